@@ -1,0 +1,87 @@
+# Every verb works on a fresh clone: what it needs is installed on first use, into
+# .venv and tests/js/node_modules, and again only when a lock file changes.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types bench build clean conformance lock
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NODE := tests/js
+NODE_STAMP := $(NODE)/node_modules/.installed
+
+# The first Python on PATH that is new enough; choose another with `make PYTHON=...`.
+PYTHON ?= $(firstword $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name; done))
+
+# The lock is resolved on the oldest Python it serves.
+LOCK_PYTHON ?= python3.11
+LOCK_VENV := build/lock
+# Only the index itself is asked: wheels lying on this machine may carry other hashes.
+INDEX_ONLY := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## serve every endpoint with stand-ins around it, nothing else needed
+	$(BIN)/portward demo
+
+test: $(STAMP) $(NODE_STAMP) ## run the tests and check the coverage
+	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+lint: $(STAMP) ## check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP) ## check the types of source, tests and benches
+	$(BIN)/mypy
+
+bench: $(STAMP) ## measure, beside whatever peers are installed
+	$(BIN)/python -m bench
+
+conformance: $(STAMP) ## run the outside protocol suites
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/conformance/run.sh
+
+build: $(STAMP) ## make the sdist and the wheel in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+clean: ## remove everything that was generated
+	rm -rf $(VENV) $(NODE)/node_modules build dist htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: ## resolve requirements.lock again (ARGS=--upgrade takes newer versions)
+	$(LOCK_PYTHON) -m venv --clear $(LOCK_VENV)
+	$(INDEX_ONLY) $(LOCK_VENV)/bin/pip install -qq pip-tools==7.6.2
+	$(INDEX_ONLY) CUSTOM_COMPILE_COMMAND="make lock" \
+		$(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --extra dev \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(ARGS) \
+		--output-file requirements.lock pyproject.toml
+	rm -rf $(LOCK_VENV)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Portward needs Python 3.11 or newer on PATH." >&2; exit 1; }
+	@echo "Installing into $(VENV), once."
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { $(venv_without_ensurepip); }
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Debian keeps ensurepip in a package of its own. Without it: let an installed pip fill
+# the environment, or install that package when allowed to, or say what to install.
+define venv_without_ensurepip
+{ $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	$(PYTHON) -m pip --python $(BIN)/python install -qq pip; } >/dev/null 2>&1 || \
+{ test "$$(id -u)" = 0 && apt-get update && apt-get install --yes python3-venv && \
+	$(PYTHON) -m venv --clear $(VENV); } >/dev/null 2>&1 || \
+{ echo "Python cannot make a virtual environment; run: apt-get install python3-venv" >&2; exit 1; }
+endef
+
+$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
+	@command -v npm >/dev/null || { echo "The tests need Node 20 with npm on PATH." >&2; exit 1; }
+	@cd $(NODE) && npm ci --silent
+	@touch $@
