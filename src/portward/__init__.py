@@ -1,0 +1,42 @@
+"""Portward: a real-time WebSocket gateway whose first concern is who comes in."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from portward.app.gateway import Gateway
+    from portward.engines.port import EngineUnavailable
+    from portward.model.channel import Channel
+    from portward.model.faults import Fault, FaultKind
+    from portward.model.position import Position
+    from portward.settings import Settings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Channel",
+    "EngineUnavailable",
+    "Fault",
+    "FaultKind",
+    "Gateway",
+    "Position",
+    "Settings",
+]
+
+_HOMES = {
+    "Channel": "portward.model.channel",
+    "EngineUnavailable": "portward.engines.port",
+    "Fault": "portward.model.faults",
+    "FaultKind": "portward.model.faults",
+    "Gateway": "portward.app.gateway",
+    "Position": "portward.model.position",
+    "Settings": "portward.settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: the client needs none of the server."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'portward' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - only when needed
+
+    return getattr(import_module(_HOMES[name]), name)

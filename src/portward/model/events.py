@@ -1,0 +1,69 @@
+"""What nodes tell each other over the bus, apart from publications. Tagged, so one decoder reads all."""
+
+import msgspec
+
+from portward.model.channel import Channel
+from portward.model.replies import LeaveReason
+from portward.model.revocation import Revocation
+
+
+class BusEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The common part; the tag is the class name."""
+
+
+class UserJoined(BusEvent, frozen=True):
+    """A user's first connection entered a channel; `client` is that connection."""
+
+    channel: Channel
+    user: str
+    client: str
+    email: str | None = None
+
+
+class UserLeft(BusEvent, frozen=True):
+    """A user's last connection left a channel; `client` is that connection."""
+
+    channel: Channel
+    user: str
+    client: str
+    email: str | None = None
+    reason: LeaveReason = LeaveReason.LEFT
+
+
+class UserSignalled(BusEvent, frozen=True):
+    """Something fleeting that the others in a channel are told; `client` is where it came from."""
+
+    channel: Channel
+    user: str
+    client: str
+    name: str
+    active: bool
+
+
+class Revoked(BusEvent, frozen=True):
+    """A revocation took effect."""
+
+    revocation: Revocation
+
+
+class RightsChanged(BusEvent, frozen=True):
+    """The rights of a subject, or of everyone in a channel, must be judged again."""
+
+    user: str | None = None
+    channel: Channel | None = None
+
+
+class Disconnected(BusEvent, frozen=True):
+    """An operator ends a user's connections, or one of them."""
+
+    user: str
+    client: str | None = None
+
+
+class Expelled(BusEvent, frozen=True):
+    """A user is removed from a channel, on every connection or on one."""
+
+    user: str
+    channel: Channel
+    client: str | None = None
+    reason: str = "permission_denied"

@@ -1,0 +1,96 @@
+"""What can be wrong with one command. A fault is answered and the connection lives.
+
+    Fault                     (the exception; `kind` says which row of the table)
+    `- FaultKind              snake_case code, number, default text
+    Unavailable               (an engine or an identity provider cannot be asked; becomes a Fault)
+
+Numbers follow Centrifugo's error codes where it has one, so its API clients understand ours.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class _Row(NamedTuple):
+    code: str
+    number: int
+    text: str
+    temporary: bool = False
+
+
+class FaultKind(Enum):
+    """The closed list of faults: code for clients, number for API clients, and whether to try again."""
+
+    INTERNAL = _Row("internal", 100, "Internal error", temporary=True)
+    NOT_AUTHENTICATED = _Row("not_authenticated", 101, "Not authenticated")
+    TOKEN_REQUIRED = _Row("token_required", 101, "Token required")
+    AUTHENTICATION_FAILED = _Row("authentication_failed", 101, "Authentication failed")
+    TOKEN_REVOKED = _Row("token_revoked", 101, "Token has been revoked")
+    UNKNOWN_CHANNEL = _Row("unknown_channel", 102, "Unknown channel")
+    NOT_SUBSCRIBED = _Row("not_subscribed", 102, "Not subscribed")
+    PERMISSION_DENIED = _Row("permission_denied", 103, "Permission denied")
+    UNKNOWN_TYPE = _Row("unknown_type", 104, "Unknown message type")
+    LIMIT_EXCEEDED = _Row("limit_exceeded", 106, "Limit exceeded")
+    CHANNEL_FULL = _Row("channel_full", 106, "Channel is full")
+    INVALID_FORMAT = _Row("invalid_format", 107, "Invalid message format")
+    INVALID_STRUCTURE = _Row("invalid_structure", 107, "Invalid message structure")
+    INVALID_CHANNEL = _Row("invalid_channel", 107, "Invalid channel name")
+    TOO_LONG = _Row("too_long", 107, "Message too long")
+    UNAVAILABLE = _Row("unavailable", 108, "Temporarily unavailable", temporary=True)
+    RATE_LIMITED = _Row("rate_limited", 111, "Too many requests", temporary=True)
+    AUTH_RATE_LIMITED = _Row(
+        "auth_rate_limited", 111, "Too many authentication attempts", temporary=True
+    )
+    SUBSCRIBE_RATE_LIMITED = _Row(
+        "subscribe_rate_limited", 111, "Too many subscriptions", temporary=True
+    )
+    UNRECOVERABLE = _Row("unrecoverable_position", 112, "Unrecoverable position")
+
+    @property
+    def code(self) -> str:
+        """The snake_case code."""
+        return self.value.code
+
+    @property
+    def number(self) -> int:
+        """The number in the HTTP API."""
+        return self.value.number
+
+    @property
+    def text(self) -> str:
+        """A default sentence; a dialect may have its own words."""
+        return self.value.text
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same command may succeed later."""
+        return self.value.temporary
+
+
+RATE_FAULTS = frozenset(
+    {FaultKind.RATE_LIMITED, FaultKind.AUTH_RATE_LIMITED, FaultKind.SUBSCRIBE_RATE_LIMITED}
+)
+"""Refusals by a limit: counted apart from faults of the client's own making."""
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the world, not an error of the program
+    """What is needed for an answer cannot be reached now; the same may succeed later."""
+
+
+class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an answer, not an error
+    """A command is refused. `retry_after` is in milliseconds; `command_id` echoes the client's own id."""
+
+    def __init__(
+        self,
+        kind: FaultKind,
+        *,
+        retry_after: int | None = None,
+        command_id: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.retry_after = retry_after
+        self.command_id = command_id
+        self.detail = detail
+        """For the operator's eyes and the admin API; a dialect never sends it to a client."""

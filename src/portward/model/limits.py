@@ -1,0 +1,88 @@
+"""Rates and sizes: the figures the gateway promises, in one place."""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+HEAD_LINE: Final = 8 * KIB
+"""Longest request line, and longest single header, in bytes."""
+HEAD_TOTAL: Final = 32 * KIB
+HEAD_COUNT: Final = 100
+UNAUTHENTICATED_MESSAGE: Final = 8 * KIB
+MESSAGE: Final = 64 * KIB
+FRAGMENTS: Final = 1024
+MESSAGE_TIME: Final = 10.0
+"""Seconds from the first byte of a message to its last."""
+DATA: Final = 64 * KIB
+"""Largest publication, in bytes of JSON."""
+JSON_DEPTH: Final = 32
+INTEGER: Final = 2**53 - 1
+HISTORY_LIMIT: Final = 100
+RECOVERY_LIMIT: Final = 300
+"""More missing publications than this are not replayed: the client is told to start afresh."""
+IDEMPOTENCY_TIME: Final = 300.0
+OUTBOX_BYTES: Final = 1 * MIB
+OUTBOX_COUNT: Final = 1000
+OUTBOX_AGE: Final = 10.0
+CLOSE_TIME: Final = 2.0
+EXPIRY_NOTICE: Final = 60.0
+PING_INTERVAL: Final = 25.0
+PONG_TIME: Final = 10.0
+REFUSALS_IN_A_ROW: Final = 10
+FAULTS_IN_A_ROW: Final = 20
+TOKEN: Final = 8 * KIB
+SNAPSHOT_KEYS: Final = 1000
+"""Keys of one channel whose last publication is kept; the one longest unchanged goes first."""
+COOLDOWN_TYPES: Final = 64
+"""Types of one channel whose cooldown is remembered for one listener."""
+TICKET_TIME: Final = 60.0
+
+
+class LimitName(StrEnum):
+    """Every limit an operator can set, by its name in settings, metrics and logs."""
+
+    CONNECTIONS = "connections"
+    ATTEMPTS = "attempts"
+    MESSAGES = "messages"
+    AUTH = "auth"
+    JOIN = "join"
+    HISTORY = "history"
+    FRAMES = "frames"
+    CONTROL_FRAMES = "control_frames"
+
+
+class LimitMode(StrEnum):
+    """`observe` counts and logs what `enforce` would refuse."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """`count` events per `period` seconds, at most `burst` at once. A count of 0 means no limit."""
+
+    count: float
+    period: float
+    burst: int
+    mode: LimitMode = LimitMode.ENFORCE
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two events at the sustained rate."""
+        return self.period / self.count if self.count else 0.0
+
+
+DEFAULT_RATES: Final = {
+    LimitName.ATTEMPTS: Rate(60, 60.0, 60),
+    LimitName.MESSAGES: Rate(60, 60.0, 60),
+    LimitName.AUTH: Rate(10, 60.0, 10),
+    LimitName.JOIN: Rate(20, 60.0, 20),
+    LimitName.HISTORY: Rate(30, 60.0, 30),
+    LimitName.FRAMES: Rate(200, 1.0, 400),
+    LimitName.CONTROL_FRAMES: Rate(10, 1.0, 20),
+}
+CONNECTIONS_PER_ADDRESS: Final = 50

@@ -1,0 +1,62 @@
+"""The settings of a family of channels."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Rule(StrEnum):
+    """How rights in a namespace are judged. Deny is the default."""
+
+    DENY = "deny"
+    AUTHENTICATED = "authenticated"
+    CLAIMS = "claims"
+    ROLES = "roles"
+    MEMBERSHIP = "membership"
+    HTTP = "http"
+    IDENTITY_PROVIDER = "identity_provider"
+
+
+class Snapshot(StrEnum):
+    """Whether a subscriber is first sent the last publication of every key."""
+
+    NONE = "none"
+    LATEST_BY_KEY = "latest_by_key"
+
+
+class PublishRight(StrEnum):
+    """Who may publish: the backend alone, or whoever holds the right."""
+
+    SERVER = "server"
+    RIGHT = "publish"
+
+
+class SlowPolicy(StrEnum):
+    """What happens to a reader over its bounds: it is closed, or older values of a key are dropped."""
+
+    CLOSE = "close"
+    LATEST_ONLY = "latest_only"
+
+
+class Namespace(msgspec.Struct, frozen=True, kw_only=True):
+    """Options shared by all channels `name:*`. Times are seconds, sizes counts; 0 turns a bound off."""
+
+    name: str
+    history_size: int = 0
+    history_ttl: float = 3600.0
+    snapshot: Snapshot = Snapshot.NONE
+    presence: bool = False
+    leave_grace: float = 0.0
+    cooldown: float = 0.0
+    publish: PublishRight = PublishRight.SERVER
+    max_subscribers: int = 0
+    max_subscriptions: int = 128
+    authorize: Rule = Rule.DENY
+    authorize_url: str = ""
+    idle_ttl: float = 300.0
+    slow: SlowPolicy = SlowPolicy.CLOSE
+
+    @property
+    def recoverable(self) -> bool:
+        """Whether a returning subscriber can ask for what it missed."""
+        return self.history_size > 0

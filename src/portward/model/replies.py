@@ -1,0 +1,173 @@
+"""What a client is told: replies to its commands, and pushes it did not ask for."""
+
+from enum import StrEnum
+
+import msgspec
+
+from portward.model.channel import Channel
+from portward.model.identity import Identity
+from portward.model.position import Position
+from portward.model.publication import Publication
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """The common part of all replies."""
+
+
+class Push(msgspec.Struct, frozen=True, kw_only=True):
+    """The common part of all pushes."""
+
+
+class Authenticated(Reply, frozen=True):
+    """The session is authenticated. `expires_at` is in Unix seconds."""
+
+    identity: Identity
+    session_token: str
+    expires_at: float | None
+    resumed: bool = False
+
+    def __repr__(self) -> str:
+        return f"Authenticated(subject={self.identity.subject!r})"
+
+
+class Refreshed(Reply, frozen=True):
+    """A newer token is in force."""
+
+    session_token: str
+    expires_at: float | None
+
+    def __repr__(self) -> str:
+        return "Refreshed()"
+
+
+class Pong(Reply, frozen=True):
+    """The answer to `Ping`."""
+
+
+class Subscribed(Reply, frozen=True):
+    """The channel is heard from `position` on. `recovered` is None when no recovery was asked for."""
+
+    channel: Channel
+    position: Position
+    participants: tuple[str, ...] = ()
+    recovered: bool | None = None
+    publications: tuple[Publication, ...] = ()
+    snapshot: tuple[Publication, ...] | None = None
+    """The last publication of every key, where the namespace keeps that; None elsewhere."""
+    later: tuple[Push, ...] = ()
+    """What arrived while the answer was prepared: follows it at once, as ordinary pushes."""
+
+
+class Unsubscribed(Reply, frozen=True):
+    """The channel is heard no longer."""
+
+    channel: Channel
+
+
+class Published(Reply, frozen=True):
+    """The publication has its position and is stored as far as the engine stores."""
+
+    publication_id: str
+    position: Position
+    duplicate: bool = False
+
+
+class HistoryRead(Reply, frozen=True):
+    """A page of a channel's history."""
+
+    channel: Channel
+    publications: tuple[Publication, ...]
+    position: Position
+
+
+class Participant(msgspec.Struct, frozen=True):
+    """A user in a channel and the number of its connections."""
+
+    user: str
+    connections: int
+
+
+class PresenceRead(Reply, frozen=True):
+    """Who is in a channel."""
+
+    channel: Channel
+    participants: tuple[Participant, ...]
+
+
+class Done(Reply, frozen=True):
+    """Acknowledges a command that has nothing else to say."""
+
+
+class Echoed(Reply, frozen=True):
+    """What came, as it came."""
+
+    payload: bytes
+    binary: bool
+
+
+class Welcome(Push, frozen=True):
+    """The first thing a connection hears."""
+
+    connection_id: str
+
+
+class Delivery(Push, frozen=True):
+    """A publication of a channel the session hears."""
+
+    channel: Channel
+    publication: Publication
+    epoch: str
+    suppressed: int = 0
+    """Publications of the same type that this listener was spared since the last one (cooldown)."""
+
+
+class Joined(Push, frozen=True):
+    """A user's first connection entered a channel."""
+
+    channel: Channel
+    user: str
+    email: str | None = None
+
+
+class LeaveReason(StrEnum):
+    """Why a user is no longer in a channel."""
+
+    LEFT = "left"
+    DISCONNECTED = "disconnected"
+
+
+class Left(Push, frozen=True):
+    """A user's last connection left a channel."""
+
+    channel: Channel
+    user: str
+    email: str | None = None
+    reason: LeaveReason = LeaveReason.LEFT
+
+
+class Signalled(Push, frozen=True):
+    """Something fleeting another user said."""
+
+    channel: Channel
+    user: str
+    name: str
+    active: bool
+
+
+class Expiring(Push, frozen=True):
+    """The token runs out soon. `expires_at` is in Unix seconds."""
+
+    expires_at: float
+
+
+class Removed(Push, frozen=True):
+    """A subscription was taken away."""
+
+    channel: Channel
+    reason: str
+
+
+class ShuttingDown(Push, frozen=True):
+    """The node is draining; come back after `retry` milliseconds."""
+
+    retry: int

@@ -1,0 +1,37 @@
+"""The head of a handshake, as every transport hands it to the gate."""
+
+import msgspec
+
+
+class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP request without its body. Header names are lower case, values stripped, order kept.
+
+    `peer` is the address of the other end of the socket as text, before any proxy header is believed.
+    Never log `query` or `headers`: they may carry credentials.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    peer: str = ""
+    secure: bool = False
+    http_version: str = "1.1"
+
+    def all(self, name: str) -> list[str]:
+        """Every value of the header `name` (lower case), in order."""
+        return [value for key, value in self.headers if key == name]
+
+    def one(self, name: str) -> str | None:
+        """The only value of the header `name`, None when absent.
+
+        Raises:
+            ValueError: the header appears more than once.
+        """
+        values = self.all(name)
+        if len(values) > 1:
+            raise ValueError(f"duplicate header: {name}")
+        return values[0] if values else None
+
+    def __repr__(self) -> str:
+        return f"RequestHead(method={self.method!r}, path={self.path!r})"

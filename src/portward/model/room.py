@@ -1,0 +1,47 @@
+"""A room: a channel with a record of who may read, write and administer it."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class RoomType(StrEnum):
+    """What a room is for; it decides the default treatment of its content."""
+
+    CHAT = "chat"
+    DOCUMENT = "document"
+    COLLABORATION = "collaboration"
+    NOTIFICATION = "notification"
+
+
+class Sanitize(StrEnum):
+    """`strip` removes angle brackets and `javascript:` from content; `none` leaves it alone."""
+
+    STRIP = "strip"
+    NONE = "none"
+
+
+class RoomPermissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Role names that may read, write and administer. A role that may more may also less."""
+
+    read: tuple[str, ...] = ("user",)
+    write: tuple[str, ...] = ("user",)
+    admin: tuple[str, ...] = ("admin",)
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The record of a room. `max_participants` counts users, not connections."""
+
+    id: str
+    name: str = ""
+    type: RoomType = RoomType.CHAT
+    permissions: RoomPermissions = RoomPermissions()
+    max_participants: int = 100
+    sanitize: Sanitize | None = None
+
+    @property
+    def strips(self) -> bool:
+        """Whether markup is removed from messages: by setting, else for chat alone."""
+        if self.sanitize is None:
+            return self.type is RoomType.CHAT
+        return self.sanitize is Sanitize.STRIP
