@@ -1,0 +1,33 @@
+"""The typed tree of settings, where its values come from, and what is wrong with them.
+
+Knows the environment, flags and files only as they are handed in. The structs of the tree's tables
+are in :mod:`~portward.settings.sections`, :mod:`~portward.settings.endpoint` and
+:mod:`~portward.settings.limits`.
+"""
+
+from portward.settings.checks import Finding, Level, checklist, startup_errors
+from portward.settings.describe import Row, rows
+from portward.settings.errors import SettingsError
+from portward.settings.reference import reference
+from portward.settings.reload import Changes, changes, reloaded
+from portward.settings.secret import Secret
+from portward.settings.sources import Loaded, load
+from portward.settings.tree import Settings
+
+__all__ = [
+    "Changes",
+    "Finding",
+    "Level",
+    "Loaded",
+    "Row",
+    "Secret",
+    "Settings",
+    "SettingsError",
+    "changes",
+    "checklist",
+    "load",
+    "reference",
+    "reloaded",
+    "rows",
+    "startup_errors",
+]

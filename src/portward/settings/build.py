@@ -1,0 +1,83 @@
+"""From everything that was written to the tree."""
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from portward.settings.convert import convert
+from portward.settings.errors import SettingsError
+from portward.settings.layers import ROOT, Given, Rank, Written
+from portward.settings.presets import DIALECTS, base_endpoint, base_namespace
+from portward.settings.schema import Leaf, Named, Path, Table, keys
+from portward.settings.tree import Settings
+
+
+def build(written: Written) -> Settings:
+    """Lay what was written over the defaults.
+
+    Raises:
+        SettingsError: a value does not fit its key, or a dialect is unknown.
+    """
+    settings = Settings(**_changes(ROOT, Settings(), (), written))
+    _refuse_unknown_dialects(settings, written)
+    return settings
+
+
+def value_of(path: Path, given: Given) -> object:
+    """Make the value of a key of what was written for it.
+
+    Raises:
+        SettingsError: it does not fit; the message has the key and the source.
+    """
+    try:
+        return convert(given.leaf, given.raw, text=given.rank is not Rank.FILE)
+    except SettingsError as error:
+        raise SettingsError(f"{'.'.join(path)}: {error} ({given.source})") from None
+
+
+def _changes(table: Table, base: Struct, path: Path, written: Written) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name, node in keys(table.struct).items():
+        below = (*path, name)
+        held = getattr(base, name)
+        if isinstance(node, Named):
+            changes[name] = _chosen(node, held, below, written)
+        elif isinstance(node, Table):
+            changes[name] = replace(held, **_changes(node, held, below, written))
+        elif below in written.values:
+            changes[name] = value_of(below, written.values[below])
+    return changes
+
+
+def _chosen(node: Named, held: dict[str, Any], path: Path, written: Written) -> dict[str, Any]:
+    """Build every entry under a key with chosen names: those that exist, then those written."""
+    chosen: dict[str, Any] = {}
+    for name in dict.fromkeys([*held, *written.below(path)]):
+        below = (*path, name)
+        if isinstance(node.inner, Leaf):
+            chosen[name] = value_of(below, written.values[below])
+        else:
+            base = _base(below, written)
+            chosen[name] = replace(base, **_changes(node.inner, base, below, written))
+    return chosen
+
+
+def _base(path: Path, written: Written) -> Struct:
+    if path[0] == "namespaces":
+        return base_namespace(path[1])
+    dialect = written.values.get((*path, "dialect"))
+    named = dialect.raw if dialect is not None and isinstance(dialect.raw, str) else None
+    return base_endpoint(path[1], named)
+
+
+def _refuse_unknown_dialects(settings: Settings, written: Written) -> None:
+    for name, endpoint in settings.endpoints.items():
+        if not endpoint.enabled or endpoint.dialect in DIALECTS:
+            continue
+        path = ("endpoints", name, "dialect")
+        given = written.values.get(path)
+        what = f"{endpoint.dialect!r} is no dialect of this version" if given else "not set"
+        source = f" ({given.source})" if given else ""
+        known = ", ".join(DIALECTS)
+        raise SettingsError(f"{'.'.join(path)}: {what}; known: {known}{source}")

@@ -1,0 +1,203 @@
+"""Rules about endpoints, the origins they let in, their limits, and the channels behind them."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from portward.model.limits import LimitMode, LimitName
+from portward.model.namespace import Namespace, PublishRight
+from portward.model.namespace import Rule as RightsRule
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.endpoint import AuthMode, Credential
+from portward.settings.presets import DIALECTS
+
+RESERVED_PATHS: Final = ("/health",)
+
+
+def _listed(context: Context) -> Iterator[tuple[str, str]]:
+    """List the keys that hold origins, with each origin."""
+    for origin in context.settings.gate.allowed_origins:
+        yield "gate.allowed_origins", origin
+    for name, endpoint in context.served.items():
+        for origin in endpoint.allowed_origins:
+            yield f"endpoints.{name}.allowed_origins", origin
+
+
+def _any_origin(context: Context) -> Iterator[Problem]:
+    for key, origin in _listed(context):
+        if origin == "*":
+            what = f"{key} has *: every page on the web may connect in its visitors' name"
+            yield Problem(context.grave, what, f'{key} = ["https://…"]')
+
+
+def _null_origin(context: Context) -> Iterator[Problem]:
+    for key, origin in _listed(context):
+        if origin.lower() == "null":
+            what = f"{key} has null, which any sandboxed page can be"
+            yield Problem(Level.FAIL, what, f'{key} = ["https://…"]')
+
+
+def _origin_form(context: Context) -> Iterator[Problem]:
+    for key, origin in _listed(context):
+        if origin == "*" or origin.lower() == "null":
+            continue
+        try:
+            context.parse_origin(origin)
+        except ValueError:
+            what = f"{key}: {origin!r} is no origin"
+            yield Problem(Level.FAIL, what, f'{key} = ["https://app.example.com"]')
+
+
+def _no_origin(context: Context) -> Iterator[Problem]:
+    if not context.settings.production:
+        return
+    for name, endpoint in context.served.items():
+        if not context.settings.origins(endpoint):
+            what = f"no origin is allowed at endpoint {name}: pages in browsers are refused"
+            yield Problem(Level.WARN, what, 'gate.allowed_origins = ["https://…"]')
+
+
+def _query(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if Credential.QUERY in endpoint.credentials:
+            what = f"endpoint {name} takes tokens in the address, where they end up in logs"
+            change = f'endpoints.{name}.credentials = ["ticket"]  # single-use, from the admin API'
+            yield Problem(Level.WARN, what, change)
+
+
+def _no_credential(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if endpoint.auth is AuthMode.TOKEN and not endpoint.credentials:
+            what = f"endpoint {name} wants a token and takes one from nowhere"
+            yield Problem(Level.FAIL, what, f'endpoints.{name}.credentials = ["message"]')
+
+
+def _compression(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if endpoint.compression:
+            what = f"endpoint {name} compresses: it costs CPU and memory, and sizes tell secrets"
+            yield Problem(Level.WARN, what, f"endpoints.{name}.compression = false")
+
+
+def _echo(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if endpoint.dialect == "echo":
+            what = f"endpoint {name} sends back whatever comes; it is meant for tests"
+            yield Problem(Level.WARN, what, f"endpoints.{name}.enabled = false")
+
+
+def _idle(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if 0 < endpoint.idle_timeout <= endpoint.ping_interval:
+            what = f"endpoint {name} closes quiet clients before it pings them"
+            yield Problem(Level.WARN, what, f'endpoints.{name}.idle_timeout = "60s"')
+
+
+def _dialect(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if endpoint.dialect not in DIALECTS:
+            what = f"endpoint {name}: {endpoint.dialect!r} is no dialect of this version"
+            change = f'endpoints.{name}.dialect = "…"  # one of {", ".join(DIALECTS)}'
+            yield Problem(Level.FAIL, what, change)
+
+
+def _namespace(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if endpoint.namespace and endpoint.namespace not in context.settings.namespaces:
+            what = f"endpoint {name}: there is no namespace {endpoint.namespace!r}"
+            yield Problem(Level.FAIL, what, f"[namespaces.{endpoint.namespace}]")
+
+
+def _path_form(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.settings.endpoints.items():
+        path = endpoint.path
+        if not path.startswith("/") or not path.isascii() or set(path) & set("?#%\\ \t\r\n"):
+            what = f"endpoint {name}: {path!r} is no path"
+            yield Problem(Level.FAIL, what, f'endpoints.{name}.path = "/{name}"')
+
+
+def _path_taken(context: Context) -> Iterator[Problem]:
+    """Look at endpoints that are off as well: their paths answer too."""
+    takers = defaultdict(list)
+    for path in RESERVED_PATHS:
+        takers[path].append("the gateway itself")
+    for name, endpoint in context.settings.endpoints.items():
+        takers[endpoint.path.rstrip("/") or "/"].append(f"endpoint {name}")
+    for path, names in takers.items():
+        if len(names) > 1:
+            what = f"{path} belongs to {' and '.join(names)}"
+            change = f'endpoints.{names[-1].removeprefix("endpoint ")}.path = "…"'
+            yield Problem(Level.FAIL, what, change)
+
+
+def _observed(context: Context) -> Iterator[Problem]:
+    for key, name, table in _limit_tables(context):
+        if getattr(table, name).mode is LimitMode.OBSERVE:
+            what = f"{key} only observes: nothing is refused"
+            yield Problem(Level.WARN, what, f'{key}.mode = "enforce"')
+
+
+def _unlimited(context: Context) -> Iterator[Problem]:
+    for key, name, table in _limit_tables(context):
+        limit = getattr(table, name)
+        count = limit.max if name is LimitName.CONNECTIONS else limit.rate and limit.rate.count
+        if count == 0:
+            word, like = ("max", "50") if name is LimitName.CONNECTIONS else ("rate", '"60/min"')
+            yield Problem(Level.WARN, f"{key} sets no limit", f"{key}.{word} = {like}")
+
+
+def _limit_tables(context: Context) -> Iterator[tuple[str, LimitName, object]]:
+    tables: dict[str, object] = {"limits": context.settings.limits}
+    tables |= {f"endpoints.{name}.limits": door.limits for name, door in context.served.items()}
+    for key, table in tables.items():
+        for name in LimitName:
+            yield f"{key}.{name}", name, table
+
+
+def _used(context: Context) -> Iterator[Namespace]:
+    names = {endpoint.namespace for endpoint in context.served.values()}
+    for name, namespace in context.settings.namespaces.items():
+        if name in names:
+            yield namespace
+
+
+def _open_publishing(context: Context) -> Iterator[Problem]:
+    for space in _used(context):
+        is_open = space.authorize is RightsRule.AUTHENTICATED
+        if is_open and space.publish is PublishRight.RIGHT:
+            what = f"whoever has a token may publish in every channel of namespace {space.name}"
+            yield Problem(Level.WARN, what, f'namespaces.{space.name}.authorize = "claims"')
+
+
+def _asked(context: Context) -> Iterator[Problem]:
+    for space in _used(context):
+        if space.authorize is not RightsRule.HTTP:
+            continue
+        change = f'namespaces.{space.name}.authorize_url = "https://…"'
+        if not space.authorize_url:
+            what = f"namespace {space.name} asks for rights over HTTP, and no address is set"
+            yield Problem(Level.FAIL, what, change)
+        elif not space.authorize_url.startswith("https://"):
+            what = f"namespace {space.name} asks for rights over plain HTTP"
+            yield Problem(context.grave, what, change)
+
+
+DOOR_RULES: Final = (
+    Rule("origin-any", "not every page may connect", _any_origin),
+    Rule("origin-null", "the origin null is not let in", _null_origin, always=True),
+    Rule("origin-form", "every allowed origin is one", _origin_form, always=True),
+    Rule("origin-none", "pages that may connect are listed", _no_origin),
+    Rule("credential-query", "no token is taken from an address", _query),
+    Rule("credential-none", "every endpoint takes a credential", _no_credential, always=True),
+    Rule("compression", "nothing is compressed", _compression),
+    Rule("echo", "no endpoint is for tests", _echo),
+    Rule("idle-before-ping", "quiet clients are pinged before they are closed", _idle),
+    Rule("dialect", "every dialect is known", _dialect, always=True),
+    Rule("namespace", "every namespace exists", _namespace, always=True),
+    Rule("path-form", "every path is one", _path_form, always=True),
+    Rule("path-taken", "every path has one owner", _path_taken, always=True),
+    Rule("limits-observed", "limits are enforced", _observed),
+    Rule("limits-off", "there is a limit to everything", _unlimited),
+    Rule("publish-open", "publishing takes more than a token", _open_publishing),
+    Rule("authorize-url", "rights are asked for over https", _asked, always=True),
+)

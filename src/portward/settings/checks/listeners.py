@@ -1,0 +1,180 @@
+"""Rules about the two listeners, the proxies in front, and the process."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from typing import Final
+
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.checks.secrets import weakness
+from portward.settings.endpoint import AuthMode
+
+ENGINES: Final = ("memory",)
+"""Schemes of `engine.url` that this version can open."""
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_KEYS: Final = 'admin.api_keys = ["…"]  # the output of `openssl rand -base64 48`'
+_PROXIES: Final = 'server.trusted_proxies = ["…"]  # the addresses your proxies connect from'
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a listener on `host` can be reached from this machine alone."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _plain(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    if context.settings.production and not (server.tls.cert or server.behind_tls_proxy):
+        what = "the public listener takes plain text, so tokens travel in the open"
+        yield Problem(Level.FAIL, what, 'server.tls = { cert = "…", key = "…" }')
+
+
+def _behind(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    if server.behind_tls_proxy and not server.trusted_proxies:
+        what = "server.behind_tls_proxy is on, and no proxy is trusted to say whether TLS was used"
+        yield Problem(context.grave, what, _PROXIES)
+
+
+def _tls_files(context: Context) -> Iterator[Problem]:
+    tls = context.settings.server.tls
+    if bool(tls.cert) != bool(tls.key):
+        what = "server.tls has a certificate without a key, or a key without a certificate"
+        yield Problem(Level.FAIL, what, 'server.tls = { cert = "…", key = "…" }')
+    for name, path in (("cert", tls.cert), ("key", tls.key)):
+        if path and not context.exists(path):
+            change = f'server.tls.{name} = "…"'
+            yield Problem(Level.FAIL, f"server.tls.{name}: there is no file {path}", change)
+
+
+def _networks(context: Context) -> tuple[list[IPv4Network], list[IPv6Network]]:
+    four, six = [], []
+    for entry in context.settings.server.trusted_proxies:
+        network = ip_network(entry, strict=False)
+        if isinstance(network, IPv4Network):
+            four.append(network)
+        else:
+            six.append(network)
+    return four, six
+
+
+def _proxies_form(context: Context) -> Iterator[Problem]:
+    try:
+        _networks(context)
+    except ValueError:
+        what = "server.trusted_proxies has an entry that is no network"
+        yield Problem(Level.FAIL, what, 'server.trusted_proxies = ["10.0.0.0/8"]')
+
+
+def _proxies_all(context: Context) -> Iterator[Problem]:
+    try:
+        four, six = _networks(context)
+    except ValueError:
+        return  # another rule's business
+    # Joined first, so that two halves of everything do not slip through.
+    whole = [
+        *(net for net in collapse_addresses(four) if net.prefixlen == 0),
+        *(net for net in collapse_addresses(six) if net.supernet_of(_MAPPED)),
+    ]
+    if whole:
+        what = "server.trusted_proxies covers every address: any client can claim to be another"
+        yield Problem(context.grave, what, _PROXIES)
+
+
+def _proxies_none(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    if server.trusted_proxies:
+        return
+    if is_loopback(server.host):
+        if context.settings.production:
+            what = "only this machine can connect: what forwards to it must be a trusted proxy, or"
+            yield Problem(Level.WARN, f"{what} all clients share its limits", _PROXIES)
+    else:
+        what = "no proxy is trusted: should there be one in front, all clients share its limits"
+        yield Problem(Level.WARN, what, _PROXIES)
+
+
+def _no_auth(context: Context) -> Iterator[Problem]:
+    settings = context.settings
+    if not settings.production and is_loopback(settings.server.host):
+        return
+    for name, endpoint in context.served.items():
+        if endpoint.auth is AuthMode.NONE:
+            what = f'endpoints.{name}.auth = "none" is for development on a loopback address alone'
+            yield Problem(Level.FAIL, what, f'endpoints.{name}.auth = "token"')
+
+
+def _admin_key(context: Context) -> Iterator[Problem]:
+    admin = context.settings.admin
+    if context.settings.production and admin.enabled and not admin.api_keys:
+        yield Problem(Level.FAIL, "the admin API is on and has no key", _KEYS)
+
+
+def _admin_weak(context: Context) -> Iterator[Problem]:
+    for number, key in enumerate(context.settings.admin.api_keys, start=1):
+        why = None if key.hashed else weakness(key.key.reveal())
+        if why:
+            yield Problem(context.grave, f"admin.api_keys entry {number} {why}", _KEYS)
+
+
+def _admin_digest(context: Context) -> Iterator[Problem]:
+    for number, key in enumerate(context.settings.admin.api_keys, start=1):
+        try:
+            _ = key.digest
+        except ValueError:
+            what = (
+                f"admin.api_keys entry {number}: after sha256: there are no 64 hexadecimal digits"
+            )
+            yield Problem(Level.FAIL, what, 'admin.api_keys = ["sha256:…"]')
+
+
+def _admin_address(context: Context) -> Iterator[Problem]:
+    settings = context.settings
+    if settings.admin.enabled and not is_loopback(settings.server.admin_host):
+        level = Level.WARN if settings.admin.api_keys else context.grave
+        what = "the admin listener can be reached from other machines, without TLS"
+        yield Problem(level, what, 'server.admin_host = "127.0.0.1"')
+
+
+def _ports(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    if context.settings.admin.enabled and server.port and server.port == server.admin_port:
+        what = "the public and the admin listener have the same port"
+        yield Problem(Level.FAIL, what, "server.admin_port = 8081")
+
+
+def _engine(context: Context) -> Iterator[Problem]:
+    scheme = context.settings.engine.url.partition("://")[0]
+    if scheme not in ENGINES:
+        known = ", ".join(f"{name}://" for name in ENGINES)
+        what = f"engine.url names no engine of this version; there are: {known}"
+        yield Problem(Level.FAIL, what, 'engine.url = "memory://"')
+
+
+def _workers(context: Context) -> Iterator[Problem]:
+    settings = context.settings
+    if settings.server.workers > 1 and settings.engine.url.startswith("memory:"):
+        what = (
+            f"{settings.server.workers} workers need a shared engine: with memory:// each would"
+            " have its own channels, and clients of one would not hear clients of another"
+        )
+        yield Problem(Level.FAIL, what, "server.workers = 1")
+
+
+LISTENER_RULES: Final = (
+    Rule("plain-text", "the public listener is protected by TLS, here or in a proxy", _plain),
+    Rule("tls-proxy", "the proxy that ends TLS is a trusted one", _behind),
+    Rule("tls-files", "certificate and key are there", _tls_files, always=True),
+    Rule("proxies-form", "trusted proxies are networks", _proxies_form, always=True),
+    Rule("proxies-everyone", "not every address is a trusted proxy", _proxies_all),
+    Rule("proxies-none", "clients behind proxies can be told apart", _proxies_none),
+    Rule("auth-none", "nobody comes in without proof", _no_auth, always=True),
+    Rule("admin-key-missing", "the admin API has a key, or is off", _admin_key),
+    Rule("admin-key-weak", "admin keys are long and random", _admin_weak),
+    Rule("admin-key-form", "digests of admin keys are whole", _admin_digest, always=True),
+    Rule("admin-address", "the admin listener is for this machine alone", _admin_address),
+    Rule("ports", "the listeners have ports of their own", _ports, always=True),
+    Rule("engine", "the engine is known", _engine, always=True),
+    Rule("workers", "workers can share their state", _workers, always=True),
+)

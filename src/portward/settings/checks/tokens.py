@@ -1,0 +1,139 @@
+"""Rules about secrets, keys and what tokens must carry."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.checks.secrets import disguise, weakness
+from portward.settings.endpoint import AuthMode
+
+LONGEST_LEEWAY: Final = 60.0
+_FRESH: Final = "the output of `openssl rand -base64 48`"
+_SECRETS: Final = f'tokens.secrets = ["…"]  # {_FRESH}'
+_SESSION: Final = f'tokens.session_secret = "…"  # {_FRESH}'
+
+
+def _missing(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
+    if tokens.secrets or tokens.jwks_url or tokens.public_keys:
+        return
+    if any(endpoint.auth is AuthMode.TOKEN for endpoint in context.served.values()):
+        what = "no secret and no public key is set, so no token from outside can be verified"
+        yield Problem(context.grave, what, _SECRETS)
+
+
+def _empty(context: Context) -> Iterator[Problem]:
+    if not all(context.settings.tokens.secrets):
+        yield Problem(Level.FAIL, "tokens.secrets has an empty entry", _SECRETS)
+
+
+def _weak(context: Context) -> Iterator[Problem]:
+    for number, secret in enumerate(context.settings.tokens.secrets, start=1):
+        why = weakness(secret.reveal())
+        if why:
+            yield Problem(context.grave, f"tokens.secrets entry {number} {why}", _SECRETS)
+
+
+def _disguised(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
+    held = [(f"tokens.secrets entry {n}", secret) for n, secret in enumerate(tokens.secrets, 1)]
+    for where, secret in [*held, ("tokens.session_secret", tokens.session_secret)]:
+        kind = disguise(secret.reveal())
+        if kind:
+            what = f"{where} looks like a key in {kind} form, which is no HMAC secret"
+            yield Problem(Level.FAIL, what, 'tokens.public_keys = ["…"]  # if it is a public key')
+
+
+def _session_missing(context: Context) -> Iterator[Problem]:
+    if not context.settings.tokens.session_secret:
+        what = "tokens.session_secret is not set: sessions cannot be resumed after a restart"
+        yield Problem(Level.WARN, what, _SESSION)
+
+
+def _session_weak(context: Context) -> Iterator[Problem]:
+    secret = context.settings.tokens.session_secret
+    why = weakness(secret.reveal()) if secret else None
+    if why:
+        yield Problem(context.grave, f"tokens.session_secret {why}", _SESSION)
+
+
+def _session_reused(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
+    if tokens.session_secret and tokens.session_secret in tokens.secrets:
+        what = (
+            "tokens.session_secret is also a token secret, so one kind of token passes as another"
+        )
+        yield Problem(Level.FAIL, what, _SESSION)
+
+
+def _mixed(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
+    if tokens.secrets and (tokens.jwks_url or tokens.public_keys):
+        what = "the one issuer has shared secrets and public keys, which invites confusing the two"
+        yield Problem(Level.FAIL, what, "tokens.secrets = []  # or remove the public keys")
+
+
+def _jwks(context: Context) -> Iterator[Problem]:
+    url = context.settings.tokens.jwks_url
+    if url and not url.startswith("https://"):
+        what = "tokens.jwks_url is not https: whoever is on the way can hand in keys"
+        yield Problem(context.grave, what, 'tokens.jwks_url = "https://…"')
+
+
+def _public(context: Context) -> Iterator[Problem]:
+    for number, key in enumerate(context.settings.tokens.public_keys, start=1):
+        if "-----BEGIN" not in key:
+            what = f"tokens.public_keys entry {number} is not in PEM"
+            yield Problem(Level.FAIL, what, 'tokens.public_keys = ["-----BEGIN PUBLIC KEY-----…"]')
+
+
+def _issuer(context: Context) -> Iterator[Problem]:
+    for name in ("issuer", "audience"):
+        if not getattr(context.settings.tokens, name):
+            what = f"tokens.{name} is empty: tokens meant for others who use this key pass as well"
+            yield Problem(Level.WARN, what, f'tokens.{name} = "…"')
+
+
+def _leeway(context: Context) -> Iterator[Problem]:
+    if not 0 <= context.settings.tokens.leeway <= LONGEST_LEEWAY:
+        what = "tokens.leeway is more than a minute"
+        yield Problem(Level.FAIL, what, 'tokens.leeway = "30s"')
+
+
+def _signing(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
+    for name, endpoint in context.served.items():
+        if not endpoint.sign_messages:
+            continue
+        key, change = f"endpoints.{name}.sign_secret", f'endpoints.{name}.sign_secret = "…"'
+        why = weakness(endpoint.sign_secret.reveal())
+        if not endpoint.sign_secret:
+            yield Problem(Level.FAIL, f"{key} is not set, and messages are to be signed", change)
+        elif endpoint.sign_secret in (*tokens.secrets, tokens.session_secret):
+            yield Problem(Level.FAIL, f"{key} is a secret that tokens are signed with", change)
+        elif why:
+            yield Problem(context.grave, f"{key} {why}", change)
+
+
+TOKEN_RULES: Final = (
+    Rule("token-key-missing", "there is a key to verify tokens with", _missing),
+    Rule("token-secret-empty", "no token secret is empty", _empty, always=True),
+    Rule("token-secret-weak", "token secrets are long and random", _weak),
+    Rule(
+        "secret-is-a-key", "no HMAC secret looks like another kind of key", _disguised, always=True
+    ),
+    Rule("session-secret-missing", "sessions can be resumed after a restart", _session_missing),
+    Rule("session-secret-weak", "the session secret is long and random", _session_weak),
+    Rule(
+        "session-secret-reused",
+        "the session secret serves nothing else",
+        _session_reused,
+        always=True,
+    ),
+    Rule("keys-mixed", "the issuer has one kind of key", _mixed, always=True),
+    Rule("jwks-not-https", "the key set is fetched over https", _jwks),
+    Rule("public-key-form", "public keys are in PEM", _public, always=True),
+    Rule("token-claims", "issuer and audience are checked", _issuer),
+    Rule("leeway", "clocks are forgiven at most a minute", _leeway, always=True),
+    Rule("sign-secret", "signed messages have a good secret of their own", _signing, always=True),
+)

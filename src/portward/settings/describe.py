@@ -1,0 +1,57 @@
+"""The settings in force as rows: what holds, and where it came from. No secret is shown."""
+
+import re
+from enum import Enum
+from typing import Final, NamedTuple
+
+from portward.settings.schema import Leaf, entries
+from portward.settings.secret import MASK
+from portward.settings.sources import Loaded
+from portward.settings.tree import Settings
+from portward.settings.values import show_list
+
+_PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^/@]+@")
+_PEM: Final = re.compile(r"(-----BEGIN [^-]+-----).*?(-----END [^-]+-----|\Z)", re.DOTALL)
+
+
+class Row(NamedTuple):
+    """One setting: its dotted key, its value as text, where it came from."""
+
+    key: str
+    value: str
+    source: str
+
+
+def rows(loaded: Loaded) -> list[Row]:
+    """List every setting in force; an unset one shows what the environment makes of it."""
+    settings, sources = loaded.settings, loaded.sources
+    found = []
+    for entry in entries(settings):
+        value = shown(entry.leaf, effective(entry.leaf, entry.value, settings))
+        found.append(Row(entry.key, value, sources[entry.key]))
+    return found
+
+
+def effective(leaf: Leaf, value: object, settings: Settings) -> object:
+    """Return the value, or what an unset one stands for in this environment."""
+    if value is not None:
+        return value
+    return leaf.about.production if settings.production else leaf.about.development
+
+
+def shown(leaf: Leaf, value: object) -> str:
+    """Write a value as it is written in the file, without quotation marks.
+
+    Secrets and passwords in addresses are masked; of PEM blocks there is the first line alone.
+    """
+    if value is None:
+        return ""
+    if leaf.form is not None:
+        return leaf.form.show(value)
+    if isinstance(value, tuple):
+        return _PEM.sub(r"\1…", show_list(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Enum):
+        return str(value)
+    return _PASSWORD.sub(rf"\1{MASK}@", str(value))

@@ -1,0 +1,76 @@
+"""The options of one endpoint."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Struct
+
+from portward.model.limits import MESSAGE, PING_INTERVAL, PONG_TIME
+from portward.settings.about import About, Bytes, Count, Seconds, Span
+from portward.settings.limits import Limits
+from portward.settings.secret import Secret
+
+
+class Credential(StrEnum):
+    """Where a credential may come from."""
+
+    HEADER = "header"
+    QUERY = "query"
+    TICKET = "ticket"
+    MESSAGE = "message"
+
+
+class AuthMode(StrEnum):
+    """Whether clients prove who they are. `none` serves development on a loopback address alone."""
+
+    TOKEN = "token"  # noqa: S105 - the name of a way, not a token
+    NONE = "none"
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A path, the dialect spoken there, the channels behind it, and who comes in."""
+
+    enabled: Annotated[bool, About("whether it is served; otherwise its path answers 503")] = True
+    path: Annotated[str, About("path of the address, exactly as requested")] = ""
+    dialect: Annotated[str, About("which protocol its clients speak")] = ""
+    namespace: Annotated[str, About("the namespace its channels belong to")] = ""
+    credentials: Annotated[
+        tuple[Credential, ...],
+        About("where a token may come from: `header`, `query`, `ticket`, `message`"),
+    ] = (Credential.MESSAGE,)
+    allowed_origins: Annotated[
+        tuple[str, ...], About("origins let in here; empty: those of `gate`", reload=True)
+    ] = ()
+    allow_missing_origin: Annotated[
+        bool, About("whether clients that send no `Origin`, as browsers do, are let in")
+    ] = True
+    max_connections: Annotated[Count, About("connections open at once; 0 for no limit")] = 0
+    auth_timeout: Annotated[Span, About("time a connection has to authenticate")] = 30.0
+    auth: Annotated[
+        AuthMode, About("`token`, or `none` to let everyone in while developing on this machine")
+    ] = AuthMode.TOKEN
+    idle_timeout: Annotated[
+        Seconds, About("a connection without any frame for this long is closed; 0 for never")
+    ] = 0.0
+    ping_interval: Annotated[
+        Seconds, About("quiet time after which a client is pinged; 0 for never")
+    ] = PING_INTERVAL
+    pong_timeout: Annotated[Span, About("time a client has to answer a ping")] = PONG_TIME
+    max_message: Annotated[Bytes, About("largest message of an authenticated client")] = MESSAGE
+    compression: Annotated[bool, About("whether permessage-deflate is offered")] = False
+    expose_email: Annotated[
+        bool | None,
+        About("whether users see each other's e-mail", development=True, production=False),
+    ] = None
+    auto_create: Annotated[
+        bool | None,
+        About("whether joining an unknown room makes it", development=True, production=False),
+    ] = None
+    sign_messages: Annotated[bool, About("whether each message carries an HMAC signature")] = False
+    sign_secret: Annotated[
+        Secret, About("key of those signatures, at least 32 bytes", reload=True)
+    ] = Secret()
+    sign_secret_file: Annotated[str, About("file that holds `sign_secret`", reload=True)] = ""
+    limits: Annotated[Limits, About("Limits of this endpoint; unset ones as in `limits`.")] = (
+        Limits()
+    )

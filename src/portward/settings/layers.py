@@ -1,0 +1,153 @@
+"""The four layers of settings, each read into the same shape: what was written for which key."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from portward.settings.about import About
+from portward.settings.environment import ALIASES, chosen, parts, variables
+from portward.settings.errors import SettingsError
+from portward.settings.schema import Leaf, Named, Path, Table, keys, leaf_at
+from portward.settings.suggest import unknown_key, unknown_variable
+from portward.settings.tree import Settings
+
+ROOT: Final = Table(Settings, About("All settings."))
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|_(?!_)){0,63}")
+"""A chosen name: fit to be a label in metrics, and to be spelt in a variable."""
+
+
+class Rank(IntEnum):
+    """The layers; a higher one wins."""
+
+    FILE = 0
+    ALIAS = 1
+    ENVIRONMENT = 2
+    FLAG = 3
+
+
+class Given(NamedTuple):
+    """What was written for one key, and where."""
+
+    leaf: Leaf
+    raw: object
+    source: str
+    rank: Rank
+
+
+class Written:
+    """Everything that was written: values by key, and the names that were chosen."""
+
+    __slots__ = ("names", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[Path, Given] = {}
+        self.names: dict[Path, None] = {}
+
+    def below(self, path: Path) -> list[str]:
+        """List the names chosen under `path`, in the order they were met."""
+        return [name[-1] for name in self.names if name[:-1] == path]
+
+    def put(self, path: Path, given: Given) -> None:
+        """Take a value; what an earlier layer said is forgotten."""
+        self.values[path] = given
+
+    def name(self, path: Path, source: str) -> None:
+        """Take a chosen name.
+
+        Raises:
+            SettingsError: it is not made of letters, digits, `-` and single `_`.
+        """
+        if path[0] != "roles" and not _NAME.fullmatch(path[-1]):
+            known = "letters, digits, '-' and single '_', at most 64"
+            raise SettingsError(f"{path[0]}: a name is made of {known} ({source})")
+        self.names[path] = None
+
+
+def from_file(written: Written, text: str, path: str) -> None:
+    """Take what a TOML file says.
+
+    Raises:
+        SettingsError: it is no TOML, has an unknown key, or a value where a table belongs.
+    """
+    source = f"file {path}"
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+    _flatten(written, ROOT, tree, (), source)
+
+
+def _flatten(
+    written: Written, node: Leaf | Table | Named, value: object, path: Path, source: str
+) -> None:
+    if isinstance(node, Leaf):
+        written.put(path, Given(node, value, source, Rank.FILE))
+        return
+    if not isinstance(value, dict):
+        raise SettingsError(f"{'.'.join(path)}: expected a table ({source})")
+    for key, inner in value.items():
+        below = (*path, key)
+        child = node.inner if isinstance(node, Named) else keys(node.struct).get(key)
+        if child is None:
+            raise unknown_key(below, source)
+        if isinstance(node, Named):
+            written.name(below, source)
+        _flatten(written, child, inner, below, source)
+
+
+def from_aliases(written: Written, environ: Mapping[str, str]) -> None:
+    """Take the names older servers read; an empty one counts as not set."""
+    for alias in ALIASES:
+        text, leaf = environ.get(alias.name), leaf_at(alias.path)
+        if text and leaf is not None:
+            raw: object = [text] if alias.whole else text
+            written.put(alias.path, Given(leaf, raw, f"alias {alias.name}", Rank.ALIAS))
+
+
+def from_variables(written: Written, environ: Mapping[str, str]) -> None:
+    """Take the variables `PORTWARD_SECTION__KEY`.
+
+    Raises:
+        SettingsError: one stands for no key.
+    """
+    for name, value in variables(environ):
+        path = _respelt(written, parts(name))
+        leaf = leaf_at(path)
+        if leaf is None:
+            raise unknown_variable(name)
+        _put(written, path, Given(leaf, value, f"env {name}", Rank.ENVIRONMENT))
+
+
+def from_flags(written: Written, flags: Mapping[str, object]) -> None:
+    """Take values by dotted key; None stands for a flag that was not given.
+
+    Raises:
+        SettingsError: there is no such key.
+    """
+    for key, value in flags.items():
+        path, source = tuple(key.split(".")), f"flag --{key.rpartition('.')[2].replace('_', '-')}"
+        leaf = leaf_at(path)
+        if leaf is None:
+            raise unknown_key(path, source)
+        if value is not None:
+            _put(written, path, Given(leaf, value, source, Rank.FLAG))
+
+
+def _respelt(written: Written, path: Path) -> Path:
+    """Put the name as it was chosen where a variable can only come near it."""
+    if not _is_named(path):
+        return path
+    names = [*written.below(path[:1]), *getattr(Settings(), path[0])]
+    return (path[0], chosen(path[1], names), *path[2:])
+
+
+def _put(written: Written, path: Path, given: Given) -> None:
+    if _is_named(path):
+        written.name(path[:2], given.source)
+    written.put(path, given)
+
+
+def _is_named(path: Path) -> bool:
+    return len(path) > 1 and isinstance(keys(Settings).get(path[0]), Named)

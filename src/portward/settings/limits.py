@@ -1,0 +1,105 @@
+"""The tables under `limits`, for the gateway and for one endpoint."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from portward.model.limits import (
+    CONNECTIONS_PER_ADDRESS,
+    DEFAULT_RATES,
+    LimitMode,
+    LimitName,
+    Rate,
+)
+from portward.settings.about import About, Count, Pace
+
+Mode = Annotated[
+    LimitMode | None,
+    About("`enforce`, or `observe`: count and log what would be refused", reload=True),
+]
+
+
+class RateLimit(Struct, frozen=True, kw_only=True):
+    """A limit on how often. What is not set is taken from the table of the same name above it."""
+
+    rate: Annotated[
+        Pace | None, About("events per time, as `60/min`; `none` for no limit", reload=True)
+    ] = None
+    burst: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        About("events at once; as many as the rate counts when not set", reload=True),
+    ] = None
+    mode: Mode = None
+
+
+class ConnectionLimit(Struct, frozen=True, kw_only=True):
+    """A limit on how many at once."""
+
+    max: Annotated[Count | None, About("connections open at once; 0 for no limit", reload=True)] = (
+        None
+    )
+    mode: Mode = None
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """One table a limit."""
+
+    connections: Annotated[ConnectionLimit, About("Connections open at once, per address.")] = (
+        ConnectionLimit()
+    )
+    attempts: Annotated[RateLimit, About("Handshakes, per address.")] = RateLimit()
+    messages: Annotated[
+        RateLimit, About("Messages, per user, or per address before authentication.")
+    ] = RateLimit()
+    auth: Annotated[RateLimit, About("Authentication attempts, per address.")] = RateLimit()
+    join: Annotated[RateLimit, About("Subscriptions, per user.")] = RateLimit()
+    history: Annotated[RateLimit, About("History reads, per user.")] = RateLimit()
+    frames: Annotated[RateLimit, About("Frames of any kind, per connection.")] = RateLimit()
+    control_frames: Annotated[RateLimit, About("Pings and pongs, per connection.")] = RateLimit()
+
+
+def _default(name: LimitName) -> RateLimit:
+    rate = DEFAULT_RATES[name]
+    burst = None if rate.burst == rate.count else rate.burst
+    return RateLimit(rate=replace(rate, burst=int(rate.count)), burst=burst, mode=rate.mode)
+
+
+DEFAULT_LIMITS: Final = Limits(
+    connections=ConnectionLimit(max=CONNECTIONS_PER_ADDRESS, mode=LimitMode.ENFORCE),
+    attempts=_default(LimitName.ATTEMPTS),
+    messages=_default(LimitName.MESSAGES),
+    auth=_default(LimitName.AUTH),
+    join=_default(LimitName.JOIN),
+    history=_default(LimitName.HISTORY),
+    frames=_default(LimitName.FRAMES),
+    control_frames=_default(LimitName.CONTROL_FRAMES),
+)
+
+
+def resolved_rate(name: LimitName, general: Limits, own: Limits) -> Rate:
+    """Say what limit `name` comes to when an endpoint's own table is laid over the general one.
+
+    A rate of the endpoint's own brings its own burst; a burst without a rate changes the burst
+    alone.
+
+    Raises:
+        ValueError: `name` is the limit on connections, which is no rate.
+    """
+    if name is LimitName.CONNECTIONS:
+        raise ValueError("the limit on connections is no rate")
+    above: RateLimit = getattr(general, name)
+    over: RateLimit = getattr(own, name)
+    rate = over.rate or above.rate or DEFAULT_RATES[name]
+    burst = over.burst or (None if over.rate else above.burst) or rate.burst
+    return Rate(rate.count, rate.period, burst, over.mode or above.mode or LimitMode.ENFORCE)
+
+
+def resolved_connections(general: Limits, own: Limits) -> ConnectionLimit:
+    """Say how many connections an address may have open, with `max` and `mode` both set."""
+    above, over = general.connections, own.connections
+    counts = (over.max, above.max, CONNECTIONS_PER_ADDRESS)
+    return ConnectionLimit(
+        max=next(count for count in counts if count is not None),
+        mode=over.mode or above.mode or LimitMode.ENFORCE,
+    )

@@ -1,0 +1,102 @@
+"""The reference page of all settings, made from the tree, so that it cannot tell another story."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, get_args
+
+from portward.settings.describe import shown
+from portward.settings.environment import ALIASES, variable
+from portward.settings.presets import ENDPOINTS, NAMESPACES
+from portward.settings.schema import Entry, Leaf, Named, Table, entries, example, keys, node_at
+from portward.settings.secret import Secret
+from portward.settings.tree import Settings
+
+_TYPES: Final = {bool: "true or false", int: "number", float: "number", str: "text"}
+_HEAD: Final = """\
+# Settings
+
+Every key stands in the file (TOML), or in the environment under the name beside it; a few are
+flags. Flags win over the environment, the environment over older names, those over the file, and
+the file over the defaults. `portward config` shows what is in force and where it came from.
+
+Durations are written `"250ms"`, `"25s"`, `"10m"`, `"1h"` or as seconds; sizes `"64KiB"`, `"1MiB"`,
+`"100kB"` or as bytes; rates `"60/min"`, `"500/s"`, `"10/60s"` or `"none"`. A list in the
+environment is written with commas, or as JSON. ↻ marks what SIGHUP puts in force without a restart.
+"""
+
+
+def reference() -> str:
+    """Write the page in Markdown: every key with its type, default, variable and meaning."""
+    parts = [_HEAD, *(_section(name) for name in keys(Settings)), _aliases()]
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def kind(leaf: Leaf) -> str:
+    """Say in a few words what a key takes."""
+    if leaf.form is not None:
+        return leaf.form.name
+    if leaf.choices:
+        choices = " or ".join(f"`{choice}`" for choice in leaf.choices.split(", "))
+        return f"list of {choices}" if leaf.listed else choices
+    if leaf.listed:
+        return "list of secrets" if get_args(leaf.plain)[0] is Secret else "list of texts"
+    return "secret" if leaf.plain is Secret else _TYPES[leaf.plain]
+
+
+def _section(name: str) -> str:
+    node = keys(Settings)[name]
+    found = [entry for entry in entries(example()) if entry.path[0] == name]
+    if isinstance(node, Leaf):
+        return "\n".join(_table(found))
+    lines = [f"## {name}", "", node.about.text, "", *_table(found)]
+    if isinstance(node, Named) and name != "roles":
+        lines += ["", *_presets(name)]
+    return "\n".join(lines)
+
+
+def _table(found: Iterable[Entry]) -> Iterator[str]:
+    yield "| key | type | default | variable | meaning |"
+    yield "|---|---|---|---|---|"
+    for entry in found:
+        key = f"`{entry.key}`" + (" ↻" if entry.leaf.about.reload else "")
+        cells = (key, kind(entry.leaf), _default(entry), f"`{variable(entry.path)}`")
+        yield f"| {' | '.join(cells)} | {_meaning(entry)} |"
+
+
+def _meaning(entry: Entry) -> str:
+    """Put what a table inside a table is about before the meaning of its keys."""
+    above = node_at(entry.path[:-1]) if entry.path[1:-1] else None
+    about = above.about.text.rstrip(".") if isinstance(above, Table) else ""
+    return f"{about}: {entry.leaf.about.text}" if about else entry.leaf.about.text
+
+
+def _default(entry: Entry) -> str:
+    about = entry.leaf.about
+    if entry.value is None and about.development is not None:
+        here, there = shown(entry.leaf, about.development), shown(entry.leaf, about.production)
+        return f"`{here}` in development, `{there}` in production"
+    if entry.value is None and entry.path[0] == "endpoints":
+        return "as in `limits`"
+    text = shown(entry.leaf, entry.value)
+    return f"`{text}`" if text else ""
+
+
+def _presets(name: str) -> Iterator[str]:
+    """Tell what exists under a key with chosen names, as far as it differs from the defaults."""
+    presets: dict[str, object] = dict(ENDPOINTS if name == "endpoints" else NAMESPACES)
+    tree = Settings()
+    general = {entry.path[2:]: entry.value for entry in entries(example()) if entry.path[0] == name}
+    yield "These exist without being written down:"
+    yield ""
+    for preset in presets:
+        different = (
+            f"`{'.'.join(entry.path[2:])} = {shown(entry.leaf, entry.value)}`"
+            for entry in entries(tree)
+            if entry.path[:2] == (name, preset) and entry.value != general[entry.path[2:]]
+        )
+        yield f"- `{preset}`: {', '.join(different)}"
+
+
+def _aliases() -> str:
+    lines = ["## Older names", "", "Read when set and not empty, after the file:", ""]
+    lines += [f"- `{alias.name}` → `{'.'.join(alias.path)}`" for alias in ALIASES]
+    return "\n".join(lines)

@@ -1,0 +1,179 @@
+"""The tree seen as data: which keys there are, of which type, and what they mean.
+
+Read from the annotations of the structs, so that reading the sources, showing the settings, the
+reference page and the comparison of two trees all follow from the one definition.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import EnumMeta
+from functools import cache
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from msgspec import Struct
+
+from portward.model.limits import Rate
+from portward.model.namespace import Namespace
+from portward.settings.about import About
+from portward.settings.endpoint import Endpoint
+from portward.settings.presets import NAMESPACE_KEYS
+from portward.settings.tree import Settings
+from portward.settings.values import Form
+
+Path: TypeAlias = tuple[str, ...]
+"""The parts of a dotted key."""
+
+
+class Leaf(NamedTuple):
+    """A key that holds a value. `hint` is its annotated type, `plain` the type without None."""
+
+    hint: Any
+    plain: Any
+    about: About
+    form: Form | None
+    optional: bool
+
+    @property
+    def listed(self) -> bool:
+        """Whether the value is a list."""
+        return get_origin(self.plain) is tuple
+
+    @property
+    def choices(self) -> str:
+        """The values to choose from, with commas; empty when the type fixes none."""
+        kind = get_args(self.plain)[0] if self.listed else self.plain
+        if get_origin(kind) is Literal:
+            return ", ".join(get_args(kind))
+        return ", ".join(kind) if isinstance(kind, EnumMeta) else ""
+
+
+class Table(NamedTuple):
+    """A key that holds keys fixed by a struct."""
+
+    struct: type[Struct]
+    about: About
+
+
+class Named(NamedTuple):
+    """A key under which the operator chooses names; each holds what `inner` says."""
+
+    inner: Leaf | Table
+    about: About
+
+
+class Entry(NamedTuple):
+    """One key of a tree with its value."""
+
+    path: Path
+    leaf: Leaf
+    value: object
+
+    @property
+    def key(self) -> str:
+        """The dotted key."""
+        return ".".join(self.path)
+
+
+@cache
+def keys(struct: type[Struct]) -> Mapping[str, "Leaf | Table | Named"]:
+    """List the keys of a table, in the order of the struct's fields."""
+    hints = get_type_hints(struct, include_extras=True)
+    if struct is Namespace:
+        return {
+            name: _node(Annotated[(hints[name], *extras)])
+            for name, extras in NAMESPACE_KEYS.items()
+        }
+    return {name: _node(hint) for name, hint in hints.items()}
+
+
+def _node(hint: Any) -> "Leaf | Table | Named":  # noqa: ANN401 - annotations have no type
+    plain, extras = _bare(hint)
+    if get_origin(plain) is Mapping:
+        return Named(_inner(get_args(plain)[1]), _about(extras))
+    return _inner(hint)
+
+
+def _inner(hint: Any) -> Leaf | Table:  # noqa: ANN401 - see _node
+    plain, extras = _bare(hint)
+    if isinstance(plain, type) and issubclass(plain, Struct) and plain is not Rate:
+        return Table(plain, _about(extras))
+    form = next((extra for extra in extras if isinstance(extra, Form)), None)
+    return Leaf(hint, plain, _about(extras), form, _optional(hint))
+
+
+def _about(extras: list[object]) -> About:
+    return next((extra for extra in extras if isinstance(extra, About)), About(""))
+
+
+def _bare(hint: Any) -> tuple[Any, list[object]]:  # noqa: ANN401 - see _node
+    """Strip `Annotated` and `| None`, however they are nested; collect what was annotated."""
+    if get_origin(hint) is Annotated:
+        plain, extras = _bare(hint.__origin__)
+        return plain, [*extras, *hint.__metadata__]
+    if get_origin(hint) in {Union, UnionType}:
+        (only,) = (part for part in get_args(hint) if part is not type(None))
+        return _bare(only)
+    return hint, []
+
+
+def _optional(hint: Any) -> bool:  # noqa: ANN401 - see _node
+    inner = hint.__origin__ if get_origin(hint) is Annotated else hint
+    return type(None) in get_args(inner)
+
+
+def leaf_at(path: Path) -> Leaf | None:
+    """Find the key at a path; None when there is none, or when it holds keys of its own."""
+    node = node_at(path)
+    return node if isinstance(node, Leaf) else None
+
+
+def node_at(path: Path) -> Leaf | Table | Named | None:
+    """Find whatever is at a path of at least one part."""
+    node: Leaf | Table | Named | None = keys(Settings).get(path[0])
+    for part in path[1:]:
+        if isinstance(node, Named):
+            node = node.inner
+        else:
+            node = keys(node.struct).get(part) if isinstance(node, Table) else None
+    return node
+
+
+def entries(settings: Settings) -> Iterator[Entry]:
+    """Walk all keys of a tree that hold values, in the order of the tree."""
+    return _walk(Settings, settings, ())
+
+
+def _walk(struct: type[Struct], value: object, path: Path) -> Iterator[Entry]:
+    for name, node in keys(struct).items():
+        held = getattr(value, name)
+        if isinstance(node, Named):
+            for chosen, inner in held.items():
+                yield from _below(node.inner, inner, (*path, name, chosen))
+        else:
+            yield from _below(node, held, (*path, name))
+
+
+def _below(node: Leaf | Table, value: object, path: Path) -> Iterator[Entry]:
+    if isinstance(node, Leaf):
+        yield Entry(path, node, value)
+    else:
+        yield from _walk(node.struct, value, path)
+
+
+def example(name: str = "<name>") -> Settings:
+    """Make a tree with one entry called `name` under every key with chosen names."""
+    return Settings(
+        roles={name: ()},
+        endpoints={name: Endpoint()},
+        namespaces={name: Namespace(name=name)},
+    )

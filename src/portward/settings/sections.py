@@ -1,0 +1,187 @@
+"""The tables at the top of the tree, apart from endpoints and limits. Times are seconds."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from portward.model.limits import Rate
+from portward.settings.about import About, Count, Pace, Seconds, Span
+from portward.settings.keys import ApiKey
+from portward.settings.secret import Secret
+from portward.settings.values import KEYS, NETWORKS
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Environment(StrEnum):
+    """What the gateway is run for."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """Files of the public listener's certificate; both or neither."""
+
+    cert: Annotated[str, About("PEM file with the certificate chain")] = ""
+    key: Annotated[str, About("PEM file with its private key")] = ""
+
+
+ForwardedHeader = Literal["x-forwarded-for", "forwarded", "x-real-ip"]
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """The two listeners and the process."""
+
+    host: Annotated[str, About("address of the public listener")] = "127.0.0.1"
+    port: Annotated[Port, About("port of the public listener; 0 for any free one")] = 8080
+    admin_host: Annotated[str, About("address of the admin listener")] = "127.0.0.1"
+    admin_port: Annotated[Port, About("port of the admin listener; 0 for any free one")] = 8081
+    workers: Annotated[Positive, About("processes that share the listeners")] = 1
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        NETWORKS,
+        About("networks of the proxies whose forwarding headers are believed"),
+    ] = ()
+    forwarded_header: Annotated[
+        ForwardedHeader, About("the one header in which they name the client")
+    ] = "x-forwarded-for"
+    allowed_hosts: Annotated[
+        tuple[str, ...], About("values of `Host` that are served; empty for any")
+    ] = ()
+    behind_tls_proxy: Annotated[
+        bool, About("whether a trusted proxy ends TLS in front of the public listener")
+    ] = False
+    drain_timeout: Annotated[
+        Seconds | None,
+        About(
+            "time over which connections are closed at the end", development=5.0, production=30.0
+        ),
+    ] = None
+    tls: Annotated[Tls, About("TLS on the public listener.")] = Tls()
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """Who is let in before anyone asks for a credential."""
+
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        About(
+            "origins of pages that may connect; none set: those of this machine in development,"
+            " no page at all in production",
+            reload=True,
+        ),
+    ] = ()
+    max_connections: Annotated[Positive, About("connections open at once, in one process")] = 10_000
+    max_unauthenticated: Annotated[
+        Positive, About("connections at once that have not authenticated yet")
+    ] = 2_000
+    descriptor_reserve: Annotated[
+        Count, About("file descriptors kept free for everything but connections")
+    ] = 128
+    head_timeout: Annotated[Span, About("time a connection has to send its whole request head")] = (
+        5.0
+    )
+    accept_rate: Annotated[Pace, About("handshakes and authentications admitted, over all")] = Rate(
+        500, 1.0, 500
+    )
+    max_per_user: Annotated[Count, About("connections of one user at once; 0 for no limit")] = 0
+
+
+class Claims(Struct, frozen=True, kw_only=True):
+    """The names of the claims in which a token carries what is read from it."""
+
+    sub: Annotated[str, About("the user's id", reload=True)] = "sub"
+    email: Annotated[str, About("the e-mail address", reload=True)] = "email"
+    roles: Annotated[str, About("the roles", reload=True)] = "roles"
+    permissions: Annotated[str, About("the permissions", reload=True)] = "permissions"
+    workspace: Annotated[str, About("the workspace", reload=True)] = "workspaceId"
+    jti: Annotated[str, About("the token's id", reload=True)] = "jti"
+    sid: Annotated[str, About("the session's id", reload=True)] = "sid"
+    channels: Annotated[str, About("the rights per channel", reload=True)] = "channels"
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """How tokens are verified: with shared secrets, or with the issuer's public keys."""
+
+    secrets: Annotated[
+        tuple[Secret, ...],
+        About("HMAC secrets, at least 32 bytes: all verify, the first signs", reload=True),
+    ] = ()
+    secrets_file: Annotated[str, About("file with `secrets`, one per line", reload=True)] = ""
+    session_secret: Annotated[
+        Secret,
+        About(
+            "signs the tokens with which a client resumes its session; made at start when not set",
+            reload=True,
+        ),
+    ] = Secret()
+    session_secret_file: Annotated[str, About("file with `session_secret`", reload=True)] = ""
+    jwks_url: Annotated[str, About("address of the issuer's key set", reload=True)] = ""
+    public_keys: Annotated[
+        tuple[str, ...], About("public keys of the issuer, each in PEM", reload=True)
+    ] = ()
+    public_keys_file: Annotated[
+        str, About("file with `public_keys`, one PEM block after another", reload=True)
+    ] = ""
+    issuer: Annotated[str, About("`iss` a token must carry; empty: any", reload=True)] = ""
+    audience: Annotated[str, About("`aud` a token must carry; empty: any", reload=True)] = ""
+    leeway: Annotated[
+        Seconds,
+        Meta(le=60),
+        About("difference of clocks that is forgiven, at most 60s", reload=True),
+    ] = 30.0
+    max_lifetime: Annotated[
+        Seconds, About("longest life of a token from `iat` to `exp`; 0 for any", reload=True)
+    ] = 0.0
+    claims: Annotated[Claims, About("Claim of the token.")] = Claims()
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """Where shared state lives."""
+
+    url: Annotated[str, About("`memory://`: in the process, gone with it")] = "memory://"
+
+
+class Admin(Struct, frozen=True, kw_only=True):
+    """The admin API, on a listener of its own."""
+
+    enabled: Annotated[bool, About("whether the admin listener is opened")] = True
+    api_keys: Annotated[
+        tuple[ApiKey, ...],
+        KEYS,
+        About('keys: plain, `"sha256:…"`, or `{ key = "…", scopes = ["publish"] }`', reload=True),
+    ] = ()
+    api_keys_file: Annotated[str, About("file with `api_keys`, one per line", reload=True)] = ""
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """The log, on standard error."""
+
+    format: Annotated[
+        LogFormat | None,
+        About(
+            "`console` for eyes, `json` for machines",
+            development=LogFormat.CONSOLE,
+            production=LogFormat.JSON,
+        ),
+    ] = None
+    hash_users: Annotated[
+        bool | None,
+        About("whether user ids are logged as keyed hashes", development=False, production=True),
+    ] = None
+
+
+class Audit(Struct, frozen=True, kw_only=True):
+    """The chained record of security events."""
+
+    file: Annotated[str, About("file it is appended to; empty for none")] = ""

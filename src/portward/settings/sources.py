@@ -1,0 +1,65 @@
+"""Where settings come from: file < older names < environment < flags, and which of them won."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from portward.settings.build import build
+from portward.settings.environment import CONFIG
+from portward.settings.files import Reader, read_file, read_secrets, text_of
+from portward.settings.layers import Written, from_aliases, from_file, from_flags, from_variables
+from portward.settings.schema import entries
+from portward.settings.tree import Settings
+
+DEFAULT_FILE: Final = "portward.toml"
+DEFAULT: Final = "default"
+
+
+class Loaded(Struct, frozen=True):
+    """The settings in force, and where each value came from by dotted key.
+
+    A source reads `default`, `file portward.toml`, `alias JWT_SECRET`, `env PORTWARD_SERVER__PORT`
+    or `flag --port`; a secret from a file of its own has that file as its source.
+    """
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load(
+    environ: Mapping[str, str],
+    path: str | None = None,
+    *,
+    flags: Mapping[str, object] | None = None,
+    read: Reader = read_file,
+) -> Loaded:
+    """Read the settings.
+
+    Args:
+        environ: the environment, usually `os.environ`.
+        path: the file; else what `PORTWARD_CONFIG` names; else `portward.toml` if it is there.
+        flags: values by dotted key, such as `{"server.port": 9000}`; None stands for not given.
+        read: returns the text of a file.
+
+    Raises:
+        SettingsError: a file, a name or a value is wrong: one line with its key and its source.
+    """
+    chosen = path or environ.get(CONFIG) or None
+    file = chosen or DEFAULT_FILE
+    written = Written()
+    from_file(written, text_of(file, read, optional=chosen is None), file)
+    from_aliases(written, environ)
+    from_variables(written, environ)
+    from_flags(written, flags or {})
+    read_secrets(written, read)
+    settings = build(written)
+    return Loaded(settings, _sources(settings, written))
+
+
+def _sources(settings: Settings, written: Written) -> dict[str, str]:
+    sources = {}
+    for entry in entries(settings):
+        given = written.values.get(entry.path)
+        sources[entry.key] = given.source if given else DEFAULT
+    return sources

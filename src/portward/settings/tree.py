@@ -1,0 +1,110 @@
+"""The typed tree of all settings: every key, its type, its default and its meaning.
+
+Times are seconds and sizes bytes. A setting that is None is decided by the environment; the
+methods of :class:`Settings` say how.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Struct, field
+
+from portward.model.limits import LimitName, Rate
+from portward.model.namespace import Namespace
+from portward.settings.about import About
+from portward.settings.endpoint import Endpoint
+from portward.settings.limits import (
+    DEFAULT_LIMITS,
+    ConnectionLimit,
+    Limits,
+    resolved_connections,
+    resolved_rate,
+)
+from portward.settings.presets import ENDPOINTS, NAMESPACES
+from portward.settings.sections import (
+    Admin,
+    Audit,
+    Engine,
+    Environment,
+    Gate,
+    Log,
+    LogFormat,
+    Server,
+    Tokens,
+)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings. `Settings()` is what holds when nothing is written down."""
+
+    environment: Annotated[Environment, About("what it is run for; production is stricter")] = (
+        Environment.DEVELOPMENT
+    )
+    server: Annotated[Server, About("The listeners and the process.")] = Server()
+    gate: Annotated[Gate, About("Who is let in before anyone asks for a credential.")] = Gate()
+    tokens: Annotated[Tokens, About("How tokens (JWT) are verified.")] = Tokens()
+    engine: Annotated[Engine, About("Where shared state lives.")] = Engine()
+    limits: Annotated[Limits, About("How often and how many, per table.")] = DEFAULT_LIMITS
+    roles: Annotated[
+        Mapping[str, Annotated[tuple[str, ...], About("permissions this role gives", reload=True)]],
+        About("Permissions by role; `*` ends a pattern."),
+    ] = field(default_factory=dict)
+    admin: Annotated[Admin, About("The admin API.")] = Admin()
+    log: Annotated[Log, About("The log.")] = Log()
+    audit: Annotated[Audit, About("The chained record of security events.")] = Audit()
+    endpoints: Annotated[
+        Mapping[str, Endpoint], About("The doors: each a path, a dialect and a namespace.")
+    ] = field(default_factory=lambda: dict(ENDPOINTS))
+    namespaces: Annotated[
+        Mapping[str, Namespace], About("Families of channels and their options.")
+    ] = field(default_factory=lambda: dict(NAMESPACES))
+
+    @property
+    def production(self) -> bool:
+        """Whether the strict defaults hold."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def drain_timeout(self) -> float:
+        """Seconds over which connections are closed at the end: 5 in development, 30 else."""
+        if self.server.drain_timeout is None:
+            return 30.0 if self.production else 5.0
+        return self.server.drain_timeout
+
+    @property
+    def log_format(self) -> LogFormat:
+        """How log lines are written: for eyes in development, for machines in production."""
+        return self.log.format or (LogFormat.JSON if self.production else LogFormat.CONSOLE)
+
+    @property
+    def hash_users(self) -> bool:
+        """Whether user ids are hashed in logs: by setting, else in production."""
+        return self.production if self.log.hash_users is None else self.log.hash_users
+
+    def exposes_email(self, endpoint: Endpoint) -> bool:
+        """Whether users see each other's e-mail there: by setting, else in development."""
+        setting = endpoint.expose_email
+        return not self.production if setting is None else setting
+
+    def creates_rooms(self, endpoint: Endpoint) -> bool:
+        """Whether joining an unknown room there makes it: by setting, else in development."""
+        return not self.production if endpoint.auto_create is None else endpoint.auto_create
+
+    def origins(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """List the origins let in at an endpoint: its own, else the gate's.
+
+        Empty stands for pages of this machine in development, and for no page in production.
+        """
+        return endpoint.allowed_origins or self.gate.allowed_origins
+
+    def rate(self, name: LimitName, endpoint: Endpoint) -> Rate:
+        """Say what a limit comes to at an endpoint.
+
+        Raises:
+            ValueError: `name` is the limit on connections, which is no rate.
+        """
+        return resolved_rate(name, self.limits, endpoint.limits)
+
+    def connection_limit(self, endpoint: Endpoint) -> ConnectionLimit:
+        """Say how many connections an address may have open there; `max` and `mode` are set."""
+        return resolved_connections(self.limits, endpoint.limits)

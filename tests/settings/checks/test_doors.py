@@ -1,0 +1,172 @@
+import pytest
+
+from portward.settings.checks.rule import Level
+from portward.settings.endpoint import Endpoint
+from portward.settings.tree import Settings
+from tests.settings.checks.judging import findings, levels
+
+OK, WARN, FAIL = Level
+GRAVE = (WARN, FAIL, False)
+ALWAYS = (FAIL, FAIL, True)
+FINE = (OK, OK, False)
+WARNED = (WARN, WARN, False)
+Levels = tuple[Level, Level, bool]
+
+
+@pytest.mark.parametrize("key", ["gate.allowed_origins", "endpoints.rooms.allowed_origins"])
+@pytest.mark.parametrize(
+    ("origin", "every", "null", "form"),
+    [
+        ("https://a.example", FINE, FINE, FINE),
+        ("*", GRAVE, FINE, FINE),
+        ("null", FINE, ALWAYS, FINE),
+        ("NULL", FINE, ALWAYS, FINE),
+        ("nonsense", FINE, FINE, ALWAYS),
+    ],
+)
+def test_origins_are_judged(
+    key: str, origin: str, every: Levels, null: Levels, form: Levels
+) -> None:
+    """Each kind of mistake has one rule, whichever list it stands in."""
+    text = f'{key} = ["{origin}"]'
+    assert levels(text, "origin-any") == every
+    assert levels(text, "origin-null") == null
+    assert levels(text, "origin-form") == form
+    assert all(key in found.what for found in findings(text, "origin-form") if found.change)
+
+
+def test_origins_of_closed_doors_are_not_judged() -> None:
+    """An endpoint that is off lets nobody in."""
+    text = '[endpoints.rooms]\nenabled = false\nallowed_origins = ["null", "nonsense"]'
+    assert levels(text, "origin-null") == FINE
+    assert levels(text, "origin-form") == FINE
+
+
+def test_pages_are_listed_in_production() -> None:
+    """An empty list refuses every page, which is rarely meant."""
+    assert levels("", "origin-none") == (OK, WARN, False)
+    for key in ("gate", "endpoints.rooms"):
+        assert levels(f'{key}.allowed_origins = ["https://a.example"]', "origin-none") == FINE
+    assert levels("endpoints.rooms.enabled = false", "origin-none") == FINE
+
+
+def test_tokens_in_addresses_are_warned_about() -> None:
+    """The way out is a ticket."""
+    text = 'endpoints.rooms.credentials = ["query", "message"]'
+    assert levels(text, "credential-query") == WARNED
+    assert levels("", "credential-query") == FINE
+    assert "ticket" in findings(text, "credential-query")[0].change
+
+
+def test_a_door_takes_a_credential() -> None:
+    """One that wants a token and takes none can be passed by nobody."""
+    text = "endpoints.rooms.credentials = []"
+    assert levels(text, "credential-none") == ALWAYS
+    assert levels(f'{text}\nendpoints.rooms.auth = "none"', "credential-none") == FINE
+
+
+def test_compression_and_echo_are_warned_about() -> None:
+    """Both are of use, and neither by default."""
+    assert levels("endpoints.rooms.compression = true", "compression") == WARNED
+    assert levels("endpoints.echo.enabled = true", "echo") == WARNED
+    assert levels("", "compression") == levels("", "echo") == FINE
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", FINE),
+        ('idle_timeout = "20s"', WARNED),
+        ('idle_timeout = "0s"', FINE),
+        ('idle_timeout = "20s"\nping_interval = "0s"', FINE),
+    ],
+)
+def test_quiet_clients_are_pinged_first(text: str, expected: Levels) -> None:
+    """An idle time below the ping interval closes healthy clients."""
+    assert levels(f"[endpoints.rooms]\n{text}", "idle-before-ping") == expected
+
+
+def test_dialects_made_by_hand_are_checked() -> None:
+    """A tree that was not loaded is held to the same list."""
+    tree = Settings(endpoints={"x": Endpoint(path="/x", dialect="live")})
+    assert levels(tree, "dialect") == ALWAYS
+    assert findings(tree, "dialect")[0].change.endswith("one of echo, rooms")
+
+
+def test_namespaces_exist() -> None:
+    """An endpoint may have none, but not one that is unknown."""
+    assert levels('endpoints.rooms.namespace = "docs"', "namespace") == ALWAYS
+    assert levels('endpoints.rooms.namespace = "docs"\n[namespaces.docs]', "namespace") == FINE
+    assert levels("endpoints.echo.enabled = true", "namespace") == FINE
+
+
+@pytest.mark.parametrize("path", ["", "rooms", "/a?b", "/a#b", "/a b", "/ä", "/a%20b", "/a\\\\b"])
+def test_paths_are_paths(path: str) -> None:
+    """What could never be requested as it stands stops any start."""
+    assert levels(f'endpoints.rooms.path = "{path}"', "path-form") == ALWAYS
+
+
+def test_good_paths_pass() -> None:
+    """Several parts and a closing slash are fine."""
+    assert levels('endpoints.rooms.path = "/v1/rooms/"', "path-form") == FINE
+
+
+@pytest.mark.parametrize(
+    ("path", "owners"),
+    [
+        ("/health", "the gateway itself and endpoint rooms"),
+        ("/health/", "the gateway itself and endpoint rooms"),
+        ("/echo", "endpoint rooms and endpoint echo"),
+    ],
+)
+def test_paths_have_one_owner(path: str, owners: str) -> None:
+    """Endpoints that are off answer as well, and a closing slash makes no other path."""
+    text = f'endpoints.rooms.path = "{path}"'
+    assert levels(text, "path-taken") == ALWAYS
+    assert owners in findings(text, "path-taken")[0].what
+
+
+@pytest.mark.parametrize("table", ["limits", "endpoints.rooms.limits"])
+def test_limits_that_only_watch_are_warned_about(table: str) -> None:
+    """General ones and those of an endpoint."""
+    for name in ("messages", "connections"):
+        text = f'{table}.{name}.mode = "observe"'
+        assert levels(text, "limits-observed") == WARNED
+        assert findings(text, "limits-observed")[0].change == f'{table}.{name}.mode = "enforce"'
+    assert levels("", "limits-observed") == FINE
+
+
+@pytest.mark.parametrize("table", ["limits", "endpoints.rooms.limits"])
+def test_limits_that_are_off_are_warned_about(table: str) -> None:
+    """A rate of none, and a maximum of 0."""
+    assert levels(f'{table}.auth.rate = "none"', "limits-off") == WARNED
+    assert levels(f"{table}.connections.max = 0", "limits-off") == WARNED
+    assert levels(f'{table}.auth.rate = "1/s"', "limits-off") == FINE
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('authorize = "authenticated"', WARNED),
+        ('authorize = "authenticated"\npublish = "server"', FINE),
+        ('authorize = "claims"', FINE),
+    ],
+)
+def test_publishing_for_all_is_warned_about(text: str, expected: Levels) -> None:
+    """A token alone should rarely be enough to publish anywhere."""
+    assert levels(f"[namespaces.rooms]\n{text}", "publish-open") == expected
+
+
+def test_namespaces_nobody_uses_are_not_judged() -> None:
+    """Without an endpoint no client reaches them."""
+    text = '[namespaces.docs]\nauthorize = "authenticated"\npublish = "publish"'
+    assert levels(text, "publish-open") == FINE
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"), [("", ALWAYS), ("http://x", GRAVE), ("https://x", FINE)]
+)
+def test_rights_are_asked_for_over_https(url: str, expected: Levels) -> None:
+    """Without an address nothing can be asked at all."""
+    text = f'[namespaces.rooms]\nauthorize = "http"\nauthorize_url = "{url}"'
+    assert levels(text, "authorize-url") == expected

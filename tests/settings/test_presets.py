@@ -1,0 +1,98 @@
+import pytest
+
+from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
+from portward.settings.endpoint import Credential
+from portward.settings.presets import (
+    DIALECTS,
+    ENDPOINTS,
+    NAMESPACE_KEYS,
+    NAMESPACES,
+    base_endpoint,
+    base_namespace,
+)
+
+
+def test_rooms_is_served_and_echo_is_not() -> None:
+    """These two endpoints exist by themselves."""
+    assert {name: endpoint.enabled for name, endpoint in ENDPOINTS.items()} == {
+        "rooms": True,
+        "echo": False,
+    }
+    assert ENDPOINTS["rooms"].idle_timeout == 60.0
+    assert DIALECTS == ("echo", "rooms")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("alerts", (500, 3600.0, Snapshot.NONE, False, 2.0, 0, 50, 300.0)),
+        ("live", (0, 3600.0, Snapshot.LATEST_BY_KEY, False, 0.0, 0, 128, 300.0)),
+        ("rooms", (1000, 86400.0, Snapshot.NONE, True, 0.0, 100, 128, 86400.0)),
+        ("workspaces", (100, 3600.0, Snapshot.NONE, True, 0.0, 0, 128, 300.0)),
+    ],
+)
+def test_the_namespaces_are_as_promised(name: str, expected: tuple[object, ...]) -> None:
+    """History, snapshot, presence, cooldown, bounds and idle time of each family of channels."""
+    space = NAMESPACES[name]
+    assert expected == (
+        space.history_size,
+        space.history_ttl,
+        space.snapshot,
+        space.presence,
+        space.cooldown,
+        space.max_subscribers,
+        space.max_subscriptions,
+        space.idle_ttl,
+    )
+
+
+def test_the_rights_of_the_namespaces_are_as_promised() -> None:
+    """Which rule judges, and whether clients may publish."""
+    rights = {name: (space.authorize, space.publish) for name, space in NAMESPACES.items()}
+    assert rights == {
+        "alerts": (Rule.AUTHENTICATED, PublishRight.SERVER),
+        "live": (Rule.IDENTITY_PROVIDER, PublishRight.SERVER),
+        "rooms": (Rule.ROLES, PublishRight.RIGHT),
+        "workspaces": (Rule.MEMBERSHIP, PublishRight.RIGHT),
+    }
+
+
+def test_every_preset_has_the_name_it_stands_under() -> None:
+    """A namespace knows its own name."""
+    assert all(name == space.name for name, space in NAMESPACES.items())
+
+
+def test_every_option_of_a_namespace_is_a_key() -> None:
+    """Nothing of the model is left without a meaning here, apart from the name."""
+    assert {"name", *NAMESPACE_KEYS} == set(Namespace.__struct_fields__)
+
+
+def test_a_known_endpoint_starts_from_itself() -> None:
+    """Its own dialect, written or not, changes nothing."""
+    assert base_endpoint("echo", None) is ENDPOINTS["echo"]
+    assert base_endpoint("echo", "echo") is ENDPOINTS["echo"]
+
+
+def test_a_new_endpoint_starts_from_its_dialect() -> None:
+    """It is on, lies at its own name, and takes the rest from the preset of the dialect."""
+    chat, tester = base_endpoint("chat", "rooms"), base_endpoint("tester", "echo")
+    assert (chat.path, chat.namespace, chat.idle_timeout) == ("/chat", "rooms", 60.0)
+    assert tester.enabled
+    assert tester.credentials == (Credential.HEADER, Credential.TICKET)
+
+
+def test_a_known_endpoint_with_another_dialect_starts_from_that() -> None:
+    """The name alone does not bring options of another protocol."""
+    assert base_endpoint("rooms", "echo").namespace == ""
+
+
+def test_an_unknown_dialect_is_kept() -> None:
+    """It is refused later, where its source is known."""
+    assert base_endpoint("live", "live").dialect == "live"
+    assert base_endpoint("live", None).dialect == ""
+
+
+def test_a_new_namespace_denies() -> None:
+    """A name without preset starts from the defaults of the model."""
+    assert base_namespace("docs") == Namespace(name="docs")
+    assert base_namespace("rooms") is NAMESPACES["rooms"]

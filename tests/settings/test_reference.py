@@ -1,0 +1,75 @@
+import pytest
+
+from portward.settings.environment import ALIASES, variable
+from portward.settings.reference import kind, reference
+from portward.settings.schema import Entry, entries, example, leaf_at
+
+PAGE = reference()
+ENTRIES = list(entries(example()))
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.key)
+def test_every_key_is_on_the_page(entry: Entry) -> None:
+    """With its variable, its meaning, and the sign of what can be reloaded."""
+    key = entry.key
+    (line,) = (line for line in PAGE.splitlines() if line.startswith(f"| `{key}`"))
+    assert f"`{variable(entry.path)}`" in line
+    about = entry.leaf.about
+    assert line.endswith(f"{about.text} |")
+    assert ("↻" in line) is about.reload
+    assert line.count("|") == 6
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("server.host", "text"),
+        ("server.port", "number"),
+        ("server.behind_tls_proxy", "true or false"),
+        ("server.drain_timeout", "duration"),
+        ("server.allowed_hosts", "list of texts"),
+        ("server.trusted_proxies", "list of networks"),
+        ("environment", "`development` or `production`"),
+        ("endpoints.x.credentials", "list of `header` or `query` or `ticket` or `message`"),
+        ("endpoints.x.max_message", "size"),
+        ("tokens.secrets", "list of secrets"),
+        ("tokens.session_secret", "secret"),
+        ("admin.api_keys", "list of keys"),
+        ("limits.auth.rate", "rate"),
+    ],
+)
+def test_what_a_key_takes_is_told(key: str, text: str) -> None:
+    """In words an operator knows."""
+    leaf = leaf_at(tuple(key.split(".")))
+    assert leaf is not None
+    assert kind(leaf) == text
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "| `8080` | `PORTWARD_SERVER__PORT` |",
+        "| `5s` in development, `30s` in production |",
+        "Handshakes, per address: events per time",
+        "| rate | as in `limits` |",
+        "- `rooms`: `path = /rooms`, `dialect = rooms`, `namespace = rooms`, `idle_timeout = 1m`",
+        "- `live`: `snapshot = latest_by_key`, `authorize = identity_provider`",
+        "## server\n\nThe listeners and the process.\n\n| key |",
+    ],
+)
+def test_the_page_tells(part: str) -> None:
+    """Defaults, what differs by environment, what tables are about, and the presets."""
+    assert part in PAGE
+
+
+def test_older_names_are_on_the_page() -> None:
+    """Each with the key it stands for."""
+    for alias in ALIASES:
+        assert f"- `{alias.name}` → `{'.'.join(alias.path)}`" in PAGE
+
+
+def test_the_page_is_tidy() -> None:
+    """No line ends in a space, and the page ends in one line break."""
+    assert all(line == line.rstrip() for line in PAGE.splitlines())
+    assert PAGE.endswith("`\n")
+    assert "\n\n\n" not in PAGE

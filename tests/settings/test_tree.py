@@ -1,0 +1,68 @@
+import pytest
+from msgspec.structs import replace
+
+from portward.model.limits import LimitMode, LimitName, Rate
+from portward.settings.endpoint import Endpoint
+from portward.settings.limits import ConnectionLimit, Limits, RateLimit
+from portward.settings.sections import Environment, Gate, Log, LogFormat, Server
+from portward.settings.tree import Settings
+
+PRODUCTION = Settings(environment=Environment.PRODUCTION)
+
+
+def test_nothing_set_is_development_on_this_machine() -> None:
+    """The bare tree listens on the loopback address alone."""
+    settings = Settings()
+    assert not settings.production
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8080)
+    assert (settings.server.admin_host, settings.server.admin_port) == ("127.0.0.1", 8081)
+    assert settings.engine.url == "memory://"
+
+
+@pytest.mark.parametrize(("settings", "seconds"), [(Settings(), 5.0), (PRODUCTION, 30.0)])
+def test_the_drain_takes_longer_in_production(settings: Settings, seconds: float) -> None:
+    """Unset, the environment decides; set, the setting does."""
+    assert settings.drain_timeout == seconds
+    assert replace(settings, server=Server(drain_timeout=0.0)).drain_timeout == 0.0
+
+
+def test_the_log_follows_the_environment() -> None:
+    """Lines are for eyes in development; users are hashed in production."""
+    assert (Settings().log_format, Settings().hash_users) == (LogFormat.CONSOLE, False)
+    assert (PRODUCTION.log_format, PRODUCTION.hash_users) == (LogFormat.JSON, True)
+    own = replace(PRODUCTION, log=Log(format=LogFormat.CONSOLE, hash_users=False))
+    assert (own.log_format, own.hash_users) == (LogFormat.CONSOLE, False)
+
+
+@pytest.mark.parametrize("settings", [Settings(), PRODUCTION])
+def test_what_is_open_in_development_is_closed_in_production(settings: Settings) -> None:
+    """E-mail and new rooms follow the environment until they are set."""
+    assert settings.exposes_email(Endpoint()) is not settings.production
+    assert settings.creates_rooms(Endpoint()) is not settings.production
+    for choice in (True, False):
+        assert settings.exposes_email(Endpoint(expose_email=choice)) is choice
+        assert settings.creates_rooms(Endpoint(auto_create=choice)) is choice
+
+
+def test_origins_come_from_the_nearest_list() -> None:
+    """The endpoint's own list, else the gate's."""
+    own, bare = Endpoint(allowed_origins=("https://a.example",)), Endpoint()
+    general = Settings(gate=Gate(allowed_origins=("https://b.example",)))
+    assert general.origins(own) == ("https://a.example",)
+    assert general.origins(bare) == ("https://b.example",)
+    assert Settings().origins(bare) == ()
+
+
+def test_limits_are_asked_for_by_endpoint() -> None:
+    """An endpoint's own tables are laid over the general ones."""
+    own = Limits(messages=RateLimit(rate=Rate(600, 60.0, 600)), connections=ConnectionLimit(max=3))
+    endpoint = Endpoint(limits=own)
+    assert Settings().rate(LimitName.MESSAGES, endpoint) == Rate(600, 60.0, 600)
+    assert Settings().rate(LimitName.AUTH, endpoint) == Rate(10, 60.0, 10)
+    assert Settings().connection_limit(endpoint) == ConnectionLimit(max=3, mode=LimitMode.ENFORCE)
+
+
+def test_two_bare_trees_share_no_tables() -> None:
+    """The mappings of one tree are not those of another."""
+    assert Settings().endpoints is not Settings().endpoints
+    assert Settings().namespaces is not Settings().namespaces
