@@ -1,0 +1,86 @@
+"""Claims read with their types: what is not of the type a claim has refuses the whole token."""
+
+import re
+from typing import Any, Final
+
+from portward.model.channel import Channel
+from portward.model.identity import ChannelRight
+from portward.model.limits import INTEGER
+from portward.security.jws import TokenReason, TokenRefused
+
+MAX_TEXT: Final = 256
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_ALLOW: Final = frozenset({"subscribe", "history", "presence", "publish"})
+_RIGHT_FIELDS: Final = frozenset({"channel", "allow"})
+
+
+def wrong(name: str) -> TokenRefused:
+    """The refusal of a claim, to be raised."""
+    return TokenRefused(TokenReason.CLAIMS, name)
+
+
+def number(claims: dict[str, Any], name: str) -> float | None:
+    """A number of seconds: no string, no boolean, no infinity, exact in every language."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if type(value) not in {int, float} or abs(value) > INTEGER:
+        raise wrong(name)
+    return float(value)
+
+
+def text(claims: dict[str, Any], name: str, longest: int = MAX_TEXT) -> str | None:
+    """A string without control characters; None when it is absent or empty."""
+    if name not in claims:
+        return None
+    return _sound(claims[name], name, longest) or None
+
+
+def _sound(value: object, name: str, longest: int = MAX_TEXT) -> str:
+    if not isinstance(value, str) or len(value) > longest or _UNSAFE.search(value):
+        raise wrong(name)
+    return value
+
+
+def texts(claims: dict[str, Any], name: str) -> frozenset[str]:
+    """A list of strings, or one string for a list of one."""
+    value = claims.get(name, [])
+    values = value if isinstance(value, list) else [value]
+    return frozenset(_sound(each, name) for each in values)
+
+
+def channels(claims: dict[str, Any], name: str) -> tuple[ChannelRight, ...]:
+    """A list of rights to channels; empty when it is absent."""
+    entries = claims.get(name, [])
+    if not isinstance(entries, list):
+        raise wrong(name)
+    return tuple(_channel_right(entry, name) for entry in entries)
+
+
+def _channel_right(entry: object, name: str) -> ChannelRight:
+    """One entry of the `channels` claim. What cannot be understood is refused, not narrowed."""
+    if not isinstance(entry, dict) or entry.keys() != _RIGHT_FIELDS:
+        raise wrong(name)
+    allow = entry["allow"]
+    if not isinstance(allow, list) or not all(
+        isinstance(verb, str) and verb in _ALLOW for verb in allow
+    ):
+        raise wrong(name)
+    return ChannelRight(_pattern(entry["channel"], name), tuple(allow))
+
+
+def _pattern(value: object, name: str) -> str:
+    """A channel, or the beginning of channel names followed by `*`."""
+    if not isinstance(value, str):
+        raise wrong(name)
+    if value == "*":
+        return value
+    beginning = value.removesuffix("*")
+    if beginning != value:
+        # It is sound when a channel can begin with it.
+        beginning += "x" if ":" in beginning else ":x"
+    try:
+        Channel.parse(beginning)
+    except ValueError:
+        raise wrong(name) from None
+    return value

@@ -1,0 +1,109 @@
+"""Where a handshake carries its credential, and that it carries only one (RFC 6750 §2).
+
+With two, a proxy and the gateway could each believe another one; so two are refused, even when they
+are equal, and even when the endpoint would not have read one of them.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+
+MASK: Final = "***"
+_MAX_PARAMETERS: Final = 100
+_QUERY: Final = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*\Z")
+"""Visible ASCII without `"`, `#`, `<`, `>`; a percent sign only before two hexadecimal digits."""
+_BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE | re.ASCII)
+_TOKEN_LIKE: Final = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""A JWT among the subprotocols: its header begins with `{"`."""
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}\Z")
+_USER_INFO: Final = re.compile(r"(?<=//)[^/@]*@")
+
+
+class CredentialKind(StrEnum):
+    """The places a credential may come from, as an endpoint lists them."""
+
+    HEADER = "header"
+    QUERY = "query"
+    TICKET = "ticket"
+    COOKIE = "cookie"
+    MESSAGE = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One credential as it was presented. Its value shows in no representation."""
+
+    kind: CredentialKind
+    value: str = field(repr=False)
+
+
+_PARAMETERS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TICKET}
+
+
+def extract(head: RequestHead, allowed: Collection[str]) -> Credential | None:
+    """Find the credential of a handshake. None when there is none in the places allowed.
+
+    Raises:
+        Refused: MULTIPLE_CREDENTIALS for more than one, wherever they are; UNAUTHENTICATED for an
+            empty one or another scheme than Bearer; BAD_REQUEST for a malformed query.
+    """
+    found = _presented(head)
+    if len(found) > 1:
+        raise Refused(Refusal.MULTIPLE_CREDENTIALS, "several credentials")
+    if not found:
+        return None
+    kind, value = found[0]
+    if kind is None or kind not in allowed:
+        return None
+    if kind is CredentialKind.HEADER:
+        bearer = _BEARER.match(value)
+        value = bearer[1] if bearer else ""
+    if not value:
+        raise Refused(Refusal.UNAUTHENTICATED, f"no usable credential in {kind.value}")
+    return Credential(kind, value)
+
+
+def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
+    """Every credential in sight with its place; None for a place nothing is ever taken from."""
+    found: list[tuple[CredentialKind | None, str]] = [
+        (CredentialKind.HEADER, value) for value in head.all("authorization")
+    ]
+    for name, value in query_pairs(head.query):
+        if name in _PARAMETERS:
+            found.append((_PARAMETERS[name], value))
+    protocols = ",".join(head.all("sec-websocket-protocol"))
+    found.extend((None, "") for _ in _TOKEN_LIKE.finditer(protocols))
+    return found
+
+
+def query_pairs(query: str) -> list[tuple[str, str]]:
+    """Read a query strictly: names and values decoded, in order, repeated ones kept.
+
+    Raises:
+        Refused: BAD_REQUEST for a character or escape that has no place there, for bytes that are
+            not UTF-8, or for more than 100 parameters.
+    """
+    if not query:
+        return []
+    parts = [part for part in query.split("&", _MAX_PARAMETERS + 1) if part]
+    if len(parts) > _MAX_PARAMETERS or not _QUERY.match(query):
+        raise Refused(Refusal.BAD_REQUEST, "malformed query")
+    try:
+        return [_pair(part) for part in parts]
+    except UnicodeDecodeError:
+        raise Refused(Refusal.BAD_REQUEST, "malformed query") from None
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return _decoded(name), _decoded(value)
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode()

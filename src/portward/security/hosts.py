@@ -1,0 +1,143 @@
+"""Host names as they stand in `Origin` and `Host`, and the check of the latter (RFC 9112 §3.2).
+
+An internal gateway that answers to any name can be reached by a page that rebinds its own name to
+the gateway's address; a list of names ends that.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from portward.model.refusals import Refusal, Refused
+
+_LONGEST: Final = 253
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
+_NUMERIC: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?\Z")
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}\Z")
+_LAST_PORT: Final = 65535
+
+
+class Authority(NamedTuple):
+    """A host and the port written behind it, None when there was none."""
+
+    host: str
+    port: int | None
+
+
+def parse_host(text: str) -> str:
+    """The one spelling of a host: lower case, IPv6 compressed and in brackets.
+
+    A trailing dot stays and makes another host. What browsers would read as an IPv4 address must be
+    one, written in four decimal numbers (WHATWG URL, "ends in a number").
+
+    Raises:
+        ValueError: it is no host name and no address, or is not ASCII.
+    """
+    if not text.isascii():
+        raise ValueError("a host is written in ASCII; international names as xn--")
+    host = text.lower()
+    if host.startswith("["):
+        return _bracketed(host)
+    if len(host) > _LONGEST or not _NAME.match(host):
+        raise ValueError("not a host name")
+    return str(ipaddress.IPv4Address(host)) if ends_in_number(host) else host
+
+
+def ends_in_number(host: str) -> bool:
+    """Tell whether a browser would take this name for an IPv4 address."""
+    return _NUMERIC.match(host) is not None
+
+
+def _bracketed(text: str) -> str:
+    if not text.endswith("]") or "%" in text:
+        raise ValueError("not an IPv6 literal")
+    return f"[{ipaddress.IPv6Address(text[1:-1])}]"
+
+
+def parse_port(text: str) -> int:
+    """A port from 1 to 65535 in plain digits, without leading zeros.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not _PORT.match(text) or int(text) > _LAST_PORT:
+        raise ValueError("not a port")
+    return int(text)
+
+
+def parse_authority(text: str) -> Authority:
+    """Take `host` or `host:port` apart. User-info, paths and blanks do not fit the grammar.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        return Authority(parse_host(text), None)
+    return Authority(parse_host(host), parse_port(port))
+
+
+def parse_wildcard(text: str) -> Authority:
+    """What follows `*.` in a pattern that stands for exactly one label.
+
+    Raises:
+        ValueError: the rest is an address or a bare top-level name, which would let in strangers.
+    """
+    rest = parse_authority(text)
+    if rest.host.startswith("[") or ends_in_number(rest.host):
+        raise ValueError("a wildcard cannot stand in an address")
+    if "." not in rest.host.rstrip(".") and rest.host != "localhost":
+        raise ValueError("a wildcard needs at least two labels after it")
+    return rest
+
+
+class HostPolicy:
+    """The names this gateway answers to. An empty list: every well-formed name.
+
+    An entry is `name`, which covers every port, or `name:port`; `*.name` covers one label more.
+
+    Raises:
+        ValueError: an entry does not parse; the text names it.
+    """
+
+    __slots__ = ("_exact", "_open", "_wild")
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._exact: set[Authority] = set()
+        self._wild: set[Authority] = set()
+        for entry in allowed:
+            self._add(entry)
+        self._open = not self._exact and not self._wild
+
+    def _add(self, entry: str) -> None:
+        try:
+            if entry.startswith("*."):
+                self._wild.add(parse_wildcard(entry[2:]))
+            else:
+                self._exact.add(parse_authority(entry))
+        except ValueError as error:
+            raise ValueError(f"not an allowed host: {entry!r} ({error})") from None
+
+    def check(self, values: Sequence[str]) -> None:
+        """Judge the `Host` headers of a request.
+
+        Raises:
+            Refused: BAD_REQUEST when there is not exactly one well-formed value, HOST when it is
+                not on the list.
+        """
+        if len(values) != 1:
+            raise Refused(Refusal.BAD_REQUEST, "no host" if not values else "several hosts")
+        try:
+            host, port = parse_authority(values[0])
+        except ValueError:
+            raise Refused(Refusal.BAD_REQUEST, "malformed host") from None
+        if not (self._open or self._covers(host, port)):
+            raise Refused(Refusal.HOST, "host not listed")
+
+    def _covers(self, host: str, port: int | None) -> bool:
+        if (host, None) in self._exact or (host, port) in self._exact:
+            return True
+        rest = host.partition(".")[2]
+        return (rest, None) in self._wild or (rest, port) in self._wild

@@ -1,0 +1,186 @@
+"""Signed tokens in compact form (RFC 7515 §7.1), read as strictly as the form allows.
+
+Whatever two readers could take differently is refused here, before a signature is even looked at:
+other serializations, padding, blanks, unused bits, repeated names, headers that change the meaning
+of the rest.
+"""
+
+import base64
+import hmac
+import json
+import re
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, NoReturn
+
+from portward.model.limits import TOKEN
+
+HMAC: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+"""The symmetric algorithms and their hashes."""
+RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+ELLIPTIC: Final = frozenset({"ES256", "ES384", "ES512"})
+EDWARDS: Final = frozenset({"EdDSA"})
+ALGORITHMS: Final = frozenset(HMAC) | RSA | ELLIPTIC | EDWARDS
+KID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
+_TYPES: Final = frozenset({"jwt", "at+jwt"})
+_KEY_HEADERS: Final = ("jku", "x5u", "jwk", "x5c")
+"""Headers by which a token brings its own key. Never used; worth a line in the log."""
+
+
+class TokenReason(StrEnum):
+    """Why a token is refused: for the log and `portward inspect`, never for its presenter."""
+
+    TOO_LONG = "too_long"
+    MALFORMED = "malformed"
+    CRITICAL = "critical"
+    TYPE = "type"
+    ALGORITHM = "alg"
+    KEY = "key"
+    SIGNATURE = "signature"
+    CLAIMS = "claims"
+    EXPIRED = "expired"
+    NOT_YET = "not_yet"
+    LIFETIME = "lifetime"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+
+
+class TokenRefused(Exception):  # noqa: N818 - not an error of the program: an answer to the peer
+    """A token is refused. Carries no part of the token.
+
+    `claim` is the configured name of the claim that is wrong, when one is; `ignored` the headers by
+    which the token tried to bring its own key.
+    """
+
+    def __init__(self, reason: TokenReason, claim: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.claim = claim
+        self.ignored: tuple[str, ...] = ()
+
+
+class UnknownKey(TokenRefused):
+    """The token names a key the set does not hold; the set may be fetched again.
+
+    `kid` has passed the grammar of key ids, and is empty when the token names none.
+    """
+
+    def __init__(self, kid: str) -> None:
+        super().__init__(TokenReason.KEY)
+        self.kid = kid
+
+
+class Compact(NamedTuple):
+    """A token taken apart; nothing in it is believed yet. `signed` is what the signature covers."""
+
+    algorithm: str
+    kid: str | None
+    ignored: tuple[str, ...]
+    signed: bytes
+    payload: bytes
+    signature: bytes
+
+
+def parse_compact(token: str) -> Compact:
+    """Take a token apart.
+
+    Raises:
+        TokenRefused: it is longer than 8 KiB, no compact form, has a header that must be
+            understood, is of another type, or names an algorithm or key id that cannot be.
+    """
+    if len(token) > TOKEN:
+        raise TokenRefused(TokenReason.TOO_LONG)
+    if not token.isascii() or token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
+        raise TokenRefused(TokenReason.MALFORMED)
+    signed, _, signature = token.encode("ascii").rpartition(b".")
+    header, _, payload = signed.partition(b".")
+    algorithm, kid, ignored = _header(strict_object(_octets(header)))
+    return Compact(algorithm, kid, ignored, signed, _octets(payload), _octets(signature))
+
+
+def _octets(segment: bytes) -> bytes:
+    """Decode base64url; only the one spelling an encoder produces passes (RFC 7515 §2)."""
+    try:
+        decoded = base64.urlsafe_b64decode(segment + b"==")
+    except ValueError:
+        raise TokenRefused(TokenReason.MALFORMED) from None
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != segment:
+        raise TokenRefused(TokenReason.MALFORMED)
+    return decoded
+
+
+def _header(fields: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]]:
+    # RFC 7515 §4.1.11: none of the extensions that may be critical is implemented here, and "b64"
+    # (RFC 7797) changes what is signed whether or not it is listed.
+    if "crit" in fields or "b64" in fields:
+        raise TokenRefused(TokenReason.CRITICAL)
+    algorithm = fields.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise TokenRefused(TokenReason.ALGORITHM)
+    _check_type(fields.get("typ", "JWT"))
+    kid = fields.get("kid")
+    if "kid" in fields and not (isinstance(kid, str) and KID.match(kid)):
+        raise TokenRefused(TokenReason.KEY)
+    return algorithm, kid, tuple(name for name in _KEY_HEADERS if name in fields)
+
+
+def _check_type(typ: object) -> None:
+    """Other kinds of token have other names here (RFC 8725 §3.11)."""
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in _TYPES:
+        raise TokenRefused(TokenReason.TYPE)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    collected = dict(pairs)
+    if len(collected) != len(pairs):
+        raise ValueError("duplicate name")
+    return collected
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
+def strict_object(raw: bytes) -> dict[str, Any]:
+    """Read a JSON object: UTF-8, no repeated names at any depth, no NaN or infinities.
+
+    Raises:
+        TokenRefused: MALFORMED, it is something else.
+    """
+    try:
+        value = _DECODER.decode(raw.decode())
+    except (ValueError, RecursionError):
+        raise TokenRefused(TokenReason.MALFORMED) from None
+    if not isinstance(value, dict):
+        raise TokenRefused(TokenReason.MALFORMED)
+    return value
+
+
+def sign(claims: dict[str, Any], secret: str | bytes, algorithm: str = "HS256") -> str:
+    """Make a compact token of `claims` with an HMAC algorithm.
+
+    Raises:
+        ValueError: the algorithm is no HMAC, the secret is empty, or the claims are no JSON.
+    """
+    if algorithm not in HMAC or not secret:
+        raise ValueError("signing needs an HMAC algorithm and a secret")
+    key = secret.encode() if isinstance(secret, str) else secret
+    text = json.dumps(claims, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return sign_payload(text.encode(), key, algorithm)
+
+
+def sign_payload(payload: bytes, key: bytes, algorithm: str = "HS256") -> str:
+    """Make a compact token of JSON that is encoded already."""
+    signed = _HEADERS[algorithm] + b"." + _base64(payload)
+    return (signed + b"." + _base64(hmac.digest(key, signed, HMAC[algorithm]))).decode("ascii")
+
+
+def _base64(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+_HEADERS: Final = {
+    name: _base64(b'{"alg":"%s","typ":"JWT"}' % name.encode("ascii")) for name in HMAC
+}

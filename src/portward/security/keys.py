@@ -1,0 +1,232 @@
+"""Keys that tokens are verified with. What a key is used for hangs on the key, not on the token."""
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import (
+    load_der_private_key,
+    load_der_public_key,
+    load_pem_public_key,
+)
+from jwt.algorithms import get_default_algorithms
+
+from portward.security.jws import (
+    ALGORITHMS,
+    EDWARDS,
+    HMAC,
+    RSA,
+    Compact,
+    TokenReason,
+    TokenRefused,
+    UnknownKey,
+)
+
+MIN_RSA_BITS: Final = 2048
+MAX_RSA_BITS: Final = 8192
+"""Larger keys make verifying dear for the gateway and safer for nobody."""
+_TRIED: Final = 8
+"""Keys tried at most for one token."""
+VERIFIERS: Final = {
+    name: algorithm for name, algorithm in get_default_algorithms().items() if name in ALGORITHMS
+}
+"""The library that checks signatures, one algorithm at a time."""
+_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
+"""How cryptography says that a key cannot be read."""
+
+
+class SigningKey:
+    """One key, its optional id, and the algorithms it may be used with. Shows no material."""
+
+    __slots__ = ("_material", "algorithms", "kid", "symmetric")
+
+    def __init__(
+        self, material: object, algorithms: Iterable[str], *, kid: str | None = None
+    ) -> None:
+        self._material = material
+        self.algorithms = frozenset(algorithms)
+        self.kid = kid
+        self.symmetric = isinstance(material, bytes)
+
+    def verifies(self, token: Compact) -> bool:
+        """Tell whether this key made the signature. The caller has checked the algorithm."""
+        if isinstance(self._material, bytes):
+            made = hmac.digest(self._material, token.signed, HMAC[token.algorithm])
+            return hmac.compare_digest(made, token.signature)
+        verifier = VERIFIERS[token.algorithm]
+        return verifier.verify(token.signed, self._material, token.signature)
+
+    def __repr__(self) -> str:
+        return f"SigningKey(kid={self.kid!r}, algorithms={sorted(self.algorithms)})"
+
+
+class KeySet:
+    """The keys of one issuer: either secrets or public keys.
+
+    `remote` says that the set was fetched and may have changed at its source, so that an unknown
+    key id is worth a second look.
+
+    Raises:
+        ValueError: secrets and public keys are mixed, which would let a public key be used as a
+            secret, or secrets were fetched.
+    """
+
+    __slots__ = ("_by_kid", "_unnamed", "issuer", "keys", "remote", "symmetric")
+
+    def __init__(
+        self, keys: Iterable[SigningKey], *, issuer: str = "", remote: bool = False
+    ) -> None:
+        self.keys = tuple(keys)
+        self.issuer = issuer
+        self.remote = remote
+        kinds = {key.symmetric for key in self.keys} | ({False} if remote else set())
+        if len(kinds) > 1:
+            raise ValueError("an issuer has either secrets or public keys, not both")
+        self.symmetric = True in kinds
+        self._unnamed = tuple(key for key in self.keys if key.kid is None)
+        self._by_kid: dict[str, tuple[SigningKey, ...]] = {}
+        for key in self.keys:
+            if key.kid is not None:
+                self._by_kid[key.kid] = (*self._by_kid.get(key.kid, ()), key)
+
+    def find(self, kid: str) -> SigningKey | None:
+        """The key with this id; with an empty id any key. None when there is none."""
+        found = self._by_kid.get(kid, ()) if kid else self.keys
+        return found[0] if found else None
+
+    def check(self, token: Compact) -> None:
+        """Check a token's signature with the keys it may have been made with.
+
+        Raises:
+            UnknownKey: the set is remote and does not hold the key the token names.
+            TokenRefused: ALGORITHM, KEY or SIGNATURE.
+        """
+        if (token.algorithm in HMAC) is not self.symmetric:
+            raise TokenRefused(TokenReason.ALGORITHM)
+        pool, exact = self._pool(token.kid)
+        fitting = [key for key in pool if token.algorithm in key.algorithms]
+        if any(key.verifies(token) for key in fitting[:_TRIED]):
+            return
+        if self.remote and not exact:
+            raise UnknownKey(token.kid or "")
+        if not pool:
+            raise TokenRefused(TokenReason.KEY)
+        raise TokenRefused(TokenReason.SIGNATURE if fitting else TokenReason.ALGORITHM)
+
+    def _pool(self, kid: str | None) -> tuple[tuple[SigningKey, ...], bool]:
+        """The keys a token with this id may be made with, and whether no other could be meant."""
+        if self.symmetric or kid is None:
+            return self.keys, bool(self.keys)
+        named = self._by_kid.get(kid)
+        return (named, True) if named else (self._unnamed, False)
+
+    def __repr__(self) -> str:
+        return f"KeySet(issuer={self.issuer!r}, keys={len(self.keys)})"
+
+
+_MARKS: Final = (
+    b"-----BEGIN",
+    b"---- BEGIN",
+    b"AAAAB3NzaC1",  # "ssh-..." as OpenSSH writes it in base64, seven letters long
+    b"AAAAC3NzaC1",  # eleven letters long
+    b"AAAAE2VjZHNhLXNoYTIt",  # "ecdsa-sha2-..."
+    b"AAAAGnNrLXNzaC1",  # "sk-ssh-..."
+    b"AAAAInNrLWVjZHNhLXNoYTIt",  # "sk-ecdsa-sha2-..."
+)
+
+
+def looks_like_key(secret: str | bytes) -> bool:
+    """Tell whether a would-be secret is really a published key or certificate.
+
+    Recognises PEM, OpenSSH, JWK and JWK sets, and DER, each also in base64.
+    """
+    raw = (secret.encode() if isinstance(secret, str) else secret).strip()
+    return _is_key(raw) or _is_key(_lenient_base64(raw))
+
+
+def _is_key(raw: bytes) -> bool:
+    if any(mark in raw for mark in _MARKS) or raw.startswith((b"ssh-", b"ecdsa-sha2-")):
+        return True
+    return _is_jwk(raw) or _is_der(raw)
+
+
+def _is_jwk(raw: bytes) -> bool:
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and not {"kty", "keys"}.isdisjoint(value)
+
+
+def _lenient_base64(raw: bytes) -> bytes:
+    plain = b"".join(raw.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    try:
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4))
+    except binascii.Error:
+        return b""
+
+
+def _is_der(raw: bytes) -> bool:
+    readers = (load_der_public_key, x509.load_der_x509_certificate, _load_der_private)
+    for read in readers:
+        try:
+            read(raw)
+        except UNREADABLE:
+            continue
+        return True
+    return False
+
+
+def _load_der_private(raw: bytes) -> object:
+    return load_der_private_key(raw, password=None)
+
+
+def secret_key(secret: str | bytes) -> SigningKey:
+    """A shared secret, for HS256, HS384 and HS512.
+
+    Raises:
+        ValueError: it is empty, or is really a published key.
+    """
+    raw = secret.encode() if isinstance(secret, str) else bytes(secret)
+    if not raw:
+        raise ValueError("a secret cannot be empty")
+    if looks_like_key(raw):
+        raise ValueError("a secret cannot be a PEM, SSH, DER or JWK key")
+    return SigningKey(raw, HMAC)
+
+
+def public_key(pem: str | bytes, *, kid: str | None = None) -> SigningKey:
+    """A public key in PEM, for the algorithms of its kind.
+
+    Raises:
+        ValueError: it is none, is a private key, is too small, or is of a kind no algorithm uses.
+    """
+    raw = pem.encode() if isinstance(pem, str) else pem
+    if b"PRIVATE KEY-----" in raw:
+        raise ValueError("that is a private key; verifying takes the public one")
+    try:
+        material = load_pem_public_key(raw)
+    except UNREADABLE:
+        raise ValueError("not a public key in PEM") from None
+    algorithms = algorithms_of(material)
+    if not algorithms:
+        raise ValueError("not an RSA (2048 to 8192 bits), P-256, P-384, P-521 or Ed25519 key")
+    return SigningKey(material, algorithms, kid=kid)
+
+
+def algorithms_of(material: object) -> frozenset[str]:
+    """The algorithms a public key may be used with; empty when it is of no use here."""
+    if isinstance(material, RSAPublicKey):
+        return RSA if MIN_RSA_BITS <= material.key_size <= MAX_RSA_BITS else frozenset()
+    if isinstance(material, EllipticCurvePublicKey):
+        return frozenset({_CURVES[material.curve.name]} if material.curve.name in _CURVES else ())
+    return EDWARDS if isinstance(material, Ed25519PublicKey) else frozenset()

@@ -1,0 +1,148 @@
+"""Who may do what in which channel. Deny is the default, and only this module mints grants.
+
+The rules are pure: identity, namespace and facts in, rights out. Facts that need I/O are fetched by the
+node beforehand and arrive as values.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+import msgspec
+
+from portward.model import commands as ask
+from portward.model.channel import Channel
+from portward.model.commands import Command
+from portward.model.faults import Fault, FaultKind
+from portward.model.grants import Grant, mint
+from portward.model.identity import Identity
+from portward.model.namespace import Namespace, PublishRight, Rule
+from portward.model.rights import Right
+from portward.model.room import Room
+
+C = TypeVar("C", bound=Command)
+
+CREATE_ROOM: Final = "room.create"
+"""The permission that lets a user make a room by joining it."""
+
+_WORDS: Final = {
+    "subscribe": Right.SUBSCRIBE,
+    "history": Right.HISTORY,
+    "publish": Right.PUBLISH,
+    "presence": Right.PRESENCE,
+    "manage": Right.MANAGE,
+}
+
+NEEDS: Final[dict[type[Command], Right]] = {
+    ask.Subscribe: Right.SUBSCRIBE,
+    ask.Unsubscribe: Right.NONE,
+    ask.Publish: Right.PUBLISH,
+    ask.ReadHistory: Right.SUBSCRIBE | Right.HISTORY,
+    ask.ReadPresence: Right.SUBSCRIBE | Right.PRESENCE,
+    ask.Signal: Right.PUBLISH,
+    ask.Kick: Right.MANAGE,
+    ask.SetPermissions: Right.MANAGE,
+}
+"""What each command takes. A command that is not here is never granted."""
+
+
+class ChannelFacts(msgspec.Struct, frozen=True):
+    """What had to be looked up to judge one channel.
+
+    `workspaces` are memberships beyond the token's; `answers` are the rights the application's own URL
+    allowed, for the rule `http`.
+    """
+
+    room: Room | None = None
+    workspaces: frozenset[str] = frozenset()
+    answers: Right = Right.NONE
+
+
+NO_FACTS: Final = ChannelFacts()
+
+
+def _authenticated(_: Identity, __: Channel, ___: ChannelFacts) -> Right:
+    return Right.READ | Right.PUBLISH
+
+
+def _claims(who: Identity, channel: Channel, _: ChannelFacts) -> Right:
+    rights = Right.NONE
+    for entry in who.channels:
+        if entry.covers(channel):
+            for word in entry.allow:
+                rights |= _WORDS.get(word, Right.NONE)
+    return rights
+
+
+def _roles(who: Identity, _: Channel, facts: ChannelFacts) -> Right:
+    if facts.room is None:
+        return Right.NONE
+    permissions = facts.room.permissions
+    if not who.roles.isdisjoint(permissions.admin):
+        return Right.ALL
+    rights = Right.NONE
+    if not who.roles.isdisjoint(permissions.read):
+        rights |= Right.READ
+    if not who.roles.isdisjoint(permissions.write):
+        rights |= Right.READ | Right.PUBLISH
+    return rights
+
+
+def _membership(who: Identity, channel: Channel, facts: ChannelFacts) -> Right:
+    workspace = channel.name.partition(":")[0]
+    if workspace == who.workspace or workspace in facts.workspaces:
+        return Right.READ | Right.PUBLISH
+    return Right.NONE
+
+
+def _answered(_: Identity, __: Channel, facts: ChannelFacts) -> Right:
+    return facts.answers
+
+
+_RULES: Final[dict[Rule, Callable[[Identity, Channel, ChannelFacts], Right]]] = {
+    Rule.AUTHENTICATED: _authenticated,
+    Rule.CLAIMS: _claims,
+    Rule.ROLES: _roles,
+    Rule.MEMBERSHIP: _membership,
+    Rule.HTTP: _answered,
+}
+
+
+def rights(who: Identity, channel: Channel, namespace: Namespace, facts: ChannelFacts) -> Right:
+    """Everything `who` may do in `channel`. A rule without a function here denies."""
+    rule = _RULES.get(namespace.authorize)
+    allowed = rule(who, channel, facts) if rule is not None else Right.NONE
+    if namespace.publish is PublishRight.SERVER:
+        allowed &= ~Right.PUBLISH
+    if not namespace.presence:
+        allowed &= ~Right.PRESENCE
+    return allowed
+
+
+def may_create(who: Identity, *, auto_create: bool) -> bool:
+    """Whether `who` may make a room by joining a name nobody has taken."""
+    return auto_create or permits(who.permissions, CREATE_ROOM)
+
+
+def permits(permissions: Iterable[str], wanted: str) -> bool:
+    """Whether one of `permissions` covers `wanted`; `*` stands for the rest at the end of one."""
+    return any(
+        wanted.startswith(each[:-1]) if each.endswith("*") else wanted == each
+        for each in permissions
+    )
+
+
+def grant(command: C, allowed: Right) -> Grant[C]:
+    """Turn judged rights into a grant for one command.
+
+    Raises:
+        Fault: `PERMISSION_DENIED`, in the same words whether the channel exists or not.
+    """
+    needed = NEEDS.get(type(command))
+    if needed is None or needed not in allowed:
+        raise Fault(FaultKind.PERMISSION_DENIED)
+    return mint(command, allowed)
+
+
+def trusted(command: C) -> Grant[C]:
+    """Grant what the backend itself asks for, through the library or the admin API."""
+    return mint(command, Right.ALL)

@@ -1,0 +1,193 @@
+"""What a token says and whether it may: claims checked to the second, rights read strictly."""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from portward.model.identity import Identity
+from portward.security.claims import channels, number, text, texts, wrong
+from portward.security.jwk import keys_from_jwks
+from portward.security.jws import (
+    TokenReason,
+    TokenRefused,
+    UnknownKey,
+    parse_compact,
+    sign,
+    strict_object,
+)
+from portward.security.keys import KeySet, SigningKey, public_key, secret_key
+from portward.security.redaction import fingerprint
+
+__all__ = [
+    "ClaimNames",
+    "KeySet",
+    "SigningKey",
+    "TokenReason",
+    "TokenRefused",
+    "TokenRules",
+    "UnknownKey",
+    "Verified",
+    "keys_from_jwks",
+    "public_key",
+    "secret_key",
+    "sign",
+    "verify",
+]
+
+MAX_LEEWAY: Final = 60.0
+MAX_SUBJECT: Final = 128
+_CLASS_CLAIMS: Final = ("type", "typ", "token_use", "token_type")
+_OTHER_CLASSES: Final = frozenset(
+    {
+        "websocket",
+        "refresh",
+        "refresh_token",
+        "id",
+        "id_token",
+        "offline",
+        "logout",
+        "reset",
+        "password_reset",
+        "verification",
+        "share",
+    }
+)
+"""Kinds of token that must not open a door (RFC 8725 §3.12), as issuers mark them."""
+
+
+class ClaimNames(msgspec.Struct, frozen=True, kw_only=True):
+    """Under which names an issuer writes what the gateway reads."""
+
+    subject: str = "sub"
+    email: str = "email"
+    roles: str = "roles"
+    permissions: str = "permissions"
+    workspace: str = "workspaceId"
+    token_id: str = "jti"  # noqa: S105 - the name of a claim
+    session_id: str = "sid"
+    channels: str = "channels"
+
+
+class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token must say. Times are seconds; an empty issuer or audience is not asked for.
+
+    `leeway` is granted to `exp`, `nbf` and `iat`. `max_lifetime` bounds `exp - iat`; 0 is no bound.
+
+    Raises:
+        ValueError: the leeway is not within 0 and 60, or the lifetime is negative.
+    """
+
+    issuer: str = ""
+    audience: str = ""
+    leeway: float = 30.0
+    max_lifetime: float = 0.0
+    claims: ClaimNames = ClaimNames()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.leeway <= MAX_LEEWAY:
+            raise ValueError("leeway is between 0 and 60 seconds")
+        if self.max_lifetime < 0:
+            raise ValueError("a lifetime is not negative")
+
+
+class Verified(NamedTuple):
+    """`identity` is who; `ignored` the headers by which the token tried to bring its own key."""
+
+    identity: Identity
+    ignored: tuple[str, ...]
+
+
+def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
+    """Verify a token at the Unix time `now`.
+
+    Raises:
+        UnknownKey: the key it names may be found by fetching the set again.
+        TokenRefused: it is not accepted.
+    """
+    if keys.issuer and keys.issuer != rules.issuer:
+        raise TokenRefused(TokenReason.ISSUER)
+    compact = parse_compact(token)
+    try:
+        keys.check(compact)
+        claims = strict_object(compact.payload)
+        identity = _identity(claims, rules, now, fingerprint(token))
+    except TokenRefused as refused:
+        refused.ignored = compact.ignored
+        raise
+    return Verified(identity, compact.ignored)
+
+
+def _identity(claims: dict[str, Any], rules: TokenRules, now: float, digest: str) -> Identity:
+    names = rules.claims
+    _check_class(claims)
+    subject = text(claims, names.subject, MAX_SUBJECT)
+    expires_at, issued_at = _check_times(claims, rules, now)
+    if subject is None:
+        raise wrong(names.subject)
+    issuer = _check_issuer(claims, rules)
+    _check_audience(claims, rules)
+    return Identity(
+        subject=subject,
+        email=text(claims, names.email),
+        roles=texts(claims, names.roles),
+        permissions=texts(claims, names.permissions),
+        workspace=text(claims, names.workspace),
+        token_id=text(claims, names.token_id),
+        session_id=text(claims, names.session_id),
+        issuer=issuer,
+        issued_at=issued_at,
+        expires_at=expires_at,
+        channels=channels(claims, names.channels),
+        digest=digest,
+    )
+
+
+def _check_class(claims: dict[str, Any]) -> None:
+    for name in _CLASS_CLAIMS:
+        if name in claims:
+            kind = claims[name]
+            if not isinstance(kind, str) or kind.lower() in _OTHER_CLASSES:
+                raise TokenRefused(TokenReason.TYPE, name)
+
+
+def _check_times(
+    claims: dict[str, Any], rules: TokenRules, now: float
+) -> tuple[float, float | None]:
+    """Judge `exp`, `nbf`, `iat` (RFC 7519 §4.1): a token is over in the second its `exp` names."""
+    expires_at = number(claims, "exp")
+    not_before = number(claims, "nbf")
+    issued_at = number(claims, "iat")
+    if expires_at is None:
+        raise wrong("exp")
+    if now >= expires_at + rules.leeway:
+        raise TokenRefused(TokenReason.EXPIRED, "exp")
+    if not_before is not None and not_before > now + rules.leeway:
+        raise TokenRefused(TokenReason.NOT_YET, "nbf")
+    if issued_at is not None and issued_at > now + rules.leeway:
+        raise TokenRefused(TokenReason.NOT_YET, "iat")
+    if rules.max_lifetime and (issued_at is None or expires_at - issued_at > rules.max_lifetime):
+        raise TokenRefused(TokenReason.LIFETIME, "iat" if issued_at is None else "exp")
+    return expires_at, issued_at
+
+
+def _check_issuer(claims: dict[str, Any], rules: TokenRules) -> str | None:
+    issuer = claims.get("iss")
+    if "iss" in claims and not isinstance(issuer, str):
+        raise wrong("iss")
+    if rules.issuer and issuer != rules.issuer:
+        raise TokenRefused(TokenReason.ISSUER, "iss")
+    return issuer
+
+
+def _check_audience(claims: dict[str, Any], rules: TokenRules) -> None:
+    """A token that names an audience is for nobody else, even when we go by no name (§4.1.3)."""
+    if "aud" not in claims:
+        if rules.audience:
+            raise TokenRefused(TokenReason.AUDIENCE, "aud")
+        return
+    named = claims["aud"]
+    audiences = named if isinstance(named, list) else [named]
+    if not all(isinstance(each, str) for each in audiences):
+        raise wrong("aud")
+    if not rules.audience or rules.audience not in audiences:
+        raise TokenRefused(TokenReason.AUDIENCE, "aud")

@@ -1,0 +1,147 @@
+import itertools
+
+import pytest
+
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.security.credentials import (
+    Credential,
+    CredentialKind,
+    extract,
+    query_pairs,
+)
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+EVERYWHERE = frozenset({"header", "query", "ticket", "message"})
+BEARER = ("authorization", f"Bearer {TOKEN}")
+
+
+def request(*headers: tuple[str, str], query: str = "") -> RequestHead:
+    """A request with these headers and this query."""
+    return RequestHead(method="GET", path="/alerts", query=query, headers=headers)
+
+
+def refusal_of(head: RequestHead, allowed: frozenset[str] = EVERYWHERE) -> Refusal:
+    """The refusal a request is answered with."""
+    with pytest.raises(Refused) as caught:
+        extract(head, allowed)
+    assert TOKEN not in f"{caught.value!r} {caught.value} {caught.value.detail}"
+    return caught.value.refusal
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (request(BEARER), CredentialKind.HEADER),
+        (request(("authorization", f"bEARER   {TOKEN}")), CredentialKind.HEADER),
+        (request(query=f"token={TOKEN}"), CredentialKind.QUERY),
+        (request(query=f"a=1&&t%6Fken={TOKEN.replace('.', '%2E')}&b"), CredentialKind.QUERY),
+        (request(query=f"ticket={TOKEN}"), CredentialKind.TICKET),
+    ],
+)
+def test_credential_is_found_where_it_may_be(head: RequestHead, kind: CredentialKind) -> None:
+    """Each place gives the same value and says which place it was."""
+    assert extract(head, {kind.value}) == Credential(kind, TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("head", "allowed"),
+    [
+        (request(), EVERYWHERE),
+        (request(query="a=1"), EVERYWHERE),
+        (request(BEARER), frozenset({"query", "message"})),
+        (request(query=f"token={TOKEN}"), frozenset({"header"})),
+        (request(query=f"ticket={TOKEN}"), frozenset({"query"})),
+        (request(("authorization", "Basic eDp5")), frozenset({"message"})),
+        (request(("sec-websocket-protocol", f"portward, {TOKEN}")), EVERYWHERE),
+        (request(("sec-websocket-protocol", "centrifuge.protobuf.v1")), EVERYWHERE),
+    ],
+)
+def test_credential_elsewhere_counts_as_none(head: RequestHead, allowed: frozenset[str]) -> None:
+    """What an endpoint does not take, it does not read."""
+    assert extract(head, allowed) is None
+
+
+PLACES = {
+    "header": (BEARER, ""),
+    "query": (None, f"token={TOKEN}"),
+    "ticket": (None, f"ticket={TOKEN}"),
+    "subprotocol": (("sec-websocket-protocol", TOKEN), ""),
+}
+
+
+@pytest.mark.p0
+@pytest.mark.parametrize("pair", list(itertools.combinations_with_replacement(PLACES, 2)))
+@pytest.mark.parametrize("allowed", [EVERYWHERE, frozenset({"message"}), frozenset({"header"})])
+def test_every_pair_of_places_is_refused(pair: tuple[str, str], allowed: frozenset[str]) -> None:
+    """Two credentials are refused even when equal, and even when the endpoint reads neither."""
+    chosen = [PLACES[place] for place in pair]
+    headers = [header for header, _ in chosen if header is not None]
+    query = "&".join(query for _, query in chosen if query)
+    assert refusal_of(request(*headers, query=query), allowed) is Refusal.MULTIPLE_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        request(("authorization", "")),
+        request(("authorization", "Bearer")),
+        request(("authorization", "Bearer ")),
+        request(("authorization", f"Basic {TOKEN}")),
+        request(("authorization", f"BearerX {TOKEN}")),
+        request(("authorization", TOKEN)),
+        request(("authorization", f"Bearer {TOKEN} {TOKEN}")),
+        request(("authorization", f"Bearer {TOKEN},{TOKEN}")),
+        request(("authorization", "Bearer é")),
+        request(("authorization", f"Bearer\t{TOKEN}")),
+        request(query="token="),
+        request(query="token"),
+        request(query="ticket="),
+    ],
+)
+def test_unusable_credential_is_unauthenticated(head: RequestHead) -> None:
+    """An empty one, or another scheme than Bearer, proves nothing."""
+    assert refusal_of(head) is Refusal.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "token=%",
+        "token=%4",
+        "token=%zz",
+        "token=%ff",
+        "%ff=1",
+        "a=b c",
+        "a=\x00",
+        "a=é",
+        "a=b#c",
+        "a=<b>",
+        'a="b"',
+        "&".join(["a=1"] * 101),
+    ],
+)
+def test_malformed_query_is_a_bad_request(query: str) -> None:
+    """A query two readers could take differently is not read at all."""
+    assert refusal_of(request(query=query)) is Refusal.BAD_REQUEST
+
+
+def test_query_pairs_keep_order_and_repetition() -> None:
+    """Names and values are decoded; what is repeated is seen twice."""
+    assert query_pairs("") == []
+    assert query_pairs("a=1&b=%C3%A9&a=x+y&c&=d") == [
+        ("a", "1"),
+        ("b", "é"),
+        ("a", "x y"),
+        ("c", ""),
+        ("", "d"),
+    ]
+    assert len(query_pairs("&".join(["a=1"] * 100))) == 100
+
+
+@pytest.mark.p0
+def test_credential_shows_its_value_nowhere() -> None:
+    """Neither printing nor formatting gives the value away."""
+    credential = Credential(CredentialKind.HEADER, TOKEN)
+    assert TOKEN not in f"{credential!r} {credential}"
+    assert "header" in repr(credential)
