@@ -1,0 +1,1 @@
+"""Bytes to request heads, frames and whole messages, and back: no socket, no clock, no log."""

@@ -1,0 +1,122 @@
+"""Request heads out of bytes, under limits that act before anything is held (RFC 9112)."""
+
+import re
+from typing import Final
+
+import httptools
+
+from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+
+_END: Final = b"\r\n\r\n"
+_METHOD: Final = re.compile(rb"[A-Z]")
+_TARGET: Final = re.compile(rb"/[!\"$-~]*\Z")
+"""Origin form: printable, and no fragment."""
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
+
+
+class HeadReader:
+    """Takes bytes as they come until the head is whole. `peer` and `secure` go into the result."""
+
+    __slots__ = ("_held", "_lines", "_peer", "_scanned", "_secure", "_start")
+
+    def __init__(self, peer: str, *, secure: bool) -> None:
+        self._peer = peer
+        self._secure = secure
+        self._held = bytearray()
+        self._lines = 0
+        self._start = 0
+        self._scanned = 0
+
+    def feed(self, data: bytes) -> tuple[RequestHead, bytes] | None:
+        """The head and the bytes after it, once it is whole; None before.
+
+        Raises:
+            Refused: BAD_REQUEST, URI_TOO_LONG or HEADERS_TOO_LARGE, as soon as that is certain.
+        """
+        held = self._held
+        known = len(held)
+        if not known and not _METHOD.match(data):
+            raise Refused(Refusal.BAD_REQUEST, "no HTTP")
+        # What lies beyond the limit is never part of a head: do not even hold it.
+        held += data[: HEAD_TOTAL + len(_END) - known]
+        end = held.find(_END, max(known - len(_END) + 1, 0))
+        self._check_lines(end)
+        if end < 0:
+            if len(held) >= HEAD_TOTAL + len(_END):
+                raise Refused(Refusal.HEADERS_TOO_LARGE)
+            return None
+        head = self._parse(bytes(held[: end + len(_END)]))
+        self._held = bytearray()
+        return head, data[end + len(_END) - known :]
+
+    def _check_lines(self, end: int) -> None:
+        """Look at what is new: line ends, line lengths, number of lines."""
+        held = self._held
+        stop = end + 2 if end >= 0 else len(held)
+        while (feed := held.find(b"\n", self._scanned, stop)) >= 0:
+            self._check_line(feed - 1)
+            self._lines += 1
+            if self._lines > HEAD_COUNT + 1:
+                raise Refused(Refusal.HEADERS_TOO_LARGE)
+            self._scanned = self._start = feed + 1
+        self._scanned = stop
+        if stop - self._start > HEAD_LINE + 1:
+            raise Refused(self._too_long())
+
+    def _check_line(self, end: int) -> None:
+        """Refuse bare CR and LF, empty request lines and folded headers (RFC 9112 2.2 and 5.2)."""
+        held, start = self._held, self._start
+        if end <= start or held.find(b"\r", start, end + 1) != end:
+            raise Refused(Refusal.BAD_REQUEST, "line ends")
+        if held[start] in b" \t":
+            raise Refused(Refusal.BAD_REQUEST, "folded header")
+        if end - start > HEAD_LINE:
+            raise Refused(self._too_long())
+
+    def _too_long(self) -> Refusal:
+        return Refusal.HEADERS_TOO_LARGE if self._lines else Refusal.URI_TOO_LONG
+
+    def _parse(self, head: bytes) -> RequestHead:
+        fields = _Fields()
+        parser = httptools.HttpRequestParser(fields)
+        try:
+            parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            pass  # the parser's way to say that the head is whole and asks for an upgrade
+        except httptools.HttpParserError as error:
+            raise Refused(Refusal.BAD_REQUEST, type(error).__name__) from None
+        method, version = parser.get_method(), parser.get_http_version()
+        # The parser forgives more than the next reader might: the line must say exactly this.
+        line = b"%b %b HTTP/%b\r\n" % (method, fields.target, version.encode())
+        if not (head.startswith(line) and _TARGET.match(fields.target) and version in _VERSIONS):
+            raise Refused(Refusal.BAD_REQUEST, "request line")
+        path, _, query = fields.target.decode("ascii").partition("?")
+        return RequestHead(
+            method=method.decode("ascii"),
+            path=path,
+            query=query,
+            headers=tuple(fields.headers),
+            peer=self._peer,
+            secure=self._secure,
+            http_version=version,
+        )
+
+
+class _Fields:
+    """What httptools calls back."""
+
+    __slots__ = ("headers", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[str, str]] = []
+
+    def on_url(self, part: bytes) -> None:
+        """Take the request target, as it came."""
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Latin-1 reads every byte, so a hostile one cannot raise here."""
+        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
