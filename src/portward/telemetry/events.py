@@ -1,0 +1,94 @@
+"""The closed vocabulary of the log: a line is one of these events, with no free text beside it."""
+
+from enum import Enum, StrEnum
+
+
+class Level(StrEnum):
+    """How much an operator should care."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Audited(Enum):
+    """Whether an event goes into the audit file as well."""
+
+    NO = "no"
+    SAMPLED = "sampled"
+    """Yes, but a peer can cause it at will: in a flood a count stands for the rest."""
+    ALWAYS = "always"
+    """Yes, each one: somebody with a right did it."""
+
+
+_WARNING, _ERROR = Level.WARNING, Level.ERROR
+_SAMPLED, _ALWAYS = Audited.SAMPLED, Audited.ALWAYS
+
+
+class Event(StrEnum):
+    """Every event by its dotted name, with its level and whether it is a security event."""
+
+    level: Level
+    audited: Audited
+
+    def __new__(
+        cls, name: str, level: Level = Level.INFO, audited: Audited = Audited.NO
+    ) -> "Event":
+        """Make a member whose value is the dotted name."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.level = level
+        member.audited = audited
+        return member
+
+    SERVER_START = "server.start", Level.INFO, _ALWAYS
+    SERVER_STOP = "server.stop", Level.INFO, _ALWAYS
+    DRAIN_START = "drain.start"
+    DRAIN_END = "drain.end"
+    SETTINGS_RELOAD = "settings.reload", Level.INFO, _ALWAYS
+    SETTINGS_REJECT = "settings.reject", _ERROR, _ALWAYS
+
+    CONN_OPEN = "conn.open"
+    CONN_CLOSE = "conn.close"
+    CONN_LIMIT = "conn.limit", _WARNING, _SAMPLED
+    HANDSHAKE_REJECT = "handshake.reject", _WARNING, _SAMPLED
+    ORIGIN_REJECT = "origin.reject", _WARNING, _SAMPLED
+    PROXYHDR_IGNORED = "proxyhdr.ignored", _WARNING, _SAMPLED
+    PROTO_ERROR = "proto.error", _WARNING
+    SLOW_DROP = "slow.drop", _WARNING
+    HB_TIMEOUT = "hb.timeout"
+
+    AUTH_OK = "auth.ok", Level.INFO, _SAMPLED
+    AUTH_FAIL = "auth.fail", _WARNING, _SAMPLED
+    AUTH_UNAVAILABLE = "auth.unavailable", _ERROR, _SAMPLED
+    AUTH_EXPIRE = "auth.expire", Level.INFO, _SAMPLED
+    AUTH_REFRESH = "auth.refresh", Level.INFO, _SAMPLED
+    AUTH_REVOKE = "auth.revoke", _WARNING, _ALWAYS
+    TOKEN_HEADER_IGNORED = "token.header_ignored", _WARNING, _SAMPLED
+    AUTHZ_DENY = "authz.deny", _WARNING, _SAMPLED
+    RIGHTS_CHANGE = "rights.change", Level.INFO, _ALWAYS
+    ADMIN_ACT = "admin.act", Level.INFO, _ALWAYS
+    RATELIMIT_HIT = "ratelimit.hit", _WARNING, _SAMPLED
+
+    ROOM_CREATE = "room.create", Level.INFO, _ALWAYS
+    ROOM_KICK = "room.kick", Level.INFO, _ALWAYS
+    ROOM_PERMISSIONS = "room.permissions", Level.INFO, _ALWAYS
+    ROOM_REMOVE = "room.remove", Level.INFO, _ALWAYS
+
+    ENGINE_UP = "engine.up"
+    ENGINE_DOWN = "engine.down", _ERROR
+    ENGINE_GAP = "engine.gap", _WARNING
+    UPSTREAM_FAIL = "upstream.fail", _ERROR
+    RES_LOOP_LAG = "res.loop_lag", _WARNING
+    CLOCK_JUMP = "clock.jump", _WARNING, _ALWAYS
+    INTERNAL_ERROR = "internal.error", _ERROR
+    LIBRARY = "library", _WARNING
+    """Something a library reported."""
+
+    LOG_SUPPRESSED = "log.suppressed", _WARNING
+    AUDIT_OPEN = "audit.open", Level.INFO, _ALWAYS
+    """The first line of an audit file."""
+    AUDIT_MEND = "audit.mend", _ERROR, _ALWAYS
+    """The audit file was not as it was left: torn, cut or changed."""
+    AUDIT_FAIL = "audit.fail", _ERROR, _ALWAYS
+    """The audit file could not be written, or events were lost."""

@@ -1,0 +1,93 @@
+"""The closed sets of label values: what a client makes up is counted as `other`, not by name."""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import cache
+from types import ModuleType
+from typing import Final, NamedTuple
+
+from portward.model import commands, replies
+from portward.model.commands import Command
+from portward.model.endings import Ending
+from portward.model.faults import FaultKind
+from portward.model.limits import LimitMode, LimitName
+from portward.model.refusals import Refusal
+from portward.model.replies import Push, Reply
+
+OTHER: Final = "other"
+
+
+class Label(NamedTuple):
+    """A label and every value it can ever have."""
+
+    name: str
+    values: tuple[str, ...]
+
+    def known(self, value: str) -> str:
+        """Return the value itself when it is of the set, else `other`."""
+        return value if value in self.values else OTHER
+
+
+def label(name: str, values: Iterable[str]) -> Label:
+    """Make a label of `values`; `other` is always one of them."""
+    return Label(name, tuple(dict.fromkeys([*(str(value) for value in values), OTHER])))
+
+
+class AuthResult(StrEnum):
+    """How an attempt to authenticate went."""
+
+    OK = "ok"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    LIMITED = "limited"
+    UNAVAILABLE = "unavailable"
+    """Whoever had to be asked did not answer."""
+
+
+class RecoveryResult(StrEnum):
+    """Whether a returning subscriber got what it missed, and why not."""
+
+    RECOVERED = "recovered"
+    EPOCH = "epoch"
+    TRIMMED = "trimmed"
+    TOO_MANY = "too_many"
+
+
+@cache
+def type_name(kind: type) -> str:
+    """The label of a command, reply or push: its class name in snake case."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _types(module: ModuleType, *bases: type) -> tuple[str, ...]:
+    """Names of every class in `module` that is derived from one of `bases`."""
+    found: list[type] = [item for item in vars(module).values() if isinstance(item, type)]
+    derived: list[type] = [kind for kind in found if issubclass(kind, bases) and kind not in bases]
+    return tuple(map(type_name, derived))
+
+
+RECEIVED_TYPES: Final = _types(commands, Command)
+SENT_TYPES: Final = (*_types(replies, Reply, Push), "fault")
+ENGINE_OPERATIONS: Final = (
+    *("publish", "history", "announce", "listen", "ignore", "remove", "channels"),
+    *("enter", "leave", "touch", "members"),
+    *("facts", "set_roles", "set_permissions", "set_workspaces"),
+    *("room", "save_room", "keep_room", "remove_room"),
+    *("save", "swap", "release", "drop", "put_ticket", "take_ticket"),
+    *("add", "covers", "since", "take", "start", "stop", "sweep"),
+)
+"""The methods of an engine's ports."""
+
+REASON: Final = {refusal: refusal.reason for refusal in Refusal}
+ENDING: Final = {ending: ending.name.lower() for ending in Ending}
+CODE: Final = {kind: kind.code for kind in FaultKind}
+
+REASONS: Final = label("reason", REASON.values())
+ENDINGS: Final = label("ending", ENDING.values())
+CODES: Final = label("code", CODE.values())
+RESULTS: Final = label("result", AuthResult)
+RECOVERIES: Final = label("result", RecoveryResult)
+LIMITS: Final = label("limit", LimitName)
+MODES: Final = label("mode", LimitMode)

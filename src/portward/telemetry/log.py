@@ -1,0 +1,149 @@
+"""The log: one event, one line. Console text in development, JSON in production.
+
+Lines are put into a bounded queue and rendered and written by a thread (see `drain`); when the sink
+cannot keep up, or fails, lines are lost and counted. structlog's own configuration, which belongs
+to the program around us, is neither read nor changed.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Unpack
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from portward.model.clock import Clock
+from portward.settings.sections import LogFormat
+from portward.telemetry.drain import Drain
+from portward.telemetry.events import Event
+from portward.telemetry.fields import Fields, Tidier, Tidy
+from portward.telemetry.sampling import Sampler
+from portward.telemetry.sink import LineWriter, Sink
+
+LINES: Final = 100
+"""Lines of one event a second."""
+QUEUE: Final = 8192
+"""Lines waiting to be written."""
+
+
+class _Entry(NamedTuple):
+    time: float
+    event: Event
+    fields: Tidy
+
+
+def stamp(seconds: float) -> str:
+    """Unix seconds as UTC to the millisecond: `2025-11-21T02:38:00.123Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+class Log:
+    """The log of one gateway.
+
+    `user_key` turns user ids into keyed hashes. `lines` is how many lines of one event a second may
+    have; what is left out is counted in a `log.suppressed` line.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        clock: Clock,
+        *,
+        style: LogFormat = LogFormat.CONSOLE,
+        colors: bool = False,
+        user_key: bytes | None = None,
+        lines: int = LINES,
+        capacity: int = QUEUE,
+    ) -> None:
+        self.tidy = Tidier(user_key)
+        self.sampler = Sampler(lines, clock.monotonic)
+        self._clock = clock
+        self._writer = LineWriter(sink)
+        self._rendered = _Rendered()
+        self._say = _methods(self._rendered, _renderer(style, colors=colors))
+        self._drain: Drain[_Entry] = Drain(self._handle, name="portward-log", capacity=capacity)
+        self._lost = 0
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost: no room in the queue, or the sink failed."""
+        return self._drain.refused + self._drain.broken + self._writer.dropped + self._lost
+
+    def event(self, event: Event, **fields: Unpack[Fields]) -> None:
+        """Write a line, unless this event had its share of lines in this second. Never raises."""
+        if self.sampler.admits(event):
+            self.write(event, self.tidy(fields))
+
+    def write(self, event: Event, fields: Tidy) -> None:
+        """Write a line of fields that are tidy already, asking no sampler."""
+        self._drain.put(_Entry(self._clock.time(), event, fields))
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until everything is written, or was lost. False when that took too long."""
+        return self._drain.flush(timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Write what is left and stop; lines after this are counted as lost."""
+        self._lost = self._drain.close(timeout)
+
+    def _handle(self, entries: list[_Entry]) -> int:
+        """Render and write, on the log's own thread. A failed line is lost, not tried again."""
+        for entry in entries:
+            self._say[entry.event.level](entry.event.value, _time=entry.time, **entry.fields)
+        self._writer.write(self._rendered.take())
+        return len(entries)
+
+
+class _Rendered:
+    """The logger that structlog hands finished lines to."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def msg(self, line: str) -> None:
+        """Keep a line."""
+        self._lines.append(line.encode("utf-8", "backslashreplace") + b"\n")
+
+    info = warning = error = msg
+
+    def take(self) -> list[bytes]:
+        """Give out the lines kept so far."""
+        lines, self._lines = self._lines, []
+        return lines
+
+
+def _methods(rendered: _Rendered, renderer: Processor) -> dict[str, Callable[..., Any]]:
+    """One way in per level, of a structlog logger of our own."""
+    logger = structlog.wrap_logger(
+        rendered,
+        processors=[_head, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    ).bind()
+    return {"info": logger.info, "warning": logger.warning, "error": logger.error}
+
+
+def _head(_logger: object, level: str, line: EventDict) -> EventDict:
+    """Time, level and event come first."""
+    fields = dict(line)
+    return {
+        "time": stamp(fields.pop("_time")),
+        "level": level,
+        "event": fields.pop("event"),
+        **fields,
+    }
+
+
+def _renderer(style: LogFormat, *, colors: bool) -> Processor:
+    if style is LogFormat.JSON:
+        # Escaping all that is not ASCII leaves no character that any reader takes for a line's end.
+        encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return structlog.processors.JSONRenderer(serializer=lambda line, **_: encoder.encode(line))
+    return structlog.dev.ConsoleRenderer(
+        colors=colors,
+        sort_keys=False,
+        timestamp_key="time",
+        exception_formatter=structlog.dev.plain_traceback,
+    )

@@ -1,0 +1,226 @@
+"""What is counted: one typed method for each thing that can happen.
+
+    Metrics
+    |- connections   came, went, were refused, proved who they are
+    |- traffic       messages, bytes, publications, faults, limits
+    `- node          engine, revocations, loop, log, audit, build
+
+Everything is counted on the event loop, by one thread; `render` may be called from another. The
+text format is the only one offered: in OpenMetrics a gauge `connections` and a counter
+`connections_total` would be one family.
+"""
+
+import platform
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from portward.model.endings import Ending
+from portward.model.faults import FaultKind
+from portward.model.limits import LimitMode, LimitName
+from portward.model.refusals import Refusal
+from portward.telemetry import labels
+from portward.telemetry.events import Event
+from portward.telemetry.labels import AuthResult, Label, RecoveryResult
+from portward.telemetry.series import PREFIX, SLOW, Reading, Sheet
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Connections:
+    """Families about connections as such."""
+
+    def __init__(self, sheet: Sheet, endpoint: Label) -> None:
+        self.open = sheet.gauge("connections", "Connections open now.", endpoint)
+        self.opened = sheet.counter("connections_total", "Connections opened.", endpoint)
+        self.refused = sheet.counter(
+            "handshakes_refused_total", "Handshakes not let in.", endpoint, labels.REASONS
+        )
+        self.auth = sheet.counter(
+            "auth_total", "Attempts to authenticate.", endpoint, labels.RESULTS
+        )
+        self.closed = sheet.counter("closes_total", "Connections closed.", endpoint, labels.ENDINGS)
+        self.slow = sheet.counter(
+            "slow_disconnects_total", "Connections closed because they read too slowly."
+        )
+
+
+class _Traffic:
+    """Families about messages and what came of them."""
+
+    def __init__(self, sheet: Sheet, endpoint: Label, namespace: Label) -> None:
+        received = labels.label("type", labels.RECEIVED_TYPES)
+        sent = labels.label("type", labels.SENT_TYPES)
+        self.received = sheet.counter(
+            "messages_received_total", "Messages from clients.", endpoint, received
+        )
+        self.sent = sheet.counter("messages_sent_total", "Messages to clients.", endpoint, sent)
+        self.bytes_received = sheet.counter(
+            "bytes_received_total", "Payload bytes from clients.", endpoint
+        )
+        self.bytes_sent = sheet.counter("bytes_sent_total", "Payload bytes to clients.", endpoint)
+        self.publications = sheet.counter(
+            "publications_total", "Publications delivered by this node.", namespace
+        )
+        self.deliveries = sheet.counter(
+            "deliveries_total",
+            "Publications times the subscribers they were written to.",
+            namespace,
+        )
+        self.fanout = sheet.histogram(
+            "fanout_seconds", "Time to hand a publication to every subscriber.", namespace
+        )
+        self.faults = sheet.counter("faults_total", "Commands refused.", endpoint, labels.CODES)
+        self.limits = sheet.counter(
+            "limit_refusals_total", "Times a limit was exceeded.", labels.LIMITS, labels.MODES
+        )
+        self.recoveries = sheet.counter(
+            "recoveries_total", "Subscribers that asked for what they missed.",
+            namespace, labels.RECOVERIES,
+        )  # fmt: skip
+
+
+class _Node:
+    """Families about the process and what it stands on."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        operation = labels.label("operation", labels.ENGINE_OPERATIONS)
+        self.revocations = sheet.counter("revocations_total", "Revocations taken into account.")
+        self.revocation = sheet.histogram(
+            "revocation_seconds", "Time from a revocation to the end of its sessions.", bounds=SLOW
+        )
+        self.engine = sheet.histogram(
+            "engine_seconds", "Time the engine took to answer.", operation, bounds=SLOW
+        )
+        self.engine_up = sheet.gauge("engine_up", "1 while the engine answers.")
+        self.lag = sheet.gauge("loop_lag_seconds", "How late the event loop ran its last check.")
+        self.insecure = sheet.gauge("insecure_mode", "1 when a protection is switched off.")
+        self.events = sheet.counter(
+            "events_total", "Events, whether a line was written or left out.",
+            labels.label("event", [event.value for event in Event]),
+        )  # fmt: skip
+        self.log_dropped = sheet.reading("log_dropped_total", "Log lines that were lost.")
+        self.audit_failures = sheet.reading(
+            "audit_failures_total", "Failed writes of the audit file, and events it lost."
+        )
+
+
+class Metrics:
+    """The numbers of one gateway, in a registry of its own: two gateways in a process do not meet.
+
+    `endpoints` and `namespaces` are the configured names; any other is counted as `other`.
+    """
+
+    content_type: Final = CONTENT_TYPE
+
+    def __init__(
+        self, endpoints: Iterable[str] = (), namespaces: Iterable[str] = (), *, version: str = ""
+    ) -> None:
+        sheet = Sheet()
+        endpoint = labels.label("endpoint", endpoints)
+        self._connections = _Connections(sheet, endpoint)
+        self._traffic = _Traffic(sheet, endpoint, labels.label("namespace", namespaces))
+        self._node = _Node(sheet)
+        build = (Label("version", (version,)), Label("python", (platform.python_version(),)))
+        sheet.gauge("build_info", "1, with what is running.", *build).set(
+            1, (version, platform.python_version())
+        )
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(sheet)
+        ProcessCollector(namespace=PREFIX.rstrip("_"), registry=self.registry)
+
+    def render(self) -> bytes:
+        """Every series in Prometheus' text format, to be sent with `content_type`."""
+        return generate_latest(self.registry)
+
+    # Connections
+
+    def connection_opened(self, endpoint: str) -> None:
+        """A connection was let in."""
+        self._connections.open.add((endpoint,))
+        self._connections.opened.add((endpoint,))
+
+    def closed(self, endpoint: str, ending: Ending) -> None:
+        """An open connection is gone."""
+        self._connections.open.add((endpoint,), -1)
+        self._connections.closed.add((endpoint, labels.ENDING[ending]))
+        if ending is Ending.SLOW:
+            self._connections.slow.add()
+
+    def refused(self, endpoint: str | None, refusal: Refusal) -> None:
+        """A handshake was not let in; no endpoint when its path names none."""
+        self._connections.refused.add((endpoint or labels.OTHER, labels.REASON[refusal]))
+
+    def authenticated(self, endpoint: str, result: AuthResult) -> None:
+        """Somebody tried to prove who they are."""
+        self._connections.auth.add((endpoint, result))
+
+    # Traffic
+
+    def received(self, endpoint: str, kind: str, size: int) -> None:
+        """A message of `size` bytes came in; `kind` as `labels.type_name` makes it."""
+        self._traffic.received.add((endpoint, kind))
+        self._traffic.bytes_received.add((endpoint,), size)
+
+    def sent(self, endpoint: str, kind: str, size: int, n: int = 1) -> None:
+        """A message of `size` bytes went out to `n` connections."""
+        self._traffic.sent.add((endpoint, kind), n)
+        self._traffic.bytes_sent.add((endpoint,), size * n)
+
+    def delivered(self, namespace: str, publications: int, deliveries: int, seconds: float) -> None:
+        """Publications were handed to their subscribers, together in one turn of `seconds`."""
+        traffic = self._traffic
+        traffic.publications.add((namespace,), publications)
+        traffic.deliveries.add((namespace,), deliveries)
+        traffic.fanout.observe(seconds, (namespace,))
+
+    def fault(self, endpoint: str, kind: FaultKind) -> None:
+        """A command was refused."""
+        self._traffic.faults.add((endpoint, labels.CODE[kind]))
+
+    def limit(self, name: LimitName, mode: LimitMode) -> None:
+        """A limit was exceeded, whether that was enforced or only observed."""
+        self._traffic.limits.add((name, mode))
+
+    def recovered(self, namespace: str, result: RecoveryResult) -> None:
+        """A subscriber asked for what it had missed."""
+        self._traffic.recoveries.add((namespace, result))
+
+    # Node
+
+    def revoked(self, seconds: float) -> None:
+        """A revocation was acted upon, `seconds` after it was made."""
+        self._node.revocations.add()
+        self._node.revocation.observe(seconds)
+
+    def engine(self, operation: str, seconds: float) -> None:
+        """The engine answered; `operation` is the name of the port's method."""
+        self._node.engine.observe(seconds, (operation,))
+
+    def engine_up(self, *, up: bool) -> None:
+        """The engine answers, or does not."""
+        self._node.engine_up.set(up)
+
+    def loop_lag(self, seconds: float) -> None:
+        """How late the event loop was."""
+        self._node.lag.set(seconds)
+
+    def insecure(self, *, on: bool) -> None:
+        """A protection is switched off."""
+        self._node.insecure.set(on)
+
+    def event(self, event: Event) -> None:
+        """An event happened; counted even when its line is left out."""
+        self._node.events.add((event,))
+
+    @property
+    def log_dropped(self) -> Reading:
+        """Where to hang the log's count of lost lines."""
+        return self._node.log_dropped
+
+    @property
+    def audit_failures(self) -> Reading:
+        """Where to hang the audit's count of failures."""
+        return self._node.audit_failures

@@ -1,0 +1,182 @@
+"""Metric families kept as plain numbers, turned into samples when somebody scrapes.
+
+prometheus-client takes a lock for every increment (half a microsecond, a histogram more than one);
+these are counted on the event loop alone, once per message, so a dictionary entry is enough. Every
+series exists from the start: none is added while a scrape walks through them in another thread.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import accumulate, product
+from typing import Final, Protocol, TypeVar
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from portward.telemetry.labels import Label
+
+PREFIX: Final = "portward_"
+FAST: Final = (
+    *(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005),
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+"""Upper bounds, in seconds, of what happens within one process."""
+SLOW: Final = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01),
+    *(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+"""Upper bounds, in seconds, of what may cross a network."""
+
+Values = tuple[str, ...]
+
+
+class Family(Protocol):
+    """What a sheet holds."""
+
+    def collect(self) -> Metric:
+        """The samples of now."""
+
+
+F = TypeVar("F", bound=Family)
+
+
+class Counter:
+    """A number for each combination of label values; it only grows."""
+
+    def __init__(self, name: str, text: str, labels: tuple[Label, ...]) -> None:
+        self.name = PREFIX + name
+        self.text = text
+        self.labels = labels
+        keys = product(*(label.values for label in labels))
+        self.values: dict[Values, float] = dict.fromkeys(keys, 0)
+
+    def add(self, labels: Values = (), amount: float = 1) -> None:
+        """Count. Label values outside their set are counted as `other`."""
+        try:
+            self.values[labels] += amount
+        except KeyError:
+            self.values[self._known(labels)] += amount
+
+    def collect(self) -> Metric:
+        """The samples of now."""
+        family = CounterMetricFamily(self.name, self.text, labels=_names(self.labels))
+        for key, value in self.values.items():
+            family.add_metric(key, value)
+        return family
+
+    def _known(self, values: Values) -> Values:
+        pairs = zip(self.labels, values, strict=True)
+        return tuple(label.known(value) for label, value in pairs)
+
+
+class Gauge(Counter):
+    """A number that goes up and down."""
+
+    def set(self, value: float, labels: Values = ()) -> None:
+        """Put a value in place of the current one."""
+        self.values[labels if labels in self.values else self._known(labels)] = value
+
+    def collect(self) -> Metric:
+        """The samples of now."""
+        family = GaugeMetricFamily(self.name, self.text, labels=_names(self.labels))
+        for key, value in self.values.items():
+            family.add_metric(key, value)
+        return family
+
+
+class _Spread:
+    """One series of a histogram: how many fell below each bound, and their sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self, size: int) -> None:
+        self.counts = [0] * size
+        self.total = 0.0
+
+
+class Histogram:
+    """How values are spread over `bounds`, for each combination of label values."""
+
+    def __init__(
+        self, name: str, text: str, labels: tuple[Label, ...], bounds: tuple[float, ...]
+    ) -> None:
+        self.name = PREFIX + name
+        self.text = text
+        self.labels = labels
+        self.bounds = bounds
+        self._edges = (*(str(bound) for bound in bounds), "+Inf")
+        self._spreads = {
+            key: _Spread(len(self._edges)) for key in product(*(label.values for label in labels))
+        }
+
+    def observe(self, value: float, labels: Values = ()) -> None:
+        """Count a value. Label values outside their set are counted as `other`."""
+        spread = self._spreads.get(labels)
+        if spread is None:
+            pairs = zip(self.labels, labels, strict=True)
+            spread = self._spreads[tuple(label.known(value) for label, value in pairs)]
+        spread.counts[bisect_left(self.bounds, value)] += 1
+        spread.total += value
+
+    def collect(self) -> Metric:
+        """The samples of now."""
+        family = HistogramMetricFamily(self.name, self.text, labels=_names(self.labels))
+        for key, spread in self._spreads.items():
+            buckets = list(zip(self._edges, accumulate(spread.counts), strict=True))
+            family.add_metric(key, buckets, spread.total)
+        return family
+
+
+class Reading:
+    """A number that somebody else keeps, asked for at each scrape; it may be kept by any thread."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = PREFIX + name
+        self.text = text
+        self.read: Callable[[], float] = float
+
+    def collect(self) -> Metric:
+        """The sample of now."""
+        return CounterMetricFamily(self.name, self.text, value=self.read())
+
+
+class Sheet:
+    """The families of one gateway; register it with a registry of prometheus-client."""
+
+    def __init__(self) -> None:
+        self._families: list[Family] = []
+
+    def counter(self, name: str, text: str, *labels: Label) -> Counter:
+        """Add a counter."""
+        return self._add(Counter(name, text, labels))
+
+    def gauge(self, name: str, text: str, *labels: Label) -> Gauge:
+        """Add a gauge."""
+        return self._add(Gauge(name, text, labels))
+
+    def histogram(
+        self, name: str, text: str, *labels: Label, bounds: tuple[float, ...] = FAST
+    ) -> Histogram:
+        """Add a histogram."""
+        return self._add(Histogram(name, text, labels, bounds))
+
+    def reading(self, name: str, text: str) -> Reading:
+        """Add a counter that is read at scrape time; zero until its `read` is set."""
+        return self._add(Reading(name, text))
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family's samples of now."""
+        for family in self._families:
+            yield family.collect()
+
+    def _add(self, family: F) -> F:
+        self._families.append(family)
+        return family
+
+
+def _names(labels: tuple[Label, ...]) -> list[str]:
+    return [label.name for label in labels]

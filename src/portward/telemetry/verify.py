@@ -1,0 +1,174 @@
+"""Checking audit files: the first bad line, or a tail that was cut."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from portward.telemetry.chain import (
+    LINE_LIMIT,
+    NO_MAC,
+    START,
+    BadLine,
+    Line,
+    Link,
+    checkpoint_mac,
+    read,
+)
+from portward.telemetry.checkpoint import (
+    Checkpoint,
+    CheckpointStore,
+    FileCheckpoints,
+    checkpoint_path,
+)
+from portward.telemetry.events import Event
+from portward.telemetry.journal import audit_files
+from portward.telemetry.keys import AuditError, audit_key
+
+
+class Problem(NamedTuple):
+    """The first thing that is wrong. Lines count from 1."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.reason}"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was checked: so many sound lines, from event number `first` to `last`."""
+
+    lines: int
+    first: int = 0
+    last: int = 0
+    problem: Problem | None = None
+    checkpoint: int | None = None
+    """Up to which event a checkpoint vouches for the tail; None: nothing does."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.problem is None
+
+    def __str__(self) -> str:
+        if self.problem is not None:
+            return str(self.problem)
+        tail = f"checkpoint at {self.checkpoint}" if self.checkpoint else "no checkpoint"
+        return f"{self.lines} lines, events {self.first} to {self.last}, {tail}: sound"
+
+
+def verify(
+    paths: Path | Sequence[Path], key: bytes, checkpoint: Checkpoint | None = None
+) -> Report:
+    """Check the files of one chain, oldest first, and that they reach the checkpoint.
+
+    Stops at the first bad line.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    check = _Check(key, checkpoint)
+    for path in [paths] if isinstance(paths, Path) else paths:
+        check.file(path)
+        if check.problem:
+            break
+    return check.report()
+
+
+def verify_audit(
+    path: Path, secret: str | bytes = b"", *, store: CheckpointStore | None = None, name: str = ""
+) -> Report:
+    """Check an audit file as configured: with its earlier days, its key and its checkpoint.
+
+    Raises:
+        AuditError: there is no such file, no key, or the checkpoint cannot be read.
+        OSError: a file cannot be read.
+    """
+    files = audit_files(path)
+    if not files:
+        raise AuditError(f"{path}: no such file")
+    key = audit_key(path, secret)
+    checkpoints = store or FileCheckpoints(checkpoint_path(path))
+    return verify(files, key, checkpoints.load(name or path.name))
+
+
+class _Check:
+    """Walks along a chain and keeps the first problem."""
+
+    def __init__(self, key: bytes, checkpoint: Checkpoint | None) -> None:
+        self.problem: Problem | None = None
+        self._key = key
+        self._checkpoint = checkpoint
+        self._file = ""
+        self._number = 0
+        self._lines = 0
+        self._first = 0
+        self._link = START
+
+    def file(self, path: Path) -> None:
+        """Check one file, up to its first bad line."""
+        self._file, self._number = path.name, 0
+        for raw in _lines(path):
+            self._number += 1
+            reason = self._judge(raw)
+            if reason:
+                self.problem = Problem(self._file, self._number, reason)
+                return
+            self._lines += 1
+
+    def report(self) -> Report:
+        """The findings, once every file was seen."""
+        checkpoint = self._checkpoint
+        if self.problem is None and checkpoint is not None and checkpoint.seq > self._link.seq:
+            reason = (
+                f"the tail was cut: the file ends at event {self._link.seq}, not {checkpoint.seq}"
+            )
+            self.problem = Problem(self._file, self._number + 1, reason)
+        return Report(
+            lines=self._lines,
+            first=self._first,
+            last=self._link.seq,
+            problem=self.problem,
+            checkpoint=checkpoint.seq if checkpoint else None,
+        )
+
+    def _judge(self, raw: bytes) -> str:
+        """What is wrong with a line; empty when nothing is."""
+        if not raw.endswith(b"\n"):
+            return "cut short by a crash, or too long"
+        try:
+            line = read(self._key, raw[:-1])
+        except BadLine as error:
+            return str(error)
+        reason = self._placed(line)
+        self._link = line.link
+        self._first = self._first or line.seq
+        return reason or self._vouched(line.link)
+
+    def _placed(self, line: Line) -> str:
+        """What is wrong with where a line stands."""
+        if self._number == 1 and line.event != Event.AUDIT_OPEN:
+            return "the beginning of the file is missing"
+        if self._link is START:
+            return "event 1 follows another" if line.seq == 1 and line.prev != NO_MAC else ""
+        if line.seq != self._link.seq + 1:
+            return f"event {line.seq} follows event {self._link.seq}: lines are missing or moved"
+        if line.prev != self._link.mac:
+            return "it does not follow the line before it"
+        return ""
+
+    def _vouched(self, link: Link) -> str:
+        checkpoint = self._checkpoint
+        if checkpoint is None or checkpoint.seq != link.seq:
+            return ""
+        same = checkpoint_mac(self._key, link) == checkpoint.mac
+        return "" if same else "it is not the line the checkpoint was made from"
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while raw := file.readline(LINE_LIMIT):
+            yield raw

@@ -1,0 +1,34 @@
+from portward.model import commands, replies
+from portward.model.refusals import Refusal
+from portward.telemetry import labels
+
+
+def test_a_value_outside_the_set_is_other() -> None:
+    """What a client makes up has no name of its own."""
+    kinds = labels.label("type", ["publish"])
+    assert kinds.known("publish") == "publish"
+    assert kinds.known("Robert'); DROP TABLE") == "other"
+
+
+def test_a_label_lists_each_value_once_and_other_last() -> None:
+    """A configured name that is `other` already makes no second series."""
+    assert labels.label("endpoint", ["a", "other", "a"]).values == ("a", "other")
+
+
+def test_types_are_class_names_in_snake_case() -> None:
+    """A command or push is counted under its own name."""
+    assert labels.type_name(commands.ReadHistory) == "read_history"
+    assert labels.type_name(replies.Delivery) == "delivery"
+
+
+def test_every_command_reply_and_push_has_a_label() -> None:
+    """The sets follow the model."""
+    assert {"authenticate", "publish", "echo"} <= set(labels.RECEIVED_TYPES)
+    assert {"published", "delivery", "welcome", "fault"} <= set(labels.SENT_TYPES)
+    assert "command" not in labels.RECEIVED_TYPES
+    assert not {"reply", "push"} & set(labels.SENT_TYPES)
+
+
+def test_every_refusal_has_a_reason_of_its_own() -> None:
+    """No two rows of the outcome table share a label."""
+    assert len(set(labels.REASON.values())) == len(Refusal)
