@@ -1,0 +1,199 @@
+"""The public keys of an identity provider, fetched over HTTP and kept (RFC 7517).
+
+Keys are refreshed in the background. A provider that is away costs nothing for a day: known keys go
+on verifying. A token that names an unknown key may make the gateway ask again, twice a minute at
+most, however many of them are sent.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import httpx
+
+from portward.model.clock import Clock, Timer
+from portward.model.faults import Unavailable
+from portward.security.tokens import (
+    KeySet,
+    SigningKey,
+    TokenReason,
+    TokenRefused,
+    UnknownKey,
+    keys_from_jwks,
+)
+
+REFRESH: Final = 600.0
+"""Seconds between two fetches in the background."""
+RETRY: Final = 30.0
+"""Seconds after a failure until the next one, and between two fetches forced by unknown keys."""
+STALE: Final = 24 * 3600.0
+"""Seconds the keys last when they cannot be fetched again."""
+TIMEOUT: Final = 3.0
+MAX_BYTES: Final = 1024 * 1024
+_HEADERS: Final = {
+    "accept": "application/json",
+    # What is not compressed cannot blow up while it is counted.
+    "accept-encoding": "identity",
+    "user-agent": "portward",
+}
+
+
+class KeysUnavailable(Unavailable):
+    """The key a token names cannot be looked up now. `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: float = RETRY) -> None:
+        super().__init__("keys unavailable")
+        self.retry_after = retry_after
+
+
+class _BadAnswer(Exception):  # noqa: N818 - becomes the text of `problem`
+    """The provider answered, and not with a key set."""
+
+
+class JwksSource:
+    """The key set behind one URL, which belongs to one issuer.
+
+    `client` makes the HTTP client; it is called once, with what no caller should forget: no proxies
+    from the environment and no redirects, so that nothing but the configured URL is ever asked.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        issuer: str = "",
+        refresh: float = REFRESH,
+        client: Callable[..., httpx.AsyncClient] = httpx.AsyncClient,
+    ) -> None:
+        self._url = url
+        self._clock = clock
+        self._issuer = issuer
+        self._refresh = refresh
+        self._make_client = client
+        self._client: httpx.AsyncClient | None = None
+        self._set = self._empty = KeySet((), issuer=issuer, remote=True)
+        self._fetched_at = -STALE
+        self._forced_at = -RETRY
+        self._fetching: asyncio.Task[None] | None = None
+        self._timers: list[Timer] = []
+        self._closed = False
+        self.problem = "not fetched yet"
+        """Why the last fetch failed, in a few fixed words; empty when it did not."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the last fetch brought a key set."""
+        return not self.problem
+
+    @property
+    def keys(self) -> KeySet:
+        """The keys to verify with now: empty before the first fetch and a day after the last."""
+        fresh = self._clock.monotonic() - self._fetched_at < STALE
+        return self._set if fresh else self._empty
+
+    def start(self) -> None:
+        """Begin to fetch, and go on doing so. Needs the running loop; does not wait."""
+        self._fetch()
+
+    async def key_for(self, issuer: str, kid: str) -> SigningKey:
+        """The key an issuer means by `kid`, after fetching again when that is due.
+
+        All who ask at once wait for one fetch. An empty `kid` stands for any key.
+
+        Raises:
+            TokenRefused: the issuer is another one, or its current set has no such key.
+            KeysUnavailable: there is no such key here and the set cannot be fetched.
+        """
+        if issuer != self._issuer:
+            raise TokenRefused(TokenReason.ISSUER)
+        found = self.keys.find(kid)
+        if found is None and self._may_fetch():
+            # Waiting for the task, not awaiting it: one waiter that goes away must not end the
+            # fetch of the others, and a fetch that is given up must not look like a cancellation.
+            await asyncio.wait((self._fetch(),))
+            found = self.keys.find(kid)
+        if found is not None:
+            return found
+        raise UnknownKey(kid) if self.reachable else KeysUnavailable()
+
+    def _may_fetch(self) -> bool:
+        """Whether to wait for a fetch: the one under way, or one that may be forced now."""
+        if self._fetching is not None:
+            return True
+        now = self._clock.monotonic()
+        if self._closed or now - self._forced_at < RETRY:
+            return False
+        self._forced_at = now
+        return True
+
+    def _fetch(self) -> asyncio.Task[None]:
+        if self._fetching is None:
+            self._stop_timers()
+            self._fetching = asyncio.get_running_loop().create_task(self._run())
+            self._fetching.add_done_callback(self._fetched)
+            self._timers.append(self._clock.call_later(TIMEOUT, self._give_up))
+        return self._fetching
+
+    def _give_up(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    async def _run(self) -> None:
+        self._adopt(await self._download())
+
+    def _fetched(self, task: asyncio.Task[None]) -> None:
+        self._fetching = None
+        self._stop_timers()
+        if task.cancelled():
+            self.problem = "timeout"
+        elif error := task.exception():
+            self.problem = str(error) if isinstance(error, _BadAnswer) else type(error).__name__
+        if not self._closed:
+            delay = RETRY if self.problem else self._refresh
+            self._timers.append(self._clock.call_later(delay, self.start))
+
+    async def _download(self) -> bytes:
+        if self._client is None:
+            self._client = self._make_client(
+                headers=_HEADERS, trust_env=False, follow_redirects=False, timeout=TIMEOUT
+            )
+        body = bytearray()
+        async with self._client.stream("GET", self._url) as response:
+            if response.status_code != httpx.codes.OK:
+                raise _BadAnswer(f"status {response.status_code}")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise _BadAnswer("compressed")
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise _BadAnswer("too large")
+        return bytes(body)
+
+    def _adopt(self, document: bytes) -> None:
+        """Put a fetched set in force. One without a usable key is a fault at its source."""
+        try:
+            keys = keys_from_jwks(document)
+        except ValueError:
+            raise _BadAnswer("not a key set") from None
+        if not keys:
+            raise _BadAnswer("no usable key")
+        self._set = KeySet(keys, issuer=self._issuer, remote=True)
+        self._fetched_at = self._clock.monotonic()
+        self.problem = ""
+
+    async def aclose(self) -> None:
+        """Stop fetching and let the connection go. The keys stay as they are."""
+        self._closed = True
+        self._stop_timers()
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait((self._fetching,))
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None

@@ -1,0 +1,75 @@
+"""Tokens to identities: with keys at hand, or with keys that may have to be fetched first."""
+
+import asyncio
+from collections.abc import Callable
+
+from portward.identity.jwks import JwksSource
+from portward.model.clock import Clock
+from portward.model.identity import Identity
+from portward.security import tokens
+from portward.security.tokens import KeySet, TokenRefused, TokenRules, UnknownKey
+
+
+class TokenVerifier:
+    """Verifies with static keys, or with the set of a `JwksSource`.
+
+    `ignored` is told the names of headers by which a token tried to bring its own key.
+
+    Raises (from `identify`):
+        TokenRefused: the token is not valid.
+        KeysUnavailable: the key it names cannot be fetched now.
+    """
+
+    def __init__(
+        self,
+        keys: KeySet | JwksSource,
+        rules: TokenRules,
+        clock: Clock,
+        ignored: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        self.keys = keys
+        self.rules = rules
+        self._clock = clock
+        self._ignored = ignored
+        self._closing: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """Begin to fetch keys, where they come from elsewhere."""
+        if isinstance(self.keys, JwksSource):
+            self.keys.start()
+
+    def adopt(self, other: "TokenVerifier") -> None:
+        """Verify with the keys and rules of another from now on."""
+        old, self.keys, self.rules = self.keys, other.keys, other.rules
+        self.start()
+        if isinstance(old, JwksSource):
+            self._closing = asyncio.ensure_future(old.aclose())
+
+    async def aclose(self) -> None:
+        """Fetch no more."""
+        if isinstance(self.keys, JwksSource):
+            await self.keys.aclose()
+
+    async def identify(self, token: str) -> Identity:
+        """Verify a token now, asking once more for keys that may have changed."""
+        try:
+            return self._verify(token)
+        except UnknownKey as unknown:
+            if not isinstance(self.keys, JwksSource):
+                raise
+            await self.keys.key_for(self.rules.issuer, unknown.kid)
+        return self._verify(token)
+
+    def _verify(self, token: str) -> Identity:
+        keys = self.keys.keys if isinstance(self.keys, JwksSource) else self.keys
+        try:
+            verified = tokens.verify(token, keys, self.rules, self._clock.time())
+        except TokenRefused as refused:
+            self._note(refused.ignored)
+            raise
+        self._note(verified.ignored)
+        return verified.identity
+
+    def _note(self, headers: tuple[str, ...]) -> None:
+        if headers:
+            self._ignored(headers)
