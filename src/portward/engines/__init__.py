@@ -1,0 +1,1 @@
+"""Where shared state lives: the port every engine answers, and the engines."""

@@ -1,0 +1,53 @@
+"""The engine of one process: everything in maps, gone with the process."""
+
+from portward.engines.memory.broker import MemoryBroker
+from portward.engines.memory.directory import MemoryDirectory
+from portward.engines.memory.presence import MemoryPresence
+from portward.engines.memory.revocations import MemoryRevocations
+from portward.engines.memory.sessions import MemorySessions
+from portward.engines.port import Sink
+from portward.model.clock import Clock
+
+__all__ = ["MemoryEngine"]
+
+
+class LocalMeter:
+    """One process: what the node counted is the whole count."""
+
+    async def take(self, key: str, interval: float, burst: int) -> float:  # noqa: ARG002 - the port
+        """Allow."""
+        return 0.0
+
+
+class MemoryEngine:
+    """Implements `engines.port.Engine` without a store. `max_rooms` bounds the directory."""
+
+    name = "memory"
+
+    def __init__(self, clock: Clock, *, max_rooms: int = 10_000) -> None:
+        self.broker = MemoryBroker(clock)
+        self.presence = MemoryPresence()
+        self.directory = MemoryDirectory(clock, max_rooms)
+        self.sessions = MemorySessions(clock)
+        self.revocations = MemoryRevocations(clock)
+        self.meter = LocalMeter()
+
+    async def start(self, sink: Sink) -> None:
+        """Announce to `sink` from now on."""
+        self.broker.sink = sink
+
+    async def stop(self) -> None:
+        """Announce to nobody."""
+        self.broker.sink = None
+
+    async def sweep(self) -> None:
+        """Drop what has expired."""
+        self.broker.sweep()
+        self.directory.sweep()
+        self.sessions.sweep()
+        self.revocations.sweep()
+
+    @property
+    def healthy(self) -> bool:
+        """A map always answers."""
+        return True

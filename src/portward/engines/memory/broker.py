@@ -1,0 +1,164 @@
+"""Streams in memory: a deque per channel, and a bus that is a method call."""
+
+import secrets
+from collections import deque
+from itertools import islice
+
+from msgspec.structs import replace
+
+from portward.engines.port import Sink, Stored
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.events import BusEvent
+from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
+from portward.model.namespace import Namespace, Snapshot
+from portward.model.position import Position
+from portward.model.publication import Draft, HistoryQuery, Page, Publication
+
+
+class _Stream:
+    """One channel's publications. `times` runs beside `kept`: when each was stored (monotonic)."""
+
+    __slots__ = ("epoch", "idle_ttl", "kept", "keys", "latest", "offset", "times", "ttl", "used")
+
+    def __init__(self, namespace: Namespace, now: float) -> None:
+        self.epoch = secrets.token_hex(4)
+        self.offset = 0
+        self.kept: deque[Publication] = deque(maxlen=namespace.history_size)
+        self.times: deque[float] = deque(maxlen=namespace.history_size)
+        self.keys: dict[str, tuple[float, Stored]] | None = None
+        by_key = namespace.snapshot is Snapshot.LATEST_BY_KEY
+        self.latest: dict[str, Publication] | None = {} if by_key else None
+        self.ttl = namespace.history_ttl
+        self.idle_ttl = namespace.idle_ttl
+        self.used = now
+
+    @property
+    def position(self) -> Position:
+        return Position(self.offset, self.epoch)
+
+    def append(self, draft: Draft, now: float) -> Publication:
+        self.offset += 1
+        self.used = now
+        publication = Publication.at(self.offset, draft)
+        self.kept.append(publication)
+        self.times.append(now)
+        if self.latest is not None and publication.key is not None:
+            self._remember(self.latest, publication.key, publication)
+        return publication
+
+    @staticmethod
+    def _remember(latest: dict[str, Publication], key: str, publication: Publication) -> None:
+        latest.pop(key, None)
+        latest[key] = publication
+        if len(latest) > SNAPSHOT_KEYS:
+            del latest[next(iter(latest))]
+
+    def trim(self, now: float) -> None:
+        """Forget what is older than its time to live, and idempotency keys that have run out."""
+        while self.times and self.times[0] <= now - self.ttl:
+            self.times.popleft()
+            self.kept.popleft()
+        if self.keys:
+            self.keys = {k: kept for k, kept in self.keys.items() if kept[0] > now} or None
+
+    def idle(self, now: float) -> bool:
+        """Whether nothing is kept and nobody used it for long."""
+        return not (self.kept or self.keys or self.latest) and self.used <= now - self.idle_ttl
+
+
+class MemoryBroker:
+    """Implements `engines.port.Broker`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.sink: Sink | None = None
+        self._clock = clock
+        self._streams: dict[Channel, _Stream] = {}
+        self._heard: set[Channel] = set()
+
+    async def publish(
+        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+    ) -> Stored:
+        """Assign, store and announce."""
+        now = self._clock.monotonic()
+        stream = self._stream(channel, namespace, now)
+        if idempotency_key is not None and stream.keys is not None:
+            until, first = stream.keys.get(idempotency_key, (0.0, None))
+            if first is not None and until > now:
+                return Stored(first.id, first.position, duplicate=True)
+        publication = stream.append(draft, now)
+        stored = Stored(publication.id, stream.position)
+        if idempotency_key is not None:
+            if stream.keys is None:
+                stream.keys = {}
+            stream.keys[idempotency_key] = (now + IDEMPOTENCY_TIME, stored)
+        if self.sink is not None:
+            self.sink.published(channel, publication, stream.epoch, draft.exclude)
+        return stored
+
+    def _stream(self, channel: Channel, namespace: Namespace, now: float) -> _Stream:
+        stream = self._streams.get(channel)
+        if stream is None:
+            stream = self._streams[channel] = _Stream(namespace, now)
+        return stream
+
+    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+        """Read a part of the stream."""
+        now = self._clock.monotonic()
+        stream = self._stream(channel, namespace, now)
+        stream.used = now
+        stream.trim(now)
+        return _read(stream, query)
+
+    async def announce(self, event: BusEvent) -> None:
+        """Tell the one node there is."""
+        if self.sink is not None:
+            self.sink.happened(event)
+
+    async def listen(self, channel: Channel) -> None:
+        """Note that the stream is in use."""
+        self._heard.add(channel)
+
+    async def ignore(self, channel: Channel) -> None:
+        """Note that nobody listens."""
+        self._heard.discard(channel)
+        stream = self._streams.get(channel)
+        if stream is not None:
+            stream.used = self._clock.monotonic()
+
+    async def remove(self, channel: Channel) -> None:
+        """Forget a stream."""
+        self._streams.pop(channel, None)
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """Channels that have a stream."""
+        return tuple(self._streams)
+
+    def sweep(self) -> None:
+        """Trim every stream and drop those nobody uses."""
+        now = self._clock.monotonic()
+        for channel, stream in list(self._streams.items()):
+            stream.trim(now)
+            if channel not in self._heard and stream.idle(now):
+                del self._streams[channel]
+
+
+def _read(stream: _Stream, query: HistoryQuery) -> Page:
+    page = _page(stream, query)
+    if query.latest and stream.latest:
+        return replace(page, latest=tuple(stream.latest.values()))
+    return page
+
+
+def _page(stream: _Stream, query: HistoryQuery) -> Page:
+    if query.since is not None and query.since.epoch != stream.epoch:
+        return Page((), stream.position, complete=False)
+    first = stream.offset - len(stream.kept) + 1
+    low = max(first, query.since.offset + 1 if query.since is not None else first)
+    high = stream.offset + 1 if query.before is None else min(stream.offset + 1, query.before)
+    if query.reverse or (query.since is None and query.before is not None):
+        low = max(low, high - query.limit)
+    high = min(high, low + query.limit)
+    chosen = tuple(islice(stream.kept, low - first, max(low, high) - first))
+    complete = query.since is None or query.since.offset + 1 >= first
+    return Page(chosen, stream.position, complete=complete)

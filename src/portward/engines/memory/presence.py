@@ -1,0 +1,55 @@
+"""Who is where, in maps. One process cannot die and leave an entry behind, so leases need no renewing."""
+
+from portward.engines.port import Member
+from portward.model.channel import Channel
+
+
+class _Room:
+    __slots__ = ("members", "users")
+
+    def __init__(self) -> None:
+        self.members: dict[str, Member] = {}
+        self.users: dict[str, int] = {}
+
+
+class MemoryPresence:
+    """Implements `engines.port.Presence`."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[Channel, _Room] = {}
+
+    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
+        """Add a connection."""
+        room = self._rooms.get(channel)
+        if room is None:
+            room = self._rooms[channel] = _Room()
+        if member.client in room.members:
+            return False
+        count = room.users.get(member.user, 0)
+        if not count and limit and len(room.users) >= limit:
+            return None
+        room.members[member.client] = member
+        room.users[member.user] = count + 1
+        return not count
+
+    async def leave(self, channel: Channel, client: str, user: str) -> bool:
+        """Remove a connection."""
+        room = self._rooms.get(channel)
+        if room is None or room.members.pop(client, None) is None:
+            return False
+        left = room.users[user] - 1
+        if left:
+            room.users[user] = left
+            return False
+        del room.users[user]
+        if not room.users:
+            del self._rooms[channel]
+        return True
+
+    async def touch(self, entries: list[tuple[Channel, str]]) -> None:
+        """Nothing to renew."""
+
+    async def members(self, channel: Channel) -> tuple[Member, ...]:
+        """Every connection in the channel."""
+        room = self._rooms.get(channel)
+        return tuple(room.members.values()) if room is not None else ()

@@ -1,0 +1,35 @@
+"""What was taken back, in a map by kind and value."""
+
+from portward.model.clock import Clock
+from portward.model.identity import Identity
+from portward.model.revocation import Revocation, RevocationKind, identity_keys
+
+
+class MemoryRevocations:
+    """Implements `engines.port.Revocations`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[tuple[RevocationKind, str], Revocation] = {}
+
+    async def add(self, revocation: Revocation) -> None:
+        """Keep a revocation; of two for the same thing the later and longer one."""
+        self._kept[(revocation.kind, revocation.value)] = revocation
+
+    async def covers(self, identity: Identity, session: str | None) -> bool:
+        """Whether any kept revocation names this identity or session."""
+        if not self._kept:
+            return False
+        return any(
+            (kept := self._kept.get(key)) is not None and kept.names(identity, session)
+            for key in identity_keys(identity, session)
+        )
+
+    async def since(self, at: float) -> tuple[Revocation, ...]:
+        """Revocations made at or after `at`."""
+        return tuple(kept for kept in self._kept.values() if kept.at >= at)
+
+    def sweep(self) -> None:
+        """Drop what would have expired by itself."""
+        now = self._clock.time()
+        self._kept = {key: kept for key, kept in self._kept.items() if kept.until > now}

@@ -1,0 +1,54 @@
+"""Resumable sessions and tickets in maps, with their times on the monotonic clock."""
+
+from msgspec.structs import replace
+
+from portward.engines.port import SessionRecord
+from portward.model.clock import Clock
+from portward.model.identity import Identity
+
+
+class MemorySessions:
+    """Implements `engines.port.Sessions`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._records: dict[str, tuple[SessionRecord, float]] = {}
+        self._tickets: dict[str, tuple[Identity, float]] = {}
+
+    async def save(self, record: SessionRecord, ttl: float) -> None:
+        """Keep a record."""
+        self._records[record.id] = (record, self._clock.monotonic() + ttl)
+
+    async def swap(self, session: str, nonce: str, new: str, client: str) -> SessionRecord | None:
+        """Exchange the nonce, once."""
+        record, until = self._records.get(session, (None, 0.0))
+        if record is None or until <= self._clock.monotonic() or record.nonce != nonce:
+            return None
+        record = replace(record, nonce=new, client=client)
+        self._records[session] = (record, until)
+        return record
+
+    async def release(self, session: str, client: str, ttl: float) -> None:
+        """Shorten the record's time after its connection closed."""
+        record, _ = self._records.get(session, (None, 0.0))
+        if record is not None and record.client == client:
+            self._records[session] = (record, self._clock.monotonic() + ttl)
+
+    async def drop(self, session: str) -> None:
+        """Forget a record."""
+        self._records.pop(session, None)
+
+    async def put_ticket(self, ticket: str, identity: Identity, ttl: float) -> None:
+        """Keep a ticket."""
+        self._tickets[ticket] = (identity, self._clock.monotonic() + ttl)
+
+    async def take_ticket(self, ticket: str) -> Identity | None:
+        """Redeem a ticket, once."""
+        identity, until = self._tickets.pop(ticket, (None, 0.0))
+        return identity if until > self._clock.monotonic() else None
+
+    def sweep(self) -> None:
+        """Drop what has run out."""
+        now = self._clock.monotonic()
+        self._records = {k: kept for k, kept in self._records.items() if kept[1] > now}
+        self._tickets = {k: kept for k, kept in self._tickets.items() if kept[1] > now}

@@ -1,0 +1,248 @@
+"""What an engine is: six small ports and a life. `portward.testing.engine_contract` is their test.
+
+    Engine
+    |- broker        streams of publications, and the bus between nodes
+    |- presence      who is in a channel, by connection
+    |- directory     roles, permissions and memberships of users; records of rooms
+    |- sessions      resumable sessions and single-use tickets
+    |- revocations   what is no longer welcome
+    `- meter         limits that count across nodes
+
+Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager`).
+Times are Unix seconds unless said otherwise.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from portward.model.channel import Channel
+from portward.model.events import BusEvent
+from portward.model.faults import Unavailable
+from portward.model.identity import Identity
+from portward.model.namespace import Namespace
+from portward.model.position import Position
+from portward.model.publication import Draft, HistoryQuery, Page, Publication
+from portward.model.revocation import Revocation
+from portward.model.room import Room
+
+
+class EngineUnavailable(Unavailable):
+    """The store cannot be asked now; the command was not carried out, and may be tried again."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The outcome of a publish. With `duplicate` nothing new was stored or announced."""
+
+    id: str
+    position: Position
+    duplicate: bool = False
+
+
+class Sink(Protocol):
+    """Where an engine announces what happened, on every node. Called on the event loop; never raises."""
+
+    def published(
+        self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
+    ) -> None:
+        """A publication has its position."""
+
+    def happened(self, event: BusEvent) -> None:
+        """Another node, or this one, told the bus something."""
+
+
+class Broker(Protocol):
+    """Streams with dense offsets, and the bus."""
+
+    async def publish(
+        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+    ) -> Stored:
+        """Assign the offset, store and announce in one step.
+
+        A key seen within `IDEMPOTENCY_TIME` on this channel returns the first outcome.
+        """
+
+    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+        """Read a part of the stream together with its position."""
+
+    async def announce(self, event: BusEvent) -> None:
+        """Tell every node."""
+
+    async def listen(self, channel: Channel) -> None:
+        """This node has its first listener of a channel."""
+
+    async def ignore(self, channel: Channel) -> None:
+        """This node's last listener of a channel left."""
+
+    async def remove(self, channel: Channel) -> None:
+        """Forget a channel's stream; its next life has another epoch."""
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """Channels that have a stream."""
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One connection in a channel."""
+
+    client: str
+    user: str
+    email: str | None = None
+
+
+class Presence(Protocol):
+    """Entries are per connection, events per user."""
+
+    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
+        """Add a connection. True: the user's first there; False: not the first.
+
+        None: refused, because `limit` other users are there already (0 means no limit).
+        """
+
+    async def leave(self, channel: Channel, client: str, user: str) -> bool:
+        """Remove a connection. True when it was the user's last there."""
+
+    async def touch(self, entries: list[tuple[Channel, str]]) -> None:
+        """Renew the leases of this node's connections, (channel, connection id) each."""
+
+    async def members(self, channel: Channel) -> tuple[Member, ...]:
+        """Every connection in the channel, in the order of entering."""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the directory knows of a user."""
+
+    roles: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+    workspaces: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.roles or self.permissions or self.workspaces)
+
+
+class Directory(Protocol):
+    """Facts about users and rooms. Who changes them also announces `RightsChanged`."""
+
+    async def facts(self, user: str) -> Facts:
+        """Roles, permissions and workspaces of a user, all empty when unknown."""
+
+    async def set_roles(self, user: str, roles: frozenset[str]) -> None:
+        """Replace the roles of a user."""
+
+    async def set_permissions(self, user: str, permissions: frozenset[str]) -> None:
+        """Replace the permissions of a user."""
+
+    async def set_workspaces(self, user: str, workspaces: frozenset[str]) -> None:
+        """Replace the workspaces a user belongs to."""
+
+    async def room(self, channel: Channel) -> Room | None:
+        """The record of a room, None when there is none or it has expired."""
+
+    async def save_room(self, channel: Channel, room: Room, ttl: float, *, new: bool) -> bool:
+        """Keep a record for `ttl` seconds after its last use. With `new`, False when one exists or the
+        directory is full."""
+
+    async def keep_room(self, channel: Channel, ttl: float) -> None:
+        """Note a use of a room."""
+
+    async def remove_room(self, channel: Channel) -> bool:
+        """Forget a record. False when there was none."""
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A session one can come back to. `nonce` is the id of the only session token that still works."""
+
+    id: str
+    identity: Identity
+    nonce: str
+    client: str
+
+    def __repr__(self) -> str:
+        return f"SessionRecord(id={self.id[:6]!r}…)"
+
+
+class Sessions(Protocol):
+    """Sessions to come back to, and tickets."""
+
+    async def save(self, record: SessionRecord, ttl: float) -> None:
+        """Keep a record for `ttl` seconds."""
+
+    async def swap(self, session: str, nonce: str, new: str, client: str) -> SessionRecord | None:
+        """If the record exists and its nonce is `nonce`, make it `new` and `client`, and return it as it
+        now is; else None. One step: of two callers one wins."""
+
+    async def release(self, session: str, client: str, ttl: float) -> None:
+        """The connection closed: keep the record for `ttl` seconds more, if it is still that connection's."""
+
+    async def drop(self, session: str) -> None:
+        """Forget a record."""
+
+    async def put_ticket(self, ticket: str, identity: Identity, ttl: float) -> None:
+        """Keep an identity under the digest of a ticket."""
+
+    async def take_ticket(self, ticket: str) -> Identity | None:
+        """The identity behind the digest of a ticket, once."""
+
+
+class Revocations(Protocol):
+    """What was taken back, kept until it would have run out anyway."""
+
+    async def add(self, revocation: Revocation) -> None:
+        """Keep a revocation. Announcing it is the caller's part."""
+
+    async def covers(self, identity: Identity, session: str | None) -> bool:
+        """Whether this identity, or this session id, was revoked."""
+
+    async def since(self, at: float) -> tuple[Revocation, ...]:
+        """Revocations made at or after `at`."""
+
+
+class Meter(Protocol):
+    """GCRA over all nodes. An engine of one process says yes: the node's own limit has spoken."""
+
+    async def take(self, key: str, interval: float, burst: int) -> float:
+        """Seconds to wait, 0.0 when allowed."""
+
+
+class Engine(Protocol):
+    """Six ports and a life."""
+
+    @property
+    def name(self) -> str:
+        """The name in settings and logs."""
+
+    @property
+    def broker(self) -> Broker:
+        """Streams and the bus."""
+
+    @property
+    def presence(self) -> Presence:
+        """Who is where."""
+
+    @property
+    def directory(self) -> Directory:
+        """Facts about users and rooms."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions and tickets."""
+
+    @property
+    def revocations(self) -> Revocations:
+        """What was taken back."""
+
+    @property
+    def meter(self) -> Meter:
+        """Limits over all nodes."""
+
+    async def start(self, sink: Sink) -> None:
+        """Connect; announcements go to `sink` from now on."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def sweep(self) -> None:
+        """Drop what has expired. The node calls it every few seconds."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the store answered last time."""

@@ -1,0 +1,379 @@
+"""The contract of `portward.engines.port`, as a suite: inherit it, make `engine` a fixture, run it.
+
+    class TestMyEngine(EngineContract):
+        @pytest.fixture
+        async def engine(self): ...
+
+The engine must be started with `Recorder` as its sink, whose instance is the fixture `sink`. Where an
+engine's time can be made to leap, `leap` does it; elsewhere the tests about expiry skip themselves.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from portward.engines.port import Engine, Facts, Member, SessionRecord
+from portward.model.channel import Channel
+from portward.model.events import BusEvent, RightsChanged, UserJoined
+from portward.model.identity import Identity
+from portward.model.namespace import Namespace
+from portward.model.position import Position
+from portward.model.publication import Draft, HistoryQuery, Publication
+from portward.model.revocation import Revocation, RevocationKind
+from portward.model.room import Room
+
+ROOM = Channel.parse("rooms:general")
+OTHER = Channel.parse("rooms:other")
+KEPT = Namespace(name="rooms", history_size=5, history_ttl=60.0, idle_ttl=30.0)
+
+
+class Recorder:
+    """A sink that remembers."""
+
+    def __init__(self) -> None:
+        self.publications: list[tuple[Channel, Publication, str, str | None]] = []
+        self.events: list[BusEvent] = []
+
+    def published(
+        self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
+    ) -> None:
+        """Remember a publication."""
+        self.publications.append((channel, publication, epoch, exclude))
+
+    def happened(self, event: BusEvent) -> None:
+        """Remember an event."""
+        self.events.append(event)
+
+
+def draft(data: object = "hello", **more: object) -> Draft:
+    """A publication on its way to an engine."""
+    return Draft(id="0" * 32, time=1, data=data, **more)  # type: ignore[arg-type]
+
+
+class EngineContract:
+    """What every engine must do. Each test is one sentence of the contract."""
+
+    @pytest.fixture
+    def sink(self) -> Recorder:
+        """Where the engine announces."""
+        return Recorder()
+
+    @pytest.fixture
+    def leap(self) -> Callable[[float], None]:
+        """Move the engine's time. Override it where that is possible."""
+        pytest.skip("this engine's time cannot leap")
+
+    # -- streams
+
+    async def test_offsets_are_dense_from_one(self, engine: Engine) -> None:
+        """Publications of one channel are numbered 1, 2, 3 in one epoch."""
+        stored = [await engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(3)]
+        assert [each.position.offset for each in stored] == [1, 2, 3]
+        assert len({each.position.epoch for each in stored}) == 1
+
+    async def test_channels_count_apart(self, engine: Engine) -> None:
+        """Each channel has its own offsets and epoch."""
+        first = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        second = await engine.broker.publish(OTHER, draft(), KEPT, None)
+        assert first.position.offset == second.position.offset == 1
+        assert first.position.epoch != second.position.epoch
+
+    async def test_publish_announces(self, engine: Engine, sink: Recorder) -> None:
+        """What was stored is announced with its offset, epoch and exclusion."""
+        await engine.broker.listen(ROOM)
+        stored = await engine.broker.publish(ROOM, draft({"a": 1}, exclude="c1"), KEPT, None)
+        [(channel, publication, epoch, exclude)] = sink.publications
+        assert (channel, publication.offset, epoch, exclude) == (
+            ROOM,
+            1,
+            stored.position.epoch,
+            "c1",
+        )
+        assert publication.data == {"a": 1}
+
+    async def test_idempotency_key_repeats_the_first_outcome(
+        self, engine: Engine, sink: Recorder
+    ) -> None:
+        """A repeated key stores and announces nothing and returns the first position."""
+        await engine.broker.listen(ROOM)
+        first = await engine.broker.publish(ROOM, draft(), KEPT, "k")
+        again = await engine.broker.publish(ROOM, draft(), KEPT, "k")
+        assert (again.position, again.id, again.duplicate) == (first.position, first.id, True)
+        assert len(sink.publications) == 1
+
+    async def test_idempotency_key_belongs_to_a_channel(self, engine: Engine) -> None:
+        """The same key in another channel is another publication."""
+        await engine.broker.publish(ROOM, draft(), KEPT, "k")
+        assert not (await engine.broker.publish(OTHER, draft(), KEPT, "k")).duplicate
+
+    async def test_idempotency_key_runs_out(
+        self, engine: Engine, leap: Callable[[float], None]
+    ) -> None:
+        """After five minutes a key is new again."""
+        await engine.broker.publish(ROOM, draft(), KEPT, "k")
+        leap(301)
+        assert not (await engine.broker.publish(ROOM, draft(), KEPT, "k")).duplicate
+
+    # -- history
+
+    async def test_history_of_nothing(self, engine: Engine) -> None:
+        """A channel nobody published in is empty and stands at offset 0 of a lasting epoch."""
+        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
+        stored = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        assert (page.publications, page.position.offset) == ((), 0)
+        assert stored.position.epoch == page.position.epoch
+
+    @pytest.mark.parametrize(
+        ("query", "offsets"),
+        [
+            (HistoryQuery(limit=10), [1, 2, 3, 4]),
+            (HistoryQuery(limit=2), [1, 2]),
+            (HistoryQuery(limit=2, reverse=True), [3, 4]),
+            (HistoryQuery(limit=2, before=4), [2, 3]),
+            (HistoryQuery(limit=9, before=3, reverse=True), [1, 2]),
+            (HistoryQuery(limit=0), []),
+        ],
+    )
+    async def test_history_pages(
+        self, engine: Engine, query: HistoryQuery, offsets: list[int]
+    ) -> None:
+        """Limits, directions and borders choose the right publications, oldest first."""
+        for n in range(4):
+            await engine.broker.publish(ROOM, draft(n), KEPT, None)
+        page = await engine.broker.history(ROOM, query, KEPT)
+        assert [each.offset for each in page.publications] == offsets
+        assert page.position.offset == 4
+
+    async def test_history_since(self, engine: Engine) -> None:
+        """Reading since a position gives exactly what came after it."""
+        stored = [await engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(4)]
+        query = HistoryQuery(limit=10, since=stored[1].position)
+        page = await engine.broker.history(ROOM, query, KEPT)
+        assert [each.offset for each in page.publications] == [3, 4]
+        assert page.complete
+
+    async def test_history_since_another_epoch(self, engine: Engine) -> None:
+        """A position of another epoch is answered with nothing, incomplete."""
+        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        query = HistoryQuery(limit=10, since=Position(1, "nonsense"))
+        page = await engine.broker.history(ROOM, query, KEPT)
+        assert (page.publications, page.complete) == ((), False)
+
+    async def test_history_is_trimmed_by_size(self, engine: Engine) -> None:
+        """Only the newest are kept, and a reader from before them is told that some are gone."""
+        for n in range(8):
+            await engine.broker.publish(ROOM, draft(n), KEPT, None)
+        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
+        assert [each.offset for each in page.publications] == [4, 5, 6, 7, 8]
+        query = HistoryQuery(limit=10, since=Position(1, page.position.epoch))
+        assert not (await engine.broker.history(ROOM, query, KEPT)).complete
+
+    async def test_history_is_trimmed_by_age(
+        self, engine: Engine, leap: Callable[[float], None]
+    ) -> None:
+        """What is older than the time to live is gone; the offset is not."""
+        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        leap(61)
+        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
+        assert (page.publications, page.position.offset) == ((), 1)
+
+    async def test_removed_channel_has_a_new_epoch(self, engine: Engine) -> None:
+        """A channel that was removed starts again in another epoch."""
+        first = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.broker.remove(ROOM)
+        second = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        assert second.position.offset == 1
+        assert second.position.epoch != first.position.epoch
+
+    async def test_idle_channel_is_swept(
+        self, engine: Engine, leap: Callable[[float], None]
+    ) -> None:
+        """An empty channel nobody listens to leaves no bookkeeping behind."""
+        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        leap(100)
+        await engine.sweep()
+        assert ROOM not in await engine.broker.channels()
+
+    async def test_heard_channel_keeps_its_epoch(
+        self, engine: Engine, leap: Callable[[float], None]
+    ) -> None:
+        """A channel somebody listens to is not swept."""
+        await engine.broker.listen(ROOM)
+        first = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        leap(1000)
+        await engine.sweep()
+        second = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        assert second.position == Position(2, first.position.epoch)
+
+    async def test_bus(self, engine: Engine, sink: Recorder) -> None:
+        """An announced event reaches the sink unchanged."""
+        event = UserJoined(channel=ROOM, user="ann", client="c1")
+        await engine.broker.listen(ROOM)
+        await engine.broker.announce(event)
+        await engine.broker.announce(RightsChanged(user="ann"))
+        assert sink.events == [event, RightsChanged(user="ann")]
+
+    # -- presence
+
+    async def test_presence_counts_users(self, engine: Engine) -> None:
+        """Only a user's first entry and last departure are news."""
+        enter, leave = engine.presence.enter, engine.presence.leave
+        assert await enter(ROOM, Member("c1", "ann")) is True
+        assert await enter(ROOM, Member("c2", "ann")) is False
+        assert await enter(ROOM, Member("c2", "ann")) is False
+        assert await leave(ROOM, "c1", "ann") is False
+        assert await leave(ROOM, "c1", "ann") is False
+        assert await leave(ROOM, "c2", "ann") is True
+        assert await engine.presence.members(ROOM) == ()
+
+    async def test_presence_lists_connections(self, engine: Engine) -> None:
+        """Members are connections with their users, in the order of entering."""
+        members = (Member("c1", "ann", "ann@example.com"), Member("c2", "bob"))
+        for member in members:
+            await engine.presence.enter(ROOM, member)
+        await engine.presence.touch([(ROOM, "c1"), (ROOM, "c2")])
+        assert await engine.presence.members(ROOM) == members
+
+    async def test_presence_limit_counts_users(self, engine: Engine) -> None:
+        """A full channel refuses another user, not another connection of one who is there."""
+        await engine.presence.enter(ROOM, Member("c1", "ann"), 1)
+        assert await engine.presence.enter(ROOM, Member("c2", "bob"), 1) is None
+        assert await engine.presence.enter(ROOM, Member("c3", "ann"), 1) is False
+
+    # -- directory
+
+    async def test_facts_of_a_stranger_are_empty(self, engine: Engine) -> None:
+        """Nothing is known of a user nobody wrote about."""
+        assert not await engine.directory.facts("nobody")
+
+    async def test_facts_are_replaced(self, engine: Engine) -> None:
+        """Roles, permissions and workspaces are kept apart and replaced whole."""
+        await engine.directory.set_roles("ann", frozenset({"user", "admin"}))
+        await engine.directory.set_permissions("ann", frozenset({"room.create"}))
+        await engine.directory.set_workspaces("ann", frozenset({"w1"}))
+        await engine.directory.set_roles("ann", frozenset({"user"}))
+        facts = await engine.directory.facts("ann")
+        assert facts == Facts(
+            roles=frozenset({"user"}),
+            permissions=frozenset({"room.create"}),
+            workspaces=frozenset({"w1"}),
+        )
+
+    async def test_facts_can_be_taken_away(self, engine: Engine) -> None:
+        """A user without any facts is a stranger again."""
+        await engine.directory.set_roles("ann", frozenset({"user"}))
+        await engine.directory.set_roles("ann", frozenset())
+        assert not await engine.directory.facts("ann")
+
+    async def test_room_records(self, engine: Engine) -> None:
+        """A record is kept, replaced and removed; a new one does not replace an old one."""
+        save = engine.directory.save_room
+        assert await save(ROOM, Room(id="general"), 60.0, new=True)
+        assert not await save(ROOM, Room(id="general", name="usurper"), 60.0, new=True)
+        assert await save(ROOM, Room(id="general", name="lobby"), 60.0, new=False)
+        assert await engine.directory.room(ROOM) == Room(id="general", name="lobby")
+        assert await engine.directory.remove_room(ROOM)
+        assert not await engine.directory.remove_room(ROOM)
+        assert await engine.directory.room(ROOM) is None
+
+    async def test_room_expires_unless_used(
+        self, engine: Engine, leap: Callable[[float], None]
+    ) -> None:
+        """A record lives for its time after the last use."""
+        await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+        leap(50)
+        await engine.directory.keep_room(ROOM, 60.0)
+        leap(50)
+        assert await engine.directory.room(ROOM) is not None
+        leap(11)
+        await engine.sweep()
+        assert await engine.directory.room(ROOM) is None
+
+    # -- sessions and tickets
+
+    async def test_session_nonce_works_once(self, engine: Engine) -> None:
+        """Exchanging a nonce returns the record with the new one; the old one is dead."""
+        await engine.sessions.save(_record("n1"), 60.0)
+        swapped = await engine.sessions.swap("s1", "n1", "n2", "c2")
+        assert swapped is not None
+        assert (swapped.nonce, swapped.client, swapped.identity) == ("n2", "c2", _ANN)
+        assert await engine.sessions.swap("s1", "n1", "n3", "c3") is None
+
+    async def test_session_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
+        """A record is gone after its time, a released one after its shorter time."""
+        await engine.sessions.save(_record("n1"), 3600.0)
+        await engine.sessions.release("s1", "another", 10.0)
+        leap(11)
+        await engine.sessions.release("s1", "c1", 10.0)
+        leap(9)
+        await engine.sweep()
+        assert await engine.sessions.swap("s1", "n1", "n2", "c1") is not None
+        leap(2)
+        assert await engine.sessions.swap("s1", "n2", "n3", "c1") is None
+
+    async def test_session_can_be_dropped(self, engine: Engine) -> None:
+        """A dropped record cannot be come back to."""
+        await engine.sessions.save(_record("n1"), 60.0)
+        await engine.sessions.drop("s1")
+        assert await engine.sessions.swap("s1", "n1", "n2", "c1") is None
+
+    async def test_ticket_works_once(self, engine: Engine) -> None:
+        """A ticket is redeemed by the first who asks."""
+        await engine.sessions.put_ticket("t", _ANN, 60.0)
+        assert await engine.sessions.take_ticket("t") == _ANN
+        assert await engine.sessions.take_ticket("t") is None
+
+    async def test_ticket_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
+        """A ticket nobody redeemed in time is worth nothing."""
+        await engine.sessions.put_ticket("t", _ANN, 60.0)
+        leap(61)
+        assert await engine.sessions.take_ticket("t") is None
+
+    # -- revocations
+
+    @pytest.mark.parametrize(
+        ("kind", "value", "covered"),
+        [
+            (RevocationKind.TOKEN_ID, "j1", True),
+            (RevocationKind.TOKEN_ID, "j2", False),
+            (RevocationKind.SESSION, "sid1", True),
+            (RevocationKind.SESSION, "resume1", True),
+            (RevocationKind.TOKEN, "d1", True),
+            (RevocationKind.SUBJECT, "ann", True),
+            (RevocationKind.SUBJECT, "bob", False),
+        ],
+    )
+    async def test_revocation_covers(
+        self, engine: Engine, kind: RevocationKind, value: str, *, covered: bool
+    ) -> None:
+        """A revocation names a token id, a session, a subject or a whole token, and nothing else."""
+        await engine.revocations.add(Revocation(kind, value, at=100.0, until=4e9))
+        assert await engine.revocations.covers(_ANN, "resume1") is covered
+
+    async def test_subject_revocation_spares_newer_tokens(self, engine: Engine) -> None:
+        """What a subject was issued after the revocation is good."""
+        revocation = Revocation(RevocationKind.SUBJECT, "ann", at=49.0, until=4e9)
+        await engine.revocations.add(revocation)
+        assert not await engine.revocations.covers(_ANN, None)
+        assert await engine.revocations.since(49.0) == (revocation,)
+        assert await engine.revocations.since(50.0) == ()
+
+    async def test_revocation_is_forgotten_in_the_end(self, engine: Engine) -> None:
+        """A revocation is kept until what it took back would have run out."""
+        await engine.revocations.add(Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=2.0))
+        await engine.sweep()
+        assert await engine.revocations.since(0.0) == ()
+
+    # -- life
+
+    async def test_engine_is_healthy(self, engine: Engine) -> None:
+        """A started engine says that it answers, and its meter lets a first event pass."""
+        assert engine.healthy
+        assert await engine.meter.take("key", 1.0, 5) == 0.0
+
+
+_ANN = Identity(subject="ann", token_id="j1", session_id="sid1", digest="d1", issued_at=50.0)  # noqa: S106
+
+
+def _record(nonce: str) -> SessionRecord:
+    return SessionRecord(id="s1", identity=_ANN, nonce=nonce, client="c1")
