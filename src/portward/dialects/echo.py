@@ -1,0 +1,33 @@
+"""The echo dialect: text and binary come back as they came, for connectivity tests."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from portward.model.commands import Command, Echo
+from portward.model.endings import Ending
+from portward.model.faults import Fault
+from portward.model.replies import Echoed, Push, Reply
+
+
+class EchoDialect:
+    """Implements `dialects.port.Dialect`. It has no words of its own: no greeting, no errors."""
+
+    name = "echo"
+    binary = True
+    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {}
+
+    def decode(self, payload: bytes, binary: bool) -> Command:
+        """Anything is a message."""
+        return Echo(payload=payload, binary=binary)
+
+    def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:  # noqa: ARG002 - the port
+        """What came."""
+        return reply.payload if isinstance(reply, Echoed) else None
+
+    def fault(self, fault: Fault, now: int) -> bytes | None:  # noqa: ARG002 - the port
+        """Silence."""
+        return None
+
+    def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port
+        """Silence."""
+        return None

@@ -1,0 +1,126 @@
+"""Reads JSON from strangers: one function for all dialects.
+
+Refuses what `json` and `msgspec` let through: duplicate keys, NaN and infinities, numbers that other
+languages cannot hold, lone surrogates, NUL, keys that change JavaScript objects, deep nesting.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
+
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import INTEGER, JSON_DEPTH
+
+_STRINGS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
+_ESCAPED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_POISON: Final = frozenset({"__proto__", "constructor", "prototype"})
+_BLANKS: Final = " \t\n\r"
+_SAFE_DIGITS: Final = 15
+
+
+class _Refused(ValueError):
+    """The text is JSON, and still not taken."""
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    collected = dict(pairs)
+    if len(collected) != len(pairs):
+        raise _Refused("duplicate key")
+    if not _POISON.isdisjoint(collected):
+        raise _Refused("forbidden key")
+    return collected
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _SAFE_DIGITS and (
+        len(digits) > _SAFE_DIGITS + 2 or abs(int(digits)) > INTEGER
+    ):
+        raise _Refused("integer out of range")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _Refused("number out of range")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise _Refused(name)
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_pairs,
+    parse_int=_integer,
+    parse_float=_number,
+    parse_constant=_constant,
+)
+
+
+def depth(text: str) -> int:
+    """The deepest nesting of brackets outside strings, in one linear pass."""
+    level = deepest = 0
+    for bracket in _BRACKETS.finditer(_STRINGS.sub("", text)):
+        if bracket.group() in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        else:
+            level -= 1
+    return deepest
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from _strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each)
+
+
+def _check_strings(value: Any) -> None:
+    """Refuse NUL and lone surrogates, which only an escape can bring past the JSON grammar."""
+    for text in _strings(value):
+        text.encode()  # a lone surrogate raises UnicodeEncodeError, which is a ValueError
+        if "\0" in text:
+            raise _Refused("NUL")
+
+
+def _decode(text: str) -> Any:
+    """Read exactly one value. `JSONDecoder.decode` does the same, and looks for blanks by regex."""
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise _Refused("more than one value")
+    return value
+
+
+def parse(payload: bytes) -> Any:
+    """Parse one JSON text strictly.
+
+    Raises:
+        Fault: `INVALID_FORMAT`, whatever is wrong; the detail is for the log.
+    """
+    try:
+        text = payload.decode()
+        if text.count("[") + text.count("{") > JSON_DEPTH and depth(text) > JSON_DEPTH:
+            raise _Refused("nested too deeply")
+        value = _decode(text.strip(_BLANKS))
+        if _ESCAPED.search(text):
+            _check_strings(value)
+    except ValueError as error:
+        detail = str(error) if isinstance(error, _Refused) else "not JSON"
+        raise Fault(FaultKind.INVALID_FORMAT, detail=detail) from None
+    return value
+
+
+def has_control(text: str) -> bool:
+    """Whether `text` has C0 or C1 controls other than tab, newline and carriage return."""
+    return _CONTROL.search(text) is not None

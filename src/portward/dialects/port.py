@@ -1,0 +1,41 @@
+"""What a dialect is. A new one is one module with one class like this."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from portward.model.commands import Command
+from portward.model.endings import Ending
+from portward.model.faults import Fault
+from portward.model.replies import Push, Reply
+
+
+class Dialect(Protocol):
+    """Translates one message at a time. `now` is Unix time in milliseconds throughout."""
+
+    @property
+    def name(self) -> str:
+        """The name in settings and logs."""
+
+    @property
+    def binary(self) -> bool:
+        """Whether binary messages are accepted; else they end the connection with 1003."""
+
+    @property
+    def closes(self) -> Mapping[Ending, tuple[int, str]]:
+        """Close codes and reasons that this protocol fixes differently from the table of endings."""
+
+    def decode(self, payload: bytes, binary: bool) -> Command:
+        """Read one client message.
+
+        Raises:
+            Fault: the message is none of this dialect; carries the client's own id when it had one.
+        """
+
+    def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
+        """The answer to a command; None when this dialect answers it with silence."""
+
+    def fault(self, fault: Fault, now: int) -> bytes | None:
+        """The answer to a refused command."""
+
+    def push(self, push: Push, now: int) -> bytes | None:
+        """Words nobody asked for; the same bytes go to every connection."""
