@@ -1,0 +1,290 @@
+"""Channels with listeners on this node, and the fan-out to them.
+
+What arrives for a channel within one turn of the loop leaves together: `deliver` and `announce` only
+note it, and one scheduled `flush` encodes it once per voice and writes it once per listener.
+"""
+
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from portward.hub.cooldown import Cooldown
+from portward.hub.voice import Voice
+from portward.model.channel import Channel
+from portward.model.position import Position
+from portward.model.publication import Publication
+from portward.model.replies import Delivery, Push, Signalled
+from portward.wire import message as wire
+from portward.wire.message import Message
+
+
+class Outlet(Protocol):
+    """Where a listener is written to: a link as the hub sees it."""
+
+    open: bool
+
+    def write(self, message: Message, channel: Channel | None = None) -> None:
+        """Send or queue. Never raises."""
+
+    def drop(self, channel: Channel) -> None:
+        """Forget what is queued for the channel."""
+
+
+class Observer(Protocol):
+    """Who is told about fan-outs."""
+
+    def fanned_out(
+        self, channel: Channel, publications: int, deliveries: int, seconds: float
+    ) -> None:
+        """One flush of one channel wrote `deliveries` publications in all."""
+
+    def unspeakable(self, channel: Channel, error: Exception) -> None:
+        """A push could not be encoded for one voice; the others got it."""
+
+
+class ChannelState:
+    """One channel with at least one listener, or with one on the way."""
+
+    __slots__ = ("channel", "cooldown", "groups", "joining", "pending", "position", "size")
+
+    def __init__(self, channel: Channel, cooldown: Cooldown | None) -> None:
+        self.channel = channel
+        self.cooldown = cooldown
+        self.groups: dict[Voice, dict[Outlet, None]] = {}
+        self.joining: dict[Outlet, list[Push]] = {}
+        self.pending: list[tuple[Push, Outlet | None]] = []
+        self.position: Position | None = None
+        self.size = 0
+
+
+class Channels:
+    """The listeners of every channel.
+
+    `schedule` runs a callable at the end of the current turn of the loop (`loop.call_soon`);
+    `cooldown` makes what a channel's cooldown is kept in, None where its family has none.
+    """
+
+    def __init__(
+        self,
+        schedule: Callable[[Callable[[], None]], object],
+        observer: Observer,
+        cooldown: Callable[[Channel], Cooldown | None] = lambda _: None,
+    ) -> None:
+        self._cooldown = cooldown
+        self._states: dict[Channel, ChannelState] = {}
+        self._dirty: list[ChannelState] = []
+        self._schedule = schedule
+        self._observer = observer
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def names(self) -> Iterable[Channel]:
+        """The channels somebody here listens to."""
+        return tuple(self._states)
+
+    def size(self, channel: Channel) -> int:
+        """How many connections of this node listen to `channel`."""
+        state = self._states.get(channel)
+        return state.size if state is not None else 0
+
+    def position(self, channel: Channel) -> Position | None:
+        """The position of the last publication seen here, None before the first."""
+        state = self._states.get(channel)
+        return state.position if state is not None else None
+
+    def listeners(self, channel: Channel) -> tuple[Outlet, ...]:
+        """Every outlet that listens to `channel`, those still joining included."""
+        state = self._states.get(channel)
+        if state is None:
+            return ()
+        settled = (outlet for group in state.groups.values() for outlet in group)
+        return (*settled, *state.joining)
+
+    # -- coming and going
+
+    def join(self, channel: Channel, outlet: Outlet) -> bool:
+        """Begin to collect what arrives for `outlet`. Returns True for the node's first listener."""
+        state = self._states.get(channel)
+        first = state is None
+        if state is None:
+            state = self._states[channel] = ChannelState(channel, self._cooldown(channel))
+        state.joining[outlet] = []
+        state.size += 1
+        return first
+
+    def settle(self, channel: Channel, outlet: Outlet, voice: Voice) -> list[Push]:
+        """End the collecting: return what arrived meanwhile, and write to `outlet` from now on.
+
+        What is pending in this turn is flushed first, so that nothing is both returned and written.
+        """
+        state = self._states[channel]
+        self._flush(state)
+        collected = state.joining.pop(outlet)
+        state.groups.setdefault(voice, {})[outlet] = None
+        return collected
+
+    def leave(self, channel: Channel, outlet: Outlet, *, drop: bool = True) -> bool:
+        """Write to `outlet` no more; with `drop` not even what is queued.
+
+        Returns True after the node's last listener of the channel.
+        """
+        state = self._states.get(channel)
+        if state is None or not self._remove(state, outlet):
+            return False
+        if drop:
+            outlet.drop(channel)
+        if state.cooldown is not None:
+            state.cooldown.forget(outlet)
+        state.size -= 1
+        if state.size:
+            return False
+        del self._states[channel]
+        return True
+
+    @staticmethod
+    def _remove(state: ChannelState, outlet: Outlet) -> bool:
+        if state.joining.pop(outlet, None) is not None:
+            return True
+        for voice, group in state.groups.items():
+            if outlet in group:
+                del group[outlet]
+                if not group:
+                    del state.groups[voice]
+                return True
+        return False
+
+    # -- telling
+
+    def deliver(
+        self,
+        channel: Channel,
+        publication: Publication,
+        epoch: str,
+        exclude: Outlet | None = None,
+    ) -> None:
+        """Note a publication for everyone who listens, except the outlet `exclude`."""
+        state = self._states.get(channel)
+        if state is None:
+            return
+        state.position = Position(publication.offset, epoch)
+        self._note(state, Delivery(channel=channel, publication=publication, epoch=epoch), exclude)
+
+    def announce(self, channel: Channel, push: Push, exclude: Outlet | None = None) -> None:
+        """Note something that has no position. A later signal of a user replaces an earlier one."""
+        state = self._states.get(channel)
+        if state is None:
+            return
+        if isinstance(push, Signalled):
+            state.pending = [entry for entry in state.pending if not _supersedes(push, entry[0])]
+        self._note(state, push, exclude)
+
+    def _note(self, state: ChannelState, push: Push, exclude: Outlet | None) -> None:
+        for outlet, collected in state.joining.items():
+            if outlet is not exclude:
+                collected.append(push)
+        state.pending.append((push, exclude))
+        if len(state.pending) == 1:
+            if not self._dirty:
+                self._schedule(self.flush)
+            self._dirty.append(state)
+
+    def flush(self) -> None:
+        """Write everything that is pending."""
+        dirty, self._dirty = self._dirty, []
+        for state in dirty:
+            self._flush(state)
+
+    def _flush(self, state: ChannelState) -> None:
+        pending, state.pending = state.pending, []
+        if not pending or not state.groups:
+            return
+        began = perf_counter()
+        written = 0
+        for voice, group in list(state.groups.items()):
+            if state.cooldown is None:
+                written += self._write(state.channel, voice, group, pending)
+            else:
+                written += self._write_spared(state, state.cooldown, voice, pending)
+        publications = sum(type(push) is Delivery for push, _ in pending)
+        if publications:
+            self._observer.fanned_out(
+                state.channel, publications, written * publications, perf_counter() - began
+            )
+
+    def _write(
+        self,
+        channel: Channel,
+        voice: Voice,
+        group: dict[Outlet, None],
+        pending: list[tuple[Push, Outlet | None]],
+    ) -> int:
+        said = self._say(channel, voice, pending)
+        if not said:
+            return 0
+        excluded = {exclude for _, exclude in said if exclude is not None}
+        message = wire.join([each for each, _ in said])
+        for outlet in group:
+            if outlet.open:
+                if outlet not in excluded:
+                    outlet.write(message, channel)
+                else:
+                    _write_rest(said, outlet, channel)
+        return len(group)
+
+    def _write_spared(
+        self,
+        state: ChannelState,
+        cooldown: Cooldown,
+        voice: Voice,
+        pending: list[tuple[Push, Outlet | None]],
+    ) -> int:
+        """Write to each listener what its cooldown lets through, encoded once per count left out."""
+        for push, exclude in pending:
+            said: dict[int, Message | None] = {}
+            for outlet in state.groups[voice]:
+                spared = cooldown.passes(outlet, push)
+                if spared is None or not outlet.open or outlet is exclude:
+                    continue
+                if spared not in said:
+                    counted = _counted(push, spared)
+                    found = self._say(state.channel, voice, [(counted, None)])
+                    said[spared] = found[0][0] if found else None
+                message = said[spared]
+                if message is not None:
+                    outlet.write(message, state.channel)
+        return len(state.groups[voice])
+
+    def _say(
+        self, channel: Channel, voice: Voice, pending: list[tuple[Push, Outlet | None]]
+    ) -> list[tuple[Message, Outlet | None]]:
+        said = []
+        for push, exclude in pending:
+            try:
+                message = voice.say(push)
+            except Exception as error:  # noqa: BLE001 - one message must not stop the others
+                self._observer.unspeakable(channel, error)
+                continue
+            if message is not None:
+                said.append((message, exclude))
+        return said
+
+
+def _counted(push: Push, spared: int) -> Push:
+    return replace(push, suppressed=spared) if spared and isinstance(push, Delivery) else push
+
+
+def _supersedes(push: Signalled, earlier: Push) -> bool:
+    return (
+        isinstance(earlier, Signalled) and earlier.user == push.user and earlier.name == push.name
+    )
+
+
+def _write_rest(
+    said: list[tuple[Message, Outlet | None]], outlet: Outlet, channel: Channel
+) -> None:
+    for message, exclude in said:
+        if exclude is not outlet:
+            outlet.write(message, channel)

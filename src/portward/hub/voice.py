@@ -1,0 +1,36 @@
+"""How one endpoint speaks: its dialect, and the framing that its connections agreed on."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from portward.model.replies import Push
+from portward.wire.message import Message
+
+
+class Speaker(Protocol):
+    """The part of a dialect the hub needs."""
+
+    def push(self, push: Push, now: int) -> bytes | None:
+        """Put a push into words; None when the dialect has no word for it. `now` is milliseconds."""
+
+
+class Voice:
+    """Encodes once for every connection that shares it. Two voices are never equal: they are keys."""
+
+    __slots__ = ("_frame", "_now", "_speaker")
+
+    def __init__(
+        self, speaker: Speaker, frame: Callable[[bytes], Message], now: Callable[[], int]
+    ) -> None:
+        self._speaker = speaker
+        self._frame = frame
+        self._now = now
+
+    def say(self, push: Push) -> Message | None:
+        """The ready-made message for a push, or None when this dialect does not tell it."""
+        payload = self._speaker.push(push, self._now())
+        return None if payload is None else self._frame(payload)
+
+    def frame(self, payload: bytes) -> Message:
+        """Frame words that were already found."""
+        return self._frame(payload)
