@@ -1,0 +1,192 @@
+"""The order of checks at the public door, cheapest first (see docs/gate.md)."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from portward.hub.registry import Registry
+from portward.model.clock import Clock
+from portward.model.faults import Fault, Unavailable
+from portward.model.identity import ANONYMOUS, Identity
+from portward.model.limits import LimitMode, LimitName, Rate
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node.authentication import Authentication, result_of
+from portward.node.endpoint import Endpoint, Newcomer
+from portward.node.session import Session
+from portward.security.address import AddressRules, limit_keys
+from portward.security.credentials import Credential, CredentialKind, extract
+from portward.security.handshake import check_upgrade
+from portward.security.hosts import HostPolicy
+from portward.security.rate import ConcurrencyTable, RateTable
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+LOOSER = (1, 16)
+"""How much more room the wide bucket of an IPv6 client (/48) has than its own (/64)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRules:
+    """The settings of the gate, resolved."""
+
+    addresses: AddressRules
+    hosts: HostPolicy
+    max_connections: int = 10_000
+    max_unauthenticated: int = 2_000
+    accept_rate: Rate = Rate(500, 1.0, 500)
+    require_https: bool = False
+    """Behind a TLS-terminating proxy in production: plain requests are turned away."""
+
+
+class Doorman:
+    """Judges newcomers and counts who is inside. Implements the judging half of `node.link.Gate`."""
+
+    def __init__(
+        self,
+        rules: GateRules,
+        endpoints: Mapping[str, Endpoint],
+        authentication: Authentication,
+        registry: Registry[Session],
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self.rules = rules
+        self.draining = False
+        self.inside = 0
+        self.unauthenticated = 0
+        self._endpoints = endpoints
+        self._authentication = authentication
+        self._registry = registry
+        self._telemetry = telemetry
+        self._clock = clock
+        self._by_address = ConcurrencyTable()
+        self._accepts = RateTable(rules.accept_rate)
+
+    def room_for_one(self) -> Refusal | None:
+        """Check 1, the global cap."""
+        return Refusal.GLOBAL_CAP if self.inside >= self.rules.max_connections else None
+
+    async def judge(self, head: RequestHead, *, upgrade_checked: bool) -> Newcomer:
+        """Checks 3 to 10. What it counts is given back by `left`, or at once when it refuses.
+
+        Raises:
+            Refused: with the row of the outcome table.
+        """
+        address = self._address(head)
+        endpoint = self._endpoint(head)
+        if not upgrade_checked:
+            check_upgrade(head)
+        self.rules.hosts.check(head.all("host"))
+        self._check_origin(head, endpoint)
+        keys = limit_keys(address)
+        self._check_rates(endpoint, keys)
+        self._enter(endpoint, keys)
+        newcomer = Newcomer(endpoint, address, keys, secrets.token_hex(16))
+        try:
+            identity = await self._credential(head, newcomer)
+            self._check_capacity(endpoint, identity)
+        except BaseException:
+            self.left(newcomer)
+            raise
+        return replace(newcomer, identity=identity)
+
+    def _address(self, head: RequestHead) -> str:
+        found = self.rules.addresses.derive(head.peer, head.headers)
+        if found.ignored:
+            self._telemetry.record(Event.PROXYHDR_IGNORED, address=found.peer)
+        if self.rules.require_https and not head.secure and found.scheme != "https":
+            raise Refused(Refusal.INSECURE, "not https")
+        return found.address
+
+    def _endpoint(self, head: RequestHead) -> Endpoint:
+        endpoint = self._endpoints.get(head.path)
+        if endpoint is None:
+            raise Refused(Refusal.UNKNOWN_PATH)
+        if not endpoint.rules.enabled:
+            raise Refused(Refusal.DISABLED)
+        if self.draining:
+            raise Refused(Refusal.DRAINING)
+        return endpoint
+
+    def _check_origin(self, head: RequestHead, endpoint: Endpoint) -> None:
+        endpoint.origins.check(
+            head.all("origin"),
+            ambient=False,
+            allow_missing=endpoint.rules.allow_missing_origin,
+        )
+
+    def _check_rates(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+        now = self._clock.monotonic()
+        wait = self._accepts.take("", now)
+        if wait:
+            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
+        wait = endpoint.limits[LimitName.ATTEMPTS].wait(keys, now)
+        if wait:
+            raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
+
+    def _enter(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+        """Count the newcomer, unless its address has too many connections already."""
+        limit = endpoint.rules.connections_per_address
+        held: list[str] = []
+        for looser, key in zip(LOOSER, keys, strict=False):
+            if not self._by_address.acquire(f"{endpoint.name} {key}", limit * looser):
+                self._telemetry.metrics.limit(
+                    LimitName.CONNECTIONS, endpoint.rules.connections_mode
+                )
+                if endpoint.rules.connections_mode is LimitMode.ENFORCE:
+                    for each in held:
+                        self._by_address.release(each)
+                    raise Refused(Refusal.ADDRESS_CAP)
+                self._by_address.acquire(f"{endpoint.name} {key}", 0)
+            held.append(f"{endpoint.name} {key}")
+        self.inside += 1
+        endpoint.open += 1
+
+    def left(self, newcomer: Newcomer) -> None:
+        """Give back what `judge` counted. Called exactly once for each newcomer."""
+        for key in newcomer.keys:
+            self._by_address.release(f"{newcomer.endpoint.name} {key}")
+        self.inside -= 1
+        newcomer.endpoint.open -= 1
+
+    async def _credential(self, head: RequestHead, newcomer: Newcomer) -> Identity | None:
+        rules = newcomer.endpoint.rules
+        credential = extract(head, rules.credentials)
+        if not rules.authenticated:
+            return ANONYMOUS
+        if credential is not None:
+            return await self._verify(credential, newcomer)
+        if not newcomer.endpoint.by_message:
+            raise Refused(Refusal.UNAUTHENTICATED, "no credential")
+        if self.unauthenticated >= self.rules.max_unauthenticated:
+            raise Refused(Refusal.UNAUTHENTICATED_CAP)
+        return None
+
+    async def _verify(self, credential: Credential, newcomer: Newcomer) -> Identity:
+        """Failures count against the address; who has failed too often is not even verified."""
+        limiter, now = newcomer.endpoint.limits[LimitName.AUTH], self._clock.monotonic()
+        wait = limiter.peek(newcomer.keys[0], now)
+        if wait:
+            raise Refused(Refusal.RATE, "authentication attempts", retry_after=wait)
+        try:
+            if credential.kind is CredentialKind.TICKET:
+                return await self._authentication.redeem(credential.value)
+            return await self._authentication.identify(credential.value)
+        except Unavailable as unavailable:
+            raise Refused(Refusal.UNAVAILABLE, type(unavailable).__name__) from None
+        except Fault as fault:
+            limiter.wait(newcomer.keys, now)
+            self._telemetry.metrics.authenticated(newcomer.endpoint.name, result_of(fault))
+            raise Refused(Refusal.UNAUTHENTICATED, fault.detail or fault.kind.code) from None
+
+    def _check_capacity(self, endpoint: Endpoint, identity: Identity | None) -> None:
+        rules = endpoint.rules
+        if 0 < rules.max_connections < endpoint.open:
+            raise Refused(Refusal.ENDPOINT_CAP)
+        limit = self._authentication.max_per_user
+        if identity is not None and rules.authenticated and limit:
+            if self._registry.count_of_user(identity.subject) >= limit:
+                raise Refused(Refusal.USER_CAP)

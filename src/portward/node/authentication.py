@@ -1,0 +1,303 @@
+"""Who is there: tokens by message, header, query or ticket; session tokens; refreshing in place."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import TypeVar
+
+from portward.engines.port import Engine, SessionRecord
+from portward.hub.registry import Registry
+from portward.model.clock import Clock
+from portward.model.commands import Authenticate, Refresh, Resume
+from portward.model.endings import Ending
+from portward.model.faults import Fault, FaultKind
+from portward.model.identity import Identity
+from portward.model.lifecycle import Move, State
+from portward.model.limits import LimitName
+from portward.model.replies import Authenticated, Refreshed
+from portward.node.authority import Authority
+from portward.node.ports import Verifier
+from portward.node.session import Session
+from portward.security.session_tokens import SessionTokens
+from portward.security.tokens import TokenReason, TokenRefused
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+from portward.telemetry.labels import AuthResult
+
+T = TypeVar("T")
+
+SESSION_TTL = 3600.0
+"""Seconds a session can be come back to, from its last use."""
+RELEASED_TTL = 120.0
+"""Seconds that are left of it once its connection has closed."""
+
+
+class Authentication:
+    """Binds identities to sessions, on every road a credential can take."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry[Session],
+        authority: Authority,
+        verifier: Verifier,
+        session_tokens: SessionTokens,
+        telemetry: Telemetry,
+        clock: Clock,
+        *,
+        leeway: float,
+        max_per_user: int,
+        bound: Callable[[], None],
+        admits: Callable[[Session], Awaitable[bool]],
+    ) -> None:
+        """`bound` is told of every session that ceased to be anonymous; `admits` has the last word."""
+        self._engine = engine
+        self._registry = registry
+        self._authority = authority
+        self._verifier = verifier
+        self._session_tokens = session_tokens
+        self._telemetry = telemetry
+        self._clock = clock
+        self.leeway = leeway
+        self._bound = bound
+        self._admits = admits
+        self.max_per_user = max_per_user
+
+    # -- from a credential to an identity
+
+    async def identify(self, token: str) -> Identity:
+        """Verify a token and make sure it was not revoked.
+
+        Raises:
+            Fault: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
+            Unavailable: its key cannot be fetched now.
+        """
+        try:
+            identity = await self._verifier.identify(token)
+        except TokenRefused as refused:
+            raise _refusal(refused) from None
+        await self._check_revoked(identity, None)
+        return identity
+
+    async def redeem(self, ticket: str) -> Identity:
+        """The identity behind a single-use ticket.
+
+        Raises:
+            Fault: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
+        """
+        identity = await self._engine.sessions.take_ticket(digest(ticket))
+        if identity is None or self._expired(identity):
+            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="ticket")
+        await self._check_revoked(identity, None)
+        return identity
+
+    async def issue_ticket(self, token: str, ttl: float) -> str:
+        """Exchange a token for a ticket that works once within `ttl` seconds.
+
+        Raises:
+            Fault: the token is not valid.
+        """
+        identity = await self.identify(token)
+        ticket = secrets.token_urlsafe(32)
+        await self._engine.sessions.put_ticket(digest(ticket), identity, ttl)
+        return ticket
+
+    def _expired(self, identity: Identity) -> bool:
+        expires = identity.expires_at
+        return expires is not None and self._clock.time() >= expires + self.leeway
+
+    async def _check_revoked(self, identity: Identity, session: str | None) -> None:
+        if await self._engine.revocations.covers(identity, session):
+            raise Fault(FaultKind.TOKEN_REVOKED, detail="revoked")
+
+    # -- from an identity to a session
+
+    async def authenticate(self, session: Session, command: Authenticate) -> Authenticated:
+        """Prove a session by its first message; once proven, the same as a refresh.
+
+        Raises:
+            Fault: the token is refused, or too many attempts were made from this address.
+        """
+        self._limit(session)
+        identity = await self._attempt(session, self.identify(command.token))
+        if session.state is not State.NEW:
+            await self._exchange(session, identity)
+        else:
+            await self.bind(session, identity)
+        return await self._authenticated(session, identity)
+
+    async def resume(self, session: Session, command: Resume) -> Authenticated:
+        """Come back with a session token; each works once and gives a new one.
+
+        Raises:
+            Fault: it is no longer good, or too many attempts were made from this address.
+        """
+        self._limit(session)
+        record = await self._attempt(session, self._take(session, command.session_token))
+        if session.state is not State.NEW:
+            await self._exchange(session, record.identity)
+        else:
+            await self.bind(session, record.identity)
+        session.resume_id = record.id
+        await self._engine.sessions.save(record, SESSION_TTL)
+        return self._answer(record, resumed=True)
+
+    async def _take(self, session: Session, token: str) -> SessionRecord:
+        try:
+            claims = self._session_tokens.verify(token, self._clock.time())
+        except TokenRefused as refused:
+            raise _refusal(refused) from None
+        record = await self._engine.sessions.swap(
+            claims.session_id, claims.token_id, secrets.token_hex(16), session.id
+        )
+        if record is None or self._expired(record.identity):
+            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="session")
+        await self._check_revoked(record.identity, record.id)
+        return record
+
+    def _limit(self, session: Session) -> None:
+        session.endpoint.limits[LimitName.AUTH].check(session.keys, self._clock.monotonic())
+
+    async def _attempt(self, session: Session, trial: Awaitable[T]) -> T:
+        try:
+            return await trial
+        except Fault as fault:
+            self._telemetry.metrics.authenticated(session.endpoint.name, result_of(fault))
+            self._telemetry.record(
+                Event.AUTH_FAIL,
+                client=session.id,
+                address=session.address,
+                reason=fault.detail or fault.kind.code,
+            )
+            raise
+
+    async def bind(self, session: Session, identity: Identity) -> None:
+        """Make a new session this identity's, then look again whether it was revoked meanwhile.
+
+        Raises:
+            Fault: the user has too many connections (which ends the session), or was revoked.
+        """
+        effective = await self._authority.effective(identity)
+        if not session.alive or session.state is not State.NEW:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
+        if 0 < self.max_per_user <= self._registry.count_of_user(identity.subject):
+            session.end(Ending.CONNECTION_LIMIT, "too many connections of one user")
+            raise Fault(FaultKind.LIMIT_EXCEEDED)
+        session.claims, session.identity = identity, effective
+        session.move(Move.ADMIT)
+        self._bound()
+        self._registry.bind(session, identity.subject)
+        session.authenticated(identity.expires_at, self.leeway)
+        session.link.authenticated()
+        await self._check_after_binding(session, identity)
+        if not await self._admits(session):
+            session.end(Ending.PERMISSION_LOST, "refused by a connect hook")
+            raise Fault(FaultKind.PERMISSION_DENIED)
+        self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.OK)
+        self._telemetry.record(
+            Event.AUTH_OK, client=session.id, address=session.address, user=identity.subject
+        )
+
+    async def _check_after_binding(self, session: Session, identity: Identity) -> None:
+        """A revocation between the first look and the registration found no session to end."""
+        if await self._engine.revocations.covers(identity, None):
+            session.end(Ending.REVOKED, "revoked while it was authenticated")
+            raise Fault(FaultKind.TOKEN_REVOKED)
+
+    async def _authenticated(self, session: Session, identity: Identity) -> Authenticated:
+        record = await self._save(session, identity)
+        return self._answer(record, resumed=False, effective=session.identity)
+
+    async def greet(self, session: Session) -> Authenticated | None:
+        """What a session that came with its credential in the handshake is told unasked."""
+        if session.claims is None or not session.alive:
+            return None
+        return await self._authenticated(session, session.claims)
+
+    async def _save(self, session: Session, identity: Identity) -> SessionRecord:
+        if session.resume_id is None:
+            session.resume_id = secrets.token_hex(16)
+        record = SessionRecord(
+            id=session.resume_id, identity=identity, nonce=secrets.token_hex(16), client=session.id
+        )
+        await self._engine.sessions.save(record, SESSION_TTL)
+        return record
+
+    def _answer(
+        self, record: SessionRecord, *, resumed: bool, effective: Identity | None = None
+    ) -> Authenticated:
+        return Authenticated(
+            identity=effective or record.identity,
+            session_token=self._token(record),
+            expires_at=record.identity.expires_at,
+            resumed=resumed,
+        )
+
+    def _token(self, record: SessionRecord) -> str:
+        return self._session_tokens.issue(
+            record.identity.subject,
+            record.id,
+            self._clock.time(),
+            token_id=record.nonce,
+            lifetime=SESSION_TTL,
+        )
+
+    # -- a newer token on an open connection
+
+    async def refresh(self, session: Session, command: Refresh) -> Refreshed:
+        """Put a newer token in force; roles and rights are judged again by the caller.
+
+        Raises:
+            Fault: the token is refused, or older than the one in force.
+        """
+        self._limit(session)
+        identity = await self._attempt(session, self.identify(command.token))
+        await self._exchange(session, identity)
+        record = await self._save(session, identity)
+        return Refreshed(session_token=self._token(record), expires_at=identity.expires_at)
+
+    async def _exchange(self, session: Session, identity: Identity) -> None:
+        current = session.claims
+        if current is None or not session.alive:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
+        same = (identity.subject, identity.workspace, identity.issuer) == (
+            current.subject,
+            current.workspace,
+            current.issuer,
+        )
+        if not same:
+            session.end(Ending.AUTH_FAILED, "refresh with the token of another subject")
+            raise Fault(FaultKind.AUTHENTICATION_FAILED)
+        if (identity.issued_at or 0.0) < (current.issued_at or 0.0):
+            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="older than the current token")
+        effective = await self._authority.effective(identity)
+        session.claims, session.identity = identity, effective
+        session.version += 1
+        session.move(Move.REFRESH)
+        session.authenticated(identity.expires_at, self.leeway)
+        await self._check_after_binding(session, identity)
+        self._telemetry.record(Event.AUTH_REFRESH, client=session.id, user=identity.subject)
+
+    # -- the directory changed
+
+    async def identity_again(self, session: Session) -> None:
+        """Take the directory's roles and permissions of now; the rights version moves on."""
+        if session.claims is not None and session.alive:
+            session.identity = await self._authority.effective(session.claims)
+            session.version += 1
+
+
+def _refusal(refused: TokenRefused) -> Fault:
+    return Fault(FaultKind.AUTHENTICATION_FAILED, detail=refused.reason.value)
+
+
+def result_of(fault: Fault) -> AuthResult:
+    """How a failed attempt is counted."""
+    if fault.kind is FaultKind.TOKEN_REVOKED:
+        return AuthResult.REVOKED
+    return AuthResult.EXPIRED if fault.detail == TokenReason.EXPIRED else AuthResult.FAILED
+
+
+def digest(secret: str) -> str:
+    """What is stored of a ticket: enough to recognise it, not to use it."""
+    return sha256(secret.encode()).hexdigest()

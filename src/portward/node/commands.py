@@ -1,0 +1,172 @@
+"""Runs the commands of clients: one method each, found by the command's type."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from portward.engines.port import Engine
+from portward.model import commands as ask
+from portward.model.channel import Channel
+from portward.model.commands import BEFORE_AUTHENTICATION, Command
+from portward.model.events import Expelled, RightsChanged
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import LimitName
+from portward.model.lifecycle import State
+from portward.model.replies import (
+    Done,
+    Echoed,
+    HistoryRead,
+    LeaveReason,
+    Pong,
+    PresenceRead,
+    Published,
+    Reply,
+    Unsubscribed,
+)
+from portward.node.authentication import Authentication
+from portward.node.authority import Authority
+from portward.node.hooks import HookRunner
+from portward.node.membership import Membership
+from portward.node.session import Session, Subscription
+from portward.node.streams import Streams
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+Handler = Callable[[Session, Any], Awaitable[Reply]]
+
+
+class Commands:
+    """What each command does. Every way to the hub or the engine goes through a grant."""
+
+    def __init__(
+        self,
+        authentication: Authentication,
+        authority: Authority,
+        membership: Membership,
+        streams: Streams,
+        engine: Engine,
+        hooks: HookRunner,
+        telemetry: Telemetry,
+    ) -> None:
+        self._authentication = authentication
+        self._authority = authority
+        self._membership = membership
+        self._streams = streams
+        self._engine = engine
+        self._hooks = hooks
+        self._telemetry = telemetry
+        self._handlers: dict[type[Command], Handler] = {
+            ask.Publish: self._publish,
+            ask.Ping: self._ping,
+            ask.Signal: self._signal,
+            ask.Subscribe: self._subscribe,
+            ask.Unsubscribe: self._unsubscribe,
+            ask.ReadHistory: self._history,
+            ask.ReadPresence: self._presence,
+            ask.Authenticate: authentication.authenticate,
+            ask.Resume: authentication.resume,
+            ask.Refresh: self._refresh,
+            ask.Kick: self._kick,
+            ask.SetPermissions: self._set_permissions,
+            ask.Echo: self._echo,
+        }
+
+    async def run(self, session: Session, command: Command) -> Reply:
+        """Carry out one command.
+
+        Raises:
+            Fault: it is refused.
+            EngineUnavailable: the store cannot be asked now.
+        """
+        if session.state is State.NEW and type(command) not in BEFORE_AUTHENTICATION:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
+        return await self._handlers[type(command)](session, command)
+
+    async def _ping(self, _: Session, __: ask.Ping) -> Reply:
+        return Pong()
+
+    async def _echo(self, _: Session, command: ask.Echo) -> Reply:
+        return Echoed(payload=command.payload, binary=command.binary)
+
+    async def _refresh(self, session: Session, command: ask.Refresh) -> Reply:
+        reply = await self._authentication.refresh(session, command)
+        for channel in list(session.subscriptions):
+            await self._membership.judge_again(session, channel)
+        return reply
+
+    async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
+        self._limit(session, LimitName.JOIN)
+        grant = await self._authority.grant(session, command.channel, command)
+        return await self._membership.enter(session, grant)
+
+    async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
+        if not await self._membership.leave(session, command.channel, LeaveReason.LEFT):
+            raise Fault(FaultKind.NOT_SUBSCRIBED)
+        return Unsubscribed(channel=command.channel)
+
+    async def _publish(self, session: Session, command: ask.Publish) -> Reply:
+        subscription = self._subscription(session, command.channel)
+        grant = await self._authority.grant(session, command.channel, command)
+        if self._hooks.on_message:
+            await self._hooks.message(session, command.channel, command.data)
+        secret = session.endpoint.rules.sign_secret
+        stored = await self._streams.publish(grant, session.identity, subscription.room, secret)
+        return Published(
+            publication_id=stored.id, position=stored.position, duplicate=stored.duplicate
+        )
+
+    async def _signal(self, session: Session, command: ask.Signal) -> Reply:
+        self._subscription(session, command.channel)
+        grant = await self._authority.grant(session, command.channel, command)
+        await self._streams.signal(grant, session.user or "", session.id)
+        return Done()
+
+    async def _history(self, session: Session, command: ask.ReadHistory) -> Reply:
+        self._limit(session, LimitName.HISTORY)
+        grant = await self._authority.grant(session, command.channel, command)
+        page = await self._streams.history(grant)
+        return HistoryRead(
+            channel=command.channel, publications=page.publications, position=page.position
+        )
+
+    async def _presence(self, session: Session, command: ask.ReadPresence) -> Reply:
+        grant = await self._authority.grant(session, command.channel, command)
+        channel = grant.command.channel
+        return PresenceRead(
+            channel=channel, participants=await self._membership.participants(channel)
+        )
+
+    async def _kick(self, session: Session, command: ask.Kick) -> Reply:
+        grant = await self._authority.grant(session, command.channel, command)
+        self._telemetry.record(
+            Event.ROOM_KICK, actor=session.user, user=command.user, channel=command.channel
+        )
+        await self._engine.broker.announce(
+            Expelled(user=grant.command.user, channel=command.channel, reason="kicked")
+        )
+        return Done()
+
+    async def _set_permissions(self, session: Session, command: ask.SetPermissions) -> Reply:
+        grant = await self._authority.grant(session, command.channel, command)
+        channel = grant.command.channel
+        namespace = self._authority.namespace(channel)
+        room = await self._engine.directory.room(channel)
+        if room is None:
+            raise Fault(FaultKind.PERMISSION_DENIED)
+        changed = replace(room, permissions=command.permissions)
+        await self._engine.directory.save_room(channel, changed, namespace.idle_ttl, new=False)
+        self._telemetry.record(Event.ROOM_PERMISSIONS, actor=session.user, channel=channel)
+        await self._engine.broker.announce(RightsChanged(channel=channel))
+        return Done()
+
+    def _limit(self, session: Session, name: LimitName) -> None:
+        now = session.conduct.clock.monotonic()
+        session.endpoint.limits[name].check(session.limit_keys, now)
+
+    @staticmethod
+    def _subscription(session: Session, channel: Channel) -> Subscription:
+        subscription = session.subscriptions.get(channel)
+        if subscription is None or not subscription.settled:
+            raise Fault(FaultKind.NOT_SUBSCRIBED)
+        return subscription

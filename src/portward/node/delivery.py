@@ -1,0 +1,85 @@
+"""From the engine to the hub: what was published or happened anywhere reaches the listeners here."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from portward.hub.channels import Channels
+from portward.hub.registry import Registry
+from portward.model.channel import Channel
+from portward.model.events import (
+    BusEvent,
+    Disconnected,
+    Expelled,
+    Revoked,
+    RightsChanged,
+    UserJoined,
+    UserLeft,
+    UserSignalled,
+)
+from portward.model.publication import Publication
+from portward.model.replies import Joined, Left, Signalled
+from portward.node.session import Session
+
+
+class Authorities(Protocol):
+    """Who acts on news about people and their rights."""
+
+    def revoked(self, event: Revoked) -> None:
+        """End what is revoked."""
+
+    def rights_changed(self, event: RightsChanged) -> None:
+        """Judge again."""
+
+    def disconnected(self, event: Disconnected) -> None:
+        """End a user's connections."""
+
+    def expelled(self, event: Expelled) -> None:
+        """Remove a user from a channel."""
+
+
+class Delivery:
+    """Implements `engines.port.Sink`."""
+
+    def __init__(
+        self, channels: Channels, registry: Registry[Session], authorities: Authorities
+    ) -> None:
+        self._channels = channels
+        self._registry = registry
+        self._handlers: dict[type[BusEvent], Callable[..., None]] = {
+            UserJoined: self._joined,
+            UserLeft: self._left,
+            UserSignalled: self._signalled,
+            Revoked: authorities.revoked,
+            RightsChanged: authorities.rights_changed,
+            Disconnected: authorities.disconnected,
+            Expelled: authorities.expelled,
+        }
+
+    def published(
+        self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
+    ) -> None:
+        """Hand a publication to the fan-out."""
+        outlet = self._registry.get(exclude) if exclude is not None else None
+        self._channels.deliver(channel, publication, epoch, outlet.link if outlet else None)
+
+    def happened(self, event: BusEvent) -> None:
+        """Hand an event to whom it concerns."""
+        self._handlers[type(event)](event)
+
+    def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
+        source = self._registry.get(client)
+        self._channels.announce(channel, push, source.link if source else None)
+
+    def _joined(self, event: UserJoined) -> None:
+        push = Joined(channel=event.channel, user=event.user, email=event.email)
+        self._announce(event.channel, push, event.client)
+
+    def _left(self, event: UserLeft) -> None:
+        push = Left(channel=event.channel, user=event.user, email=event.email, reason=event.reason)
+        self._announce(event.channel, push, event.client)
+
+    def _signalled(self, event: UserSignalled) -> None:
+        push = Signalled(
+            channel=event.channel, user=event.user, name=event.name, active=event.active
+        )
+        self._announce(event.channel, push, event.client)

@@ -1,0 +1,76 @@
+"""A front door at run time: its dialect, its rules and what is counted for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from portward.dialects.port import Dialect
+from portward.hub.voice import Voice
+from portward.model.identity import Identity
+from portward.model.limits import LimitMode, LimitName
+from portward.model.namespace import Namespace
+from portward.node.limits import Limiter
+from portward.security.origin import OriginPolicy
+
+INBOX: Final = 16
+"""Messages of one connection that wait for the one in flight before reading is paused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRules:
+    """The settings of an endpoint, resolved: no defaults are left to decide. Times are seconds."""
+
+    name: str
+    path: str
+    enabled: bool = True
+    authenticated: bool = True
+    """False lets anyone in as `anonymous`; development only."""
+    credentials: frozenset[str] = frozenset({"message"})
+    allow_missing_origin: bool = True
+    max_connections: int = 0
+    max_message: int = 65536
+    compression: bool = False
+    auth_timeout: float = 30.0
+    idle_timeout: float = 0.0
+    ping_interval: float = 25.0
+    pong_timeout: float = 10.0
+    auto_create: bool = False
+    sign_secret: bytes = b""
+    connections_per_address: int = 50
+    connections_mode: LimitMode = LimitMode.ENFORCE
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Endpoint:
+    """Everything sessions of one endpoint share. `plain` and `deflated` are its two voices."""
+
+    rules: EndpointRules
+    dialect: Dialect
+    namespace: Namespace | None
+    origins: OriginPolicy
+    limits: Mapping[LimitName, Limiter]
+    plain: Voice
+    deflated: Voice
+    open: int = field(default=0)
+
+    @property
+    def name(self) -> str:
+        """The name in settings, metrics and logs."""
+        return self.rules.name
+
+    @property
+    def by_message(self) -> bool:
+        """Whether the credential may come in the first message."""
+        return "message" in self.rules.credentials
+
+
+class Newcomer(msgspec.Struct, frozen=True):
+    """What is known of a connection when it is let in."""
+
+    endpoint: Endpoint
+    address: str
+    keys: tuple[str, ...]
+    id: str
+    identity: Identity | None = None

@@ -1,0 +1,101 @@
+"""The gate as the transports see it: judging, the small HTTP answers, and opening sessions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node.endpoint import Newcomer
+from portward.node.link import HttpAnswer, Link, Receiver
+from portward.node.node import Node
+from portward.node.session import Session
+from portward.security.address import mask
+from portward.telemetry.events import Event
+
+_JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Implements `node.link.HttpAnswer`."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = _JSON
+
+
+class Entry:
+    """Implements `node.link.Admission`: a newcomer that was let in and has no link yet."""
+
+    __slots__ = ("_newcomer", "_node", "_used", "compression", "max_message", "subprotocol")
+
+    def __init__(self, node: Node, newcomer: Newcomer) -> None:
+        rules = newcomer.endpoint.rules
+        self._node = node
+        self._newcomer = newcomer
+        self._used = False
+        self.max_message = rules.max_message
+        self.compression = rules.compression
+        self.subprotocol: str | None = None
+
+    def open(self, link: Link) -> Receiver:
+        """Make the session."""
+        self._used = True
+        session = Session(self._node, self._newcomer)
+        session.link = link
+        self._node.open(self._newcomer, session)
+        return session
+
+    def cancel(self) -> None:
+        """Give back what was counted, if no session was made."""
+        if not self._used:
+            self._used = True
+            self._node.doorman.left(self._newcomer)
+
+
+class NodeGate:
+    """Implements `node.link.Gate`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._answers: Mapping[str, Callable[[], Answer]] = {"/health": self._health}
+
+    def room_for_one(self) -> Refusal | None:
+        """The global cap."""
+        return self._node.doorman.room_for_one()
+
+    def answer(self, head: RequestHead) -> HttpAnswer | None:
+        """`GET /health`: whether this node takes connections."""
+        answer = self._answers.get(head.path)
+        if answer is None or head.method not in {"GET", "HEAD"}:
+            return None
+        return answer()
+
+    def _health(self) -> Answer:
+        if self._node.draining:
+            return Answer(503, b'{"status":"draining"}')
+        return Answer(200, b'{"status":"ok"}')
+
+    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> Entry:
+        """Judge a handshake.
+
+        Raises:
+            Refused: with the row of the outcome table.
+        """
+        newcomer = await self._node.doorman.judge(head, upgrade_checked=upgrade_checked)
+        return Entry(self._node, newcomer)
+
+    def refused(self, head: RequestHead | None, refused: Refused) -> None:
+        """Log and count a refusal."""
+        node, refusal = self._node, refused.refusal
+        endpoint = node.endpoints.get(head.path) if head is not None else None
+        name = endpoint.name if endpoint is not None else "none"
+        node.telemetry.metrics.refused(name, refusal)
+        node.telemetry.record(
+            Event.ORIGIN_REJECT if refusal is Refusal.ORIGIN else Event.HANDSHAKE_REJECT,
+            endpoint=name,
+            address=mask(head.peer) if head is not None else None,
+            status=refusal.status,
+            reason=refusal.reason,
+            detail=refused.detail or None,
+        )

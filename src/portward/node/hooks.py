@@ -1,0 +1,74 @@
+"""Runs the application's hooks: in tasks of their own, so that they may use anything asyncio offers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from portward.model.channel import Channel
+from portward.model.endings import Ending
+from portward.model.faults import Fault, FaultKind
+from portward.node.background import Background
+from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
+from portward.node.session import Session
+
+
+def describe(session: Session) -> ConnectionInfo:
+    """A connection as the outside may see it."""
+    return ConnectionInfo(
+        id=session.id,
+        endpoint=session.endpoint.name,
+        user=session.user,
+        address=session.address,
+        opened_at=session.opened_at,
+        channels=tuple(session.subscriptions),
+    )
+
+
+class HookRunner:
+    """The hooks as the node calls them."""
+
+    def __init__(
+        self, hooks: Hooks, background: Background, failed: Callable[[BaseException], None]
+    ) -> None:
+        self._hooks = hooks
+        self._background = background
+        self._failed = failed
+
+    @property
+    def on_message(self) -> bool:
+        """Whether anybody wants to see messages before they are stored."""
+        return bool(self._hooks.message)
+
+    @property
+    def on_connect(self) -> bool:
+        """Whether anybody wants to see connections."""
+        return bool(self._hooks.connect)
+
+    async def connect(self, session: Session) -> bool:
+        """Ask every connect hook; False when one of them refuses."""
+        info = describe(session)
+        answers = [await self._ask(hook(info)) for hook in self._hooks.connect]
+        return False not in answers
+
+    async def message(self, session: Session, channel: Channel, data: Any) -> None:
+        """Ask every message hook.
+
+        Raises:
+            Fault: one of them refuses.
+        """
+        info = MessageInfo(connection=describe(session), channel=channel, data=data)
+        for hook in self._hooks.message:
+            if await self._ask(hook(info)) is False:
+                raise Fault(FaultKind.PERMISSION_DENIED)
+
+    def disconnected(self, session: Session, ending: Ending) -> None:
+        """Tell every disconnect hook, in the background."""
+        for hook in self._hooks.disconnect:
+            self._background.run(self._ask(hook(describe(session), ending.name.lower())))
+
+    async def _ask(self, answer: Awaitable[Any]) -> Any:
+        try:
+            return await asyncio.ensure_future(answer)
+        except Exception as error:  # noqa: BLE001 - the application's code may raise anything
+            self._failed(error)
+            return None

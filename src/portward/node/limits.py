@@ -1,0 +1,62 @@
+"""Limits as the node applies them: a rate table, its name, and what a refusal looks like."""
+
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import LimitMode, LimitName, Rate
+from portward.security.rate import RateTable
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+_FAULTS = {
+    LimitName.AUTH: FaultKind.AUTH_RATE_LIMITED,
+    LimitName.JOIN: FaultKind.SUBSCRIBE_RATE_LIMITED,
+}
+
+_WEIGHTS = (1.0, 1 / 16)
+"""What an event costs in the bucket of an IPv6 /64, and in that of the /48 around it."""
+
+
+class Limiter:
+    """One limit of one endpoint, or of all of them."""
+
+    __slots__ = ("_fault", "_table", "_telemetry", "name", "rate")
+
+    def __init__(self, name: LimitName, rate: Rate, telemetry: Telemetry) -> None:
+        self.name = name
+        self.rate = rate
+        self._fault = _FAULTS.get(name, FaultKind.RATE_LIMITED)
+        self._table = RateTable(rate)
+        self._telemetry = telemetry
+
+    def wait(self, keys: tuple[str, ...], now: float) -> float:
+        """Count one event of an address: in its own bucket, and lighter in the wider one around it."""
+        for weight, key in zip(_WEIGHTS, keys, strict=False):
+            wait = self._table.take(key, now, weight)
+            if wait and self.refused():
+                return wait
+        return 0.0
+
+    def peek(self, key: str, now: float) -> float:
+        """What `wait` would say, without counting."""
+        enforced = self.rate.mode is LimitMode.ENFORCE
+        return self._table.peek(key, now) if enforced else 0.0
+
+    def refused(self) -> bool:
+        """Count a refusal; False when the limit only observes, and the event may pass all the same.
+
+        Who was refused is logged where that is known; what was only observed is logged here.
+        """
+        self._telemetry.metrics.limit(self.name, self.rate.mode)
+        if self.rate.mode is LimitMode.ENFORCE:
+            return True
+        self._telemetry.record(Event.RATELIMIT_HIT, limit=self.name, mode=self.rate.mode)
+        return False
+
+    def check(self, keys: tuple[str, ...], now: float) -> None:
+        """Count one event of a user, or of an address with its wider bucket.
+
+        Raises:
+            Fault: it is refused; `retry_after` says when it would pass.
+        """
+        wait = self.wait(keys, now)
+        if wait:
+            raise Fault(self._fault, retry_after=int(wait * 1000) + 1)

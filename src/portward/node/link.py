@@ -1,0 +1,133 @@
+"""The seam between a transport and the node: what each may ask of the other. Methods never raise."""
+
+from typing import Protocol
+
+from portward.model.channel import Channel
+from portward.model.endings import Ending
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.wire.message import Message
+
+
+class Link(Protocol):
+    """One connection's way out."""
+
+    open: bool
+    """False once a close was begun: nothing further is written."""
+
+    @property
+    def compression(self) -> bool:
+        """Whether compressed frames may be written: permessage-deflate was negotiated."""
+
+    def write(self, message: Message, channel: Channel | None = None) -> None:
+        """Send now, or queue; a full queue is reported through `Receiver.slow`."""
+
+    def drop(self, channel: Channel) -> None:
+        """Forget what is queued for this channel."""
+
+    def discard(self) -> None:
+        """Forget all that is queued."""
+
+    def ping(self) -> None:
+        """Send a ping frame, where the transport has them."""
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping; of several waiting answers only the latest is sent (RFC 6455 5.5.3)."""
+
+    def pause(self) -> None:
+        """Stop reading."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame, give the peer `CLOSE_TIME` seconds to answer, then abort."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+    def unsent(self) -> int:
+        """Bytes the kernel has not taken yet."""
+
+    def stale(self, now: float) -> bool:
+        """Whether the oldest queued message is over its age."""
+
+    def authenticated(self) -> None:
+        """The endpoint's own message limit applies from now on."""
+
+
+class Receiver(Protocol):
+    """What a transport tells: implemented by the session."""
+
+    def frame(self, control: bool) -> bool:
+        """Count a frame of any kind. False: the session has ended, ignore the frame."""
+
+    def message(self, payload: bytes, binary: bool) -> None:
+        """Take a whole message; text was checked to be UTF-8."""
+
+    def ping_received(self, payload: bytes) -> None:
+        """The peer wants a pong."""
+
+    def partial(self, pending: bool) -> None:
+        """Bytes of an unfinished message are waiting (True), or none are (False)."""
+
+    def fail(self, ending: Ending, cause: str) -> None:
+        """The peer broke the protocol; the session ends so. `cause` is for the log."""
+
+    def slow(self) -> None:
+        """The queue to the peer is over a bound."""
+
+    def lost(self, code: int | None) -> None:
+        """The transport is gone; `code` is the close code that came, None without a close frame."""
+
+
+class HttpAnswer(Protocol):
+    """A small HTTP answer of the public listener."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Headers beside `Connection` and `Content-Length`."""
+
+    @property
+    def body(self) -> bytes:
+        """What is sent after the head."""
+
+
+class Admission(Protocol):
+    """A handshake that was let in, until its link exists."""
+
+    max_message: int
+    """Largest message of the endpoint, in bytes, once authenticated."""
+    compression: bool
+    """Whether permessage-deflate may be negotiated."""
+    subprotocol: str | None
+
+    def open(self, link: Link) -> Receiver:
+        """Register the connection and greet it. Called exactly once, instead of `cancel`."""
+
+    def cancel(self) -> None:
+        """The transport died before it could be opened: give back what was counted."""
+
+
+class Gate(Protocol):
+    """What a transport asks about a newcomer."""
+
+    def room_for_one(self) -> Refusal | None:
+        """Judge the global cap as soon as a socket is accepted; None is a yes."""
+
+    def answer(self, head: RequestHead) -> HttpAnswer | None:
+        """Answer one of the small HTTP paths; None when the path is none of them."""
+
+    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> Admission:
+        """Judge a handshake; with `upgrade_checked` the server in front has judged its form already.
+
+        Raises:
+            Refused: with the row of the outcome table.
+        """
+
+    def refused(self, head: RequestHead | None, refused: Refused) -> None:
+        """Log and count a refusal a transport is about to send."""

@@ -1,0 +1,449 @@
+"""The node: what serves messages, opens and ends sessions, and knows everyone who is here.
+
+Built by `app.build`, which hands it the concrete engine, verifier and telemetry as ports.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from portward.engines.port import Engine
+from portward.hub.channels import Channels
+from portward.hub.cooldown import Cooldown
+from portward.hub.registry import Registry
+from portward.model.channel import Channel
+from portward.model.clock import Clock, Timer
+from portward.model.commands import Command
+from portward.model.endings import Ending
+from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
+from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
+from portward.model.identity import Identity
+from portward.model.lifecycle import Move, State
+from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
+from portward.model.namespace import Namespace
+from portward.model.replies import Authenticated, Echoed, LeaveReason, Reply, Subscribed, Welcome
+from portward.node.admission import Doorman, GateRules
+from portward.node.authentication import RELEASED_TTL, Authentication
+from portward.node.authority import Authority
+from portward.node.background import Background
+from portward.node.commands import Commands
+from portward.node.delivery import Delivery
+from portward.node.drain import Drain
+from portward.node.endpoint import Endpoint, Newcomer
+from portward.node.hooks import HookRunner
+from portward.node.membership import Membership
+from portward.node.operations import REVOCATION_TTL, Operations
+from portward.node.ports import Hooks, RightsQuestion, Verifier
+from portward.node.session import Session
+from portward.node.streams import Streams
+from portward.node.wheel import Wheel
+from portward.security.session_tokens import SessionTokens
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+from portward.telemetry.labels import type_name
+from portward.wire import message as wire
+
+SWEEP_INTERVAL: Final = 10.0
+_DISCARDING: Final = frozenset(
+    {Ending.REVOKED, Ending.EXPIRED, Ending.PERMISSION_LOST, Ending.SLOW}
+)
+"""Endings after which nothing that was queued may still be written."""
+
+_EVENTS: Final = {
+    Ending.SLOW: Event.SLOW_DROP,
+    Ending.NO_PONG: Event.HB_TIMEOUT,
+    Ending.IDLE: Event.HB_TIMEOUT,
+    Ending.EXPIRED: Event.AUTH_EXPIRE,
+    Ending.CONNECTION_LIMIT: Event.CONN_LIMIT,
+    Ending.PROTOCOL_ERROR: Event.PROTO_ERROR,
+    Ending.WRONG_DATA: Event.PROTO_ERROR,
+    Ending.INVALID_UTF8: Event.PROTO_ERROR,
+    Ending.FLOODING: Event.PROTO_ERROR,
+    Ending.TOO_BIG: Event.PROTO_ERROR,
+}
+"""What is recorded beside `conn.close` when a connection ends so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRules:
+    """The settings of a node, resolved. Times are seconds."""
+
+    gate: GateRules
+    leeway: float = 30.0
+    max_per_user: int = 0
+    revocation_ttl: float = REVOCATION_TTL
+    role_permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePorts:
+    """What `app.build` hands to a node."""
+
+    engine: Engine
+    verifier: Verifier
+    question: RightsQuestion
+    session_tokens: SessionTokens
+    telemetry: Telemetry
+    clock: Clock
+
+
+class Node:
+    """Implements what sessions (`Conduct`) and the engine's news (`Authorities`) need."""
+
+    def __init__(
+        self,
+        rules: NodeRules,
+        ports: NodePorts,
+        endpoints: Mapping[str, Endpoint],
+        namespaces: Mapping[str, Namespace],
+        hooks: Hooks,
+    ) -> None:
+        """`endpoints` are by path, `namespaces` by name. Call it while the event loop runs."""
+        self.rules = rules
+        self.clock = ports.clock
+        self.engine = ports.engine
+        self.telemetry = ports.telemetry
+        self.endpoints = endpoints
+        self.namespaces = namespaces
+        self.wheel = Wheel(ports.clock)
+        self._loop = asyncio.get_running_loop()
+        self.registry: Registry[Session] = Registry()
+        self.background = Background(self._failed)
+        self.hooks = HookRunner(hooks, self.background, self._failed)
+        self.channels = Channels(self.later, self, self._cooldown)
+        self.started_at = self.clock.time()
+        self._drain: Drain | None = None
+        self._sweeper: Timer | None = None
+        self._assemble(ports)
+
+    def _assemble(self, ports: NodePorts) -> None:
+        engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
+        authority = Authority(
+            engine, self.namespaces, ports.question, telemetry, self.rules.role_permissions
+        )
+        authentication = Authentication(
+            engine,
+            self.registry,
+            authority,
+            ports.verifier,
+            ports.session_tokens,
+            telemetry,
+            clock,
+            leeway=self.rules.leeway,
+            max_per_user=self.rules.max_per_user,
+            bound=self._bound,
+            admits=self._admits,
+        )
+        self.membership = Membership(
+            engine, self.channels, authority, telemetry, self.background, clock
+        )
+        streams = Streams(engine, authority, clock)
+        self._authority = authority
+        self._authentication = authentication
+        self._commands = Commands(
+            authentication, authority, self.membership, streams, engine, self.hooks, telemetry
+        )
+        self.doorman = Doorman(
+            self.rules.gate, self.endpoints, authentication, self.registry, telemetry, clock
+        )
+        self.operations = Operations(
+            engine=engine,
+            channels=self.channels,
+            registry=self.registry,
+            authority=authority,
+            authentication=authentication,
+            membership=self.membership,
+            streams=streams,
+            telemetry=telemetry,
+            clock=clock,
+            revocation_ttl=self.rules.revocation_ttl,
+        )
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Run `action` at the end of this turn of the loop."""
+        self._loop.call_soon(action)
+
+    # -- its own life
+
+    @property
+    def draining(self) -> bool:
+        """Whether newcomers are turned away."""
+        return self.doorman.draining
+
+    async def start(self) -> None:
+        """Connect the engine and begin to sweep."""
+        await self.engine.start(Delivery(self.channels, self.registry, self))
+        self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
+
+    def _sweep(self) -> None:
+        self.background.run(self.engine.sweep())
+        self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
+
+    async def drain(self, seconds: float) -> None:
+        """Turn newcomers away, send everyone off politely, and return when they are gone.
+
+        After `seconds` whoever is left is cut off.
+        """
+        self.doorman.draining = True
+        self.telemetry.record(Event.DRAIN_START, count=len(self.registry))
+        self._drain = Drain(self.registry, self.clock, seconds)
+        self._drain.begin()
+        if not self.doorman.inside:
+            self._drain.finished.set()
+        await self._drain.finished.wait()
+        self.telemetry.record(Event.DRAIN_END, count=self.doorman.inside)
+
+    async def stop(self) -> None:
+        """End what is left, wait for work in the background, disconnect the engine."""
+        self.doorman.draining = True
+        for session in self.registry:
+            session.end(Ending.SHUTDOWN, "stop")
+            session.link.abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self.wheel.stop()
+        await self.background.drain(1.0)
+        await self.engine.stop()
+
+    def adopt(self, rules: NodeRules, namespaces: Mapping[str, Namespace]) -> None:
+        """Judge by other rights from now on, open sessions included."""
+        self.rules = rules
+        self._authority.adopt(namespaces, rules.role_permissions)
+        self._authentication.leeway = rules.leeway
+        for session in self.registry:
+            self.background.run(self._judge_user(session))
+
+    # -- sessions come and go
+
+    def open(self, newcomer: Newcomer, session: Session) -> None:
+        """Register a session whose link is set, greet it, and bind the identity it came with."""
+        endpoint = newcomer.endpoint
+        self.registry.add(session)
+        self.doorman.unauthenticated += 1
+        self.telemetry.metrics.connection_opened(endpoint.name)
+        self.telemetry.record(
+            Event.CONN_OPEN,
+            client=session.id,
+            endpoint=endpoint.name,
+            address=session.address,
+        )
+        session.say(Welcome(connection_id=session.id))
+        session.begin()
+        if newcomer.identity is not None:
+            session.occupy(self._bind(session, newcomer.identity))
+
+    async def _bind(self, session: Session, identity: Identity) -> None:
+        if not session.endpoint.rules.authenticated:
+            session.claims = session.identity = identity
+            session.move(Move.ADMIT)
+            session.link.authenticated()
+            self._bound()
+            return
+        try:
+            await self._authentication.bind(session, identity)
+            greeting = await self._authentication.greet(session)
+        except (Fault, Unavailable) as error:
+            session.end(Ending.AUTH_FAILED, f"after the handshake: {error}")
+            return
+        if greeting is not None and session.alive:
+            self._tell(session, Command(), greeting)
+
+    def _bound(self) -> None:
+        self.doorman.unauthenticated -= 1
+
+    async def _admits(self, session: Session) -> bool:
+        return not self.hooks.on_connect or await self.hooks.connect(session)
+
+    def ended(self, session: Session, ending: Ending, cause: str) -> None:
+        """Take a session out of every map."""
+        if session.identity is None:
+            self.doorman.unauthenticated -= 1
+        if ending in _DISCARDING:
+            session.link.discard()
+        self.hooks.disconnected(session, ending)
+        self.membership.abandon(session, drop=ending is not Ending.SHUTDOWN)
+        self.registry.remove(session, session.user)
+        if session.resume_id is not None:
+            self.background.run(
+                self.engine.sessions.release(session.resume_id, session.id, RELEASED_TTL)
+            )
+        self.telemetry.metrics.closed(session.endpoint.name, ending)
+        self.telemetry.record(
+            Event.CONN_CLOSE,
+            client=session.id,
+            endpoint=session.endpoint.name,
+            user=session.user,
+            ending=ending.name.lower(),
+            code=ending.code,
+            detail=cause,
+            seconds=round(self.clock.monotonic() - session.opened, 3),
+        )
+        if ending in _EVENTS:
+            self.telemetry.record(
+                _EVENTS[ending],
+                client=session.id,
+                address=session.address,
+                user=session.user,
+                detail=cause,
+            )
+
+    def gone(self, newcomer: Newcomer) -> None:
+        """A connection's transport is gone: give back what it counted for."""
+        self.doorman.left(newcomer)
+        if self._drain is not None and not self.doorman.inside:
+            self._drain.finished.set()
+
+    # -- messages
+
+    async def serve(self, session: Session, payload: bytes, binary: bool) -> None:
+        """Decode, count, carry out and answer one message. Raises nothing."""
+        command: Command | None = None
+        try:
+            command = self._read(session, payload, binary)
+            reply = await self._commands.run(session, command)
+        except Fault as fault:
+            if command is not None:
+                fault.command_id = command.id
+            self._refuse(session, fault)
+        except Unavailable:
+            self._refuse(session, _fault(FaultKind.UNAVAILABLE, command))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one client's message must not end the process
+            self._failed(error)
+            self._refuse(session, _fault(FaultKind.INTERNAL, command))
+        else:
+            session.faults = session.refusals = 0
+            self._tell(session, command, reply)
+
+    def _read(self, session: Session, payload: bytes, binary: bool) -> Command:
+        """Decode one message and count it, whether it could be decoded or not."""
+        endpoint = session.endpoint
+        limiter, now = endpoint.limits[LimitName.MESSAGES], self.clock.monotonic()
+        metrics = self.telemetry.metrics
+        try:
+            command = endpoint.dialect.decode(payload, binary)
+        except Fault as fault:
+            metrics.received(endpoint.name, "invalid", len(payload))
+            try:
+                limiter.check(session.limit_keys, now)
+            except Fault as limited:
+                limited.command_id = fault.command_id
+                raise limited from None
+            raise
+        metrics.received(endpoint.name, type_name(type(command)), len(payload))
+        try:
+            limiter.check(session.limit_keys, now)
+        except Fault as limited:
+            limited.command_id = command.id
+            raise
+        return command
+
+    def _tell(self, session: Session, command: Command, reply: Reply) -> None:
+        endpoint = session.endpoint
+        if not session.alive:
+            return
+        payload = endpoint.dialect.reply(command, reply, self.now())
+        if payload is not None:
+            binary = isinstance(reply, Echoed) and reply.binary
+            message = wire.binary(payload) if binary else wire.text(payload)
+            session.link.write(message)
+            self.telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
+        if isinstance(reply, Subscribed):
+            for push in reply.later:
+                session.say(push)
+
+    def _refuse(self, session: Session, fault: Fault) -> None:
+        endpoint = session.endpoint
+        self.telemetry.metrics.fault(endpoint.name, fault.kind)
+        if not session.alive:
+            return
+        payload = endpoint.dialect.fault(fault, self.now())
+        if payload is not None:
+            session.link.write(wire.text(payload))
+        if fault.kind in RATE_FAULTS:
+            self.telemetry.record(
+                Event.RATELIMIT_HIT,
+                client=session.id,
+                address=session.address,
+                user=session.user,
+                reason=fault.kind.code,
+            )
+            session.refusals += 1
+            if session.refusals >= REFUSALS_IN_A_ROW:
+                session.end(Ending.TOO_MANY_REQUESTS, "refused by a limit too often")
+        elif not fault.kind.temporary:
+            session.faults += 1
+            if session.faults >= FAULTS_IN_A_ROW:
+                session.end(Ending.TOO_MANY_FAULTS, "too many faults in a row")
+
+    def now(self) -> int:
+        """Unix time in milliseconds, for stamps."""
+        return int(self.clock.time() * 1000)
+
+    # -- news about people and their rights
+
+    def revoked(self, event: Revoked) -> None:
+        """End every session that the revocation names."""
+        revocation = event.revocation
+        for session in self.registry:
+            if session.claims is not None and revocation.names(session.claims, session.resume_id):
+                session.end(Ending.REVOKED, f"revoked by {revocation.kind.value}")
+        self.telemetry.metrics.revoked(self.clock.time() - revocation.at)
+
+    def rights_changed(self, event: RightsChanged) -> None:
+        """Judge a user's sessions again, or everyone in a channel."""
+        if event.user is not None:
+            for session in self.registry.of_user(event.user):
+                self.background.run(self._judge_user(session))
+        if event.channel is not None:
+            listening = set(self.channels.listeners(event.channel))
+            for session in self.registry:
+                if session.link in listening:
+                    self.background.run(self.membership.judge_again(session, event.channel))
+
+    async def _judge_user(self, session: Session) -> None:
+        await self._authentication.identity_again(session)
+        for channel in list(session.subscriptions):
+            await self.membership.judge_again(session, channel)
+
+    def disconnected(self, event: Disconnected) -> None:
+        """End a user's sessions, or one."""
+        for session in self.registry.of_user(event.user):
+            if event.client is None or session.id == event.client:
+                session.end(Ending.REVOKED, "disconnected by the backend")
+
+    def expelled(self, event: Expelled) -> None:
+        """Take a user out of a channel."""
+        for session in self.registry.of_user(event.user):
+            if event.client is None or session.id == event.client:
+                removal = self.membership.remove(session, event.channel, event.reason)
+                self.background.run(removal)
+
+    # -- what the hub reports
+
+    def fanned_out(
+        self, channel: Channel, publications: int, deliveries: int, seconds: float
+    ) -> None:
+        """Count a fan-out."""
+        self.telemetry.metrics.delivered(channel.namespace, publications, deliveries, seconds)
+
+    def unspeakable(self, channel: Channel, error: Exception) -> None:
+        """A publication could not be put into one endpoint's words."""
+        self.telemetry.record(
+            Event.INTERNAL_ERROR, channel=channel, error=type(error).__name__, detail="encode"
+        )
+
+    def _cooldown(self, channel: Channel) -> Cooldown | None:
+        namespace = self.namespaces.get(channel.namespace)
+        if namespace is None or not namespace.cooldown:
+            return None
+        return Cooldown(namespace.cooldown, self.clock.monotonic)
+
+    def _failed(self, error: BaseException) -> None:
+        self.telemetry.failure(error)
+
+
+def _fault(kind: FaultKind, command: Command | None) -> Fault:
+    return Fault(kind, command_id=command.id if command is not None else None)

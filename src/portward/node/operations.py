@@ -1,0 +1,202 @@
+"""What the backend may ask, through the library or the admin API. Every method acts on the whole house."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from portward.engines.port import Engine, Facts, Member, Stored
+from portward.hub.channels import Channels
+from portward.hub.registry import Registry
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.commands import Publish, ReadHistory
+from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import TICKET_TIME
+from portward.model.publication import Page
+from portward.model.replies import Participant
+from portward.model.revocation import Revocation, RevocationKind
+from portward.model.room import Room
+from portward.node.authentication import Authentication
+from portward.node.authority import Authority
+from portward.node.hooks import describe
+from portward.node.membership import Membership
+from portward.node.ports import ConnectionInfo
+from portward.node.session import Session
+from portward.node.streams import Streams
+from portward.security import policy
+from portward.security.redaction import fingerprint
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+REVOCATION_TTL = 30 * 86400.0
+"""Seconds a revocation is kept when nothing says how long the credential would have lived."""
+
+
+class Operations:
+    """Publish, read, move and end things on behalf of the application."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        channels: Channels,
+        registry: Registry[Session],
+        authority: Authority,
+        authentication: Authentication,
+        membership: Membership,
+        streams: Streams,
+        telemetry: Telemetry,
+        clock: Clock,
+        revocation_ttl: float,
+    ) -> None:
+        self._engine = engine
+        self._channels = channels
+        self._registry = registry
+        self._authority = authority
+        self._authentication = authentication
+        self._membership = membership
+        self._streams = streams
+        self._telemetry = telemetry
+        self._clock = clock
+        self._revocation_ttl = revocation_ttl
+
+    # -- streams
+
+    async def publish(self, command: Publish) -> Stored:
+        """Publish as the backend. `exclude` names the one connection that is not sent it.
+
+        Raises:
+            Fault: the channel's family is unknown, or the data is over 64 KiB.
+            EngineUnavailable: nothing was stored.
+        """
+        room = await self._engine.directory.room(command.channel)
+        return await self._streams.publish(policy.trusted(command), room=room)
+
+    async def history(self, command: ReadHistory) -> Page:
+        """Read a channel back.
+
+        Raises:
+            Fault: the channel's family is unknown, or the epoch asked for is gone.
+        """
+        return await self._streams.history(policy.trusted(command))
+
+    async def presence(self, channel: Channel) -> tuple[Member, ...]:
+        """Every connection in a channel.
+
+        Raises:
+            Fault: the channel's family is unknown, or keeps no presence.
+        """
+        if not self._authority.namespace(channel).presence:
+            raise Fault(FaultKind.UNAVAILABLE, detail="presence is off for this namespace")
+        return await self._engine.presence.members(channel)
+
+    async def participants(self, channel: Channel) -> tuple[Participant, ...]:
+        """Users in a channel with the number of their connections."""
+        return await self._membership.participants(channel)
+
+    def channels(self) -> dict[Channel, int]:
+        """Channels somebody here listens to, with the number of their connections."""
+        return {name: self._channels.size(name) for name in self._channels.names()}
+
+    # -- connections
+
+    def connections(
+        self, user: str | None = None, endpoint: str | None = None
+    ) -> Iterable[ConnectionInfo]:
+        """Open connections, all or of a user or an endpoint."""
+        sessions = self._registry.of_user(user) if user is not None else self._registry
+        for session in sessions:
+            if endpoint is None or session.endpoint.name == endpoint:
+                yield describe(session)
+
+    async def disconnect(self, user: str, client: str | None = None) -> None:
+        """End a user's connections, or the one with the id `client`."""
+        await self._engine.broker.announce(Disconnected(user=user, client=client))
+
+    async def unsubscribe(self, user: str, channel: Channel, client: str | None = None) -> None:
+        """Remove a user from a channel, on all connections or on one."""
+        await self._engine.broker.announce(
+            Expelled(user=user, channel=channel, client=client, reason="unsubscribed")
+        )
+
+    # -- credentials
+
+    async def ticket(self, token: str, ttl: float = TICKET_TIME) -> str:
+        """Exchange a token for a single-use ticket, good for `ttl` seconds (at most 60).
+
+        Raises:
+            Fault: the token is not valid.
+        """
+        return await self._authentication.issue_ticket(token, min(ttl, TICKET_TIME))
+
+    async def revoke(self, kind: RevocationKind, value: str) -> int:
+        """Take back a token id, a session, everything of a user, or one whole token.
+
+        Returns how many connections of this node it ended.
+        """
+        now = self._clock.time()
+        if kind is RevocationKind.TOKEN:
+            value = fingerprint(value)
+        revocation = Revocation(kind, value, now, now + self._revocation_ttl)
+        await self._engine.revocations.add(revocation)
+        if kind is RevocationKind.SESSION:
+            await self._engine.sessions.drop(value)
+        ended = sum(
+            session.claims is not None and revocation.names(session.claims, session.resume_id)
+            for session in self._registry
+        )
+        self._telemetry.record(Event.AUTH_REVOKE, kind=kind.value, count=ended)
+        await self._engine.broker.announce(Revoked(revocation=revocation))
+        return ended
+
+    # -- the directory
+
+    async def facts(self, user: str) -> Facts:
+        """Roles, permissions and workspaces the directory has for a user."""
+        return await self._engine.directory.facts(user)
+
+    async def set_roles(self, user: str, roles: Iterable[str]) -> None:
+        """Replace a user's roles; open connections are judged again at once."""
+        await self._engine.directory.set_roles(user, frozenset(roles))
+        await self._engine.broker.announce(RightsChanged(user=user))
+
+    async def set_permissions(self, user: str, permissions: Iterable[str]) -> None:
+        """Replace a user's permissions; open connections are judged again at once."""
+        await self._engine.directory.set_permissions(user, frozenset(permissions))
+        await self._engine.broker.announce(RightsChanged(user=user))
+
+    async def set_workspaces(self, user: str, workspaces: Iterable[str]) -> None:
+        """Replace a user's memberships; open connections are judged again at once."""
+        await self._engine.directory.set_workspaces(user, frozenset(workspaces))
+        await self._engine.broker.announce(RightsChanged(user=user))
+
+    # -- rooms
+
+    async def room(self, channel: Channel) -> Room | None:
+        """The record of a room."""
+        self._authority.namespace(channel)
+        return await self._engine.directory.room(channel)
+
+    async def set_room(self, channel: Channel, room: Room) -> Room:
+        """Make or replace the record of a room; its members are judged again at once.
+
+        Raises:
+            Fault: the channel's family is unknown, or there are too many rooms.
+        """
+        namespace = self._authority.namespace(channel)
+        room = replace(room, id=channel.name, name=room.name or channel.name)
+        directory = self._engine.directory
+        new = await directory.room(channel) is None
+        if not await directory.save_room(channel, room, namespace.idle_ttl, new=new):
+            raise Fault(FaultKind.LIMIT_EXCEEDED, detail="too many rooms")
+        await self._engine.broker.announce(RightsChanged(channel=channel))
+        return room
+
+    async def remove_room(self, channel: Channel) -> bool:
+        """Forget a room and what was said in it; its members are removed. False when there was none."""
+        self._authority.namespace(channel)
+        removed = await self._engine.directory.remove_room(channel)
+        await self._engine.broker.remove(channel)
+        await self._engine.broker.announce(RightsChanged(channel=channel))
+        return removed

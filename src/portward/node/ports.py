@@ -1,0 +1,78 @@
+"""What the node is handed: ports of rooms it must not name, and hooks of the application."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from portward.model.channel import Channel
+from portward.model.identity import Identity
+from portward.model.rights import Right
+
+
+class Verifier(Protocol):
+    """Turns a token into an identity."""
+
+    def start(self) -> None:
+        """Begin to fetch keys, where they come from elsewhere."""
+
+    async def aclose(self) -> None:
+        """Fetch no more."""
+
+    async def identify(self, token: str) -> Identity:
+        """Verify a token.
+
+        Raises:
+            TokenRefused: it is not valid.
+            Unavailable: it cannot be judged now.
+        """
+
+
+class RightsQuestion(Protocol):
+    """Asks the application itself (rule `http`)."""
+
+    async def aclose(self) -> None:
+        """Close the connections to the application."""
+
+    async def ask(self, url: str, who: Identity, channel: Channel, action: str) -> bool:
+        """Whether `who` may do `action`; False when the application does not say a clear yes in time."""
+
+
+class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as hooks, the library and the admin API see it. The address is masked."""
+
+    id: str
+    endpoint: str
+    user: str | None
+    address: str
+    opened_at: float
+    channels: tuple[Channel, ...] = ()
+
+
+class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A publication a client asks for, before it is stored."""
+
+    connection: ConnectionInfo
+    channel: Channel
+    data: Any
+
+
+@dataclass(slots=True)
+class Hooks:
+    """The application's callables. A connect or message hook refuses by returning False.
+
+    Hooks run in tasks of their own; one that raises is logged and refuses nothing.
+    """
+
+    connect: list[Callable[[ConnectionInfo], Awaitable[bool | None]]] = field(default_factory=list)
+    disconnect: list[Callable[[ConnectionInfo, str], Awaitable[None]]] = field(default_factory=list)
+    message: list[Callable[[MessageInfo], Awaitable[bool | None]]] = field(default_factory=list)
+
+
+CHANNEL_ACTIONS = {
+    Right.SUBSCRIBE | Right.HISTORY | Right.PRESENCE: "subscribe",
+    Right.PUBLISH: "publish",
+    Right.MANAGE: "manage",
+}
+"""The questions the rule `http` puts, and what a yes gives."""

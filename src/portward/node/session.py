@@ -1,0 +1,323 @@
+"""The life of one connection: its state, its deadlines, its small inbox.
+
+A session decides when, not what: commands go to `Conduct.serve`, endings to `Conduct.ended`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.endings import Ending
+from portward.model.identity import Identity
+from portward.model.lifecycle import TRANSITIONS, Move, State
+from portward.model.limits import EXPIRY_NOTICE, MESSAGE_TIME, LimitName
+from portward.model.replies import Expiring, Push
+from portward.model.rights import Right
+from portward.model.room import Room
+from portward.node import eager
+from portward.node.endpoint import INBOX, Newcomer
+from portward.node.wheel import ASLEEP, NEVER, Wheel
+from portward.security.address import mask
+from portward.security.rate import gcra
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from portward.node.link import Link
+
+
+class Subscription:
+    """One session in one channel, with the rights it was judged to have. `present` means presence knows."""
+
+    __slots__ = ("channel", "present", "rights", "room", "settled")
+
+    def __init__(self, channel: Channel, rights: Right, room: Room | None) -> None:
+        self.channel = channel
+        self.rights = rights
+        self.room = room
+        self.present = False
+        self.settled = False
+
+
+class Conduct(Protocol):
+    """What a session needs of the node."""
+
+    clock: Clock
+    wheel: Wheel
+
+    def serve(self, session: "Session", payload: bytes, binary: bool) -> Coroutine[Any, Any, None]:
+        """Handle one message. Raises nothing."""
+
+    def ended(self, session: "Session", ending: Ending, cause: str) -> None:
+        """The session moved to its end; take it out of every map."""
+
+    def gone(self, newcomer: Newcomer) -> None:
+        """The transport of a session, ended or not, is gone. Called once."""
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Run `action` at the end of this turn of the loop."""
+
+
+class Session:
+    """Implements `node.link.Receiver` and `node.wheel.Sleeper`."""
+
+    __slots__ = (
+        "__weakref__", "claims", "conduct", "control_tat", "endpoint", "expires", "faults",
+        "frame_tat", "id", "identity", "inbox", "last_seen", "link", "newcomer", "notice", "opened",
+        "opened_at", "partial_since", "paused", "ping_sent", "refusals", "resume_id", "slot", "state",
+        "subscriptions", "task", "version",
+    )  # fmt: skip
+
+    link: "Link"
+
+    def __init__(self, conduct: Conduct, newcomer: Newcomer) -> None:
+        now = conduct.clock.monotonic()
+        self.conduct = conduct
+        self.newcomer = newcomer
+        self.endpoint = newcomer.endpoint
+        self.id = newcomer.id
+        self.state = State.NEW
+        self.identity: Identity | None = None
+        self.claims: Identity | None = None
+        self.resume_id: str | None = None
+        self.version = 0
+        self.subscriptions: dict[Channel, Subscription] = {}
+        self.opened = now
+        self.opened_at = conduct.clock.time()
+        self.last_seen = now
+        self.ping_sent = 0.0
+        self.partial_since = 0.0
+        self.expires = NEVER
+        self.notice = NEVER
+        self.frame_tat = 0.0
+        self.control_tat = 0.0
+        self.faults = 0
+        self.refusals = 0
+        self.inbox: deque[tuple[bytes, bool]] | None = None
+        self.task: asyncio.Task[None] | bool | None = None
+        self.paused = False
+        self.slot = ASLEEP
+
+    def __repr__(self) -> str:
+        return f"Session({self.id[:8]}, {self.endpoint.name}, {self.state.name})"
+
+    @property
+    def address(self) -> str:
+        """The client's address, masked for logs."""
+        return mask(self.newcomer.address)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What limits per address count by."""
+        return self.newcomer.keys
+
+    @property
+    def alive(self) -> bool:
+        """Whether the session has not ended."""
+        return self.state is not State.ENDED
+
+    @property
+    def user(self) -> str | None:
+        """The authenticated subject."""
+        return self.identity.subject if self.identity is not None else None
+
+    @property
+    def limit_keys(self) -> tuple[str, ...]:
+        """What limits per person count by: the user, before authentication the address."""
+        return (f"user {self.identity.subject}",) if self.identity is not None else self.keys
+
+    def move(self, move: Move) -> None:
+        """Take a step in the table of transitions.
+
+        Raises:
+            KeyError: the table has no such step.
+        """
+        self.state = TRANSITIONS[(self.state, move)]
+
+    def begin(self) -> None:
+        """Ask the wheel for the first deadline."""
+        self.conduct.wheel.wake_at(self, self._next())
+
+    def say(self, push: Push) -> None:
+        """Tell this connection alone."""
+        message = self.endpoint.plain.say(push)
+        if message is not None:
+            self.link.write(message)
+
+    # -- what the transport tells
+
+    def frame(self, control: bool) -> bool:
+        """Count a frame against the limits per connection; over them the session ends with 1008."""
+        if self.state is State.ENDED:
+            return False
+        now = self.last_seen = self.conduct.clock.monotonic()
+        limiter = self.endpoint.limits[LimitName.FRAMES]
+        rate = limiter.rate
+        self.frame_tat, wait = gcra(self.frame_tat, now, rate.interval, rate.burst)
+        if control and not wait:
+            limiter = self.endpoint.limits[LimitName.CONTROL_FRAMES]
+            rate = limiter.rate
+            self.control_tat, wait = gcra(self.control_tat, now, rate.interval, rate.burst)
+        if wait and limiter.refused():
+            self.end(Ending.FLOODING, f"over the limit {limiter.name}")
+            return False
+        return True
+
+    def message(self, payload: bytes, binary: bool) -> None:
+        """Serve a message, or keep it for when the one in flight is done."""
+        if self.state is State.ENDED:
+            return
+        if binary and not self.endpoint.dialect.binary:
+            self.end(Ending.WRONG_DATA, "binary message")
+        elif self.task is None:
+            self._serve(payload, binary)
+        else:
+            self._keep(payload, binary)
+
+    def _keep(self, payload: bytes, binary: bool) -> None:
+        if self.inbox is None:
+            self.inbox = deque()
+        self.inbox.append((payload, binary))
+        if len(self.inbox) >= INBOX and not self.paused:
+            self.paused = True
+            self.link.pause()
+
+    def _serve(self, payload: bytes, binary: bool) -> None:
+        self.occupy(self.conduct.serve(self, payload, binary))
+
+    def occupy(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` now; messages wait in the inbox until it is done."""
+        self.task = True
+        task = eager.start(work, self._served)
+        if task is not None:
+            self.task = task
+
+    def _served(self, _: None, __: BaseException | None) -> None:
+        self.task = None
+        if self.inbox and self.state is not State.ENDED:
+            self.conduct.later(self._next_message)
+
+    def _next_message(self) -> None:
+        if not self.inbox or self.task is not None or self.state is State.ENDED:
+            return
+        payload, binary = self.inbox.popleft()
+        if self.paused and len(self.inbox) <= INBOX // 2:
+            self.paused = False
+            self.link.resume()
+        self._serve(payload, binary)
+
+    def ping_received(self, payload: bytes) -> None:
+        """Answer a ping."""
+        if self.state is not State.ENDED:
+            self.link.pong(payload)
+
+    def partial(self, pending: bool) -> None:
+        """Start, or stop, the clock of an unfinished message."""
+        if not pending:
+            self.partial_since = 0.0
+        elif not self.partial_since:
+            self.partial_since = self.conduct.clock.monotonic()
+            self.conduct.wheel.wake_at(self, self.partial_since + MESSAGE_TIME)
+
+    def fail(self, ending: Ending, cause: str) -> None:
+        """The peer broke the protocol."""
+        self.end(ending, cause)
+
+    def slow(self) -> None:
+        """Unsent data is over a bound. Called from within a fan-out, so the end comes after it."""
+        self.conduct.later(lambda: self.end(Ending.SLOW, "unsent data over a bound"))
+
+    def lost(self, code: int | None) -> None:
+        """The transport is gone."""
+        if code is None:
+            self.end(Ending.GOING_AWAY, "connection lost")
+        else:
+            self.end(Ending.NORMAL, f"closed by the client with {code}")
+        self.conduct.gone(self.newcomer)
+
+    # -- deadlines
+
+    def authenticated(self, expires: float | None, leeway: float) -> None:
+        """Set the deadlines that follow from a credential; `expires` is in Unix seconds."""
+        if expires is None:
+            self.notice = self.expires = NEVER
+            return
+        left = expires - self.conduct.clock.time()
+        now = self.conduct.clock.monotonic()
+        self.notice = now + left - EXPIRY_NOTICE
+        self.expires = now + left + leeway
+        self.conduct.wheel.wake_at(self, max(now, self.notice))
+
+    def wake(self, now: float, *, late: bool) -> float:
+        """Act on what is due."""
+        self._judge(now, late=late)
+        return self._next() if self.state is not State.ENDED else NEVER
+
+    def _judge(self, now: float, *, late: bool) -> None:
+        rules = self.endpoint.rules
+        if self.state is State.ENDED:
+            return
+        if self.state is State.NEW and now >= self.opened + rules.auth_timeout:
+            self.end(Ending.AUTH_TIMEOUT, "no credential in time")
+        elif now >= self.expires:
+            self.end(Ending.EXPIRED, "token expired")
+        elif self.partial_since and now >= self.partial_since + MESSAGE_TIME:
+            self.end(Ending.FLOODING, "message not complete in time")
+        elif self.link.stale(now):
+            self.end(Ending.SLOW, "unsent data too old")
+        else:
+            self._warn(now)
+            self._heartbeat(now, late=late)
+
+    def _warn(self, now: float) -> None:
+        if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
+            self.move(Move.NOTICE)
+            self.say(Expiring(expires_at=self.claims.expires_at or 0.0))
+
+    def _heartbeat(self, now: float, *, late: bool) -> None:
+        rules = self.endpoint.rules
+        if self.ping_sent and self.last_seen >= self.ping_sent:
+            self.ping_sent = 0.0
+        if late and self.ping_sent:
+            self.ping_sent = self.last_seen = now
+        if self.ping_sent and now >= self.ping_sent + rules.pong_timeout:
+            self.end(Ending.NO_PONG, "no answer to a ping")
+        elif rules.idle_timeout and now >= self.last_seen + rules.idle_timeout:
+            self.end(Ending.IDLE, "no frame for long")
+        elif not self.ping_sent and rules.ping_interval and self._silent(now):
+            self.ping_sent = now
+            self.link.ping()
+
+    def _silent(self, now: float) -> bool:
+        return now >= self.last_seen + self.endpoint.rules.ping_interval
+
+    def _next(self) -> float:
+        rules = self.endpoint.rules
+        due = self.expires
+        if self.state is State.NEW:
+            due = min(due, self.opened + rules.auth_timeout)
+        elif self.state is State.AUTHENTICATED:
+            due = min(due, self.notice)
+        if self.partial_since:
+            due = min(due, self.partial_since + MESSAGE_TIME)
+        if self.ping_sent:
+            due = min(due, self.ping_sent + rules.pong_timeout)
+        elif rules.ping_interval:
+            due = min(due, self.last_seen + rules.ping_interval)
+        if rules.idle_timeout:
+            due = min(due, self.last_seen + rules.idle_timeout)
+        return due
+
+    # -- the end
+
+    def end(self, ending: Ending, cause: str) -> None:
+        """End the session once: leave every map, then close the link in the dialect's own words."""
+        if self.state is State.ENDED:
+            return
+        self.move(Move.END)
+        self.inbox = None
+        self.conduct.ended(self, ending, cause)
+        code, reason = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
+        self.link.close(code, reason)

@@ -1,0 +1,131 @@
+"""Publishing and reading: what clients are granted and what the backend asks for goes the same way."""
+
+import secrets
+from typing import Any, Final
+
+import msgspec
+
+from portward.engines.port import Engine, Stored
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.commands import Publish, ReadHistory, Signal
+from portward.model.events import UserSignalled
+from portward.model.faults import Fault, FaultKind
+from portward.model.grants import Grant
+from portward.model.identity import Identity
+from portward.model.limits import DATA, HISTORY_LIMIT
+from portward.model.position import Position
+from portward.model.publication import Draft, HistoryQuery, Page
+from portward.model.room import Room
+from portward.node.authority import Authority
+from portward.security.content import strip_markup
+from portward.security.signing import sign_message
+
+DEFAULT_HISTORY: Final = 50
+_LONGEST_ESCAPE: Final = 6
+"""Bytes of JSON one character takes at most, as in `\\u0001`."""
+
+
+class Streams:
+    """Publications in and out of the engine."""
+
+    def __init__(self, engine: Engine, authority: Authority, clock: Clock) -> None:
+        self._engine = engine
+        self._authority = authority
+        self._clock = clock
+
+    async def publish(
+        self,
+        grant: Grant[Publish],
+        who: Identity | None = None,
+        room: Room | None = None,
+        sign_secret: bytes = b"",
+    ) -> Stored:
+        """Store and announce a publication; `who` is None for the backend's own.
+
+        Raises:
+            Fault: the data is too large, or the channel's family is unknown.
+            EngineUnavailable: nothing was stored.
+        """
+        command = grant.command
+        namespace = self._authority.namespace(command.channel)
+        draft = self._draft(command, who, room)
+        if sign_secret:
+            draft = sign_message(draft, command.channel, sign_secret)
+        stored = await self._engine.broker.publish(
+            command.channel, draft, namespace, command.idempotency_key
+        )
+        if room is not None:
+            await self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
+        return stored
+
+    def _draft(self, command: Publish, who: Identity | None, room: Room | None) -> Draft:
+        data = command.data
+        if room is not None and room.strips and isinstance(data, str):
+            data = strip_markup(data)
+            if not data.strip():
+                raise Fault(FaultKind.INVALID_STRUCTURE)
+        if _too_large(data):
+            raise Fault(FaultKind.TOO_LONG)
+        return Draft(
+            id=secrets.token_hex(16),
+            time=int(self._clock.time() * 1000),
+            data=data,
+            key=command.key,
+            type=command.type,
+            user=who.subject if who is not None else None,
+            email=who.email if who is not None else None,
+            exclude=command.exclude,
+        )
+
+    async def history(self, grant: Grant[ReadHistory]) -> Page:
+        """Read back a channel, at most `HISTORY_LIMIT` publications.
+
+        Raises:
+            Fault: `UNRECOVERABLE` when the epoch asked for is not the stream's.
+        """
+        command = grant.command
+        namespace = self._authority.namespace(command.channel)
+        limit = min(command.limit or DEFAULT_HISTORY, HISTORY_LIMIT)
+        since = await self._since(command)
+        query = HistoryQuery(
+            limit=limit, since=since, before=command.before, reverse=command.reverse
+        )
+        page = await self._engine.broker.history(command.channel, query, namespace)
+        if since is not None and since.epoch != page.position.epoch:
+            raise Fault(FaultKind.UNRECOVERABLE)
+        return page
+
+    async def _since(self, command: ReadHistory) -> Position | None:
+        if command.since is None:
+            return None
+        if command.epoch is not None:
+            return Position(command.since, command.epoch)
+        position = await self.position(command.channel)
+        return Position(command.since, position.epoch)
+
+    async def position(self, channel: Channel) -> Position:
+        """Where the stream stands."""
+        namespace = self._authority.namespace(channel)
+        page = await self._engine.broker.history(channel, HistoryQuery(limit=0), namespace)
+        return page.position
+
+    async def signal(self, grant: Grant[Signal], user: str, client: str) -> None:
+        """Tell the others in the channel something fleeting."""
+        command = grant.command
+        await self._engine.broker.announce(
+            UserSignalled(
+                channel=command.channel,
+                user=user,
+                client=client,
+                name=command.name,
+                active=command.active,
+            )
+        )
+
+
+def _too_large(data: Any) -> bool:
+    """Whether the JSON of `data` is over the limit; a short string need not be encoded to know."""
+    if isinstance(data, str) and len(data) <= DATA // _LONGEST_ESCAPE - 2:
+        return False
+    return len(msgspec.json.encode(data)) > DATA
