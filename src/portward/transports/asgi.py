@@ -1,0 +1,154 @@
+"""The gateway as an ASGI 3 application: the same gate, sessions and bounds behind another's server.
+
+What a server keeps to itself is its own to do: frames and fragments, UTF-8, compression, pings, and
+the deadline of the request head.
+"""
+
+import random as _random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Final
+from urllib.parse import quote
+
+from portward.model.clock import Clock
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node.link import Admission, Gate
+from portward.transports.asgi_link import AsgiLink, Event, Receive, Send
+from portward.wire.answers import refusal_headers
+
+_DENIAL: Final = "websocket.http.response"
+Lifespan = Callable[[], AbstractAsyncContextManager[object]]
+
+
+class AsgiApp:
+    """Mount it, or serve it as the root application.
+
+    `gate` and `clock` are asked for when they are needed: an application can be mounted before the
+    gateway runs. `lifespan` is entered at start-up and left at shutdown when this is the root; an
+    application that mounts it starts the gateway by itself, because servers tell only the root.
+    """
+
+    def __init__(
+        self,
+        gate: Callable[[], Gate],
+        clock: Callable[[], Clock],
+        *,
+        lifespan: Lifespan = nullcontext,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self._gate = gate
+        self._clock = clock
+        self._lifespan = lifespan
+        self._random = random
+
+    async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
+        """Serve one connection, one request, or the life of the application.
+
+        Raises:
+            ValueError: a kind of scope that ASGI does not know yet.
+        """
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            raise ValueError(f"unknown scope: {scope['type']}")
+
+    async def _websocket(self, scope: Event, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        head = head_of(scope)
+        try:
+            admission = await self._admit(head)
+        except Refused as refused:
+            await self._deny(scope, send, head, refused)
+            return
+        try:
+            await send({"type": "websocket.accept", "subprotocol": admission.subprotocol})
+        except BaseException:
+            admission.cancel()
+            raise
+        link = AsgiLink(self._clock(), admission.max_message)
+        link.begin(admission.open(link))
+        await link.run(receive, send)
+
+    async def _admit(self, head: RequestHead) -> Admission:
+        gate = self._gate()
+        refusal = gate.room_for_one()
+        if refusal is not None:
+            raise Refused(refusal)
+        return await gate.admit(head, upgrade_checked=True)
+
+    async def _deny(self, scope: Event, send: Send, head: RequestHead, refused: Refused) -> None:
+        self._gate().refused(head, refused)
+        if _DENIAL not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        status, headers = refused.refusal.status, refusal_headers(refused, self._random)
+        await _respond(send, f"{_DENIAL}.", status, headers, b"")
+
+    async def _http(self, scope: Event, send: Send) -> None:
+        head = head_of(scope)
+        gate = self._gate()
+        answer = gate.answer(head)
+        if answer is None:
+            gate.refused(head, Refused(Refusal.UNKNOWN_PATH))
+            await _respond(send, "http.response.", Refusal.UNKNOWN_PATH.status, (), b"")
+        else:
+            await _respond(send, "http.response.", answer.status, answer.headers, answer.body)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        started = False
+        try:
+            async with self._lifespan():
+                started = True
+                await send({"type": "lifespan.startup.complete"})
+                await receive()  # lifespan.shutdown
+        except Exception as error:
+            phase = "shutdown" if started else "startup"
+            await send({"type": f"lifespan.{phase}.failed", "message": type(error).__name__})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _respond(
+    send: Send, kind: str, status: int, headers: tuple[tuple[str, str], ...], body: bytes
+) -> None:
+    fields = [*headers, ("Content-Length", str(len(body)))]
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    await send({"type": f"{kind}start", "status": status, "headers": encoded})
+    await send({"type": f"{kind}body", "body": body})
+
+
+def head_of(scope: Event) -> RequestHead:
+    """The request of an `http` or `websocket` scope, its path as seen from where this is mounted.
+
+    The path stays as the client wrote it: where the server does not tell (`raw_path` is optional),
+    it is encoded again, so that an escape never turns into another path.
+    """
+    client = scope.get("client")
+    raw = scope.get("raw_path")
+    path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
+    return RequestHead(
+        method=scope.get("method", "GET"),
+        path=_within(path, quote(scope.get("root_path", ""))),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
+            for name, value in scope["headers"]
+        ),
+        peer=client[0] if client else "",
+        secure=scope.get("scheme") in {"wss", "https"},
+        http_version=scope.get("http_version", "1.1"),
+    )
+
+
+def _within(path: str, mount: str) -> str:
+    """What is left of `path` below `mount`; servers differ in whether the path includes it."""
+    mount = mount.rstrip("/")
+    if not mount or not (path == mount or path.startswith(mount + "/")):
+        return path
+    return path[len(mount) :] or "/"

@@ -1,0 +1,194 @@
+"""One WebSocket connection through an ASGI server: the link, with a queue instead of a socket."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from portward.model.channel import Channel
+from portward.model.clock import Clock, Timer
+from portward.model.endings import Ending
+from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, UNAUTHENTICATED_MESSAGE
+from portward.node.link import Receiver
+from portward.wire.frames import NO_STATUS
+from portward.wire.message import Message
+from portward.wire.outbox import Outbox
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+_ABNORMAL: Final = 1006
+"""What servers say when there was no close frame."""
+
+
+class AsgiLink:
+    """Implements `node.link.Link` and drives a `node.link.Receiver`.
+
+    Writing only queues; `run` sends, so a slow peer shows in how long the server's `send` waits.
+    There are no frames here: pings are the server's, each message counts as one frame, and is
+    measured when the server hands it over whole.
+    """
+
+    compression = False
+
+    def __init__(self, clock: Clock, limit: int) -> None:
+        self.open = True
+        self._clock = clock
+        self._limit = limit
+        self._early = min(limit, UNAUTHENTICATED_MESSAGE)
+        self._outbox = Outbox()
+        self._sending = 0
+        self._since = 0.0
+        self._wake = asyncio.Event()
+        self._readable = asyncio.Event()
+        self._readable.set()
+        self._farewell: Event | None = None
+        self._code: int | None = None
+        self._over = asyncio.Event()
+        self._slow = False
+        self._timer: Timer | None = None
+        self._receiver: Receiver
+
+    def begin(self, receiver: Receiver) -> None:
+        """Tell `receiver` from now on."""
+        self._receiver = receiver
+
+    # What the session asks.
+
+    def write(self, message: Message, channel: Channel | None = None) -> None:
+        """Queue; a full queue is reported once."""
+        if not self.open:
+            return
+        now = self._clock.monotonic()
+        if not self.stale(now) and self._outbox.push(message, channel, now, self._sending):
+            self._wake.set()
+        elif not self._slow:
+            self._slow = True
+            self._receiver.slow()
+
+    def drop(self, channel: Channel) -> None:
+        """Forget what is queued for this channel."""
+        self._outbox.drop(channel)
+        self._slow = False
+
+    def discard(self) -> None:
+        """Forget all that is queued."""
+        self._outbox.clear()
+        self._slow = False
+
+    def ping(self) -> None:
+        """Report life: the server pings by itself, and ends what does not answer."""
+        if self.open:
+            asyncio.get_running_loop().call_soon(self._receiver.frame, True)  # noqa: FBT003
+
+    def pong(self, payload: bytes) -> None:
+        """Do nothing: the server answers pings."""
+
+    def pause(self) -> None:
+        """Take no further message from the server."""
+        self._readable.clear()
+
+    def resume(self) -> None:
+        """Take messages again."""
+        self._readable.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what is queued."""
+        if self.open:
+            self.open = False
+            self._farewell = {"type": "websocket.close", "code": code, "reason": reason}
+            self._timer = self._clock.call_later(CLOSE_TIME, self.abort)
+            self._readable.set()
+            self._wake.set()
+
+    def abort(self) -> None:
+        """Give the connection back to the server, which drops it."""
+        self.open = False
+        self._outbox.clear()
+        self._over.set()
+
+    def unsent(self) -> int:
+        """Bytes the server has not taken, with the frame headers they would have had."""
+        return self._outbox.size + self._sending
+
+    def stale(self, now: float) -> bool:
+        """Whether the message being sent, or one behind it, has waited too long."""
+        return (self._sending > 0 and now - self._since > OUTBOX_AGE) or self._outbox.stale(now)
+
+    def authenticated(self) -> None:
+        """The endpoint's own message limit applies from now on."""
+        self._early = self._limit
+
+    # The two directions.
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Read and write until the connection is over; then the receiver has been told."""
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(self._listen(receive)), loop.create_task(self._drain(send))]
+        try:
+            await self._over.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._timer is not None:
+                self._timer.cancel()
+            self.open = False
+            self._receiver.lost(self._code)
+
+    async def _listen(self, receive: Receive) -> None:
+        try:
+            while True:
+                await self._readable.wait()
+                event = await receive()
+                if event["type"] == "websocket.disconnect":
+                    code = event.get("code", NO_STATUS)
+                    self._code = None if code == _ABNORMAL else code
+                    return
+                if self.open:
+                    self._take(event)
+        finally:
+            self.abort()
+
+    def _take(self, event: Event) -> None:
+        text = event.get("text")
+        payload = text.encode() if text is not None else event["bytes"]
+        if not self._receiver.frame(False):  # noqa: FBT003 - the port
+            return
+        if len(payload) > self._early:
+            self._fail(Ending.TOO_BIG, "message over the size limit")
+            return
+        try:
+            self._receiver.message(payload, text is None)
+        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+            context = {"message": "a message could not be handled", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            self._fail(Ending.INTERNAL, type(error).__name__)
+
+    def _fail(self, ending: Ending, cause: str) -> None:
+        self._receiver.fail(ending, cause)
+        if self.open:
+            self.discard()
+            self.close(ending.code, ending.reason)
+
+    async def _drain(self, send: Send) -> None:
+        try:
+            while self._farewell is None:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._outbox:
+                    await self._forward(self._outbox.pop(), send)
+                self._slow = False
+            await send(self._farewell)
+        except Exception:  # noqa: BLE001 - whatever a server raises when its client is gone
+            self.abort()
+
+    async def _forward(self, message: Message, send: Send) -> None:
+        self._sending = len(message.frame)
+        self._since = self._clock.monotonic()
+        for payload in message.payloads:
+            if message.binary:
+                await send({"type": "websocket.send", "bytes": payload})
+            else:
+                await send({"type": "websocket.send", "text": payload.decode()})
+        self._sending = 0

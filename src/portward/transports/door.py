@@ -1,0 +1,257 @@
+"""The door: one request head under a deadline, then out by one of three ways.
+
+A refusal or a small answer, and the connection ends; a guest that serves the request by itself; or
+an upgrade, after which nothing of the door is left.
+"""
+
+import asyncio
+from enum import Enum, auto
+from ssl import SSLContext
+from typing import Any, Final, cast
+
+from portward.model.limits import CLOSE_TIME
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node import eager
+from portward.node.link import Admission
+from portward.transports.lobby import LINGERING, Guest, Lobby
+from portward.transports.websocket import upgrade
+from portward.wire import answers
+from portward.wire.heads import HeadReader
+
+EARLY: Final = 4096
+"""Bytes after the head that are held while admission takes its time; then reading stops."""
+DRAINED: Final = 64 * 1024
+"""Bytes read and forgotten after an answer, so that it arrives before a reset can."""
+
+
+class Phase(Enum):
+    """Where a newcomer stands."""
+
+    SECURING = auto()
+    READING = auto()
+    ADMITTING = auto()
+    SERVING = auto()
+    LEAVING = auto()
+    GONE = auto()
+
+
+class Door(asyncio.Protocol):
+    """Receives one connection: one request, and never another after it."""
+
+    __slots__ = (
+        "_early",
+        "_guest",
+        "_head",
+        "_lobby",
+        "_phase",
+        "_reader",
+        "_size",
+        "_task",
+        "_transport",
+    )
+
+    _transport: asyncio.Transport
+    _reader: HeadReader
+
+    def __init__(self, lobby: Lobby) -> None:
+        self._lobby = lobby
+        self._phase = Phase.READING
+        self._head: RequestHead | None = None
+        self._early = bytearray()
+        self._size = 0
+        self._guest: Guest | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Judge whether there is room, then wait for the head."""
+        lobby = self._lobby
+        lobby.sockets += 1
+        lobby.doors.add(self)
+        self._transport = cast("asyncio.Transport", transport)
+        reserve = lobby.reserved(transport.get_extra_info("socket").fileno())
+        refusal = Refusal.OVERLOAD if reserve else lobby.gate.room_for_one()
+        if refusal is not None:
+            self._turn_away(Refused(refusal))
+            return
+        lobby.heads.add(self)
+        peer = transport.get_extra_info("peername")
+        self._reader = HeadReader(peer[0] if peer else "", secure=lobby.tls is not None)
+        if lobby.tls is not None:
+            self._phase = Phase.SECURING
+            self._task = eager.start(self._secure(lobby.tls), self._secured)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, and do with them what the phase wants."""
+        if self._phase is Phase.READING:
+            self._read(data)
+        elif self._phase is Phase.ADMITTING:
+            # Not looked at before our 101: a refused upgrade must not become a second request.
+            self._early += data
+            if len(self._early) > EARLY:
+                self._transport.pause_reading()
+        elif self._guest is not None:
+            self._guest.data_received(data)
+        else:
+            self._size += len(data)
+            if self._size > DRAINED:
+                self._transport.abort()
+
+    def eof_received(self) -> bool:
+        """Let the transport close, unless a guest still answers."""
+        return self._guest is not None and bool(self._guest.eof_received())
+
+    def pause_writing(self) -> None:
+        """Pass it on to a guest."""
+        if self._guest is not None:
+            self._guest.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass it on to a guest."""
+        if self._guest is not None:
+            self._guest.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop whatever was going on. TLS may call this, fail its handshake, or both."""
+        phase, self._phase = self._phase, Phase.GONE
+        if phase is Phase.GONE:
+            return
+        self._lobby.sockets -= 1
+        self._lobby.doors.discard(self)
+        self._lobby.heads.remove(self)
+        self._lobby.lingering.remove(self)
+        if phase is Phase.ADMITTING and self._task is not None:
+            self._task.cancel()
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.connection_lost(exc)
+
+    def overdue(self) -> None:
+        """The head is not whole, or the peer of an answer does not leave."""
+        if self._phase is Phase.READING:
+            self._refuse(Refused(Refusal.HEAD_TIMEOUT))
+        else:
+            self._transport.abort()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._transport.abort()
+
+    # The steps.
+
+    async def _secure(self, tls: SSLContext) -> asyncio.Transport | None:
+        """Do the TLS handshake, within the time of the head."""
+        raw = self._transport
+        # With a limit of zero below, TLS above notices at once that the kernel takes no more.
+        raw.set_write_buffer_limits(high=0)
+        return await asyncio.get_running_loop().start_tls(
+            raw,
+            self,
+            tls,
+            server_side=True,
+            ssl_handshake_timeout=self._lobby.head_time,
+            ssl_shutdown_timeout=CLOSE_TIME,
+        )
+
+    def _secured(self, secured: asyncio.Transport | None, error: BaseException | None) -> None:
+        self._task = None
+        # A peer that leaves half-way can look like success: then the transport is closed already.
+        if secured is None or secured.is_closing():
+            detail = f"TLS handshake: {type(error).__name__}"
+            self._lobby.gate.refused(None, Refused(Refusal.BAD_REQUEST, detail))
+            self.connection_lost(None)
+        elif self._phase is Phase.SECURING:
+            self._transport = secured
+            self._phase = Phase.READING
+
+    def _read(self, data: bytes) -> None:
+        try:
+            found = self._reader.feed(data)
+            if found is not None:
+                self._lobby.heads.remove(self)
+                self._head, early = found
+                self._early += early
+                self._serve(self._head)
+        except Refused as refused:
+            self._refuse(refused)
+
+    def _serve(self, head: RequestHead) -> None:
+        lobby = self._lobby
+        guest = lobby.hotel.take(head) if lobby.hotel is not None else None
+        if guest is not None:
+            self._phase = Phase.SERVING
+            self._guest = guest
+            guest.connection_made(self._transport)
+            guest.data_received(bytes(self._early))
+            return
+        answer = lobby.gate.answer(head)
+        if answer is not None:
+            self._leave(answers.answer(answer.status, answer.headers, answer.body))
+            return
+        self._phase = Phase.ADMITTING
+        task = eager.start(lobby.gate.admit(head), self._judged)
+        if self._phase is Phase.ADMITTING:
+            self._task = task
+
+    def _judged(self, admission: Admission | None, error: BaseException | None) -> None:
+        self._task = None
+        if self._phase is not Phase.ADMITTING:
+            if admission is not None:
+                admission.cancel()
+        elif admission is not None:
+            self._let_in(admission)
+        elif isinstance(error, Refused):
+            self._refuse(error)
+        else:
+            self._report(error)
+            self._refuse(Refused(Refusal.INTERNAL, type(error).__name__))
+
+    def _let_in(self, admission: Admission) -> None:
+        assert self._head is not None  # noqa: S101 - for the type checker: there is one by now
+        early = bytes(self._early)
+        try:
+            upgrade(self._transport, self._lobby, admission, self._head, early)
+        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+            self._report(error)
+            self._transport.abort()
+        else:
+            self._phase = Phase.GONE
+            self._lobby.doors.discard(self)
+
+    def _report(self, error: BaseException | None) -> None:
+        context = {"message": "a handshake could not be handled", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+    def _turn_away(self, refused: Refused) -> None:
+        """Answer at accept, as cheaply as can be: there is no room to be polite to many."""
+        lobby = self._lobby
+        lobby.gate.refused(None, refused)
+        if lobby.tls is None and len(lobby.lingering) < LINGERING:
+            self._leave(answers.refusal(refused, lobby.random))
+            return
+        self._phase = Phase.LEAVING
+        if lobby.tls is None:
+            self._transport.write(answers.refusal(refused, lobby.random))
+        self._transport.close()
+
+    def _refuse(self, refused: Refused) -> None:
+        self._lobby.gate.refused(self._head, refused)
+        self._leave(answers.refusal(refused, self._lobby.random))
+
+    def _leave(self, response: bytes) -> None:
+        """Answer and close our side; then read and forget for a moment, and never answer again."""
+        transport = self._transport
+        self._phase = Phase.LEAVING
+        self._lobby.heads.remove(self)
+        transport.write(response)
+        transport.resume_reading()
+        if not transport.can_write_eof():
+            transport.close()
+            return
+        self._lobby.lingering.add(self)
+        try:
+            transport.write_eof()
+        except OSError:
+            transport.abort()

@@ -1,0 +1,161 @@
+"""Listening sockets: their options, and what to do when descriptors run out."""
+
+import asyncio
+import os
+import resource
+import socket
+import sys
+from functools import partial
+from typing import Any, Final
+
+from portward.model.clock import Timer
+from portward.transports.door import Door
+from portward.transports.lobby import Lobby
+
+BACKLOG: Final = 1024
+RESERVE: Final = 128
+"""Descriptors kept for everything that is not a client."""
+STOP_AT: Final = 0.9
+"""Part of the descriptor limit in use at which accepting stops."""
+RETRY: Final = 0.5
+"""Seconds between looks whether there are descriptors again."""
+USER_TIMEOUT: Final = 35_000
+"""Milliseconds the kernel lets sent bytes go unacknowledged: a ping and its answer, no longer."""
+
+
+class Listener:
+    """Accepts connections for a lobby on every address of `host`.
+
+    With `reuse_port` several processes may listen on the same port. Accepted sockets inherit the
+    options of the listening one, so none are set per connection.
+    """
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        host: str | None,
+        port: int,
+        *,
+        reuse_port: bool = False,
+        descriptors: int | None = None,
+    ) -> None:
+        self._lobby = lobby
+        self._host = host
+        self._port = port
+        self._reuse_port = reuse_port
+        limit = descriptors or resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._stop_mark = int(limit * STOP_AT)
+        self._refuse_mark = max(limit - RESERVE, limit // 2)
+        self._backlog = max(1, min(BACKLOG, limit - self._stop_mark))
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._retry: Timer | None = None
+        self._resuming: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of every listening socket."""
+        return [sock.getsockname()[:2] for sock in self._sockets]
+
+    @property
+    def accepting(self) -> bool:
+        """Whether newcomers are let as far as the door."""
+        return bool(self._servers)
+
+    async def start(self) -> None:
+        """Bind, and accept from now on.
+
+        Raises:
+            OSError: an address cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                self._sockets.append(self._bind(family, address))
+        except OSError:
+            self._close_sockets()
+            raise
+        self._lobby.descriptor_limit = self._refuse_mark
+        self._lobby.descriptor_seen = self._crowded
+        await self._accept()
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets; connections that are open stay so."""
+        self._stop_servers()
+        self._close_sockets()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._resuming is not None:
+            self._resuming.cancel()
+
+    def close(self) -> None:
+        """Stop accepting and drop whoever has not got past the door."""
+        self.stop_accepting()
+        self._lobby.clear()
+
+    # Inside.
+
+    def _bind(self, family: int, address: tuple[Any, ...]) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self._reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sys.platform == "linux":
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT)
+            host, port, *rest = address
+            # Port 0 lets the kernel choose: the first choice holds for every address.
+            port = port or (self._sockets[0].getsockname()[1] if self._sockets else 0)
+            sock.bind((host, port, *rest))
+            sock.listen(self._backlog)
+        except OSError:
+            sock.close()
+            raise
+        sock.setblocking(False)  # noqa: FBT003 - its only parameter
+        return sock
+
+    async def _accept(self) -> None:
+        """Serve a duplicate of every socket: accepting can stop without losing the queue."""
+        loop = asyncio.get_running_loop()
+        newcomer = partial(Door, self._lobby)
+        for sock in self._sockets:
+            server = await loop.create_server(newcomer, sock=sock.dup(), backlog=self._backlog)
+            self._servers.append(server)
+
+    def _crowded(self, descriptor: int) -> None:
+        """Stop accepting when most descriptors are in use; newcomers wait in the kernel's queue."""
+        if descriptor >= self._stop_mark and self._servers:
+            self._stop_servers()
+            self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
+
+    def _look_again(self) -> None:
+        if self._lowest_free() < (self._stop_mark + self._refuse_mark) // 2:
+            self._retry = None
+            self._resuming = asyncio.get_running_loop().create_task(self._accept())
+        else:
+            self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
+
+    def _lowest_free(self) -> int:
+        try:
+            descriptor = os.dup(self._sockets[0].fileno())
+        except OSError:
+            return self._stop_mark
+        os.close(descriptor)
+        return descriptor
+
+    def _stop_servers(self) -> None:
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+
+    def _close_sockets(self) -> None:
+        sockets, self._sockets = self._sockets, []
+        for sock in sockets:
+            sock.close()

@@ -1,0 +1,82 @@
+"""What all connections of a listener share before and after the door."""
+
+import random as _random
+from asyncio import Protocol as StreamProtocol
+from collections.abc import Callable
+from ssl import SSLContext
+from typing import Final, Protocol
+
+from portward.model.clock import Clock
+from portward.model.limits import CLOSE_TIME
+from portward.model.request import RequestHead
+from portward.node.link import Gate
+from portward.transports.deadlines import Deadlines, Waiter
+
+HEAD_TIME: Final = 5.0
+"""Seconds from accept to the end of the request head; with TLS twice that."""
+LINGER_TIME: Final = 1.0
+LINGERING: Final = 64
+"""Refusals at accept that may wait for their peer at a time: they are over the cap already."""
+
+
+Guest = StreamProtocol
+"""Serves one request that has a body, or takes its time, on a connection the door keeps counting.
+
+`data_received` is called at once with the bytes that came with the head, perhaps none.
+"""
+
+
+class Hotel(Protocol):
+    """Takes requests that are neither small answers nor WebSocket handshakes: Engine.IO polling."""
+
+    def take(self, head: RequestHead) -> Guest | None:
+        """Someone to serve this request, None when it is not for here."""
+
+
+class Lobby:
+    """The gate, the clock, the deadlines and the count of open sockets.
+
+    `sockets` is exact: one up at accept, one down when the transport is gone, whoever held it last.
+    `doors` are those of them that have not been let in.
+    `descriptor_limit` is the number from which a file descriptor counts as reserve: one that large
+    proves that as many are open, because the kernel hands out the lowest free one.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        clock: Clock,
+        *,
+        tls: SSLContext | None = None,
+        hotel: Hotel | None = None,
+        head_time: float = HEAD_TIME,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self.gate = gate
+        self.clock = clock
+        self.tls = tls
+        self.hotel = hotel
+        self.random = random
+        self.head_time = head_time if tls is None else 2 * head_time
+        self.sockets = 0
+        self.doors: set[Waiter] = set()
+        self.descriptor_limit: int | None = None
+        self.descriptor_seen: Callable[[int], None] | None = None
+        self.heads: Deadlines[Waiter] = Deadlines(clock, self.head_time)
+        self.lingering: Deadlines[Waiter] = Deadlines(clock, LINGER_TIME)
+        self.closing: Deadlines[Waiter] = Deadlines(clock, CLOSE_TIME)
+
+    def reserved(self, descriptor: int) -> bool:
+        """Note a new connection's descriptor; whether it lies in the reserve."""
+        if self.descriptor_limit is None or descriptor < self.descriptor_limit:
+            return False
+        if self.descriptor_seen is not None:
+            self.descriptor_seen(descriptor)
+        return True
+
+    def clear(self) -> None:
+        """Drop everyone who is not, or no longer, a session, and forget all deadlines."""
+        for waiter in {*self.doors, *self.closing.waiting()}:
+            waiter.abort()
+        for deadlines in (self.heads, self.lingering, self.closing):
+            deadlines.stop()

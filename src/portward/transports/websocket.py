@@ -1,0 +1,331 @@
+"""One WebSocket connection: whole messages in, ready-made frames out, and an orderly end."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from picows import WSFrame, WSMsgType, WSTransport
+
+from portward.model.endings import Ending
+from portward.model.limits import UNAUTHENTICATED_MESSAGE
+from portward.model.request import RequestHead
+from portward.node.link import Admission, Receiver
+from portward.security.handshake import accept_key
+from portward.transports.framing import feed, reader_for
+from portward.transports.lobby import Lobby
+from portward.transports.sending import Sender
+from portward.wire import deflate, frames
+from portward.wire.answers import switching
+from portward.wire.assembly import Assembler
+from portward.wire.errors import WireFault
+
+HEADER: Final = 14
+"""Longest header of a masked frame, in bytes."""
+IGNORED: Final = 4 * 1024 * 1024
+"""Bytes read from a peer that is being closed, before it is left to block. One that still sends
+gets to see the close frame, where a socket closed over unread bytes would answer with a reset."""
+
+_PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
+_OPCODES: Final = {WSMsgType.CONTINUATION: 0, WSMsgType.TEXT: 1, WSMsgType.BINARY: 2}
+_ENDINGS: Final = {
+    1002: Ending.PROTOCOL_ERROR,
+    1007: Ending.INVALID_UTF8,
+    1009: Ending.TOO_BIG,
+    1011: Ending.INTERNAL,
+}
+
+_Frame = tuple[WSMsgType, int, int, bytes]
+"""Kind, FIN, reserved bits as one number, payload."""
+
+
+class _Nobody:
+    """The receiver before there is one and after it was told that all is over."""
+
+    def frame(self, control: bool) -> bool:  # noqa: ARG002, FBT001 - the port
+        """Hear nothing."""
+        return False
+
+    def nothing(self, *_: object) -> None:
+        """Do nothing."""
+
+    message = ping_received = partial = fail = slow = lost = nothing
+
+
+_NOBODY: Final = _Nobody()
+
+
+class WebSocketLink(Sender):
+    """Implements `node.link.Link` and drives a `node.link.Receiver`.
+
+    `limit` is the endpoint's message size in bytes; until `authenticated` the smaller one acts.
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_code",
+        "_held",
+        "_ignored",
+        "_limit",
+        "_lobby",
+        "_paused",
+        "_receiver",
+        "_replaying",
+        "_told",
+    )
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        lobby: Lobby,
+        *,
+        descriptor: int,
+        limit: int,
+        compression: bool,
+    ) -> None:
+        super().__init__(transport, lobby.clock, descriptor)
+        early = min(limit, UNAUTHENTICATED_MESSAGE)
+        self.deaf = self.swollen = False
+        self.pending = 0
+        self._assembler = Assembler(early, compression=compression)
+        self._code: int | None = None
+        self._held: deque[_Frame] | None = None
+        self._ignored = 0
+        self._limit = limit
+        self._lobby = lobby
+        self._paused = self._replaying = self._told = False
+        self._receiver: Receiver = _NOBODY
+
+    @property
+    def compression(self) -> bool:
+        """Whether permessage-deflate was negotiated, so that compressed frames may be written."""
+        return self._assembler.compression
+
+    def begin(self, receiver: Receiver) -> None:
+        """Tell `receiver` from now on."""
+        self._receiver = receiver
+
+    def authenticated(self) -> None:
+        """The endpoint's own message limit applies from now on."""
+        self._assembler.limit = self._limit
+
+    def ping(self) -> None:
+        """Send a ping. A silent connection gives back the buffer a busy time has left it with."""
+        if self.swollen and not self.pending and not self._paused and self.open:
+            self.swollen = False
+            self._transport.set_protocol(reader_for(self, self._limit))
+        super().ping()
+
+    def pause(self) -> None:
+        """Stop reading; frames that were read already are held."""
+        if self.open:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Deliver what is held, then read again. May be called from within a delivery."""
+        if not self._paused:
+            return
+        self._paused = False
+        if not self._replaying:
+            self._replay()
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame after what is queued, wait for the peer's, then close TCP."""
+        if not self.open:
+            return
+        held, self._held = self._held, None
+        self._depart(frames.close(code, reason))
+        self._paused = False
+        self._transport.resume_reading()
+        for kind, _, _, payload in held or ():
+            if kind is _CLOSE:
+                self._deliver(kind, 1, 0, payload)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._shut()
+        self.deaf = True
+        self._held = self._outbox = None
+        self._transport.abort()
+
+    def overdue(self) -> None:
+        """The peer did not finish the close handshake in time."""
+        self.abort()
+
+    # What the frame reader tells.
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - picows
+        """Take a frame: count it, then deliver it, or hold it while the session does not read."""
+        self.pending = frame.tail_size
+        if self.deaf:
+            return
+        kind = frame.msg_type
+        if not (self.open and self._receiver.frame(kind not in _OPCODES)) and kind is not _CLOSE:
+            return
+        rsv = frame.rsv1 << 2 | frame.rsv2 << 1 | frame.rsv3
+        if not self._paused:
+            self._deliver(kind, frame.fin, rsv, frame.get_payload_as_bytes())
+            return
+        if self._held is None:
+            self._held = deque()
+        self._held.append((kind, frame.fin, rsv, frame.get_payload_as_bytes()))
+
+    def heard(self) -> None:
+        """Watch over what has begun and not ended (the message deadline, and the size so far)."""
+        if self.open and (self.pending or self._assembler.unfinished):
+            if not self._told:
+                self._told = True
+                self._receiver.partial(True)  # noqa: FBT003 - the port
+            if self.pending > self._assembler.limit + HEADER:
+                self._fail(Ending.TOO_BIG, "frame over the size limit")
+
+    def ignored(self, size: int) -> None:
+        """Read on for a while, so that the peer can still read us."""
+        self._ignored += size
+        if self._ignored > IGNORED:
+            self._transport.pause_reading()
+
+    def broken(self, code: int) -> None:
+        """The frame parser refuses the peer's bytes."""
+        self._fail(_ENDINGS.get(code, Ending.PROTOCOL_ERROR), f"frame parser said {code}")
+
+    def ended(self) -> None:
+        """The peer closed its side of TCP; give what is on its way a moment."""
+        self._shut()
+        self._lobby.closing.add(self)
+
+    def gone(self) -> None:
+        """The transport is gone; the descriptor may be someone else's from here on."""
+        self._shut()
+        self.deaf = True
+        self._descriptor = -1
+        self._held = self._outbox = None
+        self._lobby.closing.remove(self)
+        self._lobby.sockets -= 1
+        receiver, self._receiver = self._receiver, _NOBODY
+        receiver.lost(self._code)
+
+    # Inside.
+
+    def _replay(self) -> None:
+        held = self._held
+        self._replaying = True
+        while held and not self._paused and self.open:
+            self._deliver(*held.popleft())
+        self._replaying = False
+        if not self._paused and self.open:
+            self._held = None
+            self._transport.resume_reading()
+
+    def _deliver(self, kind: WSMsgType, fin: int, rsv: int, payload: bytes) -> None:
+        try:
+            opcode = _OPCODES.get(kind)
+            if opcode is None:
+                self._control(kind, rsv, payload)
+            elif self.open:
+                self._data(opcode, fin, rsv, payload)
+        except WireFault as fault:
+            self._fail(fault.ending, fault.cause)
+        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+            context = {"message": "a frame could not be handled", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            self._fail(Ending.INTERNAL, type(error).__name__)
+
+    def _data(self, opcode: int, fin: int, rsv: int, payload: bytes) -> None:
+        message = self._assembler.feed(opcode, fin, rsv, payload)
+        self._settle()
+        if message is not None:
+            self._receiver.message(message, self._assembler.binary)
+
+    def _control(self, kind: WSMsgType, rsv: int, payload: bytes) -> None:
+        self._settle()
+        if rsv:
+            raise WireFault(Ending.PROTOCOL_ERROR, "reserved bit set")
+        if kind is _CLOSE:
+            self._closed_by_peer(frames.close_code(payload))
+        elif kind is _PING and self.open:
+            self._receiver.ping_received(payload)
+
+    def _settle(self) -> None:
+        """A frame is whole: what comes next starts a time of its own, unless a message is open."""
+        if self._told and not self._assembler.unfinished:
+            self._told = False
+            self._receiver.partial(False)  # noqa: FBT003 - the port
+
+    def _closed_by_peer(self, code: int) -> None:
+        self._code = code
+        if self.open:
+            self.discard()
+            self._depart(frames.close(code))
+        elif self._farewell is None:
+            self._transport.close()
+
+    def _fail(self, ending: Ending, cause: str) -> None:
+        """Hear no more (RFC 6455 section 7.1.7), and end."""
+        if self.deaf:
+            return
+        self.deaf = True
+        self._held = None
+        if not self.open:
+            self._part_unheard()
+            return
+        self._receiver.fail(ending, cause)
+        if self.open:
+            self.discard()
+            self.close(ending.code, ending.reason)
+
+    def _depart(self, farewell: bytes) -> None:
+        self._shut()
+        self._farewell = farewell
+        self._lobby.closing.add(self)
+        self._flush()
+
+    def _parted(self) -> None:
+        if self._code is not None:
+            self._transport.close()
+        elif self.deaf:
+            self._part_unheard()
+
+    def _part_unheard(self) -> None:
+        """Close our side only: the peer reads to the end, and closes, while we read and forget."""
+        if self._farewell is not None:
+            return
+        if not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:
+            self._transport.abort()
+
+    def _overflow(self) -> None:
+        self._receiver.slow()
+
+
+def upgrade(
+    transport: asyncio.Transport,
+    lobby: Lobby,
+    admission: Admission,
+    head: RequestHead,
+    early: bytes,
+) -> None:
+    """Answer 101 and let the connection speak WebSocket. `early` came after the request head.
+
+    The link takes the transport over, and the duty to count it out of the lobby.
+    """
+    offers = head.all("sec-websocket-extensions") if admission.compression else []
+    extension = deflate.negotiate(offers)
+    plain = transport.get_extra_info("ssl_object") is None
+    link = WebSocketLink(
+        transport,
+        lobby,
+        descriptor=transport.get_extra_info("socket").fileno() if plain else -1,
+        limit=admission.max_message,
+        compression=extension is not None,
+    )
+    reader = reader_for(link, admission.max_message)
+    transport.set_protocol(reader)
+    accept = accept_key(head.one("sec-websocket-key") or "")
+    transport.write(switching(accept, extension=extension, subprotocol=admission.subprotocol))
+    link.begin(admission.open(link))
+    feed(reader, early)
