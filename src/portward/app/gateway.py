@@ -1,0 +1,344 @@
+"""The gateway as a library object: make it, enter it, publish, mount it.
+
+async with Gateway(settings) as gateway:
+    await gateway.publish("rooms:general", "hello")
+"""
+
+import secrets as random
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from msgspec.structs import replace
+
+from portward.app import build
+from portward.app.reload import apply
+from portward.app.rooms import Rooms
+from portward.app.tell import make_telemetry
+from portward.engines.port import Engine, Member
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.commands import Publish, ReadHistory
+from portward.model.position import Position
+from portward.model.publication import Page
+from portward.model.revocation import RevocationKind
+from portward.node.clock import LoopClock
+from portward.node.gate import NodeGate
+from portward.node.node import Node, NodePorts
+from portward.node.operations import Operations
+from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
+from portward.security.origin import OriginPolicy
+from portward.security.tokens import sign
+from portward.settings import Secret, Settings, SettingsError, reloaded, startup_errors
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+from portward.transports.asgi import AsgiApp
+
+ConnectHook = Callable[[ConnectionInfo], Awaitable[bool | None]]
+DisconnectHook = Callable[[ConnectionInfo, str], Awaitable[None]]
+MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
+
+HOUR: Final = 3600.0
+
+
+class Gateway:
+    """One gateway of this process. Use it as an asynchronous context manager, once.
+
+    `settings` default to development. `clock` and `engine` are for tests; `telemetry` for who wants
+    its own. Nothing is bound and nothing runs before `async with` (or `start`).
+
+    Raises (on entering):
+        SettingsError: the settings can not be served; the message names the rule.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        engine: Engine | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.settings = _with_secret(settings or Settings())
+        self._clock = clock
+        self._engine = engine
+        self._telemetry = telemetry
+        self._ports: NodePorts | None = None
+        self._node: Node | None = None
+        self._hooks = Hooks()
+        self.rooms = Rooms(self)
+        self.asgi: AsgiApp = AsgiApp(lambda: NodeGate(self.node), lambda: self.node.clock)
+        """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it by itself."""
+
+    # -- life
+
+    @property
+    def node(self) -> Node:
+        """The running node.
+
+        Raises:
+            RuntimeError: the gateway was not entered, or was left.
+        """
+        if self._node is None:
+            raise RuntimeError("the gateway is not running: enter it with `async with` first")
+        return self._node
+
+    @property
+    def operations(self) -> Operations:
+        """Everything the backend can ask of the running node."""
+        return self.node.operations
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Metrics, log and audit of the running gateway."""
+        return self.node.telemetry
+
+    async def start(self) -> None:
+        """Build everything and begin; `async with` does it."""
+        if self._ports is not None:
+            raise RuntimeError("a gateway is started once")
+        refuse_start(self.settings)
+        clock = self._clock or LoopClock()
+        telemetry = self._telemetry or make_telemetry(self.settings, clock)
+        self._ports = build.make_ports(self.settings, self._engine, clock, telemetry)
+        self._node = build.make_node(self.settings, self._ports, self._hooks)
+        telemetry.start()
+        self._ports.verifier.start()
+        await self._node.start()
+        telemetry.record(Event.SERVER_START, environment=self.settings.environment)
+
+    async def stop(self) -> None:
+        """End every connection at once and let go of everything; leaving the context does it."""
+        node, self._node = self._node, None
+        if node is None or self._ports is None:
+            return
+        await node.stop()
+        await self._ports.question.aclose()
+        await self._ports.verifier.aclose()
+        node.telemetry.record(Event.SERVER_STOP)
+        node.telemetry.close()
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Turn newcomers away, tell everyone to come back elsewhere, and wait until they are gone.
+
+        Takes at most `seconds`, by default `server.drain_timeout`.
+        """
+        timeout = self.settings.drain_timeout if seconds is None else seconds
+        await self.node.drain(timeout)
+
+    def reload(self, settings: Settings) -> None:
+        """Put in force what can change while running: secrets, keys, origins, limits and rights.
+
+        Everything else stays as it was until a restart.
+
+        Raises:
+            SettingsError: the new settings cannot be served; the old ones stay in force.
+            ValueError: a key or an origin among them is unusable; the old ones stay in force.
+        """
+        if self._ports is None:
+            raise RuntimeError("the gateway is not running")
+        if not settings.tokens.secrets and not settings.production:
+            tokens = replace(settings.tokens, secrets=self.settings.tokens.secrets)
+            settings = replace(settings, tokens=tokens)
+        merged = reloaded(self.settings, settings)
+        refuse_start(merged)
+        apply(self.settings, merged, self._ports, self.node)
+        self.settings = merged
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    # -- hooks
+
+    def on_connect(self, hook: ConnectHook) -> ConnectHook:
+        """Call `hook(connection)` when a connection is authenticated; False sends it away."""
+        self._hooks.connect.append(hook)
+        return hook
+
+    def on_disconnect(self, hook: DisconnectHook) -> DisconnectHook:
+        """Call `hook(connection, ending)` when a connection has ended."""
+        self._hooks.disconnect.append(hook)
+        return hook
+
+    def on_message(self, hook: MessageHook) -> MessageHook:
+        """Call `hook(message)` before a client's message is stored; False refuses it."""
+        self._hooks.message.append(hook)
+        return hook
+
+    # -- what a backend does
+
+    async def publish(
+        self,
+        channel: str,
+        data: Any,
+        *,
+        key: str | None = None,
+        type: str | None = None,  # noqa: A002 - the word of the protocol
+        idempotency_key: str | None = None,
+        exclude: str | None = None,
+    ) -> Position:
+        """Publish any JSON value, at most 64 KiB of it.
+
+        A repeated `idempotency_key` within five minutes publishes nothing and returns the first
+        position. `exclude` is the id of the one connection that is not sent it.
+
+        Raises:
+            ValueError: `channel` is no channel name.
+            Fault: its namespace is unknown, or the data is too large.
+            EngineUnavailable: nothing was stored; try again.
+        """
+        command = Publish(
+            channel=Channel.parse(channel),
+            data=data,
+            key=key,
+            type=type,
+            idempotency_key=idempotency_key,
+            exclude=exclude,
+        )
+        return (await self.operations.publish(command)).position
+
+    async def history(
+        self,
+        channel: str,
+        limit: int = 50,
+        since: Position | None = None,
+        *,
+        reverse: bool = False,
+    ) -> Page:
+        """Read a channel back, oldest first, at most 100; with `reverse` the newest.
+
+        Raises:
+            ValueError: `channel` is no channel name.
+            Fault: its namespace is unknown, or `since` is of another epoch.
+        """
+        command = ReadHistory(
+            channel=Channel.parse(channel),
+            limit=limit,
+            since=since.offset if since is not None else None,
+            epoch=since.epoch if since is not None else None,
+            reverse=reverse,
+        )
+        return await self.operations.history(command)
+
+    async def presence(self, channel: str) -> tuple[Member, ...]:
+        """Every connection in a channel.
+
+        Raises:
+            ValueError: `channel` is no channel name.
+            Fault: its namespace is unknown, or keeps no presence.
+        """
+        return await self.operations.presence(Channel.parse(channel))
+
+    def channels(self) -> dict[Channel, int]:
+        """Channels somebody listens to here, with the number of their connections."""
+        return self.operations.channels()
+
+    def connections(self, user: str | None = None) -> list[ConnectionInfo]:
+        """Open connections, all or those of a user."""
+        return list(self.operations.connections(user))
+
+    async def disconnect(self, user: str, client: str | None = None) -> None:
+        """End a user's connections, or the one with the id `client`."""
+        await self.operations.disconnect(user, client)
+
+    async def unsubscribe(self, user: str, channel: str) -> None:
+        """Remove a user from a channel."""
+        await self.operations.unsubscribe(user, Channel.parse(channel))
+
+    async def revoke(
+        self,
+        *,
+        user: str | None = None,
+        jti: str | None = None,
+        session: str | None = None,
+        token: str | None = None,
+    ) -> int:
+        """Take back exactly one of: all a user holds, a token id, a session, a whole token.
+
+        Returns how many connections of this node it ended.
+
+        Raises:
+            ValueError: none was named, or more than one.
+        """
+        named = {
+            RevocationKind.SUBJECT: user,
+            RevocationKind.TOKEN_ID: jti,
+            RevocationKind.SESSION: session,
+            RevocationKind.TOKEN: token,
+        }
+        chosen = [(kind, value) for kind, value in named.items() if value]
+        if len(chosen) != 1:
+            raise ValueError("name exactly one of user, jti, session and token")
+        return await self.operations.revoke(*chosen[0])
+
+    async def set_roles(self, user: str, roles: Iterable[str]) -> None:
+        """Replace a user's roles in the directory; open connections are judged again at once."""
+        await self.operations.set_roles(user, roles)
+
+    async def ticket(self, token: str) -> str:
+        """Exchange a token for a single-use ticket, good for a minute.
+
+        Raises:
+            Fault: the token is not valid.
+        """
+        return await self.operations.ticket(token)
+
+    def token(self, sub: str, *, ttl: float = HOUR, **claims: Any) -> str:
+        """Make an access token with the first configured secret, for tests and for development.
+
+        Raises:
+            RuntimeError: tokens are verified with public keys; their issuer makes them.
+        """
+        if not self.settings.tokens.secrets:
+            raise RuntimeError("no secret is set: tokens come from their issuer")
+        now = self.node.clock.time()
+        fields = {"sub": sub, "iat": int(now), "exp": int(now + ttl), "jti": random.token_hex(8)}
+        tokens = self.settings.tokens
+        if tokens.issuer:
+            fields["iss"] = tokens.issuer
+        if tokens.audience:
+            fields["aud"] = tokens.audience
+        return sign(fields | claims, tokens.secrets[0].reveal())
+
+
+def parse_origin_entry(text: str) -> object:
+    """Read one entry of an origin list, wildcards included.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return OriginPolicy([text], production=False)
+
+
+def refuse_start(settings: Settings) -> None:
+    """Raise what makes these settings impossible to serve.
+
+    Raises:
+        SettingsError: with the first rule that is broken.
+    """
+    found = startup_errors(settings, parse_origin=parse_origin_entry, exists=_exists)
+    if found:
+        raise SettingsError(f"{found[0].id}: {found[0].what}. {found[0].change}".strip())
+
+
+def _exists(path: str) -> bool:
+    return Path(path).is_file()
+
+
+def _with_secret(settings: Settings) -> Settings:
+    """In development a missing secret is made up, for this run."""
+    tokens = settings.tokens
+    if settings.production or tokens.secrets or tokens.jwks_url or tokens.public_keys:
+        return settings
+    made = replace(tokens, secrets=(Secret(random.token_hex(32)),))
+    return replace(settings, tokens=made)

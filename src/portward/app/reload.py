@@ -1,0 +1,41 @@
+"""Puts changed settings in force on a running node: all of them, or none."""
+
+from portward.app import build
+from portward.identity.verifier import TokenVerifier
+from portward.node.node import Node, NodePorts
+from portward.security.origin import OriginPolicy
+from portward.settings import Settings
+
+
+def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> None:
+    """Make everything new first, then exchange it in one go.
+
+    Sessions that are open keep their identity; what they may do is judged again.
+
+    Raises:
+        ValueError: a key or an origin is unusable; nothing was exchanged.
+    """
+    verifier = None
+    if settings.tokens != old.tokens:
+        verifier = build.make_verifier(settings, ports.clock, ports.telemetry)
+    doors = [
+        (
+            endpoint,
+            build.endpoint_rules(settings, endpoint.name, settings.endpoints[endpoint.name]),
+            OriginPolicy(
+                settings.origins(settings.endpoints[endpoint.name]), production=settings.production
+            ),
+        )
+        for endpoint in node.endpoints.values()
+    ]
+    limits = build.make_limits(settings, ports.telemetry)
+    secret = settings.tokens.session_secret.reveal()
+    if secret:
+        ports.session_tokens.use(secret)
+    if verifier is not None and isinstance(ports.verifier, TokenVerifier):
+        ports.verifier.adopt(verifier)
+    node.adopt(build.node_rules(settings), build.make_namespaces(settings))
+    for endpoint, rules, origins in doors:
+        endpoint.rules, endpoint.origins = rules, origins
+        endpoint.namespace = settings.namespaces.get(settings.endpoints[endpoint.name].namespace)
+        endpoint.limits = limits[endpoint.name]

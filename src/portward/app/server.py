@@ -1,0 +1,221 @@
+"""A gateway as a process: listeners, signals, the drain, and one exit code."""
+
+import asyncio
+import signal
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from portward.admin.app import make_admin
+from portward.admin.server import AdminServer
+from portward.app.gateway import Gateway, parse_origin_entry
+from portward.node.gate import NodeGate
+from portward.settings import Finding, Level, Settings, SettingsError, changes, checklist
+from portward.telemetry.events import Event
+from portward.transports.listener import Listener
+from portward.transports.lobby import Lobby
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+Announce = Callable[[str], None]
+
+
+def judge(settings: Settings, *, production: bool = False) -> list[Finding]:
+    """Go through the checklist with what only the process knows: files and the origin grammar."""
+    return checklist(
+        settings,
+        parse_origin=parse_origin_entry,
+        exists=lambda path: Path(path).is_file(),
+        production=production,
+    )
+
+
+def refuse_unsafe(settings: Settings) -> None:
+    """Raise what production must not be served with.
+
+    Raises:
+        SettingsError: one line for every rule that fails.
+    """
+    if not settings.production:
+        return
+    failed = [each for each in judge(settings) if each.level is Level.FAIL]
+    if failed:
+        raise SettingsError("\n".join(f"{each.id}: {each.what}" for each in failed))
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """The certificate of the public listener, None for plain text.
+
+    Raises:
+        SettingsError: the files cannot be used.
+    """
+    files = settings.server.tls
+    if not files.cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    try:
+        context.load_cert_chain(files.cert, files.key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"server.tls: {error.strerror or error}") from None
+    return context
+
+
+class Server:
+    """Both listeners of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        """`gateway` must be running."""
+        settings, node = gateway.settings, gateway.node
+        server, gate = settings.server, settings.gate
+        self._gateway = gateway
+        self.lobby = Lobby(
+            NodeGate(node), node.clock, tls=tls_context(settings), head_time=gate.head_timeout
+        )
+        self.public = Listener(self.lobby, server.host, server.port)
+        self.admin: AdminServer | None = None
+        if settings.admin.enabled:
+            app = make_admin(
+                node, settings.admin.api_keys, open_metrics=server.admin_host in LOOPBACK
+            )
+            self.admin = AdminServer(app, server.admin_host, server.admin_port)
+
+    async def start(self) -> None:
+        """Bind both.
+
+        Raises:
+            OSError: an address cannot be had.
+        """
+        await self.public.start()
+        if self.admin is not None:
+            await self.admin.start()
+
+    async def stop(self) -> None:
+        """Let go of both."""
+        self.public.close()
+        if self.admin is not None:
+            await self.admin.stop()
+
+    def lines(self) -> list[str]:
+        """One line for every endpoint that is served, and one for the admin API."""
+        host, port = self.public.addresses[0]
+        scheme = "ws" if self.lobby.tls is None else "wss"
+        lines = [
+            f"{name:<12} {scheme}://{_bracketed(host)}:{port}{endpoint.path}"
+            for name, endpoint in self._gateway.settings.endpoints.items()
+            if endpoint.enabled
+        ]
+        if self.admin is not None:
+            host, port = self.admin.address
+            lines.append(f"{'admin':<12} http://{_bracketed(host)}:{port}/")
+        return lines
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class Signals:
+    """SIGTERM and SIGINT ask for a drain, the second one for an end; SIGHUP for a reload."""
+
+    def __init__(self, reload: Callable[[], None] | None) -> None:
+        self.asked = asyncio.Event()
+        self.insisted = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._set: list[signal.Signals] = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._handle(number, self._ask)
+        if reload is not None:
+            self._handle(signal.SIGHUP, reload)
+
+    def _handle(self, number: signal.Signals, action: Callable[[], None]) -> None:
+        self._loop.add_signal_handler(number, action)
+        self._set.append(number)
+
+    def _ask(self) -> None:
+        if self.asked.is_set():
+            self.insisted.set()
+        self.asked.set()
+
+    def restore(self) -> None:
+        """Leave the signals as they were."""
+        for number in self._set:
+            self._loop.remove_signal_handler(number)
+
+
+async def serve(
+    settings: Settings,
+    *,
+    announce: Announce,
+    reload: Callable[[], Settings] | None = None,
+    started: Callable[[Gateway, Server], None] | None = None,
+) -> int:
+    """Serve until a signal asks for the end; returns the exit code.
+
+    `announce` is given one line per endpoint and then `ready`. `reload` reads the settings again, for
+    SIGHUP. `started` is called once everything listens.
+
+    Raises:
+        SettingsError: these settings are not to be served.
+        OSError: an address cannot be had.
+    """
+    refuse_unsafe(settings)
+    async with Gateway(settings) as gateway:
+        server = Server(gateway)
+        await server.start()
+        signals = Signals(_reloader(gateway, reload, announce))
+        try:
+            for line in server.lines():
+                announce(line)
+            announce("ready")
+            if started is not None:
+                started(gateway, server)
+            await signals.asked.wait()
+            await _leave(gateway, server, signals)
+        finally:
+            signals.restore()
+            await server.stop()
+    return 0
+
+
+async def _leave(gateway: Gateway, server: Server, signals: Signals) -> None:
+    """Drain, unless a second signal comes."""
+    drain = asyncio.ensure_future(gateway.drain())
+    insisted = asyncio.ensure_future(signals.insisted.wait())
+    await asyncio.wait({drain, insisted}, return_when=asyncio.FIRST_COMPLETED)
+    server.public.stop_accepting()
+    for task in (drain, insisted):
+        task.cancel()
+    await asyncio.gather(drain, insisted, return_exceptions=True)
+
+
+def _reloader(
+    gateway: Gateway, reload: Callable[[], Settings] | None, announce: Announce
+) -> Callable[[], None] | None:
+    if reload is None:
+        return None
+
+    def again() -> None:
+        telemetry = gateway.telemetry
+        try:
+            fresh = reload()
+            refuse_unsafe(fresh)
+            changed = changes(gateway.settings, fresh)
+            gateway.reload(fresh)
+        except (SettingsError, ValueError) as error:
+            telemetry.record(Event.SETTINGS_REJECT, detail=str(error))
+            announce(f"reload refused: {error}")
+            return
+        telemetry.record(Event.SETTINGS_RELOAD, changed=changed.reloadable)
+        announce(_told(changed.reloadable, changed.restart))
+
+    return again
+
+
+def _told(changed: Sequence[str], waiting: Sequence[str]) -> str:
+    told = f"reloaded: {', '.join(changed) or 'nothing changed'}"
+    return f"{told}; needs a restart: {', '.join(waiting)}" if waiting else told
+
+
+__all__ = ["Server", "judge", "serve"]

@@ -1,0 +1,40 @@
+"""Telemetry from settings."""
+
+import os
+import sys
+from typing import TextIO
+
+from portward import __version__
+from portward.model.clock import Clock
+from portward.settings import Settings
+from portward.settings.endpoint import AuthMode
+from portward.telemetry import Options, Telemetry, open_telemetry
+
+
+def insecure(settings: Settings) -> bool:
+    """Whether a protection is switched off that production insists on."""
+    return any(
+        endpoint.enabled and endpoint.auth is AuthMode.NONE
+        for endpoint in settings.endpoints.values()
+    )
+
+
+def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = None) -> Telemetry:
+    """Metrics, log and audit as the settings want them. The log goes to standard error.
+
+    Raises:
+        AuditError: the audit file or its key cannot be used.
+    """
+    stream = stream or sys.stderr
+    options = Options(
+        endpoints=tuple(settings.endpoints),
+        namespaces=tuple(settings.namespaces),
+        version=__version__,
+        style=settings.log_format,
+        colors=stream.isatty() and "NO_COLOR" not in os.environ,
+        hash_users=settings.hash_users,
+        insecure=insecure(settings),
+        audit_file=settings.audit.file,
+    )
+    user_secret = settings.tokens.session_secret.reveal()
+    return open_telemetry(clock, options, user_secret=user_secret, stream=stream)
