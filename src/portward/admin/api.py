@@ -1,0 +1,131 @@
+"""`POST /api/<method>`: from a request to an answer, in the order key, method, scope, body."""
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portward.admin import bodies
+from portward.admin.batch import NAME as BATCH
+from portward.admin.call import Call
+from portward.admin.errors import NOT_FOUND, ApiError, Failure, bad_request, explain
+from portward.admin.keys import Caller, Keyring
+from portward.admin.methods import METHODS, Method
+from portward.admin.results import BatchResult
+from portward.model.faults import Fault, Unavailable
+from portward.node.node import Node
+from portward.telemetry import Event
+from portward.telemetry.fields import Fields
+
+JSON: Final = "application/json"
+LISTENER: Final = "admin"
+"""What stands for this listener where the log names an endpoint."""
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to a request that was carried out.
+
+    The replies of a batch stand beside `result` as well: that is where Centrifugo puts them.
+    """
+
+    result: msgspec.Struct
+    replies: list[msgspec.Raw] | None = None
+
+
+class Api:
+    """Runs methods for whoever has a key."""
+
+    def __init__(self, node: Node, keyring: Keyring) -> None:
+        self._node = node
+        self._keyring = keyring
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request.
+
+        Raises:
+            ApiError: it is refused.
+        """
+        name = str(request.path_params["method"])
+        caller = self.authorize(request)
+        method = self._method(caller, name)
+        try:
+            body = await bodies.parse(await bodies.read(request))
+            call = Call(self._node, caller, _address(request), self.run)
+            result = await self._carry_out(call, name, method, body)
+        except (Fault, Unavailable) as error:
+            raise explain(error) from None
+        replies = result.replies if isinstance(result, BatchResult) else None
+        return json(Answer(result, replies))
+
+    def authorize(self, request: Request) -> Caller:
+        """Who calls.
+
+        Raises:
+            ApiError: 401, nobody we know; that is recorded.
+        """
+        try:
+            return self._keyring.caller(request.headers)
+        except ApiError as error:
+            self._node.telemetry.record(
+                Event.AUTH_FAIL,
+                endpoint=LISTENER,
+                address=_address(request),
+                reason=error.body.message,
+            )
+            raise
+
+    async def run(self, call: Call, name: str, body: Any) -> msgspec.Struct:
+        """Carry out one command on its way through a batch.
+
+        Raises:
+            ApiError, Fault, Unavailable: it is refused.
+        """
+        if name == BATCH:
+            raise bad_request("a batch inside a batch")
+        return await self._carry_out(call, name, self._method(call.caller, name), body)
+
+    def _method(self, caller: Caller, name: str) -> Method:
+        method = METHODS.get(name)
+        if method is None:
+            raise ApiError(404, NOT_FOUND, "unknown method")
+        if method.scope is None:
+            return method
+        try:
+            caller.needs(method.scope)
+        except ApiError:
+            self._node.telemetry.record(
+                Event.AUTHZ_DENY, endpoint=LISTENER, method=name, key_id=caller.label
+            )
+            raise
+        return method
+
+    async def _carry_out(self, call: Call, name: str, method: Method, body: Any) -> msgspec.Struct:
+        request = bodies.convert(body, method.request)
+        result = await method.handler(call, request)
+        if method.act:
+            self._node.telemetry.record(Event.ADMIN_ACT, **_about(call, name, request))
+        return result
+
+
+def _about(call: Call, name: str, request: msgspec.Struct) -> Fields:
+    """Who did what to whom, and nothing else of the request."""
+    return {
+        "method": name,
+        "key_id": call.caller.label,
+        "address": call.address,
+        "user": getattr(request, "user", None) or None,
+        "client": getattr(request, "client", None) or None,
+        "channel": getattr(request, "channel", None),
+        "jti": getattr(request, "jti", None) or None,
+    }
+
+
+def _address(request: Request) -> str | None:
+    return request.client.host if request.client is not None else None
+
+
+def json(value: Answer | Failure | dict[str, Any], status: int = 200) -> Response:
+    """A response in JSON, without a character that a browser could read as the start of a tag."""
+    text = msgspec.json.encode(value).replace(b"<", b"\\u003c")
+    return Response(text, status, media_type=JSON)

@@ -1,0 +1,109 @@
+"""The admin listener as an application: the API, its description, health, metrics and a page."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from portward.admin import openapi, page
+from portward.admin.api import Api, json
+from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, Failure
+from portward.admin.guard import Guard
+from portward.admin.keys import Keyring
+from portward.node.node import Node
+from portward.settings.keys import ApiKey, Scope
+
+
+class AdminApp(Starlette):
+    """Answers for one node. `open_metrics` lets anyone read `/metrics`: for a loopback address."""
+
+    def __init__(self, node: Node, keys: Iterable[ApiKey], *, open_metrics: bool) -> None:
+        self.clock = node.clock
+        self.telemetry = node.telemetry
+        self._node = node
+        self._open_metrics = open_metrics
+        self._keyring = Keyring(keys)
+        self._api = Api(node, self._keyring)
+        self._description = openapi.document()
+        super().__init__(
+            routes=[
+                Route("/", self._page),
+                Route("/health", self._health),
+                Route("/ready", self._ready),
+                Route("/metrics", self._metrics),
+                Route("/openapi.json", self._openapi),
+                Route("/api/{method}", self._call, methods=["POST"]),
+            ],
+            middleware=[Middleware(Guard, telemetry=node.telemetry)],
+            exception_handlers={ApiError: _refused, HTTPException: _unrouted},
+        )
+        self.router.redirect_slashes = False
+
+    def adopt(self, keys: Iterable[ApiKey]) -> None:
+        """Accept these keys, and no others, from now on.
+
+        Raises:
+            ValueError: one of them is unusable; the old ones stay in force.
+        """
+        self._keyring.adopt(keys)
+
+    async def _call(self, request: Request) -> Response:
+        return await self._api(request)
+
+    async def _page(self, _: Request) -> Response:
+        headers = {"Content-Security-Policy": page.POLICY}
+        return Response(page.PAGE, headers=headers, media_type="text/html")
+
+    async def _openapi(self, _: Request) -> Response:
+        return json(self._description)
+
+    async def _health(self, _: Request) -> Response:
+        if self._node.draining:
+            return json({"status": "draining"}, 503)
+        return json({"status": "ok"})
+
+    async def _ready(self, _: Request) -> Response:
+        if self._node.draining:
+            return json({"status": "draining"}, 503)
+        if not self._node.engine.healthy:
+            return json({"status": "engine unavailable"}, 503)
+        return json({"status": "ready"})
+
+    async def _metrics(self, request: Request) -> Response:
+        if not self._open_metrics:
+            self._api.authorize(request).needs(Scope.READ)
+        metrics = self.telemetry.metrics
+        # In a thread: rendering takes milliseconds, and there are messages to deliver meanwhile.
+        text = await asyncio.to_thread(metrics.render)
+        return Response(text, headers={"Content-Type": metrics.content_type})
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, ApiError):
+        raise error
+    response = json(Failure(error.body), error.status)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    """Starlette found no route, or not with this method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = NOT_FOUND if error.status_code == 404 else BAD_REQUEST  # noqa: PLR2004 - HTTP's
+    refused = ApiError(error.status_code, code, error.detail.lower(), error.headers)
+    return await _refused(request, refused)
+
+
+def make_admin(node: Node, keys: Sequence[ApiKey], *, open_metrics: bool) -> AdminApp:
+    """The application of the admin listener. See `AdminApp`.
+
+    Raises:
+        ValueError: a key is unusable.
+    """
+    return AdminApp(node, keys, open_metrics=open_metrics)

@@ -1,0 +1,134 @@
+"""The table of methods: scope, request, result, and what carries it out."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+
+from portward.admin import people, requests, results, streams, watch
+from portward.admin.batch import NAME as BATCH
+from portward.admin.batch import batch
+from portward.model.room import Room
+from portward.settings.keys import Scope
+
+Handler = Callable[[Any, Any], Awaitable[Struct]]
+
+
+class Method(NamedTuple):
+    """A row of the table. No scope: any key will do. `act` puts each success into the audit."""
+
+    scope: Scope | None
+    request: type[Struct]
+    result: type[Struct]
+    handler: Handler
+    summary: str
+    act: bool = False
+
+
+def _publish(request: type[Struct], result: type[Struct], run: Handler, summary: str) -> Method:
+    return Method(Scope.PUBLISH, request, result, run, summary)
+
+
+def _read(request: type[Struct], result: type[Struct], run: Handler, summary: str) -> Method:
+    return Method(Scope.READ, request, result, run, summary)
+
+
+def _act(request: type[Struct], result: type[Struct], run: Handler, summary: str) -> Method:
+    return Method(Scope.MANAGE, request, result, run, summary, act=True)
+
+
+METHODS: Final[dict[str, Method]] = {
+    "publish": _publish(
+        requests.PublishRequest, results.PositionResult, streams.publish,
+        "Publish to a channel",
+    ),
+    "broadcast": _publish(
+        requests.BroadcastRequest, results.BroadcastResult, streams.broadcast,
+        "Publish the same to several channels",
+    ),
+    "history": _read(
+        requests.HistoryRequest, results.HistoryResult, streams.history,
+        "Read a channel back",
+    ),
+    "presence": _read(
+        requests.ChannelRequest, results.PresenceResult, streams.presence,
+        "List the connections in a channel",
+    ),
+    "presence_stats": _read(
+        requests.ChannelRequest, results.PresenceStatsResult, streams.presence_stats,
+        "Count the connections and users in a channel",
+    ),
+    "channels": _read(
+        requests.ChannelsRequest, results.ChannelsResult, streams.channels,
+        "List channels somebody listens to",
+    ),
+    "verify": _read(
+        requests.VerifyRequest, results.VerifyResult, streams.verify,
+        "Check the signature of a signed message",
+    ),
+    "info": _read(
+        requests.NothingRequest, results.InfoResult, watch.info,
+        "Describe the nodes",
+    ),
+    "connections": _read(
+        requests.ConnectionsRequest, results.ConnectionsResult, watch.connections,
+        "List open connections",
+    ),
+    "security_events": _read(
+        requests.SecurityEventsRequest, results.SecurityEventsResult, watch.security_events,
+        "Read recent security events",
+    ),
+    "disconnect": _act(
+        requests.DisconnectRequest, results.DoneResult, people.disconnect,
+        "End the connections of a user, or one of them",
+    ),
+    "unsubscribe": _act(
+        requests.UnsubscribeRequest, results.DoneResult, people.unsubscribe,
+        "Take a user out of a channel",
+    ),
+    "revoke": _act(
+        requests.RevokeRequest, results.RevokeResult, people.revoke,
+        "Take back a token, a session, or everything a user holds",
+    ),
+    "ticket": Method(
+        Scope.MANAGE, requests.TicketRequest, results.TicketResult, people.ticket,
+        "Exchange a token for a single-use ticket",
+    ),
+    "roles_set": _act(
+        requests.RolesSetRequest, results.DoneResult, people.roles_set,
+        "Replace the roles of a user",
+    ),
+    "roles_get": _read(
+        requests.UserRequest, results.RolesResult, people.roles_get,
+        "Read the roles of a user",
+    ),
+    "permissions_set": _act(
+        requests.PermissionsSetRequest, results.DoneResult, people.permissions_set,
+        "Replace the permissions of a user",
+    ),
+    "permissions_get": _read(
+        requests.UserRequest, results.PermissionsResult, people.permissions_get,
+        "Read the permissions of a user",
+    ),
+    "membership_set": _act(
+        requests.MembershipSetRequest, results.DoneResult, people.membership_set,
+        "Replace the workspaces a user belongs to",
+    ),
+    "rooms_set": _act(
+        requests.RoomsSetRequest, Room, people.rooms_set,
+        "Make or replace the record of a room",
+    ),
+    "rooms_get": _read(
+        requests.RoomRequest, Room, people.rooms_get,
+        "Read the record of a room",
+    ),
+    "rooms_remove": _act(
+        requests.RoomRequest, results.RemovedResult, people.rooms_remove,
+        "Forget a room and what was said in it",
+    ),
+    BATCH: Method(
+        None, requests.BatchRequest, results.BatchResult, batch,
+        "Carry out several commands in order",
+    ),
+}  # fmt: skip
+"""Every method by name. A publish is no act: the audit would hold nothing else."""

@@ -1,0 +1,91 @@
+"""HTTP/1.1 by uvicorn, with the bounds it leaves open: a head's size, a request's time."""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from portward.model.clock import Clock, Timer
+from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
+
+REQUEST_TIME: Final = 10.0
+"""Seconds from the first byte of a request, or from the connection, to its last byte."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. A head over the limits is answered 400; one that is late is cut off.
+
+    `logger` takes what uvicorn has to say about it, which would go to a logger of the process.
+    """
+
+    def __init__(self, clock: Clock, logger: logging.Logger, **given: Any) -> None:
+        super().__init__(**given)
+        self.logger = logger
+        self.access_log = False
+        self._clock = clock
+        self._due: Timer | None = None
+        self._size = 0
+        self._count = 0
+
+    # -- time
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes; the first after a whole request begin another."""
+        latest: Any = self.cycle  # None before the first, which uvicorn does not declare
+        if latest is not None and latest.response_complete:
+            self._wait()
+        super().data_received(data)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is complete."""
+        self._arrived()
+        super().on_message_complete()
+
+    def _wait(self) -> None:
+        if self._due is None:
+            self._due = self._clock.call_later(REQUEST_TIME, self._late)
+
+    def _arrived(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _late(self) -> None:
+        self._due = None
+        self.transport.abort()
+
+    # -- size; what these raise, the parser turns into a 400 and the end of the connection
+
+    def on_message_begin(self) -> None:
+        """Count anew."""
+        self._size = self._count = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Count the target of the request."""
+        self._take(len(url), HEAD_LINE)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header, a trailer included."""
+        self._count += 1
+        if self._count > HEAD_COUNT:
+            raise ValueError("too many headers")
+        self._take(len(name) + len(value), HEAD_TOTAL)
+        super().on_header(name, value)
+
+    def _take(self, size: int, limit: int) -> None:
+        self._size += size
+        if self._size > limit:
+            raise ValueError("the head is too long")

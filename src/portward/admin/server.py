@@ -1,0 +1,170 @@
+"""The admin listener itself: uvicorn in the running event loop, without its signals and logging."""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import uvicorn
+
+from portward.admin.app import AdminApp
+from portward.admin.protocol import BoundedProtocol
+
+BACKLOG: Final = 128
+CONNECTIONS: Final = 256
+"""Connections at once; more are answered 503, so that bodies under way stay bounded in all."""
+GRACE: Final = 2.0
+"""Seconds that requests under way have to finish when the listener stops."""
+_ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""A name may stand for addresses this machine does not have."""
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals of the process alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class AdminServer:
+    """Serves `app` on every address of `host`. Port 0 takes a free one; see `address`."""
+
+    def __init__(self, app: AdminApp, host: str, port: int, *, grace: float = GRACE) -> None:
+        self.app = app
+        self._host = host
+        self._port = port
+        self._grace = grace
+        self._sockets: list[socket.socket] = []
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the first listening socket.
+
+        Raises:
+            RuntimeError: it is not serving.
+        """
+        if not self._sockets:
+            raise RuntimeError("the admin listener is not serving")
+        host, port = self._sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    async def start(self) -> None:
+        """Bind, and serve from now on.
+
+        Raises:
+            OSError: the address cannot be had; the text says which, and why.
+            RuntimeError: it is serving already.
+        """
+        if self._task is not None:
+            raise RuntimeError("the admin listener is serving already")
+        try:
+            self._sockets = await self._bind()
+        except OSError as error:
+            why = error.strerror or str(error)
+            where = f"{self._host}:{self._port}"
+            raise OSError(error.errno, f"the admin listener cannot use {where}: {why}") from None
+        server = self._server = _Server(self._config())
+        task = self._task = asyncio.create_task(server.serve(self._sockets))
+        ready = asyncio.create_task(server.ready.wait())
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if task.done():
+            self._release()
+            task.result()
+
+    async def stop(self) -> None:
+        """Take no more requests, give those under way a moment, and let go of the port."""
+        task, server = self._task, self._server
+        if task is None or server is None:
+            return
+        server.should_exit = True
+        _, late = await asyncio.wait({task}, timeout=self._grace)
+        if late:
+            self._abort(server)
+            await task
+        self._release()
+
+    @staticmethod
+    def _abort(server: _Server) -> None:
+        server.force_exit = True
+        for connection in tuple(server.server_state.connections):
+            connection.transport.abort()
+        for request in tuple(server.server_state.tasks):
+            request.cancel()
+
+    def _release(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+        self._task = self._server = None
+
+    async def _bind(self) -> list[socket.socket]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        bound: list[socket.socket] = []
+        absent: OSError | None = None
+        for family, _, _, _, address in dict.fromkeys(found):
+            try:
+                bound.append(_listen(family, address, bound))
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    for sock in bound:
+                        sock.close()
+                    raise
+                absent = error
+        if absent is not None and not bound:
+            raise absent
+        return bound
+
+    def _config(self) -> uvicorn.Config:
+        logger = logging.Logger("uvicorn", logging.WARNING)  # noqa: LOG001 - ours, not the process's
+        logger.addHandler(self.app.telemetry.handler())
+        clock = self.app.clock
+
+        def protocol(**given: Any) -> BoundedProtocol:
+            return BoundedProtocol(clock, logger, **given)
+
+        return uvicorn.Config(
+            self.app,
+            # uvicorn only ever calls it, with the arguments of its own protocols.
+            http=cast("type[asyncio.Protocol]", protocol),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS,
+            backlog=BACKLOG,
+        )
+
+
+def _listen(family: int, address: tuple[Any, ...], bound: list[socket.socket]) -> socket.socket:
+    """One listening socket. Of port 0 the kernel's first choice holds for every address."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        host, port, *rest = address
+        sock.bind((host, port or (bound[0].getsockname()[1] if bound else 0), *rest))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
