@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from portward.version import __version__
+
 if TYPE_CHECKING:
     from portward.app.gateway import Gateway
     from portward.engines.port import EngineUnavailable
@@ -9,8 +11,6 @@ if TYPE_CHECKING:
     from portward.model.faults import Fault, FaultKind
     from portward.model.position import Position
     from portward.settings import Settings
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Channel",
@@ -20,6 +20,7 @@ __all__ = [
     "Gateway",
     "Position",
     "Settings",
+    "__version__",
 ]
 
 _HOMES = {

@@ -67,7 +67,7 @@ class Gateway:
         self._ports: NodePorts | None = None
         self._node: Node | None = None
         self._hooks = Hooks()
-        self.rooms = Rooms(self)
+        self.rooms = Rooms(lambda: self.node)
         self.asgi: AsgiApp = AsgiApp(lambda: NodeGate(self.node), lambda: self.node.clock)
         """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it by itself."""
 

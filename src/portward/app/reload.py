@@ -34,8 +34,8 @@ def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> No
         ports.session_tokens.use(secret)
     if verifier is not None and isinstance(ports.verifier, TokenVerifier):
         ports.verifier.adopt(verifier)
-    node.adopt(build.node_rules(settings), build.make_namespaces(settings))
     for endpoint, rules, origins in doors:
         endpoint.rules, endpoint.origins = rules, origins
         endpoint.namespace = settings.namespaces.get(settings.endpoints[endpoint.name].namespace)
         endpoint.limits = limits[endpoint.name]
+    node.adopt(build.node_rules(settings), build.make_namespaces(settings))

@@ -1,14 +1,12 @@
 """Rooms, as the application handles them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import msgspec
 
 from portward.model.channel import Channel
 from portward.model.room import Room
-
-if TYPE_CHECKING:
-    from portward.app.gateway import Gateway
+from portward.node.node import Node
 
 
 class RoomStats(msgspec.Struct, frozen=True, rename="camel"):
@@ -23,8 +21,9 @@ class RoomStats(msgspec.Struct, frozen=True, rename="camel"):
 class Rooms:
     """`gateway.rooms`: records and numbers of the rooms of one namespace."""
 
-    def __init__(self, gateway: "Gateway", namespace: str = "rooms") -> None:
-        self._gateway = gateway
+    def __init__(self, node: Callable[[], Node], namespace: str = "rooms") -> None:
+        """`node` is asked for each time: rooms are named before the gateway runs."""
+        self._node = node
         self._namespace = namespace
 
     def channel(self, room: str) -> Channel:
@@ -37,21 +36,21 @@ class Rooms:
 
     async def get(self, room: str) -> Room | None:
         """The record of a room, None when there is none."""
-        return await self._gateway.operations.room(self.channel(room))
+        return await self._node().operations.room(self.channel(room))
 
     async def set(self, room: str, record: Room | None = None) -> Room:
         """Make or replace a room; who is in it is judged again at once."""
-        return await self._gateway.operations.set_room(
+        return await self._node().operations.set_room(
             self.channel(room), record or Room(id=room, name=room)
         )
 
     async def remove(self, room: str) -> bool:
         """Forget a room; who is in it is removed. False when there was none."""
-        return await self._gateway.operations.remove_room(self.channel(room))
+        return await self._node().operations.remove_room(self.channel(room))
 
     def stats(self) -> RoomStats:
         """Connections of the endpoints that serve these rooms, and the rooms they are in."""
-        node = self._gateway.node
+        node = self._node()
         sessions = [
             session
             for session in node.registry

@@ -1,6 +1,7 @@
 """A gateway as a process: listeners, signals, the drain, and one exit code."""
 
 import asyncio
+import gc
 import signal
 import ssl
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from portward.transports.listener import Listener
 from portward.transports.lobby import Lobby
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+GC_THRESHOLD: Final = 10_000
+"""New objects between two collections: a gateway makes few cycles and very many short-lived objects."""
 Announce = Callable[[str], None]
 
 
@@ -79,6 +82,7 @@ class Server:
             app = make_admin(
                 node, settings.admin.api_keys, open_metrics=server.admin_host in LOOPBACK
             )
+            self._admin_app = app
             self.admin = AdminServer(app, server.admin_host, server.admin_port)
 
     async def start(self) -> None:
@@ -90,6 +94,11 @@ class Server:
         await self.public.start()
         if self.admin is not None:
             await self.admin.start()
+
+    def adopt(self, settings: Settings) -> None:
+        """Take the API keys of reloaded settings."""
+        if self.admin is not None:
+            self._admin_app.adopt(settings.admin.api_keys)
 
     async def stop(self) -> None:
         """Let go of both."""
@@ -164,7 +173,8 @@ async def serve(
     async with Gateway(settings) as gateway:
         server = Server(gateway)
         await server.start()
-        signals = Signals(_reloader(gateway, reload, announce))
+        _spare_collector()
+        signals = Signals(_reloader(gateway, server, reload, announce))
         try:
             for line in server.lines():
                 announce(line)
@@ -179,6 +189,13 @@ async def serve(
     return 0
 
 
+def _spare_collector() -> None:
+    """Keep what lives as long as the process out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+
+
 async def _leave(gateway: Gateway, server: Server, signals: Signals) -> None:
     """Drain, unless a second signal comes."""
     drain = asyncio.ensure_future(gateway.drain())
@@ -191,7 +208,10 @@ async def _leave(gateway: Gateway, server: Server, signals: Signals) -> None:
 
 
 def _reloader(
-    gateway: Gateway, reload: Callable[[], Settings] | None, announce: Announce
+    gateway: Gateway,
+    server: Server,
+    reload: Callable[[], Settings] | None,
+    announce: Announce,
 ) -> Callable[[], None] | None:
     if reload is None:
         return None
@@ -203,6 +223,7 @@ def _reloader(
             refuse_unsafe(fresh)
             changed = changes(gateway.settings, fresh)
             gateway.reload(fresh)
+            server.adopt(gateway.settings)
         except (SettingsError, ValueError) as error:
             telemetry.record(Event.SETTINGS_REJECT, detail=str(error))
             announce(f"reload refused: {error}")

@@ -4,11 +4,11 @@ import os
 import sys
 from typing import TextIO
 
-from portward import __version__
 from portward.model.clock import Clock
 from portward.settings import Settings
 from portward.settings.endpoint import AuthMode
 from portward.telemetry import Options, Telemetry, open_telemetry
+from portward.version import __version__
 
 
 def insecure(settings: Settings) -> bool:

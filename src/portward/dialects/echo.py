@@ -14,6 +14,7 @@ class EchoDialect:
 
     name = "echo"
     binary = True
+    resumable = False
     closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {}
 
     def decode(self, payload: bytes, binary: bool) -> Command:

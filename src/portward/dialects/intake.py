@@ -13,7 +13,8 @@ from typing import Any, Final, NoReturn
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import INTEGER, JSON_DEPTH
 
-_STRINGS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRINGS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+"""Strings, one that never ends included: searched again from each of its quotes it would cost n²."""
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 _ESCAPED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")

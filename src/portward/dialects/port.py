@@ -21,6 +21,10 @@ class Dialect(Protocol):
         """Whether binary messages are accepted; else they end the connection with 1003."""
 
     @property
+    def resumable(self) -> bool:
+        """Whether its clients are told a session token, with which they come back."""
+
+    @property
     def closes(self) -> Mapping[Ending, tuple[int, str]]:
         """Close codes and reasons that this protocol fixes differently from the table of endings."""
 

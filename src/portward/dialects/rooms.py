@@ -85,6 +85,7 @@ class RoomsDialect:
 
     name = "rooms"
     binary = False
+    resumable = True
     closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
         Ending.AUTH_TIMEOUT: (1008, "Authentication timeout"),
         Ending.IDLE: (1008, "Connection timeout"),

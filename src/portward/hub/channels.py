@@ -5,7 +5,6 @@ note it, and one scheduled `flush` encodes it once per voice and writes it once 
 """
 
 from collections.abc import Callable, Iterable
-from time import perf_counter
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -62,14 +61,16 @@ class ChannelState:
 class Channels:
     """The listeners of every channel.
 
-    `schedule` runs a callable at the end of the current turn of the loop (`loop.call_soon`);
-    `cooldown` makes what a channel's cooldown is kept in, None where its family has none.
+    `schedule` runs a callable at the end of the current turn of the loop (`loop.call_soon`); `now`
+    reads monotonic seconds; `cooldown` makes what a channel's cooldown is kept in, None where its
+    family has none.
     """
 
     def __init__(
         self,
         schedule: Callable[[Callable[[], None]], object],
         observer: Observer,
+        now: Callable[[], float],
         cooldown: Callable[[Channel], Cooldown | None] = lambda _: None,
     ) -> None:
         self._cooldown = cooldown
@@ -77,6 +78,7 @@ class Channels:
         self._dirty: list[ChannelState] = []
         self._schedule = schedule
         self._observer = observer
+        self._now = now
 
     def __len__(self) -> int:
         return len(self._states)
@@ -201,17 +203,17 @@ class Channels:
         pending, state.pending = state.pending, []
         if not pending or not state.groups:
             return
-        began = perf_counter()
+        began = self._now()
         written = 0
         for voice, group in list(state.groups.items()):
             if state.cooldown is None:
                 written += self._write(state.channel, voice, group, pending)
             else:
-                written += self._write_spared(state, state.cooldown, voice, pending)
+                written += self._write_spared(state, state.cooldown, voice, group, pending)
         publications = sum(type(push) is Delivery for push, _ in pending)
         if publications:
             self._observer.fanned_out(
-                state.channel, publications, written * publications, perf_counter() - began
+                state.channel, publications, written * publications, self._now() - began
             )
 
     def _write(
@@ -226,7 +228,7 @@ class Channels:
             return 0
         excluded = {exclude for _, exclude in said if exclude is not None}
         message = wire.join([each for each, _ in said])
-        for outlet in group:
+        for outlet in tuple(group):
             if outlet.open:
                 if outlet not in excluded:
                     outlet.write(message, channel)
@@ -239,14 +241,17 @@ class Channels:
         state: ChannelState,
         cooldown: Cooldown,
         voice: Voice,
+        group: dict[Outlet, None],
         pending: list[tuple[Push, Outlet | None]],
     ) -> int:
         """Write to each listener what its cooldown lets through, encoded once per count left out."""
         for push, exclude in pending:
             said: dict[int, Message | None] = {}
-            for outlet in state.groups[voice]:
+            for outlet in tuple(group):
+                if not outlet.open or outlet is exclude:
+                    continue
                 spared = cooldown.passes(outlet, push)
-                if spared is None or not outlet.open or outlet is exclude:
+                if spared is None:
                     continue
                 if spared not in said:
                     counted = _counted(push, spared)
@@ -255,7 +260,7 @@ class Channels:
                 message = said[spared]
                 if message is not None:
                     outlet.write(message, state.channel)
-        return len(state.groups[voice])
+        return len(group)
 
     def _say(
         self, channel: Channel, voice: Voice, pending: list[tuple[Push, Outlet | None]]

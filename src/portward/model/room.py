@@ -30,7 +30,7 @@ class RoomPermissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The record of a room. `max_participants` counts users, not connections."""
+    """The record of a room. `max_participants` counts users, not connections; 0 is no bound."""
 
     id: str
     name: str = ""
@@ -43,5 +43,5 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def strips(self) -> bool:
         """Whether markup is removed from messages: by setting, else for chat alone."""
         if self.sanitize is None:
-            return self.type is RoomType.CHAT
-        return self.sanitize is Sanitize.STRIP
+            return self.type == RoomType.CHAT
+        return self.sanitize == Sanitize.STRIP

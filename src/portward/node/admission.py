@@ -13,10 +13,10 @@ from portward.model.identity import ANONYMOUS, Identity
 from portward.model.limits import LimitMode, LimitName, Rate
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
-from portward.node.authentication import Authentication, result_of
+from portward.node.authentication import Authentication
 from portward.node.endpoint import Endpoint, Newcomer
 from portward.node.session import Session
-from portward.security.address import AddressRules, limit_keys
+from portward.security.address import AddressRules, limit_keys, mask
 from portward.security.credentials import Credential, CredentialKind, extract
 from portward.security.handshake import check_upgrade
 from portward.security.hosts import HostPolicy
@@ -119,16 +119,19 @@ class Doorman:
         )
 
     def _check_rates(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+        # In this order one address cannot use up what all of them share.
         now = self._clock.monotonic()
-        wait = self._accepts.take("", now)
-        if wait:
-            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
         wait = endpoint.limits[LimitName.ATTEMPTS].wait(keys, now)
         if wait:
             raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
+        wait = self._accepts.take("", now)
+        if wait:
+            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
 
     def _enter(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
-        """Count the newcomer, unless its address has too many connections already."""
+        """Count the newcomer, unless its address, or the whole node, has too many already."""
+        if self.room_for_one() is not None:
+            raise Refused(Refusal.GLOBAL_CAP, "while it was judged")
         limit = endpoint.rules.connections_per_address
         held: list[str] = []
         for looser, key in zip(LOOSER, keys, strict=False):
@@ -171,15 +174,18 @@ class Doorman:
         wait = limiter.peek(newcomer.keys[0], now)
         if wait:
             raise Refused(Refusal.RATE, "authentication attempts", retry_after=wait)
+        authentication = self._authentication
+        names = newcomer.endpoint.name, newcomer.id, mask(newcomer.address)
         try:
             if credential.kind is CredentialKind.TICKET:
-                return await self._authentication.redeem(credential.value)
-            return await self._authentication.identify(credential.value)
+                return await authentication.redeem(credential.value)
+            return await authentication.identify(credential.value)
         except Unavailable as unavailable:
+            authentication.unreachable(*names)
             raise Refused(Refusal.UNAVAILABLE, type(unavailable).__name__) from None
         except Fault as fault:
             limiter.wait(newcomer.keys, now)
-            self._telemetry.metrics.authenticated(newcomer.endpoint.name, result_of(fault))
+            authentication.failed(*names, fault)
             raise Refused(Refusal.UNAUTHENTICATED, fault.detail or fault.kind.code) from None
 
     def _check_capacity(self, endpoint: Endpoint, identity: Identity | None) -> None:

@@ -10,7 +10,7 @@ from portward.hub.registry import Registry
 from portward.model.clock import Clock
 from portward.model.commands import Authenticate, Refresh, Resume
 from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.lifecycle import Move, State
 from portward.model.limits import LimitName
@@ -134,13 +134,13 @@ class Authentication:
         """
         self._limit(session)
         record = await self._attempt(session, self._take(session, command.session_token))
+        session.resume_id = record.id
         if session.state is not State.NEW:
             await self._exchange(session, record.identity)
         else:
             await self.bind(session, record.identity)
-        session.resume_id = record.id
         await self._engine.sessions.save(record, SESSION_TTL)
-        return self._answer(record, resumed=True)
+        return self._answer(record, resumed=True, effective=session.identity)
 
     async def _take(self, session: Session, token: str) -> SessionRecord:
         try:
@@ -162,45 +162,71 @@ class Authentication:
         try:
             return await trial
         except Fault as fault:
-            self._telemetry.metrics.authenticated(session.endpoint.name, result_of(fault))
-            self._telemetry.record(
-                Event.AUTH_FAIL,
-                client=session.id,
-                address=session.address,
-                reason=fault.detail or fault.kind.code,
-            )
+            self.failed(session.endpoint.name, session.id, session.address, fault)
+            raise
+        except Unavailable:
+            self.unreachable(session.endpoint.name, session.id, session.address)
             raise
 
+    def failed(self, endpoint: str, client: str, address: str, fault: Fault) -> None:
+        """Count and log a credential that was refused."""
+        self._telemetry.metrics.authenticated(endpoint, result_of(fault))
+        self._telemetry.record(
+            Event.AUTH_FAIL,
+            client=client,
+            address=address,
+            reason=fault.detail or fault.kind.code,
+        )
+
+    def unreachable(self, endpoint: str, client: str, address: str) -> None:
+        """Count and log a credential that could not be judged."""
+        self._telemetry.metrics.authenticated(endpoint, AuthResult.UNAVAILABLE)
+        self._telemetry.record(Event.AUTH_UNAVAILABLE, client=client, address=address)
+
     async def bind(self, session: Session, identity: Identity) -> None:
-        """Make a new session this identity's, then look again whether it was revoked meanwhile.
+        """Make a new session this identity's, then gather what else there is to know of it.
+
+        In this order nothing slips through: from its registration on a session is told of every
+        revocation and every change of rights.
 
         Raises:
-            Fault: the user has too many connections (which ends the session), or was revoked.
+            Fault: the user has too many connections, was revoked or is refused by the application;
+                all of which ends the session.
+            Unavailable: the store cannot be asked, which ends the session as well.
         """
-        effective = await self._authority.effective(identity)
-        if not session.alive or session.state is not State.NEW:
+        if session.state is not State.NEW:
             raise Fault(FaultKind.NOT_AUTHENTICATED)
         if 0 < self.max_per_user <= self._registry.count_of_user(identity.subject):
             session.end(Ending.CONNECTION_LIMIT, "too many connections of one user")
             raise Fault(FaultKind.LIMIT_EXCEEDED)
-        session.claims, session.identity = identity, effective
+        session.claims = session.identity = identity
         session.move(Move.ADMIT)
         self._bound()
         self._registry.bind(session, identity.subject)
         session.authenticated(identity.expires_at, self.leeway)
         session.link.authenticated()
-        await self._check_after_binding(session, identity)
-        if not await self._admits(session):
-            session.end(Ending.PERMISSION_LOST, "refused by a connect hook")
-            raise Fault(FaultKind.PERMISSION_DENIED)
+        try:
+            await self._complete(session, identity)
+        except Unavailable:
+            session.end(Ending.INTERNAL, "the store cannot be asked")
+            raise
         self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.OK)
         self._telemetry.record(
             Event.AUTH_OK, client=session.id, address=session.address, user=identity.subject
         )
 
+    async def _complete(self, session: Session, identity: Identity) -> None:
+        await self.identity_again(session)
+        await self._check_after_binding(session, identity)
+        if not await self._admits(session):
+            session.end(Ending.PERMISSION_LOST, "refused by a connect hook")
+            raise Fault(FaultKind.PERMISSION_DENIED)
+        if not session.alive:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
+
     async def _check_after_binding(self, session: Session, identity: Identity) -> None:
         """A revocation between the first look and the registration found no session to end."""
-        if await self._engine.revocations.covers(identity, None):
+        if await self._engine.revocations.covers(identity, session.resume_id):
             session.end(Ending.REVOKED, "revoked while it was authenticated")
             raise Fault(FaultKind.TOKEN_REVOKED)
 
@@ -270,9 +296,9 @@ class Authentication:
             raise Fault(FaultKind.AUTHENTICATION_FAILED)
         if (identity.issued_at or 0.0) < (current.issued_at or 0.0):
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="older than the current token")
-        effective = await self._authority.effective(identity)
-        session.claims, session.identity = identity, effective
-        session.version += 1
+        await self._put_in_force(session, identity)
+        if not session.alive:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
         session.move(Move.REFRESH)
         session.authenticated(identity.expires_at, self.leeway)
         await self._check_after_binding(session, identity)
@@ -282,9 +308,23 @@ class Authentication:
 
     async def identity_again(self, session: Session) -> None:
         """Take the directory's roles and permissions of now; the rights version moves on."""
-        if session.claims is not None and session.alive:
-            session.identity = await self._authority.effective(session.claims)
-            session.version += 1
+        await self._put_in_force(session)
+
+    async def _put_in_force(self, session: Session, newer: Identity | None = None) -> None:
+        """Join a token, by default the one in force, with what the directory says of its subject.
+
+        Asks again when something changed while it asked: of two changes that overtake each other the
+        later one holds.
+        """
+        while session.alive:
+            version, claims = session.version, newer or session.claims
+            if claims is None:
+                return
+            effective = await self._authority.effective(claims)
+            if session.version == version:
+                session.claims, session.identity = claims, effective
+                session.version += 1
+                return
 
 
 def _refusal(refused: TokenRefused) -> Fault:

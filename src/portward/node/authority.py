@@ -101,16 +101,18 @@ class Authority:
     ) -> tuple[Right, Room | None]:
         """Everything the session may do in the channel now, and the room's record if it has one.
 
-        With `create` a room nobody has made is made, when the session may make it.
+        With `create` a room nobody has made is made, when the session may make it. Judges again when
+        the session's rights changed while the facts were gathered.
         """
-        who = session.identity
-        if who is None:
-            raise Fault(FaultKind.NOT_AUTHENTICATED)
-        namespace = self.namespace(channel)
-        facts = await self._facts(who, channel, namespace)
-        if create and namespace.authorize is Rule.ROLES and facts.room is None:
-            facts = ChannelFacts(room=await self._create(session, who, channel, namespace))
-        return policy.rights(who, channel, namespace, facts), facts.room
+        while (who := session.identity) is not None:
+            version = session.version
+            namespace = self.namespace(channel)
+            facts = await self._facts(who, channel, namespace)
+            if create and namespace.authorize is Rule.ROLES and facts.room is None:
+                facts = ChannelFacts(room=await self._create(session, who, channel, namespace))
+            if session.version == version:
+                return policy.rights(who, channel, namespace, facts), facts.room
+        raise Fault(FaultKind.NOT_AUTHENTICATED)
 
     async def _facts(self, who: Identity, channel: Channel, namespace: Namespace) -> ChannelFacts:
         match namespace.authorize:
@@ -138,7 +140,9 @@ class Authority:
     ) -> Room | None:
         if not policy.may_create(who, auto_create=session.endpoint.rules.auto_create):
             return None
-        room = Room(id=channel.name, name=channel.name)
+        room = Room(
+            id=channel.name, name=channel.name, max_participants=namespace.max_subscribers
+        )
         if not policy.rights(who, channel, namespace, ChannelFacts(room=room)) & Right.SUBSCRIBE:
             return None
         directory = self._engine.directory

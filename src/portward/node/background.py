@@ -22,16 +22,21 @@ class Background:
         """Start a coroutine and forget it."""
         task = eager.start(coroutine, self._done)
         if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.adopt(task)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Wait at the end for a Task of somebody else's, too."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _done(self, _: Any, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, asyncio.CancelledError | Unavailable):
             self._failed(error)
 
     async def drain(self, seconds: float) -> None:
-        """Wait for what is running, at most `seconds`, then cancel it."""
-        if self._tasks:
+        """Wait for what is running and what that starts, at most `seconds`, then cancel it."""
+        late: set[asyncio.Task[Any]] = set()
+        while self._tasks and not late:
             _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
-            for task in late:
-                task.cancel()
+        for task in late:
+            task.cancel()

@@ -17,7 +17,6 @@ from portward.model.replies import (
     Done,
     Echoed,
     HistoryRead,
-    LeaveReason,
     Pong,
     PresenceRead,
     Published,
@@ -64,8 +63,8 @@ class Commands:
             ask.Unsubscribe: self._unsubscribe,
             ask.ReadHistory: self._history,
             ask.ReadPresence: self._presence,
-            ask.Authenticate: authentication.authenticate,
-            ask.Resume: authentication.resume,
+            ask.Authenticate: self._authenticate,
+            ask.Resume: self._resume,
             ask.Refresh: self._refresh,
             ask.Kick: self._kick,
             ask.SetPermissions: self._set_permissions,
@@ -89,10 +88,19 @@ class Commands:
     async def _echo(self, _: Session, command: ask.Echo) -> Reply:
         return Echoed(payload=command.payload, binary=command.binary)
 
+    async def _authenticate(self, session: Session, command: ask.Authenticate) -> Reply:
+        reply = await self._authentication.authenticate(session, command)
+        await self._membership.judge_all_again(session)
+        return reply
+
+    async def _resume(self, session: Session, command: ask.Resume) -> Reply:
+        reply = await self._authentication.resume(session, command)
+        await self._membership.judge_all_again(session)
+        return reply
+
     async def _refresh(self, session: Session, command: ask.Refresh) -> Reply:
         reply = await self._authentication.refresh(session, command)
-        for channel in list(session.subscriptions):
-            await self._membership.judge_again(session, channel)
+        await self._membership.judge_all_again(session)
         return reply
 
     async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
@@ -101,7 +109,7 @@ class Commands:
         return await self._membership.enter(session, grant)
 
     async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
-        if not await self._membership.leave(session, command.channel, LeaveReason.LEFT):
+        if not self._membership.leave(session, command.channel):
             raise Fault(FaultKind.NOT_SUBSCRIBED)
         return Unsubscribed(channel=command.channel)
 
@@ -110,8 +118,10 @@ class Commands:
         grant = await self._authority.grant(session, command.channel, command)
         if self._hooks.on_message:
             await self._hooks.message(session, command.channel, command.data)
-        secret = session.endpoint.rules.sign_secret
-        stored = await self._streams.publish(grant, session.identity, subscription.room, secret)
+            # The hook took its time: the right may be gone.
+            subscription = self._subscription(session, command.channel)
+            grant = await self._authority.grant(session, command.channel, command)
+        stored = await self._streams.publish(grant, session.identity, subscription.room)
         return Published(
             publication_id=stored.id, position=stored.position, duplicate=stored.duplicate
         )

@@ -54,4 +54,5 @@ class Drain:
             session.end(Ending.SHUTDOWN, "drain deadline")
         for link in self._links:
             link.abort()
+        self._left = []
         self.finished.set()

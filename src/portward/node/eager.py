@@ -13,31 +13,40 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Rest:
-    """Awaitable for a coroutine that has already yielded its first future."""
+class _Rest(Coroutine[Any, Any, T]):
+    """A coroutine that has already yielded its first future, and yields it again to its Task.
 
-    __slots__ = ("_coroutine", "_first")
+    It is no coroutine function around the other: a Task that is cancelled before its first step would
+    end such a function before it began, and the coroutine inside would never hear of it.
+    """
+
+    __slots__ = ("_begun", "_coroutine", "_first")
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], first: Any) -> None:
         self._coroutine = coroutine
         self._first = first
+        self._begun = False
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        waiting = self._first
-        while True:
-            step: Callable[[Any], Any] = self._coroutine.send
-            try:
-                argument = yield waiting
-            except BaseException as error:  # noqa: BLE001 - cancellation too is passed inside
-                step, argument = self._coroutine.throw, error
-            try:
-                waiting = step(argument)
-            except StopIteration as stop:
-                return stop.value
+    def send(self, value: Any) -> Any:
+        """Hand over the first future, then carry on."""
+        if self._begun:
+            return self._coroutine.send(value)
+        self._begun = True
+        return self._first
 
+    def throw(self, *error: Any) -> Any:
+        """Raise inside; what was waited for and never handed over is given up as well."""
+        if not self._begun and isinstance(self._first, asyncio.Future):
+            self._first.cancel()
+        self._begun = True
+        return self._coroutine.throw(*error)
 
-async def _finish(rest: _Rest) -> Any:
-    return await rest
+    def close(self) -> None:
+        """Give the coroutine up."""
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._coroutine.__await__()
 
 
 def start(
@@ -56,7 +65,7 @@ def start(
     except BaseException as error:  # noqa: BLE001 - handed to the caller, as a Task would
         done(None, error)
         return None
-    task: asyncio.Task[T] = asyncio.ensure_future(_finish(_Rest(coroutine, first)))
+    task: asyncio.Task[T] = asyncio.ensure_future(_Rest(coroutine, first))
     task.add_done_callback(lambda ended: _report(ended, done))
     return task
 

@@ -47,7 +47,7 @@ class HookRunner:
     async def connect(self, session: Session) -> bool:
         """Ask every connect hook; False when one of them refuses."""
         info = describe(session)
-        answers = [await self._ask(hook(info)) for hook in self._hooks.connect]
+        answers = [await self._ask(hook, info) for hook in self._hooks.connect]
         return False not in answers
 
     async def message(self, session: Session, channel: Channel, data: Any) -> None:
@@ -58,17 +58,17 @@ class HookRunner:
         """
         info = MessageInfo(connection=describe(session), channel=channel, data=data)
         for hook in self._hooks.message:
-            if await self._ask(hook(info)) is False:
+            if await self._ask(hook, info) is False:
                 raise Fault(FaultKind.PERMISSION_DENIED)
 
     def disconnected(self, session: Session, ending: Ending) -> None:
         """Tell every disconnect hook, in the background."""
         for hook in self._hooks.disconnect:
-            self._background.run(self._ask(hook(describe(session), ending.name.lower())))
+            self._background.run(self._ask(hook, describe(session), ending.name.lower()))
 
-    async def _ask(self, answer: Awaitable[Any]) -> Any:
+    async def _ask(self, hook: Callable[..., Awaitable[Any]], *told: Any) -> Any:
         try:
-            return await asyncio.ensure_future(answer)
+            return await asyncio.ensure_future(hook(*told))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self._failed(error)
             return None

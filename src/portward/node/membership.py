@@ -48,37 +48,59 @@ class Membership:
         """Subscribe: listen first, then read what was missed, then go live (no gap, no repeat).
 
         Raises:
-            Fault: the channel is full, the session has too many subscriptions, or lost its right meanwhile.
+            Fault: the channel is full, the session has too many subscriptions, or ended or lost its
+                right meanwhile.
         """
         channel = grant.command.channel
         namespace = self._authority.namespace(channel)
+        if not session.alive:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
         subscription = session.subscriptions.get(channel)
-        if subscription is None:
-            subscription = await self._begin(session, channel, namespace, grant.rights)
-        else:
+        known = subscription is not None
+        if subscription is not None:
             self._channels.leave(channel, session.link)
             subscription.settled = False
+        elif 0 < namespace.max_subscriptions <= len(session.subscriptions):
+            raise Fault(FaultKind.LIMIT_EXCEEDED)
+        else:
+            subscription = Subscription(channel, grant.rights, None)
+            session.subscriptions[channel] = subscription
         try:
+            if not known:
+                await self._look(session, subscription, namespace)
             return await self._join(session, subscription, namespace, grant.command.since)
         except BaseException:
-            await self.leave(session, channel, LeaveReason.DISCONNECTED)
+            self._give_up(session, subscription, known=known)
             raise
 
-    async def _begin(
-        self, session: Session, channel: Channel, namespace: Namespace, rights: Right
-    ) -> Subscription:
-        if 0 < namespace.max_subscriptions <= len(session.subscriptions):
-            raise Fault(FaultKind.LIMIT_EXCEEDED)
-        version = session.version
-        room = await self._engine.directory.room(channel)
-        if room is not None:
-            await self._engine.directory.keep_room(channel, namespace.idle_ttl)
-        if session.version != version:
-            rights, room = await self._authority.judge(session, channel)
-        if Right.SUBSCRIBE not in rights:
+    async def _look(
+        self, session: Session, subscription: Subscription, namespace: Namespace
+    ) -> None:
+        """Look at the room once more: from here on every change is told, until here none was."""
+        channel, directory = subscription.channel, self._engine.directory
+        if namespace.authorize is Rule.ROLES:
+            await self.judge_again(session, channel)
+        else:
+            subscription.room = await directory.room(channel)
+        if subscription.room is not None:
+            await directory.keep_room(channel, namespace.idle_ttl)
+        self._insist(session, subscription)
+
+    @staticmethod
+    def _insist(session: Session, subscription: Subscription) -> None:
+        """Go on only while the subscription is wanted and allowed."""
+        if session.subscriptions.get(subscription.channel) is not subscription:
             raise Fault(FaultKind.PERMISSION_DENIED)
-        subscription = session.subscriptions[channel] = Subscription(channel, rights, room)
-        return subscription
+
+    def _give_up(self, session: Session, subscription: Subscription, *, known: bool) -> None:
+        """Undo what a join that fails has done; one who was in the channel is told to be out."""
+        channel = subscription.channel
+        current = session.subscriptions.get(channel) is subscription
+        if current:
+            del session.subscriptions[channel]
+        self._withdraw(session, subscription, LeaveReason.DISCONNECTED)
+        if current and known:
+            session.say(Removed(channel=channel, reason=FaultKind.UNAVAILABLE.code))
 
     async def _join(
         self,
@@ -91,14 +113,14 @@ class Membership:
         self._check_size(subscription, namespace)
         if self._channels.join(channel, session.link):
             await self._engine.broker.listen(channel)
+            self._insist(session, subscription)
         await self._appear(session, subscription, namespace)
         participants = await self._participants(channel, namespace)
         latest = namespace.snapshot is Snapshot.LATEST_BY_KEY
         limit = RECOVERY_LIMIT + 1 if since is not None else 0
         query = HistoryQuery(limit=limit, since=since, latest=latest)
         page = await self._engine.broker.history(channel, query, namespace)
-        if session.subscriptions.get(channel) is not subscription:
-            raise Fault(FaultKind.PERMISSION_DENIED)
+        self._insist(session, subscription)
         endpoint = session.endpoint
         voice = endpoint.deflated if session.link.compression else endpoint.plain
         collected = self._channels.settle(channel, session.link, voice)
@@ -135,22 +157,23 @@ class Membership:
             return
         limit = subscription.room.max_participants if subscription.room is not None else 0
         member = Member(session.id, who.subject, who.email)
+        subscription.present = True
         first = await self._engine.presence.enter(channel, member, limit)
         if first is None:
+            subscription.present = False
             raise Fault(FaultKind.CHANNEL_FULL)
-        subscription.present = True
-        if session.subscriptions.get(channel) is not subscription:
-            await self._vanish(session, subscription, LeaveReason.DISCONNECTED)
-            raise Fault(FaultKind.PERMISSION_DENIED)
-        if not first:
-            return
-        grace = self._grace.pop((channel, who.subject), None)
+        if first and not self._returned(channel, who.subject):
+            await self._engine.broker.announce(
+                UserJoined(channel=channel, user=who.subject, client=session.id, email=who.email)
+            )
+        self._insist(session, subscription)
+
+    def _returned(self, channel: Channel, user: str) -> bool:
+        """Whether the user comes back before the others were told that it left."""
+        grace = self._grace.pop((channel, user), None)
         if grace is not None:
             grace.cancel()
-            return
-        await self._engine.broker.announce(
-            UserJoined(channel=channel, user=who.subject, client=session.id, email=who.email)
-        )
+        return grace is not None
 
     async def _participants(self, channel: Channel, namespace: Namespace) -> tuple[str, ...]:
         if not namespace.presence:
@@ -167,43 +190,40 @@ class Membership:
 
     # -- out
 
-    async def leave(self, session: Session, channel: Channel, reason: LeaveReason) -> bool:
+    def leave(self, session: Session, channel: Channel) -> bool:
         """Take a session out of a channel. False when it was not in it."""
         subscription = session.subscriptions.pop(channel, None)
         if subscription is None:
             return False
-        if self._channels.leave(channel, session.link):
-            await self._engine.broker.ignore(channel)
-        await self._vanish(session, subscription, reason)
+        self._withdraw(session, subscription, LeaveReason.LEFT)
         return True
 
-    async def remove(self, session: Session, channel: Channel, reason: str) -> bool:
-        """Take a subscription away and say so to the session. False when it had none."""
-        if not await self.leave(session, channel, LeaveReason.LEFT):
-            return False
-        if session.alive:
+    def remove(self, session: Session, channel: Channel, reason: str) -> None:
+        """Take a subscription away, if there is one, and say so to the session."""
+        if self.leave(session, channel):
             session.say(Removed(channel=channel, reason=reason))
-        return True
 
     def abandon(self, session: Session, *, drop: bool) -> None:
-        """Take an ended session out of everything: the hub at once, the engine in the background."""
+        """Take an ended session out of everything."""
         left = list(session.subscriptions.values())
         session.subscriptions.clear()
-        silent = [
-            each.channel
-            for each in left
-            if self._channels.leave(each.channel, session.link, drop=drop)
-        ]
-        if silent or any(each.present for each in left):
-            self._background.run(self._cleared(session, left, silent))
-
-    async def _cleared(
-        self, session: Session, left: list[Subscription], silent: list[Channel]
-    ) -> None:
-        for channel in silent:
-            await self._engine.broker.ignore(channel)
         for subscription in left:
-            await self._vanish(session, subscription, LeaveReason.DISCONNECTED)
+            self._withdraw(session, subscription, LeaveReason.DISCONNECTED, drop=drop)
+
+    def _withdraw(
+        self,
+        session: Session,
+        subscription: Subscription,
+        reason: LeaveReason,
+        *,
+        drop: bool = True,
+    ) -> None:
+        """Leave the hub now, and the engine in the background, where nothing cuts it short."""
+        channel = subscription.channel
+        silent = self._channels.leave(channel, session.link, drop=drop)
+        self._background.run(self._vanish(session, subscription, reason))
+        if silent:
+            self._background.run(self._engine.broker.ignore(channel))
 
     async def _vanish(
         self, session: Session, subscription: Subscription, reason: LeaveReason
@@ -230,18 +250,32 @@ class Membership:
             del self._grace[key]
             self._background.run(self._engine.broker.announce(event))
 
+        self._returned(*key)
         self._grace[key] = self._clock.call_later(grace, announce)
 
     # -- rights that change
 
+    async def judge_all_again(self, session: Session) -> None:
+        """Judge every subscription by the rights of now."""
+        for channel in list(session.subscriptions):
+            await self.judge_again(session, channel)
+
     async def judge_again(self, session: Session, channel: Channel) -> None:
-        """Judge one subscription by the rights of now; without the right it is taken away."""
+        """Judge one subscription by the rights of now; without the right it is taken away.
+
+        Of two judgements that overtake each other the one begun later holds.
+        """
         subscription = session.subscriptions.get(channel)
         if subscription is None:
             return
-        rights, room = await self._authority.judge(session, channel)
-        if session.subscriptions.get(channel) is not subscription:
+        subscription.judged = judgement = subscription.judged + 1
+        try:
+            rights, room = await self._authority.judge(session, channel)
+        except Fault:
+            rights, room = Right.NONE, None
+        current = session.subscriptions.get(channel) is subscription
+        if not current or subscription.judged != judgement:
             return
         subscription.rights, subscription.room = rights, room
         if Right.SUBSCRIBE not in rights:
-            await self.remove(session, channel, FaultKind.PERMISSION_DENIED.code)
+            self.remove(session, channel, FaultKind.PERMISSION_DENIED.code)

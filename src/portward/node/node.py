@@ -106,12 +106,12 @@ class Node:
         self.telemetry = ports.telemetry
         self.endpoints = endpoints
         self.namespaces = namespaces
-        self.wheel = Wheel(ports.clock)
+        self.wheel = Wheel(ports.clock, self._failed)
         self._loop = asyncio.get_running_loop()
         self.registry: Registry[Session] = Registry()
         self.background = Background(self._failed)
         self.hooks = HookRunner(hooks, self.background, self._failed)
-        self.channels = Channels(self.later, self, self._cooldown)
+        self.channels = Channels(self.later, self, self.clock.monotonic, self._cooldown)
         self.started_at = self.clock.time()
         self._drain: Drain | None = None
         self._sweeper: Timer | None = None
@@ -138,7 +138,7 @@ class Node:
         self.membership = Membership(
             engine, self.channels, authority, telemetry, self.background, clock
         )
-        streams = Streams(engine, authority, clock)
+        self._streams = streams = Streams(engine, authority, clock, self._signing())
         self._authority = authority
         self._authentication = authentication
         self._commands = Commands(
@@ -198,6 +198,9 @@ class Node:
         """End what is left, wait for work in the background, disconnect the engine."""
         self.doorman.draining = True
         for session in self.registry:
+            if isinstance(session.task, asyncio.Task):
+                self.background.adopt(session.task)
+                session.task.cancel()
             session.end(Ending.SHUTDOWN, "stop")
             session.link.abort()
         if self._sweeper is not None:
@@ -210,6 +213,8 @@ class Node:
         """Judge by other rights from now on, open sessions included."""
         self.rules = rules
         self._authority.adopt(namespaces, rules.role_permissions)
+        self.namespaces = namespaces
+        self._streams.signing = self._signing()
         self._authentication.leeway = rules.leeway
         for session in self.registry:
             self.background.run(self._judge_user(session))
@@ -230,7 +235,9 @@ class Node:
         )
         session.say(Welcome(connection_id=session.id))
         session.begin()
-        if newcomer.identity is not None:
+        if self.draining:
+            session.end(Ending.SHUTDOWN, "let in before the drain began")
+        elif newcomer.identity is not None:
             session.occupy(self._bind(session, newcomer.identity))
 
     async def _bind(self, session: Session, identity: Identity) -> None:
@@ -242,12 +249,19 @@ class Node:
             return
         try:
             await self._authentication.bind(session, identity)
+            if not session.endpoint.dialect.resumable:
+                return
             greeting = await self._authentication.greet(session)
-        except (Fault, Unavailable) as error:
-            session.end(Ending.AUTH_FAILED, f"after the handshake: {error}")
-            return
-        if greeting is not None and session.alive:
-            self._tell(session, Command(), greeting)
+        except Fault as fault:
+            session.end(Ending.AUTH_FAILED, f"after the handshake: {fault}")
+        except Unavailable:
+            session.end(Ending.INTERNAL, "after the handshake: the store cannot be asked")
+        except Exception as error:  # noqa: BLE001 - as in `serve`
+            self._failed(error)
+            session.end(Ending.INTERNAL, "after the handshake")
+        else:
+            if greeting is not None:
+                self._tell(session, Command(), greeting)
 
     def _bound(self) -> None:
         self.doorman.unauthenticated -= 1
@@ -302,6 +316,7 @@ class Node:
         try:
             command = self._read(session, payload, binary)
             reply = await self._commands.run(session, command)
+            self._tell(session, command, reply)
         except Fault as fault:
             if command is not None:
                 fault.command_id = command.id
@@ -315,7 +330,6 @@ class Node:
             self._refuse(session, _fault(FaultKind.INTERNAL, command))
         else:
             session.faults = session.refusals = 0
-            self._tell(session, command, reply)
 
     def _read(self, session: Session, payload: bytes, binary: bool) -> Command:
         """Decode one message and count it, whether it could be decoded or not."""
@@ -398,15 +412,13 @@ class Node:
             for session in self.registry.of_user(event.user):
                 self.background.run(self._judge_user(session))
         if event.channel is not None:
-            listening = set(self.channels.listeners(event.channel))
             for session in self.registry:
-                if session.link in listening:
+                if event.channel in session.subscriptions:
                     self.background.run(self.membership.judge_again(session, event.channel))
 
     async def _judge_user(self, session: Session) -> None:
         await self._authentication.identity_again(session)
-        for channel in list(session.subscriptions):
-            await self.membership.judge_again(session, channel)
+        await self.membership.judge_all_again(session)
 
     def disconnected(self, event: Disconnected) -> None:
         """End a user's sessions, or one."""
@@ -418,8 +430,7 @@ class Node:
         """Take a user out of a channel."""
         for session in self.registry.of_user(event.user):
             if event.client is None or session.id == event.client:
-                removal = self.membership.remove(session, event.channel, event.reason)
-                self.background.run(removal)
+                self.membership.remove(session, event.channel, event.reason)
 
     # -- what the hub reports
 
@@ -434,6 +445,14 @@ class Node:
         self.telemetry.record(
             Event.INTERNAL_ERROR, channel=channel, error=type(error).__name__, detail="encode"
         )
+
+    def _signing(self) -> dict[str, bytes]:
+        """The secrets messages are signed with, by the namespace of the endpoint that has one."""
+        return {
+            endpoint.namespace.name: endpoint.rules.sign_secret
+            for endpoint in self.endpoints.values()
+            if endpoint.namespace is not None and endpoint.rules.sign_secret
+        }
 
     def _cooldown(self, channel: Channel) -> Cooldown | None:
         namespace = self.namespaces.get(channel.namespace)

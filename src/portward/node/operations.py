@@ -1,6 +1,8 @@
 """What the backend may ask, through the library or the admin API. Every method acts on the whole house."""
 
+import secrets
 from collections.abc import Iterable
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -13,6 +15,7 @@ from portward.model.commands import Publish, ReadHistory
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import TICKET_TIME
+from portward.model.position import Position
 from portward.model.publication import Page
 from portward.model.replies import Participant
 from portward.model.revocation import Revocation, RevocationKind
@@ -21,7 +24,7 @@ from portward.node.authentication import Authentication
 from portward.node.authority import Authority
 from portward.node.hooks import describe
 from portward.node.membership import Membership
-from portward.node.ports import ConnectionInfo
+from portward.node.ports import ConnectionInfo, NodeInfo
 from portward.node.session import Session
 from portward.node.streams import Streams
 from portward.security import policy
@@ -29,6 +32,8 @@ from portward.security.redaction import fingerprint
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
+REVOCATION_SLACK = 120.0
+"""A token may be issued in a clock's future and be good past its end: twice the longest leeway."""
 REVOCATION_TTL = 30 * 86400.0
 """Seconds a revocation is kept when nothing says how long the credential would have lived."""
 
@@ -60,6 +65,8 @@ class Operations:
         self._telemetry = telemetry
         self._clock = clock
         self._revocation_ttl = revocation_ttl
+        self._uid = secrets.token_hex(8)
+        self._began = clock.monotonic()
 
     # -- streams
 
@@ -81,6 +88,14 @@ class Operations:
         """
         return await self._streams.history(policy.trusted(command))
 
+    async def position(self, channel: Channel) -> Position:
+        """Where a channel's stream stands.
+
+        Raises:
+            Fault: the channel's family is unknown.
+        """
+        return await self._streams.position(channel)
+
     async def presence(self, channel: Channel) -> tuple[Member, ...]:
         """Every connection in a channel.
 
@@ -99,16 +114,47 @@ class Operations:
         """Channels somebody here listens to, with the number of their connections."""
         return {name: self._channels.size(name) for name in self._channels.names()}
 
+    def channel_names(self) -> Iterable[Channel]:
+        """The names of :meth:`channels`, as they are now."""
+        return self._channels.names()
+
+    def channel_size(self, channel: Channel) -> int:
+        """How many connections of this node listen to a channel."""
+        return self._channels.size(channel)
+
     # -- connections
 
+    def info(self) -> NodeInfo:
+        """This node in numbers."""
+        return NodeInfo(
+            uid=self._uid,
+            clients=len(self._registry),
+            users=self._registry.users(),
+            subscriptions=sum(len(session.subscriptions) for session in self._registry),
+            channels=len(self._channels),
+            uptime=self._clock.monotonic() - self._began,
+        )
+
     def connections(
-        self, user: str | None = None, endpoint: str | None = None
+        self,
+        user: str | None = None,
+        endpoint: str | None = None,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
     ) -> Iterable[ConnectionInfo]:
-        """Open connections, all or of a user or an endpoint."""
+        """Open connections, of a user or an endpoint; at most `limit` after the first `offset`."""
+        chosen = self._chosen(user, endpoint)
+        for session in islice(chosen, offset, None if limit is None else offset + limit):
+            yield describe(session)
+
+    def count_connections(self, user: str | None = None, endpoint: str | None = None) -> int:
+        """How many connections are open, all or of a user or an endpoint."""
+        return sum(1 for _ in self._chosen(user, endpoint))
+
+    def _chosen(self, user: str | None, endpoint: str | None) -> Iterable[Session]:
         sessions = self._registry.of_user(user) if user is not None else self._registry
-        for session in sessions:
-            if endpoint is None or session.endpoint.name == endpoint:
-                yield describe(session)
+        return (s for s in sessions if endpoint is None or s.endpoint.name == endpoint)
 
     async def disconnect(self, user: str, client: str | None = None) -> None:
         """End a user's connections, or the one with the id `client`."""
@@ -138,7 +184,8 @@ class Operations:
         now = self._clock.time()
         if kind is RevocationKind.TOKEN:
             value = fingerprint(value)
-        revocation = Revocation(kind, value, now, now + self._revocation_ttl)
+        until = now + self._revocation_ttl + REVOCATION_SLACK
+        revocation = Revocation(kind, value, now, until)
         await self._engine.revocations.add(revocation)
         if kind is RevocationKind.SESSION:
             await self._engine.sessions.drop(value)
@@ -159,16 +206,20 @@ class Operations:
     async def set_roles(self, user: str, roles: Iterable[str]) -> None:
         """Replace a user's roles; open connections are judged again at once."""
         await self._engine.directory.set_roles(user, frozenset(roles))
-        await self._engine.broker.announce(RightsChanged(user=user))
+        await self._changed(user, "roles")
 
     async def set_permissions(self, user: str, permissions: Iterable[str]) -> None:
         """Replace a user's permissions; open connections are judged again at once."""
         await self._engine.directory.set_permissions(user, frozenset(permissions))
-        await self._engine.broker.announce(RightsChanged(user=user))
+        await self._changed(user, "permissions")
 
     async def set_workspaces(self, user: str, workspaces: Iterable[str]) -> None:
         """Replace a user's memberships; open connections are judged again at once."""
         await self._engine.directory.set_workspaces(user, frozenset(workspaces))
+        await self._changed(user, "workspaces")
+
+    async def _changed(self, user: str, what: str) -> None:
+        self._telemetry.record(Event.RIGHTS_CHANGE, user=user, kind=what)
         await self._engine.broker.announce(RightsChanged(user=user))
 
     # -- rooms
@@ -190,6 +241,9 @@ class Operations:
         new = await directory.room(channel) is None
         if not await directory.save_room(channel, room, namespace.idle_ttl, new=new):
             raise Fault(FaultKind.LIMIT_EXCEEDED, detail="too many rooms")
+        self._telemetry.record(
+            Event.ROOM_CREATE if new else Event.ROOM_PERMISSIONS, channel=channel
+        )
         await self._engine.broker.announce(RightsChanged(channel=channel))
         return room
 
@@ -198,5 +252,7 @@ class Operations:
         self._authority.namespace(channel)
         removed = await self._engine.directory.remove_room(channel)
         await self._engine.broker.remove(channel)
+        if removed:
+            self._telemetry.record(Event.ROOM_REMOVE, channel=channel)
         await self._engine.broker.announce(RightsChanged(channel=channel))
         return removed

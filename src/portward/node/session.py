@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
 
 class Subscription:
-    """One session in one channel, with the rights it was judged to have. `present` means presence knows."""
+    """One session in one channel, with the rights it was judged to have.
 
-    __slots__ = ("channel", "present", "rights", "room", "settled")
+    `present` means that presence may know of it, `settled` that the channel is heard; `judged` counts
+    the judgements begun.
+    """
+
+    __slots__ = ("channel", "judged", "present", "rights", "room", "settled")
 
     def __init__(self, channel: Channel, rights: Right, room: Room | None) -> None:
         self.channel = channel
@@ -39,6 +43,7 @@ class Subscription:
         self.room = room
         self.present = False
         self.settled = False
+        self.judged = 0
 
 
 class Conduct(Protocol):
@@ -171,7 +176,7 @@ class Session:
             return
         if binary and not self.endpoint.dialect.binary:
             self.end(Ending.WRONG_DATA, "binary message")
-        elif self.task is None:
+        elif self.task is None and not self.inbox:
             self._serve(payload, binary)
         else:
             self._keep(payload, binary)
@@ -280,8 +285,8 @@ class Session:
         rules = self.endpoint.rules
         if self.ping_sent and self.last_seen >= self.ping_sent:
             self.ping_sent = 0.0
-        if late and self.ping_sent:
-            self.ping_sent = self.last_seen = now
+        if late:
+            self.last_seen, self.ping_sent = now, 0.0
         if self.ping_sent and now >= self.ping_sent + rules.pong_timeout:
             self.end(Ending.NO_PONG, "no answer to a ping")
         elif rules.idle_timeout and now >= self.last_seen + rules.idle_timeout:

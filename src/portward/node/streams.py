@@ -1,6 +1,7 @@
 """Publishing and reading: what clients are granted and what the backend asks for goes the same way."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -27,9 +28,15 @@ _LONGEST_ESCAPE: Final = 6
 
 
 class Streams:
-    """Publications in and out of the engine."""
+    """Publications in and out of the engine.
 
-    def __init__(self, engine: Engine, authority: Authority, clock: Clock) -> None:
+    `signing` has the secrets of the namespaces whose messages are signed.
+    """
+
+    def __init__(
+        self, engine: Engine, authority: Authority, clock: Clock, signing: Mapping[str, bytes]
+    ) -> None:
+        self.signing = signing
         self._engine = engine
         self._authority = authority
         self._clock = clock
@@ -39,25 +46,23 @@ class Streams:
         grant: Grant[Publish],
         who: Identity | None = None,
         room: Room | None = None,
-        sign_secret: bytes = b"",
     ) -> Stored:
         """Store and announce a publication; `who` is None for the backend's own.
 
         Raises:
-            Fault: the data is too large, or the channel's family is unknown.
+            Fault: the data is no JSON or too large, or the channel's family is unknown.
             EngineUnavailable: nothing was stored.
         """
         command = grant.command
         namespace = self._authority.namespace(command.channel)
         draft = self._draft(command, who, room)
-        if sign_secret:
-            draft = sign_message(draft, command.channel, sign_secret)
-        stored = await self._engine.broker.publish(
-            command.channel, draft, namespace, command.idempotency_key
-        )
+        if namespace.name in self.signing:
+            draft = sign_message(draft, command.channel, self.signing[namespace.name])
         if room is not None:
             await self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
-        return stored
+        return await self._engine.broker.publish(
+            command.channel, draft, namespace, command.idempotency_key
+        )
 
     def _draft(self, command: Publish, who: Identity | None, room: Room | None) -> Draft:
         data = command.data
@@ -86,7 +91,8 @@ class Streams:
         """
         command = grant.command
         namespace = self._authority.namespace(command.channel)
-        limit = min(command.limit or DEFAULT_HISTORY, HISTORY_LIMIT)
+        wanted = DEFAULT_HISTORY if command.limit is None else command.limit
+        limit = max(0, min(wanted, HISTORY_LIMIT))
         since = await self._since(command)
         query = HistoryQuery(
             limit=limit, since=since, before=command.before, reverse=command.reverse
@@ -125,7 +131,14 @@ class Streams:
 
 
 def _too_large(data: Any) -> bool:
-    """Whether the JSON of `data` is over the limit; a short string need not be encoded to know."""
-    if isinstance(data, str) and len(data) <= DATA // _LONGEST_ESCAPE - 2:
+    """Whether the JSON of `data` is over the limit; a short ASCII string need not be encoded to know.
+
+    Raises:
+        Fault: there is no JSON for it: no JSON value, or text that UTF-8 cannot write.
+    """
+    if isinstance(data, str) and len(data) <= DATA // _LONGEST_ESCAPE - 2 and data.isascii():
         return False
-    return len(msgspec.json.encode(data)) > DATA
+    try:
+        return len(msgspec.json.encode(data)) > DATA
+    except (TypeError, ValueError, RecursionError):
+        raise Fault(FaultKind.INVALID_STRUCTURE, detail="data is no JSON value") from None

@@ -13,7 +13,8 @@ from portward.model.publication import Draft
 
 def canonical(channel: str, message: dict[str, Any]) -> bytes:
     """The signed bytes: compact JSON with sorted keys of the channel and what makes up the message."""
-    signed = {"channel": channel, **message}
+    # msgspec writes plain strings alone, and a checked channel name is a type of its own.
+    signed = {"channel": str(channel), **message}
     return msgspec.json.encode(signed, order="sorted")
 
 

@@ -77,6 +77,7 @@ class MemoryClient:
         self.reading = True
         self.queue: list[tuple[Message, Channel | None]] = []
         self._session: Receiver | None = None
+        self._lost = False
 
     # -- as the peer
 
@@ -109,7 +110,7 @@ class MemoryClient:
     def leave(self, code: int | None = 1000) -> None:
         """Close, or with None just vanish."""
         self.open = False
-        self.session.lost(code)
+        self._lose(code)
 
     def read(self) -> None:
         """Take what is queued, and go on taking."""
@@ -166,8 +167,10 @@ class MemoryClient:
         self.queue.clear()
 
     def ping(self) -> None:
-        """Count a ping."""
+        """Count a ping and answer it, as browsers do; one that stopped reading does not."""
         self.pings += 1
+        if self.open and self.reading:
+            self.session.frame(control=True)
 
     def pause(self) -> None:
         """Note that the gateway stopped reading."""
@@ -179,17 +182,19 @@ class MemoryClient:
 
     def close(self, code: int, reason: str) -> None:
         """Note how the gateway closed, and be gone."""
-        if self.closed is None:
+        if self.open:
             self.closed = (code, reason)
-            self.open = False
-            asyncio.get_running_loop().call_soon(self._gone)
-
-    def _gone(self) -> None:
-        self.session.lost(None)
+            self.abort()
 
     def abort(self) -> None:
-        """Be gone already."""
+        """Be gone, as soon as the gateway has finished what it is doing."""
         self.open = False
+        asyncio.get_running_loop().call_soon(self._lose, None)
+
+    def _lose(self, code: int | None) -> None:
+        if not self._lost:
+            self._lost = True
+            self.session.lost(code)
 
     def unsent(self) -> int:
         """Bytes queued."""

@@ -1,0 +1,5 @@
+"""The version of this package, in a module of its own that everyone may import."""
+
+from typing import Final
+
+__version__: Final = "0.1.0"
