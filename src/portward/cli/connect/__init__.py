@@ -1,0 +1,1 @@
+"""`portward connect`: a terminal client that comes back where it was, even after it was killed."""

@@ -1,0 +1,211 @@
+"""`portward connect`: its options, and what they come to."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+from msgspec.structs import replace
+
+from portward.cli.connect.echo import Echo
+from portward.cli.connect.keyboard import Keyboard
+from portward.cli.connect.memory import Memory, fingerprint
+from portward.cli.connect.screen import Screen
+from portward.cli.connect.session import converse
+from portward.cli.connect.talk import Talk
+from portward.cli.errors import Refusal, Usage
+from portward.cli.minting import Bearer, mint
+from portward.cli.output import shown
+from portward.cli.reading import ConfigOption, read, ready
+from portward.cli.state import state_folder
+from portward.cli.tokens import DEFAULT_ROLE
+from portward.client import ClientError, Dial, Ended, RoomsClient, TokenSource, dialer
+from portward.security.jws import TokenRefused, parse_compact, strict_object
+from portward.settings.checks.listeners import is_loopback
+from portward.settings.environment import TOKEN
+
+DIALECTS: Final = ("rooms", "echo")
+_STDIN: Final = 0
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line, understood. `credential` tells two ways to prove oneself apart."""
+
+    url: str
+    user: str
+    token: str | TokenSource | None
+    credential: str
+    rooms: list[str]
+    profile: str
+    as_json: bool
+    origin: str | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the handshake."""
+        return {"Origin": self.origin} if self.origin else {}
+
+
+def connect(
+    url: Annotated[str, typer.Argument(help="As in ws://127.0.0.1:8080/rooms.", metavar="URL")],
+    *,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar=TOKEN, help="An access token.")
+    ] = None,
+    sub: Annotated[
+        str | None,
+        typer.Option("--sub", help="Make tokens for this user with the configured secret."),
+    ] = None,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help="With --sub: a role; repeat for more.")
+    ] = None,
+    subscribe: Annotated[
+        list[str] | None, typer.Option("--subscribe", help="A room to enter; repeat for more.")
+    ] = None,
+    dialect: Annotated[
+        str | None, typer.Option("--dialect", help="rooms or echo; by default as the path ends.")
+    ] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Keeps clients of the same user apart.")
+    ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every message of the gateway as it came.")
+    ] = False,
+    origin: Annotated[
+        str | None, typer.Option("--origin", help="Say to come from a page of this origin.")
+    ] = None,
+    config: ConfigOption = None,
+) -> int:
+    """Talk to a gateway: prints what arrives, sends what is typed. /help, once connected.
+
+    Killed, and started again the same way, it takes up where it was and shows what it missed.
+    """
+    if sub is not None and token is not None and os.environ.get(TOKEN) != token:
+        raise Usage("give --token or --sub, not both")
+    speaks = _dialect(url, dialect)
+    source = _source(config, sub, tuple(role or [DEFAULT_ROLE])) if sub is not None else None
+    asked = Asked(
+        url=url,
+        user=sub if sub is not None else _subject(token),
+        token=source or token,
+        credential=_credential(sub, role, token),
+        rooms=list(subscribe or ()),
+        profile=profile,
+        as_json=as_json,
+        origin=origin,
+    )
+    try:
+        return asyncio.run(_rooms(asked) if speaks == "rooms" else _echo(asked))
+    except Ended as ended:
+        code = f" ({ended.code})" if ended.code is not None else ""
+        raise Refusal(f"the gateway ended it: {shown(ended)}{code}") from None
+    except ClientError as error:
+        raise Refusal(f"{shown(url)}: {shown(error)}") from None
+
+
+def _dialect(url: str, chosen: str | None) -> str:
+    named = chosen or urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    if named in DIALECTS:
+        return named
+    known = " or ".join(DIALECTS)
+    raise Usage(f"the dialect of {shown(url)} is not known from its path; give --dialect {known}")
+
+
+def _source(config: Path | None, sub: str, roles: tuple[str, ...]) -> TokenSource:
+    settings = ready(read(config)).settings
+    mint(settings, Bearer(sub=sub, roles=roles))  # so that a refusal comes before the connection
+
+    async def fresh() -> str:
+        return mint(settings, Bearer(sub=sub, roles=roles))
+
+    return fresh
+
+
+def _credential(sub: str | None, role: list[str] | None, token: str | None) -> str:
+    return fingerprint("sub", sub, *(role or ())) if sub is not None else fingerprint(token or "")
+
+
+def _subject(token: str | None) -> str:
+    """Whom a token is for, unverified: enough to tell what is kept for whom."""
+    if token is None:
+        return ""
+    try:
+        return str(strict_object(parse_compact(token).payload).get("sub"))
+    except TokenRefused:
+        return fingerprint(token)
+
+
+def _dial(asked: Asked, headers: dict[str, str]) -> Dial:
+    try:
+        return dialer(asked.url, headers=headers)
+    except ValueError as error:
+        raise Usage(f"{shown(asked.url)}: {error}") from None
+
+
+def _warn(asked: Asked, screen: Screen) -> None:
+    parts = urlsplit(asked.url)
+    if parts.scheme == "ws" and asked.token and not is_loopback(parts.hostname or ""):
+        screen.bad("the token travels unencrypted: this is ws://, not wss://")
+
+
+async def _rooms(asked: Asked) -> int:
+    screen, dial = Screen(as_json=asked.as_json), _dial(asked, asked.headers)
+    _warn(asked, screen)
+    memory = _memory(asked, screen)
+    try:
+        client = RoomsClient(
+            asked.url,
+            token=asked.token,
+            session=memory.kept.session,
+            rooms=memory.kept.rooms,
+            raw=asked.as_json,
+            dial=dial,
+        )
+        talk = Talk(client, screen, memory)
+        async with client:
+            await converse(_Beginning(talk, asked.rooms), Keyboard(_STDIN))
+    finally:
+        memory.close()
+    return 1 if talk.failed and not os.isatty(_STDIN) else 0
+
+
+class _Beginning:
+    """A talk that enters its rooms before anything is typed."""
+
+    def __init__(self, talk: Talk, rooms: list[str]) -> None:
+        self._talk = talk
+        self._rooms = rooms
+        self.listen = talk.listen
+        self.leave = talk.leave
+
+    async def type(self, keyboard: Keyboard) -> None:
+        """Enter the rooms, then do what is typed."""
+        await self._talk.begin(self._rooms)
+        await self._talk.type(keyboard)
+
+
+def _memory(asked: Asked, screen: Screen) -> Memory:
+    try:
+        memory = Memory(asked.url, asked.user, asked.profile)
+    except OSError as error:
+        raise Refusal(f"cannot keep anything in {state_folder()}: {error.strerror}") from None
+    if not memory.mine:
+        screen.note("another client of this user is running: nothing is kept; see --profile")
+    if memory.kept.credential != asked.credential:
+        # A session stands for the credential it was obtained by, with its roles.
+        memory.kept = replace(memory.kept, session=None, credential=asked.credential)
+    return memory
+
+
+async def _echo(asked: Asked) -> int:
+    token = await asked.token() if callable(asked.token) else asked.token
+    headers = asked.headers | ({"Authorization": f"Bearer {token}"} if token else {})
+    screen = Screen()
+    _warn(asked, screen)
+    link = await _dial(asked, headers)()
+    screen.note("connected")
+    await converse(Echo(link, screen), Keyboard(_STDIN))
+    return 0

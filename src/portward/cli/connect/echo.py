@@ -1,0 +1,57 @@
+"""The echo dialect: what is typed goes out as it is, what comes back is shown."""
+
+import asyncio
+from typing import Final
+
+from portward.cli.connect.keyboard import Keyboard
+from portward.cli.connect.screen import Screen
+from portward.cli.errors import Refusal
+from portward.client.link import Link, LinkClosed
+
+_LAST_WORDS: Final = 5.0
+
+
+class Echo:
+    """One connection, without coming back: it is for finding out whether there is one."""
+
+    def __init__(self, link: Link, screen: Screen) -> None:
+        self._link = link
+        self._screen = screen
+        self._due = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    async def listen(self) -> None:
+        """Show what comes, until the connection is over.
+
+        Raises:
+            Refusal: the other side closed.
+        """
+        try:
+            while True:
+                self._screen.plain(await self._link.receive())
+                self._due -= 1
+                if self._due <= 0:
+                    self._settled.set()
+        except LinkClosed as closed:
+            code = f" ({closed.code})" if closed.code is not None else ""
+            raise Refusal(f"the connection is over: {closed.reason or 'closed'}{code}") from None
+
+    async def type(self, keyboard: Keyboard) -> None:
+        """Send line by line."""
+        while (line := await keyboard.line()) is not None:
+            self._due += 1
+            self._settled.clear()
+            try:
+                await self._link.send(line)
+            except LinkClosed:
+                return  # the listener says how it ended
+
+    async def leave(self) -> None:
+        """See the last lines come back, and close."""
+        try:
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._settled.wait()
+        except TimeoutError:
+            self._screen.bad(f"{self._due} lines did not come back")
+        await self._link.close()

@@ -1,0 +1,101 @@
+"""`portward`: the commands put together, and every way they end turned into one line and a code."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from traceback import extract_tb
+from typing import Annotated, Final
+
+import typer
+
+from portward.cli import checking, records, remote, running, tokens
+from portward.cli.connect import command as connect
+from portward.cli.output import complain, line, shown
+from portward.settings import SettingsError
+from portward.version import __version__
+
+USAGE: Final = 2
+REFUSED: Final = 1
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="portward",
+    help="A real-time WebSocket gateway: who comes in, what they may do, how much, how long.",
+    add_completion=False,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(running.serve)
+app.command()(running.demo)
+app.command()(checking.check)
+app.command()(tokens.token)
+app.command()(tokens.inspect)
+app.command()(checking.config)
+app.command()(remote.publish)
+app.command()(remote.revoke)
+app.command()(remote.connections)
+app.command()(connect.connect)
+app.add_typer(records.audit)
+app.command()(records.version)
+
+
+@app.callback()
+def _portward(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        line(f"portward {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        line(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0 done, 1 refused, 2 not understood, 130 interrupted."""
+    _show_what_cannot_be_encoded()
+    try:
+        outcome = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="portward",
+            standalone_mode=False,
+        )
+    except SettingsError as error:
+        return _failed(str(error), USAGE)
+    except typer.TyperException as error:
+        return _failed(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _unheard()
+    except Exception as error:  # noqa: BLE001 - nobody is shown a traceback
+        return _failed(_internal(error), REFUSED)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _failed(text: str, code: int) -> int:
+    complain(f"portward: {shown(' '.join(text.split()))}")
+    return code
+
+
+def _internal(error: Exception) -> str:
+    """Where it happened, and no value: one may be a secret."""
+    if sys.flags.dev_mode:
+        raise error
+    place = extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a text
+    return f"internal error: {type(error).__name__} at {where}; python -X dev shows more"
+
+
+def _unheard() -> int:
+    """Whoever read our output left. Python would complain when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return REFUSED
+
+
+def _show_what_cannot_be_encoded() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,75 @@
+"""Access tokens made with the configured secret."""
+
+import secrets as random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from portward.app.build import token_rules
+from portward.cli.errors import Refusal
+from portward.security.tokens import KeySet, TokenRefused, secret_key, sign, verify
+from portward.settings import Settings
+
+HOUR = 3600.0
+
+
+class Bearer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a token is for. `ttl` is in seconds; `claims` are added to what the rest comes to."""
+
+    sub: str
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    workspace: str | None = None
+    email: str | None = None
+    ttl: float = HOUR
+    claims: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+def mint(settings: Settings, bearer: Bearer) -> str:
+    """Make a token, under the configured names of claims, issuer and audience.
+
+    Raises:
+        Refusal: there is no secret, or there are public keys instead.
+    """
+    tokens = settings.tokens
+    if tokens.jwks_url or tokens.public_keys:
+        raise Refusal(
+            "tokens are verified with public keys here: only their issuer, who has the private"
+            " one, can make them"
+        )
+    if not tokens.secrets:
+        raise Refusal("tokens.secrets is not set: there is nothing to sign a token with")
+    return sign(_claims(settings, bearer), tokens.secrets[0].reveal())
+
+
+def _claims(settings: Settings, bearer: Bearer) -> dict[str, Any]:
+    tokens, names, now = settings.tokens, settings.tokens.claims, time.time()
+    claims: dict[str, Any] = {
+        names.sub: bearer.sub,
+        "iat": int(now),
+        "exp": int(now + bearer.ttl),
+        names.jti: random.token_hex(8),
+    }
+    optional = {
+        names.roles: list(bearer.roles),
+        names.permissions: list(bearer.permissions),
+        names.workspace: bearer.workspace,
+        names.email: bearer.email,
+        "iss": tokens.issuer,
+        "aud": tokens.audience,
+    }
+    claims |= {name: value for name, value in optional.items() if value}
+    return claims | dict(bearer.claims)
+
+
+def objection(settings: Settings, token: str) -> TokenRefused | None:
+    """Why the gateway would refuse a token made here; None when it would not."""
+    tokens = settings.tokens
+    keys = KeySet([secret_key(tokens.secrets[0].reveal())], issuer=tokens.issuer)
+    try:
+        verify(token, keys, token_rules(tokens), time.time())
+    except TokenRefused as refused:
+        return refused
+    return None

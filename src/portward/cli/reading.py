@@ -1,0 +1,95 @@
+"""Settings as the command line reads them: file, environment, flags, and what development adds."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from msgspec.structs import replace
+
+from portward.cli.state import DevelopmentState, development_state, made_up, state_file
+from portward.settings import Loaded, Secret, Settings, load
+from portward.settings.keys import ApiKey
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="The TOML file; else PORTWARD_CONFIG, else portward.toml.", metavar="FILE"
+    ),
+]
+
+
+def read(config: Path | None, flags: Mapping[str, object] | None = None) -> Loaded:
+    """Read the settings.
+
+    Raises:
+        SettingsError: they are wrong somewhere.
+    """
+    return load(os.environ, str(config) if config else None, flags=flags)
+
+
+def ready(loaded: Loaded) -> Loaded:
+    """Fill in what development makes up, and keeps: secrets and an admin key. Production is left.
+
+    Raises:
+        Refusal: the file they are kept in cannot be used.
+    """
+    if loaded.settings.production:
+        return loaded
+    return filled(loaded, development_state(), f"state {state_file()}")
+
+
+def ready_for_this_run(loaded: Loaded) -> Loaded:
+    """Fill in what development makes up, without keeping it."""
+    return loaded if loaded.settings.production else filled(loaded, made_up(), "made up")
+
+
+def known(loaded: Loaded) -> Loaded:
+    """Fill in what development has made up already, if it has. Makes nothing.
+
+    Raises:
+        Refusal: the file exists and cannot be used.
+    """
+    if loaded.settings.production or not state_file().exists():
+        return loaded
+    return filled(loaded, development_state(), f"state {state_file()}")
+
+
+def filled(loaded: Loaded, state: DevelopmentState, source: str) -> Loaded:
+    """Put what development made up where nothing is configured."""
+    made = _made(loaded.settings, state)
+    settings = loaded.settings
+    tokens = replace(
+        settings.tokens,
+        **{key.partition(".")[2]: value for key, value in made.items() if key in _TOKENS},
+    )
+    admin = settings.admin
+    if _KEYS in made:
+        admin = replace(admin, api_keys=made[_KEYS])
+    sources = {**loaded.sources, **dict.fromkeys(made, source)}
+    return Loaded(replace(settings, tokens=tokens, admin=admin), sources)
+
+
+_SECRETS: Final = "tokens.secrets"
+_SESSION: Final = "tokens.session_secret"
+_KEYS: Final = "admin.api_keys"
+_TOKENS: Final = frozenset({_SECRETS, _SESSION})
+
+
+def _made(settings: Settings, state: DevelopmentState) -> dict[str, object]:
+    tokens = settings.tokens
+    made: dict[str, object] = {}
+    if not (tokens.secrets or tokens.jwks_url or tokens.public_keys):
+        made[_SECRETS] = (Secret(state.token_secret),)
+    if not tokens.session_secret:
+        made[_SESSION] = Secret(state.session_secret)
+    if settings.admin.enabled and not settings.admin.api_keys:
+        made[_KEYS] = (ApiKey(key=Secret(state.admin_key)),)
+    return made
+
+
+def admin_key(loaded: Loaded) -> str | None:
+    """The admin key that development made up, when it is the one in force."""
+    made = loaded.sources[_KEYS].startswith(("state ", "made up"))
+    return loaded.settings.admin.api_keys[0].key.reveal() if made else None

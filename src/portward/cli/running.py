@@ -1,0 +1,123 @@
+"""`portward serve` and `portward demo`: a gateway in the foreground, until it is told to leave."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from portward.app.server import judge
+from portward.app.server import serve as serve_gateway
+from portward.cli import demonstration
+from portward.cli.errors import Refusal
+from portward.cli.output import complain, line
+from portward.cli.ports import can_listen
+from portward.cli.reading import ConfigOption, admin_key, read, ready, ready_for_this_run
+from portward.cli.state import state_file
+from portward.settings import Level, Loaded, Settings, SettingsError
+from portward.telemetry.keys import AuditError
+
+try:
+    import uvloop
+except ImportError:  # pragma: no cover - some systems have none
+    new_event_loop = asyncio.new_event_loop
+else:
+    new_event_loop = uvloop.new_event_loop
+
+
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address of the public listener.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the public listener.")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin listener.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes sharing the listeners.")] = None,
+) -> int:
+    """Run the gateway. SIGTERM or Ctrl-C drains it, SIGHUP reads secrets and limits again."""
+    flags = {
+        "server.host": host,
+        "server.port": port,
+        "server.admin_port": admin_port,
+        "server.workers": workers,
+    }
+
+    def again() -> Settings:
+        return _completed(read(config, flags)).settings
+
+    loaded = read(config, flags)
+    refuse_unsafe(loaded.settings)
+    loaded = _completed(loaded)
+    _tell(loaded)
+    return run(serve_gateway(loaded.settings, announce=line, reload=again), loaded.settings)
+
+
+def demo() -> int:
+    """Serve the rooms endpoint with a chat page and a simulated user. Needs nothing else."""
+    loaded = _completed(demonstration.loaded())
+    _tell(loaded)
+
+    async def whole() -> int:
+        async with demonstration.Demonstration(loaded.settings, line) as around:
+            return await serve_gateway(loaded.settings, announce=line, started=around.begin)
+
+    return run(whole(), loaded.settings)
+
+
+def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
+    """Run a gateway to its end.
+
+    Raises:
+        Refusal: it cannot be served so; the text says why.
+    """
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(work)
+    except (SettingsError, AuditError, ValueError) as error:
+        raise Refusal(str(error)) from None
+    except OSError as error:
+        raise Refusal(_why(error, settings)) from None
+
+
+def _why(error: OSError, settings: Settings) -> str:
+    """Which address could not be had: the error says no more than that one could not."""
+    server = settings.server
+    places = [(server.host, server.port)]
+    if settings.admin.enabled:
+        places.append((server.admin_host, server.admin_port))
+    taken = [f"{host}:{port}" for host, port in places if port and not can_listen(host, port)]
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if not taken:
+        return f"cannot serve: {reason}"
+    hint = "; choose another with --port" if error.errno == errno.EADDRINUSE else ""
+    return f"cannot listen on {' and '.join(taken)}: {reason}{hint}"
+
+
+def refuse_unsafe(settings: Settings) -> None:
+    """Stop what production must not be served with, with a line for every rule that fails.
+
+    Raises:
+        Refusal: a rule fails.
+    """
+    if not settings.production:
+        return
+    failed = [each for each in judge(settings) if each.level is Level.FAIL]
+    for each in failed:
+        complain(f"portward: {each.id}: {each.what}; change: {each.change}")
+    if failed:
+        raise Refusal("not served in production: `portward check` shows every rule")
+
+
+def _completed(loaded: Loaded) -> Loaded:
+    try:
+        return ready(loaded)
+    except Refusal as refusal:
+        complain(f"portward: {refusal}; secrets are made up for this run alone")
+        return ready_for_this_run(loaded)
+
+
+def _tell(loaded: Loaded) -> None:
+    key = admin_key(loaded)
+    if key is not None:
+        kept = loaded.sources["admin.api_keys"].startswith("state ")
+        line(f"{'admin key':<12} {key}  ({state_file() if kept else 'for this run alone'})")

@@ -1,0 +1,194 @@
+"""`portward token` and `portward inspect`: making access tokens, telling what they are good for."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+
+from portward.app.build import make_keys, token_rules
+from portward.cli.errors import Refusal, Usage
+from portward.cli.minting import Bearer, mint, objection
+from portward.cli.output import complain, line, shown
+from portward.cli.reading import ConfigOption, known, read, ready
+from portward.identity.verifier import TokenVerifier
+from portward.model.faults import Unavailable
+from portward.model.identity import Identity
+from portward.node.clock import LoopClock
+from portward.security.jws import parse_compact, strict_object
+from portward.security.tokens import TokenReason, TokenRefused
+from portward.settings import Settings
+from portward.settings.values import parse_duration, show_duration
+
+DEFAULT_ROLE: Final = "user"
+_TIMES: Final = frozenset({"exp", "iat", "nbf"})
+_LONGEST_INPUT: Final = 64 * 1024
+REASONS: Final = {
+    TokenReason.TOO_LONG: "it is longer than 8 KiB",
+    TokenReason.MALFORMED: "it is not a signed token in compact form",
+    TokenReason.CRITICAL: "it has a header that must be understood, and is not",
+    TokenReason.TYPE: "it is another kind of token",
+    TokenReason.ALGORITHM: "its algorithm does not belong to any configured key",
+    TokenReason.KEY: "it names a key that is not known",
+    TokenReason.SIGNATURE: "its signature is not by any configured key",
+    TokenReason.CLAIMS: "a claim is missing or is not what it must be",
+    TokenReason.EXPIRED: "it has expired",
+    TokenReason.NOT_YET: "it is not valid yet",
+    TokenReason.LIFETIME: "it lives longer than tokens.max_lifetime",
+    TokenReason.ISSUER: "it is by another issuer",
+    TokenReason.AUDIENCE: "it is for another audience",
+}
+
+
+def seconds(text: str) -> float:
+    """Read a duration such as `90s` or `1h`; a bare number is seconds.
+
+    Raises:
+        Usage: it is none, or is nothing.
+    """
+    try:
+        value = parse_duration(float(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise Usage(f"--ttl: {error}") from None
+    if value <= 0:
+        raise Usage("--ttl: a token lives longer than nothing")
+    return value
+
+
+def pairs(entries: Iterable[str]) -> dict[str, Any]:
+    """Read entries `name=value`; a value that is JSON is taken as such, any other as a text.
+
+    Raises:
+        Usage: one has no name or no `=`.
+    """
+    claims = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not (name and equals):
+            raise Usage(f"--claim {shown(entry)!r} is not written name=value")
+        try:
+            claims[name] = json.loads(value)
+        except ValueError:
+            claims[name] = value
+    return claims
+
+
+SubOption = Annotated[str, typer.Option("--sub", help="The user's id.")]
+RoleOption = Annotated[
+    list[str] | None, typer.Option("--role", help="A role; repeat for more. Default: user.")
+]
+TtlOption = Annotated[str, typer.Option("--ttl", help="As 90s or 1h.", metavar="DURATION")]
+
+
+def token(
+    *,
+    sub: SubOption,
+    config: ConfigOption = None,
+    role: RoleOption = None,
+    no_role: Annotated[bool, typer.Option("--no-role", help="No role at all.")] = False,
+    workspace: Annotated[str | None, typer.Option(help="The workspace.")] = None,
+    permission: Annotated[
+        list[str] | None, typer.Option("--permission", help="A permission; repeat for more.")
+    ] = None,
+    email: Annotated[str | None, typer.Option(help="The e-mail address.")] = None,
+    ttl: TtlOption = "1h",
+    claim: Annotated[
+        list[str] | None, typer.Option("--claim", help="Any claim, as name=value.")
+    ] = None,
+) -> None:
+    """Make an access token with the configured secret, and print it."""
+    settings = ready(read(config)).settings
+    made = mint(
+        settings,
+        Bearer(
+            sub=sub,
+            roles=() if no_role else tuple(role or [DEFAULT_ROLE]),
+            permissions=tuple(permission or ()),
+            workspace=workspace,
+            email=email,
+            ttl=seconds(ttl),
+            claims=pairs(claim or ()),
+        ),
+    )
+    refused = objection(settings, made)
+    if refused is not None:
+        complain(f"portward: the gateway would refuse this token: {_why(refused)}")
+    line(made)
+
+
+def inspect(
+    token: Annotated[str, typer.Argument(help="The token, or - for standard input.")],
+    config: ConfigOption = None,
+) -> int:
+    """Verify a token as the gateway would; print what it says, and why it is refused.
+
+    Whether it was revoked, only the running gateway knows.
+    """
+    settings = known(read(config)).settings
+    text = sys.stdin.read(_LONGEST_INPUT) if token == "-" else token  # noqa: S105 - a file name
+    text = text.strip()
+    _describe(text)
+    keys = settings.tokens
+    if not (keys.secrets or keys.jwks_url or keys.public_keys):
+        raise Refusal("no token can be verified: no key is configured")
+    try:
+        identity = asyncio.run(_identify(settings, text))
+    except TokenRefused as refused:
+        raise Refusal(f"the token is refused: {_why(refused)}") from None
+    except Unavailable:
+        raise Refusal("the issuer's key set cannot be fetched") from None
+    except ValueError as error:
+        raise Refusal(f"no token can be verified: {error}") from None
+    line(f"accepted: {shown(identity.subject)}, for another {_left(identity)}")
+    return 0
+
+
+async def _identify(settings: Settings, token: str) -> Identity:
+    clock = LoopClock()
+    keys = make_keys(settings.tokens, clock)
+    verifier = TokenVerifier(keys, token_rules(settings.tokens), clock, _ignored)
+    verifier.start()
+    try:
+        return await verifier.identify(token)
+    finally:
+        await verifier.aclose()
+
+
+def _ignored(headers: tuple[str, ...]) -> None:
+    complain(f"portward: it brings its own key, which is ignored: {', '.join(headers)}")
+
+
+def _describe(token: str) -> None:
+    """Print what the token says of itself; nothing of that is verified here."""
+    try:
+        compact = parse_compact(token)
+        claims = strict_object(compact.payload)
+    except TokenRefused:
+        return
+    key = f", key {compact.kid}" if compact.kid else ""
+    line(f"{'signed with':<12} {shown(compact.algorithm + key)}")
+    for name, value in claims.items():
+        said = json.dumps(value, ensure_ascii=False)
+        line(f"{shown(name):<12} {shown(said)}{_moment(name, value)}")
+
+
+def _moment(name: str, value: object) -> str:
+    if name not in _TIMES or not isinstance(value, int | float):
+        return ""
+    try:
+        return f"  ({datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC)"
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _left(identity: Identity) -> str:
+    left = (identity.expires_at or 0.0) - datetime.now(UTC).timestamp()
+    return show_duration(float(max(0, round(left))))
+
+
+def _why(refused: TokenRefused) -> str:
+    claim = f" ({refused.claim})" if refused.claim else ""
+    return REASONS[refused.reason] + claim

@@ -1,0 +1,26 @@
+"""How long to wait before trying again: a growing range, and any moment of it."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+_STEPS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter: the wait before attempt n is anything up to `first * 2**n`, at most `longest`.
+
+    Times are seconds. Clients that lost their gateway together do not come back together.
+    `draw` gives a number from 0 up to 1.
+    """
+
+    first: float = 0.5
+    longest: float = 30.0
+    draw: Callable[[], float] = random.random
+
+    def delay(self, attempt: int) -> float:
+        """The wait before an attempt; the first has the number 0."""
+        widest: float = min(self.longest, self.first * 2 ** min(attempt, _STEPS))
+        return self.draw() * widest

@@ -1,0 +1,24 @@
+"""Which close codes invite a client to come back."""
+
+from typing import Final
+
+from portward.model.endings import Ending
+
+_TABLE: Final = {ending.code: ending.reconnect for ending in Ending}
+_OF_OTHERS: Final = {1006: True, 1012: True, 1013: True, 1014: True}
+"""What proxies and other servers say (the IANA registry of close codes): all of it passes."""
+
+
+def invites_return(code: int | None) -> bool:
+    """Whether to reconnect after a close with this code; None stands for a link that just broke.
+
+    The gateway's own endings are looked up in their table. Of the other numbers 3000 to 3499 and
+    4000 to 4499 invite, 3500 to 3999 and 4500 to 4999 forbid (Centrifugo's rule), and what is left
+    forbids.
+    """
+    if code is None:
+        return True
+    known = (_TABLE | _OF_OTHERS).get(code)
+    if known is not None:
+        return known
+    return 3000 <= code < 3500 or 4000 <= code < 4500  # noqa: PLR2004 - the ranges as they are written

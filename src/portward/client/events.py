@@ -1,0 +1,137 @@
+"""What a client is told, as it iterates. Times of messages are Unix milliseconds."""
+
+from typing import Any
+
+import msgspec
+
+from portward.model.position import Position
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """The common part of all events."""
+
+
+class Connected(Event, frozen=True):
+    """A connection stands and is proven. `resumed`: by the session of an earlier one.
+
+    `user` is None where the endpoint asks for no proof. `expires_at` is in Unix seconds.
+    """
+
+    user: str | None = None
+    resumed: bool = False
+    expires_at: float | None = None
+
+
+class Disconnected(Event, frozen=True):
+    """The connection is gone, or could not be made; the next attempt comes in `retry_in` seconds.
+
+    `code` is the close code, None when there was none.
+    """
+
+    code: int | None
+    reason: str
+    retry_in: float
+
+
+class Joined(Event, frozen=True):
+    """This client is in a room, for the first time or again.
+
+    `recovered` is None when nothing was asked for; True: the `missed` messages follow, and nothing
+    is gone; False: some are gone, and `position` is where the room stands now.
+    """
+
+    room: str
+    participants: tuple[str, ...]
+    position: Position
+    recovered: bool | None = None
+    missed: int = 0
+
+
+class Left(Event, frozen=True):
+    """This client is no longer in a room. `reason` is None when it asked for that."""
+
+    room: str
+    reason: str | None = None
+
+
+class JoinFailed(Event, frozen=True):
+    """Coming back, a room was refused; it is not tried again."""
+
+    room: str
+    code: str
+    text: str
+
+
+class Message(Event, frozen=True):
+    """A message of a room, in order, each once.
+
+    `position` is the place to ask for what comes after it. `missed`: it was sent while this client
+    was away. `user` is None for the backend's own.
+    """
+
+    room: str
+    id: str
+    content: Any
+    user: str | None
+    position: Position
+    time: int
+    email: str | None = None
+    kind: str = "chat_message"
+    signature: str | None = None
+    missed: bool = False
+
+
+class UserJoined(Event, frozen=True):
+    """A user came into a room."""
+
+    room: str
+    user: str
+    email: str | None = None
+
+
+class UserLeft(Event, frozen=True):
+    """A user left a room; `disconnected`: by losing the last connection."""
+
+    room: str
+    user: str
+    email: str | None = None
+    disconnected: bool = False
+
+
+class Typing(Event, frozen=True):
+    """A user began, or ceased, to type."""
+
+    room: str
+    user: str
+    active: bool
+
+
+class TokenExpiring(Event, frozen=True):
+    """The token runs out at `expires_at` (Unix seconds); refresh it to stay."""
+
+    expires_at: float
+
+
+class TokenRefreshed(Event, frozen=True):
+    """A newer token is in force until `expires_at` (Unix seconds), and there is a new session."""
+
+    expires_at: float | None = None
+
+
+class ShuttingDown(Event, frozen=True):
+    """The node is leaving; the client comes back by itself after `retry_in` seconds."""
+
+    retry_in: float
+
+
+class Other(Event, frozen=True):
+    """A message of the gateway that belongs to nothing asked through the methods of the client."""
+
+    type: str
+    data: dict[str, Any]
+
+
+class Raw(Event, frozen=True):
+    """Every message as it came, before what follows from it; only with `raw=True`."""
+
+    text: str

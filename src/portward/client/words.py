@@ -1,0 +1,133 @@
+"""What the gateway says in the rooms dialect, with the types it must have."""
+
+from typing import Any
+
+import msgspec
+
+from portward.client import events
+from portward.model.position import Position
+
+
+class Said(msgspec.Struct, frozen=True, rename="camel"):
+    """A message of a room, as it travels; which life of the room it is of, the context says."""
+
+    room_id: str
+    id: str
+    content: Any
+    timestamp: int
+    offset: int
+    user_id: str | None = None
+    email: str | None = None
+    type: str = "chat_message"
+    signature: str | None = None
+
+    def event(self, epoch: str, *, missed: bool = False) -> events.Message:
+        """The event it makes."""
+        return events.Message(
+            room=self.room_id,
+            id=self.id,
+            content=self.content,
+            user=self.user_id,
+            email=self.email,
+            position=Position(self.offset, epoch),
+            time=self.timestamp,
+            kind=self.type,
+            signature=self.signature,
+            missed=missed,
+        )
+
+
+class RoomJoined(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to `join`."""
+
+    room_id: str
+    position: Position
+    participants: tuple[str, ...] = ()
+    recovered: bool | None = None
+    messages: tuple[Said, ...] = ()
+
+
+class Page(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to `history`."""
+
+    room_id: str
+    messages: tuple[Said, ...]
+    position: Position
+
+
+class Here(msgspec.Struct, frozen=True, rename="camel"):
+    """A user in a room."""
+
+    user_id: str
+    connections: int
+
+
+class Participants(msgspec.Struct, frozen=True):
+    """The answer to `presence`."""
+
+    participants: tuple[Here, ...]
+
+
+class Stored(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to `message`."""
+
+    message_id: str
+    offset: int
+    epoch: str
+
+
+class Me(msgspec.Struct, frozen=True, rename="camel"):
+    """The user of this connection."""
+
+    user_id: str
+
+
+class AuthSuccess(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to `auth`."""
+
+    ws_token: str
+    user: Me
+    expires_at: int | None = None
+    resumed: bool = False
+
+
+class RefreshSuccess(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to `refresh`."""
+
+    ws_token: str
+    expires_at: int | None = None
+
+
+class RoomLeft(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to `leave`; or unasked, with the reason."""
+
+    room_id: str
+    reason: str | None = None
+
+
+class Moved(msgspec.Struct, frozen=True, rename="camel"):
+    """Somebody came or went."""
+
+    room_id: str
+    user_id: str
+    email: str | None = None
+
+
+class Types(msgspec.Struct, frozen=True, rename="camel"):
+    """Somebody types, or ceased to."""
+
+    room_id: str
+    user_id: str
+    active: bool
+
+
+class Expiring(msgspec.Struct, frozen=True, rename="camel"):
+    """The token runs out; Unix milliseconds."""
+
+    expires_at: int
+
+
+class Shutdown(msgspec.Struct, frozen=True, rename="camel"):
+    """The node leaves; milliseconds."""
+
+    retry_ms: int

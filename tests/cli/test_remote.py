@@ -1,0 +1,173 @@
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from portward.cli.errors import Usage
+from portward.cli.reading import read, ready
+from portward.cli.remote import Api, reach
+from portward.settings.keys import Scope
+from tests.cli.console import Console
+from tests.cli.processes import gateway, running
+
+LIMITED = """
+[admin]
+api_keys = [
+    "sha256:{}",
+    {{ key = "only-for-publishing-0123456789abcdef", scopes = ["publish"] }},
+    {{ key = "for-everything-0123456789abcdef01234" }},
+]
+"""
+
+
+@pytest.fixture
+def admin(home: Path) -> Iterator[str]:
+    """The admin API of a running gateway."""
+    with gateway() as (_, address):
+        yield address.admin
+
+
+def answer(
+    monkeypatch: pytest.MonkeyPatch, respond: Callable[[httpx.Request], httpx.Response]
+) -> None:
+    """Let a function be the admin API."""
+    original = httpx.Client
+
+    def client(**options: Any) -> httpx.Client:
+        return original(transport=httpx.MockTransport(respond), **options)
+
+    monkeypatch.setattr(httpx, "Client", client)
+
+
+def test_round(portward: Console, admin: str) -> None:
+    """Publishing, listing and revoking say what came of it."""
+    outcome = portward("publish", "rooms:lobby", '{"a": 1}', "--admin", admin, "--type", "note")
+    assert outcome.code == 0
+    assert outcome.out.startswith("published at offset 1, epoch ")
+    again = ("publish", "rooms:lobby", "1", "--admin", admin, "--idempotency-key", "k")
+    assert portward(*again).out == portward(*again).out
+    empty = portward("connections", "--admin", admin)
+    assert empty.lines[-1] == "0 of 0 connections"
+    revoked = portward("revoke", "--sub", "ann", "--admin", admin)
+    assert revoked.out == "revoked; 0 open connections ended\n"
+
+
+def test_open_connection(portward: Console, home: Path) -> None:
+    """An open connection is listed, hears a publication, and ends when its user is revoked."""
+    with gateway() as (_, address):
+        command = ("connect", address, "--sub", "ann", "--subscribe", "lobby")
+        with running(*command) as ann:
+            ann.expect("joined lobby")
+            at = ("--admin", address.admin)
+            listed = portward("connections", "--user", "ann", "--endpoint", "rooms", *at)
+            assert listed.lines[1].split()[1:3] == ["ann", "rooms"]
+            assert listed.lines[1].endswith("rooms:lobby")
+            [as_json] = portward("connections", "--json", *at).lines
+            assert json.loads(as_json)["user"] == "ann"
+            portward("publish", "rooms:lobby", '"from outside"', *at)
+            ann.expect("lobby the backend: from outside$")
+            assert (
+                portward("revoke", "--sub", "ann", *at).out == "revoked; 1 open connection ended\n"
+            )
+            ann.expect(r"the gateway ended it: force disconnect \(3503\)")
+            assert ann.wait() == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (("publish", "rooms:lobby", "{"), "the data is not JSON"),
+        (("revoke",), "name exactly one"),
+        (("revoke", "--sub", "a", "--jti", "b"), "name exactly one"),
+        (("connections", "--api-key", "schlüssel"), "printable ASCII"),
+        (("connections", "--api-key", "k", "--admin", "http://["), "is not an address"),
+        (("connections", "--api-key", "k", "--admin", "host:1"), "is not an address"),
+    ],
+)
+def test_usage(portward: Console, command: tuple[str, ...], text: str) -> None:
+    """What makes no sense is told before anybody is asked."""
+    outcome = portward(*command)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert text in outcome.err
+
+
+def test_data_from_standard_input(portward: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data too long for the command line can be piped in, and every option is passed on."""
+    asked: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json={"result": {"offset": 7, "epoch": "e"}})
+
+    answer(monkeypatch, respond)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("[1, 2]"))
+    monkeypatch.setenv("PORTWARD_API_KEY", "k1")
+    outcome = portward("publish", "live:x", "-", "--key", "k", "--type", "t")
+    assert outcome.out == "published at offset 7, epoch e\n"
+    [request] = asked
+    assert str(request.url) == "http://127.0.0.1:8081/api/publish"
+    assert request.headers["X-API-Key"] == "k1"
+    assert json.loads(request.content) == {
+        "channel": "live:x",
+        "data": [1, 2],
+        "key": "k",
+        "type": "t",
+    }
+
+
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        (
+            httpx.Response(401, json={"error": {"code": 101, "message": "no"}}),
+            "refused: no (code 101)",
+        ),
+        (httpx.Response(200, text="hello"), "no admin API: it answered with status 200"),
+        (httpx.Response(500, json=[]), "no admin API: it answered with status 500"),
+    ],
+)
+def test_refusals(
+    portward: Console, monkeypatch: pytest.MonkeyPatch, response: httpx.Response, text: str
+) -> None:
+    """What the other side refuses, or does not understand, is one line and exit code 1."""
+    answer(monkeypatch, lambda _: response)
+    outcome = portward("connections", "--api-key", "k")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert text in outcome.err
+
+
+def test_nobody_there(portward: Console) -> None:
+    """An address nobody answers at is one line and exit code 1."""
+    outcome = portward("connections", "--admin", "http://127.0.0.1:1", "--api-key", "k")
+    assert outcome.code == 1
+    assert outcome.err.startswith("portward: no answer from the admin API at http://127.0.0.1:1: ")
+
+
+def test_no_key(portward: Console) -> None:
+    """Without any key nobody is asked."""
+    outcome = portward("connections")
+    assert outcome.code == 2
+    assert "PORTWARD_API_KEY" in outcome.err
+
+
+def test_configured_keys(home: Path) -> None:
+    """Of the configured keys the first plain one with the right scope is taken."""
+    (home / "portward.toml").write_text(LIMITED.format("0" * 64))
+    settings = read(None).settings
+    assert reach(settings, None, None, Scope.PUBLISH).key.startswith("only-for-publishing")
+    assert reach(settings, None, None, Scope.MANAGE).key.startswith("for-everything")
+
+
+def test_address_and_key_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for wins over what is configured; an IPv6 address stands in brackets."""
+    monkeypatch.setenv("PORTWARD_SERVER__ADMIN_HOST", "::1")
+    settings = ready(read(None)).settings
+    assert reach(settings, None, "k", Scope.READ) == Api("http://[::1]:8081", "k")
+    assert reach(settings, "http://x:1/", "k", Scope.READ) == Api("http://x:1/", "k")
+    with pytest.raises(Usage):
+        reach(read(None).settings, None, None, Scope.READ)
