@@ -23,6 +23,14 @@ def test_an_answer_closes_the_connection_and_counts_its_body() -> None:
     assert response.endswith(b"\r\n\r\n{}")
 
 
+def test_an_answer_to_head_has_no_body_but_its_length() -> None:
+    """HEAD is told what GET would have been."""
+    response = answers.answer(200, body=b"{}", head_only=True)
+
+    assert "Content-Length: 2" in lines(response)
+    assert response.endswith(b"\r\n\r\n")
+
+
 @pytest.mark.parametrize("refusal", list(Refusal))
 def test_every_refusal_is_an_empty_answer_with_its_headers(refusal: Refusal) -> None:
     """Each row of the table becomes a response without a body."""

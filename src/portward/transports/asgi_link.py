@@ -79,7 +79,7 @@ class AsgiLink:
     def ping(self) -> None:
         """Report life: the server pings by itself, and ends what does not answer."""
         if self.open:
-            asyncio.get_running_loop().call_soon(self._receiver.frame, True)  # noqa: FBT003
+            asyncio.get_running_loop().call_soon(self._receiver.frame, True)
 
     def pong(self, payload: bytes) -> None:
         """Do nothing: the server answers pings."""
@@ -153,7 +153,7 @@ class AsgiLink:
     def _take(self, event: Event) -> None:
         text = event.get("text")
         payload = text.encode() if text is not None else event["bytes"]
-        if not self._receiver.frame(False):  # noqa: FBT003 - the port
+        if not self._receiver.frame(False):
             return
         if len(payload) > self._early:
             self._fail(Ending.TOO_BIG, "message over the size limit")

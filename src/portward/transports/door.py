@@ -15,7 +15,7 @@ from portward.model.request import RequestHead
 from portward.node import eager
 from portward.node.link import Admission
 from portward.transports.lobby import LINGERING, Guest, Lobby
-from portward.transports.websocket import upgrade
+from portward.transports.upgrade import upgrade
 from portward.wire import answers
 from portward.wire.heads import HeadReader
 
@@ -71,8 +71,7 @@ class Door(asyncio.Protocol):
         lobby.sockets += 1
         lobby.doors.add(self)
         self._transport = cast("asyncio.Transport", transport)
-        reserve = lobby.reserved(transport.get_extra_info("socket").fileno())
-        refusal = Refusal.OVERLOAD if reserve else lobby.gate.room_for_one()
+        refusal = lobby.room_for(transport.get_extra_info("socket").fileno())
         if refusal is not None:
             self._turn_away(Refused(refusal))
             return
@@ -87,6 +86,9 @@ class Door(asyncio.Protocol):
         """Take bytes, and do with them what the phase wants."""
         if self._phase is Phase.READING:
             self._read(data)
+        elif self._phase is Phase.SECURING:
+            # TLS is done, and this comes in the same turn of the loop in which we learn of it.
+            self._early += data
         elif self._phase is Phase.ADMITTING:
             # Not looked at before our 101: a refused upgrade must not become a second request.
             self._early += data
@@ -141,12 +143,12 @@ class Door(asyncio.Protocol):
 
     # The steps.
 
-    async def _secure(self, tls: SSLContext) -> asyncio.Transport | None:
+    async def _secure(self, tls: SSLContext) -> None:
         """Do the TLS handshake, within the time of the head."""
         raw = self._transport
         # With a limit of zero below, TLS above notices at once that the kernel takes no more.
         raw.set_write_buffer_limits(high=0)
-        return await asyncio.get_running_loop().start_tls(
+        secured = await asyncio.get_running_loop().start_tls(
             raw,
             self,
             tls,
@@ -154,17 +156,26 @@ class Door(asyncio.Protocol):
             ssl_handshake_timeout=self._lobby.head_time,
             ssl_shutdown_timeout=CLOSE_TIME,
         )
-
-    def _secured(self, secured: asyncio.Transport | None, error: BaseException | None) -> None:
-        self._task = None
-        # A peer that leaves half-way can look like success: then the transport is closed already.
+        # A peer that leaves half-way can look like success: then there is nothing to read from.
         if secured is None or secured.is_closing():
-            detail = f"TLS handshake: {type(error).__name__}"
-            self._lobby.gate.refused(None, Refused(Refusal.BAD_REQUEST, detail))
-            self.connection_lost(None)
-        elif self._phase is Phase.SECURING:
-            self._transport = secured
-            self._phase = Phase.READING
+            raise ConnectionResetError
+        self._transport = secured
+        self._phase = Phase.READING
+        early, self._early = bytes(self._early), bytearray()
+        if early:
+            self._read(early)
+
+    def _secured(self, _: None, error: BaseException | None) -> None:
+        self._task = None
+        if error is None:
+            return
+        if not isinstance(error, OSError):
+            self._report(error)
+        detail = f"TLS handshake: {type(error).__name__}"
+        self._lobby.gate.refused(None, Refused(Refusal.BAD_REQUEST, detail))
+        if not self._transport.is_closing():
+            self._transport.abort()
+        self.connection_lost(None)
 
     def _read(self, data: bytes) -> None:
         try:
@@ -188,7 +199,8 @@ class Door(asyncio.Protocol):
             return
         answer = lobby.gate.answer(head)
         if answer is not None:
-            self._leave(answers.answer(answer.status, answer.headers, answer.body))
+            told = answer.status, answer.headers, answer.body
+            self._leave(answers.answer(*told, head_only=head.method == "HEAD"))
             return
         self._phase = Phase.ADMITTING
         task = eager.start(lobby.gate.admit(head), self._judged)

@@ -68,12 +68,8 @@ class Listener:
         Raises:
             OSError: an address cannot be had.
         """
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
         try:
-            for family, _, _, _, address in dict.fromkeys(found):
+            for family, _, _, _, address in dict.fromkeys(await _resolve(self._host, self._port)):
                 self._sockets.append(self._bind(family, address))
         except OSError:
             self._close_sockets()
@@ -89,8 +85,6 @@ class Listener:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._resuming is not None:
-            self._resuming.cancel()
 
     def close(self) -> None:
         """Stop accepting and drop whoever has not got past the door."""
@@ -118,16 +112,27 @@ class Listener:
         except OSError:
             sock.close()
             raise
-        sock.setblocking(False)  # noqa: FBT003 - its only parameter
+        sock.setblocking(False)
         return sock
+
+    async def _go_on(self) -> None:
+        try:
+            await self._accept()
+        except OSError:  # no descriptor for a duplicate, after all
+            self._stop_servers()
+            if self._sockets:
+                self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
 
     async def _accept(self) -> None:
         """Serve a duplicate of every socket: accepting can stop without losing the queue."""
         loop = asyncio.get_running_loop()
         newcomer = partial(Door, self._lobby)
-        for sock in self._sockets:
+        for sock in tuple(self._sockets):
             server = await loop.create_server(newcomer, sock=sock.dup(), backlog=self._backlog)
             self._servers.append(server)
+        if not self._sockets:
+            # The end came meanwhile. To cancel would lose a server that serves already.
+            self._stop_servers()
 
     def _crowded(self, descriptor: int) -> None:
         """Stop accepting when most descriptors are in use; newcomers wait in the kernel's queue."""
@@ -138,7 +143,7 @@ class Listener:
     def _look_again(self) -> None:
         if self._lowest_free() < (self._stop_mark + self._refuse_mark) // 2:
             self._retry = None
-            self._resuming = asyncio.get_running_loop().create_task(self._accept())
+            self._resuming = asyncio.get_running_loop().create_task(self._go_on())
         else:
             self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
 
@@ -159,3 +164,9 @@ class Listener:
         sockets, self._sockets = self._sockets, []
         for sock in sockets:
             sock.close()
+
+
+async def _resolve(host: str | None, port: int) -> list[tuple[Any, ...]]:
+    loop = asyncio.get_running_loop()
+    kind, flags = socket.SOCK_STREAM, socket.AI_PASSIVE
+    return [*await loop.getaddrinfo(host, port, type=kind, flags=flags)]

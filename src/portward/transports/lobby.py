@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from portward.model.clock import Clock
 from portward.model.limits import CLOSE_TIME
+from portward.model.refusals import Refusal
 from portward.model.request import RequestHead
 from portward.node.link import Gate
 from portward.transports.deadlines import Deadlines, Waiter
@@ -37,7 +38,8 @@ class Lobby:
     """The gate, the clock, the deadlines and the count of open sockets.
 
     `sockets` is exact: one up at accept, one down when the transport is gone, whoever held it last.
-    `doors` are those of them that have not been let in.
+    `doors` are those of them that have not been let in. At most `max_sockets` are served at a time,
+    at the door or behind it; 0 leaves that to the gate.
     `descriptor_limit` is the number from which a file descriptor counts as reserve: one that large
     proves that as many are open, because the kernel hands out the lowest free one.
     """
@@ -50,6 +52,7 @@ class Lobby:
         tls: SSLContext | None = None,
         hotel: Hotel | None = None,
         head_time: float = HEAD_TIME,
+        max_sockets: int = 0,
         random: Callable[[], float] = _random.random,
     ) -> None:
         self.gate = gate
@@ -58,6 +61,7 @@ class Lobby:
         self.hotel = hotel
         self.random = random
         self.head_time = head_time if tls is None else 2 * head_time
+        self.max_sockets = max_sockets
         self.sockets = 0
         self.doors: set[Waiter] = set()
         self.descriptor_limit: int | None = None
@@ -66,13 +70,15 @@ class Lobby:
         self.lingering: Deadlines[Waiter] = Deadlines(clock, LINGER_TIME)
         self.closing: Deadlines[Waiter] = Deadlines(clock, CLOSE_TIME)
 
-    def reserved(self, descriptor: int) -> bool:
-        """Note a new connection's descriptor; whether it lies in the reserve."""
-        if self.descriptor_limit is None or descriptor < self.descriptor_limit:
-            return False
-        if self.descriptor_seen is not None:
-            self.descriptor_seen(descriptor)
-        return True
+    def room_for(self, descriptor: int) -> Refusal | None:
+        """Judge a newcomer, counted already, by its descriptor and by how many are here."""
+        if self.descriptor_limit is not None and descriptor >= self.descriptor_limit:
+            if self.descriptor_seen is not None:
+                self.descriptor_seen(descriptor)
+            return Refusal.OVERLOAD
+        if self.max_sockets and self.sockets - len(self.lingering) > self.max_sockets:
+            return Refusal.GLOBAL_CAP
+        return self.gate.room_for_one()
 
     def clear(self) -> None:
         """Drop everyone who is not, or no longer, a session, and forget all deadlines."""

@@ -8,14 +8,11 @@ from picows import WSFrame, WSMsgType, WSTransport
 
 from portward.model.endings import Ending
 from portward.model.limits import UNAUTHENTICATED_MESSAGE
-from portward.model.request import RequestHead
-from portward.node.link import Admission, Receiver
-from portward.security.handshake import accept_key
-from portward.transports.framing import feed, reader_for
+from portward.node.link import Receiver
+from portward.transports.framing import reader_for
 from portward.transports.lobby import Lobby
 from portward.transports.sending import Sender
-from portward.wire import deflate, frames
-from portward.wire.answers import switching
+from portward.wire import frames
 from portward.wire.assembly import Assembler
 from portward.wire.errors import WireFault
 
@@ -41,7 +38,7 @@ _Frame = tuple[WSMsgType, int, int, bytes]
 class _Nobody:
     """The receiver before there is one and after it was told that all is over."""
 
-    def frame(self, control: bool) -> bool:  # noqa: ARG002, FBT001 - the port
+    def frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
         """Hear nothing."""
         return False
 
@@ -67,6 +64,7 @@ class WebSocketLink(Sender):
         "_ignored",
         "_limit",
         "_lobby",
+        "_lost",
         "_paused",
         "_receiver",
         "_replaying",
@@ -92,7 +90,7 @@ class WebSocketLink(Sender):
         self._ignored = 0
         self._limit = limit
         self._lobby = lobby
-        self._paused = self._replaying = self._told = False
+        self._lost = self._paused = self._replaying = self._told = False
         self._receiver: Receiver = _NOBODY
 
     @property
@@ -146,7 +144,8 @@ class WebSocketLink(Sender):
         self._shut()
         self.deaf = True
         self._held = self._outbox = None
-        self._transport.abort()
+        if not self._lost:
+            self._transport.abort()
 
     def overdue(self) -> None:
         """The peer did not finish the close handshake in time."""
@@ -175,7 +174,7 @@ class WebSocketLink(Sender):
         if self.open and (self.pending or self._assembler.unfinished):
             if not self._told:
                 self._told = True
-                self._receiver.partial(True)  # noqa: FBT003 - the port
+                self._receiver.partial(True)
             if self.pending > self._assembler.limit + HEADER:
                 self._fail(Ending.TOO_BIG, "frame over the size limit")
 
@@ -198,6 +197,7 @@ class WebSocketLink(Sender):
         """The transport is gone; the descriptor may be someone else's from here on."""
         self._shut()
         self.deaf = True
+        self._lost = True
         self._descriptor = -1
         self._held = self._outbox = None
         self._lobby.closing.remove(self)
@@ -222,7 +222,7 @@ class WebSocketLink(Sender):
             opcode = _OPCODES.get(kind)
             if opcode is None:
                 self._control(kind, rsv, payload)
-            elif self.open:
+            else:
                 self._data(opcode, fin, rsv, payload)
         except WireFault as fault:
             self._fail(fault.ending, fault.cause)
@@ -250,15 +250,15 @@ class WebSocketLink(Sender):
         """A frame is whole: what comes next starts a time of its own, unless a message is open."""
         if self._told and not self._assembler.unfinished:
             self._told = False
-            self._receiver.partial(False)  # noqa: FBT003 - the port
+            self._receiver.partial(False)
 
     def _closed_by_peer(self, code: int) -> None:
         self._code = code
         if self.open:
             self.discard()
             self._depart(frames.close(code))
-        elif self._farewell is None:
-            self._transport.close()
+        else:
+            self._finish()
 
     def _fail(self, ending: Ending, cause: str) -> None:
         """Hear no more (RFC 6455 section 7.1.7), and end."""
@@ -267,7 +267,7 @@ class WebSocketLink(Sender):
         self.deaf = True
         self._held = None
         if not self.open:
-            self._part_unheard()
+            self._finish()
             return
         self._receiver.fail(ending, cause)
         if self.open:
@@ -281,18 +281,23 @@ class WebSocketLink(Sender):
         self._flush()
 
     def _parted(self) -> None:
-        if self._code is not None:
+        # Not now: asyncio ends a transport twice that is closed from within `resume_writing`.
+        asyncio.get_running_loop().call_soon(self._finish)
+
+    def _finish(self) -> None:
+        """Close TCP, once our close frame is on its way and nothing more is to be heard.
+
+        After the peer's close that is all of it. A peer that broke the protocol may still be
+        sending: only our side is closed, and what it sends is read and forgotten until it leaves.
+        """
+        if self._farewell is not None or self._transport.is_closing():
+            return
+        if self._code is not None or (self.deaf and not self._transport.can_write_eof()):
             self._transport.close()
         elif self.deaf:
-            self._part_unheard()
+            self._close_our_side()
 
-    def _part_unheard(self) -> None:
-        """Close our side only: the peer reads to the end, and closes, while we read and forget."""
-        if self._farewell is not None:
-            return
-        if not self._transport.can_write_eof():
-            self._transport.close()
-            return
+    def _close_our_side(self) -> None:
         try:
             self._transport.write_eof()
         except OSError:
@@ -300,32 +305,3 @@ class WebSocketLink(Sender):
 
     def _overflow(self) -> None:
         self._receiver.slow()
-
-
-def upgrade(
-    transport: asyncio.Transport,
-    lobby: Lobby,
-    admission: Admission,
-    head: RequestHead,
-    early: bytes,
-) -> None:
-    """Answer 101 and let the connection speak WebSocket. `early` came after the request head.
-
-    The link takes the transport over, and the duty to count it out of the lobby.
-    """
-    offers = head.all("sec-websocket-extensions") if admission.compression else []
-    extension = deflate.negotiate(offers)
-    plain = transport.get_extra_info("ssl_object") is None
-    link = WebSocketLink(
-        transport,
-        lobby,
-        descriptor=transport.get_extra_info("socket").fileno() if plain else -1,
-        limit=admission.max_message,
-        compression=extension is not None,
-    )
-    reader = reader_for(link, admission.max_message)
-    transport.set_protocol(reader)
-    accept = accept_key(head.one("sec-websocket-key") or "")
-    transport.write(switching(accept, extension=extension, subprotocol=admission.subprotocol))
-    link.begin(admission.open(link))
-    feed(reader, early)

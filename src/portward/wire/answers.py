@@ -11,12 +11,21 @@ RETRY_AFTER: Final = 5.0
 """Seconds to wait at least, where the refusal does not say."""
 
 
-def answer(status: int, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> bytes:
-    """A whole response. The connection closes after it, and it always says so."""
+def answer(
+    status: int,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+    *,
+    head_only: bool = False,
+) -> bytes:
+    """A whole response; with `head_only` (HEAD) the body is counted and not sent.
+
+    The connection closes after it, and it always says so.
+    """
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     lines += [f"{name}: {value}" for name, value in headers]
     lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
-    return "\r\n".join(lines).encode("latin-1") + body
+    return "\r\n".join(lines).encode("latin-1") + (b"" if head_only else body)
 
 
 def refusal_headers(refused: Refused, random: Callable[[], float]) -> tuple[tuple[str, str], ...]:

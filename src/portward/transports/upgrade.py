@@ -1,0 +1,41 @@
+"""From a request that was let in to a connection that speaks WebSocket."""
+
+import asyncio
+
+from portward.model.request import RequestHead
+from portward.node.link import Admission
+from portward.security.handshake import accept_key
+from portward.transports.framing import feed, reader_for
+from portward.transports.lobby import Lobby
+from portward.transports.websocket import WebSocketLink
+from portward.wire import deflate
+from portward.wire.answers import switching
+
+
+def upgrade(
+    transport: asyncio.Transport,
+    lobby: Lobby,
+    admission: Admission,
+    head: RequestHead,
+    early: bytes,
+) -> None:
+    """Answer 101 and let the connection speak WebSocket. `early` came after the request head.
+
+    The link takes the transport over, and the duty to count it out of the lobby.
+    """
+    offers = head.all("sec-websocket-extensions") if admission.compression else []
+    extension = deflate.negotiate(offers)
+    plain = transport.get_extra_info("ssl_object") is None
+    link = WebSocketLink(
+        transport,
+        lobby,
+        descriptor=transport.get_extra_info("socket").fileno() if plain else -1,
+        limit=admission.max_message,
+        compression=extension is not None,
+    )
+    reader = reader_for(link, admission.max_message)
+    transport.set_protocol(reader)
+    accept = accept_key(head.one("sec-websocket-key") or "")
+    transport.write(switching(accept, extension=extension, subprotocol=admission.subprotocol))
+    link.begin(admission.open(link))
+    feed(reader, early)

@@ -1,0 +1,292 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from portward.model.refusals import Refusal, Refused
+from portward.node.clock import LoopClock
+from portward.testing.clock import FakeClock
+from portward.transports.asgi import AsgiApp, head_of
+from portward.transports.asgi_link import Event
+from tests.transports.house import FakeAnswer, FakeGate, FakeSession, until
+
+SCOPE: dict[str, Any] = {
+    "type": "websocket",
+    "http_version": "1.1",
+    "scheme": "ws",
+    "path": "/ws",
+    "raw_path": b"/ws",
+    "query_string": b"a=1",
+    "root_path": "",
+    "headers": [(b"host", b"gate.example"), (b"X-Name", b" caf\xe9 ")],
+    "client": ("192.0.2.7", 40000),
+}
+DENIAL: dict[str, Any] = {"extensions": {"websocket.http.response": {}}}
+
+
+class Server:
+    """An ASGI server whose events are a list."""
+
+    def __init__(self, *events: Event) -> None:
+        self.sent: list[Event] = []
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        for event in events:
+            self.events.put_nowait(event)
+
+    async def receive(self) -> Event:
+        """The next event."""
+        return await self.events.get()
+
+    async def send(self, event: Event) -> None:
+        """Remember an event."""
+        self.sent.append(event)
+
+
+def app(gate: FakeGate, **options: Any) -> AsgiApp:
+    """An application in front of a gate."""
+    clock = FakeClock()
+    return AsgiApp(lambda: gate, lambda: clock, random=lambda: 0.0, **options)
+
+
+async def refused_with(gate: FakeGate, **scope: Any) -> list[Event]:
+    """What a handshake is answered that is not let in."""
+    server = Server({"type": "websocket.connect"})
+    await app(gate)({**SCOPE, **scope}, server.receive, server.send)
+    return server.sent
+
+
+# -- the head
+
+
+def test_a_scope_is_a_request_head() -> None:
+    """Names are lower case, values stripped, bytes beyond ASCII survive."""
+    head = head_of(SCOPE)
+
+    assert (head.method, head.path, head.query) == ("GET", "/ws", "a=1")
+    assert head.headers == (("host", "gate.example"), ("x-name", "caf\xe9"))
+    assert (head.peer, head.secure, head.http_version) == ("192.0.2.7", False, "1.1")
+
+
+def test_a_scope_may_say_little() -> None:
+    """What is optional in ASGI may be missing."""
+    head = head_of({"type": "websocket", "path": "/ws", "headers": []})
+
+    assert (head.path, head.query, head.peer, head.http_version) == ("/ws", "", "", "1.1")
+
+
+@pytest.mark.parametrize(("scheme", "secure"), [("wss", True), ("https", True), ("http", False)])
+def test_tls_is_told_by_the_scheme(scheme: str, secure: bool) -> None:
+    """The server knows whether its client speaks TLS."""
+    assert head_of({**SCOPE, "scheme": scheme}).secure is secure
+
+
+@pytest.mark.parametrize(
+    ("scope", "path"),
+    [
+        ({"path": "/app/ws", "raw_path": b"/app/ws", "root_path": "/app"}, "/ws"),
+        ({"path": "/app/ws", "raw_path": None, "root_path": "/app"}, "/ws"),
+        ({"path": "/ws", "raw_path": b"/ws", "root_path": "/app"}, "/ws"),
+        ({"path": "/app", "raw_path": b"/app", "root_path": "/app"}, "/"),
+        ({"path": "/app/", "raw_path": b"/app/", "root_path": "/app/"}, "/"),
+        ({"path": "/apple/ws", "raw_path": b"/apple/ws", "root_path": "/app"}, "/apple/ws"),
+        ({"path": "/a/ws", "raw_path": b"/%61/ws", "root_path": ""}, "/%61/ws"),
+        ({"path": "/w/s", "raw_path": b"/w%2Fs", "root_path": ""}, "/w%2Fs"),
+        ({"path": "/wé", "raw_path": None, "root_path": ""}, "/w%C3%A9"),
+        ({"path": "/é/ws", "raw_path": b"/%C3%A9/ws", "root_path": "/é"}, "/ws"),
+        ({"path": "/ws", "raw_path": b"/ws?a=1", "root_path": ""}, "/ws"),
+    ],
+)
+def test_the_path_is_seen_from_the_mount(scope: dict[str, Any], path: str) -> None:
+    """Below its mount the application has its own paths, undecoded."""
+    assert head_of({**SCOPE, **scope}).path == path
+
+
+# -- WebSocket
+
+
+async def test_a_handshake_is_judged_and_accepted() -> None:
+    """The server has checked the form of the handshake; the gate checks the rest."""
+    gate = FakeGate()
+    gate.options = {"subprotocol": "chat"}
+    server = Server({"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001})
+    await app(gate)(SCOPE, server.receive, server.send)
+
+    assert server.sent == [{"type": "websocket.accept", "subprotocol": "chat"}]
+    assert gate.checked == [True]
+    assert gate.sessions[0].losses == [1001]
+
+
+async def test_a_refusal_is_answered_in_full_where_the_server_can() -> None:
+    """With the denial extension the client gets status, headers and an empty body."""
+    gate = FakeGate()
+    gate.refuse = Refused(Refusal.RATE)
+
+    assert await refused_with(gate, **DENIAL) == [
+        {
+            "type": "websocket.http.response.start",
+            "status": 429,
+            "headers": [(b"retry-after", b"5"), (b"content-length", b"0")],
+        },
+        {"type": "websocket.http.response.body", "body": b""},
+    ]
+    assert gate.reasons == [Refusal.RATE]
+
+
+async def test_a_refusal_is_a_close_where_the_server_cannot() -> None:
+    """Without the extension the server answers 403, whatever the reason."""
+    gate = FakeGate()
+    gate.refuse = Refused(Refusal.ORIGIN)
+
+    assert await refused_with(gate) == [{"type": "websocket.close", "code": 1000}]
+
+
+async def test_a_full_house_refuses_before_it_judges() -> None:
+    """The global cap holds here, too."""
+    gate = FakeGate()
+    gate.full = Refusal.GLOBAL_CAP
+
+    assert (await refused_with(gate, **DENIAL))[0]["status"] == 503
+    assert gate.heads == []
+
+
+async def test_a_client_that_is_gone_before_it_is_accepted_is_counted_out() -> None:
+    """When the server cannot accept, the admission is given back."""
+    gate = FakeGate()
+    server = Server({"type": "websocket.connect"})
+
+    async def fail(_: Event) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await app(gate)(SCOPE, server.receive, fail)
+
+    assert [admission.cancelled for admission in gate.admissions] == [1]
+    assert gate.sessions == []
+
+
+# -- HTTP
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"), [("/health", 200, b'{"status":"ok"}'), ("/other", 404, b"")]
+)
+async def test_plain_http_gets_a_small_answer_or_404(path: str, status: int, body: bytes) -> None:
+    """What the gate does not answer is not here."""
+    server = Server()
+    gate = FakeGate()
+    gate.answers["/health"] = FakeAnswer(200, body, (("Content-Type", "application/json"),))
+    scope = {**SCOPE, "type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
+    await app(gate)(scope, server.receive, server.send)
+
+    start, rest = server.sent
+    assert (start["type"], start["status"]) == ("http.response.start", status)
+    assert (b"content-length", str(len(body)).encode()) in start["headers"]
+    assert rest == {"type": "http.response.body", "body": body}
+    assert gate.reasons == ([Refusal.UNKNOWN_PATH] if status == 404 else [])
+
+
+# -- life
+
+
+async def test_the_root_application_lives_and_ends() -> None:
+    """Start-up and shutdown enter and leave what was given for it."""
+    calls = []
+
+    @asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        calls.append("start")
+        yield
+        calls.append("stop")
+
+    server = Server({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    await app(FakeGate(), lifespan=life)({"type": "lifespan"}, server.receive, server.send)
+
+    assert calls == ["start", "stop"]
+    assert [event["type"] for event in server.sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+
+
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+async def test_a_failure_to_start_or_stop_is_told(phase: str) -> None:
+    """The server learns the kind of error, never its words."""
+
+    @asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        if phase == "startup":
+            raise ZeroDivisionError("a secret")
+        yield
+        raise ZeroDivisionError("a secret")
+
+    server = Server({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    with pytest.raises(ZeroDivisionError):
+        await app(FakeGate(), lifespan=life)({"type": "lifespan"}, server.receive, server.send)
+
+    assert server.sent[-1] == {"type": f"lifespan.{phase}.failed", "message": "ZeroDivisionError"}
+
+
+async def test_an_unknown_scope_is_an_error() -> None:
+    """ASGI asks applications to refuse what they do not know."""
+    server = Server()
+    with pytest.raises(ValueError, match="unknown scope"):
+        await app(FakeGate())({"type": "telepathy"}, server.receive, server.send)
+
+
+# -- behind a real server
+
+
+@asynccontextmanager
+async def uvicorn_server(gate: FakeGate) -> AsyncIterator[int]:
+    """The application behind uvicorn; gives the port."""
+    clock = LoopClock()
+    application = AsgiApp(lambda: gate, lambda: clock)
+    config = uvicorn.Config(application, port=0, log_level="critical", ws="websockets-sansio")
+    server = uvicorn.Server(config)
+    serving = asyncio.ensure_future(server.serve())
+    await until(lambda: server.started)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def test_behind_uvicorn_messages_pass_and_both_sides_close() -> None:
+    """A real server and a real client: text, binary, and the close of either side."""
+    gate = FakeGate()
+
+    def begin(session: FakeSession) -> None:
+        session.link.authenticated()
+        session.echo = True
+
+    gate.on_open = begin
+    async with uvicorn_server(gate) as port:
+        async with connect(f"ws://127.0.0.1:{port}/ws") as client:
+            await client.send("hello")
+            await client.send(bytes(60_000))
+            assert await client.recv() == "hello"
+            assert await client.recv() == bytes(60_000)
+        await until(lambda: gate.sessions[0].losses == [1000])
+        async with connect(f"ws://127.0.0.1:{port}/ws") as client:
+            gate.sessions[1].link.close(3503, "force disconnect")
+            await client.wait_closed()
+            assert (client.close_code, client.close_reason) == (3503, "force disconnect")
+        await until(lambda: gate.sessions[1].losses)
+
+
+async def test_behind_uvicorn_a_refusal_has_its_status() -> None:
+    """The denial extension of a real server carries the outcome table."""
+    gate = FakeGate()
+    gate.refuse = Refused(Refusal.UNAUTHENTICATED)
+    async with uvicorn_server(gate) as port:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(f"ws://127.0.0.1:{port}/ws")
+
+    assert caught.value.response.status_code == 401
+    assert caught.value.response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
