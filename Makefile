@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench build clean conformance lock
+.PHONY: help demo test lint types bench build clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,7 @@ types: $(STAMP) ## check the types of source, tests and benches
 	$(BIN)/mypy
 
 bench: $(STAMP) ## measure, beside whatever peers are installed
+	-@$(MAKE) --no-print-directory $(NODE_STAMP)
 	$(BIN)/python -m bench
 
 conformance: $(STAMP) ## run the outside protocol suites
@@ -48,6 +49,9 @@ conformance: $(STAMP) ## run the outside protocol suites
 build: $(STAMP) ## make the sdist and the wheel in dist/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+
+docs: $(STAMP) ## write the pages of docs/reference that follow from the code
+	$(BIN)/python docs/generate.py
 
 clean: ## remove everything that was generated
 	rm -rf $(VENV) $(NODE)/node_modules build dist htmlcov

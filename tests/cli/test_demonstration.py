@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
@@ -30,7 +31,8 @@ class Demo:
 @pytest.fixture
 def settings() -> Settings:
     """The settings of the demo on any free ports."""
-    return ready(loaded()).settings
+    settings = ready(loaded()).settings
+    return replace(settings, server=replace(settings.server, port=0, admin_port=0))
 
 
 @pytest.fixture

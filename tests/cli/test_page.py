@@ -16,7 +16,7 @@ async def page() -> AsyncIterator[tuple[Page, int]]:
     url = await shown.start("127.0.0.1", 0)
     assert url.startswith("http://127.0.0.1:")
     yield shown, int(url.rstrip("/").rpartition(":")[2])
-    await shown.stop()
+    shown.stop()
 
 
 async def ask(port: int, head: str) -> str:
@@ -101,6 +101,6 @@ async def test_request_without_words(page: tuple[Page, int]) -> None:
     assert "405" in await ask(port, "\r\n\r\n")
 
 
-async def test_page_that_was_not_shown() -> None:
+def test_page_that_was_not_shown() -> None:
     """A page that was never shown can be stopped."""
-    await Page(ADDRESS, "lobby", {}).stop()
+    Page(ADDRESS, "lobby", {}).stop()

@@ -36,12 +36,14 @@ def test_every_older_name_stands_for_a_key(alias: Alias) -> None:
         ("PORTWARD_ADMIN_SERVICE_HOST", "10.0.0.1"),
         ("PORTWARD_ADMIN_PORT", "tcp://10.0.0.1:8081"),
         ("PORTWARD_CONFIG", "/etc/portward.toml"),
+        ("PORTWARD_TOKEN", "eyJ"),
+        ("PORTWARD_API_KEY", "key"),
         ("PATH", "/bin"),
         ("PORTWARDEN_X", "y"),
     ],
 )
 def test_what_is_not_meant_as_a_key_is_passed_over(name: str, value: str) -> None:
-    """Service links of Kubernetes, the name of the file, and everything without the prefix."""
+    """Service links of Kubernetes, what commands read, and everything without the prefix."""
     assert list(variables({name: value})) == []
 
 

@@ -68,7 +68,7 @@ class Demonstration:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._page is not None:
-            await self._page.stop()
+            self._page.stop()
 
     def begin(self, _: Gateway, server: Server) -> None:
         """Start everything, now that the gateway accepts."""
@@ -78,7 +78,8 @@ class Demonstration:
     async def _run(self, address: str) -> None:
         tokens = {user: self._token(user) for user in USERS}
         self._page = Page(address, ROOM, tokens)
-        where = await self._page.start(HOST, free_port(HOST, self._settings.server.admin_port + 1))
+        beside = self._settings.server.admin_port
+        where = await self._page.start(HOST, free_port(HOST, beside + 1) if beside else 0)
         self._announce(f"{'page':<12} {where}  (open it in a browser; {where}?as=bob is bob)")
         for user, token in tokens.items():
             self._announce(f"{'token':<12} {user}: {token}")

@@ -44,11 +44,10 @@ class Page:
         self._hosts = frozenset({f"{host}:{port}", f"localhost:{port}"})
         return f"http://{host}:{port}/"
 
-    async def stop(self) -> None:
-        """Listen no more."""
+    def stop(self) -> None:
+        """Listen no more. Who is being answered is not waited for."""
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -7,6 +7,7 @@ asks again.
 """
 
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Final, Protocol
 
 from portward.model.clock import Clock, Timer
@@ -14,6 +15,8 @@ from portward.model.clock import Clock, Timer
 TICK: Final = 0.1
 LATE: Final = 1.0
 """A turn of the loop that comes so many seconds late is the node's own fault, not the peers'."""
+EARLY: Final = 0.001
+"""A timer may come early by its resolution: it is never set again for no time at all."""
 NEVER: Final = float("inf")
 ASLEEP: Final = -1
 
@@ -32,14 +35,16 @@ class Sleeper(Protocol):
 
 
 class Wheel:
-    """Turns by the injected clock while anybody waits. Errors of sleepers go to `failed`."""
+    """Turns by the injected clock to the next slot somebody waits in. Errors go to `failed`."""
 
     def __init__(self, clock: Clock, failed: Callable[[BaseException], None]) -> None:
         self._clock = clock
         self._failed = failed
         self._slots: dict[int, list[Sleeper]] = {}
-        self._turned = int(clock.monotonic() / TICK)
+        self._order: list[int] = []
+        self._next = 0
         self._timer: Timer | None = None
+        self._turning = False
 
     def __len__(self) -> int:
         return sum(len(slot) for slot in self._slots.values())
@@ -48,35 +53,46 @@ class Wheel:
         """Wake `sleeper` at `moment` or soon after, unless it is to be woken earlier anyway."""
         if moment == NEVER:
             return
-        if self._timer is None:
-            self._turned = max(self._turned, int(self._clock.monotonic() / TICK))
-            self._timer = self._clock.call_later(TICK, self._turn)
-        slot = max(int(moment / TICK) + 1, self._turned + 1)
+        slot = int(max(moment, self._clock.monotonic()) / TICK) + 1
         if sleeper.slot != ASLEEP and sleeper.slot <= slot:
             return
         sleeper.slot = slot
-        self._slots.setdefault(slot, []).append(sleeper)
+        waiting = self._slots.get(slot)
+        if waiting is not None:
+            waiting.append(sleeper)
+            return
+        self._slots[slot] = [sleeper]
+        heappush(self._order, slot)
+        if not self._turning and (self._timer is None or slot < self._next):
+            self._set_timer()
 
     def stop(self) -> None:
         """Wake nobody any more."""
+        self._slots.clear()
+        self._order.clear()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._slots.clear()
+        if self._order:
+            self._next = self._order[0]
+            left = self._next * TICK - self._clock.monotonic()
+            self._timer = self._clock.call_later(max(left, EARLY), self._turn)
 
     def _turn(self) -> None:
         now = self._clock.monotonic()
-        target = int(now / TICK)
-        late = (target - self._turned) * TICK > LATE
-        due = []
-        while self._turned < target:
-            self._turned += 1
-            due += [(self._turned, sleeper) for sleeper in self._slots.pop(self._turned, ())]
-        self._timer = self._clock.call_later(TICK, self._turn) if self._slots or due else None
-        for slot, sleeper in due:
-            if sleeper.slot == slot:
-                sleeper.slot = ASLEEP
-                self._wake(sleeper, now, late=late)
+        late = now - self._next * TICK > LATE
+        self._turning = True
+        while self._order and self._order[0] * TICK <= now:
+            slot = heappop(self._order)
+            for sleeper in self._slots.pop(slot):
+                if sleeper.slot == slot:
+                    sleeper.slot = ASLEEP
+                    self._wake(sleeper, now, late=late)
+        self._turning = False
+        self._set_timer()
 
     def _wake(self, sleeper: Sleeper, now: float, *, late: bool) -> None:
         try:

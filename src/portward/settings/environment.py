@@ -9,6 +9,10 @@ from portward.settings.schema import Path
 PREFIX: Final = "PORTWARD_"
 CONFIG: Final = "PORTWARD_CONFIG"
 """Names the file to read; no key of the tree."""
+TOKEN: Final = "PORTWARD_TOKEN"  # noqa: S105 - the name of a variable
+API_KEY: Final = "PORTWARD_API_KEY"
+_NO_KEYS: Final = frozenset({CONFIG, TOKEN, API_KEY})
+"""What else is ours: the last two are for commands that talk to a gateway."""
 
 
 class Alias(NamedTuple):
@@ -54,7 +58,7 @@ def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     that begin like ours (`PORTWARD_SERVICE_HOST`, `PORTWARD_PORT=tcp://…`) and are passed over.
     """
     for name, value in environ.items():
-        if not name.startswith(PREFIX) or name == CONFIG:
+        if not name.startswith(PREFIX) or name in _NO_KEYS:
             continue
         link = _SERVICE_LINK.fullmatch(name) or (
             name.endswith("_PORT") and _LINK_VALUE.match(value)

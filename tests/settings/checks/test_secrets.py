@@ -1,7 +1,6 @@
 import base64
 import json
 import random
-import secrets
 import uuid
 from collections.abc import Callable
 
@@ -171,7 +170,7 @@ def test_jwks_are_recognised() -> None:
         "MAAA",
         "not base64 ü",
         "{curly but no key at all, only a rather long text}",
-        secrets.token_hex(32),
+        "a116c0ffac1d85cead1d090f789f4cb92806bed75b0566feab431d5fb7f57991",
         "I-like-ssh-most-of-all-the-protocols",
     ],
 )

@@ -1,0 +1,1 @@
+"""What the gateway costs, measured beside its peers and the kernel's own floor."""

@@ -1,0 +1,359 @@
+"""Writes the pages of docs/reference that follow from the code.
+
+python docs/generate.py           writes them
+python docs/generate.py --check   says which are out of date, and exits with 1 when one is
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, get_type_hints
+
+from prometheus_client.core import Metric
+
+from portward.dialects.rooms import RoomsDialect
+from portward.dialects.rooms_words import CODES, TEXTS
+from portward.model.endings import Ending
+from portward.model.faults import FaultKind
+from portward.model.refusals import Refusal
+from portward.settings import reference
+from portward.telemetry import Metrics
+from portward.telemetry.events import Audited, Event
+from portward.telemetry.fields import Fields
+
+HERE: Final = Path(__file__).resolve().parent
+_NOTE: Final = "<!-- Made by docs/generate.py: change the code, then run it. -->\n\n"
+
+EVENTS: Final[Mapping[Event, str]] = {
+    Event.SERVER_START: "the gateway runs",
+    Event.SERVER_STOP: "the gateway has stopped",
+    Event.DRAIN_START: "it begins to send everyone off; `count` connections are open",
+    Event.DRAIN_END: "the drain is over; `count` connections were cut off",
+    Event.SETTINGS_RELOAD: "new settings are in force; `changed` names the keys",
+    Event.SETTINGS_REJECT: "new settings were refused, the old ones stay; `detail` says why",
+    Event.CONN_OPEN: "a connection was let in",
+    Event.CONN_CLOSE: "a connection has ended: `ending`, close `code`, cause, how long it lasted",
+    Event.CONN_LIMIT: "a connection ended because its user has too many",
+    Event.HANDSHAKE_REJECT: "a handshake was refused: `status` and `reason` of the outcome table",
+    Event.ORIGIN_REJECT: "a handshake was refused for its `Origin`",
+    Event.PROXYHDR_IGNORED: "a forwarding header came from an address that is no trusted proxy",
+    Event.PROTO_ERROR: "a connection ended because its client broke the protocol or flooded it",
+    Event.SLOW_DROP: "a connection ended because its client read too slowly",
+    Event.HB_TIMEOUT: "a connection ended because its client fell silent",
+    Event.AUTH_OK: "a connection has proven who it is",
+    Event.AUTH_FAIL: "a credential was refused; `reason` is for you alone, the client is not told",
+    Event.AUTH_UNAVAILABLE: "a credential could not be judged: keys or store are out of reach",
+    Event.AUTH_EXPIRE: "a connection ended because its token ran out",
+    Event.AUTH_REFRESH: "a newer token was put in force on an open connection",
+    Event.AUTH_REVOKE: "somebody revoked a `kind` of credential; `count` connections ended here",
+    Event.TOKEN_HEADER_IGNORED: "a token tried to bring its own key (`jku`, `jwk`, `x5u`, `x5c`)",
+    Event.AUTHZ_DENY: "a command was refused for want of a right",
+    Event.RIGHTS_CHANGE: "the backend changed what a user has: roles, permissions or workspaces",
+    Event.ADMIN_ACT: "a method of the admin API was called that changes something",
+    Event.RATELIMIT_HIT: "a limit refused something, or would have in mode `observe`",
+    Event.ROOM_CREATE: "a room was made, by joining it or by the backend",
+    Event.ROOM_KICK: "an administrator of a room removed a user",
+    Event.ROOM_PERMISSIONS: "an administrator of a room, or the backend, changed its record",
+    Event.ROOM_REMOVE: "a room was removed",
+    Event.ENGINE_UP: "the engine answers again",
+    Event.ENGINE_DOWN: "the engine does not answer",
+    Event.ENGINE_GAP: "publications may have been missed between nodes",
+    Event.UPSTREAM_FAIL: "an upstream service failed",
+    Event.RES_LOOP_LAG: "the event loop ran late by `seconds`",
+    Event.CLOCK_JUMP: "the wall clock was moved by `seconds`",
+    Event.INTERNAL_ERROR: "an exception nobody expected: its class and where it came from",
+    Event.LIBRARY: "a library reported a warning or worse",
+    Event.LOG_SUPPRESSED: "`count` further lines of the event `of` were left out in a flood",
+    Event.AUDIT_OPEN: "first line of an audit file",
+    Event.AUDIT_MEND: "the audit file was not as it was left: torn, cut or changed",
+    Event.AUDIT_FAIL: "the audit file could not be written, or `count` events were lost",
+}
+"""What each event says, for an operator."""
+
+FIELD_MEANINGS: Final[Mapping[str, str]] = {
+    "client": "connection id",
+    "address": "client address, masked: `192.0.2.xxx`, or the /48 of IPv6",
+    "user": "user id, or its keyed hash with `log.hash_users`",
+    "actor": "who did it, where that is not `user`; hashed likewise",
+    "endpoint": "name of the endpoint; `none` for a path without one",
+    "dialect": "name of a dialect",
+    "namespace": "name of a namespace",
+    "channel": "channel name",
+    "workspace": "workspace of a user",
+    "role": "one role",
+    "roles": "several roles",
+    "kind": "which sort: of revocation, or of right",
+    "jti": "id of a token",
+    "digest": "SHA-256 of a token",
+    "key_id": "name of a key (`kid`)",
+    "algorithm": "signature algorithm",
+    "reason": "one word for why",
+    "detail": "the cause, in the gateway's own words",
+    "ending": "row of the table of endings",
+    "code": "close code, or code of a fault",
+    "status": "HTTP status",
+    "fault": "code of a fault",
+    "limit": "name of a limit",
+    "mode": "`enforce` or `observe`",
+    "origin": "an `Origin`",
+    "host": "a `Host`",
+    "path": "request path, without its query",
+    "header": "name of a header, never its value",
+    "command": "what a client asked for",
+    "method": "method of the admin API",
+    "count": "how many",
+    "size": "bytes",
+    "received": "messages or bytes that came in",
+    "sent": "messages or bytes that went out",
+    "seconds": "duration",
+    "retry_after": "seconds to wait",
+    "offset": "place in a channel's stream",
+    "epoch": "life of that stream",
+    "engine": "name of the engine",
+    "node": "id of a node",
+    "version": "version of Portward",
+    "environment": "`development` or `production`",
+    "port": "port of a listener",
+    "workers": "number of processes",
+    "changed": "names of settings, never their values",
+    "error": "class of an exception, never its text",
+    "trace": "where an exception came from: files, lines and functions",
+    "source": "name of a library's logger",
+    "of": "the event a count stands for",
+    "seq": "number of an audit line",
+    "file": "name of a file",
+}
+"""What each field of a log line holds."""
+
+_AUDITED: Final = {Audited.NO: "", Audited.SAMPLED: "yes, sampled", Audited.ALWAYS: "yes"}
+
+
+_ENDINGS: Final = """\
+# Endings, refusals and faults
+
+Three things can go wrong, and they never look alike. A **refusal** answers a handshake with an
+HTTP status. An **ending** closes an open connection with a close code. A **fault** answers one
+command, and the connection lives on. [Concepts](../concepts.md#faults-endings-and-refusals) tells
+more; the tables are all there is of each.
+
+## Endings
+
+Codes from 3000 to 3499 invite a client to come back, those from 3500 to 3999 ask it to stay away;
+the others are those of RFC 6455. The name stands in logs, in metrics and in the disconnect hook.
+
+{endings}
+
+The `rooms` dialect has its own words for some of them:
+
+{closes}
+
+## Refusals
+
+Every refusal has an empty body, `Connection: close` and `Content-Length: 0`. `Retry-After` is in
+seconds and spread at random, so that clients turned away together do not come back together.
+The reason stands in logs and metrics; the client sees the status alone.
+
+{refusals}
+
+## Faults
+
+The number is what the [admin API](admin-api.md) answers with. The last two columns are what a
+client of the `rooms` dialect reads. *Temporary*: the same command may succeed later.
+
+{faults}
+"""
+
+_EVENTS: Final = """\
+# Log events
+
+A log line is one of these events with some of the fields below, and nothing else: there is no free
+text. What is audited also goes to the [audit file](../operations.md#audit). *Sampled*: a peer can
+cause the event at will, so in a flood a count stands for the rest.
+
+## Events
+
+{events}
+
+## Fields
+
+Beside `time` (UTC), `level` and `event`. A text is shown up to its 256th character, with control
+characters escaped, and `[token]` in place of what looks like one. There is no field for a token, a
+cookie, a key, a header's value or a message.
+
+{fields}
+"""
+
+_METRICS: Final = """\
+# Metrics
+
+In Prometheus' text format, at `GET /metrics` of the [admin listener](admin-api.md). The values of
+a label are a closed set, and anything else counts as `other`: no client can make a series.
+`endpoint` and `namespace` have the configured names. What to watch is in
+[operations](../operations.md#alarms).
+
+{metrics}
+
+On Linux there are also the usual figures of the process, as `portward_process_…`.
+
+## Label values
+
+{labels}
+"""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table in Markdown; a bar inside a cell is escaped."""
+    names = list(head)
+    cells = ([str(cell).replace("|", "&#124;") for cell in row] for row in rows)
+    lines = [names, ["---"] * len(names), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def code(text: object) -> str:
+    """A word set as code; nothing stays nothing."""
+    return f"`{text}`" if text != "" else ""
+
+
+def codes(texts: Iterable[object]) -> str:
+    """Words set as code, with commas."""
+    return ", ".join(map(code, texts))
+
+
+def yes(value: object) -> str:
+    """A word for a truth."""
+    return "yes" if value else "no"
+
+
+def endings_page() -> str:
+    """Close codes, refusals and faults."""
+    endings = sorted(Ending, key=lambda each: each.code)
+    closes = RoomsDialect.closes.items()
+    refusals = sorted(Refusal, key=lambda each: each.status)
+    return _ENDINGS.format(
+        endings=table(
+            ("name", "code", "reason", "come back?", "when"),
+            (
+                (_name(each), each.code, code(each.reason), yes(each.reconnect), each.meaning)
+                for each in endings
+            ),
+        ),
+        closes=table(
+            ("name", "code", "reason"),
+            ((_name(each), number, code(reason)) for each, (number, reason) in closes),
+        ),
+        refusals=table(
+            ("status", "reason", "headers"),
+            ((each.status, code(each.reason), codes(_headers(each))) for each in refusals),
+        ),
+        faults=table(
+            ("code", "number", "meaning", "temporary", "code in rooms", "text in rooms"),
+            map(_fault, FaultKind),
+        ),
+    )
+
+
+def _name(ending: Ending) -> str:
+    return code(ending.name.lower())
+
+
+def _headers(refusal: Refusal) -> list[str]:
+    fixed = [f"{name}: {value}" for name, value in refusal.headers]
+    return [*fixed, *(["Retry-After"] if refusal.retry else [])]
+
+
+def _fault(kind: FaultKind) -> tuple[object, ...]:
+    rooms = code(CODES.get(kind, kind.code)), TEXTS.get(kind, kind.text)
+    return code(kind.code), kind.number, kind.text, "yes" if kind.temporary else "", *rooms
+
+
+def events_page() -> str:
+    """The vocabulary of the log and the audit file."""
+    return _EVENTS.format(
+        events=table(
+            ("event", "level", "audited", "says"),
+            (
+                (code(each.value), each.level.value, _AUDITED[each.audited], EVENTS[each])
+                for each in Event
+            ),
+        ),
+        fields=table(
+            ("field", "holds"),
+            ((code(name), FIELD_MEANINGS[name]) for name in get_type_hints(Fields)),
+        ),
+    )
+
+
+def metrics_page() -> str:
+    """Every metric family of a gateway, and the values of its labels."""
+    return _METRICS.format(
+        metrics=table(("name", "type", "labels", "help"), map(_metric, _families())),
+        labels=table(("label", "of", "values"), _labels()),
+    )
+
+
+def _families() -> list[Metric]:
+    registry = Metrics(("…",), ("…",), version="…").registry
+    own = [each for each in registry.collect() if not each.name.startswith("portward_process_")]
+    return sorted(own, key=_called)
+
+
+def _called(family: Metric) -> str:
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def _labelled(family: Metric) -> list[str]:
+    return [name for name in family.samples[0].labels if name != "le"]
+
+
+def _metric(family: Metric) -> tuple[str, ...]:
+    return code(_called(family)), family.type, codes(_labelled(family)), family.documentation
+
+
+def _labels() -> Iterator[tuple[str, ...]]:
+    """The values of each label, but for those an operator chooses."""
+    for family in _families():
+        for name in _labelled(family):
+            if name not in {"endpoint", "namespace", "version", "python"}:
+                values = dict.fromkeys(sample.labels[name] for sample in family.samples)
+                yield code(name), code(_called(family)), codes(values)
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "reference/settings.md": reference,
+    "reference/endings.md": endings_page,
+    "reference/events.md": events_page,
+    "reference/metrics.md": metrics_page,
+}
+
+
+def page(name: str) -> str:
+    """The whole text of a generated page."""
+    return _NOTE + PAGES[name]()
+
+
+def stale() -> list[str]:
+    """Names of the pages that are missing or say something else."""
+    return [
+        name
+        for name in PAGES
+        if not (HERE / name).exists() or (HERE / name).read_text(encoding="utf-8") != page(name)
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the pages, or check them; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Write the generated pages of docs/reference.")
+    parser.add_argument("--check", action="store_true", help="only say which are out of date")
+    check = parser.parse_args(arguments).check
+    old = stale()
+    for name in old:
+        sys.stdout.write(f"docs/{name}: {'out of date' if check else 'written'}\n")
+        if not check:
+            (HERE / name).parent.mkdir(exist_ok=True)
+            (HERE / name).write_text(page(name), encoding="utf-8")
+    return 1 if check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""What the pages show can be followed, loaded and compiled."""
+
+import ast
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portward.app.gateway import parse_origin_entry
+from portward.app.server import judge
+from portward.dialects.port import Dialect
+from portward.model.channel import Channel
+from portward.model.commands import Publish
+from portward.settings import Level, Settings, load, startup_errors
+from portward.settings.checks import RULES
+from tests.docs.pages import DOCS, ROOT, Block, anchors, blocks, links, pages
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page leads to a file, and to a heading where it names one."""
+    broken = []
+    for link in links(page):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    """The index links to every page of the documentation."""
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in links(DOCS / "README.md")}
+    decisions = DOCS / "decisions"
+    expected = {
+        page for page in DOCS.rglob("*.md") if page.name == "README.md" or page.parent != decisions
+    }
+    assert expected - linked - {DOCS / "README.md"} == set()
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=repr)
+def test_settings_load(block: Block) -> None:
+    """Every TOML block is a file of settings that loads, and with which a gateway would start."""
+    found = startup_errors(loaded(block), parse_origin=parse_origin_entry, exists=lambda _: True)
+    assert found == []
+
+
+def loaded(block: Block) -> Settings:
+    """Load a block; every file it names exists, and holds a secret or key of its own."""
+
+    def read(path: str) -> str:
+        if path == "portward.toml":
+            return block.text
+        if path.endswith(".pem"):
+            return "-----BEGIN PUBLIC KEY-----\n\n-----END PUBLIC KEY-----\n"
+        return sha256(path.encode()).hexdigest()
+
+    return load({}, "portward.toml", read=read).settings
+
+
+def test_production_settings_pass_the_checklist() -> None:
+    """The whole file of the production page meets every rule, as the page says."""
+    whole = blocks("toml", DOCS / "how-to" / "production.md")[0]
+    assert [found for found in judge(loaded(whole)) if found.level is not Level.OK] == []
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=repr)
+def test_python_compiles(block: Block) -> None:
+    """Every Python block is Python; `await` may stand at its top level."""
+    compile(block.text, repr(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_example_of_a_dialect_is_one() -> None:
+    """The dialect that the how-to shows has everything the port asks for, and works."""
+    (block,) = blocks("python", DOCS / "how-to" / "write-a-dialect.md")
+    names: dict[str, Any] = {}
+    exec(block.text, names)  # noqa: S102 - it is the page's own example
+    dialect: Dialect = names["LinesDialect"]("lines")
+    wanted = {name for name in vars(Dialect) if not name.startswith("_")}
+    assert wanted <= set(dir(dialect))
+    command = dialect.decode(b"say news hello there", binary=False)
+    assert command == Publish(channel=Channel.parse("lines:news"), data="hello there")
+
+
+def test_production_page_names_every_rule() -> None:
+    """The walk through the checklist leaves no rule out and invents none."""
+    text = (DOCS / "how-to" / "production.md").read_text(encoding="utf-8")
+    rules = {rule.id for rule in RULES}
+    named = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert named == rules

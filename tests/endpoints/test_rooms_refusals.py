@@ -1,0 +1,772 @@
+"""What the rooms endpoint refuses: every text, every limit, every way a session ends."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from portward.model.faults import FaultKind
+from portward.model.limits import LimitMode, Rate
+from portward.settings.limits import Limits, RateLimit
+from portward.settings.sections import Environment, Gate
+from portward.telemetry.events import Event
+from portward.testing import MemoryClient, connect
+from tests.house import (
+    LOBBY,
+    House,
+    ask,
+    contents,
+    encoded,
+    errors,
+    forget,
+    kinds,
+    running,
+    session_of,
+    settings,
+    settle,
+)
+
+UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
+FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, history=UNLIMITED)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A gateway with the default settings of development."""
+    async with running() as house:
+        yield house
+
+
+@pytest.fixture
+async def free() -> AsyncIterator[House]:
+    """A gateway that counts neither messages nor joins nor attempts."""
+    async with running(settings(rooms={"limits": FREE})) as house:
+        yield house
+
+
+def raw(client: MemoryClient, payload: str | bytes) -> None:
+    """Send text as it is."""
+    client.send_bytes(payload.encode() if isinstance(payload, str) else payload, binary=False)
+
+
+# -- texts
+
+
+def envelope(**changes: object) -> dict[str, Any]:
+    """A sound envelope with some keys changed; None takes a key away."""
+    whole = {"type": "heartbeat", "data": {}, "timestamp": 0} | changes
+    return {key: value for key, value in whole.items() if value is not ...}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "", "hello", "{", "[1", '{"a":1}x', "nul", '{"a":1,"a":2}', '{"a":NaN}', '{"a":Infinity}',
+        '{"a":1e400}', '{"a":9007199254740993}', '{"a":"\\ud800"}', '{"a":"\\u0000"}',
+        '{"__proto__":{}}', '{"a":{"constructor":1}}', "[" * 33 + "]" * 33, "'a'", "\ufeff{}",
+    ],
+)  # fmt: skip
+async def test_invalid_format(house: House, payload: str) -> None:
+    """What is not strict JSON has an invalid format, and the connection lives."""
+    client = await house.client()
+    raw(client, payload)
+    await settle()
+    assert client.all("error")[0]["data"] == {
+        "message": "Invalid message format",
+        "code": "invalid_format",
+    }
+    assert client.open
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [], 1, "text", None, {},
+        envelope(type=...), envelope(type=5), envelope(data=...), envelope(data=[]),
+        envelope(data="x"), envelope(timestamp=...), envelope(timestamp="0"),
+        envelope(timestamp=True), envelope(extra=1), envelope(data={"extra": 1}),
+        envelope(type="join", data={}), envelope(type="join", data={"roomId": 5}),
+        envelope(type="join", data={"roomId": "a", "since": {"offset": 1}}),
+        envelope(type="join", data={"roomId": "a", "since": {"offset": -1, "epoch": "x"}}),
+        envelope(type="auth", data={"token": 5}), envelope(type="auth", data={"token": None}),
+        envelope(type="auth", data={"token": "a", "wsToken": "b"}),
+        envelope(type="message", data={"roomId": "a", "content": 5}),
+        envelope(type="message", data={"roomId": "a", "content": "x", "userId": "admin"}),
+        envelope(type="history", data={"roomId": "a", "limit": 0}),
+        envelope(type="history", data={"roomId": "a", "limit": True}),
+        envelope(type="history", data={"roomId": "a", "since": 1, "before": 2}),
+        envelope(type="history", data={"roomId": "a", "before": -1}),
+        envelope(type="typing", data={"roomId": "a", "active": 1}),
+        envelope(type="kick", data={"roomId": "a", "userId": ""}),
+        envelope(type="kick", data={"roomId": "a", "userId": "x" * 129}),
+        envelope(type="set_permissions", data={"roomId": "a", "permissions": {"owner": []}}),
+        envelope(type="refresh", data={"wsToken": "x"}),
+    ],
+)  # fmt: skip
+async def test_invalid_structure(house: House, message: object) -> None:
+    """JSON that is no message of this dialect has an invalid structure."""
+    client = await house.client()
+    raw(client, json.dumps(message))
+    await settle()
+    assert client.all("error")[0]["data"] == {
+        "message": "Invalid message structure",
+        "code": "invalid_structure",
+    }
+
+
+RESERVED = ("sender", "role", "ts", "id", "userId", "email", "offset", "signature", "timestamp")
+
+
+@pytest.mark.parametrize("kind", ["join", "leave", "message", "history", "presence", "typing"])
+@pytest.mark.parametrize("field", RESERVED)
+async def test_forged_fields_are_refused(free: House, kind: str, field: str) -> None:
+    """A field that only the server writes is refused in every message, and nothing is told."""
+    ann = await free.client("ann", "lobby")
+    bob = await free.client("bob", "lobby")
+    forget(ann, bob)
+    data: dict[str, Any] = {"roomId": "lobby", field: "forged"}
+    data |= {"content": "x"} if kind == "message" else {}
+    data |= {"active": True} if kind == "typing" else {}
+    ann.send({"type": kind, "data": data})
+    await settle()
+    assert errors(ann) == ["Invalid message structure"]
+    assert bob.received == []
+
+
+async def test_unknown_type(house: House) -> None:
+    """A type nobody knows is refused by name."""
+    client = await house.client()
+    await ask(client, "shout")
+    assert client.last("error") == {"message": "Unknown message type", "code": "unknown_type"}
+
+
+@pytest.mark.parametrize("data", [{}, {"token": ""}, {"wsToken": ""}, {"token": "", "wsToken": ""}])
+async def test_token_required(house: House, data: dict[str, str]) -> None:
+    """Authenticating with nothing says what is missing."""
+    client = await house.client()
+    await ask(client, "auth", **data)
+    assert client.last("error") == {"message": "Token required", "code": "token_required"}
+
+
+async def test_refresh_needs_a_token(house: House) -> None:
+    """Refreshing with nothing says what is missing."""
+    client = await house.client("ann")
+    await ask(client, "refresh")
+    await ask(client, "refresh", token="")
+    assert errors(client) == ["Token required"] * 2
+
+
+@pytest.mark.parametrize("kind", ["token", "wsToken"])
+@pytest.mark.parametrize("value", ["x", "a.b.c", "x" * 9000, "ž", "eyJhbGciOiJub25lIn0.e30."])
+async def test_authentication_failed(house: House, kind: str, value: str) -> None:
+    """A token that is none fails, is counted, and is in no log."""
+    client = await house.client()
+    await ask(client, "auth", **{kind: value})
+    assert client.last("error") == {
+        "message": "Authentication failed",
+        "code": "authentication_failed",
+    }
+    assert house.count("auth_total", endpoint="rooms", result="failed") == 1
+    assert house.events(Event.AUTH_FAIL) == 1
+    assert client.open
+
+
+async def test_expired_token_fails(house: House) -> None:
+    """A token past its expiry and leeway fails, and is counted as expired."""
+    client = await house.client()
+    token = house.token("ann", ttl=60)
+    await house.advance(15)
+    house.clock.set_wall(house.clock.time() + 76)
+    await ask(client, "auth", token=token)
+    assert errors(client) == ["Authentication failed"]
+    assert house.count("auth_total", endpoint="rooms", result="expired") == 1
+
+
+async def test_kinds_of_token_do_not_mix(house: House) -> None:
+    """An access token is no session token, and the other way round."""
+    client = await house.client("ann")
+    session = client.last("auth_success")["wsToken"]
+    other = await house.client()
+    await ask(other, "auth", wsToken=house.token("ann"))
+    await ask(other, "auth", token=session)
+    assert errors(other) == ["Authentication failed"] * 2
+
+
+@pytest.mark.parametrize("by", ["jti", "user", "session", "token"])
+async def test_revoked_token(house: House, by: str) -> None:
+    """A token that was taken back says so, however it was named."""
+    token = house.token("ann", jti="j1", sid="s1")
+    value = {"jti": "j1", "user": "ann", "session": "s1", "token": token}[by]
+    await house.gateway.revoke(**{by: value})
+    client = await house.client()
+    await ask(client, "auth", token=token)
+    assert client.last("error") == {
+        "message": "Token has been revoked",
+        "code": "token_revoked",
+    }
+    assert house.count("auth_total", endpoint="rooms", result="revoked") == 1
+
+
+BEFORE_AUTH = [
+    ("refresh", {"token": "x"}),
+    ("join", {"roomId": "lobby"}),
+    ("leave", {"roomId": "lobby"}),
+    ("message", {"roomId": "lobby", "content": "x"}),
+    ("history", {"roomId": "lobby"}),
+    ("presence", {"roomId": "lobby"}),
+    ("typing", {"roomId": "lobby", "active": True}),
+    ("kick", {"roomId": "lobby", "userId": "ann"}),
+    ("set_permissions", {"roomId": "lobby", "permissions": {"read": ["user"]}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), BEFORE_AUTH)
+async def test_not_authenticated(house: House, kind: str, data: dict[str, Any]) -> None:
+    """Before authentication every message but `auth` and `heartbeat` is refused."""
+    await house.room()
+    client = await house.client()
+    await ask(client, kind, **data)
+    assert client.last("error") == {"message": "Not authenticated", "code": "not_authenticated"}
+
+
+@pytest.mark.parametrize(
+    "room", ["", " ", "a b", "a*", "a?", "[a]", "{a}", 'a"', "a\\b", "ä", "x" * 123, "a\u200b", "a\n"]
+)
+async def test_invalid_room_id(house: House, room: str) -> None:
+    """A room id outside the grammar is refused by name."""
+    client = await house.client("ann")
+    await ask(client, "join", roomId=room)
+    assert client.last("error") == {"message": "Invalid room id", "code": "invalid_room_id"}
+    assert await house.gateway.node.engine.broker.channels() == ()
+
+
+@pytest.mark.parametrize("room", ["a", "A", "a:b", "x" * 122, "#!~", "a.b-c_d/e"])
+async def test_room_ids_of_the_grammar(house: House, room: str) -> None:
+    """Printable ASCII without the forbidden characters names a room, case and all."""
+    client = await house.client("ann", room)
+    assert client.last("room_joined")["roomId"] == room
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("message", {"content": "x"}),
+        ("leave", {}),
+        ("typing", {"active": True}),
+    ],
+)
+async def test_room_not_found(house: House, kind: str, data: dict[str, Any]) -> None:
+    """What takes being in a room says of any other that it is not found, existing or not."""
+    await house.room("open")
+    client = await house.client("ann")
+    for room in ("open", "missing"):
+        await ask(client, kind, roomId=room, **data)
+    assert [error["data"] for error in client.all("error")] == [
+        {"message": "Room not found", "code": "room_not_found"}
+    ] * 2
+
+
+async def test_words_of_every_fault() -> None:
+    """The dialect has words for every fault there is, and they give nothing away."""
+    from portward.dialects.rooms_words import CODES, TEXTS
+
+    words = {kind: TEXTS.get(kind, kind.text) for kind in FaultKind}
+    assert set(words.values()) >= {
+        "Invalid message format", "Invalid message structure", "Unknown message type",
+        "Token required", "Authentication failed", "Token has been revoked",
+        "Authentication rate limit exceeded", "Rate limit exceeded", "Join rate limit exceeded",
+        "Not authenticated", "Insufficient permissions", "Room is full", "Room not found",
+        "Message too long", "Invalid room id",
+    }  # fmt: skip
+    assert words[FaultKind.UNKNOWN_CHANNEL] == words[FaultKind.PERMISSION_DENIED]
+    assert CODES[FaultKind.UNKNOWN_CHANNEL] == FaultKind.PERMISSION_DENIED.code
+
+
+# -- rights
+
+
+@pytest.fixture
+async def strict() -> AsyncIterator[House]:
+    """A gateway where joining makes no rooms."""
+    async with running(settings(rooms={"auto_create": False})) as house:
+        yield house
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("join", {}),
+        ("join", {"since": {"offset": 1, "epoch": "x"}}),
+        ("message", {"content": "x"}),
+        ("leave", {}),
+        ("history", {}),
+        ("history", {"since": 0}),
+        ("presence", {}),
+        ("typing", {"active": True}),
+        ("kick", {"userId": "bob"}),
+        ("set_permissions", {"permissions": {"read": ["user"]}}),
+    ],
+)
+async def test_missing_and_forbidden_look_the_same(
+    strict: House, kind: str, data: dict[str, Any]
+) -> None:
+    """A room that is not there and one that is not yours are answered with the same bytes."""
+    await strict.room("secret", permissions={"read": ["staff"], "write": ["staff"]})
+    await strict.client("boss", "secret", roles=["staff"])
+    client = await strict.client("ann")
+    answers = []
+    for room in ("secret", "absent"):
+        forget(client)
+        await ask(client, kind, id="same", roomId=room, **data)
+        answers.append(encoded(client.received))
+    assert answers[0] == answers[1]
+    assert b"error" in answers[0]
+
+
+async def test_auto_create(house: House) -> None:
+    """Where rooms are made by joining, the room has the defaults and is recorded."""
+    await house.client("ann", "fresh")
+    room = await house.gateway.rooms.get("fresh")
+    assert room is not None
+    assert (room.permissions.read, room.permissions.write) == (("user",), ("user",))
+    assert (room.permissions.admin, room.max_participants) == (("admin",), 100)
+    assert [entry.fields["channel"] for entry in house.audited(Event.ROOM_CREATE)] == ["rooms:fresh"]
+
+
+async def test_no_auto_create(strict: House) -> None:
+    """Where they are not, joining a room that is missing makes none."""
+    client = await strict.client("ann")
+    await ask(client, "join", roomId="fresh")
+    assert errors(client) == ["Insufficient permissions"]
+    assert await strict.gateway.rooms.get("fresh") is None
+    assert strict.events(Event.AUTHZ_DENY) == 1
+
+
+@pytest.mark.parametrize("permission", ["room.create", "room.*", "*"])
+async def test_permission_to_create(strict: House, permission: str) -> None:
+    """The permission `room.create`, or a pattern over it, makes rooms by joining."""
+    client = await strict.client("ann", "fresh", permissions=[permission])
+    assert kinds(client)[-1] == "room_joined"
+
+
+async def test_permission_to_create_from_a_role() -> None:
+    """A role can bring the permission along."""
+    given = settings(rooms={"auto_create": False}, roles={"host": ("room.create",)})
+    async with running(given) as house:
+        await house.client("ann", "fresh", roles=["user", "host"])
+
+
+async def test_permission_to_create_from_the_directory(strict: House) -> None:
+    """The directory can give the permission to somebody who is connected already."""
+    client = await strict.client("ann")
+    await strict.gateway.operations.set_permissions("ann", ["room.create"])
+    await ask(client, "join", roomId="fresh")
+    assert kinds(client)[-1] == "room_joined"
+
+
+async def test_creating_does_not_let_in(house: House) -> None:
+    """Who would not be let into the room it makes makes none."""
+    client = await house.client("ann", roles=["guest"])
+    await ask(client, "join", roomId="fresh")
+    assert errors(client) == ["Insufficient permissions"]
+    assert await house.gateway.rooms.get("fresh") is None
+
+
+async def test_reading_is_not_writing(house: House) -> None:
+    """Who may read may not write, and is told the history all the same."""
+    await house.room(permissions={"read": ["user"], "write": ["author"], "admin": ["admin"]})
+    author = await house.client("bob", "lobby", roles=["author"])
+    reader = await house.client("ann", "lobby")
+    await ask(author, "message", roomId="lobby", content="x")
+    await ask(reader, "message", roomId="lobby", content="y")
+    await ask(reader, "history", roomId="lobby")
+    assert errors(reader) == ["Insufficient permissions"]
+    assert contents(reader) == ["x"]
+    assert len(reader.last("history")["messages"]) == 1
+
+
+async def test_history_and_presence_without_joining(house: House) -> None:
+    """What one could join one may also look into from outside."""
+    await house.room()
+    await house.client("bob", "lobby")
+    ann = await house.client("ann")
+    await ask(ann, "history", roomId="lobby")
+    await ask(ann, "presence", roomId="lobby")
+    assert kinds(ann)[-2:] == ["history", "presence"]
+
+
+async def test_kick(house: House) -> None:
+    """An administrator of a room removes a user from it, on every connection, and not from others."""
+    await house.room()
+    boss = await house.client("boss", "lobby", roles=["admin"])
+    tabs = [await house.client("bob", "lobby", "other") for _ in range(2)]
+    await ask(boss, "kick", roomId="lobby", userId="bob", id="k")
+    for tab in tabs:
+        assert tab.last("room_left") == {"roomId": "lobby", "reason": "kicked"}
+        assert tab.open
+        assert list(session_of(tab).subscriptions) == ["rooms:other"]
+    assert boss.last("user_left")["userId"] == "bob"
+    assert boss.all("done")[0]["id"] == "k"
+    [entry] = house.audited(Event.ROOM_KICK)
+    assert (entry.fields["actor"], entry.fields["user"]) == ("boss", "bob")
+
+
+async def test_kicked_hears_nothing_more(house: House) -> None:
+    """What was said before a kick and not yet written is not written after it."""
+    await house.room()
+    boss = await house.client("boss", "lobby", roles=["admin"])
+    bob = await house.client("bob", "lobby")
+    bob.reading = False
+    await ask(boss, "message", roomId="lobby", content="x")
+    await ask(boss, "kick", roomId="lobby", userId="bob")
+    bob.read()
+    assert kinds(bob)[-1] == "room_left"
+    assert contents(bob) == []
+
+
+async def test_only_administrators_kick(house: House) -> None:
+    """Who does not administer a room removes nobody."""
+    await house.room()
+    ann, bob = await house.client("ann", "lobby"), await house.client("bob", "lobby")
+    await ask(ann, "kick", roomId="lobby", userId="bob")
+    assert errors(ann) == ["Insufficient permissions"]
+    assert bob.all("room_left") == []
+
+
+async def test_set_permissions(house: House) -> None:
+    """An administrator changes who may do what, and everyone is judged again at once."""
+    await house.room()
+    boss = await house.client("boss", "lobby", roles=["admin"])
+    ann = await house.client("ann", "lobby")
+    bob = await house.client("bob", "lobby", roles=["user", "author"])
+    permissions = {"read": ["author"], "write": ["author"], "admin": ["admin"]}
+    await ask(boss, "set_permissions", roomId="lobby", permissions=permissions, id="s")
+    assert boss.all("done")[0]["id"] == "s"
+    assert ann.last("room_left") == {"roomId": "lobby", "reason": "permission_denied"}
+    assert bob.all("room_left") == []
+    assert (await house.gateway.rooms.get("lobby")).permissions.read == ("author",)  # type: ignore[union-attr]  # it was just made
+    assert len(house.audited(Event.ROOM_PERMISSIONS)) == 1
+
+
+async def test_only_administrators_set_permissions(house: House) -> None:
+    """Who does not administer a room does not change who does."""
+    await house.room()
+    ann = await house.client("ann", "lobby")
+    await ask(ann, "set_permissions", roomId="lobby", permissions={"admin": ["user"]})
+    assert errors(ann) == ["Insufficient permissions"]
+
+
+async def test_writer_that_is_read_only_now(house: House) -> None:
+    """Who loses the right to write stays, hears, and is refused when writing."""
+    await house.room()
+    ann = await house.client("ann", "lobby")
+    await house.room(permissions={"read": ["user"], "write": ["author"], "admin": []})
+    await ask(ann, "message", roomId="lobby", content="x")
+    assert errors(ann) == ["Insufficient permissions"]
+    await house.gateway.publish(LOBBY, "y")
+    await settle()
+    assert contents(ann) == ["y"]
+
+
+# -- capacity
+
+
+async def test_room_is_full(house: House) -> None:
+    """The bound of a room counts users: a further connection of one who is there comes in."""
+    await house.room(maxParticipants=2)
+    await house.client("ann", "lobby")
+    await house.client("bob", "lobby")
+    cat = await house.client("cat")
+    await ask(cat, "join", roomId="lobby")
+    assert cat.last("error") == {"message": "Room is full", "code": "room_full"}
+    await house.client("bob", "lobby")
+    assert house.gateway.channels() == {LOBBY: 3}
+
+
+async def test_place_becomes_free(house: House) -> None:
+    """A user that leaves makes room for another."""
+    await house.room(maxParticipants=1)
+    ann = await house.client("ann", "lobby")
+    ann.leave()
+    await settle()
+    await house.client("bob", "lobby")
+
+
+async def test_room_is_full_without_presence() -> None:
+    """Where presence is not kept, connections are counted."""
+    async with running(settings(namespace={"presence": False})) as house:
+        await house.room(maxParticipants=1)
+        ann = await house.client("ann", "lobby")
+        bob = await house.client("bob")
+        await ask(bob, "join", roomId="lobby")
+        await ask(ann, "join", roomId="lobby")
+        assert errors(bob) == ["Room is full"]
+        assert kinds(ann)[-1] == "room_joined"
+        await ask(ann, "presence", roomId="lobby")
+        assert errors(ann) == ["Insufficient permissions"]
+
+
+async def test_too_many_rooms() -> None:
+    """One connection is in so many rooms at most, and leaving one makes room for another."""
+    async with running(settings(namespace={"max_subscriptions": 2})) as house:
+        ann = await house.client("ann", "a", "b")
+        await ask(ann, "join", roomId="c")
+        await ask(ann, "join", roomId="b")
+        assert errors(ann) == ["Too many rooms"]
+        await ask(ann, "leave", roomId="a")
+        await ask(ann, "join", roomId="c")
+        assert ann.last("room_joined")["roomId"] == "c"
+
+
+# -- limits
+
+
+def limited(**limits: Rate) -> Limits:
+    """Limits of an endpoint."""
+    return Limits(**{name: RateLimit(rate=rate, mode=rate.mode) for name, rate in limits.items()})
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind", "data", "text", "code"),
+    [
+        ({"messages": Rate(3, 60.0, 3)}, "heartbeat", {}, "Rate limit exceeded", "rate_limited"),
+        (
+            {"join": Rate(3, 60.0, 3)},
+            "join",
+            {"roomId": "lobby"},
+            "Join rate limit exceeded",
+            "join_rate_limited",
+        ),
+        (
+            {"history": Rate(3, 60.0, 3)},
+            "history",
+            {"roomId": "lobby"},
+            "Rate limit exceeded",
+            "rate_limited",
+        ),
+    ],
+)
+async def test_limits_of_a_user(
+    limits: dict[str, Rate], kind: str, data: dict[str, Any], text: str, code: str
+) -> None:
+    """Past its limit a message is refused with a time; who waits that long gets through."""
+    async with running(settings(rooms={"limits": limited(**limits)})) as house:
+        await house.room()
+        ann = await house.client("ann")
+        forget(ann)
+        while not ann.all("error"):
+            await ask(ann, kind, id="x", **data)
+        assert len(ann.received) == 4
+        error = ann.all("error")[0]
+        assert error["id"] == "x"
+        assert error["data"].keys() == {"message", "code", "retryAfterMs"}
+        assert (error["data"]["message"], error["data"]["code"]) == (text, code)
+        assert 0 < error["data"]["retryAfterMs"] <= 20_001
+        await house.advance(error["data"]["retryAfterMs"] / 1000)
+        await ask(ann, kind, **data)
+        assert kinds(ann)[-1] != "error"
+        assert house.events(Event.RATELIMIT_HIT) == 1
+
+
+async def test_messages_are_counted_by_user() -> None:
+    """Two connections of a user share the limit, two users do not, whatever their address."""
+    limits = limited(messages=Rate(5, 60.0, 5))
+    async with running(settings(rooms={"limits": limits})) as house:
+        tabs = [await house.client("ann", peer=f"10.0.0.{n}") for n in range(2)]
+        bob = await house.client("bob", peer="10.0.0.3")
+        for tab in (*tabs, *tabs, *tabs):
+            await ask(tab, "heartbeat")
+        assert sum(len(tab.all("heartbeat_response")) for tab in tabs) == 5
+        await ask(bob, "heartbeat")
+        assert errors(bob) == []
+
+
+async def test_unauthenticated_messages_are_counted_by_address() -> None:
+    """Before authentication the address is what counts."""
+    limits = limited(messages=Rate(2, 60.0, 2))
+    async with running(settings(rooms={"limits": limits})) as house:
+        first, second = await house.client(), await house.client()
+        other = await house.client(peer="10.0.0.9")
+        for client in (first, second, first, other):
+            await ask(client, "heartbeat")
+        assert (errors(first), errors(second)) == (["Rate limit exceeded"], [])
+        assert errors(other) == []
+
+
+async def test_malformed_messages_count_too() -> None:
+    """A message that cannot be read is counted like any other."""
+    limits = limited(messages=Rate(2, 60.0, 2))
+    async with running(settings(rooms={"limits": limits})) as house:
+        client = await house.client()
+        for _ in range(3):
+            client.send({"type": "nonsense", "data": {}, "id": "x"})
+        await settle()
+        assert errors(client) == ["Unknown message type"] * 2 + ["Rate limit exceeded"]
+        assert [error["id"] for error in client.all("error")] == ["x"] * 3
+
+
+async def test_authentication_attempts_are_counted_by_address(house: House) -> None:
+    """Ten attempts a minute from one address are judged, the next is refused unread."""
+    clients = [await house.client() for _ in range(11)]
+    for client in clients:
+        await ask(client, "auth", token="x")
+    assert [errors(client)[0] for client in clients[:10]] == ["Authentication failed"] * 10
+    refused = clients[10].last("error")
+    assert refused["message"] == "Authentication rate limit exceeded"
+    assert refused["code"] == "auth_rate_limited"
+    assert refused["retryAfterMs"] > 0
+    other = await house.client(peer="10.0.0.9")
+    await house.authenticate(other, "ann")
+
+
+async def test_observe_counts_without_refusing() -> None:
+    """In the mode `observe` a limit refuses nobody, and tells what it would have refused."""
+    limits = limited(messages=Rate(1, 60.0, 1, LimitMode.OBSERVE))
+    async with running(settings(rooms={"limits": limits})) as house:
+        client = await house.client()
+        for _ in range(5):
+            await ask(client, "heartbeat")
+        assert errors(client) == []
+        assert house.count("limit_refusals_total", limit="messages", mode="observe") == 4
+        assert house.events(Event.RATELIMIT_HIT) == 4
+
+
+async def test_refusals_in_a_row_end_the_connection() -> None:
+    """The tenth refusal in a row ends the connection, with leave to come back."""
+    limits = limited(messages=Rate(2, 60.0, 2))
+    async with running(settings(rooms={"limits": limits})) as house:
+        client = await house.client()
+        for _ in range(11):
+            await ask(client, "heartbeat")
+        assert client.open
+        await ask(client, "heartbeat")
+        assert client.closed == (3013, "too many requests")
+        assert errors(client) == ["Rate limit exceeded"] * 10
+
+
+async def test_success_forgives_refusals() -> None:
+    """One message that passes starts the count again."""
+    limits = limited(messages=Rate(1, 1.0, 1))
+    async with running(settings(rooms={"limits": limits})) as house:
+        client = await house.client()
+        for _ in range(3):
+            for _ in range(10):
+                await ask(client, "heartbeat")
+            await house.advance(1)
+        assert client.open
+
+
+async def test_faults_in_a_row_end_the_connection(free: House) -> None:
+    """The twentieth fault in a row ends the connection for good."""
+    client = await free.client()
+    for _ in range(19):
+        raw(client, "nonsense")
+    await settle()
+    assert client.open
+    raw(client, "nonsense")
+    await settle()
+    assert client.closed == (3501, "bad request")
+    assert len(errors(client)) == 20
+    assert free.count("faults_total", endpoint="rooms", code="invalid_format") == 20
+
+
+async def test_success_forgives_faults(free: House) -> None:
+    """One sound message starts the count again."""
+    client = await free.client()
+    for _ in range(3):
+        for _ in range(19):
+            raw(client, "nonsense")
+        await ask(client, "heartbeat")
+    assert client.open
+
+
+async def test_others_do_not_notice(free: House) -> None:
+    """While one client sends nonsense until it is closed, the others go on undisturbed."""
+    ann, bob = await free.client("ann", "lobby"), await free.client("bob", "lobby")
+    bad = await free.client("eve", "lobby")
+    for number in range(25):
+        raw(bad, "nonsense" * number)
+        await ask(ann, "message", roomId="lobby", content=str(number))
+    assert bad.closed == (3501, "bad request")
+    assert contents(bob) == [str(number) for number in range(25)]
+
+
+# -- how sessions end
+
+
+async def test_authentication_timeout(house: House) -> None:
+    """Who has not authenticated after thirty seconds is closed in the words of this dialect."""
+    client = await house.client()
+    for _ in range(29):
+        await ask(client, "heartbeat")
+        await house.advance(1)
+    assert client.open
+    await house.advance(1.3)
+    assert client.closed == (1008, "Authentication timeout")
+    assert house.closes("auth_timeout") == 1
+
+
+async def test_authentication_timeout_is_absolute(free: House) -> None:
+    """Neither pings nor failed attempts nor half a message put the deadline off."""
+    client = await free.client()
+    for _ in range(300):
+        client.session.frame(control=True)
+        await ask(client, "auth", token="x")
+        client.session.partial(True)
+        client.session.partial(False)
+        await ask(client, "heartbeat")
+        await free.advance(0.1)
+    await free.advance(0.3)
+    assert client.closed == (1008, "Authentication timeout")
+
+
+async def test_idle() -> None:
+    """A connection without any frame for a minute is closed in the words of this dialect."""
+    async with running(settings(rooms={"ping_interval": 0.0})) as house:
+        client = await house.client("ann")
+        await house.advance(59)
+        assert client.open
+        client.session.frame(control=True)
+        await house.advance(59)
+        assert client.open
+        await house.advance(2)
+        assert client.closed == (1008, "Connection timeout")
+        assert house.events(Event.HB_TIMEOUT) == 1
+
+
+async def test_answering_pings_is_life(house: House) -> None:
+    """A quiet client that answers pings stays for as long as its token lasts."""
+    client = await house.client("ann")
+    await house.advance(1800)
+    assert client.open
+    assert 70 <= client.pings <= 72
+
+
+async def test_binary_is_refused(house: House) -> None:
+    """A binary message ends a connection that speaks text."""
+    client = await house.client("ann")
+    client.send_bytes(b"{}", binary=True)
+    await settle()
+    assert client.closed == (1003, "")
+
+
+async def test_production_defaults() -> None:
+    """In production rooms are not made by joining and addresses are not shown."""
+    from portward.settings import Secret
+    from portward.settings.sections import Tokens
+
+    given = settings(
+        environment=Environment.PRODUCTION,
+        gate=Gate(allowed_origins=("https://app.example.com",)),
+        tokens=Tokens(secrets=(Secret("Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"),)),
+    )
+    async with running(given) as house:
+        client = await connect(house.gateway, origin="https://app.example.com")
+        await house.authenticate(client, "ann")
+        await ask(client, "join", roomId="lobby")
+        assert errors(client) == ["Insufficient permissions"]
+        await house.room()
+        await ask(client, "join", roomId="lobby")
+        await house.client("bob", "lobby", email="bob@example.com")
+        assert client.last("user_joined") == {"userId": "bob", "roomId": "lobby"}

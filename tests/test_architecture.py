@@ -1,0 +1,310 @@
+"""The house keeps its own plan: who may import whom, who touches what, how large things grow."""
+
+import ast
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+PACKAGE = "portward"
+
+RANKS = {
+    "model": 0,
+    "wire": 1,
+    "dialects": 1,
+    "security": 1,
+    "settings": 1,
+    "hub": 2,
+    "engines": 3,
+    "identity": 3,
+    "telemetry": 3,
+    "node": 4,
+    "transports": 5,
+    "admin": 5,
+    "app": 6,
+    "cli": 7,
+}
+TOP = 8
+"""The package's own `__init__` and `__main__` stand above everything."""
+VERSION = "portward.version"
+APART = {"client", "testing"}
+"""Rooms beside the ranks: `client` imports `model` alone, `testing` anything."""
+
+PURE = {"model", "wire", "dialects", "security", "hub"}
+EFFECTS = {
+    "asyncio", "http.client", "http.server", "httpx", "io", "logging", "multiprocessing", "os", "pathlib", "queue",
+    "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl",
+    "structlog", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request", "uvloop",
+}  # fmt: skip
+"""What reads or changes the world outside; rooms that only decide or translate take it as a value."""
+
+CONCRETE = ("portward.engines.memory", "portward.identity", "portward.transports", "portward.app")
+"""What the node is handed and must not name."""
+
+GRANTS = "portward.model.grants"
+
+MAX_LINES = 500
+AIM_LINES = 250
+LONGER = {
+    "app/gateway.py": "one public class: the library's whole face, most of it docstrings",
+    "hub/channels.py": "the fan-out loop and the one structure it walks",
+    "node/authentication.py": "every road of a credential ends in the same two methods",
+    "node/commands.py": "one short method for each command",
+    "node/membership.py": "coming and going undo each other and are read together",
+    "node/node.py": "ties the parts of the node together; holds no rules of its own",
+    "node/operations.py": "one short method for each thing a backend may ask",
+    "node/session.py": "the life of one connection, all its deadlines in one place",
+    "testing/engine_contract.py": "a suite: one test for each sentence of the port",
+    "transports/door.py": "one protocol class that leaves by three ways",
+    "transports/websocket.py": "one connection, in and out",
+}
+"""Files longer than what is aimed for, each with its reason."""
+
+
+def modules() -> list[str]:
+    """The names of all modules of the package."""
+    names = []
+    for path in sorted((SOURCE / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    assert names
+    return names
+
+
+MODULES = modules()
+
+
+def file_of(module: str) -> Path:
+    """The file a module is read from."""
+    base = SOURCE.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    """The syntax of a module."""
+    return ast.parse(file_of(module).read_text(), str(file_of(module)))
+
+
+def room(module: str) -> str:
+    """The room a module lies in; the package itself for what lies beside the rooms."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def rank(module: str) -> int:
+    """The rank of a module's room; everyone may import the version, and nobody the package itself."""
+    if module == VERSION:
+        return -1
+    return RANKS.get(room(module), TOP)
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Every module that a module imports, inside functions and under TYPE_CHECKING too."""
+    found: set[str] = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports relatively"
+            found.update(_from(node))
+    return frozenset(found)
+
+
+def _from(node: ast.ImportFrom) -> Iterator[str]:
+    base = node.module or ""
+    for alias in node.names:
+        whole = f"{base}.{alias.name}"
+        yield whole if whole in MODULES else base
+
+
+def ours(module: str) -> list[str]:
+    """The modules of the package that a module imports."""
+    return sorted(name for name in imports(module) if name.split(".")[0] == PACKAGE)
+
+
+def breach(importer: str, imported: str) -> bool:
+    """Whether an import goes against the ranks."""
+    source, target = room(importer), room(imported)
+    if source == target or imported == VERSION or source == "testing":
+        return False
+    if source == "client":
+        return target != "model"
+    if target in APART:
+        return rank(importer) < RANKS["cli"] or target == "testing"
+    return rank(imported) >= rank(importer)
+
+
+def public(module: str) -> Iterator[tuple[str, ast.AST]]:
+    """The public classes and functions of a module, and the public methods of those classes."""
+    yield module, tree(module)
+    yield from _public(module, tree(module))
+
+
+def _public(prefix: str, node: ast.Module | ast.ClassDef) -> Iterator[tuple[str, ast.AST]]:
+    for inner in node.body:
+        if isinstance(inner, ast.ClassDef) and not inner.name.startswith("_"):
+            yield f"{prefix}.{inner.name}", inner
+            yield from _public(f"{prefix}.{inner.name}", inner)
+        elif isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            if not inner.name.startswith("_"):
+                yield f"{prefix}.{inner.name}", inner
+
+
+def test_every_room_has_a_rank() -> None:
+    """Every folder of the package is a room of the plan, and no module lies outside one."""
+    rooms = {room(module) for module in MODULES} - {"", "__main__", "version"}
+    assert rooms - RANKS.keys() - APART == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_follow_the_ranks(module: str) -> None:
+    """A module imports only from rooms of a lower rank, or from its own."""
+    assert [name for name in ours(module) if breach(module, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("portward.model.x", "portward.security.x"),
+        ("portward.hub.x", "portward.engines.x"),
+        ("portward.wire.x", "portward.dialects.x"),
+        ("portward.engines.x", "portward.telemetry.x"),
+        ("portward.node.x", "portward.transports.x"),
+        ("portward.admin.x", "portward.transports.x"),
+        ("portward.client.x", "portward.wire.x"),
+        ("portward.node.x", "portward.client.x"),
+        ("portward.app.x", "portward.testing.x"),
+    ],
+)
+def test_ranks_can_be_broken(importer: str, imported: str) -> None:
+    """An import upwards, sideways, or from a room apart counts as a breach."""
+    assert breach(importer, imported)
+
+
+def test_no_cycles() -> None:
+    """No module imports itself by way of others, typing imports included."""
+    known = set(MODULES)
+    graph = {module: set(ours(module)) & known - {module} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as cycle:
+        pytest.fail(" -> ".join(cycle.args[1]))
+
+
+def test_model_stands_on_the_standard_library_and_msgspec() -> None:
+    """The model imports nothing but the standard library, msgspec and itself."""
+    found = {
+        (module, name)
+        for module in MODULES
+        if room(module) == "model"
+        for name in imports(module)
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "msgspec"}
+        and room(name) != "model"
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if room(each) in PURE])
+def test_pure_rooms_touch_nothing(module: str) -> None:
+    """Rooms that decide and translate import nothing that waits, reads a clock, or does I/O."""
+    names = imports(module)
+    assert {name for name in names if name in EFFECTS or name.split(".")[0] in EFFECTS} == set()
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if room(each) == "hub"])
+def test_hub_never_awaits(module: str) -> None:
+    """The hub has no coroutine: what it does is done when it returns."""
+    waits = (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith)
+    assert not [node for node in ast.walk(tree(module)) if isinstance(node, waits)]
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if room(each) == "node"])
+def test_node_names_nothing_concrete(module: str) -> None:
+    """The node imports the port of the engines, and none of them; and no transport."""
+    assert [name for name in ours(module) if name.startswith(CONCRETE)] == []
+
+
+def taken_from_grants(*names: str) -> set[str]:
+    """The modules that import one of these names, or the whole module, where grants are made."""
+    wanted = {f"{GRANTS}.{name}" for name in names} | {GRANTS}
+    return {
+        module
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if wanted & {alias.name, f"{getattr(node, 'module', None)}.{alias.name}"}
+    }
+
+
+def test_grants_are_minted_in_one_place() -> None:
+    """Nobody but the policy can make a grant, under whatever name it is imported."""
+    assert taken_from_grants("mint", "_MINT", "*") == {"portward.security.policy"}
+
+
+def test_grants_are_constructed_in_one_place() -> None:
+    """Nobody but the mint constructs a grant."""
+    constructors = {
+        module
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Grant"
+    }
+    assert constructors == {GRANTS}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_public_names_exist(module: str) -> None:
+    """Every name in `__all__` is there, once, and is not private."""
+    private = re.compile(r"_[^_]")
+    listed = [
+        ast.literal_eval(node.value)
+        for node in tree(module).body
+        if isinstance(node, ast.Assign)
+        and any(getattr(target, "id", None) == "__all__" for target in node.targets)
+    ]
+    if not listed:
+        return
+    names = listed[0]
+    loaded = importlib.import_module(module)
+    assert [name for name in names if not hasattr(loaded, name) or private.match(name)] == []
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_everything_public_is_described(module: str) -> None:
+    """Every public module, class, function and method has a docstring."""
+    bare = []
+    for name, node in public(module):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        assert isinstance(node, documented)
+        overload = any(
+            getattr(each, "id", "") == "overload" for each in getattr(node, "decorator_list", [])
+        )
+        if not overload and not ast.get_docstring(node):
+            bare.append(name)
+    assert bare == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_stay_small(module: str) -> None:
+    """No file is longer than 500 lines, and one longer than 250 has a reason."""
+    path = file_of(module)
+    name = str(path.relative_to(SOURCE / PACKAGE))
+    length = len(path.read_text().splitlines())
+    assert length <= MAX_LINES
+    assert length <= AIM_LINES or name in LONGER
+
+
+def test_reasons_are_not_left_behind() -> None:
+    """Every reason for a long file belongs to a file that is there."""
+    assert [name for name in LONGER if not (SOURCE / PACKAGE / name).is_file()] == []
