@@ -232,24 +232,22 @@ class Comings(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """At the very end nothing is left of anybody."""
-        if not hasattr(self, "house"):
+        try:
+            self.do(self._end())
+        finally:
+            self.do(self.context.__aexit__(None, None, None))
             self.runner.close()
-            return
 
-        async def end() -> None:
-            await self._settle()
-            for client in self.heard:
-                if client.open:
-                    client.leave()
-            await self.engine.run()
-            assert self.engine.inner.presence._rooms == {}
-            assert self.engine.inner.broker._heard == set()
-            assert self.house.gateway.channels() == {}
-            assert self.house.inside() == (0, 0, 0)
-            await self.context.__aexit__(None, None, None)
-
-        self.do(end())
-        self.runner.close()
+    async def _end(self) -> None:
+        await self._settle()
+        for client in self.heard:
+            if client.open:
+                client.leave()
+        await self.engine.run()
+        assert self.engine.inner.presence._rooms == {}
+        assert self.engine.inner.broker._heard == set()
+        assert self.house.gateway.channels() == {}
+        assert self.house.inside() == (0, 0, 0)
 
 
 Comings.TestCase.settings = effort(

@@ -149,8 +149,8 @@ def make_endpoints(settings: Settings, telemetry: Telemetry, clock: Clock) -> di
             namespace=settings.namespaces.get(given.namespace),
             origins=OriginPolicy(settings.origins(given), production=settings.production),
             limits=limits[name],
-            plain=Voice(dialect, wire.text, now),
-            deflated=Voice(dialect, wire.deflated, now),
+            plain=Voice(name, dialect, wire.text, now),
+            deflated=Voice(name, dialect, wire.deflated, now),
         )
     return made
 

@@ -74,9 +74,15 @@ class Server:
         server, gate = settings.server, settings.gate
         self._gateway = gateway
         self.lobby = Lobby(
-            NodeGate(node), node.clock, tls=tls_context(settings), head_time=gate.head_timeout
+            NodeGate(node),
+            node.clock,
+            tls=tls_context(settings),
+            head_time=gate.head_timeout,
+            max_sockets=gate.max_connections,
         )
-        self.public = Listener(self.lobby, server.host, server.port)
+        self.public = Listener(
+            self.lobby, server.host, server.port, reserve=gate.descriptor_reserve
+        )
         self.admin: AdminServer | None = None
         if settings.admin.enabled:
             app = make_admin(

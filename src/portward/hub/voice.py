@@ -15,13 +15,21 @@ class Speaker(Protocol):
 
 
 class Voice:
-    """Encodes once for every connection that shares it. Two voices are never equal: they are keys."""
+    """Encodes once for every connection that shares it; `name` is its endpoint.
 
-    __slots__ = ("_frame", "_now", "_speaker")
+    Two voices are never equal: they are keys.
+    """
+
+    __slots__ = ("_frame", "_now", "_speaker", "name")
 
     def __init__(
-        self, speaker: Speaker, frame: Callable[[bytes], Message], now: Callable[[], int]
+        self,
+        name: str,
+        speaker: Speaker,
+        frame: Callable[[bytes], Message],
+        now: Callable[[], int],
     ) -> None:
+        self.name = name
         self._speaker = speaker
         self._frame = frame
         self._now = now
@@ -30,7 +38,3 @@ class Voice:
         """The ready-made message for a push, or None when this dialect does not tell it."""
         payload = self._speaker.push(push, self._now())
         return None if payload is None else self._frame(payload)
-
-    def frame(self, payload: bytes) -> Message:
-        """Frame words that were already found."""
-        return self._frame(payload)

@@ -37,6 +37,7 @@ class Listener:
         port: int,
         *,
         reuse_port: bool = False,
+        reserve: int = RESERVE,
         descriptors: int | None = None,
     ) -> None:
         self._lobby = lobby
@@ -45,7 +46,7 @@ class Listener:
         self._reuse_port = reuse_port
         limit = descriptors or resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._stop_mark = int(limit * STOP_AT)
-        self._refuse_mark = max(limit - RESERVE, limit // 2)
+        self._refuse_mark = max(limit - reserve, limit // 2)
         self._backlog = max(1, min(BACKLOG, limit - self._stop_mark))
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []

@@ -8,12 +8,16 @@ from portward.wire import deflate, frames
 class Message:
     """One or more payloads of one kind, and all their frames in a row.
 
-    `frame` is what goes to a socket; `payloads` goes through a server that frames by itself.
+    `frame` is what goes to a socket; `payloads` goes through a server that frames by itself. A message
+    with a `key` takes the place of an earlier one with the same key that a slow reader has not got yet.
     """
 
-    __slots__ = ("binary", "frame", "payloads")
+    __slots__ = ("binary", "frame", "key", "payloads")
 
-    def __init__(self, payloads: tuple[bytes, ...], frame: bytes, *, binary: bool) -> None:
+    def __init__(
+        self, payloads: tuple[bytes, ...], frame: bytes, *, binary: bool, key: str | None = None
+    ) -> None:
+        self.key = key
         self.payloads = payloads
         self.frame = frame
         self.binary = binary
@@ -46,6 +50,11 @@ def deflated(payload: bytes) -> Message:
     """
     first = frames.FIN | frames.RSV1 | frames.TEXT
     return Message((payload,), frames.frame(first, deflate.compress(payload)), binary=False)
+
+
+def keyed(message: Message, key: str) -> Message:
+    """The same message, to replace an earlier one with this key."""
+    return Message(message.payloads, message.frame, binary=message.binary, key=key)
 
 
 def join(messages: Sequence[Message]) -> Message:

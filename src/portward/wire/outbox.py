@@ -33,6 +33,8 @@ class Outbox:
 
         `ahead` is the number of bytes that wait in front of this queue.
         """
+        if message.key is not None:
+            self._supersede(message.key, channel)
         size = self.size + len(message.frame)
         weight = self.weight + message.weight
         if size + ahead > OUTBOX_BYTES or weight > OUTBOX_COUNT or self.stale(now):
@@ -41,6 +43,16 @@ class Outbox:
         self.size = size
         self.weight = weight
         return True
+
+    def _supersede(self, key: str, channel: Channel | None) -> None:
+        """Forget the earlier message with this key of this channel."""
+        for entry in self._entries:
+            earlier = entry[0]
+            if earlier.key == key and entry[1] == channel:
+                self._entries.remove(entry)
+                self.size -= len(earlier.frame)
+                self.weight -= earlier.weight
+                return
 
     def stale(self, now: float) -> bool:
         """Whether the oldest message has waited too long."""
