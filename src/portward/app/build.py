@@ -126,6 +126,7 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
         idle_timeout=endpoint.idle_timeout,
         ping_interval=endpoint.ping_interval,
         pong_timeout=endpoint.pong_timeout,
+        roles=frozenset(endpoint.roles),
         auto_create=settings.creates_rooms(endpoint),
         sign_secret=secret,
         connections_per_address=connections.max or 0,

@@ -5,7 +5,7 @@ note it, and one scheduled `flush` encodes it once per voice and writes it once 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -39,18 +39,35 @@ class Observer(Protocol):
     ) -> None:
         """One flush of one channel wrote `deliveries` publications in all."""
 
+    def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:
+        """A push was encoded for one voice, and is being written to so many listeners."""
+
     def unspeakable(self, channel: Channel, error: Exception) -> None:
         """A push could not be encoded for one voice; the others got it."""
+
+
+class Traits(NamedTuple):
+    """How a family of channels is told. With `latest_only` a listener that reads slowly is spared older
+    values of a key, instead of being closed for them."""
+
+    cooldown: Cooldown | None = None
+    latest_only: bool = False
+
+
+PLAIN: Final = Traits()
 
 
 class ChannelState:
     """One channel with at least one listener, or with one on the way."""
 
-    __slots__ = ("channel", "cooldown", "groups", "joining", "pending", "position", "size")
+    __slots__ = (
+        "channel", "cooldown", "groups", "joining", "latest_only", "pending", "position", "size",
+    )  # fmt: skip
 
-    def __init__(self, channel: Channel, cooldown: Cooldown | None) -> None:
+    def __init__(self, channel: Channel, traits: Traits) -> None:
         self.channel = channel
-        self.cooldown = cooldown
+        self.cooldown = traits.cooldown
+        self.latest_only = traits.latest_only
         self.groups: dict[Voice, dict[Outlet, None]] = {}
         self.joining: dict[Outlet, list[Push]] = {}
         self.pending: list[tuple[Push, Outlet | None]] = []
@@ -62,8 +79,7 @@ class Channels:
     """The listeners of every channel.
 
     `schedule` runs a callable at the end of the current turn of the loop (`loop.call_soon`); `now`
-    reads monotonic seconds; `cooldown` makes what a channel's cooldown is kept in, None where its
-    family has none.
+    reads monotonic seconds; `traits` says how the family of a channel is told.
     """
 
     def __init__(
@@ -71,9 +87,9 @@ class Channels:
         schedule: Callable[[Callable[[], None]], object],
         observer: Observer,
         now: Callable[[], float],
-        cooldown: Callable[[Channel], Cooldown | None] = lambda _: None,
+        traits: Callable[[Channel], Traits] = lambda _: PLAIN,
     ) -> None:
-        self._cooldown = cooldown
+        self._traits = traits
         self._states: dict[Channel, ChannelState] = {}
         self._dirty: list[ChannelState] = []
         self._schedule = schedule
@@ -112,7 +128,7 @@ class Channels:
         state = self._states.get(channel)
         first = state is None
         if state is None:
-            state = self._states[channel] = ChannelState(channel, self._cooldown(channel))
+            state = self._states[channel] = ChannelState(channel, self._traits(channel))
         state.joining[outlet] = []
         state.size += 1
         return first
@@ -207,7 +223,7 @@ class Channels:
         written = 0
         for voice, group in list(state.groups.items()):
             if state.cooldown is None:
-                written += self._write(state.channel, voice, group, pending)
+                written += self._write(state, voice, group, pending)
             else:
                 written += self._write_spared(state, state.cooldown, voice, group, pending)
         publications = sum(type(push) is Delivery for push, _ in pending)
@@ -218,14 +234,19 @@ class Channels:
 
     def _write(
         self,
-        channel: Channel,
+        state: ChannelState,
         voice: Voice,
         group: dict[Outlet, None],
         pending: list[tuple[Push, Outlet | None]],
     ) -> int:
-        said = self._say(channel, voice, pending)
+        channel = state.channel
+        said = self._say(state, voice, pending, len(group))
         if not said:
             return 0
+        if state.latest_only:
+            for outlet in tuple(group):
+                _write_rest(said, outlet, channel)
+            return len(group)
         excluded = {exclude for _, exclude in said if exclude is not None}
         message = wire.join([each for each, _ in said])
         for outlet in tuple(group):
@@ -255,7 +276,7 @@ class Channels:
                     continue
                 if spared not in said:
                     counted = _counted(push, spared)
-                    found = self._say(state.channel, voice, [(counted, None)])
+                    found = self._say(state, voice, [(counted, None)], 1)
                     said[spared] = found[0][0] if found else None
                 message = said[spared]
                 if message is not None:
@@ -263,16 +284,23 @@ class Channels:
         return len(group)
 
     def _say(
-        self, channel: Channel, voice: Voice, pending: list[tuple[Push, Outlet | None]]
+        self,
+        state: ChannelState,
+        voice: Voice,
+        pending: list[tuple[Push, Outlet | None]],
+        listeners: int,
     ) -> list[tuple[Message, Outlet | None]]:
         said = []
         for push, exclude in pending:
             try:
                 message = voice.say(push)
             except Exception as error:  # noqa: BLE001 - one message must not stop the others
-                self._observer.unspeakable(channel, error)
+                self._observer.unspeakable(state.channel, error)
                 continue
             if message is not None:
+                self._observer.said(voice, push, message, listeners)
+                if state.latest_only and isinstance(push, Delivery) and push.publication.key:
+                    message = wire.keyed(message, push.publication.key)
                 said.append((message, exclude))
         return said
 
@@ -291,5 +319,5 @@ def _write_rest(
     said: list[tuple[Message, Outlet | None]], outlet: Outlet, channel: Channel
 ) -> None:
     for message, exclude in said:
-        if exclude is not outlet:
+        if outlet.open and exclude is not outlet:
             outlet.write(message, channel)

@@ -63,7 +63,7 @@ class Doorman:
         self._telemetry = telemetry
         self._clock = clock
         self._by_address = ConcurrencyTable()
-        self._accepts = RateTable(rules.accept_rate)
+        self.accepts = authentication.accepts
 
     def room_for_one(self) -> Refusal | None:
         """Check 1, the global cap."""
@@ -87,11 +87,16 @@ class Doorman:
         newcomer = Newcomer(endpoint, address, keys, secrets.token_hex(16))
         try:
             identity = await self._credential(head, newcomer)
+            await self._check_entitlement(endpoint, identity)
             self._check_capacity(endpoint, identity)
         except BaseException:
             self.left(newcomer)
             raise
         return replace(newcomer, identity=identity)
+
+    def address(self, head: RequestHead) -> str:
+        """The client's address as it is derived, masked for logs."""
+        return mask(self.rules.addresses.derive(head.peer, head.headers).address)
 
     def _address(self, head: RequestHead) -> str:
         found = self.rules.addresses.derive(head.peer, head.headers)
@@ -124,7 +129,7 @@ class Doorman:
         wait = endpoint.limits[LimitName.ATTEMPTS].wait(keys, now)
         if wait:
             raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
-        wait = self._accepts.take("", now)
+        wait = self.accepts.take("handshakes", now)
         if wait:
             raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
 
@@ -187,6 +192,16 @@ class Doorman:
             limiter.wait(newcomer.keys, now)
             authentication.failed(*names, fault)
             raise Refused(Refusal.UNAUTHENTICATED, fault.detail or fault.kind.code) from None
+
+    async def _check_entitlement(self, endpoint: Endpoint, identity: Identity | None) -> None:
+        if identity is None or not endpoint.rules.authenticated:
+            return
+        try:
+            entitled = await self._authentication.entitled(endpoint, identity)
+        except Unavailable as unavailable:
+            raise Refused(Refusal.UNAVAILABLE, type(unavailable).__name__) from None
+        if not entitled:
+            raise Refused(Refusal.FORBIDDEN, "none of the roles the endpoint wants")
 
     def _check_capacity(self, endpoint: Endpoint, identity: Identity | None) -> None:
         rules = endpoint.rules

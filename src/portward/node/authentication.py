@@ -13,11 +13,13 @@ from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.lifecycle import Move, State
-from portward.model.limits import LimitName
+from portward.model.limits import LimitName, Rate
 from portward.model.replies import Authenticated, Refreshed
 from portward.node.authority import Authority
+from portward.node.endpoint import Endpoint
 from portward.node.ports import Verifier
 from portward.node.session import Session
+from portward.security.rate import RateTable
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import TokenReason, TokenRefused
 from portward.telemetry import Telemetry
@@ -47,6 +49,7 @@ class Authentication:
         *,
         leeway: float,
         max_per_user: int,
+        accept_rate: Rate,
         bound: Callable[[], None],
         admits: Callable[[Session], Awaitable[bool]],
     ) -> None:
@@ -62,6 +65,8 @@ class Authentication:
         self._bound = bound
         self._admits = admits
         self.max_per_user = max_per_user
+        self.accepts = RateTable(accept_rate)
+        """Handshakes and authentications over all addresses: a storm of either is turned away."""
 
     # -- from a credential to an identity
 
@@ -156,7 +161,15 @@ class Authentication:
         return record
 
     def _limit(self, session: Session) -> None:
-        session.endpoint.limits[LimitName.AUTH].check(session.keys, self._clock.monotonic())
+        now = self._clock.monotonic()
+        try:
+            session.endpoint.limits[LimitName.AUTH].check(session.keys, now)
+            wait = self.accepts.take("authentications", now)
+            if wait:
+                raise Fault(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
+        except Fault:
+            self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.LIMITED)
+            raise
 
     async def _attempt(self, session: Session, trial: Awaitable[T]) -> T:
         try:
@@ -297,6 +310,7 @@ class Authentication:
         if (identity.issued_at or 0.0) < (current.issued_at or 0.0):
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="older than the current token")
         await self._put_in_force(session, identity)
+        self._insist_on_entitlement(session)
         if not session.alive:
             raise Fault(FaultKind.NOT_AUTHENTICATED)
         session.move(Move.REFRESH)
@@ -307,8 +321,23 @@ class Authentication:
     # -- the directory changed
 
     async def identity_again(self, session: Session) -> None:
-        """Take the directory's roles and permissions of now; the rights version moves on."""
+        """Take the directory's roles and permissions of now; the rights version moves on.
+
+        A session that is no longer entitled to its endpoint ends.
+        """
         await self._put_in_force(session)
+        self._insist_on_entitlement(session)
+
+    def _insist_on_entitlement(self, session: Session) -> None:
+        who = session.identity
+        if session.alive and who is not None and not session.endpoint.entitles(who):
+            session.end(Ending.PERMISSION_LOST, "none of the roles the endpoint wants")
+
+    async def entitled(self, endpoint: Endpoint, identity: Identity) -> bool:
+        """Whether a verified identity may come in at an endpoint, its roles of now included."""
+        if not endpoint.rules.roles:
+            return True
+        return endpoint.entitles(await self._authority.effective(identity))
 
     async def _put_in_force(self, session: Session, newer: Identity | None = None) -> None:
         """Join a token, by default the one in force, with what the directory says of its subject.

@@ -36,6 +36,8 @@ class EndpointRules:
     idle_timeout: float = 0.0
     ping_interval: float = 25.0
     pong_timeout: float = 10.0
+    roles: frozenset[str] = frozenset()
+    """Roles one of which is needed to come in; empty lets every valid credential in."""
     auto_create: bool = False
     sign_secret: bytes = b""
     connections_per_address: int = 50
@@ -59,6 +61,10 @@ class Endpoint:
     def name(self) -> str:
         """The name in settings, metrics and logs."""
         return self.rules.name
+
+    def entitles(self, who: Identity) -> bool:
+        """Whether `who` may be here at all."""
+        return not self.rules.roles or not self.rules.roles.isdisjoint(who.roles)
 
     @property
     def by_message(self) -> bool:

@@ -9,7 +9,6 @@ from portward.node.endpoint import Newcomer
 from portward.node.link import HttpAnswer, Link, Receiver
 from portward.node.node import Node
 from portward.node.session import Session
-from portward.security.address import mask
 from portward.telemetry.events import Event
 
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
@@ -94,7 +93,7 @@ class NodeGate:
         node.telemetry.record(
             Event.ORIGIN_REJECT if refusal is Refusal.ORIGIN else Event.HANDSHAKE_REJECT,
             endpoint=name,
-            address=mask(head.peer) if head is not None else None,
+            address=node.doorman.address(head) if head is not None else None,
             status=refusal.status,
             reason=refusal.reason,
             detail=refused.detail or None,

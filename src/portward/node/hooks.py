@@ -71,4 +71,4 @@ class HookRunner:
             return await asyncio.ensure_future(hook(*told))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self._failed(error)
-            return None
+            return False

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from portward.engines.port import Engine
-from portward.hub.channels import Channels
+from portward.hub.channels import Channels, Traits
 from portward.hub.cooldown import Cooldown
 from portward.hub.registry import Registry
+from portward.hub.voice import Voice
 from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.commands import Command
@@ -21,8 +22,8 @@ from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.lifecycle import Move, State
 from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
-from portward.model.namespace import Namespace
-from portward.model.replies import Authenticated, Echoed, LeaveReason, Reply, Subscribed, Welcome
+from portward.model.namespace import Namespace, SlowPolicy
+from portward.model.replies import Echoed, Push, Reply, Subscribed, Welcome
 from portward.node.admission import Doorman, GateRules
 from portward.node.authentication import RELEASED_TTL, Authentication
 from portward.node.authority import Authority
@@ -43,6 +44,7 @@ from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 from portward.wire import message as wire
+from portward.wire.message import Message
 
 SWEEP_INTERVAL: Final = 10.0
 _DISCARDING: Final = frozenset(
@@ -111,7 +113,7 @@ class Node:
         self.registry: Registry[Session] = Registry()
         self.background = Background(self._failed)
         self.hooks = HookRunner(hooks, self.background, self._failed)
-        self.channels = Channels(self.later, self, self.clock.monotonic, self._cooldown)
+        self.channels = Channels(self.later, self, self.clock.monotonic, self._traits)
         self.started_at = self.clock.time()
         self._drain: Drain | None = None
         self._sweeper: Timer | None = None
@@ -132,13 +134,16 @@ class Node:
             clock,
             leeway=self.rules.leeway,
             max_per_user=self.rules.max_per_user,
+            accept_rate=self.rules.gate.accept_rate,
             bound=self._bound,
             admits=self._admits,
         )
         self.membership = Membership(
             engine, self.channels, authority, telemetry, self.background, clock
         )
-        self._streams = streams = Streams(engine, authority, clock, self._signing())
+        self._streams = streams = Streams(
+            engine, authority, telemetry, clock, self._signing()
+        )
         self._authority = authority
         self._authentication = authentication
         self._commands = Commands(
@@ -174,10 +179,12 @@ class Node:
     async def start(self) -> None:
         """Connect the engine and begin to sweep."""
         await self.engine.start(Delivery(self.channels, self.registry, self))
+        self.telemetry.metrics.engine_up(up=self.engine.healthy)
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
         self.background.run(self.engine.sweep())
+        self.telemetry.metrics.engine_up(up=self.engine.healthy)
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     async def drain(self, seconds: float) -> None:
@@ -376,6 +383,7 @@ class Node:
         payload = endpoint.dialect.fault(fault, self.now())
         if payload is not None:
             session.link.write(wire.text(payload))
+            self.telemetry.metrics.sent(endpoint.name, "fault", len(payload))
         if fault.kind in RATE_FAULTS:
             self.telemetry.record(
                 Event.RATELIMIT_HIT,
@@ -440,6 +448,11 @@ class Node:
         """Count a fan-out."""
         self.telemetry.metrics.delivered(channel.namespace, publications, deliveries, seconds)
 
+    def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:
+        """Count what was told unasked."""
+        kind = type_name(type(push))
+        self.telemetry.metrics.sent(voice.name, kind, len(message.payloads[0]), listeners)
+
     def unspeakable(self, channel: Channel, error: Exception) -> None:
         """A publication could not be put into one endpoint's words."""
         self.telemetry.record(
@@ -454,11 +467,13 @@ class Node:
             if endpoint.namespace is not None and endpoint.rules.sign_secret
         }
 
-    def _cooldown(self, channel: Channel) -> Cooldown | None:
-        namespace = self.namespaces.get(channel.namespace)
-        if namespace is None or not namespace.cooldown:
-            return None
-        return Cooldown(namespace.cooldown, self.clock.monotonic)
+    def _traits(self, channel: Channel) -> Traits:
+        namespace = self.namespaces[channel.namespace]
+        seconds = namespace.cooldown
+        return Traits(
+            cooldown=Cooldown(seconds, self.clock.monotonic) if seconds else None,
+            latest_only=namespace.slow is SlowPolicy.LATEST_ONLY,
+        )
 
     def _failed(self, error: BaseException) -> None:
         self.telemetry.failure(error)

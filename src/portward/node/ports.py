@@ -73,7 +73,8 @@ class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Hooks:
     """The application's callables. A connect or message hook refuses by returning False.
 
-    Hooks run in tasks of their own; one that raises is logged and refuses nothing.
+    Hooks run in tasks of their own. One that raises is recorded, and counts as a no: what was to be
+    decided is refused.
     """
 
     connect: list[Callable[[ConnectionInfo], Awaitable[bool | None]]] = field(default_factory=list)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from portward.hub.voice import Voice
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.endings import Ending
@@ -21,6 +22,7 @@ from portward.node.endpoint import INBOX, Newcomer
 from portward.node.wheel import ASLEEP, NEVER, Wheel
 from portward.security.address import mask
 from portward.security.rate import gcra
+from portward.wire.message import Message
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,6 +62,9 @@ class Conduct(Protocol):
 
     def gone(self, newcomer: Newcomer) -> None:
         """The transport of a session, ended or not, is gone. Called once."""
+
+    def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:
+        """Count what was told unasked."""
 
     def later(self, action: Callable[[], None]) -> None:
         """Run `action` at the end of this turn of the loop."""
@@ -147,9 +152,11 @@ class Session:
 
     def say(self, push: Push) -> None:
         """Tell this connection alone."""
-        message = self.endpoint.plain.say(push)
+        voice = self.endpoint.plain
+        message = voice.say(push)
         if message is not None:
             self.link.write(message)
+            self.conduct.said(voice, push, message, 1)
 
     # -- what the transport tells
 

@@ -21,6 +21,7 @@ from portward.model.room import Room
 from portward.node.authority import Authority
 from portward.security.content import strip_markup
 from portward.security.signing import sign_message
+from portward.telemetry import Telemetry
 
 DEFAULT_HISTORY: Final = 50
 _LONGEST_ESCAPE: Final = 6
@@ -34,8 +35,14 @@ class Streams:
     """
 
     def __init__(
-        self, engine: Engine, authority: Authority, clock: Clock, signing: Mapping[str, bytes]
+        self,
+        engine: Engine,
+        authority: Authority,
+        telemetry: Telemetry,
+        clock: Clock,
+        signing: Mapping[str, bytes],
     ) -> None:
+        self._metrics = telemetry.metrics
         self.signing = signing
         self._engine = engine
         self._authority = authority
@@ -60,9 +67,12 @@ class Streams:
             draft = sign_message(draft, command.channel, self.signing[namespace.name])
         if room is not None:
             await self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
-        return await self._engine.broker.publish(
+        began = self._clock.monotonic()
+        stored = await self._engine.broker.publish(
             command.channel, draft, namespace, command.idempotency_key
         )
+        self._metrics.engine("publish", self._clock.monotonic() - began)
+        return stored
 
     def _draft(self, command: Publish, who: Identity | None, room: Room | None) -> Draft:
         data = command.data
@@ -97,7 +107,9 @@ class Streams:
         query = HistoryQuery(
             limit=limit, since=since, before=command.before, reverse=command.reverse
         )
+        began = self._clock.monotonic()
         page = await self._engine.broker.history(command.channel, query, namespace)
+        self._metrics.engine("history", self._clock.monotonic() - began)
         if since is not None and since.epoch != page.position.epoch:
             raise Fault(FaultKind.UNRECOVERABLE)
         return page

@@ -38,6 +38,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         tuple[Credential, ...],
         About("where a token may come from: `header`, `query`, `ticket`, `message`"),
     ] = (Credential.MESSAGE,)
+    roles: Annotated[
+        tuple[str, ...],
+        About("roles one of which is needed to come in; empty: any valid token", reload=True),
+    ] = ()
     allowed_origins: Annotated[
         tuple[str, ...], About("origins let in here; empty: those of `gate`", reload=True)
     ] = ()

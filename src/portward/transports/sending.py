@@ -111,6 +111,22 @@ class Sender(Ear):
         self._flush()
         self._direct = self.open and not self._blocked and self._descriptor >= 0
 
+    def cork(self) -> None:
+        """Hold everything back until `uncork`."""
+        self._blocked = True
+        self._direct = False
+        self._since = self._clock.monotonic()
+
+    def uncork(self, first: bytes) -> None:
+        """Write `first` and what was held back in one go, and from now on at once."""
+        if self._transport.is_closing():
+            return
+        held, self._outbox = self._outbox, None
+        self._blocked = False
+        self._send(b"".join([first, *(held.frames() if held is not None else ())]))
+        self._flush()
+        self._direct = self.open and not self._blocked and self._descriptor >= 0
+
     def _overflow(self) -> None:
         """Say that the queue is over a bound."""
 

@@ -1,0 +1,567 @@
+"""The public door, check by check: who is turned away with what, and what is given back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from portward.model.limits import LimitMode, Rate
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node.gate import NodeGate
+from portward.settings import Secret
+from portward.settings.endpoint import AuthMode
+from portward.settings.limits import ConnectionLimit, Limits, RateLimit
+from portward.settings.sections import Environment, Gate, Server, Tokens
+from portward.telemetry.events import Event
+from portward.testing import MemoryClient, connect
+from portward.testing.gateway import request
+from tests.house import CREDENTIALS, House, ask, errors, kinds, running, settings, settle
+from tests.slow_engine import slow_house
+
+UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
+FREE = Limits(attempts=UNLIMITED, auth=UNLIMITED)
+ANYWHERE = {"limits": FREE, "credentials": CREDENTIALS}
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A gateway that takes credentials from anywhere, and counts no attempts."""
+    async with running(settings(rooms=ANYWHERE)) as house:
+        yield house
+
+
+def altered(head: RequestHead, **changes: str | None) -> RequestHead:
+    """A handshake with some headers changed, or taken away by None."""
+    names = {name.replace("_", "-"): value for name, value in changes.items()}
+    kept = tuple((key, value) for key, value in head.headers if key not in names)
+    added = tuple((key, value) for key, value in names.items() if value is not None)
+    return replace(head, headers=kept + added)
+
+
+async def judged(house: House, head: RequestHead) -> Refusal | None:
+    """The outcome of one handshake; one that is let in is left again."""
+    gate = NodeGate(house.gateway.node)
+    try:
+        entry = await gate.admit(head)
+    except Refused as refused:
+        gate.refused(head, refused)
+        return refused.refusal
+    entry.cancel()
+    return None
+
+
+# -- the table, row by row
+
+
+HEADS: list[tuple[RequestHead, Refusal | None]] = [
+    (request(), None),
+    (request("/rooms?x=1&y=%20"), None),
+    (request("/nowhere"), Refusal.UNKNOWN_PATH),
+    (request("/rooms/"), Refusal.UNKNOWN_PATH),
+    (request("/ROOMS"), Refusal.UNKNOWN_PATH),
+    (request("/echo"), Refusal.DISABLED),
+    (replace(request(), method="POST"), Refusal.METHOD),
+    (replace(request(), http_version="1.0"), Refusal.BAD_REQUEST),
+    (altered(request(), upgrade=None), Refusal.BAD_REQUEST),
+    (altered(request(), connection="close"), Refusal.BAD_REQUEST),
+    (altered(request(), host=None), Refusal.BAD_REQUEST),
+    (altered(request(), sec_websocket_key="short"), Refusal.BAD_REQUEST),
+    (altered(request(), sec_websocket_key=None), Refusal.BAD_REQUEST),
+    (altered(request(), sec_websocket_version="8"), Refusal.WRONG_VERSION),
+    (altered(request(), content_length="3"), Refusal.BAD_REQUEST),
+    (altered(request(), transfer_encoding="chunked"), Refusal.BAD_REQUEST),
+    (request(origin="http://localhost:3000"), None),
+    (request(origin="http://127.0.0.1"), None),
+    (request(origin="https://evil.example"), Refusal.ORIGIN),
+    (request(origin="null"), Refusal.ORIGIN),
+    (request("/rooms?%zz"), Refusal.BAD_REQUEST),
+    (request("/rooms?token="), Refusal.UNAUTHENTICATED),
+    (request("/rooms?token=x"), Refusal.UNAUTHENTICATED),
+    (request("/rooms?ticket=x"), Refusal.UNAUTHENTICATED),
+    (request(authorization="Bearer x"), Refusal.UNAUTHENTICATED),
+    (request(authorization="Basic eDp5"), Refusal.UNAUTHENTICATED),
+    (request("/rooms?token=x&ticket=x"), Refusal.MULTIPLE_CREDENTIALS),
+    (request("/rooms?token=x&token=x"), Refusal.MULTIPLE_CREDENTIALS),
+    (request("/rooms?token=x", authorization="Bearer x"), Refusal.MULTIPLE_CREDENTIALS),
+    (request("/rooms?ticket=x", authorization="Bearer x"), Refusal.MULTIPLE_CREDENTIALS),
+]
+
+
+@pytest.mark.parametrize(("head", "expected"), HEADS)
+async def test_outcomes(house: House, head: RequestHead, expected: Refusal | None) -> None:
+    """Each handshake has its row of the table; what it counted is given back in any case."""
+    assert await judged(house, head) is expected
+    assert house.inside() == (0, 0, 0)
+    if expected is not None:
+        known = head.path in house.gateway.node.endpoints
+        endpoint = house.gateway.node.endpoints[head.path].name if known else "other"
+        labels = {"endpoint": endpoint, "reason": expected.reason}
+        assert house.count("handshakes_refused_total", **labels) == 1
+        event = Event.ORIGIN_REJECT if expected is Refusal.ORIGIN else Event.HANDSHAKE_REJECT
+        assert house.events(event) == 1
+
+
+async def test_two_origins(house: House) -> None:
+    """Two `Origin` headers are a malformed request, even when they are equal."""
+    head = request()
+    headers = (*head.headers, *(("origin", "http://localhost"),) * 2)
+    assert await judged(house, replace(head, headers=headers)) is Refusal.BAD_REQUEST
+
+
+async def test_form_that_a_server_in_front_has_judged(house: House) -> None:
+    """Behind an ASGI server the form of the request is not judged again, and the rest is."""
+    gate = NodeGate(house.gateway.node)
+    head = altered(request(), upgrade=None, sec_websocket_key=None, sec_websocket_version=None)
+    (await gate.admit(head, upgrade_checked=True)).cancel()
+    bad = altered(head, origin="https://evil.example")
+    with pytest.raises(Refused) as caught:
+        await gate.admit(bad, upgrade_checked=True)
+    assert caught.value.refusal is Refusal.ORIGIN
+
+
+async def test_missing_origin() -> None:
+    """A missing origin is let in where the endpoint says so."""
+    async with running(settings(rooms={"allow_missing_origin": False})) as house:
+        assert await house.refusal() is Refusal.ORIGIN
+        await connect(house.gateway, origin="http://localhost")
+
+
+async def test_allowed_hosts() -> None:
+    """With a list of hosts another `Host` is refused."""
+    given = settings(server=Server(allowed_hosts=("gate.example.com",)))
+    async with running(given) as house:
+        assert await house.refusal(host="evil.example.com") is Refusal.HOST
+        await connect(house.gateway, host="gate.example.com")
+
+
+async def test_origins_of_an_endpoint() -> None:
+    """An endpoint's own origins stand before those of the gate."""
+    given = settings(
+        rooms={"allowed_origins": ("https://rooms.example.com",)},
+        gate=Gate(allowed_origins=("https://app.example.com",)),
+    )
+    async with running(given) as house:
+        assert await house.refusal(origin="https://app.example.com") is Refusal.ORIGIN
+        await connect(house.gateway, origin="https://rooms.example.com")
+
+
+# -- credentials
+
+
+@pytest.mark.parametrize("way", ["header", "query", "ticket"])
+async def test_credential_of_the_handshake(house: House, way: str) -> None:
+    """Who comes with a good credential is greeted as authenticated, unasked."""
+    token = house.token("ann")
+    if way == "header":
+        client = await connect(house.gateway, authorization=f"bearer {token}")
+    elif way == "query":
+        client = await connect(house.gateway, f"/rooms?token={token}")
+    else:
+        client = await connect(house.gateway, f"/rooms?ticket={await house.gateway.ticket(token)}")
+    assert kinds(client) == ["handshake", "auth_success"]
+    assert client.large
+    assert house.count("auth_total", endpoint="rooms", result="ok") == 1
+    assert house.inside() == (1, 0, 1)
+
+
+@pytest.mark.parametrize("place", ["header", "query", "ticket"])
+async def test_credential_in_a_place_that_is_not_taken(place: str) -> None:
+    """A credential where the endpoint takes none is not looked at."""
+    async with running() as house:
+        token = house.token("ann")
+        query = {"query": f"?token={token}", "ticket": "?ticket=x"}.get(place, "")
+        headers = {"authorization": f"Bearer {token}"} if place == "header" else {}
+        client = await connect(house.gateway, f"/rooms{query}", **headers)
+        assert kinds(client) == ["handshake"]
+
+
+async def test_endpoint_that_wants_it_at_once() -> None:
+    """An endpoint that takes no credential by message turns away who brings none."""
+    header = tuple(kind for kind in CREDENTIALS if kind.value == "header")
+    async with running(settings(rooms={"credentials": header})) as house:
+        assert await house.refusal() is Refusal.UNAUTHENTICATED
+        await connect(house.gateway, authorization=f"Bearer {house.token('ann')}")
+
+
+async def test_failures_slow_an_address_down() -> None:
+    """After too many failures an address is refused unheard; others, and successes, are not counted."""
+    limits = Limits(attempts=UNLIMITED, auth=RateLimit(rate=Rate(3, 60.0, 3)))
+    given = settings(rooms={"credentials": CREDENTIALS, "limits": limits})
+    async with running(given) as house:
+        good = f"Bearer {house.token('ann')}"
+        for _ in range(5):
+            await connect(house.gateway, authorization=good)
+        for _ in range(3):
+            assert await house.refusal(authorization="Bearer x") is Refusal.UNAUTHENTICATED
+        assert await house.refusal(authorization=good) is Refusal.RATE
+        await connect(house.gateway, peer="10.0.0.9", authorization=good)
+        await house.advance(20.1)
+        await connect(house.gateway, authorization=good)
+        assert house.events(Event.AUTH_FAIL) == 3
+
+
+async def test_unreachable_store() -> None:
+    """When a credential cannot be judged the answer is to come again."""
+    async with slow_house(settings(rooms=ANYWHERE)) as (house, engine):
+        engine.fails = {"revocations.covers", "sessions.take_ticket"}
+        for path in (f"/rooms?token={house.token('ann')}", "/rooms?ticket=x"):
+            task = asyncio.ensure_future(house.refusal(path))
+            await engine.run()
+            assert await task is Refusal.UNAVAILABLE
+        assert house.count("auth_total", endpoint="rooms", result="unavailable") == 2
+        assert house.inside() == (0, 0, 0)
+
+
+async def test_open_endpoint() -> None:
+    """Where nobody has to prove anything everyone is let in as nobody."""
+    given = settings(echo={"enabled": True, "auth": AuthMode.NONE})
+    async with running(given) as house:
+        client = await connect(house.gateway, "/echo")
+        client.send_bytes(b"text", binary=False)
+        client.send_bytes(b"\x00\xff", binary=True)
+        await settle()
+        assert client.binary == [b"\x00\xff"]
+        assert client.large
+        assert house.inside() == (1, 0, 1)
+        assert house.gateway.connections()[0].user == "anonymous"
+        assert house.gateway.connections("anonymous") == []
+        client.leave()
+        await settle()
+        assert house.inside() == (0, 0, 0)
+
+
+async def test_refused_credentials_are_in_no_log(house: House) -> None:
+    """What was presented is not in the log, wherever it came from and whatever became of it."""
+    token = house.token("ann")
+    await house.gateway.revoke(user="ann")
+    ticket = "T" * 43
+    paths = [f"/rooms?token={token}", f"/rooms?ticket={ticket}", f"/nowhere?token={token}"]
+    heads = [request(path) for path in paths]
+    heads += [request(authorization=f"Bearer {token}"), request(f"/rooms?token={token}&ticket=x")]
+    for head in heads:
+        assert await judged(house, head) is not None
+    house.gateway.telemetry.log.close(5)
+    written = house.log.getvalue()
+    assert "handshake.reject" in written
+    assert [secret for secret in (token, token.split(".")[2], ticket) if secret in written] == []
+
+
+# -- how many and how often
+
+
+def capped(limit: int, mode: LimitMode = LimitMode.ENFORCE) -> dict[str, Any]:
+    """An endpoint with so many connections per address."""
+    connections = ConnectionLimit(max=limit, mode=mode)
+    return {"limits": Limits(attempts=UNLIMITED, connections=connections)}
+
+
+async def test_connections_of_an_address() -> None:
+    """An address has so many connections at once, exactly, and a place that was left is free."""
+    async with running(settings(rooms=capped(3))) as house:
+        clients = [await house.client() for _ in range(3)]
+        for _ in range(50):
+            assert await house.refusal() is Refusal.ADDRESS_CAP
+        await house.client(peer="127.0.0.2")
+        clients[0].leave(None)
+        await settle()
+        await house.client()
+        assert await house.refusal() is Refusal.ADDRESS_CAP
+        assert house.inside() == (4, 4, 4)
+
+
+async def test_observed_connections_of_an_address() -> None:
+    """A cap that only observes lets everyone in, counts, and still knows who left."""
+    async with running(settings(rooms=capped(1, LimitMode.OBSERVE))) as house:
+        clients = [await house.client() for _ in range(3)]
+        assert house.count("limit_refusals_total", limit="connections", mode="observe") == 2
+        for client in clients:
+            client.leave()
+        await settle()
+        await house.client()
+        assert house.count("limit_refusals_total", limit="connections", mode="observe") == 2
+
+
+async def test_connections_of_an_ipv6_customer() -> None:
+    """Addresses of one /64 share a cap, those of its /48 a cap sixteen times as wide."""
+    async with running(settings(rooms=capped(2))) as house:
+        for host in range(2):
+            await house.client(peer=f"2001:db8:1:1::{host + 1}")
+        assert await house.refusal(peer="2001:db8:1:1::ffff") is Refusal.ADDRESS_CAP
+        for net in range(2, 17):
+            for host in range(2):
+                await house.client(peer=f"2001:db8:1:{net:x}::{host + 1}")
+        assert await house.refusal(peer="2001:db8:1:ff::1") is Refusal.ADDRESS_CAP
+        await house.client(peer="2001:db8:2::1")
+        assert house.inside()[0] == 33
+
+
+async def test_mapped_addresses_are_plain_ones() -> None:
+    """An IPv4 address counts the same however it is written, and two of them never share."""
+    async with running(settings(rooms=capped(1))) as house:
+        await house.client(peer="::ffff:10.0.0.1")
+        assert await house.refusal(peer="10.0.0.1") is Refusal.ADDRESS_CAP
+        assert await house.refusal(peer="64:ff9b::a00:1") is Refusal.ADDRESS_CAP
+        await house.client(peer="::ffff:10.0.0.2")
+
+
+async def test_a_hundred_rounds(house: House) -> None:
+    """After a hundred rounds of every way to come and go the counts equal the open connections."""
+    node = house.gateway.node
+    gate = NodeGate(node)
+    stay = [await house.client(f"u{n}") for n in range(3)]
+    for number in range(100):
+        peer = f"2001:db8:{number % 3}:1::{number % 7}" if number % 2 else "10.0.0.1"
+        good = await house.client("ann", "lobby", peer=peer)
+        good.leave(None if number % 3 else 1000)
+        anonymous = await house.client(peer=peer)
+        anonymous.leave()
+        for headers in ({"authorization": "Bearer x"}, {"origin": "https://evil.example"}):
+            await house.refusal(peer=peer, **headers)
+        (await gate.admit(request(peer=peer))).cancel()
+        entry = await gate.admit(request(peer=peer))
+        entry.cancel()
+        entry.cancel()
+        revoked = await house.client("eve", peer=peer)
+        await house.gateway.disconnect("eve")
+        assert revoked.closed == (3503, "force disconnect")
+        await house.advance(4)
+    assert house.inside() == (3, 0, 3)
+    assert len(node.doorman._by_address) == 1
+    assert [endpoint.open for endpoint in node.endpoints.values()] == [3, 0]
+    assert node.registry.users() == 3
+    for client in stay:
+        client.leave()
+    await settle()
+    assert house.inside() == (0, 0, 0)
+    assert len(node.doorman._by_address) == 0
+
+
+async def test_cancelled_handshake() -> None:
+    """A peer that goes while its credential is judged leaves nothing counted."""
+    async with slow_house(settings(rooms=ANYWHERE)) as (house, engine):
+        head = request(authorization=f"Bearer {house.token('ann')}")
+        task = asyncio.ensure_future(NodeGate(house.gateway.node).admit(head))
+        await settle()
+        assert house.inside() == (1, 0, 0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert house.inside() == (0, 0, 0)
+        assert len(house.gateway.node.doorman._by_address) == 0
+        await engine.run()
+
+
+async def test_connection_attempts() -> None:
+    """An address may try so often, is told when to come again, and gets in then."""
+    limits = Limits(attempts=RateLimit(rate=Rate(3, 60.0, 3)))
+    async with running(settings(rooms={"limits": limits})) as house:
+        for _ in range(3):
+            await house.client()
+        with pytest.raises(Refused) as caught:
+            await connect(house.gateway)
+        assert caught.value.refusal is Refusal.RATE
+        assert caught.value.retry_after == pytest.approx(20)
+        await house.client(peer="127.0.0.2")
+        await house.advance(caught.value.retry_after or 0.0)
+        await house.client()
+        assert house.count("limit_refusals_total", limit="attempts", mode="enforce") == 1
+
+
+async def test_accept_rate() -> None:
+    """All together may come so fast; above it everyone is asked to come again a little later."""
+    given = settings(rooms={"limits": FREE}, gate=Gate(accept_rate=Rate(2, 1.0, 2)))
+    async with running(given) as house:
+        for host in range(2):
+            await house.client(peer=f"10.0.0.{host}")
+        with pytest.raises(Refused) as caught:
+            await connect(house.gateway, peer="10.0.0.9")
+        assert caught.value.refusal is Refusal.OVERLOAD
+        assert caught.value.retry_after == pytest.approx(0.5)
+        await house.advance(0.5)
+        await house.client(peer="10.0.0.9")
+
+
+async def test_one_address_does_not_use_up_what_all_share() -> None:
+    """Attempts refused for one address leave the common rate to the others."""
+    limits = Limits(attempts=RateLimit(rate=Rate(1, 60.0, 1)))
+    given = settings(rooms={"limits": limits}, gate=Gate(accept_rate=Rate(5, 1.0, 5)))
+    async with running(given) as house:
+        await house.client(peer="10.0.0.1")
+        for _ in range(100):
+            assert await house.refusal(peer="10.0.0.1") is Refusal.RATE
+        await house.client(peer="10.0.0.2")
+
+
+async def test_global_cap() -> None:
+    """The cap of the node holds at accept, and for those who were judged at the same time."""
+    given = settings(rooms={"limits": FREE}, gate=Gate(max_connections=2))
+    async with running(given) as house:
+        gate = NodeGate(house.gateway.node)
+        clients = [await house.client(peer=f"10.0.0.{n}") for n in range(2)]
+        assert gate.room_for_one() is Refusal.GLOBAL_CAP
+        assert await house.refusal() is Refusal.GLOBAL_CAP
+        clients[0].leave()
+        await settle()
+        assert gate.room_for_one() is None
+        await house.client()
+
+
+async def test_cap_of_an_endpoint() -> None:
+    """An endpoint has so many connections, exactly."""
+    given = settings(rooms={"max_connections": 2, "limits": FREE})
+    async with running(given) as house:
+        clients = [await house.client() for _ in range(2)]
+        assert await house.refusal() is Refusal.ENDPOINT_CAP
+        clients[0].leave()
+        await settle()
+        await house.client()
+        assert house.inside() == (2, 2, 2)
+
+
+async def test_cap_of_the_unauthenticated() -> None:
+    """Those who have not authenticated have a cap of their own; a credential passes by it."""
+    given = settings(rooms=ANYWHERE, gate=Gate(max_unauthenticated=2))
+    async with running(given) as house:
+        first, second = await house.client(), await house.client()
+        assert await house.refusal() is Refusal.UNAUTHENTICATED_CAP
+        await connect(house.gateway, authorization=f"Bearer {house.token('bob')}")
+        await house.authenticate(first, "ann")
+        third = await house.client()
+        assert await house.refusal() is Refusal.UNAUTHENTICATED_CAP
+        for client in (second, third):
+            client.leave()
+        await settle()
+        assert house.inside() == (2, 0, 2)
+
+
+# -- draining
+
+
+async def test_draining(house: House) -> None:
+    """While the node drains newcomers are turned away, but a path that is none is still none."""
+    client = await house.client("ann")
+    drained = asyncio.ensure_future(house.gateway.drain(60))
+    await settle()
+    assert await house.refusal() is Refusal.DRAINING
+    assert await house.refusal("/nowhere") is Refusal.UNKNOWN_PATH
+    assert NodeGate(house.gateway.node).answer(request("/health")).status == 503  # type: ignore[union-attr]  # answered
+    await house.advance(61)
+    await drained
+    assert client.closed == (3001, "shutdown")
+
+
+async def test_let_in_just_before_the_drain(house: House) -> None:
+    """Who was let in before a drain and opens after it is sent off at once, and waited for."""
+    entry = await NodeGate(house.gateway.node).admit(request())
+    drained = asyncio.ensure_future(house.gateway.drain(60))
+    await settle()
+    assert not drained.done()
+    client = MemoryClient()
+    client.attach(entry.open(client))
+    assert client.closed == (3001, "shutdown")
+    await drained
+    assert house.inside() == (0, 0, 0)
+
+
+# -- behind a proxy
+
+
+@pytest.fixture
+async def behind() -> AsyncIterator[House]:
+    """A gateway in production behind a proxy that ends TLS."""
+    given = settings(
+        rooms={"limits": FREE},
+        environment=Environment.PRODUCTION,
+        server=Server(behind_tls_proxy=True, trusted_proxies=("10.0.0.0/8",)),
+        gate=Gate(allowed_origins=("https://app.example.com",)),
+        tokens=Tokens(secrets=(Secret("Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"),)),
+    )
+    async with running(given) as house:
+        yield house
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x_forwarded_proto": "https"}, None),
+        ({"x_forwarded_proto": "http"}, Refusal.INSECURE),
+        ({"x_forwarded_proto": "https, http"}, Refusal.INSECURE),
+        ({"x_forwarded_proto": "wss"}, Refusal.INSECURE),
+        ({}, Refusal.INSECURE),
+    ],
+)
+async def test_plain_requests_behind_a_tls_proxy(
+    behind: House, headers: dict[str, str], expected: Refusal | None
+) -> None:
+    """Behind a proxy that ends TLS only what came over https is let in."""
+    assert await judged(behind, request(peer="10.0.0.1", **headers)) is expected
+
+
+async def test_scheme_of_an_untrusted_peer(behind: House) -> None:
+    """Whoever is no trusted proxy is not believed that it came over https."""
+    head = request(peer="192.0.2.1", x_forwarded_proto="https")
+    assert await judged(behind, head) is Refusal.INSECURE
+    assert behind.events(Event.PROXYHDR_IGNORED) == 1
+    assert await judged(behind, replace(head, secure=True)) is None
+
+
+async def test_limits_and_log_go_by_the_client(behind: House) -> None:
+    """Behind a trusted proxy the client's address is what is counted and logged."""
+    https = {"x_forwarded_proto": "https"}
+    client = await connect(
+        behind.gateway, peer="10.0.0.1", x_forwarded_for="203.0.113.7, 10.0.0.2", **https
+    )
+    assert [info.address for info in behind.gateway.connections()] == ["203.0.113.xxx"]
+    client.leave()
+    head = request(peer="10.0.0.1", x_forwarded_for="203.0.113.9", origin="null", **https)
+    await judged(behind, head)
+    [entry] = behind.audited(Event.ORIGIN_REJECT)
+    assert entry.fields["address"] == "203.0.113.xxx"
+
+
+async def test_ignored_forwarding_headers() -> None:
+    """From an untrusted peer forwarding headers change nothing, and are told of."""
+    async with running(settings(rooms=capped(1))) as house:
+        await house.client()
+        head = request(x_forwarded_for="203.0.113.7")
+        assert await judged(house, head) is Refusal.ADDRESS_CAP
+        assert house.events(Event.PROXYHDR_IGNORED) == 1
+
+
+# -- small answers
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_health(house: House, method: str) -> None:
+    """`/health` says that the node takes connections; nothing else is answered so."""
+    gate = NodeGate(house.gateway.node)
+    answer = gate.answer(replace(request("/health"), method=method))
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
+    assert dict(answer.headers)["Cache-Control"] == "no-store"
+    assert gate.answer(replace(request("/health"), method="POST")) is None
+    assert gate.answer(request("/rooms")) is None
+    assert gate.answer(request("/health/")) is None
+
+
+async def test_refusal_without_a_head(house: House) -> None:
+    """A peer that was refused before it said anything is counted under no endpoint."""
+    NodeGate(house.gateway.node).refused(None, Refused(Refusal.HEAD_TIMEOUT))
+    labels = {"endpoint": "other", "reason": "head_timeout"}
+    assert house.count("handshakes_refused_total", **labels) == 1
+
+
+async def test_what_an_entry_allows() -> None:
+    """An entry carries what the transport needs to know of the endpoint."""
+    given = settings(rooms={"compression": True, "max_message": 1234})
+    async with running(given) as house:
+        entry = await NodeGate(house.gateway.node).admit(request())
+        assert (entry.compression, entry.max_message, entry.subprotocol) == (True, 1234, None)
+        client = MemoryClient()
+        client.attach(entry.open(client))
+        entry.cancel()
+        assert house.inside() == (1, 1, 1)
+        await ask(client, "heartbeat")
+        assert errors(client) == []
