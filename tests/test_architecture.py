@@ -54,6 +54,7 @@ MAX_LINES = 500
 AIM_LINES = 250
 LONGER = {
     "app/gateway.py": "one public class: the library's whole face, most of it docstrings",
+    "engines/port.py": "six ports, and hardly a line that is not their contract",
     "hub/channels.py": "the fan-out loop and the one structure it walks",
     "node/authentication.py": "every road of a credential ends in the same two methods",
     "node/commands.py": "one short method for each command",
@@ -207,8 +208,7 @@ def test_model_stands_on_the_standard_library_and_msgspec() -> None:
         for module in MODULES
         if room(module) == "model"
         for name in imports(module)
-        if name.split(".")[0] not in {*sys.stdlib_module_names, "msgspec"}
-        and room(name) != "model"
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "msgspec"} and room(name) != "model"
     }
     assert found == set()
 

@@ -320,7 +320,9 @@ async def test_content_of_a_chat(house: House, said: str, kept: str) -> None:
     assert contents(ann) == [kept]
 
 
-@pytest.mark.parametrize("content", ["", "   ", "\n", "<>", "javascript:", "a\x00b", "a\x1bb", "\x85"])
+@pytest.mark.parametrize(
+    "content", ["", "   ", "\n", "<>", "javascript:", "a\x00b", "a\x1bb", "\x85"]
+)
 async def test_content_that_is_none(house: House, content: str) -> None:
     """Content that is empty, or empty once it is cleaned, or has control characters, is refused."""
     ann, _ = await pair(house)

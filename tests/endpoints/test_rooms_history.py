@@ -262,9 +262,7 @@ async def test_joining_again_with_a_position(house: House) -> None:
     await say(house, 2)
     ann.reading = False
     await say(house, 3, start=3)
-    ann.send(
-        {"type": "join", "data": {"roomId": "lobby", "since": {"offset": 2, "epoch": epoch}}}
-    )
+    ann.send({"type": "join", "data": {"roomId": "lobby", "since": {"offset": 2, "epoch": epoch}}})
     await say(house, 2, start=6)
     ann.read()
     answer = ann.last("room_joined")

@@ -231,7 +231,8 @@ async def test_not_authenticated(house: House, kind: str, data: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    "room", ["", " ", "a b", "a*", "a?", "[a]", "{a}", 'a"', "a\\b", "ä", "x" * 123, "a\u200b", "a\n"]
+    "room",
+    ["", " ", "a b", "a*", "a?", "[a]", "{a}", 'a"', "a\\b", "ä", "x" * 123, "a\u200b", "a\n"],
 )
 async def test_invalid_room_id(house: House, room: str) -> None:
     """A room id outside the grammar is refused by name."""
@@ -331,7 +332,9 @@ async def test_auto_create(house: House) -> None:
     assert room is not None
     assert (room.permissions.read, room.permissions.write) == (("user",), ("user",))
     assert (room.permissions.admin, room.max_participants) == (("admin",), 100)
-    assert [entry.fields["channel"] for entry in house.audited(Event.ROOM_CREATE)] == ["rooms:fresh"]
+    assert [entry.fields["channel"] for entry in house.audited(Event.ROOM_CREATE)] == [
+        "rooms:fresh"
+    ]
 
 
 async def test_no_auto_create(strict: House) -> None:

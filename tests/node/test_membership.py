@@ -74,7 +74,8 @@ def clean(house: House, engine: SlowEngine) -> None:
 @pytest.mark.parametrize("recovering", [False, True])
 async def test_publications_during_a_join(slow: Slow, moment: int, recovering: bool) -> None:
     """Whenever something is published during a join, the newcomer hears each message once, in order,
-    from where the answer says it stands."""
+    from where the answer says it stands.
+    """
     house, engine = slow
     await say(house, engine, "before")
     epoch = engine.inner.broker._streams[LOBBY].epoch
@@ -105,9 +106,7 @@ async def test_publications_during_a_second_join(slow: Slow, moment: int) -> Non
     epoch = engine.inner.broker._streams[LOBBY].epoch
     await say(house, engine, "one")
     await say(house, engine, "two")
-    ann.send(
-        {"type": "join", "data": {"roomId": "lobby", "since": {"offset": 2, "epoch": epoch}}}
-    )
+    ann.send({"type": "join", "data": {"roomId": "lobby", "since": {"offset": 2, "epoch": epoch}}})
     await engine.run(moment)
     await say(house, engine, "three")
     await engine.run()
@@ -161,7 +160,9 @@ async def test_leaving_during_a_join(slow: Slow, how: str, moment: int) -> None:
     members = await engine.inner.presence.members(LOBBY)
     stays = "ann" in [member.user for member in members]
     assert stays == bool(session_of(ann).subscriptions)
-    assert stays == (how in {"kicked", "cancelled"} and bool(ann.all("room_joined")) and not ann.all("room_left"))
+    assert stays == (
+        how in {"kicked", "cancelled"} and bool(ann.all("room_joined")) and not ann.all("room_left")
+    )
     assert house.gateway.channels()[LOBBY] == 1 + stays
     moves = [kind for kind in kinds(bob) if kind.startswith("user_")]
     assert moves in (
@@ -372,7 +373,9 @@ async def test_cooldown() -> None:
         await house.advance(2)
         await house.gateway.publish(LOBBY, 5, type="alarm")
         await settle()
-        told = [(each["data"]["content"], each["data"].get("suppressed")) for each in ann.all("message")]
+        told = [
+            (each["data"]["content"], each["data"].get("suppressed")) for each in ann.all("message")
+        ]
         assert told == [(0, None), ("other", None), (5, 4)]
         assert contents(bob) == [1, "other", 5]
         assert kinds(ann).count("user_joined") == 1

@@ -213,7 +213,6 @@ class Comings(RuleBasedStateMachine):
 
     def read(self) -> None:
         """Check what everyone was told."""
-
         for client, heard in self.heard.items():
             if client.open:
                 heard.read(client)

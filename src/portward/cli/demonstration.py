@@ -1,6 +1,8 @@
 """What `portward demo` puts around a gateway: addresses to paste, a page, somebody to talk to."""
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Callable
 from itertools import cycle
 from types import TracebackType
@@ -84,7 +86,7 @@ class Demonstration:
         for user, token in tokens.items():
             self._announce(f"{'token':<12} {user}: {token}")
         for user, token in tokens.items():
-            command = f"portward connect {address} --subscribe {ROOM} --token {token}"
+            command = f"{program()} connect {address} --subscribe {ROOM} --token {token}"
             self._announce(f"{user + ' talks':<12} {command}")
         self._announce(f"{'leave':<12} Ctrl-C")
         await self._talk(address)
@@ -103,6 +105,11 @@ class Demonstration:
                     await asyncio.wait({listening}, timeout=self._pause)
         except ClientError:
             return
+
+
+def program() -> str:
+    """How this program is called from where it was started."""
+    return "portward" if shutil.which("portward") else sys.argv[0]
 
 
 async def _listen(client: RoomsClient) -> None:

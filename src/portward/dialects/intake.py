@@ -23,7 +23,7 @@ _BLANKS: Final = " \t\n\r"
 _SAFE_DIGITS: Final = 15
 
 
-class _Refused(ValueError):
+class _Refused(ValueError):  # noqa: N818 - becomes a fault, which is an answer
     """The text is JSON, and still not taken."""
 
 

@@ -138,8 +138,10 @@ class Directory(Protocol):
         """The record of a room, None when there is none or it has expired."""
 
     async def save_room(self, channel: Channel, room: Room, ttl: float, *, new: bool) -> bool:
-        """Keep a record for `ttl` seconds after its last use. With `new`, False when one exists or the
-        directory is full."""
+        """Keep a record for `ttl` seconds after its last use.
+
+        With `new`, False when one exists or the directory is full.
+        """
 
     async def keep_room(self, channel: Channel, ttl: float) -> None:
         """Note a use of a room."""
@@ -167,8 +169,11 @@ class Sessions(Protocol):
         """Keep a record for `ttl` seconds."""
 
     async def swap(self, session: str, nonce: str, new: str, client: str) -> SessionRecord | None:
-        """If the record exists and its nonce is `nonce`, make it `new` and `client`, and return it as it
-        now is; else None. One step: of two callers one wins."""
+        """Exchange the nonce of a record, in one step: of two callers one wins.
+
+        When the record exists and its nonce is `nonce`, it gets `new` and `client` and is returned as
+        it now is; else None.
+        """
 
     async def release(self, session: str, client: str, ttl: float) -> None:
         """The connection closed: keep the record for `ttl` seconds more, if it is still that connection's."""

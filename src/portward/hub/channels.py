@@ -47,8 +47,11 @@ class Observer(Protocol):
 
 
 class Traits(NamedTuple):
-    """How a family of channels is told. With `latest_only` a listener that reads slowly is spared older
-    values of a key, instead of being closed for them."""
+    """How a family of channels is told.
+
+    With `latest_only` a listener that reads slowly is spared older values of a key, instead of being
+    closed for them.
+    """
 
     cooldown: Cooldown | None = None
     latest_only: bool = False

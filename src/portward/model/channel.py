@@ -19,7 +19,7 @@ class Channel(str):
 
     @classmethod
     def parse(cls, text: str) -> "Channel":
-        """Check `text` against the grammar: 1-128 printable ASCII characters, none of ``*?[]{}\\"``.
+        """Check `text`: 1-128 printable ASCII characters, no wildcard, bracket, backslash or quote.
 
         Raises:
             ValueError: the text is no channel name, or names no namespace.

@@ -16,7 +16,17 @@ class _Close(NamedTuple):
 
 
 class Ending(Enum):
-    """Every way the gateway ends a connection: close code, reason token, whether to come back."""
+    """Every way the gateway ends a connection.
+
+    `code` is the close code, `reason` a fixed token (possibly empty), `reconnect` whether a client is
+    invited to come back, `meaning` one phrase for the documentation.
+    """
+
+    def __init__(self, code: int, reason: str, reconnect: bool, meaning: str) -> None:
+        self.code = code
+        self.reason = reason
+        self.reconnect = reconnect
+        self.meaning = meaning
 
     NORMAL = _Close(1000, "", False, "the client closed")
     GOING_AWAY = _Close(1001, "", True, "the client left, or the link broke")
@@ -46,23 +56,3 @@ class Ending(Enum):
     PERMISSION_LOST = _Close(
         3507, "permission denied", False, "the right to this endpoint was withdrawn"
     )
-
-    @property
-    def code(self) -> int:
-        """The WebSocket close code."""
-        return self.value.code
-
-    @property
-    def reason(self) -> str:
-        """The fixed reason token, possibly empty."""
-        return self.value.reason
-
-    @property
-    def reconnect(self) -> bool:
-        """Whether a client is invited to come back."""
-        return self.value.reconnect
-
-    @property
-    def meaning(self) -> str:
-        """One phrase for the documentation."""
-        return self.value.meaning

@@ -19,7 +19,17 @@ class _Row(NamedTuple):
 
 
 class FaultKind(Enum):
-    """The closed list of faults: code for clients, number for API clients, and whether to try again."""
+    """The closed list of faults.
+
+    `code` is the snake_case code for clients, `number` the one for API clients, `text` a sentence that a
+    dialect may replace with its own, `temporary` whether the same command may succeed later.
+    """
+
+    def __init__(self, code: str, number: int, text: str, temporary: bool) -> None:
+        self.code = code
+        self.number = number
+        self.text = text
+        self.temporary = temporary
 
     INTERNAL = _Row("internal", 100, "Internal error", temporary=True)
     NOT_AUTHENTICATED = _Row("not_authenticated", 101, "Not authenticated")
@@ -45,26 +55,6 @@ class FaultKind(Enum):
         "subscribe_rate_limited", 111, "Too many subscriptions", temporary=True
     )
     UNRECOVERABLE = _Row("unrecoverable_position", 112, "Unrecoverable position")
-
-    @property
-    def code(self) -> str:
-        """The snake_case code."""
-        return self.value.code
-
-    @property
-    def number(self) -> int:
-        """The number in the HTTP API."""
-        return self.value.number
-
-    @property
-    def text(self) -> str:
-        """A default sentence; a dialect may have its own words."""
-        return self.value.text
-
-    @property
-    def temporary(self) -> bool:
-        """Whether the same command may succeed later."""
-        return self.value.temporary
 
 
 RATE_FAULTS = frozenset(

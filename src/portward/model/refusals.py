@@ -16,10 +16,19 @@ _NO_STORE = ("Cache-Control", "no-store")
 
 
 class Refusal(Enum):
-    """The table of outcomes before the upgrade: HTTP status, fixed headers, whether `Retry-After` goes along.
+    """The table of outcomes before the upgrade.
 
-    The reason is the label of the metric and the field of the log.
+    `reason` is the token of metrics and logs, `status` the HTTP status; `headers` always go with it,
+    beside `Connection` and `Content-Length`, and with `retry` a jittered `Retry-After` does too.
     """
+
+    def __init__(
+        self, reason: str, status: int, headers: tuple[tuple[str, str], ...], retry: bool
+    ) -> None:
+        self.reason = reason
+        self.status = status
+        self.headers = headers
+        self.retry = retry
 
     BAD_REQUEST = _Row("bad_request", 400)
     MULTIPLE_CREDENTIALS = _Row("multiple_credentials", 400, (_NO_STORE,))
@@ -49,26 +58,6 @@ class Refusal(Enum):
     OVERLOAD = _Row("overload", 503, retry=True)
     UNAVAILABLE = _Row("unavailable", 503, retry=True)
     INTERNAL = _Row("internal", 500)
-
-    @property
-    def reason(self) -> str:
-        """One token for metrics and logs."""
-        return self.value.reason
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.value.status
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Headers that always go with this answer, beside `Connection` and `Content-Length`."""
-        return self.value.headers
-
-    @property
-    def retry(self) -> bool:
-        """Whether a jittered `Retry-After` goes along."""
-        return self.value.retry
 
 
 class Refused(Exception):  # noqa: N818 - not an error of the program: an answer to the peer

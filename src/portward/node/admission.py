@@ -20,12 +20,15 @@ from portward.security.address import AddressRules, limit_keys, mask
 from portward.security.credentials import Credential, CredentialKind, extract
 from portward.security.handshake import check_upgrade
 from portward.security.hosts import HostPolicy
-from portward.security.rate import ConcurrencyTable, RateTable
+from portward.security.rate import ConcurrencyTable
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 LOOSER = (1, 16)
 """How much more room the wide bucket of an IPv6 client (/48) has than its own (/64)."""
+
+
+ACCEPT_RATE = Rate(500, 1.0, 500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,7 @@ class GateRules:
     hosts: HostPolicy
     max_connections: int = 10_000
     max_unauthenticated: int = 2_000
-    accept_rate: Rate = Rate(500, 1.0, 500)
+    accept_rate: Rate = ACCEPT_RATE
     require_https: bool = False
     """Behind a TLS-terminating proxy in production: plain requests are turned away."""
 
@@ -208,6 +211,7 @@ class Doorman:
         if 0 < rules.max_connections < endpoint.open:
             raise Refused(Refusal.ENDPOINT_CAP)
         limit = self._authentication.max_per_user
-        if identity is not None and rules.authenticated and limit:
-            if self._registry.count_of_user(identity.subject) >= limit:
-                raise Refused(Refusal.USER_CAP)
+        if identity is None or not rules.authenticated:
+            return
+        if 0 < limit <= self._registry.count_of_user(identity.subject):
+            raise Refused(Refusal.USER_CAP)

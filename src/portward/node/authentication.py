@@ -37,7 +37,7 @@ RELEASED_TTL = 120.0
 class Authentication:
     """Binds identities to sessions, on every road a credential can take."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports and rules, wired by name in one place
         self,
         engine: Engine,
         registry: Registry[Session],
@@ -161,15 +161,13 @@ class Authentication:
         return record
 
     def _limit(self, session: Session) -> None:
+        """Count an attempt against its address, then against all there are."""
         now = self._clock.monotonic()
-        try:
-            session.endpoint.limits[LimitName.AUTH].check(session.keys, now)
-            wait = self.accepts.take("authentications", now)
-            if wait:
-                raise Fault(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
-        except Fault:
+        limiter = session.endpoint.limits[LimitName.AUTH]
+        wait = limiter.wait(session.keys, now) or self.accepts.take("authentications", now)
+        if wait:
             self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.LIMITED)
-            raise
+            raise Fault(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     async def _attempt(self, session: Session, trial: Awaitable[T]) -> T:
         try:

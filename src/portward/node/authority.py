@@ -140,9 +140,7 @@ class Authority:
     ) -> Room | None:
         if not policy.may_create(who, auto_create=session.endpoint.rules.auto_create):
             return None
-        room = Room(
-            id=channel.name, name=channel.name, max_participants=namespace.max_subscribers
-        )
+        room = Room(id=channel.name, name=channel.name, max_participants=namespace.max_subscribers)
         if not policy.rights(who, channel, namespace, ChannelFacts(room=room)) & Right.SUBSCRIBE:
             return None
         directory = self._engine.directory

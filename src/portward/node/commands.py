@@ -11,8 +11,8 @@ from portward.model.channel import Channel
 from portward.model.commands import BEFORE_AUTHENTICATION, Command
 from portward.model.events import Expelled, RightsChanged
 from portward.model.faults import Fault, FaultKind
-from portward.model.limits import LimitName
 from portward.model.lifecycle import State
+from portward.model.limits import LimitName
 from portward.model.replies import (
     Done,
     Echoed,

@@ -20,7 +20,7 @@ from portward.model.endings import Ending
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
-from portward.model.lifecycle import Move, State
+from portward.model.lifecycle import Move
 from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
 from portward.model.namespace import Namespace, SlowPolicy
 from portward.model.replies import Echoed, Push, Reply, Subscribed, Welcome
@@ -141,9 +141,7 @@ class Node:
         self.membership = Membership(
             engine, self.channels, authority, telemetry, self.background, clock
         )
-        self._streams = streams = Streams(
-            engine, authority, telemetry, clock, self._signing()
-        )
+        self._streams = streams = Streams(engine, authority, telemetry, clock, self._signing())
         self._authority = authority
         self._authentication = authentication
         self._commands = Commands(

@@ -41,7 +41,7 @@ REVOCATION_TTL = 30 * 86400.0
 class Operations:
     """Publish, read, move and end things on behalf of the application."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports and rules, wired by name in one place
         self,
         *,
         engine: Engine,

@@ -85,7 +85,7 @@ def _unmapped(found: ipaddress.IPv6Address) -> Address:
 
 def _parse_network(text: str) -> Network:
     """A CIDR block in the family its addresses have once they are unmapped."""
-    network = ipaddress.ip_network(text, strict=False)
+    network = ipaddress.ip_network(text)
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _EMBEDDED_PREFIX:
         inner = _unmapped(network.network_address)
         if isinstance(inner, ipaddress.IPv4Address):

@@ -7,6 +7,7 @@ the gateway's address; a list of names ends that.
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from portward.model.refusals import Refusal, Refused
@@ -67,6 +68,7 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
+@lru_cache(maxsize=1024)
 def parse_authority(text: str) -> Authority:
     """Take `host` or `host:port` apart. User-info, paths and blanks do not fit the grammar.
 

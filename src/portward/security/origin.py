@@ -7,6 +7,7 @@ port): there is no prefix, suffix or substring rule to trick.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from portward.model.refusals import Refusal, Refused
@@ -40,6 +41,7 @@ def _join(scheme: str, authority: Authority) -> Origin:
     return Origin(scheme, authority.host, _DEFAULT_PORTS.get(scheme, 0) if port is None else port)
 
 
+@lru_cache(maxsize=1024)
 def parse_origin(text: str) -> Origin:
     """Read one serialized origin.
 

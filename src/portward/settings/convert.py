@@ -65,7 +65,7 @@ def _list(raw: str) -> object:
         raise ValueError("expected a list with commas, or one in JSON") from None
 
 
-def _secret(kind: type, value: object) -> Any:  # noqa: ANN401 - the signature msgspec asks for
+def _secret(kind: type, value: object) -> Any:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise ValueError("Expected `str`")

@@ -96,14 +96,14 @@ def keys(struct: type[Struct]) -> Mapping[str, "Leaf | Table | Named"]:
     return {name: _node(hint) for name, hint in hints.items()}
 
 
-def _node(hint: Any) -> "Leaf | Table | Named":  # noqa: ANN401 - annotations have no type
+def _node(hint: Any) -> "Leaf | Table | Named":
     plain, extras = _bare(hint)
     if get_origin(plain) is Mapping:
         return Named(_inner(get_args(plain)[1]), _about(extras))
     return _inner(hint)
 
 
-def _inner(hint: Any) -> Leaf | Table:  # noqa: ANN401 - see _node
+def _inner(hint: Any) -> Leaf | Table:
     plain, extras = _bare(hint)
     if isinstance(plain, type) and issubclass(plain, Struct) and plain is not Rate:
         return Table(plain, _about(extras))
@@ -115,7 +115,7 @@ def _about(extras: list[object]) -> About:
     return next((extra for extra in extras if isinstance(extra, About)), About(""))
 
 
-def _bare(hint: Any) -> tuple[Any, list[object]]:  # noqa: ANN401 - see _node
+def _bare(hint: Any) -> tuple[Any, list[object]]:
     """Strip `Annotated` and `| None`, however they are nested; collect what was annotated."""
     if get_origin(hint) is Annotated:
         plain, extras = _bare(hint.__origin__)
@@ -126,7 +126,7 @@ def _bare(hint: Any) -> tuple[Any, list[object]]:  # noqa: ANN401 - see _node
     return hint, []
 
 
-def _optional(hint: Any) -> bool:  # noqa: ANN401 - see _node
+def _optional(hint: Any) -> bool:
     inner = hint.__origin__ if get_origin(hint) is Annotated else hint
     return type(None) in get_args(inner)
 

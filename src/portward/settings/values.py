@@ -144,7 +144,7 @@ def parse_networks(value: object) -> object:
     if isinstance(value, (list, tuple)):
         for number, entry in enumerate(value, start=1):
             try:
-                ip_network(entry if isinstance(entry, str) else "", strict=False)
+                ip_network(entry if isinstance(entry, str) else "")
             except ValueError:
                 text = f'entry {number} is not a network such as "10.0.0.0/8" or "::1"'
                 raise ValueError(text) from None

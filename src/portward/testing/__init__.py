@@ -1,5 +1,7 @@
-"""For the tests of applications that use Portward: a clock that leaps, a gateway without sockets, and the
-contract every engine must keep."""
+"""For the tests of applications that use Portward.
+
+A clock that leaps, a gateway without sockets, and the contract every engine must keep.
+"""
 
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import EngineContract

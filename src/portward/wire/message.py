@@ -63,6 +63,8 @@ def join(messages: Sequence[Message]) -> Message:
     Raises:
         ValueError: there are none, or they are of both kinds.
     """
+    if len(messages) == 1:
+        return messages[0]
     if len({each.binary for each in messages}) != 1:
         raise ValueError("only messages of one kind can be joined")
     return Message(

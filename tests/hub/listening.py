@@ -1,0 +1,144 @@
+"""Outlets, voices and an observer that keep what they are told."""
+
+from collections.abc import Callable
+from typing import Any
+
+from portward.hub.channels import Channels, Traits
+from portward.hub.voice import Voice
+from portward.model.channel import Channel
+from portward.model.publication import Publication
+from portward.model.replies import Delivery, Push, Signalled
+from portward.wire import message as wire
+from portward.wire.message import Message
+
+ROOM = Channel.parse("rooms:a")
+OTHER = Channel.parse("rooms:b")
+
+
+class Poison(Exception):  # noqa: N818 - what a broken dialect raises
+    """Something that cannot be put into words."""
+
+
+class Words:
+    """A dialect of one prefix. It has no word for the data `unheard`, and breaks on `poison`."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.said: list[Push] = []
+
+    def push(self, push: Push, now: int) -> bytes | None:
+        """Put a push into words."""
+        self.said.append(push)
+        word = spoken(push)
+        if word == f"poison{self.prefix}":
+            raise Poison
+        return None if word == "unheard" else f"{self.prefix}{word}@{now}".encode()
+
+
+def spoken(push: Push) -> str:
+    """The word of a push."""
+    if isinstance(push, Delivery):
+        spared = f"+{push.suppressed}" if push.suppressed else ""
+        return f"{push.publication.data}{spared}"
+    if isinstance(push, Signalled):
+        return f"{push.user}:{push.name}:{push.active}"
+    return type(push).__name__
+
+
+class Ear:
+    """An outlet that keeps what is written to it."""
+
+    def __init__(self, then: Callable[[], Any] = lambda: None) -> None:
+        self.open = True
+        self.writes: list[Message] = []
+        self.channels: list[Channel | None] = []
+        self.dropped: list[Channel] = []
+        self.then = then
+
+    def write(self, message: Message, channel: Channel | None = None) -> None:
+        """Keep a message."""
+        self.writes.append(message)
+        self.channels.append(channel)
+        self.then()
+
+    def drop(self, channel: Channel) -> None:
+        """Note that a channel's queue is dropped."""
+        self.dropped.append(channel)
+
+    @property
+    def heard(self) -> list[str]:
+        """Every word, in order."""
+        return [
+            payload.decode().partition("@")[0] for each in self.writes for payload in each.payloads
+        ]
+
+
+class Watch:
+    """An observer that counts."""
+
+    def __init__(self) -> None:
+        self.fan_outs: list[tuple[Channel, int, int, float]] = []
+        self.errors: list[tuple[Channel, Exception]] = []
+        self.encoded: list[tuple[Voice, int]] = []
+
+    def fanned_out(
+        self, channel: Channel, publications: int, deliveries: int, seconds: float
+    ) -> None:
+        """Note a flush."""
+        self.fan_outs.append((channel, publications, deliveries, seconds))
+
+    def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:  # noqa: ARG002 - the port
+        """Note an encoding."""
+        self.encoded.append((voice, listeners))
+
+    def unspeakable(self, channel: Channel, error: Exception) -> None:
+        """Note what could not be said."""
+        self.errors.append((channel, error))
+
+
+class Hub:
+    """Channels whose turns of the loop are called by hand."""
+
+    def __init__(self, traits: Traits | None = None) -> None:
+        self.watch = Watch()
+        self.scheduled: list[Callable[[], None]] = []
+        self.time = 0.0
+        chosen = traits or Traits()
+        self.channels = Channels(
+            self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen
+        )
+        self.words = Words()
+        self.voice = Voice("rooms", self.words, wire.text, lambda: 7)
+        self.offset = 0
+
+    def listener(self, channel: Channel = ROOM, voice: Voice | None = None) -> Ear:
+        """An outlet that listens."""
+        ear = Ear()
+        self.channels.join(channel, ear)
+        self.channels.settle(channel, ear, voice or self.voice)
+        return ear
+
+    def publish(
+        self,
+        data: object,
+        channel: Channel = ROOM,
+        *,
+        exclude: Ear | None = None,
+        key: str | None = None,
+        kind: str | None = None,
+    ) -> None:
+        """Deliver the next publication."""
+        self.offset += 1
+        publication = Publication(id="i", offset=self.offset, time=0, data=data, key=key, type=kind)
+        self.channels.deliver(channel, publication, "e", exclude)
+
+    def signal(self, user: str, *, active: bool, exclude: Ear | None = None) -> None:
+        """Announce somebody's typing."""
+        push = Signalled(channel=ROOM, user=user, name="typing", active=active)
+        self.channels.announce(ROOM, push, exclude)
+
+    def turn(self) -> None:
+        """End the turn of the loop."""
+        scheduled, self.scheduled[:] = list(self.scheduled), []
+        for action in scheduled:
+            action()

@@ -1,0 +1,445 @@
+"""The fan-out: encoded once, written once, to everyone who listens and to nobody else."""
+
+import pytest
+
+from portward.hub.channels import Traits
+from portward.hub.cooldown import Cooldown
+from portward.hub.voice import Voice
+from portward.model.position import Position
+from portward.model.replies import Joined, Push
+from portward.wire import message as wire
+from tests.hub.listening import OTHER, ROOM, Ear, Hub, Poison, Words, spoken
+
+
+@pytest.fixture
+def hub() -> Hub:
+    """Channels nobody listens to."""
+    return Hub()
+
+
+def words(pushes: list[Push]) -> list[str]:
+    """What was collected for a newcomer."""
+    return [spoken(push) for push in pushes]
+
+
+# -- telling
+
+
+def test_one_encoding_for_all(hub: Hub) -> None:
+    """However many listen, a publication is put into words once, and all get the same object."""
+    ears = [hub.listener() for _ in range(50)]
+    hub.publish("x")
+    hub.turn()
+    assert len(hub.words.said) == 1
+    assert {id(ear.writes[0]) for ear in ears} == {id(ears[0].writes[0])}
+    assert all(ear.channels == [ROOM] for ear in ears)
+    assert hub.watch.encoded == [(hub.voice, 50)]
+
+
+def test_one_encoding_per_voice(hub: Hub) -> None:
+    """Listeners of different endpoints are told in their own words, each encoded once."""
+    loud = Words("!")
+    voice = Voice("loud", loud, wire.text, lambda: 7)
+    first, second = hub.listener(), hub.listener(voice=voice)
+    third = hub.listener(voice=voice)
+    hub.publish("x")
+    hub.turn()
+    assert (first.heard, second.heard, third.heard) == (["x"], ["!x"], ["!x"])
+    assert len(hub.words.said) == len(loud.said) == 1
+
+
+def test_one_write_per_turn(hub: Hub) -> None:
+    """What comes within one turn leaves in one write per listener, in order."""
+    ear = hub.listener()
+    for number in range(5):
+        hub.publish(number)
+    assert ear.writes == []
+    assert len(hub.scheduled) == 1
+    hub.turn()
+    assert len(ear.writes) == 1
+    assert ear.heard == ["0", "1", "2", "3", "4"]
+    hub.publish("next")
+    hub.turn()
+    assert len(ear.writes) == 2
+
+
+def test_one_turn_for_all_channels(hub: Hub) -> None:
+    """One scheduled call serves every channel that has something to say."""
+    first, second = hub.listener(), hub.listener(OTHER)
+    hub.publish("a")
+    hub.publish("b", OTHER)
+    assert len(hub.scheduled) == 1
+    hub.turn()
+    assert (first.heard, second.heard) == (["a"], ["b"])
+    hub.turn()
+    assert hub.scheduled == []
+
+
+def test_nobody_listens(hub: Hub) -> None:
+    """What nobody listens to costs nothing."""
+    hub.publish("x")
+    hub.signal("ann", active=True)
+    assert hub.scheduled == []
+    assert hub.channels.position(ROOM) is None
+
+
+def test_closed_outlets_are_skipped(hub: Hub) -> None:
+    """An outlet whose close has begun is written nothing more."""
+    ears = [hub.listener() for _ in range(3)]
+    ears[1].open = False
+    hub.publish("x")
+    hub.turn()
+    assert [ear.heard for ear in ears] == [["x"], [], ["x"]]
+
+
+def test_exclusion(hub: Hub) -> None:
+    """The one left out hears everything else of the turn, and the others hear it all together."""
+    ann, bob = hub.listener(), hub.listener()
+    hub.publish("a")
+    hub.publish("b", exclude=ann)
+    hub.publish("c", exclude=bob)
+    hub.turn()
+    assert (ann.heard, bob.heard) == (["a", "c"], ["a", "b"])
+
+
+def test_excluding_somebody_who_does_not_listen(hub: Hub) -> None:
+    """Leaving out an outlet that is not there leaves nobody out."""
+    ann = hub.listener()
+    hub.publish("a", exclude=Ear())
+    hub.turn()
+    assert ann.heard == ["a"]
+
+
+def test_no_word_for_it(hub: Hub) -> None:
+    """What a dialect has no word for is not told, and nothing is written for it alone."""
+    ear = hub.listener()
+    hub.publish("unheard")
+    hub.turn()
+    assert ear.writes == []
+    hub.publish("unheard")
+    hub.publish("x")
+    hub.turn()
+    assert ear.heard == ["x"]
+
+
+def test_poison_is_isolated(hub: Hub) -> None:
+    """What one dialect cannot say is left out for its listeners alone, and reported."""
+    other = Voice("other", Words("!"), wire.text, lambda: 7)
+    first, second = hub.listener(), hub.listener(voice=other)
+    for word in ("a", "poison", "poison!", "b"):
+        hub.publish(word)
+    hub.turn()
+    assert first.heard == ["a", "poison!", "b"]
+    assert second.heard == ["!a", "!poison", "!b"]
+    assert [channel for channel, _ in hub.watch.errors] == [ROOM] * 2
+    assert all(isinstance(error, Poison) for _, error in hub.watch.errors)
+
+
+def test_everything_poisoned(hub: Hub) -> None:
+    """When nothing of a turn can be said nothing is written, and the next turn is as ever."""
+    ear = hub.listener()
+    hub.publish("poison")
+    hub.turn()
+    hub.publish("x")
+    hub.turn()
+    assert (ear.heard, len(ear.writes)) == (["x"], 1)
+
+
+def test_observer_is_told(hub: Hub) -> None:
+    """Each flush reports its publications, their deliveries and its time; signals are no publications."""
+    for _ in range(3):
+        hub.listener()
+    hub.publish("a")
+    hub.publish("b")
+    hub.signal("ann", active=True)
+    hub.turn()
+    assert hub.watch.fan_outs == [(ROOM, 2, 6, 0.0)]
+    hub.signal("ann", active=False)
+    hub.turn()
+    assert len(hub.watch.fan_outs) == 1
+
+
+# -- signals
+
+
+def test_later_signal_replaces_an_earlier(hub: Hub) -> None:
+    """Of the signals of one user and name in one turn the last is told, at its own place."""
+    ear = hub.listener()
+    hub.signal("ann", active=True)
+    hub.signal("bob", active=True)
+    hub.publish("x")
+    hub.signal("ann", active=False)
+    hub.turn()
+    assert ear.heard == ["bob:typing:True", "x", "ann:typing:False"]
+
+
+def test_signal_that_replaces_the_only_one(hub: Hub) -> None:
+    """Replacing the only thing pending is told once."""
+    ear = hub.listener()
+    for active in (True, False, True):
+        hub.signal("ann", active=active)
+    hub.turn()
+    assert ear.heard == ["ann:typing:True"]
+
+
+def test_arrivals_do_not_replace_each_other(hub: Hub) -> None:
+    """Only signals are coalesced."""
+    ear = hub.listener()
+    for user in ("ann", "ann"):
+        hub.channels.announce(ROOM, Joined(channel=ROOM, user=user))
+    hub.turn()
+    assert ear.heard == ["Joined", "Joined"]
+
+
+# -- coming
+
+
+def test_joining_collects(hub: Hub) -> None:
+    """From `join` to `settle` everything is collected; after it everything is written."""
+    hub.listener()
+    ear = Ear()
+    hub.publish("before")
+    assert hub.channels.join(ROOM, ear) is False
+    hub.publish("during")
+    hub.signal("ann", active=True)
+    hub.turn()
+    hub.publish("same turn")
+    assert words(hub.channels.settle(ROOM, ear, hub.voice)) == [
+        "during",
+        "ann:typing:True",
+        "same turn",
+    ]
+    assert ear.heard == []
+    hub.publish("after")
+    hub.turn()
+    assert ear.heard == ["after"]
+
+
+def test_settling_flushes_what_is_pending(hub: Hub) -> None:
+    """What was collected is written to the others before, not to the newcomer again."""
+    other, ear = hub.listener(), Ear()
+    hub.channels.join(ROOM, ear)
+    hub.publish("x")
+    collected = hub.channels.settle(ROOM, ear, hub.voice)
+    assert (words(collected), other.heard) == (["x"], ["x"])
+    hub.turn()
+    assert (ear.heard, other.heard) == ([], ["x"])
+
+
+def test_collecting_leaves_the_excluded_out(hub: Hub) -> None:
+    """A newcomer does not collect what is not for it."""
+    ear = Ear()
+    hub.channels.join(ROOM, ear)
+    hub.publish("x", exclude=ear)
+    hub.publish("y")
+    assert words(hub.channels.settle(ROOM, ear, hub.voice)) == ["y"]
+
+
+def test_first_listener(hub: Hub) -> None:
+    """The first who joins a channel is told so, and after the last has left it is the first again."""
+    ears = [Ear() for _ in range(2)]
+    assert [hub.channels.join(ROOM, ear) for ear in ears] == [True, False]
+    assert [hub.channels.leave(ROOM, ear) for ear in ears] == [False, True]
+    assert hub.channels.join(ROOM, ears[0]) is True
+
+
+# -- going
+
+
+def test_leaving(hub: Hub) -> None:
+    """Who left is written nothing more, not even what was pending, and its queue is dropped."""
+    ann, bob = hub.listener(), hub.listener()
+    hub.publish("x")
+    assert hub.channels.leave(ROOM, ann) is False
+    hub.turn()
+    assert (ann.heard, bob.heard, ann.dropped) == ([], ["x"], [ROOM])
+
+
+def test_leaving_with_the_queue_kept(hub: Hub) -> None:
+    """On a polite end what is queued is still written."""
+    ann = hub.listener()
+    assert hub.channels.leave(ROOM, ann, drop=False) is True
+    assert ann.dropped == []
+
+
+def test_leaving_while_joining(hub: Hub) -> None:
+    """Who leaves before it has settled is forgotten."""
+    ear = Ear()
+    hub.channels.join(ROOM, ear)
+    assert hub.channels.leave(ROOM, ear) is True
+    assert len(hub.channels) == 0
+
+
+def test_leaving_twice(hub: Hub) -> None:
+    """Leaving what one is not in changes nothing."""
+    ann, bob = hub.listener(), hub.listener()
+    hub.channels.leave(ROOM, ann)
+    assert hub.channels.leave(ROOM, ann) is False
+    assert hub.channels.leave(OTHER, bob) is False
+    assert hub.channels.size(ROOM) == 1
+
+
+def test_last_one_leaves_with_something_pending(hub: Hub) -> None:
+    """A channel that lost its last listener in a turn says nothing at its end."""
+    ann = hub.listener()
+    hub.publish("x")
+    hub.channels.leave(ROOM, ann)
+    bob = hub.listener()
+    hub.turn()
+    assert (ann.heard, bob.heard) == ([], [])
+
+
+def test_leaving_from_within_a_write(hub: Hub) -> None:
+    """An outlet that leaves while it is written to keeps nobody else from hearing."""
+    ears = [hub.listener() for _ in range(5)]
+    ears[1].then = lambda: hub.channels.leave(ROOM, ears[1])
+    hub.publish("x")
+    hub.turn()
+    hub.publish("y")
+    hub.turn()
+    assert [ear.heard for ear in ears] == [["x", "y"], ["x"], *[["x", "y"]] * 3]
+
+
+def test_all_leaving_from_within_a_write(hub: Hub) -> None:
+    """A flush survives that its whole channel is gone before it ends."""
+    ears = [hub.listener() for _ in range(3)]
+
+    def leave() -> None:
+        for ear in ears:
+            hub.channels.leave(ROOM, ear)
+
+    ears[0].then = leave
+    hub.publish("x")
+    hub.turn()
+    assert len(hub.channels) == 0
+
+
+# -- looking
+
+
+def test_what_is_known(hub: Hub) -> None:
+    """Names, sizes, listeners and positions are those of now."""
+    settled, joining = hub.listener(), Ear()
+    hub.channels.join(ROOM, joining)
+    assert list(hub.channels.names()) == [ROOM]
+    assert hub.channels.size(ROOM) == 2
+    assert hub.channels.size(OTHER) == 0
+    assert hub.channels.listeners(ROOM) == (settled, joining)
+    assert hub.channels.listeners(OTHER) == ()
+    assert hub.channels.position(ROOM) is None
+    hub.publish("x")
+    assert hub.channels.position(ROOM) == Position(1, "e")
+
+
+# -- sparing
+
+
+@pytest.fixture
+def sparing() -> Hub:
+    """Channels with a cooldown of two seconds."""
+    hub = Hub(Traits(cooldown=Cooldown(2.0, lambda: hub.time)))
+    return hub
+
+
+def test_cooldown_per_listener(sparing: Hub) -> None:
+    """Each listener is told a type once in the time, with the count of what it was spared."""
+    hub = sparing
+    early = hub.listener()
+    hub.publish("a", kind="k")
+    hub.turn()
+    late = hub.listener()
+    hub.publish("b", kind="k")
+    hub.publish("c", kind="other")
+    hub.turn()
+    hub.time = 2.0
+    hub.publish("d", kind="k")
+    hub.turn()
+    assert early.heard == ["a", "c", "d+1"]
+    assert late.heard == ["b", "c", "d"]
+
+
+def test_cooldown_spares_no_signals(sparing: Hub) -> None:
+    """Signals are told all the same."""
+    ear = sparing.listener()
+    for active in (True, False):
+        sparing.signal("ann", active=active)
+        sparing.turn()
+    assert len(ear.heard) == 2
+
+
+def test_cooldown_counts_only_what_is_told(sparing: Hub) -> None:
+    """Who was left out of a publication, or is closed, has not been told its type."""
+    hub = sparing
+    ann, bob = hub.listener(), hub.listener()
+    hub.publish("a", kind="k", exclude=ann)
+    hub.turn()
+    bob.open = False
+    hub.publish("b", kind="k")
+    hub.turn()
+    assert (ann.heard, bob.heard) == (["b"], ["a"])
+
+
+def test_cooldown_and_poison(sparing: Hub) -> None:
+    """What cannot be said is left out for those with a cooldown, too."""
+    ear = sparing.listener()
+    for word in ("poison", "unheard"):
+        sparing.publish(word, kind=word)
+    sparing.publish("x", kind="k")
+    sparing.turn()
+    assert ear.heard == ["x"]
+
+
+def test_cooldown_forgets_who_left(sparing: Hub) -> None:
+    """Who comes back is told from the beginning."""
+    hub = sparing
+    hub.listener()
+    ear = hub.listener()
+    hub.publish("a", kind="k")
+    hub.turn()
+    hub.channels.leave(ROOM, ear)
+    hub.channels.join(ROOM, ear)
+    hub.channels.settle(ROOM, ear, hub.voice)
+    hub.publish("b", kind="k")
+    hub.turn()
+    assert ear.heard == ["a", "b"]
+
+
+def test_cooldown_and_leaving_from_within_a_write(sparing: Hub) -> None:
+    """An outlet that leaves while it is written to keeps nobody else from hearing."""
+    ears = [sparing.listener() for _ in range(3)]
+    ears[0].then = lambda: sparing.channels.leave(ROOM, ears[0])
+    sparing.publish("x", kind="k")
+    sparing.publish("y", kind="l")
+    sparing.turn()
+    assert [ear.heard for ear in ears[1:]] == [["x", "y"]] * 2
+
+
+# -- the latest only
+
+
+def test_latest_only_is_written_apart() -> None:
+    """Where only the latest of a key counts each publication is a write with its key."""
+    hub = Hub(Traits(latest_only=True))
+    ann, bob = hub.listener(), hub.listener()
+    hub.publish("a", key="k")
+    hub.publish("b", key="k", exclude=ann)
+    hub.publish("c")
+    bob.open = True
+    hub.turn()
+    assert (ann.heard, bob.heard) == (["a", "c"], ["a", "b", "c"])
+    assert [message.key for message in bob.writes] == ["k", "k", None]
+
+
+def test_latest_only_skips_the_closed() -> None:
+    """An outlet that closes in the middle of a turn is written nothing more of it."""
+    hub = Hub(Traits(latest_only=True))
+    ear = hub.listener()
+
+    def close() -> None:
+        ear.open = False
+
+    ear.then = close
+    hub.publish("a", key="k")
+    hub.publish("b", key="k")
+    hub.turn()
+    assert ear.heard == ["a"]

@@ -1,0 +1,259 @@
+"""Publishing and reading on behalf of the backend, and over a store that fails."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from portward.engines.port import EngineUnavailable
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import DATA
+from portward.model.position import Position
+from portward.settings import Secret
+from portward.telemetry.events import Event
+from tests.house import (
+    LOBBY,
+    House,
+    ask,
+    contents,
+    errors,
+    family,
+    kinds,
+    running,
+    settings,
+    settle,
+)
+from tests.slow_engine import arrive, slow_house
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A gateway with one member in the lobby's room."""
+    async with running() as house:
+        await house.room(sanitize="none")
+        yield house
+
+
+@pytest.mark.parametrize(
+    "data", [None, True, 0, 1.5, "text", "", [], {"a": [1, {"b": None}]}, "ž" * 1000]
+)
+async def test_any_json_value(house: House, data: object) -> None:
+    """The backend publishes any JSON value, and it arrives as it was."""
+    ann = await house.client("ann", "lobby")
+    position = await house.gateway.publish(LOBBY, data)
+    await settle()
+    assert contents(ann) == [data]
+    assert position.offset == 1
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1])
+@pytest.mark.parametrize("shape", ["text", "list", "escapes"])
+async def test_size_of_a_publication(house: House, size: int, shape: str) -> None:
+    """Sixty-four KiB of JSON are published, one byte more is not."""
+    length = DATA - 2 + size
+    data: Any = "x" * length
+    if shape == "list":
+        data = ["x" * (length - 2)]
+    elif shape == "escapes":
+        data = "\n" * (length // 2) + "x" * (length % 2)
+    if size <= 0:
+        await house.gateway.publish(LOBBY, data)
+        return
+    with pytest.raises(Fault) as caught:
+        await house.gateway.publish(LOBBY, data)
+    assert caught.value.kind is FaultKind.TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "data", ["\ud800", {"a": "\udfff"}, object(), {1, object()}, ["x" * 20_000, "\ud800"]]
+)
+async def test_what_is_no_json(house: House, data: object) -> None:
+    """What has no JSON is refused before it is stored, so that it poisons nobody's history."""
+    ann = await house.client("ann", "lobby")
+    with pytest.raises(Fault) as caught:
+        await house.gateway.publish(LOBBY, data)
+    assert caught.value.kind is FaultKind.INVALID_STRUCTURE
+    await ask(ann, "history", roomId="lobby")
+    assert ann.last("history")["messages"] == []
+
+
+async def test_idempotency(house: House) -> None:
+    """A repeated key within five minutes publishes nothing and returns the first position."""
+    ann = await house.client("ann", "lobby")
+    first = await house.gateway.publish(LOBBY, "x", idempotency_key="k")
+    again = await house.gateway.publish(LOBBY, "y", idempotency_key="k")
+    await settle()
+    assert (first, contents(ann)) == (again, ["x"])
+    await house.advance(299)
+    assert await house.gateway.publish(LOBBY, "y", idempotency_key="k") == first
+    await house.advance(2)
+    assert (await house.gateway.publish(LOBBY, "y", idempotency_key="k")).offset == 2
+
+
+async def test_unknown_family(house: House) -> None:
+    """A channel of no known family is refused, and a text that is no channel is a mistake."""
+    for operation in (
+        house.gateway.publish("nowhere:x", 1),
+        house.gateway.history("nowhere:x"),
+        house.gateway.presence("nowhere:x"),
+    ):
+        with pytest.raises(Fault) as caught:
+            await operation
+        assert caught.value.kind is FaultKind.UNKNOWN_CHANNEL
+    with pytest.raises(ValueError, match="channel"):
+        await house.gateway.publish("lobby", 1)
+
+
+async def test_history_of_the_backend(house: House) -> None:
+    """The backend reads back from either end, from a position, or the position alone."""
+    for number in range(1, 151):
+        position = await house.gateway.publish(LOBBY, number)
+    history = house.gateway.history
+
+    async def read(*args: Any, **options: Any) -> list[int]:
+        return [each.offset for each in (await history(LOBBY, *args, **options)).publications]
+
+    assert await read(3) == [1, 2, 3]
+    assert await read(3, reverse=True) == [148, 149, 150]
+    assert await read(1000) == list(range(1, 101))
+    assert await read(2, Position(10, position.epoch)) == [11, 12]
+    assert await read() == list(range(1, 51))
+    assert await read(0) == await read(-5) == []
+    assert (await history(LOBBY, 0)).position == position
+    with pytest.raises(Fault) as caught:
+        await history(LOBBY, 3, Position(10, "other"))
+    assert caught.value.kind is FaultKind.UNRECOVERABLE
+
+
+async def test_presence_of_the_backend(house: House) -> None:
+    """The backend sees every connection in a channel."""
+    clients = [await house.client(user, "lobby") for user in ("ann", "ann", "bob")]
+    members = await house.gateway.presence(LOBBY)
+    ids = [client.last("handshake")["connectionId"] for client in clients]
+    assert [(member.user, member.client) for member in members] == list(
+        zip(("ann", "ann", "bob"), ids, strict=True)
+    )
+    participants = await house.gateway.operations.participants(LOBBY)
+    assert [(each.user, each.connections) for each in participants] == [("ann", 2), ("bob", 1)]
+
+
+async def test_presence_where_it_is_off() -> None:
+    """A family without presence has none to show."""
+    async with running(settings(namespace={"presence": False})) as house:
+        with pytest.raises(Fault) as caught:
+            await house.gateway.presence(LOBBY)
+        assert caught.value.kind is FaultKind.UNAVAILABLE
+
+
+async def test_publishing_into_other_families() -> None:
+    """A channel of a family without rooms needs no room."""
+    from msgspec.structs import replace
+
+    given = replace(settings(), namespaces=family("feed", history_size=2))
+    async with running(given) as house:
+        for number in range(3):
+            await house.gateway.publish("feed:a", number)
+        page = await house.gateway.history("feed:a")
+        assert [each.data for each in page.publications] == [1, 2]
+
+
+async def test_backend_messages_are_cleaned_and_signed_like_any() -> None:
+    """What the backend says in a chat is cleaned, and signed where messages are."""
+    given = settings(rooms={"sign_messages": True, "sign_secret": Secret("s" * 32)})
+    async with running(given) as house:
+        ann = await house.client("ann", "lobby")
+        await house.gateway.publish(LOBBY, "<b>")
+        await settle()
+        assert contents(ann) == ["b"]
+        assert ann.last("message")["signature"]
+        with pytest.raises(Fault):
+            await house.gateway.publish(LOBBY, "<>")
+
+
+# -- a store that fails
+
+
+@pytest.mark.parametrize("call", ["broker.publish", "directory.keep_room"])
+async def test_publish_with_the_store_away(call: str) -> None:
+    """A message the store did not take is refused for now, and nobody hears it."""
+    async with slow_house() as (house, engine):
+        ann = await arrive(house, engine, "ann", "lobby")
+        engine.fails = {call}
+        await ask(ann, "message", roomId="lobby", content="x", id="m")
+        await engine.run()
+        error = ann.all("error")[0]
+        assert (error["data"]["code"], error["id"]) == ("unavailable", "m")
+        assert contents(ann) == []
+        with pytest.raises(EngineUnavailable):
+            await _run(engine, house.gateway.publish(LOBBY, "x"))
+        engine.fails.clear()
+        for _ in range(25):
+            await ask(ann, "message", roomId="lobby", content="x")
+            await engine.run()
+        assert contents(ann) == ["x"] * 25
+
+
+async def _run(engine: Any, work: Any) -> Any:
+    task = asyncio.ensure_future(work)
+    await engine.run()
+    return await task
+
+
+async def test_store_away_ends_nobody() -> None:
+    """Faults of the store are not the client's: they end no connection, however many."""
+    async with slow_house() as (house, engine):
+        ann = await arrive(house, engine, "ann", "lobby")
+        engine.fails = {"broker.history"}
+        for _ in range(25):
+            await ask(ann, "history", roomId="lobby")
+            await engine.run()
+        assert ann.open
+        assert errors(ann) == ["Temporarily unavailable"] * 25
+        assert house.count("faults_total", endpoint="rooms", code="unavailable") == 25
+        engine.fails.clear()
+
+
+# -- defects
+
+
+async def test_defect_is_answered_and_recorded(house: House) -> None:
+    """A defect while a message is served is answered without a detail, recorded, and harms nobody."""
+    ann, bob = await house.client("ann", "lobby"), await house.client("bob", "lobby")
+    engine = house.gateway.node.engine
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("canary")
+
+    publish, engine.broker.publish = engine.broker.publish, broken  # type: ignore[method-assign, assignment]  # a defect
+    await ask(ann, "message", roomId="lobby", content="x", id="m")
+    engine.broker.publish = publish  # type: ignore[method-assign]  # mended
+    error = ann.all("error")[0]
+    assert error["data"] == {"message": "Internal error", "code": "internal"}
+    assert error["id"] == "m"
+    assert house.events(Event.INTERNAL_ERROR) == 1
+    await ask(ann, "message", roomId="lobby", content="y")
+    assert contents(bob) == ["y"]
+    house.gateway.telemetry.log.close(5)
+    assert "canary" not in house.log.getvalue()
+
+
+async def test_answer_that_cannot_be_written(house: House) -> None:
+    """An answer the dialect cannot put into words is an internal error, not silence."""
+    await house.gateway.publish(LOBBY, "x", type="\ud800")
+    ann = await house.client("ann", "lobby")
+    await ask(ann, "history", roomId="lobby", id="h")
+    assert errors(ann) == ["Internal error"]
+    assert ann.all("error")[0]["id"] == "h"
+    await ask(ann, "heartbeat")
+    assert kinds(ann)[-1] == "heartbeat_response"
+
+
+async def test_poison_for_the_fan_out(house: House) -> None:
+    """A publication that cannot be put into words is left out, and everything else arrives."""
+    ann, bob = await house.client("ann", "lobby"), await house.client("bob", "lobby")
+    for number in range(5):
+        await house.gateway.publish(LOBBY, number, type="\ud800" if number == 2 else None)
+    await settle()
+    assert contents(ann) == contents(bob) == [0, 1, 3, 4]
+    assert house.events(Event.INTERNAL_ERROR) == 1
