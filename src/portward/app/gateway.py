@@ -68,8 +68,14 @@ class Gateway:
         self._node: Node | None = None
         self._hooks = Hooks()
         self.rooms = Rooms(lambda: self.node)
-        self.asgi: AsgiApp = AsgiApp(lambda: NodeGate(self.node), lambda: self.node.clock)
-        """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it by itself."""
+        self.asgi: AsgiApp = AsgiApp(
+            lambda: NodeGate(self.node), lambda: self.node.clock, lifespan=lambda: self
+        )
+        """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it by itself.
+
+        Mounted, it needs the gateway to be entered by the application around it; served by itself, it
+        enters the gateway at start-up and leaves it at shutdown.
+        """
 
     # -- life
 
@@ -105,7 +111,11 @@ class Gateway:
         self._node = build.make_node(self.settings, self._ports, self._hooks)
         telemetry.start()
         self._ports.verifier.start()
-        await self._node.start()
+        try:
+            await self._node.start()
+        except BaseException:
+            await self.stop()
+            raise
         telemetry.record(Event.SERVER_START, environment=self.settings.environment)
 
     async def stop(self) -> None:

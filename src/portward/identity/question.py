@@ -21,11 +21,12 @@ class _Answer(msgspec.Struct):
 class HttpQuestion:
     """POSTs `{"user", "channel", "action", "roles", "workspace"}`; a yes is 200 `{"allow": true}`.
 
-    Anything else is a no: another status, a redirect, no answer within two seconds, a body that is
-    long or no JSON. At most `IN_FLIGHT` questions are out at a time.
+    Anything else is a no: another status, a redirect, no answer within `timeout` seconds, a body
+    that is long, compressed or no JSON. At most `IN_FLIGHT` questions are out at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
         self._client: httpx.AsyncClient | None = None
         self._places = asyncio.Semaphore(IN_FLIGHT)
 
@@ -46,21 +47,21 @@ class HttpQuestion:
     async def _post(self, url: str, body: bytes) -> bool:
         if self._client is None:
             self._client = httpx.AsyncClient(
-                timeout=TIMEOUT, follow_redirects=False, trust_env=False
+                timeout=self._timeout, follow_redirects=False, trust_env=False
             )
         try:
-            async with asyncio.timeout(TIMEOUT), self._places:
+            async with asyncio.timeout(self._timeout), self._places:
                 return await self._read(self._client, url, body)
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError):
             return False
 
     async def _read(self, client: httpx.AsyncClient, url: str, body: bytes) -> bool:
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
         async with client.stream("POST", url, content=body, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
                 return False
             read = b""
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 read += chunk
                 if len(read) > MAX_BYTES:
                     return False

@@ -47,6 +47,8 @@ class TokenVerifier:
 
     async def aclose(self) -> None:
         """Fetch no more."""
+        if self._closing is not None:
+            await self._closing
         if isinstance(self.keys, JwksSource):
             await self.keys.aclose()
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from portward.model.channel import Channel
 from portward.model.publication import Draft
+from portward.security.redaction import same
 
 
 def canonical(channel: str, message: dict[str, Any]) -> bytes:
@@ -36,4 +37,4 @@ def sign_message(draft: Draft, channel: Channel, secret: bytes) -> Draft:
 
 def verify_message(channel: str, message: dict[str, Any], given: str, secret: bytes) -> bool:
     """Whether `given` is the signature of the message, compared in constant time."""
-    return hmac.compare_digest(signature(channel, message, secret), given)
+    return same(signature(channel, message, secret), given)

@@ -1,0 +1,361 @@
+"""The gateway as a library object."""
+
+import asyncio
+from io import StringIO
+
+import pytest
+from msgspec.structs import replace
+
+from portward.app.gateway import Gateway, parse_origin_entry
+from portward.app.tell import insecure, make_telemetry
+from portward.engines.memory import MemoryEngine
+from portward.engines.port import EngineUnavailable, Sink
+from portward.model.limits import LimitMode, Rate
+from portward.model.refusals import Refusal
+from portward.node.clock import LoopClock
+from portward.settings import Secret, Settings, SettingsError
+from portward.settings.endpoint import AuthMode
+from portward.settings.limits import Limits, RateLimit
+from portward.settings.sections import Engine, Environment, Gate, Tokens
+from portward.telemetry.events import Event
+from portward.testing import FakeClock, connect, memory_gateway
+from tests.house import (
+    CREDENTIALS,
+    House,
+    ask,
+    contents,
+    errors,
+    kinds,
+    running,
+    session_of,
+    settings,
+    settle,
+)
+from tests.slow_engine import SlowEngine
+
+SECRET = "Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"
+OTHER = "Wd8nQ2yhT6kVc4mXr9sLb3jFz7pGa5eU"
+
+
+def with_secrets(given: Settings, *secrets: str, **more: object) -> Settings:
+    """The same settings with other secrets for tokens."""
+    kept = tuple(Secret(secret) for secret in secrets)
+    return replace(given, tokens=replace(given.tokens, secrets=kept, **more))
+
+
+# -- life
+
+
+async def test_what_does_not_run_cannot_be_asked() -> None:
+    """Before it is entered and after it was left a gateway says that it is not running."""
+    gateway = Gateway(settings())
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = gateway.node
+    with pytest.raises(RuntimeError, match="not running"):
+        gateway.reload(settings())
+    with pytest.raises(RuntimeError, match="not running"):
+        await gateway.rooms.get("lobby")
+    async with gateway:
+        assert gateway.node.registry.users() == 0
+    with pytest.raises(RuntimeError, match="not running"):
+        await gateway.publish("rooms:a", 1)
+    await gateway.stop()
+
+
+async def test_started_once() -> None:
+    """A gateway is entered once."""
+    async with memory_gateway() as gateway:
+        with pytest.raises(RuntimeError, match="once"):
+            await gateway.start()
+
+
+async def test_real_time() -> None:
+    """Without a clock of its own a gateway goes by the time of the loop."""
+    async with Gateway(settings()) as gateway:
+        assert isinstance(gateway.node.clock, LoopClock)
+        client = await connect(gateway)
+        await ask(client, "auth", token=gateway.token("ann"))
+        assert kinds(client) == ["handshake", "auth_success"]
+
+
+async def test_stopping_ends_everyone() -> None:
+    """Who is connected when a gateway is left is closed, and nothing goes on ticking."""
+    async with running() as house:
+        clients = [await house.client("ann", "lobby"), await house.client()]
+        assert house.clock.pending > 0
+    await settle()
+    assert [client.closed for client in clients] == [(3001, "shutdown")] * 2
+    assert house.clock.pending == 0
+    assert house.log.getvalue().count("server.st") == 2
+
+
+class Broken(MemoryEngine):
+    """A store that cannot be reached."""
+
+    async def start(self, sink: Sink) -> None:  # noqa: ARG002 - the port
+        """Fail."""
+        raise EngineUnavailable
+
+
+async def test_store_that_cannot_be_reached() -> None:
+    """A gateway whose store cannot be reached does not start, and leaves nothing running."""
+    clock = FakeClock()
+    gateway = Gateway(settings(), clock=clock, engine=Broken(clock))
+    with pytest.raises(EngineUnavailable):
+        await gateway.start()
+    assert clock.pending == 0
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = gateway.node
+
+
+async def test_settings_that_cannot_be_served() -> None:
+    """Settings that break a rule are refused with the rule's name, and nothing is begun."""
+    given = settings(rooms={"namespace": "nowhere"})
+    with pytest.raises(SettingsError, match="nowhere"):
+        await Gateway(given).start()
+
+
+async def test_engine_that_is_not_there() -> None:
+    """An address of an engine this version does not have is refused."""
+    given = settings(engine=Engine(url="abacus://"))
+    with pytest.raises(SettingsError, match="engine"):
+        await Gateway(given).start()
+
+
+async def test_cancelled_from_outside() -> None:
+    """A program that is cancelled inside the context leaves it properly."""
+    clock = FakeClock()
+    entered = asyncio.Event()
+
+    async def program() -> None:
+        async with memory_gateway(clock=clock) as gateway:
+            await connect(gateway)
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(program())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert clock.pending == 0
+
+
+# -- tokens
+
+
+async def test_made_up_secret() -> None:
+    """In development a secret is made for the run, another one each time."""
+    async with running() as first, running() as second:
+        client = await second.client()
+        await ask(client, "auth", token=first.token("ann"))
+        assert errors(client) == ["Authentication failed"]
+    assert len(first.gateway.settings.tokens.secrets[0].reveal()) >= 32
+
+
+async def test_token_says_what_is_wanted() -> None:
+    """A token made here carries the issuer and audience that are asked for, and any claim."""
+    given = with_secrets(settings(), SECRET, issuer="me", audience="app")
+    async with running(given) as house:
+        client = await house.client("ann", email="ann@example.com", workspaceId="w1")
+        claims = session_of(client).claims
+        assert claims is not None
+        assert (claims.issuer, claims.email, claims.workspace) == ("me", "ann@example.com", "w1")
+        assert claims.expires_at == house.clock.time() + 3600
+        assert claims.token_id
+
+
+async def test_no_secret_no_token() -> None:
+    """Where tokens are verified with public keys none can be made."""
+    given = settings(tokens=Tokens(jwks_url="http://127.0.0.1:1/keys"))
+    async with running(given) as house:
+        with pytest.raises(RuntimeError, match="issuer"):
+            house.gateway.token("ann")
+
+
+async def test_rotation_of_secrets() -> None:
+    """With several secrets all verify, and the first signs."""
+    async with running(with_secrets(settings(), SECRET, OTHER)) as house:
+        async with running(with_secrets(settings(), OTHER)) as old:
+            token = old.token("ann")
+        client = await house.client()
+        await ask(client, "auth", token=token)
+        assert kinds(client) == ["handshake", "auth_success"]
+
+
+# -- reload
+
+
+async def test_reload_of_secrets() -> None:
+    """After a reload tokens of the new secret are good and those of the old are not; sessions stay."""
+    async with running(with_secrets(settings(), SECRET)) as house:
+        client = await house.client("ann")
+        old = house.token("ann")
+        house.gateway.reload(with_secrets(house.gateway.settings, OTHER))
+        late = await house.client()
+        await ask(late, "auth", token=old)
+        assert errors(late) == ["Authentication failed"]
+        await house.authenticate(late, "bob")
+        await ask(client, "heartbeat")
+        assert kinds(client)[-1] == "heartbeat_response"
+
+
+async def test_reload_of_the_session_secret() -> None:
+    """With another session secret, session tokens given out before are good for nothing."""
+    given = with_secrets(settings(), SECRET, session_secret=Secret("1" * 16 + OTHER))
+    async with running(given) as house:
+        token = (await house.client("ann")).last("auth_success")["wsToken"]
+        fresh = with_secrets(given, SECRET, session_secret=Secret("2" * 16 + OTHER))
+        house.gateway.reload(fresh)
+        client = await house.client()
+        await ask(client, "auth", wsToken=token)
+        assert errors(client) == ["Authentication failed"]
+
+
+async def test_reload_of_origins_and_limits() -> None:
+    """New origins and limits hold for the next who comes and the next message."""
+    async with running() as house:
+        client = await house.client("ann")
+        limits = Limits(messages=RateLimit(rate=Rate(1, 60.0, 1), mode=LimitMode.ENFORCE))
+        changed = settings(
+            rooms={"limits": limits, "allowed_origins": ("https://app.example.com",)}
+        )
+        house.gateway.reload(changed)
+        assert await house.refusal(origin="http://localhost") is Refusal.ORIGIN
+        await connect(house.gateway, origin="https://app.example.com")
+        for _ in range(2):
+            await ask(client, "heartbeat")
+        assert errors(client) == ["Rate limit exceeded"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"gate": Gate(allowed_origins=("nonsense",))},
+        {"tokens": Tokens(public_keys=("nonsense",))},
+        {"tokens": Tokens(secrets=(Secret("-----BEGIN PUBLIC KEY-----" + "x" * 40),))},
+    ],
+    ids=str,
+)
+async def test_bad_reload_changes_nothing(bad: dict[str, object]) -> None:
+    """Settings that cannot be served are refused, and the old ones stay in force whole."""
+    async with running(with_secrets(settings(), SECRET)) as house:
+        before = house.gateway.settings
+        changed = settings(rooms={"allowed_origins": ("https://app.example.com",)}, **bad)
+        with pytest.raises((SettingsError, ValueError)):
+            house.gateway.reload(changed)
+        assert house.gateway.settings is before
+        await house.client("ann")
+        assert await house.refusal(origin="https://app.example.com") is Refusal.ORIGIN
+
+
+async def test_reload_without_a_secret_keeps_it() -> None:
+    """A development run whose secret was made up keeps it over a reload."""
+    async with running() as house:
+        token = house.token("ann")
+        house.gateway.reload(settings())
+        client = await house.client()
+        await ask(client, "auth", token=token)
+        assert kinds(client)[-1] == "auth_success"
+
+
+async def test_what_needs_a_restart_stays() -> None:
+    """What cannot change while running is as it was after a reload."""
+    async with running(settings(rooms={"auth_timeout": 5.0})) as house:
+        house.gateway.reload(settings(rooms={"auth_timeout": 500.0}))
+        client = await house.client()
+        await house.advance(6)
+        assert client.closed == (1008, "Authentication timeout")
+
+
+# -- looking
+
+
+async def test_connections_and_channels() -> None:
+    """The application sees who is connected from where, and which channels are listened to."""
+    async with running(settings(echo={"enabled": True, "auth": AuthMode.NONE})) as house:
+        await house.client("ann", "a", "b", peer="192.0.2.77")
+        await house.client("bob", "a")
+        await house.client()
+        await connect(house.gateway, "/echo")
+        infos = house.gateway.connections()
+        assert [(info.user, info.endpoint) for info in infos] == [
+            ("ann", "rooms"),
+            ("bob", "rooms"),
+            (None, "rooms"),
+            ("anonymous", "echo"),
+        ]
+        assert infos[0].address == "192.0.2.xxx"
+        assert infos[0].channels == ("rooms:a", "rooms:b")
+        assert house.gateway.channels() == {"rooms:a": 2, "rooms:b": 1}
+        assert [info.user for info in house.gateway.connections("bob")] == ["bob"]
+        chosen = house.gateway.operations.connections(endpoint="echo")
+        assert [info.endpoint for info in chosen] == ["echo"]
+
+
+# -- the small print
+
+
+@pytest.mark.parametrize("text", ["https://app.example.com", "https://*.example.com", "*"])
+def test_origin_entries(text: str) -> None:
+    """What a list of origins may hold is read."""
+    assert parse_origin_entry(text)
+
+
+@pytest.mark.parametrize("text", ["null", "example.com", "https://a/path", "https://a.*.com"])
+def test_bad_origin_entries(text: str) -> None:
+    """What it may not hold is refused."""
+    with pytest.raises(ValueError, match=r"."):
+        parse_origin_entry(text)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "mode", "expected"),
+    [
+        (True, AuthMode.NONE, True),
+        (False, AuthMode.NONE, False),
+        (True, AuthMode.TOKEN, False),
+    ],
+)
+def test_insecure(enabled: bool, mode: AuthMode, expected: bool) -> None:
+    """A gateway with an open door says so in its metrics."""
+    given = settings(echo={"enabled": enabled, "auth": mode})
+    assert insecure(given) is expected
+    telemetry = make_telemetry(given, FakeClock(), StringIO())
+    value = telemetry.metrics.registry.get_sample_value("portward_insecure_mode")
+    telemetry.close()
+    assert value == expected
+
+
+async def test_events_of_a_life() -> None:
+    """The beginning and the end are recorded, each connection, and each way in."""
+    async with running(settings(rooms={"credentials": CREDENTIALS})) as house:
+        await house.client("ann")
+        await connect(house.gateway, authorization=f"Bearer {house.token('bob')}")
+        counted = [Event.SERVER_START, Event.CONN_OPEN, Event.AUTH_OK, Event.CONN_CLOSE]
+        assert [house.events(event) for event in counted] == [1, 2, 2, 0]
+
+
+async def test_over_a_slow_engine() -> None:
+    """A gateway may be given an engine, and stops with its calls still on the wire."""
+    clock = FakeClock()
+    engine = SlowEngine(clock)
+    async with running(engine=engine, clock=clock) as house:
+        client = await house.client()
+        client.send({"type": "auth", "data": {"token": house.token("ann")}})
+        await settle()
+        assert house.gateway.node.engine.name == "slow"
+        assert engine.waiting
+    await settle()
+    assert client.closed == (3001, "shutdown")
+
+
+async def test_two_gateways_do_not_meet() -> None:
+    """Two gateways in one process share nothing."""
+    async with running() as first, running() as second:
+        ann = await first.client("ann", "lobby")
+        await second.client("ann", "lobby")
+        await second.gateway.publish("rooms:lobby", "x")
+        await settle()
+        assert contents(ann) == []
+        assert isinstance(second, House)

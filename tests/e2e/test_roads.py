@@ -1,0 +1,112 @@
+"""One conversation through every door: what a client hears does not depend on who serves it."""
+
+import asyncio
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.e2e.roads import PATIENCE, ROADS, Road, Speaker
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(params=list(ROADS))
+def road(request: pytest.FixtureRequest) -> Road:
+    """Each door in turn."""
+    return ROADS[request.param]
+
+
+async def test_conversation(road: Road) -> None:
+    """Two users join, talk, ask who is there and read back, in the same words everywhere."""
+    async with road() as (gateway, url), connect(url) as one, connect(url) as two:
+        ann, bob = Speaker(one), Speaker(two)
+        assert (await ann.hear())["type"] == "handshake"
+        assert (await bob.hear())["type"] == "handshake"
+        answer = await ann.ask("join", roomId="lobby")
+        assert answer["data"] == {"message": "Not authenticated", "code": "not_authenticated"}
+        proved = await ann.ask("auth", token=gateway.token("ann", roles=["user"]))
+        assert proved["data"]["user"] == {"userId": "ann", "email": None, "roles": ["user"]}
+        await bob.ask("auth", token=gateway.token("bob", roles=["user"]))
+        joined = await ann.ask("join", roomId="lobby")
+        assert joined["data"]["participants"] == ["ann"]
+        await bob.ask("join", roomId="lobby")
+        assert (await ann.hear_until("user_joined"))["data"]["userId"] == "bob"
+        acknowledged = await bob.ask("message", roomId="lobby", content=" hello ")
+        heard = await ann.hear_until("message")
+        assert heard["data"]["content"] == "hello"
+        assert heard["data"]["id"] == acknowledged["data"]["messageId"]
+        history = await ann.ask("history", roomId="lobby")
+        assert [each["content"] for each in history["data"]["messages"]] == ["hello"]
+        presence = await ann.ask("presence", roomId="lobby")
+        assert [each["userId"] for each in presence["data"]["participants"]] == ["ann", "bob"]
+        await two.close()
+        assert (await ann.hear_until("user_disconnected"))["data"]["userId"] == "bob"
+
+
+async def test_backend_publishes(road: Road) -> None:
+    """What the backend publishes is heard in order, and a returning client hears what it missed."""
+    async with road() as (gateway, url):
+        async with connect(url) as one:
+            ann = Speaker(one)
+            await ann.ask("auth", token=gateway.token("ann", roles=["user"]))
+            joined = await ann.ask("join", roomId="news")
+            for number in range(3):
+                await gateway.publish("rooms:news", f"item {number}")
+            heard = [(await ann.hear_until("message"))["data"] for _ in range(3)]
+            assert [each["offset"] for each in heard] == [1, 2, 3]
+        await gateway.publish("rooms:news", "missed")
+        since = {"offset": 3, "epoch": joined["data"]["position"]["epoch"]}
+        async with connect(url) as again:
+            ann = Speaker(again)
+            await ann.ask("auth", token=gateway.token("ann", roles=["user"]))
+            back = (await ann.ask("join", roomId="news", since=since))["data"]
+            assert back["recovered"] is True
+            assert [each["content"] for each in back["messages"]] == ["missed"]
+
+
+async def test_revocation_ends_the_connection(road: Road) -> None:
+    """A revoked token closes what is open with 3503 and is refused from then on."""
+    async with road() as (gateway, url):
+        token = gateway.token("eve", roles=["user"])
+        async with connect(url) as socket:
+            eve = Speaker(socket)
+            await eve.ask("auth", token=token)
+            assert await gateway.revoke(token=token) == 1
+            with pytest.raises(ConnectionClosed):
+                await eve.hear_until("never")
+            assert (socket.close_code, socket.close_reason) == (3503, "force disconnect")
+        async with connect(url) as socket:
+            answer = await Speaker(socket).ask("auth", token=token)
+            assert answer["data"]["message"] == "Token has been revoked"
+
+
+async def test_refusals(road: Road) -> None:
+    """A foreign page and an unknown path are turned away before the upgrade."""
+    async with road() as (_, url):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url, origin="https://evil.example").__aenter__()  # type: ignore[arg-type]
+        assert refused.value.response.status_code == 403
+        with pytest.raises(InvalidStatus) as lost:
+            await connect(url + "x").__aenter__()
+        assert lost.value.response.status_code == 404
+
+
+async def test_binary_is_refused(road: Road) -> None:
+    """A dialect of text ends a connection that sends bytes with 1003."""
+    async with road() as (_, url), connect(url) as socket:
+        await socket.send(b"\x00")
+        await asyncio.wait_for(socket.wait_closed(), PATIENCE)
+        assert socket.close_code == 1003
+
+
+async def test_drain_tells_everyone(road: Road) -> None:
+    """A drain says goodbye in the dialect's words and closes with 3001."""
+    async with road() as (gateway, url), connect(url) as socket:
+        ann = Speaker(socket)
+        await ann.ask("auth", token=gateway.token("ann"))
+        draining = asyncio.create_task(gateway.drain(1.0))
+        assert (await ann.hear_until("shutdown"))["data"]["retryMs"] > 0
+        await asyncio.wait_for(socket.wait_closed(), PATIENCE)
+        assert socket.close_code == 3001
+        await draining

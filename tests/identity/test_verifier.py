@@ -1,0 +1,164 @@
+"""Tokens to identities: with keys at hand, with keys that are fetched, and with others from now on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from portward.identity.jwks import JwksSource, KeysUnavailable
+from portward.identity.verifier import TokenVerifier
+from portward.security.keys import KeySet, public_key, secret_key
+from portward.security.tokens import TokenReason, TokenRefused, TokenRules, UnknownKey
+from portward.testing import FakeClock
+from tests.identity.test_jwks import ISSUER, Provider, key_set, response
+from tests.security.forge import CLAIMS, NOW, SECRET, ec_key, ed_key, forge, forge_public, pem
+
+OTHER = "another secret of thirty-two byte"
+
+
+class House:
+    """A verifier with what it was told to ignore."""
+
+    def __init__(self, keys: KeySet | JwksSource, rules: TokenRules | None = None) -> None:
+        self.clock = FakeClock(NOW)
+        self.ignored: list[tuple[str, ...]] = []
+        rules = rules or TokenRules()
+        self.verifier = TokenVerifier(keys, rules, self.clock, self.ignored.append)
+
+    async def outcome(self, token: str) -> str:
+        """The subject of a token, or why it is refused."""
+        try:
+            return (await self.verifier.identify(token)).subject
+        except TokenRefused as refused:
+            return refused.reason.value
+        except KeysUnavailable:
+            return "unavailable"
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    """An identity provider with the key `a`."""
+    provider = Provider()
+    await provider.open()
+    yield provider
+    await provider.close()
+
+
+@pytest.fixture
+async def remote(provider: Provider) -> AsyncIterator[House]:
+    """A verifier whose keys come from there."""
+    clock = FakeClock(NOW)
+    source = JwksSource(provider.url, clock, issuer=ISSUER)
+    house = House(source, TokenRules(issuer=ISSUER))
+    house.clock = house.verifier._clock = clock
+    yield house
+    await house.verifier.aclose()
+
+
+def signed(kid: str = "a", **header: object) -> str:
+    """A token of the provider."""
+    return forge_public(ec_key(), "ES256", {**CLAIMS, "iss": ISSUER}, kid=kid, **header)
+
+
+async def test_keys_at_hand() -> None:
+    """With keys at hand a token is verified without waiting, by the clock that was given."""
+    house = House(KeySet([secret_key(SECRET)]))
+    house.verifier.start()
+    with pytest.raises(StopIteration) as done:
+        house.verifier.identify(forge()).send(None)
+    assert done.value.value.subject == "alice"
+    house.clock.advance(600 + 30)
+    assert await house.outcome(forge()) == TokenReason.EXPIRED.value
+    await house.verifier.aclose()
+
+
+async def test_unknown_key_at_hand() -> None:
+    """A key that is not among those at hand cannot be fetched: the token is refused."""
+    house = House(KeySet([public_key(pem(ec_key()))], remote=True))
+    with pytest.raises(UnknownKey):
+        await house.verifier.identify(forge_public(ed_key(), "EdDSA", kid="b"))
+
+
+async def test_headers_that_bring_their_own_key() -> None:
+    """The names of such headers are told, whether the token is good or not, and never used."""
+    house = House(KeySet([secret_key(SECRET)]))
+    header = {"alg": "HS256", "jku": "https://evil.example/", "x5u": "https://evil.example/"}
+    assert await house.outcome(forge(header=header)) == "alice"
+    assert await house.outcome(forge(header=header, secret=OTHER)) == "signature"
+    assert await house.outcome(forge()) == "alice"
+    assert house.ignored == [("jku", "x5u")] * 2
+
+
+async def test_fetched_keys(remote: House, provider: Provider) -> None:
+    """The keys are fetched once, in the background or when first asked for."""
+    remote.verifier.start()
+    outcomes = await asyncio.gather(*[remote.outcome(signed()) for _ in range(20)])
+    assert outcomes == ["alice"] * 20
+    assert len(provider.requests) == 1
+
+
+async def test_new_key(remote: House, provider: Provider) -> None:
+    """A key the provider has begun to use is fetched when a token names it."""
+    assert await remote.outcome(signed()) == "alice"
+    remote.clock.advance(60)
+    provider.answer = response(key_set(a=ec_key(), b=ed_key()))
+    token = forge_public(ed_key(), "EdDSA", {**CLAIMS, "iss": ISSUER}, kid="b")
+    assert await remote.outcome(token) == "alice"
+    assert len(provider.requests) == 2
+
+
+async def test_made_up_keys(remote: House, provider: Provider) -> None:
+    """A thousand made-up key ids are refused, and cause one fetch at most."""
+    assert await remote.outcome(signed()) == "alice"
+    remote.clock.advance(60)
+    outcomes = {await remote.outcome(signed(kid=f"made-up-{n}")) for n in range(1000)}
+    assert outcomes == {TokenReason.KEY.value}
+    assert len(provider.requests) <= 2
+
+
+async def test_provider_away(remote: House, provider: Provider) -> None:
+    """Without any keys a token cannot be judged now."""
+    provider.answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+    assert await remote.outcome(signed()) == "unavailable"
+
+
+async def test_foreign_issuer(remote: House) -> None:
+    """A token of another issuer is refused with the right key, too."""
+    token = forge_public(ec_key(), "ES256", {**CLAIMS, "iss": "https://other.example"}, kid="a")
+    assert await remote.outcome(token) == TokenReason.ISSUER.value
+
+
+async def test_other_keys_from_now_on() -> None:
+    """After a change the old keys are good for nothing, and the new rules hold."""
+    house = House(KeySet([secret_key(SECRET)]))
+    assert await house.outcome(forge()) == "alice"
+    other = House(KeySet([secret_key(OTHER)]), TokenRules(audience="app")).verifier
+    house.verifier.adopt(other)
+    assert await house.outcome(forge()) == TokenReason.SIGNATURE.value
+    assert await house.outcome(forge(secret=OTHER)) == TokenReason.AUDIENCE.value
+    assert await house.outcome(forge(secret=OTHER, aud="app")) == "alice"
+
+
+async def test_from_fetched_keys_to_others(remote: House, provider: Provider) -> None:
+    """A source that is replaced fetches no more, and closing waits until it has let go."""
+    remote.verifier.start()
+    assert await remote.outcome(signed()) == "alice"
+    source = remote.verifier.keys
+    assert isinstance(source, JwksSource)
+    remote.verifier.adopt(House(KeySet([secret_key(SECRET)])).verifier)
+    await remote.verifier.aclose()
+    assert remote.verifier._closing is not None
+    assert remote.verifier._closing.done()
+    assert await remote.outcome(forge()) == "alice"
+    fetched = len(provider.requests)
+    remote.clock.advance(86_400)
+    assert len(provider.requests) == fetched
+
+
+async def test_from_other_keys_to_fetched_ones(provider: Provider) -> None:
+    """A source that is adopted begins to fetch."""
+    house = House(KeySet([secret_key(SECRET)]))
+    source = JwksSource(provider.url, house.clock, issuer=ISSUER)
+    house.verifier.adopt(House(source, TokenRules(issuer=ISSUER)).verifier)
+    assert await house.outcome(signed()) == "alice"
+    await house.verifier.aclose()

@@ -1,0 +1,201 @@
+"""Who may do what: every rule, every verb, and denial wherever nothing says otherwise."""
+
+import pytest
+
+from portward.model import commands
+from portward.model import commands as ask
+from portward.model.channel import Channel
+from portward.model.commands import Command
+from portward.model.faults import Fault, FaultKind
+from portward.model.identity import ANONYMOUS, ChannelRight, Identity
+from portward.model.namespace import Namespace, PublishRight, Rule
+from portward.model.rights import Right
+from portward.model.room import Room, RoomPermissions
+from portward.security import policy
+from portward.security.policy import NO_FACTS, ChannelFacts
+
+ROOM = Channel.parse("rooms:w1:a")
+WRITE = Right.READ | Right.PUBLISH
+
+
+def family(rule: Rule, **options: object) -> Namespace:
+    """A family where clients may publish and presence is kept."""
+    defaults = {"presence": True, "publish": PublishRight.RIGHT}
+    return Namespace(name="rooms", authorize=rule, **{**defaults, **options})  # type: ignore[arg-type]  # options are any
+
+
+def someone(*roles: str, workspace: str | None = None, channels: object = ()) -> Identity:
+    """A user."""
+    return Identity(
+        subject="ann",
+        roles=frozenset(roles),
+        workspace=workspace,
+        channels=tuple(channels),  # type: ignore[arg-type, call-overload]  # entries of the claim
+    )
+
+
+@pytest.mark.parametrize("rule", list(Rule))
+@pytest.mark.parametrize("who", [someone("user"), ANONYMOUS], ids=["user", "anonymous"])
+def test_without_facts(rule: Rule, who: Identity) -> None:
+    """With no facts every rule denies everything, but the one that asks for none."""
+    rights = policy.rights(who, ROOM, family(rule), NO_FACTS)
+    assert rights == (WRITE if rule is Rule.AUTHENTICATED else Right.NONE)
+
+
+ROLES = [
+    ((), Right.NONE),
+    (("guest",), Right.NONE),
+    (("user",), Right.READ),
+    (("author",), WRITE),
+    (("admin",), Right.ALL),
+    (("user", "guest"), Right.READ),
+    (("user", "author"), WRITE),
+    (("guest", "admin"), Right.ALL),
+    (("User",), Right.NONE),
+]
+
+
+@pytest.mark.parametrize(("roles", "rights"), ROLES)
+def test_roles(roles: tuple[str, ...], rights: Right) -> None:
+    """A role that may more may also less; one that is on no list may nothing."""
+    permissions = RoomPermissions(read=("user",), write=("author",), admin=("admin",))
+    facts = ChannelFacts(room=Room(id="a", permissions=permissions))
+    assert policy.rights(someone(*roles), ROOM, family(Rule.ROLES), facts) == rights
+
+
+def test_room_without_roles() -> None:
+    """A room with empty lists is nobody's, not everybody's."""
+    permissions = RoomPermissions(read=(), write=(), admin=())
+    facts = ChannelFacts(room=Room(id="a", permissions=permissions))
+    for who in (someone(), someone("user", "admin"), someone("")):
+        assert policy.rights(who, ROOM, family(Rule.ROLES), facts) == Right.NONE
+
+
+@pytest.mark.parametrize(
+    ("workspace", "workspaces", "rights"),
+    [
+        ("w1", (), WRITE),
+        (None, ("w1",), WRITE),
+        ("w2", ("w3", "w1"), WRITE),
+        ("w", (), Right.NONE),
+        ("w11", (), Right.NONE),
+        ("W1", (), Right.NONE),
+        (None, (), Right.NONE),
+        ("", ("",), Right.NONE),
+    ],
+)
+def test_membership(workspace: str | None, workspaces: tuple[str, ...], rights: Right) -> None:
+    """The first part of the channel's name is the workspace, compared as a whole."""
+    facts = ChannelFacts(workspaces=frozenset(workspaces))
+    who = someone(workspace=workspace)
+    assert policy.rights(who, ROOM, family(Rule.MEMBERSHIP), facts) == rights
+
+
+def test_no_workspace_is_no_key() -> None:
+    """A channel without a workspace in its name lets in nobody who has none."""
+    channel = Channel.parse("rooms::a")
+    assert policy.rights(someone(), channel, family(Rule.MEMBERSHIP), NO_FACTS) == Right.NONE
+
+
+def test_claims() -> None:
+    """Entries that cover the channel add up; words nobody knows add nothing."""
+    entries = [
+        ChannelRight("rooms:*", ("subscribe", "dance")),
+        ChannelRight("rooms:w1:a", ("publish",)),
+        ChannelRight("rooms:w2:*", ("history",)),
+    ]
+    who = someone(channels=entries)
+    rights = policy.rights(who, ROOM, family(Rule.CLAIMS), NO_FACTS)
+    assert rights == Right.SUBSCRIBE | Right.PUBLISH
+
+
+@pytest.mark.parametrize("answers", [Right.NONE, Right.READ, Right.ALL])
+def test_answers_of_the_application(answers: Right) -> None:
+    """What the application allowed is allowed, by the rule that asks it alone."""
+    facts = ChannelFacts(answers=answers)
+    assert policy.rights(someone(), ROOM, family(Rule.HTTP), facts) == answers
+    assert policy.rights(someone(), ROOM, family(Rule.DENY), facts) == Right.NONE
+
+
+@pytest.mark.parametrize("publish", list(PublishRight))
+@pytest.mark.parametrize("presence", [True, False])
+def test_what_a_family_does_not_have(publish: PublishRight, presence: bool) -> None:
+    """Where only the server publishes, or presence is not kept, no rule gives those rights."""
+    facts = ChannelFacts(answers=Right.ALL)
+    namespace = family(Rule.HTTP, publish=publish, presence=presence)
+    rights = policy.rights(someone(), ROOM, namespace, facts)
+    assert (Right.PUBLISH in rights) is (publish is PublishRight.RIGHT)
+    assert (Right.PRESENCE in rights) is presence
+    assert Right.SUBSCRIBE | Right.HISTORY | Right.MANAGE in rights
+
+
+@pytest.mark.parametrize(
+    ("permissions", "auto_create", "may"),
+    [
+        ((), False, False),
+        ((), True, True),
+        (("room.create",), False, True),
+        (("room.*",), False, True),
+        (("*",), False, True),
+        (("room.creat",), False, False),
+        (("room.created",), False, False),
+        (("rooms.*",), False, False),
+        (("room.create.*",), False, False),
+        (("",), False, False),
+    ],
+)
+def test_making_rooms(permissions: tuple[str, ...], auto_create: bool, may: bool) -> None:
+    """Rooms are made where joining makes them, or with the permission, by pattern or in full."""
+    who = Identity(subject="ann", permissions=frozenset(permissions))
+    assert policy.may_create(who, auto_create=auto_create) is may
+
+
+COMMANDS: list[tuple[Command, Right]] = [
+    (ask.Subscribe(channel=ROOM), Right.SUBSCRIBE),
+    (ask.Unsubscribe(channel=ROOM), Right.NONE),
+    (ask.Publish(channel=ROOM, data=1), Right.PUBLISH),
+    (ask.ReadHistory(channel=ROOM), Right.SUBSCRIBE | Right.HISTORY),
+    (ask.ReadPresence(channel=ROOM), Right.SUBSCRIBE | Right.PRESENCE),
+    (ask.Signal(channel=ROOM, name="typing", active=True), Right.PUBLISH),
+    (ask.Kick(channel=ROOM, user="bob"), Right.MANAGE),
+    (ask.SetPermissions(channel=ROOM, permissions=RoomPermissions()), Right.MANAGE),
+]
+EACH = [Right.SUBSCRIBE, Right.HISTORY, Right.PRESENCE, Right.PUBLISH, Right.MANAGE]
+
+
+@pytest.mark.parametrize(("command", "needed"), COMMANDS, ids=lambda x: type(x).__name__)
+def test_grants(command: Command, needed: Right) -> None:
+    """A command is granted with the rights it takes, and with every one of them missing it is not."""
+    assert policy.grant(command, needed).command is command
+    assert policy.grant(command, Right.ALL).rights == Right.ALL
+    for right in EACH:
+        if right in needed:
+            with pytest.raises(Fault) as caught:
+                policy.grant(command, Right.ALL & ~right)
+            assert caught.value.kind is FaultKind.PERMISSION_DENIED
+
+
+def test_commands_without_a_row_are_never_granted() -> None:
+    """What takes no channel is granted to nobody, whatever the rights."""
+    ungranted = [ask.Ping(), ask.Authenticate(token="t"), ask.Echo(payload=b"", binary=False)]
+    for command in ungranted:
+        with pytest.raises(Fault) as caught:
+            policy.grant(command, Right.ALL)
+        assert caught.value.kind is FaultKind.PERMISSION_DENIED
+
+
+def test_every_command_with_a_channel_has_a_row() -> None:
+    """Nobody adds a command about a channel without saying what it takes."""
+    derived = [kind for kind in vars(commands).values() if isinstance(kind, type)]
+    about = {
+        kind
+        for kind in derived
+        if issubclass(kind, Command) and "channel" in getattr(kind, "__struct_fields__", ())
+    }
+    assert about == set(policy.NEEDS)
+
+
+def test_trusted() -> None:
+    """What the backend asks for is granted in full."""
+    grant = policy.trusted(ask.Publish(channel=ROOM, data=1))
+    assert grant.rights == Right.ALL

@@ -1,0 +1,135 @@
+"""The library as its users write it. Nothing here runs: the type checker reads it."""
+
+from typing import Any, assert_type
+
+from portward import (
+    Channel,
+    EngineUnavailable,
+    Fault,
+    FaultKind,
+    Gateway,
+    Position,
+    Settings,
+    __version__,
+)
+from portward.app.rooms import RoomStats
+from portward.engines.port import Broker, Engine, Member
+from portward.model.namespace import Namespace, PublishRight, Rule
+from portward.model.publication import Page, Publication
+from portward.model.room import Room, RoomPermissions, RoomType
+from portward.node.ports import ConnectionInfo, MessageInfo
+from portward.settings.endpoint import Endpoint
+from portward.testing import EngineContract, FakeClock, MemoryClient, connect, memory_gateway
+
+assert_type(__version__, str)
+
+
+async def publishing(gateway: Gateway) -> None:
+    """Say something, and read it back."""
+    position = await gateway.publish(
+        "rooms:general", {"text": "hello"}, key="k", type="note", idempotency_key="once"
+    )
+    assert_type(position, Position)
+    assert_type(position.offset, int)
+    page = await gateway.history("rooms:general", 10, position, reverse=True)
+    assert_type(page, Page)
+    assert_type(page.publications, tuple[Publication, ...])
+    assert_type(page.publications[0].data, Any)
+    try:
+        await gateway.publish("rooms:general", 1)
+    except EngineUnavailable:
+        return
+    except Fault as fault:
+        assert_type(fault.kind, FaultKind)
+        assert_type(fault.kind.code, str)
+
+
+async def looking(gateway: Gateway) -> None:
+    """Who is here."""
+    assert_type(await gateway.presence("rooms:general"), tuple[Member, ...])
+    assert_type(gateway.channels(), dict[Channel, int])
+    assert_type(gateway.connections("ann"), list[ConnectionInfo])
+    assert_type(gateway.connections()[0].user, str | None)
+    assert_type(gateway.rooms.stats(), RoomStats)
+
+
+async def people(gateway: Gateway) -> None:
+    """Let them in, and put them out."""
+    assert_type(gateway.token("ann", ttl=60, roles=["user"]), str)
+    assert_type(await gateway.ticket(gateway.token("ann")), str)
+    assert_type(await gateway.revoke(user="ann"), int)
+    await gateway.revoke(jti="id")
+    await gateway.disconnect("ann", "connection")
+    await gateway.unsubscribe("ann", "rooms:general")
+    await gateway.set_roles("ann", {"user", "author"})
+
+
+async def rooms(gateway: Gateway) -> None:
+    """Make a room, and forget it."""
+    record = Room(
+        id="general",
+        type=RoomType.DOCUMENT,
+        permissions=RoomPermissions(read=("user",), write=("author",)),
+        max_participants=5,
+    )
+    assert_type(await gateway.rooms.set("general", record), Room)
+    assert_type(await gateway.rooms.get("general"), Room | None)
+    assert_type(await gateway.rooms.remove("general"), bool)
+
+
+def hooks(gateway: Gateway) -> None:
+    """Have a say."""
+
+    @gateway.on_connect
+    async def welcome(connection: ConnectionInfo) -> bool:
+        return connection.user != "eve"
+
+    @gateway.on_connect
+    async def note(connection: ConnectionInfo) -> None:
+        print(connection.id)  # noqa: T201 - what an application might do
+
+    @gateway.on_message
+    async def moderate(message: MessageInfo) -> bool | None:
+        return None if message.data else False
+
+    @gateway.on_disconnect
+    async def goodbye(connection: ConnectionInfo, ending: str) -> None:
+        assert_type(connection.channels, tuple[Channel, ...])
+        assert_type(ending, str)
+
+
+async def life() -> None:
+    """Run one, mount it, send everyone off."""
+    settings = Settings(
+        endpoints={"chat": Endpoint(path="/chat", dialect="rooms", namespace="chat")},
+        namespaces={
+            "chat": Namespace(name="chat", authorize=Rule.CLAIMS, publish=PublishRight.RIGHT)
+        },
+    )
+    async with Gateway(settings) as gateway:
+        assert_type(gateway, Gateway)
+        assert_type(gateway.settings, Settings)
+        gateway.reload(settings)
+        await gateway.drain(5)
+
+
+async def testing() -> None:
+    """Test an application without sockets."""
+    clock = FakeClock()
+    async with memory_gateway(clock=clock) as gateway:
+        client = await connect(gateway, "/rooms", peer="192.0.2.1", origin="http://localhost")
+        assert_type(client, MemoryClient)
+        client.send({"type": "heartbeat", "data": {}})
+        await client.settle()
+        assert_type(client.closed, tuple[int, str] | None)
+        clock.advance(30)
+
+
+def engines(engine: Engine) -> Gateway:
+    """Bring an engine of one's own."""
+    assert_type(engine.broker, Broker)
+    return Gateway(engine=engine)
+
+
+class TestMine(EngineContract):
+    """Prove that it keeps the contract."""
