@@ -38,9 +38,7 @@ def settings(
     echo: Mapping[str, Any] | None = None,
     **sections: Any,
 ) -> Settings:
-    """The default settings with changes to the endpoints `rooms` and `echo`, the namespace `rooms`,
-    and whole sections.
-    """
+    """The default settings with changes to `rooms`, to `echo`, and of whole sections."""
     changed = {"rooms": rooms or {}, "echo": echo or {}}
     endpoints = {
         name: replace(endpoint, **changed[name]) if changed.get(name) else endpoint

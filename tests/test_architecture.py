@@ -39,9 +39,10 @@ APART = {"client", "testing"}
 
 PURE = {"model", "wire", "dialects", "security", "hub"}
 EFFECTS = {
-    "asyncio", "http.client", "http.server", "httpx", "io", "logging", "multiprocessing", "os", "pathlib", "queue",
-    "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl",
-    "structlog", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request", "uvloop",
+    "asyncio", "http.client", "http.server", "httpx", "io", "logging", "multiprocessing", "os",
+    "pathlib", "queue", "random", "secrets", "select", "selectors", "shutil", "signal", "socket",
+    "sqlite3", "ssl", "structlog", "subprocess", "sys", "tempfile", "threading", "time",
+    "urllib.request", "uvloop",
 }  # fmt: skip
 """What reads or changes the world outside; rooms that only decide or translate take it as a value."""
 
@@ -144,6 +145,9 @@ def breach(importer: str, imported: str) -> bool:
     return rank(imported) >= rank(importer)
 
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
 def public(module: str) -> Iterator[tuple[str, ast.AST]]:
     """The public classes and functions of a module, and the public methods of those classes."""
     yield module, tree(module)
@@ -155,9 +159,8 @@ def _public(prefix: str, node: ast.Module | ast.ClassDef) -> Iterator[tuple[str,
         if isinstance(inner, ast.ClassDef) and not inner.name.startswith("_"):
             yield f"{prefix}.{inner.name}", inner
             yield from _public(f"{prefix}.{inner.name}", inner)
-        elif isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
-            if not inner.name.startswith("_"):
-                yield f"{prefix}.{inner.name}", inner
+        elif isinstance(inner, FUNCTIONS) and not inner.name.startswith("_"):
+            yield f"{prefix}.{inner.name}", inner
 
 
 def test_every_room_has_a_rank() -> None:

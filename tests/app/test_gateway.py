@@ -2,6 +2,7 @@
 
 import asyncio
 from io import StringIO
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,13 +11,14 @@ from portward.app.gateway import Gateway, parse_origin_entry
 from portward.app.tell import insecure, make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import EngineUnavailable, Sink
+from portward.model.channel import Channel
 from portward.model.limits import LimitMode, Rate
 from portward.model.refusals import Refusal
 from portward.node.clock import LoopClock
 from portward.settings import Secret, Settings, SettingsError
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Engine, Environment, Gate, Tokens
+from portward.settings.sections import Engine, Gate, Tokens
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, connect, memory_gateway
 from tests.house import (
@@ -237,7 +239,7 @@ async def test_reload_of_origins_and_limits() -> None:
     ],
     ids=str,
 )
-async def test_bad_reload_changes_nothing(bad: dict[str, object]) -> None:
+async def test_bad_reload_changes_nothing(bad: dict[str, Any]) -> None:
     """Settings that cannot be served are refused, and the old ones stay in force whole."""
     async with running(with_secrets(settings(), SECRET)) as house:
         before = house.gateway.settings
@@ -257,6 +259,18 @@ async def test_reload_without_a_secret_keeps_it() -> None:
         client = await house.client()
         await ask(client, "auth", token=token)
         assert kinds(client)[-1] == "auth_success"
+
+
+async def test_reload_judges_everyone() -> None:
+    """A reload judges those who are authenticated again, and leaves the others alone."""
+    async with running() as house:
+        client, stranger = await house.client("ann", "lobby"), await house.client()
+        house.gateway.reload(settings())
+        await settle()
+        await ask(client, "message", roomId="lobby", content="x")
+        await house.authenticate(stranger, "bob")
+        assert contents(client) == ["x"]
+        assert house.events(Event.INTERNAL_ERROR) == 0
 
 
 async def test_what_needs_a_restart_stays() -> None:
@@ -289,8 +303,17 @@ async def test_connections_and_channels() -> None:
         assert infos[0].channels == ("rooms:a", "rooms:b")
         assert house.gateway.channels() == {"rooms:a": 2, "rooms:b": 1}
         assert [info.user for info in house.gateway.connections("bob")] == ["bob"]
-        chosen = house.gateway.operations.connections(endpoint="echo")
-        assert [info.endpoint for info in chosen] == ["echo"]
+        operations = house.gateway.operations
+        assert [info.endpoint for info in operations.connections(endpoint="echo")] == ["echo"]
+        page = operations.connections(endpoint="rooms", offset=1, limit=1)
+        assert [info.user for info in page] == ["bob"]
+        assert (operations.count_connections(), operations.count_connections("bob")) == (4, 1)
+        assert list(operations.channel_names()) == ["rooms:a", "rooms:b"]
+        assert operations.channel_size(Channel.parse("rooms:a")) == 2
+        await house.advance(5)
+        info = operations.info()
+        assert (info.clients, info.users, info.subscriptions, info.channels) == (4, 2, 3, 2)
+        assert (info.uptime, len(info.uid)) == (5.0, 16)
 
 
 # -- the small print

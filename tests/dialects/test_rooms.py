@@ -86,7 +86,7 @@ def test_commands(dialect: Dialect, kind: str, data: dict[str, Any], command: Co
     assert decode(dialect, kind, data, timestamp=1.5) == command
 
 
-JSON_VALUES = [None, True, 1, 1.5, "text", [], {}]
+JSON_VALUES: list[Any] = [None, True, 1, 1.5, "text", [], {}]
 TAKES: dict[str, tuple[type, ...]] = {
     "token": (str,),
     "wsToken": (str,),

@@ -1,5 +1,6 @@
 """The whole conversation of the rooms endpoint, row by row, as a client hears it."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from portward.security.signing import parts, verify_message
+from portward.settings import Secret
 from portward.testing import MemoryClient, connect
 from tests.house import (
     LOBBY,
@@ -249,7 +251,7 @@ async def test_shutdown(house: House) -> None:
     """A client is told when to come back before it is closed with 3001."""
     ann, _ = await pair(house)
     drained = house.gateway.drain(5)
-    task = __import__("asyncio").ensure_future(drained)
+    task = asyncio.ensure_future(drained)
     await settle()
     retry = ann.last("shutdown")["retryMs"]
     await house.advance(10)
@@ -365,7 +367,7 @@ async def test_signature() -> None:
     """With `sign_messages` each message carries a signature over what makes it up."""
     secret = "s" * 32
     async with running(
-        settings(rooms={"sign_messages": True, "sign_secret": settings_secret(secret)})
+        settings(rooms={"sign_messages": True, "sign_secret": Secret(secret)})
     ) as house:
         ann, bob = await pair(house)
         await ask(ann, "message", roomId="lobby", content="  <hello> ")
@@ -377,13 +379,6 @@ async def test_signature() -> None:
         assert not verify_message("rooms:lobby", covered | {"data": "x"}, data["signature"], key)
         await ask(bob, "history", roomId="lobby")
         assert bob.last("history")["messages"][0]["signature"] == data["signature"]
-
-
-def settings_secret(text: str) -> Any:
-    """A secret as the settings hold it."""
-    from portward.settings import Secret
-
-    return Secret(text)
 
 
 @pytest.mark.parametrize("exposed", [True, False])

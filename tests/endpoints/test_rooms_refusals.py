@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from portward.dialects.rooms_words import CODES, TEXTS
 from portward.model.faults import FaultKind
 from portward.model.limits import LimitMode, Rate
+from portward.settings import Secret
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Environment, Gate
+from portward.settings.sections import Environment, Gate, Tokens
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from tests.house import (
@@ -270,8 +272,6 @@ async def test_room_not_found(house: House, kind: str, data: dict[str, Any]) -> 
 
 async def test_words_of_every_fault() -> None:
     """The dialect has words for every fault there is, and they give nothing away."""
-    from portward.dialects.rooms_words import CODES, TEXTS
-
     words = {kind: TEXTS.get(kind, kind.text) for kind in FaultKind}
     assert set(words.values()) >= {
         "Invalid message format", "Invalid message structure", "Unknown message type",
@@ -527,7 +527,10 @@ async def test_too_many_rooms() -> None:
 
 def limited(**limits: Rate) -> Limits:
     """Limits of an endpoint."""
-    return Limits(**{name: RateLimit(rate=rate, mode=rate.mode) for name, rate in limits.items()})
+    changes: dict[str, Any] = {
+        name: RateLimit(rate=rate, mode=rate.mode) for name, rate in limits.items()
+    }
+    return Limits(**changes)
 
 
 @pytest.mark.parametrize(
@@ -756,9 +759,6 @@ async def test_binary_is_refused(house: House) -> None:
 
 async def test_production_defaults() -> None:
     """In production rooms are not made by joining and addresses are not shown."""
-    from portward.settings import Secret
-    from portward.settings.sections import Tokens
-
     given = settings(
         environment=Environment.PRODUCTION,
         gate=Gate(allowed_origins=("https://app.example.com",)),

@@ -129,6 +129,15 @@ async def test_closing_the_old_connection_leaves_the_new_one(house: House) -> No
     assert (await resume(house, token_of(again))).last("auth_success")
 
 
+async def test_session_token_of_another_user_is_not_used_up(house: House) -> None:
+    """Who presents another's session token is sent away, and its owner can still come back with it."""
+    ann, bob = await house.client("ann"), await house.client("bob")
+    await ask(bob, "auth", wsToken=token_of(ann))
+    assert bob.closed == (3500, "invalid token")
+    ann.leave()
+    assert (await resume(house, token_of(ann))).last("auth_success")["resumed"] is True
+
+
 @pytest.mark.parametrize("by", ["user", "jti", "session"])
 async def test_revoked_session_is_not_resumed(house: House, by: str) -> None:
     """What was revoked cannot be come back to."""

@@ -337,8 +337,14 @@ def test_what_is_known(hub: Hub) -> None:
 @pytest.fixture
 def sparing() -> Hub:
     """Channels with a cooldown of two seconds."""
-    hub = Hub(Traits(cooldown=Cooldown(2.0, lambda: hub.time)))
-    return hub
+    return cooling()
+
+
+def cooling() -> Hub:
+    """Make them: the clock of the cooldown is the hub's own."""
+    hubs: list[Hub] = []
+    hubs.append(Hub(Traits(cooldown=Cooldown(2.0, lambda: hubs[0].time))))
+    return hubs[0]
 
 
 def test_cooldown_per_listener(sparing: Hub) -> None:

@@ -23,6 +23,7 @@ class Times:
     now = 0.0
 
     def __call__(self) -> float:
+        """Read it."""
         return self.now
 
 

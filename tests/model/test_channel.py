@@ -11,7 +11,7 @@ from portward.model.channel import Channel
 GOOD = ["a:b", "rooms:General", "a:b:c", "#:!", "x" * 63 + ":" + "y" * 64, "A:~", "alerts:call-1.2"]
 BAD = [
     "", "a", ":", "a:", ":b", "a b:c", "a:b c", "a:*", "a:?", "a:[b]", "a:{b}", 'a:"', "a:\\", "a:\n",
-    "a:b\n", "a:\x00", "a:\x7f", "ä:b", "a:b\u200b", "x" * 64 + ":" + "y" * 64, "а:b",
+    "a:b\n", "a:\x00", "a:\x7f", "ä:b", "a:b\u200b", "x" * 64 + ":" + "y" * 64, "\u0430:b",
 ]  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def test_grammar(text: str) -> None:
     try:
         Channel.parse(text)
     except ValueError:
-        assert not sound  # noqa: PT017 - either outcome can be right
+        assert not sound
     else:
         assert sound
 

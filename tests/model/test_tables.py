@@ -180,5 +180,5 @@ def test_namespaces_deny_by_default() -> None:
     """A family nobody configured keeps nothing, tells nobody, and lets nobody in."""
     namespace = Namespace(name="x")
     assert (namespace.authorize.value, namespace.publish.value) == ("deny", "server")
-    assert not (namespace.presence or namespace.recoverable or namespace.cooldown)
+    assert (namespace.presence, namespace.recoverable, namespace.cooldown) == (False, False, 0)
     assert Namespace(name="x", history_size=1).recoverable

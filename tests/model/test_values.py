@@ -18,7 +18,7 @@ from portward.model.room import Room, RoomPermissions
 
 ROOM = Channel.parse("rooms:a")
 ANN = Identity(
-    subject="ann", token_id="j", session_id="s", digest="d", issued_at=50.0  # noqa: S106 - an id
+    subject="ann", token_id="j", session_id="s", digest="d", issued_at=50.0
 )  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def test_channel_patterns(pattern: str, channel: str, covers: bool) -> None:
 def test_anonymous_has_nothing() -> None:
     """Nobody in particular has no role, no permission, no workspace and no channel."""
     who = ANONYMOUS
-    assert not (who.roles or who.permissions or who.workspace or who.channels)
+    assert (who.roles, who.permissions) == (frozenset(), frozenset())
+    assert (who.workspace, who.channels) == (None, ())
 
 
 # -- revocations

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from portward.model.limits import Rate
 from portward.model.refusals import Refusal, Refused
 from portward.model.revocation import Revocation, RevocationKind
 from portward.node.gate import NodeGate
+from portward.node.ports import ConnectionInfo
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.sections import Gate
 from portward.telemetry.events import Event
@@ -63,7 +65,7 @@ async def test_refresh_as_somebody_else(house: House, changes: dict[str, str]) -
     """A token of another subject, workspace or issuer ends the connection for good."""
     ann = await house.client("ann", "lobby", workspaceId="w1", iss="one")
     user = changes.pop("user", "ann")
-    given = {"workspaceId": "w1", "iss": "one"} | changes
+    given: dict[str, Any] = {"workspaceId": "w1", "iss": "one"} | changes
     await ask(ann, "refresh", token=house.token(user, **given))
     assert ann.closed == (3500, "invalid token")
     assert ann.all("refresh_success") == []
@@ -485,6 +487,99 @@ async def test_cap_of_a_user_between_handshake_and_registration() -> None:
         await settle()
         assert [client.closed for client in clients] == [None, (3504, "connection limit")]
         assert house.inside() == (1, 0, 1)
+
+
+# -- roles an endpoint wants
+
+
+STAFF = {**HEADER, "roles": ("staff", "boss")}
+
+
+async def test_endpoint_for_some_roles() -> None:
+    """Where an endpoint wants a role, who has none of them is sent away, before or after the 101."""
+    async with running(settings(rooms=STAFF)) as house:
+        eve = await house.client()
+        await ask(eve, "auth", token=house.token("eve"))
+        assert eve.closed == (3507, "permission denied")
+        assert kinds(eve) == ["handshake"]
+        header = f"Bearer {house.token('eve')}"
+        assert await house.refusal(authorization=header) is Refusal.FORBIDDEN
+        await house.client("ann", roles=["boss"])
+        await connect(house.gateway, authorization=f"Bearer {house.token('ann', roles=['staff'])}")
+        await house.gateway.set_roles("bob", ["staff"])
+        await connect(house.gateway, authorization=f"Bearer {house.token('bob')}")
+        await house.client("bob")
+        assert house.inside() == (4, 0, 4)
+
+
+async def test_endpoint_is_lost_with_the_role() -> None:
+    """Who loses the last role an endpoint wants is closed, whether by directory or by refresh."""
+    async with running(settings(rooms=STAFF)) as house:
+        await house.gateway.set_roles("ann", ["staff"])
+        ann, bob = await house.client("ann"), await house.client("bob", roles=["staff"])
+        await house.gateway.set_roles("ann", ["user"])
+        assert ann.closed == (3507, "permission denied")
+        await ask(bob, "refresh", token=house.token("bob", roles=["user"]))
+        assert bob.closed == (3507, "permission denied")
+        assert bob.all("refresh_success") == []
+        await settle()
+        assert house.inside() == (0, 0, 0)
+        assert house.closes("permission_lost") == 2
+
+
+async def test_hooks_are_not_asked_about_who_may_not() -> None:
+    """A connect hook is not bothered with somebody the endpoint does not want."""
+    asked = []
+    async with running(settings(rooms=STAFF)) as house:
+
+        @house.gateway.on_connect
+        async def note(connection: ConnectionInfo) -> None:
+            asked.append(connection.user)
+
+        eve = await house.client()
+        await ask(eve, "auth", token=house.token("eve"))
+        await house.client("ann", roles=["staff"])
+        assert asked == ["ann"]
+
+
+async def test_entitlement_that_cannot_be_judged() -> None:
+    """When the directory is away the answer to a handshake is to come again."""
+    async with slow_house(settings(rooms=STAFF)) as (house, engine):
+        engine.fails = {"directory.facts"}
+        task = asyncio.ensure_future(house.refusal(f"/rooms?token={house.token('ann')}"))
+        await engine.run()
+        assert await task is Refusal.UNAVAILABLE
+        assert house.inside() == (0, 0, 0)
+
+
+# -- storms
+
+
+async def test_storm_of_authentications() -> None:
+    """All together may authenticate so fast; above it they are asked to try again in a moment."""
+    given = settings(rooms={"limits": FREE}, gate=Gate(accept_rate=Rate(3, 1.0, 3)))
+    async with running(given) as house:
+        clients = []
+        for number in range(4):
+            clients.append(await house.client(peer=f"10.0.0.{number}"))
+            await house.advance(1)
+        for client in clients:
+            await ask(client, "auth", token=house.token("ann"))
+        assert [bool(client.all("auth_success")) for client in clients] == [True] * 3 + [False]
+        refused = clients[3].last("error")
+        assert refused["code"] == "auth_rate_limited"
+        assert house.count("auth_total", endpoint="rooms", result="limited") == 1
+        await house.advance(refused["retryAfterMs"] / 1000)
+        await house.authenticate(clients[3], "ann")
+
+
+async def test_binding_twice(house: House) -> None:
+    """A session that is bound, or over, is not bound again."""
+    ann = session_of(await house.client("ann"))
+    assert ann.claims is not None
+    with pytest.raises(Fault) as caught:
+        await house.gateway.node._authentication.bind(ann, ann.claims)
+    assert caught.value.kind is FaultKind.NOT_AUTHENTICATED
 
 
 # -- tickets

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from portward.engines.port import Facts
 from portward.model.channel import Channel
 from portward.model.events import RightsChanged
+from portward.model.faults import Fault, FaultKind
 from portward.model.identity import Identity
 from portward.model.limits import Rate
 from portward.model.namespace import Namespace, PublishRight, Rule
@@ -155,7 +156,7 @@ class Application:
         self.allowed = set(allowed)
         self.asked: list[tuple[str, str, str]] = []
 
-    async def ask(self, url: str, who: Identity, channel: Channel, action: str) -> bool:
+    async def ask(self, url: str, who: Identity, channel: Channel, action: str) -> bool:  # noqa: ARG002 - the port
         """Answer from the list."""
         self.asked.append((who.subject, channel, action))
         return action in self.allowed
@@ -197,6 +198,26 @@ async def test_answers_are_kept_while_subscribed() -> None:
         application.allowed.clear()
         await house.gateway.set_roles("ann", ["any"])
         assert ann.last("room_left")["reason"] == "permission_denied"
+
+
+async def test_managing_what_has_no_record() -> None:
+    """Who may manage a channel that has no record has no permissions to set."""
+    async with running(ruled(Rule.HTTP, authorize_url="http://app/allow")) as house:
+        house.gateway.node._authority._question = Application("subscribe", "manage")
+        ann = await house.client("ann", "lobby")
+        await ask(ann, "set_permissions", roomId="lobby", permissions={"read": ["user"]})
+        assert errors(ann) == ["Insufficient permissions"]
+
+
+async def test_judging_where_nobody_is(house: House) -> None:
+    """There is nothing to judge of a session that is not in the channel, or is nobody's."""
+    ann = session_of(await house.client("ann"))
+    await house.gateway.node.membership.judge_again(ann, LOBBY)
+    assert ann.subscriptions == {}
+    stranger = session_of(await house.client())
+    with pytest.raises(Fault) as caught:
+        await house.gateway.node._authority.judge(stranger, LOBBY)
+    assert caught.value.kind is FaultKind.NOT_AUTHENTICATED
 
 
 async def test_server_publishes_alone() -> None:

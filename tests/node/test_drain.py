@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
 from portward.model.limits import Rate
 from portward.node.drain import SPREAD
+from portward.node.gate import NodeGate
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.sections import Server
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient
+from portward.testing.gateway import request
 from tests.house import House, ask, contents, kinds, running, settings, settle
 from tests.slow_engine import arrive, slow_house
 
@@ -48,7 +51,7 @@ async def test_told_then_closed_in_slices(house: House) -> None:
         await house.advance(0.5)
     seconds = len(closed) / 2
     assert 20 * SPREAD / 1.5 <= seconds <= 20
-    steps = [after - before for before, after in zip(closed, closed[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(closed)]
     assert max(steps) <= 2 * 200 / (20 * SPREAD * 2)
     assert all(client.closed == (3001, "shutdown") for client in clients)
     assert house.inside() == (0, 0, 0)
@@ -132,9 +135,6 @@ async def test_peer_that_does_not_close_is_aborted(house: House) -> None:
         def abort(self) -> None:
             self.aborted = True
             super().abort()
-
-    from portward.node.gate import NodeGate
-    from portward.testing.gateway import request
 
     client = Stubborn()
     client.attach((await NodeGate(house.gateway.node).admit(request())).open(client))

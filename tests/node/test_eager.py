@@ -15,6 +15,7 @@ class Outcome:
         self.calls: list[tuple[Any, BaseException | None]] = []
 
     def __call__(self, result: Any, error: BaseException | None) -> None:
+        """Keep it."""
         self.calls.append((result, error))
 
 
@@ -155,9 +156,7 @@ async def test_error_of_what_it_waits_for_is_raised_inside() -> None:
 
 @pytest.mark.parametrize("begun", [0, 1, 2])
 async def test_cancellation_reaches_the_inside(begun: int) -> None:
-    """A cancelled coroutine hears of it where it waits, cleans up, and `done` is told: also when the
-    Task had not taken its first step.
-    """
+    """A cancelled coroutine hears of it where it waits, even before its Task took a step."""
     done, cleaned = Outcome(), []
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

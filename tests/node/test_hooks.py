@@ -282,6 +282,7 @@ async def test_hooks_over_a_slow_store() -> None:
         @house.gateway.on_message
         async def note(_: MessageInfo) -> None:
             async with asyncio.timeout(60):
+                await asyncio.sleep(0)
                 tasks.append(asyncio.current_task())
 
         ann = await arrive(house, engine, "ann", "lobby")

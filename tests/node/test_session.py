@@ -9,9 +9,11 @@ from portward.model.endings import Ending
 from portward.model.lifecycle import State
 from portward.model.limits import OUTBOX_BYTES, LimitMode, Rate
 from portward.node.endpoint import INBOX
+from portward.node.gate import NodeGate
 from portward.settings.limits import Limits, RateLimit
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient
+from portward.testing.gateway import request
 from tests.house import (
     LOBBY,
     House,
@@ -309,16 +311,38 @@ async def test_message_does_not_overtake_the_inbox(slow: tuple[House, SlowEngine
     assert [each.get("id") for each in ann.received][-3:] == ["first", "second", "third"]
 
 
+async def test_session_that_ends_before_its_next_message(slow: tuple[House, SlowEngine]) -> None:
+    """A session that ends between two messages of its inbox serves the second no more."""
+    house, engine = slow
+    ann = await arrive(house, engine, "ann", "lobby")
+    for identifier in ("first", "second"):
+        ann.send({"type": "history", "data": {"roomId": "lobby"}, "id": identifier})
+    task = session_of(ann).task
+    assert isinstance(task, asyncio.Task)
+    task.add_done_callback(lambda _: session_of(ann).end(Ending.REVOKED, "because"))
+    await engine.run()
+    assert [each["id"] for each in ann.all("history")] == ["first"]
+    assert ann.closed == (3503, "force disconnect")
+
+
+async def test_credential_without_an_end(house: House) -> None:
+    """A credential that does not run out is neither announced nor closed."""
+    ann = await house.client("ann", ttl=60)
+    session_of(ann).authenticated(None, 30.0)
+    await house.advance(600)
+    assert ann.open
+    assert ann.all("token_expiring") == []
+
+
 async def test_full_inbox_stops_reading(slow: tuple[House, SlowEngine]) -> None:
     """When as many messages wait as may, reading stops; it goes on when half of them are served."""
     house, engine = slow
     ann = await arrive(house, engine, "ann", "lobby")
-    for number in range(INBOX):
-        assert not ann.paused
+    paused = []
+    for number in range(INBOX + 1):
         ann.send({"type": "message", "data": {"roomId": "lobby", "content": str(number)}})
-    assert not ann.paused
-    ann.send({"type": "message", "data": {"roomId": "lobby", "content": "last"}})
-    assert ann.paused
+        paused.append(ann.paused)
+    assert paused == [False] * INBOX + [True]
     session = session_of(ann)
     while ann.paused:
         assert session.inbox is not None
@@ -372,9 +396,6 @@ async def test_stale_queue(house: House) -> None:
             return True
 
     client = Stale()
-    from portward.node.gate import NodeGate
-    from portward.testing.gateway import request
-
     admission = await NodeGate(house.gateway.node).admit(request())
     client.attach(admission.open(client))
     await house.advance(26)

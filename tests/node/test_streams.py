@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable
 from portward.model.faults import Fault, FaultKind
@@ -148,8 +149,6 @@ async def test_presence_where_it_is_off() -> None:
 
 async def test_publishing_into_other_families() -> None:
     """A channel of a family without rooms needs no room."""
-    from msgspec.structs import replace
-
     given = replace(settings(), namespaces=family("feed", history_size=2))
     async with running(given) as house:
         for number in range(3):

@@ -30,7 +30,7 @@ def someone(*roles: str, workspace: str | None = None, channels: object = ()) ->
         subject="ann",
         roles=frozenset(roles),
         workspace=workspace,
-        channels=tuple(channels),  # type: ignore[arg-type, call-overload]  # entries of the claim
+        channels=tuple(channels),  # type: ignore[arg-type]  # entries of the claim
     )
 
 

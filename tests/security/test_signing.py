@@ -19,7 +19,13 @@ DRAFT = Draft(id="i", time=99, data={"b": 1, "a": "ž"}, user="ann", email="e", 
 def test_canonical_form() -> None:
     """The signed bytes are compact JSON with sorted keys, of the channel and the message."""
     message = parts("i", "ann", {"b": 1, "a": "ž"}, 99)
-    expected = {"channel": "rooms:a", "id": "i", "user": "ann", "data": {"b": 1, "a": "ž"}, "time": 99}
+    expected = {
+        "channel": "rooms:a",
+        "id": "i",
+        "user": "ann",
+        "data": {"b": 1, "a": "ž"},
+        "time": 99,
+    }
     text = json.dumps(expected, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert canonical("rooms:a", message) == text.encode()
 

@@ -1,5 +1,7 @@
 """Time that leaps only when told to."""
 
+from collections.abc import Callable
+
 from portward.model.clock import Clock
 from portward.testing import FakeClock
 
@@ -20,10 +22,15 @@ def test_leaps() -> None:
 
 def test_calls_in_order_at_their_moments() -> None:
     """On the way of a leap calls are made in the order of their moments, each at its own."""
-    clock, calls = FakeClock(), []
+    clock = FakeClock()
+    calls: list[tuple[float, float]] = []
     start = clock.monotonic()
+
+    def call(delay: float) -> Callable[[], None]:
+        return lambda: calls.append((delay, clock.monotonic() - start))
+
     for delay in (3.0, 1.0, 2.0, 1.0):
-        clock.call_later(delay, lambda delay=delay: calls.append((delay, clock.monotonic() - start)))  # type: ignore[misc]  # the delay is bound here
+        clock.call_later(delay, call(delay))
     clock.advance(2.0)
     assert calls == [(1.0, 1.0), (1.0, 1.0), (2.0, 2.0)]
     assert clock.pending == 1

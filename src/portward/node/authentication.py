@@ -129,7 +129,7 @@ class Authentication:
             await self._exchange(session, identity)
         else:
             await self.bind(session, identity)
-        return await self._authenticated(session, identity)
+        return await self.greet(session, identity)
 
     async def resume(self, session: Session, command: Resume) -> Authenticated:
         """Come back with a session token; each works once and gives a new one.
@@ -152,6 +152,7 @@ class Authentication:
             claims = self._session_tokens.verify(token, self._clock.time())
         except TokenRefused as refused:
             raise _refusal(refused) from None
+        self._insist_on_own(session, claims.subject)
         record = await self._engine.sessions.swap(
             claims.session_id, claims.token_id, secrets.token_hex(16), session.id
         )
@@ -159,6 +160,13 @@ class Authentication:
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="session")
         await self._check_revoked(record.identity, record.id)
         return record
+
+    @staticmethod
+    def _insist_on_own(session: Session, subject: str) -> None:
+        """End who presents another's session token, before that is used up: its owner loses nothing."""
+        if session.claims is not None and session.claims.subject != subject:
+            session.end(Ending.AUTH_FAILED, "session token of another subject")
+            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="session of another subject")
 
     def _limit(self, session: Session) -> None:
         """Count an attempt against its address, then against all there are."""
@@ -229,7 +237,7 @@ class Authentication:
     async def _complete(self, session: Session, identity: Identity) -> None:
         await self.identity_again(session)
         await self._check_after_binding(session, identity)
-        if not await self._admits(session):
+        if session.alive and not await self._admits(session):
             session.end(Ending.PERMISSION_LOST, "refused by a connect hook")
             raise Fault(FaultKind.PERMISSION_DENIED)
         if not session.alive:
@@ -241,15 +249,10 @@ class Authentication:
             session.end(Ending.REVOKED, "revoked while it was authenticated")
             raise Fault(FaultKind.TOKEN_REVOKED)
 
-    async def _authenticated(self, session: Session, identity: Identity) -> Authenticated:
+    async def greet(self, session: Session, identity: Identity) -> Authenticated:
+        """What a session is told that was authenticated: unasked when that was in the handshake."""
         record = await self._save(session, identity)
         return self._answer(record, resumed=False, effective=session.identity)
-
-    async def greet(self, session: Session) -> Authenticated | None:
-        """What a session that came with its credential in the handshake is told unasked."""
-        if session.claims is None or not session.alive:
-            return None
-        return await self._authenticated(session, session.claims)
 
     async def _save(self, session: Session, identity: Identity) -> SessionRecord:
         if session.resume_id is None:

@@ -256,7 +256,7 @@ class Node:
             await self._authentication.bind(session, identity)
             if not session.endpoint.dialect.resumable:
                 return
-            greeting = await self._authentication.greet(session)
+            greeting = await self._authentication.greet(session, identity)
         except Fault as fault:
             session.end(Ending.AUTH_FAILED, f"after the handshake: {fault}")
         except Unavailable:
@@ -265,8 +265,7 @@ class Node:
             self._failed(error)
             session.end(Ending.INTERNAL, "after the handshake")
         else:
-            if greeting is not None:
-                self._tell(session, Command(), greeting)
+            self._tell(session, Command(), greeting)
 
     def _bound(self) -> None:
         self.doorman.unauthenticated -= 1

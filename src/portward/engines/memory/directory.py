@@ -57,9 +57,10 @@ class MemoryDirectory:
 
     async def keep_room(self, channel: Channel, ttl: float) -> None:
         """Note a use."""
-        room, _ = self._rooms.get(channel, (None, 0.0))
-        if room is not None:
-            self._rooms[channel] = (room, self._clock.monotonic() + ttl)
+        now = self._clock.monotonic()
+        room, until = self._rooms.get(channel, (None, 0.0))
+        if room is not None and until > now:
+            self._rooms[channel] = (room, now + ttl)
 
     async def remove_room(self, channel: Channel) -> bool:
         """Forget a record."""
