@@ -13,6 +13,7 @@ from portward import (
     __version__,
 )
 from portward.app.rooms import RoomStats
+from portward.client import Ack, Event, Message, Presence, RoomsClient
 from portward.engines.port import Broker, Engine, Member
 from portward.model.namespace import Namespace, PublishRight, Rule
 from portward.model.publication import Page, Publication
@@ -123,6 +124,21 @@ async def testing() -> None:
         await client.settle()
         assert_type(client.closed, tuple[int, str] | None)
         clock.advance(30)
+
+
+async def talking() -> None:
+    """Join, talk, and come back, as a client in another program."""
+    async with RoomsClient("ws://127.0.0.1:8080/rooms", token="token") as client:
+        await client.join("lobby", Position(3, "epoch"))
+        assert_type(await client.say("lobby", "hello"), Ack)
+        await client.typing("lobby", active=False)
+        assert_type(await client.presence("lobby"), tuple[Presence, ...])
+        assert_type(client.positions, dict[str, Position])
+        assert_type(client.user, str | None)
+        async for event in client:
+            assert_type(event, Event)
+            if isinstance(event, Message):
+                await client.leave("lobby")
 
 
 def engines(engine: Engine) -> Gateway:

@@ -11,6 +11,8 @@ from portward.dialects import intake
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import INTEGER, JSON_DEPTH
 
+pytestmark = pytest.mark.p0
+
 
 def refused(payload: bytes) -> bool:
     """Whether a payload is refused, and if so as having an invalid format."""

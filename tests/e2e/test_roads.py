@@ -1,12 +1,18 @@
 """One conversation through every door: what a client hears does not depend on who serves it."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.e2e.roads import PATIENCE, ROADS, Road, Speaker
+from portward.client import ClientError, RoomsClient
+from portward.node.gate import NodeGate
+from portward.transports.listener import Listener
+from portward.transports.lobby import Lobby
+from tests.e2e.roads import PATIENCE, ROADS, Road, Speaker, gateway
+from tests.transports.house import certificate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -110,3 +116,23 @@ async def test_drain_tells_everyone(road: Road) -> None:
         await asyncio.wait_for(socket.wait_closed(), PATIENCE)
         assert socket.close_code == 3001
         await draining
+
+
+async def test_own_client_over_tls(tmp_path: Path) -> None:
+    """Portward's own client reaches a wss:// address with a context that trusts its certificate."""
+    server_tls, client_tls = certificate(tmp_path)
+    async with gateway() as running:
+        lobby = Lobby(NodeGate(running.node), running.node.clock, tls=server_tls)
+        listener = Listener(lobby, "127.0.0.1", 0)
+        await listener.start()
+        port = listener.addresses[0][1]
+        token = running.token("ann", roles=["user"])
+        try:
+            url = f"wss://localhost:{port}/rooms"
+            async with RoomsClient(url, token=token, tls=client_tls) as ann:
+                assert (await ann.join("lobby")).participants == ("ann",)
+            with pytest.raises(ClientError):
+                async with RoomsClient(url, token=token, reconnect=False):
+                    pass
+        finally:
+            listener.close()

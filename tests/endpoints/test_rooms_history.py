@@ -11,6 +11,8 @@ from portward.testing import MemoryClient
 from tests.house import LOBBY, House, ask, contents, errors, forget, offsets, running, settings
 from tests.house import settle as turn
 
+pytestmark = pytest.mark.p1
+
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=UNLIMITED, join=UNLIMITED, history=UNLIMITED)
 

@@ -122,7 +122,9 @@ async def tenants() -> AsyncIterator[House]:
 async def test_tenants(tenants: House, source: str, own: bool, verb: str) -> None:
     """A member may read and write in its own workspace, and do nothing at all in another."""
     house = tenants
-    await house.client("owner", "w2:general" if not own else "w1:general", workspaceId="w2" if not own else "w1")
+    await house.client(
+        "owner", "w2:general" if not own else "w1:general", workspaceId="w2" if not own else "w1"
+    )
     claims = {"workspaceId": "w1"} if source == "token" else {}
     if source == "directory":
         await house.gateway.operations.set_workspaces("eve", ["w1"])

@@ -34,6 +34,8 @@ from tests.house import (
 )
 from tests.slow_engine import SlowEngine, arrive, slow_house
 
+pytestmark = pytest.mark.p0
+
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED)
 Slow = tuple[House, SlowEngine]

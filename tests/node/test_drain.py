@@ -17,6 +17,8 @@ from portward.testing.gateway import request
 from tests.house import House, ask, contents, kinds, running, settings, settle
 from tests.slow_engine import arrive, slow_house
 
+pytestmark = pytest.mark.p1
+
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 CROWD = Limits(
     attempts=UNLIMITED, auth=UNLIMITED, messages=UNLIMITED, connections=ConnectionLimit(max=0)

@@ -21,6 +21,8 @@ from portward.testing.gateway import request
 from tests.house import CREDENTIALS, House, ask, errors, kinds, running, settings, settle
 from tests.slow_engine import slow_house
 
+pytestmark = pytest.mark.p0
+
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(attempts=UNLIMITED, auth=UNLIMITED)
 ANYWHERE = {"limits": FREE, "credentials": CREDENTIALS}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as effort
 from hypothesis import strategies as st
@@ -26,6 +27,8 @@ from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
 from tests.house import House, kinds, session_of, settings
 from tests.slow_engine import SlowEngine, arrive, slow_house
+
+pytestmark = pytest.mark.p1
 
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, frames=UNLIMITED)

@@ -30,7 +30,15 @@ from portward.node.operations import Operations
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.security.origin import OriginPolicy
 from portward.security.tokens import sign
-from portward.settings import Secret, Settings, SettingsError, reloaded, startup_errors
+from portward.settings import (
+    Level,
+    Secret,
+    Settings,
+    SettingsError,
+    checklist,
+    reloaded,
+    startup_errors,
+)
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.asgi import AsgiApp
@@ -40,6 +48,8 @@ DisconnectHook = Callable[[ConnectionInfo, str], Awaitable[None]]
 MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
 
 HOUR: Final = 3600.0
+EMBEDDED: Final = frozenset({"token-key-missing", "token-secret-weak", "session-secret-weak"})
+"""Rules of the production checklist that hold whoever opens the listeners."""
 
 
 class Gateway:
@@ -337,6 +347,9 @@ def refuse_start(settings: Settings) -> None:
         SettingsError: with the first rule that is broken.
     """
     found = startup_errors(settings, parse_origin=parse_origin_entry, exists=_exists)
+    if settings.production:
+        rules = checklist(settings, parse_origin=parse_origin_entry, exists=_exists)
+        found += [each for each in rules if each.level is Level.FAIL and each.id in EMBEDDED]
     if found:
         raise SettingsError(f"{found[0].id}: {found[0].what}. {found[0].change}".strip())
 

@@ -99,7 +99,11 @@ class Server:
         """
         await self.public.start()
         if self.admin is not None:
-            await self.admin.start()
+            try:
+                await self.admin.start()
+            except OSError:
+                self.public.close()
+                raise
 
     def adopt(self, settings: Settings) -> None:
         """Take the API keys of reloaded settings."""

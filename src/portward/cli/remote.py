@@ -18,6 +18,7 @@ from portward.settings.environment import API_KEY
 from portward.settings.keys import ApiKey, Scope
 
 _TIMEOUT: Final = 10.0
+_DOTS: Final = 2
 
 AdminOption = Annotated[
     str | None,
@@ -154,6 +155,8 @@ def revoke(
     chosen = {name: value for name, value in named.items() if value}
     if len(chosen) != 1:
         raise Usage("name exactly one of --sub, --jti, --session and --token")
+    if token is not None and token.count(".") != _DOTS:
+        raise Usage("--token takes a whole token, three parts with dots between them")
     api = reach(known(read(config)).settings, admin, api_key, Scope.MANAGE)
     ended = api.call("revoke", chosen)["ended"]
     line(f"revoked; {shown(ended)} open connection{'' if ended == 1 else 's'} ended")

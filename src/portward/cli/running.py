@@ -93,6 +93,16 @@ def _why(error: OSError, settings: Settings) -> str:
     return f"cannot listen on {' and '.join(taken)}: {reason}{hint}"
 
 
+SECRETS = frozenset({"token-secret-weak", "session-secret-weak"})
+
+
+def _warn(settings: Settings) -> None:
+    """Say in development what would stop a start in production and is easily taken along."""
+    for each in judge(settings, production=True):
+        if each.id in SECRETS and each.level is not Level.OK:
+            complain(f"portward: {each.id}: {each.what}; production refuses that")
+
+
 def refuse_unsafe(settings: Settings) -> None:
     """Stop what production must not be served with, with a line for every rule that fails.
 
@@ -100,6 +110,7 @@ def refuse_unsafe(settings: Settings) -> None:
         Refusal: a rule fails.
     """
     if not settings.production:
+        _warn(settings)
         return
     failed = [each for each in judge(settings) if each.level is Level.FAIL]
     for each in failed:

@@ -118,11 +118,14 @@ def dialer(
         raise ValueError("not a WebSocket address: it begins with ws:// or wss://") from None
     proxy: Literal[True] | None = None if _is_here(urlsplit(url).hostname or "") else True
 
+    # Without a context of its own a wss:// address gets the system's default one.
+    security = tls or True if urlsplit(url).scheme == "wss" else None
+
     async def dial() -> Link:
         attempt = _Connect(
             url,
             additional_headers=headers,
-            ssl=tls,
+            ssl=security,
             proxy=proxy,
             open_timeout=timeout,
             close_timeout=_CLOSE_TIME,

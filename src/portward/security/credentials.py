@@ -19,8 +19,9 @@ _MAX_PARAMETERS: Final = 100
 _QUERY: Final = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*\Z")
 """Visible ASCII without `"`, `#`, `<`, `>`; a percent sign only before two hexadecimal digits."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE | re.ASCII)
-_TOKEN_LIKE: Final = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-"""A JWT among the subprotocols: its header begins with `{"`."""
+_JWT_MARK: Final = "eyJ"
+"""How a JWT's header begins: `{"` in base64url."""
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}\Z")
 _USER_INFO: Final = re.compile(r"(?<=//)[^/@]*@")
 
@@ -78,8 +79,17 @@ def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
         if name in _PARAMETERS:
             found.append((_PARAMETERS[name], value))
     protocols = ",".join(head.all("sec-websocket-protocol"))
-    found.extend((None, "") for _ in _TOKEN_LIKE.finditer(protocols))
+    found.extend((None, "") for offer in protocols.split(",") if _has_token(offer))
     return found
+
+
+def _has_token(offer: str) -> bool:
+    """Tell whether a JWT is among the dotted parts of a subprotocol, in one pass."""
+    parts = offer.strip().split(".")
+    return any(
+        _JWT_MARK in header and _SEGMENT.match(payload)
+        for header, payload, _ in zip(parts, parts[1:], parts[2:], strict=False)
+    )
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:
