@@ -93,6 +93,27 @@ def test_no_more_frames_are_handed_out_than_one_system_call_takes() -> None:
     assert outbox.frames()[0] == b"\x81\x03512"
 
 
+def test_a_newer_value_of_a_key_takes_the_place_of_the_older() -> None:
+    """Of two messages with one key in one channel only the later is kept, at the end of the queue."""
+    outbox = Outbox()
+    for text, key, channel in [("a1", "a", ONE), ("b1", "b", ONE), ("a1", "a", TWO)]:
+        outbox.push(message.keyed(message.text(text.encode()), key), channel, 0.0, 0)
+
+    assert outbox.push(message.keyed(message.text(b"a2"), "a"), ONE, 0.0, 0)
+
+    assert [frame[2:] for frame in outbox.frames()] == [b"b1", b"a1", b"a2"]
+    assert (outbox.weight, outbox.size) == (3, len(frames(outbox)))
+
+
+def test_messages_without_a_key_are_all_kept() -> None:
+    """Nothing replaces an ordinary message."""
+    outbox = Outbox()
+    for _ in range(3):
+        outbox.push(message.text(b"x"), ONE, 0.0, 0)
+
+    assert len(outbox) == 3
+
+
 @given(st.lists(st.binary(max_size=300), max_size=20), st.data())
 def test_whatever_is_taken_the_rest_follows_exactly(
     payloads: list[bytes], data: st.DataObject
