@@ -180,5 +180,4 @@ def test_namespaces_deny_by_default() -> None:
     """A family nobody configured keeps nothing, tells nobody, and lets nobody in."""
     namespace = Namespace(name="x")
     assert (namespace.authorize.value, namespace.publish.value) == ("deny", "server")
-    assert (namespace.presence, namespace.recoverable, namespace.cooldown) == (False, False, 0)
-    assert Namespace(name="x", history_size=1).recoverable
+    assert (namespace.presence, namespace.history_size, namespace.cooldown) == (False, 0, 0)

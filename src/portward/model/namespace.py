@@ -55,8 +55,3 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     authorize_url: str = ""
     idle_ttl: float = 300.0
     slow: SlowPolicy = SlowPolicy.CLOSE
-
-    @property
-    def recoverable(self) -> bool:
-        """Whether a returning subscriber can ask for what it missed."""
-        return self.history_size > 0

@@ -337,26 +337,24 @@ class Node:
 
     def _read(self, session: Session, payload: bytes, binary: bool) -> Command:
         """Decode one message and count it, whether it could be decoded or not."""
-        endpoint = session.endpoint
-        limiter, now = endpoint.limits[LimitName.MESSAGES], self.clock.monotonic()
-        metrics = self.telemetry.metrics
+        endpoint, metrics = session.endpoint, self.telemetry.metrics
         try:
             command = endpoint.dialect.decode(payload, binary)
         except Fault as fault:
             metrics.received(endpoint.name, "invalid", len(payload))
-            try:
-                limiter.check(session.limit_keys, now)
-            except Fault as limited:
-                limited.command_id = fault.command_id
-                raise limited from None
+            self._count(session, fault.command_id)
             raise
         metrics.received(endpoint.name, type_name(type(command)), len(payload))
-        try:
-            limiter.check(session.limit_keys, now)
-        except Fault as limited:
-            limited.command_id = command.id
-            raise
+        self._count(session, command.id)
         return command
+
+    def _count(self, session: Session, command_id: str | None) -> None:
+        limiter = session.endpoint.limits[LimitName.MESSAGES]
+        try:
+            limiter.check(session.limit_keys, self.clock.monotonic())
+        except Fault as limited:
+            limited.command_id = command_id
+            raise
 
     def _tell(self, session: Session, command: Command, reply: Reply) -> None:
         endpoint = session.endpoint

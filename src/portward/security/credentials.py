@@ -14,7 +14,6 @@ from urllib.parse import unquote_to_bytes
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 
-MASK: Final = "***"
 _MAX_PARAMETERS: Final = 100
 _QUERY: Final = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*\Z")
 """Visible ASCII without `"`, `#`, `<`, `>`; a percent sign only before two hexadecimal digits."""
@@ -22,8 +21,6 @@ _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE |
 _JWT_MARK: Final = "eyJ"
 """How a JWT's header begins: `{"` in base64url."""
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}\Z")
-_USER_INFO: Final = re.compile(r"(?<=//)[^/@]*@")
 
 
 class CredentialKind(StrEnum):
