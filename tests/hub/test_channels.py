@@ -6,7 +6,8 @@ from portward.hub.channels import Traits
 from portward.hub.cooldown import Cooldown
 from portward.hub.voice import Voice
 from portward.model.position import Position
-from portward.model.replies import Joined, Push
+from portward.model.publication import Publication
+from portward.model.replies import Delivery, Joined, Push
 from portward.wire import message as wire
 from tests.hub.listening import OTHER, ROOM, Ear, Hub, Poison, Words, spoken
 
@@ -408,6 +409,31 @@ def test_cooldown_forgets_who_left(sparing: Hub) -> None:
     hub.publish("b", kind="k")
     hub.turn()
     assert ear.heard == ["a", "b"]
+
+
+def delivery(hub: Hub, data: object, kind: str) -> Push:
+    """What a newcomer missed, or what was collected for it."""
+    hub.offset += 1
+    publication = Publication(id="i", offset=hub.offset, time=0, data=data, type=kind)
+    return Delivery(channel=ROOM, publication=publication, epoch="e")
+
+
+def test_a_newcomer_is_spared_what_it_was_just_told(sparing: Hub) -> None:
+    """What was missed is told in full and starts the time; what came meanwhile is spared, and counted."""
+    hub = sparing
+    ear = hub.listener()
+    missed = [delivery(hub, "a", "k"), delivery(hub, "b", "k")]
+    later = [delivery(hub, "c", "k"), delivery(hub, "d", "l")]
+    assert words(list(hub.channels.spare(ROOM, ear, missed, later))) == ["d"]
+    hub.time = 2.0
+    assert words(list(hub.channels.spare(ROOM, ear, [], [delivery(hub, "e", "k")]))) == ["e+2"]
+
+
+def test_without_a_cooldown_nothing_is_spared(hub: Hub) -> None:
+    """A newcomer is told all that came meanwhile."""
+    ear = hub.listener()
+    same = [delivery(hub, "a", "k")]
+    assert words(list(hub.channels.spare(ROOM, ear, same, same))) == ["a"]
 
 
 def test_cooldown_and_leaving_from_within_a_write(sparing: Hub) -> None:

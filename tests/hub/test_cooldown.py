@@ -76,3 +76,27 @@ def test_who_left_is_forgotten(times: Times) -> None:
     cooldown.forget("ann")
     assert cooldown._told == {}
     assert cooldown.passes("ann", push("k")) == 0
+
+
+def test_in_a_combined_channel_each_origin_counts_apart(times: Times) -> None:
+    """The same type from another channel is another thing."""
+    cooldown = Cooldown(2.0, times)
+    origins = [Channel.parse("rooms:a"), Channel.parse("rooms:b")]
+    said = [
+        Delivery(
+            channel=Channel.combined("rooms"),
+            publication=Publication(id="i", offset=1, time=0, data=None, type="k", origin=origin),
+            epoch="e",
+        )
+        for origin in origins
+    ]
+    assert [cooldown.passes("ann", each) for each in said] == [0, 0]
+    assert [cooldown.passes("ann", each) for each in said] == [None, None]
+
+
+def test_what_is_remembered_has_a_bound(times: Times) -> None:
+    """Beyond it the kind told longest ago is told again too early, and that is all."""
+    cooldown = Cooldown(2.0, times, 3)
+    assert [cooldown.passes("ann", push(kind)) for kind in "abcd"] == [0] * 4
+    assert [cooldown.passes("ann", push(kind)) for kind in "bcd"] == [None] * 3
+    assert cooldown.passes("ann", push("a")) == 0

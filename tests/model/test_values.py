@@ -68,10 +68,10 @@ def test_channel_patterns(pattern: str, channel: str, covers: bool) -> None:
 
 
 def test_anonymous_has_nothing() -> None:
-    """Nobody in particular has no role, no permission, no workspace and no channel."""
+    """Nobody in particular has no role, no permission, no workspace and says nothing of channels."""
     who = ANONYMOUS
     assert (who.roles, who.permissions) == (frozenset(), frozenset())
-    assert (who.workspace, who.channels) == (None, ())
+    assert (who.workspace, who.channels) == (None, None)
 
 
 # -- revocations
@@ -127,7 +127,7 @@ def test_draft_becomes_a_publication() -> None:
     publication = Publication.at(7, draft)
     assert msgspec.structs.asdict(publication) == {
         "id": "i", "offset": 7, "time": 1, "data": [1], "key": "k", "type": "t", "user": "u",
-        "email": "e", "signature": "s",
+        "email": "e", "signature": "s", "origin": None,
     }  # fmt: skip
 
 

@@ -67,7 +67,9 @@ def test_rights_that_cannot_be_understood_refuse_the_token(channels: object) -> 
 def test_star_stands_for_the_rest_of_a_name(pattern: str, channel: str, covers: bool) -> None:
     """A pattern is a whole name, or its beginning."""
     allow = ["subscribe", "history", "presence", "publish"]
-    (right,) = claims.channels({"rights": [{"channel": pattern, "allow": allow}]}, "rights")
+    found = claims.channels({"rights": [{"channel": pattern, "allow": allow}]}, "rights")
+    assert found is not None
+    (right,) = found
     assert right == ChannelRight(pattern, tuple(allow))
     assert right.covers(channel) is covers
 
@@ -125,7 +127,8 @@ def test_absent_claims_are_empty() -> None:
     assert claims.number({}, "exp") is None
     assert claims.text({}, "email") is None
     assert claims.texts({}, "roles") == frozenset()
-    assert claims.channels({}, "channels") == ()
+    assert claims.channels({}, "channels") is None
+    assert claims.channels({"channels": []}, "channels") == ()
 
 
 def test_text_has_a_bound_and_no_control_characters() -> None:

@@ -145,3 +145,73 @@ def test_credential_shows_its_value_nowhere() -> None:
     credential = Credential(CredentialKind.HEADER, TOKEN)
     assert TOKEN not in f"{credential!r} {credential}"
     assert "header" in repr(credential)
+
+
+# -- cookies
+
+NAMES = ("session", "refresh")
+COOKIES = frozenset({"cookie"})
+
+
+def cookies(*values: str, names: tuple[str, ...] = NAMES) -> str | None:
+    """The `Cookie` header that is forwarded, None for no credential."""
+    head = request(*(("cookie", value) for value in values))
+    credential = extract(head, COOKIES, names)
+    assert credential is None or credential.kind is CredentialKind.COOKIE
+    return None if credential is None else credential.value
+
+
+@pytest.mark.parametrize(
+    ("header", "forwarded"),
+    [
+        ("session=a", "session=a"),
+        ("other=1; session=a; tracking=x; refresh=b", "session=a; refresh=b"),
+        ("  session=a ;\trefresh=b;", "session=a; refresh=b"),
+        ("session=a=b==", "session=a=b=="),
+        ('session="a b"', 'session="a b"'),
+        ("session=", "session="),
+        ("session=\xe9", "session=\xe9"),
+        ("other=1", None),
+        ("SESSION=a; sessions=b; session", None),
+        ("=session; ; =", None),
+        ("", None),
+    ],
+)
+def test_only_named_cookies_are_forwarded(header: str, forwarded: str | None) -> None:
+    """Names are compared as a whole; cookies of other names stay here."""
+    assert cookies(header) == forwarded
+
+
+def test_a_star_forwards_every_cookie() -> None:
+    """With `*` all cookies that are well-formed go along."""
+    assert cookies("a=1; bad name=2; b=3", names=("*",)) == "a=1; b=3"
+
+
+@pytest.mark.parametrize("header", ["session=a; session=a", "session=a; session=b", "session=\x7f"])
+def test_a_cookie_that_is_there_twice_or_malformed_is_refused(header: str) -> None:
+    """Two of one name could be read differently by the provider than by anyone else."""
+    with pytest.raises(Refused) as caught:
+        cookies(header)
+    assert caught.value.refusal is Refusal.BAD_REQUEST
+
+
+def test_cookies_count_only_where_they_are_taken() -> None:
+    """Browsers send cookies everywhere: elsewhere they are neither a credential nor one too many."""
+    head = request(("cookie", "session=a"), BEARER)
+    assert extract(head, EVERYWHERE, NAMES) == Credential(CredentialKind.HEADER, TOKEN)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        request(("cookie", "session=a"), BEARER),
+        request(("cookie", "session=a"), query=f"token={TOKEN}"),
+        request(("cookie", "session=a"), query="ticket=t"),
+        request(("cookie", "session=a"), ("sec-websocket-protocol", TOKEN)),
+    ],
+)
+def test_a_cookie_and_another_credential_are_too_many(head: RequestHead) -> None:
+    """Where cookies are taken, a second credential is refused whatever it is."""
+    with pytest.raises(Refused) as caught:
+        extract(head, COOKIES, NAMES)
+    assert caught.value.refusal is Refusal.MULTIPLE_CREDENTIALS

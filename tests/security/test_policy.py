@@ -1,5 +1,7 @@
 """Who may do what: every rule, every verb, and denial wherever nothing says otherwise."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from portward.model import commands
@@ -24,13 +26,19 @@ def family(rule: Rule, **options: object) -> Namespace:
     return Namespace(name="rooms", authorize=rule, **{**defaults, **options})  # type: ignore[arg-type]  # options are any
 
 
-def someone(*roles: str, workspace: str | None = None, channels: object = ()) -> Identity:
+def someone(
+    *roles: str,
+    workspace: str | None = None,
+    channels: Iterable[ChannelRight] | None = None,
+    permissions: Iterable[str] = (),
+) -> Identity:
     """A user."""
     return Identity(
         subject="ann",
         roles=frozenset(roles),
         workspace=workspace,
-        channels=tuple(channels),  # type: ignore[arg-type]  # entries of the claim
+        permissions=frozenset(permissions),
+        channels=None if channels is None else tuple(channels),
     )
 
 
@@ -109,11 +117,55 @@ def test_claims() -> None:
     assert rights == Right.SUBSCRIBE | Right.PUBLISH
 
 
+def test_listed_channels_narrow_what_everyone_may() -> None:
+    """A credential that lists channels is good for those alone, even where everyone is welcome."""
+    entries = [ChannelRight("rooms:w1:*", ("subscribe",))]
+    elsewhere = Channel.parse("rooms:w2:a")
+    rule = family(Rule.AUTHENTICATED)
+    assert policy.rights(someone(channels=entries), ROOM, rule, NO_FACTS) == Right.SUBSCRIBE
+    assert policy.rights(someone(channels=entries), elsewhere, rule, NO_FACTS) == Right.NONE
+    assert policy.rights(someone(channels=[]), ROOM, rule, NO_FACTS) == Right.NONE
+
+
+EVERYTHING = Channel.combined("rooms")
+HEAR = Right.SUBSCRIBE | Right.HISTORY
+
+
+@pytest.mark.parametrize(
+    ("who", "rights"),
+    [
+        (someone(), Right.NONE),
+        (someone("admin"), Right.NONE),
+        (someone(permissions=["rooms:*"]), HEAR),
+        (someone(permissions=["*"]), HEAR),
+        (someone(permissions=["rooms:a*", "rooms", "room:*", "rooms:%2a"]), Right.NONE),
+        (someone(channels=[ChannelRight("rooms:*", ("subscribe", "publish"))]), Right.SUBSCRIBE),
+        (someone(channels=[ChannelRight("rooms:w1:*", ("subscribe",))]), Right.NONE),
+        (someone(channels=[ChannelRight("rooms:*", ("history",))]), Right.HISTORY),
+    ],
+)
+@pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.DENY])
+def test_hearing_everything_takes_a_right_of_its_own(
+    rule: Rule, who: Identity, rights: Right
+) -> None:
+    """Under every rule alike, and never to publish."""
+    facts = ChannelFacts(room=Room(id="a"), workspaces=frozenset({"%2A"}), answers=Right.ALL)
+    assert policy.rights(who, EVERYTHING, family(rule, combined=True), facts) == rights
+
+
+def test_without_a_combined_channel_nobody_hears_it() -> None:
+    """Where channels are not combined, or the rule denies, no permission helps."""
+    who = someone(permissions=["*"], channels=[ChannelRight("*", ("subscribe",))])
+    for namespace in (family(Rule.AUTHENTICATED), family(Rule.DENY, combined=True)):
+        assert policy.rights(who, EVERYTHING, namespace, NO_FACTS) == Right.NONE
+
+
+@pytest.mark.parametrize("rule", [Rule.HTTP, Rule.IDENTITY_PROVIDER])
 @pytest.mark.parametrize("answers", [Right.NONE, Right.READ, Right.ALL])
-def test_answers_of_the_application(answers: Right) -> None:
-    """What the application allowed is allowed, by the rule that asks it alone."""
+def test_answers_from_outside(rule: Rule, answers: Right) -> None:
+    """What the application or the provider allowed is allowed, by the rules that ask them alone."""
     facts = ChannelFacts(answers=answers)
-    assert policy.rights(someone(), ROOM, family(Rule.HTTP), facts) == answers
+    assert policy.rights(someone(), ROOM, family(rule), facts) == answers
     assert policy.rights(someone(), ROOM, family(Rule.DENY), facts) == Right.NONE
 
 
@@ -187,9 +239,11 @@ def test_commands_without_a_row_are_never_granted() -> None:
 def test_every_command_with_a_channel_has_a_row() -> None:
     """Nobody adds a command about a channel without saying what it takes."""
     derived = [kind for kind in vars(commands).values() if isinstance(kind, type)]
+    split = {ask.ReadHistories}
+    """Is granted as one `ReadHistory` for each channel."""
     about = {
         kind
-        for kind in derived
+        for kind in set(derived) - split
         if issubclass(kind, Command) and "channel" in getattr(kind, "__struct_fields__", ())
     }
     assert about == set(policy.NEEDS)

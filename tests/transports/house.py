@@ -136,6 +136,7 @@ class FakeAdmission:
 
     gate: "FakeGate"
     max_message: int = 65536
+    max_unsent: int = 1024 * 1024
     compression: bool = False
     subprotocol: str | None = None
     cancelled: int = 0

@@ -37,7 +37,9 @@ CODES: Final = {
 _encode = msgspec.json.Encoder().encode
 
 
-def _envelope(kind: str, data: dict[str, Any], now: int, identifier: str | None = None) -> bytes:
+def _envelope(
+    kind: str, data: dict[str, Any], now: int, identifier: str | int | None = None
+) -> bytes:
     envelope: dict[str, Any] = {"type": kind, "data": data, "timestamp": now}
     if identifier is not None:
         envelope["id"] = identifier
@@ -107,7 +109,10 @@ class Speech:
         """Words nobody asked for."""
         if isinstance(push, say.Left):
             return _envelope(_LEFT[push.reason], self._moved(push, now), now)
-        kind, build = self._pushes[type(push)]
+        word = self._pushes.get(type(push))
+        if word is None:
+            return None
+        kind, build = word
         return _envelope(kind, build(push, now), now)
 
     def _person(self, user: str | None, email: str | None) -> dict[str, Any]:

@@ -147,6 +147,18 @@ class Channels:
         state.groups.setdefault(voice, {})[outlet] = None
         return collected
 
+    def spare(
+        self, channel: Channel, outlet: Outlet, missed: Iterable[Push], later: Iterable[Push]
+    ) -> tuple[Push, ...]:
+        """What `outlet` is to be told of `later`, having been told all that it missed."""
+        cooldown = self._states[channel].cooldown
+        if cooldown is None:
+            return tuple(later)
+        for push in missed:
+            cooldown.passes(outlet, push)
+        judged = ((push, cooldown.passes(outlet, push)) for push in later)
+        return tuple(_counted(push, spared) for push, spared in judged if spared is not None)
+
     def leave(self, channel: Channel, outlet: Outlet, *, drop: bool = True) -> bool:
         """Write to `outlet` no more; with `drop` not even what is queued.
 

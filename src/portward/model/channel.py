@@ -6,6 +6,8 @@ from typing import Final
 MAX_LENGTH: Final = 128
 _NAME: Final = re.compile(r"[!-~]{1,128}\Z")
 _FORBIDDEN: Final = frozenset('*?[]{}\\"')
+COMBINED: Final = "%2A"
+"""The name of the channel that carries what is said in all channels of a namespace: an encoded `*`."""
 
 
 class Channel(str):
@@ -30,6 +32,16 @@ class Channel(str):
         if not (namespace and colon and name):
             raise ValueError("a channel is written namespace:name")
         return cls(text)
+
+    @classmethod
+    def combined(cls, namespace: str) -> "Channel":
+        """The channel that carries what is said in all channels of `namespace`."""
+        return cls(f"{namespace}:{COMBINED}")
+
+    @property
+    def is_combined(self) -> bool:
+        """Whether this is such a channel. Nobody publishes there directly."""
+        return self.endswith(COMBINED) and self.name == COMBINED
 
     @property
     def namespace(self) -> str:

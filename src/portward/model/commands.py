@@ -1,5 +1,6 @@
 """What a client can ask, whatever its dialect. `id` is the client's own and comes back with the answer."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from portward.model.room import RoomPermissions
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """The common part of all commands."""
 
-    id: str | None = None
+    id: str | int | None = None
 
 
 class Authenticate(Command, frozen=True):
@@ -59,6 +60,19 @@ class Unsubscribe(Command, frozen=True):
     channel: Channel
 
 
+class SubscribeMany(Command, frozen=True):
+    """Hear several channels; those one may not hear are left out. `since` is by channel."""
+
+    channels: tuple[Channel, ...]
+    since: Mapping[Channel, Position] = msgspec.field(default_factory=dict)
+
+
+class UnsubscribeMany(Command, frozen=True):
+    """Hear these channels no longer; None stands for all."""
+
+    channels: tuple[Channel, ...] | None = None
+
+
 class Publish(Command, frozen=True):
     """Say something in a channel. `data` is any JSON value."""
 
@@ -79,6 +93,16 @@ class ReadHistory(Command, frozen=True):
     epoch: str | None = None
     before: int | None = None
     reverse: bool = False
+
+
+class ReadHistories(Command, frozen=True):
+    """Read back the newest of one channel, or with None of all channels the session hears.
+
+    A channel one may not hear has nothing to show.
+    """
+
+    channel: Channel | None = None
+    limit: int = 50
 
 
 class ReadPresence(Command, frozen=True):
@@ -107,6 +131,12 @@ class SetPermissions(Command, frozen=True):
 
     channel: Channel
     permissions: RoomPermissions
+
+
+class HandOver(Command, frozen=True):
+    """A message for the application's own handler. `data` is any JSON value."""
+
+    data: Any
 
 
 class Echo(Command, frozen=True):

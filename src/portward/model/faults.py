@@ -75,12 +75,15 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         kind: FaultKind,
         *,
         retry_after: int | None = None,
-        command_id: str | None = None,
+        command_id: str | int | None = None,
+        about: str | None = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(kind.code)
         self.kind = kind
         self.retry_after = retry_after
         self.command_id = command_id
+        self.about = about
+        """What it is about, in the client's own words, for dialects that repeat it."""
         self.detail = detail
         """For the operator's eyes and the admin API; a dialect never sends it to a client."""

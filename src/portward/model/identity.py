@@ -1,5 +1,7 @@
 """Who is on the other end of a connection."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -19,6 +21,7 @@ class ChannelRight(msgspec.Struct, frozen=True):
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """A verified subject and the facts that came with its credential. Times are Unix seconds.
 
+    `channels` is None when the credential says nothing of channels; an empty tuple names none.
     `digest` is the SHA-256 of the presented token in hexadecimal; the token itself is not kept.
     """
 
@@ -32,8 +35,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str | None = None
     issued_at: float | None = None
     expires_at: float | None = None
-    channels: tuple[ChannelRight, ...] = ()
+    channels: tuple[ChannelRight, ...] | None = None
     digest: str = ""
+    profile: Mapping[str, str | None] = msgspec.field(default_factory=dict)
+    """What an identity provider tells beside that, for the application: names, by its own keys."""
 
 
 ANONYMOUS = Identity(subject="anonymous")

@@ -31,6 +31,8 @@ OUTBOX_AGE: Final = 10.0
 CLOSE_TIME: Final = 2.0
 EXPIRY_NOTICE: Final = 60.0
 PING_INTERVAL: Final = 25.0
+REVALIDATION_CACHE: Final = 10.0
+"""How old a kept answer of the identity provider may be, in seconds, when an open session is looked at."""
 PONG_TIME: Final = 10.0
 REFUSALS_IN_A_ROW: Final = 10
 FAULTS_IN_A_ROW: Final = 20
@@ -39,6 +41,8 @@ SNAPSHOT_KEYS: Final = 1000
 """Keys of one channel whose last publication is kept; the one longest unchanged goes first."""
 COOLDOWN_TYPES: Final = 64
 """Types of one channel whose cooldown is remembered for one listener."""
+COOLDOWN_COMBINED: Final = 2048
+"""The same for a combined channel, where each channel's types count apart."""
 TICKET_TIME: Final = 60.0
 
 

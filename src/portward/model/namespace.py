@@ -49,6 +49,8 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     leave_grace: float = 0.0
     cooldown: float = 0.0
     publish: PublishRight = PublishRight.SERVER
+    combined: bool = False
+    """Whether what is said in any of the channels is also said in `Channel.combined(name)`."""
     max_subscribers: int = 0
     max_subscriptions: int = 128
     authorize: Rule = Rule.DENY

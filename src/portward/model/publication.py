@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from portward.model.channel import Channel
 from portward.model.position import Position
 
 
@@ -18,6 +19,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     email: str | None = None
     signature: str | None = None
+    origin: Channel | None = None
+    """In a combined channel: where it was said."""
     exclude: str | None = None
     """Id of the one connection that is not sent this publication."""
 
@@ -34,6 +37,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     email: str | None = None
     signature: str | None = None
+    origin: Channel | None = None
 
     @classmethod
     def at(cls, offset: int, draft: Draft) -> "Publication":
@@ -48,6 +52,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
             user=draft.user,
             email=draft.email,
             signature=draft.signature,
+            origin=draft.origin,
         )
 
 

@@ -1,6 +1,8 @@
 """What a client is told: replies to its commands, and pushes it did not ask for."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -58,6 +60,25 @@ class Subscribed(Reply, frozen=True):
     """What arrived while the answer was prepared: follows it at once, as ordinary pushes."""
 
 
+class SubscribedMany(Reply, frozen=True):
+    """`channels` are all that are heard now; `denied` those asked for in vain.
+
+    `recovered` is by channel, for those where recovery was asked for. `later` follows the answer at
+    once: what was missed, and what arrived while it was prepared.
+    """
+
+    channels: tuple[Channel, ...]
+    denied: tuple[Channel, ...] = ()
+    recovered: Mapping[Channel, bool] | None = None
+    later: tuple[Push, ...] = ()
+
+
+class UnsubscribedMany(Reply, frozen=True):
+    """`channels` are all that are still heard."""
+
+    channels: tuple[Channel, ...]
+
+
 class Unsubscribed(Reply, frozen=True):
     """The channel is heard no longer."""
 
@@ -78,6 +99,12 @@ class HistoryRead(Reply, frozen=True):
     channel: Channel
     publications: tuple[Publication, ...]
     position: Position
+
+
+class HistoriesRead(Reply, frozen=True):
+    """The newest publications of one or several channels, oldest first."""
+
+    deliveries: "tuple[Delivery, ...]"
 
 
 class Participant(msgspec.Struct, frozen=True):
@@ -168,6 +195,13 @@ class Removed(Push, frozen=True):
 
 
 class ShuttingDown(Push, frozen=True):
-    """The node is draining; come back after `retry` milliseconds."""
+    """The node is draining; come back after `retry` milliseconds, to `address` if that is known."""
 
     retry: int
+    address: str = ""
+
+
+class Told(Push, frozen=True):
+    """What the application says to one connection, in its own words: any JSON value."""
+
+    data: Any

@@ -49,9 +49,11 @@ def texts(claims: dict[str, Any], name: str) -> frozenset[str]:
     return frozenset(_sound(each, name) for each in values)
 
 
-def channels(claims: dict[str, Any], name: str) -> tuple[ChannelRight, ...]:
-    """A list of rights to channels; empty when it is absent."""
-    entries = claims.get(name, [])
+def channels(claims: dict[str, Any], name: str) -> tuple[ChannelRight, ...] | None:
+    """A list of rights to channels; None when it is absent."""
+    if name not in claims:
+        return None
+    entries = claims[name]
     if not isinstance(entries, list):
         raise wrong(name)
     return tuple(_channel_right(entry, name) for entry in entries)

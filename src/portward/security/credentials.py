@@ -20,6 +20,9 @@ _QUERY: Final = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*\Z")
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE | re.ASCII)
 _JWT_MARK: Final = "eyJ"
 """How a JWT's header begins: `{"` in base64url."""
+_COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_COOKIE_VALUE: Final = re.compile(r"[ !-:<-~\x80-\xff]*\Z")
+"""What is left after splitting at `;`: visible characters of Latin-1; browsers allow blanks inside."""
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
@@ -44,14 +47,22 @@ class Credential:
 _PARAMETERS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TICKET}
 
 
-def extract(head: RequestHead, allowed: Collection[str]) -> Credential | None:
+def extract(
+    head: RequestHead, allowed: Collection[str], cookies: Collection[str] = ()
+) -> Credential | None:
     """Find the credential of a handshake. None when there is none in the places allowed.
+
+    Browsers send cookies everywhere, so they are looked at only where they are allowed; `cookies` are
+    the names that count there, `*` for all.
 
     Raises:
         Refused: MULTIPLE_CREDENTIALS for more than one, wherever they are; UNAUTHENTICATED for an
-            empty one or another scheme than Bearer; BAD_REQUEST for a malformed query.
+            empty one or another scheme than Bearer; BAD_REQUEST for a malformed query, or a cookie
+            that is there twice.
     """
     found = _presented(head)
+    if CredentialKind.COOKIE in allowed and (value := _cookies(head, cookies)):
+        found.append((CredentialKind.COOKIE, value))
     if len(found) > 1:
         raise Refused(Refusal.MULTIPLE_CREDENTIALS, "several credentials")
     if not found:
@@ -78,6 +89,24 @@ def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
     protocols = ",".join(head.all("sec-websocket-protocol"))
     found.extend((None, "") for offer in protocols.split(",") if _has_token(offer))
     return found
+
+
+def _cookies(head: RequestHead, names: Collection[str]) -> str:
+    """The cookies that count, as a `Cookie` header that carries no others (RFC 6265 section 4.2.1).
+
+    A name that is there twice could be set by a neighbouring site; which one the provider would read
+    is not ours to guess.
+    """
+    every = "*" in names
+    chosen: dict[str, str] = {}
+    for pair in ";".join(head.all("cookie")).split(";"):
+        name, equals, value = pair.strip(" \t").partition("=")
+        if not equals or not _COOKIE_NAME.match(name) or not (every or name in names):
+            continue
+        if name in chosen or not _COOKIE_VALUE.match(value):
+            raise Refused(Refusal.BAD_REQUEST, "ambiguous or malformed cookie")
+        chosen[name] = value
+    return "; ".join(f"{name}={value}" for name, value in chosen.items())
 
 
 def _has_token(offer: str) -> bool:

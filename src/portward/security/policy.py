@@ -60,13 +60,14 @@ class ChannelFacts(msgspec.Struct, frozen=True):
 NO_FACTS: Final = ChannelFacts()
 
 
-def _authenticated(_: Identity, __: Channel, ___: ChannelFacts) -> Right:
-    return Right.READ | Right.PUBLISH
+def _authenticated(who: Identity, channel: Channel, facts: ChannelFacts) -> Right:
+    """Everyone, but a credential that lists channels is good for those alone."""
+    return Right.READ | Right.PUBLISH if who.channels is None else _claims(who, channel, facts)
 
 
 def _claims(who: Identity, channel: Channel, _: ChannelFacts) -> Right:
     rights = Right.NONE
-    for entry in who.channels:
+    for entry in who.channels or ():
         if entry.covers(channel):
             for word in entry.allow:
                 rights |= _WORDS.get(word, Right.NONE)
@@ -104,11 +105,14 @@ _RULES: Final[dict[Rule, Callable[[Identity, Channel, ChannelFacts], Right]]] = 
     Rule.ROLES: _roles,
     Rule.MEMBERSHIP: _membership,
     Rule.HTTP: _answered,
+    Rule.IDENTITY_PROVIDER: _answered,
 }
 
 
 def rights(who: Identity, channel: Channel, namespace: Namespace, facts: ChannelFacts) -> Right:
     """Everything `who` may do in `channel`. A rule without a function here denies."""
+    if channel.is_combined:
+        return _combined(who, channel, namespace)
     rule = _RULES.get(namespace.authorize)
     allowed = rule(who, channel, facts) if rule is not None else Right.NONE
     if namespace.publish is PublishRight.SERVER:
@@ -116,6 +120,19 @@ def rights(who: Identity, channel: Channel, namespace: Namespace, facts: Channel
     if not namespace.presence:
         allowed &= ~Right.PRESENCE
     return allowed
+
+
+def _combined(who: Identity, channel: Channel, namespace: Namespace) -> Right:
+    """What is said anywhere in a namespace takes a right of its own, whatever its rule.
+
+    It is the permission, or the entry among the credential's channels, written `<namespace>:*`.
+    """
+    if not namespace.combined or namespace.authorize is Rule.DENY:
+        return Right.NONE
+    allowed = _claims(who, channel, NO_FACTS)
+    if permits(who.permissions, channel):
+        allowed |= Right.SUBSCRIBE | Right.HISTORY
+    return allowed & (Right.SUBSCRIBE | Right.HISTORY)
 
 
 def may_create(who: Identity, *, auto_create: bool) -> bool:

@@ -70,7 +70,7 @@ class AsgiApp:
         except BaseException:
             admission.cancel()
             raise
-        link = AsgiLink(self._clock(), admission.max_message)
+        link = AsgiLink(self._clock(), admission.max_message, admission.max_unsent)
         link.begin(admission.open(link))
         await link.run(receive, send)
 

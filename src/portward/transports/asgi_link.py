@@ -7,7 +7,7 @@ from typing import Any, Final
 from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.endings import Ending
-from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, UNAUTHENTICATED_MESSAGE
+from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
 from portward.node.link import Receiver
 from portward.wire.frames import NO_STATUS
 from portward.wire.message import Message
@@ -31,12 +31,12 @@ class AsgiLink:
 
     compression = False
 
-    def __init__(self, clock: Clock, limit: int) -> None:
+    def __init__(self, clock: Clock, limit: int, room: int = OUTBOX_BYTES) -> None:
         self.open = True
         self._clock = clock
         self._limit = limit
         self._early = min(limit, UNAUTHENTICATED_MESSAGE)
-        self._outbox = Outbox()
+        self._outbox = Outbox(room)
         self._sending = 0
         self._since = 0.0
         self._wake = asyncio.Event()

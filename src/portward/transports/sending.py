@@ -11,7 +11,7 @@ from os import write as os_write
 
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.limits import OUTBOX_AGE
+from portward.model.limits import OUTBOX_AGE, OUTBOX_BYTES
 from portward.transports.framing import Ear
 from portward.wire import frames
 from portward.wire.message import Message
@@ -19,7 +19,10 @@ from portward.wire.outbox import Outbox
 
 
 class Sender(Ear):
-    """Writes frames. `descriptor` is the socket's, or -1 where the transport must write (TLS)."""
+    """Writes frames. `descriptor` is the socket's, or -1 where the transport must write (TLS).
+
+    `room` is how many bytes may wait.
+    """
 
     __slots__ = (
         "_blocked",
@@ -30,13 +33,20 @@ class Sender(Ear):
         "_outbox",
         "_ping",
         "_pong",
+        "_room",
         "_since",
         "_slow",
         "_transport",
         "open",
     )
 
-    def __init__(self, transport: asyncio.Transport, clock: Clock, descriptor: int) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        clock: Clock,
+        descriptor: int,
+        room: int = OUTBOX_BYTES,
+    ) -> None:
         # Be told of every byte that waits. TLS transports pause at the limit, the others beyond it.
         transport.set_write_buffer_limits(high=0 if descriptor >= 0 else 1, low=0)
         self.open = True
@@ -46,6 +56,7 @@ class Sender(Ear):
         self._direct = descriptor >= 0
         self._blocked = False
         self._since = 0.0
+        self._room = room
         self._outbox: Outbox | None = None
         self._slow = False
         self._ping = False
@@ -159,7 +170,7 @@ class Sender(Ear):
             self._send(message.frame)
             return
         if self._outbox is None:
-            self._outbox = Outbox()
+            self._outbox = Outbox(self._room)
         now = self._clock.monotonic()
         ahead = self._transport.get_write_buffer_size()
         if self.stale(now) or not self._outbox.push(message, channel, now, ahead):

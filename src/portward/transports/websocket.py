@@ -7,7 +7,7 @@ from typing import Final
 from picows import WSFrame, WSMsgType, WSTransport
 
 from portward.model.endings import Ending
-from portward.model.limits import UNAUTHENTICATED_MESSAGE
+from portward.model.limits import OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
 from portward.node.link import Receiver
 from portward.transports.framing import reader_for
 from portward.transports.lobby import Lobby
@@ -79,8 +79,9 @@ class WebSocketLink(Sender):
         descriptor: int,
         limit: int,
         compression: bool,
+        room: int = OUTBOX_BYTES,
     ) -> None:
-        super().__init__(transport, lobby.clock, descriptor)
+        super().__init__(transport, lobby.clock, descriptor, room)
         early = min(limit, UNAUTHENTICATED_MESSAGE)
         self.deaf = self.swollen = False
         self.pending = 0

@@ -15,12 +15,13 @@ _CHUNK: Final = 512
 class Outbox:
     """Messages in order, each with its channel and the time (monotonic seconds) it was queued.
 
-    `size` is in bytes of frames, `weight` in publications.
+    `size` is in bytes of frames, at most `room`; `weight` in publications.
     """
 
-    __slots__ = ("_entries", "size", "weight")
+    __slots__ = ("_entries", "_room", "size", "weight")
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = OUTBOX_BYTES) -> None:
+        self._room = room
         self._entries: deque[_Entry] = deque()
         self.size = 0
         self.weight = 0
@@ -37,7 +38,7 @@ class Outbox:
             self._supersede(message.key, channel)
         size = self.size + len(message.frame)
         weight = self.weight + message.weight
-        if size + ahead > OUTBOX_BYTES or weight > OUTBOX_COUNT or self.stale(now):
+        if size + ahead > self._room or weight > OUTBOX_COUNT or self.stale(now):
             return False
         self._entries.append((message, channel, now))
         self.size = size
