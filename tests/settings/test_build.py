@@ -22,7 +22,7 @@ def test_an_endpoint_keeps_what_is_not_written() -> None:
 def test_endpoints_are_added_under_any_name() -> None:
     """A new one starts from its dialect; those that exist stay."""
     endpoints = settings('[endpoints.support]\ndialect = "rooms"\nauth = "none"').endpoints
-    assert list(endpoints) == ["rooms", "echo", "support"]
+    assert list(endpoints) == ["alerts", "live", "rooms", "echo", "support"]
     assert endpoints["support"].path == "/support"
     assert endpoints["support"].auth is AuthMode.NONE
     assert endpoints["rooms"] == ENDPOINTS["rooms"]
@@ -32,12 +32,12 @@ def test_endpoints_are_added_under_any_name() -> None:
     ("text", "message"),
     [
         (
-            '[endpoints.live]\ndialect = "live"',
-            "endpoints.live.dialect: 'live' is no dialect of this version; "
-            "known: echo, rooms (file portward.toml)",
+            '[endpoints.calls]\ndialect = "calls"',
+            "endpoints.calls.dialect: 'calls' is no dialect of this version; "
+            "known: alerts, echo, live, rooms (file portward.toml)",
         ),
-        ("[endpoints.live]", "endpoints.live.dialect: not set; known: echo, rooms"),
-        ("endpoints.live.dialect = 3", "endpoints.live.dialect: expected a text"),
+        ("[endpoints.calls]", "endpoints.calls.dialect: not set; known: alerts, echo, live, rooms"),
+        ("endpoints.calls.dialect = 3", "endpoints.calls.dialect: expected a text"),
     ],
 )
 def test_an_unknown_dialect_is_refused(text: str, message: str) -> None:
@@ -49,8 +49,9 @@ def test_an_unknown_dialect_is_refused(text: str, message: str) -> None:
 
 def test_an_unknown_dialect_may_stay_switched_off() -> None:
     """A file shared with another version is no obstacle."""
-    live = settings('[endpoints.live]\ndialect = "live"\nenabled = false').endpoints["live"]
-    assert (live.enabled, live.dialect) == (False, "live")
+    text = '[endpoints.calls]\ndialect = "calls"\nenabled = false'
+    calls = settings(text).endpoints["calls"]
+    assert (calls.enabled, calls.dialect) == (False, "calls")
 
 
 def test_a_namespace_keeps_what_is_not_written() -> None:
@@ -70,6 +71,88 @@ def test_roles_are_as_written() -> None:
     """There are none but those of the file and the environment."""
     tree = settings('[roles]\nagent = ["a.*"]', {"PORTWARD_ROLES__LEAD": "b,c"})
     assert tree.roles == {"agent": ("a.*",), "lead": ("b", "c")}
+
+
+TOPICS = """
+    [identity_provider]
+    url = "https://directus.example"
+    [identity_provider.topics]
+    "event:{id}" = "/items/events/{id}?fields=id"
+    "file:{id}_file" = "/files/{id}"
+"""
+
+
+def test_topics_are_as_written() -> None:
+    """Patterns are free texts, whatever they end in; there are none by themselves."""
+    assert settings().identity_provider.topics == {}
+    assert settings(TOPICS).identity_provider.topics == {
+        "event:{id}": "/items/events/{id}?fields=id",
+        "file:{id}_file": "/files/{id}",
+    }
+
+
+def test_topics_are_laid_over_the_file() -> None:
+    """One by one in variables where those can be spelt, or all in one as JSON."""
+    environ = {
+        "PORTWARD_IDENTITY_PROVIDER__TOPICS__EVENT:{ID}": "/other/{id}",
+        "PORTWARD_IDENTITY_PROVIDER__TOPICS": '{"Post:{postId}": "/items/posts/{postId}"}',
+    }
+    assert settings(TOPICS, environ).identity_provider.topics == {
+        "event:{id}": "/other/{id}",
+        "file:{id}_file": "/files/{id}",
+        "Post:{postId}": "/items/posts/{postId}",
+    }
+
+
+def test_roles_may_come_as_json() -> None:
+    """Names with capitals and blanks have no other way into the environment."""
+    environ = {"PORTWARD_ROLES": '{"Site Admin": ["*"], "agent": "a,b"}'}
+    assert settings("", environ).roles == {"Site Admin": ("*",), "agent": ("a", "b")}
+    assert settings("", {"PORTWARD_ROLES": ""}).roles == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "message"),
+    [
+        (
+            '[identity_provider.topics]\n"a" = 1',
+            {},
+            "identity_provider.topics.a: expected a text, got a whole number (file portward.toml)",
+        ),
+        (
+            "[identity_provider.topics]\na.b = '/x'",
+            {},
+            "identity_provider.topics.a: expected a text, got a table (file portward.toml)",
+        ),
+        (
+            "identity_provider.topics = []",
+            {},
+            "identity_provider.topics: expected a table (file portward.toml)",
+        ),
+        (
+            "",
+            {"PORTWARD_IDENTITY_PROVIDER__TOPICS": '["hunter2"]'},
+            "identity_provider.topics: expected a table in JSON"
+            " (env PORTWARD_IDENTITY_PROVIDER__TOPICS)",
+        ),
+        (
+            "",
+            {"PORTWARD_IDENTITY_PROVIDER__TOPICS": "\udcff"},
+            "identity_provider.topics: expected a table in JSON"
+            " (env PORTWARD_IDENTITY_PROVIDER__TOPICS)",
+        ),
+        (
+            "",
+            {"PORTWARD_ROLES": '{"agent": 1}'},
+            "roles.agent: expected a list, got a whole number (env PORTWARD_ROLES)",
+        ),
+    ],
+)
+def test_a_wrong_table_is_told(text: str, environ: dict[str, str], message: str) -> None:
+    """With its key and its source, without what stands in it."""
+    with pytest.raises(SettingsError) as caught:
+        settings(text, environ)
+    assert str(caught.value) == message
 
 
 def test_a_wrong_value_is_told_with_key_and_source() -> None:

@@ -62,7 +62,40 @@ def test_what_is_shown_is_what_the_tree_answers() -> None:
         assert row["log.format"] == tree.log_format
         assert row["log.hash_users"] == str(tree.hash_users).lower()
         assert row["endpoints.rooms.expose_email"] == str(tree.exposes_email(door)).lower()
+        for name, endpoint in tree.endpoints.items():
+            admitted = str(tree.admits_missing_origin(endpoint)).lower()
+            assert row[f"endpoints.{name}.allow_missing_origin"] == admitted
         assert row["endpoints.rooms.auto_create"] == str(tree.creates_rooms(door)).lower()
+
+
+def test_whether_an_origin_may_be_missing_follows_other_keys() -> None:
+    """The row says what came of them, and a setting shows as it was set."""
+    text = 'gate.allowed_origins = ["https://a.example"]\n'
+    for more, shows in (("", "false"), ("endpoints.alerts.allow_missing_origin = true", "true")):
+        found = {row.key: row for row in rows(loaded(text + more))}
+        assert found["endpoints.alerts.allow_missing_origin"].value == shows
+        assert found["endpoints.live.allow_missing_origin"].value == "false"
+        assert found["endpoints.rooms.allow_missing_origin"].value == "true"
+
+
+def test_the_identity_provider_is_shown() -> None:
+    """Nothing of it is secret but a password that has no place in its address."""
+    environ = {"DIRECTUS_BASE_URL": "https://u:hunter2@directus.example", "INSTANCE_ID": "node-1"}
+    text = '[identity_provider.topics]\n"event:{id}" = "/items/events/{id}"'
+    found = {row.key: row[1:] for row in rows(loaded(text, environ))}
+    assert found["identity_provider.topics.event:{id}"] == (
+        "/items/events/{id}",
+        "file portward.toml",
+    )
+    assert found["identity_provider.url"] == (
+        "https://u:***@directus.example",
+        "alias DIRECTUS_BASE_URL",
+    )
+    assert found["identity_provider.revalidate"] == ("1m", "default")
+    assert found["server.instance_id"] == ("node-1", "alias INSTANCE_ID")
+    assert found["endpoints.live.credentials"] == ("[cookie]", "default")
+    assert found["endpoints.live.backpressure_threshold"] == ("1MiB", "default")
+    assert found["namespaces.alerts.combined"] == ("true", "default")
 
 
 def test_rows_show_no_secret() -> None:

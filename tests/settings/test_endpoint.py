@@ -1,4 +1,4 @@
-from portward.model.limits import MESSAGE, PING_INTERVAL, PONG_TIME
+from portward.model.limits import MESSAGE, OUTBOX_BYTES, PING_INTERVAL, PONG_TIME
 from portward.settings.endpoint import AuthMode, Credential, Endpoint
 
 
@@ -10,3 +10,12 @@ def test_the_defaults_are_the_careful_ones() -> None:
     assert not endpoint.compression
     assert (endpoint.ping_interval, endpoint.pong_timeout) == (PING_INTERVAL, PONG_TIME)
     assert endpoint.max_message == MESSAGE
+    assert endpoint.backpressure_threshold == OUTBOX_BYTES
+    assert (endpoint.farewell, endpoint.reconnect_url) == (0.0, "")
+    assert endpoint.allow_missing_origin is None
+
+
+def test_an_endpoint_knows_whether_it_takes_cookies() -> None:
+    """Among other credentials as well."""
+    assert not Endpoint().takes_cookies
+    assert Endpoint(credentials=(Credential.MESSAGE, Credential.COOKIE)).takes_cookies

@@ -1,6 +1,16 @@
 import pytest
 
-from portward.settings.environment import ALIASES, Alias, chosen, parts, variable, variables
+from portward.settings.environment import (
+    ALIASES,
+    Alias,
+    chosen,
+    disabled,
+    entry,
+    milliseconds,
+    parts,
+    variable,
+    variables,
+)
 from portward.settings.schema import leaf_at
 
 
@@ -22,6 +32,50 @@ def test_a_chosen_name_is_recognised() -> None:
 def test_every_older_name_stands_for_a_key(alias: Alias) -> None:
     """The table points at nothing that does not exist."""
     assert leaf_at(alias.path) is not None
+
+
+def test_older_names_are_read_once() -> None:
+    """No name stands for two keys."""
+    assert len({alias.name for alias in ALIASES}) == len(ALIASES)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0.0), ("1", 0.001), ("25000", 25.0), ("1500", 1.5)]
+)
+def test_milliseconds_are_seconds(text: str, seconds: float) -> None:
+    """Older servers counted in thousandths."""
+    assert milliseconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["25s", "-1", "1e3", "", " 1", "1.5", "nan", "٣", "9" * 16])
+def test_what_is_no_number_of_milliseconds_is_refused(text: str) -> None:
+    """Neither a duration nor anything a float could be made of."""
+    with pytest.raises(ValueError, match='expected a number of milliseconds such as "25000"'):
+        milliseconds(text)
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", " True "])
+def test_authentication_can_be_switched_off(text: str) -> None:
+    """However the older server was told."""
+    assert disabled(text) == "none"
+
+
+@pytest.mark.parametrize("text", ["false", "False", "0", "no", "", " "])
+def test_a_switch_that_is_off_says_nothing(text: str) -> None:
+    """What the file says stays as it is."""
+    assert disabled(text) is None
+
+
+@pytest.mark.parametrize("text", ["on", "off", "2", "none", "truee"])
+def test_an_unclear_switch_is_refused(text: str) -> None:
+    """Whether clients need a credential is no matter of guessing."""
+    with pytest.raises(ValueError, match='expected "true" or "false"'):
+        disabled(text)
+
+
+def test_a_secret_with_a_comma_is_one_secret() -> None:
+    """Older servers had one alone."""
+    assert entry("a,b") == ["a,b"]
 
 
 @pytest.mark.parametrize(

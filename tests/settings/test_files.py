@@ -98,6 +98,19 @@ def test_secrets_come_from_files() -> None:
     assert found.sources["tokens.secrets_file"] == "file portward.toml"
 
 
+def test_names_that_end_like_file_keys_are_names() -> None:
+    """A pattern `x_file` names no file to read, and neither does a role."""
+    text = """
+        [roles]
+        x_file = ["a"]
+        [identity_provider.topics]
+        x_file = "/s"
+    """
+    found = settings(text, files={"/s": "read"})
+    assert found.identity_provider.topics == {"x_file": "/s"}
+    assert found.roles == {"x_file": ("a",)}
+
+
 def test_a_file_that_is_missing_is_told_with_its_key() -> None:
     """The operator sees which setting names it."""
     with pytest.raises(SettingsError) as caught:

@@ -1,5 +1,6 @@
 import pytest
 
+from portward.model.limits import LimitName, Rate
 from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
 from portward.settings.endpoint import Credential
 from portward.settings.presets import (
@@ -10,16 +11,47 @@ from portward.settings.presets import (
     base_endpoint,
     base_namespace,
 )
+from portward.settings.tree import Settings
 
 
-def test_rooms_is_served_and_echo_is_not() -> None:
-    """These two endpoints exist by themselves."""
-    assert {name: endpoint.enabled for name, endpoint in ENDPOINTS.items()} == {
-        "rooms": True,
-        "echo": False,
-    }
+def test_all_are_served_but_echo() -> None:
+    """These endpoints exist by themselves, in this order."""
+    assert [(name, endpoint.enabled) for name, endpoint in ENDPOINTS.items()] == [
+        ("alerts", True),
+        ("live", True),
+        ("rooms", True),
+        ("echo", False),
+    ]
     assert ENDPOINTS["rooms"].idle_timeout == 60.0
-    assert DIALECTS == ("echo", "rooms")
+    assert DIALECTS == ("alerts", "echo", "live", "rooms")
+
+
+@pytest.mark.parametrize("name", ["alerts", "live", "rooms", "echo"])
+def test_an_endpoint_is_called_what_it_speaks(name: str) -> None:
+    """Path, dialect and the namespace behind it have its name; echo needs no channels."""
+    endpoint = ENDPOINTS[name]
+    assert (endpoint.path, endpoint.dialect) == (f"/{name}", name)
+    assert endpoint.namespace == ("" if name == "echo" else name)
+
+
+def test_alerts_is_for_a_few_who_bring_a_token() -> None:
+    """In a header, or where a browser can put one; they have time to leave."""
+    alerts = ENDPOINTS["alerts"]
+    assert alerts.credentials == (Credential.HEADER, Credential.QUERY, Credential.TICKET)
+    assert (alerts.max_connections, alerts.farewell) == (100, 5.0)
+
+
+def test_live_is_for_browsers_with_a_session() -> None:
+    """Their cookies and nothing else; they may subscribe to much."""
+    live = ENDPOINTS["live"]
+    assert live.credentials == (Credential.COOKIE,)
+    assert live.takes_cookies
+    assert Settings().rate(LimitName.MESSAGES, live) == Rate(600, 60.0, 600)
+
+
+def test_alerts_can_be_heard_as_one() -> None:
+    """No other family of channels can, until it is told to."""
+    assert [name for name, space in NAMESPACES.items() if space.combined] == ["alerts"]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +120,8 @@ def test_a_known_endpoint_with_another_dialect_starts_from_that() -> None:
 
 def test_an_unknown_dialect_is_kept() -> None:
     """It is refused later, where its source is known."""
-    assert base_endpoint("live", "live").dialect == "live"
-    assert base_endpoint("live", None).dialect == ""
+    assert base_endpoint("calls", "calls").dialect == "calls"
+    assert base_endpoint("calls", None).dialect == ""
 
 
 def test_a_new_namespace_denies() -> None:

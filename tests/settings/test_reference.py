@@ -30,12 +30,17 @@ def test_every_key_is_on_the_page(entry: Entry) -> None:
         ("server.allowed_hosts", "list of texts"),
         ("server.trusted_proxies", "list of networks"),
         ("environment", "`development` or `production`"),
-        ("endpoints.x.credentials", "list of `header` or `query` or `ticket` or `message`"),
+        (
+            "endpoints.x.credentials",
+            "list of `header` or `query` or `ticket` or `cookie` or `message`",
+        ),
         ("endpoints.x.max_message", "size"),
         ("tokens.secrets", "list of secrets"),
         ("tokens.session_secret", "secret"),
         ("admin.api_keys", "list of keys"),
         ("limits.auth.rate", "rate"),
+        ("identity_provider.topics.x", "text"),
+        ("endpoints.x.allow_missing_origin", "true or false"),
     ],
 )
 def test_what_a_key_takes_is_told(key: str, text: str) -> None:
@@ -52,6 +57,11 @@ def test_what_a_key_takes_is_told(key: str, text: str) -> None:
         "| `5s` in development, `30s` in production |",
         "Handshakes, per address: events per time",
         "| rate | as in `limits` |",
+        "| `false` with cookies, and for `alerts` with a list of origins; else `true` |",
+        "| `identity_provider.topics.<name>` ↻ | text |",
+        "`limits.messages.rate = 600/min`",
+        "- `ALERT_AUTH_DISABLED` → `endpoints.alerts.auth`: `true` stands for `none`\n",
+        "- `LIVE_WS_DRAIN_TIMEOUT_MS` → `server.drain_timeout`: in milliseconds\n",
         "- `rooms`: `path = /rooms`, `dialect = rooms`, `namespace = rooms`, `idle_timeout = 1m`",
         "- `live`: `snapshot = latest_by_key`, `authorize = identity_provider`",
         "## server\n\nThe listeners and the process.\n\n| key |",
@@ -71,5 +81,5 @@ def test_older_names_are_on_the_page() -> None:
 def test_the_page_is_tidy() -> None:
     """No line ends in a space, and the page ends in one line break."""
     assert all(line == line.rstrip() for line in PAGE.splitlines())
-    assert PAGE.endswith("`\n")
+    assert PAGE.endswith(".\n")
     assert "\n\n\n" not in PAGE

@@ -26,9 +26,12 @@ def test_secrets_keys_origins_limits_and_rights_are_reloadable() -> None:
         rate = "1/s"
         [roles]
         agent = ["x"]
+        [identity_provider.topics]
+        "event:{id}" = "/items/events/{id}"
         [admin]
         api_keys = ["d"]
         [endpoints.rooms]
+        roles = ["agent"]
         allowed_origins = ["https://b.example"]
         sign_secret = "e"
         [endpoints.rooms.limits.auth]
@@ -46,7 +49,9 @@ def test_secrets_keys_origins_limits_and_rights_are_reloadable() -> None:
         "gate.allowed_origins",
         "limits.auth.rate",
         "roles.agent",
+        "identity_provider.topics.event:{id}",
         "admin.api_keys",
+        "endpoints.rooms.roles",
         "endpoints.rooms.allowed_origins",
         "endpoints.rooms.sign_secret",
         "endpoints.rooms.limits.auth.mode",
@@ -63,7 +68,18 @@ def test_the_rest_waits_for_a_restart() -> None:
     new = settings("""
         server.port = 1
         endpoints.rooms.path = "/x"
+        endpoints.rooms.allow_missing_origin = false
+        endpoints.rooms.backpressure_threshold = "2MiB"
+        endpoints.rooms.farewell = "1s"
+        endpoints.rooms.reconnect_url = "wss://gate.example"
         namespaces.rooms.history_size = 1
+        namespaces.rooms.combined = true
+        server.instance_id = "node-1"
+        [identity_provider]
+        url = "https://directus.example"
+        cookies = ["session"]
+        timeout = "1s"
+        revalidate = "1s"
         [endpoints.chat]
         dialect = "rooms"
         [namespaces.docs]
@@ -73,10 +89,20 @@ def test_the_rest_waits_for_a_restart() -> None:
     assert sorted(found.restart) == [
         "endpoints.chat",
         "endpoints.old",
+        "endpoints.rooms.allow_missing_origin",
+        "endpoints.rooms.backpressure_threshold",
+        "endpoints.rooms.farewell",
         "endpoints.rooms.path",
+        "endpoints.rooms.reconnect_url",
+        "identity_provider.cookies",
+        "identity_provider.revalidate",
+        "identity_provider.timeout",
+        "identity_provider.url",
         "namespaces.docs",
         "namespaces.gone",
+        "namespaces.rooms.combined",
         "namespaces.rooms.history_size",
+        "server.instance_id",
         "server.port",
     ]
     assert reloaded(old, new) == old
@@ -97,3 +123,13 @@ def test_a_role_that_went_is_a_change() -> None:
     old = settings('[roles]\nagent = ["x"]')
     assert changes(old, Settings()).reloadable == ("roles.agent",)
     assert reloaded(old, Settings()).roles == {}
+
+
+def test_a_question_that_went_is_a_change() -> None:
+    """A topic nobody is to hear any longer is closed at once; the rest of its table waits."""
+    text = '[identity_provider]\nurl = "https://{}.example"\n[identity_provider.topics]\n"a:{{id}}" = "/a"'
+    old = settings(text.format("old"))
+    new = settings('identity_provider.url = "https://new.example"')
+    assert changes(old, new) == (("identity_provider.topics.a:{id}",), ("identity_provider.url",))
+    taken = reloaded(old, new).identity_provider
+    assert (taken.topics, taken.url) == ({}, "https://old.example")

@@ -14,6 +14,7 @@ from portward.settings.schema import (
     example,
     keys,
     leaf_at,
+    name_place,
     node_at,
 )
 from portward.settings.tree import Settings
@@ -39,10 +40,10 @@ def test_every_table_has_a_meaning(name: str) -> None:
 
 
 def test_what_the_environment_decides_says_how() -> None:
-    """A key that may be unset has either both defaults, or is a limit with a table above it."""
+    """A key that may be unset has both defaults or words, or is a limit with a table above it."""
     for entry in ENTRIES:
         about = entry.leaf.about
-        if entry.leaf.optional and "limits" not in entry.path:
+        if entry.leaf.optional and "limits" not in entry.path and not about.unset:
             assert about.development is not None, entry.key
             assert about.production is not None, entry.key
 
@@ -70,6 +71,37 @@ def test_kinds_of_keys_are_told_apart() -> None:
     roles = node_at(("roles", "any"))
     assert isinstance(roles, Leaf)
     assert roles.listed
+    assert isinstance(node_at(("identity_provider", "topics")), Named)
+    assert isinstance(node_at(("identity_provider", "topics", "any")), Leaf)
+
+
+def test_names_of_tables_are_labels_and_others_are_free() -> None:
+    """A role and a pattern are called as somebody else likes."""
+    free = {
+        path: node.free
+        for path in (("roles",), ("identity_provider", "topics"), ("endpoints",), ("namespaces",))
+        if isinstance(node := node_at(path), Named)
+    }
+    assert list(free.values()) == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("server.port", 0),
+        ("environment", 0),
+        ("endpoints", 0),
+        ("roles.agent", 1),
+        ("endpoints.x.path", 1),
+        ("endpoints.x.limits.auth.rate", 1),
+        ("identity_provider.topics.x", 2),
+        ("identity_provider.url", 0),
+        ("nothing.there", 0),
+    ],
+)
+def test_the_chosen_part_of_a_key_is_found(key: str, place: int) -> None:
+    """Names stand below tables of names, wherever those are."""
+    assert name_place(tuple(key.split("."))) == place
 
 
 @pytest.mark.parametrize(
@@ -90,7 +122,7 @@ def test_the_name_of_a_namespace_is_no_key() -> None:
     [
         ("environment", "development, production"),
         ("server.forwarded_header", "x-forwarded-for, forwarded, x-real-ip"),
-        ("endpoints.x.credentials", "header, query, ticket, message"),
+        ("endpoints.x.credentials", "header, query, ticket, cookie, message"),
         ("limits.auth.mode", "enforce, observe"),
         ("server.host", ""),
         ("server.allowed_hosts", ""),

@@ -1,6 +1,7 @@
 import pytest
 
 from portward.settings import SettingsError
+from portward.settings.endpoint import AuthMode, Credential
 from portward.settings.secret import Secret
 from tests.settings.reading import loaded
 
@@ -47,6 +48,61 @@ def test_every_key_has_a_source() -> None:
     assert found.sources["endpoints.chat.limits.auth.rate"] == "default"
     assert found.sources["roles.agent"] == "file portward.toml"
     assert found.sources["namespaces.rooms.authorize"] == "default"
+
+
+def test_two_older_servers_move_in() -> None:
+    """Their environments side by side come to one gateway, in its own units."""
+    environ = {
+        "ALERT_SERVER_PORT": "3002",
+        "ALERT_AUTH_DISABLED": "yes",
+        "LIVE_WS_PORT": "3002",
+        "LIVE_WS_PING_INTERVAL_MS": "15000",
+        "LIVE_WS_DRAIN_TIMEOUT_MS": "500",
+        "LIVE_WS_BACKPRESSURE_THRESHOLD_BYTES": "65536",
+        "INSTANCE_ID": "node-1",
+        "DIRECTUS_BASE_URL": "http://directus:8055",
+    }
+    found = loaded('[endpoints.live]\nping_interval = "5s"', environ)
+    settings = found.settings
+    live = settings.endpoints["live"]
+    assert (settings.server.port, settings.drain_timeout) == (3002, 0.5)
+    assert settings.endpoints["alerts"].auth is AuthMode.NONE
+    assert (live.ping_interval, live.backpressure_threshold) == (15.0, 65536)
+    assert (live.path, live.credentials) == ("/live", (Credential.COOKIE,))
+    assert settings.server.instance_id == "node-1"
+    assert settings.identity_provider.url == "http://directus:8055"
+    assert found.sources["endpoints.alerts.auth"] == "alias ALERT_AUTH_DISABLED"
+    assert found.sources["endpoints.live.ping_interval"] == "alias LIVE_WS_PING_INTERVAL_MS"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("LIVE_WS_PORT", "http", "server.port: expected a whole number, got a text"),
+        ("ALERT_SERVER_PORT", "70000", "server.port: expected a whole number <= 65535"),
+        (
+            "LIVE_WS_BACKPRESSURE_THRESHOLD_BYTES",
+            "much",
+            'endpoints.live.backpressure_threshold: expected a size such as "64KiB"',
+        ),
+        (
+            "LIVE_WS_BACKPRESSURE_THRESHOLD_BYTES",
+            "1",
+            "endpoints.live.backpressure_threshold: expected a whole number >= 1024",
+        ),
+        (
+            "LIVE_WS_DRAIN_TIMEOUT_MS",
+            "9" * 15,
+            'server.drain_timeout: expected a duration such as "25s"',
+        ),
+    ],
+)
+def test_an_older_number_that_does_not_fit_is_told(name: str, text: str, message: str) -> None:
+    """With its key and the variable it stands in."""
+    with pytest.raises(SettingsError) as caught:
+        loaded("", {name: text})
+    assert str(caught.value).startswith(message)
+    assert str(caught.value).endswith(f"(alias {name})")
 
 
 def test_several_secrets_come_in_one_variable() -> None:

@@ -13,6 +13,8 @@ from portward.settings.suggest import unknown_key, unknown_variable
         ("endpoints.chat.pth", "endpoints.chat.path"),
         ("namespaces.docs.history_siz", "namespaces.docs.history_size"),
         ("limits.message", "limits.messages"),
+        ("identity_provider.topic", "identity_provider.topics"),
+        ("endpoints.live.reconect_url", "endpoints.live.reconnect_url"),
     ],
 )
 def test_the_nearest_key_is_named(key: str, nearest: str) -> None:
@@ -29,6 +31,7 @@ def test_the_nearest_key_is_named(key: str, nearest: str) -> None:
         ("PORTWARD_ENDPOINTS__CHAT__PTH", "PORTWARD_ENDPOINTS__CHAT__PATH"),
         ("PORTWARD_ENDPOINTS__ROOMS_PATH", "PORTWARD_ENDPOINTS__ROOMS__PATH"),
         ("PORTWARD_TOKEN__SECRETS", "PORTWARD_TOKENS__SECRETS"),
+        ("PORTWARD_IDENTITY_PROVIDER_URL", "PORTWARD_IDENTITY_PROVIDER__URL"),
     ],
 )
 def test_the_nearest_variable_is_named(name: str, nearest: str) -> None:

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.model.limits import LimitMode, LimitName, Rate
-from portward.settings.endpoint import Endpoint
+from portward.settings.endpoint import Credential, Endpoint
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.sections import Environment, Gate, Log, LogFormat, Server
 from portward.settings.tree import Settings
@@ -53,6 +53,34 @@ def test_origins_come_from_the_nearest_list() -> None:
     assert Settings().origins(bare) == ()
 
 
+COOKIES = Endpoint(credentials=(Credential.COOKIE, Credential.MESSAGE))
+ALERTS = Endpoint(dialect="alerts")
+LISTED = ("https://a.example",)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "origins", "admitted"),
+    [
+        (Endpoint(), (), True),
+        (Endpoint(), LISTED, True),
+        (ALERTS, (), True),
+        (ALERTS, LISTED, False),
+        (replace(ALERTS, allowed_origins=LISTED), (), False),
+        (replace(ALERTS, allowed_origins=LISTED, allow_missing_origin=True), (), True),
+        (COOKIES, (), False),
+        (COOKIES, LISTED, False),
+        (Endpoint(allow_missing_origin=False), (), False),
+        (Endpoint(allow_missing_origin=True), LISTED, True),
+    ],
+)
+def test_a_missing_origin_counts_by_what_is_at_stake(
+    endpoint: Endpoint, origins: tuple[str, ...], admitted: bool
+) -> None:
+    """Cookies always want an origin, alerts where some are listed; a setting says it outright."""
+    settings = Settings(gate=Gate(allowed_origins=origins))
+    assert settings.admits_missing_origin(endpoint) is admitted
+
+
 def test_limits_are_asked_for_by_endpoint() -> None:
     """An endpoint's own tables are laid over the general ones."""
     own = Limits(messages=RateLimit(rate=Rate(600, 60.0, 600)), connections=ConnectionLimit(max=3))
@@ -66,3 +94,4 @@ def test_two_bare_trees_share_no_tables() -> None:
     """The mappings of one tree are not those of another."""
     assert Settings().endpoints is not Settings().endpoints
     assert Settings().namespaces is not Settings().namespaces
+    assert Settings().identity_provider.topics is not Settings().identity_provider.topics

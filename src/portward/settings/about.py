@@ -22,10 +22,12 @@ class About:
     """The meaning of a setting in one line.
 
     `reload`: SIGHUP puts a new value in force without a restart. `development` and `production` are
-    what an unset value stands for in either environment, where the two differ.
+    what an unset value stands for in either environment, where the two differ; `unset` says in words
+    what it stands for where other keys decide.
     """
 
     text: str
     reload: bool = False
     development: object = None
     production: object = None
+    unset: str = ""

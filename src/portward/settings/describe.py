@@ -23,11 +23,14 @@ class Row(NamedTuple):
 
 
 def rows(loaded: Loaded) -> list[Row]:
-    """List every setting in force; an unset one shows what the environment makes of it."""
+    """List every setting in force; an unset one shows what it stands for."""
     settings, sources = loaded.settings, loaded.sources
     found = []
     for entry in entries(settings):
-        value = shown(entry.leaf, effective(entry.leaf, entry.value, settings))
+        value = entry.value
+        if value is None and entry.path[-1] == "allow_missing_origin":
+            value = settings.admits_missing_origin(settings.endpoints[entry.path[1]])
+        value = shown(entry.leaf, effective(entry.leaf, value, settings))
         found.append(Row(entry.key, value, sources[entry.key]))
     return found
 

@@ -3,12 +3,13 @@
 from enum import StrEnum
 from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from portward.model.limits import MESSAGE, PING_INTERVAL, PONG_TIME
+from portward.model.limits import KIB, MESSAGE, OUTBOX_BYTES, PING_INTERVAL, PONG_TIME
 from portward.settings.about import About, Bytes, Count, Seconds, Span
 from portward.settings.limits import Limits
 from portward.settings.secret import Secret
+from portward.settings.values import SIZE
 
 
 class Credential(StrEnum):
@@ -17,6 +18,7 @@ class Credential(StrEnum):
     HEADER = "header"
     QUERY = "query"
     TICKET = "ticket"
+    COOKIE = "cookie"
     MESSAGE = "message"
 
 
@@ -36,7 +38,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     namespace: Annotated[str, About("the namespace its channels belong to")] = ""
     credentials: Annotated[
         tuple[Credential, ...],
-        About("where a token may come from: `header`, `query`, `ticket`, `message`"),
+        About("where a credential may come from: `header`, `query`, `ticket`, `cookie`, `message`"),
     ] = (Credential.MESSAGE,)
     roles: Annotated[
         tuple[str, ...],
@@ -46,8 +48,12 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         tuple[str, ...], About("origins let in here; empty: those of `gate`", reload=True)
     ] = ()
     allow_missing_origin: Annotated[
-        bool, About("whether clients that send no `Origin`, as browsers do, are let in")
-    ] = True
+        bool | None,
+        About(
+            "whether clients are let in that send no `Origin`, which every browser sends",
+            unset="`false` with cookies, and for `alerts` with a list of origins; else `true`",
+        ),
+    ] = None
     max_connections: Annotated[Count, About("connections open at once; 0 for no limit")] = 0
     auth_timeout: Annotated[Span, About("time a connection has to authenticate")] = 30.0
     auth: Annotated[
@@ -61,6 +67,19 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     ] = PING_INTERVAL
     pong_timeout: Annotated[Span, About("time a client has to answer a ping")] = PONG_TIME
     max_message: Annotated[Bytes, About("largest message of an authenticated client")] = MESSAGE
+    backpressure_threshold: Annotated[
+        int, Meta(ge=KIB), SIZE, About("unsent bytes over which a slow reader is closed")
+    ] = OUTBOX_BYTES
+    farewell: Annotated[
+        Seconds,
+        About(
+            "time clients are given to leave by themselves after they were told of the end,"
+            " before they are closed"
+        ),
+    ] = 0.0
+    reconnect_url: Annotated[
+        str, About("address clients are told to come back to; empty: the one they came by")
+    ] = ""
     compression: Annotated[bool, About("whether permessage-deflate is offered")] = False
     expose_email: Annotated[
         bool | None,
@@ -78,3 +97,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     limits: Annotated[Limits, About("Limits of this endpoint; unset ones as in `limits`.")] = (
         Limits()
     )
+
+    @property
+    def takes_cookies(self) -> bool:
+        """Whether a browser's cookies prove there who its user is."""
+        return Credential.COOKIE in self.credentials

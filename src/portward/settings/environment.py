@@ -1,7 +1,7 @@
 """Names in the environment: how keys are spelt there, and which other names are read."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from portward.settings.schema import Path
@@ -13,20 +13,69 @@ TOKEN: Final = "PORTWARD_TOKEN"  # noqa: S105 - the name of a variable
 API_KEY: Final = "PORTWARD_API_KEY"
 _NO_KEYS: Final = frozenset({CONFIG, TOKEN, API_KEY})
 """What else is ours: the last two are for commands that talk to a gateway."""
+_MILLISECONDS: Final = re.compile(r"\d{1,15}", re.ASCII)
+_IN_MS: Final = "in milliseconds"
+
+
+def milliseconds(text: str) -> float:
+    """Read a number of milliseconds as seconds.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if not _MILLISECONDS.fullmatch(text):
+        raise ValueError('expected a number of milliseconds such as "25000"')
+    return int(text) / 1000
+
+
+def disabled(text: str) -> str | None:
+    """Read a switch that turns authentication off; None when it does not.
+
+    Raises:
+        ValueError: it is no switch.
+    """
+    word = text.strip().lower()
+    if word in {"true", "1", "yes"}:
+        return "none"
+    if word in {"false", "0", "no", ""}:
+        return None
+    raise ValueError('expected "true" or "false"')
+
+
+def entry(text: str) -> list[str]:
+    """Take a text, whatever signs it has, as the one entry of a list."""
+    return [text]
 
 
 class Alias(NamedTuple):
-    """A name that older servers read. With `whole`, its text is one entry of a list."""
+    """A name that older servers read.
+
+    `read` turns its text into what is written for the key, None for nothing; it may raise
+    ValueError with a text for the operator. `note` says on the reference page what it does.
+    """
 
     name: str
     path: Path
-    whole: bool = False
+    read: Callable[[str], object] = str
+    note: str = ""
 
 
 ALIASES: Final = (
-    Alias("JWT_SECRET", ("tokens", "secrets"), whole=True),
+    Alias("JWT_SECRET", ("tokens", "secrets"), entry),
     Alias("ALLOWED_ORIGINS", ("gate", "allowed_origins")),
     Alias("PORT", ("server", "port")),
+    Alias("ALERT_SERVER_HOST", ("server", "host")),
+    Alias("ALERT_SERVER_PORT", ("server", "port")),
+    Alias(
+        "ALERT_AUTH_DISABLED", ("endpoints", "alerts", "auth"), disabled, "`true` stands for `none`"
+    ),
+    Alias("LIVE_WS_HOST", ("server", "host")),
+    Alias("LIVE_WS_PORT", ("server", "port")),
+    Alias("LIVE_WS_PING_INTERVAL_MS", ("endpoints", "live", "ping_interval"), milliseconds, _IN_MS),
+    Alias("LIVE_WS_DRAIN_TIMEOUT_MS", ("server", "drain_timeout"), milliseconds, _IN_MS),
+    Alias("LIVE_WS_BACKPRESSURE_THRESHOLD_BYTES", ("endpoints", "live", "backpressure_threshold")),
+    Alias("INSTANCE_ID", ("server", "instance_id")),
+    Alias("DIRECTUS_BASE_URL", ("identity_provider", "url")),
 )
 
 _SERVICE_LINK: Final = re.compile(

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from portward.settings.build import value_of
 from portward.settings.errors import SettingsError
 from portward.settings.layers import Given, Rank, Written
-from portward.settings.schema import Leaf, Path, leaf_at
+from portward.settings.schema import Leaf, Path, leaf_at, name_place
 
 Reader: TypeAlias = Callable[[str], str]
 """Returns the text of a file, or raises OSError or UnicodeDecodeError."""
@@ -53,7 +53,9 @@ def read_secrets(written: Written, read: Reader) -> None:
     """
     for path, given in list(written.values.items()):
         beside = (*path[:-1], path[-1].removesuffix(_SUFFIX))
-        leaf = leaf_at(beside) if beside != path else None
+        # A name that was chosen may end in anything.
+        is_key = beside != path and name_place(path) != len(path) - 1
+        leaf = leaf_at(beside) if is_key else None
         if leaf is None:
             continue
         other = written.values.get(beside)

@@ -4,12 +4,23 @@ import re
 import tomllib
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from portward.settings.about import About
-from portward.settings.environment import ALIASES, chosen, parts, variables
+from portward.settings.environment import ALIASES, Alias, chosen, parts, variables
 from portward.settings.errors import SettingsError
-from portward.settings.schema import Leaf, Named, Path, Table, keys, leaf_at
+from portward.settings.schema import (
+    Leaf,
+    Named,
+    Path,
+    Table,
+    keys,
+    leaf_at,
+    name_place,
+    node_at,
+)
 from portward.settings.suggest import unknown_key, unknown_variable
 from portward.settings.tree import Settings
 
@@ -57,9 +68,11 @@ class Written:
         """Take a chosen name.
 
         Raises:
-            SettingsError: it is not made of letters, digits, `-` and single `_`.
+            SettingsError: it is to be a label, and not made of letters, digits, `-` and single `_`.
         """
-        if path[0] != "roles" and not _NAME.fullmatch(path[-1]):
+        node = node_at(path[:-1])
+        free = isinstance(node, Named) and node.free
+        if not free and not _NAME.fullmatch(path[-1]):
             known = "letters, digits, '-' and single '_', at most 64"
             raise SettingsError(f"{path[0]}: a name is made of {known} ({source})")
         self.names[path] = None
@@ -98,26 +111,54 @@ def _flatten(
 
 
 def from_aliases(written: Written, environ: Mapping[str, str]) -> None:
-    """Take the names older servers read; an empty one counts as not set."""
+    """Take the names older servers read; an empty one counts as not set.
+
+    Raises:
+        SettingsError: one cannot be read, or two say different things of one key.
+    """
+    taken: dict[Path, tuple[str, object]] = {}
     for alias in ALIASES:
         text, leaf = environ.get(alias.name), leaf_at(alias.path)
-        if text and leaf is not None:
-            raw: object = [text] if alias.whole else text
-            written.put(alias.path, Given(leaf, raw, f"alias {alias.name}", Rank.ALIAS))
+        raw = _aliased(alias, text) if text else None
+        if raw is None or leaf is None:
+            continue
+        first, before = taken.setdefault(alias.path, (alias.name, raw))
+        if raw != before:
+            key = ".".join(alias.path)
+            raise SettingsError(f"{key}: {first} and {alias.name} differ; set one of them")
+        written.put(alias.path, Given(leaf, raw, f"alias {first}", Rank.ALIAS))
+
+
+def _aliased(alias: Alias, text: str) -> object:
+    try:
+        return alias.read(text)
+    except ValueError as error:
+        raise SettingsError(f"{'.'.join(alias.path)}: {error} (alias {alias.name})") from None
 
 
 def from_variables(written: Written, environ: Mapping[str, str]) -> None:
     """Take the variables `PORTWARD_SECTION__KEY`.
 
     Raises:
-        SettingsError: one stands for no key.
+        SettingsError: one stands for no key, or is to be a table in JSON and is none.
     """
     for name, value in variables(environ):
-        path = _respelt(written, parts(name))
-        leaf = leaf_at(path)
-        if leaf is None:
+        path, source = _respelt(written, parts(name)), f"env {name}"
+        node = node_at(path)
+        if isinstance(node, Named) and isinstance(node.inner, Leaf):
+            for key, raw in _json_table(path, value, source).items():
+                _put(written, (*path, key), Given(node.inner, raw, source, Rank.ENVIRONMENT))
+        elif isinstance(node, Leaf):
+            _put(written, path, Given(node, value, source, Rank.ENVIRONMENT))
+        else:
             raise unknown_variable(name)
-        _put(written, path, Given(leaf, value, f"env {name}", Rank.ENVIRONMENT))
+
+
+def _json_table(path: Path, text: str, source: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text or "{}", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        raise SettingsError(f"{'.'.join(path)}: expected a table in JSON ({source})") from None
 
 
 def from_flags(written: Written, flags: Mapping[str, object]) -> None:
@@ -137,17 +178,19 @@ def from_flags(written: Written, flags: Mapping[str, object]) -> None:
 
 def _respelt(written: Written, path: Path) -> Path:
     """Put the name as it was chosen where a variable can only come near it."""
-    if not _is_named(path):
+    place = name_place(path)
+    if not place:
         return path
-    names = [*written.below(path[:1]), *getattr(Settings(), path[0])]
-    return (path[0], chosen(path[1], names), *path[2:])
+    above = path[:place]
+    held: Any = Settings()
+    for part in above:
+        held = getattr(held, part)
+    names = [*written.below(above), *held]
+    return (*above, chosen(path[place], names), *path[place + 1 :])
 
 
 def _put(written: Written, path: Path, given: Given) -> None:
-    if _is_named(path):
-        written.name(path[:2], given.source)
+    place = name_place(path)
+    if place:
+        written.name(path[: place + 1], given.source)
     written.put(path, given)
-
-
-def _is_named(path: Path) -> bool:
-    return len(path) > 1 and isinstance(keys(Settings).get(path[0]), Named)

@@ -8,12 +8,29 @@ from typing import Any, Final
 from msgspec import Meta
 from msgspec.structs import replace
 
+from portward.model.limits import Rate
 from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
 from portward.settings.about import About
 from portward.settings.endpoint import Credential, Endpoint
+from portward.settings.limits import Limits, RateLimit
 from portward.settings.values import DURATION
 
 ENDPOINTS: Final = {
+    "alerts": Endpoint(
+        path="/alerts",
+        dialect="alerts",
+        namespace="alerts",
+        credentials=(Credential.HEADER, Credential.QUERY, Credential.TICKET),
+        max_connections=100,
+        farewell=5.0,
+    ),
+    "live": Endpoint(
+        path="/live",
+        dialect="live",
+        namespace="live",
+        credentials=(Credential.COOKIE,),
+        limits=Limits(messages=RateLimit(rate=Rate(600, 60.0, 600))),
+    ),
     "rooms": Endpoint(path="/rooms", dialect="rooms", namespace="rooms", idle_timeout=60.0),
     "echo": Endpoint(
         enabled=False,
@@ -32,6 +49,7 @@ NAMESPACES: Final = {
         history_size=500,
         history_ttl=_HOUR,
         cooldown=2.0,
+        combined=True,
         max_subscriptions=50,
         authorize=Rule.AUTHENTICATED,
     ),
@@ -77,6 +95,7 @@ NAMESPACE_KEYS: Final[dict[str, tuple[Any, ...]]] = {
     "publish": (
         About("who may publish: `server` alone, or clients with the right `publish`", reload=True),
     ),
+    "combined": (About("whether all channels can be heard as one, under `<namespace>:*`"),),
     "max_subscribers": (_COUNT, About("users in one channel; 0 for no limit")),
     "max_subscriptions": (_COUNT, About("channels of this namespace on one connection")),
     "authorize": (About("the rule by which rights are judged", reload=True),),

@@ -20,7 +20,9 @@ the file over the defaults. `portward config` shows what is in force and where i
 
 Durations are written `"250ms"`, `"25s"`, `"10m"`, `"1h"` or as seconds; sizes `"64KiB"`, `"1MiB"`,
 `"100kB"` or as bytes; rates `"60/min"`, `"500/s"`, `"10/60s"` or `"none"`. A list in the
-environment is written with commas, or as JSON. ↻ marks what SIGHUP puts in force without a restart.
+environment is written with commas, or as JSON. `PORTWARD_ROLES` and
+`PORTWARD_IDENTITY_PROVIDER__TOPICS` take a whole table in JSON, for names no variable can spell.
+↻ marks what SIGHUP puts in force without a restart.
 """
 
 
@@ -48,7 +50,7 @@ def _section(name: str) -> str:
     if isinstance(node, Leaf):
         return "\n".join(_table(found))
     lines = [f"## {name}", "", node.about.text, "", *_table(found)]
-    if isinstance(node, Named) and name != "roles":
+    if isinstance(node, Named) and not node.free:
         lines += ["", *_presets(name)]
     return "\n".join(lines)
 
@@ -71,6 +73,8 @@ def _meaning(entry: Entry) -> str:
 
 def _default(entry: Entry) -> str:
     about = entry.leaf.about
+    if entry.value is None and about.unset:
+        return about.unset
     if entry.value is None and about.development is not None:
         here, there = shown(entry.leaf, about.development), shown(entry.leaf, about.production)
         return f"`{here}` in development, `{there}` in production"
@@ -98,5 +102,8 @@ def _presets(name: str) -> Iterator[str]:
 
 def _aliases() -> str:
     lines = ["## Older names", "", "Read when set and not empty, after the file:", ""]
-    lines += [f"- `{alias.name}` → `{'.'.join(alias.path)}`" for alias in ALIASES]
+    for alias in ALIASES:
+        note = f": {alias.note}" if alias.note else ""
+        lines.append(f"- `{alias.name}` → `{'.'.join(alias.path)}`{note}")
+    lines += ["", "Two names of one key must not say different things."]
     return "\n".join(lines)

@@ -27,6 +27,7 @@ from portward.model.namespace import Namespace
 from portward.settings.about import About
 from portward.settings.endpoint import Endpoint
 from portward.settings.presets import NAMESPACE_KEYS
+from portward.settings.sections import IdentityProvider
 from portward.settings.tree import Settings
 from portward.settings.values import Form
 
@@ -69,6 +70,11 @@ class Named(NamedTuple):
 
     inner: Leaf | Table
     about: About
+
+    @property
+    def free(self) -> bool:
+        """Whether any text is a name: that of a role or of a pattern, not of a table."""
+        return isinstance(self.inner, Leaf)
 
 
 class Entry(NamedTuple):
@@ -148,6 +154,12 @@ def node_at(path: Path) -> Leaf | Table | Named | None:
     return node
 
 
+def name_place(path: Path) -> int:
+    """Tell which part of a path is a name that was chosen; 0 when none is."""
+    places = (at for at in range(1, len(path)) if isinstance(node_at(path[:at]), Named))
+    return next(places, 0)
+
+
 def entries(settings: Settings) -> Iterator[Entry]:
     """Walk all keys of a tree that hold values, in the order of the tree."""
     return _walk(Settings, settings, ())
@@ -173,6 +185,7 @@ def _below(node: Leaf | Table, value: object, path: Path) -> Iterator[Entry]:
 def example(name: str = "<name>") -> Settings:
     """Make a tree with one entry called `name` under every key with chosen names."""
     return Settings(
+        identity_provider=IdentityProvider(topics={name: ""}),
         roles={name: ()},
         endpoints={name: Endpoint()},
         namespaces={name: Namespace(name=name)},

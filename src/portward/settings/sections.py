@@ -1,15 +1,16 @@
 """The tables at the top of the tree, apart from endpoints and limits. Times are seconds."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from portward.model.limits import Rate
 from portward.settings.about import About, Count, Pace, Seconds, Span
 from portward.settings.keys import ApiKey
 from portward.settings.secret import Secret
-from portward.settings.values import KEYS, NETWORKS
+from portward.settings.values import DURATION, KEYS, NETWORKS
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -60,6 +61,11 @@ class Server(Struct, frozen=True, kw_only=True):
             "time over which connections are closed at the end", development=5.0, production=30.0
         ),
     ] = None
+    instance_id: Annotated[
+        str,
+        Meta(max_length=128),
+        About("name of this node in `info` and logs; made at start when empty"),
+    ] = ""
     tls: Annotated[Tls, About("TLS on the public listener.")] = Tls()
 
 
@@ -143,6 +149,37 @@ class Engine(Struct, frozen=True, kw_only=True):
     """Where shared state lives."""
 
     url: Annotated[str, About("`memory://`: in the process, gone with it")] = "memory://"
+
+
+class IdentityProvider(Struct, frozen=True, kw_only=True):
+    """The service that knows whose cookies a browser sends, and what they open."""
+
+    url: Annotated[str, About("its address; empty: endpoints that take cookies answer 503")] = ""
+    cookies: Annotated[
+        tuple[str, ...],
+        About("names of the cookies it is sent; `*` alone for all a browser sends"),
+    ] = ("directus_session_token", "directus_refresh_token")
+    timeout: Annotated[Span, Meta(le=60), About("time it has to answer, at most 60s")] = 5.0
+    revalidate: Annotated[
+        float,
+        Meta(ge=1),
+        DURATION,
+        About("time after which it is asked again about an open connection, at least 1s"),
+    ] = 60.0
+    topics: Annotated[
+        Mapping[
+            str,
+            Annotated[
+                str,
+                About(
+                    "path and query it is asked for with the user's own cookies when a topic of this"
+                    ' pattern is subscribed to, as in `"event:{id}" = "/items/events/{id}"`',
+                    reload=True,
+                ),
+            ],
+        ],
+        About("What it is asked by topic; a topic without a question is heard by nobody."),
+    ] = field(default_factory=dict)
 
 
 class Admin(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from portward.settings.sections import (
     Engine,
     Environment,
     Gate,
+    IdentityProvider,
     Log,
     LogFormat,
     Server,
@@ -44,6 +45,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     gate: Annotated[Gate, About("Who is let in before anyone asks for a credential.")] = Gate()
     tokens: Annotated[Tokens, About("How tokens (JWT) are verified.")] = Tokens()
     engine: Annotated[Engine, About("Where shared state lives.")] = Engine()
+    identity_provider: Annotated[
+        IdentityProvider, About("The service that knows whose cookies a browser sends.")
+    ] = field(default_factory=IdentityProvider)
     limits: Annotated[Limits, About("How often and how many, per table.")] = DEFAULT_LIMITS
     roles: Annotated[
         Mapping[str, Annotated[tuple[str, ...], About("permissions this role gives", reload=True)]],
@@ -96,6 +100,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         Empty stands for pages of this machine in development, and for no page in production.
         """
         return endpoint.allowed_origins or self.gate.allowed_origins
+
+    def admits_missing_origin(self, endpoint: Endpoint) -> bool:
+        """Whether clients without an `Origin` are let in at an endpoint.
+
+        By setting. Else not where cookies are taken, which a browser adds by itself, nor where
+        `alerts` is spoken and origins are listed.
+        """
+        if endpoint.allow_missing_origin is not None:
+            return endpoint.allow_missing_origin
+        listed = endpoint.dialect == "alerts" and bool(self.origins(endpoint))
+        return not (endpoint.takes_cookies or listed)
 
     def rate(self, name: LimitName, endpoint: Endpoint) -> Rate:
         """Say what a limit comes to at an endpoint.

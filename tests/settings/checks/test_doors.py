@@ -3,7 +3,7 @@ import pytest
 from portward.settings.checks.rule import Level
 from portward.settings.endpoint import Endpoint
 from portward.settings.tree import Settings
-from tests.settings.checks.judging import findings, levels
+from tests.settings.checks.judging import ROOMS_ALONE, findings, levels
 
 OK, WARN, FAIL = Level
 GRAVE = (WARN, FAIL, False)
@@ -44,18 +44,29 @@ def test_origins_of_closed_doors_are_not_judged() -> None:
 
 def test_pages_are_listed_in_production() -> None:
     """An empty list refuses every page, which is rarely meant."""
-    assert levels("", "origin-none") == (OK, WARN, False)
+    assert levels(ROOMS_ALONE, "origin-none") == (OK, WARN, False)
     for key in ("gate", "endpoints.rooms"):
-        assert levels(f'{key}.allowed_origins = ["https://a.example"]', "origin-none") == FINE
-    assert levels("endpoints.rooms.enabled = false", "origin-none") == FINE
+        text = f'{ROOMS_ALONE}{key}.allowed_origins = ["https://a.example"]'
+        assert levels(text, "origin-none") == FINE
+    assert levels(f"{ROOMS_ALONE}endpoints.rooms.enabled = false", "origin-none") == FINE
 
 
 def test_tokens_in_addresses_are_warned_about() -> None:
     """The way out is a ticket."""
-    text = 'endpoints.rooms.credentials = ["query", "message"]'
+    text = f'{ROOMS_ALONE}endpoints.rooms.credentials = ["query", "message"]'
     assert levels(text, "credential-query") == WARNED
-    assert levels("", "credential-query") == FINE
-    assert "ticket" in findings(text, "credential-query")[0].change
+    assert levels(ROOMS_ALONE, "credential-query") == FINE
+    (found,) = findings(text, "credential-query")
+    assert found.change.startswith('endpoints.rooms.credentials = ["message", "ticket"]')
+
+
+def test_alerts_takes_tokens_in_addresses_until_told_otherwise() -> None:
+    """Its clients do so; the line to change leaves them the other two ways."""
+    assert levels("", "credential-query") == WARNED
+    (found,) = findings("", "credential-query")
+    line, _, _ = found.change.partition("  #")
+    assert line == 'endpoints.alerts.credentials = ["header", "ticket"]'
+    assert levels(line, "credential-query") == FINE
 
 
 def test_a_door_takes_a_credential() -> None:
@@ -86,11 +97,36 @@ def test_quiet_clients_are_pinged_first(text: str, expected: Levels) -> None:
     assert levels(f"[endpoints.rooms]\n{text}", "idle-before-ping") == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("wss://gate.example/alerts", FINE),
+        ("wss://gate.example:8443/alerts?from=restart", FINE),
+        ("ws://127.0.0.1:8080", (OK, WARN, False)),
+        ("https://gate.example", ALWAYS),
+        ("gate.example", ALWAYS),
+        ("wss://", ALWAYS),
+        ("wss://gate.example/#x", ALWAYS),
+        ("wss://user:hunter2@gate.example", ALWAYS),
+        ("wss://gate.example/\\n", ALWAYS),
+    ],
+)
+def test_clients_are_sent_back_to_an_address(url: str, expected: Levels) -> None:
+    """Something a WebSocket can be opened to, or nothing; what is wrong is not repeated."""
+    text = f'endpoints.rooms.reconnect_url = "{url}"'
+    assert levels(text, "reconnect-url") == expected
+    (found,) = findings(text, "reconnect-url", production=True)
+    assert "hunter2" not in found.what
+    if expected != FINE:
+        assert found.what.startswith("endpoints.rooms.reconnect_url ")
+        assert found.change == 'endpoints.rooms.reconnect_url = "wss://…"'
+
+
 def test_dialects_made_by_hand_are_checked() -> None:
     """A tree that was not loaded is held to the same list."""
-    tree = Settings(endpoints={"x": Endpoint(path="/x", dialect="live")})
+    tree = Settings(endpoints={"x": Endpoint(path="/x", dialect="calls")})
     assert levels(tree, "dialect") == ALWAYS
-    assert findings(tree, "dialect")[0].change.endswith("one of echo, rooms")
+    assert findings(tree, "dialect")[0].change.endswith("one of alerts, echo, live, rooms")
 
 
 def test_namespaces_exist() -> None:
@@ -111,12 +147,19 @@ def test_good_paths_pass() -> None:
     assert levels('endpoints.rooms.path = "/v1/rooms/"', "path-form") == FINE
 
 
+def test_the_paths_of_the_presets_are_free() -> None:
+    """Nothing that exists by itself is in the way of anything else."""
+    assert levels("", "path-form") == levels("", "path-taken") == FINE
+
+
 @pytest.mark.parametrize(
     ("path", "owners"),
     [
         ("/health", "the gateway itself and endpoint rooms"),
         ("/health/", "the gateway itself and endpoint rooms"),
         ("/echo", "endpoint rooms and endpoint echo"),
+        ("/alerts", "endpoint alerts and endpoint rooms"),
+        ("/live/", "endpoint live and endpoint rooms"),
     ],
 )
 def test_paths_have_one_owner(path: str, owners: str) -> None:

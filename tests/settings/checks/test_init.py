@@ -16,8 +16,12 @@ PRODUCTION = f"""
     session_secret = "{OTHER}"
     issuer = "https://issuer.example"
     audience = "portward"
+    [identity_provider]
+    url = "https://directus.example"
     [admin]
     api_keys = ["sha256:{"0f" * 32}"]
+    [endpoints.alerts]
+    credentials = ["header", "ticket"]
 """
 
 
@@ -78,7 +82,10 @@ def test_findings_show_no_secret() -> None:
         session_secret = "hunter2"
         [admin]
         api_keys = ["hunter2", "sha256:hunter2"]
+        [identity_provider]
+        url = "https://admin:hunter2@directus.example"
         [endpoints.rooms]
+        reconnect_url = "wss://admin:hunter2@gate.example"
         sign_messages = true
         sign_secret = "hunter2"
     """)

@@ -3,7 +3,7 @@ import pytest
 from portward.settings.checks.rule import Level
 from portward.settings.sections import Tokens
 from portward.settings.tree import Settings
-from tests.settings.checks.judging import GOOD, OTHER, findings, level, levels
+from tests.settings.checks.judging import GOOD, OTHER, ROOMS_ALONE, findings, level, levels
 
 OK, WARN, FAIL = Level
 PEM = "-----BEGIN PUBLIC KEY-----\\nMCow\\n-----END PUBLIC KEY-----"
@@ -19,8 +19,11 @@ FINE = (OK, OK, False)
         (f'tokens.secrets = ["{GOOD}"]', FINE),
         ('tokens.jwks_url = "https://issuer.example/keys"', FINE),
         (f'tokens.public_keys = ["{PEM}"]', FINE),
-        ('endpoints.rooms.auth = "none"', FINE),
-        ("endpoints.rooms.enabled = false", FINE),
+        (f'{ROOMS_ALONE}endpoints.rooms.auth = "none"', FINE),
+        (f"{ROOMS_ALONE}endpoints.rooms.enabled = false", FINE),
+        (f'{ROOMS_ALONE}endpoints.rooms.credentials = ["cookie"]', FINE),
+        (f'{ROOMS_ALONE}endpoints.rooms.credentials = ["cookie", "message"]', GRAVE),
+        (f'{ROOMS_ALONE}endpoints.rooms.credentials = ["ticket"]', GRAVE),
     ],
 )
 def test_a_key_is_needed_where_tokens_are(text: str, expected: tuple[Level, Level, bool]) -> None:

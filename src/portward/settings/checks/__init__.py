@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from portward.settings.checks.doors import DOOR_RULES
 from portward.settings.checks.listeners import LISTENER_RULES
+from portward.settings.checks.provider import PROVIDER_RULES
 from portward.settings.checks.rule import Context, Finding, Level, Rule
 from portward.settings.checks.tokens import TOKEN_RULES
 from portward.settings.sections import Environment
@@ -18,7 +19,12 @@ from portward.settings.tree import Settings
 
 __all__ = ["RULES", "Finding", "Level", "checklist", "startup_errors"]
 
-RULES: Final[tuple[Rule, ...]] = (*TOKEN_RULES, *LISTENER_RULES, *DOOR_RULES)
+RULES: Final[tuple[Rule, ...]] = (
+    *TOKEN_RULES,
+    *LISTENER_RULES,
+    *DOOR_RULES,
+    *PROVIDER_RULES,
+)
 
 
 def checklist(

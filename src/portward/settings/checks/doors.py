@@ -7,6 +7,7 @@ from typing import Final
 from portward.model.limits import LimitMode, LimitName
 from portward.model.namespace import Namespace, PublishRight
 from portward.model.namespace import Rule as RightsRule
+from portward.settings.checks import addresses
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Credential
 from portward.settings.presets import DIALECTS
@@ -61,8 +62,10 @@ def _query(context: Context) -> Iterator[Problem]:
     for name, endpoint in context.served.items():
         if Credential.QUERY in endpoint.credentials:
             what = f"endpoint {name} takes tokens in the address, where they end up in logs"
-            change = f'endpoints.{name}.credentials = ["ticket"]  # single-use, from the admin API'
-            yield Problem(Level.WARN, what, change)
+            kept = [kind for kind in endpoint.credentials if kind is not Credential.QUERY]
+            instead = ", ".join(f'"{kind}"' for kind in dict.fromkeys([*kept, Credential.TICKET]))
+            change = f"endpoints.{name}.credentials = [{instead}]"
+            yield Problem(Level.WARN, what, f"{change}  # a ticket is single-use")
 
 
 def _no_credential(context: Context) -> Iterator[Problem]:
@@ -91,6 +94,18 @@ def _idle(context: Context) -> Iterator[Problem]:
         if 0 < endpoint.idle_timeout <= endpoint.ping_interval:
             what = f"endpoint {name} closes quiet clients before it pings them"
             yield Problem(Level.WARN, what, f'endpoints.{name}.idle_timeout = "60s"')
+
+
+def _reconnect(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        url, key = endpoint.reconnect_url, f"endpoints.{name}.reconnect_url"
+        flaw = addresses.flaw(url, ("wss", "ws"), query=True) if url else None
+        change = f'{key} = "wss://…"'
+        if flaw:
+            yield Problem(Level.FAIL, f"{key} {flaw}", change)
+        elif context.settings.production and url.lower().startswith("ws:"):
+            what = f"{key} sends clients back without TLS"
+            yield Problem(Level.WARN, what, change)
 
 
 def _dialect(context: Context) -> Iterator[Problem]:
@@ -192,6 +207,7 @@ DOOR_RULES: Final = (
     Rule("compression", "nothing is compressed", _compression),
     Rule("echo", "no endpoint is for tests", _echo),
     Rule("idle-before-ping", "quiet clients are pinged before they are closed", _idle),
+    Rule("reconnect-url", "clients are sent back to where they can go", _reconnect, always=True),
     Rule("dialect", "every dialect is known", _dialect, always=True),
     Rule("namespace", "every namespace exists", _namespace, always=True),
     Rule("path-form", "every path is one", _path_form, always=True),

@@ -5,7 +5,7 @@ from typing import Final
 
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import disguise, weakness
-from portward.settings.endpoint import AuthMode
+from portward.settings.endpoint import AuthMode, Credential, Endpoint
 
 LONGEST_LEEWAY: Final = 60.0
 _FRESH: Final = "the output of `openssl rand -base64 48`"
@@ -17,9 +17,14 @@ def _missing(context: Context) -> Iterator[Problem]:
     tokens = context.settings.tokens
     if tokens.secrets or tokens.jwks_url or tokens.public_keys:
         return
-    if any(endpoint.auth is AuthMode.TOKEN for endpoint in context.served.values()):
+    if any(map(_takes_tokens, context.served.values())):
         what = "no secret and no public key is set, so no token from outside can be verified"
         yield Problem(context.grave, what, _SECRETS)
+
+
+def _takes_tokens(endpoint: Endpoint) -> bool:
+    """Tell an endpoint with tokens, or tickets that stand for them, from one with cookies alone."""
+    return endpoint.auth is AuthMode.TOKEN and endpoint.credentials != (Credential.COOKIE,)
 
 
 def _empty(context: Context) -> Iterator[Problem]:

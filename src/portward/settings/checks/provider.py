@@ -1,0 +1,131 @@
+"""Rules about cookies, and about the identity provider that knows whose they are."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from portward.model.namespace import Rule as RightsRule
+from portward.settings.checks import addresses, topics
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.endpoint import AuthMode, Endpoint
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a cookie (RFC 6265 section 4.1.1)."""
+_URL: Final = 'identity_provider.url = "https://…"'
+_COOKIES: Final = 'identity_provider.cookies = ["…"]  # the names of the session\'s cookies'
+
+
+def _doors(context: Context) -> Iterator[tuple[str, Endpoint]]:
+    """List the endpoints that take cookies."""
+    return ((name, door) for name, door in context.served.items() if door.takes_cookies)
+
+
+def _origins(context: Context) -> Iterator[Problem]:
+    for name, endpoint in _doors(context):
+        origins = context.settings.origins(endpoint)
+        change = f'endpoints.{name}.allowed_origins = ["https://…"]'
+        if "*" in origins:
+            what = f"endpoint {name} takes cookies, for which * lets no page in: name the pages"
+            yield Problem(context.grave, what, change)
+        elif not origins and context.settings.production and _asked(context):
+            what = f"endpoint {name} takes cookies, and no page is named that may use them"
+            yield Problem(Level.FAIL, what, f"{change}  # or endpoints.{name}.enabled = false")
+
+
+def _asked(context: Context) -> bool:
+    """Whether there is somebody who could know a cookie; without, every handshake is refused."""
+    return bool(context.settings.identity_provider.url)
+
+
+def _missing_origin(context: Context) -> Iterator[Problem]:
+    for name, endpoint in _doors(context):
+        if endpoint.allow_missing_origin:
+            key = f"endpoints.{name}.allow_missing_origin"
+            what = f"{key} is on, and the endpoint takes cookies, which count with an origin alone"
+            yield Problem(Level.FAIL, what, f"{key} = false")
+
+
+def _form(context: Context) -> Iterator[Problem]:
+    flaw = _url_flaw(context)
+    if flaw:
+        yield Problem(Level.FAIL, f"identity_provider.url {flaw}", _URL)
+
+
+def _url_flaw(context: Context) -> str | None:
+    url = context.settings.identity_provider.url
+    return addresses.flaw(url, ("https", "http")) if url else None
+
+
+def _plain(context: Context) -> Iterator[Problem]:
+    url = context.settings.identity_provider.url
+    if not url.lower().startswith("http://") or _url_flaw(context):
+        return
+    what = "identity_provider.url is plain http: cookies travel in the open"
+    if not addresses.is_near(url):
+        yield Problem(context.grave, what, _URL)
+    elif context.settings.production:
+        yield Problem(Level.WARN, f"{what} on your own network", _URL)
+
+
+def _missing(context: Context) -> Iterator[Problem]:
+    if _asked(context):
+        return
+    for name, endpoint in _doors(context):
+        if endpoint.auth is AuthMode.TOKEN:
+            what = f"endpoint {name} takes cookies, and its path answers 503: nobody can be asked"
+            yield Problem(Level.WARN, what, f"{_URL}  # or endpoints.{name}.enabled = false")
+
+
+def _cookie_names(context: Context) -> Iterator[Problem]:
+    names = context.settings.identity_provider.cookies
+    if not names:
+        what = "identity_provider.cookies is empty: nobody could be known by one"
+        yield Problem(Level.FAIL, what, _COOKIES)
+    for number, name in enumerate(names, start=1):
+        if not _TOKEN.fullmatch(name):
+            what = f"identity_provider.cookies entry {number} is no name of a cookie"
+            yield Problem(Level.FAIL, what, _COOKIES)
+    if "*" in names and len(names) > 1:
+        what = "identity_provider.cookies has * among names; it stands alone, for all cookies"
+        yield Problem(Level.FAIL, what, _COOKIES)
+    elif "*" in names and context.settings.production:
+        what = "identity_provider.cookies is *: the provider is sent every cookie of the site"
+        yield Problem(Level.WARN, what, _COOKIES)
+
+
+def _topics(context: Context) -> Iterator[Problem]:
+    for pattern, question in context.settings.identity_provider.topics.items():
+        key = f"identity_provider.topics: {pattern!r}"
+        flaw = topics.flaw(pattern, question)
+        if flaw:
+            change = '[identity_provider.topics]  # "event:{id}" = "/items/events/{id}"'
+            yield Problem(Level.FAIL, f"{key}: {flaw}", change)
+        elif topics.is_ambiguous(pattern):
+            what = f"{key}: only a sign such as : or / parts two placeholders without doubt"
+            yield Problem(Level.WARN, what, '[identity_provider.topics]  # "event:{a}:{b}" = "…"')
+
+
+def _rights(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        space = context.settings.namespaces.get(endpoint.namespace)
+        asks = space is not None and space.authorize is RightsRule.IDENTITY_PROVIDER
+        if asks and not endpoint.takes_cookies:
+            what = (
+                f"nobody can subscribe at endpoint {name}: the rights of namespace"
+                f" {endpoint.namespace} are asked for with cookies, and it takes none"
+            )
+            yield Problem(Level.WARN, what, f'endpoints.{name}.credentials = ["cookie"]')
+
+
+PROVIDER_RULES: Final = (
+    Rule("cookie-origins", "pages that may use cookies are named", _origins),
+    Rule(
+        "cookie-missing-origin", "cookies count with an origin alone", _missing_origin, always=True
+    ),
+    Rule("provider-form", "the identity provider has an address, or none", _form, always=True),
+    Rule("provider-plain", "the identity provider is asked over https", _plain),
+    Rule("provider-missing", "whose cookies they are can be asked", _missing),
+    Rule("provider-cookies", "named cookies alone are passed on", _cookie_names, always=True),
+    Rule("provider-topics", "topics and their questions make sense", _topics, always=True),
+    Rule("provider-rights", "who needs cookies to subscribe can send them", _rights),
+)
