@@ -9,7 +9,7 @@ conn.open conn.close handshake.reject origin.reject auth.ok auth.fail auth.unava
 auth.refresh auth.revoke authz.deny room.create room.kick room.permissions room.remove ratelimit.hit
 conn.limit proto.error slow.drop hb.timeout proxyhdr.ignored engine.up engine.down engine.gap
 drain.start drain.end audit.fail settings.reload token.header_ignored server.start server.stop
-internal.error clock.jump res.loop_lag
+internal.error clock.jump res.loop_lag provider.up provider.down
 """,
 )
 

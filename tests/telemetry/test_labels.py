@@ -32,3 +32,9 @@ def test_every_command_reply_and_push_has_a_label() -> None:
 def test_every_refusal_has_a_reason_of_its_own() -> None:
     """No two rows of the outcome table share a label."""
     assert len(set(labels.REASON.values())) == len(Refusal)
+
+
+def test_every_outcome_at_the_identity_provider_has_its_label() -> None:
+    """The six outcomes are told apart, and nothing else is."""
+    outcomes = ("ok", "no_cookie", "unauthorized", "malformed", "error", "timeout")
+    assert labels.PROVIDER_RESULTS.values == (*outcomes, "other")

@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from portward.model.endings import Ending
 from portward.model.faults import FaultKind
 from portward.model.limits import LimitMode, LimitName
+from portward.model.provider import ProviderResult
 from portward.model.refusals import Refusal
 from portward.telemetry.events import Event
 from portward.telemetry.labels import AuthResult, RecoveryResult
@@ -117,6 +118,17 @@ def test_the_node_tells_how_it_is(metrics: Metrics) -> None:
     assert any(name.startswith("build_info{") and "version=1.2.3" in name for name in found)
 
 
+def test_the_identity_provider_is_timed_by_outcome(metrics: Metrics) -> None:
+    """An answer that took long is told from one that never came."""
+    metrics.identity_provider(ProviderResult.OK, 0.03)
+    metrics.identity_provider(ProviderResult.TIMEOUT, 5.0)
+    found = samples(metrics)
+    assert found["identity_provider_seconds_bucket{le=0.05,result=ok}"] == 1
+    assert "identity_provider_seconds_bucket{le=0.025,result=ok}" not in found
+    assert found["identity_provider_seconds_count{result=timeout}"] == 1
+    assert found["identity_provider_seconds_sum{result=timeout}"] == 5.0
+
+
 def test_readings_come_from_whoever_keeps_them(metrics: Metrics) -> None:
     """The log and the audit keep their own counts, on their own threads."""
     metrics.log_dropped.read = lambda: 4
@@ -199,7 +211,7 @@ PROMISED = {
     "publications_total deliveries_total faults_total limit_refusals_total "
     "slow_disconnects_total recoveries_total revocations_total log_dropped_total "
     "audit_failures_total",
-    "histogram": "fanout_seconds revocation_seconds engine_seconds",
+    "histogram": "fanout_seconds revocation_seconds engine_seconds identity_provider_seconds",
 }
 
 

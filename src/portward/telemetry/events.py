@@ -78,6 +78,13 @@ class Event(StrEnum):
     ENGINE_UP = "engine.up"
     ENGINE_DOWN = "engine.down", _ERROR
     ENGINE_GAP = "engine.gap", _WARNING
+    PROVIDER_UP = "provider.up"
+    PROVIDER_DOWN = "provider.down", _ERROR
+    """The identity provider failed too often in a row and is not asked for a while."""
+    ANALYSIS_MALFORMED = "analysis.malformed", _WARNING
+    """What a call-analysis engine reported could not be read."""
+    ANALYSIS_LOST = "analysis.lost", _ERROR
+    """Alerts of a call-analysis engine were not published."""
     UPSTREAM_FAIL = "upstream.fail", _ERROR
     RES_LOOP_LAG = "res.loop_lag", _WARNING
     CLOCK_JUMP = "clock.jump", _WARNING, _ALWAYS

@@ -12,6 +12,7 @@ from portward.model.commands import Command
 from portward.model.endings import Ending
 from portward.model.faults import FaultKind
 from portward.model.limits import LimitMode, LimitName
+from portward.model.provider import ProviderResult
 from portward.model.refusals import Refusal
 from portward.model.replies import Push, Reply
 
@@ -89,5 +90,6 @@ ENDINGS: Final = label("ending", ENDING.values())
 CODES: Final = label("code", CODE.values())
 RESULTS: Final = label("result", AuthResult)
 RECOVERIES: Final = label("result", RecoveryResult)
+PROVIDER_RESULTS: Final = label("result", ProviderResult)
 LIMITS: Final = label("limit", LimitName)
 MODES: Final = label("mode", LimitMode)

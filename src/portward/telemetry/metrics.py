@@ -3,7 +3,7 @@
     Metrics
     |- connections   came, went, were refused, proved who they are
     |- traffic       messages, bytes, publications, faults, limits
-    `- node          engine, revocations, loop, log, audit, build
+    `- node          engine, identity provider, revocations, loop, log, audit, build
 
 Everything is counted on the event loop, by one thread; `render` may be called from another. The
 text format is the only one offered: in OpenMetrics a gauge `connections` and a counter
@@ -20,6 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from portward.model.endings import Ending
 from portward.model.faults import FaultKind
 from portward.model.limits import LimitMode, LimitName
+from portward.model.provider import ProviderResult
 from portward.model.refusals import Refusal
 from portward.telemetry import labels
 from portward.telemetry.events import Event
@@ -95,6 +96,10 @@ class _Node:
             "engine_seconds", "Time the engine took to answer.", operation, bounds=SLOW
         )
         self.engine_up = sheet.gauge("engine_up", "1 while the engine answers.")
+        self.provider = sheet.histogram(
+            "identity_provider_seconds", "Time the identity provider took to answer.",
+            labels.PROVIDER_RESULTS, bounds=SLOW,
+        )  # fmt: skip
         self.lag = sheet.gauge("loop_lag_seconds", "How late the event loop ran its last check.")
         self.insecure = sheet.gauge("insecure_mode", "1 when a protection is switched off.")
         self.events = sheet.counter(
@@ -202,6 +207,10 @@ class Metrics:
     def engine_up(self, *, up: bool) -> None:
         """The engine answers, or does not."""
         self._node.engine_up.set(up)
+
+    def identity_provider(self, result: ProviderResult, seconds: float) -> None:
+        """A question to the identity provider came to its end."""
+        self._node.provider.observe(seconds, (result,))
 
     def loop_lag(self, seconds: float) -> None:
         """How late the event loop was."""

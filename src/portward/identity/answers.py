@@ -1,0 +1,111 @@
+"""What the answers of an identity provider mean (Directus: `{"data": ...}`)."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, TypeGuard
+
+from portward.dialects import intake
+from portward.model.faults import Fault
+from portward.model.identity import Identity
+from portward.model.provider import ProviderResult
+
+SUBJECT: Final = 128
+"""Characters of a user id."""
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_FIELDS: Final = ("email", "role", "first_name", "last_name")
+_ABSENT: Final = object()
+
+_REQUEST: Final = frozenset({400, 413, 414, 431})
+"""Statuses a client's own cookie can cause: they are no sign that the provider is in trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question. A user is known when the question was for one and the result is OK."""
+
+    result: ProviderResult
+    user: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask for, and how to read the answer: its status, and its body unless it is not taken.
+
+    The statuses in `blameless` come of what is asked, and are not held against the provider.
+    """
+
+    path: str
+    read: Callable[[int, bytes | None], Answer]
+    blameless: frozenset[int] = _REQUEST
+
+
+def read_user(status: int, body: bytes | None) -> Answer:
+    """Who it is."""
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return Answer(ProviderResult.UNAUTHORIZED)
+    return _read(status, body, _user)
+
+
+def read_topic(status: int, body: bytes | None) -> Answer:
+    """Whether there is such a thing, and the user may see it."""
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return Answer(ProviderResult.UNAUTHORIZED)
+    return _read(status, body, lambda _: Answer(ProviderResult.OK))
+
+
+def user_question() -> Question:
+    """The question who somebody is."""
+    return Question(f"/users/me?fields={','.join(('id', *_FIELDS))}", read_user)
+
+
+def topic_question(path: str) -> Question:
+    """The question whether somebody may see what lies at `path`.
+
+    Its last part is the client's choice, and some stores fail with 500 on an id they cannot read.
+    """
+    return Question(path, read_topic, _REQUEST | {HTTPStatus.INTERNAL_SERVER_ERROR})
+
+
+def _read(status: int, body: bytes | None, take: Callable[[Any], Answer]) -> Answer:
+    if status != HTTPStatus.OK:
+        return Answer(ProviderResult.ERROR)
+    data = _data(body)
+    if data is _ABSENT:
+        return Answer(ProviderResult.MALFORMED)
+    return Answer(ProviderResult.UNAUTHORIZED) if data is None else take(data)
+
+
+def _data(body: bytes | None) -> Any:
+    """What stands under `data` in a JSON object, or `_ABSENT`."""
+    if body is None:
+        return _ABSENT
+    try:
+        document = intake.parse(body)
+    except Fault:
+        return _ABSENT
+    return document.get("data", _ABSENT) if isinstance(document, dict) else _ABSENT
+
+
+def _user(data: Any) -> Answer:
+    facts = {name: data.get(name) for name in ("id", *_FIELDS)} if isinstance(data, dict) else {}
+    subject = facts.pop("id", None)
+    if not _is_subject(subject) or not all(_is_text(value) for value in facts.values()):
+        return Answer(ProviderResult.MALFORMED)
+    role = facts["role"]
+    user = Identity(
+        subject=subject,
+        email=facts["email"],
+        roles=frozenset({role} if role else ()),
+        profile={"id": subject, **facts},
+    )
+    return Answer(ProviderResult.OK, user)
+
+
+def _is_subject(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= SUBJECT and not _UNSAFE.search(value)
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)

@@ -1,0 +1,189 @@
+"""Who a browser's cookies belong to, and what they open: asked of the identity provider (Directus)."""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from portward.identity.answers import Answer, Question, topic_question, user_question
+from portward.identity.asking import Asker
+from portward.identity.sharing import Recent, Shared
+from portward.identity.topics import Topics
+from portward.model.clock import Clock
+from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.identity import Identity
+from portward.model.provider import ProviderResult
+
+STAMPS: Final = 50_000
+"""Cookies whose first confirmation is remembered, those used last."""
+_DIGEST: Final = 16
+_ME: Final = user_question()
+_BLANK: Final = b" \t"
+_SENDABLE: Final = re.compile(r"[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*")
+"""Header values that can be sent on (RFC 9110, section 5.5), as Latin-1 text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRules:
+    """Where the provider is and what it is asked.
+
+    `url` is the base address, `timeout` the seconds a whole answer may take. `topics` maps patterns to
+    questions, see `Topics`. `credentials` names the cookies that carry a login, where others are sent
+    along; empty: each one may.
+    """
+
+    url: str
+    timeout: float = 5.0
+    topics: Mapping[str, str] = field(default_factory=dict)
+    credentials: Collection[str] = ()
+
+
+class CookieProvider:
+    """Asks the identity provider with a client's own cookies; it judges nothing itself.
+
+    Answers are kept for seconds, under a keyed hash: cookies are held no longer than a call takes.
+    `observe` is given the outcome of every call and its seconds; `changed` is called with False when
+    the provider failed so often that it is not asked for a while, and with True when it is back.
+
+    Raises:
+        ValueError: the address or a topic pattern cannot be used.
+    """
+
+    def __init__(
+        self,
+        rules: ProviderRules,
+        clock: Clock,
+        observe: Callable[[ProviderResult, float], None],
+        changed: Callable[[bool], None] = lambda up: None,  # noqa: ARG005 - nobody wants to know
+    ) -> None:
+        self._topics = Topics(rules.topics)
+        self._credentials = frozenset(rules.credentials)
+        self._clock = clock
+        self._observe = observe
+        self._asker = Asker(rules.url, rules.timeout, clock, observe, changed)
+        self._shared = Shared(clock)
+        self._stamps: Recent[float] = Recent(STAMPS)
+        self._key = secrets.token_bytes(32)
+        self._closed = False
+
+    def adopt(self, topics: Mapping[str, str]) -> None:
+        """Ask by other patterns from now on.
+
+        Raises:
+            ValueError: one cannot be used; the patterns stay what they were.
+        """
+        self._topics = Topics(topics)
+
+    def absent(self) -> None:
+        """Count somebody who came without cookies: there was nothing to ask."""
+        self._observe(ProviderResult.NO_COOKIE, 0.0)
+
+    async def identify(self, cookies: str, *, max_age: float | None = None) -> Identity:
+        """Who sent `cookies`, the value of a `Cookie` header; an answer may be `max_age` seconds old.
+
+        `issued_at` is when one of the cookies was first seen to be this user's.
+
+        Raises:
+            Fault: `AUTHENTICATION_FAILED`, the provider does not know them.
+            Unavailable: it gives no answer that can be used.
+        """
+        answer = await self._answer(cookies, _ME, max_age)
+        if answer.user is None:
+            detail = "the identity provider does not know the cookie"
+            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail=detail)
+        return answer.user
+
+    async def allows(self, cookies: str, name: str) -> bool:
+        """Whether the provider lets who sent `cookies` see what the topic `name` stands for.
+
+        Raises:
+            Unavailable: it gives no answer that can be used.
+        """
+        path = self._topics.question(name)
+        if path is None:
+            return False
+        answer = await self._answer(cookies, topic_question(path), None)
+        return answer.result is ProviderResult.OK
+
+    async def aclose(self) -> None:
+        """Ask no more, give up what is asked, and close the connections."""
+        self._closed = True
+        await self._shared.aclose()
+        await self._asker.aclose()
+
+    async def _answer(self, cookies: str, question: Question, max_age: float | None) -> Answer:
+        """An answer that settles the question: OK or UNAUTHORIZED."""
+        cookies = cookies.strip(" \t")
+        if not _SENDABLE.fullmatch(cookies):
+            # No provider gave out such a cookie, and none is to be troubled with it.
+            self._observe(ProviderResult.UNAUTHORIZED, 0.0)
+            return Answer(ProviderResult.UNAUTHORIZED)
+        answer = await self._find(cookies.encode("latin-1"), question, max_age)
+        if answer.result not in {ProviderResult.OK, ProviderResult.UNAUTHORIZED}:
+            raise Unavailable(f"identity provider: {answer.result}")
+        return answer
+
+    async def _find(self, cookies: bytes, question: Question, max_age: float | None) -> Answer:
+        """The answer that is kept, or that of the call under way, or that of a new one."""
+        if self._closed:
+            raise Unavailable("identity provider: closed")
+        key = self._digest(question.path.encode(), cookies)
+        kept = self._shared.kept(key, max_age)
+        if kept is not None:
+            return kept
+        call = self._shared.flight(key, max_age)
+        if call is None:
+            refusal = self._asker.refusal()
+            if refusal is not None:
+                return refusal
+            call = self._shared.begin(key, lambda: self._ask(cookies, question))
+        # Waiting for the task, not awaiting it: one who goes away must not end the call of the others.
+        await asyncio.wait((call,))
+        if call.cancelled():
+            raise Unavailable("identity provider: closed")
+        return call.result()
+
+    async def _ask(self, cookies: bytes, question: Question) -> Answer:
+        asked = self._clock.time()
+        answer = await self._asker.ask(cookies, question)
+        if answer.user is None:
+            return answer
+        issued_at = self._first_seen(cookies, answer.user.subject, asked)
+        return Answer(answer.result, msgspec.structs.replace(answer.user, issued_at=issued_at))
+
+    def _first_seen(self, cookies: bytes, subject: str, now: float) -> float:
+        """When the oldest of the cookies that carry a login was first seen to be this subject's.
+
+        A revocation covers what was issued before it. The header as a whole is not what was issued:
+        with one more cookie in it, or another spelling, the one that was revoked would pass for new.
+        """
+        oldest = now
+        for pair in self._carriers(cookies):
+            key = self._digest(subject.encode(), pair)
+            first = self._stamps.get(key)
+            if first is None:
+                self._stamps.put(key, now)
+            else:
+                oldest = min(oldest, first)
+        return oldest
+
+    def _carriers(self, cookies: bytes) -> set[bytes]:
+        """The cookies that may carry the login, each as `name=value` in one spelling."""
+        pairs = [pair.partition(b"=") for pair in cookies.split(b";")]
+        spelled = [
+            (name.strip(_BLANK), unquote_to_bytes(value.strip(_BLANK + b'"')))
+            for name, _, value in pairs
+        ]
+        named = [pair for pair in spelled if pair[0].decode("latin-1") in self._credentials]
+        return set(map(b"=".join, named or spelled))
+
+    def _digest(self, about: bytes, cookies: bytes) -> bytes:
+        """A key that nothing can be read from. There is no NUL in what it is about."""
+        hashed = hashlib.blake2b(about + b"\0" + cookies, key=self._key, digest_size=_DIGEST)
+        return hashed.digest()

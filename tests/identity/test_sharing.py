@@ -1,0 +1,152 @@
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from portward.identity.answers import Answer
+from portward.identity.sharing import KEPT, Recent, Shared
+from portward.model.provider import ProviderResult
+from portward.testing.clock import FakeClock
+
+YES, NO = Answer(ProviderResult.OK), Answer(ProviderResult.UNAUTHORIZED)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time that leaps."""
+    return FakeClock()
+
+
+@pytest.fixture
+def shared(clock: FakeClock) -> Shared:
+    """A store that has kept nothing yet."""
+    return Shared(clock)
+
+
+def saying(answer: Answer) -> Callable[[], asyncio.Future[Answer]]:
+    """A call that is answered at once."""
+
+    def call() -> asyncio.Future[Answer]:
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(answer)
+        return future
+
+    return call
+
+
+def test_recent_forgets_what_was_not_touched() -> None:
+    """What was read or written last stays."""
+    recent: Recent[int] = Recent(2)
+    recent.put(b"a", 1)
+    recent.put(b"b", 2)
+    assert recent.get(b"a") == 1
+    recent.put(b"c", 3)
+    assert [recent.get(key) for key in (b"a", b"b", b"c")] == [1, None, 3]
+    recent.put(b"a", 4)
+    recent.put(b"d", 5)
+    assert recent.get(b"a") == 4
+    assert len(recent) == 2
+
+
+@pytest.mark.parametrize(("answer", "seconds"), [(YES, 10.0), (NO, 2.0)])
+async def test_answers_are_kept_for_seconds(
+    shared: Shared, clock: FakeClock, answer: Answer, seconds: float
+) -> None:
+    """A yes longer than a no, and neither a moment longer."""
+    assert await shared.begin(b"k", saying(answer)) == answer
+    clock.advance(seconds - 0.1)
+    assert shared.kept(b"k") == answer
+    assert shared.kept(b"other") is None
+    clock.advance(0.1)
+    assert shared.kept(b"k") is None
+
+
+@pytest.mark.parametrize(
+    "result", [ProviderResult.ERROR, ProviderResult.TIMEOUT, ProviderResult.MALFORMED]
+)
+async def test_what_settles_nothing_is_not_kept(shared: Shared, result: ProviderResult) -> None:
+    """The next one may ask again at once."""
+    await shared.begin(b"k", saying(Answer(result)))
+    assert shared.kept(b"k") is None
+
+
+async def test_trouble_does_not_replace_an_answer(shared: Shared) -> None:
+    """An answer that is still good stays when asking again brought none."""
+    await shared.begin(b"k", saying(YES))
+    await shared.begin(b"k", saying(Answer(ProviderResult.ERROR)))
+    assert shared.kept(b"k") == YES
+
+
+async def test_age_counts_from_the_question(shared: Shared, clock: FakeClock) -> None:
+    """An answer that was long in coming is as old as its question."""
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    call = shared.begin(b"k", lambda: future)
+    clock.advance(4)
+    assert shared.flight(b"k", 3.0) is None
+    assert shared.flight(b"k", 4.0) is call
+    assert shared.flight(b"k") is call
+    assert shared.flight(b"other") is None
+    future.set_result(YES)
+    await call
+    assert shared.kept(b"k", 3.0) is None
+    assert shared.kept(b"k", 4.0) == YES
+    clock.advance(9)
+    assert shared.kept(b"k") == YES
+
+
+async def test_landed_call_is_joined_no_more(shared: Shared) -> None:
+    """A call that is over is not under way."""
+    await shared.begin(b"k", saying(YES))
+    await asyncio.sleep(0)
+    assert shared.flight(b"k") is None
+
+
+async def test_overtaken_call_changes_nothing(shared: Shared, clock: FakeClock) -> None:
+    """The answer to the later question stays when that to the earlier one comes after it."""
+    loop = asyncio.get_running_loop()
+    first: asyncio.Future[Answer] = loop.create_future()
+    second: asyncio.Future[Answer] = loop.create_future()
+    early = shared.begin(b"k", lambda: first)
+    clock.advance(1)
+    late = shared.begin(b"k", lambda: second)
+    assert shared.flight(b"k") is late
+    second.set_result(NO)
+    await late
+    await asyncio.sleep(0)
+    first.set_result(YES)
+    assert await early == YES
+    await asyncio.sleep(0)
+    assert shared.kept(b"k") == NO
+
+
+async def test_early_call_that_lands_first_leaves_the_later_one(
+    shared: Shared, clock: FakeClock
+) -> None:
+    """Who asks then joins the later call."""
+    pending: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    early = shared.begin(b"k", saying(YES))
+    late = shared.begin(b"k", lambda: pending)
+    await early
+    await asyncio.sleep(0)
+    assert shared.flight(b"k") is late
+    pending.set_result(NO)
+    await late
+
+
+async def test_so_many_are_kept(shared: Shared) -> None:
+    """However many answers there are, those asked for last are kept and no more."""
+    for number in range(KEPT + 100):
+        await shared.begin(str(number).encode(), saying(NO))
+    assert len(shared) == KEPT
+    assert shared.kept(b"99") is None
+    assert shared.kept(b"100") == NO
+
+
+async def test_closing_gives_calls_up(shared: Shared) -> None:
+    """No call outlives its store."""
+    pending: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    call = shared.begin(b"k", lambda: pending)
+    await asyncio.sleep(0)
+    await shared.aclose()
+    assert call.cancelled()
+    await shared.aclose()
