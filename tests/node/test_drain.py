@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from portward.model.limits import Rate
 from portward.node.drain import SPREAD
 from portward.node.gate import NodeGate
+from portward.settings import Settings
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
+from portward.settings.presets import ENDPOINTS
 from portward.settings.sections import Server
 from portward.telemetry.events import Event
-from portward.testing import MemoryClient
+from portward.testing import MemoryClient, connect
 from portward.testing.gateway import request
 from tests.house import House, ask, contents, kinds, running, settings, settle
 from tests.slow_engine import arrive, slow_house
@@ -178,3 +181,69 @@ async def test_draining_at_once(house: House) -> None:
     await house.advance(0)
     await drained
     assert all(client.closed == (3001, "shutdown") for client in clients)
+
+
+# -- those who may leave by themselves
+
+
+async def alert_client(house: House) -> MemoryClient:
+    """A client of an endpoint with a farewell."""
+    token = house.token("ann")
+    return await connect(house.gateway, "/alerts", authorization=f"Bearer {token}")
+
+
+async def test_a_farewell_comes_before_the_close(house: House) -> None:
+    """Clients of such an endpoint are told at once, have their time, and are closed after it."""
+    patient, other = await alert_client(house), await house.client()
+    drained = await begin(house, 30)
+    assert patient.all("shutdown")[0]["payload"]["reconnectUrl"] == "ws://localhost/alerts"
+    await house.advance(4.9)
+    assert (patient.closed, other.closed) == (None, (3001, "shutdown"))
+    await house.advance(0.2)
+    assert patient.closed == (1001, "Server shutting down")
+    await house.advance(0.1)
+    assert drained.done()
+
+
+async def test_a_farewell_fits_into_a_short_drain(house: House) -> None:
+    """Nobody is given more time than there is: all are closed in words before the deadline."""
+    clients = [await alert_client(house) for _ in range(40)]
+    drained = await begin(house, 5)
+    await house.advance(2.9)
+    assert {client.closed for client in clients} == {None}
+    for _ in range(20):
+        await house.advance(0.1)
+    assert {client.closed for client in clients} == {(1001, "Server shutting down")}
+    assert drained.done()
+
+
+async def test_who_leaves_by_itself_is_not_waited_for(house: House) -> None:
+    """The drain is over when the last has left."""
+    client = await alert_client(house)
+    drained = await begin(house, 30)
+    client.leave()
+    await settle()
+    assert drained.done()
+
+
+async def test_a_deadline_within_a_farewell(house: House) -> None:
+    """At the deadline everyone is cut off, told or not."""
+    client = await alert_client(house)
+    drained = await begin(house, 0.0)
+    await house.advance(0.1)
+    assert drained.done()
+    assert not client.open
+
+
+async def test_an_address_of_the_operators_choice() -> None:
+    """Where one is set, clients are told to come back there."""
+    away = replace(ENDPOINTS["alerts"], reconnect_url="wss://elsewhere.example/alerts")
+    chosen = Settings(endpoints={**ENDPOINTS, "alerts": away})
+    async with running(chosen) as house:
+        client = await alert_client(house)
+        drained = await begin(house, 1)
+        told = client.all("shutdown")[0]["payload"]
+        assert told["reconnectUrl"] == "wss://elsewhere.example/alerts"
+        assert told["retryMs"] > 0
+        await house.advance(2)
+        assert drained.done()

@@ -1,8 +1,10 @@
 """The order of checks at the public door, cheapest first (see docs/gate.md)."""
 
-import secrets
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
 
 from msgspec.structs import replace
 
@@ -28,6 +30,7 @@ LOOSER = (1, 16)
 """How much more room the wide bucket of an IPv6 client (/48) has than its own (/64)."""
 
 
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 ACCEPT_RATE = Rate(500, 1.0, 500)
 
 
@@ -87,15 +90,15 @@ class Doorman:
         keys = limit_keys(address)
         self._check_rates(endpoint, keys)
         self._enter(endpoint, keys)
-        newcomer = Newcomer(endpoint, address, keys, secrets.token_hex(16))
+        newcomer = Newcomer(endpoint, address, keys, uuid4().hex, self._url(head))
         try:
-            identity = await self._credential(head, newcomer)
-            await self._check_entitlement(endpoint, identity)
-            self._check_capacity(endpoint, identity)
+            newcomer = await self._credential(head, newcomer)
+            await self._check_entitlement(endpoint, newcomer.identity)
+            self._check_capacity(endpoint, newcomer.identity)
         except BaseException:
             self.left(newcomer)
             raise
-        return replace(newcomer, identity=identity)
+        return newcomer
 
     def address(self, head: RequestHead) -> str:
         """The client's address as it is derived, masked for logs."""
@@ -108,6 +111,14 @@ class Doorman:
         if self.rules.require_https and not head.secure and found.scheme != "https":
             raise Refused(Refusal.INSECURE, "not https")
         return found.address
+
+    def _url(self, head: RequestHead) -> str:
+        """The address the client believes to talk to; empty when its `Host` is none."""
+        host = next(iter(head.all("host")), "")
+        if not _HOST.match(host):
+            return ""
+        secure = head.secure or self.rules.require_https
+        return f"{'wss' if secure else 'ws'}://{host}{head.path}"
 
     def _endpoint(self, head: RequestHead) -> Endpoint:
         endpoint = self._endpoints.get(head.path)
@@ -122,7 +133,7 @@ class Doorman:
     def _check_origin(self, head: RequestHead, endpoint: Endpoint) -> None:
         endpoint.origins.check(
             head.all("origin"),
-            ambient=False,
+            ambient=endpoint.by_cookie,
             allow_missing=endpoint.rules.allow_missing_origin,
         )
 
@@ -163,18 +174,22 @@ class Doorman:
         self.inside -= 1
         newcomer.endpoint.open -= 1
 
-    async def _credential(self, head: RequestHead, newcomer: Newcomer) -> Identity | None:
+    async def _credential(self, head: RequestHead, newcomer: Newcomer) -> Newcomer:
         rules = newcomer.endpoint.rules
-        credential = extract(head, rules.credentials)
+        credential = extract(head, rules.credentials, rules.cookies)
         if not rules.authenticated:
-            return ANONYMOUS
+            return replace(newcomer, identity=ANONYMOUS)
         if credential is not None:
-            return await self._verify(credential, newcomer)
+            cookies = credential.value if credential.kind is CredentialKind.COOKIE else ""
+            identity = await self._verify(credential, newcomer)
+            return replace(newcomer, identity=identity, cookies=cookies)
         if not newcomer.endpoint.by_message:
+            if newcomer.endpoint.by_cookie:
+                self._authentication.without_cookie()
             raise Refused(Refusal.UNAUTHENTICATED, "no credential")
         if self.unauthenticated >= self.rules.max_unauthenticated:
             raise Refused(Refusal.UNAUTHENTICATED_CAP)
-        return None
+        return newcomer
 
     async def _verify(self, credential: Credential, newcomer: Newcomer) -> Identity:
         """Failures count against the address; who has failed too often is not even verified."""
@@ -187,6 +202,8 @@ class Doorman:
         try:
             if credential.kind is CredentialKind.TICKET:
                 return await authentication.redeem(credential.value)
+            if credential.kind is CredentialKind.COOKIE:
+                return await authentication.recognise(credential.value)
             return await authentication.identify(credential.value)
         except Unavailable as unavailable:
             authentication.unreachable(*names)

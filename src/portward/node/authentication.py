@@ -17,7 +17,7 @@ from portward.model.limits import LimitName, Rate
 from portward.model.replies import Authenticated, Refreshed
 from portward.node.authority import Authority
 from portward.node.endpoint import Endpoint
-from portward.node.ports import Verifier
+from portward.node.ports import IdentityProvider, Verifier
 from portward.node.session import Session
 from portward.security.rate import RateTable
 from portward.security.session_tokens import SessionTokens
@@ -52,18 +52,25 @@ class Authentication:
         accept_rate: Rate,
         bound: Callable[[], None],
         admits: Callable[[Session], Awaitable[bool]],
+        opened: Callable[[Session], None],
+        provider: IdentityProvider | None = None,
     ) -> None:
-        """`bound` is told of every session that ceased to be anonymous; `admits` has the last word."""
+        """`bound` is told of every session that ceased to be anonymous; `admits` has the last word.
+
+        `opened` is told of every one that is in for good.
+        """
         self._engine = engine
         self._registry = registry
         self._authority = authority
         self._verifier = verifier
         self._session_tokens = session_tokens
+        self._provider = provider
         self._telemetry = telemetry
         self._clock = clock
         self.leeway = leeway
         self._bound = bound
         self._admits = admits
+        self._opened = opened
         self.max_per_user = max_per_user
         self.accepts = RateTable(accept_rate)
         """Handshakes and authentications over all addresses: a storm of either is turned away."""
@@ -83,6 +90,24 @@ class Authentication:
             raise _refusal(refused) from None
         await self._check_revoked(identity, None)
         return identity
+
+    async def recognise(self, cookies: str) -> Identity:
+        """The identity behind a browser's cookies, and make sure it was not revoked.
+
+        Raises:
+            Fault: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
+            Unavailable: the identity provider gives no answer, or there is none.
+        """
+        if self._provider is None:
+            raise Unavailable("no identity provider is set")
+        identity = await self._provider.identify(cookies)
+        await self._check_revoked(identity, None)
+        return identity
+
+    def without_cookie(self) -> None:
+        """Count a handshake that should have brought a cookie."""
+        if self._provider is not None:
+            self._provider.absent()
 
     async def redeem(self, ticket: str) -> Identity:
         """The identity behind a single-use ticket.
@@ -233,6 +258,7 @@ class Authentication:
         self._telemetry.record(
             Event.AUTH_OK, client=session.id, address=session.address, user=identity.subject
         )
+        self._opened(session)
 
     async def _complete(self, session: Session, identity: Identity) -> None:
         await self.identity_again(session)
@@ -318,6 +344,11 @@ class Authentication:
         session.authenticated(identity.expires_at, self.leeway)
         await self._check_after_binding(session, identity)
         self._telemetry.record(Event.AUTH_REFRESH, client=session.id, user=identity.subject)
+
+    async def replace_facts(self, session: Session, identity: Identity) -> None:
+        """Take what the identity provider says of the same subject now; rights are judged by it next."""
+        await self._put_in_force(session, identity)
+        self._insist_on_entitlement(session)
 
     # -- the directory changed
 

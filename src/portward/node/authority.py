@@ -14,7 +14,7 @@ from portward.model.identity import Identity
 from portward.model.namespace import Namespace, Rule
 from portward.model.rights import Right
 from portward.model.room import Room
-from portward.node.ports import CHANNEL_ACTIONS, RightsQuestion
+from portward.node.ports import CHANNEL_ACTIONS, IdentityProvider, RightsQuestion
 from portward.node.session import Session
 from portward.security import policy
 from portward.security.policy import NO_FACTS, ChannelFacts
@@ -35,7 +35,9 @@ class Authority:
         question: RightsQuestion,
         telemetry: Telemetry,
         role_permissions: Mapping[str, frozenset[str]],
+        provider: IdentityProvider | None = None,
     ) -> None:
+        self._provider = provider
         self._role_permissions = role_permissions
         self._engine = engine
         self._namespaces = namespaces
@@ -107,14 +109,18 @@ class Authority:
         while (who := session.identity) is not None:
             version = session.version
             namespace = self.namespace(channel)
-            facts = await self._facts(who, channel, namespace)
+            facts = await self._facts(session, who, channel, namespace)
             if create and namespace.authorize is Rule.ROLES and facts.room is None:
                 facts = ChannelFacts(room=await self._create(session, who, channel, namespace))
             if session.version == version:
                 return policy.rights(who, channel, namespace, facts), facts.room
         raise Fault(FaultKind.NOT_AUTHENTICATED)
 
-    async def _facts(self, who: Identity, channel: Channel, namespace: Namespace) -> ChannelFacts:
+    async def _facts(
+        self, session: Session, who: Identity, channel: Channel, namespace: Namespace
+    ) -> ChannelFacts:
+        if channel.is_combined:
+            return NO_FACTS
         match namespace.authorize:
             case Rule.ROLES:
                 return ChannelFacts(room=await self._engine.directory.room(channel))
@@ -123,6 +129,8 @@ class Authority:
                 return ChannelFacts(workspaces=facts.workspaces)
             case Rule.HTTP:
                 return ChannelFacts(answers=await self._answers(who, channel, namespace))
+            case Rule.IDENTITY_PROVIDER:
+                return ChannelFacts(answers=await self._with_cookies(session, channel))
             case _:
                 return NO_FACTS
 
@@ -134,6 +142,13 @@ class Authority:
             elif action == "subscribe":
                 break
         return answers
+
+    async def _with_cookies(self, session: Session, channel: Channel) -> Right:
+        """What the identity provider says to the session's own cookies; without any, nothing."""
+        cookies = session.newcomer.cookies
+        if self._provider is None or not cookies:
+            return Right.NONE
+        return Right.READ if await self._provider.allows(cookies, channel.name) else Right.NONE
 
     async def _create(
         self, session: Session, who: Identity, channel: Channel, namespace: Namespace

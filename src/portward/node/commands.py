@@ -26,6 +26,7 @@ from portward.model.replies import (
 from portward.node.authentication import Authentication
 from portward.node.authority import Authority
 from portward.node.hooks import HookRunner
+from portward.node.many import Many
 from portward.node.membership import Membership
 from portward.node.session import Session, Subscription
 from portward.node.streams import Streams
@@ -54,6 +55,7 @@ class Commands:
         self._streams = streams
         self._engine = engine
         self._hooks = hooks
+        self._many = Many(authority, membership, streams)
         self._telemetry = telemetry
         self._handlers: dict[type[Command], Handler] = {
             ask.Publish: self._publish,
@@ -68,6 +70,10 @@ class Commands:
             ask.Refresh: self._refresh,
             ask.Kick: self._kick,
             ask.SetPermissions: self._set_permissions,
+            ask.SubscribeMany: self._subscribe_many,
+            ask.UnsubscribeMany: self._unsubscribe_many,
+            ask.ReadHistories: self._histories,
+            ask.HandOver: self._hand_over,
             ask.Echo: self._echo,
         }
 
@@ -112,6 +118,21 @@ class Commands:
         if not self._membership.leave(session, command.channel):
             raise Fault(FaultKind.NOT_SUBSCRIBED)
         return Unsubscribed(channel=command.channel)
+
+    async def _subscribe_many(self, session: Session, command: ask.SubscribeMany) -> Reply:
+        self._limit(session, LimitName.JOIN)
+        return await self._many.subscribe(session, command)
+
+    async def _unsubscribe_many(self, session: Session, command: ask.UnsubscribeMany) -> Reply:
+        return self._many.unsubscribe(session, command)
+
+    async def _histories(self, session: Session, command: ask.ReadHistories) -> Reply:
+        self._limit(session, LimitName.HISTORY)
+        return await self._many.histories(session, command)
+
+    async def _hand_over(self, session: Session, command: ask.HandOver) -> Reply:
+        await self._hooks.take(session, command.data)
+        return Done()
 
     async def _publish(self, session: Session, command: ask.Publish) -> Reply:
         subscription = self._subscription(session, command.channel)

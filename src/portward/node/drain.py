@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -22,22 +23,41 @@ class Drain:
     """
 
     def __init__(self, sessions: Iterable[Session], clock: Clock, seconds: float) -> None:
-        self._left = list(sessions)
+        everyone = list(sessions)
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
-        self._random.shuffle(self._left)
+        self._random.shuffle(everyone)
+        self._everyone = everyone
+        self._left: list[Session] = []
         self._clock = clock
         self._seconds = seconds
-        self._links = [session.link for session in self._left]
+        self._size = 1
+        self._slicing = False
+        self._deadline = clock.monotonic() + seconds
         self.finished = asyncio.Event()
 
     def begin(self) -> None:
-        """Tell everyone, and start to close."""
-        for session in self._left:
-            spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
-            session.say(ShuttingDown(retry=int(spread * 1000)))
-        self._size = max(1, round(len(self._left) * STEP / max(STEP, self._seconds * SPREAD)))
+        """Tell everyone, and start to close; those who may leave by themselves first have their time."""
+        waves: dict[float, list[Session]] = {0.0: []}
+        for session in self._everyone:
+            self._tell(session)
+            farewell = min(session.endpoint.rules.farewell, self._seconds * SPREAD)
+            waves.setdefault(farewell, []).append(session)
         self._clock.call_later(self._seconds, self._abort)
-        self._slice()
+        self._close(waves.pop(0.0))
+        for farewell, wave in waves.items():
+            self._clock.call_later(farewell, partial(self._close, wave))
+
+    def _tell(self, session: Session) -> None:
+        spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
+        address = session.endpoint.rules.reconnect_url or session.newcomer.url
+        session.say(ShuttingDown(retry=int(spread * 1000), address=address))
+
+    def _close(self, wave: list[Session]) -> None:
+        self._left += wave
+        left = self._deadline - self._clock.monotonic()
+        self._size = max(1, round(len(self._left) * STEP / max(STEP, left * SPREAD)))
+        if not self._slicing:
+            self._slice()
 
     def _slice(self) -> None:
         batch, self._left = self._left[: self._size], self._left[self._size :]
@@ -46,13 +66,13 @@ class Drain:
                 session.end(Ending.SHUTDOWN, "drain")
             else:
                 self._left.append(session)
+        self._slicing = bool(self._left)
         if self._left:
             self._clock.call_later(STEP, self._slice)
 
     def _abort(self) -> None:
-        for session in self._left:
+        for session in self._everyone:
             session.end(Ending.SHUTDOWN, "drain deadline")
-        for link in self._links:
-            link.abort()
-        self._left = []
+            session.link.abort()
+        self._everyone = self._left = []
         self.finished.set()

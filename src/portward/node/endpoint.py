@@ -9,7 +9,7 @@ import msgspec
 from portward.dialects.port import Dialect
 from portward.hub.voice import Voice
 from portward.model.identity import Identity
-from portward.model.limits import LimitMode, LimitName
+from portward.model.limits import OUTBOX_BYTES, LimitMode, LimitName
 from portward.model.namespace import Namespace
 from portward.node.limits import Limiter
 from portward.security.origin import OriginPolicy
@@ -40,6 +40,14 @@ class EndpointRules:
     """Roles one of which is needed to come in; empty lets every valid credential in."""
     auto_create: bool = False
     sign_secret: bytes = b""
+    cookies: tuple[str, ...] = ()
+    """Names of the cookies that are a credential here; `*` stands for all."""
+    max_unsent: int = OUTBOX_BYTES
+    """Bytes a reader may leave unread before it is too slow."""
+    farewell: float = 0.0
+    """How long clients may take to leave by themselves, once they were told that the node goes."""
+    reconnect_url: str = ""
+    """Where they are told to come back; empty for the address they came by."""
     connections_per_address: int = 50
     connections_mode: LimitMode = LimitMode.ENFORCE
 
@@ -71,12 +79,25 @@ class Endpoint:
         """Whether the credential may come in the first message."""
         return "message" in self.rules.credentials
 
+    @property
+    def by_cookie(self) -> bool:
+        """Whether the credential may be one that browsers add by themselves."""
+        return "cookie" in self.rules.credentials
+
 
 class Newcomer(msgspec.Struct, frozen=True):
-    """What is known of a connection when it is let in."""
+    """What is known of a connection when it is let in.
+
+    `url` is the address it came by, `cookies` the value of a `Cookie` header with those that count.
+    """
 
     endpoint: Endpoint
     address: str
     keys: tuple[str, ...]
     id: str
+    url: str = ""
     identity: Identity | None = None
+    cookies: str = ""
+
+    def __repr__(self) -> str:
+        return f"Newcomer({self.id[:8]}, {self.endpoint.name})"

@@ -26,7 +26,10 @@ class Answer:
 class Entry:
     """Implements `node.link.Admission`: a newcomer that was let in and has no link yet."""
 
-    __slots__ = ("_newcomer", "_node", "_used", "compression", "max_message", "subprotocol")
+    __slots__ = (
+        "_newcomer", "_node", "_used", "compression", "max_message", "max_unsent",
+        "subprotocol",
+    )  # fmt: skip
 
     def __init__(self, node: Node, newcomer: Newcomer) -> None:
         rules = newcomer.endpoint.rules
@@ -34,6 +37,7 @@ class Entry:
         self._newcomer = newcomer
         self._used = False
         self.max_message = rules.max_message
+        self.max_unsent = rules.max_unsent
         self.compression = rules.compression
         self.subprotocol: str | None = None
 

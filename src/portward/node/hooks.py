@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from portward.engines.port import Stored
 from portward.model.channel import Channel
+from portward.model.commands import Publish
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
 from portward.node.background import Background
+from portward.node.handle import ConnectionHandle
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.session import Session
 
@@ -22,6 +25,16 @@ def describe(session: Session) -> ConnectionInfo:
         opened_at=session.opened_at,
         channels=tuple(session.subscriptions),
     )
+
+
+def _namespace(session: Session) -> str:
+    namespace = session.endpoint.namespace
+    return namespace.name if namespace is not None else ""
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    """A coroutine around whatever the application gave us to await."""
+    return await answer
 
 
 class HookRunner:
@@ -61,14 +74,44 @@ class HookRunner:
             if await self._ask(hook, info) is False:
                 raise Fault(FaultKind.PERMISSION_DENIED)
 
+    def opened(self, session: Session) -> None:
+        """Tell who wants to know of every connection, in the background."""
+        for hook in self._hooks.opened:
+            self._background.run(self._ask(hook, describe(session)))
+
+    def published(self, command: Publish, stored: Stored) -> None:
+        """Tell who wants to know of what the backend publishes."""
+        told = self._hooks.published.get(command.channel.namespace)
+        if told is not None and not stored.duplicate:
+            told(command, stored)
+
+    async def take(self, session: Session, data: Any) -> None:
+        """Give a message to the application's own handler.
+
+        Raises:
+            Fault: there is none, or it failed.
+        """
+        handler = self._hooks.takeover.get(_namespace(session))
+        if handler is None:
+            raise Fault(FaultKind.INVALID_STRUCTURE)
+        try:
+            await asyncio.ensure_future(_awaited(handler(ConnectionHandle(session), data)))
+        except Exception as error:  # noqa: BLE001 - the application's code may raise anything
+            self._failed(error)
+            raise Fault(FaultKind.INTERNAL, detail="handler") from None
+
     def disconnected(self, session: Session, ending: Ending) -> None:
         """Tell every disconnect hook, in the background."""
         for hook in self._hooks.disconnect:
             self._background.run(self._ask(hook, describe(session), ending.name.lower()))
+        closed = self._hooks.closed.get(_namespace(session))
+        if closed is not None:
+            handle = ConnectionHandle(session)
+            self._background.run(self._ask(closed, handle, ending.name.lower()))
 
     async def _ask(self, hook: Callable[..., Awaitable[Any]], *told: Any) -> Any:
         try:
-            return await asyncio.ensure_future(hook(*told))
+            return await asyncio.ensure_future(_awaited(hook(*told)))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self._failed(error)
             return False

@@ -102,6 +102,8 @@ class Admission(Protocol):
 
     max_message: int
     """Largest message of the endpoint, in bytes, once authenticated."""
+    max_unsent: int
+    """Bytes that may wait for a reader before it is too slow."""
     compression: bool
     """Whether permessage-deflate may be negotiated."""
     subprotocol: str | None

@@ -1,5 +1,7 @@
 """Coming into a channel and leaving it: the hub's listeners, presence, and what the others are told."""
 
+from collections.abc import Iterable
+
 from portward.engines.port import Engine, Member
 from portward.hub.channels import Channels
 from portward.hub.recovery import merge
@@ -12,14 +14,21 @@ from portward.model.grants import Grant
 from portward.model.limits import RECOVERY_LIMIT
 from portward.model.namespace import Namespace, Rule, Snapshot
 from portward.model.position import Position
-from portward.model.publication import HistoryQuery
-from portward.model.replies import LeaveReason, Participant, Removed, Subscribed
+from portward.model.publication import HistoryQuery, Publication
+from portward.model.replies import Delivery, LeaveReason, Participant, Removed, Subscribed
 from portward.model.rights import Right
 from portward.node.authority import Authority
 from portward.node.background import Background
 from portward.node.session import Session, Subscription
 from portward.telemetry import Telemetry
 from portward.telemetry.labels import RecoveryResult
+
+
+def deliveries(
+    channel: Channel, publications: Iterable[Publication], epoch: str
+) -> tuple[Delivery, ...]:
+    """Publications that were read back, as they would have been delivered."""
+    return tuple(Delivery(channel=channel, publication=each, epoch=epoch) for each in publications)
 
 
 class Membership:
@@ -128,6 +137,7 @@ class Membership:
         recovery = merge(since, page, collected)
         if recovery.result is not None:
             self._telemetry.metrics.recovered(namespace.name, RecoveryResult(recovery.result))
+        told = deliveries(channel, recovery.missed, page.position.epoch)
         return Subscribed(
             channel=channel,
             position=recovery.position,
@@ -135,7 +145,7 @@ class Membership:
             recovered=recovery.recovered,
             publications=recovery.missed,
             snapshot=page.latest if latest else None,
-            later=recovery.later,
+            later=self._channels.spare(channel, session.link, told, recovery.later),
         )
 
     def _check_size(self, subscription: Subscription, namespace: Namespace) -> None:

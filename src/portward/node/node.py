@@ -17,13 +17,18 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.commands import Command
 from portward.model.endings import Ending
-from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.lifecycle import Move
-from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
+from portward.model.limits import (
+    COOLDOWN_COMBINED,
+    COOLDOWN_TYPES,
+    FAULTS_IN_A_ROW,
+    REFUSALS_IN_A_ROW,
+    LimitName,
+)
 from portward.model.namespace import Namespace, SlowPolicy
-from portward.model.replies import Echoed, Push, Reply, Subscribed, Welcome
+from portward.model.replies import Echoed, Push, Reply, Subscribed, SubscribedMany, Welcome
 from portward.node.admission import Doorman, GateRules
 from portward.node.authentication import RELEASED_TTL, Authentication
 from portward.node.authority import Authority
@@ -34,8 +39,10 @@ from portward.node.drain import Drain
 from portward.node.endpoint import Endpoint, Newcomer
 from portward.node.hooks import HookRunner
 from portward.node.membership import Membership
+from portward.node.news import News
 from portward.node.operations import REVOCATION_TTL, Operations
-from portward.node.ports import Hooks, RightsQuestion, Verifier
+from portward.node.ports import Hooks, IdentityProvider, RightsQuestion, Verifier
+from portward.node.revalidation import Revalidation
 from portward.node.session import Session
 from portward.node.streams import Streams
 from portward.node.wheel import Wheel
@@ -75,6 +82,10 @@ class NodeRules:
     leeway: float = 30.0
     max_per_user: int = 0
     revocation_ttl: float = REVOCATION_TTL
+    revalidate: float = 60.0
+    """Within how long a logout at the identity provider ends the connection."""
+    instance: str = ""
+    """The node's name; one is made when it is empty."""
     role_permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -88,10 +99,11 @@ class NodePorts:
     session_tokens: SessionTokens
     telemetry: Telemetry
     clock: Clock
+    provider: IdentityProvider | None = None
 
 
 class Node:
-    """Implements what sessions (`Conduct`) and the engine's news (`Authorities`) need."""
+    """Implements what sessions (`Conduct`) and the hub (`Observer`) need."""
 
     def __init__(
         self,
@@ -122,7 +134,12 @@ class Node:
     def _assemble(self, ports: NodePorts) -> None:
         engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
         authority = Authority(
-            engine, self.namespaces, ports.question, telemetry, self.rules.role_permissions
+            engine,
+            self.namespaces,
+            ports.question,
+            telemetry,
+            self.rules.role_permissions,
+            ports.provider,
         )
         authentication = Authentication(
             engine,
@@ -137,9 +154,15 @@ class Node:
             accept_rate=self.rules.gate.accept_rate,
             bound=self._bound,
             admits=self._admits,
+            opened=self.hooks.opened,
+            provider=ports.provider,
         )
         self.membership = Membership(
             engine, self.channels, authority, telemetry, self.background, clock
+        )
+        self._revalidation = self._make_revalidation(ports, authentication)
+        self.news = News(
+            self.registry, authentication, self.membership, self.background, telemetry, clock
         )
         self._streams = streams = Streams(engine, authority, telemetry, clock, self._signing())
         self._authority = authority
@@ -161,6 +184,22 @@ class Node:
             telemetry=telemetry,
             clock=clock,
             revocation_ttl=self.rules.revocation_ttl,
+            published=self.hooks.published,
+            uid=self.rules.instance,
+        )
+
+    def _make_revalidation(
+        self, ports: NodePorts, authentication: Authentication
+    ) -> Revalidation | None:
+        if ports.provider is None:
+            return None
+        return Revalidation(
+            ports.provider,
+            authentication,
+            self.membership,
+            self.background,
+            self.clock,
+            self.rules.revalidate,
         )
 
     def later(self, action: Callable[[], None]) -> None:
@@ -176,7 +215,7 @@ class Node:
 
     async def start(self) -> None:
         """Connect the engine and begin to sweep."""
-        await self.engine.start(Delivery(self.channels, self.registry, self))
+        await self.engine.start(Delivery(self.channels, self.registry, self.news))
         self.telemetry.metrics.engine_up(up=self.engine.healthy)
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
@@ -222,7 +261,7 @@ class Node:
         self._streams.signing = self._signing()
         self._authentication.leeway = rules.leeway
         for session in self.registry:
-            self.background.run(self._judge_user(session))
+            self.background.run(self.news.judge_user(session))
 
     # -- sessions come and go
 
@@ -251,9 +290,12 @@ class Node:
             session.move(Move.ADMIT)
             session.link.authenticated()
             self._bound()
+            self.hooks.opened(session)
             return
         try:
             await self._authentication.bind(session, identity)
+            if self._revalidation is not None and session.newcomer.cookies:
+                self._revalidation.begin(session)
             if not session.endpoint.dialect.resumable:
                 return
             greeting = await self._authentication.greet(session, identity)
@@ -269,6 +311,11 @@ class Node:
 
     def _bound(self) -> None:
         self.doorman.unauthenticated -= 1
+
+    def recheck(self, session: Session) -> None:
+        """Ask the identity provider about a session that came in by cookie."""
+        if self._revalidation is not None:
+            self._revalidation.recheck(session)
 
     async def _admits(self, session: Session) -> bool:
         return not self.hooks.on_connect or await self.hooks.connect(session)
@@ -322,16 +369,14 @@ class Node:
             reply = await self._commands.run(session, command)
             self._tell(session, command, reply)
         except Fault as fault:
-            if command is not None:
-                fault.command_id = command.id
-            self._refuse(session, fault)
+            self._refuse(session, _addressed(fault, command))
         except Unavailable:
-            self._refuse(session, _fault(FaultKind.UNAVAILABLE, command))
+            self._refuse(session, _addressed(Fault(FaultKind.UNAVAILABLE), command))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - one client's message must not end the process
             self._failed(error)
-            self._refuse(session, _fault(FaultKind.INTERNAL, command))
+            self._refuse(session, _addressed(Fault(FaultKind.INTERNAL), command))
         else:
             session.faults = session.refusals = 0
 
@@ -345,10 +390,13 @@ class Node:
             self._count(session, fault.command_id)
             raise
         metrics.received(endpoint.name, type_name(type(command)), len(payload))
-        self._count(session, command.id)
+        try:
+            self._count(session, command.id)
+        except Fault as limited:
+            raise _addressed(limited, command) from None
         return command
 
-    def _count(self, session: Session, command_id: str | None) -> None:
+    def _count(self, session: Session, command_id: str | int | None) -> None:
         limiter = session.endpoint.limits[LimitName.MESSAGES]
         try:
             limiter.check(session.limit_keys, self.clock.monotonic())
@@ -366,7 +414,7 @@ class Node:
             message = wire.binary(payload) if binary else wire.text(payload)
             session.link.write(message)
             self.telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
-        if isinstance(reply, Subscribed):
+        if isinstance(reply, Subscribed | SubscribedMany):
             for push in reply.later:
                 session.say(push)
 
@@ -399,42 +447,6 @@ class Node:
         """Unix time in milliseconds, for stamps."""
         return int(self.clock.time() * 1000)
 
-    # -- news about people and their rights
-
-    def revoked(self, event: Revoked) -> None:
-        """End every session that the revocation names."""
-        revocation = event.revocation
-        for session in self.registry:
-            if session.claims is not None and revocation.names(session.claims, session.resume_id):
-                session.end(Ending.REVOKED, f"revoked by {revocation.kind.value}")
-        self.telemetry.metrics.revoked(self.clock.time() - revocation.at)
-
-    def rights_changed(self, event: RightsChanged) -> None:
-        """Judge a user's sessions again, or everyone in a channel."""
-        if event.user is not None:
-            for session in self.registry.of_user(event.user):
-                self.background.run(self._judge_user(session))
-        if event.channel is not None:
-            for session in self.registry:
-                if event.channel in session.subscriptions:
-                    self.background.run(self.membership.judge_again(session, event.channel))
-
-    async def _judge_user(self, session: Session) -> None:
-        await self._authentication.identity_again(session)
-        await self.membership.judge_all_again(session)
-
-    def disconnected(self, event: Disconnected) -> None:
-        """End a user's sessions, or one."""
-        for session in self.registry.of_user(event.user):
-            if event.client is None or session.id == event.client:
-                session.end(Ending.REVOKED, "disconnected by the backend")
-
-    def expelled(self, event: Expelled) -> None:
-        """Take a user out of a channel."""
-        for session in self.registry.of_user(event.user):
-            if event.client is None or session.id == event.client:
-                self.membership.remove(session, event.channel, event.reason)
-
     # -- what the hub reports
 
     def fanned_out(
@@ -465,8 +477,9 @@ class Node:
     def _traits(self, channel: Channel) -> Traits:
         namespace = self.namespaces[channel.namespace]
         seconds = namespace.cooldown
+        remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
         return Traits(
-            cooldown=Cooldown(seconds, self.clock.monotonic) if seconds else None,
+            cooldown=Cooldown(seconds, self.clock.monotonic, remembered) if seconds else None,
             latest_only=namespace.slow is SlowPolicy.LATEST_ONLY,
         )
 
@@ -474,5 +487,11 @@ class Node:
         self.telemetry.failure(error)
 
 
-def _fault(kind: FaultKind, command: Command | None) -> Fault:
-    return Fault(kind, command_id=command.id if command is not None else None)
+def _addressed(fault: Fault, command: Command | None) -> Fault:
+    """Say which command a fault answers, and which channel that was about."""
+    if command is not None:
+        fault.command_id = command.id
+        channel = getattr(command, "channel", None)
+        if fault.about is None and channel is not None:
+            fault.about = channel.name
+    return fault

@@ -1,7 +1,7 @@
 """What the backend may ask, through the library or the admin API. Every method acts on the whole house."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from msgspec.structs import replace
@@ -54,7 +54,10 @@ class Operations:
         telemetry: Telemetry,
         clock: Clock,
         revocation_ttl: float,
+        published: Callable[[Publish, Stored], None],
+        uid: str = "",
     ) -> None:
+        """`published` is told of every publication; `uid` names the node, else one is made."""
         self._engine = engine
         self._channels = channels
         self._registry = registry
@@ -65,7 +68,8 @@ class Operations:
         self._telemetry = telemetry
         self._clock = clock
         self._revocation_ttl = revocation_ttl
-        self._uid = secrets.token_hex(8)
+        self._published = published
+        self._uid = uid or secrets.token_hex(8)
         self._began = clock.monotonic()
 
     # -- streams
@@ -78,7 +82,9 @@ class Operations:
             EngineUnavailable: nothing was stored.
         """
         room = await self._engine.directory.room(command.channel)
-        return await self._streams.publish(policy.trusted(command), room=room)
+        stored = await self._streams.publish(policy.trusted(command), room=room)
+        self._published(command, stored)
+        return stored
 
     async def history(self, command: ReadHistory) -> Page:
         """Read a channel back.

@@ -2,13 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from portward.engines.port import Stored
 from portward.model.channel import Channel
+from portward.model.commands import Publish
 from portward.model.identity import Identity
 from portward.model.rights import Right
+
+if TYPE_CHECKING:
+    from portward.node.handle import ConnectionHandle
 
 
 class Verifier(Protocol):
@@ -37,6 +42,31 @@ class RightsQuestion(Protocol):
 
     async def ask(self, url: str, who: Identity, channel: Channel, action: str) -> bool:
         """Whether `who` may do `action`; False when the application does not say a clear yes in time."""
+
+
+class IdentityProvider(Protocol):
+    """Knows who a browser's cookies belong to, and what they open."""
+
+    async def identify(self, cookies: str, *, max_age: float | None = None) -> Identity:
+        """Who sent `cookies`, a value of the `Cookie` header; an answer may be `max_age` seconds old.
+
+        Raises:
+            Fault: `AUTHENTICATION_FAILED`, nobody.
+            Unavailable: the provider gives no answer that can be used.
+        """
+
+    async def allows(self, cookies: str, name: str) -> bool:
+        """Whether who sent `cookies` may hear the topic `name`.
+
+        Raises:
+            Unavailable: the provider gives no answer that can be used.
+        """
+
+    def absent(self) -> None:
+        """Count a handshake without cookies."""
+
+    async def aclose(self) -> None:
+        """Close the connections to the provider."""
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +110,18 @@ class Hooks:
     connect: list[Callable[[ConnectionInfo], Awaitable[bool | None]]] = field(default_factory=list)
     disconnect: list[Callable[[ConnectionInfo, str], Awaitable[None]]] = field(default_factory=list)
     message: list[Callable[[MessageInfo], Awaitable[bool | None]]] = field(default_factory=list)
+    opened: list[Callable[[ConnectionInfo], Awaitable[None]]] = field(default_factory=list)
+    """Told of every connection that was let in for good."""
+    published: dict[str, Callable[[Publish, Stored], None]] = field(default_factory=dict)
+    """By namespace: told of every publication of the backend, whichever way it came."""
+    takeover: dict[str, Callable[["ConnectionHandle", Any], Awaitable[None]]] = field(
+        default_factory=dict
+    )
+    """By namespace: takes the messages of its clients in place of the dialect's own commands."""
+    closed: dict[str, Callable[["ConnectionHandle", str], Awaitable[None]]] = field(
+        default_factory=dict
+    )
+    """By namespace: told of the end of its connections, with the close reason's name."""
 
 
 CHANNEL_ACTIONS = {

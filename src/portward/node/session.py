@@ -60,6 +60,9 @@ class Conduct(Protocol):
     def ended(self, session: "Session", ending: Ending, cause: str) -> None:
         """The session moved to its end; take it out of every map."""
 
+    def recheck(self, session: "Session") -> None:
+        """Look at the credential of a session again."""
+
     def gone(self, newcomer: Newcomer) -> None:
         """The transport of a session, ended or not, is gone. Called once."""
 
@@ -76,8 +79,8 @@ class Session:
     __slots__ = (
         "__weakref__", "claims", "conduct", "control_tat", "endpoint", "expires", "faults",
         "frame_tat", "id", "identity", "inbox", "last_seen", "link", "newcomer", "notice", "opened",
-        "opened_at", "partial_since", "paused", "ping_sent", "refusals", "resume_id", "slot", "state",
-        "subscriptions", "task", "version",
+        "opened_at", "partial_since", "paused", "ping_sent", "recheck", "refusals", "resume_id", "slot",
+        "state", "subscriptions", "task", "version",
     )  # fmt: skip
 
     link: "Link"
@@ -101,6 +104,7 @@ class Session:
         self.partial_since = 0.0
         self.expires = NEVER
         self.notice = NEVER
+        self.recheck = NEVER
         self.frame_tat = 0.0
         self.control_tat = 0.0
         self.faults = 0
@@ -262,6 +266,11 @@ class Session:
         self.expires = now + left + leeway
         self.conduct.wheel.wake_at(self, max(now, self.notice))
 
+    def recheck_at(self, moment: float) -> None:
+        """Have the credential looked at again at `moment`, in monotonic seconds."""
+        self.recheck = moment
+        self.conduct.wheel.wake_at(self, moment)
+
     def wake(self, now: float, *, late: bool) -> float:
         """Act on what is due."""
         self._judge(now, late=late)
@@ -280,6 +289,9 @@ class Session:
         elif self.link.stale(now):
             self.end(Ending.SLOW, "unsent data too old")
         else:
+            if now >= self.recheck:
+                self.recheck = NEVER
+                self.conduct.recheck(self)
             self._warn(now)
             self._heartbeat(now, late=late)
 
@@ -307,7 +319,7 @@ class Session:
 
     def _next(self) -> float:
         rules = self.endpoint.rules
-        due = self.expires
+        due = min(self.expires, self.recheck)
         if self.state is State.NEW:
             due = min(due, self.opened + rules.auth_timeout)
         elif self.state is State.AUTHENTICATED:

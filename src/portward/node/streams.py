@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from portward.engines.port import Engine, Stored
 from portward.model.channel import Channel
@@ -15,6 +16,7 @@ from portward.model.faults import Fault, FaultKind
 from portward.model.grants import Grant
 from portward.model.identity import Identity
 from portward.model.limits import DATA, HISTORY_LIMIT
+from portward.model.namespace import Namespace
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Page
 from portward.model.room import Room
@@ -62,15 +64,30 @@ class Streams:
         """
         command = grant.command
         namespace = self._authority.namespace(command.channel)
+        if command.channel.is_combined:
+            raise Fault(
+                FaultKind.INVALID_CHANNEL, detail="a combined channel is filled by the others"
+            )
         draft = self._draft(command, who, room)
         if namespace.name in self.signing:
             draft = sign_message(draft, command.channel, self.signing[namespace.name])
         if room is not None:
             await self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
+        key = command.idempotency_key
+        stored = await self._store(command.channel, draft, namespace, key)
+        if namespace.combined:
+            # With a key, whoever tries again after a failure between the two completes the second.
+            copy = replace(draft, id=stored.id, origin=command.channel)
+            combined = Channel.combined(namespace.name)
+            once = f"{command.channel} {key}" if key is not None else None
+            await self._store(combined, copy, namespace, once)
+        return stored
+
+    async def _store(
+        self, channel: Channel, draft: Draft, namespace: Namespace, key: str | None
+    ) -> Stored:
         began = self._clock.monotonic()
-        stored = await self._engine.broker.publish(
-            command.channel, draft, namespace, command.idempotency_key
-        )
+        stored = await self._engine.broker.publish(channel, draft, namespace, key)
         self._metrics.engine("publish", self._clock.monotonic() - began)
         return stored
 

@@ -1,0 +1,92 @@
+"""An identity provider whose answers a test decides; the real client of one is tested by itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from portward.app import build
+from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.identity import Identity
+from portward.settings import Settings
+from portward.settings.presets import ENDPOINTS, NAMESPACES
+from portward.settings.sections import IdentityProvider
+from portward.testing import MemoryClient, connect
+from tests.house import House, running, settle
+
+ORIGIN = "http://localhost:3000"
+
+
+class People:
+    """Implements `node.ports.IdentityProvider`: cookies are `session=<name>`, names are people."""
+
+    def __init__(self) -> None:
+        self.names = {"ann", "bob"}
+        self.roles: dict[str, str] = {}
+        self.aliases: dict[str, str] = {}
+        self.open = {"event:1"}
+        self.down = False
+        self.gate: asyncio.Event | None = None
+        self.asked: list[tuple[str, float | None]] = []
+        self.questions: list[tuple[str, str]] = []
+        self.without = 0
+        self.closed = False
+
+    async def identify(self, cookies: str, *, max_age: float | None = None) -> Identity:
+        """Who it is."""
+        self.asked.append((cookies, max_age))
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.down:
+            raise Unavailable
+        name = cookies.removeprefix("session=")
+        if name not in self.names:
+            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="cookie")
+        role = self.roles.get(name)
+        roles = frozenset({role} if role else ())
+        return Identity(subject=self.aliases.get(name, name), roles=roles, issued_at=1.0)
+
+    async def allows(self, cookies: str, name: str) -> bool:
+        """Whether a topic is open."""
+        self.questions.append((cookies, name))
+        if self.down:
+            raise Unavailable
+        return name in self.open
+
+    def absent(self) -> None:
+        """Count."""
+        self.without += 1
+
+    async def aclose(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+def with_cookies(live: Mapping[str, Any] | None = None, **sections: Any) -> Settings:
+    """Settings of a gateway with a provider; `live` changes the endpoint."""
+    endpoints = {**ENDPOINTS, "live": replace(ENDPOINTS["live"], **(live or {}))}
+    provider = IdentityProvider(url="http://127.0.0.1:1", cookies=("session",))
+    given = {"endpoints": endpoints, "namespaces": dict(NAMESPACES)}
+    return Settings(identity_provider=provider, **{**given, **sections})
+
+
+@asynccontextmanager
+async def peopled(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings | None = None
+) -> AsyncIterator[tuple[House, People]]:
+    """A running gateway and the people it knows."""
+    people = People()
+    monkeypatch.setattr(build, "make_provider", lambda *_: people)
+    async with running(settings or with_cookies()) as house:
+        yield house, people
+
+
+async def visit(house: House, name: str, **headers: str) -> MemoryClient:
+    """Come in by cookie, as a page would."""
+    given = {"cookie": f"session={name}", "origin": ORIGIN} | headers
+    client = await connect(house.gateway, "/live", **given)
+    await settle()
+    return client

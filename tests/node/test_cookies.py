@@ -1,0 +1,192 @@
+"""Coming in by cookie: the origin first, then the provider, and every way it can answer."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from portward.model.refusals import Refusal
+from portward.settings.endpoint import AuthMode, Credential
+from tests.house import House, running, session_of, settle
+from tests.node.people import ORIGIN, People, peopled, visit, with_cookies
+
+pytestmark = pytest.mark.p1
+
+Peopled = tuple[House, People]
+PAGE = {"origin": ORIGIN}
+
+
+@pytest.fixture
+async def peopled_house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Peopled]:
+    """A gateway with a provider."""
+    async with peopled(monkeypatch) as both:
+        yield both
+
+
+async def refused(house: House, **headers: str) -> Refusal:
+    """Why a handshake at `/live` is turned away."""
+    return await house.refusal("/live", **headers)
+
+
+async def test_a_known_cookie_admits(peopled_house: Peopled) -> None:
+    """Only the cookies that count were shown to the provider, and who it is is known."""
+    house, people = peopled_house
+    client = await visit(house, "ann", cookie="theme=dark; session=ann; other=1")
+    assert people.asked == [("session=ann", None)]
+    assert session_of(client).user == "ann"
+    assert house.count("auth_total", endpoint="live", result="ok") == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "null"},
+        {"origin": "https://evil.example"},
+        {"origin": "http://localhost.evil.example"},
+        {"origin": "https://localhost@evil.example"},
+    ],
+)
+async def test_the_origin_comes_first(peopled_house: Peopled, headers: dict[str, str]) -> None:
+    """From a page that is not listed, or from none, the provider never hears."""
+    house, people = peopled_house
+    assert await refused(house, cookie="session=ann", **headers) is Refusal.ORIGIN
+    assert (people.asked, people.without) == ([], 0)
+
+
+async def test_a_star_is_not_enough_for_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An origin list of `*` lets no cookie in."""
+    given = with_cookies({"allowed_origins": ("*",)})
+    async with peopled(monkeypatch, given) as (house, people):
+        assert await refused(house, cookie="session=ann", **PAGE) is Refusal.ORIGIN
+        assert people.asked == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"cookie": "theme=dark"}, {"cookie": "session"}])
+async def test_without_a_cookie_nobody_is_asked(
+    peopled_house: Peopled, headers: dict[str, str]
+) -> None:
+    """A handshake without the cookie is 401, and counted as such."""
+    house, people = peopled_house
+    assert await refused(house, **PAGE, **headers) is Refusal.UNAUTHENTICATED
+    assert (people.asked, people.without) == ([], 1)
+
+
+async def test_an_unknown_cookie(peopled_house: Peopled) -> None:
+    """It is 401, and counts as a failed attempt of its address: after ten nobody is asked for it."""
+    house, people = peopled_house
+    for _ in range(10):
+        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
+    assert await refused(house, cookie="session=eve", **PAGE) is Refusal.RATE
+    assert len(people.asked) == 10
+
+
+async def test_a_provider_that_is_away(peopled_house: Peopled) -> None:
+    """Nobody gets in, and nobody is told to be wrong."""
+    house, people = peopled_house
+    people.down = True
+    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.UNAVAILABLE
+    assert house.inside() == (0, 0, 0)
+
+
+async def test_no_provider_is_set() -> None:
+    """Without one the door stays shut."""
+    async with running() as house:
+        cookie = "directus_session_token=ann"
+        assert await refused(house, cookie=cookie, **PAGE) is Refusal.UNAVAILABLE
+        assert await refused(house, **PAGE) is Refusal.UNAUTHENTICATED
+
+
+async def test_a_second_credential(peopled_house: Peopled) -> None:
+    """A cookie and a token together are one too many."""
+    house, people = peopled_house
+    bearer = f"Bearer {house.token('ann')}"
+    refusal = await refused(house, cookie="session=ann", authorization=bearer, **PAGE)
+    assert refusal is Refusal.MULTIPLE_CREDENTIALS
+    assert people.asked == []
+
+
+async def test_without_authentication_cookies_are_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With `auth = "none"` everyone is anonymous, from listed pages still."""
+    async with peopled(monkeypatch, with_cookies({"auth": AuthMode.NONE})) as (house, people):
+        client = await visit(house, "ann")
+        assert session_of(client).user == "anonymous"
+        assert people.asked == []
+        assert await refused(house, cookie="session=ann") is Refusal.ORIGIN
+
+
+async def test_a_revoked_subject_is_turned_away(peopled_house: Peopled) -> None:
+    """What was confirmed before the revocation is worth nothing after it."""
+    house, _ = peopled_house
+    client = await visit(house, "ann")
+    assert await house.gateway.revoke(user="ann") == 1
+    assert client.closed == (3503, "force disconnect")
+    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.UNAUTHENTICATED
+
+
+async def test_topics_are_asked_with_the_callers_cookie(peopled_house: Peopled) -> None:
+    """Allowed, forbidden and unknown topics; the last two in the same words."""
+    house, people = peopled_house
+    client = await visit(house, "ann")
+    for topic in ("event:1", "event:2", "nonsense", "no topic at all", "%2A"):
+        client.send({"type": "subscribe", "topic": topic})
+        await settle()
+    kinds = [each.get("code", each["type"]) for each in client.received]
+    assert kinds == ["subscribed", *["forbidden"] * 4]
+    assert people.questions == [
+        ("session=ann", name) for name in ("event:1", "event:2", "nonsense")
+    ]
+    people.down = True
+    client.send({"type": "subscribe", "topic": "event:2", "id": 7})
+    await settle()
+    last = client.received[-1]
+    assert (last["code"], last["topic"], last["id"]) == ("unavailable", "event:2", 7)
+    assert last["retryMs"] > 0
+
+
+async def test_a_token_opens_no_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where tokens are taken too, who came by token has no cookie the provider could be asked with."""
+    both = with_cookies({"credentials": (Credential.COOKIE, Credential.HEADER)})
+    async with peopled(monkeypatch, both) as (house, people):
+        bearer = f"Bearer {house.token('ann')}"
+        client = await visit(house, "ann", cookie="", authorization=bearer)
+        client.send({"type": "subscribe", "topic": "event:1"})
+        await settle()
+        assert client.received[-1]["code"] == "forbidden"
+        assert people.questions == []
+
+
+async def test_cookies_show_nowhere(peopled_house: Peopled) -> None:
+    """Neither the log, nor the metrics, nor the audit, nor any representation has them."""
+    house, people = peopled_house
+    people.names.add("canary-5d1f")
+    client = await visit(house, "canary-5d1f")
+    await refused(house, cookie="session=canary-5d1f; session=x", **PAGE)
+    await refused(house, cookie="session=canary-5d1f-wrong", **PAGE)
+    people.down = True
+    await refused(house, cookie="session=canary-5d1f", **PAGE)
+    client.send({"type": "subscribe", "topic": "event:1"})
+    client.send("nonsense")
+    await settle()
+    session = session_of(client)
+    assert session.newcomer.cookies == "session=canary-5d1f"
+    told: list[Any] = [
+        house.log.getvalue().replace("user=canary-5d1f", ""),
+        house.gateway.telemetry.metrics.render(),
+        client.received,
+        session,
+        session.newcomer,
+        house.gateway.node,
+    ]
+    assert "session=canary" not in "".join(map(str, told)) + "".join(map(repr, told))
+    audited = str(house.gateway.telemetry.audit.recent(100))
+    assert "session=canary" not in audited
+
+
+async def test_the_provider_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of the gateway closes what it had open to the provider."""
+    async with peopled(monkeypatch) as (_, people):
+        assert not people.closed
+    assert people.closed
