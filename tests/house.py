@@ -27,8 +27,8 @@ LOBBY = Channel.parse("rooms:lobby")
 USER = ("user",)
 
 
-CREDENTIALS = tuple(Credential)
-"""Every place a credential may come from."""
+CREDENTIALS = tuple(kind for kind in Credential if kind is not Credential.COOKIE)
+"""Every place a token may come from."""
 
 
 def settings(

@@ -1,17 +1,22 @@
 """The library as its users write it. Nothing here runs: the type checker reads it."""
 
+from collections.abc import AsyncIterator
 from typing import Any, assert_type
 
 from portward import (
+    Alert,
     Channel,
+    ConnectionHandle,
     EngineUnavailable,
     Fault,
     FaultKind,
     Gateway,
     Position,
     Settings,
+    Severity,
     __version__,
 )
+from portward.app.analysis import EngineConnection
 from portward.app.rooms import RoomStats
 from portward.client import Ack, Event, Message, Presence, RoomsClient
 from portward.engines.port import Broker, Engine, Member
@@ -149,3 +154,39 @@ def engines(engine: Engine) -> Gateway:
 
 class TestMine(EngineContract):
     """Prove that it keeps the contract."""
+
+
+async def alerting(gateway: Gateway, reports: AsyncIterator[tuple[str, Any]]) -> None:
+    """Publish alerts, take them from an engine, and be told of them."""
+    alert = await gateway.alerts.publish("call-1", "script_missed", "high", {"line": 3})
+    assert_type(alert, Alert)
+    assert_type(alert.severity, Severity)
+    assert_type(await gateway.alerts.history(limit=10, call_id="call-1"), list[Alert])
+    assert_type(await gateway.alerts.stats(), dict[str, int])
+    connection = gateway.alerts.connect_engine(reports)
+    assert_type(connection, EngineConnection)
+    await connection.join()
+    await connection.close()
+
+    @gateway.alerts.on("alert_emitted")
+    async def emitted(alert: Alert) -> None:
+        assert_type(alert.data, dict[str, Any])
+
+    gateway.alerts.on("subscriber_connected", print)
+
+
+async def broadcasting(gateway: Gateway) -> None:
+    """Broadcast, and take the messages of viewers in one's own hands."""
+    position = await gateway.live.publish("event:42", {"home": 1}, key="score")
+    assert_type(position, Position)
+    assert_type(gateway.live.connections(), list[ConnectionHandle])
+
+    async def handle(connection: ConnectionHandle, message: Any) -> None:
+        await connection.send({"echo": message})
+        connection.close()
+
+    async def closed(connection: ConnectionHandle, reason: str) -> None:
+        assert_type(connection.id, str)
+
+    gateway.live.on_message = handle
+    gateway.live.on_close = closed

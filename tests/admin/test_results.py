@@ -1,4 +1,5 @@
 from portward.admin.results import PublicationResult, TicketResult
+from portward.model.channel import Channel
 from portward.model.publication import Publication
 
 
@@ -15,6 +16,7 @@ def test_a_publication_is_shown_whole() -> None:
         user="u",
         email="e",
         signature="s",
+        origin=Channel.parse("alerts:c"),
     )
     shown = PublicationResult.of(publication)
     for name in Publication.__struct_fields__:

@@ -1,23 +1,22 @@
 """From settings to the parts of a node."""
 
-from collections.abc import Iterator
-from io import StringIO
-
 import pytest
 from msgspec.structs import replace
 
 from portward.app import build
-from portward.app.tell import make_telemetry
-from portward.dialects.echo import EchoDialect
-from portward.dialects.rooms import RoomsDialect
 from portward.engines.memory import MemoryEngine
 from portward.identity.jwks import JwksSource
-from portward.model.limits import DEFAULT_RATES, LimitMode, LimitName, Rate
 from portward.security.tokens import KeySet, TokenRefused
 from portward.settings import Secret, Settings
-from portward.settings.endpoint import AuthMode
-from portward.settings.limits import ConnectionLimit, Limits, RateLimit
-from portward.settings.sections import Claims, Engine, Environment, Gate, Server, Tokens
+from portward.settings.sections import (
+    Claims,
+    Engine,
+    Environment,
+    Gate,
+    IdentityProvider,
+    Server,
+    Tokens,
+)
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
@@ -25,14 +24,6 @@ from tests.house import settings
 from tests.security.forge import SECRET, ec_key, forge, pem
 
 CLOCK = FakeClock()
-
-
-@pytest.fixture
-def telemetry() -> Iterator[Telemetry]:
-    """Where the parts tell what they do."""
-    telemetry = make_telemetry(Settings(), CLOCK, StringIO())
-    yield telemetry
-    telemetry.close()
 
 
 def test_engines() -> None:
@@ -87,56 +78,6 @@ def test_session_tokens() -> None:
     assert build.make_session_tokens(fixed).verify(token, CLOCK.time()).token_id == "j"
 
 
-def test_dialects() -> None:
-    """An endpoint speaks the dialect its settings name."""
-    given = Settings()
-    assert isinstance(build.make_dialect(given, given.endpoints["rooms"]), RoomsDialect)
-    assert isinstance(build.make_dialect(given, given.endpoints["echo"]), EchoDialect)
-
-
-def test_rules_of_an_endpoint() -> None:
-    """An endpoint's rules leave nothing to decide."""
-    limits = Limits(connections=ConnectionLimit(max=7, mode=LimitMode.OBSERVE))
-    given = settings(
-        rooms={
-            "max_connections": 5, "auth_timeout": 3.0, "idle_timeout": 4.0, "max_message": 99,
-            "compression": True, "auth": AuthMode.NONE, "limits": limits, "sign_messages": True,
-            "sign_secret": Secret("s" * 32), "allow_missing_origin": False,
-        }
-    )  # fmt: skip
-    rules = build.endpoint_rules(given, "rooms", given.endpoints["rooms"])
-    assert (rules.name, rules.path, rules.enabled) == ("rooms", "/rooms", True)
-    assert (rules.max_connections, rules.auth_timeout, rules.idle_timeout) == (5, 3.0, 4.0)
-    assert (rules.max_message, rules.compression, rules.authenticated) == (99, True, False)
-    assert (rules.connections_per_address, rules.connections_mode) == (7, LimitMode.OBSERVE)
-    assert (rules.sign_secret, rules.allow_missing_origin) == (b"s" * 32, False)
-    assert rules.credentials == {"message"}
-
-
-@pytest.mark.parametrize("environment", list(Environment))
-def test_defaults_by_environment(environment: Environment) -> None:
-    """Making rooms by joining is for development."""
-    given = settings(environment=environment)
-    rules = build.endpoint_rules(given, "rooms", given.endpoints["rooms"])
-    assert rules.auto_create is (environment is Environment.DEVELOPMENT)
-
-
-def test_no_signature_without_being_asked() -> None:
-    """A secret alone signs nothing."""
-    given = settings(rooms={"sign_secret": Secret("s" * 32)})
-    assert build.endpoint_rules(given, "rooms", given.endpoints["rooms"]).sign_secret == b""
-
-
-def test_limits_are_shared(telemetry: Telemetry) -> None:
-    """A limit with the general rate is counted over all endpoints, one of its own alone."""
-    own = Limits(messages=RateLimit(rate=Rate(600, 60.0, 600)))
-    made = build.make_limits(settings(rooms={"limits": own}), telemetry)
-    assert made["rooms"][LimitName.AUTH] is made["echo"][LimitName.AUTH]
-    assert made["rooms"][LimitName.MESSAGES] is not made["echo"][LimitName.MESSAGES]
-    assert made["rooms"][LimitName.MESSAGES].rate.count == 600
-    assert set(made["rooms"]) == set(DEFAULT_RATES)
-
-
 def test_gate_and_node_rules() -> None:
     """The gate's and the node's settings are carried over."""
     given = settings(
@@ -154,14 +95,12 @@ def test_gate_and_node_rules() -> None:
     assert not build.gate_rules(settings(server=given.server)).require_https
 
 
-def test_endpoints_by_path(telemetry: Telemetry) -> None:
-    """Every endpoint is found by its path, switched on or not."""
-    made = build.make_endpoints(Settings(), telemetry, CLOCK)
-    assert {path: endpoint.name for path, endpoint in made.items()} == {
-        "/rooms": "rooms",
-        "/echo": "echo",
-    }
-    assert made["/rooms"].by_message
-    assert not made["/echo"].by_message
-    assert made["/echo"].namespace is None
-    assert made["/rooms"].plain is not made["/rooms"].deflated
+def test_identity_provider(telemetry: Telemetry) -> None:
+    """There is one where its address is set, and a malformed pattern is a mistake."""
+    assert build.make_provider(Settings(), CLOCK, telemetry) is None
+    given = IdentityProvider(url="http://127.0.0.1:1", cookies=("*",), topics={"a:{id}": "/a/{id}"})
+    provider = build.make_provider(settings(identity_provider=given), CLOCK, telemetry)
+    assert provider is not None
+    broken = replace(given, topics={"a:{id": "/a"})
+    with pytest.raises(ValueError, match=r"a:\{id"):
+        build.make_provider(settings(identity_provider=broken), CLOCK, telemetry)

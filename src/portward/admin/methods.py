@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from portward.admin import people, requests, results, streams, watch
+from portward.admin import alerts, people, requests, results, streams, watch
 from portward.admin.batch import NAME as BATCH
 from portward.admin.batch import batch
 from portward.model.room import Room
@@ -45,6 +45,14 @@ METHODS: Final[dict[str, Method]] = {
     "broadcast": _publish(
         requests.BroadcastRequest, results.BroadcastResult, streams.broadcast,
         "Publish the same to several channels",
+    ),
+    "alert": _publish(
+        alerts.AlertRequest, results.AlertResult, alerts.alert,
+        "Publish an alert about a call",
+    ),
+    "analysis": _publish(
+        alerts.AnalysisRequest, results.AnalysisResult, alerts.analysis,
+        "Publish the alerts that a call-analysis report makes",
     ),
     "history": _read(
         requests.HistoryRequest, results.HistoryResult, streams.history,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from portward.admin.errors import ErrorBody
 from portward.model.publication import Publication
@@ -39,7 +40,10 @@ class BroadcastResult(ApiResult, frozen=True):
 
 
 class PublicationResult(ApiResult, frozen=True, omit_defaults=True):
-    """A publication. `time` is in Unix milliseconds; a backend's own have no `user`."""
+    """A publication. `time` is in Unix milliseconds; a backend's own have no `user`.
+
+    In a combined channel, `origin` is the channel where it was said.
+    """
 
     data: Any
     offset: int
@@ -50,11 +54,13 @@ class PublicationResult(ApiResult, frozen=True, omit_defaults=True):
     user: str | None = None
     email: str | None = None
     signature: str | None = None
+    origin: str | None = None
 
     @classmethod
     def of(cls, publication: Publication) -> "PublicationResult":
         """Show a publication."""
-        return msgspec.convert(publication, cls, from_attributes=True)
+        shown = msgspec.convert(publication, cls, from_attributes=True)
+        return shown if shown.origin is None else replace(shown, origin=str(shown.origin))
 
 
 class HistoryResult(ApiResult, frozen=True):
@@ -180,6 +186,18 @@ class VerifyResult(ApiResult, frozen=True):
     """Whether the signature is that of the message."""
 
     valid: bool
+
+
+class AlertResult(ApiResult, frozen=True):
+    """The id of the alert, as subscribers are told it."""
+
+    id: str
+
+
+class AnalysisResult(ApiResult, frozen=True):
+    """The ids of the alerts the report made, in its order."""
+
+    ids: list[str]
 
 
 Reply = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]

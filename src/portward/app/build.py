@@ -4,38 +4,30 @@ import secrets as random
 from collections.abc import Mapping
 from typing import Final
 
-from portward.dialects.echo import EchoDialect
-from portward.dialects.port import Dialect
-from portward.dialects.rooms import RoomsDialect
+from portward.app.doors import make_endpoints
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
-from portward.hub.voice import Voice
 from portward.identity.jwks import JwksSource
+from portward.identity.provider import CookieProvider, ProviderRules
 from portward.identity.question import HttpQuestion
 from portward.identity.verifier import TokenVerifier
 from portward.model.clock import Clock
-from portward.model.limits import LimitMode, LimitName
 from portward.model.namespace import Namespace
 from portward.node.admission import GateRules
-from portward.node.endpoint import Endpoint, EndpointRules
-from portward.node.limits import Limiter
 from portward.node.node import Node, NodePorts, NodeRules
 from portward.node.operations import REVOCATION_TTL
 from portward.node.ports import Hooks
 from portward.security.address import AddressRules
 from portward.security.hosts import HostPolicy
-from portward.security.origin import OriginPolicy
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import ClaimNames, KeySet, TokenRules, public_key, secret_key
 from portward.settings import Settings
-from portward.settings.endpoint import AuthMode
-from portward.settings.endpoint import Endpoint as EndpointSettings
-from portward.settings.sections import Tokens
+from portward.settings.sections import IdentityProvider, Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
-from portward.wire import message as wire
 
-RATES: Final = tuple(name for name in LimitName if name is not LimitName.CONNECTIONS)
+LOGIN_COOKIES: Final = IdentityProvider().cookies
+"""Which cookies tell how old a login is, where all of them are forwarded."""
 
 
 def make_engine(settings: Settings, clock: Clock) -> Engine:
@@ -99,75 +91,26 @@ def make_session_tokens(settings: Settings) -> SessionTokens:
     return SessionTokens(settings.tokens.session_secret.reveal() or random.token_hex(32))
 
 
-def make_dialect(settings: Settings, endpoint: EndpointSettings) -> Dialect:
-    """The dialect an endpoint speaks."""
-    if endpoint.dialect == "echo":
-        return EchoDialect()
-    return RoomsDialect(
-        endpoint.namespace or "rooms", expose_email=settings.exposes_email(endpoint)
+def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> CookieProvider | None:
+    """The client of the identity provider; None when none is set.
+
+    Raises:
+        ValueError: a topic's pattern or question is malformed.
+    """
+    given = settings.identity_provider
+    if not given.url:
+        return None
+    rules = ProviderRules(
+        url=given.url,
+        timeout=given.timeout,
+        topics=given.topics,
+        credentials=LOGIN_COOKIES if "*" in given.cookies else (),
     )
 
+    def changed(up: bool) -> None:
+        telemetry.record(Event.PROVIDER_UP if up else Event.PROVIDER_DOWN)
 
-def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) -> EndpointRules:
-    """The settings of an endpoint with everything decided."""
-    connections = settings.connection_limit(endpoint)
-    secret = endpoint.sign_secret.encode() if endpoint.sign_messages else b""
-    return EndpointRules(
-        name=name,
-        path=endpoint.path,
-        enabled=endpoint.enabled,
-        authenticated=endpoint.auth is not AuthMode.NONE,
-        credentials=frozenset(kind.value for kind in endpoint.credentials),
-        allow_missing_origin=endpoint.allow_missing_origin,
-        max_connections=endpoint.max_connections,
-        max_message=endpoint.max_message,
-        compression=endpoint.compression,
-        auth_timeout=endpoint.auth_timeout,
-        idle_timeout=endpoint.idle_timeout,
-        ping_interval=endpoint.ping_interval,
-        pong_timeout=endpoint.pong_timeout,
-        roles=frozenset(endpoint.roles),
-        auto_create=settings.creates_rooms(endpoint),
-        sign_secret=secret,
-        connections_per_address=connections.max or 0,
-        connections_mode=connections.mode or LimitMode.ENFORCE,
-    )
-
-
-def make_endpoints(settings: Settings, telemetry: Telemetry, clock: Clock) -> dict[str, Endpoint]:
-    """The front doors by path."""
-
-    def now() -> int:
-        return int(clock.time() * 1000)
-
-    limits = make_limits(settings, telemetry)
-    made = {}
-    for name, given in settings.endpoints.items():
-        dialect = make_dialect(settings, given)
-        made[given.path] = Endpoint(
-            rules=endpoint_rules(settings, name, given),
-            dialect=dialect,
-            namespace=settings.namespaces.get(given.namespace),
-            origins=OriginPolicy(settings.origins(given), production=settings.production),
-            limits=limits[name],
-            plain=Voice(name, dialect, wire.text, now),
-            deflated=Voice(name, dialect, wire.deflated, now),
-        )
-    return made
-
-
-def make_limits(settings: Settings, telemetry: Telemetry) -> dict[str, dict[LimitName, Limiter]]:
-    """The limits by endpoint. One with a limit of its own counts alone, all others together."""
-    general = {name: settings.rate(name, EndpointSettings()) for name in RATES}
-    shared = {name: Limiter(name, rate, telemetry) for name, rate in general.items()}
-    made: dict[str, dict[LimitName, Limiter]] = {}
-    for endpoint, given in settings.endpoints.items():
-        rates = {name: settings.rate(name, given) for name in RATES}
-        made[endpoint] = {
-            name: shared[name] if rate == general[name] else Limiter(name, rate, telemetry)
-            for name, rate in rates.items()
-        }
-    return made
+    return CookieProvider(rules, clock, telemetry.metrics.identity_provider, changed)
 
 
 def gate_rules(settings: Settings) -> GateRules:
@@ -190,6 +133,8 @@ def node_rules(settings: Settings) -> NodeRules:
         leeway=settings.tokens.leeway,
         max_per_user=settings.gate.max_per_user,
         revocation_ttl=settings.tokens.max_lifetime or REVOCATION_TTL,
+        revalidate=settings.identity_provider.revalidate,
+        instance=settings.server.instance_id,
         role_permissions={name: frozenset(each) for name, each in settings.roles.items()},
     )
 
@@ -210,10 +155,11 @@ def make_ports(
         session_tokens=make_session_tokens(settings),
         telemetry=telemetry,
         clock=clock,
+        provider=make_provider(settings, clock, telemetry),
     )
 
 
 def make_node(settings: Settings, ports: NodePorts, hooks: Hooks) -> Node:
     """The node, not started. The event loop must run."""
-    endpoints = make_endpoints(settings, ports.telemetry, ports.clock)
+    endpoints = make_endpoints(settings, ports.telemetry, ports.clock, hooks)
     return Node(node_rules(settings), ports, endpoints, make_namespaces(settings), hooks)

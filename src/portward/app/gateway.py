@@ -13,6 +13,8 @@ from typing import Any, Final, Self
 from msgspec.structs import replace
 
 from portward.app import build
+from portward.app.alerts import Alerts
+from portward.app.live import Live
 from portward.app.reload import apply
 from portward.app.rooms import Rooms
 from portward.app.tell import make_telemetry
@@ -48,7 +50,15 @@ DisconnectHook = Callable[[ConnectionInfo, str], Awaitable[None]]
 MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
 
 HOUR: Final = 3600.0
-EMBEDDED: Final = frozenset({"token-key-missing", "token-secret-weak", "session-secret-weak"})
+EMBEDDED: Final = frozenset(
+    {
+        "cookie-origins",
+        "provider-plain",
+        "session-secret-weak",
+        "token-key-missing",
+        "token-secret-weak",
+    }
+)
 """Rules of the production checklist that hold whoever opens the listeners."""
 
 
@@ -78,6 +88,8 @@ class Gateway:
         self._node: Node | None = None
         self._hooks = Hooks()
         self.rooms = Rooms(lambda: self.node)
+        self.alerts = Alerts(lambda: self.node, self._hooks)
+        self.live = Live(lambda: self.node, self._hooks)
         self.asgi: AsgiApp = AsgiApp(
             lambda: NodeGate(self.node), lambda: self.node.clock, lifespan=lambda: self
         )
@@ -130,10 +142,14 @@ class Gateway:
 
     async def stop(self) -> None:
         """End every connection at once and let go of everything; leaving the context does it."""
-        node, self._node = self._node, None
+        node = self._node
         if node is None or self._ports is None:
             return
+        await self.alerts.aclose()
+        self._node = None
         await node.stop()
+        if self._ports.provider is not None:
+            await self._ports.provider.aclose()
         await self._ports.question.aclose()
         await self._ports.verifier.aclose()
         node.telemetry.record(Event.SERVER_STOP)

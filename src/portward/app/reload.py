@@ -1,6 +1,7 @@
 """Puts changed settings in force on a running node: all of them, or none."""
 
-from portward.app import build
+from portward.app import build, doors
+from portward.identity.provider import CookieProvider
 from portward.identity.verifier import TokenVerifier
 from portward.node.node import Node, NodePorts
 from portward.security.origin import OriginPolicy
@@ -18,23 +19,26 @@ def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> No
     verifier = None
     if settings.tokens != old.tokens:
         verifier = build.make_verifier(settings, ports.clock, ports.telemetry)
-    doors = [
+    endpoints = [
         (
             endpoint,
-            build.endpoint_rules(settings, endpoint.name, settings.endpoints[endpoint.name]),
+            doors.endpoint_rules(settings, endpoint.name, settings.endpoints[endpoint.name]),
             OriginPolicy(
                 settings.origins(settings.endpoints[endpoint.name]), production=settings.production
             ),
         )
         for endpoint in node.endpoints.values()
     ]
-    limits = build.make_limits(settings, ports.telemetry)
+    limits = doors.make_limits(settings, ports.telemetry)
+    provider, topics = ports.provider, settings.identity_provider.topics
+    if isinstance(provider, CookieProvider):
+        provider.adopt(topics)
     secret = settings.tokens.session_secret.reveal()
     if secret:
         ports.session_tokens.use(secret)
     if verifier is not None and isinstance(ports.verifier, TokenVerifier):
         ports.verifier.adopt(verifier)
-    for endpoint, rules, origins in doors:
+    for endpoint, rules, origins in endpoints:
         endpoint.rules, endpoint.origins = rules, origins
         endpoint.namespace = settings.namespaces.get(settings.endpoints[endpoint.name].namespace)
         endpoint.limits = limits[endpoint.name]

@@ -67,6 +67,7 @@ class MemoryClient:
     def __init__(self) -> None:
         self.open = True
         self.compression = False
+        self.max_unsent = OUTBOX_BYTES
         self.received: list[Any] = []
         self.binary: list[bytes] = []
         self.closed: tuple[int, str] | None = None
@@ -93,8 +94,8 @@ class MemoryClient:
         self._session = session
 
     def send(self, message: Any) -> None:
-        """Send one JSON message; a `timestamp` is added to an envelope that has none."""
-        if isinstance(message, dict):
+        """Send one JSON message; a `timestamp` is added to a rooms envelope that has none."""
+        if isinstance(message, dict) and "data" in message:
             message = {"timestamp": 0, **message}
         self.send_bytes(json.dumps(message).encode(), binary=False)
 
@@ -149,7 +150,7 @@ class MemoryClient:
             self._take(message)
             return
         self.queue.append((message, channel))
-        if self.unsent() > OUTBOX_BYTES:
+        if self.unsent() > self.max_unsent:
             self.session.slow()
 
     def _take(self, message: Message) -> None:
@@ -219,6 +220,7 @@ async def connect(
     """
     admission = await NodeGate(gateway.node).admit(request(path, peer=peer, **headers))
     client = MemoryClient()
+    client.max_unsent = admission.max_unsent
     client.attach(admission.open(client))
     await client.settle()
     return client

@@ -1,0 +1,84 @@
+"""Methods about alerts: one of the backend's own, or what a call-analysis engine reports."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from portward.admin.call import Call, politely
+from portward.admin.errors import bad_request
+from portward.admin.requests import ApiRequest, Once, Word
+from portward.admin.results import AlertResult, AnalysisResult
+from portward.dialects import alert_record
+from portward.dialects.analysis import Reading, read
+from portward.model.alert import Severity
+from portward.model.commands import Publish
+from portward.telemetry import Event
+
+
+class AlertRequest(ApiRequest, frozen=True, rename="camel"):
+    """An alert about one call."""
+
+    call_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    type: Word
+    severity: Severity
+    data: dict[str, Any]
+    idempotency_key: Once | None = msgspec.field(default=None, name="idempotency_key")
+    namespace: Word = "alerts"
+
+
+class AnalysisRequest(ApiRequest, frozen=True):
+    """What a call-analysis engine reports: `result`, `events` or `anomalies`, and what belongs to it."""
+
+    event: Annotated[str, Meta(max_length=64, examples=["result", "events", "anomalies"])]
+    payload: dict[str, Any]
+    idempotency_key: Once | None = None
+    namespace: Word = "alerts"
+
+
+async def alert(call: Call, request: AlertRequest) -> AlertResult:
+    """Publish one alert."""
+    try:
+        command = alert_record.write(
+            request.namespace,
+            request.call_id,
+            request.type,
+            request.severity,
+            request.data,
+            idempotency_key=request.idempotency_key,
+        )
+    except ValueError as error:
+        raise bad_request(str(error)) from None
+    return AlertResult(id=await _publish(call, command))
+
+
+async def analysis(call: Call, request: AnalysisRequest) -> AnalysisResult:
+    """Publish what a report says; entries that cannot be read are logged and left out.
+
+    When the store goes away in the middle, the alerts before that are published: whoever repeats the
+    request with its idempotency key publishes the others.
+    """
+    reading = _read(call, request)
+    ids = [await _publish(call, command) async for command in politely(reading.alerts)]
+    return AnalysisResult(ids=ids)
+
+
+def _read(call: Call, request: AnalysisRequest) -> Reading:
+    try:
+        reading = read(
+            request.namespace, request.event, request.payload, key=request.idempotency_key
+        )
+    except ValueError as error:
+        _record(call, 1, str(error))
+        raise bad_request(str(error)) from None
+    if reading.malformed:
+        _record(call, reading.malformed, reading.reason)
+    return reading
+
+
+def _record(call: Call, count: int, reason: str) -> None:
+    call.node.telemetry.record(Event.ANALYSIS_MALFORMED, count=count, detail=reason)
+
+
+async def _publish(call: Call, command: Publish) -> str:
+    return alert_record.alert_id((await call.operations.publish(command)).id)

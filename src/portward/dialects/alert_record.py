@@ -1,0 +1,96 @@
+"""An alert as it is kept: a publication in the channel of its call."""
+
+import re
+from typing import Any, Final
+
+from portward.dialects import call_ids
+from portward.model.alert import Alert, Severity
+from portward.model.channel import Channel
+from portward.model.commands import Publish
+from portward.model.publication import Publication
+
+MAX_TYPE: Final = 128
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_KEYS: Final = frozenset({"callId", "severity", "data"})
+_SEVERITIES: Final = tuple(Severity)
+_SHOWN: Final = 16
+"""Characters of a publication's id that are shown of it."""
+_UNTYPED: Final = "message"
+
+
+def alert_id(publication: str) -> str:
+    """The id of the alert that a publication carries."""
+    return f"alert_{publication[:_SHOWN]}"
+
+
+def channel(namespace: str, call_id: Any) -> Channel:
+    """The channel of one call.
+
+    Raises:
+        ValueError: it cannot be the id of a call.
+    """
+    found = call_ids.encode(namespace, call_id)
+    if found is None or found.is_combined:
+        raise ValueError("a call id is a text of 1 to 64 characters that fits a channel, and not *")
+    return found
+
+
+def write(
+    namespace: str,
+    call_id: Any,
+    type: Any,  # noqa: A002 - the word on the wire
+    severity: Any,
+    data: Any,
+    *,
+    idempotency_key: str | None = None,
+) -> Publish:
+    """The command that publishes an alert.
+
+    Raises:
+        ValueError: a part of it is not what it must be.
+    """
+    where = channel(namespace, call_id)
+    if not isinstance(type, str) or not 1 <= len(type) <= MAX_TYPE or _UNFIT.search(type):
+        raise ValueError(
+            "an alert's type has 1 to 128 characters, none of them a control character"
+        )
+    if severity not in _SEVERITIES:
+        raise ValueError(f"an alert's severity is one of {', '.join(_SEVERITIES)}")
+    if not isinstance(data, dict):
+        raise ValueError("an alert's data is an object")  # noqa: TRY004 - one kind of error for all parts
+    return Publish(
+        channel=where,
+        data={"callId": call_id, "severity": str(severity), "data": data},
+        type=type,
+        idempotency_key=idempotency_key,
+    )
+
+
+def read(channel: Channel, publication: Publication, epoch: str) -> Alert:
+    """The alert a publication carries. What was never written as one is of low severity."""
+    call_id = call_ids.decode(publication.origin or channel)
+    said = publication.data
+    if not _written(said, call_id):
+        data = said if isinstance(said, dict) else {"value": said}
+        said = {"severity": Severity.LOW, "data": data}
+    return Alert(
+        id=alert_id(publication.id),
+        timestamp=publication.time,
+        call_id=call_id,
+        type=publication.type or _UNTYPED,
+        severity=Severity(said["severity"]),
+        data=said["data"],
+        offset=publication.offset,
+        epoch=epoch,
+    )
+
+
+def _written(said: Any, call_id: str) -> bool:
+    """Whether it has the shape that :func:`write` gives, and speaks of the call it was said in."""
+    return (
+        isinstance(said, dict)
+        and said.keys() == _KEYS
+        and said["callId"] == call_id
+        and said["severity"] in _SEVERITIES
+        and isinstance(said["data"], dict)
+    )

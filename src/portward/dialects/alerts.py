@@ -1,0 +1,159 @@
+"""The alerts dialect: supervisors and dashboards that hear the alerts of the calls they name.
+
+A client's message is one JSON object with a `type` and what belongs to it; it may add an `id`, which
+comes back with the answer. What is said to it is `{"type", "payload"}`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from portward.dialects import alerts_words, call_ids, intake
+from portward.model import commands as ask
+from portward.model.channel import Channel
+from portward.model.commands import Command
+from portward.model.endings import Ending
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import HISTORY_LIMIT
+from portward.model.position import Position
+
+DEFAULT_LIMIT: Final = 50
+_MAX_ID: Final = 64
+_NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
+
+Identifier = Annotated[str, Meta(max_length=_MAX_ID)] | int
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The common part of what clients send: unknown keys are refused."""
+
+    type: str
+    id: Identifier | UnsetType = UNSET
+
+
+class _Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    offset: Annotated[int, Meta(ge=0)]
+    epoch: Annotated[str, Meta(max_length=64)]
+
+
+class _Subscribe(_Message, frozen=True, kw_only=True):
+    callIds: list[Any]  # noqa: N815 - the word on the wire
+    since: dict[str, _Since] | None = None
+
+
+class _Unsubscribe(_Message, frozen=True, kw_only=True):
+    callIds: list[Any] | UnsetType = UNSET  # noqa: N815 - the word on the wire
+
+
+class _History(_Message, frozen=True, kw_only=True):
+    limit: Any = None
+    callId: str | None = None  # noqa: N815 - the word on the wire
+
+
+class _Refresh(_Message, frozen=True, kw_only=True):
+    token: str
+
+
+class AlertsDialect:
+    """Implements `dialects.port.Dialect`. A call `c1` is the channel `<namespace>:c1`."""
+
+    name = "alerts"
+    binary = False
+    resumable = False
+    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
+        Ending.SHUTDOWN: (1001, "Server shutting down"),
+    }
+    reply = staticmethod(alerts_words.reply)
+    fault = staticmethod(alerts_words.fault)
+    push = staticmethod(alerts_words.push)
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._readers: dict[str, tuple[type[_Message], Callable[[Any, Any], Command]]] = {
+            "subscribe": (_Subscribe, self._subscribe),
+            "unsubscribe": (_Unsubscribe, self._unsubscribe),
+            "getHistory": (_History, self._history),
+            "ping": (_Message, self._ping),
+            "refresh": (_Refresh, self._refresh),
+        }
+
+    def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
+        """Read one message. See `Dialect.decode`."""
+        message = intake.parse(payload)
+        identifier = _identifier(message)
+        try:
+            return self._decode(message, identifier)
+        except msgspec.ValidationError:
+            raise Fault(FaultKind.INVALID_STRUCTURE, command_id=identifier) from None
+        except Fault as fault:
+            fault.command_id = identifier
+            raise
+
+    def _decode(self, message: Any, identifier: str | int | None) -> Command:
+        kind = message.get("type") if isinstance(message, dict) else None
+        if not isinstance(kind, str) or ("id" in message and identifier is None):
+            raise Fault(FaultKind.INVALID_STRUCTURE)
+        schema, build = self._readers.get(kind, (None, None))
+        if schema is None or build is None:
+            raise Fault(FaultKind.UNKNOWN_TYPE, about=kind[:_MAX_ID])
+        return build(msgspec.convert(message, schema), identifier)
+
+    def _channels(self, calls: list[Any]) -> tuple[Channel, ...]:
+        """The channels behind call ids, each once; what is no call id is skipped."""
+        found = (call_ids.encode(self._namespace, call) for call in calls)
+        return tuple(dict.fromkeys(channel for channel in found if channel is not None))
+
+    def _subscribe(self, message: _Subscribe, identifier: str | int | None) -> Command:
+        channels = self._channels(message.callIds)
+        asked = frozenset(channels)
+        since = {
+            channel: Position(position.offset, position.epoch)
+            for call, position in (message.since or {}).items()
+            if (channel := call_ids.encode(self._namespace, call)) in asked and channel is not None
+        }
+        return ask.SubscribeMany(id=identifier, channels=channels, since=since)
+
+    def _unsubscribe(self, message: _Unsubscribe, identifier: str | int | None) -> Command:
+        calls = message.callIds
+        channels = None if isinstance(calls, UnsetType) else self._channels(calls)
+        return ask.UnsubscribeMany(id=identifier, channels=channels)
+
+    def _history(self, message: _History, identifier: str | int | None) -> Command:
+        channel = None
+        if message.callId is not None:
+            channel = call_ids.encode(self._namespace, message.callId)
+            if channel is None:
+                raise Fault(FaultKind.INVALID_STRUCTURE)
+        return ask.ReadHistories(id=identifier, channel=channel, limit=_limit(message.limit))
+
+    @staticmethod
+    def _ping(_: _Message, identifier: str | int | None) -> Command:
+        return ask.Ping(id=identifier)
+
+    @staticmethod
+    def _refresh(message: _Refresh, identifier: str | int | None) -> Command:
+        if not message.token:
+            raise Fault(FaultKind.TOKEN_REQUIRED)
+        return ask.Refresh(id=identifier, token=message.token)
+
+
+def _identifier(message: Any) -> str | int | None:
+    """The client's own id, when the message has a usable one."""
+    if not isinstance(message, dict):
+        return None
+    identifier = message.get("id")
+    if isinstance(identifier, int) and not isinstance(identifier, bool):
+        return identifier
+    return identifier if isinstance(identifier, str) and len(identifier) <= _MAX_ID else None
+
+
+def _limit(value: Any) -> int:
+    """How much history is meant: a number, or one in a string; the default for anything else."""
+    if isinstance(value, str) and _NUMERIC.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
+        return DEFAULT_LIMIT
+    return int(min(value, HISTORY_LIMIT))

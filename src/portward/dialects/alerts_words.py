@@ -1,0 +1,151 @@
+"""What the alerts dialect says: answers, errors and pushes, each `{"type", "payload"}`."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import asdict
+
+from portward.dialects import alert_record, call_ids
+from portward.model import replies as say
+from portward.model.alert import Alert
+from portward.model.channel import Channel
+from portward.model.commands import Command
+from portward.model.faults import Fault, FaultKind
+from portward.model.replies import Push, Reply
+
+TEXTS: Final = {
+    FaultKind.INVALID_FORMAT: "Invalid JSON",
+    FaultKind.INVALID_STRUCTURE: "Invalid message",
+    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.text,
+}
+"""The words of this dialect where they differ from the default text of a fault."""
+
+CODES: Final = {
+    FaultKind.INVALID_FORMAT: "invalid_json",
+    FaultKind.INVALID_STRUCTURE: "invalid_message",
+    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.code,
+}
+
+_SESSION_ID: Final = 24
+"""Characters of a connection's id that its client is told."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Told(Alert, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """An alert after some of its kind that one session was spared."""
+
+    suppressed: int = 0
+
+
+def _message(kind: str, payload: Any, identifier: str | int | None = None) -> bytes:
+    message = {"type": kind, "payload": payload}
+    if identifier is not None:
+        message["id"] = identifier
+    return _encode(message)
+
+
+def reply(command: Command, reply: Reply, now: int) -> bytes | None:
+    """The answer to a command."""
+    found = _REPLIES.get(type(reply))
+    if found is None:
+        return None
+    kind, build = found
+    return _message(kind, build(reply, now), command.id)
+
+
+def fault(fault: Fault, now: int) -> bytes:  # noqa: ARG001 - the port's
+    """The error that answers a refused command."""
+    kind = fault.kind
+    text = TEXTS.get(kind, kind.text)
+    if kind is FaultKind.UNKNOWN_TYPE:
+        text = f"{text}: {fault.about or ''}"
+    payload: dict[str, Any] = {"message": text, "code": CODES.get(kind, kind.code)}
+    if fault.retry_after is not None:
+        payload["retryMs"] = fault.retry_after
+    return _message("error", payload, fault.command_id)
+
+
+def push(push: Push, now: int) -> bytes | None:  # noqa: ARG001 - the port's
+    """Words nobody asked for. What is no word of this dialect is not said."""
+    found = _PUSHES.get(type(push))
+    if found is None:
+        return None
+    kind, build = found
+    return _message(kind, build(push))
+
+
+def _calls(channels: Iterable[Channel]) -> list[str]:
+    return [call_ids.decode(channel) for channel in channels]
+
+
+def _subscribed(reply: say.SubscribedMany, _: int) -> dict[str, Any]:
+    payload: dict[str, Any] = {"callIds": _calls(reply.channels)}
+    if reply.denied:
+        payload["denied"] = _calls(reply.denied)
+    if reply.recovered is not None:
+        recovered = reply.recovered.items()
+        payload["recovered"] = {call_ids.decode(channel): whole for channel, whole in recovered}
+    return payload
+
+
+def _unsubscribed(reply: say.UnsubscribedMany, _: int) -> dict[str, Any]:
+    return {"callIds": _calls(reply.channels)}
+
+
+def _history(reply: say.HistoriesRead, _: int) -> dict[str, Any]:
+    return {"alerts": [_alert(each) for each in reply.deliveries]}
+
+
+def _refreshed(reply: say.Refreshed, _: int) -> dict[str, Any]:
+    return {"expiresAt": None if reply.expires_at is None else int(reply.expires_at * 1000)}
+
+
+def _pong(_: say.Pong, now: int) -> dict[str, Any]:
+    return {"timestamp": now}
+
+
+def _alert(push: say.Delivery) -> Alert:
+    alert = alert_record.read(push.channel, push.publication, push.epoch)
+    return _Told(**asdict(alert), suppressed=push.suppressed) if push.suppressed > 0 else alert
+
+
+def _welcome(push: say.Welcome) -> dict[str, Any]:
+    session = f"sess_{push.connection_id[:_SESSION_ID]}"
+    return {"sessionId": session, "message": "Connected to alert server"}
+
+
+def _expiring(push: say.Expiring) -> dict[str, Any]:
+    return {"expiresAt": int(push.expires_at * 1000)}
+
+
+def _removed(push: say.Removed) -> dict[str, Any]:
+    return {
+        "message": "Subscription withdrawn",
+        "code": FaultKind.PERMISSION_DENIED.code,
+        "callId": call_ids.decode(push.channel),
+    }
+
+
+def _shutdown(push: say.ShuttingDown) -> dict[str, Any]:
+    payload: dict[str, Any] = {"message": "Server shutting down"}
+    if push.address:
+        payload["reconnectUrl"] = push.address
+    return {**payload, "retryMs": push.retry}
+
+
+_REPLIES: Final[dict[type[Reply], tuple[str, Callable[[Any, int], Any]]]] = {
+    say.SubscribedMany: ("subscribed", _subscribed),
+    say.UnsubscribedMany: ("unsubscribed", _unsubscribed),
+    say.HistoriesRead: ("history", _history),
+    say.Refreshed: ("refreshed", _refreshed),
+    say.Pong: ("pong", _pong),
+}
+_PUSHES: Final[dict[type[Push], tuple[str, Callable[[Any], Any]]]] = {
+    say.Welcome: ("handshake", _welcome),
+    say.Delivery: ("alert", _alert),
+    say.Expiring: ("expiring", _expiring),
+    say.Removed: ("error", _removed),
+    say.ShuttingDown: ("shutdown", _shutdown),
+}

@@ -1,0 +1,186 @@
+"""Reports of call-analysis engines, read into the alerts they make.
+
+| event       | payload                                     | alerts                                |
+|-------------|---------------------------------------------|---------------------------------------|
+| `result`    | `{callId, callQuality?: {mosScore?, ...}}`  | `call_quality`, severity by the score |
+| `events`    | `{callId, events: [{type, timestamp}]}`     | `call_event:<type>` each, medium      |
+| `anomalies` | `{callId, anomalies: [{type, confidence}]}` | `anomaly:<type>` each, high above 0.8 |
+
+Engines are trusted and not perfect: keys nobody knows are passed over, values of another type are
+not taken. In a list the good entries count although others are malformed.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from math import isfinite
+from numbers import Real
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from portward.dialects import alert_record
+from portward.model.alert import Severity
+from portward.model.commands import Publish
+from portward.model.limits import DATA
+
+S = TypeVar("S", bound=msgspec.Struct)
+Word = Annotated[str, Meta(min_length=1)]
+
+CERTAIN: Final = 0.8
+"""An anomaly of more confidence than this is of high severity."""
+_BELOW: Final = ((2.5, Severity.CRITICAL), (3.5, Severity.HIGH), (4.0, Severity.MEDIUM))
+"""Mean opinion scores, and how bad a call is below each."""
+
+
+_ROOM: Final = 512
+"""Bytes of a publication that its call id and severity may take."""
+
+
+class Reading(NamedTuple):
+    """What a report says: the alerts to publish, and how many of its entries could not be read."""
+
+    alerts: tuple[Publish, ...] = ()
+    malformed: int = 0
+    reason: str = ""
+    """Why, for the last of them; it repeats no value of the report."""
+
+
+class _Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    call_id: str
+
+
+class _Result(_Report, frozen=True, kw_only=True, rename="camel"):
+    call_quality: dict[str, Any] | None = None
+
+    @property
+    def entries(self) -> list[Any]:
+        return [] if self.call_quality is None else [self.call_quality]
+
+
+class _Events(
+    _Report, frozen=True, kw_only=True, rename={"entries": "events", "call_id": "callId"}
+):
+    entries: list[Any]
+
+
+class _Anomalies(
+    _Report, frozen=True, kw_only=True, rename={"entries": "anomalies", "call_id": "callId"}
+):
+    entries: list[Any]
+
+
+class _Event(msgspec.Struct, frozen=True):
+    type: Word
+    timestamp: Any
+
+
+class _Anomaly(msgspec.Struct, frozen=True):
+    type: Word
+    confidence: Any
+
+
+_Alert = tuple[str, Severity, dict[str, Any]]
+"""Type, severity and data."""
+
+
+def read(namespace: str, event: Any, payload: Any, *, key: str | None = None) -> Reading:
+    """Read one report. With `key`, the idempotency key of its alerts starts with it.
+
+    Raises:
+        ValueError: it holds nothing that can be read; the message says why.
+    """
+    shape, make = _KINDS.get(event, (None, None)) if isinstance(event, str) else (None, None)
+    if shape is None or make is None:
+        raise ValueError(f"an event is one of {', '.join(EVENTS)}")
+    report = _convert(payload, shape)
+    alert_record.channel(namespace, report.call_id)
+    alerts: list[Publish] = []
+    malformed, reason = 0, ""
+    for number, entry in enumerate(report.entries):
+        once = None if key is None else f"{key}:{number}"
+        try:
+            alert = make(entry)
+            command = alert_record.write(namespace, report.call_id, *alert, idempotency_key=once)
+        except ValueError as error:
+            malformed, reason = malformed + 1, str(error)
+        else:
+            alerts.append(command)
+    if malformed and not alerts:
+        raise ValueError(reason)
+    return Reading(tuple(alerts), malformed, reason)
+
+
+def _convert(value: Any, kind: type[S]) -> S:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def _quality(quality: dict[str, Any]) -> _Alert:
+    score = quality.get("mosScore")
+    return "call_quality", _severity(score), _copy(quality)
+
+
+def _severity(score: Any) -> Severity:
+    if score is not None:
+        number = _number(score, "mosScore")
+        for bound, severity in _BELOW:
+            if number < bound:
+                return severity
+    return Severity.LOW
+
+
+def _event(entry: Any) -> _Alert:
+    event = _convert(entry, _Event)
+    stamp = event.timestamp
+    if not isinstance(stamp, str):
+        stamp = _number(stamp, "timestamp")
+    data = {"eventType": event.type, "timestamp": stamp}
+    return f"call_event:{event.type}", Severity.MEDIUM, _copy(data)
+
+
+def _anomaly(entry: Any) -> _Alert:
+    anomaly = _convert(entry, _Anomaly)
+    confidence = _number(anomaly.confidence, "confidence")
+    severity = Severity.HIGH if confidence > CERTAIN else Severity.MEDIUM
+    data = {"anomalyType": anomaly.type, "confidence": confidence}
+    return f"anomaly:{anomaly.type}", severity, data
+
+
+def _number(value: Any, name: str) -> int | float:
+    """A finite number. Those of numeric libraries are numbers too, and truth values are not."""
+    kind = type(value)
+    if kind is not bool and issubclass(kind, Real):
+        with suppress(OverflowError):  # an integer beyond every float
+            number = float(value)
+            if isfinite(number):
+                return number if isinstance(value, float) else value
+    raise ValueError(f"{name} is a finite number")
+
+
+def _copy(data: dict[str, Any]) -> dict[str, Any]:
+    """The same in plain JSON values, whatever the engine does to its own afterwards."""
+    try:
+        text = msgspec.json.encode(data, enc_hook=_plain)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("its data is no JSON") from None
+    if len(text) > DATA - _ROOM:
+        raise ValueError("its data is too long")
+    return msgspec.json.decode(text, type=dict[str, Any])
+
+
+def _plain(value: Any) -> float:
+    if isinstance(value, Real):
+        return float(value)
+    raise TypeError
+
+
+_KINDS: Final[dict[str, tuple[type[_Result | _Events | _Anomalies], Callable[[Any], _Alert]]]] = {
+    "result": (_Result, _quality),
+    "events": (_Events, _event),
+    "anomalies": (_Anomalies, _anomaly),
+}
+EVENTS: Final = tuple(_KINDS)
+"""The events an engine reports by."""
