@@ -1,63 +1,62 @@
-import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
-from msgspec.structs import replace
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
-from portward.app.gateway import Gateway
-from portward.app.server import Server
-from portward.cli.demonstration import ROBOT, SAYINGS, Demonstration, loaded
-from portward.cli.reading import ready
+from portward.cli.brochure import AGENT, SUPERVISOR
+from portward.cli.demonstration import Demonstration, listener, loaded
+from portward.cli.robot import ROBOT, SAYINGS
 from portward.client import Message, RoomsClient
+from portward.demo.listener import DemoListener
 from portward.settings import Settings
-
-
-class Demo:
-    """A gateway with a demonstration around it, and what that announced."""
-
-    def __init__(self) -> None:
-        self.lines: asyncio.Queue[str] = asyncio.Queue()
-
-    async def line(self, start: str) -> str:
-        """The next line that starts so, without its heading."""
-        while True:
-            line = await self.lines.get()
-            if line.startswith(start):
-                return line[13:]
+from tests.cli.demos import Demo, demonstration
 
 
 @pytest.fixture
-def settings() -> Settings:
-    """The settings of the demo on any free ports."""
-    settings = ready(loaded()).settings
-    return replace(settings, server=replace(settings.server, port=0, admin_port=0))
-
-
-@pytest.fixture
-async def demo(settings: Settings) -> AsyncIterator[Demo]:
-    """A running demonstration that says everything at once."""
-    made = Demo()
-    async with (
-        Gateway(settings) as gateway,
-        Demonstration(settings, made.lines.put_nowait, pause=0.0) as around,
-    ):
-        server = Server(gateway)
-        await server.start()
-        around.begin(gateway, server)
+async def demo() -> AsyncIterator[Demo]:
+    """A running demonstration."""
+    async with demonstration() as made:
         yield made
-        await server.stop()
+
+
+@pytest.fixture
+async def browser(demo: Demo) -> AsyncIterator[httpx.AsyncClient]:
+    """Asks the demo's own site, and keeps its cookies."""
+    async with httpx.AsyncClient(base_url=demo.page, trust_env=False) as client:
+        yield client
+
+
+async def told(browser: httpx.AsyncClient, page: str) -> Any:
+    """What a page is told; waits until it is there."""
+    return (await browser.get(f"/settings/{page}.json")).json()
+
+
+async def hear(socket: ClientConnection, kind: str) -> Any:
+    """The next message of a type."""
+    while True:
+        message = json.loads(await socket.recv())
+        if message["type"] == kind:
+            return message
 
 
 def test_settings_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo reads neither the environment nor a file, and its ports differ."""
     monkeypatch.setenv("PORTWARD_SERVER__PORT", "1")
-    found = loaded()
-    server = found.settings.server
-    assert found.settings.environment == "development"
-    assert server.port not in {1, server.admin_port}
-    assert found.settings.engine.url == "memory://"
+    monkeypatch.setenv("DIRECTUS_BASE_URL", "https://directus.example.com")
+    with listener() as own:
+        found = loaded(own.url)
+        server, provider = found.settings.server, found.settings.identity_provider
+        assert found.settings.environment == "development"
+        assert len({1, own.port, server.port, server.admin_port}) == 4
+        assert found.settings.engine.url == "memory://"
+        assert provider.url == own.url
+        assert provider.topics == {"event:{id}": "/items/events/{id}?fields=id"}
+        assert found.sources["identity_provider.url"] == "file the demo"
 
 
 async def test_printed_lines_work(demo: Demo) -> None:
@@ -77,27 +76,105 @@ async def test_printed_lines_work(demo: Demo) -> None:
             if isinstance(event, Message):
                 break
         assert isinstance(event, Message)
-        assert event.user == "robin (simulated)"
+        assert event.user == ROBOT
         assert event.content in SAYINGS
 
 
-async def test_simulated_user_stops_with_the_gateway(settings: Settings) -> None:
-    """When the gateway sends the simulated user away, it goes, and the rest stays."""
-    async with Gateway(settings) as gateway, Demonstration(settings, lambda _: None) as around:
-        server = Server(gateway)
-        await server.start()
-        around.begin(gateway, server)
-        task = around._task
-        assert task is not None
-        while not gateway.connections(ROBOT):
-            await asyncio.wait({task}, timeout=0.01)
-        await gateway.disconnect(ROBOT)
-        await asyncio.wait({task})
-        assert task.exception() is None
-        await server.stop()
+# -- alerts
 
 
-async def test_nothing_was_begun(settings: Settings) -> None:
+def alerts(settings: Any, who: str) -> str:
+    """The address with the token, as the page uses it."""
+    return f"{settings['address']}?token={settings['tokens'][who]}"
+
+
+async def test_supervisor_hears_the_engine(demo: Demo, browser: httpx.AsyncClient) -> None:
+    """The printed address lets the supervisor in, who hears alerts of the simulated calls."""
+    command = await demo.line("sue listens")
+    address = command.split('"')[1]
+    assert address == alerts(await told(browser, "alerts"), SUPERVISOR)
+    async with connect(address) as socket:
+        await hear(socket, "handshake")
+        await socket.send('{"type":"subscribe","callIds":["*"]}')
+        assert (await hear(socket, "subscribed"))["payload"] == {"callIds": ["*"]}
+        alert = (await hear(socket, "alert"))["payload"]
+        assert alert["callId"] in (await browser.get("/calls.json")).json()
+        assert alert["severity"] in {"low", "medium", "high", "critical"}
+
+
+async def test_agent_hears_one_team(demo: Demo, browser: httpx.AsyncClient) -> None:
+    """The agent is denied the other team's calls, and all together."""
+    async with connect(alerts(await told(browser, "alerts"), AGENT)) as socket:
+        wanted = {"type": "subscribe", "callIds": ["call-1999", "call-2999", "*"]}
+        await socket.send(json.dumps(wanted))
+        answer = (await hear(socket, "subscribed"))["payload"]
+        assert answer["callIds"] == ["call-1999"]
+        assert set(answer["denied"]) == {"call-2999", "*"}
+
+
+# -- live
+
+
+async def login(browser: httpx.AsyncClient, number: int) -> Any:
+    """Log in as one of the accounts; return what the live page is told."""
+    settings = await told(browser, "live")
+    user = {name: settings["users"][number][name] for name in ("email", "password")}
+    answer = await browser.post("/auth/login", json=user, headers={"origin": str(browser.base_url)})
+    assert answer.status_code == 200
+    return settings
+
+
+def watching(browser: httpx.AsyncClient, settings: Any) -> connect:
+    """Connect as the page does: with its origin and its cookies, and nothing else."""
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    origin: Any = str(browser.base_url).rstrip("/")
+    return connect(settings["address"], origin=origin, additional_headers={"cookie": cookies})
+
+
+async def subscribe(socket: ClientConnection, topic: str) -> Any:
+    """Subscribe; return the answer."""
+    await socket.send(json.dumps({"type": "subscribe", "topic": topic, "id": topic}))
+    while True:
+        message = json.loads(await socket.recv())
+        if message.get("id") == topic:
+            return message
+
+
+async def test_ada_watches_everything(demo: Demo, browser: httpx.AsyncClient) -> None:
+    """Who may watch both events gets a snapshot of both boards, then updates."""
+    settings = await login(browser, 0)
+    async with watching(browser, settings) as socket:
+        for board in settings["boards"]:
+            answer = await subscribe(socket, board["topic"])
+            assert answer["type"] == "subscribed"
+            assert {each["key"] for each in answer["snapshot"]} == {"score", "clock", "possession"}
+        news = await hear(socket, "data")
+        assert news["topic"] in {board["topic"] for board in settings["boards"]}
+
+
+async def test_bob_watches_the_public_event(demo: Demo, browser: httpx.AsyncClient) -> None:
+    """The private event is refused in the words of one that does not exist."""
+    settings = await login(browser, 1)
+    async with watching(browser, settings) as socket:
+        assert (await subscribe(socket, "event:42"))["type"] == "subscribed"
+        private, absent = await subscribe(socket, "event:7"), await subscribe(socket, "event:8")
+        assert (private["type"], private["code"]) == ("error", "forbidden")
+        assert (absent["code"], absent["message"]) == (private["code"], private["message"])
+
+
+async def test_strangers_watch_nothing(demo: Demo, browser: httpx.AsyncClient) -> None:
+    """Without a login the handshake is refused, with a made-up cookie too."""
+    settings = await told(browser, "live")
+    for cookie in ("", "0" * 64):
+        if cookie:
+            browser.cookies.set("directus_session_token", cookie)
+        with pytest.raises(InvalidStatus) as refused:
+            await watching(browser, settings).__aenter__()
+        assert refused.value.response.status_code == 401
+
+
+async def test_nothing_was_begun() -> None:
     """A demonstration that never began ends all the same."""
-    async with Demonstration(settings, lambda _: None):
-        pass
+    with DemoListener(0) as own:
+        async with Demonstration(Settings(), own, lambda _: None):
+            pass

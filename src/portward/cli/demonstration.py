@@ -1,61 +1,76 @@
-"""What `portward demo` puts around a gateway: addresses to paste, a page, somebody to talk to."""
+"""What `portward demo` puts around a gateway: pages, logins, an engine, matches, somebody to talk to."""
 
 import asyncio
-import shutil
-import sys
 from collections.abc import Callable
-from itertools import cycle
+from random import Random
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, Self
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
+from portward.cli import robot
+from portward.cli.brochure import DAY, ROOM, Brochure, tokens
 from portward.cli.minting import Bearer, mint
-from portward.cli.page import Page
+from portward.cli.outlet import Outlet
 from portward.cli.ports import free_port
-from portward.client import ClientError, RoomsClient
+from portward.demo.analysis import SimulatedEngine
+from portward.demo.listener import HOST, DemoListener
+from portward.demo.match import LEAGUE, TRAINING, SimulatedMatch
+from portward.demo.people import PRIVATE, PUBLIC
+from portward.demo.provider import StandInProvider
+from portward.demo.site import Site
 from portward.settings import Loaded, Settings, load
 
-HOST: Final = "127.0.0.1"
 PORT: Final = 8080
-ROOM: Final = "lobby"
-USERS: Final = ("alice", "bob")
-ROBOT: Final = "robin (simulated)"
-PAUSE: Final = 8.0
-"""Seconds between two things the simulated user says."""
-DAY: Final = 86_400.0
-SAYINGS: Final = (
-    "Hello. I am simulated: I say something every few seconds so that the room is not empty.",
-    "Open the page in a second window as the other user, and watch the list of people.",
-    "Try this: kill -9 a terminal client, let me talk, start it again. It misses nothing.",
-    "History lasts a thousand messages here; the page shows the last of them when you come in.",
-    "Whoever reads too slowly is closed, comes back, and catches up.",
-    "Every message has an offset. That is how a client knows where it was.",
-)
+_SETTINGS: Final = """
+[identity_provider]
+url = "{url}"
+revalidate = "10s"
+[identity_provider.topics]
+"event:{{id}}" = "/items/events/{{id}}?fields=id"
+"""
 
 
-def loaded() -> Loaded:
-    """The settings of the demo: the defaults, on ports that are free. No file is read."""
+def listener() -> DemoListener:
+    """The port of the pages and the identity provider: behind the gateway's two, or the next free one.
+
+    Raises:
+        OSError: no port can be had.
+    """
+    return DemoListener(PORT + 2)
+
+
+def loaded(provider: str) -> Loaded:
+    """The settings of the demo: the defaults, on ports that are free, and where `provider` is.
+
+    Neither a file nor the environment is read.
+    """
     port = free_port(HOST, PORT)
     flags = {"server.port": port, "server.admin_port": free_port(HOST, port + 1)}
-    return load({}, flags=flags, read=_no_file)
-
-
-def _no_file(path: str) -> NoReturn:
-    raise FileNotFoundError(path)
+    written = {"the demo": _SETTINGS.format(url=provider)}
+    return load({}, "the demo", flags=flags, read=written.__getitem__)
 
 
 class Demonstration:
-    """Everything beside the gateway itself. `begin` once that runs; leaving the context ends it."""
+    """Everything beside the gateway itself. `begin` once that runs; leaving the context ends it.
+
+    `settings` name the `listener` as identity provider; the pages are served there too.
+    """
 
     def __init__(
-        self, settings: Settings, announce: Callable[[str], None], *, pause: float = PAUSE
+        self,
+        settings: Settings,
+        listener: DemoListener,
+        announce: Callable[[str], None],
+        *,
+        pause: float = robot.PAUSE,
     ) -> None:
         self._settings = settings
+        self._listener = listener
         self._announce = announce
         self._pause = pause
-        self._page: Page | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._simulations: list[SimulatedEngine | SimulatedMatch] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,56 +81,52 @@ class Demonstration:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._page is not None:
-            self._page.stop()
+        for simulation in self._simulations:
+            simulation.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listener.stop()
 
-    def begin(self, _: Gateway, server: Server) -> None:
+    def begin(self, gateway: Gateway, server: Server) -> None:
         """Start everything, now that the gateway accepts."""
+        engine = self._simulate(gateway)
+        provider = StandInProvider(self._settings, gateway.node.clock)
         host, port = server.public.addresses[0]
-        self._task = asyncio.create_task(self._run(f"ws://{host}:{port}/rooms"))
+        admin = "" if server.admin is None else "http://{}:{}".format(*server.admin.address)
+        brochure = Brochure(
+            settings=self._settings,
+            address=f"ws://{host}:{port}",
+            admin=admin,
+            page=self._listener.url,
+            users=provider.users,
+            tokens=tokens(self._settings),
+        )
+        site = Site(
+            provider,
+            self._listener.port,
+            gateway=brochure.address,
+            told=brochure.told(),
+            calls=lambda: engine.calls,
+        )
+        self._listener.start(site)
+        for heading, text in brochure.lines():
+            self._announce(f"{heading:<12} {text}")
+        talker = mint(self._settings, Bearer(sub=robot.ROBOT, roles=("user",), ttl=DAY))
+        talking = robot.talk(brochure.at("rooms"), ROOM, talker, self._pause)
+        self._tasks.append(asyncio.create_task(talking))
 
-    async def _run(self, address: str) -> None:
-        tokens = {user: self._token(user) for user in USERS}
-        self._page = Page(address, ROOM, tokens)
-        beside = self._settings.server.admin_port
-        where = await self._page.start(HOST, free_port(HOST, beside + 1) if beside else 0)
-        self._announce(f"{'page':<12} {where}  (open it in a browser; {where}?as=bob is bob)")
-        for user, token in tokens.items():
-            self._announce(f"{'token':<12} {user}: {token}")
-        for user, token in tokens.items():
-            command = f"{program()} connect {address} --subscribe {ROOM} --token {token}"
-            self._announce(f"{user + ' talks':<12} {command}")
-        self._announce(f"{'leave':<12} Ctrl-C")
-        await self._talk(address)
-
-    def _token(self, user: str) -> str:
-        return mint(self._settings, Bearer(sub=user, roles=("user",), ttl=DAY))
-
-    async def _talk(self, address: str) -> None:
-        """Be the simulated user, for as long as the gateway lets it."""
-        try:
-            async with RoomsClient(address, token=self._token(ROBOT), reconnect=False) as client:
-                listening = asyncio.create_task(_listen(client))
-                await client.join(ROOM)
-                for saying in cycle(SAYINGS):
-                    await client.say(ROOM, saying)
-                    await asyncio.wait({listening}, timeout=self._pause)
-        except ClientError:
-            return
-
-
-def program() -> str:
-    """How this program is called from where it was started."""
-    return "portward" if shutil.which("portward") else sys.argv[0]
-
-
-async def _listen(client: RoomsClient) -> None:
-    """Hear everything, so that nothing piles up; the end of it is the talker's business."""
-    try:
-        async for _ in client:
-            pass
-    except ClientError:
-        return
+    def _simulate(self, gateway: Gateway) -> SimulatedEngine:
+        clock, random = gateway.node.clock, Random()  # noqa: S311 - a story, not a secret
+        engine = SimulatedEngine(clock, random)
+        gateway.alerts.connect_engine(engine)
+        outlet = Outlet(gateway.publish)
+        self._tasks.append(asyncio.create_task(outlet.run()))
+        matches = [
+            SimulatedMatch(clock, random, f"live:event:{event}", outlet, pairs=pairs)
+            for event, pairs in ((PUBLIC, LEAGUE), (PRIVATE, TRAINING))
+        ]
+        self._simulations += [engine, *matches]
+        for simulation in self._simulations:
+            simulation.start()
+        return engine

@@ -10,7 +10,6 @@ import typer
 
 from portward.app.server import judge
 from portward.app.server import serve as serve_gateway
-from portward.cli import demonstration
 from portward.cli.errors import Refusal
 from portward.cli.output import complain, line
 from portward.cli.ports import can_listen
@@ -53,15 +52,19 @@ def serve(
 
 
 def demo() -> int:
-    """Serve the rooms endpoint with a chat page and a simulated user. Needs nothing else."""
-    loaded = _completed(demonstration.loaded())
-    _tell(loaded)
+    """Serve every endpoint with pages, logins, a simulated engine and a simulated user."""
+    # Imported here: what only the demo needs is no part of any other start.
+    from portward.cli import demonstration  # noqa: PLC0415 - see above
 
-    async def whole() -> int:
-        async with demonstration.Demonstration(loaded.settings, line) as around:
-            return await serve_gateway(loaded.settings, announce=line, started=around.begin)
+    with demonstration.listener() as listener:
+        loaded = _completed(demonstration.loaded(listener.url))
+        _tell(loaded)
 
-    return run(whole(), loaded.settings)
+        async def whole() -> int:
+            async with demonstration.Demonstration(loaded.settings, listener, line) as around:
+                return await serve_gateway(loaded.settings, announce=line, started=around.begin)
+
+        return run(whole(), loaded.settings)
 
 
 def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
