@@ -29,6 +29,7 @@ RANKS = {
     "transports": 5,
     "admin": 5,
     "app": 6,
+    "demo": 6,
     "cli": 7,
 }
 TOP = 8
