@@ -1,15 +1,17 @@
 # Every verb works on a fresh clone: what it needs is installed on first use, into
-# .venv and tests/js/node_modules, and again only when a lock file changes.
+# .venv and the node_modules below tests/, and again only when a lock file changes.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench build clean conformance docs lock
+.PHONY: help demo test test-directus lint types bench build clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NODE := tests/js
 NODE_STAMP := $(NODE)/node_modules/.installed
+DIRECTUS := tests/directus
+DIRECTUS_STAMP := $(DIRECTUS)/node_modules/.installed
 
 # The first Python on PATH that is new enough; choose another with `make PYTHON=...`.
 PYTHON ?= $(firstword $(shell for name in python3 python3.13 python3.12 python3.11; do \
@@ -24,13 +26,16 @@ INDEX_ONLY := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## serve rooms with a chat page and a simulated user, nothing else needed
 	$(BIN)/portward demo
 
 test: $(STAMP) $(NODE_STAMP) ## run the tests and check the coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+test-directus: $(STAMP) $(DIRECTUS_STAMP) ## run the tests that need a real Directus; installing it takes minutes
+	$(BIN)/pytest $(DIRECTUS)
 
 lint: $(STAMP) ## check style and format
 	$(BIN)/ruff check
@@ -54,7 +59,7 @@ docs: $(STAMP) ## write the pages of docs/reference that follow from the code
 	$(BIN)/python docs/generate.py
 
 clean: ## remove everything that was generated
-	rm -rf $(VENV) $(NODE)/node_modules build dist htmlcov
+	rm -rf $(VENV) $(NODE)/node_modules $(DIRECTUS)/node_modules build dist htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -88,4 +93,14 @@ endef
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 	@command -v npm >/dev/null || { echo "The tests need Node 20 with npm on PATH." >&2; exit 1; }
 	@cd $(NODE) && npm ci --silent
+	@touch $@
+
+# Two packages are compiled: what runs is then what the lock file has the hashes of. The headers
+# come from beside this Node when they are there, and are fetched when they are not.
+$(DIRECTUS_STAMP): $(DIRECTUS)/package.json $(DIRECTUS)/package-lock.json $(DIRECTUS)/.npmrc
+	@command -v npm >/dev/null || { echo "Directus needs Node 20 with npm on PATH." >&2; exit 1; }
+	@echo "Installing Directus, once; with a C++ compiler, in about five minutes."
+	@cd $(DIRECTUS) && prefix="$$(node -p 'path.resolve(process.execPath, "../..")')" && \
+		{ test ! -e "$$prefix/include/node/node_api.h" || export npm_config_nodedir="$$prefix"; } && \
+		npm_config_build_from_source=true npm ci --loglevel=error
 	@touch $@
