@@ -46,6 +46,7 @@ class AsgiLink:
         self._code: int | None = None
         self._over = asyncio.Event()
         self._slow = False
+        self._taken: Callable[[], object] | None = None
         self._timer: Timer | None = None
         self._receiver: Receiver
 
@@ -96,6 +97,7 @@ class AsgiLink:
         """Close after what is queued."""
         if self.open:
             self.open = False
+            self._tell_taken()
             self._farewell = {"type": "websocket.close", "code": code, "reason": reason}
             self._timer = self._clock.call_later(CLOSE_TIME, self.abort)
             self._readable.set()
@@ -104,12 +106,25 @@ class AsgiLink:
     def abort(self) -> None:
         """Give the connection back to the server, which drops it."""
         self.open = False
+        self._tell_taken()
         self._outbox.clear()
         self._over.set()
 
     def unsent(self) -> int:
         """Bytes the server has not taken, with the frame headers they would have had."""
         return self._outbox.size + self._sending
+
+    def when_taken(self, then: Callable[[], object]) -> None:
+        """Call `then` once the server has taken everything, or all is over."""
+        if self.open and self.unsent():
+            self._taken = then
+        else:
+            then()
+
+    def _tell_taken(self) -> None:
+        then, self._taken = self._taken, None
+        if then is not None:
+            then()
 
     def stale(self, now: float) -> bool:
         """Whether the message being sent, or one behind it, has waited too long."""
@@ -179,6 +194,7 @@ class AsgiLink:
                 while self._outbox:
                     await self._forward(self._outbox.pop(), send)
                 self._slow = False
+                self._tell_taken()
             await send(self._farewell)
         except Exception:  # noqa: BLE001 - whatever a server raises when its client is gone
             self.abort()

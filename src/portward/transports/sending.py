@@ -7,6 +7,7 @@ that it is blocked, and when it has run empty. In between everything waits in th
 
 import asyncio
 import os
+from collections.abc import Callable
 from os import write as os_write
 
 from portward.model.channel import Channel
@@ -36,6 +37,7 @@ class Sender(Ear):
         "_room",
         "_since",
         "_slow",
+        "_taken",
         "_transport",
         "open",
     )
@@ -57,6 +59,7 @@ class Sender(Ear):
         self._blocked = False
         self._since = 0.0
         self._room = room
+        self._taken: Callable[[], object] | None = None
         self._outbox: Outbox | None = None
         self._slow = False
         self._ping = False
@@ -103,6 +106,18 @@ class Sender(Ear):
         queued = self._outbox.size if self._outbox is not None else 0
         return self._transport.get_write_buffer_size() + queued
 
+    def when_taken(self, then: Callable[[], object]) -> None:
+        """Call `then` once nothing is unsent, or all is over."""
+        if self.open and self.unsent():
+            self._taken = then
+        else:
+            then()
+
+    def _tell_taken(self) -> None:
+        then, self._taken = self._taken, None
+        if then is not None:
+            then()
+
     def stale(self, now: float) -> bool:
         """Whether something has waited too long, in the transport or in the queue."""
         if not self._blocked:
@@ -121,6 +136,8 @@ class Sender(Ear):
         self._blocked = False
         self._flush()
         self._direct = self.open and not self._blocked and self._descriptor >= 0
+        if self._taken is not None and not self._blocked:
+            self._tell_taken()
 
     def cork(self) -> None:
         """Hold everything back until `uncork`."""
@@ -147,6 +164,7 @@ class Sender(Ear):
     def _shut(self) -> None:
         """Write no further messages."""
         self.open = self._direct = False
+        self._tell_taken()
 
     def _send(self, frame: bytes) -> None:
         """Write a frame; nothing may be waiting in the transport."""

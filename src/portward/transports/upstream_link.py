@@ -1,0 +1,132 @@
+"""One connection to the upstream, as the relay uses it.
+
+`websockets` speaks the protocol. What is added here: nobody waits for an upstream that does not close,
+and one that sends without end can still be left in order.
+"""
+
+import asyncio
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, ProtocolError
+from websockets.frames import CloseCode
+from websockets.protocol import Event, State
+
+from portward.model.upstream import UpstreamClosed
+
+MAX_MESSAGE: Final = 16 * 1024 * 1024
+CLOSE_TIME: Final = 2.0
+"""Seconds the upstream has to answer a close frame."""
+LINGER: Final = 0.5
+"""Seconds it has to let go of the connection after its own."""
+
+
+class Socket(ClientConnection):
+    """A connection that nobody waits for once it is over, and that can be left while it is full."""
+
+    _linger: asyncio.TimerHandle | None = None
+    _left = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no connection any more."""
+        return self.state is State.CLOSED
+
+    def leave(self) -> None:
+        """Receive no more, so that the answer to a close frame is read behind all that was sent before."""
+        self._left = True
+        if not self.lost:
+            self.transport.resume_reading()
+
+    def forget(self) -> None:
+        """Drop what was said to open it: the key."""
+        self.request = None
+
+    def process_event(self, event: Event) -> None:
+        """Keep a message, unless nobody will ask for it."""
+        if not self._left:
+            super().process_event(event)
+
+    def data_received(self, data: bytes) -> None:
+        """Read, and wait no longer than `LINGER` once the end was read."""
+        super().data_received(data)
+        if self.state is State.CLOSING and not self._left and self._linger is None:
+            self._linger = self.loop.call_later(LINGER, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wake who waits for a message."""
+        if self._linger is not None:
+            self._linger.cancel()
+        super().connection_lost(exc)
+
+
+class UpstreamConnection:
+    """Implements `node.ports.UpstreamLink`. One may send while another one receives."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._closing: asyncio.Task[None] | None = None
+
+    async def send(self, payload: bytes, *, binary: bool) -> None:
+        """Send a message; waits while the upstream does not read. Given up, it is sent all the same.
+
+        Raises:
+            UpstreamClosed: it is closed, or lost.
+        """
+        if self._socket.state is not State.OPEN:
+            raise self._over()
+        try:
+            await self._socket.send(payload, text=not binary)
+        except ConnectionClosed:
+            raise self._over() from None
+        if self._socket.lost:
+            raise self._over()
+
+    async def receive(self) -> tuple[bytes, bool]:
+        """The next message and whether it is binary; text is valid UTF-8. Given up, nothing is lost.
+
+        Raises:
+            UpstreamClosed: it is closed, or lost. 1009: a message was longer than `MAX_MESSAGE`.
+        """
+        try:
+            message = await self._socket.recv()
+        except ConnectionClosed:
+            raise self._over() from None
+        return (message.encode(), False) if isinstance(message, str) else (message, True)
+
+    async def close(self, code: int) -> None:
+        """Close in order with `code`, or drop it after `CLOSE_TIME`. What was not received is lost.
+
+        A code that may not be sent becomes 1001. Whoever stops waiting does not stop the closing.
+        """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close(code))
+        await asyncio.wait((self._closing,))
+
+    def drop(self) -> None:
+        """Cut the connection now."""
+        self._socket.transport.abort()
+
+    async def _close(self, code: int) -> None:
+        try:
+            self._socket.leave()
+            async with asyncio.timeout(CLOSE_TIME):
+                await self._say(code)
+        except TimeoutError:
+            pass
+        finally:
+            self.drop()
+
+    async def _say(self, code: int) -> None:
+        try:
+            await self._socket.close(code)
+        except ProtocolError:
+            await self._socket.close(CloseCode.GOING_AWAY)
+
+    def _over(self) -> UpstreamClosed:
+        """How it ended, in the upstream's own words where it had any."""
+        came, sent = self._socket.protocol.close_rcvd, self._socket.protocol.close_sent
+        if came is not None:
+            return UpstreamClosed(came.code)
+        too_big = sent is not None and sent.code == CloseCode.MESSAGE_TOO_BIG
+        return UpstreamClosed(CloseCode.MESSAGE_TOO_BIG.value if too_big else None)
