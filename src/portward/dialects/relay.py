@@ -1,0 +1,161 @@
+"""The relay dialect: what is said before the upstream is connected, and what the gateway adds later.
+
+Flat JSON objects with a `type`; a client may add an `id`, which comes back with the answer. Once the
+upstream is connected its own events go both ways, and the gateway speaks only to refuse one of them
+or to say why it closes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from portward.dialects import intake
+from portward.model import commands as ask
+from portward.model import replies as say
+from portward.model.commands import Command
+from portward.model.endings import Ending
+from portward.model.faults import RATE_FAULTS, Fault, FaultKind
+from portward.model.replies import Push, Reply
+
+_MAX_ID: Final = 64
+_KEYS: Final = {
+    "authenticate": frozenset({"type", "id", "token"}),
+    "refresh": frozenset({"type", "id", "token"}),
+    "connect_realtime": frozenset({"type", "id", "model"}),
+}
+"""What each message may have; one with any other key is none of this dialect."""
+
+_INVALID_TOKEN: Final = ("invalid_token", "Invalid token")
+_WORDS: Final[Mapping[FaultKind, tuple[str, str]]] = {
+    FaultKind.AUTHENTICATION_FAILED: _INVALID_TOKEN,
+    FaultKind.TOKEN_REVOKED: _INVALID_TOKEN,
+    FaultKind.TOKEN_REQUIRED: _INVALID_TOKEN,
+    FaultKind.NOT_AUTHENTICATED: ("not_authenticated", "Authentication required"),
+    **dict.fromkeys(RATE_FAULTS, ("rate_limited", "Too many requests")),
+}
+"""Codes and texts of this dialect where they differ from those of the fault."""
+
+_PARTINGS: Final[Mapping[Ending, tuple[str, str]]] = {
+    Ending.AUTH_TIMEOUT: ("auth_timeout", "Authentication timeout"),
+    Ending.BAD_GATEWAY: ("upstream_unavailable", "Upstream unavailable"),
+    Ending.QUOTA: ("quota_exceeded", "Quota exceeded"),
+    Ending.EXPIRED: ("token_expired", "Token expired"),
+    Ending.REVOKED: ("revoked", "Session revoked"),
+}
+"""Endings that are told in a message before the close."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RelayDialect:
+    """Implements `dialects.port.Dialect`. Messages are read here until the upstream is connected."""
+
+    name = "relay"
+    binary = True
+    resumable = False
+    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
+        Ending.AUTH_TIMEOUT: (1008, "Authentication timeout"),
+    }
+
+    def decode(self, payload: bytes, binary: bool) -> Command:
+        """Read one message. What is none of this dialect's was meant for the upstream: `NOT_CONNECTED`."""
+        message = None if binary else _object(payload)
+        if message is None:
+            raise Fault(FaultKind.NOT_CONNECTED)
+        identifier = _identifier(message)
+        try:
+            return _command(message, identifier)
+        except Fault as fault:
+            fault.command_id = identifier
+            raise
+
+    def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:  # noqa: ARG002 - the port's
+        """The answer to a command."""
+        found = _REPLIES.get(type(reply))
+        if found is None:
+            return None
+        kind, build = found
+        return _message(kind, build(reply), command.id)
+
+    def fault(self, fault: Fault, now: int) -> bytes:  # noqa: ARG002 - the port's
+        """The error that answers a refused command or event; the latter's type is its `event`."""
+        kind = fault.kind
+        body = _error(*_WORDS.get(kind, (kind.code, kind.text)))
+        if fault.retry_after is not None:
+            body["retryAfterMs"] = fault.retry_after
+        if kind is FaultKind.EVENT_REFUSED and fault.about is not None:
+            body["event"] = fault.about
+        return _message("error", body, fault.command_id)
+
+    def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
+        """Words nobody asked for. What is no word of this dialect is not said."""
+        if isinstance(push, say.Parting):
+            words = _PARTINGS.get(push.ending)
+            return None if words is None else _message("error", _error(*words))
+        if isinstance(push, say.Expiring):
+            return _message("token_expiring", {"expiresAt": _milliseconds(push.expires_at)})
+        if isinstance(push, say.ShuttingDown):
+            return _message("shutdown", {"retryMs": push.retry})
+        return None
+
+
+def _object(payload: bytes) -> dict[str, Any] | None:
+    try:
+        message = intake.parse(payload)
+    except Fault:
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _identifier(message: dict[str, Any]) -> str | int | None:
+    """The client's own id, when the message has a usable one."""
+    identifier = message.get("id")
+    if isinstance(identifier, int) and not isinstance(identifier, bool):
+        return identifier
+    return identifier if isinstance(identifier, str) and len(identifier) <= _MAX_ID else None
+
+
+def _command(message: dict[str, Any], identifier: str | int | None) -> Command:
+    kind = message.get("type")
+    keys = _KEYS.get(kind) if isinstance(kind, str) else None
+    if keys is None or not keys.issuperset(message) or ("id" in message and identifier is None):
+        raise Fault(FaultKind.NOT_CONNECTED)
+    if kind == "connect_realtime":
+        return _connect(message, identifier)
+    token = message.get("token")
+    if not isinstance(token, str) or not token:
+        raise Fault(FaultKind.AUTHENTICATION_FAILED)
+    return (ask.Authenticate if kind == "authenticate" else ask.Refresh)(id=identifier, token=token)
+
+
+def _connect(message: dict[str, Any], identifier: str | int | None) -> Command:
+    model = message.get("model")
+    if "model" in message and not isinstance(model, str):
+        raise Fault(FaultKind.MODEL_REFUSED)
+    return ask.ConnectUpstream(id=identifier, model=model)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
+
+
+def _error(code: str, text: str) -> dict[str, Any]:
+    return {"code": code, "message": text}
+
+
+def _message(kind: str, body: dict[str, Any], identifier: str | int | None = None) -> bytes:
+    message = {"type": kind, **body}
+    if identifier is not None:
+        message["id"] = identifier
+    return _encode(message)
+
+
+_REPLIES: Final[dict[type[Reply], tuple[str, Callable[[Any], dict[str, Any]]]]] = {
+    say.Authenticated: ("auth_success", lambda reply: {"userId": reply.identity.subject}),
+    say.UpstreamConnected: ("realtime_connected", lambda reply: {"model": reply.model}),
+    say.Refreshed: (
+        "refresh_success",
+        lambda reply: {"expiresAt": _milliseconds(reply.expires_at)},
+    ),
+}
