@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from portward.engines.memory import MemoryEngine
+from portward.engines.memory import MemoryEngine, meter
 from portward.engines.port import Engine
 from portward.model.channel import Channel
 from portward.model.room import Room
@@ -41,3 +41,16 @@ class TestMemoryEngine(EngineContract):
             for channel in channels
         ]
         assert saved == [True, True, False]
+
+    async def test_counters_are_bounded_and_swept(
+        self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of too many the one begun longest ago goes; those that ran out are swept."""
+        monkeypatch.setattr(meter, "MAX_COUNTERS", 3)
+        counters = meter.MemoryMeter(clock)
+        for key in "abcd":
+            await counters.add(key, 1, 10.0)
+        assert [await counters.add(key, 0, 10.0) for key in "abcd"] == [0, 1, 1, 1]
+        clock.advance(10)
+        counters.sweep()
+        assert counters._counters == {}

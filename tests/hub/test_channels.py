@@ -475,3 +475,24 @@ def test_latest_only_skips_the_closed() -> None:
     hub.publish("b", key="k")
     hub.turn()
     assert ear.heard == ["a"]
+
+
+def test_cooldown_and_what_is_counted(sparing: Hub) -> None:
+    """Deliveries and messages are as many as were written, whoever was spared."""
+    hub = sparing
+    early = hub.listener()
+    hub.publish("a", kind="k")
+    hub.turn()
+    hub.listener()
+    hub.publish("b", kind="k")
+    hub.publish("c", kind="l")
+    hub.publish("unheard", kind="m")
+    hub.signal("ann", active=True)
+    hub.turn()
+    hub.time = 2.0
+    hub.publish("d", kind="k")
+    hub.publish("e", kind="k")
+    hub.turn()
+    assert early.heard == ["a", "c", "ann:typing:True", "d+1"]
+    assert [fan_out[1:3] for fan_out in hub.watch.fan_outs] == [(1, 1), (3, 3), (2, 2)]
+    assert [listeners for _, listeners in hub.watch.encoded] == [1, 1, 2, 2, 1, 1]

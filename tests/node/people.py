@@ -49,7 +49,7 @@ class People:
         roles = frozenset({role} if role else ())
         return Identity(subject=self.aliases.get(name, name), roles=roles, issued_at=1.0)
 
-    async def allows(self, cookies: str, name: str) -> bool:
+    async def allows(self, cookies: str, name: str, *, max_age: float | None = None) -> bool:  # noqa: ARG002 - the port
         """Whether a topic is open."""
         self.questions.append((cookies, name))
         if self.down:

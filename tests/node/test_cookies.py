@@ -1,5 +1,6 @@
 """Coming in by cookie: the origin first, then the provider, and every way it can answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from portward.model.refusals import Refusal
 from portward.settings.endpoint import AuthMode, Credential
+from portward.settings.sections import Gate
 from tests.house import House, running, session_of, settle
 from tests.node.people import ORIGIN, People, peopled, visit, with_cookies
 
@@ -172,6 +174,8 @@ async def test_cookies_show_nowhere(peopled_house: Peopled) -> None:
     await settle()
     session = session_of(client)
     assert session.newcomer.cookies == "session=canary-5d1f"
+    house.gateway.telemetry.log.close(5)
+    assert "auth.fail" in house.log.getvalue()
     told: list[Any] = [
         house.log.getvalue().replace("user=canary-5d1f", ""),
         house.gateway.telemetry.metrics.render(),
@@ -190,3 +194,21 @@ async def test_the_provider_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     async with peopled(monkeypatch) as (_, people):
         assert not people.closed
     assert people.closed
+
+
+async def test_handshakes_on_the_way_have_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those the provider is being asked about count with the unauthenticated, until it answers."""
+    given = with_cookies(gate=Gate(max_unauthenticated=2))
+    async with peopled(monkeypatch, given) as (house, people):
+        people.gate = asyncio.Event()
+        waiting = [asyncio.ensure_future(visit(house, name)) for name in ("ann", "bob")]
+        await settle()
+        assert await refused(house, cookie="session=ann", **PAGE) is Refusal.UNAUTHENTICATED_CAP
+        assert len(people.asked) == 2
+        people.gate.set()
+        await asyncio.gather(*waiting)
+        await visit(house, "ann")
+        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
+        people.down = True
+        for _ in range(3):
+            assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAVAILABLE

@@ -133,10 +133,10 @@ async def test_a_judgement_that_could_not_be_made_is_made_later(peopled_house: P
     people.open.clear()
     allows = people.allows
 
-    async def away(cookies: str, name: str) -> bool:
+    async def away(cookies: str, name: str, *, max_age: float | None = None) -> bool:
         people.down = True
         try:
-            return await allows(cookies, name)
+            return await allows(cookies, name, max_age=max_age)
         finally:
             people.down = False
 

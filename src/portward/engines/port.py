@@ -202,10 +202,19 @@ class Revocations(Protocol):
 
 
 class Meter(Protocol):
-    """GCRA over all nodes. An engine of one process says yes: the node's own limit has spoken."""
+    """Limits over all nodes: rates (GCRA), and counters.
+
+    For a rate an engine of one process says yes: the node's own limit has spoken.
+    """
 
     async def take(self, key: str, interval: float, burst: int) -> float:
         """Seconds to wait, 0.0 when allowed."""
+
+    async def add(self, key: str, amount: int, ttl: float) -> int:
+        """Add to a counter and return its value; with 0 it is only read.
+
+        It is forgotten `ttl` seconds after its first addition.
+        """
 
 
 class Engine(Protocol):

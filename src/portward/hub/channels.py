@@ -159,20 +159,25 @@ class Channels:
         judged = ((push, cooldown.passes(outlet, push)) for push in later)
         return tuple(_counted(push, spared) for push, spared in judged if spared is not None)
 
-    def leave(self, channel: Channel, outlet: Outlet, *, drop: bool = True) -> bool:
+    def leave(
+        self, channel: Channel, outlet: Outlet, *, drop: bool = True, returning: bool = False
+    ) -> bool:
         """Write to `outlet` no more; with `drop` not even what is queued.
+
+        One that is `returning` at once is not told again what it was told a moment ago.
 
         Returns True after the node's last listener of the channel.
         """
         state = self._states.get(channel)
-        if state is None or not self._remove(state, outlet):
+        if state is None:
             return False
-        if drop:
-            outlet.drop(channel)
-        if state.cooldown is not None:
-            state.cooldown.forget(outlet)
-        state.size -= 1
-        if state.size:
+        if self._remove(state, outlet):
+            state.size -= 1
+            if drop:
+                outlet.drop(channel)
+            if state.cooldown is not None and not returning:
+                state.cooldown.forget(outlet)
+        if state.size or returning:
             return False
         del self._states[channel]
         return True
@@ -235,17 +240,15 @@ class Channels:
         if not pending or not state.groups:
             return
         began = self._now()
+        publications = sum(type(push) is Delivery for push, _ in pending)
         written = 0
         for voice, group in list(state.groups.items()):
             if state.cooldown is None:
-                written += self._write(state, voice, group, pending)
+                written += self._write(state, voice, group, pending) * publications
             else:
                 written += self._write_spared(state, state.cooldown, voice, group, pending)
-        publications = sum(type(push) is Delivery for push, _ in pending)
         if publications:
-            self._observer.fanned_out(
-                state.channel, publications, written * publications, self._now() - began
-            )
+            self._observer.fanned_out(state.channel, publications, written, self._now() - began)
 
     def _write(
         self,
@@ -281,22 +284,26 @@ class Channels:
         pending: list[tuple[Push, Outlet | None]],
     ) -> int:
         """Write to each listener what its cooldown lets through, encoded once per count left out."""
+        written = 0
         for push, exclude in pending:
-            said: dict[int, Message | None] = {}
-            for outlet in tuple(group):
-                if not outlet.open or outlet is exclude:
-                    continue
-                spared = cooldown.passes(outlet, push)
-                if spared is None:
-                    continue
-                if spared not in said:
-                    counted = _counted(push, spared)
-                    found = self._say(state, voice, [(counted, None)], 1)
-                    said[spared] = found[0][0] if found else None
-                message = said[spared]
-                if message is not None:
-                    outlet.write(message, state.channel)
-        return len(group)
+            told: dict[int, list[Outlet]] = {}
+            for outlet in group:
+                if outlet.open and outlet is not exclude:
+                    spared = cooldown.passes(outlet, push)
+                    if spared is not None:
+                        told.setdefault(spared, []).append(outlet)
+            for spared, outlets in told.items():
+                heard = self._tell(state, voice, _counted(push, spared), outlets)
+                written += heard if type(push) is Delivery else 0
+        return written
+
+    def _tell(self, state: ChannelState, voice: Voice, push: Push, outlets: list[Outlet]) -> int:
+        """Write one push to some of a group; to how many it was."""
+        said = self._say(state, voice, [(push, None)], len(outlets))
+        for message, _ in said:
+            for outlet in outlets:
+                outlet.write(message, state.channel)
+        return len(said) * len(outlets)
 
     def _say(
         self,

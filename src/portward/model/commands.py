@@ -139,6 +139,12 @@ class HandOver(Command, frozen=True):
     data: Any
 
 
+class ConnectUpstream(Command, frozen=True):
+    """Be connected to the upstream; without a model, to the default one."""
+
+    model: str | None = None
+
+
 class Echo(Command, frozen=True):
     """Send back what came, as it came."""
 

@@ -38,6 +38,15 @@ class Ending(Enum):
     )
     TOO_BIG = _Close(1009, "", False, "a message over the size limit")
     INTERNAL = _Close(1011, "", True, "the gateway failed")
+    UPSTREAM_CLOSED = _Close(
+        1000,
+        "upstream closed",
+        False,
+        "the upstream closed; its own code is passed on where it may be",
+    )
+    BAD_GATEWAY = _Close(
+        1014, "bad gateway", True, "the upstream could not be reached, or was lost"
+    )
     SHUTDOWN = _Close(3001, "shutdown", True, "the node is draining")
     EXPIRED = _Close(3005, "expired", True, "the token ran out")
     SLOW = _Close(3008, "slow", True, "the client read too slowly")
@@ -53,6 +62,7 @@ class Ending(Enum):
     CONNECTION_LIMIT = _Close(
         3504, "connection limit", False, "over the number of connections allowed"
     )
+    QUOTA = _Close(3504, "quota exceeded", False, "a budget of the session or the user is used up")
     PERMISSION_LOST = _Close(
         3507, "permission denied", False, "the right to this endpoint was withdrawn"
     )

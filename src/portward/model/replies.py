@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from portward.model.channel import Channel
+from portward.model.endings import Ending
 from portward.model.identity import Identity
 from portward.model.position import Position
 from portward.model.publication import Publication
@@ -125,6 +126,12 @@ class Done(Reply, frozen=True):
     """Acknowledges a command that has nothing else to say."""
 
 
+class UpstreamConnected(Reply, frozen=True):
+    """From now on messages go to the upstream and come from it."""
+
+    model: str
+
+
 class Echoed(Reply, frozen=True):
     """What came, as it came."""
 
@@ -199,6 +206,12 @@ class ShuttingDown(Push, frozen=True):
 
     retry: int
     address: str = ""
+
+
+class Parting(Push, frozen=True):
+    """The connection is about to be closed, and why: for dialects that say so in a message first."""
+
+    ending: Ending
 
 
 class Told(Push, frozen=True):

@@ -17,6 +17,7 @@ from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.authentication import Authentication
 from portward.node.endpoint import Endpoint, Newcomer
+from portward.node.relayed import relayed
 from portward.node.session import Session
 from portward.security.address import AddressRules, limit_keys, mask
 from portward.security.credentials import Credential, CredentialKind, extract
@@ -28,7 +29,6 @@ from portward.telemetry.events import Event
 
 LOOSER = (1, 16)
 """How much more room the wide bucket of an IPv6 client (/48) has than its own (/64)."""
-
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 ACCEPT_RATE = Rate(500, 1.0, 500)
@@ -63,6 +63,7 @@ class Doorman:
         self.draining = False
         self.inside = 0
         self.unauthenticated = 0
+        self.asking = 0  # newcomers whose cookies the identity provider is being asked about
         self._endpoints = endpoints
         self._authentication = authentication
         self._registry = registry
@@ -102,7 +103,11 @@ class Doorman:
 
     def address(self, head: RequestHead) -> str:
         """The client's address as it is derived, masked for logs."""
-        return mask(self.rules.addresses.derive(head.peer, head.headers).address)
+        return mask(self.client_address(head))
+
+    def client_address(self, head: RequestHead) -> str:
+        """The client's address as it is derived."""
+        return self.rules.addresses.derive(head.peer, head.headers).address
 
     def _address(self, head: RequestHead) -> str:
         found = self.rules.addresses.derive(head.peer, head.headers)
@@ -177,6 +182,8 @@ class Doorman:
     async def _credential(self, head: RequestHead, newcomer: Newcomer) -> Newcomer:
         rules = newcomer.endpoint.rules
         credential = extract(head, rules.credentials, rules.cookies)
+        if rules.relays:
+            newcomer = relayed(head, newcomer, credential)
         if not rules.authenticated:
             return replace(newcomer, identity=ANONYMOUS)
         if credential is not None:
@@ -187,9 +194,12 @@ class Doorman:
             if newcomer.endpoint.by_cookie:
                 self._authentication.without_cookie()
             raise Refused(Refusal.UNAUTHENTICATED, "no credential")
-        if self.unauthenticated >= self.rules.max_unauthenticated:
-            raise Refused(Refusal.UNAUTHENTICATED_CAP)
+        self._check_unauthenticated()
         return newcomer
+
+    def _check_unauthenticated(self) -> None:
+        if self.unauthenticated + self.asking >= self.rules.max_unauthenticated:
+            raise Refused(Refusal.UNAUTHENTICATED_CAP)
 
     async def _verify(self, credential: Credential, newcomer: Newcomer) -> Identity:
         """Failures count against the address; who has failed too often is not even verified."""
@@ -203,7 +213,12 @@ class Doorman:
             if credential.kind is CredentialKind.TICKET:
                 return await authentication.redeem(credential.value)
             if credential.kind is CredentialKind.COOKIE:
-                return await authentication.recognise(credential.value)
+                self._check_unauthenticated()
+                self.asking += 1
+                try:
+                    return await authentication.recognise(credential.value)
+                finally:
+                    self.asking -= 1
             return await authentication.identify(credential.value)
         except Unavailable as unavailable:
             authentication.unreachable(*names)

@@ -16,6 +16,7 @@ from portward.model.lifecycle import Move, State
 from portward.model.limits import LimitName, Rate
 from portward.model.replies import Authenticated, Refreshed
 from portward.node.authority import Authority
+from portward.node.chronicle import Chronicle
 from portward.node.endpoint import Endpoint
 from portward.node.ports import IdentityProvider, Verifier
 from portward.node.session import Session
@@ -53,6 +54,7 @@ class Authentication:
         bound: Callable[[], None],
         admits: Callable[[Session], Awaitable[bool]],
         opened: Callable[[Session], None],
+        chronicle: Chronicle,
         provider: IdentityProvider | None = None,
     ) -> None:
         """`bound` is told of every session that ceased to be anonymous; `admits` has the last word.
@@ -71,6 +73,7 @@ class Authentication:
         self._bound = bound
         self._admits = admits
         self._opened = opened
+        self._chronicle = chronicle
         self.max_per_user = max_per_user
         self.accepts = RateTable(accept_rate)
         """Handshakes and authentications over all addresses: a storm of either is turned away."""
@@ -221,6 +224,7 @@ class Authentication:
             address=address,
             reason=fault.detail or fault.kind.code,
         )
+        self._chronicle.failed(endpoint, address, fault.kind.code)
 
     def unreachable(self, endpoint: str, client: str, address: str) -> None:
         """Count and log a credential that could not be judged."""

@@ -99,17 +99,18 @@ class Authority:
             raise
 
     async def judge(
-        self, session: Session, channel: Channel, *, create: bool = False
+        self, session: Session, channel: Channel, *, create: bool = False, fresh: bool = False
     ) -> tuple[Right, Room | None]:
         """Everything the session may do in the channel now, and the room's record if it has one.
 
         With `create` a room nobody has made is made, when the session may make it. Judges again when
-        the session's rights changed while the facts were gathered.
+        the session's rights changed while the facts were gathered; with `fresh` by no answer that was
+        kept from before.
         """
         while (who := session.identity) is not None:
             version = session.version
             namespace = self.namespace(channel)
-            facts = await self._facts(session, who, channel, namespace)
+            facts = await self._facts(session, who, channel, namespace, fresh=fresh)
             if create and namespace.authorize is Rule.ROLES and facts.room is None:
                 facts = ChannelFacts(room=await self._create(session, who, channel, namespace))
             if session.version == version:
@@ -117,7 +118,13 @@ class Authority:
         raise Fault(FaultKind.NOT_AUTHENTICATED)
 
     async def _facts(
-        self, session: Session, who: Identity, channel: Channel, namespace: Namespace
+        self,
+        session: Session,
+        who: Identity,
+        channel: Channel,
+        namespace: Namespace,
+        *,
+        fresh: bool,
     ) -> ChannelFacts:
         if channel.is_combined:
             return NO_FACTS
@@ -130,7 +137,7 @@ class Authority:
             case Rule.HTTP:
                 return ChannelFacts(answers=await self._answers(who, channel, namespace))
             case Rule.IDENTITY_PROVIDER:
-                return ChannelFacts(answers=await self._with_cookies(session, channel))
+                return ChannelFacts(answers=await self._with_cookies(session, channel, fresh=fresh))
             case _:
                 return NO_FACTS
 
@@ -143,12 +150,17 @@ class Authority:
                 break
         return answers
 
-    async def _with_cookies(self, session: Session, channel: Channel) -> Right:
-        """What the identity provider says to the session's own cookies; without any, nothing."""
+    async def _with_cookies(self, session: Session, channel: Channel, *, fresh: bool) -> Right:
+        """What the identity provider says to the session's own cookies; without any, nothing.
+
+        With `fresh` an answer from before now does not count.
+        """
         cookies = session.newcomer.cookies
         if self._provider is None or not cookies:
             return Right.NONE
-        return Right.READ if await self._provider.allows(cookies, channel.name) else Right.NONE
+        age = 0.0 if fresh else None
+        allowed = await self._provider.allows(cookies, channel.name, max_age=age)
+        return Right.READ if allowed else Right.NONE
 
     async def _create(
         self, session: Session, who: Identity, channel: Channel, namespace: Namespace

@@ -28,6 +28,7 @@ from portward.node.authority import Authority
 from portward.node.hooks import HookRunner
 from portward.node.many import Many
 from portward.node.membership import Membership
+from portward.node.relay import Relay
 from portward.node.session import Session, Subscription
 from portward.node.streams import Streams
 from portward.telemetry import Telemetry
@@ -47,6 +48,7 @@ class Commands:
         streams: Streams,
         engine: Engine,
         hooks: HookRunner,
+        relay: Relay,
         telemetry: Telemetry,
     ) -> None:
         self._authentication = authentication
@@ -55,6 +57,7 @@ class Commands:
         self._streams = streams
         self._engine = engine
         self._hooks = hooks
+        self._relay = relay
         self._many = Many(authority, membership, streams)
         self._telemetry = telemetry
         self._handlers: dict[type[Command], Handler] = {
@@ -74,6 +77,7 @@ class Commands:
             ask.UnsubscribeMany: self._unsubscribe_many,
             ask.ReadHistories: self._histories,
             ask.HandOver: self._hand_over,
+            ask.ConnectUpstream: self._connect,
             ask.Echo: self._echo,
         }
 
@@ -93,6 +97,11 @@ class Commands:
 
     async def _echo(self, _: Session, command: ask.Echo) -> Reply:
         return Echoed(payload=command.payload, binary=command.binary)
+
+    async def _connect(self, session: Session, command: ask.ConnectUpstream) -> Reply:
+        if not session.endpoint.rules.relays:
+            raise Fault(FaultKind.UNKNOWN_TYPE)
+        return await self._relay.connect(session, command.model)
 
     async def _authenticate(self, session: Session, command: ask.Authenticate) -> Reply:
         reply = await self._authentication.authenticate(session, command)

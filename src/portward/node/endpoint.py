@@ -9,13 +9,15 @@ import msgspec
 from portward.dialects.port import Dialect
 from portward.hub.voice import Voice
 from portward.model.identity import Identity
-from portward.model.limits import OUTBOX_BYTES, LimitMode, LimitName
+from portward.model.limits import KIB, OUTBOX_BYTES, LimitMode, LimitName
 from portward.model.namespace import Namespace
 from portward.node.limits import Limiter
 from portward.security.origin import OriginPolicy
 
 INBOX: Final = 16
 """Messages of one connection that wait for the one in flight before reading is paused."""
+INBOX_BYTES: Final = 256 * KIB
+"""Bytes of them that may wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,10 @@ class EndpointRules:
     farewell: float = 0.0
     """How long clients may take to leave by themselves, once they were told that the node goes."""
     reconnect_url: str = ""
+    relays: bool = False
+    """Whether clients are connected to the upstream here."""
+    auth_attempts: int = 0
+    """Refused credentials by message after which the connection is closed; 0 for any number."""
     """Where they are told to come back; empty for the address they came by."""
     connections_per_address: int = 50
     connections_mode: LimitMode = LimitMode.ENFORCE
@@ -98,6 +104,9 @@ class Newcomer(msgspec.Struct, frozen=True):
     url: str = ""
     identity: Identity | None = None
     cookies: str = ""
+    model: str | None = None
+    transparent: bool = False
+    """Whether it only passes on what an upstream says, and knows no words of ours."""
 
     def __repr__(self) -> str:
         return f"Newcomer({self.id[:8]}, {self.endpoint.name})"

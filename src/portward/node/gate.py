@@ -1,7 +1,11 @@
 """The gate as the transports see it: judging, the small HTTP answers, and opening sessions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import msgspec
 
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
@@ -9,8 +13,10 @@ from portward.node.endpoint import Newcomer
 from portward.node.link import HttpAnswer, Link, Receiver
 from portward.node.node import Node
 from portward.node.session import Session
+from portward.node.status import StatusPage
 from portward.telemetry.events import Event
 
+_TEST: Final = "/test"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
@@ -61,20 +67,33 @@ class NodeGate:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._answers: Mapping[str, Callable[[], Answer]] = {"/health": self._health}
+        self._answers: dict[str, Callable[[RequestHead], Answer]] = {"/health": self._health}
+        if node.status_page is not None:
+            self._answers[_TEST] = partial(self._test, node.status_page)
 
     def room_for_one(self) -> Refusal | None:
         """The global cap."""
         return self._node.doorman.room_for_one()
 
     def answer(self, head: RequestHead) -> HttpAnswer | None:
-        """`GET /health`: whether this node takes connections."""
+        """`GET /health`: whether this node takes connections; `GET /test`: whether the relay does."""
         answer = self._answers.get(head.path)
         if answer is None or head.method not in {"GET", "HEAD"}:
             return None
-        return answer()
+        return answer(head)
 
-    def _health(self) -> Answer:
+    def _test(self, page: StatusPage, head: RequestHead) -> Answer:
+        try:
+            status = page.judge(head)
+        except Refused as refused:
+            self.refused(head, refused)
+            if refused.refusal is Refusal.RATE:
+                self._node.chronicle.limited(self._node.doorman.address(head))
+            headers = (*refused.refusal.headers, *page.retry_after(refused))
+            return Answer(refused.refusal.status, b"", headers)
+        return Answer(200, msgspec.json.encode(status), (*_JSON, *page.headers(head)))
+
+    def _health(self, _: RequestHead) -> Answer:
         if self._node.draining:
             return Answer(503, b'{"status":"draining"}')
         return Answer(200, b'{"status":"ok"}')
@@ -92,13 +111,17 @@ class NodeGate:
         """Log and count a refusal."""
         node, refusal = self._node, refused.refusal
         endpoint = node.endpoints.get(head.path) if head is not None else None
+        if head is not None and head.path == _TEST and node.status_page is not None:
+            endpoint = node.status_page.endpoint
         name = endpoint.name if endpoint is not None else "none"
+        address = node.doorman.address(head) if head is not None else None
         node.telemetry.metrics.refused(name, refusal)
         node.telemetry.record(
             Event.ORIGIN_REJECT if refusal is Refusal.ORIGIN else Event.HANDSHAKE_REJECT,
             endpoint=name,
-            address=node.doorman.address(head) if head is not None else None,
+            address=address,
             status=refusal.status,
             reason=refusal.reason,
             detail=refused.detail or None,
         )
+        node.chronicle.blocked(name, address, refusal)

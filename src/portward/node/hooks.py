@@ -46,6 +46,7 @@ class HookRunner:
         self._hooks = hooks
         self._background = background
         self._failed = failed
+        self._taking: dict[Session, asyncio.Future[Any]] = {}
 
     @property
     def on_message(self) -> bool:
@@ -86,7 +87,7 @@ class HookRunner:
             told(command, stored)
 
     async def take(self, session: Session, data: Any) -> None:
-        """Give a message to the application's own handler.
+        """Give a message to the application's own handler. It ends when its connection does.
 
         Raises:
             Fault: there is none, or it failed.
@@ -95,13 +96,22 @@ class HookRunner:
         if handler is None:
             raise Fault(FaultKind.INVALID_STRUCTURE)
         try:
-            await asyncio.ensure_future(_awaited(handler(ConnectionHandle(session), data)))
+            work = asyncio.ensure_future(_awaited(handler(ConnectionHandle(session), data)))
+            self._taking[session] = work
+            await work
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self._failed(error)
             raise Fault(FaultKind.INTERNAL, detail="handler") from None
+        finally:
+            self._taking.pop(session, None)
 
     def disconnected(self, session: Session, ending: Ending) -> None:
-        """Tell every disconnect hook, in the background."""
+        """Tell every disconnect hook, in the background, and end the handler of its messages."""
+        work = self._taking.get(session)
+        if (
+            work is not None and work is not asyncio.current_task()
+        ):  # who closes a connection may finish
+            work.cancel()
         for hook in self._hooks.disconnect:
             self._background.run(self._ask(hook, describe(session), ending.name.lower()))
         closed = self._hooks.closed.get(_namespace(session))

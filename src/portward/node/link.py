@@ -1,5 +1,6 @@
 """The seam between a transport and the node: what each may ask of the other. Methods never raise."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from portward.model.channel import Channel
@@ -49,11 +50,28 @@ class Link(Protocol):
     def unsent(self) -> int:
         """Bytes the kernel has not taken yet."""
 
+    def when_taken(self, then: Callable[[], object]) -> None:
+        """Call `then` once, as soon as nothing is unsent; at once when nothing is, or it is over."""
+
     def stale(self, now: float) -> bool:
         """Whether the oldest queued message is over its age."""
 
     def authenticated(self) -> None:
         """The endpoint's own message limit applies from now on."""
+
+
+class Passage(Protocol):
+    """A session's way to an upstream: implemented by the tunnel."""
+
+    async def forward(self, payload: bytes, *, binary: bool) -> None:
+        """Pass a message of the client on; waits while the upstream does not read.
+
+        Raises:
+            Fault: the event is refused, and was not sent.
+        """
+
+    def close(self, ending: Ending) -> None:
+        """The session has ended so: close the upstream."""
 
 
 class Receiver(Protocol):

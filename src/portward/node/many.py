@@ -3,6 +3,8 @@
 from heapq import nlargest
 from typing import Final
 
+import msgspec
+
 from portward.model.channel import Channel
 from portward.model.commands import (
     ReadHistories,
@@ -12,7 +14,7 @@ from portward.model.commands import (
     UnsubscribeMany,
 )
 from portward.model.faults import Fault, FaultKind
-from portward.model.position import Position
+from portward.model.limits import KIB
 from portward.model.replies import (
     Delivery,
     HistoriesRead,
@@ -22,12 +24,15 @@ from portward.model.replies import (
     UnsubscribedMany,
 )
 from portward.node.authority import Authority
-from portward.node.membership import Membership, deliveries
+from portward.node.membership import Membership, Prepared, deliveries
 from portward.node.session import Session
 from portward.node.streams import Streams
 
-ASKED_AT_ONCE: Final = 200
+ASKED_AT_ONCE: Final = 100
 """Channels of one message that are looked at; the others are left out without a word."""
+REPLAYED: Final = 500
+"""Publications one answer brings back over all its channels; the channels beyond start afresh."""
+REPLAYED_BYTES: Final = 512 * KIB
 
 _DENIED: Final = frozenset(
     {FaultKind.PERMISSION_DENIED, FaultKind.UNKNOWN_CHANNEL, FaultKind.CHANNEL_FULL}
@@ -38,10 +43,20 @@ class _Outcome:
     """What came of one `SubscribeMany` so far."""
 
     def __init__(self) -> None:
+        self.prepared: list[Prepared] = []
         self.denied: list[Channel] = []
         self.recovered: dict[Channel, bool] = {}
         self.missed: list[Delivery] = []
         self.later: list[Push] = []
+        self._bytes = 0
+
+    def has_room_for(self, prepared: Prepared) -> bool:
+        """Whether what a channel has missed still fits into the answer."""
+        publications = prepared.page.publications if prepared.since is not None else ()
+        if len(self.missed) + len(publications) > REPLAYED:
+            return False
+        self._bytes += sum(len(msgspec.json.encode(each.data)) for each in publications)
+        return self._bytes <= REPLAYED_BYTES
 
     def entered(self, reply: Subscribed, epoch: str) -> None:
         """Take the answer of one channel."""
@@ -65,17 +80,22 @@ class Many:
     async def subscribe(self, session: Session, command: SubscribeMany) -> SubscribedMany:
         """Hear as many of the channels as one may, in the order given, until the session has enough.
 
+        All of them go live in the same step, and with it their answer: none is heard before it, and a
+        right that was withdrawn meanwhile counts.
+
         Raises:
             Fault: the session has ended.
-            Unavailable: the store cannot be asked; the channels before that one are heard.
+            Unavailable: the store, or who knows the rights, cannot be asked; none of them is heard.
         """
         outcome = _Outcome()
-        for channel in command.channels[:ASKED_AT_ONCE]:
-            since = command.since.get(channel)
-            if _heard(session, channel) and since is None:
-                continue
-            if not await self._enter(session, channel, since, outcome):
-                break
+        try:
+            await self._prepare(session, command, outcome)
+        except BaseException:
+            for prepared in outcome.prepared:
+                self._membership.give_up(session, prepared)
+            raise
+        for prepared in outcome.prepared:
+            self._complete(session, prepared, outcome)
         for channel in [each for each in session.subscriptions if _covered(session, each)]:
             self._membership.leave(session, channel)
         return SubscribedMany(
@@ -85,23 +105,32 @@ class Many:
             later=(*sorted(outcome.missed, key=_age), *outcome.later),
         )
 
-    async def _enter(
-        self, session: Session, channel: Channel, since: Position | None, outcome: _Outcome
-    ) -> bool:
-        """Hear one channel; False when the session has as many as it may."""
-        command = Subscribe(channel=channel, since=since)
+    async def _prepare(self, session: Session, command: SubscribeMany, outcome: _Outcome) -> None:
+        full = False
+        for channel in command.channels[:ASKED_AT_ONCE]:
+            since = command.since.get(channel)
+            heard = channel in session.subscriptions
+            if _covered(session, channel) or (heard and since is None) or (full and not heard):
+                continue
+            try:
+                wanted = Subscribe(channel=channel, since=since)
+                grant = await self._authority.grant(session, channel, wanted)
+                outcome.prepared.append(await self._membership.prepare(session, grant))
+            except Fault as fault:
+                full = full or fault.kind is FaultKind.LIMIT_EXCEEDED
+                if fault.kind in _DENIED and session.alive:
+                    outcome.denied.append(channel)
+                elif not full:
+                    raise
+
+    def _complete(self, session: Session, prepared: Prepared, outcome: _Outcome) -> None:
+        replay = outcome.has_room_for(prepared)
         try:
-            grant = await self._authority.grant(session, channel, command)
-            reply = await self._membership.enter(session, grant)
-        except Fault as fault:
-            if fault.kind is FaultKind.LIMIT_EXCEEDED:
-                return False
-            if fault.kind not in _DENIED or not session.alive:
-                raise
-            outcome.denied.append(channel)
+            reply = self._membership.complete(session, prepared, replay=replay)
+        except Fault:
+            outcome.denied.append(prepared.subscription.channel)
         else:
-            outcome.entered(reply, reply.position.epoch)
-        return True
+            outcome.entered(reply, prepared.page.position.epoch)
 
     def unsubscribe(self, session: Session, command: UnsubscribeMany) -> UnsubscribedMany:
         """Hear these channels no longer; those that are not heard are passed over."""
@@ -120,6 +149,9 @@ class Many:
         found: list[Delivery] = []
         for channel in tuple(session.subscriptions) if one is None else (one,):
             found += await self._history(session, channel, command.limit)
+        if not session.alive:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
+        found = [each for each in found if one is not None or each.channel in session.subscriptions]
         newest = nlargest(command.limit, found, key=_age)
         return HistoriesRead(deliveries=tuple(reversed(newest)))
 
@@ -136,10 +168,6 @@ class Many:
             return ()
         page = await self._streams.history(grant)
         return deliveries(channel, page.publications, page.position.epoch)
-
-
-def _heard(session: Session, channel: Channel) -> bool:
-    return channel in session.subscriptions or _covered(session, channel)
 
 
 def _covered(session: Session, channel: Channel) -> bool:

@@ -1,6 +1,8 @@
 """Coming into a channel and leaving it: the hub's listeners, presence, and what the others are told."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
 from portward.engines.port import Engine, Member
 from portward.hub.channels import Channels
@@ -9,12 +11,12 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.commands import Subscribe
 from portward.model.events import UserJoined, UserLeft
-from portward.model.faults import Fault, FaultKind
+from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.grants import Grant
 from portward.model.limits import RECOVERY_LIMIT
 from portward.model.namespace import Namespace, Rule, Snapshot
 from portward.model.position import Position
-from portward.model.publication import HistoryQuery, Publication
+from portward.model.publication import HistoryQuery, Page, Publication
 from portward.model.replies import Delivery, LeaveReason, Participant, Removed, Subscribed
 from portward.model.rights import Right
 from portward.node.authority import Authority
@@ -23,12 +25,34 @@ from portward.node.session import Session, Subscription
 from portward.telemetry import Telemetry
 from portward.telemetry.labels import RecoveryResult
 
+NOTHING: Final = Page((), Position(0, ""))
+
 
 def deliveries(
     channel: Channel, publications: Iterable[Publication], epoch: str
 ) -> tuple[Delivery, ...]:
     """Publications that were read back, as they would have been delivered."""
     return tuple(Delivery(channel=channel, publication=each, epoch=epoch) for each in publications)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A subscription on its way in: listening already, and what was read for it.
+
+    `known` means that the session was in the channel before.
+    """
+
+    subscription: Subscription
+    namespace: Namespace
+    since: Position | None
+    known: bool
+    participants: tuple[str, ...] = ()
+    page: Page = NOTHING
+
+    @property
+    def latest(self) -> bool:
+        """Whether the last publication of every key belongs to the answer."""
+        return self.namespace.snapshot is Snapshot.LATEST_BY_KEY
 
 
 class Membership:
@@ -60,6 +84,16 @@ class Membership:
             Fault: the channel is full, the session has too many subscriptions, or ended or lost its
                 right meanwhile.
         """
+        return self.complete(session, await self.prepare(session, grant))
+
+    async def prepare(self, session: Session, grant: Grant[Subscribe]) -> Prepared:
+        """Everything of :meth:`enter` that may wait: what arrives from now on is collected.
+
+        Whoever prepares either completes, or gives up.
+
+        Raises:
+            Fault: as :meth:`enter`.
+        """
         channel = grant.command.channel
         namespace = self._authority.namespace(channel)
         if not session.alive:
@@ -67,20 +101,22 @@ class Membership:
         subscription = session.subscriptions.get(channel)
         known = subscription is not None
         if subscription is not None:
-            self._channels.leave(channel, session.link)
+            self._channels.leave(channel, session.link, returning=True)
             subscription.settled = False
         elif 0 < namespace.max_subscriptions <= len(session.subscriptions):
             raise Fault(FaultKind.LIMIT_EXCEEDED)
         else:
             subscription = Subscription(channel, grant.rights, None)
             session.subscriptions[channel] = subscription
+        prepared = Prepared(subscription, namespace, grant.command.since, known)
         try:
             if not known:
                 await self._look(session, subscription, namespace)
-            return await self._join(session, subscription, namespace, grant.command.since)
+            await self._join(session, prepared)
         except BaseException:
-            self._give_up(session, subscription, known=known)
+            self.give_up(session, prepared)
             raise
+        return prepared
 
     async def _look(
         self, session: Session, subscription: Subscription, namespace: Namespace
@@ -101,50 +137,59 @@ class Membership:
         if session.subscriptions.get(subscription.channel) is not subscription:
             raise Fault(FaultKind.PERMISSION_DENIED)
 
-    def _give_up(self, session: Session, subscription: Subscription, *, known: bool) -> None:
-        """Undo what a join that fails has done; one who was in the channel is told to be out."""
+    def give_up(self, session: Session, prepared: Prepared) -> None:
+        """Undo what was prepared; one who was in the channel before is told to be out."""
+        subscription = prepared.subscription
         channel = subscription.channel
         current = session.subscriptions.get(channel) is subscription
         if current:
             del session.subscriptions[channel]
         self._withdraw(session, subscription, LeaveReason.DISCONNECTED)
-        if current and known:
+        if current and prepared.known:
             session.say(Removed(channel=channel, reason=FaultKind.UNAVAILABLE.code))
 
-    async def _join(
-        self,
-        session: Session,
-        subscription: Subscription,
-        namespace: Namespace,
-        since: Position | None,
-    ) -> Subscribed:
-        channel = subscription.channel
+    async def _join(self, session: Session, prepared: Prepared) -> None:
+        subscription, namespace = prepared.subscription, prepared.namespace
+        channel, since = subscription.channel, prepared.since
         self._check_size(subscription, namespace)
         if self._channels.join(channel, session.link):
             await self._engine.broker.listen(channel)
             self._insist(session, subscription)
         await self._appear(session, subscription, namespace)
-        participants = await self._participants(channel, namespace)
-        latest = namespace.snapshot is Snapshot.LATEST_BY_KEY
+        prepared.participants = await self._participants(channel, namespace)
         limit = RECOVERY_LIMIT + 1 if since is not None else 0
-        query = HistoryQuery(limit=limit, since=since, latest=latest)
-        page = await self._engine.broker.history(channel, query, namespace)
+        query = HistoryQuery(limit=limit, since=since, latest=prepared.latest)
+        prepared.page = await self._engine.broker.history(channel, query, namespace)
         self._insist(session, subscription)
-        endpoint = session.endpoint
-        voice = endpoint.deflated if session.link.compression else endpoint.plain
+
+    def complete(self, session: Session, prepared: Prepared, *, replay: bool = True) -> Subscribed:
+        """Go live, in one step: what was read and what was collected meanwhile becomes the answer.
+
+        Without `replay` nothing that was missed is told, and the answer says so.
+
+        Raises:
+            Fault: `PERMISSION_DENIED`, the right was withdrawn since.
+        """
+        subscription, page = prepared.subscription, prepared.page
+        channel = subscription.channel
+        self._insist(session, subscription)
+        voice = session.voice
         collected = self._channels.settle(channel, session.link, voice)
         subscription.settled = True
-        recovery = merge(since, page, collected)
+        recovery = merge(prepared.since, page, collected)
+        if not replay and recovery.recovered:
+            recovery = recovery._replace(recovered=False, missed=(), result="too_many")
         if recovery.result is not None:
-            self._telemetry.metrics.recovered(namespace.name, RecoveryResult(recovery.result))
+            metrics = self._telemetry.metrics
+            metrics.recovered(prepared.namespace.name, RecoveryResult(recovery.result))
         told = deliveries(channel, recovery.missed, page.position.epoch)
         return Subscribed(
             channel=channel,
             position=recovery.position,
-            participants=participants,
+            participants=prepared.participants,
             recovered=recovery.recovered,
             publications=recovery.missed,
-            snapshot=page.latest if latest else None,
+            snapshot=page.latest if prepared.latest else None,
             later=self._channels.spare(channel, session.link, told, recovery.later),
         )
 
@@ -265,22 +310,35 @@ class Membership:
 
     # -- rights that change
 
-    async def judge_all_again(self, session: Session) -> None:
-        """Judge every subscription by the rights of now."""
-        for channel in list(session.subscriptions):
-            await self.judge_again(session, channel)
+    async def judge_all_again(self, session: Session, *, fresh: bool = False) -> None:
+        """Judge every subscription by the rights of now; with `fresh` by no answer kept from before.
 
-    async def judge_again(self, session: Session, channel: Channel) -> None:
+        Raises:
+            Unavailable: one or more could not be judged; the others were.
+        """
+        unavailable: Unavailable | None = None
+        for channel in list(session.subscriptions):
+            try:
+                await self.judge_again(session, channel, fresh=fresh)
+            except Unavailable as error:
+                unavailable = error
+        if unavailable is not None:
+            raise unavailable
+
+    async def judge_again(self, session: Session, channel: Channel, *, fresh: bool = False) -> None:
         """Judge one subscription by the rights of now; without the right it is taken away.
 
         Of two judgements that overtake each other the one begun later holds.
+
+        Raises:
+            Unavailable: who must be asked cannot be.
         """
         subscription = session.subscriptions.get(channel)
         if subscription is None:
             return
         subscription.judged = judgement = subscription.judged + 1
         try:
-            rights, room = await self._authority.judge(session, channel)
+            rights, room = await self._authority.judge(session, channel, fresh=fresh)
         except Fault:
             rights, room = Right.NONE, None
         current = session.subscriptions.get(channel) is subscription

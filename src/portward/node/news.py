@@ -1,14 +1,22 @@
 """Acts on news about people and their rights, from this node or another."""
 
+from typing import Final
+from weakref import WeakSet
+
 from portward.hub.registry import Registry
+from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.endings import Ending
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
+from portward.model.faults import Unavailable
 from portward.node.authentication import Authentication
 from portward.node.background import Background
 from portward.node.membership import Membership
 from portward.node.session import Session
 from portward.telemetry import Telemetry
+
+RETRY: Final = 5.0
+"""Seconds until what could not be judged is judged once more."""
 
 
 class News:
@@ -29,6 +37,8 @@ class News:
         self._background = background
         self._telemetry = telemetry
         self._clock = clock
+        self._owed: WeakSet[Session] = WeakSet()
+        """Sessions that wait to be judged again."""
 
     def revoked(self, event: Revoked) -> None:
         """End every session that the revocation names."""
@@ -46,12 +56,38 @@ class News:
         if event.channel is not None:
             for session in self._registry:
                 if event.channel in session.subscriptions:
-                    self._background.run(self._membership.judge_again(session, event.channel))
+                    self._background.run(self._judge_channel(session, event.channel))
 
     async def judge_user(self, session: Session) -> None:
-        """Judge one session again: its roles, then every channel it hears."""
-        await self._authentication.identity_again(session)
-        await self._membership.judge_all_again(session)
+        """Judge one session again: its roles, then every channel it hears.
+
+        What cannot be judged now is judged later: a right that was withdrawn is not kept because who
+        knows of it was away.
+        """
+        try:
+            await self._authentication.identity_again(session)
+            await self._membership.judge_all_again(session)
+        except Unavailable:
+            self._later(session)
+            raise
+        self._owed.discard(session)
+
+    async def _judge_channel(self, session: Session, channel: Channel) -> None:
+        try:
+            await self._membership.judge_again(session, channel)
+        except Unavailable:
+            self._later(session)
+            raise
+
+    def _later(self, session: Session) -> None:
+        if session.alive and session not in self._owed:
+            self._owed.add(session)
+            self._clock.call_later(RETRY, lambda: self._once_more(session))
+
+    def _once_more(self, session: Session) -> None:
+        self._owed.discard(session)
+        if session.alive:
+            self._background.run(self.judge_user(session))
 
     def disconnected(self, event: Disconnected) -> None:
         """End a user's sessions, or one."""

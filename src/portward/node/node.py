@@ -4,9 +4,9 @@ Built by `app.build`, which hands it the concrete engine, verifier and telemetry
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from portward.engines.port import Engine
 from portward.hub.channels import Channels, Traits
@@ -17,22 +17,20 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.commands import Command
 from portward.model.endings import Ending
-from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
+from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.lifecycle import Move
 from portward.model.limits import (
     COOLDOWN_COMBINED,
     COOLDOWN_TYPES,
-    FAULTS_IN_A_ROW,
-    REFUSALS_IN_A_ROW,
-    LimitName,
 )
 from portward.model.namespace import Namespace, SlowPolicy
-from portward.model.replies import Echoed, Push, Reply, Subscribed, SubscribedMany, Welcome
+from portward.model.replies import Push, Welcome
 from portward.node.admission import Doorman, GateRules
 from portward.node.authentication import RELEASED_TTL, Authentication
 from portward.node.authority import Authority
 from portward.node.background import Background
+from portward.node.chronicle import Chronicle
 from portward.node.commands import Commands
 from portward.node.delivery import Delivery
 from portward.node.drain import Drain
@@ -41,16 +39,20 @@ from portward.node.hooks import HookRunner
 from portward.node.membership import Membership
 from portward.node.news import News
 from portward.node.operations import REVOCATION_TTL, Operations
-from portward.node.ports import Hooks, IdentityProvider, RightsQuestion, Verifier
+from portward.node.ports import Hooks, IdentityProvider, RightsQuestion, Upstream, Verifier
+from portward.node.relay import Relay
 from portward.node.revalidation import Revalidation
+from portward.node.serving import Serving
 from portward.node.session import Session
+from portward.node.status import StatusPage
 from portward.node.streams import Streams
+from portward.node.tunnel import RelayRules
 from portward.node.wheel import Wheel
+from portward.security.relay import RelayPolicy
 from portward.security.session_tokens import SessionTokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
-from portward.wire import message as wire
 from portward.wire.message import Message
 
 SWEEP_INTERVAL: Final = 10.0
@@ -79,6 +81,7 @@ class NodeRules:
     """The settings of a node, resolved. Times are seconds."""
 
     gate: GateRules
+    relay: RelayRules = field(default_factory=lambda: RelayRules(policy=RelayPolicy()))
     leeway: float = 30.0
     max_per_user: int = 0
     revocation_ttl: float = REVOCATION_TTL
@@ -100,6 +103,7 @@ class NodePorts:
     telemetry: Telemetry
     clock: Clock
     provider: IdentityProvider | None = None
+    upstream: Upstream | None = None
 
 
 class Node:
@@ -133,6 +137,8 @@ class Node:
 
     def _assemble(self, ports: NodePorts) -> None:
         engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
+        relays = [each for each in self.endpoints.values() if each.rules.relays]
+        self.chronicle = Chronicle(telemetry, (each.name for each in relays))
         authority = Authority(
             engine,
             self.namespaces,
@@ -154,7 +160,8 @@ class Node:
             accept_rate=self.rules.gate.accept_rate,
             bound=self._bound,
             admits=self._admits,
-            opened=self.hooks.opened,
+            opened=self._opened,
+            chronicle=self.chronicle,
             provider=ports.provider,
         )
         self.membership = Membership(
@@ -167,11 +174,32 @@ class Node:
         self._streams = streams = Streams(engine, authority, telemetry, clock, self._signing())
         self._authority = authority
         self._authentication = authentication
-        self._commands = Commands(
-            authentication, authority, self.membership, streams, engine, self.hooks, telemetry
+        self._relay = Relay(
+            self.rules.relay, ports.upstream, engine, telemetry, self.background, clock
         )
+        commands = Commands(
+            authentication,
+            authority,
+            self.membership,
+            streams,
+            engine,
+            self.hooks,
+            self._relay,
+            telemetry,
+        )
+        self._serving = Serving(commands, telemetry, clock, self._failed, self.membership.leave)
         self.doorman = Doorman(
             self.rules.gate, self.endpoints, authentication, self.registry, telemetry, clock
+        )
+        self.status_page = (
+            StatusPage(
+                relays[0],
+                clock,
+                configured=lambda: self._relay.upstream is not None,
+                address=self.doorman.client_address,
+            )
+            if relays
+            else None
         )
         self.operations = Operations(
             engine=engine,
@@ -256,12 +284,17 @@ class Node:
     def adopt(self, rules: NodeRules, namespaces: Mapping[str, Namespace]) -> None:
         """Judge by other rights from now on, open sessions included."""
         self.rules = rules
+        self._relay.rules = rules.relay
         self._authority.adopt(namespaces, rules.role_permissions)
         self.namespaces = namespaces
         self._streams.signing = self._signing()
         self._authentication.leeway = rules.leeway
         for session in self.registry:
             self.background.run(self.news.judge_user(session))
+
+    def use_upstream(self, upstream: Upstream | None) -> None:
+        """Connect newcomers by this from now on: the key to it has changed."""
+        self._relay.upstream = upstream
 
     # -- sessions come and go
 
@@ -277,6 +310,7 @@ class Node:
             endpoint=endpoint.name,
             address=session.address,
         )
+        self.chronicle.established(endpoint.name, session.address, len(self.registry))
         session.say(Welcome(connection_id=session.id))
         session.begin()
         if self.draining:
@@ -285,29 +319,41 @@ class Node:
             session.occupy(self._bind(session, newcomer.identity))
 
     async def _bind(self, session: Session, identity: Identity) -> None:
-        if not session.endpoint.rules.authenticated:
-            session.claims = session.identity = identity
-            session.move(Move.ADMIT)
-            session.link.authenticated()
-            self._bound()
-            self.hooks.opened(session)
-            return
+        """Make the session somebody's, and do what it asked for by the way it came."""
         try:
-            await self._authentication.bind(session, identity)
+            if session.endpoint.rules.authenticated:
+                await self._authentication.bind(session, identity)
+            else:
+                self._let_in(session, identity)
             if self._revalidation is not None and session.newcomer.cookies:
                 self._revalidation.begin(session)
-            if not session.endpoint.dialect.resumable:
-                return
-            greeting = await self._authentication.greet(session, identity)
+            if session.newcomer.transparent:
+                await self._relay.connect(session, session.newcomer.model)
+            elif session.endpoint.dialect.resumable and session.endpoint.rules.authenticated:
+                greeting = await self._authentication.greet(session, identity)
+                self._serving.tell(session, Command(), greeting)
         except Fault as fault:
+            if fault.kind is FaultKind.MODEL_REFUSED:
+                self._serving.refuse(session, fault)
             session.end(Ending.AUTH_FAILED, f"after the handshake: {fault}")
         except Unavailable:
             session.end(Ending.INTERNAL, "after the handshake: the store cannot be asked")
         except Exception as error:  # noqa: BLE001 - as in `serve`
             self._failed(error)
             session.end(Ending.INTERNAL, "after the handshake")
-        else:
-            self._tell(session, Command(), greeting)
+
+    def _let_in(self, session: Session, identity: Identity) -> None:
+        """Where nobody proves who they are."""
+        session.claims = session.identity = identity
+        session.move(Move.ADMIT)
+        session.link.authenticated()
+        self._bound()
+        self._opened(session)
+
+    def _opened(self, session: Session) -> None:
+        self.hooks.opened(session)
+        if session.endpoint.rules.authenticated:
+            self.chronicle.proven(session.endpoint.name, session.address, session.user)
 
     def _bound(self) -> None:
         self.doorman.unauthenticated -= 1
@@ -326,6 +372,8 @@ class Node:
             self.doorman.unauthenticated -= 1
         if ending in _DISCARDING:
             session.link.discard()
+        if session.tunnel is not None:
+            session.tunnel.close(ending)
         self.hooks.disconnected(session, ending)
         self.membership.abandon(session, drop=ending is not Ending.SHUTDOWN)
         self.registry.remove(session, session.user)
@@ -361,87 +409,9 @@ class Node:
 
     # -- messages
 
-    async def serve(self, session: Session, payload: bytes, binary: bool) -> None:
+    def serve(self, session: Session, payload: bytes, binary: bool) -> Coroutine[Any, Any, None]:
         """Decode, count, carry out and answer one message. Raises nothing."""
-        command: Command | None = None
-        try:
-            command = self._read(session, payload, binary)
-            reply = await self._commands.run(session, command)
-            self._tell(session, command, reply)
-        except Fault as fault:
-            self._refuse(session, _addressed(fault, command))
-        except Unavailable:
-            self._refuse(session, _addressed(Fault(FaultKind.UNAVAILABLE), command))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one client's message must not end the process
-            self._failed(error)
-            self._refuse(session, _addressed(Fault(FaultKind.INTERNAL), command))
-        else:
-            session.faults = session.refusals = 0
-
-    def _read(self, session: Session, payload: bytes, binary: bool) -> Command:
-        """Decode one message and count it, whether it could be decoded or not."""
-        endpoint, metrics = session.endpoint, self.telemetry.metrics
-        try:
-            command = endpoint.dialect.decode(payload, binary)
-        except Fault as fault:
-            metrics.received(endpoint.name, "invalid", len(payload))
-            self._count(session, fault.command_id)
-            raise
-        metrics.received(endpoint.name, type_name(type(command)), len(payload))
-        try:
-            self._count(session, command.id)
-        except Fault as limited:
-            raise _addressed(limited, command) from None
-        return command
-
-    def _count(self, session: Session, command_id: str | int | None) -> None:
-        limiter = session.endpoint.limits[LimitName.MESSAGES]
-        try:
-            limiter.check(session.limit_keys, self.clock.monotonic())
-        except Fault as limited:
-            limited.command_id = command_id
-            raise
-
-    def _tell(self, session: Session, command: Command, reply: Reply) -> None:
-        endpoint = session.endpoint
-        if not session.alive:
-            return
-        payload = endpoint.dialect.reply(command, reply, self.now())
-        if payload is not None:
-            binary = isinstance(reply, Echoed) and reply.binary
-            message = wire.binary(payload) if binary else wire.text(payload)
-            session.link.write(message)
-            self.telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
-        if isinstance(reply, Subscribed | SubscribedMany):
-            for push in reply.later:
-                session.say(push)
-
-    def _refuse(self, session: Session, fault: Fault) -> None:
-        endpoint = session.endpoint
-        self.telemetry.metrics.fault(endpoint.name, fault.kind)
-        if not session.alive:
-            return
-        payload = endpoint.dialect.fault(fault, self.now())
-        if payload is not None:
-            session.link.write(wire.text(payload))
-            self.telemetry.metrics.sent(endpoint.name, "fault", len(payload))
-        if fault.kind in RATE_FAULTS:
-            self.telemetry.record(
-                Event.RATELIMIT_HIT,
-                client=session.id,
-                address=session.address,
-                user=session.user,
-                reason=fault.kind.code,
-            )
-            session.refusals += 1
-            if session.refusals >= REFUSALS_IN_A_ROW:
-                session.end(Ending.TOO_MANY_REQUESTS, "refused by a limit too often")
-        elif not fault.kind.temporary:
-            session.faults += 1
-            if session.faults >= FAULTS_IN_A_ROW:
-                session.end(Ending.TOO_MANY_FAULTS, "too many faults in a row")
+        return self._serving.serve(session, payload, binary)
 
     def now(self) -> int:
         """Unix time in milliseconds, for stamps."""
@@ -485,13 +455,3 @@ class Node:
 
     def _failed(self, error: BaseException) -> None:
         self.telemetry.failure(error)
-
-
-def _addressed(fault: Fault, command: Command | None) -> Fault:
-    """Say which command a fault answers, and which channel that was about."""
-    if command is not None:
-        fault.command_id = command.id
-        channel = getattr(command, "channel", None)
-        if fault.about is None and channel is not None:
-            fault.about = channel.name
-    return fault

@@ -55,8 +55,8 @@ class IdentityProvider(Protocol):
             Unavailable: the provider gives no answer that can be used.
         """
 
-    async def allows(self, cookies: str, name: str) -> bool:
-        """Whether who sent `cookies` may hear the topic `name`.
+    async def allows(self, cookies: str, name: str, *, max_age: float | None = None) -> bool:
+        """Whether who sent `cookies` may hear the topic `name`; `max_age` as in `identify`.
 
         Raises:
             Unavailable: the provider gives no answer that can be used.
@@ -67,6 +67,38 @@ class IdentityProvider(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""
+
+
+class UpstreamLink(Protocol):
+    """One connection to the upstream. Messages are whole; text is UTF-8."""
+
+    async def send(self, payload: bytes, *, binary: bool) -> None:
+        """Send a message; waits while the upstream does not read.
+
+        Raises:
+            UpstreamClosed: it is closed, or lost.
+        """
+
+    async def receive(self) -> tuple[bytes, bool]:
+        """The next message and whether it is binary. Nothing is read ahead of what was asked for.
+
+        Raises:
+            UpstreamClosed: it is closed, or lost.
+        """
+
+    async def close(self, code: int) -> None:
+        """Close in order with `code`, or drop it when it does not answer in time. Never raises."""
+
+
+class Upstream(Protocol):
+    """Opens connections to the upstream, with the key that clients never see."""
+
+    async def open(self, model: str) -> UpstreamLink:
+        """Connect for one client.
+
+        Raises:
+            Unavailable: it refuses, or cannot be reached; the text is for the log and holds no secret.
+        """
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):

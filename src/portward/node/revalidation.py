@@ -83,7 +83,7 @@ class Revalidation:
         elif session in self._owed or _facts(identity) != _facts(claims):
             self._owed.add(session)
             await self._authentication.replace_facts(session, identity)
-            await self._membership.judge_all_again(session)
+            await self._membership.judge_all_again(session, fresh=True)
             self._owed.discard(session)
 
 

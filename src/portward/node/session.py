@@ -5,7 +5,7 @@ A session decides when, not what: commands go to `Conduct.serve`, endings to `Co
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
@@ -14,11 +14,11 @@ from portward.model.endings import Ending
 from portward.model.identity import Identity
 from portward.model.lifecycle import TRANSITIONS, Move, State
 from portward.model.limits import EXPIRY_NOTICE, MESSAGE_TIME, LimitName
-from portward.model.replies import Expiring, Push
+from portward.model.replies import Expiring, Parting, Push
 from portward.model.rights import Right
 from portward.model.room import Room
 from portward.node import eager
-from portward.node.endpoint import INBOX, Newcomer
+from portward.node.endpoint import INBOX, INBOX_BYTES, Newcomer
 from portward.node.wheel import ASLEEP, NEVER, Wheel
 from portward.security.address import mask
 from portward.security.rate import gcra
@@ -27,7 +27,11 @@ from portward.wire.message import Message
 if TYPE_CHECKING:
     import asyncio
 
-    from portward.node.link import Link
+    from portward.node.link import Link, Passage
+
+
+_LEFT: Final = frozenset({Ending.NORMAL, Ending.GOING_AWAY})
+"""Endings of the peer's own making: there is nobody to tell."""
 
 
 class Subscription:
@@ -77,10 +81,10 @@ class Session:
     """Implements `node.link.Receiver` and `node.wheel.Sleeper`."""
 
     __slots__ = (
-        "__weakref__", "claims", "conduct", "control_tat", "endpoint", "expires", "faults",
+        "__weakref__", "attempts", "claims", "conduct", "control_tat", "endpoint", "expires", "faults",
         "frame_tat", "id", "identity", "inbox", "last_seen", "link", "newcomer", "notice", "opened",
-        "opened_at", "partial_since", "paused", "ping_sent", "recheck", "refusals", "resume_id", "slot",
-        "state", "subscriptions", "task", "version",
+        "opened_at", "partial_since", "paused", "peer_code", "ping_sent", "recheck", "refusals",
+        "resume_id", "slot", "state", "subscriptions", "task", "tunnel", "until", "version",
     )  # fmt: skip
 
     link: "Link"
@@ -105,13 +109,17 @@ class Session:
         self.expires = NEVER
         self.notice = NEVER
         self.recheck = NEVER
+        self.until = NEVER
         self.frame_tat = 0.0
         self.control_tat = 0.0
         self.faults = 0
         self.refusals = 0
+        self.attempts = 0
         self.inbox: deque[tuple[bytes, bool]] | None = None
         self.task: asyncio.Task[None] | bool | None = None
         self.paused = False
+        self.tunnel: Passage | None = None
+        self.peer_code: int | None = None
         self.slot = ASLEEP
 
     def __repr__(self) -> str:
@@ -138,6 +146,11 @@ class Session:
         return self.identity.subject if self.identity is not None else None
 
     @property
+    def voice(self) -> Voice:
+        """How this connection is spoken to when many are told the same."""
+        return self.endpoint.deflated if self.link.compression else self.endpoint.plain
+
+    @property
     def limit_keys(self) -> tuple[str, ...]:
         """What limits per person count by: the user, before authentication the address."""
         return (f"user {self.identity.subject}",) if self.identity is not None else self.keys
@@ -155,7 +168,9 @@ class Session:
         self.conduct.wheel.wake_at(self, self._next())
 
     def say(self, push: Push) -> None:
-        """Tell this connection alone."""
+        """Tell this connection alone. A transparent one is told no more than why it ends."""
+        if self.newcomer.transparent and not isinstance(push, Parting):
+            return
         voice = self.endpoint.plain
         message = voice.say(push)
         if message is not None:
@@ -196,9 +211,13 @@ class Session:
         if self.inbox is None:
             self.inbox = deque()
         self.inbox.append((payload, binary))
-        if len(self.inbox) >= INBOX and not self.paused:
+        if not self.paused and self._full(self.inbox):
             self.paused = True
             self.link.pause()
+
+    @staticmethod
+    def _full(inbox: deque[tuple[bytes, bool]]) -> bool:
+        return len(inbox) >= INBOX or sum(len(payload) for payload, _ in inbox) >= INBOX_BYTES
 
     def _serve(self, payload: bytes, binary: bool) -> None:
         self.occupy(self.conduct.serve(self, payload, binary))
@@ -247,6 +266,7 @@ class Session:
 
     def lost(self, code: int | None) -> None:
         """The transport is gone."""
+        self.peer_code = code
         if code is None:
             self.end(Ending.GOING_AWAY, "connection lost")
         else:
@@ -271,6 +291,11 @@ class Session:
         self.recheck = moment
         self.conduct.wheel.wake_at(self, moment)
 
+    def end_at(self, moment: float) -> None:
+        """Have the session end at `moment`, in monotonic seconds, however busy it is."""
+        self.until = moment
+        self.conduct.wheel.wake_at(self, moment)
+
     def wake(self, now: float, *, late: bool) -> float:
         """Act on what is due."""
         self._judge(now, late=late)
@@ -284,6 +309,8 @@ class Session:
             self.end(Ending.AUTH_TIMEOUT, "no credential in time")
         elif now >= self.expires:
             self.end(Ending.EXPIRED, "token expired")
+        elif now >= self.until:
+            self.end(Ending.QUOTA, "longer than a session may last")
         elif self.partial_since and now >= self.partial_since + MESSAGE_TIME:
             self.end(Ending.FLOODING, "message not complete in time")
         elif self.link.stale(now):
@@ -319,7 +346,7 @@ class Session:
 
     def _next(self) -> float:
         rules = self.endpoint.rules
-        due = min(self.expires, self.recheck)
+        due = min(self.expires, self.recheck, self.until)
         if self.state is State.NEW:
             due = min(due, self.opened + rules.auth_timeout)
         elif self.state is State.AUTHENTICATED:
@@ -336,12 +363,17 @@ class Session:
 
     # -- the end
 
-    def end(self, ending: Ending, cause: str) -> None:
-        """End the session once: leave every map, then close the link in the dialect's own words."""
+    def end(self, ending: Ending, cause: str, *, close: tuple[int, str] | None = None) -> None:
+        """End the session once: leave every map, say why, then close the link in the dialect's words.
+
+        `close` is a code and a reason in place of those.
+        """
         if self.state is State.ENDED:
             return
         self.move(Move.END)
         self.inbox = None
         self.conduct.ended(self, ending, cause)
-        code, reason = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
-        self.link.close(code, reason)
+        if ending not in _LEFT:
+            self.say(Parting(ending=ending))
+        table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
+        self.link.close(*(close or table))

@@ -86,6 +86,14 @@ class Event(StrEnum):
     ANALYSIS_LOST = "analysis.lost", _ERROR
     """Alerts of a call-analysis engine were not published."""
     UPSTREAM_FAIL = "upstream.fail", _ERROR
+
+    # Under the names of an older relay, beside the events above that say the same.
+    CONNECTION_ESTABLISHED = "connection_established", Level.INFO, _SAMPLED
+    CONNECTION_BLOCKED = "connection_blocked", _WARNING, _SAMPLED
+    AUTH_SUCCESS = "auth_success", Level.INFO, _SAMPLED
+    AUTH_FAILED = "auth_failed", _WARNING, _SAMPLED
+    HTTP_RATE_LIMIT_EXCEEDED = "http_rate_limit_exceeded", _WARNING, _SAMPLED
+
     RES_LOOP_LAG = "res.loop_lag", _WARNING
     CLOCK_JUMP = "clock.jump", _WARNING, _ALWAYS
     INTERNAL_ERROR = "internal.error", _ERROR

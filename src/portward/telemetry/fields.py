@@ -93,12 +93,17 @@ class Fields(TypedDict, total=False):
     """Name of a library's logger."""
     of: _Text
     """The event a count stands for."""
+    ip: str | None
+    """An address, in the events of the older relay; so are the next two."""
+    totalConnections: int
+    userId: str | None
     seq: int
     file: str | None
 
 
 FIELDS: Final = frozenset(Fields.__annotations__)
-_PEOPLE: Final = frozenset({"user", "actor"})
+_PEOPLE: Final = frozenset({"user", "actor", "userId"})
+_ADDRESSES: Final = frozenset({"address", "ip"})
 
 
 class Tidier:
@@ -127,7 +132,7 @@ class Tidier:
         return tidy
 
     def _value(self, name: str, value: object) -> Value:
-        if name == "address":
+        if name in _ADDRESSES:
             return _masked(str(_plain(value)))
         if name in _PEOPLE:
             return self._person(str(_plain(value)))

@@ -69,8 +69,8 @@ def _types(module: ModuleType, *bases: type) -> tuple[str, ...]:
     return tuple(map(type_name, derived))
 
 
-RECEIVED_TYPES: Final = _types(commands, Command)
-SENT_TYPES: Final = (*_types(replies, Reply, Push), "fault")
+RECEIVED_TYPES: Final = (*_types(commands, Command), "relayed")
+SENT_TYPES: Final = (*_types(replies, Reply, Push), "fault", "relayed")
 ENGINE_OPERATIONS: Final = (
     *("publish", "history", "announce", "listen", "ignore", "remove", "channels"),
     *("enter", "leave", "touch", "members"),

@@ -101,6 +101,10 @@ class _Node:
             labels.PROVIDER_RESULTS, bounds=SLOW,
         )  # fmt: skip
         self.lag = sheet.gauge("loop_lag_seconds", "How late the event loop ran its last check.")
+        self.upstream = sheet.gauge("upstream_connections", "Connections to the upstream open now.")
+        self.tokens = sheet.counter(
+            "upstream_tokens_total", "Tokens used, as the upstream counts them."
+        )
         self.insecure = sheet.gauge("insecure_mode", "1 when a protection is switched off.")
         self.events = sheet.counter(
             "events_total", "Events, whether a line was written or left out.",
@@ -211,6 +215,14 @@ class Metrics:
     def identity_provider(self, result: ProviderResult, seconds: float) -> None:
         """A question to the identity provider came to its end."""
         self._node.provider.observe(seconds, (result,))
+
+    def upstream_connections(self, change: int) -> None:
+        """Connections to the upstream were opened, or closed."""
+        self._node.upstream.add(amount=change)
+
+    def upstream_tokens(self, tokens: int) -> None:
+        """The upstream reported what an answer took."""
+        self._node.tokens.add(amount=tokens)
 
     def loop_lag(self, seconds: float) -> None:
         """How late the event loop was."""

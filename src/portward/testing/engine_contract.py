@@ -371,6 +371,27 @@ class EngineContract:
         assert engine.healthy
         assert await engine.meter.take("key", 1.0, 5) == 0.0
 
+    # -- counters
+
+    async def test_a_counter_adds_up(self, engine: Engine) -> None:
+        """Every addition returns the sum; adding nothing reads it, and makes no counter."""
+        assert await engine.meter.add("a", 0, 60.0) == 0
+        assert await engine.meter.add("a", 5, 60.0) == 5
+        assert await engine.meter.add("a", 7, 60.0) == 12
+        assert await engine.meter.add("a", 0, 60.0) == 12
+        assert await engine.meter.add("b", 1, 60.0) == 1
+
+    async def test_a_counter_is_forgotten(
+        self, engine: Engine, leap: Callable[[float], None]
+    ) -> None:
+        """Its time runs from the first addition, whatever is added later."""
+        await engine.meter.add("a", 5, 60.0)
+        leap(59.0)
+        assert await engine.meter.add("a", 1, 60.0) == 6
+        leap(2.0)
+        assert await engine.meter.add("a", 0, 60.0) == 0
+        assert await engine.meter.add("a", 2, 60.0) == 2
+
 
 _ANN = Identity(subject="ann", token_id="j1", session_id="sid1", digest="d1", issued_at=50.0)  # noqa: S106
 

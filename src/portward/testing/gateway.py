@@ -11,7 +11,7 @@ Nothing waits for real time: give it a :class:`FakeClock` and let it leap.
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -67,6 +67,7 @@ class MemoryClient:
     def __init__(self) -> None:
         self.open = True
         self.compression = False
+        self._taken: Callable[[], object] | None = None
         self.max_unsent = OUTBOX_BYTES
         self.received: list[Any] = []
         self.binary: list[bytes] = []
@@ -119,6 +120,7 @@ class MemoryClient:
         queue, self.queue = self.queue, []
         for message, _ in queue:
             self._take(message)
+        self._tell_taken()
 
     async def settle(self) -> None:
         """Let the gateway finish what it does in this turn of the loop."""
@@ -190,6 +192,7 @@ class MemoryClient:
     def abort(self) -> None:
         """Be gone, as soon as the gateway has finished what it is doing."""
         self.open = False
+        self._tell_taken()
         asyncio.get_running_loop().call_soon(self._lose, None)
 
     def _lose(self, code: int | None) -> None:
@@ -200,6 +203,18 @@ class MemoryClient:
     def unsent(self) -> int:
         """Bytes queued."""
         return sum(len(message.frame) for message, _ in self.queue)
+
+    def when_taken(self, then: Callable[[], object]) -> None:
+        """Call `then` once the queue is read, or all is over."""
+        if self.open and self.queue:
+            self._taken = then
+        else:
+            then()
+
+    def _tell_taken(self) -> None:
+        then, self._taken = self._taken, None
+        if then is not None:
+            then()
 
     def stale(self, now: float) -> bool:  # noqa: ARG002 - the port
         """Time does not age this queue."""

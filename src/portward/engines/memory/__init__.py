@@ -2,6 +2,7 @@
 
 from portward.engines.memory.broker import MemoryBroker
 from portward.engines.memory.directory import MemoryDirectory
+from portward.engines.memory.meter import MemoryMeter
 from portward.engines.memory.presence import MemoryPresence
 from portward.engines.memory.revocations import MemoryRevocations
 from portward.engines.memory.sessions import MemorySessions
@@ -9,14 +10,6 @@ from portward.engines.port import Sink
 from portward.model.clock import Clock
 
 __all__ = ["MemoryEngine"]
-
-
-class LocalMeter:
-    """One process: what the node counted is the whole count."""
-
-    async def take(self, key: str, interval: float, burst: int) -> float:  # noqa: ARG002 - the port
-        """Allow."""
-        return 0.0
 
 
 class MemoryEngine:
@@ -30,7 +23,7 @@ class MemoryEngine:
         self.directory = MemoryDirectory(clock, max_rooms)
         self.sessions = MemorySessions(clock)
         self.revocations = MemoryRevocations(clock)
-        self.meter = LocalMeter()
+        self.meter = MemoryMeter(clock)
 
     async def start(self, sink: Sink) -> None:
         """Announce to `sink` from now on."""
@@ -46,6 +39,7 @@ class MemoryEngine:
         self.directory.sweep()
         self.sessions.sweep()
         self.revocations.sweep()
+        self.meter.sweep()
 
     @property
     def healthy(self) -> bool:

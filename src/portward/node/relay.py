@@ -1,0 +1,117 @@
+"""Connects sessions to the upstream, within what a session and a user may spend."""
+
+from time import gmtime, strftime
+from typing import Final
+
+from portward.engines.port import Engine
+from portward.model.clock import Clock
+from portward.model.endings import Ending
+from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.replies import UpstreamConnected
+from portward.model.upstream import UpstreamClosed
+from portward.node.background import Background
+from portward.node.ports import Upstream, UpstreamLink
+from portward.node.session import Session
+from portward.node.tunnel import RelayRules, Tunnel
+from portward.security import relay as policy
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+DAY: Final = 86400.0
+
+
+class Relay:
+    """The way from a session to the upstream. `upstream` is None when no key for it is set."""
+
+    def __init__(
+        self,
+        rules: RelayRules,
+        upstream: Upstream | None,
+        engine: Engine,
+        telemetry: Telemetry,
+        background: Background,
+        clock: Clock,
+    ) -> None:
+        self.rules = rules
+        self.upstream = upstream
+        self._engine = engine
+        self._telemetry = telemetry
+        self._background = background
+        self._clock = clock
+
+    async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
+        """Open the upstream for a session; from then on its messages go there.
+
+        Raises:
+            Fault: the model is not allowed; or the upstream could not be reached, or the user's budget
+                is used up, which end the session.
+            Unavailable: the budget cannot be looked up.
+        """
+        chosen = self.rules.models[0] if model is None else model
+        if chosen not in self.rules.models:
+            raise Fault(FaultKind.MODEL_REFUSED)
+        await self._insist_on_budget(session)
+        link = await self._open(session, chosen)
+        if not session.alive:
+            self._background.run(link.close(1001))
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
+        session.tunnel = tunnel = Tunnel(
+            session,
+            link,
+            chosen,
+            self._telemetry,
+            self._background,
+            rules=lambda: self.rules,
+            spent=self._spent,
+        )
+        tunnel.start()
+        if self.rules.max_duration:
+            session.end_at(self._clock.monotonic() + self.rules.max_duration)
+        return UpstreamConnected(model=chosen)
+
+    async def _open(self, session: Session, model: str) -> UpstreamLink:
+        try:
+            return await self._reach(model)
+        except (Unavailable, UpstreamClosed) as error:
+            self._telemetry.record(
+                Event.UPSTREAM_FAIL, client=session.id, user=session.user, detail=str(error)
+            )
+            session.end(Ending.BAD_GATEWAY, "the upstream cannot be reached")
+            raise Fault(FaultKind.UNAVAILABLE) from None
+
+    async def _reach(self, model: str) -> UpstreamLink:
+        """Connect, and have the fields that are pinned set before the client can say anything."""
+        if self.upstream is None:
+            raise Unavailable("no key is set")
+        link = await self.upstream.open(model)
+        opening = policy.opening(self.rules.policy, model)
+        if opening is not None:
+            try:
+                await link.send(opening, binary=False)
+            except BaseException:
+                self._background.run(link.close(1001))
+                raise
+        return link
+
+    async def _insist_on_budget(self, session: Session) -> None:
+        if self.rules.max_tokens and await self._used(session, 0) >= self.rules.max_tokens:
+            session.end(Ending.QUOTA, "the user's tokens of the day are used up")
+            raise Fault(FaultKind.LIMIT_EXCEEDED)
+
+    async def _used(self, session: Session, tokens: int) -> int:
+        day = strftime("%Y-%m-%d", gmtime(self._clock.time()))
+        # Those who come in without a token have their address in common, not their name.
+        proven = session.endpoint.rules.authenticated
+        who = session.limit_keys[0] if proven else session.keys[0]
+        return await self._engine.meter.add(f"tokens {day} {who}", tokens, 2 * DAY)
+
+    def _spent(self, session: Session, tokens: int) -> None:
+        """Count tokens that the upstream reports; over the user's budget the session ends."""
+        self._telemetry.metrics.upstream_tokens(tokens)
+        self._background.run(self._spend(session, tokens))
+
+    async def _spend(self, session: Session, tokens: int) -> None:
+        used = await self._used(session, tokens)
+        limit = self.rules.max_tokens
+        if 0 < limit <= used:
+            session.end(Ending.QUOTA, "the user's tokens of the day are used up")

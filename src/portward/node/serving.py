@@ -1,0 +1,172 @@
+"""Serves messages: decode, count, carry out, answer; a fault is an answer, too."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.commands import Command
+from portward.model.endings import Ending
+from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
+from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
+from portward.model.replies import Echoed, Reply, Subscribed, SubscribedMany
+from portward.node.commands import Commands
+from portward.node.link import Passage
+from portward.node.session import Session
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+from portward.telemetry.labels import type_name
+from portward.wire import message as wire
+
+_REFUSED_CREDENTIALS: Final = frozenset(
+    {FaultKind.AUTHENTICATION_FAILED, FaultKind.TOKEN_REVOKED, FaultKind.TOKEN_REQUIRED}
+)
+
+
+class Serving:
+    """Turns the messages of every session into commands, and what comes of them into answers.
+
+    `leave` takes a subscription back whose answer cannot be given.
+    """
+
+    def __init__(
+        self,
+        commands: Commands,
+        telemetry: Telemetry,
+        clock: Clock,
+        failed: Callable[[BaseException], None],
+        leave: Callable[[Session, Channel], object],
+    ) -> None:
+        self._commands = commands
+        self._telemetry = telemetry
+        self._clock = clock
+        self._failed = failed
+        self._leave = leave
+
+    async def serve(self, session: Session, payload: bytes, binary: bool) -> None:
+        """Decode, count, carry out and answer one message. Raises nothing."""
+        command: Command | None = None
+        try:
+            if session.tunnel is not None:
+                await self._relay(session, session.tunnel, payload, binary)
+                return
+            command = self._read(session, payload, binary)
+            reply = await self._commands.run(session, command)
+            self.tell(session, command, reply)
+        except Fault as fault:
+            self.refuse(session, _addressed(fault, command))
+        except Unavailable:
+            self.refuse(session, _addressed(Fault(FaultKind.UNAVAILABLE), command))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one client's message must not end the process
+            self._failed(error)
+            self.refuse(session, _addressed(Fault(FaultKind.INTERNAL), command))
+        else:
+            session.faults = session.refusals = 0
+
+    async def _relay(self, session: Session, tunnel: Passage, payload: bytes, binary: bool) -> None:
+        self._telemetry.metrics.received(session.endpoint.name, "relayed", len(payload))
+        await tunnel.forward(payload, binary=binary)
+        session.faults = 0
+
+    def _read(self, session: Session, payload: bytes, binary: bool) -> Command:
+        """Decode one message and count it, whether it could be decoded or not."""
+        endpoint, metrics = session.endpoint, self._telemetry.metrics
+        try:
+            command = endpoint.dialect.decode(payload, binary)
+        except Fault as fault:
+            metrics.received(endpoint.name, "invalid", len(payload))
+            self._count(session, fault.command_id)
+            raise
+        metrics.received(endpoint.name, type_name(type(command)), len(payload))
+        try:
+            self._count(session, command.id)
+        except Fault as limited:
+            raise _addressed(limited, command) from None
+        return command
+
+    def _count(self, session: Session, command_id: str | int | None) -> None:
+        limiter = session.endpoint.limits[LimitName.MESSAGES]
+        try:
+            limiter.check(session.limit_keys, self._clock.monotonic())
+        except Fault as limited:
+            limited.command_id = command_id
+            raise
+
+    def tell(self, session: Session, command: Command, reply: Reply) -> None:
+        """Answer a command, and say what follows the answer.
+
+        Raises:
+            Fault: `LIMIT_EXCEEDED`, the channel's snapshot is more than may wait for one reader.
+        """
+        endpoint = session.endpoint
+        if not session.alive:
+            return
+        payload = endpoint.dialect.reply(command, reply, self._now())
+        if payload is not None:
+            self._fit(session, reply, len(payload))
+            binary = isinstance(reply, Echoed) and reply.binary
+            message = wire.binary(payload) if binary else wire.text(payload)
+            session.link.write(message)
+            self._telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
+        if isinstance(reply, Subscribed | SubscribedMany):
+            for push in reply.later:
+                session.say(push)
+
+    def _fit(self, session: Session, reply: Reply, size: int) -> None:
+        """Take a subscription back whose snapshot is too large; whatever else is told is bounded."""
+        if not isinstance(reply, Subscribed) or not reply.snapshot:
+            return
+        if size > session.endpoint.rules.max_unsent:
+            self._leave(session, reply.channel)
+            raise Fault(FaultKind.LIMIT_EXCEEDED)
+
+    def refuse(self, session: Session, fault: Fault) -> None:
+        """Answer with a fault, and count it: too many in a row end the session."""
+        endpoint = session.endpoint
+        self._telemetry.metrics.fault(endpoint.name, fault.kind)
+        if not session.alive:
+            return
+        payload = endpoint.dialect.fault(fault, self._now())
+        if payload is not None:
+            session.link.write(wire.text(payload))
+            self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))
+        if fault.kind in RATE_FAULTS:
+            self._telemetry.record(
+                Event.RATELIMIT_HIT,
+                client=session.id,
+                address=session.address,
+                user=session.user,
+                reason=fault.kind.code,
+            )
+            session.refusals += 1
+            if session.refusals >= REFUSALS_IN_A_ROW:
+                session.end(Ending.TOO_MANY_REQUESTS, "refused by a limit too often")
+        elif not fault.kind.temporary and fault.kind is not FaultKind.NOT_SUBSCRIBED:
+            # Who leaves where it is not has made no mistake worth counting.
+            session.faults += 1
+            self._count_attempt(session, fault)
+            if session.faults >= FAULTS_IN_A_ROW:
+                session.end(Ending.TOO_MANY_FAULTS, "too many faults in a row")
+
+    def _count_attempt(self, session: Session, fault: Fault) -> None:
+        """Close who was refused a credential too often, where the endpoint has a bound for that."""
+        if fault.kind in _REFUSED_CREDENTIALS:
+            session.attempts += 1
+            if 0 < session.endpoint.rules.auth_attempts <= session.attempts:
+                session.end(Ending.AUTH_FAILED, "refused credentials too often")
+
+    def _now(self) -> int:
+        return int(self._clock.time() * 1000)
+
+
+def _addressed(fault: Fault, command: Command | None) -> Fault:
+    """Say which command a fault answers, and which channel that was about."""
+    if command is not None:
+        fault.command_id = command.id
+        channel = getattr(command, "channel", None)
+        if fault.about is None and channel is not None:
+            fault.about = channel.name
+    return fault
