@@ -56,6 +56,7 @@ def test_tokens(settings: Settings) -> None:
     made = tokens(settings)
     assert {name: list(bearers) for name, bearers in made.items()} == {
         "chat": ["alice", "bob"],
+        "realtime": ["rita"],
         "alerts": [SUPERVISOR, AGENT],
     }
     for user in ("alice", "bob"):

@@ -26,6 +26,7 @@ _BEARERS: Final = {
         "alice": Bearer(sub="alice", roles=("user",)),
         "bob": Bearer(sub="bob", roles=("user",)),
     },
+    "realtime": {"rita": Bearer(sub="rita")},
     "alerts": {
         SUPERVISOR: Bearer(sub="sue", permissions=("alerts:*",)),
         AGENT: Bearer(
@@ -77,7 +78,8 @@ class Brochure(Struct, frozen=True, kw_only=True):
         yield "page", f"{self.page}/  (open it in a browser: chat, alerts, live)"
         for user in self.users:
             yield "log in", f"{user.email}  password {user.password}  ({may(user)})"
-        for who, token in (*chat.items(), *alerts.items()):
+        realtime = self.tokens["realtime"]
+        for who, token in (*chat.items(), *alerts.items(), *realtime.items()):
             yield "token", f"{who}: {token}"
         for who, token in chat.items():
             command = f"connect {self.at('rooms')} --subscribe {ROOM} --token {token}"
@@ -85,6 +87,9 @@ class Brochure(Struct, frozen=True, kw_only=True):
         heard = f"{self.at('alerts')}?token={alerts[SUPERVISOR]}"
         yield "sue listens", f'{sys.executable} -m websockets "{heard}"'
         yield "", """and type {"type":"subscribe","callIds":["*"]}"""
+        yield "rita talks", f'{sys.executable} -m websockets "{self.at("realtime")}"'
+        yield "", 'and type {"type":"authenticate","token":"…"} with the token of rita,'
+        yield "", 'then {"type":"connect_realtime"}, then {"type":"response.create"}'
         command = f"publish live:event:{PUBLIC} '\"rain\"' --key weather --admin {self.admin}"
         yield "publish", f"{program()} {command}"
         yield "leave", "Ctrl-C"

@@ -1,10 +1,12 @@
 """What `portward demo` puts around a gateway: pages, logins, an engine, matches, somebody to talk to."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from random import Random
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
@@ -19,6 +21,8 @@ from portward.demo.match import LEAGUE, TRAINING, SimulatedMatch
 from portward.demo.people import PRIVATE, PUBLIC
 from portward.demo.provider import StandInProvider
 from portward.demo.site import Site
+from portward.demo.upstream import StandInUpstream
+from portward.node.clock import LoopClock
 from portward.settings import Loaded, Settings, load
 
 PORT: Final = 8080
@@ -28,7 +32,14 @@ url = "{url}"
 revalidate = "10s"
 [identity_provider.topics]
 "event:{{id}}" = "/items/events/{{id}}?fields=id"
+[upstream]
+url = "ws://{host}:{port}/v1/realtime?model={{model}}"
+api_key = "{key}"
+allow_private = true
+max_tokens = 20000
 """
+PACE: Final = 0.05
+"""Seconds between two pieces of an answer of the stand-in upstream: slow enough to be seen."""
 
 
 def listener() -> DemoListener:
@@ -47,7 +58,9 @@ def loaded(provider: str) -> Loaded:
     """
     port = free_port(HOST, PORT)
     flags = {"server.port": port, "server.admin_port": free_port(HOST, port + 1)}
-    written = {"the demo": _SETTINGS.format(url=provider)}
+    upstream = free_port(HOST, port + 3)
+    text = _SETTINGS.format(url=provider, host=HOST, port=upstream, key=secrets.token_urlsafe(32))
+    written = {"the demo": text}
     return load({}, "the demo", flags=flags, read=written.__getitem__)
 
 
@@ -71,8 +84,18 @@ class Demonstration:
         self._pause = pause
         self._simulations: list[SimulatedEngine | SimulatedMatch] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._upstream: StandInUpstream | None = None
 
     async def __aenter__(self) -> Self:
+        given = self._settings.upstream
+        upstream = StandInUpstream(
+            self._settings,
+            LoopClock(),
+            key=given.api_key.reveal(),
+            port=urlsplit(given.url).port or 0,
+        )
+        upstream.pace = PACE
+        self._upstream = await upstream.__aenter__()
         return self
 
     async def __aexit__(
@@ -86,6 +109,8 @@ class Demonstration:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._upstream is not None:
+            await self._upstream.__aexit__(kind, error, traceback)
         await self._listener.stop()
 
     def begin(self, gateway: Gateway, server: Server) -> None:
