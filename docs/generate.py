@@ -12,6 +12,9 @@ from typing import Final, get_type_hints
 
 from prometheus_client.core import Metric
 
+from portward.dialects.alerts import AlertsDialect
+from portward.dialects.live import LiveDialect
+from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.dialects.rooms_words import CODES, TEXTS
 from portward.model.endings import Ending
@@ -37,6 +40,14 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.CONN_LIMIT: "a connection ended because its user has too many",
     Event.HANDSHAKE_REJECT: "a handshake was refused: `status` and `reason` of the outcome table",
     Event.ORIGIN_REJECT: "a handshake was refused for its `Origin`",
+    Event.CONNECTION_ESTABLISHED: "relay only, beside `conn.open`, as the older relay told it",
+    Event.CONNECTION_BLOCKED: "relay only, beside `handshake.reject`; `reason` is `rate_limit`, `origin`,"
+    " `ip_limit` or `disabled`",
+    Event.AUTH_SUCCESS: "relay only, beside `auth.ok`",
+    Event.AUTH_FAILED: "relay only, beside `auth.fail`; `error` is the code of the fault",
+    Event.HTTP_RATE_LIMIT_EXCEEDED: "somebody asked `/test` too often",
+    Event.PROVIDER_UP: "the identity provider answers again",
+    Event.PROVIDER_DOWN: "the identity provider failed ten times in a row, and is left alone for a while",
     Event.PROXYHDR_IGNORED: "a forwarding header came from an address that is no trusted proxy",
     Event.PROTO_ERROR: "a connection ended because its client broke the protocol or flooded it",
     Event.SLOW_DROP: "a connection ended because its client read too slowly",
@@ -59,6 +70,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.ENGINE_UP: "the engine answers again",
     Event.ENGINE_DOWN: "the engine does not answer",
     Event.ENGINE_GAP: "publications may have been missed between nodes",
+    Event.ANALYSIS_MALFORMED: "a call-analysis engine reported what cannot be read; `detail` says why",
+    Event.ANALYSIS_LOST: "`count` alerts of a call-analysis engine were not published",
     Event.UPSTREAM_FAIL: "an upstream service failed",
     Event.RES_LOOP_LAG: "the event loop ran late by `seconds`",
     Event.CLOCK_JUMP: "the wall clock was moved by `seconds`",
@@ -121,6 +134,9 @@ FIELD_MEANINGS: Final[Mapping[str, str]] = {
     "trace": "where an exception came from: files, lines and functions",
     "source": "name of a library's logger",
     "of": "the event a count stands for",
+    "ip": "client address, masked, in events of the older relay",
+    "totalConnections": "connections open, in events of the older relay",
+    "userId": "user id or its hash, in events of the older relay",
     "seq": "number of an audit line",
     "file": "name of a file",
 }
@@ -144,7 +160,7 @@ the others are those of RFC 6455. The name stands in logs, in metrics and in the
 
 {endings}
 
-The `rooms` dialect has its own words for some of them:
+Some dialects have their own words for some of them:
 
 {closes}
 
@@ -228,7 +244,8 @@ def yes(value: object) -> str:
 def endings_page() -> str:
     """Close codes, refusals and faults."""
     endings = sorted(Ending, key=lambda each: each.code)
-    closes = RoomsDialect.closes.items()
+    dialects = (AlertsDialect, LiveDialect, RelayDialect, RoomsDialect)
+    closes = [(each.name, *row) for each in dialects for row in each.closes.items()]
     refusals = sorted(Refusal, key=lambda each: each.status)
     return _ENDINGS.format(
         endings=table(
@@ -239,8 +256,11 @@ def endings_page() -> str:
             ),
         ),
         closes=table(
-            ("name", "code", "reason"),
-            ((_name(each), number, code(reason)) for each, (number, reason) in closes),
+            ("dialect", "name", "code", "reason"),
+            (
+                (code(dialect), _name(each), number, code(reason))
+                for dialect, each, (number, reason) in closes
+            ),
         ),
         refusals=table(
             ("status", "reason", "headers"),

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from portward.model.alert import Alert
 from portward.node.ports import ConnectionInfo
@@ -43,6 +44,20 @@ async def test_the_last_connections() -> None:
         await house.client("bob")
         await subscriber(house)
     assert told == ["shutdown"]
+
+
+async def test_alerts_that_no_endpoint_serves() -> None:
+    """Nobody is told of other connections, and nothing is amiss when the gateway stops."""
+    told: list[Any] = []
+    given = settings()
+    rooms = {name: each for name, each in given.endpoints.items() if name == "rooms"}
+    async with running(replace(given, endpoints=rooms)) as house:
+        house.gateway.alerts.on("subscriber_disconnected", lambda *each: told.append(each))
+        await house.client("bob")
+        registry = house.gateway.telemetry.metrics.registry
+    assert told == []
+    errors = registry.get_sample_value("portward_events_total", {"event": "internal.error"})
+    assert not errors
 
 
 async def test_alerts() -> None:

@@ -354,3 +354,28 @@ async def test_a_connection_closed_before_it_began() -> None:
         connection = house.gateway.alerts.connect_engine(engine())
         await connection.close()
         assert (asked, connection.received) == ([], 0)
+
+
+class Feed:
+    """An asynchronous iterable that waits for a future, and takes a report from it."""
+
+    def __init__(self) -> None:
+        self.next = asyncio.get_running_loop().create_future()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self.next
+
+
+async def test_closing_when_a_report_has_just_come() -> None:
+    """What the iterator has given already is published, though nobody has looked at it yet."""
+    async with running() as house:
+        feed = Feed()
+        connection = house.gateway.alerts.connect_engine(feed)
+        await settle()
+        feed.next.set_result(("events", hold(1)))
+        await connection.close()
+        assert (connection.received, connection.published, connection.lost) == (1, 1, 0)
+        assert await stored(house) == [1]

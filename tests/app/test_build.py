@@ -101,6 +101,13 @@ def test_identity_provider(telemetry: Telemetry) -> None:
     given = IdentityProvider(url="http://127.0.0.1:1", cookies=("*",), topics={"a:{id}": "/a/{id}"})
     provider = build.make_provider(settings(identity_provider=given), CLOCK, telemetry)
     assert provider is not None
+    named = build.make_provider(
+        settings(identity_provider=replace(given, cookies=("a",))), CLOCK, telemetry
+    )
+    assert named is not None
+    assert named._takes("a=1")
+    assert not named._takes("a=j:1")
+    assert provider._takes("a=j:1")
     broken = replace(given, topics={"a:{id": "/a"})
     with pytest.raises(ValueError, match=r"a:\{id"):
         build.make_provider(settings(identity_provider=broken), CLOCK, telemetry)

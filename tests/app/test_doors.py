@@ -7,6 +7,7 @@ from portward.app import doors
 from portward.dialects.alerts import AlertsDialect
 from portward.dialects.echo import EchoDialect
 from portward.dialects.live import LiveDialect
+from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.model.limits import DEFAULT_RATES, LimitMode, LimitName, Rate
 from portward.node.ports import Hooks
@@ -29,6 +30,7 @@ def test_dialects() -> None:
         "alerts": AlertsDialect,
         "live": LiveDialect,
         "rooms": RoomsDialect,
+        "realtime": RelayDialect,
         "echo": EchoDialect,
     }
     assert spoken.keys() == given.endpoints.keys()
@@ -100,6 +102,7 @@ def test_endpoints_by_path(telemetry: Telemetry) -> None:
         "/alerts": "alerts",
         "/live": "live",
         "/rooms": "rooms",
+        "/realtime": "realtime",
         "/echo": "echo",
     }
     assert made["/rooms"].by_message

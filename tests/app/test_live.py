@@ -292,6 +292,66 @@ async def test_on_message_that_ends_the_connection(house: House) -> None:
     assert seen == [1]
 
 
+async def test_on_message_that_never_returns(house: House) -> None:
+    """It ends with its connection, without a word in the log."""
+    ended: list[str] = []
+
+    async def handler(connection: ConnectionHandle, _: Any) -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(connection.id)
+
+    house.gateway.live.on_message = handler
+    ann, bob = await visit(house, "ann"), await visit(house, "bob")
+    await say(ann, 1)
+    await say(bob, 1)
+    ids = [each.id for each in house.gateway.live.connections()]
+    before = len(asyncio.all_tasks())
+    ann.leave()
+    await settle()
+    assert ended == ids[:1]
+    assert len(asyncio.all_tasks()) < before
+    await house.gateway.revoke(user="bob")
+    await settle()
+    assert ended == ids
+    assert house.events(Event.INTERNAL_ERROR) == 0
+
+
+async def test_on_message_that_goes_on_after_the_end(house: House) -> None:
+    """Who ends the connection it was given may finish what it does."""
+    done = []
+
+    async def handler(connection: ConnectionHandle, _: Any) -> None:
+        connection.close()
+        await asyncio.sleep(0)
+        done.append(connection.open)
+
+    house.gateway.live.on_message = handler
+    await say(await visit(house, "ann"), 1)
+    assert done == [False]
+
+
+async def test_a_snapshot_that_is_too_large(house: House) -> None:
+    """More than may wait for a reader is refused, and the topic is not heard then."""
+    live = house.gateway.live
+    for number in range(20):
+        await live.publish("event:1", "x" * 60_000, key=f"k{number}")
+    ann = await visit(house, "ann")
+    await say(ann, {"type": "subscribe", "topic": "event:1", "id": 7})
+    (answer,) = ann.received
+    assert (answer["type"], answer["code"]) == ("error", "limit")
+    assert (answer["topic"], answer["id"]) == ("event:1", 7)
+    assert live.connections()[0].open
+    assert session_of(ann).subscriptions == {}
+    await live.publish("event:1", "unheard")
+    await settle()
+    assert len(ann.received) == 1
+    for number in range(20):
+        await live.publish("event:1", "x", key=f"k{number}")
+    assert (await subscribe(ann))["type"] == "subscribed"
+
+
 async def test_on_close(house: House) -> None:
     """A handler is told of every end of these connections, with its name and whose it was."""
     told: list[tuple[str, str, bool]] = []

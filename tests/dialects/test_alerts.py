@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portward.dialects import call_ids
 from portward.dialects.alerts import AlertsDialect
 from portward.dialects.port import Dialect
 from portward.model import commands as ask
+from portward.model import replies as say
 from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.endings import Ending
@@ -61,7 +63,7 @@ COMMANDS: list[tuple[dict[str, Any], Command]] = [
     (
         {
             "type": "subscribe",
-            "callIds": ["c1", 1, None, True, "", "a" * 65, ["c2"], {"c2": 1}, "ž" * 64, 2.5, "c2"],
+            "callIds": ["c1", 1, None, True, "", "a" * 65, ["c2"], {"c2": 1}, 2.5, "c2"],
         },
         ask.SubscribeMany(channels=(C1, C2)),
     ),
@@ -208,7 +210,7 @@ def test_since(since: Any) -> None:
         {"type": "unsubscribe", "since": {}},
         {"type": "getHistory", "callId": ""},
         {"type": "getHistory", "callId": "a" * 65},
-        {"type": "getHistory", "callId": "ž" * 64},
+        {"type": "getHistory", "callId": "ž" * 65},
     ],
     ids=lambda each: repr(each)[:50],
 )
@@ -266,12 +268,46 @@ def test_an_empty_token() -> None:
     assert (found.kind, found.command_id) == (FaultKind.TOKEN_REQUIRED, 1)
 
 
-def test_many_calls() -> None:
-    """Ten thousand ids are read in the order given, each once."""
-    ids = [f"{number % 7000}" for number in range(10_000)]
-    found = decode({"type": "subscribe", "callIds": ids})
+@pytest.mark.parametrize(("kind", "most"), [("subscribe", 100), ("unsubscribe", 1000)])
+def test_many_calls(monkeypatch: pytest.MonkeyPatch, kind: str, most: int) -> None:
+    """Of ten thousand ids the first ones are read, in the order given and each once; no other."""
+    read: list[Any] = []
+
+    def counted(namespace: str, call: Any) -> Channel | None:
+        read.append(call)
+        return encode(namespace, call)
+
+    encode = call_ids.encode
+    monkeypatch.setattr(call_ids, "encode", counted)
+    ids = [f"{number // 2}" for number in range(10_000)]
+    junk: list[Any] = [None, "", 7, "x" * 65]
+    message: dict[str, Any] = {"type": kind, "callIds": [*junk, *["0"] * 500, *ids]}
+    if kind == "subscribe":
+        message["since"] = {each: {"offset": 1, "epoch": "e"} for each in ids}
+    found = decode(message)
+    assert isinstance(found, ask.SubscribeMany | ask.UnsubscribeMany)
+    assert found.channels is not None
+    assert [each.name for each in found.channels] == ids[: 2 * most : 2]
+    assert read == ids[: 2 * most : 2]
+    if isinstance(found, ask.SubscribeMany):
+        assert set(found.since) == set(found.channels)
+
+
+def test_ids_that_channels_do_not_tell() -> None:
+    """Such an id is read back in every answer that names it."""
+    long, other = "ž" * 64, "📞" * 64
+    found = decode({"type": "subscribe", "callIds": [long, "c1", other]})
     assert isinstance(found, ask.SubscribeMany)
-    assert [each.name for each in found.channels] == ids[:7000]
+    first, c1, last = found.channels
+    reply = say.SubscribedMany(channels=(first, c1), denied=(last,), recovered={first: True})
+    payload = json.loads(DIALECT.reply(found, reply, 0) or b"")["payload"]
+    assert payload == {"callIds": [long, "c1"], "denied": [other], "recovered": {long: True}}
+    left = json.loads(DIALECT.reply(found, say.UnsubscribedMany(channels=(last,)), 0) or b"")
+    assert left["payload"] == {"callIds": [other]}
+    removed = json.loads(DIALECT.push(say.Removed(channel=last, reason="x"), 0) or b"")
+    assert removed["payload"]["callId"] == other
+    nobody = json.loads(AlertsDialect("calls").reply(found, reply, 0) or b"")
+    assert nobody["payload"]["callIds"] == [first.name, "c1"]
 
 
 @given(

@@ -130,6 +130,17 @@ PUSHES: list[tuple[Push, dict[str, Any]]] = [
         },
     ),
     (
+        say.Removed(channel=C2, reason="unavailable"),
+        {
+            "type": "error",
+            "payload": {
+                "message": "Temporarily unavailable",
+                "code": "unavailable",
+                "callId": "c 2",
+            },
+        },
+    ),
+    (
         say.ShuttingDown(retry=1500, address="ws://b:1/alerts"),
         {
             "type": "shutdown",

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -229,3 +230,31 @@ def test_nothing_else_is_raised(event: str, payload: dict[str, Any]) -> None:
     except ValueError:
         return
     assert all(each.channel.startswith("alerts:") for each in found.alerts)
+
+
+class Int(int):
+    """A whole number of a numeric library."""
+
+
+@pytest.mark.parametrize("value", [Fraction(9, 10), Float(0.9), Int(1)], ids=repr)
+def test_numbers_of_libraries(value: Any) -> None:
+    """They become plain ones, which every part of the gateway can write."""
+    found = one("anomalies", anomalies=[{"type": "a", "confidence": value}])
+    said: Any = found.data
+    assert said["data"]["confidence"] == float(value)
+    assert type(said["data"]["confidence"]) is float
+    assert msgspec.json.encode(found.data)
+    held = one("events", events=[{"type": "a", "timestamp": value}])
+    assert msgspec.json.encode(held.data)
+
+
+def test_a_report_without_end() -> None:
+    """Of very many entries the first thousand are read, and the others are malformed."""
+    events = [{"type": "a", "timestamp": number} for number in range(1003)]
+    found = read("alerts", "events", {"callId": "c1", "events": events})
+    assert (len(found.alerts), found.malformed) == (1000, 3)
+    assert found.reason == "a report has at most 1000 entries"
+    whole = read("alerts", "events", {"callId": "c1", "events": events[:1000]})
+    assert (len(whole.alerts), whole.malformed) == (1000, 0)
+    with pytest.raises(ValueError, match="at most 1000"):
+        read("alerts", "events", {"callId": "c1", "events": [None] * 1001})

@@ -132,7 +132,7 @@ async def test_long_call_ids_of_any_script(ann: Watcher) -> None:
 
 async def test_strange_call_ids_are_heard(place: Place, ann: Watcher) -> None:
     """Each of them gets its own alerts and is read back by its name."""
-    strange = ["a b", "ž", "%2A", "日本語", "a/b", "alerts:a"]
+    strange = ["a b", "ž", "%2A", "日本語", "a/b", "alerts:a", "🙂" * 64]
     await ann.subscribe(*strange)
     for number, call in enumerate(strange):
         await publish(place, call, number)

@@ -162,5 +162,6 @@ def test_questions() -> None:
     me, topic = user_question(), topic_question("/items/1")
     assert me.path == "/users/me?fields=id,email,role,first_name,last_name"
     assert topic.path == "/items/1"
-    assert {500, 400} & me.blameless == {400}
-    assert {500, 400, 502, 429} & topic.blameless == {500, 400}
+    assert {200, 500, 400} & me.blameless == {400}
+    assert ProviderResult.MALFORMED in topic.brief - me.brief
+    assert {200, 500, 400, 502, 429} & topic.blameless == {200, 500, 400}

@@ -385,6 +385,86 @@ async def test_nobody_opens_the_circuit_for_others(
     assert notes.changes == []
 
 
+@pytest.mark.p1
+@pytest.mark.parametrize(
+    "body", [b"{}", b"<html>", b'{"data": {"x": "' + b"x" * MAX_BYTES + b'"}}']
+)
+async def test_no_topic_opens_the_circuit_for_others(
+    asker: Asker, standin: Standin, notes: Notes, body: bytes
+) -> None:
+    """What lies at one topic may be no answer, and is trouble for who asks for it alone."""
+    standin.answer = response(body)
+    for _ in range(2 * FAILURES):
+        answer = await asker.ask(b"sid=1", topic_question("/items/1"))
+        assert answer.result is MALFORMED
+    assert notes.changes == []
+
+
+async def test_topic_that_is_answered_breaks_the_row(
+    asker: Asker, standin: Standin, notes: Notes, clock: FakeClock
+) -> None:
+    """A yes about a topic is an answer of the provider like any other, and ends a pause."""
+    standin.answer = b""
+    await fail(asker, FAILURES)
+    clock.advance(5)
+    standin.answer = data({"id": 1})
+    assert (await asker.ask(b"sid=1", topic_question("/items/1"))).result is OK
+    assert notes.changes == [False, True]
+
+
+STATUSES = ["302 Found", "404 Not Found", "429 Slow Down", "500 Trouble", "503 Away"]
+
+
+@pytest.mark.p1
+@pytest.mark.parametrize(
+    "bad",
+    [*(response(b"", status) for status in STATUSES), response(b"<html>"), data({"id": 1})],
+)
+async def test_no_stranger_opens_the_circuit(
+    asker: Asker, standin: Standin, notes: Notes, bad: Answer
+) -> None:
+    """What comes of cookies that were never confirmed may be their own doing."""
+    standin.answer = bad
+    for _ in range(2 * FAILURES):
+        await asker.ask(b"sid=1", ME, known=False)
+    assert notes.changes == []
+    await fail(asker, FAILURES)
+    assert notes.changes == [False]
+
+
+async def test_stranger_as_a_probe(
+    asker: Asker, standin: Standin, notes: Notes, clock: FakeClock
+) -> None:
+    """Their failure settles nothing: the next one asks in their place. Their success does."""
+    standin.answer = response(b"", "503 Away")
+    await fail(asker, FAILURES)
+    clock.advance(5)
+    await asker.ask(b"sid=2", ME, known=False)
+    assert asker.refusal() is None
+    standin.answer = response(b"", "401 No")
+    await asker.ask(b"sid=2", ME, known=False)
+    assert notes.changes == [False, True]
+
+
+@pytest.mark.parametrize("bad", [b"", cut, b"hello\r\n\r\n"])
+async def test_strangers_notice_that_nobody_answers(
+    asker: Asker, standin: Standin, notes: Notes, bad: Answer
+) -> None:
+    """A provider that hangs up is away, whoever asks."""
+    standin.answer = bad
+    for _ in range(FAILURES):
+        await asker.ask(b"sid=1", ME, known=False)
+    assert notes.changes == [False]
+
+
+async def test_strangers_notice_silence(hasty: Asker, standin: Standin, notes: Notes) -> None:
+    """So is one that says nothing in time."""
+    standin.answer = hang
+    calls = [hasty.ask(b"sid=1", ME, known=False) for _ in range(FAILURES)]
+    await asyncio.gather(*calls)
+    assert notes.changes == [False]
+
+
 async def test_cancelled_probe_gives_way(asker: Asker, standin: Standin, clock: FakeClock) -> None:
     """A probe that was given up does not keep the circuit open for good."""
     standin.answer = b""

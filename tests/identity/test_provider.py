@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 import traceback
 from collections.abc import AsyncIterator
@@ -11,10 +12,12 @@ from portward.identity.sharing import KEPT
 from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
+from portward.model.revocation import Revocation, RevocationKind
 from portward.node import eager
 from portward.node.ports import IdentityProvider
 from portward.testing.clock import START, FakeClock
 from tests.identity.standin_server import USER, Answer, Standin, data, hang, response
+from tests.identity.test_cookies import SPELLINGS, token
 
 TOPICS = {"event:{id}": "/items/events/{id}?fields=id", "news": "/items/news"}
 NOBODY = response(b"", "401 Unauthorized")
@@ -60,6 +63,15 @@ async def provider(
     provider = CookieProvider(
         rules, clock, lambda result, _: results.append(result), changes.append
     )
+    yield provider
+    await provider.aclose()
+
+
+@pytest.fixture
+async def lenient(standin: Standin, clock: FakeClock) -> AsyncIterator[CookieProvider]:
+    """Someone who is handed cookies of all kinds."""
+    rules = ProviderRules(url=standin.url, timeout=30.0, topics=TOPICS, strict=False)
+    provider = CookieProvider(rules, clock, lambda *_: None)
     yield provider
     await provider.aclose()
 
@@ -140,11 +152,32 @@ def test_absent(provider: CookieProvider, standin: Standin, results: list[Provid
 
 
 @pytest.mark.p1
-async def test_cookies_go_as_they_are(provider: CookieProvider, standin: Standin) -> None:
+async def test_cookies_go_as_they_are(
+    provider: CookieProvider, lenient: CookieProvider, standin: Standin
+) -> None:
     """What is handed over is sent on, with nothing added and nothing of its bytes changed."""
-    await provider.identify("a=1; b=caf\xe9; c=\x80\xff")
-    await provider.identify("a=1")
-    assert standin.cookies() == ["a=1; b=caf\xe9; c=\x80\xff", "a=1"]
+    await lenient.identify("a=1; b=caf\xe9; c=\x80\xff")
+    await lenient.identify("a=%31; b=j:1 2")
+    await provider.identify('a="1";b=2')
+    assert standin.cookies() == ["a=1; b=caf\xe9; c=\x80\xff", "a=%31; b=j:1 2", 'a="1";b=2']
+
+
+@pytest.mark.p0
+@pytest.mark.parametrize("cookies", SPELLINGS)
+async def test_cookies_in_another_spelling_are_nobodys(
+    provider: CookieProvider,
+    standin: Standin,
+    results: list[ProviderResult],
+    clock: FakeClock,
+    cookies: str,
+) -> None:
+    """The provider might know them for what was revoked, and so is not asked."""
+    await provider.identify("sid=1")
+    clock.advance(60)
+    assert await outcome(provider, cookies) is FaultKind.AUTHENTICATION_FAILED
+    assert await provider.allows(cookies, "news") is False
+    assert len(standin.heads) == 1
+    assert results[1:] == [UNAUTHORIZED] * 2
 
 
 @pytest.mark.p1
@@ -153,13 +186,17 @@ async def test_cookies_go_as_they_are(provider: CookieProvider, standin: Standin
     ["", " ", "a=\x00", "a=1\r\nx: y", "a=1\n", "a=\x7f", "a=\u0100", "a=\ud800", "a=\x0b"],
 )
 async def test_cookies_that_cannot_be_sent_are_nobodys(
-    provider: CookieProvider, standin: Standin, changes: list[bool], cookies: str
+    provider: CookieProvider,
+    lenient: CookieProvider,
+    standin: Standin,
+    changes: list[bool],
+    cookies: str,
 ) -> None:
     """They are refused here, and open no circuit."""
-    for _ in range(2 * FAILURES):
+    for each in [provider, lenient] * FAILURES:
         with pytest.raises(Fault):
-            await provider.identify(cookies)
-        assert await provider.allows(cookies, "news") is False
+            await each.identify(cookies)
+        assert await each.allows(cookies, "news") is False
     assert standin.heads == []
     assert changes == []
 
@@ -297,6 +334,7 @@ async def test_no_cookie_is_kept(provider: CookieProvider) -> None:
     held = [
         *provider._shared._kept._entries.items(),
         *provider._stamps._entries.items(),
+        *provider._confirmed._entries.items(),
         *provider._shared._flights.items(),
         *vars(provider).items(),
     ]
@@ -345,13 +383,12 @@ async def test_issue_stays_what_it_was(
     [
         "sid=1; x=y",
         "x=y; sid=1",
-        "x=y;sid=1;",
+        "x=y;sid=1",
         "sid=1; sid=2",
         "sid=2; sid=1",
+        "sid=1; directus_refresh_token=junk",
+        f"sid=1; jwt={token('{}').decode()}",
         'sid="1"',
-        "sid=%31",
-        "sid= 1",
-        "sid =1 ; x",
         "\tsid=1 ",
     ],
 )
@@ -383,18 +420,59 @@ async def test_cookie_that_changes_hands_is_new(
     assert await issued(provider, "sid=2; lang=en") == 60
 
 
-async def test_only_credentials_count_where_they_are_named(
-    standin: Standin, clock: FakeClock
+@pytest.mark.parametrize("cookies", ["sid=1;", "sid=%31", "sid= 1", "sid =1 ; x", 'sid=""1""'])
+async def test_spellings_are_seen_through_where_they_are_taken(
+    lenient: CookieProvider, clock: FakeClock, cookies: str
 ) -> None:
-    """Where all cookies are sent on, one that says nothing of a login does not make the next one old."""
-    rules = ProviderRules(url=standin.url, credentials=["sid"])
-    provider = CookieProvider(rules, clock, lambda *_: None)
-    assert await issued(provider, "sid=1; lang=en") == 0
+    """Where all cookies are sent on, the usual other spellings of one make it no younger."""
+    await lenient.identify("sid=1")
     clock.advance(60)
-    assert await issued(provider, "sid=2; lang=en") == 60
-    assert await issued(provider, "lang=de; sid=1") == 0
-    assert await issued(provider, "other=1") == 60
-    await provider.aclose()
+    assert await issued(lenient, cookies) == 0
+
+
+def jwt(at: float) -> str:
+    """A token that says it was issued then, in seconds of the test."""
+    return token(json.dumps({"iat": START + at})).decode()
+
+
+@pytest.mark.p1
+async def test_confirmed_token_is_as_old_as_it_says(
+    provider: CookieProvider, clock: FakeClock
+) -> None:
+    """So a revocation takes it back although this process has never seen it before."""
+    clock.advance(600)
+    identity = await provider.identify(f"sid={jwt(-30)}")
+    revoked = Revocation(RevocationKind.SUBJECT, "u-1", START, START + 3600)
+    assert revoked.names(identity, None)
+    assert not revoked.names(await provider.identify(f"sid={jwt(30)}"), None)
+    assert await issued(provider, f'sid="{jwt(-40)}"') == -40
+
+
+async def test_token_of_the_future(provider: CookieProvider, clock: FakeClock) -> None:
+    """A clock that is ahead makes no login newer than when it was first seen."""
+    cookies = f"sid={jwt(30)}"
+    assert await issued(provider, cookies) == 0
+    clock.advance(60)
+    assert await issued(provider, cookies) == 0
+
+
+@pytest.mark.parametrize(
+    ("cookies", "at"),
+    [
+        (f"a={jwt(50)}; b={jwt(20)}", 20),
+        (f"a={jwt(-5)}; sid=1", -5),
+        (f"a={jwt(50)}; sid=1", 0),
+        (f"a={jwt(50)}; sid=2", 50),
+        (f"a={jwt(5000)}; sid=2", 60),
+    ],
+)
+async def test_oldest_cookie_counts(
+    provider: CookieProvider, clock: FakeClock, cookies: str, at: float
+) -> None:
+    """By what a token says, and by when another cookie was first seen."""
+    await provider.identify("sid=1")
+    clock.advance(60)
+    assert await issued(provider, cookies) == at
 
 
 async def test_allowed(provider: CookieProvider, standin: Standin) -> None:
@@ -461,6 +539,50 @@ async def test_permissions_are_shared_and_kept(
     assert len(standin.heads) == 6
 
 
+async def test_permission_may_be_so_old(
+    provider: CookieProvider, standin: Standin, clock: FakeClock
+) -> None:
+    """Who needs to know it better asks again; with 0 no earlier call will do, nor one under way."""
+    assert await provider.allows("sid=1", "news") is True
+    clock.advance(5)
+    assert await provider.allows("sid=1", "news", max_age=5) is True
+    assert len(standin.heads) == 1
+    standin.gate = asyncio.Event()
+    early = asyncio.ensure_future(provider.allows("sid=1", "news", max_age=4))
+    await standin.asked(2)
+    clock.advance(1)
+    late = asyncio.ensure_future(provider.allows("sid=1", "news", max_age=0))
+    await standin.asked(3)
+    standin.answer = NOBODY
+    standin.gate.set()
+    assert [await early, await late] == [False, False]
+    assert await provider.allows("sid=1", "news") is False
+    assert len(standin.heads) == 3
+
+
+@pytest.mark.p1
+async def test_topic_that_is_no_answer_is_not_asked_for_at_once(
+    provider: CookieProvider, standin: Standin, clock: FakeClock, changes: list[bool]
+) -> None:
+    """It stays unavailable for two seconds without a question, and no other topic with it."""
+    await provider.identify("sid=1")
+    standin.answers = {"/items/news": response(b"<html>")}
+    for _ in range(2 * FAILURES):
+        with pytest.raises(Unavailable):
+            await provider.allows("sid=1", "news")
+    assert len(standin.heads) == 2
+    assert await provider.allows("sid=1", "event:7") is True
+    for _ in range(FAILURES):
+        clock.advance(2)
+        with pytest.raises(Unavailable):
+            await provider.allows("sid=1", "news")
+    assert standin.paths.count("/items/news") == 1 + FAILURES
+    assert changes == []
+    standin.answers = {}
+    clock.advance(2)
+    assert await provider.allows("sid=1", "news") is True
+
+
 async def test_topics_can_be_replaced(provider: CookieProvider, standin: Standin) -> None:
     """New patterns hold at once; bad ones are refused and change nothing."""
     provider.adopt({"event:{id}": "/other/{id}"})
@@ -472,6 +594,12 @@ async def test_topics_can_be_replaced(provider: CookieProvider, standin: Standin
     assert standin.paths == ["/other/7", "/other/7"]
 
 
+async def known(provider: CookieProvider, clock: FakeClock, cookies: str = "sid=1") -> None:
+    """Have cookies confirmed, and let the answer grow old."""
+    await provider.identify(cookies)
+    clock.advance(10)
+
+
 async def test_circuit(
     provider: CookieProvider,
     standin: Standin,
@@ -480,6 +608,7 @@ async def test_circuit(
     changes: list[bool],
 ) -> None:
     """After ten failures all is unavailable at once, but for what is still known, until it is back."""
+    await known(provider, clock)
     await provider.identify("sid=0")
     standin.answer = BROKEN
     for _ in range(FAILURES):
@@ -499,8 +628,66 @@ async def test_circuit(
     assert changes == [False, True]
 
 
+@pytest.mark.p1
+@pytest.mark.parametrize(
+    "bad", [BROKEN, response(b"", "429 Slow Down"), response(b"", "503 Away"), response(b"<html>")]
+)
+async def test_strangers_open_no_circuit(
+    provider: CookieProvider,
+    standin: Standin,
+    clock: FakeClock,
+    changes: list[bool],
+    bad: Answer,
+) -> None:
+    """However their cookies upset the provider, it is asked about those who were known before."""
+    await known(provider, clock)
+    standin.answer = bad
+    for number in range(FAILURES):
+        assert await outcome(provider, f"sid=1; x={number}") is Unavailable
+    assert changes == []
+    standin.answer = data(USER)
+    assert await outcome(provider) == "u-1"
+
+
+@pytest.mark.p1
+async def test_known_users_open_the_circuit(
+    provider: CookieProvider, standin: Standin, clock: FakeClock, changes: list[bool]
+) -> None:
+    """Ten of them who get no answer are a sign that nobody would."""
+    for number in range(FAILURES):
+        await provider.identify(f"sid={number}")
+    clock.advance(10)
+    standin.answer = BROKEN
+    for number in range(FAILURES):
+        assert changes == []
+        assert await outcome(provider, f"sid={number}") is Unavailable
+    assert changes == [False]
+
+
+async def test_nobody_becomes_known_by_a_topic(
+    provider: CookieProvider, standin: Standin, changes: list[bool]
+) -> None:
+    """What everybody may see confirms no cookie."""
+    assert await provider.allows("sid=1", "news") is True
+    standin.answer = BROKEN
+    for _ in range(FAILURES):
+        await outcome(provider)
+    assert changes == []
+
+
+async def test_strangers_notice_that_the_provider_is_away(
+    provider: CookieProvider, standin: Standin, changes: list[bool]
+) -> None:
+    """Whoever finds nobody there has found out something about the provider."""
+    await standin.stop()
+    for number in range(FAILURES):
+        assert await outcome(provider, f"sid={number}") is Unavailable
+    assert changes == [False]
+
+
 async def test_one_probe(provider: CookieProvider, standin: Standin, clock: FakeClock) -> None:
     """Of all who ask when the pause is over one is let through; who asks the same waits with it."""
+    await known(provider, clock)
     standin.answer = BROKEN
     for _ in range(FAILURES):
         await outcome(provider)
@@ -573,11 +760,11 @@ def test_rules_are_checked_at_once(rules: ProviderRules, clock: FakeClock) -> No
 
 
 def test_defaults() -> None:
-    """Five seconds, and no topic."""
+    """Five seconds, no topic, and cookies that are read in one way only."""
     rules = ProviderRules(url="https://cms.example.com")
     assert rules.timeout == 5.0
     assert rules.topics == {}
-    assert rules.credentials == ()
+    assert rules.strict is True
 
 
 @pytest.mark.p0

@@ -9,6 +9,7 @@ from portward.model.provider import ProviderResult
 from portward.testing.clock import FakeClock
 
 YES, NO = Answer(ProviderResult.OK), Answer(ProviderResult.UNAUTHORIZED)
+BRIEF = frozenset({ProviderResult.UNAUTHORIZED})
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ async def test_answers_are_kept_for_seconds(
     shared: Shared, clock: FakeClock, answer: Answer, seconds: float
 ) -> None:
     """A yes longer than a no, and neither a moment longer."""
-    assert await shared.begin(b"k", saying(answer)) == answer
+    assert await shared.begin(b"k", saying(answer), BRIEF) == answer
     clock.advance(seconds - 0.1)
     assert shared.kept(b"k") == answer
     assert shared.kept(b"other") is None
@@ -66,21 +67,31 @@ async def test_answers_are_kept_for_seconds(
 )
 async def test_what_settles_nothing_is_not_kept(shared: Shared, result: ProviderResult) -> None:
     """The next one may ask again at once."""
-    await shared.begin(b"k", saying(Answer(result)))
+    await shared.begin(b"k", saying(Answer(result)), BRIEF)
+    assert shared.kept(b"k") is None
+
+
+async def test_trouble_can_be_kept_as_briefly_as_a_no(shared: Shared, clock: FakeClock) -> None:
+    """Where that is asked for, so as not to ask the same again at once."""
+    malformed = Answer(ProviderResult.MALFORMED)
+    await shared.begin(b"k", saying(malformed), {ProviderResult.MALFORMED})
+    clock.advance(1.9)
+    assert shared.kept(b"k") == malformed
+    clock.advance(0.1)
     assert shared.kept(b"k") is None
 
 
 async def test_trouble_does_not_replace_an_answer(shared: Shared) -> None:
     """An answer that is still good stays when asking again brought none."""
-    await shared.begin(b"k", saying(YES))
-    await shared.begin(b"k", saying(Answer(ProviderResult.ERROR)))
+    await shared.begin(b"k", saying(YES), BRIEF)
+    await shared.begin(b"k", saying(Answer(ProviderResult.ERROR)), BRIEF)
     assert shared.kept(b"k") == YES
 
 
 async def test_age_counts_from_the_question(shared: Shared, clock: FakeClock) -> None:
     """An answer that was long in coming is as old as its question."""
     future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    call = shared.begin(b"k", lambda: future)
+    call = shared.begin(b"k", lambda: future, BRIEF)
     clock.advance(4)
     assert shared.flight(b"k", 3.0) is None
     assert shared.flight(b"k", 4.0) is call
@@ -96,7 +107,7 @@ async def test_age_counts_from_the_question(shared: Shared, clock: FakeClock) ->
 
 async def test_landed_call_is_joined_no_more(shared: Shared) -> None:
     """A call that is over is not under way."""
-    await shared.begin(b"k", saying(YES))
+    await shared.begin(b"k", saying(YES), BRIEF)
     await asyncio.sleep(0)
     assert shared.flight(b"k") is None
 
@@ -106,9 +117,9 @@ async def test_overtaken_call_changes_nothing(shared: Shared, clock: FakeClock) 
     loop = asyncio.get_running_loop()
     first: asyncio.Future[Answer] = loop.create_future()
     second: asyncio.Future[Answer] = loop.create_future()
-    early = shared.begin(b"k", lambda: first)
+    early = shared.begin(b"k", lambda: first, BRIEF)
     clock.advance(1)
-    late = shared.begin(b"k", lambda: second)
+    late = shared.begin(b"k", lambda: second, BRIEF)
     assert shared.flight(b"k") is late
     second.set_result(NO)
     await late
@@ -124,8 +135,8 @@ async def test_early_call_that_lands_first_leaves_the_later_one(
 ) -> None:
     """Who asks then joins the later call."""
     pending: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    early = shared.begin(b"k", saying(YES))
-    late = shared.begin(b"k", lambda: pending)
+    early = shared.begin(b"k", saying(YES), BRIEF)
+    late = shared.begin(b"k", lambda: pending, BRIEF)
     await early
     await asyncio.sleep(0)
     assert shared.flight(b"k") is late
@@ -136,7 +147,7 @@ async def test_early_call_that_lands_first_leaves_the_later_one(
 async def test_so_many_are_kept(shared: Shared) -> None:
     """However many answers there are, those asked for last are kept and no more."""
     for number in range(KEPT + 100):
-        await shared.begin(str(number).encode(), saying(NO))
+        await shared.begin(str(number).encode(), saying(NO), BRIEF)
     assert len(shared) == KEPT
     assert shared.kept(b"99") is None
     assert shared.kept(b"100") == NO
@@ -145,7 +156,7 @@ async def test_so_many_are_kept(shared: Shared) -> None:
 async def test_closing_gives_calls_up(shared: Shared) -> None:
     """No call outlives its store."""
     pending: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    call = shared.begin(b"k", lambda: pending)
+    call = shared.begin(b"k", lambda: pending, BRIEF)
     await asyncio.sleep(0)
     await shared.aclose()
     assert call.cancelled()

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.model.limits import MIB
-from portward.node.tunnel import UNSENT, sendable
+from portward.node.tunnel import UNSENT, WAITING, sendable
 from portward.settings import Settings
 from portward.telemetry.events import Event
 from tests.house import House, settle
@@ -103,6 +103,33 @@ async def test_the_upstream_is_read_at_the_clients_pace(both: Both) -> None:
     client.read()
     await turns()
     assert len(client.binary) == 10
+
+
+async def test_small_messages_are_held_back_too(both: Both) -> None:
+    """However small they are, so many may wait for the client and no more."""
+    house, upstream = both
+    client = await connected(house)
+    client.reading = False
+    for number in range(2 * WAITING):
+        upstream.link.say(str(number).encode(), binary=True)
+    await turns(3 * WAITING)
+    waiting = len(client.queue)
+    assert waiting == WAITING
+    assert client.open
+    client.read()
+    await turns(3 * WAITING)
+    client.read()
+    assert client.binary == [str(number).encode() for number in range(2 * WAITING)]
+
+
+async def test_no_invitation_to_send_a_token_upstream(both: Both) -> None:
+    """Who is connected is not told that its token runs out: its answer would go to the upstream."""
+    house, _ = both
+    client, other = await connected(house, ttl=100.0), await proven(house, "bob", ttl=100.0)
+    for _ in range(60):
+        await house.advance(1)
+    assert client.all("token_expiring") == []
+    assert other.all("token_expiring") != []
 
 
 @pytest.mark.parametrize(
@@ -297,7 +324,7 @@ async def test_a_model_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
         assert client.received == [
             {"type": "error", "code": "model_not_allowed", "message": "Model not allowed"}
         ]
-        assert client.closed is not None
+        assert client.closed == (3507, "permission denied")
         assert len(upstream.links) == 1
         asked = await proven(house)
         await tell(asked, {"type": "connect_realtime", "model": "c"})

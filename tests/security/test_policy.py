@@ -142,6 +142,17 @@ HEAR = Right.SUBSCRIBE | Right.HISTORY
         (someone(channels=[ChannelRight("rooms:*", ("subscribe", "publish"))]), Right.SUBSCRIBE),
         (someone(channels=[ChannelRight("rooms:w1:*", ("subscribe",))]), Right.NONE),
         (someone(channels=[ChannelRight("rooms:*", ("history",))]), Right.HISTORY),
+        (someone(channels=[ChannelRight("*", ("subscribe",))]), Right.SUBSCRIBE),
+        (someone(permissions=["rooms:%*", "rooms:%2A", "roo*", "rooms:%2A*"]), Right.NONE),
+        (
+            someone(
+                channels=[
+                    ChannelRight(pattern, ("subscribe", "history"))
+                    for pattern in ("rooms:%*", "rooms:%2A", "rooms:%2*", "roo*", "room*")
+                ]
+            ),
+            Right.NONE,
+        ),
     ],
 )
 @pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.DENY])

@@ -104,7 +104,12 @@ def test_a_wrong_value_is_told_in_plain_words(key: str, raw: object, problem: st
 
 
 @pytest.mark.parametrize(
-    ("key", "raw"), [("tokens.secrets", '["hunter2'), ("server.port", "hunter2")]
+    ("key", "raw"),
+    [
+        ("tokens.secrets", '["hunter2'),
+        ("tokens.secrets", '["hunter2' + "[" * 100_000),
+        ("server.port", "hunter2"),
+    ],
 )
 def test_a_wrong_text_is_not_repeated(key: str, raw: str) -> None:
     """What stands in the wrong place may be a secret."""

@@ -34,6 +34,16 @@ def show(key: str, value: object) -> str:
         ("tokens.secrets", (Secret("x"), Secret("y")), "[***, ***]"),
         ("engine.url", "redis://user:pass@host/0", "redis://user:***@host/0"),
         ("engine.url", "redis://:pass@host", "redis://:***@host"),
+        ("upstream.url", "wss://a/?model={model}", "wss://a/?model={model}"),
+        ("upstream.url", "wss://a/?api-key=x&model=m", "wss://a/?api-key=***&model=m"),
+        ("upstream.url", "wss://a/?m=m&Access_Token=x", "wss://a/?m=m&Access_Token=***"),
+        ("upstream.api_key", Secret("x"), "***"),
+        ("upstream.policy", "strict", "strict"),
+        ("upstream.max_bytes", 0, "0"),
+        ("upstream.pin.x", "a\nb", r'"a\nb"'),
+        ("upstream.pin.x", None, "null"),
+        ("upstream.pin.x", 5, "5"),
+        ("upstream.pin.x", {"max_output_tokens": [1, True]}, '{"max_output_tokens":[1,true]}'),
         ("tokens.public_keys", ("-----BEGIN X-----\nab\n-----END X-----",), "[-----BEGIN X-----…]"),
         ("tokens.public_keys", ("-----BEGIN X-----\nab",), "[-----BEGIN X-----…"),
     ],
@@ -96,6 +106,32 @@ def test_the_identity_provider_is_shown() -> None:
     assert found["endpoints.live.credentials"] == ("[cookie]", "default")
     assert found["endpoints.live.backpressure_threshold"] == ("1MiB", "default")
     assert found["namespaces.alerts.combined"] == ("true", "default")
+
+
+def test_credentials_in_pinned_fields_are_masked() -> None:
+    """A tool of the upstream may have a server of its own, with a key."""
+    tool = {
+        "type": "mcp",
+        "server_url": f"https://u:{SECRET}@tool.example/?api_key={SECRET}",
+        "authorization": SECRET,
+        "headers": {"X-Key": SECRET},
+        "inner": [{"apiKey": SECRET, "access_token": SECRET, "client_secret": [SECRET]}],
+    }
+    text = show("upstream.pin.tools", [tool])
+    assert SECRET not in text
+    assert '"type":"mcp","server_url":"https://u:***@tool.example/?api_key=***"' in text
+
+
+def test_the_upstream_is_shown() -> None:
+    """With where each value came from; its key is masked."""
+    text = '[upstream.pin]\ninstructions = "Be kind."'
+    found = {row.key: row[1:] for row in rows(loaded(text, {"OPENAI_API_KEY": SECRET}))}
+    assert SECRET not in repr(found)
+    assert found["upstream.api_key"] == ("***", "alias OPENAI_API_KEY")
+    assert found["upstream.pin.instructions"] == ('"Be kind."', "file portward.toml")
+    assert found["upstream.models"] == ("[gpt-realtime]", "default")
+    assert found["upstream.max_duration"] == ("1h", "default")
+    assert found["endpoints.realtime.limits.messages.rate"] == ("none", "default")
 
 
 def test_rows_show_no_secret() -> None:

@@ -2,12 +2,14 @@ import pytest
 
 from portward.settings.environment import (
     ALIASES,
+    WINDOW,
     Alias,
     chosen,
     disabled,
     entry,
     milliseconds,
     parts,
+    switch,
     variable,
     variables,
 )
@@ -36,7 +38,8 @@ def test_every_older_name_stands_for_a_key(alias: Alias) -> None:
 
 def test_older_names_are_read_once() -> None:
     """No name stands for two keys."""
-    assert len({alias.name for alias in ALIASES}) == len(ALIASES)
+    names = [*(alias.name for alias in ALIASES), WINDOW.amount, WINDOW.period]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,40 @@ def test_an_unclear_switch_is_refused(text: str) -> None:
     """Whether clients need a credential is no matter of guessing."""
     with pytest.raises(ValueError, match='expected "true" or "false"'):
         disabled(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "on"), [("true", True), (" Yes", True), ("1", True), ("false", False), ("", False)]
+)
+def test_a_switch_is_on_or_off(text: str, on: bool) -> None:
+    """However the older server was told."""
+    assert switch(text) is on
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"RATE_LIMIT_MAX_REQUESTS": "", "RATE_LIMIT_WINDOW_MS": ""}, None),
+        ({"RATE_LIMIT_MAX_REQUESTS": "5"}, ("5/60000ms", "RATE_LIMIT_MAX_REQUESTS")),
+        ({"RATE_LIMIT_WINDOW_MS": "1500"}, ("10/1500ms", "RATE_LIMIT_WINDOW_MS")),
+        (
+            {"RATE_LIMIT_MAX_REQUESTS": "5", "RATE_LIMIT_WINDOW_MS": "1"},
+            ("5/1ms", "RATE_LIMIT_MAX_REQUESTS and RATE_LIMIT_WINDOW_MS"),
+        ),
+    ],
+)
+def test_two_names_are_one_rate(environ: dict[str, str], expected: tuple[str, str] | None) -> None:
+    """What one of them leaves out is what the older server took."""
+    assert WINDOW.read(environ) == expected
+
+
+@pytest.mark.parametrize("name", ["RATE_LIMIT_MAX_REQUESTS", "RATE_LIMIT_WINDOW_MS"])
+@pytest.mark.parametrize("text", ["0", "00", "-1", "1.5", "10/s", "60s", " 1", "٣", "9" * 16])
+def test_a_rate_is_made_of_positive_numbers(name: str, text: str) -> None:
+    """Nothing at all would here mean no limit, and there meant nobody."""
+    with pytest.raises(ValueError, match=f"expected a positive whole number .* .alias {name}."):
+        WINDOW.read({name: text})
 
 
 def test_a_secret_with_a_comma_is_one_secret() -> None:

@@ -4,7 +4,6 @@ from portward.settings.errors import SettingsError
 from portward.settings.layers import (
     Rank,
     Written,
-    from_aliases,
     from_file,
     from_flags,
     from_variables,
@@ -71,118 +70,6 @@ def test_an_empty_table_is_a_choice_as_well() -> None:
     assert written.values == {}
 
 
-def test_older_names_are_read_when_not_empty() -> None:
-    """One secret is one secret, whatever signs it has; an empty text counts as not set."""
-    written = Written()
-    from_aliases(written, {"JWT_SECRET": "a,b", "ALLOWED_ORIGINS": "x,y", "PORT": ""})
-    found = {path: (given.raw, given.source) for path, given in written.values.items()}
-    assert found == {
-        ("tokens", "secrets"): (["a,b"], "alias JWT_SECRET"),
-        ("gate", "allowed_origins"): ("x,y", "alias ALLOWED_ORIGINS"),
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "key", "raw"),
-    [
-        ("ALERT_SERVER_HOST", "0.0.0.0", "server.host", "0.0.0.0"),
-        ("ALERT_SERVER_PORT", "3002", "server.port", "3002"),
-        ("ALERT_AUTH_DISABLED", "true", "endpoints.alerts.auth", "none"),
-        ("LIVE_WS_HOST", "::", "server.host", "::"),
-        ("LIVE_WS_PORT", "4000", "server.port", "4000"),
-        ("LIVE_WS_PING_INTERVAL_MS", "15000", "endpoints.live.ping_interval", 15.0),
-        ("LIVE_WS_DRAIN_TIMEOUT_MS", "10000", "server.drain_timeout", 10.0),
-        (
-            "LIVE_WS_BACKPRESSURE_THRESHOLD_BYTES",
-            "2048",
-            "endpoints.live.backpressure_threshold",
-            "2048",
-        ),
-        ("INSTANCE_ID", "node-1", "server.instance_id", "node-1"),
-        (
-            "DIRECTUS_BASE_URL",
-            "http://directus:8055",
-            "identity_provider.url",
-            "http://directus:8055",
-        ),
-    ],
-)
-def test_every_older_name_says_its_part(name: str, text: str, key: str, raw: object) -> None:
-    """In the unit of its key, with its own name as the source."""
-    written = Written()
-    from_aliases(written, {name: text})
-    found = {path: (given.raw, given.source) for path, given in written.values.items()}
-    assert found == {tuple(key.split(".")): (raw, f"alias {name}")}
-
-
-@pytest.mark.parametrize("text", ["", "false", "0", "no"])
-def test_authentication_that_is_not_disabled_is_not_mentioned(text: str) -> None:
-    """The older name switches off, and never on what the file has switched off."""
-    written = Written()
-    from_aliases(written, {"ALERT_AUTH_DISABLED": text})
-    assert written.values == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        (
-            "ALERT_AUTH_DISABLED",
-            "maybe",
-            'endpoints.alerts.auth: expected "true" or "false" (alias ALERT_AUTH_DISABLED)',
-        ),
-        (
-            "LIVE_WS_PING_INTERVAL_MS",
-            "25s",
-            'endpoints.live.ping_interval: expected a number of milliseconds such as "25000"'
-            " (alias LIVE_WS_PING_INTERVAL_MS)",
-        ),
-    ],
-)
-def test_an_older_name_that_cannot_be_read_is_told(name: str, text: str, message: str) -> None:
-    """The line has the variable to correct."""
-    with pytest.raises(SettingsError) as caught:
-        from_aliases(Written(), {name: text})
-    assert str(caught.value) == message
-
-
-@pytest.mark.parametrize(
-    ("environ", "message"),
-    [
-        (
-            {"ALERT_SERVER_PORT": "1", "LIVE_WS_PORT": "2"},
-            "server.port: ALERT_SERVER_PORT and LIVE_WS_PORT differ; set one of them",
-        ),
-        (
-            {"LIVE_WS_PORT": "2", "PORT": "1"},
-            "server.port: PORT and LIVE_WS_PORT differ; set one of them",
-        ),
-        (
-            {"PORT": "1", "ALERT_SERVER_PORT": "1", "LIVE_WS_PORT": "2"},
-            "server.port: PORT and LIVE_WS_PORT differ; set one of them",
-        ),
-        (
-            {"ALERT_SERVER_HOST": "::", "LIVE_WS_HOST": "::1"},
-            "server.host: ALERT_SERVER_HOST and LIVE_WS_HOST differ; set one of them",
-        ),
-    ],
-)
-def test_older_names_do_not_contradict_each_other(environ: dict[str, str], message: str) -> None:
-    """Two servers became one, which has one address: both names are told."""
-    with pytest.raises(SettingsError) as caught:
-        from_aliases(Written(), environ)
-    assert str(caught.value) == message
-
-
-def test_older_names_may_agree() -> None:
-    """The same said twice, or by one of them nothing, is no contradiction."""
-    written = Written()
-    environ = {"PORT": "", "ALERT_SERVER_PORT": "80", "LIVE_WS_PORT": "80"}
-    from_aliases(written, environ)
-    assert written.values["server", "port"].raw == "80"
-    assert written.values["server", "port"].source == "alias ALERT_SERVER_PORT"
-
-
 def test_variables_find_the_patterns_of_the_file() -> None:
     """As far as a variable can spell them; a new one is in small letters."""
     written = Written()
@@ -246,3 +133,10 @@ def test_an_unknown_flag_is_refused() -> None:
     """A slip in the program is told like any other."""
     with pytest.raises(SettingsError, match=r"unknown key server\.prot; .* \(flag --prot\)"):
         from_flags(Written(), {"server.prot": None})
+
+
+def test_an_older_name_of_no_key_is_passed_over() -> None:
+    """It was right in some other version."""
+    written = Written()
+    written.put_alias(("server", "prot"), "80", "PROT")
+    assert written.values == {}

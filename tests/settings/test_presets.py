@@ -20,10 +20,11 @@ def test_all_are_served_but_echo() -> None:
         ("alerts", True),
         ("live", True),
         ("rooms", True),
+        ("realtime", True),
         ("echo", False),
     ]
     assert ENDPOINTS["rooms"].idle_timeout == 60.0
-    assert DIALECTS == ("alerts", "echo", "live", "rooms")
+    assert DIALECTS == ("alerts", "echo", "live", "relay", "rooms")
 
 
 @pytest.mark.parametrize("name", ["alerts", "live", "rooms", "echo"])
@@ -47,6 +48,25 @@ def test_live_is_for_browsers_with_a_session() -> None:
     assert live.credentials == (Credential.COOKIE,)
     assert live.takes_cookies
     assert Settings().rate(LimitName.MESSAGES, live) == Rate(600, 60.0, 600)
+
+
+def test_realtime_is_for_a_few_who_talk_much() -> None:
+    """A first message or a header within ten seconds; as much as the upstream may say fits."""
+    realtime = ENDPOINTS["realtime"]
+    assert (realtime.path, realtime.dialect, realtime.namespace) == ("/realtime", "relay", "")
+    assert realtime.credentials == (Credential.MESSAGE, Credential.HEADER)
+    assert (realtime.auth_timeout, realtime.auth_attempts) == (10.0, 3)
+    assert (realtime.max_message, realtime.backpressure_threshold) == (2**20, 17 * 2**20)
+    assert Settings().connection_limit(realtime).max == 3
+    assert Settings().rate(LimitName.ATTEMPTS, realtime) == Rate(10, 60.0, 10)
+    assert not Settings().rate(LimitName.MESSAGES, realtime).count
+    assert Settings().rate(LimitName.FRAMES, realtime).count
+
+
+def test_attempts_are_counted_at_realtime_alone() -> None:
+    """Elsewhere the limit on authentication bounds them."""
+    counted = {name for name, endpoint in ENDPOINTS.items() if endpoint.auth_attempts}
+    assert counted == {"realtime"}
 
 
 def test_alerts_can_be_heard_as_one() -> None:

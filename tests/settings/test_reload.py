@@ -28,6 +28,16 @@ def test_secrets_keys_origins_limits_and_rights_are_reloadable() -> None:
         agent = ["x"]
         [identity_provider.topics]
         "event:{id}" = "/items/events/{id}"
+        [upstream]
+        api_key = "f"
+        models = ["m"]
+        policy = "strict"
+        allow_events = ["response.create"]
+        max_duration = 1
+        max_messages = 1
+        max_bytes = 1
+        max_tokens = 1
+        pin = { instructions = "Be kind." }
         [admin]
         api_keys = ["d"]
         [endpoints.rooms]
@@ -50,6 +60,15 @@ def test_secrets_keys_origins_limits_and_rights_are_reloadable() -> None:
         "limits.auth.rate",
         "roles.agent",
         "identity_provider.topics.event:{id}",
+        "upstream.api_key",
+        "upstream.models",
+        "upstream.policy",
+        "upstream.allow_events",
+        "upstream.max_duration",
+        "upstream.max_messages",
+        "upstream.max_bytes",
+        "upstream.max_tokens",
+        "upstream.pin.instructions",
         "admin.api_keys",
         "endpoints.rooms.roles",
         "endpoints.rooms.allowed_origins",
@@ -80,6 +99,12 @@ def test_the_rest_waits_for_a_restart() -> None:
         cookies = ["session"]
         timeout = "1s"
         revalidate = "1s"
+        [upstream]
+        url = "wss://upstream.example"
+        allow_private = true
+        connect_timeout = "1s"
+        [endpoints.realtime]
+        auth_attempts = 1
         [endpoints.chat]
         dialect = "rooms"
         [namespaces.docs]
@@ -89,6 +114,7 @@ def test_the_rest_waits_for_a_restart() -> None:
     assert sorted(found.restart) == [
         "endpoints.chat",
         "endpoints.old",
+        "endpoints.realtime.auth_attempts",
         "endpoints.rooms.allow_missing_origin",
         "endpoints.rooms.backpressure_threshold",
         "endpoints.rooms.farewell",
@@ -104,6 +130,9 @@ def test_the_rest_waits_for_a_restart() -> None:
         "namespaces.rooms.history_size",
         "server.instance_id",
         "server.port",
+        "upstream.allow_private",
+        "upstream.connect_timeout",
+        "upstream.url",
     ]
     assert reloaded(old, new) == old
 
@@ -133,3 +162,11 @@ def test_a_question_that_went_is_a_change() -> None:
     assert changes(old, new) == (("identity_provider.topics.a:{id}",), ("identity_provider.url",))
     taken = reloaded(old, new).identity_provider
     assert (taken.topics, taken.url) == ({}, "https://old.example")
+
+
+def test_a_field_that_is_no_longer_pinned_is_a_change() -> None:
+    """It goes at once; so does a value that differs somewhere inside."""
+    old = settings('[upstream.pin]\nvoice = "a"\ntools = [{ name = "f" }]')
+    new = settings('[upstream.pin]\ntools = [{ name = "g" }]')
+    assert changes(old, new) == (("upstream.pin.voice", "upstream.pin.tools"), ())
+    assert reloaded(old, new) == new

@@ -95,6 +95,7 @@ def test_names_of_tables_are_labels_and_others_are_free() -> None:
         ("endpoints.x.path", 1),
         ("endpoints.x.limits.auth.rate", 1),
         ("identity_provider.topics.x", 2),
+        ("upstream.pin.x", 2),
         ("identity_provider.url", 0),
         ("nothing.there", 0),
     ],

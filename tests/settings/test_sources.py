@@ -78,6 +78,7 @@ def test_two_older_servers_move_in() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
+        ("MAX_CONNECTIONS_PER_IP", "-1", "endpoints.realtime.limits.connections.max: expected"),
         ("LIVE_WS_PORT", "http", "server.port: expected a whole number, got a text"),
         ("ALERT_SERVER_PORT", "70000", "server.port: expected a whole number <= 65535"),
         (
@@ -115,7 +116,8 @@ def test_several_secrets_come_in_one_variable() -> None:
 def test_what_was_loaded_shows_no_secret() -> None:
     """Neither the tree nor its sources print one."""
     text = f'tokens.session_secret = "{SECRET}"\nadmin.api_keys = ["{SECRET}"]'
-    found = loaded(text, {"JWT_SECRET": SECRET})
+    found = loaded(text, {"JWT_SECRET": SECRET, "OPENAI_API_KEY": SECRET})
+    assert found.settings.upstream.api_key == Secret(SECRET)
     assert SECRET not in repr(found)
 
 
@@ -127,6 +129,10 @@ def test_what_was_loaded_shows_no_secret() -> None:
         f'tokens = "{SECRET}"',
         f'[tokens]\nsecrets = ["{SECRET}',
         f'tokens.secrets = ["{SECRET}", 3]',
+        f'upstream.api_key = ["{SECRET}"]',
+        f'upstream.api_keys = "{SECRET}"',
+        f'upstream = "{SECRET}"',
+        f'upstream.pin.tools = [{{ authorization = "{SECRET}", since = 2024-01-01 }}]',
         f'tokens.leeway = "{SECRET}"',
         f'server.trusted_proxies = ["{SECRET}"]',
         f'admin.api_keys = [{{ keys = "{SECRET}" }}]',

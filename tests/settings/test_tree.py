@@ -95,3 +95,4 @@ def test_two_bare_trees_share_no_tables() -> None:
     assert Settings().endpoints is not Settings().endpoints
     assert Settings().namespaces is not Settings().namespaces
     assert Settings().identity_provider.topics is not Settings().identity_provider.topics
+    assert Settings().upstream.pin is not Settings().upstream.pin

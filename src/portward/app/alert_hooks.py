@@ -24,7 +24,7 @@ class Listeners:
         self._hooks = hooks
         self._namespace = namespace
         self._emitted: list[Callable[..., Any]] = []
-        self._endpoints: frozenset[str] = frozenset()
+        self._endpoints: frozenset[str] | None = None
         self._add: Final = {
             CONNECTED: self._connected,
             DISCONNECTED: self._disconnected,
@@ -70,7 +70,8 @@ class Listeners:
         self._endpoints = self.endpoints()
 
     def _ours(self, connection: ConnectionInfo) -> bool:
-        return connection.endpoint in (self._endpoints or self.endpoints())
+        ours = self.endpoints() if self._endpoints is None else self._endpoints
+        return connection.endpoint in ours
 
     def _connected(self, hook: Callable[..., Any]) -> None:
         async def opened(connection: ConnectionInfo) -> None:

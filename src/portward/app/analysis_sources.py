@@ -125,6 +125,10 @@ class IteratorConnection(EngineConnection):
         self._asking = False
 
     def _leave(self) -> None:
+        # A report that has come and was not looked at yet is taken first.
+        self._loop.call_soon(self._stop_asking)
+
+    def _stop_asking(self) -> None:
         if self._asking and self._task is not None:
             self._task.cancel()
 

@@ -2,7 +2,6 @@
 
 import secrets as random
 from collections.abc import Mapping
-from typing import Final
 
 from portward.app.doors import make_endpoints
 from portward.engines.memory import MemoryEngine
@@ -17,17 +16,17 @@ from portward.node.admission import GateRules
 from portward.node.node import Node, NodePorts, NodeRules
 from portward.node.operations import REVOCATION_TTL
 from portward.node.ports import Hooks
+from portward.node.tunnel import RelayRules
 from portward.security.address import AddressRules
 from portward.security.hosts import HostPolicy
+from portward.security.relay import RelayPolicy
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import ClaimNames, KeySet, TokenRules, public_key, secret_key
 from portward.settings import Settings
-from portward.settings.sections import IdentityProvider, Tokens
+from portward.settings.sections import Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
-
-LOGIN_COOKIES: Final = IdentityProvider().cookies
-"""Which cookies tell how old a login is, where all of them are forwarded."""
+from portward.transports.upstream import UpstreamClient
 
 
 def make_engine(settings: Settings, clock: Clock) -> Engine:
@@ -104,13 +103,43 @@ def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> Coo
         url=given.url,
         timeout=given.timeout,
         topics=given.topics,
-        credentials=LOGIN_COOKIES if "*" in given.cookies else (),
+        strict="*" not in given.cookies,
     )
 
     def changed(up: bool) -> None:
         telemetry.record(Event.PROVIDER_UP if up else Event.PROVIDER_DOWN)
 
     return CookieProvider(rules, clock, telemetry.metrics.identity_provider, changed)
+
+
+def relay_rules(settings: Settings) -> RelayRules:
+    """What may go to the upstream, and how much of it."""
+    given = settings.upstream
+    return RelayRules(
+        policy=RelayPolicy(
+            strict=given.policy == "strict",
+            allow=frozenset(given.allow_events),
+            pin=given.pin,
+            models=given.models,
+        ),
+        max_duration=given.max_duration,
+        max_messages=given.max_messages,
+        max_bytes=given.max_bytes,
+        max_tokens=given.max_tokens,
+    )
+
+
+def make_upstream(settings: Settings) -> UpstreamClient | None:
+    """The client of the upstream; None when there is no key for it."""
+    given = settings.upstream
+    if not given.api_key:
+        return None
+    return UpstreamClient(
+        given.url,
+        given.api_key.reveal,
+        allow_private=given.allow_private,
+        timeout=given.connect_timeout,
+    )
 
 
 def gate_rules(settings: Settings) -> GateRules:
@@ -130,6 +159,7 @@ def node_rules(settings: Settings) -> NodeRules:
     """The settings of the node with everything decided."""
     return NodeRules(
         gate=gate_rules(settings),
+        relay=relay_rules(settings),
         leeway=settings.tokens.leeway,
         max_per_user=settings.gate.max_per_user,
         revocation_ttl=settings.tokens.max_lifetime or REVOCATION_TTL,
@@ -156,6 +186,7 @@ def make_ports(
         telemetry=telemetry,
         clock=clock,
         provider=make_provider(settings, clock, telemetry),
+        upstream=make_upstream(settings),
     )
 
 

@@ -6,6 +6,7 @@ from portward.dialects.alerts import AlertsDialect
 from portward.dialects.echo import EchoDialect
 from portward.dialects.live import LiveDialect
 from portward.dialects.port import Dialect
+from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.hub.voice import Voice
 from portward.model.clock import Clock
@@ -31,6 +32,8 @@ def make_dialect(settings: Settings, endpoint: EndpointSettings, hooks: Hooks) -
             return AlertsDialect(namespace)
         case "live":
             return LiveDialect(namespace, lambda: namespace in hooks.takeover)
+        case "relay":
+            return RelayDialect()
         case "rooms":
             return RoomsDialect(namespace, expose_email=settings.exposes_email(endpoint))
         case _:
@@ -62,6 +65,8 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
         max_unsent=endpoint.backpressure_threshold,
         farewell=endpoint.farewell,
         reconnect_url=endpoint.reconnect_url,
+        relays=endpoint.dialect == "relay",
+        auth_attempts=endpoint.auth_attempts,
         connections_per_address=connections.max or 0,
         connections_mode=connections.mode or LimitMode.ENFORCE,
     )

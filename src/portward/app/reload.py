@@ -38,6 +38,8 @@ def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> No
         ports.session_tokens.use(secret)
     if verifier is not None and isinstance(ports.verifier, TokenVerifier):
         ports.verifier.adopt(verifier)
+    if settings.upstream.api_key.reveal() != old.upstream.api_key.reveal():
+        node.use_upstream(build.make_upstream(settings))
     for endpoint, rules, origins in endpoints:
         endpoint.rules, endpoint.origins = rules, origins
         endpoint.namespace = settings.namespaces.get(settings.endpoints[endpoint.name].namespace)

@@ -31,7 +31,7 @@ def channel(namespace: str, call_id: Any) -> Channel:
     """
     found = call_ids.encode(namespace, call_id)
     if found is None or found.is_combined:
-        raise ValueError("a call id is a text of 1 to 64 characters that fits a channel, and not *")
+        raise ValueError("a call id is a text of 1 to 64 characters, and not *")
     return found
 
 
@@ -68,15 +68,15 @@ def write(
 
 def read(channel: Channel, publication: Publication, epoch: str) -> Alert:
     """The alert a publication carries. What was never written as one is of low severity."""
-    call_id = call_ids.decode(publication.origin or channel)
+    call = publication.origin or channel
     said = publication.data
-    if not _written(said, call_id):
+    if not _written(said, call):
         data = said if isinstance(said, dict) else {"value": said}
-        said = {"severity": Severity.LOW, "data": data}
+        said = {"callId": call_ids.decode(call), "severity": Severity.LOW, "data": data}
     return Alert(
         id=alert_id(publication.id),
         timestamp=publication.time,
-        call_id=call_id,
+        call_id=said["callId"],
         type=publication.type or _UNTYPED,
         severity=Severity(said["severity"]),
         data=said["data"],
@@ -85,12 +85,12 @@ def read(channel: Channel, publication: Publication, epoch: str) -> Alert:
     )
 
 
-def _written(said: Any, call_id: str) -> bool:
+def _written(said: Any, call: Channel) -> bool:
     """Whether it has the shape that :func:`write` gives, and speaks of the call it was said in."""
     return (
         isinstance(said, dict)
         and said.keys() == _KEYS
-        and said["callId"] == call_id
+        and call_ids.encode(call.namespace, said["callId"]) == call
         and said["severity"] in _SEVERITIES
         and isinstance(said["data"], dict)
     )

@@ -5,13 +5,15 @@ comes back with the answer. What is said to it is `{"type", "payload"}`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from portward.dialects import alerts_words, call_ids, intake
+from portward.dialects.call_ids import CallIds
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command
@@ -19,8 +21,13 @@ from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import HISTORY_LIMIT
 from portward.model.position import Position
+from portward.model.replies import Push, Reply
 
 DEFAULT_LIMIT: Final = 50
+ASKED: Final = 100
+"""Call ids of one message that are looked at to hear them; the others are left out without a word."""
+LEFT: Final = 1000
+"""Call ids of one message that are looked at to leave them."""
 _MAX_ID: Final = 64
 _NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
@@ -66,12 +73,10 @@ class AlertsDialect:
     closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
         Ending.SHUTDOWN: (1001, "Server shutting down"),
     }
-    reply = staticmethod(alerts_words.reply)
     fault = staticmethod(alerts_words.fault)
-    push = staticmethod(alerts_words.push)
 
     def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
+        self._ids = CallIds(namespace)
         self._readers: dict[str, tuple[type[_Message], Callable[[Any, Any], Command]]] = {
             "subscribe": (_Subscribe, self._subscribe),
             "unsubscribe": (_Unsubscribe, self._unsubscribe),
@@ -92,6 +97,14 @@ class AlertsDialect:
             fault.command_id = identifier
             raise
 
+    def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
+        """The answer to a command. See `Dialect.reply`."""
+        return alerts_words.reply(command, reply, now, self._ids)
+
+    def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
+        """Words nobody asked for. See `Dialect.push`."""
+        return alerts_words.push(push, self._ids)
+
     def _decode(self, message: Any, identifier: str | int | None) -> Command:
         kind = message.get("type") if isinstance(message, dict) else None
         if not isinstance(kind, str) or ("id" in message and identifier is None):
@@ -101,30 +114,33 @@ class AlertsDialect:
             raise Fault(FaultKind.UNKNOWN_TYPE, about=kind[:_MAX_ID])
         return build(msgspec.convert(message, schema), identifier)
 
-    def _channels(self, calls: list[Any]) -> tuple[Channel, ...]:
-        """The channels behind call ids, each once; what is no call id is skipped."""
-        found = (call_ids.encode(self._namespace, call) for call in calls)
-        return tuple(dict.fromkeys(channel for channel in found if channel is not None))
+    def _channels(self, calls: Iterable[Any], most: int) -> dict[str, Channel]:
+        """The channels behind the first call ids, each once; what is no call id is skipped."""
+        texts = dict.fromkeys(filter(call_ids.is_text, calls))
+        found = ((call, self._ids.encode(call)) for call in islice(texts, most))
+        return {call: channel for call, channel in found if channel is not None}
 
     def _subscribe(self, message: _Subscribe, identifier: str | int | None) -> Command:
-        channels = self._channels(message.callIds)
-        asked = frozenset(channels)
+        channels = self._channels(message.callIds, ASKED)
+        positions = message.since or {}
         since = {
-            channel: Position(position.offset, position.epoch)
-            for call, position in (message.since or {}).items()
-            if (channel := call_ids.encode(self._namespace, call)) in asked and channel is not None
+            channel: Position(positions[call].offset, positions[call].epoch)
+            for call, channel in channels.items()
+            if call in positions
         }
-        return ask.SubscribeMany(id=identifier, channels=channels, since=since)
+        return ask.SubscribeMany(id=identifier, channels=tuple(channels.values()), since=since)
 
     def _unsubscribe(self, message: _Unsubscribe, identifier: str | int | None) -> Command:
         calls = message.callIds
-        channels = None if isinstance(calls, UnsetType) else self._channels(calls)
+        channels = None
+        if not isinstance(calls, UnsetType):
+            channels = tuple(self._channels(calls, LEFT).values())
         return ask.UnsubscribeMany(id=identifier, channels=channels)
 
     def _history(self, message: _History, identifier: str | int | None) -> Command:
         channel = None
         if message.callId is not None:
-            channel = call_ids.encode(self._namespace, message.callId)
+            channel = self._ids.encode(message.callId)
             if channel is None:
                 raise Fault(FaultKind.INVALID_STRUCTURE)
         return ask.ReadHistories(id=identifier, channel=channel, limit=_limit(message.limit))

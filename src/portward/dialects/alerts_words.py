@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import asdict
 
-from portward.dialects import alert_record, call_ids
+from portward.dialects import alert_record
+from portward.dialects.call_ids import CallIds
 from portward.model import replies as say
 from portward.model.alert import Alert
 from portward.model.channel import Channel
@@ -46,13 +47,13 @@ def _message(kind: str, payload: Any, identifier: str | int | None = None) -> by
     return _encode(message)
 
 
-def reply(command: Command, reply: Reply, now: int) -> bytes | None:
+def reply(command: Command, reply: Reply, now: int, ids: CallIds) -> bytes | None:
     """The answer to a command."""
     found = _REPLIES.get(type(reply))
     if found is None:
         return None
     kind, build = found
-    return _message(kind, build(reply, now), command.id)
+    return _message(kind, build(reply, now, ids), command.id)
 
 
 def fault(fault: Fault, now: int) -> bytes:  # noqa: ARG001 - the port's
@@ -67,82 +68,83 @@ def fault(fault: Fault, now: int) -> bytes:  # noqa: ARG001 - the port's
     return _message("error", payload, fault.command_id)
 
 
-def push(push: Push, now: int) -> bytes | None:  # noqa: ARG001 - the port's
+def push(push: Push, ids: CallIds) -> bytes | None:
     """Words nobody asked for. What is no word of this dialect is not said."""
     found = _PUSHES.get(type(push))
     if found is None:
         return None
     kind, build = found
-    return _message(kind, build(push))
+    return _message(kind, build(push, ids))
 
 
-def _calls(channels: Iterable[Channel]) -> list[str]:
-    return [call_ids.decode(channel) for channel in channels]
+def _calls(channels: Iterable[Channel], ids: CallIds) -> list[str]:
+    return [ids.decode(channel) for channel in channels]
 
 
-def _subscribed(reply: say.SubscribedMany, _: int) -> dict[str, Any]:
-    payload: dict[str, Any] = {"callIds": _calls(reply.channels)}
+def _subscribed(reply: say.SubscribedMany, _: int, ids: CallIds) -> dict[str, Any]:
+    payload: dict[str, Any] = {"callIds": _calls(reply.channels, ids)}
     if reply.denied:
-        payload["denied"] = _calls(reply.denied)
+        payload["denied"] = _calls(reply.denied, ids)
     if reply.recovered is not None:
         recovered = reply.recovered.items()
-        payload["recovered"] = {call_ids.decode(channel): whole for channel, whole in recovered}
+        payload["recovered"] = {ids.decode(channel): whole for channel, whole in recovered}
     return payload
 
 
-def _unsubscribed(reply: say.UnsubscribedMany, _: int) -> dict[str, Any]:
-    return {"callIds": _calls(reply.channels)}
+def _unsubscribed(reply: say.UnsubscribedMany, _: int, ids: CallIds) -> dict[str, Any]:
+    return {"callIds": _calls(reply.channels, ids)}
 
 
-def _history(reply: say.HistoriesRead, _: int) -> dict[str, Any]:
-    return {"alerts": [_alert(each) for each in reply.deliveries]}
+def _history(reply: say.HistoriesRead, _: int, ids: CallIds) -> dict[str, Any]:
+    return {"alerts": [_alert(each, ids) for each in reply.deliveries]}
 
 
-def _refreshed(reply: say.Refreshed, _: int) -> dict[str, Any]:
+def _refreshed(reply: say.Refreshed, _: int, __: CallIds) -> dict[str, Any]:
     return {"expiresAt": None if reply.expires_at is None else int(reply.expires_at * 1000)}
 
 
-def _pong(_: say.Pong, now: int) -> dict[str, Any]:
+def _pong(_: say.Pong, now: int, __: CallIds) -> dict[str, Any]:
     return {"timestamp": now}
 
 
-def _alert(push: say.Delivery) -> Alert:
+def _alert(push: say.Delivery, _: CallIds) -> Alert:
     alert = alert_record.read(push.channel, push.publication, push.epoch)
     return _Told(**asdict(alert), suppressed=push.suppressed) if push.suppressed > 0 else alert
 
 
-def _welcome(push: say.Welcome) -> dict[str, Any]:
+def _welcome(push: say.Welcome, _: CallIds) -> dict[str, Any]:
     session = f"sess_{push.connection_id[:_SESSION_ID]}"
     return {"sessionId": session, "message": "Connected to alert server"}
 
 
-def _expiring(push: say.Expiring) -> dict[str, Any]:
+def _expiring(push: say.Expiring, _: CallIds) -> dict[str, Any]:
     return {"expiresAt": int(push.expires_at * 1000)}
 
 
-def _removed(push: say.Removed) -> dict[str, Any]:
+def _removed(push: say.Removed, ids: CallIds) -> dict[str, Any]:
+    away = push.reason == FaultKind.UNAVAILABLE.code
     return {
-        "message": "Subscription withdrawn",
-        "code": FaultKind.PERMISSION_DENIED.code,
-        "callId": call_ids.decode(push.channel),
+        "message": FaultKind.UNAVAILABLE.text if away else "Subscription withdrawn",
+        "code": push.reason if away else FaultKind.PERMISSION_DENIED.code,
+        "callId": ids.decode(push.channel),
     }
 
 
-def _shutdown(push: say.ShuttingDown) -> dict[str, Any]:
+def _shutdown(push: say.ShuttingDown, _: CallIds) -> dict[str, Any]:
     payload: dict[str, Any] = {"message": "Server shutting down"}
     if push.address:
         payload["reconnectUrl"] = push.address
     return {**payload, "retryMs": push.retry}
 
 
-_REPLIES: Final[dict[type[Reply], tuple[str, Callable[[Any, int], Any]]]] = {
+_REPLIES: Final[dict[type[Reply], tuple[str, Callable[[Any, int, CallIds], Any]]]] = {
     say.SubscribedMany: ("subscribed", _subscribed),
     say.UnsubscribedMany: ("unsubscribed", _unsubscribed),
     say.HistoriesRead: ("history", _history),
     say.Refreshed: ("refreshed", _refreshed),
     say.Pong: ("pong", _pong),
 }
-_PUSHES: Final[dict[type[Push], tuple[str, Callable[[Any], Any]]]] = {
+_PUSHES: Final[dict[type[Push], tuple[str, Callable[[Any, CallIds], Any]]]] = {
     say.Welcome: ("handshake", _welcome),
     say.Delivery: ("alert", _alert),
     say.Expiring: ("expiring", _expiring),

@@ -33,6 +33,8 @@ _BELOW: Final = ((2.5, Severity.CRITICAL), (3.5, Severity.HIGH), (4.0, Severity.
 """Mean opinion scores, and how bad a call is below each."""
 
 
+MOST: Final = 1000
+"""Entries of one report that are read; the others count as malformed."""
 _ROOM: Final = 512
 """Bytes of a publication that its call id and severity may take."""
 
@@ -96,8 +98,9 @@ def read(namespace: str, event: Any, payload: Any, *, key: str | None = None) ->
     report = _convert(payload, shape)
     alert_record.channel(namespace, report.call_id)
     alerts: list[Publish] = []
+    entries = report.entries
     malformed, reason = 0, ""
-    for number, entry in enumerate(report.entries):
+    for number, entry in enumerate(entries[:MOST]):
         once = None if key is None else f"{key}:{number}"
         try:
             alert = make(entry)
@@ -106,6 +109,9 @@ def read(namespace: str, event: Any, payload: Any, *, key: str | None = None) ->
             malformed, reason = malformed + 1, str(error)
         else:
             alerts.append(command)
+    if len(entries) > MOST:
+        malformed += len(entries) - MOST
+        reason = f"a report has at most {MOST} entries"
     if malformed and not alerts:
         raise ValueError(reason)
     return Reading(tuple(alerts), malformed, reason)
@@ -150,13 +156,13 @@ def _anomaly(entry: Any) -> _Alert:
 
 
 def _number(value: Any, name: str) -> int | float:
-    """A finite number. Those of numeric libraries are numbers too, and truth values are not."""
+    """A finite number, as JSON has them. Those of numeric libraries count, truth values do not."""
     kind = type(value)
     if kind is not bool and issubclass(kind, Real):
         with suppress(OverflowError):  # an integer beyond every float
             number = float(value)
             if isfinite(number):
-                return number if isinstance(value, float) else value
+                return value if type(value) is int else number
     raise ValueError(f"{name} is a finite number")
 
 

@@ -1,35 +1,85 @@
 """Call ids and the channels behind them. Any text may name a call, and not every text a channel.
 
 What a channel's name cannot hold is percent-encoded, `%` itself included, so that no two ids share a
-channel. `*`, encoded, is the combined channel: whoever hears that hears all calls.
+channel. `*`, encoded, is the combined channel: whoever hears that hears all calls. An id that takes too
+much room so is `%~` and its SHA-256, which no encoding looks like, and which cannot be read back.
 """
 
-from typing import Any, Final
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from typing import Any, Final, TypeGuard
 from urllib.parse import quote, unquote
 
+from portward.model import channel as grammar
 from portward.model.channel import Channel
 
 MAX_LENGTH: Final = 64
 ALL: Final = "*"
 """Stands for all calls."""
+REMEMBERED: Final = 10_000
+"""Ids a dialect can say again although their channels do not tell them."""
 
 _KEPT: Final = "!#$&'()+,/:;<=>@^`|"
 """What stands for itself beside what `quote` never touches: letters, digits and `_.-~`."""
+_DIGEST: Final = "%~"
+
+
+def is_text(call_id: Any) -> TypeGuard[str]:
+    """Whether it is a text of a call id's length."""
+    return isinstance(call_id, str) and 1 <= len(call_id) <= MAX_LENGTH
 
 
 def encode(namespace: str, call_id: Any) -> Channel | None:
     """The channel behind a call id, None when it is not one.
 
-    An id is a text of 1 to 64 characters; one that takes too much room encoded has no channel.
+    An id is a text of 1 to 64 characters, without lone surrogates.
     """
-    if not isinstance(call_id, str) or not 1 <= len(call_id) <= MAX_LENGTH:
+    if not is_text(call_id):
         return None
     try:
-        return Channel.parse(f"{namespace}:{quote(call_id, safe=_KEPT)}")
-    except ValueError:  # too long, or a lone surrogate
+        name = quote(call_id, safe=_KEPT)
+        if len(namespace) + 1 + len(name) > grammar.MAX_LENGTH:
+            name = _digest(call_id)
+        return Channel.parse(f"{namespace}:{name}")
+    except ValueError:  # a lone surrogate, or the namespace leaves no room at all
         return None
+
+
+def _digest(call_id: str) -> str:
+    digest = urlsafe_b64encode(sha256(call_id.encode()).digest())
+    return _DIGEST + digest.decode().rstrip("=")
 
 
 def decode(channel: Channel) -> str:
-    """The call id behind a channel. Of a name that :func:`encode` never made, the nearest text."""
+    """The call id behind a channel. Of a name that does not tell it, the nearest text."""
     return unquote(channel.name, errors="replace")
+
+
+class CallIds:
+    """The ids of one namespace's calls, as a dialect reads and says them.
+
+    Those that cannot be read back from their channels are remembered, the ones used last.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._remembered: dict[Channel, str] = {}
+
+    def encode(self, call_id: Any) -> Channel | None:
+        """The channel behind a call id; see :func:`encode`."""
+        channel = encode(self._namespace, call_id)
+        if channel is not None and channel.name.startswith(_DIGEST):
+            self._remember(channel, call_id)
+        return channel
+
+    def decode(self, channel: Channel) -> str:
+        """The call id behind a channel; see :func:`decode`."""
+        known = self._remembered.get(channel)
+        return decode(channel) if known is None else self._remember(channel, known)
+
+    def _remember(self, channel: Channel, call_id: str) -> str:
+        self._remembered.pop(channel, None)
+        self._remembered[channel] = call_id
+        if len(self._remembered) > REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        return call_id

@@ -33,12 +33,14 @@ class Answer:
 class Question:
     """What to ask for, and how to read the answer: its status, and its body unless it is not taken.
 
-    The statuses in `blameless` come of what is asked, and are not held against the provider.
+    What fails with a status in `blameless` comes of what is asked, and is not held against the
+    provider. Results in `brief` are kept for a moment, so as not to ask the same at once again.
     """
 
     path: str
     read: Callable[[int, bytes | None], Answer]
     blameless: frozenset[int] = _REQUEST
+    brief: frozenset[ProviderResult] = frozenset({ProviderResult.UNAUTHORIZED})
 
 
 def read_user(status: int, body: bytes | None) -> Answer:
@@ -63,9 +65,12 @@ def user_question() -> Question:
 def topic_question(path: str) -> Question:
     """The question whether somebody may see what lies at `path`.
 
-    Its last part is the client's choice, and some stores fail with 500 on an id they cannot read.
+    Its last part is the client's choice, and so what lies there: some stores fail with 500 on an id
+    they cannot read, and one thing among many may be too large, or otherwise no answer.
     """
-    return Question(path, read_topic, _REQUEST | {HTTPStatus.INTERNAL_SERVER_ERROR})
+    blameless = _REQUEST | {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR}
+    brief = frozenset({ProviderResult.UNAUTHORIZED, ProviderResult.MALFORMED})
+    return Question(path, read_topic, blameless, brief)
 
 
 def _read(status: int, body: bytes | None, take: Callable[[Any], Answer]) -> Answer:

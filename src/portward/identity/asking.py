@@ -15,6 +15,7 @@ from portward.model.provider import ProviderResult
 
 IN_FLIGHT: Final = 50
 MAX_BYTES: Final = 64 * 1024
+_NO_STATUS: Final = 0
 _IDLE: Final = 2.0
 """Seconds a connection is kept: less than the 5 after which Node.js hangs up, perhaps on a question."""
 _HEADERS: Final = {
@@ -60,10 +61,12 @@ class Asker:
         self._observe(ProviderResult.ERROR, 0.0)
         return Answer(ProviderResult.ERROR)
 
-    async def ask(self, cookies: bytes, question: Question) -> Answer:
+    async def ask(self, cookies: bytes, question: Question, *, known: bool = True) -> Answer:
         """Put a question. Runs in a Task; whatever the provider does becomes an answer.
 
-        The time a question waits for its turn is part of the time it has.
+        The time a question waits for its turn is part of the time it has. `known` is whether the
+        provider has confirmed these cookies before: what it answers to a stranger's, which may be
+        made up to upset it, is not held against it. That it is silent or away always is.
         """
         begun = self._clock.monotonic()
         deadline = asyncio.get_running_loop().time() + self._timeout
@@ -74,13 +77,15 @@ class Asker:
             answer = Answer(ProviderResult.TIMEOUT)
         else:
             try:
-                answer = await self._call(cookies, question, deadline)
+                answer = await self._call(cookies, question, deadline, known=known)
             finally:
                 self._places.release()
         self._observe(answer.result, self._clock.monotonic() - begun)
         return answer
 
-    async def _call(self, cookies: bytes, question: Question, deadline: float) -> Answer:
+    async def _call(
+        self, cookies: bytes, question: Question, deadline: float, *, known: bool
+    ) -> Answer:
         """One call, if the circuit lets it pass. What it says of the provider is noted."""
         permit = self._breaker.enter(self._clock.monotonic())
         if permit is None:
@@ -88,8 +93,10 @@ class Asker:
         failure: bool | None = None
         try:
             status, answer = await self._try(cookies, question, deadline)
-            if status not in question.blameless:
-                failure = answer.result in _FAILURES
+            if answer.result not in _FAILURES:
+                failure = False
+            elif status == _NO_STATUS or (known and status not in question.blameless):
+                failure = True
         finally:
             self._note(permit, failure)
         return answer
@@ -106,14 +113,14 @@ class Asker:
             self._changed(not before)
 
     async def _try(self, cookies: bytes, question: Question, deadline: float) -> tuple[int, Answer]:
-        """The status, 0 without one, and what the answer means. No error tells what was sent."""
+        """The status and what the answer means. No error tells what was sent."""
         try:
             async with asyncio.timeout_at(deadline):
                 status, body = await self._get(cookies, question.path)
         except TimeoutError:
-            return 0, Answer(ProviderResult.TIMEOUT)
+            return _NO_STATUS, Answer(ProviderResult.TIMEOUT)
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
-            return 0, Answer(ProviderResult.ERROR)
+            return _NO_STATUS, Answer(ProviderResult.ERROR)
         return status, question.read(status, body)
 
     async def _get(self, cookies: bytes, path: str) -> tuple[int, bytes | None]:

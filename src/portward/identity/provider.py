@@ -2,15 +2,14 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from portward.identity import cookies as jar
 from portward.identity.answers import Answer, Question, topic_question, user_question
 from portward.identity.asking import Asker
 from portward.identity.sharing import Recent, Shared
@@ -21,12 +20,9 @@ from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 
 STAMPS: Final = 50_000
-"""Cookies whose first confirmation is remembered, those used last."""
+"""Cookies whose first confirmation is remembered, those used last; and as many headers of them."""
 _DIGEST: Final = 16
 _ME: Final = user_question()
-_BLANK: Final = b" \t"
-_SENDABLE: Final = re.compile(r"[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*")
-"""Header values that can be sent on (RFC 9110, section 5.5), as Latin-1 text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +30,14 @@ class ProviderRules:
     """Where the provider is and what it is asked.
 
     `url` is the base address, `timeout` the seconds a whole answer may take. `topics` maps patterns to
-    questions, see `Topics`. `credentials` names the cookies that carry a login, where others are sent
-    along; empty: each one may.
+    questions, see `Topics`. `strict` refuses cookies with values that could be read in two ways, for
+    where only the login's own are sent: in any other company a revoked one can be spelled anew.
     """
 
     url: str
     timeout: float = 5.0
     topics: Mapping[str, str] = field(default_factory=dict)
-    credentials: Collection[str] = ()
+    strict: bool = True
 
 
 class CookieProvider:
@@ -63,12 +59,13 @@ class CookieProvider:
         changed: Callable[[bool], None] = lambda up: None,  # noqa: ARG005 - nobody wants to know
     ) -> None:
         self._topics = Topics(rules.topics)
-        self._credentials = frozenset(rules.credentials)
+        self._takes = jar.are_plain if rules.strict else jar.are_sendable
         self._clock = clock
         self._observe = observe
         self._asker = Asker(rules.url, rules.timeout, clock, observe, changed)
         self._shared = Shared(clock)
         self._stamps: Recent[float] = Recent(STAMPS)
+        self._confirmed: Recent[bool] = Recent(STAMPS)
         self._key = secrets.token_bytes(32)
         self._closed = False
 
@@ -87,7 +84,8 @@ class CookieProvider:
     async def identify(self, cookies: str, *, max_age: float | None = None) -> Identity:
         """Who sent `cookies`, the value of a `Cookie` header; an answer may be `max_age` seconds old.
 
-        `issued_at` is when one of the cookies was first seen to be this user's.
+        `issued_at` is that of the oldest cookie: when a token says it was issued, now that the
+        provider has confirmed it; when any other was first seen to be this user's.
 
         Raises:
             Fault: `AUTHENTICATION_FAILED`, the provider does not know them.
@@ -99,8 +97,10 @@ class CookieProvider:
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail=detail)
         return answer.user
 
-    async def allows(self, cookies: str, name: str) -> bool:
+    async def allows(self, cookies: str, name: str, *, max_age: float | None = None) -> bool:
         """Whether the provider lets who sent `cookies` see what the topic `name` stands for.
+
+        An answer may be `max_age` seconds old; with 0 it is to a question put now or later.
 
         Raises:
             Unavailable: it gives no answer that can be used.
@@ -108,7 +108,7 @@ class CookieProvider:
         path = self._topics.question(name)
         if path is None:
             return False
-        answer = await self._answer(cookies, topic_question(path), None)
+        answer = await self._answer(cookies, topic_question(path), max_age)
         return answer.result is ProviderResult.OK
 
     async def aclose(self) -> None:
@@ -120,8 +120,8 @@ class CookieProvider:
     async def _answer(self, cookies: str, question: Question, max_age: float | None) -> Answer:
         """An answer that settles the question: OK or UNAUTHORIZED."""
         cookies = cookies.strip(" \t")
-        if not _SENDABLE.fullmatch(cookies):
-            # No provider gave out such a cookie, and none is to be troubled with it.
+        if not self._takes(cookies):
+            # It cannot be sent, or might be another spelling of one that was revoked: nobody is asked.
             self._observe(ProviderResult.UNAUTHORIZED, 0.0)
             return Answer(ProviderResult.UNAUTHORIZED)
         answer = await self._find(cookies.encode("latin-1"), question, max_age)
@@ -142,7 +142,7 @@ class CookieProvider:
             refusal = self._asker.refusal()
             if refusal is not None:
                 return refusal
-            call = self._shared.begin(key, lambda: self._ask(cookies, question))
+            call = self._shared.begin(key, lambda: self._ask(cookies, question), question.brief)
         # Waiting for the task, not awaiting it: one who goes away must not end the call of the others.
         await asyncio.wait((call,))
         if call.cancelled():
@@ -151,37 +151,32 @@ class CookieProvider:
 
     async def _ask(self, cookies: bytes, question: Question) -> Answer:
         asked = self._clock.time()
-        answer = await self._asker.ask(cookies, question)
+        # The header as a whole: a cookie that means nothing may be part of anybody's.
+        header = self._digest(b"", cookies)
+        known = self._confirmed.get(header) is not None
+        answer = await self._asker.ask(cookies, question, known=known)
         if answer.user is None:
             return answer
-        issued_at = self._first_seen(cookies, answer.user.subject, asked)
+        self._confirmed.put(header, True)
+        issued_at = self._issued(cookies, answer.user.subject, asked)
         return Answer(answer.result, msgspec.structs.replace(answer.user, issued_at=issued_at))
 
-    def _first_seen(self, cookies: bytes, subject: str, now: float) -> float:
-        """When the oldest of the cookies that carry a login was first seen to be this subject's.
+    def _issued(self, cookies: bytes, subject: str, now: float) -> float:
+        """When the oldest of the cookies was issued to this subject, as far as can be known.
 
         A revocation covers what was issued before it. The header as a whole is not what was issued:
         with one more cookie in it, or another spelling, the one that was revoked would pass for new.
         """
-        oldest = now
-        for pair in self._carriers(cookies):
-            key = self._digest(subject.encode(), pair)
-            first = self._stamps.get(key)
-            if first is None:
-                self._stamps.put(key, now)
-            else:
-                oldest = min(oldest, first)
-        return oldest
+        pairs = jar.carriers(cookies)
+        return min(jar.issued(pair[1], self._first_seen(pair, subject, now)) for pair in pairs)
 
-    def _carriers(self, cookies: bytes) -> set[bytes]:
-        """The cookies that may carry the login, each as `name=value` in one spelling."""
-        pairs = [pair.partition(b"=") for pair in cookies.split(b";")]
-        spelled = [
-            (name.strip(_BLANK), unquote_to_bytes(value.strip(_BLANK + b'"')))
-            for name, _, value in pairs
-        ]
-        named = [pair for pair in spelled if pair[0].decode("latin-1") in self._credentials]
-        return set(map(b"=".join, named or spelled))
+    def _first_seen(self, pair: tuple[bytes, bytes], subject: str, now: float) -> float:
+        """When a cookie was first seen to be this subject's."""
+        key = self._digest(subject.encode(), b"=".join(pair))
+        first = self._stamps.get(key)
+        if first is None:
+            self._stamps.put(key, now)
+        return now if first is None else min(first, now)
 
     def _digest(self, about: bytes, cookies: bytes) -> bytes:
         """A key that nothing can be read from. There is no NUL in what it is about."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -15,7 +15,6 @@ KEPT: Final = 10_000
 POSITIVE: Final = 10.0
 NEGATIVE: Final = 2.0
 """Seconds an answer is good for. One that could not be had is not kept."""
-_SECONDS: Final = {ProviderResult.OK: POSITIVE, ProviderResult.UNAUTHORIZED: NEGATIVE}
 
 V = TypeVar("V")
 
@@ -82,10 +81,15 @@ class Shared:
         flight = self._flights.get(key)
         return flight.task if flight and self._young(flight.asked, max_age) else None
 
-    def begin(self, key: bytes, call: Callable[[], Awaitable[Answer]]) -> asyncio.Task[Answer]:
-        """Begin a call: from now on it is the one under way."""
+    def begin(
+        self, key: bytes, call: Callable[[], Awaitable[Answer]], brief: Collection[ProviderResult]
+    ) -> asyncio.Task[Answer]:
+        """Begin a call: from now on it is the one under way.
+
+        A result in `brief` is kept for `NEGATIVE` seconds, a yes for `POSITIVE` ones.
+        """
         asked = self._clock.monotonic()
-        task = asyncio.ensure_future(self._run(key, call, asked))
+        task = asyncio.ensure_future(self._run(key, call, asked, brief))
         flight = self._flights[key] = _Flight(task, asked)
         self._tasks.add(task)
         task.add_done_callback(lambda _: self._landed(key, flight))
@@ -94,12 +98,19 @@ class Shared:
     def _young(self, asked: float, max_age: float | None) -> bool:
         return max_age is None or self._clock.monotonic() - asked <= max_age
 
-    async def _run(self, key: bytes, call: Callable[[], Awaitable[Answer]], asked: float) -> Answer:
+    async def _run(
+        self,
+        key: bytes,
+        call: Callable[[], Awaitable[Answer]],
+        asked: float,
+        brief: Collection[ProviderResult],
+    ) -> Answer:
         answer = await call()
-        seconds = _SECONDS.get(answer.result)
+        positive = answer.result is ProviderResult.OK
         known = self._kept.get(key)
         # A call that was overtaken by a later one knows less.
-        if seconds is not None and (known is None or known.asked <= asked):
+        if (positive or answer.result in brief) and (known is None or known.asked <= asked):
+            seconds = POSITIVE if positive else NEGATIVE
             self._kept.put(key, _Kept(answer, asked, self._clock.monotonic() + seconds))
         return answer
 

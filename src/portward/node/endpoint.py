@@ -49,11 +49,11 @@ class EndpointRules:
     farewell: float = 0.0
     """How long clients may take to leave by themselves, once they were told that the node goes."""
     reconnect_url: str = ""
+    """Where they are told to come back; empty for the address they came by."""
     relays: bool = False
     """Whether clients are connected to the upstream here."""
     auth_attempts: int = 0
     """Refused credentials by message after which the connection is closed; 0 for any number."""
-    """Where they are told to come back; empty for the address they came by."""
     connections_per_address: int = 50
     connections_mode: LimitMode = LimitMode.ENFORCE
 

@@ -335,6 +335,7 @@ class Node:
         except Fault as fault:
             if fault.kind is FaultKind.MODEL_REFUSED:
                 self._serving.refuse(session, fault)
+                session.end(Ending.PERMISSION_LOST, "a model that is not allowed")
             session.end(Ending.AUTH_FAILED, f"after the handshake: {fault}")
         except Unavailable:
             session.end(Ending.INTERNAL, "after the handshake: the store cannot be asked")

@@ -325,7 +325,8 @@ class Session:
     def _warn(self, now: float) -> None:
         if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
             self.move(Move.NOTICE)
-            self.say(Expiring(expires_at=self.claims.expires_at or 0.0))
+            if self.tunnel is None:  # what it says now goes upstream, where a token has no business
+                self.say(Expiring(expires_at=self.claims.expires_at or 0.0))
 
     def _heartbeat(self, now: float, *, late: bool) -> None:
         rules = self.endpoint.rules

@@ -7,7 +7,7 @@ from typing import Final
 
 from portward.dialects import intake
 from portward.model.endings import Ending
-from portward.model.limits import MIB
+from portward.model.limits import MIB, OUTBOX_COUNT
 from portward.model.upstream import UpstreamClosed
 from portward.node.background import Background
 from portward.node.ports import UpstreamLink
@@ -18,6 +18,8 @@ from portward.wire import message as wire
 
 UNSENT: Final = 1 * MIB
 """Bytes a client may have left unread before the upstream is read no further."""
+WAITING: Final = OUTBOX_COUNT // 2
+"""Messages that may wait for it, however small."""
 _NO_STATUS: Final = 1005
 _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """Codes an endpoint may put in a close frame (RFC 6455 section 7.4.1), beside 3000-4999."""
@@ -73,6 +75,7 @@ class Tunnel:
         self._background = background
         self._messages = 0
         self._bytes = 0
+        self._waiting = 0
         self._pump: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -119,15 +122,20 @@ class Tunnel:
     async def _room(self) -> None:
         """Wait until the client has taken enough of what it was sent."""
         link = self._session.link
-        if link.unsent() <= UNSENT:
+        unsent = link.unsent()
+        if not unsent:
+            self._waiting = 0
+        if unsent <= UNSENT and self._waiting < WAITING:
             return
         taken = asyncio.Event()
         link.when_taken(taken.set)
         await taken.wait()
+        self._waiting = 0
 
     def _pass_on(self, payload: bytes, *, binary: bool) -> None:
         if not self._count(len(payload)):
             return
+        self._waiting += 1
         self._session.link.write(wire.binary(payload) if binary else wire.text(payload))
         self._telemetry.metrics.sent(self._session.endpoint.name, "relayed", len(payload))
         tokens = 0 if binary else usage(payload)

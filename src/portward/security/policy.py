@@ -125,12 +125,15 @@ def rights(who: Identity, channel: Channel, namespace: Namespace, facts: Channel
 def _combined(who: Identity, channel: Channel, namespace: Namespace) -> Right:
     """What is said anywhere in a namespace takes a right of its own, whatever its rule.
 
-    It is the permission, or the entry among the credential's channels, written `<namespace>:*`.
+    It is the permission, or the entry among the credential's channels, written `<namespace>:*`, or `*`;
+    a pattern that covers the channel's name by chance is neither.
     """
     if not namespace.combined or namespace.authorize is Rule.DENY:
         return Right.NONE
-    allowed = _claims(who, channel, NO_FACTS)
-    if permits(who.permissions, channel):
+    written = {f"{namespace.name}:*", "*"}
+    chosen = tuple(entry for entry in who.channels or () if entry.channel in written)
+    allowed = _claims(msgspec.structs.replace(who, channels=chosen), channel, NO_FACTS)
+    if not written.isdisjoint(who.permissions):
         allowed |= Right.SUBSCRIBE | Right.HISTORY
     return allowed & (Right.SUBSCRIBE | Right.HISTORY)
 

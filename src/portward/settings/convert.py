@@ -8,6 +8,7 @@ import msgspec
 from portward.settings.errors import SettingsError
 from portward.settings.schema import Leaf
 from portward.settings.secret import Secret
+from portward.settings.values import JSON
 
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _WORDS: Final = {
@@ -50,7 +51,7 @@ def _from_text(leaf: Leaf, raw: str) -> object:
         return _list(raw)
     if not raw and leaf.optional:
         return None
-    if leaf.form is not None and _NUMBER.fullmatch(raw):
+    if leaf.form not in (None, JSON) and _NUMBER.fullmatch(raw):
         return float(raw)
     return raw
 
@@ -61,7 +62,7 @@ def _list(raw: str) -> object:
         return [part.strip() for part in raw.split(",") if part.strip()]
     try:
         return msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise ValueError("expected a list with commas, or one in JSON") from None
 
 

@@ -8,9 +8,16 @@ from portward.settings.schema import Leaf, entries
 from portward.settings.secret import MASK
 from portward.settings.sources import Loaded
 from portward.settings.tree import Settings
-from portward.settings.values import show_list
+from portward.settings.values import JSON, show_list
 
 _PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^/@]+@")
+_QUERY_KEY: Final = re.compile(
+    r"([?&][^=&#]*(?:key|token|secret|password|signature)[^=&#]*=)[^&#]+", re.IGNORECASE
+)
+_HIDDEN: Final = re.compile(
+    r".*(authorization|headers|api_?key|secret|password)|(.*_)?token", re.IGNORECASE | re.DOTALL
+)
+"""Names in values of JSON beside which credentials stand, such as those of a tool's server."""
 _PEM: Final = re.compile(r"(-----BEGIN [^-]+-----).*?(-----END [^-]+-----|\Z)", re.DOTALL)
 
 
@@ -45,9 +52,12 @@ def effective(leaf: Leaf, value: object, settings: Settings) -> object:
 def shown(leaf: Leaf, value: object) -> str:
     """Write a value as it is written in the file, without quotation marks.
 
-    Secrets and passwords in addresses are masked; of PEM blocks there is the first line alone.
+    Secrets, and passwords and keys in addresses, are masked; of PEM blocks there is the first line
+    alone. A value of JSON is shown as that.
     """
-    if value is None:
+    if leaf.form is JSON:
+        value = _hidden(value)
+    elif value is None:
         return ""
     if leaf.form is not None:
         return leaf.form.show(value)
@@ -57,4 +67,19 @@ def shown(leaf: Leaf, value: object) -> str:
         return str(value).lower()
     if isinstance(value, Enum):
         return str(value)
-    return _PASSWORD.sub(rf"\1{MASK}@", str(value))
+    return _address(str(value))
+
+
+def _address(text: str) -> str:
+    return _QUERY_KEY.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}@", text))
+
+
+def _hidden(value: object) -> object:
+    """Mask what may be a credential anywhere inside a value of JSON."""
+    if isinstance(value, dict):
+        return {
+            name: MASK if _HIDDEN.fullmatch(name) else _hidden(held) for name, held in value.items()
+        }
+    if isinstance(value, list):
+        return [_hidden(held) for held in value]
+    return _address(value) if isinstance(value, str) else value

@@ -56,6 +56,13 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     ] = None
     max_connections: Annotated[Count, About("connections open at once; 0 for no limit")] = 0
     auth_timeout: Annotated[Span, About("time a connection has to authenticate")] = 30.0
+    auth_attempts: Annotated[
+        Count,
+        About(
+            "failed attempts to authenticate by message after which a connection is closed; 0 for no"
+            " bound of its own"
+        ),
+    ] = 0
     auth: Annotated[
         AuthMode, About("`token`, or `none` to let everyone in while developing on this machine")
     ] = AuthMode.TOKEN

@@ -13,7 +13,7 @@ TOKEN: Final = "PORTWARD_TOKEN"  # noqa: S105 - the name of a variable
 API_KEY: Final = "PORTWARD_API_KEY"
 _NO_KEYS: Final = frozenset({CONFIG, TOKEN, API_KEY})
 """What else is ours: the last two are for commands that talk to a gateway."""
-_MILLISECONDS: Final = re.compile(r"\d{1,15}", re.ASCII)
+_WHOLE: Final = re.compile(r"\d{1,15}", re.ASCII)
 _IN_MS: Final = "in milliseconds"
 
 
@@ -23,9 +23,23 @@ def milliseconds(text: str) -> float:
     Raises:
         ValueError: it is no number.
     """
-    if not _MILLISECONDS.fullmatch(text):
+    if not _WHOLE.fullmatch(text):
         raise ValueError('expected a number of milliseconds such as "25000"')
     return int(text) / 1000
+
+
+def switch(text: str) -> bool:
+    """Read a switch; an empty one is off.
+
+    Raises:
+        ValueError: it is no switch.
+    """
+    word = text.strip().lower()
+    if word in {"true", "1", "yes"}:
+        return True
+    if word in {"false", "0", "no", ""}:
+        return False
+    raise ValueError('expected "true" or "false"')
 
 
 def disabled(text: str) -> str | None:
@@ -34,12 +48,7 @@ def disabled(text: str) -> str | None:
     Raises:
         ValueError: it is no switch.
     """
-    word = text.strip().lower()
-    if word in {"true", "1", "yes"}:
-        return "none"
-    if word in {"false", "0", "no", ""}:
-        return None
-    raise ValueError('expected "true" or "false"')
+    return "none" if switch(text) else None
 
 
 def entry(text: str) -> list[str]:
@@ -76,6 +85,44 @@ ALIASES: Final = (
     Alias("LIVE_WS_BACKPRESSURE_THRESHOLD_BYTES", ("endpoints", "live", "backpressure_threshold")),
     Alias("INSTANCE_ID", ("server", "instance_id")),
     Alias("DIRECTUS_BASE_URL", ("identity_provider", "url")),
+    Alias(
+        "ENABLE_WS_PROXY",
+        ("endpoints", "realtime", "enabled"),
+        switch,
+        "without `JWT_SECRET`, or any key to verify tokens with, it also stands for"
+        " `endpoints.realtime.auth = none`",
+    ),
+    Alias("OPENAI_API_KEY", ("upstream", "api_key")),
+    Alias("MAX_CONNECTIONS_PER_IP", ("endpoints", "realtime", "limits", "connections", "max")),
+)
+
+
+class Window(NamedTuple):
+    """Two names that are one rate between them: how many, and in how many milliseconds."""
+
+    amount: str
+    period: str
+    path: Path
+
+    def read(self, environ: Mapping[str, str]) -> tuple[str, str] | None:
+        """Put the rate together; with it the names that were set. None when neither was.
+
+        Raises:
+            ValueError: one of them is no positive number; the text has its name.
+        """
+        told = [name for name in (self.amount, self.period) if environ.get(name)]
+        for name in told:
+            if not _WHOLE.fullmatch(environ[name]) or not int(environ[name]):
+                raise ValueError(f'expected a positive whole number such as "10" (alias {name})')
+        count = environ.get(self.amount) or "10"
+        period = environ.get(self.period) or "60000"
+        return (f"{count}/{period}ms", " and ".join(told)) if told else None
+
+
+WINDOW: Final = Window(
+    "RATE_LIMIT_MAX_REQUESTS",
+    "RATE_LIMIT_WINDOW_MS",
+    ("endpoints", "realtime", "limits", "attempts"),
 )
 
 _SERVICE_LINK: Final = re.compile(

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from portward.settings.about import About
-from portward.settings.environment import ALIASES, Alias, chosen, parts, variables
+from portward.settings.environment import chosen, parts, variables
 from portward.settings.errors import SettingsError
 from portward.settings.schema import (
     Leaf,
@@ -23,6 +23,7 @@ from portward.settings.schema import (
 )
 from portward.settings.suggest import unknown_key, unknown_variable
 from portward.settings.tree import Settings
+from portward.settings.values import JSON, read_json
 
 ROOT: Final = Table(Settings, About("All settings."))
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|_(?!_)){0,63}")
@@ -63,6 +64,12 @@ class Written:
     def put(self, path: Path, given: Given) -> None:
         """Take a value; what an earlier layer said is forgotten."""
         self.values[path] = given
+
+    def put_alias(self, path: Path, raw: object, names: str) -> None:
+        """Take a value that older names stand for; an unknown key is passed over."""
+        leaf = leaf_at(path)
+        if leaf is not None:
+            self.put(path, Given(leaf, raw, f"alias {names}", Rank.ALIAS))
 
     def name(self, path: Path, source: str) -> None:
         """Take a chosen name.
@@ -110,32 +117,6 @@ def _flatten(
         _flatten(written, child, inner, below, source)
 
 
-def from_aliases(written: Written, environ: Mapping[str, str]) -> None:
-    """Take the names older servers read; an empty one counts as not set.
-
-    Raises:
-        SettingsError: one cannot be read, or two say different things of one key.
-    """
-    taken: dict[Path, tuple[str, object]] = {}
-    for alias in ALIASES:
-        text, leaf = environ.get(alias.name), leaf_at(alias.path)
-        raw = _aliased(alias, text) if text else None
-        if raw is None or leaf is None:
-            continue
-        first, before = taken.setdefault(alias.path, (alias.name, raw))
-        if raw != before:
-            key = ".".join(alias.path)
-            raise SettingsError(f"{key}: {first} and {alias.name} differ; set one of them")
-        written.put(alias.path, Given(leaf, raw, f"alias {first}", Rank.ALIAS))
-
-
-def _aliased(alias: Alias, text: str) -> object:
-    try:
-        return alias.read(text)
-    except ValueError as error:
-        raise SettingsError(f"{'.'.join(alias.path)}: {error} (alias {alias.name})") from None
-
-
 def from_variables(written: Written, environ: Mapping[str, str]) -> None:
     """Take the variables `PORTWARD_SECTION__KEY`.
 
@@ -149,7 +130,8 @@ def from_variables(written: Written, environ: Mapping[str, str]) -> None:
             for key, raw in _json_table(path, value, source).items():
                 _put(written, (*path, key), Given(node.inner, raw, source, Rank.ENVIRONMENT))
         elif isinstance(node, Leaf):
-            _put(written, path, Given(node, value, source, Rank.ENVIRONMENT))
+            raw = read_json(value) if node.form is JSON else value
+            _put(written, path, Given(node, raw, source, Rank.ENVIRONMENT))
         else:
             raise unknown_variable(name)
 
@@ -157,7 +139,7 @@ def from_variables(written: Written, environ: Mapping[str, str]) -> None:
 def _json_table(path: Path, text: str, source: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text or "{}", type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise SettingsError(f"{'.'.join(path)}: expected a table in JSON ({source})") from None
 
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 from msgspec import Meta
 from msgspec.structs import replace
 
-from portward.model.limits import Rate
+from portward.model.limits import MIB, Rate
 from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
 from portward.settings.about import About
 from portward.settings.endpoint import Credential, Endpoint
-from portward.settings.limits import Limits, RateLimit
-from portward.settings.values import DURATION
+from portward.settings.limits import ConnectionLimit, Limits, RateLimit
+from portward.settings.values import DURATION, UNLIMITED
 
 ENDPOINTS: Final = {
     "alerts": Endpoint(
@@ -32,6 +32,22 @@ ENDPOINTS: Final = {
         limits=Limits(messages=RateLimit(rate=Rate(600, 60.0, 600))),
     ),
     "rooms": Endpoint(path="/rooms", dialect="rooms", namespace="rooms", idle_timeout=60.0),
+    "realtime": Endpoint(
+        path="/realtime",
+        dialect="relay",
+        credentials=(Credential.MESSAGE, Credential.HEADER),
+        auth_timeout=10.0,
+        auth_attempts=3,
+        max_message=MIB,
+        # A message of the upstream may have 16 MiB, and has to fit.
+        backpressure_threshold=17 * MIB,
+        # Audio comes in many small messages; what it costs is bounded by the table `upstream`.
+        limits=Limits(
+            connections=ConnectionLimit(max=3),
+            attempts=RateLimit(rate=Rate(10, 60.0, 10)),
+            messages=RateLimit(rate=UNLIMITED),
+        ),
+    ),
     "echo": Endpoint(
         enabled=False,
         path="/echo",

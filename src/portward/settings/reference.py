@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, get_args
 
 from portward.settings.describe import shown
-from portward.settings.environment import ALIASES, variable
+from portward.settings.environment import ALIASES, WINDOW, variable
 from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.settings.schema import Entry, Leaf, Named, Table, entries, example, keys, node_at
 from portward.settings.secret import Secret
@@ -20,8 +20,9 @@ the file over the defaults. `portward config` shows what is in force and where i
 
 Durations are written `"250ms"`, `"25s"`, `"10m"`, `"1h"` or as seconds; sizes `"64KiB"`, `"1MiB"`,
 `"100kB"` or as bytes; rates `"60/min"`, `"500/s"`, `"10/60s"` or `"none"`. A list in the
-environment is written with commas, or as JSON. `PORTWARD_ROLES` and
-`PORTWARD_IDENTITY_PROVIDER__TOPICS` take a whole table in JSON, for names no variable can spell.
+environment is written with commas, or as JSON. `PORTWARD_ROLES`,
+`PORTWARD_IDENTITY_PROVIDER__TOPICS` and `PORTWARD_UPSTREAM__PIN` take a whole table in JSON, for
+names no variable can spell. One value of JSON may stand in a variable as that, or as a text.
 ↻ marks what SIGHUP puts in force without a restart.
 """
 
@@ -73,6 +74,8 @@ def _meaning(entry: Entry) -> str:
 
 def _default(entry: Entry) -> str:
     about = entry.leaf.about
+    if isinstance(node_at(entry.path[:-1]) if entry.path[1:] else None, Named):
+        return ""  # there is no such key until somebody names it
     if entry.value is None and about.unset:
         return about.unset
     if entry.value is None and about.development is not None:
@@ -105,5 +108,9 @@ def _aliases() -> str:
     for alias in ALIASES:
         note = f": {alias.note}" if alias.note else ""
         lines.append(f"- `{alias.name}` → `{'.'.join(alias.path)}`{note}")
+    lines.append(
+        f"- `{WINDOW.amount}` and `{WINDOW.period}` → `{'.'.join(WINDOW.path)}`: so many in so many"
+        " milliseconds; 10 and 60000 when one of them is not set"
+    )
     lines += ["", "Two names of one key must not say different things."]
     return "\n".join(lines)

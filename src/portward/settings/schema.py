@@ -29,6 +29,7 @@ from portward.settings.endpoint import Endpoint
 from portward.settings.presets import NAMESPACE_KEYS
 from portward.settings.sections import IdentityProvider
 from portward.settings.tree import Settings
+from portward.settings.upstream import Upstream
 from portward.settings.values import Form
 
 Path: TypeAlias = tuple[str, ...]
@@ -186,6 +187,7 @@ def example(name: str = "<name>") -> Settings:
     """Make a tree with one entry called `name` under every key with chosen names."""
     return Settings(
         identity_provider=IdentityProvider(topics={name: ""}),
+        upstream=Upstream(pin={name: None}),
         roles={name: ()},
         endpoints={name: Endpoint()},
         namespaces={name: Namespace(name=name)},

@@ -154,7 +154,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 class IdentityProvider(Struct, frozen=True, kw_only=True):
     """The service that knows whose cookies a browser sends, and what they open."""
 
-    url: Annotated[str, About("its address; empty: endpoints that take cookies answer 503")] = ""
+    url: Annotated[str, About("its address; empty: endpoints that take cookies let nobody in")] = ""
     cookies: Annotated[
         tuple[str, ...],
         About("names of the cookies it is sent; `*` alone for all a browser sends"),
@@ -173,7 +173,7 @@ class IdentityProvider(Struct, frozen=True, kw_only=True):
                 str,
                 About(
                     "path and query it is asked for with the user's own cookies when a topic of this"
-                    ' pattern is subscribed to, as in `"event:{id}" = "/items/events/{id}"`',
+                    ' pattern is subscribed to, as in `"event:{id}" = "/items/events/{id}?fields=id"`',
                     reload=True,
                 ),
             ],

@@ -8,7 +8,8 @@ from msgspec import Struct
 from portward.settings.build import build
 from portward.settings.environment import CONFIG
 from portward.settings.files import Reader, read_file, read_secrets, text_of
-from portward.settings.layers import Written, from_aliases, from_file, from_flags, from_variables
+from portward.settings.layers import Written, from_file, from_flags, from_variables
+from portward.settings.older import from_aliases, lets_everyone_in
 from portward.settings.schema import entries
 from portward.settings.tree import Settings
 
@@ -54,6 +55,8 @@ def load(
     from_flags(written, flags or {})
     read_secrets(written, read)
     settings = build(written)
+    if lets_everyone_in(written, settings, environ):
+        settings = build(written)
     return Loaded(settings, _sources(settings, written))
 
 

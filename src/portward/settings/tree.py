@@ -33,6 +33,7 @@ from portward.settings.sections import (
     Server,
     Tokens,
 )
+from portward.settings.upstream import Upstream
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -48,6 +49,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     identity_provider: Annotated[
         IdentityProvider, About("The service that knows whose cookies a browser sends.")
     ] = field(default_factory=IdentityProvider)
+    upstream: Annotated[
+        Upstream,
+        About("The realtime API behind endpoints that speak `relay`, and what it may cost."),
+    ] = field(default_factory=Upstream)
     limits: Annotated[Limits, About("How often and how many, per table.")] = DEFAULT_LIMITS
     roles: Annotated[
         Mapping[str, Annotated[tuple[str, ...], About("permissions this role gives", reload=True)]],

@@ -1,4 +1,4 @@
-"""How durations, sizes, rates, networks and API keys are written, and how they are shown again.
+"""How durations, sizes, rates, networks, API keys and JSON are written, and how they are shown.
 
 A :class:`Form` stands in a field's annotation and turns what the operator wrote into what the
 field holds. Its `parse` raises `ValueError` with a text that tells how to write it and never
@@ -11,7 +11,9 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 
-from portward.model.limits import Rate
+import msgspec
+
+from portward.model.limits import INTEGER, JSON_DEPTH, Rate
 
 
 class Form(NamedTuple):
@@ -163,8 +165,51 @@ def show_list(values: tuple[object, ...]) -> str:
     return "[" + ", ".join(map(str, values)) + "]"
 
 
+def parse_json(value: object) -> object:
+    """Check that a value of TOML, which has dates and numbers without bounds, is one of JSON.
+
+    Raises:
+        ValueError: it is none, has a number no reader of JSON is sure to keep, or is too deep.
+    """
+    if not _is_json(value, JSON_DEPTH):
+        text = (
+            "expected what JSON has: texts, true, false, numbers up to 2^53, lists, tables of these"
+        )
+        raise ValueError(f"{text}, at most {JSON_DEPTH} deep")
+    return value
+
+
+def _is_json(value: object, depth: int) -> bool:
+    match value:
+        case None | bool() | str():
+            return True
+        case int() | float():
+            return abs(value) <= INTEGER  # NaN is not, and neither is infinity
+        case list():
+            return depth > 0 and all(_is_json(each, depth - 1) for each in value)
+        case dict():
+            keyed = all(isinstance(key, str) for key in value)
+            return depth > 0 and keyed and all(_is_json(each, depth - 1) for each in value.values())
+        case _:
+            return False
+
+
+def read_json(text: str) -> object:
+    """Read the one value a variable holds: JSON where it is that, else the text as it stands."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return text
+
+
+def show_json(value: object) -> str:
+    """Write a value in JSON, on one line."""
+    return msgspec.json.encode(value).decode()
+
+
 DURATION: Final = Form("duration", parse_duration, show_duration)
 SIZE: Final = Form("size", parse_size, show_size)
 RATE: Final = Form("rate", parse_rate, show_rate)
 NETWORKS: Final = Form("list of networks", parse_networks, show_list)
 KEYS: Final = Form("list of keys", parse_keys, show_list)
+JSON: Final = Form("value of JSON", parse_json, show_json)

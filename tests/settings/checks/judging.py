@@ -7,7 +7,9 @@ GOOD = "N2u8Wq3Zk5Yb7Tc9Rd1Fe4Hg6Jj0Lm2Pn8Qs5Vt3Xw"
 OTHER = "pR7mK2vX9cB4nL6sD1fG8hJ3kQ5wE0tY2uZ7iO4aS6d"
 
 
-ROOMS_ALONE = "endpoints.alerts.enabled = false\nendpoints.live.enabled = false\n"
+ROOMS_ALONE = "".join(
+    f"endpoints.{name}.enabled = false\n" for name in ("alerts", "live", "realtime")
+)
 """Switches off the other endpoints that are on by themselves."""
 
 no_file = frozenset[str]().__contains__

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.settings.checks.addresses import flaw, is_near
+from portward.settings.checks.addresses import flaw, is_here, is_near, is_private
 
 HTTP = ("https", "http")
 PORT = "a port that is no number from 1 to 65535"
@@ -83,7 +83,8 @@ def test_any_text_is_judged(text: str, before: str) -> None:
     """Whatever is written there is an answer, and never what was written."""
     found = flaw(before + text, HTTP)
     if found is None:
-        assert is_near(before + text) in {True, False}
+        answers = {judge(before + text) for judge in (is_near, is_here, is_private)}
+        assert answers <= {True, False}
     else:
         assert len(text) < 12 or text not in found
 
@@ -138,3 +139,64 @@ def test_what_is_near_is_recognised(host: str) -> None:
 def test_what_is_far_is_recognised(host: str) -> None:
     """Everything else, however much it looks like something near."""
     assert not is_near(f"http://{host}:8055/127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost.",
+        "a.localhost",
+        "127.0.0.1",
+        "127.9.9.9",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+    ],
+)
+def test_this_machine_is_recognised(host: str) -> None:
+    """It is near as well, and not public."""
+    url = f"ws://{host}:8055/x"
+    assert is_here(url)
+    assert is_near(url)
+    assert is_private(url)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["directus", "10.0.0.1", "localhost.example", "xlocalhost", "[fe80::1]", "8.8.8.8", "0.0.0.0"],
+)
+def test_other_machines_are_recognised(host: str) -> None:
+    """However near they are."""
+    assert not is_here(f"ws://{host}:8055/127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("10.0.0.1", True),
+        ("169.254.169.254", True),
+        ("100.64.0.1", True),
+        ("0.0.0.0", True),
+        ("224.0.0.1", True),
+        ("[::ffff:192.168.0.1]", True),
+        ("[fd00::1]", True),
+        ("[fe80::1]", True),
+        ("[ff02::1]", True),
+        ("[::]", True),
+        ("8.8.8.8", False),
+        ("[2606:4700::1111]", False),
+        ("[fec0::1]", True),
+        ("[4000::1]", True),
+        ("[64:ff9b::10.0.0.1]", True),
+        ("[2002:a00:1::]", True),
+        ("[64:ff9b::8.8.8.8]", False),
+        ("[2002:808:808::]", False),
+        ("[::ffff:8.8.8.8]", False),
+        ("directus", False),
+        ("directus.internal", False),
+        ("10.0.0.1.example", False),
+    ],
+)
+def test_numbers_that_are_not_public_are_recognised(host: str, private: bool) -> None:
+    """A name is none, whatever it may stand for."""
+    assert is_private(f"ws://{host}:8055/10.0.0.1") is private

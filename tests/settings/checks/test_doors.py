@@ -13,7 +13,14 @@ WARNED = (WARN, WARN, False)
 Levels = tuple[Level, Level, bool]
 
 
-@pytest.mark.parametrize("key", ["gate.allowed_origins", "endpoints.rooms.allowed_origins"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "gate.allowed_origins",
+        "endpoints.rooms.allowed_origins",
+        "endpoints.realtime.allowed_origins",
+    ],
+)
 @pytest.mark.parametrize(
     ("origin", "every", "null", "form"),
     [
@@ -126,7 +133,7 @@ def test_dialects_made_by_hand_are_checked() -> None:
     """A tree that was not loaded is held to the same list."""
     tree = Settings(endpoints={"x": Endpoint(path="/x", dialect="calls")})
     assert levels(tree, "dialect") == ALWAYS
-    assert findings(tree, "dialect")[0].change.endswith("one of alerts, echo, live, rooms")
+    assert findings(tree, "dialect")[0].change.endswith("one of alerts, echo, live, relay, rooms")
 
 
 def test_namespaces_exist() -> None:
@@ -157,6 +164,8 @@ def test_the_paths_of_the_presets_are_free() -> None:
     [
         ("/health", "the gateway itself and endpoint rooms"),
         ("/health/", "the gateway itself and endpoint rooms"),
+        ("/test", "the gateway itself and endpoint rooms"),
+        ("/realtime", "endpoint rooms and endpoint realtime"),
         ("/echo", "endpoint rooms and endpoint echo"),
         ("/alerts", "endpoint alerts and endpoint rooms"),
         ("/live/", "endpoint live and endpoint rooms"),
@@ -187,6 +196,15 @@ def test_limits_that_are_off_are_warned_about(table: str) -> None:
     assert levels(f'{table}.auth.rate = "1/s"', "limits-off") == FINE
 
 
+def test_messages_through_a_relay_may_be_unlimited() -> None:
+    """They are many and small, and are paid for by other counts; the rest is as elsewhere."""
+    text = '[endpoints.talk]\ndialect = "relay"\n[endpoints.talk.limits.{}]\nrate = "none"'
+    assert levels("", "limits-off") == FINE
+    assert levels(text.format("messages"), "limits-off") == FINE
+    assert levels(text.format("attempts"), "limits-off") == WARNED
+    assert levels("endpoints.realtime.limits.connections.max = 0", "limits-off") == WARNED
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -213,3 +231,24 @@ def test_rights_are_asked_for_over_https(url: str, expected: Levels) -> None:
     """Without an address nothing can be asked at all."""
     text = f'[namespaces.rooms]\nauthorize = "http"\nauthorize_url = "{url}"'
     assert levels(text, "authorize-url") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", FINE),
+        ("[namespaces.live]\ncombined = true", ALWAYS),
+        ("endpoints.live.enabled = false\n[namespaces.live]\ncombined = true", FINE),
+        ('[endpoints.more]\ndialect = "live"\nnamespace = "alerts"', ALWAYS),
+        ('[endpoints.more]\ndialect = "live"\nnamespace = "nowhere"', FINE),
+    ],
+)
+def test_live_topics_are_heard_one_by_one(text: str, expected: Levels) -> None:
+    """A family whose channels are also heard as one is none for the live dialect."""
+    assert levels(text, "combined-live") == expected
+
+
+def test_the_line_that_parts_live_topics() -> None:
+    """It is said where to change what."""
+    (found,) = findings("[namespaces.live]\ncombined = true", "combined-live")
+    assert found.change == "namespaces.live.combined = false"

@@ -3,6 +3,7 @@ from portward.settings.tree import Settings
 from tests.settings.checks.judging import GOOD, OTHER, findings, no_file, parse_origin
 from tests.settings.reading import settings
 
+THIRD = "sk-proj-Xq7Lw2Tn9Vb4Kc1Zr8Md5Hy3Jf6Gp0Sa"
 PRODUCTION = f"""
     environment = "production"
     [server]
@@ -18,6 +19,9 @@ PRODUCTION = f"""
     audience = "portward"
     [identity_provider]
     url = "https://directus.example"
+    [upstream]
+    api_key = "{THIRD}"
+    max_tokens = 200000
     [admin]
     api_keys = ["sha256:{"0f" * 32}"]
     [endpoints.alerts]
@@ -84,10 +88,16 @@ def test_findings_show_no_secret() -> None:
         api_keys = ["hunter2", "sha256:hunter2"]
         [identity_provider]
         url = "https://admin:hunter2@directus.example"
+        [upstream]
+        url = "wss://admin:hunter2@upstream.example/?key=hunter2"
+        api_key = "hunter2 your-api-key"
+        models = ["hunter2/"]
+        pin = { A = "hunter2" }
         [endpoints.rooms]
         reconnect_url = "wss://admin:hunter2@gate.example"
         sign_messages = true
         sign_secret = "hunter2"
     """)
-    found = checklist(tree, parse_origin=parse_origin, exists=no_file)
-    assert "hunter2" not in repr(found)
+    for production in (False, True):
+        found = checklist(tree, parse_origin=parse_origin, exists=no_file, production=production)
+        assert "hunter2" not in repr(found)

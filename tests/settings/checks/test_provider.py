@@ -133,10 +133,10 @@ def test_the_address_of_the_provider_is_judged(url: str, form: Levels, plain: Le
     ],
 )
 def test_somebody_knows_whose_cookies_they_are(text: str, expected: Levels) -> None:
-    """Without a provider the path answers 503, which stops nothing else."""
+    """Without a provider nobody is let in there, which stops nothing else."""
     assert levels(text, "provider-missing") == expected
     found = findings(text, "provider-missing")[0]
-    assert found.level is OK or "endpoint live" in found.what
+    assert found.level is OK or "endpoint live takes cookies, and lets nobody in" in found.what
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,9 @@ def topics(pattern: str, question: str) -> Settings:
         ("event:{id}", "/items/events/{event}", ALWAYS),
         ("event:{id}", "//evil.example/{id}", ALWAYS),
         ("event:{id", "/items", ALWAYS),
+        ("event:{eventId}", "/items/events/{eventId}", FINE),
         ("a\nb", "/items", ALWAYS),
-        ("doc:{a}-{b}", "/items/{a}/{b}", WARNED),
+        ("doc:{a}-{b}", "/items/{a}/{b}", ALWAYS),
         ("doc:{a}:{b}", "/items/{a}/{b}", FINE),
     ],
 )
@@ -190,6 +191,7 @@ def test_topics_are_judged(pattern: str, question: str, expected: Levels) -> Non
     (found,) = findings(tree, "provider-topics")
     assert "\n" not in found.what
     assert found.level is OK or found.what.startswith(f"identity_provider.topics: {pattern!r}: ")
+    assert found.level is OK or "?fields=id" in found.change
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from portward.settings.checks.secrets import disguise, weakness
+from portward.settings.checks.secrets import disguise, is_placeholder, key_flaw, weakness
 
 SEED = random.Random(20)
 
@@ -177,3 +177,38 @@ def test_jwks_are_recognised() -> None:
 def test_what_is_no_key_is_left_alone(text: str) -> None:
     """Nothing is refused for its looks alone."""
     assert disguise(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "...", "***", "sk-", "sk-...", "sk-proj-", "sk-xxxxxxxxxxxxxxxx", "SK-PROJ-XXXX", "xxxx",
+        "sk-123456", "sk-1234567890abcdef", "sk-abc", "sk-test", "dummy", "fake-key", "test",
+        "changeme", "your-api-key", "sk-your-key-here", "<YOUR_OPENAI_KEY>", "your_api_key_here",
+        "secretsecret",
+    ],
+)  # fmt: skip
+def test_keys_of_examples_are_recognised(text: str) -> None:
+    """Whoever copies a guide and forgets the key is told so."""
+    assert key_flaw(text) == "is a well-known placeholder"
+
+
+@pytest.mark.parametrize("sign", [" ", "\n", "\r", "\t", "\0", "\x7f", "é", "…", "\u200b"])
+@pytest.mark.parametrize("where", ["{}aB3", "aB3{}Zq9", "aB3{}"])
+def test_a_key_is_made_of_visible_signs(sign: str, where: str) -> None:
+    """Others have no place in a header, and come with copying."""
+    assert key_flaw(where.format(sign)) == "has a blank, a line break, or a sign that is not ASCII"
+
+
+def test_random_keys_may_be_keys() -> None:
+    """Short ones as well: somebody else made them."""
+    for _ in range(1000):
+        for text in (f"sk-proj-{SEED.randbytes(24).hex()}", SEED.randbytes(8).hex()):
+            assert key_flaw(text) is None, text
+
+
+def test_a_placeholder_is_recognised_however_it_is_spelt() -> None:
+    """Signs and capitals do not count, and neither does saying it twice."""
+    assert is_placeholder("Change-Me!")
+    assert is_placeholder("secret secret")
+    assert not is_placeholder("q8Zk3Wt7Yb5Nc9Rd")

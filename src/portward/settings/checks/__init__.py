@@ -14,6 +14,7 @@ from portward.settings.checks.listeners import LISTENER_RULES
 from portward.settings.checks.provider import PROVIDER_RULES
 from portward.settings.checks.rule import Context, Finding, Level, Rule
 from portward.settings.checks.tokens import TOKEN_RULES
+from portward.settings.checks.upstream import UPSTREAM_RULES
 from portward.settings.sections import Environment
 from portward.settings.tree import Settings
 
@@ -24,6 +25,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *LISTENER_RULES,
     *DOOR_RULES,
     *PROVIDER_RULES,
+    *UPSTREAM_RULES,
 )
 
 

@@ -1,7 +1,7 @@
 """What is wrong with the address of a service, judged by its text alone. No answer repeats it."""
 
 import re
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +17,10 @@ _NEAR: Final = tuple(
         *("::1/128", "fc00::/7", "fe80::/10"),
     )
 )
+
+_NAT64: Final = ip_network("64:ff9b::/96")
+_UNICAST: Final = ip_network("2000::/3")
+"""The one block of IPv6 that is handed out for the Internet (RFC 4291 section 2.4)."""
 
 
 def flaw(url: str, schemes: tuple[str, ...], *, query: bool = False) -> str | None:
@@ -65,11 +69,50 @@ def is_near(url: str) -> bool:
     That is an address that is loopback, private or link-local, a name of one label, or a name in
     `.internal` or `.local`.
     """
-    host = (urlsplit(url).hostname or "").removesuffix(".")
+    host = _host(url)
+    address = _literal(host)
+    if address is None:
+        return "." not in host or host.endswith((".internal", ".local")) or is_here(url)
+    return any(address in network for network in _NEAR)
+
+
+def is_here(url: str) -> bool:
+    """Tell whether the host of an address without flaw is this machine."""
+    host = _host(url)
+    address = _literal(host)
+    if address is None:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761 section 6.3
+    return address.is_loopback
+
+
+def is_private(url: str) -> bool:
+    """Tell whether the host of an address without flaw is a number that is not public, or this machine.
+
+    Not public are loopback, private, link-local and reserved addresses, and groups.
+    """
+    address = _literal(_host(url))
+    if address is None:
+        return is_here(url)
+    if isinstance(address, IPv6Address) and address not in _UNICAST:
+        return True
+    return not address.is_global or address.is_multicast
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removesuffix(".")
+
+
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    """Read a host that is written in numbers; None when it is a name."""
     try:
         address = ip_address(host)
     except ValueError:
-        return "." not in host or host.endswith((".internal", ".local"))
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return any(address in network for network in _NEAR)
+        return None
+    return _inner(address) if isinstance(address, IPv6Address) else address
+
+
+def _inner(address: IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address inside: mapped, 6to4 (RFC 3056), or for a translator (RFC 6052)."""
+    if address in _NAT64:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or address

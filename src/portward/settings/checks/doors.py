@@ -12,7 +12,7 @@ from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Credential
 from portward.settings.presets import DIALECTS
 
-RESERVED_PATHS: Final = ("/health",)
+RESERVED_PATHS: Final = ("/health", "/test")
 
 
 def _listed(context: Context) -> Iterator[tuple[str, str]]:
@@ -153,10 +153,15 @@ def _observed(context: Context) -> Iterator[Problem]:
 
 
 def _unlimited(context: Context) -> Iterator[Problem]:
+    # What goes through a relay is bounded by the table `upstream`, not by the message.
+    doors = context.served.items()
+    spared = {
+        f"endpoints.{name}.limits.messages" for name, door in doors if door.dialect == "relay"
+    }
     for key, name, table in _limit_tables(context):
         limit = getattr(table, name)
         count = limit.max if name is LimitName.CONNECTIONS else limit.rate and limit.rate.count
-        if count == 0:
+        if count == 0 and key not in spared:
             word, like = ("max", "50") if name is LimitName.CONNECTIONS else ("rate", '"60/min"')
             yield Problem(Level.WARN, f"{key} sets no limit", f"{key}.{word} = {like}")
 
@@ -197,6 +202,16 @@ def _asked(context: Context) -> Iterator[Problem]:
             yield Problem(context.grave, what, change)
 
 
+def _combined_live(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        space = context.settings.namespaces.get(endpoint.namespace or "")
+        if endpoint.dialect == "live" and space is not None and space.combined:
+            what = (
+                f"endpoint {name}: the live dialect has no word for namespace {space.name} as one"
+            )
+            yield Problem(Level.FAIL, what, f"namespaces.{space.name}.combined = false")
+
+
 DOOR_RULES: Final = (
     Rule("origin-any", "not every page may connect", _any_origin),
     Rule("origin-null", "the origin null is not let in", _null_origin, always=True),
@@ -216,4 +231,5 @@ DOOR_RULES: Final = (
     Rule("limits-off", "there is a limit to everything", _unlimited),
     Rule("publish-open", "publishing takes more than a token", _open_publishing),
     Rule("authorize-url", "rights are asked for over https", _asked, always=True),
+    Rule("combined-live", "topics are heard one by one", _combined_live, always=True),
 )

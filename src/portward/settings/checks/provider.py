@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from portward.model import topics
 from portward.model.namespace import Rule as RightsRule
-from portward.settings.checks import addresses, topics
+from portward.settings.checks import addresses
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Endpoint
 
@@ -72,7 +73,9 @@ def _missing(context: Context) -> Iterator[Problem]:
         return
     for name, endpoint in _doors(context):
         if endpoint.auth is AuthMode.TOKEN:
-            what = f"endpoint {name} takes cookies, and its path answers 503: nobody can be asked"
+            what = (
+                f"endpoint {name} takes cookies, and lets nobody in: nobody can be asked about them"
+            )
             yield Problem(Level.WARN, what, f"{_URL}  # or endpoints.{name}.enabled = false")
 
 
@@ -98,11 +101,8 @@ def _topics(context: Context) -> Iterator[Problem]:
         key = f"identity_provider.topics: {pattern!r}"
         flaw = topics.flaw(pattern, question)
         if flaw:
-            change = '[identity_provider.topics]  # "event:{id}" = "/items/events/{id}"'
+            change = '[identity_provider.topics]  # "event:{id}" = "/items/events/{id}?fields=id"'
             yield Problem(Level.FAIL, f"{key}: {flaw}", change)
-        elif topics.is_ambiguous(pattern):
-            what = f"{key}: only a sign such as : or / parts two placeholders without doubt"
-            yield Problem(Level.WARN, what, '[identity_provider.topics]  # "event:{a}:{b}" = "…"')
 
 
 def _rights(context: Context) -> Iterator[Problem]:

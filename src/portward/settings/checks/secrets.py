@@ -32,9 +32,13 @@ _PIECES: Final = (
     "your512bit", "yourtoken", "yourpassword", "placeholder", "donotuse", "notforproduction",
     "insecure", "supersecretjwt", "jwttokenwithatleast", "secretatleast", "atleast32",
     "atleast256bits", "keyboardcat", "thisisasecret", "thisismysecret", "secretgoeshere",
-    "verysecret", "generatearandom", "0123456789abcdef0123456789abcdef",
+    "yourapikey", "youropenai", "apikeyhere", "verysecret", "generatearandom",
+    "0123456789abcdef0123456789abcdef",
 )  # fmt: skip
 _SIGNS: Final = re.compile(r"[^a-z0-9]+")
+_VISIBLE: Final = re.compile(r"[!-~]*")
+_SAMPLE: Final = re.compile(r"(sk)?(proj)?(x*|[0-9]{0,10}(abc(def)?)?)(test|dummy|fake|key)*")
+"""What is left of `sk-…`, `sk-proj-xxxx`, `sk-123456` and their like without signs."""
 
 _SSH: Final = re.compile(
     rb"(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-|.*AAAA([BC]3NzaC1|E2VjZHNhLXNoYTIt|GnNrLXNzaC1|InNrLWVj)",
@@ -56,14 +60,28 @@ def weakness(text: str) -> str | None:
     The answers: shorter than 32 bytes; a well-known placeholder; too little variety, judged by
     repetition, by runs such as `abcdef`, and by how often each character occurs.
     """
-    plain = _SIGNS.sub("", text.lower())
-    if _unit(plain) in _PLACEHOLDERS or any(piece in plain for piece in _PIECES):
+    if is_placeholder(text):
         return "is a well-known placeholder"
     size = len(text.encode())
     if size < SHORTEST:
         return f"has {size} bytes; {SHORTEST} are needed"
     if _is_dull(text):
         return "has too little variety to be random"
+    return None
+
+
+def is_placeholder(text: str) -> bool:
+    """Tell what stands in examples until somebody puts a secret there."""
+    plain = _SIGNS.sub("", text.lower())
+    return _unit(plain) in _PLACEHOLDERS or any(piece in plain for piece in _PIECES)
+
+
+def key_flaw(text: str) -> str | None:
+    """Say why a key of somebody else's service cannot be one; None when it may be."""
+    if not _VISIBLE.fullmatch(text):
+        return "has a blank, a line break, or a sign that is not ASCII"
+    if is_placeholder(text) or _SAMPLE.fullmatch(_SIGNS.sub("", text.lower())):
+        return "is a well-known placeholder"
     return None
 
 

@@ -1,0 +1,77 @@
+"""The layer of the names older servers read, and what the lack of one of them says."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from portward.settings.endpoint import AuthMode
+from portward.settings.environment import ALIASES, WINDOW, Alias
+from portward.settings.errors import SettingsError
+from portward.settings.layers import Written
+from portward.settings.schema import Path
+from portward.settings.tree import Settings
+
+_AUTH: Final = ("endpoints", "realtime", "auth")
+
+
+def from_aliases(written: Written, environ: Mapping[str, str]) -> None:
+    """Take the names older servers read; an empty one counts as not set.
+
+    Raises:
+        SettingsError: one cannot be read, or two say different things of one key.
+    """
+    taken: dict[Path, tuple[str, object]] = {}
+    for alias in ALIASES:
+        text = environ.get(alias.name)
+        raw = _aliased(alias, text) if text else None
+        if raw is None:
+            continue
+        first, before = taken.setdefault(alias.path, (alias.name, raw))
+        if raw != before:
+            key = ".".join(alias.path)
+            raise SettingsError(f"{key}: {first} and {alias.name} differ; set one of them")
+        written.put_alias(alias.path, raw, first)
+    _from_window(written, environ)
+
+
+def _from_window(written: Written, environ: Mapping[str, str]) -> None:
+    path = (*WINDOW.path, "rate")
+    try:
+        found = WINDOW.read(environ)
+    except ValueError as error:
+        raise SettingsError(f"{'.'.join(path)}: {error}") from None
+    if found is not None:
+        rate, names = found
+        # No burst of its own: as many as the rate counts, whatever the file says of another rate.
+        written.put_alias(path, rate, names)
+        written.put_alias((*WINDOW.path, "burst"), None, names)
+
+
+def _aliased(alias: Alias, text: str) -> object:
+    try:
+        return alias.read(text)
+    except ValueError as error:
+        raise SettingsError(f"{'.'.join(alias.path)}: {error} (alias {alias.name})") from None
+
+
+def lets_everyone_in(written: Written, settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Take what an older relay server without a secret meant: whoever came was let in.
+
+    Tells whether that was so: nothing else was written of it, there is no key to verify tokens
+    with, and the endpoint is a relay still.
+
+    Args:
+        written: takes the value.
+        settings: what came of everything that was written.
+        environ: the environment; `ENABLE_WS_PROXY` in it tells that server's.
+    """
+    tokens = settings.tokens
+    meant = (
+        bool(environ.get("ENABLE_WS_PROXY"))
+        and not environ.get("JWT_SECRET")
+        and not (tokens.secrets or tokens.jwks_url or tokens.public_keys)
+        and _AUTH not in written.values
+        and settings.endpoints["realtime"].dialect == "relay"
+    )
+    if meant:
+        written.put_alias(_AUTH, AuthMode.NONE.value, "ENABLE_WS_PROXY without JWT_SECRET")
+    return meant
