@@ -21,7 +21,7 @@ from portward.node.clock import LoopClock
 from portward.settings import Settings, load
 
 Road = Callable[[], AbstractAsyncContextManager[tuple[Gateway, str]]]
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def settings() -> Settings:

@@ -25,6 +25,8 @@ ENDINGS = {
     "FLOODING": (1008, "policy violation"),
     "TOO_BIG": (1009, ""),
     "INTERNAL": (1011, ""),
+    "UPSTREAM_CLOSED": (1000, "upstream closed"),
+    "BAD_GATEWAY": (1014, "bad gateway"),
     "SHUTDOWN": (3001, "shutdown"),
     "EXPIRED": (3005, "expired"),
     "SLOW": (3008, "slow"),
@@ -36,6 +38,7 @@ ENDINGS = {
     "AUTH_TIMEOUT": (3502, "stale"),
     "REVOKED": (3503, "force disconnect"),
     "CONNECTION_LIMIT": (3504, "connection limit"),
+    "QUOTA": (3504, "quota exceeded"),
     "PERMISSION_LOST": (3507, "permission denied"),
 }
 
