@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "portward"
-VERBS = ["demo", "test", "test-directus", "lint", "types", "bench", "build", "clean", "conformance", "lock"]
+VERBS = [
+    "demo",
+    "test",
+    "test-directus",
+    "lint",
+    "types",
+    "bench",
+    "build",
+    "clean",
+    "conformance",
+    "lock",
+]
 MAX_LINES = 500
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|NotImplementedError)\b")
 PIN = re.compile(r"[a-z0-9][a-z0-9._-]*==\S+(?: ; [^\\]+)? \\")

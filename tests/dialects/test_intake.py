@@ -224,3 +224,28 @@ def test_work_is_linear(payload: bytes) -> None:
 def test_control_characters(text: str, expected: bool) -> None:
     """C0 and C1 are control characters, tab and the ends of lines excepted."""
     assert intake.has_control(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("message", "identifier"),
+    [
+        ({"id": "a"}, "a"),
+        ({"id": "x" * 64}, "x" * 64),
+        ({"id": "x" * 65}, None),
+        ({"id": ""}, ""),
+        ({"id": 7}, 7),
+        ({"id": -1}, -1),
+        ({"id": True}, None),
+        ({"id": 1.0}, None),
+        ({"id": None}, None),
+        ({"id": ["a"]}, None),
+        ({}, None),
+        ([], None),
+        ("id", None),
+        (None, None),
+    ],
+)
+def test_identifier(message: object, identifier: object) -> None:
+    """A client's own id is a short text or a whole number; anything else is none."""
+    found = intake.identifier(message)
+    assert (found, type(found)) == (identifier, type(identifier))

@@ -28,10 +28,9 @@ ASKED: Final = 100
 """Call ids of one message that are looked at to hear them; the others are left out without a word."""
 LEFT: Final = 1000
 """Call ids of one message that are looked at to leave them."""
-_MAX_ID: Final = 64
 _NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
-Identifier = Annotated[str, Meta(max_length=_MAX_ID)] | int
+Identifier = Annotated[str, Meta(max_length=intake.MAX_ID)] | int
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +87,7 @@ class AlertsDialect:
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
         """Read one message. See `Dialect.decode`."""
         message = intake.parse(payload)
-        identifier = _identifier(message)
+        identifier = intake.identifier(message)
         try:
             return self._decode(message, identifier)
         except msgspec.ValidationError:
@@ -111,7 +110,7 @@ class AlertsDialect:
             raise Fault(FaultKind.INVALID_STRUCTURE)
         schema, build = self._readers.get(kind, (None, None))
         if schema is None or build is None:
-            raise Fault(FaultKind.UNKNOWN_TYPE, about=kind[:_MAX_ID])
+            raise Fault(FaultKind.UNKNOWN_TYPE, about=kind[: intake.MAX_ID])
         return build(msgspec.convert(message, schema), identifier)
 
     def _channels(self, calls: Iterable[Any], most: int) -> dict[str, Channel]:
@@ -154,16 +153,6 @@ class AlertsDialect:
         if not message.token:
             raise Fault(FaultKind.TOKEN_REQUIRED)
         return ask.Refresh(id=identifier, token=message.token)
-
-
-def _identifier(message: Any) -> str | int | None:
-    """The client's own id, when the message has a usable one."""
-    if not isinstance(message, dict):
-        return None
-    identifier = message.get("id")
-    if isinstance(identifier, int) and not isinstance(identifier, bool):
-        return identifier
-    return identifier if isinstance(identifier, str) and len(identifier) <= _MAX_ID else None
 
 
 def _limit(value: Any) -> int:

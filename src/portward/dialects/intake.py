@@ -21,6 +21,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _POISON: Final = frozenset({"__proto__", "constructor", "prototype"})
 _BLANKS: Final = " \t\n\r"
 _SAFE_DIGITS: Final = 15
+MAX_ID: Final = 64
+"""Characters of a client's own id for a message."""
 
 
 class _Refused(ValueError):  # noqa: N818 - becomes a fault, which is an answer
@@ -120,6 +122,14 @@ def parse(payload: bytes) -> Any:
         detail = str(error) if isinstance(error, _Refused) else "not JSON"
         raise Fault(FaultKind.INVALID_FORMAT, detail=detail) from None
     return value
+
+
+def identifier(message: Any) -> str | int | None:
+    """The client's own id for a message, when it has a usable one: a short text, or a whole number."""
+    given = message.get("id") if isinstance(message, dict) else None
+    if isinstance(given, str):
+        return given if len(given) <= MAX_ID else None
+    return given if type(given) is int else None
 
 
 def has_control(text: str) -> bool:

@@ -22,7 +22,6 @@ from portward.model.replies import Push, Reply
 
 RETRY: Final = 1000
 """Milliseconds after which to try again, where nobody knows better."""
-_MAX_ID: Final = 64
 
 _MALFORMED: Final = frozenset(
     {FaultKind.INVALID_FORMAT, FaultKind.INVALID_STRUCTURE, FaultKind.UNKNOWN_TYPE}
@@ -71,7 +70,7 @@ class LiveDialect:
         message = intake.parse(payload)
         if self._hands_over():
             return ask.HandOver(data=message)
-        identifier = _identifier(message)
+        identifier = intake.identifier(message)
         try:
             return self._decode(message, identifier)
         except msgspec.ValidationError:
@@ -129,14 +128,6 @@ class LiveDialect:
             lost = push.reason == FaultKind.UNAVAILABLE.code
             return _unavailable(about, None) if lost else _forbidden(about)
         return _encode(push.data) if isinstance(push, say.Told) else None
-
-
-def _identifier(message: Any) -> str | int | None:
-    """The client's own id, when the message has a usable one."""
-    identifier = message.get("id") if isinstance(message, dict) else None
-    if isinstance(identifier, str):
-        return identifier if len(identifier) <= _MAX_ID else None
-    return identifier if type(identifier) is int else None
 
 
 def _about(topic: str | None, identifier: str | int | None) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind
 from portward.model.replies import Push, Reply
 
-_MAX_ID: Final = 64
 _KEYS: Final = {
     "authenticate": frozenset({"type", "id", "token"}),
     "refresh": frozenset({"type", "id", "token"}),
@@ -63,7 +62,7 @@ class RelayDialect:
         message = None if binary else _object(payload)
         if message is None:
             raise Fault(FaultKind.NOT_CONNECTED)
-        identifier = _identifier(message)
+        identifier = intake.identifier(message)
         try:
             return _command(message, identifier)
         except Fault as fault:
@@ -106,14 +105,6 @@ def _object(payload: bytes) -> dict[str, Any] | None:
     except Fault:
         return None
     return message if isinstance(message, dict) else None
-
-
-def _identifier(message: dict[str, Any]) -> str | int | None:
-    """The client's own id, when the message has a usable one."""
-    identifier = message.get("id")
-    if isinstance(identifier, int) and not isinstance(identifier, bool):
-        return identifier
-    return identifier if isinstance(identifier, str) and len(identifier) <= _MAX_ID else None
 
 
 def _command(message: dict[str, Any], identifier: str | int | None) -> Command:
