@@ -28,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## serve rooms with a chat page and a simulated user, nothing else needed
+demo: $(STAMP) ## serve every endpoint with pages and simulations, nothing else needed
 	$(BIN)/portward demo
 
 test: $(STAMP) $(NODE_STAMP) ## run the tests and check the coverage

@@ -87,9 +87,9 @@ class Brochure(Struct, frozen=True, kw_only=True):
         heard = f"{self.at('alerts')}?token={alerts[SUPERVISOR]}"
         yield "sue listens", f'{sys.executable} -m websockets "{heard}"'
         yield "", """and type {"type":"subscribe","callIds":["*"]}"""
-        yield "rita talks", f'{sys.executable} -m websockets "{self.at("realtime")}"'
-        yield "", 'and type {"type":"authenticate","token":"…"} with the token of rita,'
-        yield "", 'then {"type":"connect_realtime"}, then {"type":"response.create"}'
+        command = f"connect {self.at('realtime')} --token {realtime['rita']}"
+        yield "rita talks", f"{program()} {command}"
+        yield "", 'and type {"type":"response.create"}'
         command = f"publish live:event:{PUBLIC} '\"rain\"' --key weather --admin {self.admin}"
         yield "publish", f"{program()} {command}"
         yield "leave", "Ctrl-C"

@@ -11,8 +11,9 @@ CONFIG: Final = "PORTWARD_CONFIG"
 """Names the file to read; no key of the tree."""
 TOKEN: Final = "PORTWARD_TOKEN"  # noqa: S105 - the name of a variable
 API_KEY: Final = "PORTWARD_API_KEY"
-_NO_KEYS: Final = frozenset({CONFIG, TOKEN, API_KEY})
-"""What else is ours: the last two are for commands that talk to a gateway."""
+COOKIE: Final = "PORTWARD_COOKIE"
+_NO_KEYS: Final = frozenset({CONFIG, TOKEN, API_KEY, COOKIE})
+"""What else is ours: all but the first are for commands that talk to a gateway."""
 _WHOLE: Final = re.compile(r"\d{1,15}", re.ASCII)
 _IN_MS: Final = "in milliseconds"
 

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
+from portward.cli.connect import plain
 from portward.cli.connect.echo import Echo
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.memory import Memory, fingerprint
@@ -25,9 +26,11 @@ from portward.cli.tokens import DEFAULT_ROLE
 from portward.client import ClientError, Dial, Ended, RoomsClient, TokenSource, dialer
 from portward.security.jws import TokenRefused, parse_compact, strict_object
 from portward.settings.checks.listeners import is_loopback
-from portward.settings.environment import TOKEN
+from portward.settings.environment import COOKIE, TOKEN
 
-DIALECTS: Final = ("rooms", "echo")
+DIALECTS: Final = ("rooms", *plain.DIALECTS, "echo")
+_BY_PATH: Final = {"realtime": "relay"}
+"""Paths that are not called as what is spoken there."""
 _STDIN: Final = 0
 
 
@@ -42,11 +45,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     as_json: bool
     origin: str | None
+    cookie: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Asked({self.url!r})"
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers of the handshake."""
-        return {"Origin": self.origin} if self.origin else {}
+        given = {"Origin": self.origin, "Cookie": self.cookie}
+        return {name: value for name, value in given.items() if value}
 
 
 def connect(
@@ -63,10 +71,18 @@ def connect(
         list[str] | None, typer.Option("--role", help="With --sub: a role; repeat for more.")
     ] = None,
     subscribe: Annotated[
-        list[str] | None, typer.Option("--subscribe", help="A room to enter; repeat for more.")
+        list[str] | None,
+        typer.Option("--subscribe", help="A room, call or topic to hear; repeat for more."),
     ] = None,
     dialect: Annotated[
-        str | None, typer.Option("--dialect", help="rooms or echo; by default as the path ends.")
+        str | None,
+        typer.Option("--dialect", help=f"{', '.join(DIALECTS)}; by default as the path ends."),
+    ] = None,
+    cookie: Annotated[
+        str | None,
+        typer.Option(
+            "--cookie", envvar=COOKIE, help="For live: cookies, as NAME=VALUE; NAME=VALUE."
+        ),
     ] = None,
     profile: Annotated[
         str, typer.Option("--profile", help="Keeps clients of the same user apart.")
@@ -95,10 +111,13 @@ def connect(
         rooms=list(subscribe or ()),
         profile=profile,
         as_json=as_json,
-        origin=origin,
+        origin=origin if origin is not None or cookie is None else _own_origin(url),
+        cookie=cookie,
     )
+    talks = {"rooms": _rooms, "echo": _echo}
     try:
-        return asyncio.run(_rooms(asked) if speaks == "rooms" else _echo(asked))
+        talk = talks.get(speaks)
+        return asyncio.run(talk(asked) if talk is not None else _plain(asked, speaks))
     except Ended as ended:
         code = f" ({ended.code})" if ended.code is not None else ""
         raise Refusal(f"the gateway ended it: {shown(ended)}{code}") from None
@@ -107,11 +126,20 @@ def connect(
 
 
 def _dialect(url: str, chosen: str | None) -> str:
-    named = chosen or urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    named = chosen or _BY_PATH.get(last, last)
     if named in DIALECTS:
         return named
-    known = " or ".join(DIALECTS)
-    raise Usage(f"the dialect of {shown(url)} is not known from its path; give --dialect {known}")
+    known = ", ".join(DIALECTS)
+    raise Usage(
+        f"the dialect of {shown(url)} is not known from its path; --dialect is one of {known}"
+    )
+
+
+def _own_origin(url: str) -> str:
+    """The gateway's own origin: cookies count only with one, and a page of the same site would have it."""
+    parts = urlsplit(url)
+    return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
 
 
 def _source(config: Path | None, sub: str, roles: tuple[str, ...]) -> TokenSource:
@@ -147,8 +175,10 @@ def _dial(asked: Asked, headers: dict[str, str]) -> Dial:
 
 def _warn(asked: Asked, screen: Screen) -> None:
     parts = urlsplit(asked.url)
-    if parts.scheme == "ws" and asked.token and not is_loopback(parts.hostname or ""):
-        screen.bad("the token travels unencrypted: this is ws://, not wss://")
+    secret = "token" if asked.token else "cookie"
+    sent = asked.token or asked.cookie
+    if parts.scheme == "ws" and sent and not is_loopback(parts.hostname or ""):
+        screen.bad(f"the {secret} travels unencrypted: this is ws://, not wss://")
 
 
 async def _rooms(asked: Asked) -> int:
@@ -198,6 +228,19 @@ def _memory(asked: Asked, screen: Screen) -> Memory:
         # A session stands for the credential it was obtained by, with its roles.
         memory.kept = replace(memory.kept, session=None, credential=asked.credential)
     return memory
+
+
+async def _plain(asked: Asked, dialect: str) -> int:
+    token = await asked.token() if callable(asked.token) else asked.token
+    first = plain.opening(dialect, asked.rooms, token)
+    in_header = token is not None and dialect == "alerts"
+    headers = asked.headers | ({"Authorization": f"Bearer {token}"} if in_header else {})
+    screen = Screen()
+    _warn(asked, screen)
+    link = await _dial(asked, headers)()
+    screen.note("connected")
+    await converse(plain.Plain(link, screen, first), Keyboard(_STDIN))
+    return 0
 
 
 async def _echo(asked: Asked) -> int:
