@@ -86,10 +86,26 @@ async def test_questions_count_as_attempts(house: House) -> None:
     assert ask(house).status == 200
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
+async def test_other_methods(house: House, method: str) -> None:
+    """It is for reading; and who asks otherwise is judged all the same."""
+    gate = NodeGate(house.gateway.node)
+    answer = gate.answer(replace(request("/test"), method=method))
+    assert answer is not None
+    assert (answer.status, dict(answer.headers)["Allow"]) == (405, "GET")
+    foreign = gate.answer(replace(request("/test", origin="https://evil.example"), method=method))
+    assert foreign is not None
+    assert foreign.status == 403
+    assert gate.answer(replace(request("/health"), method=method)) is None
+
+
 async def test_switched_off() -> None:
-    """The relay and its status are 503 together."""
+    """The relay and its status are 503 together, however it is asked."""
     async with running(given(enabled=False)) as house:
         assert ask(house).status == 503
+        posted = NodeGate(house.gateway.node).answer(replace(request("/test"), method="POST"))
+        assert posted is not None
+        assert posted.status == 503
         assert (await house.refusal("/realtime")).status == 503
 
 

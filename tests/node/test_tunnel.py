@@ -366,3 +366,77 @@ async def test_no_key_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
         house.gateway.node.use_upstream(None)
         client = await connected(house)
         assert client.closed == (1014, "bad gateway")
+
+
+async def test_reading_less_is_not_the_clients_fault(both: Both) -> None:
+    """While the upstream does not read, neither a half message nor an unread pong counts against it."""
+    house, upstream = both
+    client = await connected(house)
+    upstream.link.reads.clear()
+    for _ in range(20):
+        client.send_bytes(b"x" * 65536, binary=True)
+    client.session.partial(True)
+    client.reading = False
+    for _ in range(90):
+        await house.advance(1)
+    assert client.closed is None
+    upstream.link.reads.set()
+    await turns(100)
+    assert len(upstream.link.sent) == 20
+    for _ in range(12):
+        await house.advance(1)
+    assert client.closed == (1008, "policy violation")
+
+
+async def test_the_last_words_of_the_upstream_arrive(both: Both) -> None:
+    """What it said before it closed is passed on, although the client is speaking meanwhile."""
+    house, upstream = both
+    client = await connected(house)
+    for number in range(50):
+        upstream.link.say(str(number).encode(), binary=True)
+    upstream.link.end(4000)
+    client.send_bytes(b"{}", binary=False)
+    await turns(200)
+    assert len(client.binary) == 50
+    assert client.closed == (4000, "upstream closed")
+
+
+@pytest.mark.parametrize("kind", ["authenticate", "refresh"])
+async def test_our_own_tokens_go_nowhere(both: Both, kind: str) -> None:
+    """A token that is meant for the gateway is refused, by message and transparent alike."""
+    house, upstream = both
+    for index, connecting in enumerate((connected, transparent)):
+        client = await connecting(house)
+        await tell(client, {"type": kind, "token": house.token("ann")})
+        assert client.received[-1]["code"] == "event_refused"
+        await tell(client, {"type": "x", "token": "an event's own"})
+        assert len(upstream.links[index].sent) == 1
+
+
+async def test_the_other_sessions_of_a_user_stop_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the tokens are used up, none of them starts another answer; another user's does."""
+    async with relaying(monkeypatch, spending(max_tokens=100)) as (house, upstream):
+        first, second, other = (
+            await connected(house),
+            await connected(house),
+            await connected(house, "bob"),
+        )
+        upstream.links[0].say(done(100))
+        await turns()
+        assert first.closed == (3504, "quota exceeded")
+        for client in (second, other):
+            await tell(client, {"type": "response.create"})
+        assert second.closed == (3504, "quota exceeded")
+        assert (upstream.links[1].sent, other.closed) == ([], None)
+
+
+async def test_usage_counts_although_it_is_one_byte_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The report that breaks the bound on bytes is counted before the session ends."""
+    async with relaying(monkeypatch, spending(max_bytes=10)) as (house, upstream):
+        client = await connected(house)
+        upstream.link.say(done(70))
+        await turns()
+        assert client.closed == (3504, "quota exceeded")
+        assert house.count("upstream_tokens_total") == 70

@@ -17,6 +17,7 @@ from portward.node.status import StatusPage
 from portward.telemetry.events import Event
 
 _TEST: Final = "/test"
+_READ: Final = frozenset({"GET", "HEAD"})
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
@@ -78,7 +79,7 @@ class NodeGate:
     def answer(self, head: RequestHead) -> HttpAnswer | None:
         """`GET /health`: whether this node takes connections; `GET /test`: whether the relay does."""
         answer = self._answers.get(head.path)
-        if answer is None or head.method not in {"GET", "HEAD"}:
+        if answer is None or (head.path != _TEST and head.method not in _READ):
             return None
         return answer(head)
 
@@ -91,6 +92,8 @@ class NodeGate:
                 self._node.chronicle.limited(self._node.doorman.address(head))
             headers = (*refused.refusal.headers, *page.retry_after(refused))
             return Answer(refused.refusal.status, b"", headers)
+        if head.method not in _READ:
+            return Answer(405, b"", (("Allow", "GET"),))
         return Answer(200, msgspec.json.encode(status), (*_JSON, *page.headers(head)))
 
     def _health(self, _: RequestHead) -> Answer:

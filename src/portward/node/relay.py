@@ -18,6 +18,8 @@ from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 DAY: Final = 86400.0
+EMPTY: Final = 10_000
+"""Used up budgets that are remembered, the latest."""
 
 
 class Relay:
@@ -38,6 +40,8 @@ class Relay:
         self._telemetry = telemetry
         self._background = background
         self._clock = clock
+        self._empty: dict[str, None] = {}
+        """Whose tokens of the day are used up, as far as this node knows."""
 
     async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
         """Open the upstream for a session; from then on its messages go there.
@@ -63,6 +67,7 @@ class Relay:
             self._background,
             rules=lambda: self.rules,
             spent=self._spent,
+            affords=self._affords,
         )
         tunnel.start()
         if self.rules.max_duration:
@@ -99,11 +104,24 @@ class Relay:
             raise Fault(FaultKind.LIMIT_EXCEEDED)
 
     async def _used(self, session: Session, tokens: int) -> int:
+        purse = self._purse(session)
+        used = await self._engine.meter.add(purse, tokens, 2 * DAY)
+        if 0 < self.rules.max_tokens <= used:
+            self._empty[purse] = None
+            if len(self._empty) > EMPTY:
+                del self._empty[next(iter(self._empty))]
+        return used
+
+    def _purse(self, session: Session) -> str:
+        """What a session's tokens of today are counted under."""
         day = strftime("%Y-%m-%d", gmtime(self._clock.time()))
         # Those who come in without a token have their address in common, not their name.
         proven = session.endpoint.rules.authenticated
-        who = session.limit_keys[0] if proven else session.keys[0]
-        return await self._engine.meter.add(f"tokens {day} {who}", tokens, 2 * DAY)
+        return f"tokens {day} {session.limit_keys[0] if proven else session.keys[0]}"
+
+    def _affords(self, session: Session) -> bool:
+        """Whether another session of the same user has not used up what there was."""
+        return not self.rules.max_tokens or self._purse(session) not in self._empty
 
     def _spent(self, session: Session, tokens: int) -> None:
         """Count tokens that the upstream reports; over the user's budget the session ends."""

@@ -240,6 +240,9 @@ class Session:
         payload, binary = self.inbox.popleft()
         if self.paused and len(self.inbox) <= INBOX // 2:
             self.paused = False
+            if self.partial_since:  # what we did not read could not arrive
+                self.partial_since = self.conduct.clock.monotonic()
+                self.conduct.wheel.wake_at(self, self.partial_since + MESSAGE_TIME)
             self.link.resume()
         self._serve(payload, binary)
 
@@ -311,7 +314,7 @@ class Session:
             self.end(Ending.EXPIRED, "token expired")
         elif now >= self.until:
             self.end(Ending.QUOTA, "longer than a session may last")
-        elif self.partial_since and now >= self.partial_since + MESSAGE_TIME:
+        elif self._dribbled(now):
             self.end(Ending.FLOODING, "message not complete in time")
         elif self.link.stale(now):
             self.end(Ending.SLOW, "unsent data too old")
@@ -321,6 +324,11 @@ class Session:
                 self.conduct.recheck(self)
             self._warn(now)
             self._heartbeat(now, late=late)
+
+    def _dribbled(self, now: float) -> bool:
+        """Whether a message is not complete in its time, which runs only while we read."""
+        began = self.partial_since
+        return bool(began) and not self.paused and now >= began + MESSAGE_TIME
 
     def _warn(self, now: float) -> None:
         if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
@@ -332,7 +340,7 @@ class Session:
         rules = self.endpoint.rules
         if self.ping_sent and self.last_seen >= self.ping_sent:
             self.ping_sent = 0.0
-        if late:
+        if late or self.paused:  # an answer we do not read is not missing
             self.last_seen, self.ping_sent = now, 0.0
         if self.ping_sent and now >= self.ping_sent + rules.pong_timeout:
             self.end(Ending.NO_PONG, "no answer to a ping")
@@ -352,7 +360,7 @@ class Session:
             due = min(due, self.opened + rules.auth_timeout)
         elif self.state is State.AUTHENTICATED:
             due = min(due, self.notice)
-        if self.partial_since:
+        if self.partial_since and not self.paused:
             due = min(due, self.partial_since + MESSAGE_TIME)
         if self.ping_sent:
             due = min(due, self.ping_sent + rules.pong_timeout)

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from portward.dialects import intake
 from portward.model.endings import Ending
-from portward.model.limits import MIB, OUTBOX_COUNT
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import KIB, OUTBOX_COUNT, TOKEN
 from portward.model.upstream import UpstreamClosed
 from portward.node.background import Background
 from portward.node.ports import UpstreamLink
@@ -16,7 +18,7 @@ from portward.security.relay import RelayPolicy, usage
 from portward.telemetry import Telemetry
 from portward.wire import message as wire
 
-UNSENT: Final = 1 * MIB
+UNSENT: Final = 256 * KIB
 """Bytes a client may have left unread before the upstream is read no further."""
 WAITING: Final = OUTBOX_COUNT // 2
 """Messages that may wait for it, however small."""
@@ -32,6 +34,18 @@ def sendable(code: int | None) -> int | None:
     if code is not None and (code in _SENDABLE or 3000 <= code <= 4999):  # noqa: PLR2004 - RFC 6455
         return code
     return None
+
+
+def _for_us(payload: bytes) -> bool:
+    """Whether a client gives us a token here, where all it says goes to the upstream."""
+    if len(payload) > 2 * TOKEN or b'"token"' not in payload:
+        return False
+    try:
+        message = intake.parse(payload)
+    except Fault:
+        return False
+    words = {"authenticate", "refresh"}
+    return isinstance(message, dict) and "token" in message and message.get("type") in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +78,15 @@ class Tunnel:
         *,
         rules: Callable[[], RelayRules],
         spent: Callable[[Session, int], None],
+        affords: Callable[[Session], bool],
     ) -> None:
-        """`rules` are asked for each time, since they may change; `spent` is told of tokens used."""
+        """`rules` are asked for each time, since they may change; `spent` is told of tokens used.
+
+        `affords` says whether the session's user has tokens left.
+        """
         self._rules = rules
         self._spent = spent
+        self._affords = affords
         self._session = session
         self._upstream = upstream
         self._model = model
@@ -91,16 +110,19 @@ class Tunnel:
             Fault: the event is refused, and was not sent.
         """
         rules = self._rules()
+        if not binary and _for_us(payload):
+            raise Fault(FaultKind.EVENT_REFUSED, detail="our own token")
+        if not self._affords(self._session):
+            self._session.end(Ending.QUOTA, "the user's tokens of the day are used up")
+            return
         rules.policy.judge(payload, binary=binary, model=self._model, parse=intake.parse)
         self._messages += 1
         if 0 < rules.max_messages < self._messages:
             self._session.end(Ending.QUOTA, "more messages than a session may send")
             return
         if self._count(len(payload)):
-            try:
+            with suppress(UpstreamClosed):  # the pump sees it too, after what was said before
                 await self._upstream.send(payload, binary=binary)
-            except UpstreamClosed as closed:
-                self._closed(closed.code)
 
     def _count(self, size: int) -> bool:
         """Count bytes of either way; False when they are too many, which ends the session."""
@@ -133,11 +155,11 @@ class Tunnel:
         self._waiting = 0
 
     def _pass_on(self, payload: bytes, *, binary: bool) -> None:
-        if not self._count(len(payload)):
-            return
-        self._waiting += 1
-        self._session.link.write(wire.binary(payload) if binary else wire.text(payload))
-        self._telemetry.metrics.sent(self._session.endpoint.name, "relayed", len(payload))
+        """Hand a message to the client, then count what it reports: that may be the session's end."""
+        if self._count(len(payload)):
+            self._waiting += 1
+            self._session.link.write(wire.binary(payload) if binary else wire.text(payload))
+            self._telemetry.metrics.sent(self._session.endpoint.name, "relayed", len(payload))
         tokens = 0 if binary else usage(payload)
         if tokens:
             self._spent(self._session, tokens)

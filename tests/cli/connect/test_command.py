@@ -184,8 +184,16 @@ def test_echo(home: Path) -> None:
     ("arguments", "code", "text"),
     [
         (("connect", URL, "--token", "t"), 1, "connection refused"),
-        (("connect", "ws://127.0.0.1:1/other"), 2, "--dialect is one of rooms, alerts, live, relay, echo"),
-        (("connect", URL, "--dialect", "socketio"), 2, "--dialect is one of rooms, alerts, live, relay, echo"),
+        (
+            ("connect", "ws://127.0.0.1:1/other"),
+            2,
+            "--dialect is one of rooms, alerts, live, relay, echo",
+        ),
+        (
+            ("connect", URL, "--dialect", "socketio"),
+            2,
+            "--dialect is one of rooms, alerts, live, relay, echo",
+        ),
         (("connect", "http://127.0.0.1:1/rooms"), 2, "not a WebSocket address"),
         (("connect", "http://127.0.0.1:1/echo"), 2, "not a WebSocket address"),
         (("connect", URL, "--sub", "a", "--token", "b"), 2, "--token or --sub, not both"),

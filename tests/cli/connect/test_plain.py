@@ -8,8 +8,8 @@ import pytest
 
 from portward.app.gateway import Gateway
 from portward.cli.connect import plain as module
-from portward.cli.connect.command import _dialect, _own_origin
-from portward.cli.connect.plain import Plain, opening
+from portward.cli.connect.command import _dialect
+from portward.cli.connect.plain import Plain, opening, own_origin
 from portward.cli.connect.screen import Screen
 from portward.cli.errors import Refusal, Usage
 from portward.client import dialer
@@ -88,10 +88,10 @@ def test_a_path_that_says_nothing() -> None:
         _dialect("ws://h/chat", None)
 
 
-def test_the_gateways_own_origin() -> None:
+def test_the_gatewaysown_origin() -> None:
     """A page beside the gateway would come from there."""
-    assert _own_origin("ws://h:1/live") == "http://h:1"
-    assert _own_origin("wss://h/live") == "https://h"
+    assert own_origin("ws://h:1/live") == "http://h:1"
+    assert own_origin("wss://h/live") == "https://h"
 
 
 async def talk(link: object, lines: tuple[str, ...], first: list[str]) -> None:

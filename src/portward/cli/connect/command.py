@@ -111,7 +111,7 @@ def connect(
         rooms=list(subscribe or ()),
         profile=profile,
         as_json=as_json,
-        origin=origin if origin is not None or cookie is None else _own_origin(url),
+        origin=origin if origin is not None or cookie is None else plain.own_origin(url),
         cookie=cookie,
     )
     talks = {"rooms": _rooms, "echo": _echo}
@@ -134,12 +134,6 @@ def _dialect(url: str, chosen: str | None) -> str:
     raise Usage(
         f"the dialect of {shown(url)} is not known from its path; --dialect is one of {known}"
     )
-
-
-def _own_origin(url: str) -> str:
-    """The gateway's own origin: cookies count only with one, and a page of the same site would have it."""
-    parts = urlsplit(url)
-    return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
 
 
 def _source(config: Path | None, sub: str, roles: tuple[str, ...]) -> TokenSource:

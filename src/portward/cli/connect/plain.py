@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.screen import Screen
@@ -38,6 +39,12 @@ def opening(dialect: str, wanted: Sequence[str], token: str | None) -> list[str]
             said.append({"type": "authenticate", "token": token})
         said.append({"type": "connect_realtime"})
     return [json.dumps(each) for each in said]
+
+
+def own_origin(url: str) -> str:
+    """The gateway's own origin: cookies count only with one, and a page of the same site would have it."""
+    parts = urlsplit(url)
+    return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
 
 
 class Plain:
