@@ -7,21 +7,24 @@ the bus may come before the answer to a command that was carried out earlier.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import (
+    Approvals,
     Broker,
     Directory,
     Engine,
     EngineUnavailable,
     Meter,
+    Nodes,
     Presence,
     Revocations,
     Sessions,
+    Shared,
     Sink,
 )
 from portward.model.clock import Clock
@@ -72,6 +75,10 @@ class _Wire:
         self._port = port
         self._inner = inner
 
+    def books(self) -> Mapping[str, int]:
+        """Nothing: no wire is asked for what this process keeps."""
+        return {}
+
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._inner, name)
 
@@ -102,6 +109,9 @@ class SlowEngine:
         self.directory = cast(Directory, _Wire(self, "directory", self.inner.directory))
         self.sessions = cast(Sessions, _Wire(self, "sessions", self.inner.sessions))
         self.revocations = cast(Revocations, _Wire(self, "revocations", self.inner.revocations))
+        self.approvals = cast(Approvals, _Wire(self, "approvals", self.inner.approvals))
+        self.shared = cast(Shared, _Wire(self, "shared", self.inner.shared))
+        self.nodes = cast(Nodes, _Wire(self, "nodes", self.inner.nodes))
         self.meter = cast(Meter, _Wire(self, "meter", self.inner.meter))
 
     @property

@@ -99,7 +99,7 @@ async def test_membership_reaches_the_directory(service: Service) -> None:
     """Workspaces are replaced as a whole."""
     await service.call("membership_set", user="ann", workspaces=["w1", "w2"])
     facts = await service.gateway.operations.facts("ann")
-    assert facts.workspaces == {"w1", "w2"}
+    assert facts.workspaces == frozenset({"w1", "w2"})
 
 
 @pytest.mark.p0

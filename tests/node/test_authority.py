@@ -118,19 +118,21 @@ async def test_claims_add_up() -> None:
 @pytest.mark.parametrize(
     ("workspace", "member", "room", "allowed"),
     [
-        ("w1", (), "w1", True),
-        ("w1", (), "w1:sub:deep", True),
-        ("w1", (), "w2", False),
-        ("w1", (), "w11", False),
+        ("w1", None, "w1", True),
+        ("w1", None, "w1:sub:deep", True),
+        ("w1", None, "w2", False),
+        ("w1", None, "w11", False),
         ("w1", ("w2", "w3"), "w2:x", True),
-        (None, (), "w1", False),
+        ("w1", ("w2", "w3"), "w1", False),
+        ("w1", (), "w1", False),
+        (None, None, "w1", False),
         (None, ("w1",), "w1", True),
     ],
 )
 async def test_rule_membership(
-    workspace: str | None, member: tuple[str, ...], room: str, allowed: bool
+    workspace: str | None, member: tuple[str, ...] | None, room: str, allowed: bool
 ) -> None:
-    """By `membership` the workspace of the token and those of the directory let in."""
+    """By `membership` the directory's workspaces let in; where it has none, the token's."""
     async with running(ruled(Rule.MEMBERSHIP)) as house:
         await house.gateway.operations.set_workspaces("ann", member)
         claims = {} if workspace is None else {"workspaceId": workspace}

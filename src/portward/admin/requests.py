@@ -161,10 +161,13 @@ class PermissionsSetRequest(ApiRequest, frozen=True):
 
 
 class MembershipSetRequest(ApiRequest, frozen=True):
-    """All workspaces the directory is to have a user belong to."""
+    """All workspaces the directory is to have a user belong to, whatever the user's token says.
+
+    With null the directory says nothing, and the token's workspace counts again.
+    """
 
     user: User
-    workspaces: Words
+    workspaces: Words | None
 
 
 class RoomRequest(ApiRequest, frozen=True):

@@ -1,4 +1,4 @@
-"""What an engine is: six small ports and a life. `portward.testing.engine_contract` is their test.
+"""What an engine is: nine small ports and a life. `portward.testing.engine_contract` is their test.
 
     Engine
     |- broker        streams of publications, and the bus between nodes
@@ -6,25 +6,32 @@
     |- directory     roles, permissions and memberships of users; records of rooms
     |- sessions      resumable sessions and single-use tickets
     |- revocations   what is no longer welcome
+    |- approvals     decisions that humans are asked for
+    |- shared        state that the connections of one user share
+    |- nodes         who runs on the same store
     `- meter         limits that count across nodes
 
 Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager`).
 Times are Unix seconds unless said otherwise.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 
+from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
 from portward.model.events import BusEvent
 from portward.model.faults import Unavailable
 from portward.model.identity import Identity
 from portward.model.namespace import Namespace
+from portward.model.node import NodeInfo
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Page, Publication
 from portward.model.revocation import Revocation
 from portward.model.room import Room
+from portward.model.shared import SharedValue
 
 
 class EngineUnavailable(Unavailable):
@@ -49,6 +56,12 @@ class Sink(Protocol):
 
     def happened(self, event: BusEvent) -> None:
         """Another node, or this one, told the bus something."""
+
+    def interrupted(self) -> None:
+        """Announcements may have been lost; from now on they arrive again."""
+
+    def engine_changed(self, up: bool) -> None:
+        """The store stopped answering, or answers again."""
 
 
 class Broker(Protocol):
@@ -80,6 +93,9 @@ class Broker(Protocol):
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""
 
+    def books(self) -> Mapping[str, int]:
+        """How many channels this process keeps books of, by namespace."""
+
 
 class Member(msgspec.Struct, frozen=True):
     """One connection in a channel."""
@@ -87,6 +103,10 @@ class Member(msgspec.Struct, frozen=True):
     client: str
     user: str
     email: str | None = None
+
+
+LEASE = 30.0
+"""Seconds an entry of presence lives without being touched, in a store that outlives its nodes."""
 
 
 class Presence(Protocol):
@@ -101,8 +121,8 @@ class Presence(Protocol):
     async def leave(self, channel: Channel, client: str, user: str) -> bool:
         """Remove a connection. True when it was the user's last there."""
 
-    async def touch(self, entries: list[tuple[Channel, str]]) -> None:
-        """Renew the leases of this node's connections, (channel, connection id) each."""
+    async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
+        """Renew the leases of this node's connections; one that was swept is entered again, unannounced."""
 
     async def members(self, channel: Channel) -> tuple[Member, ...]:
         """Every connection in the channel, in the order of entering."""
@@ -113,17 +133,18 @@ class Facts(msgspec.Struct, frozen=True):
 
     roles: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
-    workspaces: frozenset[str] = frozenset()
+    workspaces: frozenset[str] | None = None
+    """None when the directory does not say; an empty set says that the user belongs to none."""
 
     def __bool__(self) -> bool:
-        return bool(self.roles or self.permissions or self.workspaces)
+        return bool(self.roles or self.permissions) or self.workspaces is not None
 
 
 class Directory(Protocol):
     """Facts about users and rooms. Who changes them also announces `RightsChanged`."""
 
     async def facts(self, user: str) -> Facts:
-        """Roles, permissions and workspaces of a user, all empty when unknown."""
+        """Roles, permissions and workspaces of a user, nothing when unknown."""
 
     async def set_roles(self, user: str, roles: frozenset[str]) -> None:
         """Replace the roles of a user."""
@@ -131,8 +152,8 @@ class Directory(Protocol):
     async def set_permissions(self, user: str, permissions: frozenset[str]) -> None:
         """Replace the permissions of a user."""
 
-    async def set_workspaces(self, user: str, workspaces: frozenset[str]) -> None:
-        """Replace the workspaces a user belongs to."""
+    async def set_workspaces(self, user: str, workspaces: frozenset[str] | None) -> None:
+        """Replace the workspaces a user belongs to; None forgets what was said of them."""
 
     async def room(self, channel: Channel) -> Room | None:
         """The record of a room, None when there is none or it has expired."""
@@ -201,6 +222,65 @@ class Revocations(Protocol):
         """Revocations made at or after `at`."""
 
 
+MAX_PENDING = 1000
+"""Requests of one channel that may wait for a decision."""
+APPROVAL_KEPT = 86400.0
+"""Seconds a request can be read after it has expired, or was to."""
+
+
+class Approvals(Protocol):
+    """Requests for a decision."""
+
+    async def add(self, approval: Approval) -> bool:
+        """Keep a request until `APPROVAL_KEPT` after it expires.
+
+        False, and nothing is kept, when the id is taken or `MAX_PENDING` of its channel wait already.
+        """
+
+    async def get(self, approval: str) -> Approval | None:
+        """The request with this id, decided or not."""
+
+    async def pending(self, channel: Channel) -> tuple[Approval, ...]:
+        """Requests of a channel that somebody may still decide, the oldest first."""
+
+    async def decide(self, approval: str, verdict: Verdict) -> tuple[Approval | None, bool]:
+        """Decide, in one step: of two callers one wins.
+
+        Returns the request as it now is, None when there is none, and whether this call decided it. One
+        that has expired at `verdict.at` is not decided.
+        """
+
+
+SHARED_KEYS = 100
+"""Keys of one owner; of more the one set longest ago is forgotten."""
+
+
+class Shared(Protocol):
+    """Small values by owner and key, for as long as somebody uses them."""
+
+    async def put(
+        self, owner: str, key: str, value: Any, version: int | None, ttl: float
+    ) -> tuple[SharedValue, bool]:
+        """Set a value, in one step, and keep all of the owner's for `ttl` seconds more.
+
+        With a `version` only when that is the current one (0 for none). Returns what is kept now, and
+        whether it was set.
+        """
+
+
+class Nodes(Protocol):
+    """Who runs on the same store."""
+
+    async def announce(self, node: NodeInfo, ttl: float) -> None:
+        """Be one of them for the next `ttl` seconds."""
+
+    async def withdraw(self, uid: str) -> None:
+        """Be one of them no longer."""
+
+    async def present(self) -> tuple[NodeInfo, ...]:
+        """Every node, by the order of their ids."""
+
+
 class Meter(Protocol):
     """Limits over all nodes: rates (GCRA), and counters.
 
@@ -218,7 +298,7 @@ class Meter(Protocol):
 
 
 class Engine(Protocol):
-    """Six ports and a life."""
+    """Nine ports and a life."""
 
     @property
     def name(self) -> str:
@@ -245,6 +325,18 @@ class Engine(Protocol):
         """What was taken back."""
 
     @property
+    def approvals(self) -> Approvals:
+        """Decisions that humans are asked for."""
+
+    @property
+    def shared(self) -> Shared:
+        """State of users."""
+
+    @property
+    def nodes(self) -> Nodes:
+        """Who runs on the same store."""
+
+    @property
     def meter(self) -> Meter:
         """Limits over all nodes."""
 
@@ -255,7 +347,10 @@ class Engine(Protocol):
         """Disconnect."""
 
     async def sweep(self) -> None:
-        """Drop what has expired. The node calls it every few seconds."""
+        """Drop what has expired, and announce who left with a node that died.
+
+        The node calls it every few seconds.
+        """
 
     @property
     def healthy(self) -> bool:

@@ -66,6 +66,12 @@ class Delivery:
         """Hand an event to whom it concerns."""
         self._handlers[type(event)](event)
 
+    def interrupted(self) -> None:
+        """Go on: what was lost is found when positions are compared."""
+
+    def engine_changed(self, up: bool) -> None:
+        """Go on: the health of the engine is asked for."""
+
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
         source = self._registry.get(client)
         self._channels.announce(channel, push, source.link if source else None)

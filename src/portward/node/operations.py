@@ -15,6 +15,7 @@ from portward.model.commands import Publish, ReadHistory
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import TICKET_TIME
+from portward.model.node import NodeInfo
 from portward.model.position import Position
 from portward.model.publication import Page
 from portward.model.replies import Participant
@@ -24,7 +25,7 @@ from portward.node.authentication import Authentication
 from portward.node.authority import Authority
 from portward.node.hooks import describe
 from portward.node.membership import Membership
-from portward.node.ports import ConnectionInfo, NodeInfo
+from portward.node.ports import ConnectionInfo
 from portward.node.session import Session
 from portward.node.streams import Streams
 from portward.security import policy
@@ -219,9 +220,13 @@ class Operations:
         await self._engine.directory.set_permissions(user, frozenset(permissions))
         await self._changed(user, "permissions")
 
-    async def set_workspaces(self, user: str, workspaces: Iterable[str]) -> None:
-        """Replace a user's memberships; open connections are judged again at once."""
-        await self._engine.directory.set_workspaces(user, frozenset(workspaces))
+    async def set_workspaces(self, user: str, workspaces: Iterable[str] | None) -> None:
+        """Replace a user's memberships; open connections are judged again at once.
+
+        From then on these count, and not what the user's token says; with None the token's count again.
+        """
+        given = frozenset(workspaces) if workspaces is not None else None
+        await self._engine.directory.set_workspaces(user, given)
         await self._changed(user, "workspaces")
 
     async def _changed(self, user: str, what: str) -> None:

@@ -112,17 +112,6 @@ class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[Channel, ...] = ()
 
 
-class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One node of the house in numbers. `uptime` is in seconds."""
-
-    uid: str
-    clients: int
-    users: int
-    subscriptions: int
-    channels: int
-    uptime: float
-
-
 class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A publication a client asks for, before it is stored."""
 

@@ -48,12 +48,12 @@ NEEDS: Final[dict[type[Command], Right]] = {
 class ChannelFacts(msgspec.Struct, frozen=True):
     """What had to be looked up to judge one channel.
 
-    `workspaces` are memberships beyond the token's; `answers` are the rights the application's own URL
-    allowed, for the rule `http`.
+    `workspaces` are the memberships the directory has for the user, None when it says nothing of them.
+    `answers` are the rights the application's own URL allowed, for the rule `http`.
     """
 
     room: Room | None = None
-    workspaces: frozenset[str] = frozenset()
+    workspaces: frozenset[str] | None = None
     answers: Right = Right.NONE
 
 
@@ -90,9 +90,7 @@ def _roles(who: Identity, _: Channel, facts: ChannelFacts) -> Right:
 
 def _membership(who: Identity, channel: Channel, facts: ChannelFacts) -> Right:
     workspace = channel.name.partition(":")[0]
-    if workspace == who.workspace or workspace in facts.workspaces:
-        return Right.READ | Right.PUBLISH
-    return Right.NONE
+    return Right.READ | Right.PUBLISH if belongs(who, workspace, facts.workspaces) else Right.NONE
 
 
 def _answered(_: Identity, __: Channel, facts: ChannelFacts) -> Right:
@@ -136,6 +134,14 @@ def _combined(who: Identity, channel: Channel, namespace: Namespace) -> Right:
     if not written.isdisjoint(who.permissions):
         allowed |= Right.SUBSCRIBE | Right.HISTORY
     return allowed & (Right.SUBSCRIBE | Right.HISTORY)
+
+
+def belongs(who: Identity, workspace: str, memberships: frozenset[str] | None) -> bool:
+    """Whether `who` belongs to a workspace: by the directory when it says anything, else by the token.
+
+    What an operator says of a user's memberships is newer than any token: it can also take one away.
+    """
+    return workspace == who.workspace if memberships is None else workspace in memberships
 
 
 def may_create(who: Identity, *, auto_create: bool) -> bool:

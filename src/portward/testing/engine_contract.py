@@ -12,7 +12,12 @@ from collections.abc import Callable
 
 import pytest
 
-from portward.engines.port import Engine, Facts, Member, SessionRecord
+from portward.engines.port import (
+    Engine,
+    Facts,
+    Member,
+    SessionRecord,
+)
 from portward.model.channel import Channel
 from portward.model.events import BusEvent, RightsChanged, UserJoined
 from portward.model.identity import Identity
@@ -21,6 +26,7 @@ from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Publication
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room
+from portward.testing.board_contract import BoardContract
 
 ROOM = Channel.parse("rooms:general")
 OTHER = Channel.parse("rooms:other")
@@ -33,6 +39,8 @@ class Recorder:
     def __init__(self) -> None:
         self.publications: list[tuple[Channel, Publication, str, str | None]] = []
         self.events: list[BusEvent] = []
+        self.health: list[bool] = []
+        self.interruptions = 0
 
     def published(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
@@ -44,13 +52,21 @@ class Recorder:
         """Remember an event."""
         self.events.append(event)
 
+    def interrupted(self) -> None:
+        """Remember that announcements may have been lost."""
+        self.interruptions += 1
+
+    def engine_changed(self, up: bool) -> None:
+        """Remember whether the store answers."""
+        self.health.append(up)
+
 
 def draft(data: object = "hello", **more: object) -> Draft:
     """A publication on its way to an engine."""
     return Draft(id="0" * 32, time=1, data=data, **more)  # type: ignore[arg-type]
 
 
-class EngineContract:
+class EngineContract(BoardContract):
     """What every engine must do. Each test is one sentence of the contract."""
 
     @pytest.fixture
@@ -231,7 +247,7 @@ class EngineContract:
         members = (Member("c1", "ann", "ann@example.com"), Member("c2", "bob"))
         for member in members:
             await engine.presence.enter(ROOM, member)
-        await engine.presence.touch([(ROOM, "c1"), (ROOM, "c2")])
+        await engine.presence.touch([(ROOM, member) for member in members])
         assert await engine.presence.members(ROOM) == members
 
     async def test_presence_limit_counts_users(self, engine: Engine) -> None:
@@ -363,6 +379,14 @@ class EngineContract:
         await engine.revocations.add(Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=2.0))
         await engine.sweep()
         assert await engine.revocations.since(0.0) == ()
+
+    # -- books
+
+    async def test_books_are_kept_of_what_is_heard(self, engine: Engine) -> None:
+        """A channel that is listened to and published in is in the books of its namespace."""
+        await engine.broker.listen(ROOM)
+        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        assert engine.broker.books()["rooms"] == 1
 
     # -- life
 

@@ -1,11 +1,14 @@
 """The engine of one process: everything in maps, gone with the process."""
 
+from portward.engines.memory.approvals import MemoryApprovals
 from portward.engines.memory.broker import MemoryBroker
 from portward.engines.memory.directory import MemoryDirectory
 from portward.engines.memory.meter import MemoryMeter
+from portward.engines.memory.nodes import MemoryNodes
 from portward.engines.memory.presence import MemoryPresence
 from portward.engines.memory.revocations import MemoryRevocations
 from portward.engines.memory.sessions import MemorySessions
+from portward.engines.memory.shared import MemoryShared
 from portward.engines.port import Sink
 from portward.model.clock import Clock
 
@@ -23,6 +26,9 @@ class MemoryEngine:
         self.directory = MemoryDirectory(clock, max_rooms)
         self.sessions = MemorySessions(clock)
         self.revocations = MemoryRevocations(clock)
+        self.approvals = MemoryApprovals(clock)
+        self.shared = MemoryShared(clock)
+        self.nodes = MemoryNodes()
         self.meter = MemoryMeter(clock)
 
     async def start(self, sink: Sink) -> None:
@@ -39,6 +45,8 @@ class MemoryEngine:
         self.directory.sweep()
         self.sessions.sweep()
         self.revocations.sweep()
+        self.approvals.sweep()
+        self.shared.sweep()
         self.meter.sweep()
 
     @property

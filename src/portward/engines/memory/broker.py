@@ -1,7 +1,8 @@
 """Streams in memory: a deque per channel, and a bus that is a method call."""
 
 import secrets
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from itertools import islice
 
 from msgspec.structs import replace
@@ -133,6 +134,10 @@ class MemoryBroker:
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""
         return tuple(self._streams)
+
+    def books(self) -> Mapping[str, int]:
+        """How many streams there are, by namespace."""
+        return Counter(channel.namespace for channel in self._streams)
 
     def sweep(self) -> None:
         """Trim every stream and drop those nobody uses."""

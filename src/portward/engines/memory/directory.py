@@ -37,7 +37,7 @@ class MemoryDirectory:
         """Replace the permissions."""
         self._change(user, replace(self._facts.get(user, NOTHING), permissions=permissions))
 
-    async def set_workspaces(self, user: str, workspaces: frozenset[str]) -> None:
+    async def set_workspaces(self, user: str, workspaces: frozenset[str] | None) -> None:
         """Replace the workspaces."""
         self._change(user, replace(self._facts.get(user, NOTHING), workspaces=workspaces))
 

@@ -46,7 +46,7 @@ class MemoryPresence:
             del self._rooms[channel]
         return True
 
-    async def touch(self, entries: list[tuple[Channel, str]]) -> None:
+    async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
         """Nothing to renew."""
 
     async def members(self, channel: Channel) -> tuple[Member, ...]:
