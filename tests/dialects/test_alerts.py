@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from portward.dialects import call_ids
 from portward.dialects.alerts import AlertsDialect
-from portward.dialects.port import Dialect
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import Channel
@@ -19,7 +18,7 @@ from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
 from portward.model.position import Position
 
-DIALECT: Dialect = AlertsDialect("calls")
+DIALECT = AlertsDialect("calls")
 C1, C2 = Channel.parse("calls:c1"), Channel.parse("calls:c2")
 ALL = Channel.combined("calls")
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from portward.dialects.alerts import AlertsDialect
-from portward.dialects.port import Dialect
 from portward.model import replies as say
 from portward.model.channel import Channel
 from portward.model.commands import Ping, SubscribeMany
@@ -16,7 +15,7 @@ from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
 
-DIALECT: Dialect = AlertsDialect("alerts")
+DIALECT = AlertsDialect("alerts")
 C1, C2 = Channel.parse("alerts:c1"), Channel.parse("alerts:c%202")
 ALL = Channel.combined("alerts")
 NOW = 1_700_000_000_123

@@ -3,7 +3,6 @@
 import pytest
 
 from portward.dialects.echo import EchoDialect
-from portward.dialects.port import Dialect
 from portward.model.commands import Echo, Ping
 from portward.model.faults import Fault, FaultKind
 from portward.model.replies import Echoed, Pong, Welcome
@@ -13,7 +12,7 @@ from portward.model.replies import Echoed, Pong, Welcome
 @pytest.mark.parametrize("payload", [b"", b"text", b"\x00\xff"])
 def test_what_came_goes_back(payload: bytes, binary: bool) -> None:
     """Every message is taken, and answered with itself."""
-    dialect: Dialect = EchoDialect()
+    dialect = EchoDialect()
     command = dialect.decode(payload, binary)
     assert command == Echo(payload=payload, binary=binary)
     assert dialect.reply(command, Echoed(payload=payload, binary=binary), 0) == payload

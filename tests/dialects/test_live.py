@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portward.dialects.live import LiveDialect
-from portward.dialects.port import Dialect
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import MAX_LENGTH, Channel
@@ -31,19 +30,19 @@ def dialect() -> LiveDialect:
     return LiveDialect("show")
 
 
-def decode(dialect: Dialect, **message: object) -> Command:
+def decode(dialect: LiveDialect, **message: object) -> Command:
     """Read one message."""
     return dialect.decode(json.dumps(message).encode(), binary=False)
 
 
-def refusal(dialect: Dialect, payload: bytes) -> Fault:
+def refusal(dialect: LiveDialect, payload: bytes) -> Fault:
     """The fault with which a payload is refused."""
     with pytest.raises(Fault) as caught:
         dialect.decode(payload, binary=False)
     return caught.value
 
 
-def answer(dialect: Dialect, payload: bytes) -> bytes | None:
+def answer(dialect: LiveDialect, payload: bytes) -> bytes | None:
     """What is said to a payload that is refused."""
     return dialect.fault(refusal(dialect, payload), NOW)
 
@@ -53,7 +52,7 @@ def answer(dialect: Dialect, payload: bytes) -> bytes | None:
 
 def test_the_port(dialect: LiveDialect) -> None:
     """It is a dialect of text, whose clients are given nothing to come back with."""
-    port: Dialect = dialect
+    port = dialect
     assert (port.name, port.binary, port.resumable) == ("live", False, False)
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.dialects.port import Dialect
 from portward.dialects.relay import RelayDialect
 from portward.model import commands as ask
 from portward.model import replies as say
@@ -18,7 +17,7 @@ from portward.model.identity import Identity
 from portward.model.replies import Push, Reply
 
 NOW = 1234
-DIALECT: Dialect = RelayDialect()
+DIALECT = RelayDialect()
 
 
 def decode(message: object) -> Command:

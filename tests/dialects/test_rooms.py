@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.dialects.port import Dialect
 from portward.dialects.rooms import MAX_CONTENT, RoomsDialect
 from portward.model import commands as ask
 from portward.model import replies as say
@@ -25,12 +24,12 @@ NOW = 1234
 
 
 @pytest.fixture
-def dialect() -> Dialect:
+def dialect() -> RoomsDialect:
     """The dialect over a family of another name."""
     return RoomsDialect("talk", expose_email=True)
 
 
-def decode(dialect: Dialect, kind: str, data: object, **more: object) -> Command:
+def decode(dialect: RoomsDialect, kind: str, data: object, **more: object) -> Command:
     """Read one envelope."""
     envelope = {"type": kind, "data": data, "timestamp": 1} | more
     return dialect.decode(json.dumps(envelope).encode(), binary=False)
@@ -78,7 +77,7 @@ COMMANDS: list[tuple[str, dict[str, Any], Command]] = [
 
 
 @pytest.mark.parametrize(("kind", "data", "command"), COMMANDS)
-def test_commands(dialect: Dialect, kind: str, data: dict[str, Any], command: Command) -> None:
+def test_commands(dialect: RoomsDialect, kind: str, data: dict[str, Any], command: Command) -> None:
     """Each message becomes its command, with the client's own id."""
     assert decode(dialect, kind, data) == command
     assert decode(dialect, kind, data, id="i").id == "i"
@@ -105,7 +104,7 @@ TAKES: dict[str, tuple[type, ...]] = {
 @pytest.mark.parametrize(("kind", "data", "_"), COMMANDS)
 @pytest.mark.parametrize("other", JSON_VALUES, ids=repr)
 def test_other_types_are_refused(
-    dialect: Dialect, kind: str, data: dict[str, Any], _: Command, other: object
+    dialect: RoomsDialect, kind: str, data: dict[str, Any], _: Command, other: object
 ) -> None:
     """With any field of another type than its own a message is refused, never converted."""
     for name in data:
@@ -119,7 +118,7 @@ def test_other_types_are_refused(
 
 @pytest.mark.parametrize(("kind", "data", "_"), COMMANDS)
 def test_unknown_keys_are_refused(
-    dialect: Dialect, kind: str, data: dict[str, Any], _: Command
+    dialect: RoomsDialect, kind: str, data: dict[str, Any], _: Command
 ) -> None:
     """A key nobody asked for is refused, in the data and beside it."""
     for envelope in (data | {"role": "admin"}, data):
@@ -130,7 +129,7 @@ def test_unknown_keys_are_refused(
 
 
 @pytest.mark.parametrize(("length", "kind"), [(MAX_CONTENT, None), (MAX_CONTENT + 1, "too_long")])
-def test_length_of_content(dialect: Dialect, length: int, kind: str | None) -> None:
+def test_length_of_content(dialect: RoomsDialect, length: int, kind: str | None) -> None:
     """Four thousand characters are the most, however many bytes they take."""
     for character in "xž🐎":
         data = {"roomId": "a", "content": character * length}
@@ -219,14 +218,14 @@ PUSHES: list[tuple[Push, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("push", "kind", "data"), PUSHES)
-def test_pushes(dialect: Dialect, push: Push, kind: str, data: dict[str, Any]) -> None:
+def test_pushes(dialect: RoomsDialect, push: Push, kind: str, data: dict[str, Any]) -> None:
     """Each push has its envelope, with exactly these keys."""
     payload = dialect.push(push, NOW)
     assert payload is not None
     assert json.loads(payload) == {"type": kind, "data": data, "timestamp": NOW}
 
 
-def test_every_push_has_a_word(dialect: Dialect) -> None:
+def test_every_push_has_a_word(dialect: RoomsDialect) -> None:
     """There is no push this dialect would not know how to say, but those other dialects are for."""
     others = (say.Told(data=1), say.Parting(ending=Ending.QUOTA))
     assert [dialect.push(each, NOW) for each in others] == [None, None]
@@ -244,7 +243,7 @@ def test_addresses_stay_hidden(push: Push) -> None:
     assert b"a@b" not in payload
 
 
-def test_answer_without_recovery_or_snapshot(dialect: Dialect) -> None:
+def test_answer_without_recovery_or_snapshot(dialect: RoomsDialect) -> None:
     """What was not asked for is not answered."""
     reply = say.Subscribed(channel=ROOM, position=Position(3, "e"), participants=("ann",))
     payload = dialect.reply(ask.Subscribe(channel=ROOM), reply, NOW)
@@ -256,7 +255,7 @@ def test_answer_without_recovery_or_snapshot(dialect: Dialect) -> None:
     }
 
 
-def test_silence(dialect: Dialect) -> None:
+def test_silence(dialect: RoomsDialect) -> None:
     """Without an id a message and a signal are answered with nothing."""
     published = say.Published(publication_id="p", position=Position(3, "e"))
     publish = ask.Publish(channel=ROOM, data="x")
@@ -265,7 +264,7 @@ def test_silence(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("kind", list(FaultKind))
-def test_every_fault_has_words(dialect: Dialect, kind: FaultKind) -> None:
+def test_every_fault_has_words(dialect: RoomsDialect, kind: FaultKind) -> None:
     """Every fault is an error with a text, a code in snake case, and a time where one is known."""
     payload = dialect.fault(Fault(kind, retry_after=5, command_id="i", detail="secret"), NOW)
     assert payload is not None
@@ -280,7 +279,7 @@ def test_every_fault_has_words(dialect: Dialect, kind: FaultKind) -> None:
     assert "retryAfterMs" not in json.loads(plain)["data"]
 
 
-def test_closes(dialect: Dialect) -> None:
+def test_closes(dialect: RoomsDialect) -> None:
     """Two endings are closed in this protocol's own words, the others as the table says."""
     assert dict(dialect.closes) == {
         Ending.AUTH_TIMEOUT: (1008, "Authentication timeout"),

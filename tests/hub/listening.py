@@ -108,7 +108,7 @@ class Hub:
             self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen
         )
         self.words = Words()
-        self.voice = Voice("rooms", self.words, wire.text, lambda: 7)
+        self.voice = Voice("rooms", self.words, wire.PLAIN.text, lambda: 7)
         self.offset = 0
 
     def listener(self, channel: Channel = ROOM, voice: Voice | None = None) -> Ear:

@@ -40,7 +40,7 @@ def test_one_encoding_for_all(hub: Hub) -> None:
 def test_one_encoding_per_voice(hub: Hub) -> None:
     """Listeners of different endpoints are told in their own words, each encoded once."""
     loud = Words("!")
-    voice = Voice("loud", loud, wire.text, lambda: 7)
+    voice = Voice("loud", loud, wire.PLAIN.text, lambda: 7)
     first, second = hub.listener(), hub.listener(voice=voice)
     third = hub.listener(voice=voice)
     hub.publish("x")
@@ -125,7 +125,7 @@ def test_no_word_for_it(hub: Hub) -> None:
 
 def test_poison_is_isolated(hub: Hub) -> None:
     """What one dialect cannot say is left out for its listeners alone, and reported."""
-    other = Voice("other", Words("!"), wire.text, lambda: 7)
+    other = Voice("other", Words("!"), wire.PLAIN.text, lambda: 7)
     first, second = hub.listener(), hub.listener(voice=other)
     for word in ("a", "poison", "poison!", "b"):
         hub.publish(word)

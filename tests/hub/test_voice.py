@@ -17,7 +17,7 @@ class Silent:
 
 def test_says_with_the_time() -> None:
     """A push is put into words with the time of now, then framed."""
-    voice = Voice("rooms", Words("!"), wire.text, lambda: 42)
+    voice = Voice("rooms", Words("!"), wire.PLAIN.text, lambda: 42)
     message = voice.say(Welcome(connection_id="c"))
     assert isinstance(message, Message)
     assert message.payloads == (b"!Welcome@42",)
@@ -26,11 +26,11 @@ def test_says_with_the_time() -> None:
 
 def test_no_words() -> None:
     """What a dialect has no word for is no message."""
-    assert Voice("echo", Silent(), wire.text, lambda: 0).say(ShuttingDown(retry=1)) is None
+    assert Voice("echo", Silent(), wire.PLAIN.text, lambda: 0).say(ShuttingDown(retry=1)) is None
 
 
 def test_voices_are_never_equal() -> None:
     """Two voices of the same dialect are two keys."""
     words = Words()
-    first, second = (Voice("rooms", words, wire.text, lambda: 0) for _ in range(2))
+    first, second = (Voice("rooms", words, wire.PLAIN.text, lambda: 0) for _ in range(2))
     assert len({first, second, first}) == 2

@@ -1,5 +1,6 @@
 import pytest
 
+from portward.model.parcel import Parcel
 from portward.wire import deflate, message
 
 
@@ -7,7 +8,7 @@ def test_text_is_one_text_frame() -> None:
     """A text message holds its payload and its frame."""
     made = message.text(b"hello")
 
-    assert (made.payloads, made.binary, made.weight) == ((b"hello",), False, 1)
+    assert (list(made.parts()), made.weight) == ([(b"hello", False)], 1)
     assert made.frame == b"\x81\x05hello"
 
 
@@ -39,11 +40,45 @@ def test_joined_messages_are_one_write_of_several_publications() -> None:
     assert made.weight == 2
 
 
-@pytest.mark.parametrize("parts", [[], [message.text(b"a"), message.binary(b"b")]])
-def test_only_messages_of_one_kind_are_joined(parts: list[message.Message]) -> None:
-    """Nothing, or text beside binary, cannot be joined."""
-    with pytest.raises(ValueError, match="one kind"):
-        message.join(parts)
+def test_messages_of_both_kinds_are_joined() -> None:
+    """Text beside bytes stays text beside bytes."""
+    made = message.join([message.text(b"a"), message.binary(b"b")])
+
+    assert list(made.parts()) == [(b"a", False), (b"b", True)]
+    assert made.frame == b"\x81\x01a\x82\x01b"
+
+
+def test_nothing_cannot_be_joined() -> None:
+    """There is no message without a payload."""
+    with pytest.raises(ValueError, match="nothing"):
+        message.join([])
+
+
+@pytest.mark.parametrize(
+    ("framing", "mark"), [(message.PLAIN, b""), (message.ENGINE, b"4")], ids=["plain", "engine"]
+)
+def test_framings(framing: message.Framing, mark: bytes) -> None:
+    """Engine.IO marks text, compressed or not, and no framing marks bytes."""
+    assert framing.text(b"a").payloads == (mark + b"a",)
+    assert framing.binary(b"a").payloads == (b"a",)
+    assert framing.deflated(b"a").payloads == (mark + b"a",)
+    assert framing.deflated(b"a").frame[0] == 0xC1
+
+
+def test_a_parcel_is_one_publication() -> None:
+    """Text and its attachments follow each other in one message, which counts as one."""
+    made = message.ENGINE.text(Parcel(b"51-x", (b"\x00", b"\x01")))
+
+    assert list(made.parts()) == [(b"451-x", False), (b"\x00", True), (b"\x01", True)]
+    assert made.frame == b"\x81\x05451-x\x82\x01\x00\x82\x01\x01"
+    assert made.weight == 1
+
+
+def test_a_keyed_message_keeps_its_parts() -> None:
+    """A key changes nothing but what the message replaces."""
+    made = message.keyed(message.join([message.text(b"a"), message.text(b"b")]), "k")
+
+    assert (made.key, made.weight, made.payloads) == ("k", 2, (b"a", b"b"))
 
 
 def test_the_payload_does_not_show() -> None:

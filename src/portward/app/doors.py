@@ -16,7 +16,7 @@ from portward.node.limits import Limiter
 from portward.node.ports import Hooks
 from portward.security.origin import OriginPolicy
 from portward.settings import Settings
-from portward.settings.endpoint import AuthMode
+from portward.settings.endpoint import AuthMode, Transport
 from portward.settings.endpoint import Endpoint as EndpointSettings
 from portward.telemetry import Telemetry
 from portward.wire import message as wire
@@ -84,14 +84,16 @@ def make_endpoints(
     made = {}
     for name, given in settings.endpoints.items():
         dialect = make_dialect(settings, given, hooks)
+        framing = wire.ENGINE if given.transport is Transport.ENGINE_IO else wire.PLAIN
         made[given.path] = Endpoint(
             rules=endpoint_rules(settings, name, given),
             dialect=dialect,
             namespace=settings.namespaces.get(given.namespace),
             origins=OriginPolicy(settings.origins(given), production=settings.production),
             limits=limits[name],
-            plain=Voice(name, dialect, wire.text, now),
-            deflated=Voice(name, dialect, wire.deflated, now),
+            framing=framing,
+            plain=Voice(name, dialect, framing.text, now),
+            deflated=Voice(name, dialect, framing.deflated, now),
         )
     return made
 

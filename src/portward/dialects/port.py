@@ -6,6 +6,7 @@ from typing import Protocol
 from portward.model.commands import Command
 from portward.model.endings import Ending
 from portward.model.faults import Fault
+from portward.model.parcel import Words
 from portward.model.replies import Push, Reply
 
 
@@ -35,11 +36,11 @@ class Dialect(Protocol):
             Fault: the message is none of this dialect; carries the client's own id when it had one.
         """
 
-    def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
+    def reply(self, command: Command, reply: Reply, now: int) -> Words | None:
         """The answer to a command; None when this dialect answers it with silence."""
 
-    def fault(self, fault: Fault, now: int) -> bytes | None:
+    def fault(self, fault: Fault, now: int) -> Words | None:
         """The answer to a refused command."""
 
-    def push(self, push: Push, now: int) -> bytes | None:
+    def push(self, push: Push, now: int) -> Words | None:
         """Words nobody asked for; the same bytes go to every connection."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from portward.model.parcel import Words
 from portward.model.replies import Push
 from portward.wire.message import Message
 
@@ -10,7 +11,7 @@ from portward.wire.message import Message
 class Speaker(Protocol):
     """The part of a dialect the hub needs."""
 
-    def push(self, push: Push, now: int) -> bytes | None:
+    def push(self, push: Push, now: int) -> Words | None:
         """Put a push into words; None when the dialect has no word for it. `now` is milliseconds."""
 
 
@@ -26,7 +27,7 @@ class Voice:
         self,
         name: str,
         speaker: Speaker,
-        frame: Callable[[bytes], Message],
+        frame: Callable[[Words], Message],
         now: Callable[[], int],
     ) -> None:
         self.name = name

@@ -13,6 +13,7 @@ from portward.model.limits import KIB, OUTBOX_BYTES, LimitMode, LimitName
 from portward.model.namespace import Namespace
 from portward.node.limits import Limiter
 from portward.security.origin import OriginPolicy
+from portward.wire.message import Framing
 
 INBOX: Final = 16
 """Messages of one connection that wait for the one in flight before reading is paused."""
@@ -67,6 +68,7 @@ class Endpoint:
     namespace: Namespace | None
     origins: OriginPolicy
     limits: Mapping[LimitName, Limiter]
+    framing: Framing
     plain: Voice
     deflated: Voice
     open: int = field(default=0)

@@ -17,7 +17,6 @@ from portward.node.session import Session
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
-from portward.wire import message as wire
 
 _REFUSED_CREDENTIALS: Final = frozenset(
     {FaultKind.AUTHENTICATION_FAILED, FaultKind.TOKEN_REVOKED, FaultKind.TOKEN_REQUIRED}
@@ -107,8 +106,11 @@ class Serving:
         payload = endpoint.dialect.reply(command, reply, self._now())
         if payload is not None:
             self._fit(session, reply, len(payload))
-            binary = isinstance(reply, Echoed) and reply.binary
-            message = wire.binary(payload) if binary else wire.text(payload)
+            framing = endpoint.framing
+            if isinstance(reply, Echoed) and reply.binary:
+                message = framing.binary(reply.payload)
+            else:
+                message = framing.text(payload)
             session.link.write(message)
             self._telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
         if isinstance(reply, Subscribed | SubscribedMany):
@@ -131,7 +133,7 @@ class Serving:
             return
         payload = endpoint.dialect.fault(fault, self._now())
         if payload is not None:
-            session.link.write(wire.text(payload))
+            session.link.write(endpoint.framing.text(payload))
             self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))
         if fault.kind in RATE_FAULTS:
             self._telemetry.record(

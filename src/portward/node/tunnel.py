@@ -16,7 +16,6 @@ from portward.node.ports import UpstreamLink
 from portward.node.session import Session
 from portward.security.relay import RelayPolicy, usage
 from portward.telemetry import Telemetry
-from portward.wire import message as wire
 
 UNSENT: Final = 256 * KIB
 """Bytes a client may have left unread before the upstream is read no further."""
@@ -158,7 +157,8 @@ class Tunnel:
         """Hand a message to the client, then count what it reports: that may be the session's end."""
         if self._count(len(payload)):
             self._waiting += 1
-            self._session.link.write(wire.binary(payload) if binary else wire.text(payload))
+            framing = self._session.endpoint.framing
+            self._session.link.write(framing.binary(payload) if binary else framing.text(payload))
             self._telemetry.metrics.sent(self._session.endpoint.name, "relayed", len(payload))
         tokens = 0 if binary else usage(payload)
         if tokens:

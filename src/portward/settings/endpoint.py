@@ -29,12 +29,25 @@ class AuthMode(StrEnum):
     NONE = "none"
 
 
+class Transport(StrEnum):
+    """What carries the dialect's messages."""
+
+    WEBSOCKET = "websocket"
+    ENGINE_IO = "engine.io"
+
+
 class Endpoint(Struct, frozen=True, kw_only=True):
     """A path, the dialect spoken there, the channels behind it, and who comes in."""
 
     enabled: Annotated[bool, About("whether it is served; otherwise its path answers 503")] = True
     path: Annotated[str, About("path of the address, exactly as requested")] = ""
     dialect: Annotated[str, About("which protocol its clients speak")] = ""
+    transport: Annotated[
+        Transport,
+        About(
+            "`websocket`, or `engine.io`: WebSocket and HTTP polling as Socket.IO clients use them"
+        ),
+    ] = Transport.WEBSOCKET
     namespace: Annotated[str, About("the namespace its channels belong to")] = ""
     credentials: Annotated[
         tuple[Credential, ...],

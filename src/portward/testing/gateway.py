@@ -156,10 +156,11 @@ class MemoryClient:
             self.session.slow()
 
     def _take(self, message: Message) -> None:
-        if message.binary:
-            self.binary.extend(message.payloads)
-        else:
-            self.received.extend(json.loads(payload) for payload in message.payloads)
+        for payload, binary in message.parts():
+            if binary:
+                self.binary.append(payload)
+            else:
+                self.received.append(json.loads(payload))
 
     def drop(self, channel: Channel) -> None:
         """Forget what is queued for a channel."""

@@ -202,8 +202,8 @@ class AsgiLink:
     async def _forward(self, message: Message, send: Send) -> None:
         self._sending = len(message.frame)
         self._since = self._clock.monotonic()
-        for payload in message.payloads:
-            if message.binary:
+        for payload, binary in message.parts():
+            if binary:
                 await send({"type": "websocket.send", "bytes": payload})
             else:
                 await send({"type": "websocket.send", "text": payload.decode()})

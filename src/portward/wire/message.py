@@ -1,31 +1,53 @@
 """Messages ready to be sent: framed once, written to every recipient as the same bytes object."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
+from portward.model.parcel import Parcel, Words
 from portward.wire import deflate, frames
+
+ENGINE_MESSAGE: Final = b"4"
+"""What marks text as a message in Engine.IO, protocol 4; bytes go unmarked."""
+
+_TEXT: Final = frames.FIN | frames.TEXT
+_BINARY: Final = frames.FIN | frames.BINARY
+_DEFLATED: Final = frames.FIN | frames.RSV1 | frames.TEXT
 
 
 class Message:
-    """One or more payloads of one kind, and all their frames in a row.
+    """One or more payloads, and all their frames in a row.
 
-    `frame` is what goes to a socket; `payloads` goes through a server that frames by itself. A message
-    with a `key` takes the place of an earlier one with the same key that a slow reader has not got yet.
+    `frame` is what goes to a socket; `payloads` go through a server that frames by itself, each as text
+    or, where `kinds` says so, as bytes. `weight` is how many publications it counts as in a queue. A
+    message with a `key` takes the place of an earlier one with the same key that a slow reader has not
+    got yet.
     """
 
-    __slots__ = ("binary", "frame", "key", "payloads")
+    __slots__ = ("frame", "key", "kinds", "payloads", "weight")
 
     def __init__(
-        self, payloads: tuple[bytes, ...], frame: bytes, *, binary: bool, key: str | None = None
+        self,
+        payloads: tuple[bytes, ...],
+        kinds: tuple[bool, ...],
+        frame: bytes,
+        *,
+        weight: int = 1,
+        key: str | None = None,
     ) -> None:
-        self.key = key
         self.payloads = payloads
+        self.kinds = kinds
         self.frame = frame
-        self.binary = binary
+        self.weight = weight
+        self.key = key
 
     @property
-    def weight(self) -> int:
-        """How many publications this counts as in a queue."""
-        return len(self.payloads)
+    def binary(self) -> bool:
+        """Whether it begins with bytes."""
+        return self.kinds[0]
+
+    def parts(self) -> Iterator[tuple[bytes, bool]]:
+        """Each payload, and whether it is bytes."""
+        return zip(self.payloads, self.kinds, strict=True)
 
     def __repr__(self) -> str:
         kind = "binary" if self.binary else "text"
@@ -34,12 +56,12 @@ class Message:
 
 def text(payload: bytes) -> Message:
     """Frame UTF-8 text."""
-    return Message((payload,), frames.frame(frames.FIN | frames.TEXT, payload), binary=False)
+    return Message((payload,), (False,), frames.frame(_TEXT, payload))
 
 
 def binary(payload: bytes) -> Message:
     """Frame bytes."""
-    return Message((payload,), frames.frame(frames.FIN | frames.BINARY, payload), binary=True)
+    return Message((payload,), (True,), frames.frame(_BINARY, payload))
 
 
 def deflated(payload: bytes) -> Message:
@@ -48,27 +70,58 @@ def deflated(payload: bytes) -> Message:
     Nothing of one message is used to compress the next, so that one frame serves every recipient
     and no message tells about another.
     """
-    first = frames.FIN | frames.RSV1 | frames.TEXT
-    return Message((payload,), frames.frame(first, deflate.compress(payload)), binary=False)
+    return Message((payload,), (False,), frames.frame(_DEFLATED, deflate.compress(payload)))
+
+
+class Framing(NamedTuple):
+    """How the words of a dialect become messages on one kind of transport."""
+
+    text: Callable[[Words], Message]
+    deflated: Callable[[Words], Message]
+    binary: Callable[[bytes], Message]
+
+
+def framing(mark: bytes = b"") -> Framing:
+    """A framing that begins each text with `mark`."""
+
+    def with_text(frame: Callable[[bytes], Message]) -> Callable[[Words], Message]:
+        return lambda words: (
+            _parcel(words, mark, frame) if isinstance(words, Parcel) else frame(mark + words)
+        )
+
+    return Framing(with_text(text), with_text(deflated), binary)
+
+
+def _parcel(parcel: Parcel, mark: bytes, frame: Callable[[bytes], Message]) -> Message:
+    """Text and its attachments: one publication, which nothing may come between."""
+    whole = join([frame(mark + parcel.text), *(binary(each) for each in parcel.attachments)])
+    return Message(whole.payloads, whole.kinds, whole.frame)
+
+
+PLAIN: Final = framing()
+"""WebSocket messages as they are."""
+ENGINE: Final = framing(ENGINE_MESSAGE)
+"""Messages of Engine.IO."""
 
 
 def keyed(message: Message, key: str) -> Message:
     """The same message, to replace an earlier one with this key."""
-    return Message(message.payloads, message.frame, binary=message.binary, key=key)
+    return Message(message.payloads, message.kinds, message.frame, weight=message.weight, key=key)
 
 
 def join(messages: Sequence[Message]) -> Message:
-    """Several messages as one write. They are of one kind: all text or all binary.
+    """Several messages as one write.
 
     Raises:
-        ValueError: there are none, or they are of both kinds.
+        ValueError: there are none.
     """
     if len(messages) == 1:
         return messages[0]
-    if len({each.binary for each in messages}) != 1:
-        raise ValueError("only messages of one kind can be joined")
+    if not messages:
+        raise ValueError("there is nothing to join")
     return Message(
         tuple(payload for each in messages for payload in each.payloads),
+        tuple(kind for each in messages for kind in each.kinds),
         b"".join([each.frame for each in messages]),
-        binary=messages[0].binary,
+        weight=sum(each.weight for each in messages),
     )
