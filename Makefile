@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-directus lint types bench build clean conformance docs lock
+.PHONY: help demo test tools test-directus lint types bench build clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +31,7 @@ help: ## list the verbs
 demo: $(STAMP) ## serve every endpoint with pages and simulations, nothing else needed
 	$(BIN)/portward demo
 
-test: $(STAMP) $(NODE_STAMP) ## run the tests and check the coverage
+test: $(STAMP) $(NODE_STAMP) tools ## run the tests and check the coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 test-directus: $(STAMP) $(DIRECTUS_STAMP) ## run the tests that need a real Directus; installing it takes minutes
@@ -89,6 +89,23 @@ define venv_without_ensurepip
 	$(PYTHON) -m venv --clear $(VENV); } >/dev/null 2>&1 || \
 { echo "Python cannot make a virtual environment; run: apt-get install python3-venv" >&2; exit 1; }
 endef
+
+# Debian's packages that tests need as peers. Whoever may install them does; without them the tests of
+# Redis and of the browser skip themselves, and say so.
+tools:
+	@missing=""; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v redis-sentinel >/dev/null || missing="$$missing redis-sentinel"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	test -n "$$missing" || exit 0; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		echo "Installing$$missing, once."; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+			apt-get install -qq --yes --no-install-recommends $$missing; } >/dev/null 2>&1 || \
+			echo "That failed: the tests that need them will be skipped." >&2; \
+	else \
+		echo "Not installed, so that their tests are skipped:$$missing" >&2; \
+	fi
 
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 	@command -v npm >/dev/null || { echo "The tests need Node 20 with npm on PATH." >&2; exit 1; }

@@ -1,4 +1,7 @@
-"""An application with the gateway in it that publishes on command: `python -m bench.embedded F`."""
+"""An application with the gateway in it that publishes on command.
+
+python -m bench.embedded SETTINGS room|workspace
+"""
 
 import asyncio
 import os
@@ -10,6 +13,7 @@ import uvloop
 
 from bench.load import payload
 from bench.portward import ROOM
+from bench.servers import SOCKET_ROOM
 from portward.app.gateway import Gateway
 from portward.app.server import Server, serve
 from portward.settings import load
@@ -18,9 +22,13 @@ from portward.settings import load
 async def publish(gateway: Gateway, count: int, rate: float, size: int) -> None:
     """Publishes `count` messages of `size` bytes, `rate` a second."""
     text = payload(size)
+    update = {"action": "tick", "payload": text, "userId": "bench"}
     start = time.monotonic()
     for message in range(count):
-        await gateway.publish(f"rooms:{ROOM}", text)
+        if sys.argv[2] == "room":
+            await gateway.publish(f"rooms:{ROOM}", text)
+        else:
+            await gateway.workspaces.emit(SOCKET_ROOM, "dashboard_update", update)
         await asyncio.sleep(max(0.0, start + (message + 1) / rate - time.monotonic()))
 
 

@@ -12,6 +12,7 @@ from bench.load import Script, head, payload
 from bench.servers import (
     Installed,
     NotInstalledError,
+    Program,
     Workshop,
     free_port,
     paced,
@@ -124,3 +125,20 @@ class Nats(Installed):
             seen = b""
             while b"PONG" not in seen:
                 seen += connection.recv(4096)
+
+
+class Redis(Program):
+    """A store of its own for the nodes of one run, on which nothing is kept."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise NotInstalledError("redis-server was not found on PATH")
+        port = free_port()
+        arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.start([program, *arguments], workshop.log("redis"), port)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"redis://127.0.0.1:{self.port}"

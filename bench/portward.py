@@ -11,7 +11,15 @@ import jwt
 
 from bench.load import Script, head, payload
 from bench.processes import BenchError, Process
-from bench.servers import SECRET, Installed, Simple, Workshop, free_port, paced
+from bench.servers import (
+    SECRET,
+    Installed,
+    Simple,
+    Workshop,
+    free_port,
+    paced,
+    socketio_client,
+)
 
 ROOM: Final = "bench"
 API_KEY: Final = "a key for benches, which opens nothing at all"
@@ -33,6 +41,9 @@ drain_timeout = "1s"
 max_connections = 15000
 max_unauthenticated = 15000
 accept_rate = "1000000/s"
+
+[engine]
+url = "{engine}"
 
 [tokens]
 secrets = ["{secret}"]
@@ -63,24 +74,28 @@ path = "/crowd"
 dialect = "rooms"
 namespace = "crowd"
 
+[endpoints.workspaces.limits.connections]
+max = 1000000
+
 [namespaces.crowd]
 authorize = "authenticated"
 """
 
 
-def settings(port: int, admin_port: int) -> str:
+def settings(port: int, admin_port: int, engine: str = "memory://") -> str:
     """A settings file in which nothing is switched off and nothing is in the way."""
     names = ("attempts", "messages", "auth", "join", "history", "frames", "control_frames")
     return _SETTINGS.format(
         port=port,
         admin_port=admin_port,
+        engine=engine,
         secret=SECRET,
         key=API_KEY,
         limits="".join(f"[limits.{name}]\n{_WIDE}\n" for name in names),
     )
 
 
-def token(user: str) -> str:
+def token(user: str, **more: str) -> str:
     """An HS256 token as an application would issue it."""
     now = int(time.time())
     claims = {
@@ -91,7 +106,7 @@ def token(user: str) -> str:
         "exp": now + 3600,
         "jti": f"{user}-{time.monotonic_ns():x}",
     }
-    return jwt.encode(claims, SECRET, algorithm="HS256")
+    return jwt.encode(claims | more, SECRET, algorithm="HS256")
 
 
 def envelope(kind: str, **data: object) -> str:
@@ -141,21 +156,31 @@ def bystander(index: int, rooms: int) -> Script:
     return member(f"bystander{index}", *own, path="/crowd")
 
 
-def write_settings(workshop: Workshop) -> tuple[Path, int, int]:
+def colleague(index: int) -> Script:
+    """A Socket.IO client in the dashboard of the one workspace."""
+    proof = token(f"user{index % USERS}", workspaceId="bench")
+    return socketio_client(f'40{{"token":"{proof}"}}')
+
+
+def write_settings(
+    workshop: Workshop, engine: str = "memory://", name: str = "portward"
+) -> tuple[Path, int, int]:
     """A settings file with free ports; the file, the public and the admin port."""
     port, admin_port = free_port(), free_port()
-    file = workshop.folder / "portward.toml"
-    file.write_text(settings(port, admin_port))
+    file = workshop.folder / f"{name}.toml"
+    file.write_text(settings(port, admin_port, engine))
     return file, port, admin_port
 
 
 class Served(Installed):
     """`portward serve`, published to by its HTTP API on one kept connection."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(
+        self, workshop: Workshop, engine: str = "memory://", name: str = "portward"
+    ) -> None:
         super().__init__(workshop)
-        file, port, self._admin_port = write_settings(workshop)
-        log = workshop.log("portward")
+        file, port, self._admin_port = write_settings(workshop, engine, name)
+        log = workshop.log(name)
         log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "portward", "serve", "--config", str(file)]
         self.start(command, log, port, self._admin_port)
@@ -184,11 +209,23 @@ class Served(Installed):
 class Embedded(Simple):
     """The gateway as a library, published to by the program it is part of."""
 
+    topic = "room"
+
     def __init__(self, workshop: Workshop) -> None:
         file, _, _ = write_settings(workshop)
-        command: list[str | Path] = [sys.executable, "-m", "bench.embedded", file]
+        command: list[str | Path] = [sys.executable, "-m", "bench.embedded", file, self.topic]
         super().__init__(workshop, Process(command, log=workshop.log("embedded")))
 
     def subscriber(self, index: int) -> Script:
         """A member of the one room."""
         return subscriber(index)
+
+
+class Workspace(Embedded):
+    """The same with Socket.IO clients, to whose room events are emitted."""
+
+    topic = "workspace"
+
+    def subscriber(self, index: int) -> Script:
+        """A member of the one workspace."""
+        return colleague(index)

@@ -80,6 +80,18 @@ class Server(ABC):
         self.stop()
 
 
+SOCKET_ROOM = "workspace:bench:dashboard"
+
+
+def socketio_client(connect: str) -> Script:
+    """Socket.IO over WebSocket: a session, the packet `connect`, then the one room."""
+    joins = f'420["join_room",{{"room":"{SOCKET_ROOM}"}}]'
+    return Script(
+        head("/socket.io/?EIO=4&transport=websocket"),
+        ('"pingInterval"', connect, '40{"sid"', joins, '"joined"'),
+    )
+
+
 class Simple(Server):
     """A server that says `ready PORT` and publishes on command: the floor and the small peers."""
 
@@ -138,8 +150,11 @@ def clean_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
-class Installed(Server):
-    """A program that is given its port, and is published to from outside."""
+class Program:
+    """A program that is given its port. Ends with the `with` block."""
+
+    pid: int
+    port: int
 
     def start(self, command: list[str], log: Path, *ports: int) -> None:
         """Starts the program and waits until it listens on the ports, the clients' first."""
@@ -165,25 +180,57 @@ class Installed(Server):
             self._child.kill()
             self._child.wait()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Installed(Program, Server):
+    """One that is measured, and published to from outside."""
+
 
 def floor(workshop: Workshop) -> Simple:
     """The C program that only sends."""
     return Simple(workshop, Process([workshop.floor], log=workshop.log("floor")))
 
 
-def ws(workshop: Workshop, *mode: str) -> Simple:
-    """Node's `ws`, from the packages of the tests."""
+def _node(workshop: Workshop, package: str, program: str, *mode: str) -> Process:
+    """A peer of Node's, from the packages of the tests."""
     node = shutil.which("node")
     if node is None:
         raise NotInstalledError("node was not found on PATH")
-    if not (NODE_MODULES / "ws").is_dir():
-        raise NotInstalledError("`ws` is not in tests/js (npm ci there installs it)")
-    process = Process(
-        [node, PEERS / "ws_server.cjs", *mode],
-        log=workshop.log("ws"),
+    if not (NODE_MODULES / package).is_dir():
+        raise NotInstalledError(f"`{package}` is not in tests/js (npm ci there installs it)")
+    return Process(
+        [node, PEERS / program, *mode],
+        log=workshop.log(package),
         environment={"NODE_PATH": str(NODE_MODULES), "NODE_ENV": "production"},
     )
-    return Simple(workshop, process)
+
+
+def ws(workshop: Workshop, *mode: str) -> Simple:
+    """Node's `ws`."""
+    return Simple(workshop, _node(workshop, "ws", "ws_server.cjs", *mode))
+
+
+class SocketIo(Simple):
+    """Node's socket.io."""
+
+    def subscriber(self, index: int) -> Script:  # noqa: ARG002 - all are alike here
+        """A client in the one room."""
+        return socketio_client("40")
+
+
+def socketio(workshop: Workshop) -> SocketIo:
+    """Node's socket.io."""
+    return SocketIo(workshop, _node(workshop, "socket.io", "socketio_server.cjs"))
 
 
 def websockets(workshop: Workshop, *mode: str) -> Simple:

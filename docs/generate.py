@@ -35,17 +35,23 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.DRAIN_END: "the drain is over; `count` connections were cut off",
     Event.SETTINGS_RELOAD: "new settings are in force; `changed` names the keys",
     Event.SETTINGS_REJECT: "new settings were refused, the old ones stay; `detail` says why",
+    Event.WORKER_START: "one of several workers accepts connections; `node` is its name",
+    Event.WORKER_END: "a worker is gone that was not told to leave, or did not leave well; `detail` says how",
     Event.CONN_OPEN: "a connection was let in",
     Event.CONN_CLOSE: "a connection has ended: `ending`, close `code`, cause, how long it lasted",
     Event.CONN_LIMIT: "a connection ended because its user has too many",
     Event.HANDSHAKE_REJECT: "a handshake was refused: `status` and `reason` of the outcome table",
     Event.ORIGIN_REJECT: "a handshake was refused for its `Origin`",
+    Event.SESSION_FOREIGN: "a request showed the id of an Engine.IO session that is not its own;"
+    " `detail` says by what it was known, the session goes on",
     Event.CONNECTION_ESTABLISHED: "relay only, beside `conn.open`, as the older relay told it",
     Event.CONNECTION_BLOCKED: "relay only, beside `handshake.reject`; `reason` is `rate_limit`, `origin`,"
     " `ip_limit` or `disabled`",
     Event.AUTH_SUCCESS: "relay only, beside `auth.ok`",
     Event.AUTH_FAILED: "relay only, beside `auth.fail`; `error` is the code of the fault",
     Event.HTTP_RATE_LIMIT_EXCEEDED: "somebody asked `/test` too often",
+    Event.RATE_LIMIT_EXCEEDED: "workspaces only, beside `ratelimit.hit`, as the older gateway told it",
+    Event.UNAUTHORIZED_ROOM_ACCESS: "workspaces only: a user asked for a room that is not open to it",
     Event.PROVIDER_UP: "the identity provider answers again",
     Event.PROVIDER_DOWN: "the identity provider failed ten times in a row, and is left alone for a while",
     Event.PROXYHDR_IGNORED: "a forwarding header came from an address that is no trusted proxy",
@@ -67,12 +73,15 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.ROOM_KICK: "an administrator of a room removed a user",
     Event.ROOM_PERMISSIONS: "an administrator of a room, or the backend, changed its record",
     Event.ROOM_REMOVE: "a room was removed",
+    Event.APPROVAL_DECIDED: "a user decided on a request for approval; `reason` is the verdict",
     Event.ENGINE_UP: "the engine answers again",
     Event.ENGINE_DOWN: "the engine does not answer",
     Event.ENGINE_GAP: "publications may have been missed between nodes",
     Event.ANALYSIS_MALFORMED: "a call-analysis engine reported what cannot be read; `detail` says why",
     Event.ANALYSIS_LOST: "`count` alerts of a call-analysis engine were not published",
     Event.UPSTREAM_FAIL: "an upstream service failed",
+    Event.WEBHOOK_FAIL: "a verdict could not be posted to the backend; `reason` is `status`, `timeout`,"
+    " `connection`, `internal`, and in the end `given_up`, `full` or `closed`; `count` is the attempt",
     Event.RES_LOOP_LAG: "the event loop ran late by `seconds`",
     Event.CLOCK_JUMP: "the wall clock was moved by `seconds`",
     Event.INTERNAL_ERROR: "an exception nobody expected: its class and where it came from",
@@ -134,9 +143,11 @@ FIELD_MEANINGS: Final[Mapping[str, str]] = {
     "trace": "where an exception came from: files, lines and functions",
     "source": "name of a library's logger",
     "of": "the event a count stands for",
-    "ip": "client address, masked, in events of the older relay",
+    "ip": "client address, masked, in events of older servers",
     "totalConnections": "connections open, in events of the older relay",
-    "userId": "user id or its hash, in events of the older relay",
+    "userId": "user id or its hash, in events of older servers",
+    "clientId": "connection id, in events of the older workspace gateway",
+    "room": "room of a workspace, in events of the older workspace gateway",
     "seq": "number of an audit line",
     "file": "name of a file",
 }
@@ -205,7 +216,8 @@ _METRICS: Final = """\
 
 In Prometheus' text format, at `GET /metrics` of the [admin listener](admin-api.md). The values of
 a label are a closed set, and anything else counts as `other`: no client can make a series.
-`endpoint` and `namespace` have the configured names. What to watch is in
+`endpoint` and `namespace` have the configured names, `workspace` the names of up to a thousand
+workspaces that somebody is connected from. What to watch is in
 [operations](../operations.md#alarms).
 
 {metrics}
@@ -334,7 +346,7 @@ def _labels() -> Iterator[tuple[str, ...]]:
     """The values of each label, but for those an operator chooses."""
     for family in _families():
         for name in _labelled(family):
-            if name not in {"endpoint", "namespace", "version", "python"}:
+            if name not in {"endpoint", "namespace", "workspace", "version", "python"}:
                 values = dict.fromkeys(sample.labels[name] for sample in family.samples)
                 yield code(name), code(_called(family)), codes(values)
 

@@ -96,6 +96,7 @@ class SlowEngine:
     """
 
     name = "slow"
+    spans = False
 
     def __init__(self, clock: Clock) -> None:
         self.inner = MemoryEngine(clock)
@@ -186,6 +187,7 @@ async def slow_house(given: Settings | None = None) -> AsyncIterator[tuple[House
     engine = SlowEngine(clock)
     kept: Engine = engine
     async with running(given, engine=kept, clock=clock) as house:
+        await engine.run()
         yield house, engine
         await engine.release()
 

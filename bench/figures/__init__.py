@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bench.figure import Figure
-from bench.figures import fanout, growth, handshake, inbound, memory
+from bench.figures import fanout, growth, handshake, inbound, memory, nodes, socketio
 from bench.scale import Scale
 from bench.servers import Workshop
 
@@ -14,4 +14,6 @@ FIGURES: Final[dict[str, Callable[[Workshop, Scale], Figure]]] = {
     "P4": memory.take,
     "P5": inbound.take,
     "P7": growth.take,
+    "P8": nodes.take,
+    "P10": socketio.take,
 }

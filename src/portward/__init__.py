@@ -8,40 +8,54 @@ if TYPE_CHECKING:
     from portward.app.gateway import Gateway
     from portward.engines.port import EngineUnavailable
     from portward.model.alert import Alert, Severity
+    from portward.model.approval import Approval, Decision, Verdict
     from portward.model.channel import Channel
     from portward.model.faults import Fault, FaultKind
     from portward.model.position import Position
     from portward.node.handle import ConnectionHandle
-    from portward.node.ports import ConnectionInfo
+    from portward.node.ports import ActionInfo, ConnectionInfo
+    from portward.node.sockets import EventError, Socket
     from portward.settings import Settings
 
 __all__ = [
+    "ActionInfo",
     "Alert",
+    "Approval",
     "Channel",
     "ConnectionHandle",
     "ConnectionInfo",
+    "Decision",
     "EngineUnavailable",
+    "EventError",
     "Fault",
     "FaultKind",
     "Gateway",
     "Position",
     "Settings",
     "Severity",
+    "Socket",
+    "Verdict",
     "__version__",
 ]
 
 _HOMES = {
+    "ActionInfo": "portward.node.ports",
+    "Approval": "portward.model.approval",
     "Alert": "portward.model.alert",
     "Channel": "portward.model.channel",
     "ConnectionHandle": "portward.node.handle",
     "ConnectionInfo": "portward.node.ports",
+    "Decision": "portward.model.approval",
     "EngineUnavailable": "portward.engines.port",
+    "EventError": "portward.node.sockets",
     "Fault": "portward.model.faults",
     "FaultKind": "portward.model.faults",
     "Gateway": "portward.app.gateway",
     "Position": "portward.model.position",
     "Settings": "portward.settings",
     "Severity": "portward.model.alert",
+    "Socket": "portward.node.sockets",
+    "Verdict": "portward.model.approval",
 }
 
 

@@ -45,7 +45,7 @@ async def test_refused_keys_are_recorded(service: Service) -> None:
     assert "guess-" not in service.log
 
 
-@pytest.mark.parametrize("method", ["nothing", "alerts", "approval_request", "PUBLISH"])
+@pytest.mark.parametrize("method", ["nothing", "alerts", "approval_requests", "PUBLISH"])
 async def test_unknown_methods_are_not_found(service: Service, method: str) -> None:
     """A method that is not in the table is 404 with number 104."""
     assert await service.fail(method) == (404, 104, "unknown method")

@@ -9,7 +9,7 @@ def test_the_methods_are_these() -> None:
         *("info", "connections", "security_events", "disconnect", "unsubscribe", "revoke"),
         *("ticket", "roles_set", "roles_get", "permissions_set", "permissions_get"),
         *("membership_set", "rooms_set", "rooms_get", "rooms_remove", "batch"),
-        *("alert", "analysis"),
+        *("alert", "analysis", "approval_request", "approval_get"),
     }
 
 

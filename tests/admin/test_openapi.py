@@ -97,9 +97,22 @@ def test_every_method_is_described(name: str) -> None:
 
 
 def test_nothing_else_is_under_the_api() -> None:
-    """The document describes no method that the table does not have."""
+    """The document describes no method that the table does not have, but for two addresses more."""
     described = {path.removeprefix("/api/") for path in DOCUMENT["paths"] if "/api/" in path}
-    assert described == set(METHODS)
+    assert described == {*METHODS, "approvals", "approvals/{id}"}
+
+
+def test_approvals_have_addresses_of_their_own() -> None:
+    """They are described as the methods behind them, the one with its id in the address."""
+    asked = DOCUMENT["paths"]["/api/approvals"]["post"]
+    method = DOCUMENT["paths"]["/api/approval_request"]["post"]
+    assert {**asked, "operationId": "approval_request"} == method
+    read = DOCUMENT["paths"]["/api/approvals/{id}"]["get"]
+    assert "requestBody" not in read
+    (parameter,) = read["parameters"]
+    assert (parameter["name"], parameter["in"], parameter["required"]) == ("id", "path", True)
+    assert resolve(parameter["schema"]["$ref"])["maxLength"] == 64
+    assert read["responses"] == DOCUMENT["paths"]["/api/approval_get"]["post"]["responses"]
 
 
 def test_keys_are_described() -> None:

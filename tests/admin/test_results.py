@@ -17,6 +17,7 @@ def test_a_publication_is_shown_whole() -> None:
         email="e",
         signature="s",
         origin=Channel.parse("alerts:c"),
+        attachments=(b"\x00",),
     )
     shown = PublicationResult.of(publication)
     for name in Publication.__struct_fields__:

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.app import build
+from portward.app.engines import make_engine
 from portward.engines.memory import MemoryEngine
 from portward.identity.jwks import JwksSource
 from portward.security.tokens import KeySet, TokenRefused
@@ -28,9 +29,9 @@ CLOCK = FakeClock()
 
 def test_engines() -> None:
     """The engine is the one the address names, and an unknown address is a mistake."""
-    assert isinstance(build.make_engine(Settings(), CLOCK), MemoryEngine)
+    assert isinstance(make_engine(Settings(), CLOCK), MemoryEngine)
     with pytest.raises(ValueError, match="abacus"):
-        build.make_engine(settings(engine=Engine(url="abacus://")), CLOCK)
+        make_engine(settings(engine=Engine(url="abacus://")), CLOCK)
 
 
 def test_keys() -> None:

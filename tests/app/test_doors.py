@@ -9,6 +9,7 @@ from portward.dialects.echo import EchoDialect
 from portward.dialects.live import LiveDialect
 from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
+from portward.dialects.socketio import SocketIoDialect
 from portward.model.limits import DEFAULT_RATES, LimitMode, LimitName, Rate
 from portward.node.ports import Hooks
 from portward.settings import Secret, Settings
@@ -31,6 +32,7 @@ def test_dialects() -> None:
         "live": LiveDialect,
         "rooms": RoomsDialect,
         "realtime": RelayDialect,
+        "workspaces": SocketIoDialect,
         "echo": EchoDialect,
     }
     assert spoken.keys() == given.endpoints.keys()
@@ -103,6 +105,7 @@ def test_endpoints_by_path(telemetry: Telemetry) -> None:
         "/live": "live",
         "/rooms": "rooms",
         "/realtime": "realtime",
+        "/socket.io/": "workspaces",
         "/echo": "echo",
     }
     assert made["/rooms"].by_message

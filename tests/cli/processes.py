@@ -19,7 +19,12 @@ class Process:
     """One running command, everything it prints line by line, both streams together."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
-        env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1"} | environment
+        own = {
+            "PYTHONPATH": str(ROOT / "src"),
+            "NO_COLOR": "1",
+            "PORTWARD_ENGINE__URL": "memory://",
+        }
+        env = os.environ | own | environment
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "portward", *arguments],
             env=env,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pytest
 
 from portward.app.build import token_rules
-from portward.cli.brochure import AGENT, SUPERVISOR, Brochure, program, tokens
+from portward.cli.brochure import AGENT, SUPERVISOR, VICTOR, WENDY, Brochure, program, tokens
 from portward.cli.reading import ready_for_this_run
 from portward.demo.people import people
 from portward.model.channel import Channel
@@ -58,6 +58,7 @@ def test_tokens(settings: Settings) -> None:
         "chat": ["alice", "bob"],
         "realtime": ["rita"],
         "alerts": [SUPERVISOR, AGENT],
+        "workspaces": [WENDY, VICTOR],
     }
     for user in ("alice", "bob"):
         identity = who(settings, made["chat"][user])
@@ -85,12 +86,23 @@ def test_agent_hears_one_team(settings: Settings) -> None:
     assert not hears(settings, andy, Channel.combined("alerts"))
 
 
+def test_wendy_and_victor_are_of_one_workspace(settings: Settings) -> None:
+    """One of them as an agent, who has rights, the other as a viewer, who has none."""
+    made = tokens(settings)["workspaces"]
+    wendy, victor = who(settings, made[WENDY]), who(settings, made[VICTOR])
+    assert wendy.workspace == victor.workspace == "w1"
+    assert wendy.roles == {"agent"}
+    assert victor.roles == {"viewer"}
+
+
 def test_addresses_share_a_host(brochure: Brochure) -> None:
     """Every address that a page or a person is given names the same host, for the cookie's sake."""
     told = brochure.told()
     assert told["chat"]["address"] == "ws://127.0.0.1:8080/rooms"
     assert told["alerts"]["address"] == "ws://127.0.0.1:8080/alerts"
     assert told["live"]["address"] == "ws://127.0.0.1:8080/live"
+    assert told["workspaces"]["address"] == "ws://127.0.0.1:8080/socket.io/"
+    assert dict(brochure.lines())["socket.io"] == "http://127.0.0.1:8080, path /socket.io/"
     assert not any("localhost" in text for _, text in brochure.lines())
 
 
@@ -100,7 +112,7 @@ def test_lines(brochure: Brochure) -> None:
     texts = [text for _, text in lines]
     assert lines[0] == (
         "page",
-        "http://127.0.0.1:8082/  (open it in a browser: chat, alerts, live)",
+        "http://127.0.0.1:8082/  (open it in a browser: chat, alerts, live, workspaces)",
     )
     assert lines[-1] == ("leave", "Ctrl-C")
     for user in brochure.users:

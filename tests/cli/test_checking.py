@@ -46,6 +46,27 @@ def test_config_shows_values_and_sources(
     assert not any(secret in outcome.out for secret in SECRETS)
 
 
+def test_config_masks_the_key_of_verdicts(portward: Console, home: Path) -> None:
+    """What posted verdicts are signed with is masked, wherever it is written."""
+    first, second, _ = SECRETS
+    (home / "key").write_text(f"{second}\n")
+    (home / "portward.toml").write_text(f"""
+        [endpoints.workspaces]
+        approval_webhook = "https://app.example.com/hooks"
+        approval_webhook_secret = "{first}"
+        [endpoints.second]
+        dialect = "socketio"
+        approval_webhook_secret_file = "{home / "key"}"
+    """)
+    outcome = portward("config", "--changed")
+    rows = {each.split()[0]: each.split()[1:] for each in outcome.lines}
+    assert rows["endpoints.workspaces.approval_webhook"][0] == "https://app.example.com/hooks"
+    for name in ("workspaces", "second"):
+        assert rows[f"endpoints.{name}.approval_webhook_secret"][0] == "***"
+    assert first not in outcome.out
+    assert second not in outcome.out
+
+
 def test_config_shows_what_changed(portward: Console, home: Path) -> None:
     """On request only what is not at its default is shown."""
     (home / "portward.toml").write_text("[server]\nport = 1\n")

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -8,7 +9,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from portward.cli.brochure import AGENT, SUPERVISOR
+from portward.cli.brochure import AGENT, SUPERVISOR, VICTOR, WENDY
+from portward.cli.connect import sockets
 from portward.cli.demonstration import Demonstration, listener, loaded
 from portward.cli.robot import ROBOT, SAYINGS
 from portward.client import Message, RoomsClient
@@ -110,6 +112,92 @@ async def test_agent_hears_one_team(demo: Demo, browser: httpx.AsyncClient) -> N
         answer = (await hear(socket, "subscribed"))["payload"]
         assert answer["callIds"] == ["call-1999"]
         assert set(answer["denied"]) == {"call-2999", "*"}
+
+
+# -- workspaces
+
+
+class Worker:
+    """Somebody at work, over Engine.IO and Socket.IO as they travel."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._asked = 0
+
+    async def until(self, start: str) -> Any:
+        """The arguments of the next packet that begins so."""
+        while True:
+            text = await self._socket.recv(decode=True)
+            if text == "2":
+                await self._socket.send("3")
+            elif text.startswith(start):
+                return json.loads(text[len(start) :])
+
+    async def call(self, event: str, **data: Any) -> Any:
+        """Emit an event, and return what it is acknowledged with."""
+        self._asked += 1
+        await self._socket.send(f"42{self._asked}{json.dumps([event, data])}")
+        return (await self.until(f"43{self._asked}"))[0]
+
+    async def event(self, name: str) -> Any:
+        """The data of the next event of a name."""
+        while True:
+            event, data = await self.until("42")
+            if event == name:
+                return data
+
+
+@asynccontextmanager
+async def worker(settings: Any, who: str) -> AsyncIterator[Worker]:
+    """Connect as one of the people, with the page's settings, and enter the dashboard."""
+    async with connect(sockets.address(settings["address"])) as socket:
+        made = Worker(socket)
+        assert "sid" in await made.until("0")
+        await socket.send("40" + json.dumps({"token": settings["tokens"][who]}))
+        assert "sid" in await made.until("40")
+        room = f"workspace:{settings['workspace']}:dashboard"
+        assert await made.call("join_room", room=room) == {"joined": room}
+        yield made
+
+
+async def test_wendy_works(demo: Demo, browser: httpx.AsyncClient) -> None:
+    """The agent hears figures, resets them, decides on a request, and has one note in two windows."""
+    settings = await told(browser, "workspaces")
+    async with worker(settings, WENDY) as wendy, worker(settings, WENDY) as twin:
+        assert set(await wendy.event("figures")) == {"orders", "revenue"}
+        assert await wendy.call("dashboard_action", action="reset") == {
+            "ok": True,
+            "result": {"orders": 0, "revenue": 0},
+        }
+        assert (await twin.event("dashboard_update"))["userId"] == "wendy"
+        refused = await wendy.call("dashboard_action", action="close")
+        assert refused["error"] == "UNKNOWN_ACTION"
+        room = f"workspace:{settings['workspace']}:approvals"
+        assert await wendy.call("join_room", room=room) == {"joined": room}
+        asked = await wendy.event("approval_requested")
+        assert asked["title"].startswith("Refund ")
+        decided = await wendy.call(
+            "approval_response", requestId=asked["requestId"], decision="approve"
+        )
+        assert decided == {"ok": True}
+        assert (await wendy.call("state_sync", key="note", value="milk"))["version"] == 1
+        assert (await twin.event("state_changed"))["value"] == "milk"
+
+
+async def test_victor_watches(demo: Demo, browser: httpx.AsyncClient) -> None:
+    """The viewer hears the same, and may do nothing."""
+    async with worker(await told(browser, "workspaces"), VICTOR) as victor:
+        assert await victor.event("figures")
+        refused = await victor.call("dashboard_action", action="reset")
+        assert refused == {"error": "PERMISSION_DENIED"}
+
+
+async def test_the_printed_address_of_the_workspace(demo: Demo) -> None:
+    """The command that is printed names the endpoint, a room and a token."""
+    command = await demo.line("wendy works")
+    assert re.search(
+        r"connect ws://\S+/socket\.io/ --subscribe workspace:w1:dashboard --token ", command
+    )
 
 
 # -- live

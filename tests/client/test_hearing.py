@@ -104,6 +104,14 @@ def test_leaving(reason: str | None) -> None:
     assert ear.hearing.rooms == {}
 
 
+def test_a_room_the_gateway_lost_count_of() -> None:
+    """Its place is kept, nobody is told that it was left, and it waits to be joined again."""
+    ear = Ear(lobby=Position(1, "e"))
+    assert ear.hear("room_left", {"roomId": "lobby", "reason": "insufficient_state"}) == []
+    assert ear.hearing.rooms == {"lobby": Position(1, "e")}
+    assert ear.hearing.lost == ["lobby"]
+
+
 @pytest.mark.parametrize(
     ("kind", "data", "event"),
     [

@@ -416,3 +416,18 @@ async def test_close_before_open() -> None:
     bench = Bench()
     await bench.keeper.close()
     assert await bench.inbox.get() is None
+
+
+async def test_a_room_the_gateway_lost_count_of_is_joined_again() -> None:
+    """It is joined from where it was left, on the same connection, and its answer says what was lost."""
+    answer = joined(7, "f", recovered=False)
+    only = link(join=answer)
+    bench = Bench(only, lobby=PLACE)
+    await bench.keeper.open()
+    await bench.until(events.Joined)
+    only.say("room_left", {"roomId": "lobby", "reason": "insufficient_state"})
+    again = await bench.until(events.Joined)
+    assert (again.room, again.recovered) == ("lobby", False)
+    assert bench.hearing.rooms == {"lobby": Position(7, "f")}
+    assert [each["type"] for each in only.sent].count("join") == 2
+    await bench.keeper.close()

@@ -95,6 +95,20 @@ async def test_binary_message_ends_it() -> None:
         assert closed.value.code == 1003
 
 
+async def test_binary_message_as_text() -> None:
+    """Where bytes mean something, they are received as the text that was asked for."""
+
+    async def binary(connection: ServerConnection) -> None:
+        await connection.send(b"\x00\xff")
+        await connection.send("text")
+        await connection.wait_closed()
+
+    async with server(binary) as url:
+        link = await dialer(url, textual=bytes.hex)()
+        assert [await link.receive(), await link.receive()] == ["00ff", "text"]
+        await link.close()
+
+
 @pytest.mark.parametrize(
     ("rcvd", "sent", "code"),
     [

@@ -73,7 +73,7 @@ def test_pages_are_labelled(name: str) -> None:
 
 def test_elements_of_scripts_exist() -> None:
     """Every element a script looks for is on its page, or made by no page at all."""
-    for page in ("chat", "alerts", "live"):
+    for page in ("chat", "alerts", "live", "workspaces"):
         script = (FOLDER / f"{page}.js").read_text(encoding="utf-8")
         text = (FOLDER / f"{page}.html").read_text(encoding="utf-8")
         wanted = set(re.findall(r'find\("([a-z]+)"\)', script))

@@ -129,6 +129,17 @@ PUSHES: list[tuple[Push, dict[str, Any]]] = [
         },
     ),
     (
+        say.Removed(channel=C2, reason=say.INSUFFICIENT_STATE),
+        {
+            "type": "error",
+            "payload": {
+                "message": "Temporarily unavailable",
+                "code": "unavailable",
+                "callId": "c 2",
+            },
+        },
+    ),
+    (
         say.Removed(channel=C2, reason="unavailable"),
         {
             "type": "error",

@@ -331,6 +331,11 @@ PUSHES: list[tuple[Push, bytes | None]] = [
         b'{"type":"error","code":"unavailable","message":"Temporarily unavailable",'
         b'"topic":"event:1","retryMs":1000}',
     ),
+    (
+        say.Removed(channel=CHANNEL, reason=say.INSUFFICIENT_STATE),
+        b'{"type":"error","code":"unavailable","message":"Temporarily unavailable",'
+        b'"topic":"event:1","retryMs":1000}',
+    ),
     (say.Told(data={"b": 1, "a": None}), b'{"b":1,"a":null}'),
     (say.Told(data=None), b"null"),
     (say.Told(data="x"), b'"x"'),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from portward.dialects.rooms import MAX_CONTENT, RoomsDialect
 from portward.model import commands as ask
 from portward.model import replies as say
+from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.endings import Ending
@@ -227,8 +228,22 @@ def test_pushes(dialect: RoomsDialect, push: Push, kind: str, data: dict[str, An
 
 def test_every_push_has_a_word(dialect: RoomsDialect) -> None:
     """There is no push this dialect would not know how to say, but those other dialects are for."""
-    others = (say.Told(data=1), say.Parting(ending=Ending.QUOTA))
-    assert [dialect.push(each, NOW) for each in others] == [None, None]
+    approval = Approval(
+        id="a",
+        channel=Channel.parse("talk:a"),
+        title="t",
+        data=None,
+        created_at=1.0,
+        expires_at=2.0,
+    )
+    others: list[Push] = [
+        say.Told(data=1),
+        say.Parting(ending=Ending.QUOTA),
+        say.Emitted(nsp="/", event="e", arguments=()),
+        say.Asked(approval=approval),
+        say.SharedChanged(key="k", value=1, version=1),
+    ]
+    assert [dialect.push(each, NOW) for each in others] == [None] * len(others)
     derived = [kind for kind in vars(say).values() if isinstance(kind, type)]
     kinds = {kind for kind in derived if issubclass(kind, Push) and kind is not Push}
     assert {type(push) for push, _, _ in PUSHES} == kinds - {type(each) for each in others}

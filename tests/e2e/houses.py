@@ -17,7 +17,7 @@ from portward.app.tell import make_telemetry
 from portward.node.clock import LoopClock
 from portward.settings import load
 from tests.e2e.process import KEY, ROOT, SECRET, Served
-from tests.e2e.roads import PATIENCE, _uvicorn
+from tests.e2e.roads import PATIENCE, uvicorn_server
 
 ORIGIN: Final = "http://localhost:3000"
 """A page of this machine, which development lets in."""
@@ -96,7 +96,7 @@ async def asgi_door(toml: str) -> AsyncIterator[Place]:
     """An ASGI server with the gateway as its only application."""
     log = io.StringIO()
     running = gateway(toml, log)
-    async with _uvicorn(running.asgi) as port:
+    async with uvicorn_server(running.asgi) as port:
         yield Place(running, f"ws://127.0.0.1:{port}", log)
 
 
@@ -136,7 +136,12 @@ async def process(
     """
     config = folder / "portward.toml"
     config.write_text(toml)
-    own = {"PYTHONPATH": str(ROOT / "src"), "XDG_STATE_HOME": str(folder), "NO_COLOR": "1"}
+    own = {
+        "PYTHONPATH": str(ROOT / "src"),
+        "XDG_STATE_HOME": str(folder),
+        "NO_COLOR": "1",
+        "PORTWARD_ENGINE__URL": f"sqlite:///{folder}/portward.db",
+    }
     started = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "portward", "serve", "--config", str(config)),
         env=os.environ | own | dict(environ or {}),

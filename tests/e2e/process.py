@@ -84,6 +84,7 @@ async def serving(folder: Path) -> AsyncIterator[Served]:
         "PYTHONPATH": str(ROOT / "src"),
         "XDG_STATE_HOME": str(folder),
         "NO_COLOR": "1",
+        "PORTWARD_ENGINE__URL": f"sqlite:///{folder}/portward.db",
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "portward", "serve", "--config", str(config)),

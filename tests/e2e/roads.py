@@ -49,7 +49,8 @@ async def own_door() -> AsyncIterator[tuple[Gateway, str]]:
 
 
 @asynccontextmanager
-async def _uvicorn(app: Any) -> AsyncIterator[int]:
+async def uvicorn_server(app: Any) -> AsyncIterator[int]:
+    """Serve an ASGI application on a free port."""
     sock = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="critical", ws="websockets-sansio", lifespan="on")
     server = uvicorn.Server(config)
@@ -74,7 +75,7 @@ async def starlette_mount() -> AsyncIterator[tuple[Gateway, str]]:
             yield
 
     app = Starlette(routes=[Mount("/ws", running.asgi)], lifespan=lifespan)
-    async with _uvicorn(app) as port:
+    async with uvicorn_server(app) as port:
         yield running, f"ws://127.0.0.1:{port}/ws/rooms"
 
 
@@ -90,7 +91,7 @@ async def fastapi_mount() -> AsyncIterator[tuple[Gateway, str]]:
 
     app = FastAPI(lifespan=lifespan)
     app.mount("/ws", running.asgi)
-    async with _uvicorn(app) as port:
+    async with uvicorn_server(app) as port:
         yield running, f"ws://127.0.0.1:{port}/ws/rooms"
 
 
@@ -98,7 +99,7 @@ async def fastapi_mount() -> AsyncIterator[tuple[Gateway, str]]:
 async def asgi_root() -> AsyncIterator[tuple[Gateway, str]]:
     """Served by an ASGI server as its only application."""
     running = gateway()
-    async with _uvicorn(running.asgi) as port:
+    async with uvicorn_server(running.asgi) as port:
         yield running, f"ws://127.0.0.1:{port}/rooms"
 
 

@@ -1,5 +1,6 @@
 """Outlets, voices and an observer that keep what they are told."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -110,6 +111,7 @@ class Hub:
         self.words = Words()
         self.voice = Voice("rooms", self.words, wire.PLAIN.text, lambda: 7)
         self.offset = 0
+        self.offsets: Counter[Channel] = Counter()
 
     def listener(self, channel: Channel = ROOM, voice: Voice | None = None) -> Ear:
         """An outlet that listens."""
@@ -128,8 +130,9 @@ class Hub:
         kind: str | None = None,
     ) -> None:
         """Deliver the next publication."""
-        self.offset += 1
-        publication = Publication(id="i", offset=self.offset, time=0, data=data, key=key, type=kind)
+        self.offsets[channel] += 1
+        offset = self.offsets[channel]
+        publication = Publication(id="i", offset=offset, time=0, data=data, key=key, type=kind)
         self.channels.deliver(channel, publication, "e", exclude)
 
     def signal(self, user: str, *, active: bool, exclude: Ear | None = None) -> None:

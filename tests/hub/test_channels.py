@@ -2,7 +2,7 @@
 
 import pytest
 
-from portward.hub.channels import Traits
+from portward.hub.channels import Arrival, Traits
 from portward.hub.cooldown import Cooldown
 from portward.hub.voice import Voice
 from portward.model.position import Position
@@ -330,6 +330,145 @@ def test_what_is_known(hub: Hub) -> None:
     assert hub.channels.position(ROOM) is None
     hub.publish("x")
     assert hub.channels.position(ROOM) == Position(1, "e")
+
+
+# -- the line
+
+
+def place(hub: Hub, offset: int, epoch: str = "e") -> bool:
+    """Whether a publication with this offset is taken."""
+    publication = Publication(id="i", offset=offset, time=0, data=offset)
+    return hub.channels.deliver(ROOM, publication, epoch)
+
+
+def newcomer(hub: Hub, offset: int, epoch: str = "e") -> Ear:
+    """An outlet whose answer ends at this offset."""
+    ear = Ear()
+    hub.channels.join(ROOM, ear)
+    hub.channels.settle(ROOM, ear, hub.voice, Position(offset, epoch))
+    return ear
+
+
+def test_first_one_is_taken(hub: Hub) -> None:
+    """While nothing is known of a channel's position, any publication is the first."""
+    ear = hub.listener()
+    assert place(hub, 7)
+    hub.turn()
+    assert (ear.heard, hub.channels.position(ROOM)) == (["7"], Position(7, "e"))
+
+
+@pytest.mark.parametrize(("offset", "epoch"), [(3, "e"), (2, "e"), (5, "e"), (4, "f"), (1, "f")])
+def test_only_the_next_is_taken(hub: Hub, offset: int, epoch: str) -> None:
+    """A repeat, one after a gap and one of another epoch are not told, and change nothing."""
+    ear = newcomer(hub, 3)
+    assert not place(hub, offset, epoch)
+    assert place(hub, 4)
+    hub.turn()
+    assert ear.heard == ["4"]
+
+
+def test_position_of_an_answer(hub: Hub) -> None:
+    """The first answer says where a channel is; an empty one says nothing."""
+    assert newcomer(hub, 0, "").heard == []
+    assert hub.channels.position(ROOM) is None
+    newcomer(hub, 3)
+    newcomer(hub, 2)
+    newcomer(hub, 9, "f")
+    assert hub.channels.position(ROOM) == Position(3, "e")
+
+
+def test_who_is_ahead_is_spared(hub: Hub) -> None:
+    """A listener is not told again what its answer held; the others, and signals, are not kept back."""
+    behind, ahead = newcomer(hub, 1), newcomer(hub, 3)
+    assert hub.channels.position(ROOM) == Position(1, "e")
+    for offset in (2, 3, 4):
+        assert place(hub, offset)
+    hub.signal("ann", active=True)
+    hub.turn()
+    assert behind.heard == ["2", "3", "4", "ann:typing:True"]
+    assert ahead.heard == ["4", "ann:typing:True"]
+
+
+def test_ahead_and_excluded(hub: Hub) -> None:
+    """Being ahead and being left out go together."""
+    first, second, third = newcomer(hub, 0), newcomer(hub, 1), newcomer(hub, 0)
+    hub.publish("x", exclude=first)
+    hub.publish("y")
+    hub.turn()
+    assert (first.heard, second.heard, third.heard) == (["y"], ["y"], ["x", "y"])
+
+
+def test_who_was_ahead_and_comes_back(hub: Hub) -> None:
+    """Leaving ends being ahead."""
+    newcomer(hub, 0)
+    ear = newcomer(hub, 5)
+    hub.channels.leave(ROOM, ear)
+    hub.channels.join(ROOM, ear)
+    hub.channels.settle(ROOM, ear, hub.voice, Position(0, "e"))
+    assert place(hub, 1)
+    hub.turn()
+    assert ear.heard == ["1"]
+
+
+def test_what_is_collected_follows_the_answer(hub: Hub) -> None:
+    """It does unless something was lost between, or the stream is another one."""
+    newcomer(hub, 3)
+    ear = Ear()
+    hub.channels.join(ROOM, ear)
+    ends = [Position(2, "e"), Position(3, "e"), Position(9, "e"), Position(3, "f")]
+    assert [hub.channels.follows(ROOM, ear, each) for each in ends] == [False, True, True, False]
+    hub.channels.move(ROOM, Position(5, "f"))
+    ends = [Position(4, "f"), Position(5, "f"), Position(9, "e")]
+    assert [hub.channels.follows(ROOM, ear, each) for each in ends] == [False, True, False]
+
+
+def test_anything_follows_the_unknown(hub: Hub) -> None:
+    """While nothing is known any answer will do; once something came it must reach that far."""
+    ear = Ear()
+    hub.channels.join(ROOM, ear)
+    assert hub.channels.follows(ROOM, ear, Position(1, "e"))
+    assert place(hub, 7)
+    assert not hub.channels.follows(ROOM, ear, Position(5, "e"))
+    assert hub.channels.follows(ROOM, ear, Position(6, "e"))
+
+
+def test_holding(hub: Hub) -> None:
+    """A channel that is held takes nothing, keeps its position, and goes on where it was."""
+    ear = newcomer(hub, 3)
+    assert hub.channels.held(ROOM) is None
+    assert hub.channels.held(OTHER) is None
+    held: list[Arrival] = []
+    hub.channels.hold(ROOM, held)
+    assert hub.channels.held(ROOM) is held
+    assert not place(hub, 4)
+    assert hub.channels.position(ROOM) == Position(3, "e")
+    hub.channels.resume(ROOM)
+    assert hub.channels.held(ROOM) is None
+    assert place(hub, 4)
+    hub.turn()
+    assert ear.heard == ["4"]
+
+
+def test_moving_while_held(hub: Hub) -> None:
+    """A held channel can be moved; it goes on from there."""
+    newcomer(hub, 3)
+    hub.channels.hold(ROOM, [])
+    hub.channels.move(ROOM, Position(8, "f"))
+    assert not place(hub, 9, "f")
+    hub.channels.resume(ROOM)
+    assert place(hub, 9, "f")
+
+
+def test_who_has_reached_a_position(hub: Hub) -> None:
+    """Only who is ahead as far as that, in the same epoch."""
+    plain, ahead = newcomer(hub, 1), newcomer(hub, 4)
+    there = Position(4, "e")
+    assert [hub.channels.reached(ROOM, each, there) for each in (plain, ahead)] == [False, True]
+    assert not hub.channels.reached(ROOM, ahead, Position(5, "e"))
+    assert not hub.channels.reached(ROOM, ahead, Position(4, "f"))
+    hub.channels.move(ROOM, Position(0, "f"))
+    hub.channels.move(ROOM, Position(0, "e"))
+    assert not hub.channels.reached(ROOM, ahead, there)
 
 
 # -- sparing

@@ -127,7 +127,7 @@ def test_draft_becomes_a_publication() -> None:
     publication = Publication.at(7, draft)
     assert msgspec.structs.asdict(publication) == {
         "id": "i", "offset": 7, "time": 1, "data": [1], "key": "k", "type": "t", "user": "u",
-        "email": "e", "signature": "s", "origin": None,
+        "email": "e", "signature": "s", "origin": None, "attachments": (),
     }  # fmt: skip
 
 

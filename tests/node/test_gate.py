@@ -333,7 +333,7 @@ async def test_a_hundred_rounds(house: House) -> None:
     assert house.inside() == (3, 0, 3)
     assert len(node.doorman._by_address) == 1
     assert {endpoint.name: endpoint.open for endpoint in node.endpoints.values()} == {
-        "alerts": 0, "live": 0, "rooms": 3, "realtime": 0, "echo": 0,
+        "alerts": 0, "live": 0, "rooms": 3, "realtime": 0, "echo": 0, "workspaces": 0,
     }  # fmt: skip
     assert node.registry.users() == 3
     for client in stay:

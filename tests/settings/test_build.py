@@ -22,7 +22,15 @@ def test_an_endpoint_keeps_what_is_not_written() -> None:
 def test_endpoints_are_added_under_any_name() -> None:
     """A new one starts from its dialect; those that exist stay."""
     endpoints = settings('[endpoints.support]\ndialect = "rooms"\nauth = "none"').endpoints
-    assert list(endpoints) == ["alerts", "live", "rooms", "realtime", "echo", "support"]
+    assert list(endpoints) == [
+        "alerts",
+        "live",
+        "rooms",
+        "realtime",
+        "workspaces",
+        "echo",
+        "support",
+    ]
     assert endpoints["support"].path == "/support"
     assert endpoints["support"].auth is AuthMode.NONE
     assert endpoints["rooms"] == ENDPOINTS["rooms"]
@@ -34,11 +42,11 @@ def test_endpoints_are_added_under_any_name() -> None:
         (
             '[endpoints.calls]\ndialect = "calls"',
             "endpoints.calls.dialect: 'calls' is no dialect of this version; "
-            "known: alerts, echo, live, relay, rooms (file portward.toml)",
+            "known: alerts, echo, live, relay, rooms, socketio (file portward.toml)",
         ),
         (
             "[endpoints.calls]",
-            "endpoints.calls.dialect: not set; known: alerts, echo, live, relay, rooms",
+            "endpoints.calls.dialect: not set; known: alerts, echo, live, relay, rooms, socketio",
         ),
         ("endpoints.calls.dialect = 3", "endpoints.calls.dialect: expected a text"),
     ],

@@ -21,10 +21,11 @@ def test_all_are_served_but_echo() -> None:
         ("live", True),
         ("rooms", True),
         ("realtime", True),
+        ("workspaces", True),
         ("echo", False),
     ]
     assert ENDPOINTS["rooms"].idle_timeout == 60.0
-    assert DIALECTS == ("alerts", "echo", "live", "relay", "rooms")
+    assert DIALECTS == ("alerts", "echo", "live", "relay", "rooms", "socketio")
 
 
 @pytest.mark.parametrize("name", ["alerts", "live", "rooms", "echo"])

@@ -16,7 +16,7 @@ def test_nothing_set_is_development_on_this_machine() -> None:
     assert not settings.production
     assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8080)
     assert (settings.server.admin_host, settings.server.admin_port) == ("127.0.0.1", 8081)
-    assert settings.engine.url == "memory://"
+    assert (settings.engine.url, settings.engine_url) == (None, "memory://")
 
 
 @pytest.mark.parametrize(("settings", "seconds"), [(Settings(), 5.0), (PRODUCTION, 30.0)])

@@ -36,6 +36,18 @@ def test_a_json_line_says_when_how_grave_and_what() -> None:
     ]
 
 
+def test_who_says_it() -> None:
+    """Where several processes write to one place, each line names the one; an event's own name wins."""
+    sink = Kept()
+    log = Log(sink, FakeClock(), style=LogFormat.JSON, node="box-1")
+    log.event(Event.CONN_OPEN, client="c1")
+    log.event(Event.WORKER_END, node="box-2")
+    log.close()
+    said = [json.loads(line) for line in sink.lines]
+    assert [each["node"] for each in said] == ["box-1", "box-2"]
+    assert list(said[0]) == ["time", "level", "event", "node", "client"]
+
+
 def test_a_console_line_is_for_eyes() -> None:
     """The same in words, without colours unless asked for."""
     sink = Kept()

@@ -9,7 +9,7 @@ from portward.model.limits import LimitMode, LimitName
 from portward.model.provider import ProviderResult
 from portward.model.refusals import Refusal
 from portward.telemetry.events import Event
-from portward.telemetry.labels import AuthResult, RecoveryResult
+from portward.telemetry.labels import AuthResult, GapResult, RecoveryResult
 from portward.telemetry.metrics import Metrics
 
 ENDPOINTS = ("alerts", "rooms")
@@ -99,6 +99,22 @@ def test_what_went_wrong_is_counted(metrics: Metrics) -> None:
     }
 
 
+def test_what_the_engine_left_out_is_counted(metrics: Metrics) -> None:
+    """Gaps by their outcome, repeats, and the channels that are kept, by namespace."""
+    metrics.gap("alerts", GapResult.REPAIRED)
+    metrics.gap("alerts", GapResult.LOST)
+    metrics.repeated("alerts")
+    metrics.channels({"alerts": 3, "made-up": 2})
+    found = samples(metrics)
+    assert found["gaps_total{namespace=alerts,result=repaired}"] == 1
+    assert found["gaps_total{namespace=alerts,result=lost}"] == 1
+    assert found["repeats_total{namespace=alerts}"] == 1
+    assert found["channels{namespace=alerts}"] == 3
+    assert found["channels{namespace=other}"] == 2
+    metrics.channels({})
+    assert samples(metrics).get("channels{namespace=alerts}", 0) == 0
+
+
 def test_the_node_tells_how_it_is(metrics: Metrics) -> None:
     """Engine, loop, revocations, mode, build and events are there."""
     metrics.revoked(0.3)
@@ -178,9 +194,10 @@ def test_the_text_says_what_it_is(metrics: Metrics) -> None:
 
 
 def test_every_name_has_the_prefix(metrics: Metrics) -> None:
-    """Nothing in a scrape could be taken for another program's."""
+    """Nothing in a scrape could be taken for another program's, but for one name of older gateways."""
     lines = [line for line in metrics.render().decode().splitlines() if line[0] != "#"]
-    assert all(line.startswith("portward_") for line in lines)
+    others = [line for line in lines if not line.startswith("portward_")]
+    assert others == ['ws_connections_active{workspace="other"} 0.0']
 
 
 def test_a_scrape_from_another_thread_meets_no_change_of_size(metrics: Metrics) -> None:

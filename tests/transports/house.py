@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from portward.model.endings import Ending
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
-from portward.node.link import Link
+from portward.node.link import Admission, Link
 from portward.testing.clock import FakeClock
 from portward.transports.listener import Listener
 from portward.transports.lobby import Lobby
@@ -100,6 +100,9 @@ class FakeSession:
         """Remember it."""
         self.partials.append(pending)
 
+    def due(self) -> None:
+        """Nothing is."""
+
     def fail(self, ending: Ending, cause: str) -> None:
         """Remember it, and close."""
         self.failures.append((ending, cause))
@@ -168,6 +171,8 @@ class FakeGate:
         self.checked: list[bool] = []
         self.admissions: list[FakeAdmission] = []
         self.sessions: list[FakeSession] = []
+        self.follow_ups: list[tuple[RequestHead, Admission]] = []
+        self.stranger: Refused | None = None
         self.refusals: list[tuple[RequestHead | None, Refused]] = []
 
     def room_for_one(self) -> Refusal | None:
@@ -189,6 +194,12 @@ class FakeGate:
         admission = FakeAdmission(self, **self.options)
         self.admissions.append(admission)
         return admission
+
+    async def follow_up(self, head: RequestHead, admission: Admission) -> None:
+        """Let it come, or refuse, as the test wants."""
+        self.follow_ups.append((head, admission))
+        if self.stranger is not None:
+            raise self.stranger
 
     def refused(self, head: RequestHead | None, refused: Refused) -> None:
         """Remember it."""

@@ -3,14 +3,15 @@ import gc
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import cast
 
 import pytest
 
+from portward.model.limits import OUTBOX_AGE
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.transports import door, lobby
 from portward.transports.door import Door
+from portward.transports.lobby import Caller
 from tests.transports.house import (
     ACCEPT,
     TEXT,
@@ -471,38 +472,29 @@ async def test_closing_drops_everyone_at_the_door(house: House) -> None:
 # -- guests
 
 
-class Guest(asyncio.Protocol):
-    """Serves a request by itself: gathers a body, and answers at its end."""
+class Guest:
+    """Serves a request by itself: gathers a body, and answers when it has six bytes."""
 
     def __init__(self) -> None:
         self.body = b""
-        self.calls: list[str] = []
+        self.answer = b""
+        self.lost = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self.transport = cast("asyncio.Transport", transport)
+    def begin(self, caller: Caller) -> None:
+        """Keep the caller; answer at once if there is an answer."""
+        self.caller = caller
+        if self.answer:
+            caller.answer(200, (), self.answer)
 
-    def data_received(self, data: bytes) -> None:
+    def arrived(self, data: bytes) -> None:
         """Gather."""
         self.body += data
+        if len(self.body) == 6:
+            self.caller.answer(200, (("X-Guest", "yes"),), b"got " + self.body)
 
-    def eof_received(self) -> bool:
-        """Answer and close."""
-        self.transport.write(b"got " + self.body)
-        self.transport.close()
-        return True
-
-    def pause_writing(self) -> None:
+    def gone(self) -> None:
         """Remember it."""
-        self.calls.append("pause")
-
-    def resume_writing(self) -> None:
-        """Remember it."""
-        self.calls.append("resume")
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Remember it."""
-        self.calls.append("lost")
+        self.lost += 1
 
 
 class Hotel:
@@ -525,25 +517,73 @@ async def test_a_guest_serves_its_request_and_is_counted() -> None:
         await client.send(b"POST /poll HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc")
         await until(lambda: hotel.guest.body)
         await client.send(b"def")
-        client.sock.shutdown(1)
 
-        assert await client.rest() == b"got abcdef"
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\nX-Guest: yes\r\n")
+        assert answer.endswith(b"got abcdef")
+        client.leave()
         await until(lambda: house.lobby.sockets == 1)
-        assert hotel.guest.calls == ["lost"]
+        assert hotel.guest.lost == 0
+        hotel.guest.caller.answer(200, (), b"too late")
+        assert hotel.guest.caller.unsent() == 0
 
 
-async def test_a_guest_is_told_when_its_client_reads_slowly() -> None:
-    """Flow control reaches the guest."""
+@pytest.mark.parametrize("reset", [True, False])
+async def test_a_guest_is_told_when_its_caller_leaves(reset: bool) -> None:
+    """A caller that goes without an answer, in order or not, is gone."""
     hotel = Hotel()
     async with open_house(hotel=hotel) as house:
         client = await house.client()
-        await client.send(b"POST /poll HTTP/1.1\r\n\r\n.")
+        await client.send(b"POST /poll HTTP/1.1\r\n\r\nabc")
         await until(lambda: hotel.guest.body)
-        hotel.guest.transport.write(bytes(20_000_000))
-        assert hotel.guest.calls == ["pause"]
-        await client.take(20_000_000)
+        client.reset() if reset else client.leave()
 
-        await until(lambda: hotel.guest.calls == ["pause", "resume"])
+        await until(lambda: hotel.guest.lost)
+        await until(lambda: house.lobby.sockets == 0)
+        assert hotel.guest.lost == 1
+
+
+async def test_a_request_for_the_head_gets_no_body() -> None:
+    """An answer to HEAD says how long it would be."""
+    hotel = Hotel()
+    hotel.guest.answer = b"something"
+    async with open_house(hotel=hotel) as house:
+        client = await house.client()
+        await client.send(b"HEAD /poll HTTP/1.1\r\n\r\n")
+
+        answer = await client.rest()
+        assert b"Content-Length: 9\r\n" in answer
+        assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_a_large_answer_is_given_time() -> None:
+    """What a slow reader has not taken is not cut off before its time; it is counted meanwhile."""
+    hotel = Hotel()
+    hotel.guest.answer = bytes(8_000_000)
+    async with open_house(hotel=hotel) as house:
+        client = await house.client(receive_buffer=65536)
+        await client.send(b"GET /poll HTTP/1.1\r\n\r\n")
+        head = await client.head()
+        assert "Content-Length: 8000000" in head
+        assert hotel.guest.caller.unsent() > 0
+        house.clock.advance(OUTBOX_AGE - 1)
+
+        assert len(await client.rest()) == 8_000_000
+        await until(lambda: hotel.guest.caller.unsent() == 0)
+
+
+async def test_an_answer_nobody_takes_is_dropped() -> None:
+    """A peer that asks and does not read is cut off after a while."""
+    hotel = Hotel()
+    hotel.guest.answer = bytes(20_000_000)
+    async with open_house(hotel=hotel) as house:
+        client = await house.client(receive_buffer=4096)
+        await client.send(b"GET /poll HTTP/1.1\r\n\r\n")
+        await until(lambda: len(house.lobby.answering) == 1)
+        house.clock.advance(OUTBOX_AGE + 1)
+
+        await until(lambda: house.lobby.sockets == 0)
+        assert len(house.lobby.answering) == 0
 
 
 async def test_flow_control_without_a_guest_means_nothing() -> None:
@@ -577,6 +617,25 @@ async def test_tls_leads_to_the_same_door(
     assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
     writer.close()
     await until(lambda: secure.lobby.sockets == 0)
+
+
+async def test_a_large_answer_over_tls_is_given_time(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    """An answer that waits for its reader is not cut off by the end of TLS either."""
+    hotel = Hotel()
+    hotel.guest.answer = bytes(8_000_000)
+    async with open_house(tls=tls[0], hotel=hotel) as house:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", house.port, ssl=tls[1], server_hostname="localhost"
+        )
+        writer.write(b"GET /poll HTTP/1.1\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        assert hotel.guest.caller.unsent() > 0
+
+        assert len(await reader.read()) == 8_000_000
+        writer.close()
+        await until(lambda: house.lobby.sockets == 0)
 
 
 async def test_the_gate_is_told_of_tls(

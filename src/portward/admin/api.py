@@ -46,11 +46,20 @@ class Api:
         Raises:
             ApiError: it is refused.
         """
-        name = str(request.path_params["method"])
+        return await self.answer(request, str(request.path_params["method"]))
+
+    async def answer(self, request: Request, name: str, given: Any = None) -> Response:
+        """Answer one request for a method; `given` stands in place of a body, where the address says all.
+
+        Raises:
+            ApiError: it is refused.
+        """
         caller = self.authorize(request)
         method = self._method(caller, name)
         try:
-            body = await bodies.parse(await bodies.read(request))
+            body = given
+            if given is None:
+                body = await bodies.parse(await bodies.read(request))
             call = Call(self._node, caller, _address(request), self.run)
             result = await self._carry_out(call, name, method, body)
         except (Fault, Unavailable) as error:

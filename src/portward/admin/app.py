@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from portward.admin import openapi, page
+from portward.admin import approvals, openapi, page
 from portward.admin.api import Api, json
 from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, Failure
 from portward.admin.guard import Guard
@@ -37,6 +37,8 @@ class AdminApp(Starlette):
                 Route("/ready", self._ready),
                 Route("/metrics", self._metrics),
                 Route("/openapi.json", self._openapi),
+                Route("/api/approvals", self._ask, methods=["POST"]),
+                Route("/api/approvals/{id}", self._approval, methods=["GET"]),
                 Route("/api/{method}", self._call, methods=["POST"]),
             ],
             middleware=[Middleware(Guard, telemetry=node.telemetry)],
@@ -54,6 +56,12 @@ class AdminApp(Starlette):
 
     async def _call(self, request: Request) -> Response:
         return await self._api(request)
+
+    async def _ask(self, request: Request) -> Response:
+        return await self._api.answer(request, approvals.ASK)
+
+    async def _approval(self, request: Request) -> Response:
+        return await self._api.answer(request, approvals.GET, {"id": request.path_params["id"]})
 
     async def _page(self, _: Request) -> Response:
         headers = {"Content-Security-Policy": page.POLICY}

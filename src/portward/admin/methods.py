@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from portward.admin import alerts, people, requests, results, streams, watch
+from portward.admin import alerts, approvals, people, requests, results, streams, watch
 from portward.admin.batch import NAME as BATCH
 from portward.admin.batch import batch
 from portward.model.room import Room
@@ -53,6 +53,14 @@ METHODS: Final[dict[str, Method]] = {
     "analysis": _publish(
         alerts.AnalysisRequest, results.AnalysisResult, alerts.analysis,
         "Publish the alerts that a call-analysis report makes",
+    ),
+    approvals.ASK: _publish(
+        approvals.ApprovalAskRequest, results.ApprovalRequestResult, approvals.ask,
+        "Ask the people of a workspace for a decision",
+    ),
+    approvals.GET: _read(
+        approvals.ApprovalGetRequest, results.ApprovalResult, approvals.get,
+        "Read a request for approval and its verdict",
     ),
     "history": _read(
         requests.HistoryRequest, results.HistoryResult, streams.history,

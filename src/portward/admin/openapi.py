@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from portward.admin import approvals
 from portward.admin.batch import NAME as BATCH
 from portward.admin.bodies import channel_schema
 from portward.admin.errors import Failure
@@ -17,7 +18,7 @@ _ERRORS: Final = {
     "400": "The body is not as described.",
     "401": "There is no key, or not one of ours.",
     "403": "The key lacks the scope.",
-    "404": "The channel's namespace, or the room, is unknown.",
+    "404": "The channel's namespace, the room or the approval is unknown.",
     "413": "The body or the publication is too large.",
     "500": "The gateway failed.",
     "503": "The engine cannot be asked now; the same may succeed later.",
@@ -56,11 +57,14 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Portward admin API",
             "version": __version__,
-            "description": "What a backend asks of the gateway. Every method is a POST.",
+            "description": "What a backend asks of the gateway. Every method is a POST; what can"
+            " be had by another address as well stands beside them.",
         },
         "security": [{name: []} for name in _KEYS],
         "paths": {
             **{f"/api/{name}": {"post": _method(name, each)} for name, each in METHODS.items()},
+            "/api/approvals": {"post": _method("approvals_post", METHODS[approvals.ASK])},
+            "/api/approvals/{id}": {"get": _approval(METHODS[approvals.GET])},
             **{path: {"get": _probe(*given)} for path, given in _PROBES.items()},
             "/metrics": {"get": _metrics()},
         },
@@ -95,6 +99,17 @@ def _method(name: str, method: Method) -> dict[str, Any]:
             "content": {_JSON: {"schema": _named(method.request)}},
         },
         "responses": {"200": _response("Done.", _envelope(name, method)), **refused},
+    }
+
+
+def _approval(method: Method) -> dict[str, Any]:
+    """The method whose request is the end of its address."""
+    described = _method("approvals_get", method)
+    del described["requestBody"]
+    schema = {"$ref": f"{_named(method.request)['$ref']}/properties/id"}
+    return {
+        **described,
+        "parameters": [{"name": "id", "in": "path", "required": True, "schema": schema}],
     }
 
 

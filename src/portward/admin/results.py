@@ -1,5 +1,6 @@
 """What is answered: one Struct per kind of result, with Centrifugo's field names."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
@@ -7,6 +8,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from portward.admin.errors import ErrorBody
+from portward.model.approval import Decision
 from portward.model.publication import Publication
 from portward.telemetry import AuditEntry
 
@@ -42,7 +44,8 @@ class BroadcastResult(ApiResult, frozen=True):
 class PublicationResult(ApiResult, frozen=True, omit_defaults=True):
     """A publication. `time` is in Unix milliseconds; a backend's own have no `user`.
 
-    In a combined channel, `origin` is the channel where it was said.
+    In a combined channel, `origin` is the channel where it was said. `attachments` are bytes in base64,
+    to which `data` refers by their number.
     """
 
     data: Any
@@ -55,6 +58,7 @@ class PublicationResult(ApiResult, frozen=True, omit_defaults=True):
     email: str | None = None
     signature: str | None = None
     origin: str | None = None
+    attachments: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, publication: Publication) -> "PublicationResult":
@@ -198,6 +202,43 @@ class AnalysisResult(ApiResult, frozen=True):
     """The ids of the alerts the report made, in its order."""
 
     ids: list[str]
+
+
+class ApprovalRequestResult(ApiResult, frozen=True):
+    """What to ask by, and until when somebody may decide (Unix seconds)."""
+
+    id: str
+    expires_at: float
+
+
+class ApprovalStatus(StrEnum):
+    """How a request for approval stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @classmethod
+    def of(cls, decision: Decision) -> "ApprovalStatus":
+        """How a request stands that was decided so."""
+        return cls.APPROVED if decision is Decision.APPROVE else cls.REJECTED
+
+
+class ApprovalResult(ApiResult, frozen=True, omit_defaults=True):
+    """A request for approval; the last four once it is decided. Times are Unix seconds."""
+
+    id: str
+    workspace: str
+    title: str
+    data: Any
+    status: ApprovalStatus
+    created_at: float
+    expires_at: float
+    decision: Decision | None = None
+    user: str | None = None
+    comment: str | None = None
+    decided_at: float | None = None
 
 
 Reply = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]

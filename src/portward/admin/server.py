@@ -6,12 +6,14 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
-from portward.admin.app import AdminApp
 from portward.admin.protocol import BoundedProtocol
+from portward.model.clock import Clock
+from portward.telemetry import Telemetry
 
 BACKLOG: Final = 128
 CONNECTIONS: Final = 256
@@ -37,10 +39,20 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
+class Application(Protocol):
+    """An ASGI application with what its server needs. See `admin.app.AdminApp`."""
+
+    clock: Clock
+    telemetry: Telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+
+
 class AdminServer:
     """Serves `app` on every address of `host`. Port 0 takes a free one; see `address`."""
 
-    def __init__(self, app: AdminApp, host: str, port: int, *, grace: float = GRACE) -> None:
+    def __init__(self, app: Application, host: str, port: int, *, grace: float = GRACE) -> None:
         self.app = app
         self._host = host
         self._port = port

@@ -1,7 +1,5 @@
 """Methods about the node itself: what it is, who is connected, what happened."""
 
-import socket
-
 from portward.admin.call import Call, politely
 from portward.admin.requests import ConnectionsRequest, NothingRequest, SecurityEventsRequest
 from portward.admin.results import (
@@ -11,24 +9,26 @@ from portward.admin.results import (
     NodeResult,
     SecurityEventsResult,
 )
+from portward.model.node import NodeInfo
 from portward.node.ports import ConnectionInfo
-from portward.version import __version__
 
 
 async def info(call: Call, _: NothingRequest) -> InfoResult:
-    """This node in numbers."""
-    numbers = call.operations.info()
-    node = NodeResult(
-        uid=numbers.uid,
-        name=socket.gethostname(),
-        version=__version__,
-        num_clients=numbers.clients,
-        num_users=numbers.users,
-        num_subs=numbers.subscriptions,
-        num_channels=numbers.channels,
-        uptime=int(numbers.uptime),
+    """The nodes in numbers."""
+    return InfoResult(nodes=[_node(each) for each in await call.operations.nodes()])
+
+
+def _node(each: NodeInfo) -> NodeResult:
+    return NodeResult(
+        uid=each.uid,
+        name=each.name,
+        version=each.version,
+        num_clients=each.clients,
+        num_users=each.users,
+        num_subs=each.subscriptions,
+        num_channels=each.channels,
+        uptime=int(each.uptime),
     )
-    return InfoResult(nodes=[node])
 
 
 async def connections(call: Call, request: ConnectionsRequest) -> ConnectionsResult:

@@ -1,10 +1,11 @@
 """From settings to a node: every concrete class is named here, and nowhere else."""
 
 import secrets as random
+import socket
 from collections.abc import Mapping
 
 from portward.app.doors import make_endpoints
-from portward.engines.memory import MemoryEngine
+from portward.app.engines import make_engine
 from portward.engines.port import Engine
 from portward.identity.jwks import JwksSource
 from portward.identity.provider import CookieProvider, ProviderRules
@@ -13,9 +14,10 @@ from portward.identity.verifier import TokenVerifier
 from portward.model.clock import Clock
 from portward.model.namespace import Namespace
 from portward.node.admission import GateRules
-from portward.node.node import Node, NodePorts, NodeRules
+from portward.node.node import Node
 from portward.node.operations import REVOCATION_TTL
 from portward.node.ports import Hooks
+from portward.node.rules import NodePorts, NodeRules
 from portward.node.tunnel import RelayRules
 from portward.security.address import AddressRules
 from portward.security.hosts import HostPolicy
@@ -27,18 +29,6 @@ from portward.settings.sections import Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.upstream import UpstreamClient
-
-
-def make_engine(settings: Settings, clock: Clock) -> Engine:
-    """The engine that `engine.url` names.
-
-    Raises:
-        ValueError: this version has no such engine.
-    """
-    scheme = settings.engine.url.partition(":")[0]
-    if scheme != "memory":
-        raise ValueError(f"engine.url: no engine {scheme!r} in this version; there is memory://")
-    return MemoryEngine(clock)
 
 
 def make_keys(tokens: Tokens, clock: Clock) -> KeySet | JwksSource:
@@ -165,6 +155,7 @@ def node_rules(settings: Settings) -> NodeRules:
         revocation_ttl=settings.tokens.max_lifetime or REVOCATION_TTL,
         revalidate=settings.identity_provider.revalidate,
         instance=settings.server.instance_id,
+        machine=socket.gethostname(),
         role_permissions={name: frozenset(each) for name, each in settings.roles.items()},
     )
 

@@ -8,6 +8,7 @@ from portward.dialects.live import LiveDialect
 from portward.dialects.port import Dialect
 from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
+from portward.dialects.socketio import SocketIoDialect
 from portward.hub.voice import Voice
 from portward.model.clock import Clock
 from portward.model.limits import LimitMode, LimitName
@@ -16,7 +17,7 @@ from portward.node.limits import Limiter
 from portward.node.ports import Hooks
 from portward.security.origin import OriginPolicy
 from portward.settings import Settings
-from portward.settings.endpoint import AuthMode, Transport
+from portward.settings.endpoint import AuthMode, Refuse, Transport
 from portward.settings.endpoint import Endpoint as EndpointSettings
 from portward.telemetry import Telemetry
 from portward.wire import message as wire
@@ -34,6 +35,12 @@ def make_dialect(settings: Settings, endpoint: EndpointSettings, hooks: Hooks) -
             return LiveDialect(namespace, lambda: namespace in hooks.takeover)
         case "relay":
             return RelayDialect()
+        case "socketio":
+            return SocketIoDialect(
+                namespace,
+                endpoint.room_kinds,
+                tells_error=endpoint.refuse is Refuse.CONNECT_ERROR,
+            )
         case "rooms":
             return RoomsDialect(namespace, expose_email=settings.exposes_email(endpoint))
         case _:
@@ -65,6 +72,9 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
         max_unsent=endpoint.backpressure_threshold,
         farewell=endpoint.farewell,
         reconnect_url=endpoint.reconnect_url,
+        steady_ping=endpoint.transport is Transport.ENGINE_IO,
+        deferred=endpoint.dialect == "socketio",
+        bind_address=endpoint.bind_address,
         relays=endpoint.dialect == "relay",
         auth_attempts=endpoint.auth_attempts,
         connections_per_address=connections.max or 0,
@@ -106,7 +116,7 @@ def make_limits(settings: Settings, telemetry: Telemetry) -> dict[str, dict[Limi
     for endpoint, given in settings.endpoints.items():
         rates = {name: settings.rate(name, given) for name in RATES}
         made[endpoint] = {
-            name: shared[name] if rate == general[name] else Limiter(name, rate, telemetry)
+            name: shared[name] if rate == general[name] else Limiter(name, rate, telemetry, endpoint)
             for name, rate in rates.items()
         }
     return made

@@ -18,6 +18,8 @@ from portward.app.live import Live
 from portward.app.reload import apply
 from portward.app.rooms import Rooms
 from portward.app.tell import make_telemetry
+from portward.app.webhook import Webhook, targets
+from portward.app.workspaces import Workspaces
 from portward.engines.port import Engine, Member
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -27,9 +29,10 @@ from portward.model.publication import Page
 from portward.model.revocation import RevocationKind
 from portward.node.clock import LoopClock
 from portward.node.gate import NodeGate
-from portward.node.node import Node, NodePorts
+from portward.node.node import Node
 from portward.node.operations import Operations
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
+from portward.node.rules import NodePorts
 from portward.security.origin import OriginPolicy
 from portward.security.tokens import sign
 from portward.settings import (
@@ -44,6 +47,7 @@ from portward.settings import (
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.asgi import AsgiApp
+from portward.transports.engineio import EngineServer
 
 ConnectHook = Callable[[ConnectionInfo], Awaitable[bool | None]]
 DisconnectHook = Callable[[ConnectionInfo, str], Awaitable[None]]
@@ -86,12 +90,18 @@ class Gateway:
         self._telemetry = telemetry
         self._ports: NodePorts | None = None
         self._node: Node | None = None
+        self._front: EngineServer | None = None
+        self._webhook: Webhook | None = None
         self._hooks = Hooks()
         self.rooms = Rooms(lambda: self.node)
         self.alerts = Alerts(lambda: self.node, self._hooks)
         self.live = Live(lambda: self.node, self._hooks)
+        self.workspaces = Workspaces(lambda: self.node, self._hooks)
         self.asgi: AsgiApp = AsgiApp(
-            lambda: NodeGate(self.node), lambda: self.node.clock, lifespan=lambda: self
+            lambda: self.front,
+            lambda: self.node.clock,
+            hotel=lambda: self.front,
+            lifespan=lambda: self,
         )
         """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it by itself.
 
@@ -113,6 +123,18 @@ class Gateway:
         return self._node
 
     @property
+    def front(self) -> EngineServer:
+        """What transports ask: the gate of the node, behind that of Engine.IO.
+
+        Raises:
+            RuntimeError: the gateway was not entered, or was left.
+        """
+        node = self.node
+        if self._front is None:
+            self._front = EngineServer(NodeGate(node), node.clock, node.endpoints)
+        return self._front
+
+    @property
     def operations(self) -> Operations:
         """Everything the backend can ask of the running node."""
         return self.node.operations
@@ -131,6 +153,8 @@ class Gateway:
         telemetry = self._telemetry or make_telemetry(self.settings, clock)
         self._ports = build.make_ports(self.settings, self._engine, clock, telemetry)
         self._node = build.make_node(self.settings, self._ports, self._hooks)
+        self._webhook = Webhook(targets(self.settings), clock, telemetry)
+        self._node.workspaces.decided = self._webhook.decided
         telemetry.start()
         self._ports.verifier.start()
         try:
@@ -148,6 +172,10 @@ class Gateway:
         await self.alerts.aclose()
         self._node = None
         await node.stop()
+        if self._webhook is not None:
+            await self._webhook.aclose()
+        if self._front is not None:
+            self._front.close()
         if self._ports.provider is not None:
             await self._ports.provider.aclose()
         await self._ports.question.aclose()
@@ -180,6 +208,8 @@ class Gateway:
         merged = reloaded(self.settings, settings)
         refuse_start(merged)
         apply(self.settings, merged, self._ports, self.node)
+        if self._webhook is not None:
+            self._webhook.targets = targets(merged)
         self.settings = merged
 
     async def __aenter__(self) -> Self:

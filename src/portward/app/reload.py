@@ -3,7 +3,8 @@
 from portward.app import build, doors
 from portward.identity.provider import CookieProvider
 from portward.identity.verifier import TokenVerifier
-from portward.node.node import Node, NodePorts
+from portward.node.node import Node
+from portward.node.rules import NodePorts
 from portward.security.origin import OriginPolicy
 from portward.settings import Settings
 

@@ -4,15 +4,17 @@ import asyncio
 import gc
 import signal
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from portward.admin.app import make_admin
 from portward.admin.server import AdminServer
 from portward.app.gateway import Gateway, parse_origin_entry
-from portward.node.gate import NodeGate
-from portward.settings import Finding, Level, Settings, SettingsError, changes, checklist
+from portward.app.workers.handover import Handover
+from portward.app.workers.inside import make_listener
+from portward.app.workers.place import Obedience, Place
+from portward.settings import Changes, Finding, Level, Settings, SettingsError, changes, checklist
 from portward.telemetry.events import Event
 from portward.transports.listener import Listener
 from portward.transports.lobby import Lobby
@@ -66,22 +68,28 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 class Server:
-    """Both listeners of one gateway."""
+    """Both listeners of one gateway. Of a worker, with a `place` among others, they are shared."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, place: Place | None = None) -> None:
         """`gateway` must be running."""
         settings, node = gateway.settings, gateway.node
         server, gate = settings.server, settings.gate
         self._gateway = gateway
         self.lobby = Lobby(
-            NodeGate(node),
+            gateway.front,
             node.clock,
+            hotel=gateway.front,
             tls=tls_context(settings),
             head_time=gate.head_timeout,
-            max_sockets=gate.max_connections,
+            # Who polls has a second connection for what it says.
+            max_sockets=gate.max_connections * (2 if gateway.front.polled else 1),
         )
         self.public = Listener(
-            self.lobby, server.host, server.port, reserve=gate.descriptor_reserve
+            self.lobby,
+            server.host,
+            server.port,
+            reuse_port=place is not None,
+            reserve=gate.descriptor_reserve,
         )
         self.admin: AdminServer | None = None
         if settings.admin.enabled:
@@ -89,7 +97,14 @@ class Server:
                 node, settings.admin.api_keys, open_metrics=server.admin_host in LOOPBACK
             )
             self._admin_app = app
-            self.admin = AdminServer(app, server.admin_host, server.admin_port)
+            self.admin = (
+                AdminServer(app, server.admin_host, server.admin_port)
+                if place is None
+                else make_listener(app, node, place)
+            )
+        self._handover: Handover | None = None
+        if place is not None and self.lobby.tls is None:
+            self._handover = Handover(place, gateway.front, self.lobby, server.workers)
 
     async def start(self) -> None:
         """Bind both.
@@ -97,6 +112,8 @@ class Server:
         Raises:
             OSError: an address cannot be had.
         """
+        if self._handover is not None:
+            self._handover.start()
         await self.public.start()
         if self.admin is not None:
             try:
@@ -112,35 +129,45 @@ class Server:
 
     async def stop(self) -> None:
         """Let go of both."""
+        if self._handover is not None:
+            self._handover.close()
         self.public.close()
         if self.admin is not None:
             await self.admin.stop()
 
     def lines(self) -> list[str]:
         """One line for every endpoint that is served, and one for the admin API."""
-        host, port = self.public.addresses[0]
-        scheme = "ws" if self.lobby.tls is None else "wss"
-        lines = [
-            f"{name:<12} {scheme}://{_bracketed(host)}:{port}{endpoint.path}"
-            for name, endpoint in self._gateway.settings.endpoints.items()
-            if endpoint.enabled
-        ]
-        if self.admin is not None:
-            host, port = self.admin.address
-            lines.append(f"{'admin':<12} http://{_bracketed(host)}:{port}/")
-        return lines
+        admin = self.admin.address if self.admin is not None else None
+        return lines(self._gateway.settings, self.public.addresses[0], admin)
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def lines(settings: Settings, public: tuple[str, int], admin: tuple[str, int] | None) -> list[str]:
+    """One line for every endpoint at an address, and one for the admin API if there is one."""
+    scheme = "wss" if settings.server.tls.cert else "ws"
+    found = [
+        f"{name:<12} {scheme}://{_place(public)}{endpoint.path}"
+        for name, endpoint in settings.endpoints.items()
+        if endpoint.enabled
+    ]
+    return [*found, f"{'admin':<12} http://{_place(admin)}/"] if admin else found
+
+
+def _place(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Signals:
-    """SIGTERM and SIGINT ask for a drain, the second one for an end; SIGHUP for a reload."""
+    """SIGTERM and SIGINT ask for a drain, the second one for an end; SIGHUP for a reload.
 
-    def __init__(self, reload: Callable[[], None] | None) -> None:
+    A worker may be signalled by its parent's terminal or service manager as well, so that for one
+    that is not `alone` the second means no more than the first.
+    """
+
+    def __init__(self, reload: Callable[[], None] | None, *, alone: bool = True) -> None:
         self.asked = asyncio.Event()
         self.insisted = asyncio.Event()
+        self._alone = alone
         self._loop = asyncio.get_running_loop()
         self._set: list[signal.Signals] = []
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -153,9 +180,14 @@ class Signals:
         self._set.append(number)
 
     def _ask(self) -> None:
-        if self.asked.is_set():
+        if self._alone and self.asked.is_set():
             self.insisted.set()
         self.asked.set()
+
+    def end(self) -> None:
+        """Ask for the end at once."""
+        self.asked.set()
+        self.insisted.set()
 
     def restore(self) -> None:
         """Leave the signals as they were."""
@@ -169,11 +201,12 @@ async def serve(
     announce: Announce,
     reload: Callable[[], Settings] | None = None,
     started: Callable[[Gateway, Server], None] | None = None,
+    place: Place | None = None,
 ) -> int:
     """Serve until a signal asks for the end; returns the exit code.
 
     `announce` is given one line per endpoint and then `ready`. `reload` reads the settings again, for
-    SIGHUP. `started` is called once everything listens.
+    SIGHUP. `started` is called once everything listens. With a `place`, this is one of several workers.
 
     Raises:
         SettingsError: these settings are not to be served.
@@ -181,12 +214,15 @@ async def serve(
     """
     refuse_unsafe(settings)
     async with Gateway(settings) as gateway:
-        server = Server(gateway)
+        server = Server(gateway, place)
         await server.start()
         _spare_collector()
-        signals = Signals(_reloader(gateway, server, reload, announce))
+        again = _reloader(gateway, server, reload, announce)
+        signals = Signals(again, alone=place is None)
         try:
-            for line in server.lines():
+            if place is not None:
+                _obey(place, signals, again, settings.drain_timeout)
+            for line in server.lines() if place is None else ():
                 announce(line)
             announce("ready")
             if started is not None:
@@ -204,6 +240,11 @@ def _spare_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+
+
+def _obey(place: Place, signals: Signals, again: Callable[[], None] | None, drain: float) -> None:
+    deeds = Obedience(leave=signals.asked.set, end=signals.end, reload=again or (lambda: None))
+    place.obey(deeds, asyncio.get_running_loop().call_soon_threadsafe, drain)
 
 
 async def _leave(gateway: Gateway, server: Server, signals: Signals) -> None:
@@ -239,14 +280,15 @@ def _reloader(
             announce(f"reload refused: {error}")
             return
         telemetry.record(Event.SETTINGS_RELOAD, changed=changed.reloadable)
-        announce(_told(changed.reloadable, changed.restart))
+        announce(told(changed))
 
     return again
 
 
-def _told(changed: Sequence[str], waiting: Sequence[str]) -> str:
-    told = f"reloaded: {', '.join(changed) or 'nothing changed'}"
-    return f"{told}; needs a restart: {', '.join(waiting)}" if waiting else told
+def told(changed: Changes) -> str:
+    """What a reload did, in one line."""
+    text = f"reloaded: {', '.join(changed.reloadable) or 'nothing changed'}"
+    return f"{text}; needs a restart: {', '.join(changed.restart)}" if changed.restart else text
 
 
-__all__ = ["Server", "judge", "serve"]
+__all__ = ["Server", "Signals", "judge", "lines", "refuse_unsafe", "serve", "told"]

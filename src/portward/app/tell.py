@@ -35,6 +35,7 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
         hash_users=settings.hash_users,
         insecure=insecure(settings),
         audit_file=settings.audit.file,
+        node=settings.server.instance_id if settings.server.workers > 1 else "",
     )
     user_secret = settings.tokens.session_secret.reveal()
     return open_telemetry(clock, options, user_secret=user_secret, stream=stream)

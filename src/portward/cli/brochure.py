@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from portward.cli.minting import Bearer, mint
 from portward.demo.analysis import TEAMS
 from portward.demo.people import PRIVATE, PUBLIC, User
+from portward.demo.workplace import WORKSPACE
 from portward.settings import Settings
 
 ROOM: Final = "lobby"
@@ -21,12 +22,18 @@ BOARDS: Final = (
 )
 SUPERVISOR: Final = "sue (supervisor)"
 AGENT: Final = f"andy (agent of team {TEAMS[0]})"
+WENDY: Final = "wendy (agent)"
+VICTOR: Final = "victor (viewer)"
 _BEARERS: Final = {
     "chat": {
         "alice": Bearer(sub="alice", roles=("user",)),
         "bob": Bearer(sub="bob", roles=("user",)),
     },
     "realtime": {"rita": Bearer(sub="rita")},
+    "workspaces": {
+        WENDY: Bearer(sub="wendy", roles=("agent",), workspace=WORKSPACE),
+        VICTOR: Bearer(sub="victor", roles=("viewer",), workspace=WORKSPACE),
+    },
     "alerts": {
         SUPERVISOR: Bearer(sub="sue", permissions=("alerts:*",)),
         AGENT: Bearer(
@@ -70,16 +77,26 @@ class Brochure(Struct, frozen=True, kw_only=True):
                 "revalidate": self.settings.identity_provider.revalidate,
                 "users": users,
             },
+            "workspaces": {
+                "address": self.at("workspaces"),
+                "workspace": WORKSPACE,
+                "tokens": self.tokens["workspaces"],
+            },
         }
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """What is printed: headings, and texts to paste."""
         chat, alerts = self.tokens["chat"], self.tokens["alerts"]
-        yield "page", f"{self.page}/  (open it in a browser: chat, alerts, live)"
+        yield "page", f"{self.page}/  (open it in a browser: chat, alerts, live, workspaces)"
         for user in self.users:
             yield "log in", f"{user.email}  password {user.password}  ({may(user)})"
-        realtime = self.tokens["realtime"]
-        for who, token in (*chat.items(), *alerts.items(), *realtime.items()):
+        realtime, workspaces = self.tokens["realtime"], self.tokens["workspaces"]
+        for who, token in (
+            *chat.items(),
+            *alerts.items(),
+            *realtime.items(),
+            *workspaces.items(),
+        ):
             yield "token", f"{who}: {token}"
         for who, token in chat.items():
             command = f"connect {self.at('rooms')} --subscribe {ROOM} --token {token}"
@@ -90,9 +107,22 @@ class Brochure(Struct, frozen=True, kw_only=True):
         command = f"connect {self.at('realtime')} --token {realtime['rita']}"
         yield "rita talks", f"{program()} {command}"
         yield "", 'and type {"type":"response.create"}'
+        yield from self._workspace(workspaces[WENDY])
         command = f"publish live:event:{PUBLIC} '\"rain\"' --key weather --admin {self.admin}"
         yield "publish", f"{program()} {command}"
         yield "leave", "Ctrl-C"
+
+    def _workspace(self, token: str) -> Iterator[tuple[str, str]]:
+        room = f"workspace:{WORKSPACE}:dashboard"
+        command = f"connect {self.at('workspaces')} --subscribe {room} --token {token}"
+        yield "wendy works", f"{program()} {command}"
+        yield "", 'and type dashboard_action {"action":"reset"}'
+        yield "socket.io", f"{self._http}, path {self.settings.endpoints['workspaces'].path}"
+
+    @property
+    def _http(self) -> str:
+        """Where a client of socket.io is told to connect to."""
+        return self.address.replace("ws", "http", 1)
 
 
 def may(user: User) -> str:

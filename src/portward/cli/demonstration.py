@@ -22,11 +22,16 @@ from portward.demo.people import PRIVATE, PUBLIC
 from portward.demo.provider import StandInProvider
 from portward.demo.site import Site
 from portward.demo.upstream import StandInUpstream
+from portward.demo.workplace import PATIENCE, SimulatedWorkplace
 from portward.node.clock import LoopClock
+from portward.node.ports import ActionInfo
+from portward.node.sockets import EventError
 from portward.settings import Loaded, Settings, load
 
 PORT: Final = 8080
 _SETTINGS: Final = """
+[engine]
+url = "memory://"
 [identity_provider]
 url = "{url}"
 revalidate = "10s"
@@ -37,6 +42,8 @@ url = "ws://{host}:{port}/v1/realtime?model={{model}}"
 api_key = "{key}"
 allow_private = true
 max_tokens = 20000
+[roles]
+agent = ["dashboard.*", "approvals.decide"]
 """
 PACE: Final = 0.05
 """Seconds between two pieces of an answer of the stand-in upstream: slow enough to be seen."""
@@ -82,7 +89,7 @@ class Demonstration:
         self._listener = listener
         self._announce = announce
         self._pause = pause
-        self._simulations: list[SimulatedEngine | SimulatedMatch] = []
+        self._simulations: list[SimulatedEngine | SimulatedMatch | SimulatedWorkplace] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._upstream: StandInUpstream | None = None
 
@@ -151,7 +158,29 @@ class Demonstration:
             SimulatedMatch(clock, random, f"live:event:{event}", outlet, pairs=pairs)
             for event, pairs in ((PUBLIC, LEAGUE), (PRIVATE, TRAINING))
         ]
-        self._simulations += [engine, *matches]
+        self._simulations += [engine, *matches, self._workplace(gateway, random)]
         for simulation in self._simulations:
             simulation.start()
         return engine
+
+    def _workplace(self, gateway: Gateway, random: Random) -> SimulatedWorkplace:
+        """The shop, which what users do reaches as an application's handler of actions would."""
+
+        async def emit(room: str, data: object, *, key: str) -> None:
+            await gateway.workspaces.emit(room, key, data)
+
+        async def ask(workspace: str, data: object, *, key: str) -> None:
+            await gateway.workspaces.request_approval(workspace, key, data, expires_in=PATIENCE)
+
+        telling, asking = Outlet(emit), Outlet(ask)
+        self._tasks += [asyncio.create_task(each.run()) for each in (telling, asking)]
+        shop = SimulatedWorkplace(gateway.node.clock, random, telling, asking)
+
+        @gateway.workspaces.on_action
+        def act(action: ActionInfo) -> dict[str, int]:
+            done = shop.act(action.action)
+            if done is None:
+                raise EventError("UNKNOWN_ACTION", "there are refresh and reset")
+            return done
+
+        return shop

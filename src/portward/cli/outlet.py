@@ -12,7 +12,7 @@ ROOM: Final = 256
 class Publisher(Protocol):
     """How `Gateway.publish` is called here."""
 
-    def __call__(self, channel: str, data: object, *, key: str) -> Awaitable[object]:
+    def __call__(self, channel: str, data: object, /, *, key: str) -> Awaitable[object]:
         """Publish; done when it is stored."""
 
 

@@ -18,6 +18,8 @@ ConfigOption = Annotated[
         "--config", help="The TOML file; else PORTWARD_CONFIG, else portward.toml.", metavar="FILE"
     ),
 ]
+DEFAULT_STORE: Final = "sqlite:///portward.db"
+"""Where a gateway that is served keeps its state, unless it is told otherwise."""
 
 
 def read(config: Path | None, flags: Mapping[str, object] | None = None) -> Loaded:
@@ -27,6 +29,15 @@ def read(config: Path | None, flags: Mapping[str, object] | None = None) -> Load
         SettingsError: they are wrong somewhere.
     """
     return load(os.environ, str(config) if config else None, flags=flags)
+
+
+def lasting(loaded: Loaded) -> Loaded:
+    """Keep state in a file of this folder, unless it is said where."""
+    settings = loaded.settings
+    if settings.engine.url is not None:
+        return loaded
+    settings = replace(settings, engine=replace(settings.engine, url=DEFAULT_STORE))
+    return Loaded(settings, {**loaded.sources, "engine.url": "default of serve"})
 
 
 def ready(loaded: Loaded) -> Loaded:

@@ -10,11 +10,20 @@ import typer
 
 from portward.app.server import judge
 from portward.app.server import serve as serve_gateway
+from portward.cli import several
 from portward.cli.errors import Refusal
 from portward.cli.output import complain, line
 from portward.cli.ports import can_listen
-from portward.cli.reading import ConfigOption, admin_key, read, ready, ready_for_this_run
+from portward.cli.reading import (
+    ConfigOption,
+    admin_key,
+    lasting,
+    read,
+    ready,
+    ready_for_this_run,
+)
 from portward.cli.state import state_file
+from portward.model.faults import Unavailable
 from portward.settings import Level, Loaded, Settings, SettingsError
 from portward.telemetry.keys import AuditError
 
@@ -31,7 +40,10 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address of the public listener.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the public listener.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Port of the admin listener.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes sharing the listeners.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that share the listeners; more than one needs Redis."),
+    ] = None,
 ) -> int:
     """Run the gateway. SIGTERM or Ctrl-C drains it, SIGHUP reads secrets and limits again."""
     flags = {
@@ -41,13 +53,21 @@ def serve(
         "server.workers": workers,
     }
 
-    def again() -> Settings:
-        return _completed(read(config, flags)).settings
+    def as_written() -> Settings:
+        return lasting(read(config, flags)).settings
 
+    def again() -> Settings:
+        return _completed(lasting(read(config, flags))).settings
+
+    place = several.place()
+    if place is not None:
+        return several.work(place, as_written, run)
     loaded = read(config, flags)
     refuse_unsafe(loaded.settings)
-    loaded = _completed(loaded)
+    loaded = _completed(lasting(loaded))
     _tell(loaded)
+    if loaded.settings.server.workers > 1:
+        return several.lead(loaded, config, as_written, run)
     return run(serve_gateway(loaded.settings, announce=line, reload=again), loaded.settings)
 
 
@@ -78,6 +98,8 @@ def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
             return runner.run(work)
     except (SettingsError, AuditError, ValueError) as error:
         raise Refusal(str(error)) from None
+    except Unavailable as error:
+        raise Refusal(f"the store cannot be reached: {error}") from None
     except OSError as error:
         raise Refusal(_why(error, settings)) from None
 

@@ -10,6 +10,7 @@ from portward.client.envelope import Envelope
 from portward.client.events import Event
 from portward.client.inbox import Inbox
 from portward.model.position import Position
+from portward.model.replies import INSUFFICIENT_STATE
 
 _SECOND: Final = 1000
 
@@ -33,6 +34,8 @@ class Hearing:
         self.rooms = dict(rooms)
         self.asked: dict[str, Position | None] = {}
         """Joins under way, and since where."""
+        self.lost: list[str] = []
+        """Rooms the gateway could not keep us up with: to be joined again."""
         self.hint: float | None = None
         """When a leaving node asked us to come back, in seconds."""
         self._inbox = inbox
@@ -101,6 +104,10 @@ class Hearing:
             self._tell(each.event(epoch, missed=True))
 
     def _left(self, said: words.RoomLeft) -> None:
+        if said.reason == INSUFFICIENT_STATE and said.room_id in self.rooms:
+            # The place is kept: it is joined again from there, and told what became of it.
+            self.lost.append(said.room_id)
+            return
         self.rooms.pop(said.room_id, None)
         self._tell(events.Left(room=said.room_id, reason=said.reason))
 

@@ -1,6 +1,7 @@
 """Keeps a client connected: proves it, joins its rooms again, waits before it tries once more."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ class Keeper:
         self._reader: Task[LinkClosed] | None = None
         self._life: Task[None] | None = None
         self._renewal: Task[None] | None = None
+        self._returning: set[Task[None]] = set()
         self._since = 0.0
         self._attempt = 0
         self._settled = asyncio.Event()
@@ -79,7 +81,7 @@ class Keeper:
         self._over(ConnectionLost("the client was closed"))
         if self._connection is not None:
             await self._connection.close()
-        for task in (self._life, self._renewal, self._reader):
+        for task in (self._life, self._renewal, self._reader, *self._returning):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -136,6 +138,17 @@ class Keeper:
         connection = self._connection
         if envelope.type == "token_expiring" and self._prover.renews and connection is not None:
             self._renewal = asyncio.create_task(self._prover.renew(connection))
+        while self._hearing.lost and connection is not None:
+            room = self._hearing.lost.pop()
+            returning = asyncio.create_task(self._return(connection, room))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+
+    async def _return(self, connection: Connection, room: str) -> None:
+        """Join a room again that was left because the gateway lost count of it."""
+        # Should the connection end meanwhile, the next one joins every room anyway.
+        with contextlib.suppress(ClientError):
+            await self._rejoin(connection, room)
 
     # -- all of them
 

@@ -62,11 +62,16 @@ class _Connect(connect):
         return exc
 
 
+Textual = Callable[[bytes], str]
+"""How a binary message is handed on where texts are expected."""
+
+
 class WebSocketLink:
     """Implements `Link` on `websockets`."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, textual: Textual | None = None) -> None:
         self._socket = socket
+        self._textual = textual
 
     async def send(self, text: str) -> None:
         """Send a text message."""
@@ -76,13 +81,15 @@ class WebSocketLink:
             raise _ended(closed) from None
 
     async def receive(self) -> str:
-        """Wait for a text message; a binary one ends the connection."""
+        """Wait for a text message; a binary one ends the connection where it means nothing."""
         try:
             message = await self._socket.recv()
         except ConnectionClosed as closed:
             raise _ended(closed) from None
         if isinstance(message, str):
             return message
+        if self._textual is not None:
+            return self._textual(message)
         await self._socket.close(_WRONG_DATA)
         raise LinkClosed(_WRONG_DATA, "a binary message")
 
@@ -104,9 +111,11 @@ def dialer(
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
     timeout: float = 10.0,
+    textual: Textual | None = None,
 ) -> Dial:
     """Make what connects to `url` (`ws://` or `wss://`), giving up after `timeout` seconds.
 
+    With `textual` binary messages are welcome, and received as the text it makes of them.
     A proxy of the environment is used, except to this machine. Redirects are not followed.
 
     Raises:
@@ -132,7 +141,7 @@ def dialer(
             max_size=_MAX_MESSAGE,
         )
         try:
-            return WebSocketLink(await attempt)
+            return WebSocketLink(await attempt, textual)
         except InvalidStatus as refused:
             raise _refused(refused) from None
         except TimeoutError:

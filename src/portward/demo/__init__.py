@@ -3,6 +3,7 @@
 provider     a stand-in for Directus: accounts, a login, cookies, questions about events
 analysis     a simulated call-analysis engine
 match        a simulated football match, for the live endpoint
+workplace    a simulated shop, for the workspaces endpoint
 site         the pages and the provider as one application
 listener     the port that application is served on
 """

@@ -24,9 +24,10 @@ PAGES: Final = {
     "/alerts": "alerts.html",
     "/live": "live.html",
     "/login": "live.html",
+    "/workspaces": "workspaces.html",
 }
 """The page at each path. The login is a part of the live page, shown to who is not logged in."""
-ASSETS: Final = ("style.css", "common.js", "chat.js", "alerts.js", "live.js")
+ASSETS: Final = ("style.css", "common.js", "chat.js", "alerts.js", "live.js", "workspaces.js")
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
 

@@ -122,10 +122,10 @@ def _expiring(push: say.Expiring, _: CallIds) -> dict[str, Any]:
 
 
 def _removed(push: say.Removed, ids: CallIds) -> dict[str, Any]:
-    away = push.reason == FaultKind.UNAVAILABLE.code
+    away = push.reason in {FaultKind.UNAVAILABLE.code, say.INSUFFICIENT_STATE}
     return {
         "message": FaultKind.UNAVAILABLE.text if away else "Subscription withdrawn",
-        "code": push.reason if away else FaultKind.PERMISSION_DENIED.code,
+        "code": FaultKind.UNAVAILABLE.code if away else FaultKind.PERMISSION_DENIED.code,
         "callId": ids.decode(push.channel),
     }
 

@@ -25,6 +25,10 @@ MAX_ID: Final = 64
 """Characters of a client's own id for a message."""
 
 
+NOT_JSON: Final = "not JSON"
+"""The detail of a fault about text that is no JSON at all."""
+
+
 class _Refused(ValueError):  # noqa: N818 - becomes a fault, which is an answer
     """The text is JSON, and still not taken."""
 
@@ -92,16 +96,19 @@ def _strings(value: Any) -> Iterator[str]:
 def _check_strings(value: Any) -> None:
     """Refuse NUL and lone surrogates, which only an escape can bring past the JSON grammar."""
     for text in _strings(value):
-        text.encode()  # a lone surrogate raises UnicodeEncodeError, which is a ValueError
         if "\0" in text:
             raise _Refused("NUL")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise _Refused("lone surrogate") from None
 
 
 def _decode(text: str) -> Any:
     """Read exactly one value. `JSONDecoder.decode` does the same, and looks for blanks by regex."""
     value, end = _DECODER.raw_decode(text)
     if end != len(text):
-        raise _Refused("more than one value")
+        raise _Refused(NOT_JSON)
     return value
 
 
@@ -119,7 +126,7 @@ def parse(payload: bytes) -> Any:
         if _ESCAPED.search(text):
             _check_strings(value)
     except ValueError as error:
-        detail = str(error) if isinstance(error, _Refused) else "not JSON"
+        detail = str(error) if isinstance(error, _Refused) else NOT_JSON
         raise Fault(FaultKind.INVALID_FORMAT, detail=detail) from None
     return value
 

@@ -125,7 +125,7 @@ class LiveDialect:
             return _data(push)
         if isinstance(push, say.Removed):
             about = _about(push.channel.name, None)
-            lost = push.reason == FaultKind.UNAVAILABLE.code
+            lost = push.reason in {FaultKind.UNAVAILABLE.code, say.INSUFFICIENT_STATE}
             return _unavailable(about, None) if lost else _forbidden(about)
         return _encode(push.data) if isinstance(push, say.Told) else None
 

@@ -305,6 +305,10 @@ class Engine(Protocol):
         """The name in settings and logs."""
 
     @property
+    def spans(self) -> bool:
+        """Whether several processes may run on it at a time."""
+
+    @property
     def broker(self) -> Broker:
         """Streams and the bus."""
 

@@ -2,6 +2,9 @@
 
 What arrives for a channel within one turn of the loop leaves together: `deliver` and `announce` only
 note it, and one scheduled `flush` encodes it once per voice and writes it once per listener.
+
+A channel is told without a gap and without a repeat: `deliver` takes nothing but the publication that
+is next in line. A listener whose answer reached further than that is ahead, and spared what it has.
 """
 
 from collections.abc import Callable, Iterable
@@ -60,11 +63,37 @@ class Traits(NamedTuple):
 PLAIN: Final = Traits()
 
 
+class Arrival(NamedTuple):
+    """A publication as the bus brought it."""
+
+    publication: Publication
+    epoch: str
+    exclude: Outlet | None = None
+
+
+class _Newcomer:
+    """What is collected for an outlet on its way in: everything after the position `floor`."""
+
+    __slots__ = ("floor", "pushes")
+
+    def __init__(self, floor: Position | None) -> None:
+        self.floor = floor
+        self.pushes: list[Push] = []
+
+
+_NOTHING: Final = 0
+"""No publication has this offset: none is next in line."""
+
+
 class ChannelState:
-    """One channel with at least one listener, or with one on the way."""
+    """One channel with at least one listener, or with one on the way.
+
+    `next` and `epoch` say which publication is next in line. No epoch: the first one that comes.
+    """
 
     __slots__ = (
-        "channel", "cooldown", "groups", "joining", "latest_only", "pending", "position", "size",
+        "ahead", "channel", "cooldown", "epoch", "groups", "held", "joining", "latest_only", "next",
+        "offset", "pending", "size",
     )  # fmt: skip
 
     def __init__(self, channel: Channel, traits: Traits) -> None:
@@ -72,10 +101,34 @@ class ChannelState:
         self.cooldown = traits.cooldown
         self.latest_only = traits.latest_only
         self.groups: dict[Voice, dict[Outlet, None]] = {}
-        self.joining: dict[Outlet, list[Push]] = {}
-        self.pending: list[tuple[Push, Outlet | None]] = []
-        self.position: Position | None = None
+        self.joining: dict[Outlet, _Newcomer] = {}
+        self.pending: list[tuple[Push, tuple[Outlet, ...]]] = []
+        self.ahead: dict[Outlet, int] = {}
+        self.held: list[Arrival] | None = None
+        self.offset = self.next = _NOTHING
+        self.epoch = ""
         self.size = 0
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the last publication that was told."""
+        if not self.epoch:
+            return None
+        return Position(self.offset if self.held is not None else self.next - 1, self.epoch)
+
+    def move(self, position: Position) -> None:
+        """Go on after `position`, whatever lies between."""
+        if position.epoch != self.epoch:
+            self.ahead.clear()
+        self.epoch, self.offset = position.epoch, position.offset
+        self.next = position.offset + 1 if self.held is None else _NOTHING
+        for newcomer in self.joining.values():
+            newcomer.floor = position
+
+    def spared(self, offset: int, exclude: Outlet | None) -> tuple[Outlet, ...]:
+        """Who is not told the publication with this offset."""
+        self.ahead = {outlet: known for outlet, known in self.ahead.items() if known >= offset}
+        return (*self.ahead, exclude) if exclude is not None else tuple(self.ahead)
 
 
 class Channels:
@@ -112,7 +165,7 @@ class Channels:
         return state.size if state is not None else 0
 
     def position(self, channel: Channel) -> Position | None:
-        """The position of the last publication seen here, None before the first."""
+        """The position up to which listeners here were told, None while nothing is known of it."""
         state = self._states.get(channel)
         return state.position if state is not None else None
 
@@ -132,20 +185,41 @@ class Channels:
         first = state is None
         if state is None:
             state = self._states[channel] = ChannelState(channel, self._traits(channel))
-        state.joining[outlet] = []
+        state.joining[outlet] = _Newcomer(state.position)
         state.size += 1
         return first
 
-    def settle(self, channel: Channel, outlet: Outlet, voice: Voice) -> list[Push]:
+    def follows(self, channel: Channel, outlet: Outlet, position: Position) -> bool:
+        """Whether what is collected for `outlet` goes on where `position` ends, without a gap."""
+        state = self._states[channel]
+        floor = state.joining[outlet].floor
+        if not state.epoch or floor is None:
+            return True
+        return state.epoch == position.epoch and position.offset >= floor.offset
+
+    def settle(
+        self, channel: Channel, outlet: Outlet, voice: Voice, position: Position | None = None
+    ) -> list[Push]:
         """End the collecting: return what arrived meanwhile, and write to `outlet` from now on.
 
         What is pending in this turn is flushed first, so that nothing is both returned and written.
+        `position` is where its answer ends; what arrives here up to there it is not told again.
         """
         state = self._states[channel]
         self._flush(state)
-        collected = state.joining.pop(outlet)
+        collected = state.joining.pop(outlet).pushes
         state.groups.setdefault(voice, {})[outlet] = None
+        if position is not None and position.epoch:
+            self._place(state, outlet, position)
         return collected
+
+    @staticmethod
+    def _place(state: ChannelState, outlet: Outlet, position: Position) -> None:
+        known = state.position
+        if known is None:
+            state.move(position)
+        elif known.epoch == position.epoch and known.offset < position.offset:
+            state.ahead[outlet] = position.offset
 
     def spare(
         self, channel: Channel, outlet: Outlet, missed: Iterable[Push], later: Iterable[Push]
@@ -184,6 +258,7 @@ class Channels:
 
     @staticmethod
     def _remove(state: ChannelState, outlet: Outlet) -> bool:
+        state.ahead.pop(outlet, None)
         if state.joining.pop(outlet, None) is not None:
             return True
         for voice, group in state.groups.items():
@@ -194,6 +269,33 @@ class Channels:
                 return True
         return False
 
+    # -- the line
+
+    def held(self, channel: Channel) -> list[Arrival] | None:
+        """What waits until a gap before it is closed; None while the channel is told as things come."""
+        state = self._states.get(channel)
+        return state.held if state is not None else None
+
+    def hold(self, channel: Channel, held: list[Arrival]) -> None:
+        """Tell no publication of the channel until `resume`; `held` is the list for what comes."""
+        state = self._states[channel]
+        state.offset = state.next - 1
+        state.held, state.next = held, _NOTHING
+
+    def resume(self, channel: Channel) -> None:
+        """Tell publications again as they come."""
+        state = self._states[channel]
+        state.held, state.next = None, state.offset + 1
+
+    def move(self, channel: Channel, position: Position) -> None:
+        """Go on after `position`, whatever lies between."""
+        self._states[channel].move(position)
+
+    def reached(self, channel: Channel, outlet: Outlet, position: Position) -> bool:
+        """Whether a listener was told everything up to `position` by its answer already."""
+        state = self._states[channel]
+        return state.epoch == position.epoch and state.ahead.get(outlet, -1) >= position.offset
+
     # -- telling
 
     def deliver(
@@ -202,13 +304,25 @@ class Channels:
         publication: Publication,
         epoch: str,
         exclude: Outlet | None = None,
-    ) -> None:
-        """Note a publication for everyone who listens, except the outlet `exclude`."""
+    ) -> bool:
+        """Note a publication for everyone who listens, except the outlet `exclude`.
+
+        False when it is not next in line: it was not noted.
+        """
         state = self._states.get(channel)
         if state is None:
-            return
-        state.position = Position(publication.offset, epoch)
-        self._note(state, Delivery(channel=channel, publication=publication, epoch=epoch), exclude)
+            return True
+        offset = publication.offset
+        if offset != state.next or epoch != state.epoch:
+            if state.epoch:
+                return False
+            state.move(Position(offset - 1, epoch))
+        state.next = offset + 1
+        spared: tuple[Outlet, ...] = () if exclude is None else (exclude,)
+        if state.ahead:
+            spared = state.spared(offset, exclude)
+        self._note(state, Delivery(channel=channel, publication=publication, epoch=epoch), spared)
+        return True
 
     def announce(self, channel: Channel, push: Push, exclude: Outlet | None = None) -> None:
         """Note something that has no position. A later signal of a user replaces an earlier one."""
@@ -217,13 +331,13 @@ class Channels:
             return
         if isinstance(push, Signalled):
             state.pending = [entry for entry in state.pending if not _supersedes(push, entry[0])]
-        self._note(state, push, exclude)
+        self._note(state, push, () if exclude is None else (exclude,))
 
-    def _note(self, state: ChannelState, push: Push, exclude: Outlet | None) -> None:
-        for outlet, collected in state.joining.items():
-            if outlet is not exclude:
-                collected.append(push)
-        state.pending.append((push, exclude))
+    def _note(self, state: ChannelState, push: Push, spared: tuple[Outlet, ...]) -> None:
+        for outlet, newcomer in state.joining.items():
+            if outlet not in spared:
+                newcomer.pushes.append(push)
+        state.pending.append((push, spared))
         if len(state.pending) == 1:
             if not self._dirty:
                 self._schedule(self.flush)
@@ -255,7 +369,7 @@ class Channels:
         state: ChannelState,
         voice: Voice,
         group: dict[Outlet, None],
-        pending: list[tuple[Push, Outlet | None]],
+        pending: list[tuple[Push, tuple[Outlet, ...]]],
     ) -> int:
         channel = state.channel
         said = self._say(state, voice, pending, len(group))
@@ -265,7 +379,7 @@ class Channels:
             for outlet in tuple(group):
                 _write_rest(said, outlet, channel)
             return len(group)
-        excluded = {exclude for _, exclude in said if exclude is not None}
+        excluded = {outlet for _, spared in said for outlet in spared}
         message = wire.join([each for each, _ in said])
         for outlet in tuple(group):
             if outlet.open:
@@ -281,14 +395,14 @@ class Channels:
         cooldown: Cooldown,
         voice: Voice,
         group: dict[Outlet, None],
-        pending: list[tuple[Push, Outlet | None]],
+        pending: list[tuple[Push, tuple[Outlet, ...]]],
     ) -> int:
         """Write to each listener what its cooldown lets through, encoded once per count left out."""
         written = 0
-        for push, exclude in pending:
+        for push, excluded in pending:
             told: dict[int, list[Outlet]] = {}
             for outlet in group:
-                if outlet.open and outlet is not exclude:
+                if outlet.open and outlet not in excluded:
                     spared = cooldown.passes(outlet, push)
                     if spared is not None:
                         told.setdefault(spared, []).append(outlet)
@@ -299,7 +413,7 @@ class Channels:
 
     def _tell(self, state: ChannelState, voice: Voice, push: Push, outlets: list[Outlet]) -> int:
         """Write one push to some of a group; to how many it was."""
-        said = self._say(state, voice, [(push, None)], len(outlets))
+        said = self._say(state, voice, [(push, ())], len(outlets))
         for message, _ in said:
             for outlet in outlets:
                 outlet.write(message, state.channel)
@@ -309,11 +423,11 @@ class Channels:
         self,
         state: ChannelState,
         voice: Voice,
-        pending: list[tuple[Push, Outlet | None]],
+        pending: list[tuple[Push, tuple[Outlet, ...]]],
         listeners: int,
-    ) -> list[tuple[Message, Outlet | None]]:
+    ) -> list[tuple[Message, tuple[Outlet, ...]]]:
         said = []
-        for push, exclude in pending:
+        for push, spared in pending:
             try:
                 message = voice.say(push)
             except Exception as error:  # noqa: BLE001 - one message must not stop the others
@@ -323,7 +437,7 @@ class Channels:
                 self._observer.said(voice, push, message, listeners)
                 if state.latest_only and isinstance(push, Delivery) and push.publication.key:
                     message = wire.keyed(message, push.publication.key)
-                said.append((message, exclude))
+                said.append((message, spared))
         return said
 
 
@@ -338,8 +452,8 @@ def _supersedes(push: Signalled, earlier: Push) -> bool:
 
 
 def _write_rest(
-    said: list[tuple[Message, Outlet | None]], outlet: Outlet, channel: Channel
+    said: list[tuple[Message, tuple[Outlet, ...]]], outlet: Outlet, channel: Channel
 ) -> None:
-    for message, exclude in said:
-        if outlet.open and exclude is not outlet:
+    for message, spared in said:
+        if outlet.open and outlet not in spared:
             outlet.write(message, channel)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from portward.model.approval import Decision
 from portward.model.channel import Channel
 from portward.model.position import Position
 from portward.model.room import RoomPermissions
@@ -82,6 +83,8 @@ class Publish(Command, frozen=True):
     type: str | None = None
     idempotency_key: str | None = None
     exclude: str | None = None
+    attachments: tuple[bytes, ...] = ()
+    """Bytes that `data` refers to by their number; the backend's alone."""
 
 
 class ReadHistory(Command, frozen=True):
@@ -145,6 +148,53 @@ class ConnectUpstream(Command, frozen=True):
     model: str | None = None
 
 
+class OpenSocket(Command, frozen=True):
+    """Enter a Socket.IO namespace. `auth` is what the client sent with it, a token included."""
+
+    nsp: str
+    auth: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"OpenSocket(nsp={self.nsp!r})"
+
+
+class CloseSocket(Command, frozen=True):
+    """Leave a Socket.IO namespace."""
+
+    nsp: str
+
+
+class Call(Command, frozen=True):
+    """An event for the application's own handler. Arguments are JSON values, and bytes anywhere in them."""
+
+    nsp: str
+    event: str
+    arguments: tuple[Any, ...] = ()
+
+
+class Act(Command, frozen=True):
+    """Do something in one's workspace, which its role must allow."""
+
+    action: str
+    payload: Any = None
+
+
+class Decide(Command, frozen=True):
+    """Give the verdict on a request for approval."""
+
+    request: str
+    decision: Decision
+    comment: str | None = None
+
+
+class Share(Command, frozen=True):
+    """Set a value that all of one's connections share; with `version` only in place of that one."""
+
+    key: str
+    value: Any
+    version: int | None = None
+
+
 class Echo(Command, frozen=True):
     """Send back what came, as it came."""
 
@@ -152,5 +202,7 @@ class Echo(Command, frozen=True):
     binary: bool
 
 
-BEFORE_AUTHENTICATION: Final[frozenset[type[Command]]] = frozenset({Authenticate, Resume, Ping})
+BEFORE_AUTHENTICATION: Final[frozenset[type[Command]]] = frozenset(
+    {Authenticate, Resume, Ping, OpenSocket, CloseSocket}
+)
 """The only commands answered before the session is authenticated."""

@@ -1,5 +1,7 @@
 """What nodes tell each other over the bus, apart from publications. Tagged, so one decoder reads all."""
 
+from typing import Any
+
 import msgspec
 
 from portward.model.channel import Channel
@@ -51,6 +53,17 @@ class RightsChanged(BusEvent, frozen=True):
 
     user: str | None = None
     channel: Channel | None = None
+
+
+class ValueShared(BusEvent, frozen=True):
+    """A user set a value that all of its connections share; `client` is where it came from."""
+
+    user: str
+    workspace: str | None
+    client: str
+    key: str
+    value: Any
+    version: int
 
 
 class Disconnected(BusEvent, frozen=True):

@@ -57,6 +57,8 @@ class FaultKind(Enum):
     SUBSCRIBE_RATE_LIMITED = _Row(
         "subscribe_rate_limited", 111, "Too many subscriptions", temporary=True
     )
+    ALREADY_DECIDED = _Row("already_decided", 113, "Already decided")
+    UNKNOWN_NAMESPACE = _Row("unknown_namespace", 102, "Invalid namespace")
     UNRECOVERABLE = _Row("unrecoverable_position", 112, "Unrecoverable position")
 
 
@@ -80,6 +82,7 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         retry_after: int | None = None,
         command_id: str | int | None = None,
         about: str | None = None,
+        hint: str | None = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(kind.code)
@@ -88,5 +91,7 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         self.command_id = command_id
         self.about = about
         """What it is about, in the client's own words, for dialects that repeat it."""
+        self.hint = hint
+        """Which part of the command is wrong and why, in our words, for dialects that say so."""
         self.detail = detail
         """For the operator's eyes and the admin API; a dialect never sends it to a client."""

@@ -9,13 +9,17 @@ MAX_ATTACHMENTS: Final = 10
 
 
 class Parcel(msgspec.Struct, frozen=True):
-    """UTF-8 text that refers to `attachments` by their number; they follow it at once, in order."""
+    """UTF-8 text that refers to `attachments` by their number; they follow it at once, in order.
+
+    `then` is said after it, as words of their own.
+    """
 
     text: bytes
-    attachments: tuple[bytes, ...]
+    attachments: tuple[bytes, ...] = ()
+    then: "bytes | Parcel | None" = None
 
     def __len__(self) -> int:
-        return len(self.text) + sum(map(len, self.attachments))
+        return len(self.text) + sum(map(len, self.attachments)) + len(self.then or b"")
 
 
 Words = bytes | Parcel

@@ -21,6 +21,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     signature: str | None = None
     origin: Channel | None = None
     """In a combined channel: where it was said."""
+    attachments: tuple[bytes, ...] = ()
+    """Bytes that `data` refers to by their number, for dialects that can carry them."""
     exclude: str | None = None
     """Id of the one connection that is not sent this publication."""
 
@@ -38,6 +40,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     signature: str | None = None
     origin: Channel | None = None
+    attachments: tuple[bytes, ...] = ()
 
     @classmethod
     def at(cls, offset: int, draft: Draft) -> "Publication":
@@ -53,6 +56,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
             email=draft.email,
             signature=draft.signature,
             origin=draft.origin,
+            attachments=draft.attachments,
         )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.endings import Ending
 from portward.model.identity import Identity
@@ -132,6 +133,37 @@ class UpstreamConnected(Reply, frozen=True):
     model: str
 
 
+class Opened(Reply, frozen=True):
+    """The client is in a Socket.IO namespace, where `sid` is its name."""
+
+    nsp: str
+    sid: str
+
+
+class Called(Reply, frozen=True):
+    """What the application's handler answered: JSON values, and bytes anywhere in them."""
+
+    result: tuple[Any, ...] = ()
+
+
+class Acted(Reply, frozen=True):
+    """The action was done. `result` is what the application's handler returned, if there is one."""
+
+    result: Any = None
+
+
+class Decided(Reply, frozen=True):
+    """The verdict is given, and was the first."""
+
+
+class Sharing(Reply, frozen=True):
+    """The value kept now; without `accepted` another one than was to be set."""
+
+    accepted: bool
+    version: int
+    value: Any = None
+
+
 class Echoed(Reply, frozen=True):
     """What came, as it came."""
 
@@ -194,6 +226,10 @@ class Expiring(Push, frozen=True):
     expires_at: float
 
 
+INSUFFICIENT_STATE: Final = "insufficient_state"
+"""The reason of a removal after which to come back at once: something was lost on the way here."""
+
+
 class Removed(Push, frozen=True):
     """A subscription was taken away."""
 
@@ -212,6 +248,29 @@ class Parting(Push, frozen=True):
     """The connection is about to be closed, and why: for dialects that say so in a message first."""
 
     ending: Ending
+
+
+class SharedChanged(Push, frozen=True):
+    """Another connection of the same user set a value that all of them share."""
+
+    key: str
+    value: Any
+    version: int
+
+
+class Asked(Push, frozen=True):
+    """Somebody who hears its channel is to decide on this request."""
+
+    approval: Approval
+
+
+class Emitted(Push, frozen=True):
+    """An event of the application in a Socket.IO namespace. With `ack` it wants an answer under that id."""
+
+    nsp: str
+    event: str
+    arguments: tuple[Any, ...]
+    ack: int | None = None
 
 
 class Told(Push, frozen=True):

@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from msgspec.structs import replace
-
 from portward.hub.registry import Registry
 from portward.model.clock import Clock
-from portward.model.faults import Fault, Unavailable
-from portward.model.identity import ANONYMOUS, Identity
+from portward.model.faults import Unavailable
+from portward.model.identity import Identity
 from portward.model.limits import LimitMode, LimitName, Rate
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.authentication import Authentication
 from portward.node.endpoint import Endpoint, Newcomer
-from portward.node.relayed import relayed
+from portward.node.proving import Proving
 from portward.node.session import Session
-from portward.security.address import AddressRules, limit_keys, mask
-from portward.security.credentials import Credential, CredentialKind, extract
+from portward.security.address import AddressRules, ClientAddress, limit_keys, mask
 from portward.security.handshake import check_upgrade
 from portward.security.hosts import HostPolicy
 from portward.security.rate import ConcurrencyTable
@@ -31,6 +28,8 @@ LOOSER = (1, 16)
 """How much more room the wide bucket of an IPv6 client (/48) has than its own (/64)."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
+CROWD: Final = 2
+"""Times the cap of an address that are let in where a dialect says what is the matter."""
 ACCEPT_RATE = Rate(500, 1.0, 500)
 
 
@@ -63,7 +62,6 @@ class Doorman:
         self.draining = False
         self.inside = 0
         self.unauthenticated = 0
-        self.asking = 0  # newcomers whose cookies the identity provider is being asked about
         self._endpoints = endpoints
         self._authentication = authentication
         self._registry = registry
@@ -71,6 +69,9 @@ class Doorman:
         self._clock = clock
         self._by_address = ConcurrencyTable()
         self.accepts = authentication.accepts
+        self.proving = Proving(
+            authentication, clock, lambda: self.rules.max_unauthenticated - self.unauthenticated
+        )
 
     def room_for_one(self) -> Refusal | None:
         """Check 1, the global cap."""
@@ -90,16 +91,36 @@ class Doorman:
         self._check_origin(head, endpoint)
         keys = limit_keys(address)
         self._check_rates(endpoint, keys)
-        self._enter(endpoint, keys)
-        newcomer = Newcomer(endpoint, address, keys, uuid4().hex, self._url(head))
+        crowded = self._enter(endpoint, keys)
+        newcomer = Newcomer(
+            endpoint,
+            address,
+            keys,
+            uuid4().hex,
+            self._url(head),
+            origin=next(iter(head.all("origin")), ""),
+            crowded=crowded,
+        )
         try:
-            newcomer = await self._credential(head, newcomer)
+            newcomer = await self.proving.prove(head, newcomer)
             await self._check_entitlement(endpoint, newcomer.identity)
             self._check_capacity(endpoint, newcomer.identity)
         except BaseException:
             self.left(newcomer)
             raise
         return newcomer
+
+    def approach(self, head: RequestHead, endpoint: Endpoint) -> str:
+        """Judge where a further request of a session comes from; the client's address.
+
+        Raises:
+            Refused: INSECURE, BAD_REQUEST, HOST or ORIGIN.
+        """
+        found = self.rules.addresses.derive(head.peer, head.headers)
+        self._check_secure(head, found)
+        self.rules.hosts.check(head.all("host"))
+        self._check_origin(head, endpoint)
+        return found.address
 
     def address(self, head: RequestHead) -> str:
         """The client's address as it is derived, masked for logs."""
@@ -113,9 +134,12 @@ class Doorman:
         found = self.rules.addresses.derive(head.peer, head.headers)
         if found.ignored:
             self._telemetry.record(Event.PROXYHDR_IGNORED, address=found.peer)
+        self._check_secure(head, found)
+        return found.address
+
+    def _check_secure(self, head: RequestHead, found: ClientAddress) -> None:
         if self.rules.require_https and not head.secure and found.scheme != "https":
             raise Refused(Refusal.INSECURE, "not https")
-        return found.address
 
     def _url(self, head: RequestHead) -> str:
         """The address the client believes to talk to; empty when its `Host` is none."""
@@ -152,25 +176,38 @@ class Doorman:
         if wait:
             raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
 
-    def _enter(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
-        """Count the newcomer, unless its address, or the whole node, has too many already."""
+    def _enter(self, endpoint: Endpoint, keys: tuple[str, ...]) -> bool:
+        """Count the newcomer, unless its address, or the whole node, has too many already.
+
+        True: its address has too many, and there is a dialect to say so.
+        """
         if self.room_for_one() is not None:
             raise Refused(Refusal.GLOBAL_CAP, "while it was judged")
         limit = endpoint.rules.connections_per_address
         held: list[str] = []
+        crowded = False
         for looser, key in zip(LOOSER, keys, strict=False):
             if not self._by_address.acquire(f"{endpoint.name} {key}", limit * looser):
                 self._telemetry.metrics.limit(
                     LimitName.CONNECTIONS, endpoint.rules.connections_mode
                 )
-                if endpoint.rules.connections_mode is LimitMode.ENFORCE:
+                enforced = endpoint.rules.connections_mode is LimitMode.ENFORCE
+                crowded = crowded or enforced
+                if enforced and not self._crowd(endpoint, f"{endpoint.name} {key}", looser):
                     for each in held:
                         self._by_address.release(each)
                     raise Refused(Refusal.ADDRESS_CAP)
-                self._by_address.acquire(f"{endpoint.name} {key}", 0)
+                if not enforced:
+                    self._by_address.acquire(f"{endpoint.name} {key}", 0)
             held.append(f"{endpoint.name} {key}")
         self.inside += 1
         endpoint.open += 1
+        return crowded
+
+    def _crowd(self, endpoint: Endpoint, key: str, looser: int) -> bool:
+        """Let as many in again as the cap allows, where they can be told what is the matter."""
+        limit = endpoint.rules.connections_per_address * looser * CROWD
+        return endpoint.rules.deferred and self._by_address.acquire(key, limit)
 
     def left(self, newcomer: Newcomer) -> None:
         """Give back what `judge` counted. Called exactly once for each newcomer."""
@@ -178,55 +215,6 @@ class Doorman:
             self._by_address.release(f"{newcomer.endpoint.name} {key}")
         self.inside -= 1
         newcomer.endpoint.open -= 1
-
-    async def _credential(self, head: RequestHead, newcomer: Newcomer) -> Newcomer:
-        rules = newcomer.endpoint.rules
-        credential = extract(head, rules.credentials, rules.cookies)
-        if rules.relays:
-            newcomer = relayed(head, newcomer, credential)
-        if not rules.authenticated:
-            return replace(newcomer, identity=ANONYMOUS)
-        if credential is not None:
-            cookies = credential.value if credential.kind is CredentialKind.COOKIE else ""
-            identity = await self._verify(credential, newcomer)
-            return replace(newcomer, identity=identity, cookies=cookies)
-        if not newcomer.endpoint.by_message:
-            if newcomer.endpoint.by_cookie:
-                self._authentication.without_cookie()
-            raise Refused(Refusal.UNAUTHENTICATED, "no credential")
-        self._check_unauthenticated()
-        return newcomer
-
-    def _check_unauthenticated(self) -> None:
-        if self.unauthenticated + self.asking >= self.rules.max_unauthenticated:
-            raise Refused(Refusal.UNAUTHENTICATED_CAP)
-
-    async def _verify(self, credential: Credential, newcomer: Newcomer) -> Identity:
-        """Failures count against the address; who has failed too often is not even verified."""
-        limiter, now = newcomer.endpoint.limits[LimitName.AUTH], self._clock.monotonic()
-        wait = limiter.peek(newcomer.keys[0], now)
-        if wait:
-            raise Refused(Refusal.RATE, "authentication attempts", retry_after=wait)
-        authentication = self._authentication
-        names = newcomer.endpoint.name, newcomer.id, mask(newcomer.address)
-        try:
-            if credential.kind is CredentialKind.TICKET:
-                return await authentication.redeem(credential.value)
-            if credential.kind is CredentialKind.COOKIE:
-                self._check_unauthenticated()
-                self.asking += 1
-                try:
-                    return await authentication.recognise(credential.value)
-                finally:
-                    self.asking -= 1
-            return await authentication.identify(credential.value)
-        except Unavailable as unavailable:
-            authentication.unreachable(*names)
-            raise Refused(Refusal.UNAVAILABLE, type(unavailable).__name__) from None
-        except Fault as fault:
-            limiter.wait(newcomer.keys, now)
-            authentication.failed(*names, fault)
-            raise Refused(Refusal.UNAUTHENTICATED, fault.detail or fault.kind.code) from None
 
     async def _check_entitlement(self, endpoint: Endpoint, identity: Identity | None) -> None:
         if identity is None or not endpoint.rules.authenticated:

@@ -20,6 +20,7 @@ from portward.node.chronicle import Chronicle
 from portward.node.endpoint import Endpoint
 from portward.node.ports import IdentityProvider, Verifier
 from portward.node.session import Session
+from portward.node.span import Span
 from portward.security.rate import RateTable
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import TokenReason, TokenRefused
@@ -55,6 +56,7 @@ class Authentication:
         admits: Callable[[Session], Awaitable[bool]],
         opened: Callable[[Session], None],
         chronicle: Chronicle,
+        span: Span,
         provider: IdentityProvider | None = None,
     ) -> None:
         """`bound` is told of every session that ceased to be anonymous; `admits` has the last word.
@@ -74,6 +76,7 @@ class Authentication:
         self._admits = admits
         self._opened = opened
         self._chronicle = chronicle
+        self.span = span
         self.max_per_user = max_per_user
         self.accepts = RateTable(accept_rate)
         """Handshakes and authentications over all addresses: a storm of either is turned away."""
@@ -151,13 +154,21 @@ class Authentication:
         Raises:
             Fault: the token is refused, or too many attempts were made from this address.
         """
-        self._limit(session)
-        identity = await self._attempt(session, self.identify(command.token))
+        return await self.greet(session, await self.prove(session, command.token))
+
+    async def prove(self, session: Session, token: str) -> Identity:
+        """Prove a session by a token, or put a newer one in force; nothing is kept to come back with.
+
+        Raises:
+            Fault: as :meth:`authenticate`.
+        """
+        await self._limit(session)
+        identity = await self._attempt(session, self.identify(token))
         if session.state is not State.NEW:
             await self._exchange(session, identity)
         else:
             await self.bind(session, identity)
-        return await self.greet(session, identity)
+        return identity
 
     async def resume(self, session: Session, command: Resume) -> Authenticated:
         """Come back with a session token; each works once and gives a new one.
@@ -165,7 +176,7 @@ class Authentication:
         Raises:
             Fault: it is no longer good, or too many attempts were made from this address.
         """
-        self._limit(session)
+        await self._limit(session)
         record = await self._attempt(session, self._take(session, command.session_token))
         session.resume_id = record.id
         if session.state is not State.NEW:
@@ -196,11 +207,15 @@ class Authentication:
             session.end(Ending.AUTH_FAILED, "session token of another subject")
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="session of another subject")
 
-    def _limit(self, session: Session) -> None:
+    async def _limit(self, session: Session) -> None:
         """Count an attempt against its address, then against all there are."""
         now = self._clock.monotonic()
         limiter = session.endpoint.limits[LimitName.AUTH]
-        wait = limiter.wait(session.keys, now) or self.accepts.take("authentications", now)
+        wait = (
+            limiter.wait(session.keys, now)
+            or self.accepts.take("authentications", now)
+            or await self.span.wait(limiter, session.keys, now)
+        )
         if wait:
             self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.LIMITED)
             raise Fault(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
@@ -320,9 +335,11 @@ class Authentication:
         Raises:
             Fault: the token is refused, or older than the one in force.
         """
-        self._limit(session)
+        await self._limit(session)
         identity = await self._attempt(session, self.identify(command.token))
         await self._exchange(session, identity)
+        if session.conversation is not None:
+            return Refreshed(session_token="", expires_at=identity.expires_at)
         record = await self._save(session, identity)
         return Refreshed(session_token=self._token(record), expires_at=identity.expires_at)
 

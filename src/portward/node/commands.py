@@ -1,7 +1,7 @@
 """Runs the commands of clients: one method each, found by the command's type."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -9,8 +9,10 @@ from portward.engines.port import Engine
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import BEFORE_AUTHENTICATION, Command
+from portward.model.endings import Ending
 from portward.model.events import Expelled, RightsChanged
 from portward.model.faults import Fault, FaultKind
+from portward.model.grants import Grant
 from portward.model.lifecycle import State
 from portward.model.limits import LimitName
 from portward.model.replies import (
@@ -28,11 +30,16 @@ from portward.node.authority import Authority
 from portward.node.hooks import HookRunner
 from portward.node.many import Many
 from portward.node.membership import Membership
+from portward.node.namespaces import Namespaces
 from portward.node.relay import Relay
 from portward.node.session import Session, Subscription
+from portward.node.span import Span
 from portward.node.streams import Streams
+from portward.node.workspaces import Workspaces
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
+
+_REFUSED: Final = frozenset({FaultKind.AUTHENTICATION_FAILED, FaultKind.TOKEN_REVOKED})
 
 Handler = Callable[[Session, Any], Awaitable[Reply]]
 
@@ -40,7 +47,7 @@ Handler = Callable[[Session, Any], Awaitable[Reply]]
 class Commands:
     """What each command does. Every way to the hub or the engine goes through a grant."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each part of the node that carries commands out
         self,
         authentication: Authentication,
         authority: Authority,
@@ -49,6 +56,9 @@ class Commands:
         engine: Engine,
         hooks: HookRunner,
         relay: Relay,
+        namespaces: Namespaces,
+        workspaces: Workspaces,
+        span: Span,
         telemetry: Telemetry,
     ) -> None:
         self._authentication = authentication
@@ -58,6 +68,8 @@ class Commands:
         self._engine = engine
         self._hooks = hooks
         self._relay = relay
+        self._workspaces = workspaces
+        self._span = span
         self._many = Many(authority, membership, streams)
         self._telemetry = telemetry
         self._handlers: dict[type[Command], Handler] = {
@@ -79,6 +91,12 @@ class Commands:
             ask.HandOver: self._hand_over,
             ask.ConnectUpstream: self._connect,
             ask.Echo: self._echo,
+            ask.OpenSocket: namespaces.open,
+            ask.CloseSocket: namespaces.close,
+            ask.Call: namespaces.call,
+            ask.Act: workspaces.act,
+            ask.Decide: workspaces.decide,
+            ask.Share: workspaces.share,
         }
 
     async def run(self, session: Session, command: Command) -> Reply:
@@ -114,14 +132,34 @@ class Commands:
         return reply
 
     async def _refresh(self, session: Session, command: ask.Refresh) -> Reply:
-        reply = await self._authentication.refresh(session, command)
+        try:
+            reply = await self._authentication.refresh(session, command)
+        except Fault as fault:
+            if session.conversation is not None and fault.kind in _REFUSED:
+                session.end(Ending.AUTH_FAILED, "a refused refresh")
+            raise
         await self._membership.judge_all_again(session)
         return reply
 
     async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
-        self._limit(session, LimitName.JOIN)
-        grant = await self._authority.grant(session, command.channel, command)
-        return await self._membership.enter(session, grant)
+        await self._limit(session, LimitName.JOIN)
+        try:
+            grant = await self._authority.grant(session, command.channel, command)
+        except Fault:
+            self._workspaces.unwelcome(session, command.channel)
+            raise
+        if session.conversation is None:
+            return await self._membership.enter(session, grant)
+        return await self._enter_room(session, grant)
+
+    async def _enter_room(self, session: Session, grant: Grant[ask.Subscribe]) -> Reply:
+        prepared = await self._membership.prepare(session, grant)
+        try:
+            pending = await self._workspaces.pending(grant.command.channel)
+        except BaseException:
+            self._membership.give_up(session, prepared)
+            raise
+        return self._workspaces.joined(self._membership.complete(session, prepared), pending)
 
     async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
         if not self._membership.leave(session, command.channel):
@@ -129,14 +167,14 @@ class Commands:
         return Unsubscribed(channel=command.channel)
 
     async def _subscribe_many(self, session: Session, command: ask.SubscribeMany) -> Reply:
-        self._limit(session, LimitName.JOIN)
+        await self._limit(session, LimitName.JOIN)
         return await self._many.subscribe(session, command)
 
     async def _unsubscribe_many(self, session: Session, command: ask.UnsubscribeMany) -> Reply:
         return self._many.unsubscribe(session, command)
 
     async def _histories(self, session: Session, command: ask.ReadHistories) -> Reply:
-        self._limit(session, LimitName.HISTORY)
+        await self._limit(session, LimitName.HISTORY)
         return await self._many.histories(session, command)
 
     async def _hand_over(self, session: Session, command: ask.HandOver) -> Reply:
@@ -163,7 +201,7 @@ class Commands:
         return Done()
 
     async def _history(self, session: Session, command: ask.ReadHistory) -> Reply:
-        self._limit(session, LimitName.HISTORY)
+        await self._limit(session, LimitName.HISTORY)
         grant = await self._authority.grant(session, command.channel, command)
         page = await self._streams.history(grant)
         return HistoryRead(
@@ -200,9 +238,10 @@ class Commands:
         await self._engine.broker.announce(RightsChanged(channel=channel))
         return Done()
 
-    def _limit(self, session: Session, name: LimitName) -> None:
-        now = session.conduct.clock.monotonic()
-        session.endpoint.limits[name].check(session.limit_keys, now)
+    async def _limit(self, session: Session, name: LimitName) -> None:
+        now, limiter = session.conduct.clock.monotonic(), session.endpoint.limits[name]
+        limiter.check(session.limit_keys, now)
+        await self._span.check(limiter, session.limit_keys, now)
 
     @staticmethod
     def _subscription(session: Session, channel: Channel) -> Subscription:

@@ -15,9 +15,11 @@ from portward.model.events import (
     UserJoined,
     UserLeft,
     UserSignalled,
+    ValueShared,
 )
 from portward.model.publication import Publication
 from portward.model.replies import Joined, Left, Signalled
+from portward.node.continuity import Continuity
 from portward.node.session import Session
 
 
@@ -33,18 +35,38 @@ class Authorities(Protocol):
     def disconnected(self, event: Disconnected) -> None:
         """End a user's connections."""
 
+    def shared(self, event: ValueShared) -> None:
+        """Tell a user's other connections."""
+
     def expelled(self, event: Expelled) -> None:
         """Remove a user from a channel."""
+
+
+class Watchers(Protocol):
+    """Who acts on news about the engine itself."""
+
+    def interrupted(self) -> None:
+        """Find out what was lost."""
+
+    def engine_changed(self, up: bool) -> None:
+        """Say so."""
 
 
 class Delivery:
     """Implements `engines.port.Sink`."""
 
     def __init__(
-        self, channels: Channels, registry: Registry[Session], authorities: Authorities
+        self,
+        channels: Channels,
+        registry: Registry[Session],
+        authorities: Authorities,
+        continuity: Continuity,
+        watchers: Watchers,
     ) -> None:
         self._channels = channels
         self._registry = registry
+        self._continuity = continuity
+        self._watchers = watchers
         self._handlers: dict[type[BusEvent], Callable[..., None]] = {
             UserJoined: self._joined,
             UserLeft: self._left,
@@ -53,24 +75,29 @@ class Delivery:
             RightsChanged: authorities.rights_changed,
             Disconnected: authorities.disconnected,
             Expelled: authorities.expelled,
+            ValueShared: authorities.shared,
         }
 
     def published(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
-        """Hand a publication to the fan-out."""
-        outlet = self._registry.get(exclude) if exclude is not None else None
-        self._channels.deliver(channel, publication, epoch, outlet.link if outlet else None)
+        """Hand a publication to the fan-out, when it is the next one of its channel."""
+        session = self._registry.get(exclude) if exclude is not None else None
+        outlet = session.link if session is not None else None
+        if not self._channels.deliver(channel, publication, epoch, outlet):
+            self._continuity.out_of_line(channel, publication, epoch, outlet)
 
     def happened(self, event: BusEvent) -> None:
         """Hand an event to whom it concerns."""
         self._handlers[type(event)](event)
 
     def interrupted(self) -> None:
-        """Go on: what was lost is found when positions are compared."""
+        """Have what was lost looked for."""
+        self._watchers.interrupted()
 
     def engine_changed(self, up: bool) -> None:
-        """Go on: the health of the engine is asked for."""
+        """Have it told."""
+        self._watchers.engine_changed(up)
 
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
         source = self._registry.get(client)

@@ -51,6 +51,12 @@ class EndpointRules:
     """How long clients may take to leave by themselves, once they were told that the node goes."""
     reconnect_url: str = ""
     """Where they are told to come back; empty for the address they came by."""
+    steady_ping: bool = False
+    """Whether clients are pinged however much they say."""
+    deferred: bool = False
+    """Whether a credential of the handshake is kept for the dialect to present."""
+    bind_address: bool = True
+    """Whether all requests of one session have to come from the same address."""
     relays: bool = False
     """Whether clients are connected to the upstream here."""
     auth_attempts: int = 0
@@ -97,6 +103,8 @@ class Newcomer(msgspec.Struct, frozen=True):
     """What is known of a connection when it is let in.
 
     `url` is the address it came by, `cookies` the value of a `Cookie` header with those that count.
+    `bearer` is a token nobody has looked at; `origin` and `proof` are what further requests have to
+    show again: where the page comes from, and a digest of the credential.
     """
 
     endpoint: Endpoint
@@ -107,8 +115,14 @@ class Newcomer(msgspec.Struct, frozen=True):
     identity: Identity | None = None
     cookies: str = ""
     model: str | None = None
+    bearer: str = ""
+    """A token that is judged later, in a CONNECT packet that brings none itself."""
+    crowded: bool = False
+    """Whether its address has too many connections, which it is yet to be told."""
     transparent: bool = False
     """Whether it only passes on what an upstream says, and knows no words of ours."""
+    origin: str = ""
+    proof: str = ""
 
     def __repr__(self) -> str:
         return f"Newcomer({self.id[:8]}, {self.endpoint.name})"

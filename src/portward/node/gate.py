@@ -10,8 +10,9 @@ import msgspec
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.endpoint import Newcomer
-from portward.node.link import HttpAnswer, Link, Receiver
+from portward.node.link import Admission, HttpAnswer, Link, Receiver
 from portward.node.node import Node
+from portward.node.returning import Bond, follow_up
 from portward.node.session import Session
 from portward.node.status import StatusPage
 from portward.telemetry.events import Event
@@ -34,7 +35,7 @@ class Entry:
     """Implements `node.link.Admission`: a newcomer that was let in and has no link yet."""
 
     __slots__ = (
-        "_newcomer", "_node", "_used", "compression", "max_message", "max_unsent",
+        "_newcomer", "_node", "_used", "bond", "compression", "max_message", "max_unsent",
         "subprotocol",
     )  # fmt: skip
 
@@ -47,12 +48,15 @@ class Entry:
         self.max_unsent = rules.max_unsent
         self.compression = rules.compression
         self.subprotocol: str | None = None
+        self.bond = Bond(newcomer) if rules.steady_ping else None
 
     def open(self, link: Link) -> Receiver:
         """Make the session."""
         self._used = True
         session = Session(self._node, self._newcomer)
         session.link = link
+        if self.bond is not None:
+            self.bond.session = session
         self._node.open(self._newcomer, session)
         return session
 
@@ -109,6 +113,30 @@ class NodeGate:
         """
         newcomer = await self._node.doorman.judge(head, upgrade_checked=upgrade_checked)
         return Entry(self._node, newcomer)
+
+    async def follow_up(self, head: RequestHead, admission: Admission) -> None:
+        """Judge a further request of a session.
+
+        Raises:
+            Refused: FORBIDDEN when it is somebody else's; else with the row of the outcome table.
+        """
+        if not isinstance(admission, Entry) or admission.bond is None:
+            raise Refused(Refusal.FORBIDDEN, "no session of several requests")
+        try:
+            await follow_up(self._node.doorman, head, admission.bond)
+        except Refused as refused:
+            if refused.refusal is Refusal.FORBIDDEN:
+                self._foreign(head, admission.bond, refused)
+            raise
+
+    def _foreign(self, head: RequestHead, bond: Bond, refused: Refused) -> None:
+        self._node.telemetry.record(
+            Event.SESSION_FOREIGN,
+            client=bond.newcomer.id,
+            endpoint=bond.newcomer.endpoint.name,
+            address=self._node.doorman.address(head),
+            detail=refused.detail,
+        )
 
     def refused(self, head: RequestHead | None, refused: Refused) -> None:
         """Log and count a refusal."""

@@ -1,8 +1,9 @@
 """Runs the application's hooks: in tasks of their own, so that they may use anything asyncio offers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 from portward.engines.port import Stored
 from portward.model.channel import Channel
@@ -13,6 +14,9 @@ from portward.node.background import Background
 from portward.node.handle import ConnectionHandle
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.session import Session
+from portward.node.sockets import NamespaceHandlers
+
+_NONE: Final[Mapping[str, NamespaceHandlers]] = {}
 
 
 def describe(session: Session) -> ConnectionInfo:
@@ -35,6 +39,12 @@ def _namespace(session: Session) -> str:
 async def _awaited(answer: Awaitable[Any]) -> Any:
     """A coroutine around whatever the application gave us to await."""
     return await answer
+
+
+async def _called(handler: Callable[..., Any], *told: Any) -> Any:
+    """What a handler returns, whether it is a coroutine function or not."""
+    answer = handler(*told)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 class HookRunner:
@@ -96,14 +106,42 @@ class HookRunner:
         if handler is None:
             raise Fault(FaultKind.INVALID_STRUCTURE)
         try:
-            work = asyncio.ensure_future(_awaited(handler(ConnectionHandle(session), data)))
-            self._taking[session] = work
-            await work
+            await self.run(session, handler, ConnectionHandle(session), data)
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self._failed(error)
             raise Fault(FaultKind.INTERNAL, detail="handler") from None
+
+    async def run(self, session: Session, handler: Callable[..., Any], *told: Any) -> Any:
+        """What a handler says for one connection; it ends when the connection does.
+
+        Raises:
+            Exception: whatever the handler raises.
+        """
+        work = asyncio.ensure_future(_called(handler, *told))
+        self._taking[session] = work
+        try:
+            return await work
         finally:
             self._taking.pop(session, None)
+
+    async def call(self, handler: Callable[..., Any], *told: Any) -> None:
+        """Call a handler that nobody waits for; an error of its is recorded."""
+        try:
+            await asyncio.ensure_future(_called(handler, *told))
+        except Exception as error:  # noqa: BLE001 - the application's code may raise anything
+            self._failed(error)
+
+    def failed(self, error: BaseException) -> None:
+        """Record an error of the application's own code."""
+        self._failed(error)
+
+    def sockets(self, session: Session) -> Mapping[str, NamespaceHandlers]:
+        """The handlers of the Socket.IO namespaces that a session may enter."""
+        return self._hooks.sockets.get(_namespace(session), _NONE)
+
+    def action(self, session: Session) -> Callable[..., Any] | None:
+        """The handler of the actions in workspaces."""
+        return self._hooks.actions.get(_namespace(session))
 
     def disconnected(self, session: Session, ending: Ending) -> None:
         """Tell every disconnect hook, in the background, and end the handler of its messages."""

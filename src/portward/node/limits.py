@@ -11,17 +11,18 @@ _FAULTS = {
     LimitName.JOIN: FaultKind.SUBSCRIBE_RATE_LIMITED,
 }
 
-_WEIGHTS = (1.0, 1 / 16)
+WEIGHTS = (1.0, 1 / 16)
 """What an event costs in the bucket of an IPv6 /64, and in that of the /48 around it."""
 
 
 class Limiter:
-    """One limit of one endpoint, or of all of them."""
+    """One limit of one endpoint, or of all of them: `scope` is the endpoint's name, or empty."""
 
-    __slots__ = ("_fault", "_table", "_telemetry", "name", "rate")
+    __slots__ = ("_fault", "_table", "_telemetry", "name", "rate", "scope")
 
-    def __init__(self, name: LimitName, rate: Rate, telemetry: Telemetry) -> None:
+    def __init__(self, name: LimitName, rate: Rate, telemetry: Telemetry, scope: str = "") -> None:
         self.name = name
+        self.scope = scope
         self.rate = rate
         self._fault = _FAULTS.get(name, FaultKind.RATE_LIMITED)
         self._table = RateTable(rate)
@@ -29,7 +30,7 @@ class Limiter:
 
     def wait(self, keys: tuple[str, ...], now: float) -> float:
         """Count one event of an address: in its own bucket, and lighter in the wider one around it."""
-        for weight, key in zip(_WEIGHTS, keys, strict=False):
+        for weight, key in zip(WEIGHTS, keys, strict=False):
             wait = self._table.take(key, now, weight)
             if wait and self.refused():
                 return wait
@@ -59,4 +60,8 @@ class Limiter:
         """
         wait = self.wait(keys, now)
         if wait:
-            raise Fault(self._fault, retry_after=int(wait * 1000) + 1)
+            raise self.fault(wait)
+
+    def fault(self, wait: float) -> Fault:
+        """What is answered to an event that would pass in `wait` seconds."""
+        return Fault(self._fault, retry_after=int(wait * 1000) + 1)

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from portward.dialects.socketio import Packet
 from portward.model.channel import Channel
+from portward.model.commands import Command
 from portward.model.endings import Ending
+from portward.model.parcel import Words
 from portward.model.refusals import Refusal, Refused
+from portward.model.replies import Push
 from portward.model.request import RequestHead
 from portward.wire.message import Message
 
@@ -74,6 +78,37 @@ class Passage(Protocol):
         """The session has ended so: close the upstream."""
 
 
+class Talk(Protocol):
+    """What stands between a session and a dialect whose messages are not each a command."""
+
+    began: float
+    """When the packet began that is not complete, in monotonic seconds; 0.0 when none is."""
+
+    def take(self, payload: bytes, binary: bool, now: float) -> Packet | None:
+        """The packet that this message completes, None when there is nothing to serve yet.
+
+        Raises:
+            PacketError: the client does not speak the protocol.
+        """
+
+    def command(self, packet: Packet) -> Command:
+        """The command behind a packet whose turn has come.
+
+        Raises:
+            Fault: its payload is not taken.
+            PacketError: it does not belong here.
+        """
+
+    def within(self, nsp: str) -> bool:
+        """Whether the client is in a namespace."""
+
+    def words(self, push: Push) -> Words | None:
+        """A push as this connection is told it; None when there is no word for it."""
+
+    def dismiss(self, nsp: str) -> None:
+        """Send the client out of a namespace."""
+
+
 class Receiver(Protocol):
     """What a transport tells: implemented by the session."""
 
@@ -88,6 +123,9 @@ class Receiver(Protocol):
 
     def partial(self, pending: bool) -> None:
         """Bytes of an unfinished message are waiting (True), or none are (False)."""
+
+    def due(self) -> None:
+        """A request is about to be served: act on whatever deadline has passed."""
 
     def fail(self, ending: Ending, cause: str) -> None:
         """The peer broke the protocol; the session ends so. `cause` is for the log."""
@@ -147,6 +185,13 @@ class Gate(Protocol):
 
         Raises:
             Refused: with the row of the outcome table.
+        """
+
+    async def follow_up(self, head: RequestHead, admission: Admission) -> None:
+        """Judge a further request of a session that comes in several, once it is open.
+
+        Raises:
+            Refused: FORBIDDEN when it is somebody else's; else with the row of the outcome table.
         """
 
     def refused(self, head: RequestHead | None, refused: Refused) -> None:

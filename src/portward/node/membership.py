@@ -1,8 +1,10 @@
 """Coming into a channel and leaving it: the hub's listeners, presence, and what the others are told."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from portward.engines.port import Engine, Member
 from portward.hub.channels import Channels
@@ -17,7 +19,14 @@ from portward.model.limits import RECOVERY_LIMIT
 from portward.model.namespace import Namespace, Rule, Snapshot
 from portward.model.position import Position
 from portward.model.publication import HistoryQuery, Page, Publication
-from portward.model.replies import Delivery, LeaveReason, Participant, Removed, Subscribed
+from portward.model.replies import (
+    INSUFFICIENT_STATE,
+    Delivery,
+    LeaveReason,
+    Participant,
+    Removed,
+    Subscribed,
+)
 from portward.model.rights import Right
 from portward.node.authority import Authority
 from portward.node.background import Background
@@ -74,19 +83,27 @@ class Membership:
         self._background = background
         self._clock = clock
         self._grace: dict[tuple[Channel, str], Timer] = {}
+        self.doubt: Callable[[Channel], None] = lambda _: None
+        """Told of a channel that does not stand where the engine says."""
 
     # -- in
 
-    async def enter(self, session: Session, grant: Grant[Subscribe]) -> Subscribed:
+    async def enter(
+        self, session: Session, grant: Grant[Subscribe], *, trusted: bool = False
+    ) -> Subscribed:
         """Subscribe: listen first, then read what was missed, then go live (no gap, no repeat).
+
+        One that is `trusted` is the application's doing: it is not judged by the rights of the client.
 
         Raises:
             Fault: the channel is full, the session has too many subscriptions, or ended or lost its
                 right meanwhile.
         """
-        return self.complete(session, await self.prepare(session, grant))
+        return self.complete(session, await self.prepare(session, grant, trusted=trusted))
 
-    async def prepare(self, session: Session, grant: Grant[Subscribe]) -> Prepared:
+    async def prepare(
+        self, session: Session, grant: Grant[Subscribe], *, trusted: bool = False
+    ) -> Prepared:
         """Everything of :meth:`enter` that may wait: what arrives from now on is collected.
 
         Whoever prepares either completes, or gives up.
@@ -106,7 +123,7 @@ class Membership:
         elif 0 < namespace.max_subscriptions <= len(session.subscriptions):
             raise Fault(FaultKind.LIMIT_EXCEEDED)
         else:
-            subscription = Subscription(channel, grant.rights, None)
+            subscription = Subscription(channel, grant.rights, None, trusted=trusted)
             session.subscriptions[channel] = subscription
         prepared = Prepared(subscription, namespace, grant.command.since, known)
         try:
@@ -173,8 +190,8 @@ class Membership:
         subscription, page = prepared.subscription, prepared.page
         channel = subscription.channel
         self._insist(session, subscription)
-        voice = session.voice
-        collected = self._channels.settle(channel, session.link, voice)
+        whole = self._channels.follows(channel, session.link, page.position)
+        collected = self._channels.settle(channel, session.link, session.voice, page.position)
         subscription.settled = True
         recovery = merge(prepared.since, page, collected)
         if not replay and recovery.recovered:
@@ -183,7 +200,7 @@ class Membership:
             metrics = self._telemetry.metrics
             metrics.recovered(prepared.namespace.name, RecoveryResult(recovery.result))
         told = deliveries(channel, recovery.missed, page.position.epoch)
-        return Subscribed(
+        reply = Subscribed(
             channel=channel,
             position=recovery.position,
             participants=prepared.participants,
@@ -192,6 +209,16 @@ class Membership:
             snapshot=page.latest if prepared.latest else None,
             later=self._channels.spare(channel, session.link, told, recovery.later),
         )
+        if whole:
+            return reply
+        self.doubt(channel)
+        asks = prepared.namespace.history_size > 0 and not subscription.trusted
+        return self._turn_back(session, reply) if asks else reply
+
+    def _turn_back(self, session: Session, reply: Subscribed) -> Subscribed:
+        """What is heard does not go on where the answer ends: have the session come in once more."""
+        self.leave(session, reply.channel)
+        return replace(reply, later=(Removed(channel=reply.channel, reason=INSUFFICIENT_STATE),))
 
     def _check_size(self, subscription: Subscription, namespace: Namespace) -> None:
         """Refuse a full channel by connections; where presence counts users, `_appear` does it."""
@@ -334,7 +361,7 @@ class Membership:
             Unavailable: who must be asked cannot be.
         """
         subscription = session.subscriptions.get(channel)
-        if subscription is None:
+        if subscription is None or subscription.trusted:
             return
         subscription.judged = judgement = subscription.judged + 1
         try:

@@ -3,12 +3,14 @@
 from typing import Final
 from weakref import WeakSet
 
+from portward.dialects.socketio import ROOT
 from portward.hub.registry import Registry
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.endings import Ending
-from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
+from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged, ValueShared
 from portward.model.faults import Unavailable
+from portward.model.replies import SharedChanged
 from portward.node.authentication import Authentication
 from portward.node.background import Background
 from portward.node.membership import Membership
@@ -94,6 +96,16 @@ class News:
         for session in self._registry.of_user(event.user):
             if event.client is None or session.id == event.client:
                 session.end(Ending.REVOKED, "disconnected by the backend")
+
+    def shared(self, event: ValueShared) -> None:
+        """Tell the user's other connections here of a value that all of them share."""
+        push = SharedChanged(key=event.key, value=event.value, version=event.version)
+        for session in self._registry.of_user(event.user):
+            talk, who = session.conversation, session.identity
+            if talk is None or who is None or not talk.within(ROOT):
+                continue
+            if session.id != event.client and who.workspace == event.workspace:
+                session.say(push)
 
     def expelled(self, event: Expelled) -> None:
         """Take a user out of a channel."""

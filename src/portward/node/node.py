@@ -5,16 +5,15 @@ Built by `app.build`, which hands it the concrete engine, verifier and telemetry
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from portward.engines.port import Engine
+from portward.dialects.socketio import Packet, SocketIoDialect
 from portward.hub.channels import Channels, Traits
 from portward.hub.cooldown import Cooldown
 from portward.hub.registry import Registry
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
-from portward.model.clock import Clock, Timer
+from portward.model.clock import Timer
 from portward.model.commands import Command
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind, Unavailable
@@ -26,31 +25,36 @@ from portward.model.limits import (
 )
 from portward.model.namespace import Namespace, SlowPolicy
 from portward.model.replies import Push, Welcome
-from portward.node.admission import Doorman, GateRules
+from portward.node.admission import Doorman
 from portward.node.authentication import RELEASED_TTL, Authentication
 from portward.node.authority import Authority
 from portward.node.background import Background
 from portward.node.chronicle import Chronicle
 from portward.node.commands import Commands
+from portward.node.comparison import Comparison
+from portward.node.continuity import Continuity
+from portward.node.conversation import Conversation
 from portward.node.delivery import Delivery
 from portward.node.drain import Drain
 from portward.node.endpoint import Endpoint, Newcomer
 from portward.node.hooks import HookRunner
 from portward.node.membership import Membership
+from portward.node.namespaces import Namespaces
 from portward.node.news import News
-from portward.node.operations import REVOCATION_TTL, Operations
-from portward.node.ports import Hooks, IdentityProvider, RightsQuestion, Upstream, Verifier
+from portward.node.operations import Operations
+from portward.node.ports import Hooks, Upstream
 from portward.node.relay import Relay
+from portward.node.requests import Requests
 from portward.node.revalidation import Revalidation
+from portward.node.rules import NodePorts, NodeRules
 from portward.node.serving import Serving
 from portward.node.session import Session
+from portward.node.span import Span
 from portward.node.status import StatusPage
 from portward.node.streams import Streams
-from portward.node.tunnel import RelayRules
+from portward.node.upkeep import Upkeep
 from portward.node.wheel import Wheel
-from portward.security.relay import RelayPolicy
-from portward.security.session_tokens import SessionTokens
-from portward.telemetry import Telemetry
+from portward.node.workspaces import Workspaces
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 from portward.wire.message import Message
@@ -74,36 +78,6 @@ _EVENTS: Final = {
     Ending.TOO_BIG: Event.PROTO_ERROR,
 }
 """What is recorded beside `conn.close` when a connection ends so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRules:
-    """The settings of a node, resolved. Times are seconds."""
-
-    gate: GateRules
-    relay: RelayRules = field(default_factory=lambda: RelayRules(policy=RelayPolicy()))
-    leeway: float = 30.0
-    max_per_user: int = 0
-    revocation_ttl: float = REVOCATION_TTL
-    revalidate: float = 60.0
-    """Within how long a logout at the identity provider ends the connection."""
-    instance: str = ""
-    """The node's name; one is made when it is empty."""
-    role_permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePorts:
-    """What `app.build` hands to a node."""
-
-    engine: Engine
-    verifier: Verifier
-    question: RightsQuestion
-    session_tokens: SessionTokens
-    telemetry: Telemetry
-    clock: Clock
-    provider: IdentityProvider | None = None
-    upstream: Upstream | None = None
 
 
 class Node:
@@ -139,6 +113,7 @@ class Node:
         engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
         relays = [each for each in self.endpoints.values() if each.rules.relays]
         self.chronicle = Chronicle(telemetry, (each.name for each in relays))
+        self.span = Span(engine)
         authority = Authority(
             engine,
             self.namespaces,
@@ -162,6 +137,7 @@ class Node:
             admits=self._admits,
             opened=self._opened,
             chronicle=self.chronicle,
+            span=self.span,
             provider=ports.provider,
         )
         self.membership = Membership(
@@ -177,6 +153,17 @@ class Node:
         self._relay = Relay(
             self.rules.relay, ports.upstream, engine, telemetry, self.background, clock
         )
+        self.sockets = Namespaces(
+            authentication,
+            self.membership,
+            self.hooks,
+            self.background,
+            self.registry,
+            self._let_in,
+            lambda *told: self._serving.tell(*told),  # noqa: PLW0108 - it is made further down
+        )
+        self.workspaces = Workspaces(engine, streams, self.hooks, telemetry, clock)
+        self.requests = Requests(engine, self.workspaces, clock)
         commands = Commands(
             authentication,
             authority,
@@ -185,9 +172,14 @@ class Node:
             engine,
             self.hooks,
             self._relay,
+            self.sockets,
+            self.workspaces,
+            self.span,
             telemetry,
         )
-        self._serving = Serving(commands, telemetry, clock, self._failed, self.membership.leave)
+        self._serving = Serving(
+            commands, telemetry, clock, self._failed, self.membership.leave, self.span
+        )
         self.doorman = Doorman(
             self.rules.gate, self.endpoints, authentication, self.registry, telemetry, clock
         )
@@ -214,6 +206,30 @@ class Node:
             revocation_ttl=self.rules.revocation_ttl,
             published=self.hooks.published,
             uid=self.rules.instance,
+            machine=self.rules.machine,
+        )
+        self.continuity = Continuity(
+            engine=engine,
+            channels=self.channels,
+            registry=self.registry,
+            authority=authority,
+            membership=self.membership,
+            telemetry=telemetry,
+            background=self.background,
+            clock=clock,
+            later=self.later,
+        )
+        self.membership.doubt = self.continuity.suspect
+        self.upkeep = Upkeep(
+            engine=engine,
+            registry=self.registry,
+            judges=self.news,
+            comparison=Comparison(engine, self.channels, authority, self.continuity, clock),
+            counted=self.span.count,
+            info=self.operations.info,
+            telemetry=telemetry,
+            background=self.background,
+            clock=clock,
         )
 
     def _make_revalidation(
@@ -243,13 +259,16 @@ class Node:
 
     async def start(self) -> None:
         """Connect the engine and begin to sweep."""
-        await self.engine.start(Delivery(self.channels, self.registry, self.news))
+        sink = Delivery(self.channels, self.registry, self.news, self.continuity, self.upkeep)
+        await self.engine.start(sink)
         self.telemetry.metrics.engine_up(up=self.engine.healthy)
+        self.upkeep.start()
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
         self.background.run(self.engine.sweep())
         self.telemetry.metrics.engine_up(up=self.engine.healthy)
+        self.telemetry.metrics.channels(self.engine.broker.books())
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     async def drain(self, seconds: float) -> None:
@@ -277,6 +296,7 @@ class Node:
             session.link.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
+            self.upkeep.stop()
         self.wheel.stop()
         await self.background.drain(1.0)
         await self.engine.stop()
@@ -301,6 +321,8 @@ class Node:
     def open(self, newcomer: Newcomer, session: Session) -> None:
         """Register a session whose link is set, greet it, and bind the identity it came with."""
         endpoint = newcomer.endpoint
+        if isinstance(endpoint.dialect, SocketIoDialect):  # the rest of it is in `namespaces`
+            session.conversation = Conversation(session, endpoint.dialect, self.sockets)
         self.registry.add(session)
         self.doorman.unauthenticated += 1
         self.telemetry.metrics.connection_opened(endpoint.name)
@@ -315,7 +337,7 @@ class Node:
         session.begin()
         if self.draining:
             session.end(Ending.SHUTDOWN, "let in before the drain began")
-        elif newcomer.identity is not None:
+        elif newcomer.identity is not None and session.conversation is None:
             session.occupy(self._bind(session, newcomer.identity))
 
     async def _bind(self, session: Session, identity: Identity) -> None:
@@ -353,6 +375,8 @@ class Node:
 
     def _opened(self, session: Session) -> None:
         self.hooks.opened(session)
+        if session.conversation is not None and session.identity is not None:
+            self.telemetry.metrics.entered(session.id, session.identity.workspace)
         if session.endpoint.rules.authenticated:
             self.chronicle.proven(session.endpoint.name, session.address, session.user)
 
@@ -375,6 +399,7 @@ class Node:
             session.link.discard()
         if session.tunnel is not None:
             session.tunnel.close(ending)
+        self.sockets.ended(session, ending)
         self.hooks.disconnected(session, ending)
         self.membership.abandon(session, drop=ending is not Ending.SHUTDOWN)
         self.registry.remove(session, session.user)
@@ -383,6 +408,7 @@ class Node:
                 self.engine.sessions.release(session.resume_id, session.id, RELEASED_TTL)
             )
         self.telemetry.metrics.closed(session.endpoint.name, ending)
+        self.telemetry.metrics.left(session.id)
         self.telemetry.record(
             Event.CONN_CLOSE,
             client=session.id,
@@ -410,7 +436,9 @@ class Node:
 
     # -- messages
 
-    def serve(self, session: Session, payload: bytes, binary: bool) -> Coroutine[Any, Any, None]:
+    def serve(
+        self, session: Session, payload: bytes | Packet, binary: bool
+    ) -> Coroutine[Any, Any, None]:
         """Decode, count, carry out and answer one message. Raises nothing."""
         return self._serving.serve(session, payload, binary)
 

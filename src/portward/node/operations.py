@@ -13,7 +13,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
-from portward.model.faults import Fault, FaultKind
+from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.limits import TICKET_TIME
 from portward.model.node import NodeInfo
 from portward.model.position import Position
@@ -32,6 +32,7 @@ from portward.security import policy
 from portward.security.redaction import fingerprint
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
+from portward.version import __version__
 
 REVOCATION_SLACK = 120.0
 """A token may be issued in a clock's future and be good past its end: twice the longest leeway."""
@@ -57,8 +58,12 @@ class Operations:
         revocation_ttl: float,
         published: Callable[[Publish, Stored], None],
         uid: str = "",
+        machine: str = "",
     ) -> None:
-        """`published` is told of every publication; `uid` names the node, else one is made."""
+        """`published` is told of every publication; `uid` names the node, else one is made.
+
+        `machine` is the name of what it runs on.
+        """
         self._engine = engine
         self._channels = channels
         self._registry = registry
@@ -71,6 +76,7 @@ class Operations:
         self._revocation_ttl = revocation_ttl
         self._published = published
         self._uid = uid or secrets.token_hex(8)
+        self._machine = machine
         self._began = clock.monotonic()
 
     # -- streams
@@ -140,7 +146,19 @@ class Operations:
             subscriptions=sum(len(session.subscriptions) for session in self._registry),
             channels=len(self._channels),
             uptime=self._clock.monotonic() - self._began,
+            name=self._machine,
+            version=__version__,
         )
+
+    async def nodes(self) -> tuple[NodeInfo, ...]:
+        """Every node in numbers, by the order of their ids; this one alone while the store is away."""
+        own = self.info()
+        try:
+            present = await self._engine.nodes.present()
+        except Unavailable:
+            present = ()
+        known = {each.uid: each for each in present} | {own.uid: own}
+        return tuple(known[uid] for uid in sorted(known))
 
     def connections(
         self,

@@ -14,6 +14,7 @@ from portward.model.rights import Right
 
 if TYPE_CHECKING:
     from portward.node.handle import ConnectionHandle
+    from portward.node.sockets import NamespaceHandlers
 
 
 class Verifier(Protocol):
@@ -120,6 +121,16 @@ class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
     data: Any
 
 
+class ActionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user wants done. `payload` is any JSON value, at most 10,000 characters of it."""
+
+    workspace: str
+    user: str
+    action: str
+    payload: Any
+    connection: str
+
+
 @dataclass(slots=True)
 class Hooks:
     """The application's callables. A connect or message hook refuses by returning False.
@@ -139,6 +150,10 @@ class Hooks:
         default_factory=dict
     )
     """By namespace: takes the messages of its clients in place of the dialect's own commands."""
+    sockets: dict[str, dict[str, "NamespaceHandlers"]] = field(default_factory=dict)
+    """By namespace, then by Socket.IO namespace: what is called for its clients and their events."""
+    actions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    """By namespace: carries out what users do in their workspaces, before it is announced."""
     closed: dict[str, Callable[["ConnectionHandle", str], Awaitable[None]]] = field(
         default_factory=dict
     )

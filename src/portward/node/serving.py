@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from portward.dialects.socketio import Packet, PacketError
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Command
@@ -14,6 +15,7 @@ from portward.model.replies import Echoed, Reply, Subscribed, SubscribedMany
 from portward.node.commands import Commands
 from portward.node.link import Passage
 from portward.node.session import Session
+from portward.node.span import Span
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
@@ -36,27 +38,34 @@ class Serving:
         clock: Clock,
         failed: Callable[[BaseException], None],
         leave: Callable[[Session, Channel], object],
+        span: Span,
     ) -> None:
         self._commands = commands
         self._telemetry = telemetry
         self._clock = clock
         self._failed = failed
         self._leave = leave
+        self._span = span
 
-    async def serve(self, session: Session, payload: bytes, binary: bool) -> None:
+    async def serve(self, session: Session, payload: bytes | Packet, binary: bool) -> None:
         """Decode, count, carry out and answer one message. Raises nothing."""
         command: Command | None = None
         try:
-            if session.tunnel is not None:
+            if session.tunnel is not None and isinstance(payload, bytes):
                 await self._relay(session, session.tunnel, payload, binary)
                 return
             command = self._read(session, payload, binary)
+            if self._span.wide:
+                limiter, now = session.endpoint.limits[LimitName.MESSAGES], self._clock.monotonic()
+                await self._span.check(limiter, session.limit_keys, now)
             reply = await self._commands.run(session, command)
             self.tell(session, command, reply)
         except Fault as fault:
             self.refuse(session, _addressed(fault, command))
         except Unavailable:
             self.refuse(session, _addressed(Fault(FaultKind.UNAVAILABLE), command))
+        except PacketError as error:
+            session.end(Ending.PROTOCOL_ERROR, f"Socket.IO: {error}")
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - one client's message must not end the process
@@ -70,11 +79,11 @@ class Serving:
         await tunnel.forward(payload, binary=binary)
         session.faults = 0
 
-    def _read(self, session: Session, payload: bytes, binary: bool) -> Command:
+    def _read(self, session: Session, payload: bytes | Packet, binary: bool) -> Command:
         """Decode one message and count it, whether it could be decoded or not."""
         endpoint, metrics = session.endpoint, self._telemetry.metrics
         try:
-            command = endpoint.dialect.decode(payload, binary)
+            command = self._decode(session, payload, binary)
         except Fault as fault:
             metrics.received(endpoint.name, "invalid", len(payload))
             self._count(session, fault.command_id)
@@ -85,6 +94,14 @@ class Serving:
         except Fault as limited:
             raise _addressed(limited, command) from None
         return command
+
+    @staticmethod
+    def _decode(session: Session, payload: bytes | Packet, binary: bool) -> Command:
+        if isinstance(payload, bytes):
+            return session.endpoint.dialect.decode(payload, binary)
+        if session.conversation is None:
+            raise Fault(FaultKind.INVALID_FORMAT)
+        return session.conversation.command(payload)
 
     def _count(self, session: Session, command_id: str | int | None) -> None:
         limiter = session.endpoint.limits[LimitName.MESSAGES]
@@ -136,6 +153,7 @@ class Serving:
             session.link.write(endpoint.framing.text(payload))
             self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))
         if fault.kind in RATE_FAULTS:
+            self._record_excess(session)
             self._telemetry.record(
                 Event.RATELIMIT_HIT,
                 client=session.id,
@@ -152,6 +170,13 @@ class Serving:
             self._count_attempt(session, fault)
             if session.faults >= FAULTS_IN_A_ROW:
                 session.end(Ending.TOO_MANY_FAULTS, "too many faults in a row")
+
+    def _record_excess(self, session: Session) -> None:
+        """Say it in the older workspace gateways' words, too, where their clients are served."""
+        if session.conversation is not None:
+            self._telemetry.record(
+                Event.RATE_LIMIT_EXCEEDED, clientId=session.id, ip=session.address
+            )
 
     def _count_attempt(self, session: Session, fault: Fault) -> None:
         """Close who was refused a credential too often, where the endpoint has a bound for that."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from portward.dialects.socketio import Packet, PacketError
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -14,6 +15,7 @@ from portward.model.endings import Ending
 from portward.model.identity import Identity
 from portward.model.lifecycle import TRANSITIONS, Move, State
 from portward.model.limits import EXPIRY_NOTICE, MESSAGE_TIME, LimitName
+from portward.model.parcel import Words
 from portward.model.replies import Expiring, Parting, Push
 from portward.model.rights import Right
 from portward.model.room import Room
@@ -27,7 +29,7 @@ from portward.wire.message import Message
 if TYPE_CHECKING:
     import asyncio
 
-    from portward.node.link import Link, Passage
+    from portward.node.link import Link, Passage, Talk
 
 
 _LEFT: Final = frozenset({Ending.NORMAL, Ending.GOING_AWAY})
@@ -38,12 +40,15 @@ class Subscription:
     """One session in one channel, with the rights it was judged to have.
 
     `present` means that presence may know of it, `settled` that the channel is heard; `judged` counts
-    the judgements begun.
+    the judgements begun, of which there are none for one that is `trusted`.
     """
 
-    __slots__ = ("channel", "judged", "present", "rights", "room", "settled")
+    __slots__ = ("channel", "judged", "present", "rights", "room", "settled", "trusted")
 
-    def __init__(self, channel: Channel, rights: Right, room: Room | None) -> None:
+    def __init__(
+        self, channel: Channel, rights: Right, room: Room | None, *, trusted: bool = False
+    ) -> None:
+        self.trusted = trusted
         self.channel = channel
         self.rights = rights
         self.room = room
@@ -58,7 +63,9 @@ class Conduct(Protocol):
     clock: Clock
     wheel: Wheel
 
-    def serve(self, session: "Session", payload: bytes, binary: bool) -> Coroutine[Any, Any, None]:
+    def serve(
+        self, session: "Session", payload: bytes | Packet, binary: bool
+    ) -> Coroutine[Any, Any, None]:
         """Handle one message. Raises nothing."""
 
     def ended(self, session: "Session", ending: Ending, cause: str) -> None:
@@ -81,10 +88,11 @@ class Session:
     """Implements `node.link.Receiver` and `node.wheel.Sleeper`."""
 
     __slots__ = (
-        "__weakref__", "attempts", "claims", "conduct", "control_tat", "endpoint", "expires", "faults",
-        "frame_tat", "id", "identity", "inbox", "last_seen", "link", "newcomer", "notice", "opened",
-        "opened_at", "partial_since", "paused", "peer_code", "ping_sent", "recheck", "refusals",
-        "resume_id", "slot", "state", "subscriptions", "task", "tunnel", "until", "version",
+        "__weakref__", "attempts", "claims", "conduct", "control_tat", "conversation", "endpoint",
+        "expires", "faults", "frame_tat", "id", "identity", "inbox", "last_seen", "link", "newcomer",
+        "notice", "opened", "opened_at", "partial_since", "paused", "peer_code", "ping_sent", "pinged",
+        "recheck", "refusals", "resume_id", "slot", "state", "subscriptions", "task", "tunnel", "until",
+        "version",
     )  # fmt: skip
 
     link: "Link"
@@ -105,6 +113,7 @@ class Session:
         self.opened_at = conduct.clock.time()
         self.last_seen = now
         self.ping_sent = 0.0
+        self.pinged = now
         self.partial_since = 0.0
         self.expires = NEVER
         self.notice = NEVER
@@ -115,10 +124,11 @@ class Session:
         self.faults = 0
         self.refusals = 0
         self.attempts = 0
-        self.inbox: deque[tuple[bytes, bool]] | None = None
+        self.inbox: deque[tuple[bytes | Packet, bool]] | None = None
         self.task: asyncio.Task[None] | bool | None = None
         self.paused = False
         self.tunnel: Passage | None = None
+        self.conversation: Talk | None = None
         self.peer_code: int | None = None
         self.slot = ASLEEP
 
@@ -172,10 +182,18 @@ class Session:
         if self.newcomer.transparent and not isinstance(push, Parting):
             return
         voice = self.endpoint.plain
-        message = voice.say(push)
+        if self.conversation is None:
+            message = voice.say(push)
+        else:
+            words = self.conversation.words(push)
+            message = None if words is None else self.endpoint.framing.text(words)
         if message is not None:
             self.link.write(message)
             self.conduct.said(voice, push, message, 1)
+
+    def utter(self, words: Words) -> None:
+        """Say words that are ready."""
+        self.link.write(self.endpoint.framing.text(words))
 
     # -- what the transport tells
 
@@ -202,12 +220,31 @@ class Session:
             return
         if binary and not self.endpoint.dialect.binary:
             self.end(Ending.WRONG_DATA, "binary message")
-        elif self.task is None and not self.inbox:
+        elif self.conversation is not None:
+            self._converse(self.conversation, payload, binary)
+        else:
+            self._take(payload, binary)
+
+    def _converse(self, conversation: "Talk", payload: bytes, binary: bool) -> None:
+        """Take a packet once it is whole."""
+        now = self.conduct.clock.monotonic()
+        try:
+            packet = conversation.take(payload, binary, now)
+        except PacketError as error:
+            self.end(Ending.PROTOCOL_ERROR, f"Socket.IO: {error}")
+            return
+        if packet is not None:
+            self._take(packet, False)
+        elif conversation.began:
+            self.conduct.wheel.wake_at(self, conversation.began + MESSAGE_TIME)
+
+    def _take(self, payload: bytes | Packet, binary: bool) -> None:
+        if self.task is None and not self.inbox:
             self._serve(payload, binary)
         else:
             self._keep(payload, binary)
 
-    def _keep(self, payload: bytes, binary: bool) -> None:
+    def _keep(self, payload: bytes | Packet, binary: bool) -> None:
         if self.inbox is None:
             self.inbox = deque()
         self.inbox.append((payload, binary))
@@ -216,10 +253,10 @@ class Session:
             self.link.pause()
 
     @staticmethod
-    def _full(inbox: deque[tuple[bytes, bool]]) -> bool:
+    def _full(inbox: deque[tuple[bytes | Packet, bool]]) -> bool:
         return len(inbox) >= INBOX or sum(len(payload) for payload, _ in inbox) >= INBOX_BYTES
 
-    def _serve(self, payload: bytes, binary: bool) -> None:
+    def _serve(self, payload: bytes | Packet, binary: bool) -> None:
         self.occupy(self.conduct.serve(self, payload, binary))
 
     def occupy(self, work: Coroutine[Any, Any, None]) -> None:
@@ -240,11 +277,19 @@ class Session:
         payload, binary = self.inbox.popleft()
         if self.paused and len(self.inbox) <= INBOX // 2:
             self.paused = False
-            if self.partial_since:  # what we did not read could not arrive
-                self.partial_since = self.conduct.clock.monotonic()
-                self.conduct.wheel.wake_at(self, self.partial_since + MESSAGE_TIME)
+            self._allow_time()
             self.link.resume()
         self._serve(payload, binary)
+
+    def _allow_time(self) -> None:
+        """Give what is not complete its time anew: what we did not read could not arrive."""
+        now = self.conduct.clock.monotonic()
+        if self.partial_since:
+            self.partial_since = now
+        if self.conversation is not None and self.conversation.began:
+            self.conversation.began = now
+        if self._unfinished():
+            self.conduct.wheel.wake_at(self, now + MESSAGE_TIME)
 
     def ping_received(self, payload: bytes) -> None:
         """Answer a ping."""
@@ -304,6 +349,10 @@ class Session:
         self._judge(now, late=late)
         return self._next() if self.state is not State.ENDED else NEVER
 
+    def due(self) -> None:
+        """Act on what is due now, before the wheel gets to it."""
+        self._judge(self.conduct.clock.monotonic(), late=False)
+
     def _judge(self, now: float, *, late: bool) -> None:
         rules = self.endpoint.rules
         if self.state is State.ENDED:
@@ -327,8 +376,13 @@ class Session:
 
     def _dribbled(self, now: float) -> bool:
         """Whether a message is not complete in its time, which runs only while we read."""
-        began = self.partial_since
+        began = self._unfinished()
         return bool(began) and not self.paused and now >= began + MESSAGE_TIME
+
+    def _unfinished(self) -> float:
+        """When the oldest began that is not complete, 0.0 when everything is."""
+        packet = self.conversation.began if self.conversation is not None else 0.0
+        return min((began for began in (packet, self.partial_since) if began), default=0.0)
 
     def _warn(self, now: float) -> None:
         if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
@@ -346,12 +400,17 @@ class Session:
             self.end(Ending.NO_PONG, "no answer to a ping")
         elif rules.idle_timeout and now >= self.last_seen + rules.idle_timeout:
             self.end(Ending.IDLE, "no frame for long")
-        elif not self.ping_sent and rules.ping_interval and self._silent(now):
-            self.ping_sent = now
+        elif not self.ping_sent and rules.ping_interval and now >= self._ping_due():
+            # Where pings are steady the answer's time runs from when the ping was due, not from when we
+            # got to it: a peer counts on the sum of both.
+            on_time = rules.steady_ping and not late
+            self.ping_sent = self.pinged = self._ping_due() if on_time else now
             self.link.ping()
 
-    def _silent(self, now: float) -> bool:
-        return now >= self.last_seen + self.endpoint.rules.ping_interval
+    def _ping_due(self) -> float:
+        """When to ping: after silence, or where clients wait for pings however much they say, steadily."""
+        rules = self.endpoint.rules
+        return (self.pinged if rules.steady_ping else self.last_seen) + rules.ping_interval
 
     def _next(self) -> float:
         rules = self.endpoint.rules
@@ -360,12 +419,13 @@ class Session:
             due = min(due, self.opened + rules.auth_timeout)
         elif self.state is State.AUTHENTICATED:
             due = min(due, self.notice)
-        if self.partial_since and not self.paused:
-            due = min(due, self.partial_since + MESSAGE_TIME)
+        began = self._unfinished()
+        if began and not self.paused:
+            due = min(due, began + MESSAGE_TIME)
         if self.ping_sent:
             due = min(due, self.ping_sent + rules.pong_timeout)
         elif rules.ping_interval:
-            due = min(due, self.last_seen + rules.ping_interval)
+            due = min(due, self._ping_due())
         if rules.idle_timeout:
             due = min(due, self.last_seen + rules.idle_timeout)
         return due

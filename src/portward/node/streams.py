@@ -97,7 +97,7 @@ class Streams:
             data = strip_markup(data)
             if not data.strip():
                 raise Fault(FaultKind.INVALID_STRUCTURE)
-        if _too_large(data):
+        if _too_large(data) or sum(map(len, command.attachments)) > DATA:
             raise Fault(FaultKind.TOO_LONG)
         return Draft(
             id=secrets.token_hex(16),
@@ -107,6 +107,7 @@ class Streams:
             type=command.type,
             user=who.subject if who is not None else None,
             email=who.email if who is not None else None,
+            attachments=command.attachments,
             exclude=command.exclude,
         )
 

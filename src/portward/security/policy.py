@@ -24,6 +24,9 @@ C = TypeVar("C", bound=Command)
 CREATE_ROOM: Final = "room.create"
 """The permission that lets a user make a room by joining it."""
 
+DECIDE: Final = "approvals.decide"
+"""The permission that lets a user decide."""
+
 _WORDS: Final = {
     "subscribe": Right.SUBSCRIBE,
     "history": Right.HISTORY,
@@ -147,6 +150,16 @@ def belongs(who: Identity, workspace: str, memberships: frozenset[str] | None) -
 def may_create(who: Identity, *, auto_create: bool) -> bool:
     """Whether `who` may make a room by joining a name nobody has taken."""
     return auto_create or permits(who.permissions, CREATE_ROOM)
+
+
+def may_act(who: Identity, action: str) -> bool:
+    """Whether one of the roles of `who` allows an action in the workspace."""
+    return permits(who.permissions, f"dashboard.{action}")
+
+
+def may_decide(who: Identity) -> bool:
+    """Whether `who` may give verdicts on requests for approval."""
+    return permits(who.permissions, DECIDE)
 
 
 def permits(permissions: Iterable[str], wanted: str) -> bool:

@@ -36,6 +36,13 @@ class Transport(StrEnum):
     ENGINE_IO = "engine.io"
 
 
+class Refuse(StrEnum):
+    """How a Socket.IO client is told that it is not let in."""
+
+    EVENT = "event"
+    CONNECT_ERROR = "connect_error"
+
+
 class Endpoint(Struct, frozen=True, kw_only=True):
     """A path, the dialect spoken there, the channels behind it, and who comes in."""
 
@@ -48,6 +55,13 @@ class Endpoint(Struct, frozen=True, kw_only=True):
             "`websocket`, or `engine.io`: WebSocket and HTTP polling as Socket.IO clients use them"
         ),
     ] = Transport.WEBSOCKET
+    bind_address: Annotated[
+        bool,
+        About(
+            "whether all requests of an `engine.io` session have to come from one address; clients"
+            " that move to another one have to connect again"
+        ),
+    ] = True
     namespace: Annotated[str, About("the namespace its channels belong to")] = ""
     credentials: Annotated[
         tuple[Credential, ...],
@@ -109,6 +123,33 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         bool | None,
         About("whether joining an unknown room makes it", development=True, production=False),
     ] = None
+    room_kinds: Annotated[
+        tuple[str, ...],
+        About("kinds of rooms a workspace has: the last part of `workspace:{id}:{kind}`"),
+    ] = ("dashboard", "approvals")
+    refuse: Annotated[
+        Refuse,
+        About(
+            "how Socket.IO clients learn that they are not let in: by the event `error` and a"
+            " disconnect, or by a `connect_error` with the code in its data"
+        ),
+    ] = Refuse.EVENT
+    approval_webhook: Annotated[
+        str,
+        About(
+            "address that every verdict on a request for approval is posted to; empty: none",
+            reload=True,
+        ),
+    ] = ""
+    approval_webhook_secret: Annotated[
+        Secret,
+        About(
+            "key of the signature in the header `X-Portward-Signature` of those posts", reload=True
+        ),
+    ] = Secret()
+    approval_webhook_secret_file: Annotated[
+        str, About("file that holds `approval_webhook_secret`", reload=True)
+    ] = ""
     sign_messages: Annotated[bool, About("whether each message carries an HMAC signature")] = False
     sign_secret: Annotated[
         Secret, About("key of those signatures, at least 32 bytes", reload=True)

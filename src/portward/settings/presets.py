@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from portward.model.limits import MIB, Rate
 from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
 from portward.settings.about import About
-from portward.settings.endpoint import Credential, Endpoint
+from portward.settings.endpoint import Credential, Endpoint, Transport
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.values import DURATION, UNLIMITED
 
@@ -47,6 +47,17 @@ ENDPOINTS: Final = {
             attempts=RateLimit(rate=Rate(10, 60.0, 10)),
             messages=RateLimit(rate=UNLIMITED),
         ),
+    ),
+    "workspaces": Endpoint(
+        path="/socket.io/",
+        dialect="socketio",
+        transport=Transport.ENGINE_IO,
+        namespace="workspaces",
+        credentials=(Credential.MESSAGE, Credential.HEADER),
+        auth_timeout=45.0,
+        pong_timeout=20.0,
+        max_message=100_000,
+        limits=Limits(connections=ConnectionLimit(max=10)),
     ),
     "echo": Endpoint(
         enabled=False,

@@ -148,7 +148,23 @@ class Tokens(Struct, frozen=True, kw_only=True):
 class Engine(Struct, frozen=True, kw_only=True):
     """Where shared state lives."""
 
-    url: Annotated[str, About("`memory://`: in the process, gone with it")] = "memory://"
+    url: Annotated[
+        str | None,
+        About(
+            "`memory://`: in the process, gone with it; `sqlite:///file`: in a file, for one process;"
+            " `redis://`, `rediss://`, `redis+sentinel://hosts/service`, `redis+cluster://hosts`: for"
+            " many processes and machines",
+            unset="`sqlite:///portward.db` for `portward serve`; else `memory://`",
+        ),
+    ] = None
+    prefix: Annotated[str, About("what keys in Redis begin with")] = "portward:"
+    shared_prefix: Annotated[
+        str,
+        About("what those keys in Redis begin with that other applications write: roles, permissions"),
+    ] = ""
+    allow_eviction: Annotated[
+        bool, About("whether to start on a Redis that drops keys when its memory is full")
+    ] = False
 
 
 class IdentityProvider(Struct, frozen=True, kw_only=True):

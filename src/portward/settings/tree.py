@@ -69,6 +69,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = field(default_factory=lambda: dict(NAMESPACES))
 
     @property
+    def engine_url(self) -> str:
+        """Where shared state lives."""
+        return "memory://" if self.engine.url is None else self.engine.url
+
+    @property
     def production(self) -> bool:
         """Whether the strict defaults hold."""
         return self.environment is Environment.PRODUCTION

@@ -135,6 +135,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     hash_users: bool = False
     insecure: bool = False
     audit_file: str = ""
+    node: str = ""
+    """What this process is called in every line of the log; empty where it is alone."""
 
 
 def open_telemetry(
@@ -159,7 +161,14 @@ def open_telemetry(
     metrics.insecure(on=options.insecure)
     user_key = derive(user_secret or secrets.token_bytes(), "users") if options.hash_users else None
     sink = sink_for(stream or sys.stderr)
-    log = Log(sink, clock, style=options.style, colors=options.colors, user_key=user_key)
+    log = Log(
+        sink,
+        clock,
+        style=options.style,
+        colors=options.colors,
+        user_key=user_key,
+        node=options.node,
+    )
     file = None
     if options.audit_file:
         path = Path(options.audit_file)

@@ -47,12 +47,16 @@ class Event(StrEnum):
     DRAIN_END = "drain.end"
     SETTINGS_RELOAD = "settings.reload", Level.INFO, _ALWAYS
     SETTINGS_REJECT = "settings.reject", _ERROR, _ALWAYS
+    WORKER_START = "worker.start"
+    WORKER_END = "worker.end", _WARNING
+    """A worker is gone that was not told to leave, or did not leave well; another takes its place."""
 
     CONN_OPEN = "conn.open"
     CONN_CLOSE = "conn.close"
     CONN_LIMIT = "conn.limit", _WARNING, _SAMPLED
     HANDSHAKE_REJECT = "handshake.reject", _WARNING, _SAMPLED
     ORIGIN_REJECT = "origin.reject", _WARNING, _SAMPLED
+    SESSION_FOREIGN = "session.foreign", _WARNING, _SAMPLED
     PROXYHDR_IGNORED = "proxyhdr.ignored", _WARNING, _SAMPLED
     PROTO_ERROR = "proto.error", _WARNING
     SLOW_DROP = "slow.drop", _WARNING
@@ -75,6 +79,8 @@ class Event(StrEnum):
     ROOM_PERMISSIONS = "room.permissions", Level.INFO, _ALWAYS
     ROOM_REMOVE = "room.remove", Level.INFO, _ALWAYS
 
+    APPROVAL_DECIDED = "approval.decided", Level.INFO, _ALWAYS
+
     ENGINE_UP = "engine.up"
     ENGINE_DOWN = "engine.down", _ERROR
     ENGINE_GAP = "engine.gap", _WARNING
@@ -86,6 +92,8 @@ class Event(StrEnum):
     ANALYSIS_LOST = "analysis.lost", _ERROR
     """Alerts of a call-analysis engine were not published."""
     UPSTREAM_FAIL = "upstream.fail", _ERROR
+    WEBHOOK_FAIL = "webhook.fail", _ERROR
+    """A verdict could not be posted to the backend."""
 
     # Under the names of an older relay, beside the events above that say the same.
     CONNECTION_ESTABLISHED = "connection_established", Level.INFO, _SAMPLED
@@ -93,6 +101,10 @@ class Event(StrEnum):
     AUTH_SUCCESS = "auth_success", Level.INFO, _SAMPLED
     AUTH_FAILED = "auth_failed", _WARNING, _SAMPLED
     HTTP_RATE_LIMIT_EXCEEDED = "http_rate_limit_exceeded", _WARNING, _SAMPLED
+
+    # Under the names of an older workspace gateway.
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", _WARNING, _SAMPLED
+    UNAUTHORIZED_ROOM_ACCESS = "unauthorized_room_access", _WARNING, _SAMPLED
 
     RES_LOOP_LAG = "res.loop_lag", _WARNING
     CLOCK_JUMP = "clock.jump", _WARNING, _ALWAYS

@@ -96,6 +96,8 @@ class Fields(TypedDict, total=False):
     ip: str | None
     """An address, in the events of the older relay; so are the next two."""
     totalConnections: int
+    clientId: str | None
+    room: str | None
     userId: str | None
     seq: int
     file: str | None

@@ -56,6 +56,13 @@ class RecoveryResult(StrEnum):
     TOO_MANY = "too_many"
 
 
+class GapResult(StrEnum):
+    """What came of publications that did not arrive."""
+
+    REPAIRED = "repaired"
+    LOST = "lost"
+
+
 @cache
 def type_name(kind: type) -> str:
     """The label of a command, reply or push: its class name in snake case."""
@@ -90,6 +97,7 @@ ENDINGS: Final = label("ending", ENDING.values())
 CODES: Final = label("code", CODE.values())
 RESULTS: Final = label("result", AuthResult)
 RECOVERIES: Final = label("result", RecoveryResult)
+GAPS: Final = label("result", GapResult)
 PROVIDER_RESULTS: Final = label("result", ProviderResult)
 LIMITS: Final = label("limit", LimitName)
 MODES: Final = label("mode", LimitMode)

@@ -42,7 +42,8 @@ class Log:
     """The log of one gateway.
 
     `user_key` turns user ids into keyed hashes. `lines` is how many lines of one event a second may
-    have; what is left out is counted in a `log.suppressed` line.
+    have; what is left out is counted in a `log.suppressed` line. `node` stands in every line where
+    several processes write to one place.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Log:
         style: LogFormat = LogFormat.CONSOLE,
         colors: bool = False,
         user_key: bytes | None = None,
+        node: str = "",
         lines: int = LINES,
         capacity: int = QUEUE,
     ) -> None:
@@ -61,7 +63,7 @@ class Log:
         self._clock = clock
         self._writer = LineWriter(sink)
         self._rendered = _Rendered()
-        self._say = _methods(self._rendered, _renderer(style, colors=colors))
+        self._say = _methods(self._rendered, _head(node), _renderer(style, colors=colors))
         self._drain: Drain[_Entry] = Drain(self._handle, name="portward-log", capacity=capacity)
         self._lost = 0
 
@@ -113,11 +115,13 @@ class _Rendered:
         return lines
 
 
-def _methods(rendered: _Rendered, renderer: Processor) -> dict[str, Callable[..., Any]]:
+def _methods(
+    rendered: _Rendered, head: Processor, renderer: Processor
+) -> dict[str, Callable[..., Any]]:
     """One way in per level, of a structlog logger of our own."""
     logger = structlog.wrap_logger(
         rendered,
-        processors=[_head, renderer],
+        processors=[head, renderer],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
         context_class=dict,
         cache_logger_on_first_use=True,
@@ -125,15 +129,21 @@ def _methods(rendered: _Rendered, renderer: Processor) -> dict[str, Callable[...
     return {"info": logger.info, "warning": logger.warning, "error": logger.error}
 
 
-def _head(_logger: object, level: str, line: EventDict) -> EventDict:
-    """Time, level and event come first."""
-    fields = dict(line)
-    return {
-        "time": stamp(fields.pop("_time")),
-        "level": level,
-        "event": fields.pop("event"),
-        **fields,
-    }
+def _head(node: str) -> Processor:
+    """Time, level and event come first, then who says it."""
+    ours = {"node": node} if node else {}
+
+    def head(_logger: object, level: str, line: EventDict) -> EventDict:
+        fields = dict(line)
+        return {
+            "time": stamp(fields.pop("_time")),
+            "level": level,
+            "event": fields.pop("event"),
+            **ours,
+            **fields,
+        }
+
+    return head
 
 
 def _renderer(style: LogFormat, *, colors: bool) -> Processor:

@@ -11,7 +11,7 @@ text format is the only one offered: in OpenMetrics a gauge `connections` and a 
 """
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -24,96 +24,12 @@ from portward.model.provider import ProviderResult
 from portward.model.refusals import Refusal
 from portward.telemetry import labels
 from portward.telemetry.events import Event
-from portward.telemetry.labels import AuthResult, Label, RecoveryResult
-from portward.telemetry.series import PREFIX, SLOW, Reading, Sheet
+from portward.telemetry.families import ConnectionsFamilies, NodeFamilies, TrafficFamilies
+from portward.telemetry.labels import AuthResult, GapResult, Label, RecoveryResult
+from portward.telemetry.series import PREFIX, Reading, Sheet
+from portward.telemetry.workplaces import Workplaces
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
-
-
-class _Connections:
-    """Families about connections as such."""
-
-    def __init__(self, sheet: Sheet, endpoint: Label) -> None:
-        self.open = sheet.gauge("connections", "Connections open now.", endpoint)
-        self.opened = sheet.counter("connections_total", "Connections opened.", endpoint)
-        self.refused = sheet.counter(
-            "handshakes_refused_total", "Handshakes not let in.", endpoint, labels.REASONS
-        )
-        self.auth = sheet.counter(
-            "auth_total", "Attempts to authenticate.", endpoint, labels.RESULTS
-        )
-        self.closed = sheet.counter("closes_total", "Connections closed.", endpoint, labels.ENDINGS)
-        self.slow = sheet.counter(
-            "slow_disconnects_total", "Connections closed because they read too slowly."
-        )
-
-
-class _Traffic:
-    """Families about messages and what came of them."""
-
-    def __init__(self, sheet: Sheet, endpoint: Label, namespace: Label) -> None:
-        received = labels.label("type", labels.RECEIVED_TYPES)
-        sent = labels.label("type", labels.SENT_TYPES)
-        self.received = sheet.counter(
-            "messages_received_total", "Messages from clients.", endpoint, received
-        )
-        self.sent = sheet.counter("messages_sent_total", "Messages to clients.", endpoint, sent)
-        self.bytes_received = sheet.counter(
-            "bytes_received_total", "Payload bytes from clients.", endpoint
-        )
-        self.bytes_sent = sheet.counter("bytes_sent_total", "Payload bytes to clients.", endpoint)
-        self.publications = sheet.counter(
-            "publications_total", "Publications delivered by this node.", namespace
-        )
-        self.deliveries = sheet.counter(
-            "deliveries_total",
-            "Publications times the subscribers they were written to.",
-            namespace,
-        )
-        self.fanout = sheet.histogram(
-            "fanout_seconds", "Time to hand a publication to every subscriber.", namespace
-        )
-        self.faults = sheet.counter("faults_total", "Commands refused.", endpoint, labels.CODES)
-        self.limits = sheet.counter(
-            "limit_refusals_total", "Times a limit was exceeded.", labels.LIMITS, labels.MODES
-        )
-        self.recoveries = sheet.counter(
-            "recoveries_total", "Subscribers that asked for what they missed.",
-            namespace, labels.RECOVERIES,
-        )  # fmt: skip
-
-
-class _Node:
-    """Families about the process and what it stands on."""
-
-    def __init__(self, sheet: Sheet) -> None:
-        operation = labels.label("operation", labels.ENGINE_OPERATIONS)
-        self.revocations = sheet.counter("revocations_total", "Revocations taken into account.")
-        self.revocation = sheet.histogram(
-            "revocation_seconds", "Time from a revocation to the end of its sessions.", bounds=SLOW
-        )
-        self.engine = sheet.histogram(
-            "engine_seconds", "Time the engine took to answer.", operation, bounds=SLOW
-        )
-        self.engine_up = sheet.gauge("engine_up", "1 while the engine answers.")
-        self.provider = sheet.histogram(
-            "identity_provider_seconds", "Time the identity provider took to answer.",
-            labels.PROVIDER_RESULTS, bounds=SLOW,
-        )  # fmt: skip
-        self.lag = sheet.gauge("loop_lag_seconds", "How late the event loop ran its last check.")
-        self.upstream = sheet.gauge("upstream_connections", "Connections to the upstream open now.")
-        self.tokens = sheet.counter(
-            "upstream_tokens_total", "Tokens used, as the upstream counts them."
-        )
-        self.insecure = sheet.gauge("insecure_mode", "1 when a protection is switched off.")
-        self.events = sheet.counter(
-            "events_total", "Events, whether a line was written or left out.",
-            labels.label("event", [event.value for event in Event]),
-        )  # fmt: skip
-        self.log_dropped = sheet.reading("log_dropped_total", "Log lines that were lost.")
-        self.audit_failures = sheet.reading(
-            "audit_failures_total", "Failed writes of the audit file, and events it lost."
-        )
 
 
 class Metrics:
@@ -129,9 +45,10 @@ class Metrics:
     ) -> None:
         sheet = Sheet()
         endpoint = labels.label("endpoint", endpoints)
-        self._connections = _Connections(sheet, endpoint)
-        self._traffic = _Traffic(sheet, endpoint, labels.label("namespace", namespaces))
-        self._node = _Node(sheet)
+        self._connections = ConnectionsFamilies(sheet, endpoint)
+        self._traffic = TrafficFamilies(sheet, endpoint, labels.label("namespace", namespaces))
+        self._node = NodeFamilies(sheet)
+        self._workplaces = sheet.add(Workplaces())
         build = (Label("version", (version,)), Label("python", (platform.python_version(),)))
         sheet.gauge("build_info", "1, with what is running.", *build).set(
             1, (version, platform.python_version())
@@ -166,6 +83,14 @@ class Metrics:
         """Somebody tried to prove who they are."""
         self._connections.auth.add((endpoint, result))
 
+    def entered(self, client: str, workspace: str | None) -> None:
+        """A connection of a workspace has proven who it is."""
+        self._workplaces.enter(client, workspace)
+
+    def left(self, client: str) -> None:
+        """A connection has ended, of a workspace or not."""
+        self._workplaces.leave(client)
+
     # Traffic
 
     def received(self, endpoint: str, kind: str, size: int) -> None:
@@ -196,6 +121,22 @@ class Metrics:
     def recovered(self, namespace: str, result: RecoveryResult) -> None:
         """A subscriber asked for what it had missed."""
         self._traffic.recoveries.add((namespace, result))
+
+    def gap(self, namespace: str, result: GapResult) -> None:
+        """Publications of a channel did not arrive."""
+        self._traffic.gaps.add((namespace, result))
+
+    def repeated(self, namespace: str) -> None:
+        """A publication came again."""
+        self._traffic.repeats.add((namespace,))
+
+    def channels(self, books: Mapping[str, int]) -> None:
+        """So many channels are kept, by namespace; of one that is not named there are none."""
+        gauge = self._traffic.channels
+        for labelled in gauge.values:
+            gauge.set(0, labelled)
+        for namespace, count in books.items():
+            gauge.add((namespace,), count)
 
     # Node
 

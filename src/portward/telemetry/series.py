@@ -152,28 +152,29 @@ class Sheet:
 
     def counter(self, name: str, text: str, *labels: Label) -> Counter:
         """Add a counter."""
-        return self._add(Counter(name, text, labels))
+        return self.add(Counter(name, text, labels))
 
     def gauge(self, name: str, text: str, *labels: Label) -> Gauge:
         """Add a gauge."""
-        return self._add(Gauge(name, text, labels))
+        return self.add(Gauge(name, text, labels))
 
     def histogram(
         self, name: str, text: str, *labels: Label, bounds: tuple[float, ...] = FAST
     ) -> Histogram:
         """Add a histogram."""
-        return self._add(Histogram(name, text, labels, bounds))
+        return self.add(Histogram(name, text, labels, bounds))
 
     def reading(self, name: str, text: str) -> Reading:
         """Add a counter that is read at scrape time; zero until its `read` is set."""
-        return self._add(Reading(name, text))
+        return self.add(Reading(name, text))
 
     def collect(self) -> Iterator[Metric]:
         """Every family's samples of now."""
         for family in self._families:
             yield family.collect()
 
-    def _add(self, family: F) -> F:
+    def add(self, family: F) -> F:
+        """Add a family of another kind."""
         self._families.append(family)
         return family
 

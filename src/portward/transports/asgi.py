@@ -14,7 +14,9 @@ from portward.model.clock import Clock
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.link import Admission, Gate
+from portward.transports.asgi_caller import AsgiCaller
 from portward.transports.asgi_link import AsgiLink, Event, Receive, Send
+from portward.transports.lobby import Hotel
 from portward.wire.answers import refusal_headers
 
 _DENIAL: Final = "websocket.http.response"
@@ -24,8 +26,8 @@ Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 class AsgiApp:
     """Mount it, or serve it as the root application.
 
-    `gate` and `clock` are asked for when they are needed: an application can be mounted before the
-    gateway runs. `lifespan` is entered at start-up and left at shutdown when this is the root; an
+    `gate`, `clock` and `hotel` are asked for when they are needed: an application can be mounted
+    before the gateway runs. `lifespan` is entered at start-up and left at shutdown when this is the root; an
     application that mounts it starts the gateway by itself, because servers tell only the root.
     """
 
@@ -34,11 +36,13 @@ class AsgiApp:
         gate: Callable[[], Gate],
         clock: Callable[[], Clock],
         *,
+        hotel: Callable[[], Hotel] | None = None,
         lifespan: Lifespan = nullcontext,
         random: Callable[[], float] = _random.random,
     ) -> None:
         self._gate = gate
         self._clock = clock
+        self._hotel = hotel
         self._lifespan = lifespan
         self._random = random
 
@@ -51,7 +55,7 @@ class AsgiApp:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, send)
+            await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -89,8 +93,16 @@ class AsgiApp:
         status, headers = refused.refusal.status, refusal_headers(refused, self._random)
         await _respond(send, f"{_DENIAL}.", status, headers, b"")
 
-    async def _http(self, scope: Event, send: Send) -> None:
+    async def _http(self, scope: Event, receive: Receive, send: Send) -> None:
         head = head_of(scope)
+        guest = self._hotel().take(head) if self._hotel is not None else None
+        if guest is not None:
+            caller = AsgiCaller()
+            response = await caller.serve(guest, receive)
+            if response is not None:
+                await _respond(send, "http.response.", *response)
+                caller.taken()
+            return
         gate = self._gate()
         answer = gate.answer(head)
         if answer is None:

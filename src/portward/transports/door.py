@@ -14,7 +14,7 @@ from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node import eager
 from portward.node.link import Admission
-from portward.transports.lobby import LINGERING, Guest, Lobby
+from portward.transports.lobby import LINGERING, Ferry, Guest, Headers, Lobby
 from portward.transports.upgrade import upgrade
 from portward.wire import answers
 from portward.wire.heads import HeadReader
@@ -24,6 +24,9 @@ EARLY: Final = 4096
 DRAINED: Final = 64 * 1024
 """Bytes read and forgotten after an answer, so that it arrives before a reset can."""
 
+PIECE: Final = 64 * 1024
+"""Bytes of an answer that are written at once."""
+
 
 class Phase(Enum):
     """Where a newcomer stands."""
@@ -32,20 +35,26 @@ class Phase(Enum):
     READING = auto()
     ADMITTING = auto()
     SERVING = auto()
+    ANSWERING = auto()
     LEAVING = auto()
     GONE = auto()
 
 
 class Door(asyncio.Protocol):
-    """Receives one connection: one request, and never another after it."""
+    """Receives one connection: one request, and never another after it.
+
+    `carried` is the head and what came after it, of a connection another process has begun to read.
+    """
 
     __slots__ = (
+        "_carried",
         "_early",
         "_guest",
         "_head",
         "_lobby",
         "_phase",
         "_reader",
+        "_rest",
         "_size",
         "_task",
         "_transport",
@@ -54,11 +63,13 @@ class Door(asyncio.Protocol):
     _transport: asyncio.Transport
     _reader: HeadReader
 
-    def __init__(self, lobby: Lobby) -> None:
+    def __init__(self, lobby: Lobby, carried: tuple[RequestHead, bytes] | None = None) -> None:
         self._lobby = lobby
+        self._carried = carried
         self._phase = Phase.READING
         self._head: RequestHead | None = None
         self._early = bytearray()
+        self._rest = b""
         self._size = 0
         self._guest: Guest | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -74,6 +85,9 @@ class Door(asyncio.Protocol):
         refusal = lobby.room_for(transport.get_extra_info("socket").fileno())
         if refusal is not None:
             self._turn_away(Refused(refusal))
+            return
+        if self._carried is not None:
+            self._begin(*self._carried)
             return
         lobby.heads.add(self)
         peer = transport.get_extra_info("peername")
@@ -95,27 +109,25 @@ class Door(asyncio.Protocol):
             if len(self._early) > EARLY:
                 self._transport.pause_reading()
         elif self._guest is not None:
-            self._guest.data_received(data)
+            self._guest.arrived(data)
         else:
             self._size += len(data)
             if self._size > DRAINED:
                 self._transport.abort()
 
-    def eof_received(self) -> bool:
-        """Let the transport close, unless a guest still answers."""
-        return self._guest is not None and bool(self._guest.eof_received())
-
     def pause_writing(self) -> None:
-        """Pass it on to a guest."""
-        if self._guest is not None:
-            self._guest.pause_writing()
+        """Wait: an answer is being taken, and `_leave` sees that it is."""
 
     def resume_writing(self) -> None:
-        """Pass it on to a guest."""
-        if self._guest is not None:
-            self._guest.resume_writing()
+        """Go on with the answer, and part when it is taken."""
+        # Not now: asyncio ends a transport twice that is closed from within here.
+        asyncio.get_running_loop().call_soon(self._resumed)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def _resumed(self) -> None:
+        if self._phase is Phase.ANSWERING:
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Stop whatever was going on. TLS may call this, fail its handshake, or both."""
         phase, self._phase = self._phase, Phase.GONE
         if phase is Phase.GONE:
@@ -123,15 +135,16 @@ class Door(asyncio.Protocol):
         self._lobby.sockets -= 1
         self._lobby.doors.discard(self)
         self._lobby.heads.remove(self)
+        self._lobby.answering.remove(self)
         self._lobby.lingering.remove(self)
         if phase is Phase.ADMITTING and self._task is not None:
             self._task.cancel()
         guest, self._guest = self._guest, None
         if guest is not None:
-            guest.connection_lost(exc)
+            guest.gone()
 
     def overdue(self) -> None:
-        """The head is not whole, or the peer of an answer does not leave."""
+        """The head is not whole, or the peer of an answer does not take it, or does not leave."""
         if self._phase is Phase.READING:
             self._refuse(Refused(Refusal.HEAD_TIMEOUT))
         else:
@@ -182,20 +195,31 @@ class Door(asyncio.Protocol):
             found = self._reader.feed(data)
             if found is not None:
                 self._lobby.heads.remove(self)
-                self._head, early = found
-                self._early += early
-                self._serve(self._head)
+                self._begin(*found)
         except Refused as refused:
             self._refuse(refused)
+
+    def _begin(self, head: RequestHead, early: bytes) -> None:
+        self._head = head
+        self._early += early
+        ferry = self._lobby.ferry if self._carried is None else None
+        if ferry is None or not self._leaves_by(ferry, head):
+            self._serve(head)
+
+    def _leaves_by(self, ferry: Ferry, head: RequestHead) -> bool:
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if not ferry.carry(head, bytes(self._early), descriptor):
+            return False
+        # Only our descriptor is closed by this; the connection goes on at the other one.
+        self._phase = Phase.LEAVING
+        self._transport.abort()
+        return True
 
     def _serve(self, head: RequestHead) -> None:
         lobby = self._lobby
         guest = lobby.hotel.take(head) if lobby.hotel is not None else None
         if guest is not None:
-            self._phase = Phase.SERVING
-            self._guest = guest
-            guest.connection_made(self._transport)
-            guest.data_received(bytes(self._early))
+            self._host(guest)
             return
         answer = lobby.gate.answer(head)
         if answer is not None:
@@ -206,6 +230,27 @@ class Door(asyncio.Protocol):
         task = eager.start(lobby.gate.admit(head), self._judged)
         if self._phase is Phase.ADMITTING:
             self._task = task
+
+    def _host(self, guest: Guest) -> None:
+        self._phase = Phase.SERVING
+        self._guest = guest
+        early, self._early = bytes(self._early), bytearray()
+        guest.begin(self)
+        if early and self._guest is not None:
+            guest.arrived(early)
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer for a guest, who is done with it."""
+        if self._phase is Phase.SERVING and self._head is not None:
+            self._guest = None
+            head_only = self._head.method == "HEAD"
+            self._leave(answers.answer(status, headers, body, head_only=head_only))
+
+    def unsent(self) -> int:
+        """Bytes of the answer the peer has not taken."""
+        if self._phase is not Phase.ANSWERING:
+            return 0
+        return len(self._rest) + self._transport.get_write_buffer_size()
 
     def _judged(self, admission: Admission | None, error: BaseException | None) -> None:
         self._task = None
@@ -253,16 +298,36 @@ class Door(asyncio.Protocol):
         self._leave(answers.refusal(refused, self._lobby.random))
 
     def _leave(self, response: bytes) -> None:
-        """Answer and close our side; then read and forget for a moment, and never answer again."""
-        transport = self._transport
-        self._phase = Phase.LEAVING
-        self._lobby.heads.remove(self)
-        transport.write(response)
+        """Answer; when all of it is taken, part. Nothing that comes from now on is answered."""
+        lobby, transport = self._lobby, self._transport
+        self._phase = Phase.ANSWERING
+        lobby.heads.remove(self)
+        # Be told when everything is taken. TLS transports pause at the limit, others beyond it.
+        transport.set_write_buffer_limits(high=0 if lobby.tls is None else 1, low=0)
         transport.resume_reading()
+        self._rest = response
+        self._go_on()
+        if self._phase is Phase.ANSWERING:
+            lobby.answering.add(self)
+
+    def _go_on(self) -> None:
+        """Write what the peer takes. A piece at a time: of one, TLS cannot tell where it is."""
+        transport = self._transport
+        while self._rest and not transport.get_write_buffer_size():
+            piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+            transport.write(piece)
+        if transport.is_closing() or not (self._rest or transport.get_write_buffer_size()):
+            self._part()
+
+    def _part(self) -> None:
+        """Close our side; then read and forget for a moment."""
+        lobby, transport = self._lobby, self._transport
+        self._phase = Phase.LEAVING
+        lobby.answering.remove(self)
         if not transport.can_write_eof():
             transport.close()
             return
-        self._lobby.lingering.add(self)
+        lobby.lingering.add(self)
         try:
             transport.write_eof()
         except OSError:

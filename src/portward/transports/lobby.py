@@ -1,13 +1,12 @@
 """What all connections of a listener share before and after the door."""
 
 import random as _random
-from asyncio import Protocol as StreamProtocol
 from collections.abc import Callable
 from ssl import SSLContext
 from typing import Final, Protocol
 
 from portward.model.clock import Clock
-from portward.model.limits import CLOSE_TIME
+from portward.model.limits import CLOSE_TIME, OUTBOX_AGE
 from portward.model.refusals import Refusal
 from portward.model.request import RequestHead
 from portward.node.link import Gate
@@ -20,11 +19,30 @@ LINGERING: Final = 64
 """Refusals at accept that may wait for their peer at a time: they are over the cap already."""
 
 
-Guest = StreamProtocol
-"""Serves one request that has a body, or takes its time, on a connection the door keeps counting.
+Headers = tuple[tuple[str, str], ...]
 
-`data_received` is called at once with the bytes that came with the head, perhaps none.
-"""
+
+class Caller(Protocol):
+    """Who made a request and waits for the answer."""
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer and part. Harmless when the caller was answered before, or has left."""
+
+    def unsent(self) -> int:
+        """Bytes of the answer the caller has not taken."""
+
+
+class Guest(Protocol):
+    """Serves one request that has a body, or takes its time."""
+
+    def begin(self, caller: Caller) -> None:
+        """Start, perhaps answer at once."""
+
+    def arrived(self, data: bytes) -> None:
+        """Take some of the body, or what else comes after the head."""
+
+    def gone(self) -> None:
+        """The caller has left without an answer."""
 
 
 class Hotel(Protocol):
@@ -32,6 +50,16 @@ class Hotel(Protocol):
 
     def take(self, head: RequestHead) -> Guest | None:
         """Someone to serve this request, None when it is not for here."""
+
+
+class Ferry(Protocol):
+    """Takes connections to other processes that serve the same port."""
+
+    def carry(self, head: RequestHead, early: bytes, descriptor: int) -> bool:
+        """Hand a connection over with what was read of it, when it belongs elsewhere.
+
+        True when it did, and the other side has it; then nothing may be said to the peer from here.
+        """
 
 
 class Lobby:
@@ -42,6 +70,7 @@ class Lobby:
     at the door or behind it; 0 leaves that to the gate.
     `descriptor_limit` is the number from which a file descriptor counts as reserve: one that large
     proves that as many are open, because the kernel hands out the lowest free one.
+    With a `ferry`, connections that came to the wrong process are handed over.
     """
 
     def __init__(
@@ -59,6 +88,7 @@ class Lobby:
         self.clock = clock
         self.tls = tls
         self.hotel = hotel
+        self.ferry: Ferry | None = None
         self.random = random
         self.head_time = head_time if tls is None else 2 * head_time
         self.max_sockets = max_sockets
@@ -67,6 +97,7 @@ class Lobby:
         self.descriptor_limit: int | None = None
         self.descriptor_seen: Callable[[int], None] | None = None
         self.heads: Deadlines[Waiter] = Deadlines(clock, self.head_time)
+        self.answering: Deadlines[Waiter] = Deadlines(clock, OUTBOX_AGE)
         self.lingering: Deadlines[Waiter] = Deadlines(clock, LINGER_TIME)
         self.closing: Deadlines[Waiter] = Deadlines(clock, CLOSE_TIME)
 
@@ -84,5 +115,5 @@ class Lobby:
         """Drop everyone who is not, or no longer, a session, and forget all deadlines."""
         for waiter in {*self.doors, *self.closing.waiting()}:
             waiter.abort()
-        for deadlines in (self.heads, self.lingering, self.closing):
+        for deadlines in (self.heads, self.answering, self.lingering, self.closing):
             deadlines.stop()

@@ -45,7 +45,7 @@ class _Nobody:
     def nothing(self, *_: object) -> None:
         """Do nothing."""
 
-    message = ping_received = partial = fail = slow = lost = nothing
+    message = ping_received = partial = due = fail = slow = lost = nothing
 
 
 _NOBODY: Final = _Nobody()

@@ -94,7 +94,11 @@ def framing(mark: bytes = b"") -> Framing:
 
 def _parcel(parcel: Parcel, mark: bytes, frame: Callable[[bytes], Message]) -> Message:
     """Text and its attachments: one publication, which nothing may come between."""
-    whole = join([frame(mark + parcel.text), *(binary(each) for each in parcel.attachments)])
+    parts = [frame(mark + parcel.text), *(binary(each) for each in parcel.attachments)]
+    if parcel.then is not None:
+        rest = parcel.then
+        parts.append(_parcel(rest, mark, frame) if isinstance(rest, Parcel) else frame(mark + rest))
+    whole = join(parts)
     return Message(whole.payloads, whole.kinds, whole.frame)
 
 

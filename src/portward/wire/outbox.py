@@ -82,10 +82,18 @@ class Outbox:
         Raises:
             IndexError: there is none.
         """
-        message, _, _ = self._entries.popleft()
+        return self.take()[0]
+
+    def take(self) -> tuple[Message, Channel | None]:
+        """Take the oldest message, with its channel.
+
+        Raises:
+            IndexError: there is none.
+        """
+        message, channel, _ = self._entries.popleft()
         self.size -= len(message.frame)
         self.weight -= message.weight
-        return message
+        return message, channel
 
     def drop(self, channel: Channel) -> None:
         """Forget what is queued for this channel."""

@@ -1,12 +1,12 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from portward.cli.connect import command
-from portward.cli.connect.command import _subject
 from portward.cli.state import state_folder
 from tests.cli.console import Console
 from tests.cli.processes import Address, Process, gateway, running
@@ -187,15 +187,16 @@ def test_echo(home: Path) -> None:
         (
             ("connect", "ws://127.0.0.1:1/other"),
             2,
-            "--dialect is one of rooms, alerts, live, relay, echo",
+            "--dialect is one of rooms, alerts, live, relay, socketio, echo",
         ),
         (
-            ("connect", URL, "--dialect", "socketio"),
+            ("connect", URL, "--dialect", "sockets"),
             2,
-            "--dialect is one of rooms, alerts, live, relay, echo",
+            "--dialect is one of rooms, alerts, live, relay, socketio, echo",
         ),
         (("connect", "http://127.0.0.1:1/rooms"), 2, "not a WebSocket address"),
         (("connect", "http://127.0.0.1:1/echo"), 2, "not a WebSocket address"),
+        (("connect", "http://127.0.0.1:1/socket.io/"), 2, "not a WebSocket address"),
         (("connect", URL, "--sub", "a", "--token", "b"), 2, "--token or --sub, not both"),
     ],
 )
@@ -246,8 +247,59 @@ def test_nothing_can_be_kept(portward: Console, home: Path) -> None:
     assert "cannot keep anything in" in outcome.err
 
 
-def test_subject_of_a_token(portward: Console) -> None:
-    """Whom a token is for is read without verifying it; any other text stands for itself."""
-    assert _subject(token(portward, "ann")) == "ann"
-    assert _subject(None) == ""
-    assert len(_subject("opaque")) == 64
+def test_workspace(rooms: Address, home: Path) -> None:
+    """At a workspace rooms are joined, and events are acknowledged."""
+    url = rooms.replace("/rooms", "/socket.io/")
+    member = ("connect", url, "--sub", "ann", "--role", "agent", "--workspace", "w1")
+    with running(*member, "--subscribe", "workspace:w1:dashboard") as ann:
+        ann.expect("^. connected$")
+        ann.expect('ack join_room {"joined": "workspace:w1:dashboard"}')
+        ann.type('["state_sync", {"key": "k", "value": 2}]')
+        ann.expect('ack state_sync {"ok": true, "version": 1}')
+        ann.close_input()
+        assert ann.wait() == 0
+
+
+@contextmanager
+def piped(monkeypatch: pytest.MonkeyPatch, text: str) -> Iterator[None]:
+    """Standard input: a pipe with this in it, and its end."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    with os.fdopen(reading):
+        monkeypatch.setattr(command, "_STDIN", reading)
+        yield
+
+
+def test_workspace_in_a_script(
+    portward: Console, rooms: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal the exit code tells whether anything was refused."""
+    url = rooms.replace("/rooms", "/socket.io/")
+    member = ("connect", url, "--sub", "ann", "--workspace", "w1")
+    for line, code in (('state_sync {"key": "k", "value": 2}', 0), ("nothing", 1)):
+        with piped(monkeypatch, line):
+            outcome = portward(*member)
+        assert (outcome.code, outcome.err) == (code, "")
+        assert outcome.lines[1].startswith(f"ack {line.partition(' ')[0]} ")
+
+
+def test_alerts_in_a_script(
+    portward: Console, rooms: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At alerts the token goes into the handshake, and what is typed goes out as it is."""
+    url = rooms.replace("/rooms", "/alerts")
+    with piped(monkeypatch, '{"type":"ping"}'):
+        outcome = portward("connect", url, "--sub", "ann", "--subscribe", "c1")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [line[:17] for line in outcome.lines[-2:]] == ['{"type":"subscrib', '{"type":"pong","p']
+    assert "connected" in outcome.lines[0]
+
+
+def test_workspace_that_does_not_let_in(portward: Console, rooms: Address, typed: int) -> None:
+    """Why is shown as it came, and the exit code is 1."""
+    url = rooms.replace("/rooms", "/socket.io/")
+    outcome = portward("connect", url, "--token", "t")
+    assert outcome.code == 1
+    assert 'error {"code": "INVALID_TOKEN"}' in outcome.out
+    assert outcome.err == "portward: the connection is over: sent out by the gateway\n"

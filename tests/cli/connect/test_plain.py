@@ -84,7 +84,7 @@ def test_the_dialect_follows_from_the_path(url: str, dialect: str) -> None:
 
 def test_a_path_that_says_nothing() -> None:
     """The error names every dialect there is."""
-    with pytest.raises(Usage, match="rooms, alerts, live, relay, echo"):
+    with pytest.raises(Usage, match="rooms, alerts, live, relay, socketio, echo"):
         _dialect("ws://h/chat", None)
 
 

@@ -8,7 +8,7 @@ OTHER = "pR7mK2vX9cB4nL6sD1fG8hJ3kQ5wE0tY2uZ7iO4aS6d"
 
 
 ROOMS_ALONE = "".join(
-    f"endpoints.{name}.enabled = false\n" for name in ("alerts", "live", "realtime")
+    f"endpoints.{name}.enabled = false\n" for name in ("alerts", "live", "realtime", "workspaces")
 )
 """Switches off the other endpoints that are on by themselves."""
 

@@ -133,7 +133,9 @@ def test_dialects_made_by_hand_are_checked() -> None:
     """A tree that was not loaded is held to the same list."""
     tree = Settings(endpoints={"x": Endpoint(path="/x", dialect="calls")})
     assert levels(tree, "dialect") == ALWAYS
-    assert findings(tree, "dialect")[0].change.endswith("one of alerts, echo, live, relay, rooms")
+    assert findings(tree, "dialect")[0].change.endswith(
+        "one of alerts, echo, live, relay, rooms, socketio"
+    )
 
 
 def test_namespaces_exist() -> None:

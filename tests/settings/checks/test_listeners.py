@@ -162,7 +162,16 @@ def test_listeners_do_not_share_a_port(text: str, expected: Levels) -> None:
 
 @pytest.mark.parametrize(
     ("url", "expected"),
-    [("memory://", FINE), ("redis://host", ALWAYS), ("", ALWAYS), ("memor", ALWAYS)],
+    [
+        ("memory://", FINE),
+        ("sqlite:///file", FINE),
+        ("redis://host", FINE),
+        ("rediss+sentinel://host/service", FINE),
+        ("redis+cluster://host", FINE),
+        ("", ALWAYS),
+        ("memor", ALWAYS),
+        ("redist://host", ALWAYS),
+    ],
 )
 def test_the_engine_is_known(url: str, expected: Levels) -> None:
     """What cannot be opened stops any start."""
@@ -171,8 +180,8 @@ def test_the_engine_is_known(url: str, expected: Levels) -> None:
 
 def test_an_unknown_engine_is_answered_with_those_there_are() -> None:
     """The finding names what is available and repeats no address, which may hold a password."""
-    (finding,) = findings('engine.url = "redis://:hunter2@host"', "engine")
-    assert finding.what.endswith("there are: memory://")
+    (finding,) = findings('engine.url = "abacus://:hunter2@host"', "engine")
+    assert "there are: memory://, sqlite://, redis://" in finding.what
     assert "hunter2" not in finding.what
 
 
@@ -181,5 +190,21 @@ def test_several_workers_need_a_shared_engine() -> None:
     assert levels("server.workers = 2", "workers") == ALWAYS
     assert levels("server.workers = 1", "workers") == FINE
     assert levels('server.workers = 2\nengine.url = "redis://x"', "workers") == FINE
+    assert levels('server.workers = 2\nengine.url = "sqlite:///a.db"', "workers") == ALWAYS
+    assert levels('server.workers = 2\nengine.url = "nothing://"', "workers") == FINE
     (finding,) = findings("server.workers = 2", "workers")
     assert "2 workers need a shared engine" in finding.what
+    assert finding.change.startswith('engine.url = "redis://')
+
+
+def test_workers_and_tls() -> None:
+    """With TLS here, several workers cannot serve clients that poll: another rule than a proxy's."""
+    shared = 'engine.url = "redis://x"\n'
+    here = 'server.tls = { cert = "chain.pem", key = "key.pem" }\n'
+    assert levels(f"{shared}{here}server.workers = 2", "workers-tls") == (WARN, WARN, False)
+    assert levels(f"{shared}{here}server.workers = 1", "workers-tls") == FINE
+    assert levels(f"{shared}server.workers = 2", "workers-tls") == FINE
+    off = "endpoints.workspaces.enabled = false\n"
+    assert levels(f"{shared}{here}{off}server.workers = 2", "workers-tls") == FINE
+    (finding,) = findings(f"{shared}{here}server.workers = 2", "workers-tls")
+    assert "endpoint workspaces takes polling" in finding.what

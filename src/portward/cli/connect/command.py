@@ -2,59 +2,34 @@
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-import msgspec
 import typer
 from msgspec.structs import replace
 
-from portward.cli.connect import plain
+from portward.cli.connect import plain, sockets
+from portward.cli.connect.asked import Asked, credential_of, source_of, subject_of
 from portward.cli.connect.echo import Echo
 from portward.cli.connect.keyboard import Keyboard
-from portward.cli.connect.memory import Memory, fingerprint
+from portward.cli.connect.memory import Memory
 from portward.cli.connect.screen import Screen
 from portward.cli.connect.session import converse
 from portward.cli.connect.talk import Talk
 from portward.cli.errors import Refusal, Usage
-from portward.cli.minting import Bearer, mint
+from portward.cli.minting import Bearer
 from portward.cli.output import shown
-from portward.cli.reading import ConfigOption, read, ready
+from portward.cli.reading import ConfigOption
 from portward.cli.state import state_folder
 from portward.cli.tokens import DEFAULT_ROLE
-from portward.client import ClientError, Dial, Ended, RoomsClient, TokenSource, dialer
-from portward.security.jws import TokenRefused, parse_compact, strict_object
+from portward.client import ClientError, Dial, Ended, RoomsClient, dialer
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import COOKIE, TOKEN
 
-DIALECTS: Final = ("rooms", *plain.DIALECTS, "echo")
-_BY_PATH: Final = {"realtime": "relay"}
+DIALECTS: Final = ("rooms", *plain.DIALECTS, sockets.DIALECT, "echo")
+_BY_PATH: Final = {"realtime": "relay", "socket.io": sockets.DIALECT}
 """Paths that are not called as what is spoken there."""
 _STDIN: Final = 0
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """The command line, understood. `credential` tells two ways to prove oneself apart."""
-
-    url: str
-    user: str
-    token: str | TokenSource | None
-    credential: str
-    rooms: list[str]
-    profile: str
-    as_json: bool
-    origin: str | None
-    cookie: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Asked({self.url!r})"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Headers of the handshake."""
-        given = {"Origin": self.origin, "Cookie": self.cookie}
-        return {name: value for name, value in given.items() if value}
 
 
 def connect(
@@ -69,6 +44,9 @@ def connect(
     ] = None,
     role: Annotated[
         list[str] | None, typer.Option("--role", help="With --sub: a role; repeat for more.")
+    ] = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", help="With --sub: the workspace of the user.")
     ] = None,
     subscribe: Annotated[
         list[str] | None,
@@ -102,19 +80,22 @@ def connect(
     if sub is not None and token is not None and os.environ.get(TOKEN) != token:
         raise Usage("give --token or --sub, not both")
     speaks = _dialect(url, dialect)
-    source = _source(config, sub, tuple(role or [DEFAULT_ROLE])) if sub is not None else None
+    source = None
+    if sub is not None:
+        bearer = Bearer(sub=sub, roles=tuple(role or [DEFAULT_ROLE]), workspace=workspace)
+        source = source_of(config, bearer)
     asked = Asked(
         url=url,
-        user=sub if sub is not None else _subject(token),
+        user=sub if sub is not None else subject_of(token),
         token=source or token,
-        credential=_credential(sub, role, token),
+        credential=credential_of(sub, role, token, workspace),
         rooms=list(subscribe or ()),
         profile=profile,
         as_json=as_json,
         origin=origin if origin is not None or cookie is None else plain.own_origin(url),
         cookie=cookie,
     )
-    talks = {"rooms": _rooms, "echo": _echo}
+    talks = {"rooms": _rooms, "echo": _echo, sockets.DIALECT: _sockets}
     try:
         talk = talks.get(speaks)
         return asyncio.run(talk(asked) if talk is not None else _plain(asked, speaks))
@@ -134,30 +115,6 @@ def _dialect(url: str, chosen: str | None) -> str:
     raise Usage(
         f"the dialect of {shown(url)} is not known from its path; --dialect is one of {known}"
     )
-
-
-def _source(config: Path | None, sub: str, roles: tuple[str, ...]) -> TokenSource:
-    settings = ready(read(config)).settings
-    mint(settings, Bearer(sub=sub, roles=roles))  # so that a refusal comes before the connection
-
-    async def fresh() -> str:
-        return mint(settings, Bearer(sub=sub, roles=roles))
-
-    return fresh
-
-
-def _credential(sub: str | None, role: list[str] | None, token: str | None) -> str:
-    return fingerprint("sub", sub, *(role or ())) if sub is not None else fingerprint(token or "")
-
-
-def _subject(token: str | None) -> str:
-    """Whom a token is for, unverified: enough to tell what is kept for whom."""
-    if token is None:
-        return ""
-    try:
-        return str(strict_object(parse_compact(token).payload).get("sub"))
-    except TokenRefused:
-        return fingerprint(token)
 
 
 def _dial(asked: Asked, headers: dict[str, str]) -> Dial:
@@ -235,6 +192,19 @@ async def _plain(asked: Asked, dialect: str) -> int:
     screen.note("connected")
     await converse(plain.Plain(link, screen, first), Keyboard(_STDIN))
     return 0
+
+
+async def _sockets(asked: Asked) -> int:
+    token = await asked.token() if callable(asked.token) else asked.token
+    screen = Screen()
+    _warn(asked, screen)
+    try:
+        dial = dialer(sockets.address(asked.url), headers=asked.headers, textual=sockets.textual)
+    except ValueError as error:
+        raise Usage(f"{shown(asked.url)}: {error}") from None
+    talk = sockets.SocketTalk(await dial(), screen, token, asked.rooms)
+    await converse(talk, Keyboard(_STDIN))
+    return 1 if talk.failed and not os.isatty(_STDIN) else 0
 
 
 async def _echo(asked: Asked) -> int:

@@ -32,10 +32,10 @@ export function choose(users) {
 const ended = (code) => (code >= 3500 && code < 4000) || code === 1008;
 
 // Keeps a connection. `hint()` is how long the gateway asked to be left alone, in milliseconds; `again()`
-// may say, when the connection is gone, that there is no point in another.
+// may say, when the connection is gone, that there is no point in another. What comes goes through `parse`.
 export class Link {
-  constructor(address, { opened, heard, hint = () => null, again = async () => true }) {
-    Object.assign(this, { address, opened, heard, hint, again, attempt: 0, stopped: false });
+  constructor(address, { opened, heard, hint = () => null, again = async () => true, parse = JSON.parse }) {
+    Object.assign(this, { address, opened, heard, hint, again, parse, attempt: 0, stopped: false });
     this.connect();
   }
 
@@ -47,7 +47,7 @@ export class Link {
       find("status").textContent = "connected";
       this.opened?.();
     };
-    this.socket.onmessage = (event) => this.heard(JSON.parse(event.data));
+    this.socket.onmessage = (event) => this.heard(this.parse(event.data));
     this.socket.onclose = (event) => this.closed(event);
   }
 
@@ -64,8 +64,12 @@ export class Link {
   }
 
   send(message) {
+    return this.write(JSON.stringify(message));
+  }
+
+  write(text) {
     if (this.socket.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify(message));
+    this.socket.send(text);
     return true;
   }
 }

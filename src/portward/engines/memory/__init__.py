@@ -19,6 +19,7 @@ class MemoryEngine:
     """Implements `engines.port.Engine` without a store. `max_rooms` bounds the directory."""
 
     name = "memory"
+    spans = False
 
     def __init__(self, clock: Clock, *, max_rooms: int = 10_000) -> None:
         self.broker = MemoryBroker(clock)

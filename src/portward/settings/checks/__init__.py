@@ -10,11 +10,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from portward.settings.checks.doors import DOOR_RULES
+from portward.settings.checks.engine import ENGINE_RULES
 from portward.settings.checks.listeners import LISTENER_RULES
 from portward.settings.checks.provider import PROVIDER_RULES
 from portward.settings.checks.rule import Context, Finding, Level, Rule
 from portward.settings.checks.tokens import TOKEN_RULES
 from portward.settings.checks.upstream import UPSTREAM_RULES
+from portward.settings.checks.webhook import WEBHOOK_RULES
 from portward.settings.sections import Environment
 from portward.settings.tree import Settings
 
@@ -24,8 +26,10 @@ RULES: Final[tuple[Rule, ...]] = (
     *TOKEN_RULES,
     *LISTENER_RULES,
     *DOOR_RULES,
+    *ENGINE_RULES,
     *PROVIDER_RULES,
     *UPSTREAM_RULES,
+    *WEBHOOK_RULES,
 )
 
 

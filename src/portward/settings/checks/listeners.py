@@ -6,10 +6,19 @@ from typing import Final
 
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import weakness
-from portward.settings.endpoint import AuthMode
+from portward.settings.endpoint import AuthMode, Transport
 
-ENGINES: Final = ("memory",)
+SHARED_ENGINES: Final = tuple(
+    f"{kind}{where}" for where in ("", "+sentinel", "+cluster") for kind in ("redis", "rediss")
+)
+"""Engines that several processes may use at a time."""
+ENGINES: Final = ("memory", "sqlite", *SHARED_ENGINES)
 """Schemes of `engine.url` that this version can open."""
+_WHY_ALONE: Final = {
+    "memory": "with memory:// each would have its own channels, and clients of one would not hear"
+    " clients of another",
+    "sqlite": "the file of sqlite:// is for one process, which alone hears what is published",
+}
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _KEYS: Final = 'admin.api_keys = ["…"]  # the output of `openssl rand -base64 48`'
 _PROXIES: Final = 'server.trusted_proxies = ["…"]  # the addresses your proxies connect from'
@@ -145,7 +154,7 @@ def _ports(context: Context) -> Iterator[Problem]:
 
 
 def _engine(context: Context) -> Iterator[Problem]:
-    scheme = context.settings.engine.url.partition("://")[0]
+    scheme = context.settings.engine_url.partition("://")[0]
     if scheme not in ENGINES:
         known = ", ".join(f"{name}://" for name in ENGINES)
         what = f"engine.url names no engine of this version; there are: {known}"
@@ -154,12 +163,33 @@ def _engine(context: Context) -> Iterator[Problem]:
 
 def _workers(context: Context) -> Iterator[Problem]:
     settings = context.settings
-    if settings.server.workers > 1 and settings.engine.url.startswith("memory:"):
+    scheme = settings.engine_url.partition("://")[0]
+    if settings.server.workers == 1 or scheme in SHARED_ENGINES or scheme not in ENGINES:
+        return
+    why = _WHY_ALONE[scheme]
+    what = f"{settings.server.workers} workers need a shared engine: {why}"
+    yield Problem(
+        Level.FAIL, what, 'engine.url = "redis://127.0.0.1:6379/0"  # or server.workers = 1'
+    )
+
+
+def _workers_tls(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    polled = [
+        name for name, door in context.served.items() if door.transport is Transport.ENGINE_IO
+    ]
+    if server.workers == 1 or not server.tls.cert:
+        return
+    for name in polled:
         what = (
-            f"{settings.server.workers} workers need a shared engine: with memory:// each would"
-            " have its own channels, and clients of one would not hear clients of another"
+            f"endpoint {name} takes polling, and with TLS here a worker cannot hand a poll to the one"
+            " that knows its session: clients that poll will fail"
         )
-        yield Problem(Level.FAIL, what, "server.workers = 1")
+        yield Problem(
+            Level.WARN,
+            what,
+            "server.behind_tls_proxy = true  # with TLS in a proxy; or let clients use WebSockets only",
+        )
 
 
 LISTENER_RULES: Final = (
@@ -177,4 +207,5 @@ LISTENER_RULES: Final = (
     Rule("ports", "the listeners have ports of their own", _ports, always=True),
     Rule("engine", "the engine is known", _engine, always=True),
     Rule("workers", "workers can share their state", _workers, always=True),
+    Rule("workers-tls", "every worker can serve every request", _workers_tls),
 )

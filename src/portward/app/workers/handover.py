@@ -1,0 +1,221 @@
+"""A connection that came to the wrong worker goes to the right one.
+
+Requests of one polling session arrive at any worker, as the kernel spreads connections. The id of a
+session begins with the number of the worker that has it; the others hand that one the connection
+itself: its descriptor, and what they have read of it.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from portward.app.workers import words
+from portward.app.workers.inside import listening
+from portward.app.workers.place import Place
+from portward.model.clock import Clock, Timer
+from portward.model.limits import MIB
+from portward.model.request import RequestHead
+from portward.transports.door import Door
+from portward.transports.engineio import EngineServer
+from portward.transports.lobby import Lobby
+
+LIMIT: Final = 1 * MIB
+"""Bytes of one handover: a head, and what came with it in one read."""
+TIME: Final = 5.0
+"""Seconds a handover may take; it takes no round trip."""
+PIECE: Final = 64 * 1024
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """What was read of a connection."""
+
+    head: RequestHead
+    early: bytes
+
+
+_parcel: Final = msgspec.msgpack.Decoder(Parcel)
+
+
+class Handover:
+    """Implements `transports.lobby.Ferry`, and takes over what others hand here."""
+
+    def __init__(self, place: Place, sessions: EngineServer, lobby: Lobby, size: int) -> None:
+        """`size` is the number of all workers."""
+        self._folder = place.task.folder
+        self._own = str(place.task.number)
+        self._others = {str(number) for number in range(size)} - {self._own}
+        self._sessions = sessions
+        self._lobby = lobby
+        self._listener: socket.socket | None = None
+        self._transfers: set[_Transfer] = set()
+        self._arrivals: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Take connections over from now on.
+
+        Raises:
+            OSError: the socket for them cannot be had.
+        """
+        listener = self._listener = listening(words.door_socket(self._folder, int(self._own)))
+        asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
+        self._sessions.tag = self._own
+        self._lobby.ferry = self
+
+    def close(self) -> None:
+        """Take none over any more, and drop those that are on their way."""
+        self._lobby.ferry = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+            listener.close()
+        for transfer in tuple(self._transfers):
+            transfer.close()
+        for task in self._arrivals:
+            task.cancel()
+
+    # -- away
+
+    def carry(self, head: RequestHead, early: bytes, descriptor: int) -> bool:
+        """Hand a connection to the worker whose session it names, if that is another one.
+
+        One that is not there knows the session no more than we do: then it is ours to say so.
+        """
+        tag = self._sessions.tag_of(head)
+        if tag not in self._others:
+            return False
+        parcel = msgspec.msgpack.encode(Parcel(head, early))
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.connect(words.door_socket(self._folder, int(tag)))
+            sent = socket.send_fds(sock, [parcel], [descriptor])
+        except OSError:
+            sock.close()
+            return False
+        _Sending(sock, parcel[sent:], self._lobby.clock, self._transfers)
+        return True
+
+    # -- here
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, _ = listener.accept()
+        except OSError:  # it is gone already, or no descriptor is left
+            return
+        sock.setblocking(False)
+        _Receiving(sock, self._arrived, self._lobby.clock, self._transfers)
+
+    def _arrived(self, parcel: Parcel, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        make = partial(Door, self._lobby, (parcel.head, parcel.early))
+        task = loop.create_task(_connected(make, sock))
+        self._arrivals.add(task)
+        task.add_done_callback(self._arrivals.discard)
+
+
+async def _connected(make: Callable[[], Door], sock: socket.socket) -> None:
+    try:
+        await asyncio.get_running_loop().connect_accepted_socket(make, sock)
+    except OSError:  # the peer left on the way
+        sock.close()
+    except asyncio.CancelledError:
+        sock.close()
+        raise
+
+
+class _Transfer:
+    """One handover under way, either way: done at the latest after `TIME`."""
+
+    def __init__(self, sock: socket.socket, clock: Clock, under_way: "set[_Transfer]") -> None:
+        self._sock = sock
+        self._under_way = under_way
+        self._timer: Timer = clock.call_later(TIME, self.close)
+        under_way.add(self)
+
+    def close(self) -> None:
+        """Stop, whether it is done or not."""
+        loop = asyncio.get_running_loop()
+        if self in self._under_way:
+            self._under_way.remove(self)
+            self._timer.cancel()
+            loop.remove_reader(self._sock.fileno())
+            loop.remove_writer(self._sock.fileno())
+            self._sock.close()
+
+
+class _Sending(_Transfer):
+    """Sends what did not fit into the first message."""
+
+    def __init__(
+        self, sock: socket.socket, rest: bytes, clock: Clock, under_way: "set[_Transfer]"
+    ) -> None:
+        super().__init__(sock, clock, under_way)
+        self._rest = rest
+        if rest:
+            asyncio.get_running_loop().add_writer(sock.fileno(), self._go_on)
+        else:
+            self.close()
+
+    def _go_on(self) -> None:
+        try:
+            self._rest = self._rest[self._sock.send(self._rest) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._rest = b""
+        if not self._rest:
+            self.close()
+
+
+class _Receiving(_Transfer):
+    """Receives one connection; `arrived` is given what was read of it, and the connection."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        arrived: Callable[[Parcel, socket.socket], None],
+        clock: Clock,
+        under_way: "set[_Transfer]",
+    ) -> None:
+        super().__init__(sock, clock, under_way)
+        self._arrived = arrived
+        self._data = bytearray()
+        self._carried: socket.socket | None = None
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
+
+    def _read(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._sock, PIECE, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        for descriptor in descriptors:
+            self._carried = socket.socket(fileno=descriptor)
+        self._data += data
+        if len(self._data) > LIMIT:
+            self.close()
+        elif not data:
+            self._done()
+
+    def _done(self) -> None:
+        with suppress(msgspec.DecodeError):
+            parcel = _parcel.decode(bytes(self._data))
+            carried, self._carried = self._carried, None
+            if carried is not None:
+                carried.setblocking(False)
+                self._arrived(parcel, carried)
+        self.close()
+
+    def close(self) -> None:
+        """Stop; a connection that was not handed on is closed."""
+        super().close()
+        if self._carried is not None:
+            self._carried.close()
+            self._carried = None

@@ -1,0 +1,66 @@
+"""What the workers share: one port, kept by the parent, and one folder nobody else enters."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+LONGEST: Final = 90
+"""Characters of the folder's name: with that of a socket in it, it must fit into 107."""
+
+
+@contextmanager
+def reserved(host: str, port: int) -> Iterator[tuple[str, int]]:
+    """Keep a port on every address of `host` for sockets that share it; yields the first of them.
+
+    Nothing listens here: a bound socket gets no connections. Of port 0 the kernel's first choice
+    holds for every address.
+
+    Raises:
+        OSError: an address cannot be had, or somebody listens there.
+    """
+    kind, flags = socket.SOCK_STREAM, socket.AI_PASSIVE
+    found = dict.fromkeys(socket.getaddrinfo(host, port, type=kind, flags=flags))
+    kept: list[tuple[str, int]] = []
+    with ExitStack() as stack:
+        for family, _, _, _, address in found:
+            # Alone first: several gateways that share a port by mistake would not notice.
+            with _bound(family, address, port, shared=False) as probe:
+                chosen: int = probe.getsockname()[1]
+            sock = stack.enter_context(_bound(family, address, chosen, shared=True))
+            kept.append(sock.getsockname()[:2])
+            port = chosen
+        yield kept[0]
+
+
+@contextmanager
+def _bound(
+    family: int, address: tuple[Any, ...], port: int, *, shared: bool
+) -> Iterator[socket.socket]:
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address[0], port, *address[2:]))
+        yield sock
+
+
+@contextmanager
+def private_folder() -> Iterator[str]:
+    """A folder for sockets, for this user alone, gone afterwards.
+
+    Raises:
+        OSError: there is no place for one.
+    """
+    try:
+        made = TemporaryDirectory(prefix="portward-", ignore_cleanup_errors=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"there is no place for the workers' sockets: {why}; set TMPDIR") from None
+    with made as folder:
+        if len(folder) > LONGEST:
+            raise OSError(f"{folder} is too long a name for sockets; set TMPDIR to a shorter one")
+        yield folder

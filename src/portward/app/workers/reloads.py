@@ -1,0 +1,55 @@
+"""SIGHUP for several workers: the settings are judged once, and what came of it is told once."""
+
+from collections.abc import Callable
+
+from portward.app.gateway import refuse_start
+from portward.app.server import Announce, refuse_unsafe, told
+from portward.settings import Settings, SettingsError, changes, reloaded
+
+REFUSED = "reload refused: "
+
+
+class Reloads:
+    """Has workers read the settings again. `order` does, and returns the numbers of who was told."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        order: Callable[[], list[int]],
+        announce: Announce,
+    ) -> None:
+        self.settings = settings
+        self._read = read
+        self._order = order
+        self._announce = announce
+        self._waiting: set[int] = set()
+        self._text = ""
+
+    def begin(self) -> None:
+        """Judge the settings; when they are good, tell the workers."""
+        try:
+            fresh = self._read()
+            refuse_unsafe(fresh)
+            changed = changes(self.settings, fresh)
+            merged = reloaded(self.settings, fresh)
+            refuse_start(merged)
+        except (SettingsError, ValueError) as error:
+            self._announce(f"{REFUSED}{error}")
+            return
+        self.settings = merged
+        self._text = told(changed)
+        self._waiting = set(self._order())
+        self._conclude()
+
+    def heard(self, number: int, text: str) -> None:
+        """Take a worker's answer; nothing when it is gone."""
+        if text.startswith(REFUSED):
+            self._announce(f"worker {number}: {text}")
+        if number in self._waiting:
+            self._waiting.remove(number)
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if not self._waiting:
+            self._announce(self._text)

@@ -1,0 +1,236 @@
+"""Workspaces and Socket.IO, as the application handles them."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, overload
+
+import msgspec
+
+from portward.dialects.socketio.attachments import pack
+from portward.dialects.socketio.packets import RESERVED, ROOT
+from portward.dialects.socketio.words import APPROVALS, ROOM
+from portward.model.approval import Approval
+from portward.model.channel import Channel
+from portward.model.commands import Publish
+from portward.model.position import Position
+from portward.node.namespaces import channel_of
+from portward.node.node import Node
+from portward.node.ports import Hooks
+from portward.node.requests import DEFAULT_LIFE
+from portward.node.sockets import Handler, NamespaceHandlers, Socket
+
+BUILT_IN: Final = frozenset(
+    {
+        "join_room",
+        "leave_room",
+        "dashboard_action",
+        "approval_response",
+        "state_sync",
+        "token_refresh",
+    }
+)
+"""Events of the root namespace that the gateway answers itself."""
+
+_ROOM: Final = re.compile(rf"{ROOM}[^:/][^:]*:[^:]+\Z")
+
+H = TypeVar("H", bound=Handler)
+
+
+class SocketNamespace:
+    """One Socket.IO namespace: its handlers, and what is emitted to everyone in it.
+
+    A handler is called as `handler(socket, *arguments)`, a coroutine function or not; what it returns is
+    the client's acknowledgement, a tuple as several arguments. Arguments are JSON values, and bytes
+    anywhere in them. Handlers for `connect` are called as `handler(socket, auth)` once the client is in,
+    and send it out again by returning False; those for `disconnect` as `handler(socket, reason)`.
+    """
+
+    def __init__(
+        self, node: Callable[[], Node], handlers: NamespaceHandlers, family: str, nsp: str
+    ) -> None:
+        self._node = node
+        self._handlers = handlers
+        self._family = family
+        self.name = nsp
+
+    def __repr__(self) -> str:
+        return f"SocketNamespace({self.name!r})"
+
+    @overload
+    def on(self, event: str) -> Callable[[H], H]: ...
+
+    @overload
+    def on(self, event: str, handler: H) -> H: ...
+
+    def on(self, event: str, handler: Handler | None = None) -> Any:
+        """Call `handler` for an event; without one this is a decorator. The last one set counts.
+
+        Raises:
+            ValueError: clients cannot emit such an event, or the gateway answers it itself.
+        """
+
+        def register(handler: Handler) -> Handler:
+            self._set(event, handler, None)
+            return handler
+
+        return register if handler is None else register(handler)
+
+    def _set(self, event: str, handler: Handler, schema: type[msgspec.Struct] | None) -> None:
+        if self.name == ROOT and event in BUILT_IN:
+            raise ValueError(f"{event!r} is an event that the gateway answers itself")
+        self._handlers.set(event, handler, schema)
+
+    async def join(self, socket: Socket, room: str) -> None:
+        """Put a client of this namespace into a room, which it leaves with its connection.
+
+        Raises:
+            ValueError: this is the root namespace, there can be no such room, or the client is one of
+                another namespace.
+            Fault: the client has gone, or is in too many.
+        """
+        if socket.nsp != self.name:
+            raise ValueError(f"a client of {socket.nsp!r}")
+        await socket.listen(channel_of(self._family, self.name, room))
+
+    def leave(self, socket: Socket, room: str) -> None:
+        """Take a client out of a room. Harmless when it is not in it."""
+        socket.ignore(channel_of(self._family, self.name, room))
+
+    async def emit(
+        self, event: str, *arguments: Any, room: str | None = None, exclude: Socket | None = None
+    ) -> Position:
+        """Emit an event to everyone here, or in one room of this namespace, on all nodes.
+
+        Raises:
+            ValueError: this is the root namespace, whose rooms are those of workspaces; the event is
+                reserved; or the arguments cannot be sent.
+            Fault: they are no JSON values (and bytes), or too large.
+            EngineUnavailable: nothing was emitted; try again.
+        """
+        channel = channel_of(self._family, self.name, room)
+        client = exclude.client if exclude is not None else None
+        return await emit(self._node(), channel, event, list(arguments), client)
+
+
+async def emit(
+    node: Node, channel: Channel, event: str, data: Any, exclude: str | None = None
+) -> Position:
+    """Publish what Socket.IO clients hear as an event."""
+    if event in RESERVED or not event:
+        raise ValueError(f"{event!r} is no name of an event")
+    packed, attachments = pack(data)
+    command = Publish(
+        channel=channel, type=event, data=packed, attachments=attachments, exclude=exclude
+    )
+    return (await node.operations.publish(command)).position
+
+
+class Workspaces:
+    """`gateway.workspaces`: events of the application, rooms of workspaces, requests for approval."""
+
+    def __init__(
+        self, node: Callable[[], Node], hooks: Hooks, namespace: str = "workspaces"
+    ) -> None:
+        """`node` is asked for each time: handlers are set before the gateway runs."""
+        self._node = node
+        self._hooks = hooks
+        self._family = namespace
+
+    # -- handlers
+
+    def namespace(self, name: str = ROOT) -> SocketNamespace:
+        """A Socket.IO namespace, open to clients from now on.
+
+        Raises:
+            ValueError: it does not begin with a slash, or cannot be the name of one.
+        """
+        if name != ROOT:
+            channel_of(self._family, name)
+        if not name.startswith("/") or "," in name:
+            raise ValueError("a namespace begins with a slash, and has no comma")
+        handlers = self._hooks.sockets.setdefault(self._family, {})
+        return SocketNamespace(
+            self._node, handlers.setdefault(name, NamespaceHandlers()), self._family, name
+        )
+
+    def event(self, name: str, schema: type[msgspec.Struct] | None = None) -> Callable[[H], H]:
+        """Decorate the handler of an event of the root namespace.
+
+        With a `schema` the client's one argument is read into that type first, and the handler called as
+        `handler(socket, value)`. What does not fit is answered with `VALIDATION_ERROR`, as are fields that
+        the type does not name.
+
+        Raises:
+            ValueError: clients cannot emit such an event, or the gateway answers it itself.
+        """
+        root = self.namespace(ROOT)
+
+        def register(handler: H) -> H:
+            root._set(name, handler, schema)  # noqa: SLF001 - two faces of the same table
+            return handler
+
+        return register
+
+    def on_action(self, handler: H) -> H:
+        """Call `handler(action)` for what users do, as :class:`ActionInfo`, before it is announced.
+
+        What it returns, any JSON value, is the `result` of the acknowledgement. Raising
+        :class:`EventError` refuses: then nothing is announced.
+        """
+        self._hooks.actions[self._family] = handler
+        return handler
+
+    # -- rooms
+
+    def channel(self, room: str) -> Channel:
+        """The channel behind a room `workspace:{id}:{kind}`.
+
+        Raises:
+            ValueError: it cannot be such a room.
+        """
+        if not _ROOM.match(room):
+            raise ValueError("a room is written workspace:{id}:{kind}")
+        return Channel.parse(f"{self._family}:{room.removeprefix(ROOM)}")
+
+    async def emit(self, room: str, event: str, data: Any) -> Position:
+        """Emit an event to a room, on all nodes: JSON values, and bytes anywhere in them.
+
+        Raises:
+            ValueError: it cannot be a room, the event is reserved, or the data cannot be sent.
+            Fault: the data is no JSON (and bytes), or too large.
+            EngineUnavailable: nothing was emitted; try again.
+        """
+        return await emit(self._node(), self.channel(room), event, data)
+
+    # -- approvals
+
+    async def request_approval(
+        self,
+        workspace: str,
+        title: str,
+        data: Any = None,
+        *,
+        expires_in: float = DEFAULT_LIFE,
+        id: str | None = None,  # noqa: A002 - what it is
+    ) -> Approval:
+        """Ask the people of a workspace for a decision, within `expires_in` seconds (at most 30 days).
+
+        It waits until it is decided or expires, also when nobody is connected.
+
+        Raises:
+            ValueError: `workspace` cannot be one.
+            Fault: the title or the data is too long, too many requests wait, or the id is taken.
+            EngineUnavailable: try again with the same `id`.
+        """
+        channel = self.channel(f"{ROOM}{workspace}:{APPROVALS}")
+        return await self._node().requests.ask(channel, title, data, life=expires_in, id=id)
+
+    async def approval(self, id: str) -> Approval | None:  # noqa: A002 - what it is
+        """A request and its verdict; None when it is unknown, or long over."""
+        return await self._node().requests.get(id)
+
+    # -- clients
+
+    def sockets(self, namespace: str = ROOT) -> list[Socket]:
+        """Every client of this process in a Socket.IO namespace."""
+        return self._node().sockets.present(self._family, namespace)

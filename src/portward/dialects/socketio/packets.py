@@ -1,0 +1,186 @@
+"""Packets of Socket.IO, protocol 5: text and what it says, without their attachments.
+
+    <type>[<attachments>-][<namespace>,][<acknowledgement id>][JSON]
+
+A packet that is none ends the connection, as the protocol demands (:class:`PacketError`). One whose JSON is
+not taken (too deep, duplicate keys) is still a packet: it carries the fault that answers it.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, Final
+
+import msgspec
+
+from portward.dialects import intake
+from portward.dialects.socketio.attachments import pack
+from portward.model.faults import Fault
+from portward.model.parcel import MAX_ATTACHMENTS, Parcel, Words
+
+MAX_NSP: Final = 128
+MAX_EVENT: Final = 128
+RESERVED: Final = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+"""Events that clients raise by themselves, and nobody sends."""
+ROOT: Final = "/"
+
+_HEAD: Final = re.compile(
+    rb"([0-6])(?:(?<=[56])(\d{1,2})-)?(?:(/[!-+\--~]{0,127})(?:,|\Z))?(\d{1,15})?(?!\d)"
+)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class PacketError(ValueError):
+    """The client does not speak the protocol; the text says how, in our words."""
+
+
+class Kind(IntEnum):
+    """The types of packets."""
+
+    CONNECT = 0
+    DISCONNECT = 1
+    EVENT = 2
+    ACK = 3
+    CONNECT_ERROR = 4
+    BINARY_EVENT = 5
+    BINARY_ACK = 6
+
+
+_EVENTS: Final = frozenset({Kind.EVENT, Kind.BINARY_EVENT})
+
+
+class Packet(msgspec.Struct, frozen=True, kw_only=True):
+    """One packet of a client. `attachments` is how many are still to come, `size` is in bytes.
+
+    `name` is the event of an EVENT and `data` its arguments; `fault` says why they were not taken.
+    """
+
+    kind: Kind
+    nsp: str
+    size: int
+    id: int | None = None
+    attachments: int = 0
+    name: str = ""
+    data: Any = None
+    fault: Fault | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __repr__(self) -> str:
+        return f"Packet({self.kind.name}, {self.nsp!r}, {self.size} bytes)"
+
+    @property
+    def address(self) -> str:
+        """Where the answer goes: what stands between the type and the JSON of an acknowledgement."""
+        return address(self.nsp, self.id)
+
+
+def address(nsp: str, ack: int | None) -> str:
+    """The namespace and the acknowledgement id as they stand on the wire; without one nobody waits."""
+    return f"{'' if nsp == ROOT else f'{nsp},'}{'' if ack is None else ack}"
+
+
+def parse(text: bytes) -> Packet:
+    """Read the text of a packet.
+
+    Raises:
+        PacketError: it is none that a client may send.
+    """
+    head = _HEAD.match(text)
+    if head is None:
+        raise PacketError("no packet")
+    kind, count, nsp, ack = head.groups()
+    packet = Packet(
+        kind=Kind(int(kind)),
+        nsp=(nsp or b"/").decode(),
+        size=len(text),
+        id=int(ack) if ack is not None else None,
+        attachments=_count(int(kind), count),
+    )
+    return _with_data(packet, text[head.end() :])
+
+
+def _count(kind: int, count: bytes | None) -> int:
+    if kind not in {Kind.BINARY_EVENT, Kind.BINARY_ACK}:
+        return 0
+    if count is None or int(count) > MAX_ATTACHMENTS:
+        raise PacketError("attachments")
+    return int(count)
+
+
+def _with_data(packet: Packet, json: bytes) -> Packet:
+    """Add the payload, as its type wants it."""
+    try:
+        return _checked(packet, intake.parse(json) if json else None)
+    except Fault as fault:
+        if fault.detail == intake.NOT_JSON or packet.kind not in _EVENTS:
+            raise PacketError("payload") from None
+        fault.command_id = packet.address
+        return msgspec.structs.replace(packet, fault=fault)
+
+
+def _checked(packet: Packet, data: Any) -> Packet:
+    match packet.kind:
+        case Kind.CONNECT if data is None or isinstance(data, dict):
+            return msgspec.structs.replace(packet, data=data or {})
+        case Kind.DISCONNECT if data is None:
+            return packet
+        case Kind.EVENT | Kind.BINARY_EVENT if isinstance(data, list) and data:
+            name, *arguments = data
+            if isinstance(name, str) and name not in RESERVED and len(name) <= MAX_EVENT:
+                return msgspec.structs.replace(packet, name=name, data=arguments)
+        case Kind.ACK | Kind.BINARY_ACK if isinstance(data, list) and packet.id is not None:
+            return msgspec.structs.replace(packet, data=data)
+        case _:
+            pass
+    raise PacketError("payload")
+
+
+# -- what is said
+
+
+def connected(nsp: str, sid: str) -> bytes:
+    """The client is in a namespace."""
+    return b"0" + address(nsp, None).encode() + _encode({"sid": sid})
+
+
+def connect_error(nsp: str, message: str, code: str | None = None) -> bytes:
+    """The client is not let into a namespace."""
+    data = {"message": message} if code is None else {"message": message, "data": {"code": code}}
+    return b"4" + address(nsp, None).encode() + _encode(data)
+
+
+def disconnected(nsp: str) -> bytes:
+    """The client is in a namespace no longer, and is not to come back by itself."""
+    return b"1" + address(nsp, None).encode()
+
+
+def event(nsp: str, name: str, arguments: Sequence[Any], ack: int | None = None) -> Words:
+    """An event with its arguments."""
+    return _words(b"2", b"5", address(nsp, ack), [name, *arguments])
+
+
+def acknowledgement(address: str, arguments: Sequence[Any]) -> Words:
+    """The answer to an event, at the address it came with."""
+    return _words(b"3", b"6", address, list(arguments))
+
+
+def _words(plain: bytes, binary: bytes, address: str, data: list[Any]) -> Words:
+    packed, attachments = pack(data)
+    text = address.encode() + _encode(packed)
+    if not attachments:
+        return plain + text
+    return Parcel(b"%s%d-%s" % (binary, len(attachments), text), attachments)
+
+
+def prepared(
+    nsp: str, name: str, arguments: Sequence[Any], attachments: tuple[bytes, ...]
+) -> Words:
+    """An event whose arguments were packed before."""
+    text = address(nsp, None).encode() + _encode([name, *arguments])
+    if not attachments:
+        return b"2" + text
+    return Parcel(b"5%d-%s" % (len(attachments), text), attachments)

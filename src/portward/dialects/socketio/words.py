@@ -1,0 +1,119 @@
+"""What workspaces are told: the data of their events, and the codes of what is refused."""
+
+from typing import Any, Final
+
+from portward.model.approval import Approval
+from portward.model.channel import Channel
+from portward.model.endings import Ending
+from portward.model.faults import RATE_FAULTS, Fault, FaultKind
+from portward.model.publication import Publication
+
+ROOM: Final = "workspace:"
+"""What a room's name has in front of its channel's."""
+DASHBOARD: Final = "dashboard"
+APPROVALS: Final = "approvals"
+"""Kinds of rooms that the gateway itself speaks in."""
+
+UPDATE: Final = "dashboard_update"
+REQUESTED: Final = "approval_requested"
+RESOLVED: Final = "approval_resolved"
+
+_ENDINGS: Final = {
+    Ending.AUTH_FAILED: "INVALID_TOKEN",
+    Ending.AUTH_TIMEOUT: "AUTH_REQUIRED",
+    Ending.CONNECTION_LIMIT: "TOO_MANY_CONNECTIONS",
+    Ending.TOO_MANY_REQUESTS: "RATE_LIMITED",
+}
+_AT_THE_DOOR: Final = {
+    Ending.EXPIRED: "INVALID_TOKEN",
+    Ending.REVOKED: "INVALID_TOKEN",
+    Ending.INTERNAL: "UNAVAILABLE",
+}
+_FAULTS: Final = {
+    FaultKind.TOKEN_REQUIRED: "AUTH_REQUIRED",
+    FaultKind.NOT_AUTHENTICATED: "AUTH_REQUIRED",
+    FaultKind.AUTHENTICATION_FAILED: "INVALID_TOKEN",
+    FaultKind.TOKEN_REVOKED: "INVALID_TOKEN",
+    FaultKind.UNKNOWN_CHANNEL: "ACCESS_DENIED",
+    FaultKind.ALREADY_DECIDED: "ALREADY_DECIDED",
+    FaultKind.LIMIT_EXCEEDED: "LIMIT_EXCEEDED",
+    FaultKind.CHANNEL_FULL: "LIMIT_EXCEEDED",
+    FaultKind.UNAVAILABLE: "UNAVAILABLE",
+    FaultKind.INTERNAL: "INTERNAL_ERROR",
+}
+REFUSALS: Final = {
+    "AUTH_REQUIRED": "Authentication required",
+    "INVALID_TOKEN": "Invalid token",
+    "TOO_MANY_CONNECTIONS": "Too many connections",
+    "RATE_LIMITED": "Too many requests",
+    "UNAVAILABLE": "Temporarily unavailable",
+}
+"""Sentences for those who read a refusal instead of its code."""
+VALIDATION_ERROR: Final = "VALIDATION_ERROR"
+
+
+def room(channel: Channel) -> str:
+    """The room that clients know a channel by."""
+    return ROOM + channel.name
+
+
+def ending_code(ending: Ending) -> str:
+    """What a client is told of the reason for which its connection ends."""
+    return _ENDINGS.get(ending, ending.name)
+
+
+def door_code(ending: Ending) -> str:
+    """What a client is told that is not let in."""
+    return _AT_THE_DOOR.get(ending) or ending_code(ending)
+
+
+def fault_code(fault: Fault) -> str:
+    """What a client is told of a refused command."""
+    kind = fault.kind
+    if kind in RATE_FAULTS:
+        return "RATE_LIMITED"
+    if kind is FaultKind.PERMISSION_DENIED:
+        return "ACCESS_DENIED" if fault.about is not None else "PERMISSION_DENIED"
+    return _FAULTS.get(kind, VALIDATION_ERROR)
+
+
+def refusal(fault: Fault) -> dict[str, Any]:
+    """The acknowledgement of a refused command."""
+    said: dict[str, Any] = {"error": fault_code(fault)}
+    if said["error"] == VALIDATION_ERROR:
+        said["details"] = fault.hint or fault.kind.text
+    if fault.retry_after is not None:
+        said["retryMs"] = fault.retry_after
+    return said
+
+
+def requested(approval: Approval) -> dict[str, Any]:
+    """The data of `approval_requested`."""
+    return {
+        "requestId": approval.id,
+        "title": approval.title,
+        "data": approval.data,
+        "expiresAt": int(approval.expires_at * 1000),
+    }
+
+
+def resolved(approval: Approval) -> dict[str, Any]:
+    """The data of `approval_resolved`; the approval has its verdict."""
+    verdict = approval.verdict
+    if verdict is None:
+        return {"requestId": approval.id}
+    said = {"requestId": approval.id, "decision": verdict.decision.value, "userId": verdict.user}
+    return said if verdict.comment is None else {**said, "comment": verdict.comment}
+
+
+def updated(action: str, payload: Any, user: str) -> dict[str, Any]:
+    """The data of `dashboard_update` after somebody's action."""
+    return {"action": action, "payload": payload, "userId": user}
+
+
+def request_of(publication: Publication) -> str | None:
+    """The id of the request that a publication tells of, None when it tells of something else."""
+    data = publication.data
+    if publication.type != REQUESTED or not isinstance(data, dict):
+        return None
+    return data.get("requestId")

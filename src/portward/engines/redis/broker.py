@@ -1,0 +1,189 @@
+"""Streams and the bus.
+
+A publication is stored and announced by one script, so the order of announcements is the order of
+offsets. Events on the bus are told here at once, whether or not the others can be told, and to them over
+the bus; what comes back of them is dropped.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from portward.engines.port import EngineUnavailable, Stored
+from portward.engines.redis import codec
+from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.hearing import Hearing
+from portward.engines.redis.keys import Keys
+from portward.engines.redis.roads import Road
+from portward.engines.redis.scripts import script
+from portward.model.channel import Channel
+from portward.model.events import BusEvent
+from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
+from portward.model.namespace import Namespace, Snapshot
+from portward.model.position import Position
+from portward.model.publication import Draft, HistoryQuery, Page
+
+_SLACK: Final = 600.0
+"""Seconds the books of a stream outlive what is kept in it."""
+_SNAPSHOT_TIME: Final = 7 * 86400.0
+"""Seconds the last publication of every key outlives the last use of its channel."""
+_SCAN: Final = 1000
+
+_PUBLISH = script("publish")
+_HISTORY = script("history")
+
+
+class RedisBroker:
+    """Implements `engines.port.Broker`. `tell` hands an event to this node."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        road: Road,
+        hearing: Hearing,
+        keys: Keys,
+        uid: str,
+        tell: Callable[[BusEvent], None],
+    ) -> None:
+        self._commands = commands
+        self._road = road
+        self._hearing = hearing
+        self._keys = keys
+        self._uid = uid
+        self._tell = tell
+
+    # -- streams
+
+    async def publish(
+        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+    ) -> Stored:
+        """Assign, store and announce."""
+        books = self._books(channel, namespace)
+        by_key = namespace.snapshot is Snapshot.LATEST_BY_KEY
+        duplicate, offset, epoch, identifier = await self._commands.run(
+            _PUBLISH,
+            (*self._keys.stream(channel), self._keys.once(channel, idempotency_key or "")),
+            (
+                secrets.token_hex(4),
+                codec.keep(draft),
+                draft.id,
+                _optional(idempotency_key),
+                milliseconds(IDEMPOTENCY_TIME),
+                namespace.history_size,
+                milliseconds(namespace.history_ttl),
+                books,
+                _optional(draft.key),
+                SNAPSHOT_KEYS if by_key else 0,
+                self._road.publish,
+                self._keys.said(channel),
+            ),
+        )
+        position = Position(offset, epoch.decode())
+        if not duplicate:
+            await self._hearing.echo(channel, position)
+        return Stored(identifier.decode(), position, duplicate=bool(duplicate))
+
+    def _books(self, channel: Channel, namespace: Namespace) -> int:
+        """Milliseconds for which the books of a stream are kept after their last use."""
+        kept = namespace.history_ttl if namespace.history_size else 0.0
+        if namespace.snapshot is Snapshot.LATEST_BY_KEY:
+            kept = max(kept, _SNAPSHOT_TIME)
+        books = milliseconds(max(kept, namespace.idle_ttl) + _SLACK)
+        self._hearing.note_books(channel, books)
+        return books
+
+    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+        """Read a part of the stream."""
+        since = query.since
+        await self._hearing.settled(channel)
+        answer = await self._commands.run(
+            _HISTORY,
+            self._keys.stream(channel),
+            (
+                secrets.token_hex(4),
+                self._books(channel, namespace),
+                milliseconds(namespace.history_ttl),
+                query.limit,
+                since.epoch if since is not None else "",
+                since.offset if since is not None else "",
+                query.before if query.before is not None else "",
+                int(query.reverse),
+                int(query.latest),
+            ),
+            bulk=bool(query.limit or query.latest),
+        )
+        try:
+            return _page(answer)
+        except codec.MALFORMED:
+            raise EngineUnavailable(
+                "redis has something else where publications are kept"
+            ) from None
+
+    async def remove(self, channel: Channel) -> None:
+        """Forget a stream."""
+        keys = self._keys.stream(channel)
+        await self._commands.send(keys.meta, "DEL", *keys)
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """Channels that have a stream. It reads through the whole store: a question for operators."""
+        found = [self._keys.channel(key) for key in await self._commands.scan(self._keys.streams)]
+        return tuple(sorted(channel for channel in found if channel is not None))
+
+    # -- the bus
+
+    async def announce(self, event: BusEvent) -> None:
+        """Tell this node, then the others."""
+        self._tell(event)
+        told = codec.encode({"node": self._uid, "event": event})
+        await self._commands.send(self._keys.bus, self._road.publish, self._keys.bus, told)
+
+    async def listen(self, channel: Channel) -> None:
+        """Listen to a channel; returns when its publications arrive.
+
+        Raises:
+            EngineUnavailable: not now. It is listened to as soon as that is possible, unless `ignore` is
+                called first.
+        """
+        await self._hearing.listen(channel)
+
+    async def ignore(self, channel: Channel) -> None:
+        """Listen to it no longer; the subscription ends after a pause, if nobody came back."""
+        self._hearing.ignore(channel)
+
+    def books(self) -> Mapping[str, int]:
+        """How many channels are listened to, by namespace."""
+        return self._hearing.books()
+
+    async def sweep(self) -> None:
+        """Keep the books of what is listened to."""
+        await together(
+            [
+                self._commands.send(key, "PEXPIRE", key, books)
+                for channel, books in self._hearing.due()
+                for key in self._kept(channel)
+            ]
+        )
+
+    def _kept(self, channel: Channel) -> tuple[str, ...]:
+        keys = self._keys.stream(channel)
+        return keys.meta, keys.latest, keys.order
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds as the store has them, at least one."""
+    return max(1, round(seconds * 1000))
+
+
+def _optional(text: str | None) -> str:
+    return "" if text is None else "=" + text
+
+
+def _page(answer: list[Any]) -> Page:
+    offset, epoch, complete, first, chosen, latest = answer
+    snapshot = [each.split(b" ", 1) for each in latest if each is not None]
+    return Page(
+        tuple(codec.publication(first + n, kept) for n, kept in enumerate(chosen)),
+        Position(offset, epoch.decode()),
+        complete=bool(complete),
+        latest=tuple(codec.publication(int(at), kept) for at, kept in snapshot),
+    )

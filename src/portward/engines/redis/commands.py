@@ -1,0 +1,131 @@
+"""Commands to the store, whatever road they take; every failure becomes one word."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from portward.engines.port import EngineUnavailable
+from portward.engines.redis.line import Crowded
+from portward.engines.redis.roads import Road
+from portward.engines.redis.scripts import Script
+
+_TOGETHER = 256
+"""How many commands one caller has under way at once."""
+_SCAN = 1000
+"""Keys looked at by one step of a scan."""
+
+T = TypeVar("T")
+
+
+class Commands:
+    """Gives commands. `failed` is told when the store does not answer.
+
+    While the store is known to be `away`, and there is but one server, commands fail at once; so they do
+    when all is `closed`.
+    """
+
+    def __init__(self, road: Road, failed: Callable[[], None]) -> None:
+        self.away = False
+        self.closed = False
+        self._road = road
+        self._failed = failed
+
+    async def send(self, key: str, *command: Any, bulk: bool = False) -> Any:
+        """Give a command where `key` is.
+
+        Raises:
+            EngineUnavailable: no answer, or the server says no.
+        """
+        try:
+            return await self._send(key, command, bulk=bulk)
+        except ResponseError as error:
+            raise _refused(command[0], error) from None
+
+    async def run(
+        self, script: Script, keys: Sequence[str], arguments: Iterable[Any], *, bulk: bool = False
+    ) -> Any:
+        """Run a script on `keys`, which are all in one place.
+
+        Raises:
+            EngineUnavailable: no answer, or the server says no.
+        """
+        rest = (len(keys), *keys, *arguments)
+        try:
+            try:
+                return await self._send(keys[0], ("EVALSHA", script.digest, *rest), bulk=bulk)
+            except NoScriptError:
+                return await self._send(keys[0], ("EVAL", script.text, *rest), bulk=bulk)
+        except ResponseError as error:
+            raise _refused(script.name, error) from None
+
+    async def _send(self, key: str, command: Sequence[Any], *, bulk: bool) -> Any:
+        if self.closed:
+            raise EngineUnavailable("the engine is stopped")
+        if self.away and self._road.whole:
+            raise EngineUnavailable("redis is away")
+        try:
+            return await self._road.send(key, command, bulk=bulk)
+        except Crowded:
+            raise
+        except EngineUnavailable:
+            self._failed()
+            raise
+
+    async def scan(self, pattern: str) -> set[str]:
+        """The keys of hashes that match a pattern, on every server.
+
+        Raises:
+            EngineUnavailable: no answer, or a server says no.
+        """
+        words = ("MATCH", pattern, "TYPE", "hash", "COUNT", _SCAN)
+        found: set[bytes] = set()
+        try:
+            for server in await self._road.servers():
+                cursor = b"0"
+                while True:
+                    cursor, keys = await server.request(("SCAN", cursor, *words))
+                    found.update(keys)
+                    if cursor == b"0":
+                        break
+        except ResponseError as error:
+            raise _refused("SCAN", error) from None
+        return {key.decode("utf-8", "replace") for key in found}
+
+    async def everywhere(self, *command: Any) -> list[Any]:
+        """Give a command to every server that has a part of the store.
+
+        Raises:
+            EngineUnavailable: no answer, or a server says no.
+        """
+        try:
+            return [await server.request(command) for server in await self._road.servers()]
+        except ResponseError as error:
+            raise _refused(command[0], error) from None
+
+
+async def together(work: Sequence[Awaitable[T]]) -> list[T]:
+    """Wait for many commands, so many at a time.
+
+    Raises:
+        EngineUnavailable: one of them failed; the others were given all the same.
+    """
+    done: list[T | BaseException] = []
+    for start in range(0, len(work), _TOGETHER):
+        done += await asyncio.gather(*work[start : start + _TOGETHER], return_exceptions=True)
+    answers = [each for each in done if not isinstance(each, BaseException)]
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+    return answers
+
+
+def _refused(name: str, error: ResponseError) -> EngineUnavailable:
+    """Say what was refused and why, in one word: the rest of an answer may quote what was sent."""
+    word = type(error).__name__.removesuffix("Error")
+    if "executing the script can't" in str(error):
+        word = "NoPermission"
+    elif type(error) is ResponseError:
+        word = (str(error).split(maxsplit=1) or ["no reason"])[0][:32]
+    return EngineUnavailable(f"redis refused {name}: {word}")

@@ -1,0 +1,180 @@
+"""The engine itself: its parts, its start and its end."""
+
+import asyncio
+import secrets
+from contextlib import suppress
+
+from portward.engines.port import EngineUnavailable, Sink
+from portward.engines.redis.approvals import RedisApprovals
+from portward.engines.redis.broker import RedisBroker
+from portward.engines.redis.checks import check_servers
+from portward.engines.redis.cluster import ClusterRoad
+from portward.engines.redis.dial import Dialer
+from portward.engines.redis.directory import RedisDirectory
+from portward.engines.redis.ears import Ears
+from portward.engines.redis.hearing import Hearing
+from portward.engines.redis.keys import Keys
+from portward.engines.redis.meter import RedisMeter
+from portward.engines.redis.nodes import RedisNodes
+from portward.engines.redis.options import Kind, RedisOptions, Timing
+from portward.engines.redis.presence import RedisPresence
+from portward.engines.redis.pulse import Pulse
+from portward.engines.redis.revocations import RedisRevocations
+from portward.engines.redis.roads import Road, SingleRoad
+from portward.engines.redis.sentinel import SentinelRoad
+from portward.engines.redis.sessions import RedisSessions
+from portward.engines.redis.shared import RedisShared
+from portward.model.clock import Clock
+from portward.model.events import BusEvent, Revoked
+
+PREFIX = "portward:"
+
+
+class RedisEngine:
+    """Implements `engines.port.Engine` over Redis 7 or newer. Make it while its loop runs.
+
+    `prefix` begins every key but those shared with other applications, which `shared_prefix` does.
+    `max_rooms` bounds the directory. With `allow_eviction` a server may throw keys away when it runs
+    full.
+    """
+
+    name = "redis"
+    spans = True
+
+    def __init__(
+        self,
+        options: RedisOptions,
+        clock: Clock,
+        *,
+        prefix: str = PREFIX,
+        shared_prefix: str = "",
+        max_rooms: int = 10_000,
+        allow_eviction: bool = False,
+        timing: Timing | None = None,
+    ) -> None:
+        """Put the parts together; nothing is connected yet.
+
+        Raises:
+            ValueError: a prefix has other characters than letters, digits and `:._-`.
+        """
+        timing = timing or Timing()
+        uid = secrets.token_hex(8)
+        keys = Keys(prefix, shared_prefix, options.db)
+        self._allow_eviction = allow_eviction
+        self._road = road = _road(options, timing, f"portward-{uid}")
+        self._pulse = Pulse(road, timing, clock, self._changed, self._moved)
+        commands = self._pulse.commands
+        self._ears = Ears(road, commands, keys, uid, timing, clock, self._hear, self._interrupted)
+        self._hearing = Hearing(self._ears, keys, uid, timing, clock, self._tell)
+        self._keys = keys
+        self._sink: Sink | None = None
+        self._restoring: set[asyncio.Task[None]] = set()
+        self._commands = commands
+        self.broker = RedisBroker(commands, road, self._hearing, keys, uid, self._tell)
+        self.presence = RedisPresence(commands, road, keys, timing.lease, self.broker.announce)
+        self.directory = RedisDirectory(commands, keys, clock, max_rooms)
+        self.sessions = RedisSessions(commands, keys)
+        self.revocations = RedisRevocations(commands, keys, clock)
+        self.approvals = RedisApprovals(commands, keys, clock)
+        self.shared = RedisShared(commands, keys)
+        self.nodes = RedisNodes(commands, keys)
+        self.meter = RedisMeter(commands, keys)
+
+    async def start(self, sink: Sink) -> None:
+        """Connect, look at the servers, and listen.
+
+        Raises:
+            EngineUnavailable: nobody answers.
+            ValueError: a server must not be used as it is set up.
+        """
+        self._commands.away = self._commands.closed = False
+        try:
+            await check_servers(self._commands, allow_eviction=self._allow_eviction)
+            self._sink = self._hearing.sink = sink
+            await self._ears.listen(self._keys.bus)
+        except BaseException:
+            await self.stop()
+            raise
+        self._pulse.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        self._sink = self._hearing.sink = None
+        self._commands.closed = True
+        await self._pulse.stop()
+        self._hearing.close()
+        await self._ears.close()
+        await self._road.close()
+        # What was under way has failed by now, and need not be waited for long.
+        await self.presence.close()
+        if self._restoring:
+            await asyncio.wait(tuple(self._restoring))
+
+    async def sweep(self) -> None:
+        """Drop what has expired; most of it the store drops by itself.
+
+        Raises:
+            EngineUnavailable: the store does not answer.
+        """
+        self.revocations.sweep()
+        await self.presence.sweep()
+        await self.broker.sweep()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the store answered last time."""
+        return self._pulse.beating
+
+    @property
+    def ignored(self) -> int:
+        """Announcements of others that were none, and were dropped."""
+        return self._hearing.ignored
+
+    @property
+    def gaps(self) -> int:
+        """Publications that did not follow the one heard before."""
+        return self._hearing.gaps
+
+    # -- what the parts tell
+
+    def _hear(self, name: bytes, payload: bytes) -> None:
+        self._hearing.hear(name, payload)
+
+    def _tell(self, event: BusEvent) -> None:
+        if isinstance(event, Revoked):
+            self.revocations.remember(event.revocation)
+        if self._sink is not None:
+            self._sink.happened(event)
+
+    def _interrupted(self) -> None:
+        # A store may go and come back without what it had while nobody asks it anything.
+        self._begin_restore()
+        if self._sink is not None:
+            self._sink.interrupted()
+
+    def _changed(self, up: bool) -> None:
+        if up:
+            self._begin_restore()
+        if self._sink is not None:
+            self._sink.engine_changed(up)
+
+    def _moved(self) -> None:
+        self._ears.drop()
+
+    def _begin_restore(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._restore())
+        self._restoring.add(task)
+        task.add_done_callback(self._restoring.discard)
+
+    async def _restore(self) -> None:
+        with suppress(EngineUnavailable):
+            await self.revocations.restore()
+
+
+def _road(options: RedisOptions, timing: Timing, name: str) -> Road:
+    dialer = Dialer(options, timing, name)
+    if options.kind is Kind.SENTINEL:
+        return SentinelRoad(dialer, options.addresses, options.service, timing)
+    if options.kind is Kind.CLUSTER:
+        return ClusterRoad(dialer, options.addresses, timing)
+    return SingleRoad(dialer, options.addresses[0], timing)

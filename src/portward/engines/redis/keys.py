@@ -1,0 +1,173 @@
+"""The names of everything in the store. Whatever comes from outside is encoded, never pasted.
+
+Keys that one script touches carry one hash tag, so that a cluster keeps them together. With `portward:`
+as the prefix:
+
+    portward:{<channel>}:meta           epoch, offset and reign of a stream; log, times, latest, order, once
+    portward:{<channel>}:members        who is there; users, leases
+    portward:{<channel>}:said           where its publications are announced
+    portward:leases                     all leases of presence, by when they run out
+    portward:bus                        where nodes tell each other
+    portward:room:<room>                a record; portward:rooms lists them
+    portward:user_workspaces:<user>     a set; with "" in it one that is known
+    portward:ws_session:<session>, portward:ticket:<digest>
+    portward:{revoked}:<kind>:<value>   and the lists at, until
+    portward:{approvals}:<id>           and waiting:<channel>
+    portward:{shared:<owner>}:values    and turns
+    portward:{nodes}:info               and until
+    portward:rate:<key>, portward:sum:<key>
+
+Keys shared with other applications have a prefix of their own, empty unless told otherwise, and the names
+that those applications know: `user_roles:<user>`, `user_permissions:<user>`, `revoked_token:<token>`.
+"""
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
+
+from portward.model.channel import Channel
+
+_SAFE: Final = ":@/+,;=!$&'()|~"
+_PREFIX: Final = re.compile(r"[A-Za-z0-9:._-]*\Z")
+
+
+class StreamKeys(NamedTuple):
+    """What is kept of one channel's stream."""
+
+    meta: str
+    log: str
+    times: str
+    latest: str
+    order: str
+
+
+class PresenceKeys(NamedTuple):
+    """What is kept of who is in one channel."""
+
+    members: str
+    users: str
+    leases: str
+
+
+def encoded(text: str) -> str:
+    """A text as a part of a key: printable ASCII without braces, wildcards, spaces and percent signs."""
+    return quote(text, safe=_SAFE, errors="surrogatepass")
+
+
+class Keys:
+    """Makes the names. `db` keeps announcements of several databases apart, which servers do not."""
+
+    def __init__(self, prefix: str, shared: str, db: int = 0) -> None:
+        """Check the prefixes.
+
+        Raises:
+            ValueError: one is not made of letters, digits and `:._-`.
+        """
+        for name, value in (("prefix", prefix), ("shared_prefix", shared)):
+            if not _PREFIX.match(value):
+                raise ValueError(f"redis {name}: only letters, digits and any of :._- are allowed")
+        self._prefix = prefix
+        self._shared = shared
+        self._said = f"{prefix}db{db}:" if db else prefix
+        self.bus = f"{self._said}bus"
+        self.leases = f"{prefix}leases"
+        self.rooms = f"{prefix}rooms"
+        self.streams = f"{prefix}{{*}}:meta"
+        """A pattern for the streams of all channels."""
+        self.revoked_at = f"{prefix}{{revoked}}:at"
+        self.revoked_until = f"{prefix}{{revoked}}:until"
+        self.nodes = f"{prefix}{{nodes}}:info"
+        self.nodes_until = f"{prefix}{{nodes}}:until"
+        self.approvals = f"{prefix}{{approvals}}:"
+
+    # -- channels
+
+    def stream(self, channel: Channel) -> StreamKeys:
+        """The keys of a stream."""
+        base = f"{self._prefix}{{{encoded(channel)}}}:"
+        return StreamKeys(*(base + name for name in StreamKeys._fields))
+
+    def once(self, channel: Channel, key: str) -> str:
+        """Where the outcome of a publish with an idempotency key is kept."""
+        return f"{self._prefix}{{{encoded(channel)}}}:once:{encoded(key)}"
+
+    def said(self, channel: Channel) -> str:
+        """Where publications of a channel are announced."""
+        return f"{self._said}{{{encoded(channel)}}}:said"
+
+    def canary(self, name: str, uid: str) -> str:
+        """A private place on the server where `name` is announced."""
+        _, brace, rest = name.partition("{")
+        tag = rest.partition("}")[0] if brace else name
+        return f"{self._said}{{{tag}}}:canary:{uid}"
+
+    def presence(self, channel: Channel) -> PresenceKeys:
+        """The keys of who is in a channel."""
+        base = f"{self._prefix}{{{encoded(channel)}}}:"
+        return PresenceKeys(*(base + name for name in PresenceKeys._fields))
+
+    def channel(self, meta: str) -> Channel | None:
+        """The channel whose stream has this key; None when the key is none of ours."""
+        try:
+            channel = Channel.parse(unquote(meta.partition("{")[2].partition("}")[0]))
+        except ValueError:
+            return None
+        return channel if self.stream(channel).meta == meta else None
+
+    # -- people and rooms
+
+    def roles(self, user: str) -> str:
+        """A set that other applications write, too."""
+        return f"{self._shared}user_roles:{user}"
+
+    def permissions(self, user: str) -> str:
+        """A set that other applications write, too."""
+        return f"{self._shared}user_permissions:{user}"
+
+    def revoked_token(self, token: str) -> str:
+        """What other applications set to revoke a token."""
+        return f"{self._shared}revoked_token:{token}"
+
+    def workspaces(self, user: str) -> str:
+        """The workspaces of a user."""
+        return f"{self._prefix}user_workspaces:{encoded(user)}"
+
+    def room(self, channel: Channel) -> str:
+        """The record of a room: by its id in the namespace `rooms`, else with the namespace before it."""
+        place = "" if channel.namespace == "rooms" else f"{encoded(channel.namespace)}:"
+        return f"{self._prefix}room:{place}{quote(channel.name, safe='')}"
+
+    # -- sessions and what people share
+
+    def session(self, session: str) -> str:
+        """The record of a session."""
+        return f"{self._prefix}ws_session:{encoded(session)}"
+
+    def ticket(self, digest: str) -> str:
+        """An identity behind a ticket."""
+        return f"{self._prefix}ticket:{encoded(digest)}"
+
+    def revoked(self, entry: str) -> str:
+        """One revocation; `entry` is its kind and value."""
+        return f"{self._prefix}{{revoked}}:{encoded(entry)}"
+
+    def approval(self, approval: str) -> str:
+        """One request."""
+        return f"{self.approvals}{encoded(approval)}"
+
+    def waiting(self, channel: Channel) -> str:
+        """The requests of a channel without a verdict."""
+        return f"{self._prefix}{{approvals}}-waiting:{encoded(channel)}"
+
+    def shared(self, owner: str) -> tuple[str, str]:
+        """The values of an owner, and in which turn each was set."""
+        base = f"{self._prefix}{{shared:{encoded(owner)}}}:"
+        return f"{base}values", f"{base}turns"
+
+    def rate(self, key: str) -> str:
+        """When a rate has paid its debt."""
+        return f"{self._prefix}rate:{encoded(key)}"
+
+    def sum(self, key: str) -> str:
+        """A counter."""
+        return f"{self._prefix}sum:{encoded(key)}"

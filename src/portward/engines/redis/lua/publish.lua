@@ -1,0 +1,48 @@
+-- KEYS: meta, log, times, latest, order, once
+-- ARGV: candidate epoch, draft (JSON), id, idempotency ("" or "=" + anything), its time (ms), history size,
+--       history time (ms), time of the books (ms), key ("" or "=" + key), keys kept (0 for none),
+--       PUBLISH or SPUBLISH, name to announce at
+-- Returns {duplicate, offset, epoch, id}.
+local meta, log, times, latest, order, once = unpack(KEYS)
+local draft, size, books = ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[8])
+local life, epoch, offset = open(meta, log, times, latest, order, ARGV[1])
+
+if ARGV[4] ~= '' then
+  local first = redis.call('HMGET', once, 'life', 'offset', 'epoch', 'id')
+  if first[1] == life then
+    return {1, tonumber(first[2]), first[3], first[4]}
+  end
+end
+
+offset = offset + 1
+redis.call('HSET', meta, 'offset', whole(offset))
+keep(meta, books)
+if size > 0 then
+  redis.call('RPUSH', log, draft)
+  redis.call('RPUSH', times, whole(now()))
+  if redis.call('LLEN', log) > size then
+    redis.call('LTRIM', log, -size, -1)
+    redis.call('LTRIM', times, -size, -1)
+  end
+  redis.call('PEXPIRE', log, ARGV[7])
+  redis.call('PEXPIRE', times, ARGV[7])
+end
+if ARGV[10] ~= '0' and ARGV[9] ~= '' then
+  local key = string.sub(ARGV[9], 2)
+  redis.call('HSET', latest, key, whole(offset) .. ' ' .. draft)
+  redis.call('ZADD', order, whole(offset), key)
+  while redis.call('ZCARD', order) > tonumber(ARGV[10]) do
+    redis.call('HDEL', latest, redis.call('ZPOPMIN', order)[1])
+  end
+  keep(latest, books)
+  keep(order, books)
+end
+if ARGV[4] ~= '' then
+  redis.call('HSET', once, 'life', life, 'offset', whole(offset), 'epoch', epoch, 'id', ARGV[3])
+  redis.call('PEXPIRE', once, ARGV[5])
+end
+redis.call(
+  ARGV[11], ARGV[12],
+  '{"offset":' .. whole(offset) .. ',"epoch":"' .. epoch .. '","draft":' .. draft .. '}'
+)
+return {0, offset, epoch, ARGV[3]}

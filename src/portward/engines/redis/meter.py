@@ -1,0 +1,36 @@
+"""Limits over all nodes."""
+
+from math import ceil
+
+from portward.engines.redis.broker import milliseconds
+from portward.engines.redis.commands import Commands
+from portward.engines.redis.keys import Keys
+from portward.engines.redis.scripts import script
+
+_TAKE = script("take")
+_COUNT = script("count")
+_MICROSECONDS = 1_000_000
+
+
+class RedisMeter:
+    """Implements `engines.port.Meter`."""
+
+    def __init__(self, commands: Commands, keys: Keys) -> None:
+        self._commands = commands
+        self._keys = keys
+
+    async def take(self, key: str, interval: float, burst: int) -> float:
+        """Count one event; seconds to wait, 0.0 when allowed."""
+        if not interval:
+            return 0.0
+        step = max(1, ceil(interval * _MICROSECONDS))
+        wait: int = await self._commands.run(_TAKE, (self._keys.rate(key),), (step, max(burst, 1)))
+        return wait / _MICROSECONDS
+
+    async def add(self, key: str, amount: int, ttl: float) -> int:
+        """Add to a counter."""
+        name = self._keys.sum(key)
+        if not amount:
+            return int(await self._commands.send(name, "GET", name) or 0)
+        total: int = await self._commands.run(_COUNT, (name,), (amount, milliseconds(ttl)))
+        return total

@@ -1,0 +1,43 @@
+"""Who runs on the same store."""
+
+import msgspec
+
+from portward.engines.redis import codec
+from portward.engines.redis.broker import milliseconds
+from portward.engines.redis.commands import Commands
+from portward.engines.redis.keys import Keys
+from portward.engines.redis.scripts import script
+from portward.model.node import NodeInfo
+
+_ANNOUNCE = script("announce_node")
+_NODES = script("nodes")
+_node = codec.decoder(NodeInfo)
+
+
+class RedisNodes:
+    """Implements `engines.port.Nodes`."""
+
+    def __init__(self, commands: Commands, keys: Keys) -> None:
+        self._commands = commands
+        self._keys = (keys.nodes, keys.nodes_until)
+
+    async def announce(self, node: NodeInfo, ttl: float) -> None:
+        """Be one of them."""
+        await self._commands.run(
+            _ANNOUNCE, self._keys, (node.uid, codec.encode(node), milliseconds(ttl))
+        )
+
+    async def withdraw(self, uid: str) -> None:
+        """Be one of them no longer."""
+        for key, word in zip(self._keys, ("HDEL", "ZREM"), strict=True):
+            await self._commands.send(key, word, key, uid)
+
+    async def present(self) -> tuple[NodeInfo, ...]:
+        """Every node; of one of a later version that says more, what this one knows."""
+        found: list[NodeInfo] = []
+        for kept in await self._commands.run(_NODES, self._keys, ()):
+            try:
+                found.append(_node.decode(kept))
+            except msgspec.DecodeError:
+                continue
+        return tuple(sorted(found, key=lambda node: node.uid))

@@ -1,0 +1,162 @@
+"""Who is where. Every connection has a lease; what is not renewed in time is removed by whoever notices.
+
+Users are counted by the scripts, so that of all nodes exactly one is told that a user came or left.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from portward.engines.port import EngineUnavailable, Member
+from portward.engines.redis import codec
+from portward.engines.redis.broker import milliseconds
+from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.keys import Keys
+from portward.engines.redis.roads import Road
+from portward.engines.redis.scripts import script
+from portward.model.channel import Channel
+from portward.model.events import BusEvent, UserLeft
+from portward.model.replies import LeaveReason
+
+_CHANNELS: Final = 100
+"""Channels renewed by one script, where that is possible."""
+_DUE: Final = 1000
+_BOOKS: Final = 10
+"""Leases for which the books of a channel are kept when nobody renews any."""
+
+_ENTER = script("enter")
+_LEAVE = script("leave")
+_TOUCH = script("touch")
+_SWEEP = script("sweep")
+_LEASE = script("lease")
+_DUE_NOW = script("due")
+_FORGET = script("forget")
+_read_member = codec.decoder(Member).decode
+
+
+class RedisPresence:
+    """Implements `engines.port.Presence`. `announce` tells every node, `lease` is in seconds."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        road: Road,
+        keys: Keys,
+        lease: float,
+        announce: Callable[[BusEvent], Awaitable[None]],
+    ) -> None:
+        self._commands = commands
+        self._together = _CHANNELS if road.whole else 1
+        self._keys = keys
+        self._lease = milliseconds(lease)
+        self._announce = announce
+        self._forgetting: set[asyncio.Task[None]] = set()
+
+    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
+        """Add a connection."""
+        # Listed first: an entry that is not there does no harm, one that is in no list would stay.
+        await self._note([_entry(channel, member.client)])
+        answer = await self._commands.run(
+            _ENTER,
+            self._keys.presence(channel),
+            (*_words(member), limit, self._lease, self._lease * _BOOKS),
+        )
+        return None if answer < 0 else bool(answer)
+
+    async def leave(self, channel: Channel, client: str, user: str) -> bool:  # noqa: ARG002 - it is kept
+        """Remove a connection."""
+        last = await self._commands.run(_LEAVE, self._keys.presence(channel), (client,))
+        # Nobody waits for the list: what is left in it runs out.
+        task = asyncio.get_running_loop().create_task(self._unlist(_entry(channel, client)))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+        return bool(last)
+
+    async def _unlist(self, entry: str) -> None:
+        with suppress(EngineUnavailable):
+            await self._commands.send(self._keys.leases, "ZREM", self._keys.leases, entry)
+
+    async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
+        """Renew leases."""
+        if not entries:
+            return
+        by_channel: dict[Channel, list[Member]] = {}
+        for channel, member in entries:
+            by_channel.setdefault(channel, []).append(member)
+        await self._note([_entry(channel, member.client) for channel, member in entries])
+        groups = list(by_channel.items())
+        step = self._together
+        await together([self._touch(groups[at : at + step]) for at in range(0, len(groups), step)])
+
+    async def _touch(self, groups: Iterable[tuple[Channel, list[Member]]]) -> None:
+        keys: list[str] = []
+        words: list[object] = [self._lease, self._lease * _BOOKS]
+        for channel, members in groups:
+            keys += self._keys.presence(channel)
+            words.append(len(members))
+            for member in members:
+                words += _words(member)
+        await self._commands.run(_TOUCH, keys, words)
+
+    async def _note(self, entries: list[str]) -> None:
+        await self._commands.run(_LEASE, (self._keys.leases,), (self._lease, *entries))
+
+    async def members(self, channel: Channel) -> tuple[Member, ...]:
+        """Every connection in the channel."""
+        key = self._keys.presence(channel).members
+        kept = [
+            each.split(b" ", 1) for each in await self._commands.send(key, "HVALS", key, bulk=True)
+        ]
+        kept.sort(key=lambda pair: int(pair[0]))
+        return tuple(_read_member(text) for _, text in kept)
+
+    async def sweep(self) -> None:
+        """Remove what nobody renewed, and tell whose last connection that was."""
+        listed = (self._keys.leases,)
+        due = [
+            each.decode("utf-8", "replace")
+            for each in await self._commands.run(_DUE_NOW, listed, (_DUE,))
+        ]
+        clients: dict[Channel, list[str]] = {}
+        for entry in due:
+            name, _, client = entry.partition(" ")
+            # What is no entry is only taken out of the list.
+            with suppress(ValueError):
+                clients.setdefault(Channel.parse(name), []).append(client)
+        left = await together([self._sweep(*each) for each in clients.items()])
+        # A lease begins a little later than it was listed, and may have been renewed since.
+        there = [entry for entries in left for entry in entries]
+        if there:
+            await self._note(there)
+        if due:
+            await self._commands.run(_FORGET, listed, due)
+
+    async def _sweep(self, channel: Channel, clients: list[str]) -> list[str]:
+        """Sweep one channel; returns the entries of those who are still there."""
+        keys = self._keys.presence(channel)
+        gone, there = await self._commands.run(_SWEEP, keys, clients)
+        for member in (_read_member(each) for each in gone):
+            await self._announce(
+                UserLeft(
+                    channel=channel,
+                    user=member.user,
+                    client=member.client,
+                    email=member.email,
+                    reason=LeaveReason.DISCONNECTED,
+                )
+            )
+        return [_entry(channel, each.decode()) for each in there]
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        if self._forgetting:
+            await asyncio.wait(tuple(self._forgetting))
+
+
+def _entry(channel: Channel, client: str) -> str:
+    return f"{channel} {client}"
+
+
+def _words(member: Member) -> tuple[str, str, bytes]:
+    return member.client, member.user, codec.encode(member)

@@ -1,0 +1,112 @@
+"""The way to the primary that Sentinels name.
+
+They are asked before every connection and every few seconds besides: a primary that was replaced may go on
+answering for a while to those who do not know.
+"""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from redis.asyncio.connection import Connection
+from redis.exceptions import ReadOnlyError
+
+from portward.engines.port import EngineUnavailable
+from portward.engines.redis.dial import TROUBLE, Dialer, ask, hang_up
+from portward.engines.redis.options import Address, Timing
+from portward.engines.redis.roads import Lines
+
+
+class SentinelRoad:
+    """Implements `Road` with the primary of `service`."""
+
+    publish, subscribe, unsubscribe = "PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"
+    whole = True
+
+    def __init__(
+        self, dialer: Dialer, sentinels: Sequence[Address], service: str, timing: Timing
+    ) -> None:
+        self._dialer = dialer
+        self._sentinels = list(sentinels)
+        self._service = service
+        self._lines = Lines(self._find, timing)
+        self._writing: Address | None = None
+        self._listening: Address | None = None
+        """Where commands went and announcements came from last."""
+
+    async def _find(self) -> Connection:
+        connection, address = await self._connect()
+        before, self._writing = self._writing, address
+        if before not in {None, address}:
+            # The other line may still lead to the one before.
+            self._lines.drop()
+        return connection
+
+    async def _connect(self) -> tuple[Connection, Address]:
+        primary = await self._named()
+        connection = await self._dialer.server(primary)
+        try:
+            role = (await ask(connection, "ROLE"))[0]
+        except BaseException:
+            await hang_up(connection)
+            raise
+        if role != b"master":
+            await hang_up(connection)
+            raise EngineUnavailable("the server that Sentinel names is no primary yet")
+        return connection, primary
+
+    async def _named(self) -> Address:
+        for sentinel in tuple(self._sentinels):
+            try:
+                found = await self._ask(sentinel)
+            except TROUBLE:
+                continue
+            if found is not None:
+                # Who knew it is asked first next time.
+                self._sentinels.remove(sentinel)
+                self._sentinels.insert(0, sentinel)
+                return found
+        raise EngineUnavailable("no Sentinel names a primary")
+
+    async def _ask(self, sentinel: Address) -> Address | None:
+        connection = await self._dialer.sentinel(sentinel)
+        try:
+            # The limit of the dialer is one of connecting; an answer is given the same time.
+            found = await self._dialer.soon(
+                ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+            )
+        finally:
+            await hang_up(connection)
+        return Address(found[0].decode(), int(found[1])) if found else None
+
+    async def send(self, _: str, command: Sequence[Any], *, bulk: bool = False) -> Any:
+        """Carry out a command."""
+        try:
+            return await self._lines.request(command, bulk=bulk)
+        except ReadOnlyError:
+            self._lines.drop()
+            raise EngineUnavailable("the primary was replaced") from None
+
+    async def servers(self) -> list[Lines]:
+        """The primary."""
+        return [self._lines]
+
+    async def look(self) -> bool:
+        """Ask who is primary now; what is connected to another one is connected anew."""
+        now = await self._named()
+        if self._writing not in {None, now}:
+            self._writing = None
+            self._lines.drop()
+        return self._listening not in {None, now}
+
+    def home(self, _: str) -> Hashable:
+        """The primary, whichever that is."""
+        return None
+
+    async def dial(self, _: Hashable) -> Connection:
+        """A connection to the primary."""
+        connection, self._listening = await self._connect()
+        return connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._lines.close()

@@ -1,0 +1,108 @@
+"""The engine of one process whose memory outlives it: one file, and nothing else to install."""
+
+import sqlite3
+from contextlib import suppress
+
+from portward.engines.memory.nodes import MemoryNodes
+from portward.engines.memory.presence import MemoryPresence
+from portward.engines.port import EngineUnavailable, Sink
+from portward.engines.sqlite.approvals import SqliteApprovals
+from portward.engines.sqlite.broker import SqliteBroker
+from portward.engines.sqlite.directory import SqliteDirectory
+from portward.engines.sqlite.files import EngineFileError, EngineInUse, sqlite_path
+from portward.engines.sqlite.kept import SqliteKept
+from portward.engines.sqlite.meter import SqliteMeter
+from portward.engines.sqlite.revocations import SqliteRevocations
+from portward.engines.sqlite.sessions import SqliteSessions
+from portward.engines.sqlite.shared import SqliteShared
+from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.streams import Streams
+from portward.model.clock import Clock
+
+__all__ = ["EngineFileError", "EngineInUse", "SqliteEngine", "sqlite_path"]
+
+
+class SqliteEngine:
+    """Implements `engines.port.Engine` in the file `path`. `max_rooms` bounds the directory.
+
+    What a call has answered is on the disk: it survives the end of the process, and of the machine's
+    power. Who is where, and which nodes run, is known of this process alone and ends with it.
+    """
+
+    name = "sqlite"
+    spans = False
+
+    def __init__(self, path: str, clock: Clock, *, max_rooms: int = 10_000) -> None:
+        streams = Streams()
+        self.store = Store(path, self._load, streams.forget, self._changed)
+        self.broker = SqliteBroker(self.store, streams, clock)
+        self.presence = MemoryPresence()
+        self.directory = SqliteDirectory(self.store, clock, max_rooms)
+        self.sessions = SqliteSessions(self.store, clock)
+        self.revocations = SqliteRevocations(self.store, clock)
+        self.approvals = SqliteApprovals(self.store, clock)
+        self.shared = SqliteShared(self.store, clock)
+        self.nodes = MemoryNodes()
+        self.meter = SqliteMeter(self.store, clock)
+        self.kept = SqliteKept(self.store)
+        self._sweeping = False
+
+    def _load(self, db: sqlite3.Connection) -> None:
+        channels = db.execute("SELECT channel FROM streams").fetchall()
+        self.broker.load([channel for (channel,) in channels])
+        self.directory.load(db)
+        self.revocations.load(db)
+
+    def _changed(self, up: bool) -> None:
+        if self.broker.sink is not None:
+            self.broker.sink.engine_changed(up)
+
+    async def start(self, sink: Sink) -> None:
+        """Open the file, and announce to `sink` from now on.
+
+        Raises:
+            EngineInUse: another process has the file.
+            EngineFileError: the file cannot be opened, is damaged, or not ours.
+        """
+        await self.store.start()
+        self.broker.sink = sink
+
+    async def stop(self) -> None:
+        """Carry out what is queued, close the file, and announce to nobody."""
+        try:
+            with suppress(EngineUnavailable):  # lost is only when something was last used
+                await self.broker.flush()
+                await self.directory.flush()
+        finally:
+            await self.store.stop()
+            self.broker.sink = None
+
+    async def sweep(self) -> None:
+        """Drop what has expired, in small steps. One sweep at a time; another returns at once.
+
+        Raises:
+            EngineUnavailable: the store cannot be written.
+        """
+        if self._sweeping:
+            return
+        self._sweeping = True
+        try:
+            await self._sweep()
+        finally:
+            self._sweeping = False
+
+    async def _sweep(self) -> None:
+        await self.store.probe()
+        await self.broker.sweep()
+        await self.directory.sweep()
+        await self.sessions.sweep()
+        await self.revocations.sweep()
+        await self.approvals.sweep()
+        await self.shared.sweep()
+        await self.meter.sweep()
+        await self.store.tidy()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the store could be written last time."""
+        return self.store.healthy

@@ -1,0 +1,156 @@
+"""Streams in a file: stored by the writer, read by the reader, announced in the order of their commits."""
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from sqlite3 import Connection
+
+from portward.engines.port import Sink, Stored
+from portward.engines.sqlite.pages import read_page
+from portward.engines.sqlite.store import BATCH, Store
+from portward.engines.sqlite.streams import Order, Outcome, Streams
+from portward.engines.sqlite.sweeping import EXPIRED_KEYS, Moment, look, still_idle, touch
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.events import BusEvent
+from portward.model.namespace import Namespace
+from portward.model.publication import Draft, HistoryQuery, Page
+
+
+class SqliteBroker:
+    """Implements `engines.port.Broker`. The bus is a method call: a file has one process."""
+
+    def __init__(self, store: Store, streams: Streams, clock: Clock) -> None:
+        self.sink: Sink | None = None
+        self._store = store
+        self._streams = streams
+        self._clock = clock
+        self._started = clock.time()
+        self._books: Counter[str] = Counter()
+        self._heard: set[Channel] = set()
+        self._touched: dict[Channel, float] = {}
+        """When streams were read or left since the last sweep: too often to be written each time."""
+        self._dropping: set[Channel] = set()
+
+    def load(self, channels: list[str]) -> None:
+        """Begin with the streams there are."""
+        self._started = self._clock.time()
+        self._books = Counter(channel.partition(":")[0] for channel in channels)
+        self._heard = set()
+        self._touched = {}
+        self._dropping = set()
+
+    async def publish(
+        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+    ) -> Stored:
+        """Assign, store and announce."""
+        order = Order(channel, draft, namespace, idempotency_key, self._clock.time())
+        outcome = await self._store.write(
+            lambda db: self._streams.publish(db, order),
+            lambda outcome: self._published(order, outcome),
+        )
+        return outcome.stored
+
+    def _published(self, order: Order, outcome: Outcome) -> None:
+        if outcome.created:
+            self._books[order.channel.namespace] += 1
+        if outcome.publication is not None and self.sink is not None:
+            epoch = outcome.stored.position.epoch
+            self.sink.published(order.channel, outcome.publication, epoch, order.draft.exclude)
+
+    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+        """Read a part of the stream. One that does not exist is made, for its epoch is to last."""
+        now = self._clock.time()
+        self._touched[channel] = now
+        if channel not in self._dropping:
+            found = await self._store.read(lambda db: read_page(db, channel, query, namespace, now))
+            if found is not None:
+                return found
+        page, _ = await self._store.write(
+            lambda db: self._streams.page(db, channel, query, namespace, now),
+            lambda outcome: self._opened(channel, outcome[1]),
+        )
+        return page
+
+    def _opened(self, channel: Channel, created: bool) -> None:
+        self._books[channel.namespace] += created
+
+    async def announce(self, event: BusEvent) -> None:
+        """Tell the one node there is."""
+        if self.sink is not None:
+            self.sink.happened(event)
+
+    async def listen(self, channel: Channel) -> None:
+        """Note that the stream is in use."""
+        self._heard.add(channel)
+
+    async def ignore(self, channel: Channel) -> None:
+        """Note that nobody listens."""
+        self._heard.discard(channel)
+        self._touched[channel] = self._clock.time()
+
+    async def remove(self, channel: Channel) -> None:
+        """Forget a stream."""
+        await self._store.write(
+            lambda db: self._streams.remove(db, channel),
+            lambda removed: self._removed(channel, removed),
+        )
+
+    def _removed(self, channel: Channel, removed: bool) -> None:
+        self._books[channel.namespace] -= removed
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """Channels that have a stream."""
+        rows = await self._store.read(
+            lambda db: db.execute("SELECT channel FROM streams").fetchall()
+        )
+        return tuple(Channel.parse(channel) for (channel,) in rows)
+
+    def books(self) -> Mapping[str, int]:
+        """How many streams there are, by namespace."""
+        return +self._books
+
+    # -- sweeping
+
+    async def sweep(self) -> None:
+        """Trim the streams whose time has come, and drop those nobody uses."""
+        moment = Moment(self._clock.time(), self._started)
+        await self.flush()
+        await self._store.purge(EXPIRED_KEYS, moment.now)
+        more = True
+        while more:
+            found = await self._store.write(lambda db: look(db, moment))
+            await self._drop(found.idle, moment)
+            more = found.more
+
+    async def flush(self) -> None:
+        """Write down which streams were used."""
+        touched, self._touched = self._touched, {}
+        entries = [(used, channel) for channel, used in touched.items()]
+        try:
+            for low in range(0, len(entries), BATCH):
+                await self._store.write(partial(touch, used=entries[low : low + BATCH]))
+        except BaseException:
+            self._touched = touched | self._touched
+            raise
+
+    async def _drop(self, idle: tuple[Channel, ...], moment: Moment) -> None:
+        """Drop streams, unless somebody came to them since they were found to be idle.
+
+        Who asks for one while it goes is answered by the writer, after it has gone.
+        """
+        going = [each for each in idle if each not in self._heard and each not in self._touched]
+        if going:
+            self._dropping.update(going)
+            try:
+                await self._store.write(lambda db: self._gone(db, going, moment), self._went)
+            finally:
+                self._dropping.difference_update(going)
+
+    def _gone(self, db: Connection, going: list[Channel], moment: Moment) -> list[Channel]:
+        idle = [channel for channel in going if still_idle(db, channel, moment)]
+        return [channel for channel in idle if self._streams.remove(db, channel)]
+
+    def _went(self, dropped: list[Channel]) -> None:
+        for channel in dropped:
+            self._removed(channel, removed=True)

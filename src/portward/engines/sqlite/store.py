@@ -1,0 +1,191 @@
+"""The file with its two connections and their threads, as the ports of the engine see it."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from portward.engines.port import EngineUnavailable
+from portward.engines.sqlite.files import Claim
+from portward.engines.sqlite.reader import Reader
+from portward.engines.sqlite.schema import open_reader, open_writer
+from portward.engines.sqlite.writer import Work, Writer
+
+T = TypeVar("T")
+
+BATCH: Final = 500
+"""Rows that one transaction of the sweep deletes at most."""
+LARGE_WAL: Final = 16 * 1024 * 1024
+"""Bytes of the log beside the file above which it is cut back."""
+SPARE_PAGES: Final = 1000
+"""Free pages a file keeps for what comes; of more some are given back at each sweep."""
+RETURNED_PAGES: Final = 2000
+
+
+class Store:
+    """A file, once it was started. `load` reads what is cached, before anybody else reads or writes.
+
+    `forget` drops what the writer's thread has cached, `changed` hears whether the store answers.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        load: Callable[[sqlite3.Connection], None],
+        forget: Callable[[], None],
+        changed: Callable[[bool], None],
+    ) -> None:
+        self.path = str(Path(path).absolute())
+        """Absolute, so that it stays the same file wherever the process goes."""
+        self.healthy = True
+        self._load = load
+        self._forget = forget
+        self._changed = changed
+        self._claim = Claim(self.path)
+        self._executor: ThreadPoolExecutor | None = None
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+
+    # -- life
+
+    async def start(self) -> None:
+        """Open the file.
+
+        Raises:
+            EngineInUse: another process has it.
+            EngineFileError: it cannot be opened, is damaged, or not ours.
+        """
+        if self._executor is not None:
+            raise RuntimeError("the store is open already")
+        self._executor = ThreadPoolExecutor(1, "portward-sqlite-reader")
+        opening = asyncio.get_running_loop().run_in_executor(self._executor, self._open)
+        try:
+            writing, reading = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._abandon)
+            raise
+        except BaseException:
+            self._retire()
+            raise
+        self.healthy = True
+        self._writer = Writer(writing, self._forget, self._note)
+        self._reader = Reader(self._executor, reading)
+
+    def _open(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        self._claim.take()
+        try:
+            writing = open_writer(self.path)
+            try:
+                self._forget()
+                self._load(writing)
+                return writing, open_reader(self.path)
+            except BaseException:
+                writing.close()
+                raise
+        except BaseException:
+            self._claim.release()
+            raise
+
+    def _abandon(
+        self, opening: asyncio.Future[tuple[sqlite3.Connection, sqlite3.Connection]]
+    ) -> None:
+        """Who waited for the file to open has given up."""
+        if not opening.cancelled() and opening.exception() is None:
+            for connection in opening.result():
+                connection.close()
+            self._claim.release()
+        self._retire()
+
+    def _retire(self) -> None:
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False)
+
+    async def stop(self) -> None:
+        """Carry out what is queued, and close the file; harmless when it is not open."""
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        if reader is None or writer is None:
+            return
+        # The connection that is closed last takes the log beside the file with it, if it may write.
+        reader.stop().add_done_callback(lambda _: writer.stop())
+        writer.ended.add_done_callback(self._release)
+        await asyncio.shield(writer.ended)
+
+    def _release(self, _: object) -> None:
+        """Let others have the file; called also when nobody waits for the stop any more."""
+        self._retire()
+        self._claim.release()
+
+    def _note(self, up: bool) -> None:
+        if up != self.healthy:
+            self.healthy = up
+            self._changed(up)
+
+    # -- commands
+
+    def write(
+        self, work: Work[T], settle: Callable[[T], None] | None = None, *, alone: bool = False
+    ) -> asyncio.Future[T]:
+        """Have the writer carry `work` out; `settle` hears the result on the loop, after the commit.
+
+        Raises:
+            EngineUnavailable: the store is closed, too much waits, or (by the future) it cannot be written.
+        """
+        if self._writer is None:
+            raise EngineUnavailable("the store is closed")
+        return self._writer.submit(work, settle, alone=alone)
+
+    def execute(self, sql: str, values: tuple[Any, ...]) -> asyncio.Future[int]:
+        """Have the writer execute one statement. Returns how many rows it changed."""
+        return self.write(lambda db: db.execute(sql, values).rowcount)
+
+    def read(self, work: Work[T]) -> asyncio.Future[T]:
+        """Have the reader carry `work` out: it sees all that was committed before.
+
+        Raises:
+            EngineUnavailable: the store is closed, too many wait, or (by the future) it cannot be read.
+        """
+        if self._reader is None:
+            raise EngineUnavailable("the store is closed")
+        return self._reader.submit(work)
+
+    # -- housekeeping
+
+    async def purge(self, sql: str, *values: Any) -> int:
+        """Repeat a statement that deletes at most as many rows as its last value says, `BATCH`.
+
+        Returns how many were deleted.
+        """
+        total = deleted = await self.execute(sql, (*values, BATCH))
+        while deleted >= BATCH:
+            deleted = await self.execute(sql, (*values, BATCH))
+            total += deleted
+        return total
+
+    async def probe(self) -> None:
+        """Write something, when the store did not answer: whether it does again."""
+        if not self.healthy:
+            await self.execute("INSERT OR REPLACE INTO kept (key, value) VALUES ('', '')", ())
+
+    async def tidy(self) -> None:
+        """Give free pages back, and cut the log when it has grown large."""
+        await self.write(_return_pages, alone=True)
+        await self.write(lambda db: _cut_log(db, Path(f"{self.path}-wal")), alone=True)
+
+
+def _return_pages(db: sqlite3.Connection) -> None:
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    if free > SPARE_PAGES:
+        number = min(free - SPARE_PAGES, RETURNED_PAGES)
+        # One step of this statement returns one page, and `execute` takes no more than one step.
+        db.executescript(f"PRAGMA incremental_vacuum({number:d})")
+
+
+def _cut_log(db: sqlite3.Connection, log: Path) -> None:
+    with suppress(OSError):
+        if log.stat().st_size > LARGE_WAL:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

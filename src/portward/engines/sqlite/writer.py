@@ -1,0 +1,201 @@
+"""One thread that writes: what queues up while a commit runs goes into the next one.
+
+A command is a function of the connection. Its caller's future ends on the event loop after the commit,
+and what the command says for the house is said there before that, in the order of the commits.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Generic, TypeVar
+
+from portward.engines.port import EngineUnavailable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+MAX_QUEUED: Final = 10_000
+"""Commands that may wait."""
+MAX_GROUP: Final = 1_000
+"""Commands of one transaction."""
+
+
+@dataclass(slots=True)
+class Command(Generic[T]):
+    """`settle` is called on the loop with the result; with `alone` it runs outside of transactions."""
+
+    work: Work[T]
+    settle: Callable[[T], None] | None
+    future: asyncio.Future[T]
+    alone: bool
+    result: T | None = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Owns its connection. Made, called and stopped on the event loop.
+
+    `forget` is called in the thread when anything was rolled back; `changed` on the loop when the store
+    stops answering, or answers again.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        forget: Callable[[], None],
+        changed: Callable[[bool], None],
+    ) -> None:
+        self._db = connection
+        self._forget = forget
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[Command[Any] | None] = SimpleQueue()
+        self._stopping = False
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done when the connection is closed."""
+        # A daemon: an interpreter that exits without `stop` must not wait for commands for ever.
+        self._thread = threading.Thread(target=self._run, name="portward-sqlite", daemon=True)
+        self.ended.add_done_callback(lambda _: self._thread.join())
+        self._thread.start()
+
+    def submit(
+        self, work: Work[T], settle: Callable[[T], None] | None = None, *, alone: bool = False
+    ) -> asyncio.Future[T]:
+        """Queue a command; it is carried out whatever becomes of the future.
+
+        Raises:
+            EngineUnavailable: the queue is full, or the writer has been stopped.
+        """
+        if self._stopping:
+            raise EngineUnavailable("the store is closed")
+        if self._queue.qsize() >= MAX_QUEUED:
+            raise EngineUnavailable("too many commands wait for the store")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(Command(work, settle, future, alone))
+        return future
+
+    def stop(self) -> None:
+        """Take no more commands, carry out those that are queued, and close the connection."""
+        self._stopping = True
+        self._queue.put(None)
+
+    # -- in the thread
+
+    def _run(self) -> None:
+        while group := self._next():
+            part: list[Command[Any]] = []
+            for command in group:
+                if command.alone:
+                    self._finish(part)
+                    part = []
+                    self._perform(command)
+                else:
+                    part.append(command)
+            self._finish(part)
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+        self._tell(self.ended.set_result, None)
+
+    def _next(self) -> list[Command[Any]]:
+        """Wait for a command, and take all that are there. Nothing in the end."""
+        group: list[Command[Any]] = []
+        command = self._queue.get()
+        while command is not None:
+            group.append(command)
+            if len(group) == MAX_GROUP:
+                return group
+            try:
+                command = self._queue.get_nowait()
+            except Empty:
+                return group
+        if group:
+            self._queue.put(None)
+        return group
+
+    def _finish(self, group: list[Command[Any]]) -> None:
+        """Carry a group out in one transaction, and have its callers told."""
+        if not group:
+            return
+        up: bool | None = True
+        before = self._db.total_changes
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for command in group:
+                self._attempt(command)
+            self._db.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on
+            self._give_up(group, error)
+            up = False
+        if up and self._db.total_changes == before:
+            up = None  # nothing had to be written, so nothing is known of the disk
+        self._tell(self._settle, group, up)
+
+    def _attempt(self, command: Command[Any]) -> None:
+        """Carry one command out; its own failure leaves the others of the group alone."""
+        self._db.execute("SAVEPOINT command")
+        try:
+            command.result = command.work(self._db)
+        except Exception as error:
+            if _is_trouble(error):
+                raise
+            command.error = error
+            self._forget()
+            self._db.execute("ROLLBACK TO command")
+        self._db.execute("RELEASE command")
+
+    def _give_up(self, group: list[Command[Any]], error: Exception) -> None:
+        """Undo a whole group: the disk is full, or cannot be written."""
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        self._forget()
+        for command in group:
+            command.error = EngineUnavailable(f"the store cannot be written: {error}")
+
+    def _perform(self, command: Command[Any]) -> None:
+        """Carry out a command that cannot be part of a transaction."""
+        try:
+            command.result = command.work(self._db)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on
+            command.error = EngineUnavailable(f"the store cannot be tidied: {error}")
+        self._tell(self._settle, [command], None)
+
+    def _tell(self, function: Callable[..., None], *values: Any) -> None:
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *values)
+
+    # -- on the loop
+
+    def _settle(self, group: list[Command[Any]], up: bool | None) -> None:
+        if up is not None:
+            self._changed(up)
+        for command in group:
+            if command.error is None and command.settle is not None:
+                self._say(command)
+            if command.future.done():
+                continue
+            if command.error is not None:
+                command.future.set_exception(command.error)
+            else:
+                command.future.set_result(command.result)
+
+    def _say(self, command: Command[Any]) -> None:
+        try:
+            assert command.settle is not None  # noqa: S101 - for the type checker
+            command.settle(command.result)
+        except Exception as error:  # noqa: BLE001 - one listener's fault must not hang other callers
+            self._loop.call_exception_handler(
+                {"message": "an announcement of the engine failed", "exception": error}
+            )
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether it is the store that failed, and not the command."""
+    whole = (sqlite3.OperationalError, sqlite3.InternalError, MemoryError)
+    return isinstance(error, whole) or type(error) is sqlite3.DatabaseError

@@ -1,0 +1,243 @@
+"""Socket.IO namespaces: letting clients in, calling the application's handlers, and sending them out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from portward.dialects.socketio import ROOT, packets, speech, words
+from portward.hub.registry import Registry
+from portward.model.channel import Channel
+from portward.model.commands import Call, CloseSocket, Command, OpenSocket, Subscribe
+from portward.model.endings import Ending
+from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.identity import ANONYMOUS, Identity
+from portward.model.lifecycle import State
+from portward.model.replies import Called, Done, Opened, Reply
+from portward.node.authentication import Authentication
+from portward.node.background import Background
+from portward.node.calls import outcome, read
+from portward.node.conversation import Conversation
+from portward.node.hooks import HookRunner
+from portward.node.membership import Membership
+from portward.node.session import Session
+from portward.node.sockets import NamespaceHandlers, Socket
+from portward.security import policy
+from portward.security.redaction import fingerprint
+
+_NOBODY = NamespaceHandlers()
+_CODES = {
+    FaultKind.TOKEN_REQUIRED: ("AUTH_REQUIRED", Ending.AUTH_FAILED),
+    FaultKind.AUTH_RATE_LIMITED: ("RATE_LIMITED", Ending.TOO_MANY_REQUESTS),
+}
+
+
+def conversation(session: Session) -> Conversation:
+    """The conversation of a session that has one.
+
+    Raises:
+        Fault: `UNKNOWN_TYPE`, its clients speak another protocol.
+    """
+    if not isinstance(session.conversation, Conversation):
+        raise Fault(FaultKind.UNKNOWN_TYPE)
+    return session.conversation
+
+
+class Namespaces:
+    """Opens, closes and calls. `let_in` admits who need not prove anything; `tell` answers a command."""
+
+    def __init__(
+        self,
+        authentication: Authentication,
+        membership: Membership,
+        hooks: HookRunner,
+        background: Background,
+        registry: Registry[Session],
+        let_in: Callable[[Session, Identity], None],
+        tell: Callable[[Session, Command, Reply], None],
+    ) -> None:
+        self._authentication = authentication
+        self._membership = membership
+        self._hooks = hooks
+        self._background = background
+        self._registry = registry
+        self._let_in = let_in
+        self._tell = tell
+
+    def handlers(self, session: Session) -> Mapping[str, NamespaceHandlers]:
+        """The application's handlers by namespace."""
+        return self._hooks.sockets(session)
+
+    # -- in
+
+    async def open(self, session: Session, command: OpenSocket) -> Reply:
+        """Let a client into a namespace. Its first one proves who it is, and a failure ends the session.
+
+        One that cannot be let in now is told so, and may try again.
+
+        Raises:
+            Fault: `UNKNOWN_NAMESPACE`; or whatever ended the session.
+        """
+        talk = conversation(session)
+        if command.nsp != ROOT and command.nsp not in self.handlers(session):
+            raise Fault(FaultKind.UNKNOWN_NAMESPACE)
+        talk.opening, talk.closed = command.nsp, self._dismissed(session)
+        await self._prove(session, talk, command)
+        if not session.alive:
+            raise Fault(FaultKind.NOT_AUTHENTICATED)
+        socket = talk.enter(command.nsp)
+        if command.nsp != ROOT and not await self._settle(session, talk, socket):
+            return Done()
+        self._tell(session, command, Opened(nsp=command.nsp, sid=socket.sid))
+        await self._welcome(session, socket, command.auth)
+        return Done()
+
+    async def _settle(self, session: Session, talk: Conversation, socket: Socket) -> bool:
+        """Have a client hear its namespace; False when it is not in it after all, and knows."""
+        try:
+            await self.join(session, _channel(session, socket.nsp))
+        except (Fault, Unavailable) as error:
+            fault = error if isinstance(error, Fault) else Fault(FaultKind.UNAVAILABLE)
+            if session.alive and socket.open:
+                talk.leave(socket.nsp)
+                code = words.fault_code(fault)
+                message = words.REFUSALS.get(code, fault.kind.text)
+                session.utter(packets.connect_error(socket.nsp, message, code))
+        except BaseException:
+            talk.leave(socket.nsp)
+            raise
+        return socket.open
+
+    async def join(self, session: Session, channel: Channel) -> None:
+        """Hear a channel that the application chose, whatever rights the client has.
+
+        Raises:
+            Fault: it has too many subscriptions, or has ended.
+        """
+        if channel in session.subscriptions:
+            return
+        grant = policy.trusted(Subscribe(channel=channel))
+        reply = await self._membership.enter(session, grant, trusted=True)
+        for push in reply.later:
+            session.say(push)
+
+    def quit(self, session: Session, channel: Channel) -> None:
+        """Hear a channel no longer."""
+        self._membership.leave(session, channel)
+
+    async def _prove(self, session: Session, talk: Conversation, command: OpenSocket) -> None:
+        try:
+            await self._authenticate(session, command)
+        except Fault as fault:
+            talk.code, ending = _CODES.get(fault.kind, ("INVALID_TOKEN", Ending.AUTH_FAILED))
+            session.end(ending, f"refused in a CONNECT: {fault.detail or fault}")
+            raise
+        except Unavailable:
+            talk.code = "UNAVAILABLE"
+            session.end(Ending.INTERNAL, "a CONNECT could not be judged")
+            raise
+
+    async def _authenticate(self, session: Session, command: OpenSocket) -> None:
+        rules = session.endpoint.rules
+        if session.newcomer.crowded:
+            session.end(Ending.CONNECTION_LIMIT, "more connections than an address may have")
+            return
+        if not rules.authenticated:
+            if session.state is State.NEW:
+                self._let_in(session, ANONYMOUS)
+            return
+        given = command.auth.get("token")
+        token = given if isinstance(given, str) and given else session.newcomer.bearer
+        if session.claims is not None and token and fingerprint(token) == session.claims.digest:
+            return  # the same again, for another namespace
+        if token:
+            await self._authentication.prove(session, token)
+        elif session.state is State.NEW:
+            raise Fault(FaultKind.TOKEN_REQUIRED)
+
+    async def _welcome(self, session: Session, socket: Socket, auth: dict[str, Any]) -> None:
+        handler = self.handlers(session).get(socket.nsp, _NOBODY).connect
+        if handler is None:
+            return
+        try:
+            welcome = await self._hooks.run(session, handler, socket, auth)
+        except Exception as error:  # noqa: BLE001 - the application's code may raise anything
+            self._hooks.failed(error)
+            welcome = False
+        if welcome is False:
+            socket.disconnect()
+
+    def present(self, family: str, nsp: str) -> list[Socket]:
+        """Every client in a namespace, at the endpoints whose channels are of one family."""
+        found = []
+        for session in self._registry:
+            namespace = session.endpoint.namespace
+            if isinstance(session.conversation, Conversation) and namespace is not None:
+                socket = session.conversation.sockets.get(nsp)
+                if socket is not None and namespace.name == family:
+                    found.append(socket)
+        return found
+
+    # -- out
+
+    async def close(self, session: Session, command: CloseSocket) -> Reply:
+        """A client leaves a namespace, and with it the rooms it has there."""
+        socket = conversation(session).leave(command.nsp)
+        if socket is not None:
+            self._left(session, socket, "client")
+        return Done()
+
+    def _dismissed(self, session: Session) -> Callable[[Socket], None]:
+        return lambda socket: self._left(session, socket, "server")
+
+    def ended(self, session: Session, ending: Ending) -> None:
+        """The session is over: its clients have left every namespace."""
+        if isinstance(session.conversation, Conversation):
+            for socket in session.conversation.over():
+                self._farewell(session, socket, ending.name.lower())
+
+    def _left(self, session: Session, socket: Socket, reason: str) -> None:
+        for channel in list(session.subscriptions):
+            if speech.nsp_of(channel) == socket.nsp:
+                self._membership.leave(session, channel)
+        self._farewell(session, socket, reason)
+
+    def _farewell(self, session: Session, socket: Socket, reason: str) -> None:
+        handler = self.handlers(session).get(socket.nsp, _NOBODY).disconnect
+        if handler is not None:
+            self._background.run(self._hooks.call(handler, socket, reason))
+
+    # -- events
+
+    async def call(self, session: Session, command: Call) -> Reply:
+        """Have the application handle an event; what it returns is the acknowledgement.
+
+        Raises:
+            Fault: there is no handler, its schema refuses the argument, or it failed.
+            Unavailable: the handler needed what cannot be reached now.
+        """
+        socket = conversation(session).sockets.get(command.nsp)
+        found = self.handlers(session).get(command.nsp, _NOBODY).events.get(command.event)
+        if found is None or socket is None:
+            raise Fault(FaultKind.UNKNOWN_TYPE, hint="unknown event")
+        arguments = read(found, command.arguments)
+        result = await outcome(self._hooks, session, found.handler, socket, *arguments)
+        if isinstance(result, Called):
+            return result
+        if result is None:
+            return Called()
+        return Called(result=result if isinstance(result, tuple) else (result,))
+
+
+def channel_of(namespace: str, nsp: str, room: str | None = None) -> Channel:
+    """The channel behind a Socket.IO namespace other than the root, or a room in it.
+
+    Raises:
+        ValueError: the root has none, or it cannot be the name of one.
+    """
+    if nsp == ROOT:
+        raise ValueError("the root namespace has the rooms of workspaces alone")
+    return Channel.parse(f"{namespace}:{nsp}" if room is None else f"{namespace}:{nsp},{room}")
+
+
+def _channel(session: Session, nsp: str) -> Channel:
+    namespace = session.endpoint.namespace
+    return channel_of(namespace.name if namespace is not None else "", nsp)

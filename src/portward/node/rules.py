@@ -1,0 +1,46 @@
+"""What a node is built from: its settings, resolved, and the ports it is handed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from portward.engines.port import Engine
+from portward.model.clock import Clock
+from portward.node.admission import GateRules
+from portward.node.operations import REVOCATION_TTL
+from portward.node.ports import IdentityProvider, RightsQuestion, Upstream, Verifier
+from portward.node.tunnel import RelayRules
+from portward.security.relay import RelayPolicy
+from portward.security.session_tokens import SessionTokens
+from portward.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRules:
+    """The settings of a node, resolved. Times are seconds."""
+
+    gate: GateRules
+    relay: RelayRules = field(default_factory=lambda: RelayRules(policy=RelayPolicy()))
+    leeway: float = 30.0
+    max_per_user: int = 0
+    revocation_ttl: float = REVOCATION_TTL
+    revalidate: float = 60.0
+    """Within how long a logout at the identity provider ends the connection."""
+    instance: str = ""
+    """The node's name; one is made when it is empty."""
+    machine: str = ""
+    """The name of the machine it runs on."""
+    role_permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePorts:
+    """What `app.build` hands to a node."""
+
+    engine: Engine
+    verifier: Verifier
+    question: RightsQuestion
+    session_tokens: SessionTokens
+    telemetry: Telemetry
+    clock: Clock
+    provider: IdentityProvider | None = None
+    upstream: Upstream | None = None

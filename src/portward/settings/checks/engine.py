@@ -1,0 +1,31 @@
+"""Rules about what carries a dialect: WebSocket alone, or Engine.IO."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.endpoint import Transport
+
+
+def _carried(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        engine = endpoint.transport is Transport.ENGINE_IO
+        if endpoint.dialect == "socketio" and not engine:
+            what = f"endpoint {name}: Socket.IO is carried by engine.io alone"
+            yield Problem(Level.FAIL, what, f'endpoints.{name}.transport = "engine.io"')
+        elif endpoint.dialect == "relay" and engine:
+            what = f"endpoint {name}: the relay is carried by websocket alone"
+            yield Problem(Level.FAIL, what, f'endpoints.{name}.transport = "websocket"')
+
+
+def _pinged(context: Context) -> Iterator[Problem]:
+    for name, endpoint in context.served.items():
+        if endpoint.transport is Transport.ENGINE_IO and not endpoint.ping_interval:
+            what = f"endpoint {name}: clients of engine.io leave when nobody pings them"
+            yield Problem(Level.FAIL, what, f'endpoints.{name}.ping_interval = "25s"')
+
+
+ENGINE_RULES: Final = (
+    Rule("transport", "every dialect has a transport that carries it", _carried, always=True),
+    Rule("engine-ping", "clients of engine.io are pinged", _pinged, always=True),
+)

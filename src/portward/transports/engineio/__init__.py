@@ -1,0 +1,5 @@
+"""Engine.IO, protocol 4: long-polling over HTTP, WebSocket, and the way from one to the other."""
+
+from portward.transports.engineio.server import EngineServer
+
+__all__ = ["EngineServer"]

@@ -1,0 +1,196 @@
+"""One Engine.IO session as its receiver sees it: a link whose carrier may change."""
+
+from collections.abc import Callable
+
+from portward.model.channel import Channel
+from portward.model.endings import Ending
+from portward.node.link import Admission, Link, Receiver
+from portward.transports.engineio.polling import Polling
+from portward.wire import engineio
+from portward.wire.engineio import Kind
+from portward.wire.errors import WireFault
+from portward.wire.message import Message
+
+
+class EngineLink:
+    """Implements `node.link.Link` for the whole life of a session.
+
+    The carrier is a WebSocket, or a `Polling` that can give way to one. `write` is the carrier's
+    own, so that nothing lies between a fan-out and the socket. `forget` is called when it is over.
+    """
+
+    __slots__ = (
+        "_carrier",
+        "_forget",
+        "_large",
+        "_lost",
+        "_paused",
+        "_receiver",
+        "compression",
+        "open",
+        "write",
+    )
+
+    def __init__(self, carrier: Link, forget: Callable[[], object] | None = None) -> None:
+        self.open = True
+        # A voice is chosen once: what is compressed would be of no use after a change of carrier.
+        self.compression = carrier.compression
+        self._carrier = carrier
+        self._forget = forget
+        self.write: Callable[..., None] = carrier.write
+        self._large = self._lost = self._paused = False
+        self._receiver: Receiver
+
+    @property
+    def carrier(self) -> Link:
+        """What carries the session now."""
+        return self._carrier
+
+    @property
+    def receiver(self) -> Receiver:
+        """Who is told."""
+        return self._receiver
+
+    def begin(self, admission: Admission) -> None:
+        """Make the session."""
+        self._receiver = admission.open(self)
+
+    def switch(self, carrier: Link, queued: list[tuple[Message, Channel | None]]) -> None:
+        """Go on with another carrier, and first with what the one before could not send."""
+        for message, channel in queued:
+            carrier.write(message, channel)
+        self._carrier = carrier
+        self.write = carrier.write
+        if self._large:
+            carrier.authenticated()
+        if self._paused:
+            carrier.pause()
+
+    def lost(self, code: int | None) -> None:
+        """The carrier is gone; tell, once."""
+        if not self._lost:
+            self._lost = True
+            self.open = False
+            forget, self._forget = self._forget, None
+            if forget is not None:
+                forget()
+            self._receiver.lost(code)
+
+    # What the session asks.
+
+    def drop(self, channel: Channel) -> None:
+        """Forget what is queued for this channel."""
+        self._carrier.drop(channel)
+
+    def discard(self) -> None:
+        """Forget all that is queued."""
+        self._carrier.discard()
+
+    def ping(self) -> None:
+        """Send a ping packet."""
+        self.write(engineio.PING)
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping frame."""
+        self._carrier.pong(payload)
+
+    def pause(self) -> None:
+        """Stop reading."""
+        self._paused = True
+        self._carrier.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._paused = False
+        self._carrier.resume()
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye after what is queued."""
+        if self.open:
+            self.open = False
+            if not isinstance(self._carrier, Polling):  # which says it by itself
+                self._carrier.write(engineio.CLOSE)
+            self._carrier.close(code, reason)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self.open = False
+        self._carrier.abort()
+
+    def unsent(self) -> int:
+        """Bytes that were not taken yet."""
+        return self._carrier.unsent()
+
+    def when_taken(self, then: Callable[[], object]) -> None:
+        """Call `then` once nothing is unsent, or all is over."""
+        self._carrier.when_taken(then)
+
+    def stale(self, now: float) -> bool:
+        """Whether the oldest queued message is over its age."""
+        return self._carrier.stale(now)
+
+    def authenticated(self) -> None:
+        """The endpoint's own message limit applies from now on."""
+        self._large = True
+        self._carrier.authenticated()
+
+
+class Ear:
+    """Implements `node.link.Receiver` for a WebSocket that carries a session."""
+
+    __slots__ = ("_carrier", "_link", "_message", "_receiver", "frame")
+
+    def __init__(self, link: EngineLink, carrier: Link) -> None:
+        self._link = link
+        self._carrier = carrier
+        self._receiver = link.receiver
+        self.frame = link.receiver.frame
+        self._message = link.receiver.message
+
+    def message(self, payload: bytes, binary: bool) -> None:
+        """Take a packet. Bytes go unmarked."""
+        if binary:
+            self._message(payload, True)
+        elif payload[:1] == engineio.MESSAGE:
+            self._message(payload[1:], False)
+        else:
+            self._control(payload)
+
+    def _control(self, text: bytes) -> None:
+        try:
+            kind = engineio.read(text).kind
+        except WireFault as fault:
+            self.fail(fault.ending, fault.cause)
+            return
+        if kind is Kind.PONG:
+            self.frame(True)
+        elif kind is Kind.CLOSE:
+            self._link.open = False
+            self._carrier.discard()
+            self._carrier.close(Ending.NORMAL.code, "")
+        elif kind is not Kind.NOOP:
+            self.fail(Ending.PROTOCOL_ERROR, f"a client sends no {kind.name.lower()} packet")
+
+    def ping_received(self, payload: bytes) -> None:
+        """The peer wants a pong frame."""
+        self._receiver.ping_received(payload)
+
+    def partial(self, pending: bool) -> None:
+        """Bytes of an unfinished message are waiting, or none are."""
+        self._receiver.partial(pending)
+
+    def due(self) -> None:
+        """Act on deadlines."""
+        self._receiver.due()
+
+    def fail(self, ending: Ending, cause: str) -> None:
+        """The peer broke the protocol."""
+        self._receiver.fail(ending, cause)
+
+    def slow(self) -> None:
+        """The queue to the peer is over a bound."""
+        self._receiver.slow()
+
+    def lost(self, code: int | None) -> None:
+        """The socket is gone."""
+        self._link.lost(code)

@@ -1,0 +1,297 @@
+"""The carrier of a session over HTTP: what is said waits for a poll, what is heard comes by post."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.endings import Ending
+from portward.model.limits import OUTBOX_AGE
+from portward.node.link import Receiver
+from portward.security.rate import gcra
+from portward.transports.deadlines import Deadlines, Waiter
+from portward.transports.engineio import told
+from portward.transports.engineio.mailbox import Mailbox
+from portward.transports.engineio.posts import Posts, Request
+from portward.wire import engineio
+from portward.wire.message import Message
+
+REQUESTS: Final = 1 / 50
+"""Seconds between two polls of a session, or attempts to upgrade it, at the sustained rate."""
+REQUESTS_AT_ONCE: Final = 100
+
+
+class Carried(Protocol):
+    """The session that is carried."""
+
+    @property
+    def receiver(self) -> Receiver:
+        """Who is told."""
+
+    def lost(self, code: int | None) -> None:
+        """It is over."""
+
+
+class Polling:
+    """Implements `node.link.Link` for as long as a session is carried by HTTP.
+
+    At most one poll is pending. `limit` is the endpoint's message size in bytes, `room` what may wait
+    for the client. `probe` is the WebSocket that asks to take over.
+    """
+
+    __slots__ = (
+        "_answered", "_clock", "_closing", "_flushing", "_link", "_mail", "_parting", "_poll", "_since",
+        "_slow", "_taken", "_tat", "_yielding", "open", "posts", "probe",
+    )  # fmt: skip
+
+    compression = False
+    _link: Carried
+
+    def __init__(
+        self, clock: Clock, closing: "Deadlines[Polling]", *, limit: int, room: int
+    ) -> None:
+        self.open = True
+        self.posts = Posts(self, limit)
+        self.probe: Waiter | None = None
+        self._clock = clock
+        self._closing = closing
+        self._mail = Mailbox(room)
+        self._poll: Request | None = None
+        self._answered: Request | None = None
+        self._flushing = self._parting = self._slow = self._yielding = False
+        self._since = self._tat = 0.0
+        self._taken: Callable[[], object] | None = None
+
+    def begin(self, link: Carried) -> None:
+        """Carry this session."""
+        self._link = link
+
+    @property
+    def receiver(self) -> Receiver:
+        """Who is told."""
+        return self._link.receiver
+
+    # What the session asks.
+
+    def write(self, message: Message, channel: Channel | None = None) -> None:
+        """Queue; what was said in one turn of the loop leaves in one answer."""
+        if not self.open:
+            return
+        now = self._clock.monotonic()
+        if self.stale(now) or not self._mail.push(message, channel, now, self._ahead()):
+            self._report_slow()
+        elif self._poll is not None and not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _report_slow(self) -> None:
+        if not self._slow:
+            self._slow = True
+            self.receiver.slow()
+
+    def _ahead(self) -> int:
+        """Bytes of the last answer that are not taken."""
+        return self._answered.unsent() if self._answered is not None else 0
+
+    def drop(self, channel: Channel) -> None:
+        """Forget what is queued for this channel."""
+        self._mail.drop(channel)
+        self._slow = False
+
+    def discard(self) -> None:
+        """Forget all that is queued."""
+        self._mail.clear()
+        self._slow = False
+
+    def ping(self) -> None:
+        """Do nothing: the link writes packets."""
+
+    def pong(self, payload: bytes) -> None:
+        """Do nothing: there are no frames."""
+
+    def pause(self) -> None:
+        """Hear no further post."""
+        self.posts.paused = True
+
+    def resume(self) -> None:
+        """Hear posts again."""
+        self.posts.resume()
+
+    def authenticated(self) -> None:
+        """The endpoint's own message limit applies from now on."""
+        self.posts.widen()
+
+    def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - the port; polls know no reasons
+        """Say goodbye in answer to the poll that is pending, or to the next one if it comes soon."""
+        if not self.open:
+            return
+        self.open = False
+        self.posts.drop(told.BAD_REQUEST)
+        self._drop_probe()
+        if code == Ending.NO_PONG.code:
+            self.abort()  # nobody is there to be told
+        elif self._poll is not None:
+            self._say_goodbye()
+        else:
+            self._parting = True
+            self._closing.add(self)
+
+    def abort(self) -> None:
+        """Leave at once."""
+        self.open = False
+        self._mail.clear()
+        if self._poll is not None:
+            self._say_goodbye()
+        else:
+            self._leave(None)
+
+    def overdue(self) -> None:
+        """Nobody has asked for our last words."""
+        self._leave(None)
+
+    def unsent(self) -> int:
+        """Bytes that wait for a poll, or for the peer to take an answer."""
+        return self._ahead() + self._mail.size
+
+    def when_taken(self, then: Callable[[], object]) -> None:
+        """Call `then` once nothing is unsent, or all is over."""
+        if self.open and self.unsent():
+            self._taken = then
+        else:
+            then()
+
+    def _tell_taken(self) -> None:
+        then, self._taken = self._taken, None
+        if then is not None:
+            then()
+
+    def stale(self, now: float) -> bool:
+        """Whether an answer was not taken, or a message not asked for, within its time."""
+        late = now - self._since > OUTBOX_AGE and self._ahead() > 0
+        return late or self._mail.stale(now)
+
+    # Polls.
+
+    def poll(self, request: Request) -> told.Response | None:
+        """Let a request wait for what is said; a response at once when it must not wait."""
+        self.receiver.due()
+        if self.hurried():
+            return self._fail(Ending.FLOODING, "too many polls")
+        if self._poll is not None or self._ahead():
+            return self._fail(Ending.PROTOCOL_ERROR, "a poll while another one is pending")
+        if not (self.open or self._parting):
+            return told.BAD_REQUEST
+        self._poll = request
+        if not self.open:
+            self._say_goodbye()
+            return None
+        self._tell_taken_by_poll()
+        if self._mail or self._yielding:
+            self._flush()
+        return None
+
+    def hurried(self) -> float:
+        """Count a request that is no post; seconds it is too early, 0.0 when it is not."""
+        self._tat, wait = gcra(self._tat, self._clock.monotonic(), REQUESTS, REQUESTS_AT_ONCE)
+        return wait
+
+    def _tell_taken_by_poll(self) -> None:
+        """Who polls again has taken the answer before."""
+        self._answered = None
+        if not self._mail:
+            self._tell_taken()
+
+    def _fail(self, ending: Ending, cause: str) -> told.Response:
+        self.receiver.fail(ending, cause)
+        return told.BAD_REQUEST
+
+    def gone(self, request: Request) -> None:
+        """A request was given up; with a pending poll the session is."""
+        self.posts.gone(request)
+        if request is self._poll:
+            self._poll = None
+            self.open = False
+            self._leave(None)
+
+    def closed_by_client(self) -> None:
+        """The client said goodbye."""
+        self.open = False
+        self._mail.clear()
+        self._answer([engineio.NOOP])
+        self._leave(Ending.NORMAL.code)
+
+    def _flush(self) -> None:
+        """Answer the pending poll with what is queued; with nothing at all when it must not wait."""
+        self._flushing = False
+        if self._poll is None:
+            return
+        if self._mail:
+            self._slow = False
+            self._answer(self._queued())
+        elif self._yielding:
+            self._answer([engineio.NOOP])
+
+    def _queued(self) -> list[Message]:
+        return [message for message, _ in self._mail.empty()]
+
+    def _say_goodbye(self) -> None:
+        """Answer with what is queued, and the next poll with the goodbye.
+
+        Not in one answer: clients act on the goodbye before they have looked at what came with it.
+        """
+        if self._mail:
+            self._answer(self._queued())
+            self._parting = True
+            self._closing.add(self)
+        else:
+            self._answer([engineio.CLOSE])
+            self._leave(None)
+
+    def _answer(self, messages: list[Message]) -> None:
+        poll, self._poll = self._poll, None
+        if poll is None:
+            return
+        self._answered = poll
+        self._since = self._clock.monotonic()
+        poll.respond(told.body(engineio.write_body(messages)))
+        if not self._ahead():
+            self._answered = None
+            self._tell_taken()
+
+    # The change to a WebSocket.
+
+    def make_way(self) -> None:
+        """Let no poll wait from now on: a WebSocket is about to carry the session."""
+        self._yielding = True
+        self._flush()
+
+    def release(self, probe: Waiter) -> None:
+        """This WebSocket will not come."""
+        if probe is self.probe:
+            self.probe = None
+            self._yielding = False
+
+    def hand_over(self) -> tuple[list[tuple[Message, Channel | None]], Callable[[], object] | None]:
+        """Leave the session to another carrier: what was not sent, and who waits until it is."""
+        self.open = False
+        self._answer([engineio.NOOP])
+        self.posts.drop(told.BAD_REQUEST)
+        then, self._taken = self._taken, None
+        return self._mail.empty(), then
+
+    # The end.
+
+    def _drop_probe(self) -> None:
+        if self.probe is not None:
+            self.probe.abort()
+
+    def _leave(self, code: int | None) -> None:
+        """Be gone, as soon as whoever is at work has finished."""
+        self._parting = False
+        self._closing.remove(self)
+        self._drop_probe()
+        self._mail.clear()
+        self.posts.drop(told.BAD_REQUEST)
+        self._tell_taken()
+        asyncio.get_running_loop().call_soon(self._link.lost, code)

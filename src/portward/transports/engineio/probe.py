@@ -1,0 +1,192 @@
+"""A WebSocket that asks to carry a session, and what becomes of it."""
+
+from typing import Final
+
+from portward.model.endings import Ending
+from portward.node.link import Admission, Link, Receiver
+from portward.transports.deadlines import Deadlines
+from portward.transports.engineio.link import Ear, EngineLink
+from portward.transports.engineio.polling import Polling
+from portward.wire import engineio
+
+PROBE_TIME: Final = 10.0
+"""Seconds a WebSocket has to prove that it works."""
+_FRAMES: Final = 20
+"""Frames of any kind a probe may take."""
+
+
+class Latecomer:
+    """Implements `node.link.Admission`: the session has its WebSocket. This one is closed at once.
+
+    Clients of the protocol expect the handshake to succeed, and then the end.
+    """
+
+    compression = False
+    subprotocol: str | None = None
+
+    def __init__(self, admission: Admission) -> None:
+        self.max_message = admission.max_message
+        self.max_unsent = admission.max_unsent
+
+    def open(self, link: Link) -> Receiver:
+        """Close it."""
+        link.close(Ending.FLOODING.code, Ending.FLOODING.reason)
+        return Closed()
+
+    def cancel(self) -> None:
+        """Nothing was counted."""
+
+
+class Closed:
+    """Implements `node.link.Receiver` for a connection nobody listens to."""
+
+    def frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
+        """Hear nothing."""
+        return False
+
+    def nothing(self, *_: object) -> None:
+        """Do nothing."""
+
+    message = ping_received = partial = due = fail = slow = lost = nothing
+
+
+class Probe:
+    """Implements `node.link.Admission`, `node.link.Receiver` and `transports.deadlines.Waiter`.
+
+    After the last step it passes everything on to the ear of the session.
+    """
+
+    __slots__ = (
+        "_answered",
+        "_deadlines",
+        "_ear",
+        "_frames",
+        "_link",
+        "_polling",
+        "_socket",
+        "compression",
+        "frame",
+        "max_message",
+        "max_unsent",
+        "message",
+        "subprotocol",
+    )
+
+    def __init__(
+        self,
+        link: EngineLink,
+        polling: Polling,
+        admission: Admission,
+        deadlines: "Deadlines[Probe]",
+    ) -> None:
+        self.max_message = admission.max_message
+        self.max_unsent = admission.max_unsent
+        self.compression = False
+        self.subprotocol: str | None = None
+        self._link = link
+        self._polling = polling
+        self._deadlines = deadlines
+        self._answered = False
+        self._frames = 0
+        self._ear: Ear | None = None
+        self._socket: Link | None = None
+        self.frame = self._count
+        self.message = self._judge
+        polling.probe = self
+        deadlines.add(self)
+
+    # As an admission.
+
+    def open(self, link: Link) -> Receiver:
+        """Wait for the probe."""
+        self._socket = link
+        return self
+
+    def cancel(self) -> None:
+        """The socket died before it was one."""
+        self._release()
+
+    # As a receiver.
+
+    def _count(self, control: bool) -> bool:  # noqa: ARG002 - the port
+        self._frames += 1
+        if self._frames > _FRAMES:
+            self._give_up()
+        return self._frames <= _FRAMES
+
+    def _judge(self, payload: bytes, binary: bool) -> None:
+        socket = self._socket
+        if socket is None or binary or self._polling.probe is not self:
+            self._give_up()
+        elif not self._answered and payload == engineio.PROBE:
+            self._answered = True
+            socket.write(engineio.PROBED)
+            self._polling.make_way()
+        elif self._answered and payload == engineio.UPGRADE:
+            self._upgrade(socket)
+        else:
+            self._give_up()
+
+    def _upgrade(self, socket: Link) -> None:
+        polling, link = self._polling, self._link
+        self._release()
+        queued, awaited = polling.hand_over()
+        self._ear = ear = Ear(link, socket)
+        self.frame, self.message = ear.frame, ear.message
+        link.switch(socket, queued)
+        if awaited is not None:
+            link.when_taken(awaited)
+
+    def _give_up(self) -> None:
+        self._release()
+        if self._socket is not None:
+            self._socket.close(Ending.PROTOCOL_ERROR.code, Ending.PROTOCOL_ERROR.reason)
+
+    def _release(self) -> None:
+        """Leave the session to polling, or to whoever carries it now."""
+        self._deadlines.remove(self)
+        self._polling.release(self)
+
+    def ping_received(self, payload: bytes) -> None:
+        """The peer wants a pong frame."""
+        if self._ear is not None:
+            self._ear.ping_received(payload)
+        elif self._socket is not None:
+            self._socket.pong(payload)
+
+    def partial(self, pending: bool) -> None:
+        """Bytes of an unfinished message are waiting, or none are. A probe has its own deadline."""
+        if self._ear is not None:
+            self._ear.partial(pending)
+
+    def due(self) -> None:
+        """Do nothing: no requests come this way."""
+
+    def fail(self, ending: Ending, cause: str) -> None:
+        """The peer broke the protocol."""
+        if self._ear is not None:
+            self._ear.fail(ending, cause)
+        else:
+            self._release()
+
+    def slow(self) -> None:
+        """The queue to the peer is over a bound."""
+        if self._ear is not None:
+            self._ear.slow()
+
+    def lost(self, code: int | None) -> None:
+        """The socket is gone."""
+        if self._ear is not None:
+            self._ear.lost(code)
+        else:
+            self._release()
+
+    # As one who waits.
+
+    def overdue(self) -> None:
+        """The probe took too long."""
+        self._give_up()
+
+    def abort(self) -> None:
+        """The session is gone."""
+        self._give_up()

@@ -1,0 +1,60 @@
+"""What an Engine.IO request says about itself in its query and its headers."""
+
+from typing import Final, NamedTuple
+
+from portward.model.refusals import Refused
+from portward.model.request import RequestHead
+from portward.security.credentials import query_pairs
+
+_READ: Final = frozenset({"EIO", "transport", "sid", "j"})
+_CREDENTIALS: Final = frozenset({"token", "ticket"})
+_LONGEST: Final = 16
+"""Digits of a length that are looked at."""
+
+
+class Query(NamedTuple):
+    """The parameters that are read; empty where there is none.
+
+    `sound` is False for a query that cannot be read, or that has one of them twice. `credential`
+    tells whether it holds one.
+    """
+
+    protocol: str = ""
+    transport: str = ""
+    sid: str = ""
+    jsonp: bool = False
+    credential: bool = False
+    sound: bool = True
+
+
+def read_query(query: str) -> Query:
+    """Read a query; whatever is not for us may be there too."""
+    try:
+        pairs = query_pairs(query)
+    except Refused:
+        return Query(sound=False)
+    given = [(name, value) for name, value in pairs if name in _READ]
+    found = dict(given)
+    return Query(
+        protocol=found.get("EIO", ""),
+        transport=found.get("transport", ""),
+        sid=found.get("sid", ""),
+        jsonp="j" in found,
+        credential=any(name in _CREDENTIALS for name, _ in pairs),
+        sound=len(found) == len(given),
+    )
+
+
+def is_upgrade(head: RequestHead) -> bool:
+    """Whether a request wants to become a WebSocket."""
+    offers = ",".join(head.all("upgrade")).split(",")
+    return any(offer.strip(" \t").lower() == "websocket" for offer in offers)
+
+
+def length_of(head: RequestHead) -> int | None:
+    """The length of the body as announced; None when it is not, or not once, or not by a number."""
+    lengths = head.all("content-length")
+    if len(lengths) != 1 or head.all("transfer-encoding"):
+        return None
+    text = lengths[0]
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST else None

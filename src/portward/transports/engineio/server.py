@@ -1,0 +1,238 @@
+"""The door of Engine.IO: a gate in front of the gate, and a hotel for what comes by polling."""
+
+import random as _random
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from portward.model.clock import Clock
+from portward.model.limits import CLOSE_TIME
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node.endpoint import Endpoint
+from portward.node.link import Admission, Gate, HttpAnswer, Link, Receiver
+from portward.security.handshake import check_upgrade
+from portward.transports.deadlines import Deadlines
+from portward.transports.engineio.entrance import Entrance
+from portward.transports.engineio.link import Ear, EngineLink
+from portward.transports.engineio.polling import Polling
+from portward.transports.engineio.probe import PROBE_TIME, Latecomer, Probe
+from portward.transports.engineio.queries import Query, is_upgrade, read_query
+from portward.transports.engineio.visit import Visit
+from portward.transports.lobby import Guest
+from portward.wire import engineio
+from portward.wire import message as wire
+
+_ID: Final = 18
+"""Random bytes of a session's id."""
+_TAGGED: Final = "."
+
+
+class EngineServer:
+    """Implements `node.link.Gate` and `transports.lobby.Hotel` around another gate.
+
+    It knows the sessions that began by polling, by their ids; of others nobody asks for one.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        clock: Clock,
+        endpoints: Mapping[str, Endpoint],
+        *,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        """`endpoints` are by path; those that are not Engine.IO's are left to `gate`."""
+        self.gate = gate
+        self.random = random
+        self.tag = ""
+        """What ids of sessions begin with, where several processes have each their own sessions."""
+        self._clock = clock
+        self._endpoints = {
+            spelled: endpoint
+            for path, endpoint in endpoints.items()
+            if endpoint.framing is wire.ENGINE
+            for spelled in (path, path.rstrip("/") or "/", path.rstrip("/") + "/")
+        }
+        self._sessions: dict[str, Entrance] = {}
+        self._closing: Deadlines[Polling] = Deadlines(clock, CLOSE_TIME)
+        self._probes: Deadlines[Probe] = Deadlines(clock, PROBE_TIME)
+
+    @property
+    def polled(self) -> bool:
+        """Whether there is an endpoint of Engine.IO at all."""
+        return bool(self._endpoints)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def close(self) -> None:
+        """Forget all deadlines: every session has ended."""
+        self._closing.stop()
+        self._probes.stop()
+
+    # As a gate.
+
+    def room_for_one(self) -> Refusal | None:
+        """The global cap, for all but the polls of those who are inside: theirs must come through.
+
+        Which of them it is shows only in the head; there newcomers meet the cap again.
+        """
+        return None if self._sessions else self.gate.room_for_one()
+
+    def answer(self, head: RequestHead) -> HttpAnswer | None:
+        """Answer one of the small HTTP paths."""
+        return self.gate.answer(head)
+
+    def refused(self, head: RequestHead | None, refused: Refused) -> None:
+        """Log and count a refusal."""
+        known = self._named(head) if head is not None else None
+        self.gate.refused(known or head, refused)
+
+    def admit(
+        self, head: RequestHead, *, upgrade_checked: bool = False
+    ) -> Coroutine[Any, Any, Admission]:
+        """Judge a WebSocket handshake: a new session, or the upgrade of one.
+
+        Raises:
+            Refused: with the row of the outcome table.
+        """
+        named = self._named(head)
+        if named is None:
+            return self.gate.admit(head, upgrade_checked=upgrade_checked)
+        return self._admit(named, upgrade_checked=upgrade_checked)
+
+    async def _admit(self, head: RequestHead, *, upgrade_checked: bool) -> Admission:
+        query = read_query(head.query)
+        if query.sid:
+            return await self._upgrade(head, query, upgrade_checked=upgrade_checked)
+        _check(query)
+        admission = await self.gate.admit(head, upgrade_checked=upgrade_checked)
+        return Newcomer(self._endpoints[head.path], admission)
+
+    async def _upgrade(
+        self, head: RequestHead, query: Query, *, upgrade_checked: bool
+    ) -> Admission:
+        if not upgrade_checked:
+            check_upgrade(head)
+        _check(query)
+        found = self._sessions.get(query.sid)
+        if found is None:
+            raise Refused(Refusal.BAD_REQUEST, "no such Engine.IO session")
+        await self.gate.follow_up(head, found.admission)
+        wait = found.polling.hurried()
+        if wait:
+            raise Refused(Refusal.RATE, "upgrades", retry_after=wait)
+        carrier = found.link.carrier
+        if found.link.open and isinstance(carrier, Polling) and carrier.probe is None:
+            return Probe(found.link, carrier, found.admission, self._probes)
+        return Latecomer(found.admission)
+
+    async def follow_up(self, head: RequestHead, admission: Admission) -> None:
+        """Judge a further request of a session."""
+        await self.gate.follow_up(head, admission)
+
+    # As a hotel.
+
+    def take(self, head: RequestHead) -> Guest | None:
+        """Somebody for a request of Engine.IO that is no WebSocket handshake."""
+        named = self._named(head)
+        if named is None or is_upgrade(head):
+            return None
+        return Visit(self, self._endpoints[named.path], named)
+
+    def _named(self, head: RequestHead) -> RequestHead | None:
+        """The request with the endpoint's own spelling of its path; None when it is not for here."""
+        endpoint = self._endpoints.get(head.path)
+        if endpoint is None:
+            return None
+        path = endpoint.rules.path
+        return head if head.path == path else replace(head, path=path)
+
+    def tag_of(self, head: RequestHead) -> str:
+        """The tag of the session a request names; empty when it names none, or is not for here."""
+        if head.path not in self._endpoints:
+            return ""
+        return read_query(head.query).sid.rpartition(_TAGGED)[0]
+
+    # What requests ask.
+
+    def find(self, sid: str) -> Entrance | None:
+        """The session with this id, if it began by polling and has not gone."""
+        return self._sessions.get(sid)
+
+    async def newcomer(self, head: RequestHead) -> Admission:
+        """Judge the first request of a session by polling.
+
+        Raises:
+            Refused: with the row of the outcome table.
+        """
+        rules = self._endpoints[head.path].rules
+        if rules.authenticated and not rules.deferred and read_query(head.query).credential:
+            raise Refused(Refusal.UNAUTHENTICATED, "a credential in the address of a poll")
+        return await self.gate.admit(head, upgrade_checked=True)
+
+    async def known(self, head: RequestHead, found: Entrance) -> Entrance:
+        """Judge a further request of a session.
+
+        Raises:
+            Refused: it is not the session's own, or may not come here.
+        """
+        await self.gate.follow_up(head, found.admission)
+        return found
+
+    def open(self, endpoint: Endpoint, admission: Admission) -> bytes:
+        """Make a session that polls; returns the packet that tells of it."""
+        sid = _TAGGED.join(filter(None, (self.tag, secrets.token_urlsafe(_ID))))
+        polling = Polling(
+            self._clock, self._closing, limit=admission.max_message, room=admission.max_unsent
+        )
+        link = EngineLink(polling, lambda: self._sessions.pop(sid, None))
+        polling.begin(link)
+        self._sessions[sid] = Entrance(link, polling, admission)
+        link.begin(admission)
+        return opening(endpoint, sid, ("websocket",))
+
+
+def opening(endpoint: Endpoint, sid: str, upgrades: tuple[str, ...]) -> bytes:
+    """The packet that tells a client of its session."""
+    rules = endpoint.rules
+    return engineio.Opening(
+        sid=sid,
+        upgrades=upgrades,
+        ping_interval=round(rules.ping_interval * 1000),
+        ping_timeout=round(rules.pong_timeout * 1000),
+        max_payload=rules.max_message,
+    ).packet()
+
+
+def _check(query: Query) -> None:
+    if query.protocol != engineio.PROTOCOL:
+        raise Refused(Refusal.BAD_REQUEST, "Engine.IO protocol")
+    if query.transport != "websocket" or not query.sound:
+        raise Refused(Refusal.BAD_REQUEST, "Engine.IO transport")
+
+
+class Newcomer:
+    """Implements `node.link.Admission`: a session that begins with a WebSocket."""
+
+    def __init__(self, endpoint: Endpoint, admission: Admission) -> None:
+        self._endpoint = endpoint
+        self._admission = admission
+        self.max_message = admission.max_message
+        self.max_unsent = admission.max_unsent
+        self.compression = admission.compression
+        self.subprotocol = admission.subprotocol
+
+    def open(self, link: Link) -> Receiver:
+        """Tell the client of its session, then make it."""
+        link.write(wire.text(opening(self._endpoint, secrets.token_urlsafe(_ID), ())))
+        carried = EngineLink(link)
+        carried.begin(self._admission)
+        return Ear(carried, link)
+
+    def cancel(self) -> None:
+        """Give back what was counted."""
+        self._admission.cancel()

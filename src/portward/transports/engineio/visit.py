@@ -1,0 +1,240 @@
+"""One HTTP request of Engine.IO, from its head to its answer."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node import eager
+from portward.node.endpoint import Endpoint
+from portward.node.link import Admission, Gate
+from portward.transports.engineio import told
+from portward.transports.engineio.entrance import Entrance
+from portward.transports.engineio.polling import Polling
+from portward.transports.engineio.queries import length_of, read_query
+from portward.transports.lobby import Caller, Headers
+from portward.wire import engineio
+from portward.wire.answers import refusal_headers
+
+T = TypeVar("T")
+_FOREIGN = frozenset({Refusal.FORBIDDEN, Refusal.ORIGIN})
+
+
+class Desk(Protocol):
+    """Where visits are received."""
+
+    gate: Gate
+    random: Callable[[], float]
+
+    def find(self, sid: str) -> Entrance | None:
+        """The session with this id, if it began by polling and has not gone."""
+
+    async def newcomer(self, head: RequestHead) -> Admission:
+        """Judge the first request of a session; may raise `Refused`."""
+
+    async def known(self, head: RequestHead, found: Entrance) -> Entrance:
+        """Judge a further request of a session; may raise `Refused`."""
+
+    def open(self, endpoint: Endpoint, admission: Admission) -> bytes:
+        """Make a session that polls; returns the packet that tells of it."""
+
+
+class Visit:
+    """Implements `transports.lobby.Guest` and `transports.engineio.polling.Request`."""
+
+    __slots__ = (
+        "_body",
+        "_caller",
+        "_cors",
+        "_endpoint",
+        "_head",
+        "_left",
+        "_length",
+        "_polling",
+        "_query",
+        "_server",
+        "_task",
+    )
+
+    _caller: Caller
+
+    def __init__(self, server: Desk, endpoint: Endpoint, head: RequestHead) -> None:
+        self._server = server
+        self._endpoint = endpoint
+        self._head = head
+        self._query = read_query(head.query)
+        self._cors = _cors(endpoint, head)
+        self._task: asyncio.Task[Any] | None = None
+        self._polling: Polling | None = None
+        self._length = 0
+        self._body = bytearray()
+        self._left = False
+
+    # As a guest.
+
+    def begin(self, caller: Caller) -> None:
+        """Find out what is wanted."""
+        self._caller = caller
+        if self._head.method == "OPTIONS":
+            self.respond(told.PREFLIGHT)
+            return
+        flaw = self._flaw()
+        if flaw is not None:
+            self._turn_away(flaw)
+        elif self._query.sid:
+            self._come_back()
+        else:
+            self._judge(self._server.newcomer(self._head), self._admitted)
+
+    def _flaw(self) -> told.Response | None:
+        """What is wrong with the request as it stands, in the order of the protocol's own checks."""
+        query, method = self._query, self._head.method
+        if query.transport not in {"polling", "websocket"}:
+            return told.UNKNOWN_TRANSPORT
+        if query.sid:
+            if self._server.find(query.sid) is None:
+                return told.UNKNOWN_SESSION
+        elif method != "GET":
+            return told.BAD_METHOD
+        if query.protocol != engineio.PROTOCOL:
+            return told.UNSUPPORTED
+        if query.transport != "polling" or query.jsonp or not query.sound:
+            return told.BAD_REQUEST
+        return None if method in {"GET", "POST"} else told.BAD_REQUEST
+
+    def arrived(self, data: bytes) -> None:
+        """Take some of the body; nothing but the length that was announced is ever held."""
+        room = min(self._length, self._endpoint.rules.max_message) - len(self._body)
+        if room > 0:
+            self._body += data[:room]
+            self._deliver()
+
+    def gone(self) -> None:
+        """The caller has left."""
+        self._left = True
+        if self._task is not None:
+            self._task.cancel()
+        if self._polling is not None:
+            self._polling.gone(self)
+
+    # As a request.
+
+    def respond(self, response: told.Response) -> None:
+        """Answer, with what tells a browser which page may read it."""
+        self._polling = None
+        preflight = _PREFLIGHT if response is told.PREFLIGHT and self._cors else ()
+        response.to(self._caller, (*self._cors, *preflight))
+
+    def unsent(self) -> int:
+        """Bytes of the answer the caller has not taken."""
+        return self._caller.unsent()
+
+    # A new session.
+
+    def _admitted(self, admission: Admission | None, error: BaseException | None) -> None:
+        if admission is None:
+            self._refuse(error)
+        elif self._left:
+            admission.cancel()
+        else:
+            self.respond(told.body(self._server.open(self._endpoint, admission)))
+
+    # A session there is.
+
+    def _come_back(self) -> None:
+        found = self._server.find(self._query.sid)
+        if self._head.method == "POST":
+            length = length_of(self._head)
+            if length is None:
+                self._turn_away(told.NO_LENGTH)
+                return
+            self._length = length
+        if found is not None:
+            self._judge(self._server.known(self._head, found), self._recognised)
+
+    def _recognised(self, found: Entrance | None, error: BaseException | None) -> None:
+        if found is None:
+            self._refuse(error)
+            return
+        carrier = found.link.carrier
+        if self._left or not isinstance(carrier, Polling):
+            self._turn_away(told.BAD_REQUEST)
+        elif self._head.method == "GET":
+            self._polling = carrier
+            self._perhaps(carrier.poll(self))
+        elif self._length > carrier.posts.limit:
+            self.respond(told.TOO_LARGE)
+            carrier.posts.too_large()
+        else:
+            self._polling = carrier
+            self._perhaps(carrier.posts.take(self))
+            self._deliver()
+
+    def _perhaps(self, response: told.Response | None) -> None:
+        if response is not None:
+            self.respond(response)
+
+    def _deliver(self) -> None:
+        """Hand the body over once it is whole and may be."""
+        polling = self._polling
+        if polling is not None and self._head.method == "POST" and len(self._body) == self._length:
+            body, self._body = bytes(self._body), bytearray()
+            self._length = -1
+            polling.posts.delivered(body)
+
+    # Judgement.
+
+    def _judge(
+        self,
+        judging: Coroutine[Any, Any, T],
+        then: Callable[[T | None, BaseException | None], None],
+    ) -> None:
+        def judged(result: T | None, error: BaseException | None) -> None:
+            self._task = None
+            then(result, error)
+
+        task = eager.start(judging, judged)
+        if task is not None and not task.done():
+            self._task = task
+
+    def _turn_away(self, response: told.Response) -> None:
+        """Answer a request that is none."""
+        code = Refusal.FORBIDDEN if response is told.FORBIDDEN else Refusal.BAD_REQUEST
+        self._server.gate.refused(self._head, Refused(code, "Engine.IO"))
+        self.respond(response)
+
+    def _refuse(self, error: BaseException | None) -> None:
+        if self._left:
+            return
+        if not isinstance(error, Refused):
+            context = {"message": "a request could not be handled", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            error = Refused(Refusal.INTERNAL, type(error).__name__)
+        self._server.gate.refused(self._head, error)
+        if self._query.sid and error.refusal in _FOREIGN:
+            self.respond(told.FORBIDDEN)
+            return
+        headers = refusal_headers(error, self._server.random)
+        self.respond(told.Response(error.refusal.status, b"", headers))
+
+
+def _cors(endpoint: Endpoint, head: RequestHead) -> Headers:
+    """What lets the page of an allowed origin read the answer; nothing for any other."""
+    origins = head.all("origin")
+    try:
+        endpoint.origins.check(origins, ambient=endpoint.by_cookie, allow_missing=False)
+    except Refused:
+        return ()
+    return (
+        ("Access-Control-Allow-Origin", origins[0]),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Vary", "Origin"),
+    )
+
+
+_PREFLIGHT: Headers = (
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "content-type, authorization"),
+    ("Access-Control-Max-Age", "600"),
+)

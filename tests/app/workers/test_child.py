@@ -1,0 +1,118 @@
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from portward.app.workers.child import Child, started
+from portward.app.workers.words import LONGEST_LINE, Order, Report, Task
+from tests.app.workers.work import ROOT
+
+PATIENCE = 30.0
+TASK = Task(number=3, port=4711, name="box", folder="/nowhere")
+
+OBEDIENT = """
+import os, sys
+from portward.app.workers.place import taken
+place = taken(os.environ)
+place.announce("ready")
+while (order := place._ear.line()) is not None:
+    place.announce("reload of " + order.decode())
+    if order == b"leave":
+        sys.exit(7)
+"""
+
+
+class Hearer:
+    """What a worker reported, in order."""
+
+    def __init__(self) -> None:
+        self.reports: asyncio.Queue[Report] = asyncio.Queue()
+
+    def __call__(self, _: Child, report: Report) -> None:
+        """Take a report."""
+        self.reports.put_nowait(report)
+
+    async def next(self) -> Report:
+        """Wait for the next one."""
+        return await asyncio.wait_for(self.reports.get(), PATIENCE)
+
+
+@asynccontextmanager
+async def worker(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Child, Hearer, "asyncio.Task[int]"]]:
+    """A process that runs `program` as a worker."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    hearer = Hearer()
+    child = await started([sys.executable, "-c", program], TASK, hearer)
+    running = asyncio.create_task(child.run())
+    try:
+        yield child, hearer, running
+    finally:
+        child.kill()
+        await asyncio.wait_for(running, PATIENCE)
+
+
+async def test_worker_reports_and_obeys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker learns its task, says that it accepts, hears orders, and ends with a code."""
+    async with worker(OBEDIENT, monkeypatch) as (child, hearer, running):
+        assert (await hearer.next()).ready
+        assert child.ready
+        assert child.alive
+        child.order(Order.RELOAD)
+        assert (await hearer.next()).said == "reload of reload"
+        child.order(Order.LEAVE)
+        assert await asyncio.wait_for(asyncio.shield(running), PATIENCE) == 7
+        child.order(Order.LEAVE)
+        child.terminate()
+    assert not child.alive
+
+
+async def test_worker_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end by a signal is a negative code."""
+    async with worker(OBEDIENT, monkeypatch) as (child, hearer, running):
+        await hearer.next()
+        os.kill(child.pid, signal.SIGKILL)
+        assert await asyncio.wait_for(asyncio.shield(running), PATIENCE) == -signal.SIGKILL
+
+
+async def test_worker_that_is_terminated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not listening yet ends by a signal of the system."""
+    async with worker("import time; time.sleep(600)", monkeypatch) as (child, _, running):
+        child.terminate()
+        assert await asyncio.wait_for(asyncio.shield(running), PATIENCE) == -signal.SIGTERM
+        assert not child.ready
+
+
+async def test_why_a_worker_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker says about its failure is kept."""
+    program = (
+        "import os; from portward.app.workers.place import taken; taken(os.environ).fail('no')"
+    )
+    async with worker(program, monkeypatch) as (child, _, running):
+        await asyncio.wait_for(asyncio.shield(running), PATIENCE)
+        assert child.failed == "no"
+
+
+async def test_nonsense_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that are no reports, and one without end, do no harm; the end is noticed all the same."""
+    program = f"""
+import os, socket
+sock = socket.socket(fileno=int(os.environ["_PORTWARD_WORKER"]))
+sock.sendall(b'nonsense\\n{{"ready":true}}\\n' + b"x" * {3 * LONGEST_LINE})
+"""
+    async with worker(program, monkeypatch) as (child, hearer, running):
+        assert (await hearer.next()).ready
+        child.kill()
+        await asyncio.wait_for(asyncio.shield(running), PATIENCE)
+
+
+async def test_program_that_is_not_there(tmp_path: Path) -> None:
+    """A worker that cannot be started is the system's error, and leaves nothing open."""
+    with pytest.raises(FileNotFoundError):
+        await started([str(tmp_path / "nothing")], TASK, Hearer())

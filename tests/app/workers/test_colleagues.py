@@ -1,0 +1,63 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from portward.app.workers import words
+from portward.app.workers.colleagues import Colleagues, Question, SilenceError
+from portward.app.workers.inside import listening
+
+QUESTION = Question("GET", "/health", {})
+SOON = 0.05
+"""Seconds until who will never answer is given up."""
+
+
+@pytest.fixture
+async def mute(tmp_path: Path) -> AsyncIterator[Colleagues]:
+    """Two workers: nobody listens for the first, and the second never answers."""
+    listener = listening(words.admin_socket(str(tmp_path), 1))
+    colleagues = Colleagues(str(tmp_path), lambda: [0, 1])
+    yield colleagues
+    await colleagues.aclose()
+    listener.close()
+
+
+async def test_one_who_is_not_there(mute: Colleagues) -> None:
+    """Who cannot be reached was not asked, so that another one may be."""
+    with pytest.raises(SilenceError) as silence:
+        await mute.ask(0, QUESTION)
+    assert not silence.value.asked
+
+
+async def test_one_who_does_not_answer(mute: Colleagues) -> None:
+    """Who does not answer may have understood: nobody else is asked the same."""
+    with pytest.raises(SilenceError) as silence:
+        await mute.ask(1, QUESTION, SOON)
+    assert silence.value.asked
+
+
+async def test_nobody_answers(mute: Colleagues) -> None:
+    """Of all who are asked, those that stay silent are left out."""
+    assert await mute.ask_all(QUESTION, SOON) == {}
+
+
+async def test_asked_once(mute: Colleagues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that may have arrived is not put to another worker."""
+    asked: list[int] = []
+
+    async def silent(number: int, question: Question, seconds: float = SOON) -> None:
+        asked.append(number)
+        raise SilenceError(asked=True)
+
+    monkeypatch.setattr(mute, "ask", silent)
+    with pytest.raises(SilenceError):
+        await mute.ask_any(QUESTION)
+    assert len(asked) == 1
+
+
+async def test_without_workers(tmp_path: Path) -> None:
+    """Where nobody is ready, nobody is asked."""
+    colleagues = Colleagues(str(tmp_path), list)
+    with pytest.raises(SilenceError):
+        await colleagues.ask_any(QUESTION)
+    assert await colleagues.ask_all(QUESTION) == {}

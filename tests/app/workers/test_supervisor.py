@@ -1,0 +1,244 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from portward.app.workers.backoff import FIRST
+from portward.app.workers.supervisor import TRIES, Heard, StartFailedError, Supervisor
+from portward.app.workers.words import Order, Report
+from portward.telemetry import Telemetry
+from portward.testing import FakeClock
+from tests.app.workers.work import Puppet, telemetry
+
+
+class Stage:
+    """A supervisor and the workers it has started so far, in order."""
+
+    def __init__(self, size: int) -> None:
+        self.clock = FakeClock()
+        self.log: Telemetry = telemetry(self.clock)
+        self.started: list[Puppet] = []
+        self.said: list[tuple[int, str]] = []
+        self.complaints: list[str] = []
+        self.room = True
+        self.crew = Supervisor(
+            size,
+            "box",
+            self._start,
+            self.clock,
+            self.log,
+            lambda number, text: self.said.append((number, text)),
+            self.complaints.append,
+        )
+
+    async def _start(self, number: int, heard: Heard) -> Puppet:
+        if not self.room:
+            raise OSError(11, "no more processes")
+        puppet = Puppet(number, heard)
+        self.started.append(puppet)
+        return puppet
+
+    async def settle(self) -> None:
+        """Let everything happen that waits for nothing."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def leap(self, seconds: float) -> None:
+        """Let time pass."""
+        await self.settle()
+        self.clock.advance(seconds)
+        await self.settle()
+
+    async def up(self, *puppets: Puppet) -> None:
+        """Let workers accept."""
+        for puppet in puppets:
+            puppet.report(Report(ready=True))
+        await self.settle()
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of all workers that were started."""
+        return [each.number for each in self.started]
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """Two workers that were started."""
+    made = Stage(2)
+    made.crew.begin()
+    await made.settle()
+    yield made
+    await made.crew.close()
+    made.log.close()
+
+
+async def test_complete_when_all_accept(stage: Stage) -> None:
+    """The start is over when the last worker accepts."""
+    assert stage.numbers == [0, 1]
+    await stage.up(stage.started[1])
+    assert not stage.crew.complete.is_set()
+    assert stage.crew.ready == [1]
+    await stage.up(stage.started[0])
+    assert stage.crew.complete.is_set()
+    assert stage.crew.ready == [0, 1]
+
+
+async def test_dead_worker_is_replaced(stage: Stage) -> None:
+    """After half a second another takes the place and the number; the others are left alone."""
+    await stage.up(*stage.started)
+    stage.started[0].die(-9)
+    await stage.settle()
+    assert stage.crew.ready == [1]
+    assert not stage.crew.complete.is_set()
+    assert stage.said == [(0, "")]
+    await stage.leap(FIRST - 0.01)
+    assert len(stage.started) == 2
+    await stage.leap(0.01)
+    assert stage.numbers == [0, 1, 0]
+    assert stage.crew.replaced == 1
+    assert stage.started[1].told == []
+
+
+async def test_back_off_grows(stage: Stage) -> None:
+    """A worker that keeps dying is replaced ever more slowly, and never given up."""
+    await stage.up(*stage.started)
+    for pause in (0.5, 1, 2, 4, 8, 16, 30, 30):
+        stage.started[-1].die(1)
+        await stage.leap(pause - 0.01)
+        count = len(stage.started)
+        await stage.leap(0.01)
+        assert len(stage.started) == count + 1
+
+
+async def test_start_that_fails(stage: Stage) -> None:
+    """Who dies three times before accepting, at the start, stops it all with its own reason."""
+    watching = asyncio.create_task(stage.crew.watch())
+    await stage.up(stage.started[0])
+    for _ in range(TRIES):
+        stage.started[-1].report(Report(failed="no store"))
+        stage.started[-1].die(1)
+        await stage.leap(5.0)
+    with pytest.raises(StartFailedError, match="no store"):
+        await asyncio.wait_for(watching, 30)
+    assert stage.complaints == ["worker 1: no store"] * (TRIES - 1)
+
+
+async def test_start_that_fails_without_a_word(stage: Stage) -> None:
+    """A worker that says nothing is described by how it ended."""
+    watching = asyncio.create_task(stage.crew.watch())
+    for _ in range(TRIES):
+        stage.started[-1].die(-11)
+        await stage.leap(5.0)
+    with pytest.raises(StartFailedError, match="ended by signal 11"):
+        await asyncio.wait_for(watching, 30)
+
+
+async def test_later_nobody_is_given_up(stage: Stage) -> None:
+    """Once all have accepted, a worker that cannot start is tried again for ever."""
+    await stage.up(*stage.started)
+    for _ in range(3 * TRIES):
+        stage.started[-1].report(Report(failed="no store"))
+        stage.started[-1].die(1)
+        await stage.leap(30.0)
+    assert len(stage.started) == 2 + 3 * TRIES
+
+
+async def test_system_without_room(stage: Stage) -> None:
+    """A process that cannot be started counts as one that died."""
+    await stage.up(*stage.started)
+    stage.room = False
+    stage.started[0].die(1)
+    await stage.leap(1.0)
+    assert len(stage.started) == 2
+    stage.room = True
+    await stage.leap(2.0)
+    assert stage.numbers == [0, 1, 0]
+
+
+async def test_all_leave_together(stage: Stage) -> None:
+    """Who accepts drains, who does not yet is ended, who waits for its turn does not come."""
+    await stage.up(*stage.started)
+    stage.started[1].die(1)
+    await stage.leap(FIRST)
+    watching = asyncio.create_task(stage.crew.watch())
+    stage.crew.leave()
+    assert stage.crew.leaving
+    assert stage.started[0].told == ["LEAVE"]
+    assert stage.started[2].told == ["terminate"]
+    stage.started[0].die(0)
+    await asyncio.wait_for(watching, 30)
+    assert stage.crew.code == 0
+
+
+async def test_leaving_during_a_pause(stage: Stage) -> None:
+    """Nobody is replaced any more once all are to leave."""
+    await stage.up(*stage.started)
+    stage.started[1].die(1)
+    await stage.settle()
+    stage.crew.leave()
+    stage.started[0].die(0)
+    await asyncio.wait_for(stage.crew.watch(), 30)
+    assert len(stage.started) == 2
+
+
+async def test_leaving_before_anybody_came() -> None:
+    """Told to leave at once, nobody is even started."""
+    made = Stage(2)
+    made.crew.begin()
+    made.crew.leave()
+    await asyncio.wait_for(made.crew.watch(), 30)
+    assert made.started == []
+    made.log.close()
+
+
+async def test_leaving_while_one_is_started() -> None:
+    """A process that was just being started when all are to leave is ended."""
+    made = Stage(1)
+    begun, go = asyncio.Event(), asyncio.Event()
+    start = made._start
+
+    async def slow(number: int, heard: Heard) -> Puppet:
+        begun.set()
+        await go.wait()
+        return await start(number, heard)
+
+    made.crew = Supervisor(
+        1, "box", slow, made.clock, made.log, lambda *_: None, made.complaints.append
+    )
+    made.crew.begin()
+    await asyncio.wait_for(begun.wait(), 30)
+    made.crew.leave()
+    go.set()
+    await asyncio.wait_for(made.crew.watch(), 30)
+    assert made.started[0].told == ["terminate"]
+    made.log.close()
+
+
+async def test_end_at_once(stage: Stage) -> None:
+    """The second order ends all of them at once."""
+    await stage.up(stage.started[0])
+    stage.crew.end()
+    assert stage.started[0].told == ["END"]
+    assert stage.started[1].told == ["END", "terminate"]
+    stage.started[0].die(0)
+    await asyncio.wait_for(stage.crew.watch(), 30)
+    assert stage.crew.code == 0
+
+
+async def test_who_does_not_leave_is_killed(stage: Stage) -> None:
+    """Whoever is killed in the end did not leave as told: the exit code says so."""
+    await stage.up(*stage.started)
+    stage.crew.leave()
+    stage.started[0].die(0)
+    stage.crew.kill()
+    await asyncio.wait_for(stage.crew.watch(), 30)
+    assert stage.crew.code == 1
+
+
+async def test_orders_reach_who_accepts(stage: Stage) -> None:
+    """An order goes to those that accept, and what they answer is passed on."""
+    await stage.up(stage.started[1])
+    assert stage.crew.order(Order.RELOAD) == [1]
+    assert [each.told for each in stage.started] == [[], ["RELOAD"]]
+    stage.started[1].report(Report(said="reloaded: nothing changed"))
+    assert stage.said == [(1, "reloaded: nothing changed")]

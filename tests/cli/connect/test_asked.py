@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from portward.cli.connect.asked import Asked, credential_of, source_of, subject_of
+from portward.cli.errors import Refusal
+from portward.cli.minting import Bearer
+from tests.cli.console import Console
+
+
+def asked(**changed: str | None) -> Asked:
+    """A command line."""
+    return Asked(
+        url="ws://h/rooms",
+        user="ann",
+        token="secret",
+        credential="c",
+        rooms=[],
+        profile="",
+        as_json=False,
+        origin=changed.get("origin"),
+        cookie=changed.get("cookie"),
+    )
+
+
+def test_subject_of_a_token(portward: Console) -> None:
+    """Whom a token is for is read without verifying it; any other text stands for itself."""
+    token = portward("token", "--sub", "ann", "--role", "user").lines[0]
+    assert subject_of(token) == "ann"
+    assert subject_of(None) == ""
+    assert len(subject_of("opaque")) == 64
+
+
+def test_credentials_differ() -> None:
+    """Another user, another role, another workspace and another token are other credentials."""
+    found = {
+        credential_of("ann", None, None, None),
+        credential_of("bob", None, None, None),
+        credential_of("ann", ["w1"], None, None),
+        credential_of("ann", None, None, "w1"),
+        credential_of("ann", ["w1"], None, "w1"),
+        credential_of(None, None, "t", None),
+        credential_of(None, None, None, None),
+    }
+    assert len(found) == 7
+    assert not any("ann" in each or each == "t" for each in found)
+
+
+async def test_tokens_are_made_anew(portward: Console) -> None:
+    """Each is another one, for the same user."""
+    source = source_of(None, Bearer(sub="ann", workspace="w1"))
+    first, second = await source(), await source()
+    assert first != second
+    assert subject_of(first) == subject_of(second) == "ann"
+
+
+def test_where_no_token_can_be_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is tried."""
+    monkeypatch.setenv("PORTWARD_TOKENS__JWKS_URL", "https://issuer.example.org/keys")
+    with pytest.raises(Refusal):
+        source_of(None, Bearer(sub="ann"))
+
+
+def test_headers() -> None:
+    """Those that were asked for, and no others; nothing of them is shown."""
+    assert asked().headers == {}
+    both = asked(origin="https://a.example", cookie="a=b")
+    assert both.headers == {"Origin": "https://a.example", "Cookie": "a=b"}
+    assert repr(both) == "Asked('ws://h/rooms')"

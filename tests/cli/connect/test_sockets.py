@@ -1,0 +1,270 @@
+"""Workspaces at the terminal: Socket.IO over a WebSocket, events as lines."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from portward.cli.connect.command import _dialect
+from portward.cli.connect.screen import Screen
+from portward.cli.connect.sockets import SocketTalk, address, textual, typed
+from portward.cli.errors import Refusal
+from portward.client import dialer
+from portward.client.link import LinkClosed
+from portward.node.sockets import Socket
+from tests.cli.connect.peers import Typist
+from tests.cli.connect.test_echo import Mirror
+from tests.e2e.houses import Place, own_door
+
+ROLES = """
+[roles]
+agent = ["dashboard.*", "approvals.decide"]
+"""
+ROOM = "workspace:w1:dashboard"
+OPEN = '0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}'
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    """A gateway that listens."""
+    async with own_door(ROLES) as place:
+        yield place
+
+
+class Script(Mirror):
+    """A gateway that says what it is told to; `said` is what the client sent."""
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__(dumb=True)
+        self.said: list[str] = []
+        for text in texts:
+            self.queue.put_nowait(text)
+
+    async def send(self, text: str) -> None:
+        """Keep what is sent."""
+        await super().send(text)
+        self.said.append(text)
+
+    def then(self, text: str) -> None:
+        """Say something more."""
+        self.queue.put_nowait(text)
+
+
+async def hear(*texts: str, token: str | None = None, rooms: tuple[str, ...] = ()) -> Script:
+    """Listen to what a gateway says until it ends, which it does after that."""
+    script = Script(*texts)
+    talk = SocketTalk(script, Screen(), token, rooms)
+    script.queue.put_nowait(LinkClosed(1001, "going away"))
+    with pytest.raises(Refusal, match=r"the connection is over: going away \(1001\)"):
+        await talk.listen()
+    return script
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://h:1/socket.io/", "ws://h:1/socket.io/?EIO=4&transport=websocket"),
+        ("wss://h/x/socket.io/?a=b", "wss://h/x/socket.io/?a=b&EIO=4&transport=websocket"),
+    ],
+)
+def test_address(url: str, expected: str) -> None:
+    """The protocol and the transport are added to whatever else the address says."""
+    assert address(url) == expected
+
+
+def test_the_dialect_follows_from_the_path() -> None:
+    """By the path that every Socket.IO client has by default."""
+    assert _dialect("ws://h/socket.io/", None) == "socketio"
+    assert _dialect("ws://h/work", "socketio") == "socketio"
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        ('join_room {"room": "x"}', ["join_room", {"room": "x"}]),
+        ('  ["join_room", {"room": "x"}, 2] ', ["join_room", {"room": "x"}, 2]),
+        ("ping", ["ping"]),
+        ("count 3", ["count", 3]),
+        ('say "hello you"', ["say", "hello you"]),
+    ],
+)
+def test_typed_events(line: str, event: list[Any]) -> None:
+    """As a name and JSON, or as the array that travels."""
+    assert typed(line) == event
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("say hello", "type an event and JSON"),
+        ("[1", "type an event and JSON"),
+        ("[]", "begins with its name"),
+        ("[1, 2]", "begins with its name"),
+        ('[""]', "begins with its name"),
+    ],
+)
+def test_what_is_no_event(line: str, why: str) -> None:
+    """It is said how one is typed."""
+    with pytest.raises(ValueError, match=why):
+        typed(line)
+
+
+class Silent(Typist):
+    """Types nothing, and stays."""
+
+    async def line(self) -> str | None:
+        """Nothing."""
+        await asyncio.Event().wait()
+        return None
+
+
+async def talk(
+    place: Place, token: str | None, *lines: str, rooms: tuple[str, ...] = ()
+) -> SocketTalk:
+    """Enter, type some lines, hear the answers and leave; strangers wait for what comes."""
+    typist = Typist(*lines) if token is not None else Silent()
+    link = await dialer(address(f"{place.base}/socket.io/"), textual=textual)()
+    made = SocketTalk(link, Screen(), token, rooms)
+    listening = asyncio.create_task(made.listen())
+    typing = asyncio.create_task(made.type(typist.keyboard))
+    done, _ = await asyncio.wait({listening, typing}, return_when=asyncio.FIRST_COMPLETED)
+    if typing in done:
+        await made.leave()
+        with pytest.raises(Refusal, match="the connection is over"):
+            await listening
+        return made
+    typing.cancel()
+    await asyncio.gather(typing, return_exceptions=True)
+    await link.close()
+    listening.result()
+    return made
+
+
+def member(place: Place) -> str:
+    """A token of a member."""
+    return place.gateway.token("ann", roles=["agent"], workspaceId="w1")
+
+
+async def test_a_workspace(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rooms of the command line are joined; what is typed is answered, what happens is shown."""
+    made = await talk(
+        place,
+        member(place),
+        'dashboard_action {"action": "refresh", "payload": {"tile": 3}}',
+        rooms=(ROOM,),
+    )
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert set(out.splitlines()) == {
+        "* connected",
+        f'ack join_room {{"joined": "{ROOM}"}}',
+        'ack dashboard_action {"ok": true}',
+        'dashboard_update {"action": "refresh", "payload": {"tile": 3}, "userId": "ann"}',
+    }
+    assert not made.failed
+
+
+async def test_refusals_are_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refused event and a line that is none are shown, and remembered for the exit code."""
+    made = await talk(
+        place, member(place), "nonsense 1 2", "unheard", rooms=("workspace:w2:dashboard",)
+    )
+    out, err = capsys.readouterr()
+    assert 'ack join_room {"error": "ACCESS_DENIED"}' in out
+    assert 'ack unheard {"error": "VALIDATION_ERROR"' in out
+    assert err.startswith("! type an event and JSON")
+    assert made.failed
+
+
+async def test_strangers(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who is not let in is shown why, and the connection is over."""
+    with pytest.raises(Refusal, match="the connection is over: sent out by the gateway"):
+        await talk(place, None)
+    assert 'error {"code": "AUTH_REQUIRED"}' in capsys.readouterr().out
+
+
+async def test_bytes_and_acknowledgements(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes are shown by their number, and what waits for an acknowledgement gets one."""
+    answers: list[tuple[Any, ...]] = []
+
+    @place.gateway.workspaces.event("blob")
+    async def blob(socket: Socket) -> dict[str, bytes]:
+        answers.append(await socket.call("ready?", b"\x00\x01", timeout=30.0))
+        return {"data": b"\xff"}
+
+    await talk(place, member(place), "blob")
+    out = capsys.readouterr().out
+    assert 'ready? "<2 bytes>"' in out
+    assert 'ack blob {"data": "<1 bytes>"}' in out
+    assert answers == [()]
+
+
+async def test_the_opening_and_the_pings() -> None:
+    """The token goes into the CONNECT, rooms are joined once we are in, pings are answered."""
+    script = await hear(OPEN, "2", '40{"sid":"s"}', token="t", rooms=("a", "b"))
+    assert script.said == [
+        '40{"token": "t"}',
+        "3",
+        '420["join_room", {"room": "a"}]',
+        '421["join_room", {"room": "b"}]',
+    ]
+    assert (await hear(OPEN)).said == ["40"]
+
+
+async def test_what_needs_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Noops, and acknowledgements nobody waits for, are nothing to show."""
+    script = await hear("6", "435[1]", '42["a",1,null]', '427["b"]')
+    assert capsys.readouterr().out == "a 1 null\nb\n"
+    assert script.said == ["437[]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no Socket.IO"),
+        ("9", "no Socket.IO"),
+        ("4", "no Socket.IO"),
+        ("49", "no Socket.IO"),
+        ('42{"a":1}', "no Socket.IO"),
+        ('42["a",{"x":1,"x":2}]', "no Socket.IO"),
+        ("44", "no Socket.IO"),
+        ("bAA==", "no Socket.IO"),
+        ("b*", "no Socket.IO"),
+        ("1", "closed by the gateway"),
+        ("41", "sent out by the gateway"),
+        (
+            '44{"message":"Invalid token","data":{"code":"INVALID_TOKEN"}}',
+            r"not let in: Invalid token \(INV",
+        ),
+        ('44{"message":"no"}', "not let in: no$"),
+        ('44/x,{"message":"no","data":1}', "not let in: no$"),
+    ],
+)
+async def test_the_end(text: str, why: str) -> None:
+    """What ends it is told in one line, whether it was meant or made no sense."""
+    with pytest.raises(Refusal, match=why):
+        await SocketTalk(Script(text), Screen(), None, ()).listen()
+
+
+async def test_attachments_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    """An event is shown once its last part is there."""
+    first = '452-["a",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]'
+    await hear(first, textual(b"12"), textual(b"345"))
+    assert capsys.readouterr().out == 'a "<3 bytes>" "<2 bytes>"\n'
+
+
+async def test_no_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves does not wait for ever; nor does one whose connection is gone."""
+    monkeypatch.setattr("portward.cli.connect.sockets._LAST_WORDS", 0.01)
+    script = Script(OPEN, '40{"sid":"s"}')
+    made = SocketTalk(script, Screen(), None, ())
+    listening = asyncio.create_task(made.listen())
+    await made.type(Typist("one", "").keyboard)
+    await made.leave()
+    assert script.said == ["40", '420["one"]']
+    await made.type(Typist("two").keyboard)
+    with pytest.raises(Refusal, match="closed"):
+        await listening
+    assert json.loads(script.said[-1][3:]) == ["one"]

@@ -1,0 +1,320 @@
+"""The Redis engine over a Cluster: the whole contract, slots that move, and servers that die."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from redis.crc import key_slot
+
+from portward.engines.port import Engine, EngineUnavailable, Member
+from portward.engines.redis import RedisEngine, parse_url
+from portward.model.channel import Channel
+from portward.model.events import RightsChanged, UserLeft
+from portward.model.identity import Identity
+from portward.model.revocation import Revocation, RevocationKind
+from portward.node.clock import LoopClock
+from portward.testing.engine_contract import EngineContract, Recorder
+from tests.engines.redis_fixtures import (
+    HASTY,
+    KEPT,
+    QUICK,
+    ROOM,
+    Publisher,
+    Witness,
+    at_last,
+    check_books,
+    draft,
+    engine_at,
+    eventually,
+)
+from tests.engines.redis_servers import LIMIT, Server, need_redis, servers, until
+
+SLOTS = 16384
+CHANNELS = [Channel.parse(f"rooms:{n}") for n in range(12)]
+"""Enough to have some on every server."""
+
+
+class Cluster:
+    """Three primaries."""
+
+    def __init__(self, members: tuple[Server, ...]) -> None:
+        self.members = members
+
+    @property
+    def url(self) -> str:
+        """Their address."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.port}" for each in self.members)
+
+    def form(self) -> None:
+        """Make them one."""
+        addresses = [f"127.0.0.1:{each.port}" for each in self.members]
+        subprocess.run(
+            ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"],
+            check=True, capture_output=True, timeout=LIMIT,
+        )  # fmt: skip
+        for each in self.members:
+            until(lambda each=each: "cluster_state:ok" in each.cli("CLUSTER", "INFO"))  # type: ignore[misc]
+
+    def empty(self) -> None:
+        """Forget everything."""
+        for each in self.members:
+            each.cli("FLUSHALL")
+
+    def owner(self, slot: int) -> Server:
+        """Who has a slot."""
+        return next(
+            each for each in self.members for first, last in _ranges(each) if first <= slot <= last
+        )
+
+    def open(self, slot: int) -> tuple[Server, Server]:
+        """Begin to give a slot to another server; returns who has it and who will."""
+        source = self.owner(slot)
+        target = next(each for each in self.members if each is not source)
+        source_id = source.cli("CLUSTER", "MYID").strip()
+        target_id = target.cli("CLUSTER", "MYID").strip()
+        target.cli("CLUSTER", "SETSLOT", str(slot), "IMPORTING", source_id)
+        source.cli("CLUSTER", "SETSLOT", str(slot), "MIGRATING", target_id)
+        return source, target
+
+    def move(self, slot: int) -> None:
+        """Give a slot with all its keys to another server, one key after the other, as operators do."""
+        self.close(slot, *self.open(slot))
+
+    def close(self, slot: int, source: Server, target: Server) -> None:
+        """Give the keys, and then the slot."""
+        target_id = target.cli("CLUSTER", "MYID").strip()
+        while keys := source.cli("CLUSTER", "GETKEYSINSLOT", str(slot), "10").split():
+            source.cli("MIGRATE", "127.0.0.1", str(target.port), "", "0", "5000", "KEYS", *keys)
+        for each in (target, source, *self.members):
+            each.cli("CLUSTER", "SETSLOT", str(slot), "NODE", target_id)
+
+
+def _ranges(server: Server) -> list[tuple[int, int]]:
+    for line in server.cli("CLUSTER", "NODES").splitlines():
+        fields = line.split()
+        if "myself" in fields[2]:
+            parts = [part.split("-") for part in fields[8:] if not part.startswith("[")]
+            return [(int(part[0]), int(part[-1])) for part in parts]
+    return []
+
+
+def _member(folder: Path, *options: str) -> Server:
+    return Server(
+        folder, "--save", "", "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options
+    )
+
+
+@pytest.fixture(scope="module")
+def formed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster for the tests that leave it whole."""
+    need_redis()
+    folder = tmp_path_factory.mktemp("cluster")
+    with servers(*(_member(folder / f"{n}") for n in range(3))) as members:
+        cluster = Cluster(members)
+        cluster.form()
+        yield cluster
+
+
+@pytest.fixture
+def cluster(formed: Cluster) -> Cluster:
+    """A cluster that knows nothing."""
+    formed.empty()
+    return formed
+
+
+class TestRedisClusterEngine(EngineContract):
+    """Everything the contract says, in a Cluster."""
+
+    @pytest.fixture
+    async def engine(self, cluster: Cluster, sink: Recorder) -> AsyncIterator[Engine]:
+        """A started engine."""
+        engine = RedisEngine(parse_url(cluster.url), LoopClock())
+        await engine.start(sink)
+        yield engine
+        await engine.stop()
+
+    async def test_channels_of_every_server_are_listed(self, engine: Engine) -> None:
+        """Streams are found wherever they are."""
+        for channel in CHANNELS:
+            await engine.broker.publish(channel, draft("x"), KEPT, None)
+        assert set(await engine.broker.channels()) == set(CHANNELS)
+
+
+async def test_nodes_hear_each_other(cluster: Cluster) -> None:
+    """Publications, events and presence reach the other node, whichever server they pass."""
+    witness = Witness()
+    async with engine_at(cluster.url, witness) as engine, engine_at(cluster.url) as other:
+        for channel in CHANNELS:
+            await engine.broker.listen(channel)
+        for channel in CHANNELS:
+            await other.broker.publish(channel, draft("x"), KEPT, None)
+            await other.presence.enter(channel, Member("c1", "ann"))
+        await other.broker.announce(RightsChanged(user="ann"))
+        await eventually(lambda: len(witness.publications) == len(CHANNELS))
+        await eventually(lambda: witness.events == [RightsChanged(user="ann")])
+        assert {channel for channel, *_ in witness.publications} == set(CHANNELS)
+        entries = [(channel, Member("c1", "ann")) for channel in CHANNELS]
+        await other.presence.touch(entries)
+        assert await engine.presence.members(CHANNELS[3]) == (Member("c1", "ann"),)
+
+
+async def test_leases_run_out_everywhere(cluster: Cluster) -> None:
+    """Entries of a node that is gone are swept on every server, and each user is told of once."""
+    witness = Witness()
+    brief = replace(QUICK, lease=1.0)
+    async with (
+        engine_at(cluster.url, witness, brief) as engine,
+        engine_at(cluster.url, timing=brief) as other,
+    ):
+        for channel in CHANNELS:
+            await other.presence.enter(channel, Member("c1", "ann"))
+
+        async def swept() -> None:
+            async with asyncio.timeout(LIMIT):
+                while len(witness.events) < len(CHANNELS):
+                    await asyncio.gather(engine.sweep(), other.sweep())
+
+        await swept()
+        left = [event for event in witness.events if isinstance(event, UserLeft)]
+        assert {event.channel for event in left} == set(CHANNELS)
+        assert len(left) == len(CHANNELS)
+
+
+@pytest.mark.p1
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_slots_move_under_load(cluster: Cluster) -> None:
+    """While a channel's slot moves about, nothing is lost in silence and nothing told twice."""
+    witness = Witness()
+    slot = key_slot(b"rooms:general")
+    async with engine_at(cluster.url, witness) as engine, engine_at(cluster.url) as other:
+        await engine.broker.listen(ROOM)
+        here, there = Publisher(engine, name="here"), Publisher(other, name="there")
+        for number in range(1, 4):
+            await here.more()
+            await there.more()
+            await asyncio.to_thread(cluster.move, slot)
+            await eventually(lambda least=number: witness.interruptions >= least)  # type: ignore[misc]
+        await here.more()
+        await there.more()
+        await here.stop()
+        await there.stop()
+        witness.check_order()
+        await check_books(engine, here, there)
+
+
+async def test_a_half_moved_slot(cluster: Cluster) -> None:
+    """What is at neither end yet is made at the new one; what is at both is refused until it is whole."""
+    async with engine_at(cluster.url) as engine:
+        slot = key_slot(b"portward:sum:k")
+        ends = cluster.open(slot)
+        assert await engine.meter.add("k", 1, 60.0) == 1
+        assert await engine.meter.add("k", 1, 60.0) == 2
+        await asyncio.to_thread(cluster.close, slot, *ends)
+        assert await at_last(lambda: engine.meter.add("k", 1, 60.0)) == 3
+        first = await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+        slot = key_slot(b"rooms:general")
+        ends = cluster.open(slot)
+        with pytest.raises(EngineUnavailable, match="being changed"):
+            await engine.broker.publish(ROOM, draft("y"), KEPT, None)
+        await asyncio.to_thread(cluster.close, slot, *ends)
+        again = await at_last(lambda: engine.broker.publish(ROOM, draft("z"), KEPT, None))
+        assert again.position.offset == first.position.offset + 1
+
+
+@pytest.mark.timeout(120)
+async def test_the_bus_moves(cluster: Cluster) -> None:
+    """Events are heard after the slot of the bus went elsewhere."""
+    witness = Witness()
+    async with engine_at(cluster.url, witness) as engine, engine_at(cluster.url) as other:
+        await asyncio.to_thread(cluster.move, key_slot(b"portward:bus"))
+        await eventually(lambda: witness.interruptions > 0)
+        async with asyncio.timeout(LIMIT):
+            # What is told while the other is still looking for the bus is lost, which it says.
+            while not witness.events:
+                await at_last(lambda: other.broker.announce(RightsChanged(user="ann")))
+                await asyncio.sleep(0.05)
+        assert engine.healthy
+
+
+@pytest.mark.p1
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+async def test_a_replica_takes_over(tmp_path: Path) -> None:
+    """A primary dies and its replica takes over: what was lost is not hidden, and all heals."""
+    need_redis()
+    witness = Witness()
+    with ExitStack() as stack:
+        made = [_member(tmp_path / f"{n}") for n in range(4)]
+        members = stack.enter_context(servers(*made))
+        cluster = Cluster(members[:3])
+        cluster.form()
+        victim, replica = cluster.owner(key_slot(b"rooms:general")), members[3]
+        replica.cli("CLUSTER", "MEET", "127.0.0.1", str(victim.port))
+        identity = victim.cli("CLUSTER", "MYID").strip()
+        until(lambda: identity in replica.cli("CLUSTER", "NODES"))
+        until(lambda: replica.cli("CLUSTER", "REPLICATE", identity).strip() == "OK")
+        until(lambda: replica.field("replication", "master_link_status") == "up")
+        cluster.members = members
+        async with engine_at(cluster.url, witness) as engine:
+            await engine.broker.listen(ROOM)
+            publisher = Publisher(engine)
+            await publisher.more()
+            victim.kill()
+            await eventually(lambda: publisher.refused > 0)
+            await publisher.more()
+            await eventually(lambda: engine.healthy and witness.interruptions > 0)
+            await publisher.more()
+            await publisher.stop()
+            witness.check_order()
+            await check_books(engine, publisher)
+            assert len({epoch for epoch, _, _ in publisher.acknowledged}) == 2
+
+
+@pytest.mark.timeout(120)
+async def test_a_part_that_nobody_has(tmp_path: Path) -> None:
+    """Channels whose slots nobody has are unavailable; the others work, and it ends in good order."""
+    need_redis()
+    half = _member(tmp_path / "half", "--cluster-require-full-coverage", "no")
+    lost = Channel.parse("rooms:general")
+    kept = next(each for each in CHANNELS if _low(each) == _low("portward:bus"))
+    assert _low(lost) != _low(kept)
+    with servers(half) as (server,):
+        first = 0 if _low(kept) else SLOTS // 2
+        server.cli("CLUSTER", "ADDSLOTSRANGE", str(first), str(first + SLOTS // 2 - 1))
+        until(lambda: "cluster_state:ok" in server.cli("CLUSTER", "INFO"))
+        url = f"redis+cluster://127.0.0.1:{server.port}"
+        async with engine_at(url, timing=HASTY) as engine:
+            await at_last(lambda: engine.broker.listen(kept))
+            await at_last(lambda: engine.broker.publish(kept, draft("x"), KEPT, None))
+            with pytest.raises(EngineUnavailable):
+                await engine.broker.publish(lost, draft("x"), KEPT, None)
+            with pytest.raises(EngineUnavailable):
+                await engine.broker.listen(lost)
+            await at_last(lambda: engine.broker.publish(kept, draft("y"), KEPT, None))
+            server.kill()
+            with pytest.raises(EngineUnavailable):
+                await engine.broker.publish(kept, draft("z"), KEPT, None)
+
+
+def _low(name: str) -> bool:
+    return key_slot(name.encode()) < SLOTS // 2
+
+
+async def test_no_cluster_no_start(redis: Server) -> None:
+    """A single server is no cluster, which is said."""
+    with pytest.raises(EngineUnavailable):
+        async with engine_at(redis.url.replace("redis://", "redis+cluster://").removesuffix("/0")):
+            pass
+
+
+async def test_revocations_are_together(cluster: Cluster) -> None:
+    """All that may revoke an identity is asked for in one command."""
+    async with engine_at(cluster.url) as engine, engine_at(cluster.url) as other:
+        await engine.revocations.add(Revocation(RevocationKind.SUBJECT, "ann", 10.0, 4e9))
+        ann = Identity(subject="ann", token_id="j1", session_id="s1", digest="d1", issued_at=1.0)
+        assert await other.revocations.covers(ann, "resume")

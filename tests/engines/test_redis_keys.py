@@ -1,0 +1,93 @@
+"""Names in the store: made by encoding, apart from each other, and together where they must be."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.crc import key_slot
+
+from portward.engines.redis.keys import Keys, encoded
+from portward.model.channel import Channel
+
+KEYS = Keys("portward:", "")
+_FORBIDDEN = '*?[]{}\\"'
+_names = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=_FORBIDDEN),
+    min_size=1,
+    max_size=60,
+)
+_channels = st.builds(lambda a, b: Channel.parse(f"{a.replace(':', '.')}:{b}"), _names, _names)
+
+
+@given(_channels, _channels)
+def test_channels_have_their_own_keys(one: Channel, other: Channel) -> None:
+    """Keys of two channels are equal only if the channels are; a stream's key tells its channel."""
+    assert (KEYS.stream(one) == KEYS.stream(other)) is (one == other)
+    assert (KEYS.room(one) == KEYS.room(other)) is (one == other)
+    assert KEYS.channel(KEYS.stream(one).meta) == one
+
+
+@given(_channels, st.text(max_size=20))
+def test_keys_of_a_channel_are_together(channel: Channel, key: str) -> None:
+    """A cluster keeps what one script touches in one slot, and the canary beside the announcements."""
+    said = KEYS.said(channel)
+    together = (*KEYS.stream(channel), *KEYS.presence(channel), said, KEYS.once(channel, key))
+    assert len({key_slot(name.encode()) for name in (*together, KEYS.canary(said, "n1"))}) == 1
+    assert len(set(together)) == len(together)
+
+
+@given(st.text())
+def test_whatever_is_encoded_is_harmless(text: str) -> None:
+    """No brace, wildcard, space or control character comes through, and nothing is lost."""
+    name = encoded(text)
+    assert name.isascii()
+    assert name.isprintable()
+    assert not set(name) & set(_FORBIDDEN + " ")
+
+
+def test_surrogates_are_encoded() -> None:
+    """Text that UTF-8 cannot write has a name all the same."""
+    assert encoded("\ud800") == "%ED%A0%80"
+
+
+def test_owners_and_channels_do_not_meet() -> None:
+    """What somebody shares is never in a channel's keys, whatever both are called."""
+    channel = Channel.parse("shared:ann")
+    names = {*KEYS.stream(channel), *KEYS.presence(channel)}
+    assert not names & set(KEYS.shared("ann"))
+
+
+def test_rooms_have_the_names_others_know() -> None:
+    """A room is found by its id; rooms of other namespaces cannot be taken for it."""
+    assert KEYS.room(Channel.parse("rooms:general")) == "portward:room:general"
+    assert KEYS.room(Channel.parse("x:y")) == "portward:room:x:y"
+    assert KEYS.room(Channel.parse("rooms:x:y")) == "portward:room:x%3Ay"
+
+
+def test_shared_keys_have_no_prefix() -> None:
+    """Names that other applications write are literal, behind a prefix of their own."""
+    assert KEYS.roles("ann") == "user_roles:ann"
+    assert KEYS.permissions("ann") == "user_permissions:ann"
+    assert KEYS.revoked_token("t") == "revoked_token:t"
+    assert Keys("p:", "app:").roles("ann") == "app:user_roles:ann"
+
+
+def test_databases_are_told_apart() -> None:
+    """Servers announce over all databases; names say which one is meant."""
+    channel = Channel.parse("rooms:general")
+    assert Keys("portward:", "", 3).bus == "portward:db3:bus"
+    assert Keys("portward:", "", 3).said(channel) != KEYS.said(channel)
+
+
+@pytest.mark.parametrize("prefix", ["a b", "{x}", "p*", "\u00e9", "p\n"])
+def test_prefixes_are_checked(prefix: str) -> None:
+    """A prefix that could be taken for something else is refused by name."""
+    with pytest.raises(ValueError, match="redis prefix"):
+        Keys(prefix, "")
+    with pytest.raises(ValueError, match="redis shared_prefix"):
+        Keys("", prefix)
+
+
+@pytest.mark.parametrize("meta", ["portward:{nonsense}:meta", "portward:x", "other:{a:b}:meta"])
+def test_other_keys_are_no_streams(meta: str) -> None:
+    """What is not written the way streams are is none."""
+    assert KEYS.channel(meta) is None

@@ -1,0 +1,233 @@
+"""What the SQLite engine keeps in memory beside its file, and the bounds of its tables."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from portward.engines.port import EngineUnavailable, Facts, SessionRecord
+from portward.engines.sqlite import SqliteEngine, facts, meter, revocations, shared, writer
+from portward.model.approval import Approval
+from portward.model.channel import Channel
+from portward.model.identity import Identity
+from portward.model.revocation import Revocation, RevocationKind
+from portward.model.room import Room
+from portward.testing.clock import FakeClock
+from portward.testing.engine_contract import Recorder
+from tests.engines.sqlite_parts import ANN, ROOM, count, opened
+
+USER = frozenset({"user"})
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The engine's time."""
+    return FakeClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file."""
+    return tmp_path / "engine.db"
+
+
+@pytest.fixture
+async def engine(path: Path, clock: FakeClock) -> AsyncIterator[SqliteEngine]:
+    """A started engine."""
+    async with opened(path, clock) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("limit", [2, 100])
+async def test_facts_of_everybody_are_known(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Whether they fit in memory or not, facts are what was last said, before and after a restart."""
+    monkeypatch.setattr(facts, "MAX_CACHED", limit)
+    names = [f"u{number}" for number in range(6)]
+    async with opened(path, clock) as engine:
+        for name in names:
+            await engine.directory.set_roles(name, frozenset({name}))
+    async with opened(path, clock) as engine:
+        for name in names * 2:
+            assert await engine.directory.facts(name) == Facts(roles=frozenset({name}))
+        assert not await engine.directory.facts("stranger")
+        await engine.directory.set_roles("u1", frozenset())
+        await engine.directory.set_permissions("u2", frozenset({"p"}))
+        assert not await engine.directory.facts("u1")
+        assert (await engine.directory.facts("u2")).permissions == {"p"}
+        assert await count(engine, "facts") == 5
+
+
+async def test_facts_read_before_a_change_are_not_kept(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that was under way while the facts changed does not hide the change from later ones."""
+    monkeypatch.setattr(facts, "MAX_CACHED", 1)
+    async with opened(path, clock) as engine:
+        for name in ("ann", "bob"):
+            await engine.directory.set_roles(name, USER)
+        for turn in range(50):
+            roles = frozenset({f"r{turn}"})
+            await asyncio.gather(
+                engine.directory.facts("ann"), engine.directory.set_roles("ann", roles)
+            )
+            await engine.directory.set_roles("bob", roles)
+            assert (await engine.directory.facts("ann")).roles == roles
+
+
+async def test_an_empty_set_of_workspaces_says_something(engine: SqliteEngine) -> None:
+    """Belonging to no workspace is kept, and forgotten only by saying nothing."""
+    await engine.directory.set_workspaces("ann", frozenset())
+    assert await engine.directory.facts("ann") == Facts(workspaces=frozenset())
+    await engine.directory.set_workspaces("ann", None)
+    assert await engine.directory.facts("ann") == Facts()
+    assert await count(engine, "facts") == 0
+
+
+@pytest.mark.parametrize("limit", [2, 100])
+async def test_every_revocation_holds(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Whether they fit in memory or not, what was revoked is, before and after a restart."""
+    monkeypatch.setattr(revocations, "MAX_CACHED", limit)
+
+    async def check(engine: SqliteEngine) -> None:
+        for number in range(6):
+            who = Identity(subject="x", token_id=f"j{number}")
+            assert await engine.revocations.covers(who, None)
+        assert not await engine.revocations.covers(Identity(subject="x"), None)
+        assert [each.at for each in await engine.revocations.since(3.0)] == [3.0, 4.0, 5.0]
+
+    async with opened(path, clock) as engine:
+        for number in range(6):
+            kind, value = RevocationKind.TOKEN_ID, f"j{number}"
+            await engine.revocations.add(Revocation(kind, value, at=float(number), until=4e9))
+        await check(engine)
+    async with opened(path, clock) as engine:
+        await check(engine)
+
+
+async def test_rooms_are_bounded(path: Path, clock: FakeClock) -> None:
+    """A full directory refuses another room, of two at once as well, and takes one after a sweep."""
+    engine = SqliteEngine(str(path), clock, max_rooms=2)
+    await engine.start(Recorder())
+    try:
+        save = engine.directory.save_room
+        channels = [Channel.parse(f"rooms:{number}") for number in range(4)]
+        calls = (save(channel, Room(id="x"), 60.0, new=True) for channel in channels)
+        assert await asyncio.gather(*calls) == [True, True, False, False]
+        same = (save(channels[0], Room(id="x"), 60.0, new=True) for _ in range(2))
+        assert await asyncio.gather(*same) == [False, False]
+        clock.advance(61)
+        await engine.sweep()
+        assert await save(channels[2], Room(id="x"), 60.0, new=True)
+        assert await count(engine, "rooms") == 1
+    finally:
+        await engine.stop()
+
+
+async def test_a_room_in_use_is_not_replaced(engine: SqliteEngine, clock: FakeClock) -> None:
+    """That a room was used counts before it is written down; unknown rooms are not prolonged."""
+    await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+    clock.advance(50)
+    await engine.directory.keep_room(ROOM, 60.0)
+    await engine.directory.keep_room(Channel.parse("rooms:none"), 60.0)
+    clock.advance(50)
+    assert not await engine.directory.save_room(ROOM, Room(id="x"), 60.0, new=True)
+    clock.advance(11)
+    await engine.directory.keep_room(ROOM, 60.0)
+    assert await engine.directory.room(ROOM) is None
+    assert await engine.directory.save_room(ROOM, Room(id="y"), 60.0, new=True)
+
+
+async def test_uses_of_rooms_are_written_in_the_end(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written down once is written down the next time."""
+    async with opened(path, clock) as engine:
+        await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+        clock.advance(50)
+        await engine.directory.keep_room(ROOM, 60.0)
+        monkeypatch.setattr(writer, "MAX_QUEUED", 0)
+        with pytest.raises(EngineUnavailable):
+            await engine.directory.sweep()
+        monkeypatch.setattr(writer, "MAX_QUEUED", 100)
+    clock.advance(50)
+    async with opened(path, clock) as engine:
+        assert await engine.directory.room(ROOM) is not None
+
+
+async def test_a_ticket_is_redeemed_by_one_of_many(engine: SqliteEngine) -> None:
+    """Of all who come with a ticket at once one is let in; likewise with a session."""
+    await engine.sessions.put_ticket("t", ANN, 60.0)
+    record = SessionRecord(id="s1", identity=ANN, nonce="n", client="c")
+    await engine.sessions.save(record, 60.0)
+    redeemed = await asyncio.gather(*(engine.sessions.take_ticket("t") for _ in range(20)))
+    swapped = await asyncio.gather(
+        *(engine.sessions.swap("s1", "n", f"n{number}", "c") for number in range(20))
+    )
+    assert [len([each for each in all_ if each]) for all_ in (redeemed, swapped)] == [1, 1]
+
+
+async def test_owners_are_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many owners the one begun longest ago is forgotten with its values."""
+    monkeypatch.setattr(shared, "MAX_OWNERS", 2)
+    for owner in ("ann", "bob", "ann", "cem"):
+        await engine.shared.put(owner, "k", 1, None, 60.0)
+    assert [await count(engine, table) for table in ("owners", "shared")] == [2, 2]
+    assert (await engine.shared.put("bob", "k", 2, 1, 60.0))[1]
+
+
+async def test_owners_begin_anew(engine: SqliteEngine, clock: FakeClock) -> None:
+    """An owner who has run out and was not yet swept has nothing of what was before."""
+    await engine.shared.put("ann", "k", 1, None, 60.0)
+    await engine.shared.put("ann", "l", 1, None, 60.0)
+    clock.advance(60)
+    await engine.shared.put("ann", "k", 1, 0, 60.0)
+    assert await count(engine, "shared") == 1
+
+
+async def test_counters_are_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep leaves a bounded number of them, those begun last."""
+    monkeypatch.setattr(meter, "MAX_COUNTERS", 3)
+    for key in "abcde":
+        await engine.meter.add(key, 1, 60.0)
+    await engine.sweep()
+    assert [await engine.meter.add(key, 0, 60.0) for key in "abcde"] == [0, 0, 1, 1, 1]
+
+
+async def test_an_approval_with_a_verdict_waits_for_nobody(engine: SqliteEngine) -> None:
+    """A request that expired, is unknown, or whose time to be read is over is not decided."""
+    asked = Approval(
+        id="a1", channel=ROOM, title="?", data=None, created_at=1.0, expires_at=2.0
+    )  # fmt: skip
+    assert await engine.approvals.add(asked)
+    assert await engine.approvals.get("a1") is None
+
+
+async def test_every_table_is_swept(engine: SqliteEngine, clock: FakeClock) -> None:
+    """What has expired leaves every table in which things expire."""
+    record = SessionRecord(id="s1", identity=ANN, nonce="n", client="c")
+    asked = Approval(
+        id="a1", channel=ROOM, title="?", data=None, created_at=1.0, expires_at=clock.time() + 60
+    )  # fmt: skip
+    taken = Revocation(RevocationKind.TOKEN_ID, "j", at=1.0, until=clock.time() + 60)
+    await engine.sessions.save(record, 60.0)
+    await engine.sessions.put_ticket("t", ANN, 60.0)
+    await engine.approvals.add(asked)
+    await engine.revocations.add(taken)
+    await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+    for number in range(12):
+        await engine.shared.put(f"u{number}", "k", 1, None, 60.0)
+    await engine.meter.add("m", 1, 60.0)
+    tables = (
+        "sessions", "tickets", "approvals", "revocations", "rooms", "owners", "shared", "counters",
+    )  # fmt: skip
+    for table in tables:
+        assert await count(engine, table) > 0
+    clock.advance(60 + 86400)
+    await engine.sweep()
+    assert [await count(engine, table) for table in tables] == [0] * len(tables)
+    assert not await engine.revocations.covers(Identity(subject="x", token_id="j"), None)

@@ -1,0 +1,197 @@
+"""What a session's further requests have to show, at the gate itself."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+
+from portward.model.limits import LimitMode
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node.gate import Entry, NodeGate
+from portward.settings import Settings
+from portward.settings.endpoint import AuthMode, Credential, Endpoint, Transport
+from portward.settings.limits import ConnectionLimit, Limits
+from portward.settings.presets import ENDPOINTS
+from portward.settings.sections import Gate
+from portward.telemetry.events import Event
+from portward.testing import MemoryClient
+from portward.testing.gateway import request
+from tests.house import House, running, settle
+
+PATH = "/engine.io/"
+ECHO = Endpoint(
+    path=PATH,
+    dialect="echo",
+    transport=Transport.ENGINE_IO,
+    credentials=(Credential.HEADER, Credential.MESSAGE),
+)
+
+
+def engine(**changes: object) -> Settings:
+    """The default settings and an endpoint whose sessions come in several requests."""
+    return Settings(endpoints={**ENDPOINTS, "engine": replace(ECHO, **changes)})
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A gateway with such an endpoint."""
+    async with running(engine()) as opened:
+        yield opened
+
+
+def ask(**more: str) -> RequestHead:
+    """A request."""
+    return request(PATH, **more)
+
+
+def bearer(house: House, user: str) -> str:
+    """Somebody's own token, as a header."""
+    return f"Bearer {house.token(user)}"
+
+
+async def enter(house: House, head: RequestHead) -> Entry:
+    """A session and how it came in."""
+    entry = await NodeGate(house.gateway.node).admit(head, upgrade_checked=True)
+    client = MemoryClient()
+    client.attach(entry.open(client))
+    await settle()
+    return entry
+
+
+async def judged(house: House, entry: Entry, head: RequestHead) -> Refusal | None:
+    """What a further request is answered."""
+    try:
+        await NodeGate(house.gateway.node).follow_up(head, entry)
+    except Refused as refused:
+        return refused.refusal
+    return None
+
+
+async def test_a_session_that_is_not_proven_yet(house: House) -> None:
+    """Before it is known who somebody is, only the credential of the first request may come."""
+    entry = await enter(house, ask())
+    assert await judged(house, entry, ask()) is None
+    foreign = ask(authorization=bearer(house, "ann"))
+    assert await judged(house, entry, foreign) is Refusal.FORBIDDEN
+    assert house.events(Event.SESSION_FOREIGN) == 1
+
+
+async def test_tries_are_counted(house: House) -> None:
+    """Tokens that are not valid count against the address, and are not even looked at at last."""
+    entry = await enter(house, ask(authorization=bearer(house, "ann")))
+    outcomes = [
+        await judged(house, entry, ask(authorization=f"Bearer x{number}")) for number in range(11)
+    ]
+    assert outcomes == [Refusal.FORBIDDEN] * 10 + [Refusal.RATE]
+
+
+async def test_a_newer_token_is_looked_at_once(house: House) -> None:
+    """A token that has proven the subject once is the one that counts from then on."""
+    entry = await enter(house, ask(authorization=bearer(house, "ann")))
+    newer = ask(authorization=bearer(house, "ann"))
+    assert await judged(house, entry, newer) is None
+    assert entry.bond is not None
+    proof = entry.bond.proof
+    assert await judged(house, entry, newer) is None
+    assert entry.bond.proof == proof
+
+
+async def test_where_nobody_proves_anything() -> None:
+    """Without authentication a header means nothing."""
+    async with running(engine(auth=AuthMode.NONE)) as house:
+        entry = await enter(house, ask())
+        assert await judged(house, entry, ask(authorization="Bearer x")) is None
+
+
+async def test_draining(house: House) -> None:
+    """Those who are inside may go on while newcomers are turned away."""
+    entry = await enter(house, ask())
+    house.gateway.node.doorman.draining = True
+    assert await judged(house, entry, ask()) is None
+    with pytest.raises(Refused):
+        await enter(house, ask())
+
+
+async def test_https() -> None:
+    """Every request has to come over TLS where that is wanted."""
+    async with running(engine()) as house:
+        doorman = house.gateway.node.doorman
+        entry = await enter(house, ask())
+        doorman.rules = dataclasses.replace(doorman.rules, require_https=True)
+        assert await judged(house, entry, ask()) is Refusal.INSECURE
+        assert await judged(house, entry, replace(ask(), secure=True)) is None
+
+
+async def test_a_session_of_one_request(house: House) -> None:
+    """A connection that is a socket has no further requests."""
+    entry = await enter(house, request())
+    assert await judged(house, entry, request()) is Refusal.FORBIDDEN
+
+
+# -- credentials that are looked at later
+
+
+def deferred(**connections: object) -> Settings:
+    """An endpoint whose dialect presents the credentials."""
+    limits = Limits(connections=ConnectionLimit(**({"max": 2} | connections)))  # type: ignore[arg-type]  # a test's own
+    return Settings(endpoints={**ENDPOINTS, "workspaces": replace(_SOCKETS, limits=limits)})
+
+
+_SOCKETS = replace(ENDPOINTS["workspaces"], path=PATH)
+
+
+async def test_a_token_is_kept_for_later() -> None:
+    """The header's token is neither judged nor shown; its owner is nobody yet."""
+    async with running(deferred()) as house:
+        gate = NodeGate(house.gateway.node)
+        entry = await gate.admit(ask(authorization="Bearer not.a.token"), upgrade_checked=True)
+        newcomer = entry._newcomer
+        assert (newcomer.bearer, newcomer.identity) == ("not.a.token", None)
+        assert "not.a.token" not in repr(newcomer)
+        entry.cancel()
+        bare = await gate.admit(ask(), upgrade_checked=True)
+        assert bare._newcomer.bearer == ""
+        bare.cancel()
+        assert house.inside() == (0, 0, 0)
+
+
+async def test_a_crowd_is_let_in_to_be_told() -> None:
+    """Up to twice the cap of an address come in marked; more are refused."""
+    async with running(deferred()) as house:
+        gate = NodeGate(house.gateway.node)
+        entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(4)]
+        assert [each._newcomer.crowded for each in entries] == [False, False, True, True]
+        with pytest.raises(Refused) as refused:
+            await gate.admit(ask(), upgrade_checked=True)
+        assert refused.value.refusal is Refusal.ADDRESS_CAP
+        other = await gate.admit(request(PATH, peer="10.0.0.9"))
+        assert not other._newcomer.crowded
+        for entry in (*entries, other):
+            entry.cancel()
+        assert house.inside() == (0, 0, 0)
+        assert len(house.gateway.node.doorman._by_address) == 0
+
+
+async def test_a_crowd_that_is_only_watched() -> None:
+    """Where the cap only observes nobody is marked."""
+    async with running(deferred(mode=LimitMode.OBSERVE)) as house:
+        gate = NodeGate(house.gateway.node)
+        entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(5)]
+        assert not any(each._newcomer.crowded for each in entries)
+        for entry in entries:
+            entry.cancel()
+        assert len(house.gateway.node.doorman._by_address) == 0
+
+
+async def test_the_cap_of_those_who_have_proven_nothing() -> None:
+    """Kept tokens prove nothing: their owners count with the others."""
+    given = replace(deferred(), gate=Gate(max_unauthenticated=1))
+    async with running(given) as house:
+        gate = NodeGate(house.gateway.node)
+        house.gateway.node.doorman.unauthenticated = 1
+        with pytest.raises(Refused) as refused:
+            await gate.admit(ask(authorization="Bearer x"), upgrade_checked=True)
+        assert refused.value.refusal is Refusal.UNAUTHENTICATED_CAP
+        house.gateway.node.doorman.unauthenticated = 0

@@ -1,0 +1,224 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+
+from portward.model.endings import Ending
+from portward.model.limits import UNAUTHENTICATED_MESSAGE
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.transports.engineio.entrance import Entrance
+from portward.transports.engineio.polling import REQUESTS_AT_ONCE
+from portward.transports.engineio.probe import PROBE_TIME, Closed, Probe
+from portward.wire import message as wire
+from tests.transports.engineio.polls import PATH, PollHouse, poll_house
+from tests.transports.house import BINARY, PING, TEXT, Client, handshake, masked, until
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[PollHouse]:
+    """A house with one kind of guests."""
+    async with poll_house() as opened:
+        yield opened
+
+
+async def carried(house: PollHouse, query: str) -> Client:
+    """A WebSocket that carries the session."""
+    client = await house.probed(query)
+    await client.send(masked(TEXT, b"5"))
+    entrance = house.server.find(query.rpartition("=")[2])
+    assert entrance is not None
+    await until(lambda: not entrance.polling.open)
+    return client
+
+
+async def refused(house: PollHouse, query: str) -> int:
+    """The status a WebSocket is refused with."""
+    client = await house.client()
+    await client.send(handshake(f"{PATH}?{query.replace('polling', 'websocket')}"))
+    return int((await client.head())[0].split(" ")[1])
+
+
+async def test_an_upgrade_is_no_newcomer(house: PollHouse) -> None:
+    """The gate is asked whether the request belongs to the session, not to let it in."""
+    query, session = await house.begin()
+    client = await carried(house, query)
+    assert len(house.gate.heads) == 1
+    assert [head.path for head, _ in house.gate.follow_ups] == [PATH]
+    assert house.gate.follow_ups[0][1] is house.gate.admissions[0]
+    await client.send(masked(TEXT, b"4hello"))
+    await until(lambda: session.messages == [(b"hello", False)])
+    assert len(house.server._probes) == 0
+
+
+async def test_what_was_asked_of_the_session_holds(house: PollHouse) -> None:
+    """A pause, the larger limit and who waits for the queue come along to the WebSocket."""
+    query, session = await house.begin()
+    session.link.authenticated()
+    session.link.pause()
+    told: list[bool] = []
+    session.link.write(wire.ENGINE.text(b"queued"))
+    session.link.when_taken(lambda: told.append(True))
+    client = await carried(house, query)
+    assert await client.frame() == (0x81, b"4queued")
+    assert told == [True]
+    large = b"4" + bytes(UNAUTHENTICATED_MESSAGE)
+    await client.send(masked(TEXT, large))
+    assert (await house.ask("GET", "EIO=4")).status == 400
+    assert session.messages == []
+    session.link.resume()
+    await until(lambda: session.messages == [(large[1:], False)])
+
+
+async def test_a_post_on_its_way_is_refused(house: PollHouse) -> None:
+    """A post that is not complete when the WebSocket takes over comes to nothing."""
+    query, session = await house.begin()
+    post = await house.request("POST", query, b"4he", length=6)
+    await until(lambda: session.partials == [True])
+    await carried(house, query)
+    assert (await house.answer(post)).code == 3
+    assert session.partials == [True, False]
+    assert session.failures == []
+
+
+async def test_a_probe_has_a_deadline(house: PollHouse) -> None:
+    """A WebSocket that does not come to the point is closed; the session is untouched."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    house.clock.advance(PROBE_TIME + 0.1)
+    assert await client.closed() == (Ending.PROTOCOL_ERROR.code, "")
+    poll = await house.poll(query)
+    session.link.write(wire.ENGINE.text(b"a"))
+    assert (await house.answer(poll)).body == b"4a"
+    assert session.losses == []
+
+
+async def test_a_probe_takes_few_frames(house: PollHouse) -> None:
+    """Pings are answered, but not without end."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    for _ in range(19):
+        await client.send(masked(PING, b"x"))
+        assert await client.frame() == (0x8A, b"x")
+    await client.send(masked(PING, b"x"))
+    assert await client.closed() == (Ending.PROTOCOL_ERROR.code, "")
+    assert session.controls == []
+
+
+async def test_a_probe_that_breaks_the_protocol(house: PollHouse) -> None:
+    """A frame that is none ends the socket; the session is untouched."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    await client.send(masked(TEXT, b"5", rsv=4))
+    assert (await client.closed())[0] == Ending.PROTOCOL_ERROR.code
+    assert session.failures == []
+    entrance = house.server.find(query.rpartition("=")[2])
+    assert entrance is not None
+    assert entrance.polling.probe is None
+
+
+async def test_a_probe_in_pieces(house: PollHouse) -> None:
+    """A probe in fragments is none of the session's unfinished messages."""
+    query, session = await house.begin()
+    client = await house.socket(query.replace("polling", "websocket"))
+    await client.send(masked(TEXT, b"2pr", fin=False))
+    await client.send(masked(0, b"obe"))
+    assert await client.frame() == (0x81, b"3probe")
+    assert session.partials == []
+
+
+async def test_the_socket_after_the_upgrade_is_the_session_s(house: PollHouse) -> None:
+    """Pings, unfinished messages, faults, and the end go to the session."""
+    query, session = await house.begin()
+    session.pongs = True
+    client = await carried(house, query)
+    await client.send(masked(PING, b"x"))
+    assert await client.frame() == (0x8A, b"x")
+    await client.send(masked(BINARY, b"\x01", fin=False))
+    await until(lambda: session.partials == [True])
+    await client.send(masked(TEXT, b"x"))
+    await until(lambda: session.endings == [Ending.PROTOCOL_ERROR])
+    assert await client.frame() == (0x81, b"1")
+    assert (await client.closed())[0] == Ending.PROTOCOL_ERROR.code
+    client.leave()
+    await until(lambda: session.losses)
+    assert len(session.losses) == 1
+
+
+async def test_a_slow_reader_after_the_upgrade() -> None:
+    """The bounds of the session hold on its WebSocket."""
+    async with poll_house() as house:
+        house.gate.options = {"max_unsent": 100_000}
+        query, session = await house.begin()
+        await carried(house, query)
+        for _ in range(100):
+            session.link.write(wire.ENGINE.text(bytes(1_000_000)))
+        await until(lambda: session.slows == 1)
+
+
+async def test_a_stranger_s_upgrade(house: PollHouse) -> None:
+    """Who does not belong to the session gets the gate's answer, and disturbs nothing."""
+    query, session = await house.begin()
+    house.gate.stranger = Refused(Refusal.FORBIDDEN)
+    assert await refused(house, query) == 403
+    assert session.losses == []
+
+
+async def test_an_upgrade_of_nothing(house: PollHouse) -> None:
+    """An id nobody knows, another protocol, or no handshake at all is a bad request."""
+    query, _ = await house.begin()
+    assert await refused(house, "EIO=4&transport=websocket&sid=x") == 400
+    assert await refused(house, query.replace("EIO=4", "EIO=3")) == 400
+    client = await house.client()
+    await client.send(
+        f"GET {PATH}?{query.replace('polling', 'websocket')} HTTP/1.1\r\n"
+        "Host: x\r\nUpgrade: websocket\r\n\r\n".encode()
+    )
+    assert (await client.head())[0].startswith("HTTP/1.1 400 ")
+
+
+async def test_upgrades_have_a_rate(house: PollHouse) -> None:
+    """Who tries too often is told to wait."""
+    query, session = await house.begin()
+    entrance = house.server.find(query.rpartition("=")[2])
+    assert entrance is not None
+    for _ in range(REQUESTS_AT_ONCE):
+        entrance.polling.hurried()
+    assert await refused(house, query) == 429
+    assert session.failures == []
+
+
+async def test_a_probe_that_never_was(house: PollHouse) -> None:
+    """A socket that dies on the way in leaves the place to another."""
+    query, _ = await house.begin()
+    entrance = house.server.find(query.rpartition("=")[2])
+    assert entrance is not None
+    head = house.gate.heads[0]
+    asked = query.replace("polling", "websocket")
+    upgrade = await house.server.admit(_head(head, asked), upgrade_checked=True)
+    assert isinstance(upgrade, Probe)
+    assert _asking(entrance) is upgrade
+    late = await house.server.admit(_head(head, asked), upgrade_checked=True)
+    late.cancel()
+    upgrade.cancel()
+    assert _asking(entrance) is None
+    again = await house.server.admit(_head(head, asked), upgrade_checked=True)
+    house.clock.advance(PROBE_TIME + 0.1)
+    assert entrance.polling.probe is None
+    again.cancel()
+
+
+def _asking(entrance: Entrance) -> object:
+    return entrance.polling.probe
+
+
+def _head(head: RequestHead, query: str) -> RequestHead:
+    return replace(head, query=query)
+
+
+def test_nobody_listens_to_a_latecomer() -> None:
+    """What a closed socket says goes nowhere."""
+    closed = Closed()
+    assert not closed.frame(False)
+    closed.message(b"", False)
+    closed.lost(None)

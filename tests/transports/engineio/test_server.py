@@ -1,0 +1,156 @@
+"""The door of Engine.IO, and what ten thousand idle sessions cost."""
+
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.settings import Settings
+from portward.settings.endpoint import AuthMode, Endpoint, Transport
+from portward.settings.sections import Gate
+from portward.testing.gateway import request
+from portward.transports.lobby import Guest, Headers
+from tests.house import House, running
+from tests.transports.engineio.polls import PATH, POLL, SOCKET, PollHouse, poll_house
+from tests.transports.house import TEXT, handshake, masked, until
+
+IDLE = 10_000
+BYTES = 12 * 1024
+"""Most bytes an idle session may hold: the session itself, its link and its pending poll."""
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[PollHouse]:
+    """A house with one kind of guests."""
+    async with poll_house() as opened:
+        yield opened
+
+
+async def test_other_endpoints_pass_by(house: PollHouse) -> None:
+    """What is not Engine.IO's goes to the gate as it came."""
+    client = await house.client()
+    await client.send(handshake("/ws"))
+    assert (await client.head())[0] == "HTTP/1.1 101 Switching Protocols"
+    await client.send(masked(TEXT, b"raw"))
+    await until(lambda: house.gate.sessions[0].messages == [(b"raw", False)])
+    assert house.server.take(request("/ws")) is None
+    assert house.server.answer(request("/health")) is house.gate.answers["/health"]
+    assert house.server.find("x") is None
+
+
+async def test_a_session_that_begins_with_a_websocket(house: PollHouse) -> None:
+    """It is told an id that opens nothing, and counts as any connection."""
+    client = await house.socket()
+    first, payload = await client.frame()
+    assert (first, payload[:8]) == (0x81, b'0{"sid":')
+    assert len(house.server) == 0
+    session = house.gate.sessions[0]
+    session.link.ping()
+    assert await client.frame() == (0x81, b"2")
+    await client.send(masked(TEXT, b"3") + masked(TEXT, b"6"))
+    await until(lambda: len(session.controls) == 3)
+    assert session.controls == [False, True, False]
+
+
+async def test_a_newcomer_that_never_arrives(house: PollHouse) -> None:
+    """What was counted is given back."""
+    entry = await house.server.admit(replace(request(PATH), query=SOCKET), upgrade_checked=True)
+    entry.cancel()
+    assert house.gate.admissions[0].cancelled == 1
+
+
+async def test_the_path_is_the_endpoint_s_own(house: PollHouse) -> None:
+    """The gate sees one spelling, in what it judges and in what it counts."""
+    head = replace(request(PATH.rstrip("/")), query=SOCKET)
+    (await house.server.admit(head, upgrade_checked=True)).cancel()
+    house.server.refused(head, Refused(Refusal.ORIGIN))
+    house.server.refused(None, Refused(Refusal.GLOBAL_CAP))
+    assert house.gate.heads[0].path == PATH
+    refused = [each for each, _ in house.gate.refusals]
+    assert isinstance(refused[0], RequestHead)
+    assert refused[0].path == PATH
+    assert refused[1] is None
+
+
+async def test_polls_come_through_a_full_house(house: PollHouse) -> None:
+    """At the cap those who are inside can still be heard; newcomers meet it when they are judged."""
+    query, session = await house.begin()
+    house.gate.full = Refusal.GLOBAL_CAP
+    assert (await house.post(query, b"4a")).body == b"ok"
+    house.gate.refuse = Refused(Refusal.GLOBAL_CAP)
+    assert (await house.ask("GET", POLL)).status == 503
+    session.link.abort()
+    await until(lambda: len(house.server) == 0)
+    assert house.server.room_for_one() is Refusal.GLOBAL_CAP
+
+
+async def test_ids_are_long_and_new(house: PollHouse) -> None:
+    """An id has more than 128 random bits, and is none of the gate's own."""
+    ids = {(await house.begin())[0] for _ in range(20)}
+    assert len(ids) == 20
+    assert all(len(each.rpartition("=")[2]) >= 22 for each in ids)
+
+
+class Waiting:
+    """Somebody whose poll is pending. Implements `transports.lobby.Caller`."""
+
+    __slots__ = ("status", "visit")
+
+    def __init__(self, visit: Guest | None) -> None:
+        assert visit is not None
+        self.status = 0
+        self.visit = visit
+        visit.begin(self)
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:  # noqa: ARG002 - the port
+        """Note the status."""
+        self.status = status
+
+    def unsent(self) -> int:
+        """Everything is taken at once."""
+        return 0
+
+
+def crowd(house: House) -> list[Waiting]:
+    """Ten thousand clients, each with a session and a pending poll, from addresses of their own."""
+    server, polls = house.gateway.front, []
+    for number in range(IDLE):
+        if number % 500 == 0:
+            house.clock.advance(1)  # the gate takes no more in a second
+        head = request(f"{PATH}?{POLL}", peer=f"10.0.{number // 250}.{number % 250}")
+        head = replace(head, headers=(("host", "localhost"),))
+        assert Waiting(server.take(head)).status == 200
+        sid = next(reversed(server._sessions))
+        polls.append(Waiting(server.take(replace(head, query=f"{POLL}&sid={sid}"))))
+    return polls
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_ten_thousand_idle_polls() -> None:
+    """Ten thousand sessions that poll are cheap, each ends in its time, and nothing of them is left."""
+    echo = Endpoint(path=PATH, dialect="echo", transport=Transport.ENGINE_IO, auth=AuthMode.NONE)
+    given = Settings(endpoints={"engine": echo}, gate=Gate(max_connections=IDLE))
+    async with running(given) as house:
+        node, server = house.gateway.node, house.gateway.front
+        gc.collect()
+        tracemalloc.start()
+        polls = crowd(house)
+        gc.collect()
+        each = tracemalloc.get_traced_memory()[0] / IDLE
+        tracemalloc.stop()
+        print(f"bytes of an idle session: {each:.0f}")  # noqa: T201 - a figure to look at
+        assert house.inside() == (IDLE, 0, IDLE)
+        assert not any(poll.status for poll in polls)
+        assert each < BYTES
+
+        for _ in range(10):
+            await house.advance(10)
+        assert all(poll.status == 200 for poll in polls)
+        assert house.inside() == (0, 0, 0)
+        assert len(server) == len(server._closing) == len(server._probes) == 0
+        assert len(node.doorman._by_address) == 0
