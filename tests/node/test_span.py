@@ -6,14 +6,16 @@ from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine, EngineUnavailable, Meter
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import LimitMode, LimitName, Rate
+from portward.model.refusals import Refusal, Refused
 from portward.node.limits import Limiter
 from portward.node.span import Span
 from portward.security.rate import RateTable
 from portward.settings import Secret
+from portward.settings.endpoint import Credential
 from portward.settings.sections import Tokens
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock, connect
-from tests.house import running, settings, settle
+from tests.house import House, running, settings, settle
 from tests.security.forge import SECRET
 
 RATE = Rate(4, 60.0, 4)
@@ -206,3 +208,32 @@ async def test_two_gateways_over_one_store(clock: FakeClock, meter: SharedMeter)
         answered = len(first.all("heartbeat_response")) + len(second.all("heartbeat_response"))
         assert answered == 60
         assert "Rate limit exceeded" in {each["data"]["message"] for each in first.all("error")}
+
+
+async def test_handshakes_over_one_store(clock: FakeClock, meter: SharedMeter) -> None:
+    """An address may come, and fail to prove itself, as often on two nodes together as on one."""
+    given = settings(
+        rooms={"credentials": (Credential.HEADER,)}, tokens=Tokens(secrets=(Secret(SECRET),))
+    )
+    async with (
+        running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as one,
+        running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as two,
+    ):
+        forged = {"authorization": "Bearer forged"}
+        refusals = [await house.refusal(**forged) for _ in range(8) for house in (one, two)]
+        assert refusals == [Refusal.UNAUTHENTICATED] * 10 + [Refusal.RATE] * 6
+        valid = {"authorization": f"Bearer {one.token('ann')}"}
+        came = [
+            await _came(house, peer="127.0.0.2", **valid) for _ in range(40) for house in (one, two)
+        ]
+        assert came == [None] * 60 + [Refusal.RATE] * 20
+
+
+async def _came(house: House, **more: str) -> Refusal | None:
+    try:
+        client = await connect(house.gateway, **more)
+    except Refused as refused:
+        return refused.refusal
+    client.leave()
+    await settle()
+    return None

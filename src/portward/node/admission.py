@@ -90,7 +90,7 @@ class Doorman:
         self.rules.hosts.check(head.all("host"))
         self._check_origin(head, endpoint)
         keys = limit_keys(address)
-        self._check_rates(endpoint, keys)
+        await self._check_rates(endpoint, keys)
         crowded = self._enter(endpoint, keys)
         newcomer = Newcomer(
             endpoint,
@@ -166,15 +166,18 @@ class Doorman:
             allow_missing=endpoint.rules.allow_missing_origin,
         )
 
-    def _check_rates(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
-        # In this order one address cannot use up what all of them share.
-        now = self._clock.monotonic()
-        wait = endpoint.limits[LimitName.ATTEMPTS].wait(keys, now)
+    async def _check_rates(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+        # In this order one address cannot use up what all of them share, and the store is asked last.
+        now, limiter = self._clock.monotonic(), endpoint.limits[LimitName.ATTEMPTS]
+        wait = limiter.wait(keys, now)
         if wait:
             raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
         wait = self.accepts.take("handshakes", now)
         if wait:
             raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
+        wait = await self._authentication.span.wait(limiter, keys, now)
+        if wait:
+            raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
 
     def _enter(self, endpoint: Endpoint, keys: tuple[str, ...]) -> bool:
         """Count the newcomer, unless its address, or the whole node, has too many already.

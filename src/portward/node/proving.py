@@ -98,4 +98,8 @@ class Proving:
         except Fault as fault:
             limiter.wait(newcomer.keys, now)
             authentication.failed(*names, fault)
+            wait = await authentication.span.wait(limiter, newcomer.keys, now)
+            if wait:
+                limited = "authentication attempts, at other nodes, too"
+                raise Refused(Refusal.RATE, limited, retry_after=wait) from None
             raise Refused(Refusal.UNAUTHENTICATED, fault.detail or fault.kind.code) from None
