@@ -12,7 +12,7 @@ from portward.model.endings import Ending
 from portward.telemetry.events import Event
 from tests.e2e.engines import ORIGIN, ROADS, Peer, engine, heard, rest, until
 
-TOO_MANY = "\x1e".join(["4x"] * 65)
+TOO_MANY = "\x1e".join(["4x"] * 1025)
 
 
 @pytest.fixture(params=sorted(ROADS))

@@ -9,7 +9,7 @@ from tests.e2e.socketio_chromium import address, browse, need_chromium, pages
 from tests.e2e.socketio_client import MODES, token
 from tests.e2e.socketio_houses import DASHBOARD, FREE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def work(place: Place, port: int, host: str, mode: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.houses import own_door, process
 from tests.e2e.process import KEY, Served
@@ -23,6 +24,9 @@ from tests.e2e.socketio_houses import (
     own_folder,
 )
 from tests.engines.redis_servers import Server, need_redis, servers
+
+# Each starts several processes, which takes its time on a busy machine.
+pytestmark = pytest.mark.timeout(180)
 
 
 async def call(served: Served, method: str, path: str, **body: Any) -> Any:

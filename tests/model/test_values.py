@@ -1,11 +1,13 @@
 """The values of the model: what they refuse, what they show, how they compare."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
 from portward.model.channel import Channel
 from portward.model.commands import Subscribe
-from portward.model.events import BusEvent, Revoked, UserJoined
+from portward.model.events import AnyEvent, BusEvent, Revoked, UserJoined
 from portward.model.grants import Grant, mint
 from portward.model.identity import ANONYMOUS, ChannelRight, Identity
 from portward.model.position import Position
@@ -213,3 +215,8 @@ def test_answers_do_not_show_tokens() -> None:
     given = Authenticated(identity=ANN, session_token="secret", expires_at=None)
     assert repr(given) == "Authenticated(subject='ann')"
     assert repr(Refreshed(session_token="secret", expires_at=None)) == "Refreshed()"
+
+
+def test_every_event_can_be_read_from_a_wire() -> None:
+    """No event is missing among those that are read."""
+    assert set(get_args(AnyEvent)) == set(BusEvent.__subclasses__())

@@ -215,11 +215,17 @@ async def test_nobody_is_given_room(house: House) -> None:
 
 
 async def test_acknowledgements_of_nothing(ann: SocketPeer) -> None:
-    """An acknowledgement that nobody waits for, anywhere, is forgotten."""
-    for packet in ("35[1]", "3/x,5[1]", "3/y,5[1]"):
+    """An acknowledgement that nobody waits for is forgotten."""
+    for packet in ("35[1]", "3/x,5[1]"):
         await ann.say(packet)
     assert await ann.call("echo", 1) == 1
     assert talk_of(ann).began == 0.0
+
+
+async def test_acknowledgements_where_one_is_not(ann: SocketPeer) -> None:
+    """An acknowledgement in a namespace one has not entered is no packet."""
+    await ann.say("3/y,5[1]")
+    assert ann.closed == (1002, "")
 
 
 @pytest.mark.p0

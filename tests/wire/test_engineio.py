@@ -52,7 +52,7 @@ def test_reading_a_body() -> None:
         (b"", Ending.PROTOCOL_ERROR),
         (b"4a\x1e", Ending.PROTOCOL_ERROR),
         (b"\x1e4a", Ending.PROTOCOL_ERROR),
-        (b"\x1e".join([b"4"] * 65), Ending.PROTOCOL_ERROR),
+        (b"\x1e".join([b"4"] * 1025), Ending.PROTOCOL_ERROR),
         (b"4\xff", Ending.INVALID_UTF8),
         (b"4\xed\xa0\x80", Ending.INVALID_UTF8),
         (b"bA", Ending.PROTOCOL_ERROR),

@@ -80,3 +80,16 @@ class Expelled(BusEvent, frozen=True):
     channel: Channel
     client: str | None = None
     reason: str = "permission_denied"
+
+
+AnyEvent = (
+    UserJoined
+    | UserLeft
+    | UserSignalled
+    | Revoked
+    | RightsChanged
+    | ValueShared
+    | Disconnected
+    | Expelled
+)
+"""Every event there is, for those who read them from a wire."""

@@ -99,7 +99,11 @@ class Conversation:
 
     def _acknowledged(self, packet: Packet) -> None:
         socket = self.sockets.get(packet.nsp)
-        if socket is not None and packet.id is not None:
+        if socket is None and packet.nsp in self._dismissed:
+            return  # it was on its way
+        if socket is None:
+            raise PacketError("an acknowledgement in a namespace one is not in")
+        if packet.id is not None:
             socket.acknowledged(packet.id, tuple(packet.data))
 
     def command(self, packet: Packet) -> Command:

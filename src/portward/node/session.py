@@ -424,6 +424,9 @@ class Session:
             due = min(due, began + MESSAGE_TIME)
         if self.ping_sent:
             due = min(due, self.ping_sent + rules.pong_timeout)
+            # By then it may be answered, and the next steady one due.
+            if rules.steady_ping and self._ping_due() > self.conduct.clock.monotonic():
+                due = min(due, self._ping_due())
         elif rules.ping_interval:
             due = min(due, self._ping_due())
         if rules.idle_timeout:

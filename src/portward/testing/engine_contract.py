@@ -380,6 +380,15 @@ class EngineContract(BoardContract):
         await engine.sweep()
         assert await engine.revocations.since(0.0) == ()
 
+    async def test_attachments_are_kept(self, engine: Engine, sink: Recorder) -> None:
+        """Bytes beside the data of a publication come back as they were, live and from history."""
+        await engine.broker.listen(ROOM)
+        bytes_kept = (b"\x00\xff", b"")
+        await engine.broker.publish(ROOM, draft([1], attachments=bytes_kept), KEPT, None)
+        page = await engine.broker.history(ROOM, HistoryQuery(limit=5), KEPT)
+        assert [each.attachments for each in page.publications] == [bytes_kept]
+        assert [each.attachments for _, each, _, _ in sink.publications] == [bytes_kept]
+
     # -- books
 
     async def test_books_are_kept_of_what_is_heard(self, engine: Engine) -> None:

@@ -17,8 +17,8 @@ from portward.wire.message import Message
 PROTOCOL: Final = "4"
 MESSAGE: Final = wire.ENGINE_MESSAGE
 SEPARATOR: Final = b"\x1e"
-PACKETS: Final = 64
-"""Most packets in one body: each costs more than its bytes."""
+PACKETS: Final = 1024
+"""Most packets in one body: each costs more than its bytes. Clients put all that they have into one."""
 _BINARY: Final = b"b"
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 

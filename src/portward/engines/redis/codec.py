@@ -5,18 +5,9 @@ from typing import Any
 import msgspec
 
 from portward.model.channel import Channel
-from portward.model.events import (
-    Disconnected,
-    Expelled,
-    Revoked,
-    RightsChanged,
-    UserJoined,
-    UserLeft,
-    UserSignalled,
-)
+from portward.model.events import AnyEvent
 from portward.model.publication import Draft, Publication
 
-AnyEvent = UserJoined | UserLeft | UserSignalled | Revoked | RightsChanged | Disconnected | Expelled
 MALFORMED = (msgspec.DecodeError, RecursionError)
 """What reading something else than was expected raises."""
 
@@ -77,6 +68,7 @@ def keep(draft: Draft) -> bytes:
             email=draft.email,
             signature=draft.signature,
             origin=draft.origin,
+            attachments=draft.attachments,
             exclude=draft.exclude,
         )
     )
