@@ -218,7 +218,8 @@ In Prometheus' text format, at `GET /metrics` of the [admin listener](admin-api.
 a label are a closed set, and anything else counts as `other`: no client can make a series.
 `endpoint` and `namespace` have the configured names, `workspace` the names of up to a thousand
 workspaces that somebody is connected from. What to watch is in
-[operations](../operations.md#alarms).
+[operations](../operations.md#alarms). Several workers are one scrape, with
+[two metrics more](../how-to/scale.md#admin-api-and-metrics).
 
 {metrics}
 

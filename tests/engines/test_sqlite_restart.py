@@ -187,13 +187,13 @@ async def test_counters_survive(path: Path, clock: FakeClock) -> None:
 async def test_texts_survive(path: Path, clock: FakeClock) -> None:
     """A text is kept under its key until another replaces it; keys are not empty."""
     async with opened(path, clock) as engine:
-        assert await engine.kept.get("chain") is None
-        await engine.kept.set("chain", "one")
-        await engine.kept.set("chain", "two")
+        assert await engine.notes.get("chain") is None
+        await engine.notes.set("chain", "one")
+        await engine.notes.set("chain", "two")
         with pytest.raises(ValueError, match="empty"):
-            await engine.kept.set("", "x")
+            await engine.notes.set("", "x")
     async with opened(path, clock) as engine:
-        assert await engine.kept.get("chain") == "two"
+        assert await engine.notes.get("chain") == "two"
 
 
 async def test_presence_ends_with_the_process(path: Path, clock: FakeClock) -> None:

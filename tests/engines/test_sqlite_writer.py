@@ -96,7 +96,7 @@ async def test_a_failing_command_leaves_the_others_alone(engine: SqliteEngine) -
     assert isinstance(results[1], sqlite3.IntegrityError)
     assert isinstance(results[2], TypeError)
     assert await offsets(engine) == [1, 2]
-    assert await engine.kept.get("half") is None
+    assert await engine.notes.get("half") is None
     assert engine.healthy
 
 
@@ -121,13 +121,13 @@ async def test_callers_may_give_up(engine: SqliteEngine, sink: Recorder) -> None
 
 async def test_a_read_may_be_given_up(engine: SqliteEngine) -> None:
     """A cancelled read leaves the reader to the others."""
-    reading = [asyncio.ensure_future(engine.kept.get("x")) for _ in range(20)]
+    reading = [asyncio.ensure_future(engine.notes.get("x")) for _ in range(20)]
     await asyncio.sleep(0)
     for task in reading[::2]:
         task.cancel()
     results = await asyncio.gather(*reading, return_exceptions=True)
     assert results[1::2] == [None] * 10
-    assert await engine.kept.get("x") is None
+    assert await engine.notes.get("x") is None
 
 
 async def test_the_queue_is_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,9 +195,9 @@ async def test_a_table_that_is_gone_is_told(engine: SqliteEngine) -> None:
     """A store that cannot be read, written or tidied any more says so, without a word of SQL."""
     await engine.store.execute("DROP TABLE kept", ())
     with pytest.raises(EngineUnavailable, match="cannot be read"):
-        await engine.kept.get("x")
+        await engine.notes.get("x")
     with pytest.raises(EngineUnavailable, match="cannot be written"):
-        await engine.kept.set("x", "y")
+        await engine.notes.set("x", "y")
     with pytest.raises(EngineUnavailable, match="cannot be tidied"):
         await engine.store.write(lambda db: db.execute("DELETE FROM kept"), alone=True)
 
