@@ -10,7 +10,7 @@ import pytest
 
 from portward.app.workers.child import Child, started
 from portward.app.workers.words import LONGEST_LINE, Order, Report, Task
-from tests.app.workers.work import ROOT
+from tests.app.workers.work import bare
 
 PATIENCE = 30.0
 TASK = Task(number=3, port=4711, name="box", folder="/nowhere")
@@ -47,7 +47,7 @@ async def worker(
     program: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Child, Hearer, "asyncio.Task[int]"]]:
     """A process that runs `program` as a worker."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    bare(monkeypatch)
     hearer = Hearer()
     child = await started([sys.executable, "-c", program], TASK, hearer)
     running = asyncio.create_task(child.run())

@@ -6,8 +6,9 @@ import pytest
 from portward.app.workers import words
 from portward.app.workers.colleagues import Colleagues, Question, SilenceError
 from portward.app.workers.inside import listening
+from tests.app.workers.work import house
 
-QUESTION = Question("GET", "/health", {})
+QUESTION = Question("GET", "/health", ())
 SOON = 0.05
 """Seconds until who will never answer is given up."""
 
@@ -53,6 +54,18 @@ async def test_asked_once(mute: Colleagues, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(SilenceError):
         await mute.ask_any(QUESTION)
     assert len(asked) == 1
+
+
+async def test_who_hangs_is_asked_last(tmp_path: Path) -> None:
+    """Who did not answer is spared questions that others can answer."""
+    async with house(tmp_path):
+        listener = listening(words.admin_socket(str(tmp_path), 2))
+        colleagues = Colleagues(str(tmp_path), lambda: [0, 1, 2])
+        assert sorted(await colleagues.ask_all(QUESTION)) == [0, 1]
+        asked = {(await colleagues.ask_any(QUESTION))[0] for _ in range(6)}
+        assert asked == {0, 1}
+        await colleagues.aclose()
+        listener.close()
 
 
 async def test_without_workers(tmp_path: Path) -> None:

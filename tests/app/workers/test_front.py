@@ -102,6 +102,15 @@ async def test_keys_are_judged_by_workers(two: House) -> None:
             assert answer.headers["www-authenticate"] == "apikey"
 
 
+async def test_headers_go_as_they_came(two: House) -> None:
+    """Two keys are two keys, and bytes that are no ASCII trouble nobody."""
+    twice = [("X-API-Key", KEY), ("X-API-Key", KEY)]
+    assert (await two.http.post("/api/info", headers=twice)).status_code == 401
+    odd = [(b"X-API-Key", KEY.encode()), (b"X-Odd", b"\xe9\xff")]
+    assert (await two.http.post("/api/info", headers=odd)).status_code == 200
+    assert (await two.http.post("/api/connections", headers=odd)).status_code == 200
+
+
 async def test_caller_is_named_to_workers(two: House) -> None:
     """The audit has the address of who called, and nobody can claim another one."""
     await two.http.post("/api/info", headers={"X-API-Key": "wrong", CLIENT: "198.51.100.1"})

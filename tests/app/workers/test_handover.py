@@ -21,7 +21,6 @@ from portward.model.request import RequestHead
 from portward.node.clock import LoopClock
 from portward.settings import Settings, load
 from portward.testing import FakeClock
-from portward.transports.door import Door
 from portward.transports.engineio import EngineServer
 from portward.transports.lobby import Lobby
 from tests.app.workers.work import place_in
@@ -331,25 +330,21 @@ async def test_end_while_one_arrives(alone: Alone) -> None:
     """A connection that arrives in the very moment of the end is closed."""
     client, theirs = socket.socketpair()
     with client:
-        task = asyncio.create_task(handover._connected(lambda: Door(alone.lobby), theirs))
-        alone.handover._arrivals.add(task)
+        theirs.setblocking(False)
+        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=Parcel), theirs)
+        assert len(alone.handover._arrivals) == 1
         alone.handover.close()
-        await asyncio.gather(task, return_exceptions=True)
-        theirs.close()
         await closed(client)
+    assert not alone.handover._arrivals
 
 
 async def test_connection_that_cannot_be_served(alone: Alone) -> None:
-    """What the system refuses for a connection that was handed over ends that connection alone."""
-
-    def broken() -> Door:
-        raise OSError("no")
-
-    client, theirs = socket.socketpair()
+    """What is handed over and is no connection is closed."""
+    client, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with client:
-        theirs.setblocking(False)
-        await handover._connected(broken, theirs)
-        await closed(client)
+        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=Parcel), theirs)
+        await until(lambda: not alone.handover._arrivals)
+    assert theirs.fileno() == -1
 
 
 async def test_nobody_is_waiting(alone: Alone) -> None:

@@ -7,7 +7,7 @@ from portward.app.workers.serving import Plan, serve_workers
 from portward.app.workers.words import Secrets
 from portward.settings import Secret, Settings, SettingsError, load
 from portward.settings.sections import Tokens
-from tests.app.workers.work import ROOT
+from tests.app.workers.work import bare
 
 PATIENCE = 60.0
 
@@ -56,7 +56,7 @@ async def test_secret_of_sessions_is_shared(
     monkeypatch: pytest.MonkeyPatch, secret: str, length: int
 ) -> None:
     """Where no secret of sessions is configured, one is made for all workers; else none is."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    bare(monkeypatch)
     given = settings()
     tokens = Tokens(secrets=(Secret("t" * 40),), session_secret=Secret(secret))
     given = Settings(server=given.server, admin=given.admin, engine=given.engine, tokens=tokens)

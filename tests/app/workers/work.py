@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from msgspec.structs import replace
 
 from portward.admin.app import make_admin
@@ -33,6 +35,13 @@ KEY = "admin-key-" + "a" * 32
 SETTINGS = Settings(
     server=Server(port=0, admin_port=0), admin=Admin(api_keys=(ApiKey(key=Secret(KEY)),))
 )
+
+
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let programs that are no gateways find the package, and not be measured: they are killed."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    for name in [each for each in os.environ if each.startswith("COVERAGE_PROCESS")]:
+        monkeypatch.delenv(name)
 
 
 def telemetry(clock: FakeClock | LoopClock) -> Telemetry:

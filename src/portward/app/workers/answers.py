@@ -158,7 +158,7 @@ class Gathering:
         """
         if await _understood(question, requests.RevokeRequest) is None:
             return None
-        ours = {**question.headers, PARENT: "1"}
+        ours = (*question.headers, (PARENT.encode(), b"1"))
         held = await self._colleagues.ask_all(question._replace(target=HELD, headers=ours), QUICK)
         counts = {
             number: msgspec.json.decode(answer.body)["held"]

@@ -30,7 +30,7 @@ class Question(NamedTuple):
 
     method: str
     target: str
-    headers: Mapping[str, str]
+    headers: tuple[tuple[bytes, bytes], ...]
     body: bytes = b""
 
 
@@ -50,6 +50,8 @@ class Colleagues:
         self._folder = folder
         self._clients: dict[int, httpx.AsyncClient] = {}
         self._turn = 0
+        self._silent: set[int] = set()
+        """Who did not answer last time: asked after the others, until an answer comes."""
 
     async def aclose(self) -> None:
         """Let go of all connections."""
@@ -67,13 +69,15 @@ class Colleagues:
                 response = await self._client(number).request(
                     question.method,
                     f"http://worker{question.target}",
-                    headers=question.headers,
+                    headers=list(question.headers),
                     content=question.body,
                 )
         except httpx.ConnectError:
             raise SilenceError(asked=False) from None
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            self._silent.add(number)
             raise SilenceError(asked=True) from None
+        self._silent.discard(number)
         return Answer(response.status_code, tuple(response.headers.items()), response.content)
 
     async def ask_any(self, question: Question) -> tuple[int, Answer]:
@@ -84,8 +88,8 @@ class Colleagues:
         """
         ready = self.ready()
         self._turn += 1
-        for step in range(len(ready)):
-            number = ready[(self._turn + step) % len(ready)]
+        first = self._turn % max(1, len(ready))
+        for number in sorted(ready[first:] + ready[:first], key=self._silent.__contains__):
             try:
                 return number, await self.ask(number, question)
             except SilenceError as silence:

@@ -34,8 +34,11 @@ _OURS: Final = frozenset(
 )
 """Headers of an answer that belong to one connection."""
 _THEIRS: Final = frozenset(
-    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"}
-    | {"transfer-encoding", "upgrade", CLIENT, PARENT}
+    name.encode()
+    for name in (
+        *("connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"),
+        *("transfer-encoding", "upgrade", CLIENT, PARENT),
+    )
 )
 """Headers of a request that do, and those that only the parent may write."""
 
@@ -143,13 +146,14 @@ class Front(Starlette):
 
 
 def _question(request: Request, body: bytes = b"") -> Question:
-    headers = {name: value for name, value in request.headers.items() if name not in _THEIRS}
+    # Each as often as it came: of two keys a worker takes neither.
+    headers = [(name, value) for name, value in request.headers.raw if name not in _THEIRS]
     if request.client is not None:
-        headers[CLIENT] = request.client.host
+        headers.append((CLIENT.encode(), request.client.host.encode()))
     # As it came: read once more by the worker, an escaped escape must not become another path.
     path: bytes = request.scope["raw_path"]
     target = path.decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
-    return Question(request.method, target, headers, body)
+    return Question(request.method, target, tuple(headers), body)
 
 
 def _response(answer: Answer) -> Response:

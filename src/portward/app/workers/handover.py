@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -53,7 +53,7 @@ class Handover:
         self._lobby = lobby
         self._listener: socket.socket | None = None
         self._transfers: set[_Transfer] = set()
-        self._arrivals: set[asyncio.Task[None]] = set()
+        self._arrivals: set[asyncio.Future[Any]] = set()
 
     def start(self) -> None:
         """Take connections over from now on.
@@ -113,19 +113,15 @@ class Handover:
     def _arrived(self, parcel: Parcel, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         make = partial(Door, self._lobby, (parcel.head, parcel.early))
-        task = loop.create_task(_connected(make, sock))
+        task = asyncio.ensure_future(loop.connect_accepted_socket(make, sock))
         self._arrivals.add(task)
-        task.add_done_callback(self._arrivals.discard)
+        task.add_done_callback(partial(self._settled, sock))
 
-
-async def _connected(make: Callable[[], Door], sock: socket.socket) -> None:
-    try:
-        await asyncio.get_running_loop().connect_accepted_socket(make, sock)
-    except OSError:  # the peer left on the way
-        sock.close()
-    except asyncio.CancelledError:
-        sock.close()
-        raise
+    def _settled(self, sock: socket.socket, task: "asyncio.Future[Any]") -> None:
+        """A connection that is not served after all, for whatever reason, is closed."""
+        self._arrivals.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            sock.close()
 
 
 class _Transfer:
