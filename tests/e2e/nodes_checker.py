@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from tests.e2e.nodes import PATIENCE, Node, eventually, token
 from tests.e2e.process import KEY
 
 UNAVAILABLE = 503
+PAUSE = 0.02
+"""Seconds between two publications of one publisher."""
 GENTLE = Backoff(first=0.2, longest=1.0)
 """Comes back soon, so that a test does not wait for it."""
 
@@ -23,7 +25,7 @@ class Acknowledged(NamedTuple):
     """A publication that was answered with its place."""
 
     room: str
-    number: int
+    content: str
     position: Position
 
 
@@ -34,12 +36,13 @@ class Publisher:
     answer but a position and "not now" is an error, which every method raises.
     """
 
-    def __init__(self, node: Node, rooms: Sequence[str], pause: float = 0.02) -> None:
+    def __init__(self, node: Node, rooms: Sequence[str], namespace: str) -> None:
         self.node = node
+        self._name = node.name
+        self._namespace = namespace
         self.acknowledged: list[Acknowledged] = []
-        self.refused: list[int] = []
+        self.refused: list[str] = []
         self._rooms = itertools.cycle(rooms)
-        self._pause = pause
         self._stopping = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
@@ -50,19 +53,20 @@ class Publisher:
                 if self._stopping.is_set():
                     return
                 room = next(self._rooms)
-                body = {"channel": f"rooms:{room}", "data": number}
+                content = f"{self._name}{number}"
+                body = {"channel": f"{self._namespace}:{room}", "data": content}
                 answer = await client.post(f"{self.node.admin}api/publish", json=body)
-                self._note(answer, room, number)
+                self._note(answer, room, content)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), self._pause)
+                    await asyncio.wait_for(self._stopping.wait(), PAUSE)
 
-    def _note(self, answer: httpx.Response, room: str, number: int) -> None:
+    def _note(self, answer: httpx.Response, room: str, content: str) -> None:
         if answer.status_code == UNAVAILABLE:
-            self.refused.append(number)
+            self.refused.append(content)
             return
         assert answer.status_code == 200, answer.text
         place = answer.json()["result"]
-        self.acknowledged.append(Acknowledged(room, number, Position(**place)))
+        self.acknowledged.append(Acknowledged(room, content, Position(**place)))
 
     async def more(self, count: int = 20) -> None:
         """Wait until so many more were acknowledged."""
@@ -107,37 +111,15 @@ class Loss(NamedTuple):
         return late and early
 
 
-class Listener:
-    """A client in rooms, which comes back by itself; all it has been told is kept in order."""
+class History:
+    """What a client was told, in order."""
 
-    def __init__(self, client: RoomsClient) -> None:
-        self.client = client
-        self.events: list[Event] = []
-        self._task = asyncio.create_task(self._listen())
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
 
-    async def _listen(self) -> None:
-        async for event in self.client:
-            self.events.append(event)
-
-    async def finish(self) -> None:
-        """Close, and let the rest of the events be told."""
-        await self.client.close()
-        await self._task
-
-    def at(self, room: str) -> Position | None:
-        """Where it stands in a room."""
-        return self.client.positions.get(room)
-
-    def numbers(self, room: str) -> list[object]:
-        """What it was told in a room."""
-        return [
-            each.content for each in self.events if isinstance(each, Told) and each.room == room
-        ]
-
-    @property
-    def partings(self) -> list[Disconnected]:
-        """When it lost its connection, or could not make one."""
-        return [each for each in self.events if isinstance(each, Disconnected)]
+    def told(self, room: str) -> list[Told]:
+        """The messages of a room."""
+        return [each for each in self.events if isinstance(each, Told) and each.room == room]
 
     def losses(self, room: str) -> list[Loss]:
         """What it was told to have lost in a room. Everything else has been heard in order, once.
@@ -148,42 +130,62 @@ class Listener:
         found: list[Loss] = []
         place: Position | None = None
         for event in self.events:
-            if isinstance(event, Joined) and event.room == room:
-                if place is not None and not event.recovered:
+            if isinstance(event, Joined) and event.room == room and not event.recovered:
+                if place is not None:
                     found.append(Loss(place, event.position))
-                if not event.recovered:
-                    place = event.position
-                    assert event.missed == 0
+                place = event.position
             elif isinstance(event, Told) and event.room == room:
                 assert place is not None
                 assert event.position == Position(place.offset + 1, place.epoch), "a silent gap"
                 place = event.position
         return found
 
-    def check(self, room: str, publisher: Publisher) -> None:
+    def check(self, room: str, acknowledged: Iterable[Acknowledged]) -> None:
         """All that was acknowledged was told, at its place, or was told to be lost.
 
         Raises:
             AssertionError: something vanished without a word.
         """
         losses = self.losses(room)
-        told = {
-            each.position: each.content
-            for each in self.events
-            if isinstance(each, Told) and each.room == room
-        }
-        for each in publisher.acknowledged:
-            if each.room != room:
-                continue
-            lost = any(loss.covers(each.position) for loss in losses)
-            heard = told.get(each.position)
-            assert heard == each.number or (heard is None and lost), each
+        told = {each.position: each.content for each in self.told(room)}
+        for each in acknowledged:
+            if each.room == room:
+                lost = any(loss.covers(each.position) for loss in losses)
+                heard = told.get(each.position)
+                assert heard == each.content or (heard is None and lost), each
+
+
+class Listener(History):
+    """A client in rooms, which comes back by itself; all it is told is kept."""
+
+    def __init__(self, client: RoomsClient) -> None:
+        super().__init__([])
+        self._client = client
+        self._task = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        async for event in self._client:
+            self.events.append(event)
+
+    async def finish(self) -> None:
+        """Close, and let the rest of the events be told."""
+        await self._client.close()
+        await self._task
+
+    def at(self, room: str) -> Position | None:
+        """Where it stands in a room."""
+        return self._client.positions.get(room)
+
+    @property
+    def partings(self) -> list[Disconnected]:
+        """When it lost its connection, or could not make one."""
+        return [each for each in self.events if isinstance(each, Disconnected)]
 
 
 @asynccontextmanager
-async def publishing(node: Node, *rooms: str) -> AsyncIterator[Publisher]:
+async def publishing(node: Node, *rooms: str, namespace: str = "rooms") -> AsyncIterator[Publisher]:
     """A publisher, for the time of a block at most."""
-    publisher = Publisher(node, rooms)
+    publisher = Publisher(node, rooms, namespace)
     try:
         yield publisher
     finally:

@@ -71,6 +71,7 @@ class Upkeep:
     ) -> None:
         """`counted` is told how many nodes there are; `random` returns numbers from 0 up to 1."""
         self._counted = counted
+        self._nodes = 1
         self._engine = engine
         self._registry = registry
         self._judges = judges
@@ -144,7 +145,9 @@ class Upkeep:
         nodes = self._engine.nodes
         await nodes.announce(self._info(), NODE_TTL)
         if self._engine.spans:
-            self._counted(len(await nodes.present()))
+            before, self._nodes = self._nodes, len(await nodes.present())
+            # A store that lost everything hears of each node again within one interval, not at once.
+            self._counted(max(before, self._nodes))
 
     # -- revocations and rights
 
