@@ -89,7 +89,10 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.LOG_SUPPRESSED: "`count` further lines of the event `of` were left out in a flood",
     Event.AUDIT_OPEN: "first line of an audit file",
     Event.AUDIT_MEND: "the audit file was not as it was left: torn, cut or changed",
-    Event.AUDIT_FAIL: "the audit file could not be written, or `count` events were lost",
+    Event.AUDIT_CUT: "the audit file is not what the engine's checkpoint was made from; `reason` is `cut`"
+    " (`count` events are missing), `changed`, or `unreadable`",
+    Event.AUDIT_FAIL: "the audit file could not be written, or `count` events were lost; with the `reason`"
+    " `shared` only to the list in the store",
 }
 """What each event says, for an operator."""
 

@@ -21,6 +21,7 @@ from portward.engines.port import (
     EngineUnavailable,
     Meter,
     Nodes,
+    Notes,
     Presence,
     Revocations,
     Sessions,
@@ -114,6 +115,7 @@ class SlowEngine:
         self.shared = cast(Shared, _Wire(self, "shared", self.inner.shared))
         self.nodes = cast(Nodes, _Wire(self, "nodes", self.inner.nodes))
         self.meter = cast(Meter, _Wire(self, "meter", self.inner.meter))
+        self.notes = cast(Notes, _Wire(self, "notes", self.inner.notes))
 
     @property
     def healthy(self) -> bool:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import Facts, Member, SessionRecord
+from portward.engines.port import EngineUnavailable, Facts, Member, SessionRecord
 from portward.engines.redis import RedisEngine, Timing
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
@@ -299,6 +299,25 @@ async def test_tokens_others_revoked(redis: Server, pair: Pair) -> None:
     redis.cli("SET", "revoked_token:abc", "")
     assert await pair.one.revocations.token_revoked("abc")
     assert not await pair.one.revocations.token_revoked("abcd")
+
+
+async def test_notes_stand_where_others_look(redis: Server, pair: Pair) -> None:
+    """Texts are strings and lists are lists of Redis, under the prefix; what others put there is read."""
+    await pair.one.notes.set("audit:a.jsonl:n1", "one")
+    assert redis.cli("GET", "portward:audit:a.jsonl:n1").strip() == "one"
+    await pair.one.notes.prepend("ws_security_events", ("a", "b"), 3)
+    await pair.two.notes.prepend("ws_security_events", ("c", "d"), 3)
+    assert redis.cli("LRANGE", "portward:ws_security_events", "0", "-1").split() == ["d", "c", "b"]
+    redis.cli("LPUSH", "portward:ws_security_events", "theirs")
+    assert await pair.one.notes.read("ws_security_events", 2) == ("theirs", "d")
+
+
+async def test_a_list_that_is_none_is_told_of(redis: Server, pair: Pair) -> None:
+    """What another application spoilt is an error in one word, and never a quote of what was written."""
+    redis.cli("SET", "portward:ws_security_events", "x")
+    with pytest.raises(EngineUnavailable, match="WRONGTYPE") as caught:
+        await pair.one.notes.prepend("ws_security_events", ("canary",), 3)
+    assert "canary" not in str(caught.value)
 
 
 async def test_the_later_and_longer_revocation_is_kept(pair: Pair) -> None:

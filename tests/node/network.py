@@ -14,6 +14,7 @@ from portward.engines.port import (
     EngineUnavailable,
     Meter,
     Nodes,
+    Notes,
     Presence,
     Revocations,
     Sessions,
@@ -125,6 +126,7 @@ class NodeEngine:
         self.shared = cast(Shared, _Port(self, "shared"))
         self.nodes = cast(Nodes, _Port(self, "nodes"))
         self.meter = cast(Meter, _Port(self, "meter"))
+        self.notes = cast(Notes, _Port(self, "notes"))
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.sink: Sink | None = None
         self.heard: set[Channel] = set()

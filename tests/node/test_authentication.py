@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from portward.engines.memory import MemoryEngine
+from portward.engines.memory.revocations import MemoryRevocations
 from portward.engines.port import Facts
 from portward.model.events import Revoked, RightsChanged
 from portward.model.faults import Fault, FaultKind
@@ -18,7 +20,7 @@ from portward.node.ports import ConnectionInfo
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.sections import Gate
 from portward.telemetry.events import Event
-from portward.testing import MemoryClient, connect
+from portward.testing import FakeClock, MemoryClient, connect
 from portward.testing.gateway import request
 from tests.house import (
     CREDENTIALS,
@@ -624,3 +626,83 @@ async def test_ticket_does_not_outlive_its_token(house: House) -> None:
     ticket = await house.gateway.ticket(house.token("ann", ttl=1))
     await house.advance(32)
     assert await house.refusal(f"/rooms?ticket={ticket}") is Refusal.UNAUTHENTICATED
+
+
+async def test_store_away_while_others_revocations_are_asked(slow: Slow) -> None:
+    """A token is refused for now when nobody can say whether another application took it back."""
+    house, engine = slow
+    engine.fails = {"revocations.token_revoked"}
+    client = await connect(house.gateway)
+    client.send({"type": "auth", "data": {"token": house.token("ann")}})
+    await engine.run()
+    assert errors(client) == ["Temporarily unavailable"]
+    assert house.count("auth_total", endpoint="rooms", result="unavailable") == 1
+    headers = {"authorization": f"Bearer {house.token('ann')}"}
+    arrival = asyncio.ensure_future(connect(house.gateway, **headers))
+    await engine.run()
+    with pytest.raises(Refused) as refused:
+        await arrival
+    assert refused.value.refusal is Refusal.UNAVAILABLE
+    engine.fails.clear()
+
+
+# -- revoked by another application
+
+
+class _Elsewhere(MemoryRevocations):
+    """Revocations of a store in which another application takes tokens back."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.tokens: set[str] = set()
+
+    async def token_revoked(self, token: str) -> bool:
+        """Whether it did."""
+        return token in self.tokens
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[tuple[House, set[str]]]:
+    """A gateway on such a store, and the tokens that were taken back."""
+    clock = FakeClock()
+    engine = MemoryEngine(clock)
+    engine.revocations = theirs = _Elsewhere(clock)
+    given = settings(rooms={"credentials": CREDENTIALS})
+    async with running(given, engine=engine, clock=clock) as house:
+        yield house, theirs.tokens
+
+
+async def test_a_token_revoked_elsewhere(elsewhere: tuple[House, set[str]]) -> None:
+    """It is refused by message, in the handshake, as a refresh, and in exchange for a ticket."""
+    house, revoked = elsewhere
+    good, bad = house.token("ann"), house.token("ann")
+    revoked.add(bad)
+    client = await house.client()
+    await ask(client, "auth", token=bad)
+    assert client.last("error")["code"] == "token_revoked"
+    assert house.count("auth_total", endpoint="rooms", result="revoked") == 1
+    await ask(client, "auth", token=good)
+    assert client.last("auth_success")["user"]["userId"] == "ann"
+    await ask(client, "refresh", token=bad)
+    assert client.last("error")["code"] == "token_revoked"
+    assert client.open
+    refusal = await house.refusal(authorization=f"Bearer {bad}")
+    assert refusal is Refusal.UNAUTHENTICATED
+    with pytest.raises(Fault) as fault:
+        await house.gateway.ticket(bad)
+    assert fault.value.kind is FaultKind.TOKEN_REVOKED
+    assert not any(bad in str(entry.fields) for entry in house.audited(Event.AUTH_FAIL))
+
+
+async def test_a_session_token_outlives_what_others_revoke(
+    elsewhere: tuple[House, set[str]],
+) -> None:
+    """Who comes back with a session token shows no token that could be asked about."""
+    house, revoked = elsewhere
+    client = await house.client()
+    token = await house.authenticate(client, "ann")
+    session = client.last("auth_success")["wsToken"]
+    revoked.add(token)
+    again = await house.client()
+    await ask(again, "auth", wsToken=session)
+    assert again.last("auth_success")["resumed"] is True

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from portward.telemetry.audit import Audit
+from portward.telemetry.chain import AuditEntry
 from portward.telemetry.events import Event
 from portward.telemetry.keys import AuditError
 from portward.telemetry.verify import verify
@@ -408,3 +409,88 @@ def test_a_killed_process_leaves_a_chain_that_goes_on(path: Path) -> None:
     assert [note for note in audit.mended if note["reason"] != "torn"] == []
     assert verify(path, KEY).ok
     assert json.loads(path.read_bytes().splitlines()[-1])["event"] == "auth.ok"
+
+
+@pytest.mark.p1
+def test_a_checkpoint_is_made_when_it_is_asked_for(path: Path) -> None:
+    """A mark vouches for everything before it, without waiting for more lines; a second adds nothing."""
+    store = Memory()
+    audit = open_audit(path, store=store)
+    audit.append(Event.AUTH_FAIL, {})
+    audit.mark()
+    assert audit.flush()
+    assert audit.checkpoint is not None
+    assert (audit.checkpoint.seq, audit.last) == (2, 2)
+    assert store.saved[-1] == audit.checkpoint
+    assert verify(path, KEY, audit.checkpoint).ok
+    before = len(store.saved)
+    audit.mark()
+    audit.flush()
+    assert len(store.saved) == before
+    audit.close()
+
+
+def test_a_checkpoint_needs_no_store_beside_the_file(path: Path) -> None:
+    """While the file beside it cannot be written, there is a checkpoint for others all the same."""
+    store = Memory()
+    audit = open_audit(path, store=store)
+    store.failures = 1
+    audit.append(Event.AUTH_FAIL, {})
+    audit.mark()
+    audit.flush()
+    assert audit.checkpoint is not None
+    assert (audit.checkpoint.seq, audit.failures, len(store.saved)) == (2, 1, 1)
+    audit.close()
+
+
+def test_without_a_file_there_is_no_checkpoint() -> None:
+    """A mark in the memory alone does nothing."""
+    audit = Audit(FakeClock())
+    audit.append(Event.AUTH_FAIL, {})
+    audit.mark()
+    assert (audit.file, audit.checkpoint, audit.last, audit.began) == (None, None, 1, 0)
+
+
+def test_a_run_knows_where_it_began(path: Path) -> None:
+    """What an earlier run recorded is told from what this one did, its opening included."""
+    audit = open_audit(path)
+    assert (audit.began, audit.last) == (0, 1)
+    audit.close()
+    again = open_audit(path)
+    again.append(Event.AUTH_FAIL, {})
+    assert (again.began, again.last) == (1, 2)
+    again.close()
+
+
+def test_listeners_are_told() -> None:
+    """Who listens hears of each event as it is recorded."""
+    audit = Audit(FakeClock())
+    heard: list[AuditEntry] = []
+    audit.listeners.append(heard.append)
+    audit.append(Event.AUTH_FAIL, {"reason": "expired"})
+    assert heard == audit.recent()
+
+
+@pytest.mark.p1
+def test_a_file_is_betrayed_by_a_checkpoint(path: Path) -> None:
+    """A file that was cut together with the checkpoint beside it is found out by one kept elsewhere."""
+    audit = open_audit(path, store=Memory())
+    for _ in range(5):
+        audit.append(Event.AUTH_FAIL, {})
+    audit.mark()
+    audit.flush()
+    checkpoint = audit.checkpoint
+    audit.close()
+    assert checkpoint is not None
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    audit = open_audit(path, store=Memory())
+    for _ in range(5):
+        audit.append(Event.AUTH_FAIL, {})
+    assert audit.flush()
+    assert audit.file is not None
+    assert audit.file.betrayed_by(checkpoint) == "cut"
+    audit.close()
+    again = open_audit(path, store=Memory())
+    assert again.file is not None
+    assert again.file.betrayed_by(checkpoint) == "changed"
+    again.close()

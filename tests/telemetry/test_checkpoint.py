@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from portward.telemetry.checkpoint import Checkpoint, FileCheckpoints, checkpoint_path
+from portward.telemetry.checkpoint import (
+    Checkpoint,
+    FileCheckpoints,
+    as_text,
+    checkpoint_path,
+    from_text,
+    note_key,
+)
 from portward.telemetry.keys import AuditError
 
 
@@ -39,4 +46,27 @@ def test_the_checkpoint_of_another_file_is_an_error(path: Path) -> None:
     """A copied checkpoint is not believed."""
     FileCheckpoints(path).save("another", 1, "aa")
     with pytest.raises(AuditError, match="of another file"):
+        FileCheckpoints(path).load("audit")
+
+
+def test_a_checkpoint_is_written_and_read_as_text() -> None:
+    """What is put into an engine comes back, and nothing else is taken for it."""
+    checkpoint = Checkpoint("audit.jsonl", 7, "ab")
+    text = as_text(checkpoint)
+    assert from_text(text, "audit.jsonl", "key") == checkpoint
+    with pytest.raises(AuditError, match="key: the checkpoint is of another file"):
+        from_text(text, "other.jsonl", "key")
+    with pytest.raises(AuditError, match="key: the checkpoint cannot be read"):
+        from_text("nonsense", "audit.jsonl", "key")
+
+
+def test_each_node_has_a_key_for_each_file() -> None:
+    """Nodes that share an engine do not share checkpoints."""
+    assert note_key("audit.jsonl", "n1") == "audit:audit.jsonl:n1"
+
+
+def test_a_folder_in_its_place_is_an_error(path: Path) -> None:
+    """What is there and cannot be read does not count as nothing."""
+    path.mkdir()
+    with pytest.raises(AuditError, match="cannot be read"):
         FileCheckpoints(path).load("audit")

@@ -217,3 +217,24 @@ def test_a_closed_audit_can_be_read_by_name(path: Path) -> None:
     audit: Audit = open_audit(path)
     assert [entry.seq for entry in audit.recent()] == list(range(1, 12))
     audit.close()
+
+
+@pytest.mark.p1
+def test_the_engines_checkpoint_counts_too(path: Path) -> None:
+    """It vouches beside the one at hand, and betrays a tail that was cut together with that."""
+    kept = checkpoint(path)
+    report = verify(path, KEY, engine=kept)
+    assert str(report) == "11 lines, events 1 to 11, no checkpoint, the engine's at 11: sound"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:8]))
+    assert verify(path, KEY).ok
+    cut = verify(path, KEY, engine=kept)
+    assert str(cut) == "audit.jsonl, line 9: the tail was cut: the file ends at event 8, not 11"
+
+
+@pytest.mark.p1
+def test_the_engines_checkpoint_is_of_a_line(path: Path) -> None:
+    """A line that took the place of the one it was made from is named."""
+    report = verify(path, KEY, checkpoint(path), Checkpoint(path.name, 4, "0" * 64))
+    assert report.problem is not None
+    assert (report.problem.line, report.engine, report.checkpoint) == (4, 4, 11)
+    assert report.problem.reason == "it is not the line the checkpoint was made from"

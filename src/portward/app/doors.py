@@ -116,7 +116,9 @@ def make_limits(settings: Settings, telemetry: Telemetry) -> dict[str, dict[Limi
     for endpoint, given in settings.endpoints.items():
         rates = {name: settings.rate(name, given) for name in RATES}
         made[endpoint] = {
-            name: shared[name] if rate == general[name] else Limiter(name, rate, telemetry, endpoint)
+            name: shared[name]
+            if rate == general[name]
+            else Limiter(name, rate, telemetry, endpoint)
             for name, rate in rates.items()
         }
     return made

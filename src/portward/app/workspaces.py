@@ -188,9 +188,10 @@ class Workspaces:
         Raises:
             ValueError: it cannot be such a room.
         """
-        if not _ROOM.match(room):
+        workspace, colon, kind = room.removeprefix(ROOM).partition(":")
+        if not room.startswith(ROOM) or not colon:
             raise ValueError("a room is written workspace:{id}:{kind}")
-        return Channel.parse(f"{self._family}:{room.removeprefix(ROOM)}")
+        return words.channel(self._family, workspace, kind)
 
     async def emit(self, room: str, event: str, data: Any) -> Position:
         """Emit an event to a room, on all nodes: JSON values, and bytes anywhere in them.

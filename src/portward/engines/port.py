@@ -1,4 +1,4 @@
-"""What an engine is: nine small ports and a life. `portward.testing.engine_contract` is their test.
+"""What an engine is: ten small ports and a life. `portward.testing.engine_contract` is their test.
 
     Engine
     |- broker        streams of publications, and the bus between nodes
@@ -9,7 +9,8 @@
     |- approvals     decisions that humans are asked for
     |- shared        state that the connections of one user share
     |- nodes         who runs on the same store
-    `- meter         limits that count across nodes
+    |- meter         limits that count across nodes
+    `- notes         texts by key, and lists of the newest
 
 Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager`).
 Times are Unix seconds unless said otherwise.
@@ -218,6 +219,12 @@ class Revocations(Protocol):
     async def covers(self, identity: Identity, session: str | None) -> bool:
         """Whether this identity, or this session id, was revoked."""
 
+    async def token_revoked(self, token: str) -> bool:
+        """Whether another application that shares the store took back this very token.
+
+        False where no other application can. Nothing is announced of it.
+        """
+
     async def since(self, at: float) -> tuple[Revocation, ...]:
         """Revocations made at or after `at`."""
 
@@ -297,8 +304,30 @@ class Meter(Protocol):
         """
 
 
+class Notes(Protocol):
+    """Texts that the house has to remember, or writes down for who else reads the store.
+
+    Keys are the house's own words, few and not empty. A key has a text or a list, never both.
+    """
+
+    async def get(self, key: str) -> str | None:
+        """The text under a key."""
+
+    async def set(self, key: str, value: str) -> None:
+        """Keep a text until another is set in its place."""
+
+    async def prepend(self, key: str, texts: tuple[str, ...], limit: int) -> None:
+        """Put texts before a list, in one step: the last of them is the newest.
+
+        Of the list the newest `limit` are kept.
+        """
+
+    async def read(self, key: str, limit: int) -> tuple[str, ...]:
+        """The newest `limit` of a list, the newest first."""
+
+
 class Engine(Protocol):
-    """Nine ports and a life."""
+    """Ten ports and a life."""
 
     @property
     def name(self) -> str:
@@ -343,6 +372,10 @@ class Engine(Protocol):
     @property
     def meter(self) -> Meter:
         """Limits over all nodes."""
+
+    @property
+    def notes(self) -> Notes:
+        """Texts to remember."""
 
     async def start(self, sink: Sink) -> None:
         """Connect; announcements go to `sink` from now on."""

@@ -202,6 +202,8 @@ class Echo(Command, frozen=True):
     binary: bool
 
 
+UNLIMITED: Final[frozenset[type[Command]]] = frozenset({CloseSocket})
+"""Commands that are counted and never refused by a limit: leaving always works."""
 BEFORE_AUTHENTICATION: Final[frozenset[type[Command]]] = frozenset(
     {Authenticate, Resume, Ping, OpenSocket, CloseSocket}
 )

@@ -91,6 +91,8 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         self.command_id = command_id
         self.about = about
         """What it is about, in the client's own words, for dialects that repeat it."""
+        self.nsp: str | None = None
+        """The Socket.IO namespace that was not entered, where that was asked for."""
         self.hint = hint
         """Which part of the command is wrong and why, in our words, for dialects that say so."""
         self.detail = detail

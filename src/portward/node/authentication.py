@@ -88,13 +88,15 @@ class Authentication:
 
         Raises:
             Fault: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
-            Unavailable: its key cannot be fetched now.
+            Unavailable: its key cannot be fetched now, or the store cannot be asked.
         """
         try:
             identity = await self._verifier.identify(token)
         except TokenRefused as refused:
             raise _refusal(refused) from None
         await self._check_revoked(identity, None)
+        if await self._engine.revocations.token_revoked(token):
+            raise Fault(FaultKind.TOKEN_REVOKED, detail="revoked by another application")
         return identity
 
     async def recognise(self, cookies: str) -> Identity:

@@ -159,7 +159,9 @@ class Commands:
         except BaseException:
             self._membership.give_up(session, prepared)
             raise
-        return self._workspaces.joined(self._membership.complete(session, prepared), pending)
+        return self._workspaces.joined(
+            session, self._membership.complete(session, prepared), pending
+        )
 
     async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
         if not self._membership.leave(session, command.channel):

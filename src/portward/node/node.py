@@ -29,6 +29,7 @@ from portward.node.admission import Doorman
 from portward.node.authentication import RELEASED_TTL, Authentication
 from portward.node.authority import Authority
 from portward.node.background import Background
+from portward.node.backlog import Backlog
 from portward.node.chronicle import Chronicle
 from portward.node.commands import Commands
 from portward.node.comparison import Comparison
@@ -41,6 +42,7 @@ from portward.node.hooks import HookRunner
 from portward.node.membership import Membership
 from portward.node.namespaces import Namespaces
 from portward.node.news import News
+from portward.node.notes import Notes
 from portward.node.operations import Operations
 from portward.node.ports import Hooks, Upstream
 from portward.node.relay import Relay
@@ -162,7 +164,8 @@ class Node:
             self._let_in,
             lambda *told: self._serving.tell(*told),  # noqa: PLW0108 - it is made further down
         )
-        self.workspaces = Workspaces(engine, streams, self.hooks, telemetry, clock)
+        backlog = Backlog(engine, self.background, clock)
+        self.workspaces = Workspaces(engine, streams, self.hooks, backlog, telemetry, clock)
         self.requests = Requests(engine, self.workspaces, clock)
         commands = Commands(
             authentication,
@@ -231,6 +234,8 @@ class Node:
             background=self.background,
             clock=clock,
         )
+        name = self.rules.instance or self.rules.machine
+        self._notes = Notes(engine, telemetry, self.background, clock, name)
 
     def _make_revalidation(
         self, ports: NodePorts, authentication: Authentication
@@ -263,6 +268,7 @@ class Node:
         await self.engine.start(sink)
         self.telemetry.metrics.engine_up(up=self.engine.healthy)
         self.upkeep.start()
+        self._notes.start()
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
@@ -298,6 +304,8 @@ class Node:
             self._sweeper.cancel()
             self.upkeep.stop()
         self.wheel.stop()
+        await self.background.drain(1.0)
+        self._notes.stop()
         await self.background.drain(1.0)
         await self.engine.stop()
 

@@ -7,7 +7,7 @@ from typing import Final
 from portward.dialects.socketio import Packet, PacketError
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.commands import Command
+from portward.model.commands import UNLIMITED, Command, OpenSocket
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
 from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
@@ -55,7 +55,7 @@ class Serving:
                 await self._relay(session, session.tunnel, payload, binary)
                 return
             command = self._read(session, payload, binary)
-            if self._span.wide:
+            if self._span.wide and type(command) not in UNLIMITED:
                 limiter, now = session.endpoint.limits[LimitName.MESSAGES], self._clock.monotonic()
                 await self._span.check(limiter, session.limit_keys, now)
             reply = await self._commands.run(session, command)
@@ -92,7 +92,8 @@ class Serving:
         try:
             self._count(session, command.id)
         except Fault as limited:
-            raise _addressed(limited, command) from None
+            if type(command) not in UNLIMITED:
+                raise _addressed(limited, command) from None
         return command
 
     @staticmethod
@@ -193,6 +194,8 @@ def _addressed(fault: Fault, command: Command | None) -> Fault:
     """Say which command a fault answers, and which channel that was about."""
     if command is not None:
         fault.command_id = command.id
+        if isinstance(command, OpenSocket):
+            fault.nsp = command.nsp
         channel = getattr(command, "channel", None)
         if fault.about is None and channel is not None:
             fault.about = channel.name

@@ -25,6 +25,7 @@ from portward.model.replies import (
     Sharing,
     Subscribed,
 )
+from portward.node.backlog import SLICE, Backlog
 from portward.node.calls import outcome
 from portward.node.hooks import HookRunner
 from portward.node.ports import ActionInfo
@@ -47,12 +48,14 @@ class Workspaces:
         engine: Engine,
         streams: Streams,
         hooks: HookRunner,
+        backlog: Backlog,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
         self._engine = engine
         self._streams = streams
         self._hooks = hooks
+        self._backlog = backlog
         self._telemetry = telemetry
         self._clock = clock
         self.decided: Callable[[Approval], None] | None = None
@@ -133,13 +136,19 @@ class Workspaces:
             return ()
         return await self._engine.approvals.pending(channel)
 
-    @staticmethod
-    def joined(reply: Subscribed, pending: tuple[Approval, ...]) -> Subscribed:
-        """Add what waits for a decision to what a newcomer is told first: news of it comes after."""
+    def joined(
+        self, session: Session, reply: Subscribed, pending: tuple[Approval, ...]
+    ) -> Subscribed:
+        """Add what waits for a decision to what a newcomer is told first: news of it comes after.
+
+        What is more than one slice follows as fast as it reads.
+        """
         told = {
             words.request_of(push.publication) for push in reply.later if isinstance(push, Delivery)
         }
-        asked = (Asked(approval=each) for each in pending if each.id not in told)
+        waiting = [each for each in pending if each.id not in told]
+        self._backlog.tell(session, reply.channel, waiting[SLICE:])
+        asked = (Asked(approval=each) for each in waiting[:SLICE])
         return replace(reply, later=(*asked, *reply.later))
 
     async def ask(self, approval: Approval) -> bool:
@@ -203,10 +212,8 @@ class Workspaces:
     @staticmethod
     def _channel(session: Session, workspace: str, kind: str) -> Channel:
         namespace = session.endpoint.namespace
-        if workspace.startswith("/"):  # its channels are those of a Socket.IO namespace
-            raise Fault(FaultKind.PERMISSION_DENIED, detail="workspace")
         try:
-            return Channel.parse(f"{namespace.name if namespace else ''}:{workspace}:{kind}")
+            return words.channel(namespace.name if namespace else "", workspace, kind)
         except ValueError:
             raise Fault(FaultKind.PERMISSION_DENIED, detail="workspace") from None
 

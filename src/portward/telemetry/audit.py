@@ -7,6 +7,7 @@ down as soon as there is room again (policy "drop and alarm"): the chain itself 
 """
 
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -14,13 +15,19 @@ from typing import Final
 
 from portward.model.clock import Clock
 from portward.telemetry.chain import AuditEntry
-from portward.telemetry.checkpoint import CheckpointStore, FileCheckpoints, checkpoint_path
+from portward.telemetry.checkpoint import (
+    Checkpoint,
+    CheckpointStore,
+    FileCheckpoints,
+    checkpoint_path,
+)
 from portward.telemetry.drain import RETRY, Drain
 from portward.telemetry.events import Event
 from portward.telemetry.fields import Tidy
-from portward.telemetry.journal import KEPT, Journal
+from portward.telemetry.journal import KEPT, Journal, audit_files
 from portward.telemetry.log import stamp
-from portward.telemetry.scribe import EVERY, KEPT_DAYS, NewDay, Scribe, Step
+from portward.telemetry.scribe import EVERY, KEPT_DAYS, Mark, NewDay, Scribe, Step
+from portward.telemetry.tail import betrays
 
 QUEUE: Final = 10_000
 """Events waiting to be written."""
@@ -52,14 +59,18 @@ class AuditFile:
         retry: float = RETRY,
     ) -> None:
         self.path = path
+        self.name = name or path.name
         now = datetime.fromtimestamp(clock.time(), UTC)
         journal = Journal(path, key, now)
         journal.prune(now.date() - KEPT_DAYS)
         self.fresh = journal.empty
         self.day = journal.found.day or now.date()
         self.entries = journal.found.entries
+        self.end = journal.found.link
+        """Where the chain ended when it was opened."""
+        self._key = key
         store = checkpoints or FileCheckpoints(checkpoint_path(path))
-        self.scribe = Scribe(journal, key, store, name or path.name, every)
+        self.scribe = Scribe(journal, key, store, self.name, every)
         self.drain: Drain[Step] = Drain(
             self.scribe.handle, name="portward-audit", capacity=capacity, retry=retry
         )
@@ -68,6 +79,14 @@ class AuditFile:
     def failures(self) -> int:
         """Writes that failed, and events lost by a mistake of ours."""
         return self.scribe.failures + self.drain.broken
+
+    def betrayed_by(self, checkpoint: Checkpoint) -> str:
+        """What `tail.betrays` finds. It reads files: not for the event loop.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        return betrays(checkpoint, self.end, self._key, audit_files(self.path))
 
     def close(self, timeout: float) -> int:
         """Write what is left; return how many events were not written."""
@@ -81,6 +100,8 @@ class Audit:
     """The security events of one gateway: the newest in memory, and all of them in `file`."""
 
     def __init__(self, clock: Clock, file: AuditFile | None = None) -> None:
+        self.listeners: list[Callable[[AuditEntry], None]] = []
+        """Told of each event on the event loop; they return at once and never raise."""
         self._clock = clock
         self._file = file
         self._recent: deque[AuditEntry] = deque(maxlen=KEPT)
@@ -91,7 +112,25 @@ class Audit:
         if file is not None:
             self._recent.extend(file.entries)
             self._seq = file.scribe.last
+        self.began = self._seq
+        """Number of the last event of an earlier run."""
+        if file is not None:
             self._begin(file)
+
+    @property
+    def file(self) -> AuditFile | None:
+        """The file it is written to."""
+        return self._file
+
+    @property
+    def last(self) -> int:
+        """Number of the newest event, written or not."""
+        return self._seq
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The newest checkpoint of this run; what it vouches for is on the disk."""
+        return None if self._file is None else self._file.scribe.checkpoint
 
     @property
     def mended(self) -> list[Tidy]:
@@ -132,6 +171,11 @@ class Audit:
             return newest[::-1]
         return list(islice((entry for entry in self._recent if entry.seq > since), limit))
 
+    def mark(self) -> None:
+        """Ask for a checkpoint of everything recorded so far; `flush` waits until it is made."""
+        if self._file is not None:
+            self._file.drain.put(Mark())
+
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until everything is written. False when that took too long."""
         return self._file is None or self._file.drain.flush(timeout)
@@ -170,3 +214,5 @@ class Audit:
         self._recent.append(entry)
         if self._file is not None:
             self._file.drain.put(entry)
+        for listener in self.listeners:
+            listener(entry)

@@ -35,6 +35,31 @@ class CheckpointStore(Protocol):
         """
 
 
+def note_key(file: str, node: str) -> str:
+    """Under which key the engine has the checkpoint of a node's audit file."""
+    return f"audit:{file}:{node}"
+
+
+def as_text(checkpoint: Checkpoint) -> str:
+    """A checkpoint as it is written down."""
+    return msgspec.json.encode(checkpoint).decode()
+
+
+def from_text(text: str | bytes, name: str, where: object) -> Checkpoint:
+    """Read a checkpoint of the file `name`; `where` it came from stands in errors.
+
+    Raises:
+        AuditError: it cannot be read, or is of another file.
+    """
+    try:
+        found = msgspec.json.decode(text, type=Checkpoint)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise AuditError(f"{where}: the checkpoint cannot be read") from error
+    if found.name != name:
+        raise AuditError(f"{where}: the checkpoint is of another file")
+    return found
+
+
 def checkpoint_path(audit: Path) -> Path:
     """Where `FileCheckpoints` keeps the checkpoint of an audit file."""
     return audit.with_name(audit.name + ".checkpoint")
@@ -56,7 +81,7 @@ class FileCheckpoints:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-            file.write(msgspec.json.encode(Checkpoint(name, seq, mac)) + b"\n")
+            file.write(as_text(Checkpoint(name, seq, mac)).encode() + b"\n")
             file.flush()
             os.fsync(descriptor)
         fresh.replace(self._path)
@@ -64,11 +89,9 @@ class FileCheckpoints:
     def load(self, name: str) -> Checkpoint | None:
         """Read it back."""
         try:
-            found = msgspec.json.decode(self._path.read_bytes(), type=Checkpoint)
+            text = self._path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError, UnicodeError) as error:
+        except OSError as error:
             raise AuditError(f"{self._path}: the checkpoint cannot be read") from error
-        if found.name != name:
-            raise AuditError(f"{self._path}: the checkpoint is of another file")
-        return found
+        return from_text(text, name, self._path)

@@ -117,5 +117,7 @@ class Event(StrEnum):
     """The first line of an audit file."""
     AUDIT_MEND = "audit.mend", _ERROR, _ALWAYS
     """The audit file was not as it was left: torn, cut or changed."""
+    AUDIT_CUT = "audit.cut", _ERROR, _ALWAYS
+    """The audit file is not the one that the engine's checkpoint was made from."""
     AUDIT_FAIL = "audit.fail", _ERROR, _ALWAYS
     """The audit file could not be written, or events were lost."""

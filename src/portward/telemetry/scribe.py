@@ -23,14 +23,19 @@ class NewDay(NamedTuple):
     begun: date
 
 
-Step: TypeAlias = AuditEntry | NewDay
+class Mark(NamedTuple):
+    """A checkpoint of all that stands before it is wanted now."""
+
+
+Step: TypeAlias = AuditEntry | NewDay | Mark
 """One thing for the scribe to do."""
 
 
 class Scribe:
     """Carries out steps in order; a failed one, and all after it, wait for another try.
 
-    `failures` counts tries that failed, `trouble` says why the last one did.
+    `failures` counts tries that failed, `trouble` says why the last one did. `checkpoint` is the newest
+    one that was made; the lines before it are on the disk.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class Scribe:
     ) -> None:
         self.failures = 0
         self.trouble = ""
+        self.checkpoint: Checkpoint | None = None
         self._journal = journal
         self._key = key
         self._store = store
@@ -56,12 +62,12 @@ class Scribe:
     def handle(self, steps: list[Step]) -> int:
         """Carry out steps; return how many are done."""
         done = 0
-        for entries, day in _runs(steps):
+        for entries, step in _runs(steps):
             try:
-                if day is None:
+                if step is None:
                     self._write(entries)
                 else:
-                    self._turn(day)
+                    self._carry_out(step)
             except (OSError, AuditError) as error:
                 self._fail(error)
                 break
@@ -75,6 +81,12 @@ class Scribe:
         if self._link.seq > self._saved:
             self._checkpoint()
         self._journal.close()
+
+    def _carry_out(self, step: NewDay | Mark) -> None:
+        if isinstance(step, NewDay):
+            self._turn(step)
+        elif self._link.seq > self._saved:
+            self._checkpoint()
 
     def _turn(self, day: NewDay) -> None:
         self._journal.rotate(day.ended)
@@ -96,6 +108,7 @@ class Scribe:
         try:
             self._journal.sync()
             mac = checkpoint_mac(self._key, self._link)
+            self.checkpoint = Checkpoint(self._name, self._link.seq, mac)
             self._store.save(self._name, self._link.seq, mac)
         except Exception as error:  # noqa: BLE001 - a store is somebody else's code
             self._fail(error)
@@ -108,8 +121,8 @@ class Scribe:
         self.trouble = errno.errorcode.get(code or 0, type(error).__name__)
 
 
-def _runs(steps: Iterable[Step]) -> Iterator[tuple[list[AuditEntry], NewDay | None]]:
-    """Entries that can be written at once; each new day stands alone."""
+def _runs(steps: Iterable[Step]) -> Iterator[tuple[list[AuditEntry], NewDay | Mark | None]]:
+    """Entries that can be written at once; every other step stands alone."""
     entries: list[AuditEntry] = []
     for step in steps:
         if isinstance(step, AuditEntry):

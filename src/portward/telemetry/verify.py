@@ -47,6 +47,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     problem: Problem | None = None
     checkpoint: int | None = None
     """Up to which event a checkpoint vouches for the tail; None: nothing does."""
+    engine: int | None = None
+    """Up to which event the engine's does; None: it was not asked, or has none."""
+    cut: int | None = None
+    """The newest event by which the gateway recorded that the file had been cut."""
 
     @property
     def ok(self) -> bool:
@@ -57,20 +61,26 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.problem is not None:
             return str(self.problem)
         tail = f"checkpoint at {self.checkpoint}" if self.checkpoint else "no checkpoint"
-        return f"{self.lines} lines, events {self.first} to {self.last}, {tail}: sound"
+        if self.engine:
+            tail += f", the engine's at {self.engine}"
+        but = f", but {Event.AUDIT_CUT} is recorded at event {self.cut}" if self.cut else ""
+        return f"{self.lines} lines, events {self.first} to {self.last}, {tail}: sound{but}"
 
 
 def verify(
-    paths: Path | Sequence[Path], key: bytes, checkpoint: Checkpoint | None = None
+    paths: Path | Sequence[Path],
+    key: bytes,
+    checkpoint: Checkpoint | None = None,
+    engine: Checkpoint | None = None,
 ) -> Report:
-    """Check the files of one chain, oldest first, and that they reach the checkpoint.
+    """Check the files of one chain, oldest first, and that they reach the checkpoints.
 
     Stops at the first bad line.
 
     Raises:
         OSError: a file cannot be read.
     """
-    check = _Check(key, checkpoint)
+    check = _Check(key, checkpoint, engine)
     for path in [paths] if isinstance(paths, Path) else paths:
         check.file(path)
         if check.problem:
@@ -79,9 +89,16 @@ def verify(
 
 
 def verify_audit(
-    path: Path, secret: str | bytes = b"", *, store: CheckpointStore | None = None, name: str = ""
+    path: Path,
+    secret: str | bytes = b"",
+    *,
+    store: CheckpointStore | None = None,
+    name: str = "",
+    engine: Checkpoint | None = None,
 ) -> Report:
     """Check an audit file as configured: with its earlier days, its key and its checkpoint.
+
+    `engine` is the checkpoint that the engine has of it.
 
     Raises:
         AuditError: there is no such file, no key, or the checkpoint cannot be read.
@@ -92,20 +109,25 @@ def verify_audit(
         raise AuditError(f"{path}: no such file")
     key = audit_key(path, secret)
     checkpoints = store or FileCheckpoints(checkpoint_path(path))
-    return verify(files, key, checkpoints.load(name or path.name))
+    return verify(files, key, checkpoints.load(name or path.name), engine)
 
 
 class _Check:
     """Walks along a chain and keeps the first problem."""
 
-    def __init__(self, key: bytes, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self, key: bytes, checkpoint: Checkpoint | None, engine: Checkpoint | None
+    ) -> None:
         self.problem: Problem | None = None
         self._key = key
         self._checkpoint = checkpoint
+        self._engine = engine
+        self._all = [each for each in (checkpoint, engine) if each is not None]
         self._file = ""
         self._number = 0
         self._lines = 0
         self._first = 0
+        self._cut: int | None = None
         self._link = START
 
     def file(self, path: Path) -> None:
@@ -121,18 +143,18 @@ class _Check:
 
     def report(self) -> Report:
         """The findings, once every file was seen."""
-        checkpoint = self._checkpoint
-        if self.problem is None and checkpoint is not None and checkpoint.seq > self._link.seq:
-            reason = (
-                f"the tail was cut: the file ends at event {self._link.seq}, not {checkpoint.seq}"
-            )
+        reached = max((each.seq for each in self._all), default=0)
+        if self.problem is None and reached > self._link.seq:
+            reason = f"the tail was cut: the file ends at event {self._link.seq}, not {reached}"
             self.problem = Problem(self._file, self._number + 1, reason)
         return Report(
             lines=self._lines,
             first=self._first,
             last=self._link.seq,
             problem=self.problem,
-            checkpoint=checkpoint.seq if checkpoint else None,
+            checkpoint=self._checkpoint.seq if self._checkpoint else None,
+            engine=self._engine.seq if self._engine else None,
+            cut=self._cut,
         )
 
     def _judge(self, raw: bytes) -> str:
@@ -146,6 +168,8 @@ class _Check:
         reason = self._placed(line)
         self._link = line.link
         self._first = self._first or line.seq
+        if line.event == Event.AUDIT_CUT:
+            self._cut = line.seq
         return reason or self._vouched(line.link)
 
     def _placed(self, line: Line) -> str:
@@ -161,11 +185,10 @@ class _Check:
         return ""
 
     def _vouched(self, link: Link) -> str:
-        checkpoint = self._checkpoint
-        if checkpoint is None or checkpoint.seq != link.seq:
-            return ""
-        same = checkpoint_mac(self._key, link) == checkpoint.mac
-        return "" if same else "it is not the line the checkpoint was made from"
+        for checkpoint in self._all:
+            if checkpoint.seq == link.seq and checkpoint_mac(self._key, link) != checkpoint.mac:
+                return "it is not the line the checkpoint was made from"
+        return ""
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The part of the engine's contract about what people share: requests to decide, state, nodes."""
+"""The part of the engine's contract about what people share: requests, state, nodes, notes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -135,6 +135,43 @@ class BoardContract:
         assert await engine.nodes.present() == (_node("n1", clients=5), _node("n2"))
         await engine.nodes.withdraw("n2")
         assert await engine.nodes.present() == (_node("n1", clients=5),)
+
+    # -- notes
+
+    async def test_a_note_is_kept_as_it_was_last_set(self, engine: Engine) -> None:
+        """A text is read back whatever is in it, until another takes its place; keys are apart."""
+        text = 'first: {"a": "\u00e9\u2028"}\n'
+        assert await engine.notes.get("audit:a b{c}:n") is None
+        await engine.notes.set("audit:a b{c}:n", text)
+        assert await engine.notes.get("audit:a b{c}:n") == text
+        await engine.notes.set("audit:a b{c}:n", "")
+        assert await engine.notes.get("audit:a b{c}:n") == ""
+        assert await engine.notes.get("audit:a b{c}") is None
+
+    async def test_a_list_has_the_newest_first(self, engine: Engine) -> None:
+        """What is put before a list later, or stands later in one call, is read earlier."""
+        await engine.notes.prepend("list", ("one",), 10)
+        await engine.notes.prepend("list", ("two", "two", "\u00e9"), 10)
+        assert await engine.notes.read("list", 10) == ("\u00e9", "two", "two", "one")
+        assert await engine.notes.read("list", 2) == ("\u00e9", "two")
+        assert await engine.notes.read("list", 0) == ()
+        assert await engine.notes.read("other", 10) == ()
+
+    async def test_a_list_is_bounded(self, engine: Engine) -> None:
+        """Of too many the oldest are let go, also those of one call; other lists stay."""
+        await engine.notes.prepend("other", ("kept",), 10)
+        for number in range(5):
+            await engine.notes.prepend("list", (f"{number}",), 3)
+        assert await engine.notes.read("list", 10) == ("4", "3", "2")
+        await engine.notes.prepend("list", tuple("abcdef"), 3)
+        assert await engine.notes.read("list", 10) == ("f", "e", "d")
+        await engine.notes.prepend("list", (), 2)
+        assert await engine.notes.read("list", 10) == ("f", "e")
+        assert await engine.notes.read("other", 10) == ("kept",)
+
+    async def test_no_token_was_revoked_by_nobody(self, engine: Engine) -> None:
+        """A token that no other application has taken back is not revoked by one."""
+        assert not await engine.revocations.token_revoked("header.payload.signature")
 
 
 def _asked(approval: str, **more: Any) -> Approval:

@@ -90,8 +90,8 @@ class SocketIoDialect:
     def fault(self, fault: Fault, now: int) -> Words | None:  # noqa: ARG002 - the port
         """The answer to a refused command. Refusals by a limit are told as the event `error`, too."""
         address = str(fault.command_id or "")
-        if fault.kind is FaultKind.UNKNOWN_NAMESPACE:
-            return packets.connect_error(_nsp(address), FaultKind.UNKNOWN_NAMESPACE.text)
+        if fault.nsp is not None:
+            return _turned_away(fault.nsp, fault)
         if fault.kind is FaultKind.NOT_SUBSCRIBED and fault.about is not None:
             return _acknowledge(address, ({"left": words.ROOM + fault.about},))
         answer = _acknowledge(address, (words.refusal(fault),))
@@ -116,6 +116,14 @@ class SocketIoDialect:
         if isinstance(push, say.Told):
             return packets.event(nsp, said[0], (said[1],))
         return packets.prepared(nsp, said[0], (said[1],), ())  # JSON, which may be nested deeply
+
+
+def _turned_away(nsp: str, fault: Fault) -> bytes:
+    """The answer to a CONNECT that lets nobody in."""
+    if fault.kind is FaultKind.UNKNOWN_NAMESPACE:
+        return packets.connect_error(nsp, fault.kind.text)
+    code = words.fault_code(fault)
+    return packets.connect_error(nsp, words.REFUSALS.get(code, fault.kind.text), code)
 
 
 def _acknowledge(address: str | int | None, result: tuple[Any, ...]) -> Words | None:

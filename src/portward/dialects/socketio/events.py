@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from portward.dialects.socketio.attachments import has_bytes
 from portward.dialects.socketio.packets import ROOT, Packet
+from portward.dialects.socketio.words import channel
 from portward.model import commands as ask
 from portward.model.approval import Decision
 from portward.model.channel import Channel
@@ -19,8 +20,7 @@ MAX_JSON: Final = 10_000
 """Characters of JSON in an action's payload, and in a shared value."""
 MAX_HINT: Final = 200
 
-_ROOM: Final = re.compile(r"workspace:([^:/][^:]{0,63}):([^:]{1,64})\Z")
-"""A workspace that began with a slash would share its channels with a Socket.IO namespace."""
+_ROOM: Final = re.compile(r"workspace:([^:]*):([^:]*)\Z")
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -104,12 +104,14 @@ class Events:
 
     def _channel(self, room: str) -> Channel:
         found = _ROOM.match(room)
-        if found is None or found[2] not in self._kinds:
+        if found is None:
+            raise invalid("not `workspace:{id}:{kind}` - at `$.room`")
+        if found[2] not in self._kinds:
             raise invalid("no such kind of room - at `$.room`")
         try:
-            return Channel.parse(f"{self._namespace}:{found[1]}:{found[2]}")
+            return channel(self._namespace, found[1], found[2])
         except ValueError:
-            raise invalid("no name of a room - at `$.room`") from None
+            raise invalid("no name of a workspace - at `$.room`") from None
 
     def _join(self, address: str, event: _Room) -> Command:
         return ask.Subscribe(id=address, channel=self._channel(event.room))

@@ -27,7 +27,7 @@ RESERVED: Final = frozenset(
 ROOT: Final = "/"
 
 _HEAD: Final = re.compile(
-    rb"([0-6])(?:(?<=[56])(\d{1,2})-)?(?:(/[!-+\--~]{0,127})(?:,|\Z))?(\d{1,15})?(?!\d)"
+    rb"([0-6])(?:(?<=[56])(\d{1,2})-)?(?:(/[^,]{0,512})(?:,|\Z))?(\d{1,15})?(?!\d)"
 )
 _encode: Final = msgspec.json.Encoder().encode
 

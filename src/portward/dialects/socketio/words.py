@@ -1,5 +1,6 @@
 """What workspaces are told: the data of their events, and the codes of what is refused."""
 
+import re
 from typing import Any, Final
 
 from portward.model.approval import Approval
@@ -50,6 +51,23 @@ REFUSALS: Final = {
 }
 """Sentences for those who read a refusal instead of its code."""
 VALIDATION_ERROR: Final = "VALIDATION_ERROR"
+
+
+_WORKSPACE: Final = re.compile(r"[^:/][^:]{0,63}\Z")
+"""One that began with a slash would share its channels with a Socket.IO namespace."""
+_KIND: Final = re.compile(r"[^:]{1,64}\Z")
+
+
+def channel(namespace: str, workspace: str, kind: str) -> Channel:
+    """The channel behind a room of a workspace.
+
+    Raises:
+        ValueError: there can be no such room: a workspace has 1 to 64 printable ASCII characters, no
+            space, no colon and none of `* ? [ ] { } \\ "`, and does not begin with a slash.
+    """
+    if not _WORKSPACE.match(workspace) or not _KIND.match(kind):
+        raise ValueError("not the name of a workspace's room")
+    return Channel.parse(f"{namespace}:{workspace}:{kind}")
 
 
 def room(channel: Channel) -> str:

@@ -5,6 +5,7 @@ from portward.engines.memory.broker import MemoryBroker
 from portward.engines.memory.directory import MemoryDirectory
 from portward.engines.memory.meter import MemoryMeter
 from portward.engines.memory.nodes import MemoryNodes
+from portward.engines.memory.notes import MemoryNotes
 from portward.engines.memory.presence import MemoryPresence
 from portward.engines.memory.revocations import MemoryRevocations
 from portward.engines.memory.sessions import MemorySessions
@@ -31,6 +32,7 @@ class MemoryEngine:
         self.shared = MemoryShared(clock)
         self.nodes = MemoryNodes()
         self.meter = MemoryMeter(clock)
+        self.notes = MemoryNotes()
 
     async def start(self, sink: Sink) -> None:
         """Announce to `sink` from now on."""

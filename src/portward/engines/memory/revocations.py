@@ -25,6 +25,10 @@ class MemoryRevocations:
             for key in identity_keys(identity, session)
         )
 
+    async def token_revoked(self, token: str) -> bool:  # noqa: ARG002 - the port
+        """Nobody else shares this memory."""
+        return False
+
     async def since(self, at: float) -> tuple[Revocation, ...]:
         """Revocations made at or after `at`."""
         return tuple(kept for kept in self._kept.values() if kept.at >= at)

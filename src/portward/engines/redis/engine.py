@@ -16,6 +16,7 @@ from portward.engines.redis.hearing import Hearing
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.meter import RedisMeter
 from portward.engines.redis.nodes import RedisNodes
+from portward.engines.redis.notes import RedisNotes
 from portward.engines.redis.options import Kind, RedisOptions, Timing
 from portward.engines.redis.presence import RedisPresence
 from portward.engines.redis.pulse import Pulse
@@ -79,6 +80,7 @@ class RedisEngine:
         self.shared = RedisShared(commands, keys)
         self.nodes = RedisNodes(commands, keys)
         self.meter = RedisMeter(commands, keys)
+        self.notes = RedisNotes(commands, keys)
 
     async def start(self, sink: Sink) -> None:
         """Connect, look at the servers, and listen.

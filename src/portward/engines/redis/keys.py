@@ -16,6 +16,8 @@ as the prefix:
     portward:{shared:<owner>}:values    and turns
     portward:{nodes}:info               and until
     portward:rate:<key>, portward:sum:<key>
+    portward:ws_security_events         what was audited, the newest first, for who else reads the store
+    portward:audit:<file>:<node>        how far an audit file went
 
 Keys shared with other applications have a prefix of their own, empty unless told otherwise, and the names
 that those applications know: `user_roles:<user>`, `user_permissions:<user>`, `revoked_token:<token>`.
@@ -171,3 +173,7 @@ class Keys:
     def sum(self, key: str) -> str:
         """A counter."""
         return f"{self._prefix}sum:{encoded(key)}"
+
+    def note(self, key: str) -> str:
+        """A text, or a list of them; the keys of notes are chosen not to be any of the others."""
+        return f"{self._prefix}{encoded(key)}"

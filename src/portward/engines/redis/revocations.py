@@ -71,7 +71,7 @@ class RedisRevocations:
         )
 
     async def token_revoked(self, token: str) -> bool:
-        """Whether another application says that a token is revoked, by `revoked_token:<token>`."""
+        """Whether another application says so, by a key `revoked_token:<token>` with any value."""
         key = self._keys.revoked_token(token)
         return bool(await self._commands.send(key, "EXISTS", key))
 

@@ -10,8 +10,8 @@ from portward.engines.sqlite.approvals import SqliteApprovals
 from portward.engines.sqlite.broker import SqliteBroker
 from portward.engines.sqlite.directory import SqliteDirectory
 from portward.engines.sqlite.files import EngineFileError, EngineInUse, sqlite_path
-from portward.engines.sqlite.kept import SqliteKept
 from portward.engines.sqlite.meter import SqliteMeter
+from portward.engines.sqlite.notes import SqliteNotes, stored_note
 from portward.engines.sqlite.revocations import SqliteRevocations
 from portward.engines.sqlite.sessions import SqliteSessions
 from portward.engines.sqlite.shared import SqliteShared
@@ -19,7 +19,7 @@ from portward.engines.sqlite.store import Store
 from portward.engines.sqlite.streams import Streams
 from portward.model.clock import Clock
 
-__all__ = ["EngineFileError", "EngineInUse", "SqliteEngine", "sqlite_path"]
+__all__ = ["EngineFileError", "EngineInUse", "SqliteEngine", "sqlite_path", "stored_note"]
 
 
 class SqliteEngine:
@@ -44,7 +44,7 @@ class SqliteEngine:
         self.shared = SqliteShared(self.store, clock)
         self.nodes = MemoryNodes()
         self.meter = SqliteMeter(self.store, clock)
-        self.kept = SqliteKept(self.store)
+        self.notes = SqliteNotes(self.store)
         self._sweeping = False
 
     def _load(self, db: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The tables, how they came to be, and how connections to them are opened."""
+"""The version of the tables, and how connections to them are opened."""
 
 import sqlite3
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from portward.engines.sqlite.files import EngineFileError
+from portward.engines.sqlite.tables import FIRST, SECOND
 
 APPLICATION_ID: Final = 0x504F5254
 """Stands in the header of every file of ours, so that no other is mistaken for one: `PORT`."""
@@ -14,141 +15,7 @@ BUSY_TIME: Final = 2000
 CHECKED_SIZE: Final = 256 * 1024 * 1024
 """Bytes up to which every page of a file is looked at when it is opened; of larger ones the head alone."""
 
-_FIRST: Final = (
-    """
-    CREATE TABLE streams (
-        number INTEGER PRIMARY KEY,
-        channel TEXT NOT NULL UNIQUE,
-        epoch TEXT NOT NULL,
-        offset INTEGER NOT NULL,
-        size INTEGER NOT NULL,
-        ttl REAL NOT NULL,
-        idle_ttl REAL NOT NULL,
-        by_key INTEGER NOT NULL,
-        used REAL NOT NULL,
-        due REAL NOT NULL -- when the sweep looks at it next
-    )
-    """,
-    "CREATE INDEX streams_due ON streams (due)",
-    """
-    CREATE TABLE publications (
-        stream INTEGER NOT NULL,
-        offset INTEGER NOT NULL,
-        stored REAL NOT NULL,
-        body BLOB NOT NULL,
-        PRIMARY KEY (stream, offset)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE latest (
-        stream INTEGER NOT NULL,
-        key TEXT NOT NULL,
-        offset INTEGER NOT NULL,
-        body BLOB NOT NULL,
-        PRIMARY KEY (stream, key)
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX latest_offset ON latest (stream, offset)",
-    """
-    CREATE TABLE keys (
-        stream INTEGER NOT NULL,
-        key TEXT NOT NULL,
-        until REAL NOT NULL,
-        id TEXT NOT NULL,
-        offset INTEGER NOT NULL,
-        PRIMARY KEY (stream, key)
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX keys_until ON keys (until)",
-    """
-    CREATE TABLE facts (
-        user TEXT PRIMARY KEY,
-        roles BLOB,
-        permissions BLOB,
-        workspaces BLOB
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE rooms (
-        channel TEXT PRIMARY KEY,
-        until REAL NOT NULL,
-        body BLOB NOT NULL
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX rooms_until ON rooms (until)",
-    """
-    CREATE TABLE sessions (
-        id TEXT PRIMARY KEY,
-        nonce TEXT NOT NULL,
-        client TEXT NOT NULL,
-        until REAL NOT NULL,
-        identity BLOB NOT NULL
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX sessions_until ON sessions (until)",
-    """
-    CREATE TABLE tickets (
-        digest TEXT PRIMARY KEY,
-        until REAL NOT NULL,
-        identity BLOB NOT NULL
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX tickets_until ON tickets (until)",
-    """
-    CREATE TABLE revocations (
-        kind TEXT NOT NULL,
-        value TEXT NOT NULL,
-        at REAL NOT NULL,
-        until REAL NOT NULL,
-        PRIMARY KEY (kind, value)
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX revocations_at ON revocations (at)",
-    "CREATE INDEX revocations_until ON revocations (until)",
-    """
-    CREATE TABLE approvals (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        channel TEXT NOT NULL,
-        created_at REAL NOT NULL,
-        expires_at REAL NOT NULL,
-        decided INTEGER NOT NULL,
-        body BLOB NOT NULL
-    )
-    """,
-    "CREATE INDEX approvals_waiting ON approvals (channel, created_at) WHERE decided = 0",
-    "CREATE INDEX approvals_expiry ON approvals (expires_at)",
-    """
-    CREATE TABLE owners (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        owner TEXT NOT NULL UNIQUE,
-        until REAL NOT NULL
-    )
-    """,
-    "CREATE INDEX owners_until ON owners (until)",
-    """
-    CREATE TABLE shared (
-        owner INTEGER NOT NULL,
-        key TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        turn INTEGER NOT NULL,
-        body BLOB NOT NULL,
-        PRIMARY KEY (owner, key)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE counters (
-        number INTEGER PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE,
-        value INTEGER NOT NULL,
-        until REAL NOT NULL
-    )
-    """,
-    "CREATE INDEX counters_until ON counters (until)",
-    "CREATE TABLE kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-)
-
-MIGRATIONS: Final = (_FIRST,)
+MIGRATIONS: Final = (FIRST, SECOND)
 """Statements that lead from each version of the schema to the next; the first one from nothing."""
 
 
@@ -168,6 +35,20 @@ def open_reader(path: str) -> sqlite3.Connection:
         EngineFileError: the file cannot be read.
     """
     return _opened(path, f"{Path(path).absolute().as_uri()}?mode=ro", _tune)
+
+
+def open_visitor(path: str) -> sqlite3.Connection:
+    """Open a connection that cannot write, whoever else has the file, and leaves nothing beside it.
+
+    Raises:
+        EngineFileError: the file is missing, cannot be read, or not ours.
+    """
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise EngineFileError(path, "no such file")
+    # A log says that a writer is there, or died. Without one SQLite would make it, as whoever asks.
+    mode = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
+    return _opened(path, f"{file.as_uri()}?{mode}", _look)
 
 
 def _opened(
@@ -191,6 +72,12 @@ def _opened(
 def _tune(db: sqlite3.Connection, _: str) -> None:
     db.execute(f"PRAGMA busy_timeout = {BUSY_TIME:d}")
     db.execute("PRAGMA foreign_keys = OFF")
+
+
+def _look(db: sqlite3.Connection, path: str) -> None:
+    _tune(db, path)
+    if not _version(db, path):
+        raise EngineFileError(path, "empty")
 
 
 def _prepare(db: sqlite3.Connection, path: str) -> None:

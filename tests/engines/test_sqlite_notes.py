@@ -1,0 +1,109 @@
+"""Texts in the file: read beside the gateway, from an older file, and by nobody else's file."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from portward.engines.sqlite import EngineFileError, schema, stored_note
+from portward.testing.clock import FakeClock
+from tests.engines.sqlite_parts import count, opened
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file."""
+    return tmp_path / "engine.db"
+
+
+async def test_lists_survive(path: Path) -> None:
+    """A list is as it was after a restart, and goes on there; no more rows are kept than asked for."""
+    async with opened(path, FakeClock()) as engine:
+        await engine.notes.prepend("list", ("a", "b", "c"), 3)
+    async with opened(path, FakeClock()) as engine:
+        await engine.notes.prepend("list", ("d",), 3)
+        assert await engine.notes.read("list", 9) == ("d", "c", "b")
+        assert await count(engine, "lists") == 3
+
+
+async def test_a_note_is_read_beside_the_engine(path: Path) -> None:
+    """Another process reads a text while the gateway runs, and after it has ended, and leaves no trace."""
+    async with opened(path, FakeClock()) as engine:
+        await engine.notes.set("k", "one")
+        await engine.notes.set("k", "two")
+        assert stored_note(str(path), "k") == "two"
+        assert stored_note(str(path), "other") is None
+        await engine.notes.set("k", "three")
+        assert stored_note(str(path), "k") == "three"
+    before = sorted(file.name for file in path.parent.iterdir())
+    assert stored_note(str(path), "k") == "three"
+    assert sorted(file.name for file in path.parent.iterdir()) == before
+    assert "engine.db-wal" not in before
+
+
+async def test_a_note_is_read_after_a_crash(path: Path, tmp_path: Path) -> None:
+    """What stands only in the log of a gateway that died is read as well."""
+    copy = tmp_path / "copy.db"
+    async with opened(path, FakeClock()) as engine:
+        await engine.notes.set("k", "one")
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
+    assert stored_note(str(copy), "k") == "one"
+
+
+async def test_a_linked_file_is_the_file(path: Path, tmp_path: Path) -> None:
+    """A note is found by way of a link while the gateway has the file by its own name."""
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    async with opened(path, FakeClock()) as engine:
+        await engine.notes.set("k", "one")
+        assert stored_note(str(link), "k") == "one"
+
+
+def test_no_note_where_there_is_no_file(path: Path) -> None:
+    """A file that is missing is told of, and not made."""
+    with pytest.raises(EngineFileError, match="no such file"):
+        stored_note(str(path), "k")
+    assert not path.exists()
+
+
+def test_no_note_in_a_strange_file(path: Path) -> None:
+    """An empty file, a text and a database of another program are told of."""
+    path.write_bytes(b"")
+    with pytest.raises(EngineFileError, match="empty"):
+        stored_note(str(path), "k")
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(EngineFileError, match="cannot be used"):
+        stored_note(str(path), "k")
+    path.unlink()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE kept (key, value)")
+    other.close()
+    with pytest.raises(EngineFileError, match="another program"):
+        stored_note(str(path), "k")
+
+
+def test_no_note_in_a_spoilt_file(path: Path) -> None:
+    """A file that looks like ours and has not what ours has is told of."""
+    spoilt = sqlite3.connect(path)
+    spoilt.execute(f"PRAGMA application_id = {schema.APPLICATION_ID:d}")
+    spoilt.execute("PRAGMA user_version = 1")
+    spoilt.execute("CREATE TABLE other (x)")
+    spoilt.commit()
+    spoilt.close()
+    with pytest.raises(EngineFileError, match="cannot be read"):
+        stored_note(str(path), "k")
+
+
+async def test_a_file_without_lists_gets_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the first version is brought up to date, and keeps its texts."""
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        async with opened(path, FakeClock()) as engine:
+            await engine.notes.set("k", "one")
+    assert stored_note(str(path), "k") == "one"
+    async with opened(path, FakeClock()) as engine:
+        await engine.notes.prepend("list", ("a",), 3)
+        assert await engine.notes.get("k") == "one"
+        assert await engine.notes.read("list", 9) == ("a",)
