@@ -83,11 +83,11 @@ async def test_a_request_expires(service: Service) -> None:
 
 async def test_addresses_of_their_own(service: Service) -> None:
     """The same is had by POST and GET of an address that names the thing, in the same envelope."""
-    asked = await service.call("approvals", PUBLISHER, **ASKED, id="a/b")
-    assert asked["id"] == "a/b"
-    named = await service.call("approvals", PUBLISHER, **ASKED, id="order 7")
+    asked = await service.call("approvals", PUBLISHER, **ASKED, id="a:b")
+    assert asked["id"] == "a:b"
+    named = await service.call("approvals", PUBLISHER, **ASKED, id="order-7")
     headers = {"X-API-Key": READER}
-    response = await service.http.get("/api/approvals/order%207", headers=headers)
+    response = await service.http.get("/api/approvals/order-7", headers=headers)
     assert response.status_code == 200
     assert response.json() == {"result": await service.call("approval_get", id=named["id"])}
 

@@ -440,3 +440,25 @@ async def test_facts_of_a_user() -> None:
         await operations.set_workspaces("ann", ["c"])
         expected = Facts(frozenset({"a"}), frozenset({"b"}), frozenset({"c"}))
         assert await operations.facts("ann") == expected
+
+
+async def test_a_room_that_went_with_the_store(house: House) -> None:
+    """Who was in a room whose record is gone, though nobody removed it, is to come again."""
+    ann = await house.client("ann", "lobby", roles=["author", "user"])
+    node = house.gateway.node
+    await node.engine.directory.remove_room(LOBBY)
+    for session in node.registry:
+        await node.news.judge_user(session)
+    (left,) = ann.all("room_left")
+    assert left["data"] == {"roomId": "lobby", "reason": "insufficient_state"}
+    await ask(ann, "join", roomId="lobby")
+    assert ann.last("room_joined")["roomId"] == "lobby"
+
+
+async def test_a_room_that_was_removed(house: House) -> None:
+    """Who was in a room that somebody removed is out of it."""
+    ann = await house.client("ann", "lobby", roles=["author", "user"])
+    await house.gateway.rooms.remove("lobby")
+    await settle()
+    (left,) = ann.all("room_left")
+    assert left["data"]["reason"] == "permission_denied"

@@ -195,6 +195,15 @@ async def test_without_authentication() -> None:
 # -- further namespaces
 
 
+@pytest.mark.parametrize("nsp", ["/a b", "/é", "/" + "x" * 300, "/%00", "/a?b=c", "/../x"])
+async def test_no_name_of_a_namespace(house: House, nsp: str) -> None:
+    """What cannot be the name of a namespace is refused as one that nobody made."""
+    ann = await reach(house.gateway)
+    await ann.enter({}, nsp)
+    assert ann.forget() == [f'4{nsp},{{"message":"Invalid namespace"}}']
+    assert ann.alive
+
+
 async def test_unknown_namespace(house: House) -> None:
     """A namespace nobody made is refused, before a token and after, and the connection lives."""
     ann = await reach(house.gateway)

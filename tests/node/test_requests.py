@@ -176,7 +176,7 @@ async def test_too_many_wait(requests: Requests, monkeypatch: pytest.MonkeyPatch
     for number in range(3):
         await requests.ask(CHANNEL, "T", id=f"r{number}")
     with pytest.raises(Fault) as caught:
-        await requests.ask(CHANNEL, "T", id="one more")
+        await requests.ask(CHANNEL, "T", id="one-more")
     assert caught.value.kind is FaultKind.LIMIT_EXCEEDED
     await requests.ask(Channel.parse("workspaces:w2:approvals"), "T")
 

@@ -1,11 +1,11 @@
 """Workspaces and Socket.IO, as the application handles them."""
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
+from portward.dialects.socketio import words
 from portward.dialects.socketio.attachments import pack
 from portward.dialects.socketio.packets import RESERVED, ROOT
 from portward.dialects.socketio.words import APPROVALS, ROOM
@@ -31,7 +31,6 @@ BUILT_IN: Final = frozenset(
 )
 """Events of the root namespace that the gateway answers itself."""
 
-_ROOM: Final = re.compile(rf"{ROOM}[^:/][^:]*:[^:]+\Z")
 
 H = TypeVar("H", bound=Handler)
 

@@ -346,16 +346,19 @@ class Membership:
         unavailable: Unavailable | None = None
         for channel in list(session.subscriptions):
             try:
-                await self.judge_again(session, channel, fresh=fresh)
+                await self.judge_again(session, channel, fresh=fresh, told=False)
             except Unavailable as error:
                 unavailable = error
         if unavailable is not None:
             raise unavailable
 
-    async def judge_again(self, session: Session, channel: Channel, *, fresh: bool = False) -> None:
+    async def judge_again(
+        self, session: Session, channel: Channel, *, fresh: bool = False, told: bool = True
+    ) -> None:
         """Judge one subscription by the rights of now; without the right it is taken away.
 
-        Of two judgements that overtake each other the one begun later holds.
+        Of two judgements that overtake each other the one begun later holds. A room whose record is gone
+        though nobody was `told` that it was removed went with the store: who is in it is to come again.
 
         Raises:
             Unavailable: who must be asked cannot be.
@@ -367,10 +370,12 @@ class Membership:
         try:
             rights, room = await self._authority.judge(session, channel, fresh=fresh)
         except Fault:
-            rights, room = Right.NONE, None
+            rights, room = Right.NONE, subscription.room
         current = session.subscriptions.get(channel) is subscription
         if not current or subscription.judged != judgement:
             return
+        vanished = not told and room is None and subscription.room is not None
         subscription.rights, subscription.room = rights, room
         if Right.SUBSCRIBE not in rights:
-            self.remove(session, channel, FaultKind.PERMISSION_DENIED.code)
+            reason = INSUFFICIENT_STATE if vanished else FaultKind.PERMISSION_DENIED.code
+            self.remove(session, channel, reason)

@@ -1,5 +1,6 @@
 """Requests for approval, as the backend makes and reads them."""
 
+import re
 import secrets
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ DEFAULT_LIFE: Final = 3600.0
 MAX_LIFE: Final = 30 * 86400.0
 MAX_TITLE: Final = 200
 MAX_ID: Final = 64
+_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
+"""What stands in an address as it is."""
 
 
 class Requests:
@@ -85,8 +88,9 @@ def _check(title: str, life: float, identifier: str | None) -> None:
         )
     if not 0 < life <= MAX_LIFE:
         raise Fault(FaultKind.INVALID_STRUCTURE, detail="it expires within 30 days")
-    if identifier is not None and not 0 < len(identifier) <= MAX_ID:
-        raise Fault(FaultKind.INVALID_STRUCTURE, detail=f"an id has 1 to {MAX_ID} characters")
+    if identifier is not None and not _ID.match(identifier):
+        text = f"an id has 1 to {MAX_ID} letters, digits and `._:-`"
+        raise Fault(FaultKind.INVALID_STRUCTURE, detail=text)
 
 
 def _plain(title: str, data: Any) -> Any:

@@ -12,7 +12,7 @@ from portward.node.authentication import digest
 from portward.node.endpoint import Newcomer
 from portward.node.session import Session
 from portward.security.address import limit_keys
-from portward.security.credentials import Credential, CredentialKind, extract
+from portward.security.credentials import Credential, CredentialKind, extract, query_pairs
 
 if TYPE_CHECKING:
     from portward.node.admission import Doorman
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class Bond:
     """What the first request of a session has shown. `session` is set when there is one.
 
+    `by_header` tells that it had an `Authorization` header, which all others have to have, too.
     Pages read their own server without telling an `Origin` and write to it with one, so where the
     first request had none the first that comes is taken.
     """
 
-    __slots__ = ("newcomer", "origin", "proof", "session")
+    __slots__ = ("by_header", "newcomer", "origin", "proof", "session")
 
     session: Session
 
@@ -33,6 +34,7 @@ class Bond:
         self.newcomer = newcomer
         self.origin = newcomer.origin
         self.proof = newcomer.proof
+        self.by_header = bool(newcomer.proof) and not newcomer.cookies
 
 
 async def follow_up(doorman: "Doorman", head: RequestHead, bond: Bond) -> None:
@@ -67,6 +69,8 @@ def _check_origin(head: RequestHead, bond: Bond) -> None:
 
 async def _check_credential(doorman: "Doorman", head: RequestHead, bond: Bond) -> None:
     rules = bond.newcomer.endpoint.rules
+    if bond.by_header and not head.all("authorization") and not _for_socket(head):
+        raise _foreign("no credential")
     places = {CredentialKind.HEADER, *(rules.credentials & {CredentialKind.COOKIE})}
     credential = extract(head, places, rules.cookies)
     if credential is None:
@@ -80,13 +84,26 @@ async def _check_credential(doorman: "Doorman", head: RequestHead, bond: Bond) -
     bond.proof = proof
 
 
+def _for_socket(head: RequestHead) -> bool:
+    """Whether a request asks for a WebSocket, to which browsers add no header of a page's own.
+
+    Told by the query: servers that speak HTTP/2 show no `Upgrade` header (RFC 8441 section 5).
+    """
+    return ("transport", "websocket") in query_pairs(head.query)
+
+
 async def _check_subject(doorman: "Doorman", credential: Credential, bond: Bond) -> None:
-    """A new credential is welcome, of the same subject."""
-    subject = bond.session.user
-    if subject is None:
+    """A new credential is welcome, of the same subject in the same workspace by the same issuer."""
+    if bond.session.claims is None:
         raise _foreign("another credential before authentication")
     identity = await doorman.proving.verify(credential, bond.newcomer)
-    if identity.subject != subject:
+    current = bond.session.claims  # of now: a refresh may have come while the credential was judged
+    same = (identity.subject, identity.workspace, identity.issuer) == (
+        current.subject,
+        current.workspace,
+        current.issuer,
+    )
+    if not same:
         raise _foreign("another subject")
 
 

@@ -160,7 +160,9 @@ class Engine(Struct, frozen=True, kw_only=True):
     prefix: Annotated[str, About("what keys in Redis begin with")] = "portward:"
     shared_prefix: Annotated[
         str,
-        About("what those keys in Redis begin with that other applications write: roles, permissions"),
+        About(
+            "what those keys in Redis begin with that other applications write: roles, permissions"
+        ),
     ] = ""
     allow_eviction: Annotated[
         bool, About("whether to start on a Redis that drops keys when its memory is full")

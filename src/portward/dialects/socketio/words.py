@@ -62,8 +62,8 @@ def channel(namespace: str, workspace: str, kind: str) -> Channel:
     """The channel behind a room of a workspace.
 
     Raises:
-        ValueError: there can be no such room: a workspace has 1 to 64 printable ASCII characters, no
-            space, no colon and none of `* ? [ ] { } \\ "`, and does not begin with a slash.
+        ValueError: there can be no such room: a workspace has 1 to 64 of the characters of channel names,
+            none of them a colon, and does not begin with a slash.
     """
     if not _WORKSPACE.match(workspace) or not _KIND.match(kind):
         raise ValueError("not the name of a workspace's room")

@@ -2,27 +2,45 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from portward.engines.port import SHARED_KEYS
 from portward.model.clock import Clock
 from portward.model.shared import SharedValue
 
 MAX_OWNERS: Final = 10_000
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Of all values together, as JSON."""
 
 
 class _Owner:
-    __slots__ = ("until", "values")
+    __slots__ = ("sizes", "until", "values")
 
     def __init__(self) -> None:
         self.until = 0.0
         self.values: dict[str, SharedValue] = {}
+        self.sizes: dict[str, int] = {}
+
+    def put(self, key: str, value: SharedValue) -> int:
+        """Keep a value as the newest; by how many bytes the owner's have grown."""
+        before = sum(self.sizes.values())
+        for each in (self.values, self.sizes):
+            each.pop(key, None)
+        self.values[key] = value
+        self.sizes[key] = len(key) + len(msgspec.json.encode(value.value))
+        if len(self.values) > SHARED_KEYS:
+            oldest = next(iter(self.values))
+            del self.values[oldest], self.sizes[oldest]
+        return sum(self.sizes.values()) - before
 
 
 class MemoryShared:
-    """Implements `engines.port.Shared`. Of too many owners the one begun longest ago is forgotten."""
+    """Implements `engines.port.Shared`. Of too many owners, or bytes, the owner begun longest ago goes."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._owners: dict[str, _Owner] = {}
+        self._size = 0
 
     async def put(
         self, owner: str, key: str, value: Any, version: int | None, ttl: float
@@ -35,22 +53,27 @@ class MemoryShared:
         if version is not None and version != current.version:
             return current, False
         put = SharedValue(current.version + 1, value)
-        books.values.pop(key, None)
-        books.values[key] = put
-        if len(books.values) > SHARED_KEYS:
-            del books.values[next(iter(books.values))]
+        self._size += books.put(key, put)
+        while self._size > MAX_BYTES and len(self._owners) > 1:
+            self._forget(next(each for each in self._owners if each != owner))
         return put, True
 
     def _owner(self, owner: str, now: float) -> _Owner:
         books = self._owners.get(owner)
         if books is None or books.until <= now:
-            self._owners.pop(owner, None)
+            self._forget(owner)
             books = self._owners[owner] = _Owner()
             if len(self._owners) > MAX_OWNERS:
-                del self._owners[next(iter(self._owners))]
+                self._forget(next(iter(self._owners)))
         return books
+
+    def _forget(self, owner: str) -> None:
+        books = self._owners.pop(owner, None)
+        if books is not None:
+            self._size -= sum(books.sizes.values())
 
     def sweep(self) -> None:
         """Drop what nobody used in time."""
         now = self._clock.monotonic()
-        self._owners = {name: each for name, each in self._owners.items() if each.until > now}
+        for owner in [name for name, each in self._owners.items() if each.until <= now]:
+            self._forget(owner)

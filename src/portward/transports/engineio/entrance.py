@@ -1,15 +1,32 @@
 """A session that began by polling, as its further requests find it."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
+from portward.model.refusals import Refusal, Refused
 from portward.node.link import Admission
 from portward.transports.engineio.link import EngineLink
 from portward.transports.engineio.polling import Polling
 
+LATECOMERS: Final = 2
+"""WebSockets in the life of a session that are let in only to be closed."""
 
-class Entrance(NamedTuple):
-    """How a session came in, and what it is now."""
+
+@dataclass(slots=True, eq=False)
+class Entrance:
+    """How a session came in, what it is now, and how many WebSockets came too late for it."""
 
     link: EngineLink
     polling: Polling
     admission: Admission
+    late: int = 0
+
+    def count_latecomer(self) -> None:
+        """Let one more WebSocket be told that the session has one.
+
+        Raises:
+            Refused: BAD_REQUEST after the second: such sockets count as no connection of anybody's.
+        """
+        if self.late >= LATECOMERS:
+            raise Refused(Refusal.BAD_REQUEST, "too many WebSockets for one session")
+        self.late += 1

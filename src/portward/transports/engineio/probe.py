@@ -18,7 +18,8 @@ _FRAMES: Final = 20
 class Latecomer:
     """Implements `node.link.Admission`: the session has its WebSocket. This one is closed at once.
 
-    Clients of the protocol expect the handshake to succeed, and then the end.
+    Clients of the protocol expect the handshake to succeed, and then the end. It counts nowhere, so
+    `Entrance.count_latecomer` says how many there may be.
     """
 
     compression = False

@@ -128,6 +128,7 @@ class EngineServer:
         carrier = found.link.carrier
         if found.link.open and isinstance(carrier, Polling) and carrier.probe is None:
             return Probe(found.link, carrier, found.admission, self._probes)
+        found.count_latecomer()
         return Latecomer(found.admission)
 
     async def follow_up(self, head: RequestHead, admission: Admission) -> None:

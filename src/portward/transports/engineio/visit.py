@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node import eager
 from portward.node.endpoint import Endpoint
 from portward.node.link import Admission, Gate
+from portward.transports.door import DRAINED
 from portward.transports.engineio import told
+from portward.transports.engineio.cors import PREFLIGHT, cors
 from portward.transports.engineio.entrance import Entrance
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import length_of, read_query
-from portward.transports.lobby import Caller, Headers
+from portward.transports.lobby import Caller
 from portward.wire import engineio
 from portward.wire.answers import refusal_headers
 
@@ -40,6 +42,14 @@ class Desk(Protocol):
         """Make a session that polls; returns the packet that tells of it."""
 
 
+@runtime_checkable
+class Connection(Protocol):
+    """A caller who is a connection by itself; behind an ASGI server there is none to drop."""
+
+    def abort(self) -> None:
+        """Drop it at once."""
+
+
 class Visit:
     """Implements `transports.lobby.Guest` and `transports.engineio.polling.Request`."""
 
@@ -54,6 +64,7 @@ class Visit:
         "_polling",
         "_query",
         "_server",
+        "_spare",
         "_task",
     )
 
@@ -64,12 +75,13 @@ class Visit:
         self._endpoint = endpoint
         self._head = head
         self._query = read_query(head.query)
-        self._cors = _cors(endpoint, head)
+        self._cors = cors(endpoint, head)
         self._task: asyncio.Task[Any] | None = None
         self._polling: Polling | None = None
         self._length = 0
         self._body = bytearray()
         self._left = False
+        self._spare = DRAINED  # bytes that may come beside the body
 
     # As a guest.
 
@@ -105,10 +117,22 @@ class Visit:
 
     def arrived(self, data: bytes) -> None:
         """Take some of the body; nothing but the length that was announced is ever held."""
+        self._spare -= len(data)
+        if self._spare < 0:
+            self._cut()
+            return
         room = min(self._length, self._endpoint.rules.max_message) - len(self._body)
         if room > 0:
             self._body += data[:room]
             self._deliver()
+
+    def _cut(self) -> None:
+        """Give up a request that brings without end what nobody has asked for."""
+        if isinstance(self._caller, Connection):
+            self._caller.abort()  # who then tells us that it is gone
+        elif not self._left:
+            self.gone()
+            self.respond(told.BAD_REQUEST)
 
     def gone(self) -> None:
         """The caller has left."""
@@ -123,7 +147,7 @@ class Visit:
     def respond(self, response: told.Response) -> None:
         """Answer, with what tells a browser which page may read it."""
         self._polling = None
-        preflight = _PREFLIGHT if response is told.PREFLIGHT and self._cors else ()
+        preflight = PREFLIGHT if response is told.PREFLIGHT and self._cors else ()
         response.to(self._caller, (*self._cors, *preflight))
 
     def unsent(self) -> int:
@@ -150,6 +174,7 @@ class Visit:
                 self._turn_away(told.NO_LENGTH)
                 return
             self._length = length
+            self._spare += length
         if found is not None:
             self._judge(self._server.known(self._head, found), self._recognised)
 
@@ -217,24 +242,3 @@ class Visit:
             return
         headers = refusal_headers(error, self._server.random)
         self.respond(told.Response(error.refusal.status, b"", headers))
-
-
-def _cors(endpoint: Endpoint, head: RequestHead) -> Headers:
-    """What lets the page of an allowed origin read the answer; nothing for any other."""
-    origins = head.all("origin")
-    try:
-        endpoint.origins.check(origins, ambient=endpoint.by_cookie, allow_missing=False)
-    except Refused:
-        return ()
-    return (
-        ("Access-Control-Allow-Origin", origins[0]),
-        ("Access-Control-Allow-Credentials", "true"),
-        ("Vary", "Origin"),
-    )
-
-
-_PREFLIGHT: Headers = (
-    ("Access-Control-Allow-Methods", "GET, POST"),
-    ("Access-Control-Allow-Headers", "content-type, authorization"),
-    ("Access-Control-Max-Age", "600"),
-)
