@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from portward.engines.memory import MemoryEngine, meter
+from portward.engines.memory import MemoryEngine, meter, shared
 from portward.engines.port import Engine
 from portward.model.channel import Channel
 from portward.model.room import Room
@@ -54,3 +54,30 @@ class TestMemoryEngine(EngineContract):
         clock.advance(10)
         counters.sweep()
         assert counters._counters == {}
+
+    async def test_shared_values_are_bounded_in_bytes(
+        self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of too many bytes the owner begun longest ago is forgotten, never the one who sets."""
+        monkeypatch.setattr(shared, "MAX_BYTES", 1000)
+        kept = shared.MemoryShared(clock)
+        for owner in ("ann", "bob"):
+            await kept.put(owner, "k", "x" * 400, None, 60.0)
+        assert (await kept.put("ann", "k", "y" * 400, 1, 60.0))[1]
+        await kept.put("cyd", "k", "x" * 400, None, 60.0)
+        assert set(kept._owners) == {"bob", "cyd"}
+        await kept.put("cyd", "l", "x" * 4000, None, 60.0)
+        assert set(kept._owners) == {"cyd"}
+        clock.advance(61)
+        kept.sweep()
+        assert (kept._owners, kept._size) == ({}, 0)
+
+    async def test_owners_are_bounded(
+        self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of too many owners the one begun longest ago is forgotten."""
+        monkeypatch.setattr(shared, "MAX_OWNERS", 2)
+        kept = shared.MemoryShared(clock)
+        for owner in ("ann", "bob", "cyd"):
+            await kept.put(owner, "k", 1, None, 60.0)
+        assert list(kept._owners) == ["bob", "cyd"]

@@ -281,3 +281,21 @@ async def test_books_are_shown(net: Network) -> None:
     await net.store.broker.remove(LOBBY)
     await net.advance(TOUCH_INTERVAL)
     assert house.count("channels", namespace="rooms") == 0
+
+
+# -- how many nodes there are
+
+
+async def test_nodes_are_counted_with_care(net: Network) -> None:
+    """A store that came back empty hears of each node again within one interval, not at once."""
+    spans = [house.gateway.node.span for house in net.houses]
+    await net.advance(TOUCH_INTERVAL)
+    assert [span.nodes for span in spans] == [2, 2]
+    second = net.houses[1].gateway.node
+    second.upkeep.stop()
+    await net.advance(1.0)
+    await net.store.nodes.withdraw(second.operations.info().uid)
+    await net.advance(TOUCH_INTERVAL)
+    assert spans[0].nodes == 2
+    await net.advance(TOUCH_INTERVAL)
+    assert spans[0].nodes == 1
