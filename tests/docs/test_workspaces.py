@@ -67,6 +67,9 @@ def test_figures_are_those_of_the_code() -> None:
 async def examples(house: House) -> dict[str, Any]:
     """The page's handlers, put in place as they stand."""
 
+    async def may_open(user: str | None, document: Any) -> bool:
+        return user in {"ann", "bob"} and document == "1"
+
     async def look_up(workspace: str, text: str, limit: int) -> list[str]:
         return [workspace, text, str(limit)]
 
@@ -76,6 +79,7 @@ async def examples(house: House) -> dict[str, Any]:
     names: dict[str, Any] = {
         "gateway": house.gateway,
         "look_up": look_up,
+        "may_open": may_open,
         "restart": restart,
     }
     for block in blocks("python", PAGE):
@@ -108,10 +112,12 @@ async def test_examples_work() -> None:
 async def edited(ann: SocketPeer, bob: SocketPeer) -> None:
     """Two clients in the same document of the editor."""
     for peer in (ann, bob):
-        await peer.enter({"document": 1}, "/editor")
-    await ann.call("change", 1, {"at": 3}, nsp="/editor")
+        await peer.enter({"document": "1"}, "/editor")
+    await ann.call("change", "1", {"at": 3}, nsp="/editor")
     assert bob.events("change", "/editor") == [{"at": 3}]
     assert ann.events("change", "/editor") == []
+    await ann.call("change", "a b", {"at": 4}, nsp="/editor")
+    assert len(bob.events("change", "/editor")) == 1
 
 
 async def test_the_signature_example() -> None:

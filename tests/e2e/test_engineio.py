@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
+import httpx
 import pytest
 from msgspec.structs import replace
 from websockets.exceptions import InvalidStatus
@@ -237,6 +239,22 @@ async def test_a_poll_given_up(peer: Peer) -> None:
     pending.cancel()
     await peer.until_inside((0, 0))
     assert (await peer.poll(sid)).status_code == 400
+
+
+async def test_a_flood_behind_a_poll(peer: Peer) -> None:
+    """Who sends without end behind a poll has given it up, and with it the session."""
+    sid = await peer.open()
+
+    async def flood() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(8192)
+            await asyncio.sleep(0)
+
+    with suppress(httpx.HTTPError):
+        response = await peer.http.request("GET", peer.url(sid=sid), content=flood())
+        assert response.status_code == 400
+    await peer.until_inside((0, 0))
+    assert (await peer.poll(sid)).json()["code"] == 1
 
 
 async def test_goodbye_by_polling(peer: Peer) -> None:

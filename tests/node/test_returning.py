@@ -46,9 +46,9 @@ def ask(**more: str) -> RequestHead:
     return request(PATH, **more)
 
 
-def bearer(house: House, user: str) -> str:
+def bearer(house: House, user: str, **claims: str) -> str:
     """Somebody's own token, as a header."""
-    return f"Bearer {house.token(user)}"
+    return f"Bearer {house.token(user, **claims)}"
 
 
 async def enter(house: House, head: RequestHead) -> Entry:
@@ -98,11 +98,52 @@ async def test_a_newer_token_is_looked_at_once(house: House) -> None:
     assert entry.bond.proof == proof
 
 
+@pytest.mark.parametrize("other", [{"workspaceId": "w2"}, {"iss": "https://other.example"}, {}])
+async def test_the_same_name_elsewhere(house: House, other: dict[str, str]) -> None:
+    """A subject is the same one in its own workspace, by its own issuer, as when a token is renewed."""
+    here = {"workspaceId": "w1", "iss": "https://issuer.example"}
+    entry = await enter(house, ask(authorization=bearer(house, "ann", **here)))
+    again = ask(authorization=bearer(house, "ann", **here))
+    assert await judged(house, entry, again) is None
+    elsewhere = (here | other) if other else {}
+    foreign = ask(authorization=bearer(house, "ann", **elsewhere))
+    assert await judged(house, entry, foreign) is Refusal.FORBIDDEN
+    assert await judged(house, entry, again) is None
+    assert house.events(Event.SESSION_FOREIGN) == 1
+
+
+async def test_a_header_has_to_come_again(house: House) -> None:
+    """Who came with a header shows it with every poll and post; a WebSocket of a page cannot."""
+    token = bearer(house, "ann")
+    entry = await enter(house, ask(authorization=token))
+    polling = replace(ask(), query="EIO=4&transport=polling&sid=x")
+    for bare in (ask(), polling, replace(polling, method="POST"), ask(authorization="")):
+        assert await judged(house, entry, bare) is Refusal.FORBIDDEN
+    assert house.events(Event.SESSION_FOREIGN) == 4
+    socket = "EIO=4&transport=websocket&sid=x"
+    assert await judged(house, entry, replace(ask(), query=socket)) is None
+    shown = replace(ask(authorization=bearer(house, "bob")), query=socket)
+    assert await judged(house, entry, shown) is Refusal.FORBIDDEN
+    assert await judged(house, entry, ask(authorization=token)) is None
+
+
+async def test_a_header_that_came_later(house: House) -> None:
+    """Who proved itself by message may show a header of its own, and need not again."""
+    entry = await NodeGate(house.gateway.node).admit(ask(), upgrade_checked=True)
+    client = MemoryClient()
+    client.attach(entry.open(client))
+    await house.authenticate(client, "ann")
+    assert await judged(house, entry, ask(authorization=bearer(house, "ann"))) is None
+    assert await judged(house, entry, ask()) is None
+
+
 async def test_where_nobody_proves_anything() -> None:
     """Without authentication a header means nothing."""
     async with running(engine(auth=AuthMode.NONE)) as house:
         entry = await enter(house, ask())
         assert await judged(house, entry, ask(authorization="Bearer x")) is None
+        shown = await enter(house, ask(authorization="Bearer x"))
+        assert await judged(house, shown, ask()) is None
 
 
 async def test_draining(house: House) -> None:
@@ -155,6 +196,14 @@ async def test_a_token_is_kept_for_later() -> None:
         assert bare._newcomer.bearer == ""
         bare.cancel()
         assert house.inside() == (0, 0, 0)
+
+
+async def test_a_token_that_is_kept_has_to_come_again() -> None:
+    """The header of a session that has not connected yet is demanded, whoever it proves."""
+    async with running(deferred()) as house:
+        entry = await enter(house, ask(authorization="Bearer not.a.token"))
+        assert await judged(house, entry, ask()) is Refusal.FORBIDDEN
+        assert await judged(house, entry, ask(authorization="Bearer not.a.token")) is None
 
 
 async def test_a_crowd_is_let_in_to_be_told() -> None:

@@ -7,7 +7,7 @@ from portward.model.endings import Ending
 from portward.model.limits import UNAUTHENTICATED_MESSAGE
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
-from portward.transports.engineio.entrance import Entrance
+from portward.transports.engineio.entrance import LATECOMERS, Entrance
 from portward.transports.engineio.polling import REQUESTS_AT_ONCE
 from portward.transports.engineio.probe import PROBE_TIME, Closed, Probe
 from portward.wire import message as wire
@@ -186,6 +186,37 @@ async def test_upgrades_have_a_rate(house: PollHouse) -> None:
         entrance.polling.hurried()
     assert await refused(house, query) == 429
     assert session.failures == []
+
+
+async def test_few_come_too_late(house: PollHouse) -> None:
+    """Two further WebSockets in the life of a session are closed in order, the others refused."""
+    query, session = await house.begin()
+    probing = await house.probed(query)
+    for _ in range(LATECOMERS):
+        late = await house.socket(query.replace("polling", "websocket"))
+        assert await late.closed() == (Ending.FLOODING.code, Ending.FLOODING.reason)
+    assert await refused(house, query) == 400
+    assert house.gate.reasons == [Refusal.BAD_REQUEST]
+    await probing.send(masked(TEXT, b"5") + masked(TEXT, b"4mine"))
+    await until(lambda: session.messages == [(b"mine", False)])
+    assert await refused(house, query) == 400
+    other, _ = await house.begin()
+    await carried(house, other)
+    await house.socket(other.replace("polling", "websocket"))
+    assert (session.failures, session.losses) == ([], [])
+
+
+async def test_probes_are_no_latecomers(house: PollHouse) -> None:
+    """A session whose WebSockets fail one after the other may try again."""
+    query, _ = await house.begin()
+    entrance = house.server.find(query.rpartition("=")[2])
+    assert entrance is not None
+    for _ in range(LATECOMERS + 1):
+        client = await house.probed(query)
+        await client.send(masked(TEXT, b"4early"))
+        assert (await client.closed())[0] == Ending.PROTOCOL_ERROR.code
+    await carried(house, query)
+    assert entrance.late == 0
 
 
 async def test_a_probe_that_never_was(house: PollHouse) -> None:

@@ -1,13 +1,18 @@
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
+from msgspec.structs import replace
 
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.link import Admission
+from portward.testing.gateway import request
+from portward.transports.door import DRAINED
+from portward.transports.lobby import Headers
 from tests.transports.engineio.polls import PATH, POLL, PollHouse, poll_house
-from tests.transports.house import FakeGate, until
+from tests.transports.house import Client, FakeGate, until
 
 
 class SlowGate(FakeGate):
@@ -128,6 +133,89 @@ async def test_other_methods(house: PollHouse, method: str) -> None:
 async def test_a_query_with_two_meanings(house: PollHouse, query: str) -> None:
     """A parameter that is there twice is refused, and so is JSONP."""
     assert (await house.ask("GET", query)).code == 3
+
+
+async def cut(client: Client) -> bool:
+    """Whether a connection was dropped without a word."""
+    try:
+        return await client.rest() == b""
+    except ConnectionResetError:
+        return True
+
+
+async def test_a_flood_behind_a_poll(house: PollHouse) -> None:
+    """Some bytes behind the head of a poll are forgotten; with more it is cut off and given up."""
+    query, session = await house.begin()
+    client = await house.poll(query)
+    await client.send(bytes(DRAINED))
+    assert (await house.post(query, b"4a")).body == b"ok"
+    assert session.losses == []
+    with suppress(ConnectionError):
+        await client.send(b"x")
+    assert await cut(client)
+    await until(lambda: session.losses)
+    assert (session.losses, len(house.server)) == ([None], 0)
+    assert (session.messages, session.failures) == ([(b"a", False)], [])
+
+
+async def test_a_flood_before_the_judgement(house: PollHouse) -> None:
+    """A request that is cut off while it is judged is none of the session's."""
+    query, session = await house.begin()
+    slow(house)
+    client = await house.request("GET", query)
+    with suppress(ConnectionError):
+        await client.send(bytes(DRAINED + 1))
+    assert await cut(client)
+    await until(lambda: house.lobby.sockets == 0)
+    assert (session.losses, session.failures, len(house.server)) == ([], [], 1)
+
+
+async def test_a_flood_behind_a_post(house: PollHouse) -> None:
+    """What comes behind the body is bounded as well; the body itself does not count."""
+    query, session = await house.begin()
+    session.link.authenticated()
+    session.link.pause()
+    body = b"4" + bytes(60_000)
+    client = await house.request("POST", query, body)
+    await until(lambda: session.messages == [(body[1:], False)])
+    await client.send(bytes(DRAINED))
+    assert (await house.ask("GET", "EIO=4")).status == 400
+    assert len(house.lobby.doors) == 1
+    with suppress(ConnectionError):
+        await client.send(b"x")
+    assert await cut(client)
+    await until(lambda: not house.lobby.doors)
+    assert (session.losses, session.failures) == ([], [])
+
+
+class Behind:
+    """Somebody behind an ASGI server, who is no connection. Implements `transports.lobby.Caller`."""
+
+    status: int | None = None
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:  # noqa: ARG002 - the port
+        """Note the first status."""
+        self.status = self.status or status
+
+    def unsent(self) -> int:
+        """Everything is taken at once."""
+        return 0
+
+
+async def test_a_flood_behind_another_server(house: PollHouse) -> None:
+    """Where there is no connection to cut the poll is refused, and given up all the same."""
+    query, session = await house.begin()
+    caller = Behind()
+    visit = house.server.take(replace(request(PATH), query=query))
+    assert visit is not None
+    visit.begin(caller)
+    visit.arrived(bytes(DRAINED))
+    assert (caller.status, session.losses) == (None, [])
+    visit.arrived(b"x")
+    visit.arrived(b"x")
+    assert caller.status == 400
+    await until(lambda: session.losses)
+    assert (session.losses, len(house.server)) == ([None], 0)
 
 
 async def test_http_1_0(house: PollHouse) -> None:
