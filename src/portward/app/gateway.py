@@ -171,6 +171,7 @@ class Gateway:
             return
         await self.alerts.aclose()
         self._node = None
+        node.telemetry.record(Event.SERVER_STOP)  # before the last checkpoint is taken
         await node.stop()
         if self._webhook is not None:
             await self._webhook.aclose()
@@ -180,7 +181,6 @@ class Gateway:
             await self._ports.provider.aclose()
         await self._ports.question.aclose()
         await self._ports.verifier.aclose()
-        node.telemetry.record(Event.SERVER_STOP)
         node.telemetry.close()
 
     async def drain(self, seconds: float | None = None) -> None:
