@@ -161,7 +161,8 @@ class Engine(Struct, frozen=True, kw_only=True):
     shared_prefix: Annotated[
         str,
         About(
-            "what those keys in Redis begin with that other applications write: roles, permissions, revoked tokens"
+            "what those keys in Redis begin with that other applications write: roles, permissions,"
+            " revoked tokens"
         ),
     ] = ""
     allow_eviction: Annotated[
