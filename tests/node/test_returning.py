@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -46,7 +47,7 @@ def ask(**more: str) -> RequestHead:
     return request(PATH, **more)
 
 
-def bearer(house: House, user: str, **claims: str) -> str:
+def bearer(house: House, user: str, **claims: Any) -> str:
     """Somebody's own token, as a header."""
     return f"Bearer {house.token(user, **claims)}"
 
@@ -129,10 +130,9 @@ async def test_a_header_has_to_come_again(house: House) -> None:
 
 async def test_a_header_that_came_later(house: House) -> None:
     """Who proved itself by message may show a header of its own, and need not again."""
-    entry = await NodeGate(house.gateway.node).admit(ask(), upgrade_checked=True)
-    client = MemoryClient()
-    client.attach(entry.open(client))
-    await house.authenticate(client, "ann")
+    entry = await enter(house, ask())
+    assert entry.bond is not None
+    await house.gateway.node._authentication.prove(entry.bond.session, house.token("ann"))
     assert await judged(house, entry, ask(authorization=bearer(house, "ann"))) is None
     assert await judged(house, entry, ask()) is None
 
