@@ -17,6 +17,7 @@ from portward.engines.sqlite import (
     store,
     writer,
 )
+from portward.engines.sqlite.files import Claim
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.engines.sqlite_parts import KEPT, ROOM, draft, offsets, opened
@@ -79,6 +80,32 @@ def test_other_urls_are_refused(url: str) -> None:
     """What names no file is an error that says how one is named."""
     with pytest.raises(ValueError, match="sqlite:///"):
         sqlite_path(url)
+
+
+def loosen(path: Path) -> None:
+    """Let everybody read the files of a store."""
+    path.chmod(0o644)
+    Path(f"{path}-wal").touch(mode=0o644)
+
+
+async def test_a_copied_file_becomes_its_owners_alone(path: Path) -> None:
+    """A file that was put there with wider rights, as a restored copy, loses them."""
+    async with opened(path, FakeClock()) as engine:
+        await engine.broker.publish(ROOM, draft(), KEPT, None)
+    loosen(path)
+    async with opened(path, FakeClock()) as engine:
+        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        modes = {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+    assert modes == {0o600}
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    """A folder or a device is refused, and nothing is put beside it."""
+    place = tmp_path / "folder"
+    place.mkdir()
+    with pytest.raises(EngineFileError, match="is no file"):
+        Claim(str(place)).take()
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
 
 
 async def test_files_are_their_owners_alone(path: Path) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from portward.settings.describe import effective, rows, shown
@@ -51,6 +53,21 @@ def show(key: str, value: object) -> str:
 def test_values_are_shown_as_they_are_written(key: str, value: object, text: str) -> None:
     """Every form has its own way, and what is secret is masked."""
     assert show(key, value) == text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hun/ter@127.0.0.1/0", "redis://:hun@ter@127.0.0.1/0", "redis:/ann:hunter@127.0.0.1/0",
+        "hunter@127.0.0.1/0", "ann:hunter@127.0.0.1/0", "redis://hun\nter@127.0.0.1/0",
+        "redis+sentinel://ann:hunter@127.0.0.1/0",
+    ],
+)  # fmt: skip
+def test_the_password_of_a_store_is_hidden_however_it_is_written(url: str) -> None:
+    """What stands before the host is masked, also in an address that nothing could open."""
+    row = {r.key: r.value for r in rows(loaded(f"engine.url = {json.dumps(url)}"))}
+    assert row["engine.url"].endswith("***@127.0.0.1/0")
+    assert "hun" not in row["engine.url"]
 
 
 def test_an_unset_value_shows_what_holds() -> None:

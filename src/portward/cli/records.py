@@ -9,7 +9,7 @@ import typer
 
 from portward.app.checkpoints import engine_checkpoint
 from portward.cli.errors import Refusal
-from portward.cli.output import line
+from portward.cli.output import complain, line
 from portward.cli.reading import DEFAULT_STORE, ConfigOption, lasting, read
 from portward.engines.port import EngineUnavailable
 from portward.settings import Settings
@@ -70,10 +70,11 @@ def _kept(file: Path, config: Path | None, node: str, *, insists: bool) -> Check
         raise Refusal(f"{error}; --no-engine checks the file alone") from None
     except (AuditError, ValueError) as error:
         raise Refusal(str(error)) from None
-    if found is None and insists:
-        raise Refusal(
-            f"the engine has no checkpoint of {file.name} by this node; --node names another"
-        )
+    if found is None:
+        absent = f"the engine has no checkpoint of {file.name} by this node; --node names another"
+        if insists:
+            raise Refusal(absent)
+        complain(f"portward: {absent}")
     return found
 
 

@@ -11,6 +11,8 @@ from portward.settings.tree import Settings
 from portward.settings.values import JSON, show_list
 
 _PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^/@]+@")
+_STORE: Final = re.compile(r"^([a-z+]*:/*)?.*@", re.IGNORECASE | re.DOTALL)
+"""All that stands before the last `@` of a store's address, however badly it is written."""
 _QUERY_KEY: Final = re.compile(
     r"([?&][^=&#]*(?:key|token|secret|password|signature)[^=&#]*=)[^&#]+", re.IGNORECASE
 )
@@ -38,6 +40,8 @@ def rows(loaded: Loaded) -> list[Row]:
         if value is None and entry.path[-1] == "allow_missing_origin":
             value = settings.admits_missing_origin(settings.endpoints[entry.path[1]])
         value = shown(entry.leaf, effective(entry.leaf, value, settings))
+        if entry.key == "engine.url":
+            value = _STORE.sub(rf"\1{MASK}@", value)
         found.append(Row(entry.key, value, sources[entry.key]))
     return found
 

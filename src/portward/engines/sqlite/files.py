@@ -59,15 +59,32 @@ class Claim:
             EngineInUse: somebody else has it.
             EngineFileError: it cannot be opened.
         """
+        if Path(self._path).exists() and not Path(self._path).is_file():
+            raise EngineFileError(self._path, "is no file")
         try:
             self._lock()
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
+            self._own()
         except BlockingIOError:
             self.release()
             raise EngineInUse(self._path) from None
         except OSError as error:
             self.release()
             raise EngineFileError(self._path, error.strerror or "cannot be opened") from None
+
+    def _own(self) -> None:
+        """Make the file ours alone, also one that was copied here with other rights.
+
+        What SQLite puts beside it gets the same rights when it is made.
+        """
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
+        try:
+            if os.fstat(handle).st_uid == os.geteuid():
+                os.fchmod(handle, OWNER_ONLY)
+                for beside in (Path(f"{self._path}{end}") for end in ("-wal", "-shm")):
+                    if beside.exists():
+                        beside.chmod(OWNER_ONLY)
+        finally:
+            os.close(handle)
 
     def _lock(self) -> None:
         # A link and the file it points to are one store.
