@@ -64,23 +64,26 @@ async def test_another_subject(peer: Peer) -> None:
 
 @pytest.mark.p1
 async def test_no_valid_token(peer: Peer) -> None:
-    """A token that is not valid is nobody's."""
-    sid = await peer.open(**bearer(peer, "ann"))
-    for token in ("Bearer x", "Basic eDp5"):
-        response = await peer.poll(sid, authorization=token)
-        assert (response.status_code, response.json()["code"]) == (403, 4)
-    await untouched(peer, sid)
+    """A token that is not valid is nobody's, and neither is none where the session began with one."""
+    ann = bearer(peer, "ann")
+    sid = await peer.open(**ann)
+    for header in ({"authorization": "Bearer x"}, {"authorization": "Basic eDp5"}, {}):
+        for response in (await peer.poll(sid, **header), await peer.post(sid, "4x", **header)):
+            assert (response.status_code, response.json()["code"]) == (403, 4)
+    assert peer.events(Event.SESSION_FOREIGN) == 6
+    await untouched(peer, sid, **ann)
 
 
 async def test_the_same_subject(peer: Peer) -> None:
-    """A newer token of the same subject is welcome, and so is none: the first one counts."""
+    """A newer token of the same subject is welcome; a WebSocket, as a page opens it, needs none."""
     sid = await peer.open(**bearer(peer, "ann"))
     newer = bearer(peer, "ann")
     await untouched(peer, sid, **newer)
-    await untouched(peer, sid)
-    async with peer.socket(sid, additional_headers=newer) as socket:
-        await socket.send("2probe")
-        assert await heard(socket) == "3probe"
+    for headers in (newer, {}):
+        async with peer.socket(sid, additional_headers=headers) as socket:
+            await socket.send("2probe")
+            assert await heard(socket) == "3probe"
+        await until(lambda: (found := peer.gateway.front.find(sid)) and found.polling.probe is None)
 
 
 async def test_no_token_in_the_address(peer: Peer) -> None:
@@ -111,10 +114,11 @@ async def test_another_address(peer: Peer) -> None:
 async def test_an_address_that_may_change(road: str) -> None:
     """Where the setting says so a client may move."""
     async with ROADS[road](guarded(bind_address=False)) as peer:
-        sid = await peer.open(**bearer(peer, "ann"))
+        ann = bearer(peer, "ann")
+        sid = await peer.open(**ann)
         elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
         async with httpx.AsyncClient(transport=elsewhere) as client:
-            response = await client.post(peer.url(sid=sid), content="4x")
+            response = await client.post(peer.url(sid=sid), content="4x", headers=ann)
         assert response.text == "ok"
 
 
@@ -153,12 +157,13 @@ async def test_another_page_that_is_listed(peer: Peer) -> None:
 
 async def test_a_page_of_the_same_server(peer: Peer) -> None:
     """Browsers tell no origin when they read from a page's own server, and do when they write."""
-    sid = await peer.open(**bearer(peer, "ann"))
-    assert (await peer.post(sid, "4x", origin=ORIGIN)).text == "ok"
-    assert (await peer.poll(sid)).text == "4x"
-    other = await peer.post(sid, "4x", origin="http://localhost:4000")
+    ann = bearer(peer, "ann")
+    sid = await peer.open(**ann)
+    assert (await peer.post(sid, "4x", **ann, origin=ORIGIN)).text == "ok"
+    assert (await peer.poll(sid, **ann)).text == "4x"
+    other = await peer.post(sid, "4x", **ann, origin="http://localhost:4000")
     assert other.status_code == 403
-    assert (await peer.post(sid, "4y", origin=ORIGIN)).text == "ok"
+    assert (await peer.post(sid, "4y", **ann, origin=ORIGIN)).text == "ok"
 
 
 @pytest.mark.p0
