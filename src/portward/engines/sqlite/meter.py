@@ -17,7 +17,7 @@ _EXPIRED: Final = (
 )
 _SURPLUS: Final = (
     "DELETE FROM counters WHERE number IN (SELECT number FROM counters ORDER BY number LIMIT"
-    " min(?2, max(0, (SELECT count(*) FROM counters) - ?1)))"
+    " min(max(0, (SELECT count(*) FROM counters) - ?), ?))"
 )
 
 

@@ -11,8 +11,8 @@ from portward.engines.sqlite.store import Store
 _SET: Final = "INSERT OR REPLACE INTO kept (key, value) VALUES (?, ?)"
 _PUT: Final = "INSERT INTO lists (key, value) VALUES (?, ?)"
 _TRIM: Final = (
-    "DELETE FROM lists WHERE key = ?1 AND number <="
-    " (SELECT number FROM lists WHERE key = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)"
+    "DELETE FROM lists WHERE key = ? AND number <="
+    " (SELECT number FROM lists WHERE key = ? ORDER BY number DESC LIMIT 1 OFFSET ?)"
 )
 _READ: Final = "SELECT value FROM lists WHERE key = ? ORDER BY number DESC LIMIT ?"
 
@@ -54,7 +54,7 @@ def _get(db: sqlite3.Connection, key: str) -> str | None:
 
 def _prepend(db: sqlite3.Connection, key: str, texts: tuple[str, ...], limit: int) -> None:
     db.executemany(_PUT, [(key, text) for text in texts])
-    db.execute(_TRIM, (key, limit))
+    db.execute(_TRIM, (key, key, limit))
 
 
 def stored_note(path: str, key: str) -> str | None:

@@ -19,11 +19,11 @@ _OWNER: Final = "SELECT number, until FROM owners WHERE owner = ?"
 _OLDEST: Final = "SELECT min(number) FROM owners"
 _PUT: Final = (
     "INSERT OR REPLACE INTO shared (owner, key, version, turn, body)"
-    " VALUES (?1, ?2, ?3, (SELECT coalesce(max(turn), 0) + 1 FROM shared WHERE owner = ?1), ?4)"
+    " VALUES (?, ?, ?, (SELECT coalesce(max(turn), 0) + 1 FROM shared WHERE owner = ?), ?)"
 )
 _SURPLUS: Final = (
-    "DELETE FROM shared WHERE owner = ?1 AND key IN"
-    " (SELECT key FROM shared WHERE owner = ?1 ORDER BY turn DESC LIMIT -1 OFFSET ?2)"
+    "DELETE FROM shared WHERE owner = ? AND key IN"
+    " (SELECT key FROM shared WHERE owner = ? ORDER BY turn DESC LIMIT -1 OFFSET ?)"
 )
 _ORPHANS: Final = (
     "DELETE FROM shared WHERE owner IN (SELECT number FROM owners WHERE until <= ? LIMIT ?)"
@@ -77,9 +77,9 @@ def _put(db: sqlite3.Connection, put: _Put) -> tuple[SharedValue, bool]:
     if put.version is not None and put.version != current.version:
         return current, False
     value = SharedValue(current.version + 1, put.value)
-    db.execute(_PUT, (number, put.key, value.version, pack(put.value)))
+    db.execute(_PUT, (number, put.key, value.version, number, pack(put.value)))
     if row is None:
-        db.execute(_SURPLUS, (number, SHARED_KEYS))
+        db.execute(_SURPLUS, (number, number, SHARED_KEYS))
     return value, True
 
 

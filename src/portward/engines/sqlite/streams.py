@@ -223,9 +223,9 @@ def _remember(
         stream.keyed += 1
     if stream.keyed > SNAPSHOT_KEYS:
         stream.keyed -= db.execute(
-            "DELETE FROM latest WHERE stream = ?1"
-            " AND offset = (SELECT min(offset) FROM latest WHERE stream = ?1)",
-            (stream.number,),
+            "DELETE FROM latest WHERE stream = ?"
+            " AND offset = (SELECT min(offset) FROM latest WHERE stream = ?)",
+            (stream.number, stream.number),
         ).rowcount
 
 

@@ -64,10 +64,10 @@ def look(db: sqlite3.Connection, moment: Moment) -> Looked:
 
 def _trim(db: sqlite3.Connection, row: _Row, end: int, limit: int) -> int:
     return db.execute(
-        "DELETE FROM publications WHERE stream = ?1 AND offset IN"
-        " (SELECT offset FROM publications WHERE stream = ?1 AND offset < ?2"
-        " ORDER BY offset LIMIT ?3)",
-        (row.number, end, limit),
+        "DELETE FROM publications WHERE stream = ? AND offset IN"
+        " (SELECT offset FROM publications WHERE stream = ? AND offset < ?"
+        " ORDER BY offset LIMIT ?)",
+        (row.number, row.number, end, limit),
     ).rowcount
 
 
@@ -86,10 +86,10 @@ def _is_idle(db: sqlite3.Connection, row: _Row, moment: Moment) -> bool:
     if moment.now < moment.started + min(row.idle_ttl, RETURN_TIME):
         return False
     (kept,) = db.execute(
-        "SELECT EXISTS (SELECT 1 FROM publications WHERE stream = ?1)"
-        " OR EXISTS (SELECT 1 FROM keys WHERE stream = ?1)"
-        " OR EXISTS (SELECT 1 FROM latest WHERE stream = ?1)",
-        (row.number,),
+        "SELECT EXISTS (SELECT 1 FROM publications WHERE stream = ?)"
+        " OR EXISTS (SELECT 1 FROM keys WHERE stream = ?)"
+        " OR EXISTS (SELECT 1 FROM latest WHERE stream = ?)",
+        (row.number, row.number, row.number),
     ).fetchone()
     return not kept
 
