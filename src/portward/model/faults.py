@@ -82,6 +82,7 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         retry_after: int | None = None,
         command_id: str | int | None = None,
         about: str | None = None,
+        nsp: str | None = None,
         hint: str | None = None,
         detail: str | None = None,
     ) -> None:
@@ -91,7 +92,7 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         self.command_id = command_id
         self.about = about
         """What it is about, in the client's own words, for dialects that repeat it."""
-        self.nsp: str | None = None
+        self.nsp = nsp
         """The Socket.IO namespace that was not entered, where that was asked for."""
         self.hint = hint
         """Which part of the command is wrong and why, in our words, for dialects that say so."""

@@ -138,8 +138,16 @@ def test_done_is_not_told() -> None:
         ),
         (Fault(FaultKind.RATE_LIMITED), [b'2["error",{"code":"RATE_LIMITED"}]']),
         (
-            Fault(FaultKind.UNKNOWN_NAMESPACE, command_id="/x,"),
+            Fault(FaultKind.UNKNOWN_NAMESPACE, command_id="/x,", nsp="/x"),
             [b'4/x,{"message":"Invalid namespace"}'],
+        ),
+        (
+            Fault(FaultKind.RATE_LIMITED, command_id="", nsp="/", retry_after=9),
+            [b'4{"message":"Too many requests","data":{"code":"RATE_LIMITED"}}'],
+        ),
+        (
+            Fault(FaultKind.INTERNAL, command_id="/x,", nsp="/x"),
+            [b'4/x,{"message":"Internal error","data":{"code":"INTERNAL_ERROR"}}'],
         ),
         (
             Fault(FaultKind.NOT_SUBSCRIBED, command_id="5", about="w1:dashboard"),

@@ -90,8 +90,8 @@ class SocketIoDialect:
     def fault(self, fault: Fault, now: int) -> Words | None:  # noqa: ARG002 - the port
         """The answer to a refused command. Refusals by a limit are told as the event `error`, too."""
         address = str(fault.command_id or "")
-        if fault.nsp is not None or fault.kind is FaultKind.UNKNOWN_NAMESPACE:
-            return _turned_away(fault.nsp or _nsp(address), fault)
+        if fault.nsp is not None:
+            return _turned_away(fault.nsp, fault)
         if fault.kind is FaultKind.NOT_SUBSCRIBED and fault.about is not None:
             return _acknowledge(address, ({"left": words.ROOM + fault.about},))
         answer = _acknowledge(address, (words.refusal(fault),))
