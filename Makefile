@@ -67,7 +67,7 @@ lock: ## resolve requirements.lock again (ARGS=--upgrade takes newer versions)
 	$(LOCK_PYTHON) -m venv --clear $(LOCK_VENV)
 	$(INDEX_ONLY) $(LOCK_VENV)/bin/pip install -qq pip-tools==7.6.2
 	$(INDEX_ONLY) CUSTOM_COMPILE_COMMAND="make lock" \
-		$(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --extra dev \
+		$(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --no-strip-extras --extra dev \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(ARGS) \
 		--output-file requirements.lock pyproject.toml
 	rm -rf $(LOCK_VENV)
