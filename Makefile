@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test tools test-directus lint types bench build clean conformance docs lock
+.PHONY: help demo test long tools test-directus lint types bench build clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,9 @@ demo: $(STAMP) ## serve every endpoint with pages and simulations, nothing else 
 
 test: $(STAMP) $(NODE_STAMP) tools ## run the tests and check the coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+long: $(STAMP) $(NODE_STAMP) tools ## run the tests that take minutes of real time
+	$(BIN)/pytest -m long --durations=0 --durations-min=5
 
 test-directus: $(STAMP) $(DIRECTUS_STAMP) ## run the tests that need a real Directus; installing it takes minutes
 	$(BIN)/pytest $(DIRECTUS)

@@ -12,6 +12,7 @@ SOURCE = ROOT / "src" / "portward"
 VERBS = [
     "demo",
     "test",
+    "long",
     "test-directus",
     "lint",
     "types",
@@ -23,7 +24,7 @@ VERBS = [
 ]
 MAX_LINES = 500
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|NotImplementedError)\b")
-PIN = re.compile(r"[a-z0-9][a-z0-9._-]*==\S+(?: ; [^\\]+)? \\")
+PIN = re.compile(r"[a-z0-9][a-z0-9._-]*(?:\[[a-z0-9,-]+\])?==\S+(?: ; [^\\]+)? \\")
 HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}(?: \\)?")
 
 
