@@ -33,6 +33,7 @@ from tests.house import (
     settings,
     settle,
 )
+from tests.reload.issuer import issuer_key
 from tests.slow_engine import SlowEngine
 
 SECRET = "Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"
@@ -258,6 +259,21 @@ async def test_reload_without_a_secret_keeps_it() -> None:
         house.gateway.reload(settings())
         client = await house.client()
         await ask(client, "auth", token=token)
+        assert kinds(client)[-1] == "auth_success"
+
+
+async def test_reload_from_a_secret_to_public_keys() -> None:
+    """In development public keys replace secrets at once: no secret is kept beside them."""
+    async with running(with_secrets(settings(), SECRET)) as house:
+        ann = house.token("ann")
+        tokens = Tokens(public_keys=(issuer_key("a").pem,))
+        house.gateway.reload(replace(house.gateway.settings, tokens=tokens))
+        client = await house.client()
+        await ask(client, "auth", token=ann)
+        assert errors(client) == ["Authentication failed"]
+        await ask(
+            client, "auth", token=issuer_key("a").token(exp=house.clock.time() + 60, iat=None)
+        )
         assert kinds(client)[-1] == "auth_success"
 
 

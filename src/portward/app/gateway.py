@@ -202,7 +202,7 @@ class Gateway:
         """
         if self._ports is None:
             raise RuntimeError("the gateway is not running")
-        if not settings.tokens.secrets and not settings.production:
+        if not settings.production and not _has_key(settings):
             tokens = replace(settings.tokens, secrets=self.settings.tokens.secrets)
             settings = replace(settings, tokens=tokens)
         merged = reloaded(self.settings, settings)
@@ -406,8 +406,13 @@ def _exists(path: str) -> bool:
 
 def _with_secret(settings: Settings) -> Settings:
     """In development a missing secret is made up, for this run."""
-    tokens = settings.tokens
-    if settings.production or tokens.secrets or tokens.jwks_url or tokens.public_keys:
+    if settings.production or _has_key(settings):
         return settings
-    made = replace(tokens, secrets=(Secret(random.token_hex(32)),))
+    made = replace(settings.tokens, secrets=(Secret(random.token_hex(32)),))
     return replace(settings, tokens=made)
+
+
+def _has_key(settings: Settings) -> bool:
+    """Whether the settings name anything to verify tokens with."""
+    tokens = settings.tokens
+    return bool(tokens.secrets or tokens.jwks_url or tokens.public_keys)

@@ -1,0 +1,100 @@
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from portward.settings.schema import entries, example
+from tests.reload.case import ReloadCase, run
+from tests.reload.identity_provider_cases import IDENTITY_PROVIDER
+from tests.reload.process import GatewayProcess, serving
+from tests.reload.tokens_cases import TOKENS
+from tests.reload.web import web_server
+
+CASES: Final[tuple[ReloadCase, ...]] = (*TOKENS, *IDENTITY_PROVIDER)
+RATES: Final = ("attempts", "messages", "auth", "join", "history", "frames", "control_frames")
+LIMITS: Final = (
+    "connections.max",
+    "connections.mode",
+    *(f"{name}.{option}" for name in RATES for option in ("rate", "burst", "mode")),
+)
+WITHOUT_CASE: Final = frozenset(
+    {
+        "gate.allowed_origins",
+        "upstream.api_key",
+        "upstream.api_key_file",
+        "upstream.models",
+        "upstream.policy",
+        "upstream.allow_events",
+        "upstream.max_duration",
+        "upstream.max_messages",
+        "upstream.max_bytes",
+        "upstream.max_tokens",
+        "upstream.pin.<name>",
+        *(f"limits.{each}" for each in LIMITS),
+        "roles.<name>",
+        "admin.api_keys",
+        "admin.api_keys_file",
+        "endpoints.<name>.roles",
+        "endpoints.<name>.allowed_origins",
+        "endpoints.<name>.approval_webhook",
+        "endpoints.<name>.approval_webhook_secret",
+        "endpoints.<name>.approval_webhook_secret_file",
+        "endpoints.<name>.sign_secret",
+        "endpoints.<name>.sign_secret_file",
+        *(f"endpoints.<name>.limits.{each}" for each in LIMITS),
+        "namespaces.<name>.publish",
+        "namespaces.<name>.authorize",
+        "namespaces.<name>.authorize_url",
+    }
+)
+"""Reloadable keys that have no case yet. A key leaves this list when its case comes, and none is added."""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One process for all cases."""
+    folder: Path = tmp_path_factory.mktemp("reload")
+    with web_server() as web, serving(folder, web) as running:
+        yield running
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_a_client_sees_the_reload(case: ReloadCase, gateway: GatewayProcess) -> None:
+    """After SIGHUP a client of the running process sees what the new value of the key means."""
+    await run(case, gateway)
+
+
+def test_every_reloadable_key_has_a_case() -> None:
+    """A key that the reference marks as reloadable has a case, or is on the list of those without."""
+    marked = {entry.key for entry in entries(example()) if entry.leaf.about.reload}
+    covered = {case.key for case in CASES}
+    assert covered <= marked
+    assert marked - covered == WITHOUT_CASE
+
+
+def test_the_reference_marks_the_same_keys() -> None:
+    """The page of settings marks with an arrow exactly the keys that a reload puts in force."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text()
+    shown = set(re.findall(r"^\| `([^`]+)` ↻ \|", page, re.MULTILINE))
+    assert shown == {entry.key for entry in entries(example()) if entry.leaf.about.reload}
+
+
+async def test_a_bad_reload_changes_nothing(gateway: GatewayProcess) -> None:
+    """Settings that cannot be served are refused with the key, and the old ones stay in force."""
+    secrets = TOKENS[0]
+    await gateway.configure(secrets.before)
+    line = await gateway.configure({"tokens.leeway": "2h"})
+    assert line.startswith("reload refused: ")
+    assert "tokens.leeway" in line
+    again = ReloadCase(
+        key="tokens.secrets",
+        before=secrets.before,
+        after=secrets.after,
+        observe=secrets.observe,
+        seen_before=secrets.seen_before,
+        seen_after=secrets.seen_after,
+    )
+    await run(again, gateway)
