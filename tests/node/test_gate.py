@@ -1,6 +1,7 @@
 """The public door, check by check: who is turned away with what, and what is given back."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from portward.model.limits import LimitMode, Rate
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
+from portward.node.endpoint import at_path
 from portward.node.gate import NodeGate
 from portward.settings import Secret
 from portward.settings.endpoint import AuthMode
@@ -62,7 +64,20 @@ HEADS: list[tuple[RequestHead, Refusal | None]] = [
     (request(), None),
     (request("/rooms?x=1&y=%20"), None),
     (request("/nowhere"), Refusal.UNKNOWN_PATH),
-    (request("/rooms/"), Refusal.UNKNOWN_PATH),
+    (request("/rooms/"), None),
+    (request("/rooms/?x=1"), None),
+    (request("/rooms//"), Refusal.UNKNOWN_PATH),
+    (request("//rooms"), Refusal.UNKNOWN_PATH),
+    (request("//rooms/"), Refusal.UNKNOWN_PATH),
+    (request("/rooms/."), Refusal.UNKNOWN_PATH),
+    (request("/rooms/x"), Refusal.UNKNOWN_PATH),
+    (request("/"), Refusal.UNKNOWN_PATH),
+    (request("//"), Refusal.UNKNOWN_PATH),
+    (request(""), Refusal.UNKNOWN_PATH),
+    (request("/echo/"), Refusal.DISABLED),
+    (request("/socket.io"), None),
+    (request("/socket.io/"), None),
+    (request("/socket.io//"), Refusal.UNKNOWN_PATH),
     (request("/ROOMS"), Refusal.UNKNOWN_PATH),
     (request("/echo"), Refusal.DISABLED),
     (replace(request(), method="POST"), Refusal.METHOD),
@@ -98,8 +113,8 @@ async def test_outcomes(house: House, head: RequestHead, expected: Refusal | Non
     assert await judged(house, head) is expected
     assert house.inside() == (0, 0, 0)
     if expected is not None:
-        known = head.path in house.gateway.node.endpoints
-        endpoint = house.gateway.node.endpoints[head.path].name if known else "other"
+        known = at_path(house.gateway.node.endpoints, head.path)
+        endpoint = known.name if known is not None else "other"
         labels = {"endpoint": endpoint, "reason": expected.reason}
         assert house.count("handshakes_refused_total", **labels) == 1
         event = Event.ORIGIN_REJECT if expected is Refusal.ORIGIN else Event.HANDSHAKE_REJECT
@@ -492,7 +507,13 @@ async def behind() -> AsyncIterator[House]:
         ({"x_forwarded_proto": "https"}, None),
         ({"x_forwarded_proto": "http"}, Refusal.INSECURE),
         ({"x_forwarded_proto": "https, http"}, Refusal.INSECURE),
-        ({"x_forwarded_proto": "wss"}, Refusal.INSECURE),
+        ({"x_forwarded_proto": "wss"}, None),
+        ({"x_forwarded_proto": "WSS"}, None),
+        ({"x_forwarded_proto": "https,"}, None),
+        ({"x_forwarded_proto": "ws"}, Refusal.INSECURE),
+        ({"x_forwarded_proto": "https, ws"}, Refusal.INSECURE),
+        ({"x_forwarded_proto": "on"}, Refusal.INSECURE),
+        ({"forwarded": "for=203.0.113.7;proto=https"}, Refusal.INSECURE),
         ({}, Refusal.INSECURE),
     ],
 )
@@ -501,6 +522,26 @@ async def test_plain_requests_behind_a_tls_proxy(
 ) -> None:
     """Behind a proxy that ends TLS only what came over https is let in."""
     assert await judged(behind, request(peer="10.0.0.1", **headers)) is expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({}, "not https: no x-forwarded-proto came"),
+        ({"x_forwarded_proto": "http"}, "not https: x-forwarded-proto is 'http'"),
+        ({"x_forwarded_proto": "\x1b[2J" + "x" * 200}, r"x-forwarded-proto is '\x1b[2Jxxx"),
+    ],
+)
+async def test_the_log_says_what_came_instead_of_https(
+    behind: House, headers: dict[str, str], said: str
+) -> None:
+    """A refusal for plain HTTP names the text of the proxy, cut and without control characters."""
+    assert await judged(behind, request(peer="10.0.0.1", **headers)) is Refusal.INSECURE
+    behind.gateway.telemetry.log.flush()
+    (line,) = [line for line in behind.log.getvalue().splitlines() if "handshake.reject" in line]
+    detail = json.loads(line)["detail"]
+    assert said in detail
+    assert len(detail) < 100
 
 
 async def test_scheme_of_an_untrusted_peer(behind: House) -> None:
@@ -547,7 +588,9 @@ async def test_health(house: House, method: str) -> None:
     assert dict(answer.headers)["Cache-Control"] == "no-store"
     assert gate.answer(replace(request("/health"), method="POST")) is None
     assert gate.answer(request("/rooms")) is None
-    assert gate.answer(request("/health/")) is None
+    assert gate.answer(replace(request("/health/"), method=method)) == answer
+    for path in ("/health//", "//health", "//health/", "/health/x", "/healthz"):
+        assert gate.answer(request(path)) is None
 
 
 async def test_refusal_without_a_head(house: House) -> None:

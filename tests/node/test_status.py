@@ -86,6 +86,18 @@ async def test_questions_count_as_attempts(house: House) -> None:
     assert ask(house).status == 200
 
 
+async def test_a_slash_at_the_end(house: House) -> None:
+    """`/test/` is the same page, refusals included; `/test//` is none."""
+    gate = NodeGate(house.gateway.node)
+    for path in ("/test", "/test/"):
+        answer = gate.answer(request(path))
+        assert answer is not None
+        assert answer.status == 200
+    gate.answer(request("/test/", origin="https://evil.example"))
+    assert house.count("handshakes_refused_total", endpoint="realtime", reason="origin") == 1
+    assert gate.answer(request("/test//")) is None
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
 async def test_other_methods(house: House, method: str) -> None:
     """It is for reading; and who asks otherwise is judged all the same."""

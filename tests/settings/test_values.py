@@ -150,12 +150,15 @@ def test_a_rate_is_shown_as_it_is_written(text: str) -> None:
 
 
 def test_networks_are_checked() -> None:
-    """Addresses and blocks of both families pass."""
-    written = ["10.0.0.0/8", "192.0.2.1", "::1", "2001:db8::/32"]
+    """Addresses and blocks of both families pass, and the word for Unix sockets."""
+    written = ["10.0.0.0/8", "192.0.2.1", "::1", "2001:db8::/32", "unix:"]
     assert parse_networks(written) == written
 
 
-@pytest.mark.parametrize("entry", ["", "x", "10.0.0.0/33", "10.0.0.1/8", "10.0.0", 10, None])
+@pytest.mark.parametrize(
+    "entry",
+    ["", "x", "10.0.0.0/33", "10.0.0.1/8", "10.0.0", 10, None, "unix", "UNIX:", "unix:/run/p"],
+)
 def test_what_is_no_network_is_refused_by_its_number(entry: object) -> None:
     """The text says which entry is wrong."""
     with pytest.raises(ValueError, match="entry 2 is not a network"):

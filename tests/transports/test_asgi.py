@@ -76,7 +76,42 @@ def test_a_scope_may_say_little() -> None:
     """What is optional in ASGI may be missing."""
     head = head_of({"type": "websocket", "path": "/ws", "headers": []})
 
-    assert (head.path, head.query, head.peer, head.http_version) == ("/ws", "", "", "1.1")
+    assert (head.path, head.query, head.peer, head.http_version) == ("/ws", "", "unix:", "1.1")
+
+
+@pytest.mark.parametrize(
+    ("client", "peer"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (["192.0.2.7", 1], "192.0.2.7"),
+        (None, "unix:"),
+        (("", 0), "unix:"),
+        (["", None], "unix:"),
+        (("testclient", 50000), "testclient"),
+    ],
+)
+def test_a_client_without_an_address_came_by_a_unix_socket(client: Any, peer: str) -> None:
+    """Servers that listen on a Unix socket name no client."""
+    assert head_of({**SCOPE, "client": client}).peer == peer
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "host"),
+    [
+        (b"http://other.example/ws", "/ws", "other.example"),
+        (b"https://other.example:8443/ws/?a=1", "/ws/", "other.example:8443"),
+        (b"http://other.example", "/", "other.example"),
+        (b"http://user@other.example/ws", "http://user@other.example/ws", "gate.example"),
+        (b"*", "*", "gate.example"),
+        (b"", "", "gate.example"),
+        (b"//ws", "//ws", "gate.example"),
+    ],
+)
+def test_a_target_in_absolute_form_brings_its_own_host(raw: bytes, path: str, host: str) -> None:
+    """Where the server hands it on, its authority stands in place of `Host`; nothing raises."""
+    head = head_of({**SCOPE, "raw_path": raw})
+
+    assert (head.path, head.one("host")) == (path, host)
 
 
 @pytest.mark.parametrize(("scheme", "secure"), [("wss", True), ("https", True), ("http", False)])

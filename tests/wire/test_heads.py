@@ -99,7 +99,7 @@ def test_the_version_is_told(version: bytes) -> None:
         b"GET / HTTP/0.9\r\n\r\n",
         b"GET /\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\n",
-        b"GET http://gate/ws HTTP/1.1\r\n\r\n",
+        b"GET http://a@gate/ws HTTP/1.1\r\n\r\n",
         b"GET ws HTTP/1.1\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\n\r\n",
         b"CONNECT gate:80 HTTP/1.1\r\n\r\n",
@@ -235,3 +235,72 @@ def test_any_bytes_are_a_head_or_a_refusal_or_not_enough(pieces: list[bytes]) ->
         Refusal.HEADERS_TOO_LARGE,
         None,
     }
+
+
+HOSTED = b" HTTP/1.1\r\nX-A: 1\r\nHost: other.example\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query", "host"),
+    [
+        (b"http://gate.example/ws", "/ws", "", "gate.example"),
+        (b"http://gate.example/ws/?a=1&b=?", "/ws/", "a=1&b=?", "gate.example"),
+        (b"HTTPS://GATE.example:8443/ws", "/ws", "", "GATE.example:8443"),
+        (b"http://[2001:db8::1]:80/ws", "/ws", "", "[2001:db8::1]:80"),
+        (b"http://192.0.2.1/a//b%2F", "/a//b%2F", "", "192.0.2.1"),
+        (b"http://gate.example", "/", "", "gate.example"),
+        (b"http://gate.example/", "/", "", "gate.example"),
+        (b"http://gate.example?a=1", "/", "a=1", "gate.example"),
+        (b"http://gate.example//ws", "//ws", "", "gate.example"),
+    ],
+)
+def test_a_target_may_be_in_absolute_form(target: bytes, path: str, query: str, host: str) -> None:
+    """Its authority stands in place of `Host`, where that header stood (RFC 9112 section 3.2.2)."""
+    head, _ = read(b"GET " + target + HOSTED)
+
+    assert (head.path, head.query) == (path, query)
+    assert head.headers == (("x-a", "1"), ("host", host))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"http://",
+        b"http:///ws",
+        b"http:/ws",
+        b"http:ws",
+        b"http://user@gate.example/ws",
+        b"http://user:secret@gate.example/ws",
+        b"http://gate.example\\ws",
+        b"http://gate.example/ws#part",
+        b"http://gate.example#part",
+        b"http://gat\xe9.example/ws",
+        b"http://%67ate.example/ws",
+        b"ftp://gate.example/ws",
+        b"ws://gate.example/ws",
+        b"//",
+        b"*",
+        b"gate.example:443",
+        b"ws",
+    ],
+)
+def test_other_forms_of_a_target_are_refused(target: bytes) -> None:
+    """User-info, other schemes, an empty host and fragments are no request for this gateway."""
+    expected = None if target == b"//" else Refusal.BAD_REQUEST
+    assert refusal_of(b"GET " + target + HOSTED) is expected
+
+
+@pytest.mark.parametrize("hosts", [[], [b"a.example", b"b.example"], [b"a.example"] * 2])
+def test_an_absolute_form_does_not_mend_what_host_says(hosts: list[bytes]) -> None:
+    """Without `Host`, or with several, the request stays what it is, and is refused for that later."""
+    lines = b"".join(b"Host: " + host + b"\r\n" for host in hosts)
+    head, _ = read(b"GET http://gate.example/ws HTTP/1.1\r\n" + lines + b"\r\n")
+
+    assert head.all("host") == [host.decode() for host in hosts]
+
+
+@given(st.binary(max_size=60))
+def test_no_target_raises_anything_else(target: bytes) -> None:
+    """Whatever stands in the request line is read or refused."""
+    refusal_of(b"GET " + target + HOSTED)
+    refusal_of(b"GET http://" + target + HOSTED)

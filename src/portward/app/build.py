@@ -19,7 +19,7 @@ from portward.node.operations import REVOCATION_TTL
 from portward.node.ports import Hooks
 from portward.node.rules import NodePorts, NodeRules
 from portward.node.tunnel import RelayRules
-from portward.security.address import AddressRules
+from portward.security.client_address import AddressRules
 from portward.security.hosts import HostPolicy
 from portward.security.relay import RelayPolicy
 from portward.security.session_tokens import SessionTokens

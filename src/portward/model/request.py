@@ -1,12 +1,18 @@
 """The head of a handshake, as every transport hands it to the gate."""
 
+from typing import Final
+
 import msgspec
+
+UNIX_PEER: Final = "unix:"
+"""The peer of a request that came by a Unix socket, which has no address."""
 
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP request without its body. Header names are lower case, values stripped, order kept.
 
-    `peer` is the address of the other end of the socket as text, before any proxy header is believed.
+    `peer` is the address of the other end of the socket as text, before any proxy header is believed;
+    `UNIX_PEER` for a Unix socket.
     Never log `query` or `headers`: they may carry credentials.
     """
 

@@ -14,19 +14,23 @@ from portward.model.limits import LimitMode, LimitName, Rate
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.authentication import Authentication
-from portward.node.endpoint import Endpoint, Newcomer
+from portward.node.endpoint import Endpoint, Newcomer, at_path
 from portward.node.proving import Proving
 from portward.node.session import Session
-from portward.security.address import AddressRules, ClientAddress, limit_keys, mask
+from portward.security.address import limit_keys, mask
+from portward.security.client_address import AddressRules, ClientAddress
 from portward.security.handshake import check_upgrade
 from portward.security.hosts import HostPolicy
 from portward.security.rate import ConcurrencyTable
+from portward.security.redaction import clean
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 LOOSER = (1, 16)
 """How much more room the wide bucket of an IPv6 client (/48) has than its own (/64)."""
 
+_CLAIM: Final = 80
+"""Characters of what a proxy, or a client, says of the scheme that a log line shows."""
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 CROWD: Final = 2
 """Times the cap of an address that are let in where a dialect says what is the matter."""
@@ -139,7 +143,7 @@ class Doorman:
 
     def _check_secure(self, head: RequestHead, found: ClientAddress) -> None:
         if self.rules.require_https and not head.secure and found.scheme != "https":
-            raise Refused(Refusal.INSECURE, "not https")
+            raise Refused(Refusal.INSECURE, f"not https: {clean(found.claim, _CLAIM)}")
 
     def _url(self, head: RequestHead) -> str:
         """The address the client believes to talk to; empty when its `Host` is none."""
@@ -150,7 +154,7 @@ class Doorman:
         return f"{'wss' if secure else 'ws'}://{host}{head.path}"
 
     def _endpoint(self, head: RequestHead) -> Endpoint:
-        endpoint = self._endpoints.get(head.path)
+        endpoint = at_path(self._endpoints, head.path)
         if endpoint is None:
             raise Refused(Refusal.UNKNOWN_PATH)
         if not endpoint.rules.enabled:

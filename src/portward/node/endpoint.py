@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from portward.node.limits import Limiter
 from portward.security.origin import OriginPolicy
 from portward.wire.message import Framing
 
+T = TypeVar("T")
 INBOX: Final = 16
 """Messages of one connection that wait for the one in flight before reading is paused."""
 INBOX_BYTES: Final = 256 * KIB
@@ -97,6 +98,17 @@ class Endpoint:
     def by_cookie(self) -> bool:
         """Whether the credential may be one that browsers add by themselves."""
         return "cookie" in self.rules.credentials
+
+
+def at_path(table: Mapping[str, T], path: str) -> T | None:
+    """What a table by path has for a requested one: one slash more or less at its end is the same.
+
+    Two slashes are another path, wherever they are.
+    """
+    found = table.get(path)
+    if found is not None or path.endswith("//"):
+        return found
+    return table.get(path[:-1] if path.endswith("/") else f"{path}/")
 
 
 class Newcomer(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
-from portward.node.endpoint import Newcomer
+from portward.node.endpoint import Endpoint, Newcomer, at_path
 from portward.node.link import Admission, HttpAnswer, Link, Receiver
 from portward.node.node import Node
 from portward.node.returning import Bond, follow_up
@@ -82,8 +82,8 @@ class NodeGate:
 
     def answer(self, head: RequestHead) -> HttpAnswer | None:
         """`GET /health`: whether this node takes connections; `GET /test`: whether the relay does."""
-        answer = self._answers.get(head.path)
-        if answer is None or (head.path != _TEST and head.method not in _READ):
+        answer = at_path(self._answers, head.path)
+        if answer is None or (answer == self._health and head.method not in _READ):
             return None
         return answer(head)
 
@@ -138,12 +138,17 @@ class NodeGate:
             detail=refused.detail,
         )
 
+    def _named(self, path: str) -> Endpoint | None:
+        """The endpoint that a request is for."""
+        page = self._node.status_page
+        if page is not None and at_path({_TEST: page}, path) is not None:
+            return page.endpoint
+        return at_path(self._node.endpoints, path)
+
     def refused(self, head: RequestHead | None, refused: Refused) -> None:
         """Log and count a refusal."""
         node, refusal = self._node, refused.refusal
-        endpoint = node.endpoints.get(head.path) if head is not None else None
-        if head is not None and head.path == _TEST and node.status_page is not None:
-            endpoint = node.status_page.endpoint
+        endpoint = self._named(head.path) if head is not None else None
         name = endpoint.name if endpoint is not None else "none"
         address = node.doorman.address(head) if head is not None else None
         node.telemetry.metrics.refused(name, refusal)

@@ -44,7 +44,10 @@ class Server(Struct, frozen=True, kw_only=True):
     trusted_proxies: Annotated[
         tuple[str, ...],
         NETWORKS,
-        About("networks of the proxies whose forwarding headers are believed"),
+        About(
+            "networks of the proxies whose forwarding headers are believed; `unix:` for those that"
+            " connect by a Unix socket"
+        ),
     ] = ()
     forwarded_header: Annotated[
         ForwardedHeader, About("the one header in which they name the client")

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from portward.model.limits import INTEGER, JSON_DEPTH, Rate
+from portward.model.request import UNIX_PEER
 
 
 class Form(NamedTuple):
@@ -140,15 +141,19 @@ def show_rate(rate: Rate) -> str:
 def parse_networks(value: object) -> object:
     """Check a list of addresses and CIDR blocks; what is no list at all is left to the type.
 
+    `unix:` stands for whatever connects by a Unix socket.
+
     Raises:
-        ValueError: an entry is neither an address nor a block.
+        ValueError: an entry is none of these.
     """
     if isinstance(value, (list, tuple)):
         for number, entry in enumerate(value, start=1):
+            if entry == UNIX_PEER:
+                continue
             try:
                 ip_network(entry if isinstance(entry, str) else "")
             except ValueError:
-                text = f'entry {number} is not a network such as "10.0.0.0/8" or "::1"'
+                text = f'entry {number} is not a network such as "10.0.0.0/8" or "::1", nor "unix:"'
                 raise ValueError(text) from None
     return value
 

@@ -6,18 +6,19 @@ the deadline of the request head.
 
 import random as _random
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Final
 from urllib.parse import quote
 
 from portward.model.clock import Clock
 from portward.model.refusals import Refusal, Refused
-from portward.model.request import RequestHead
+from portward.model.request import UNIX_PEER, RequestHead
 from portward.node.link import Admission, Gate
 from portward.transports.asgi_caller import AsgiCaller
 from portward.transports.asgi_link import AsgiLink, Event, Receive, Send
 from portward.transports.lobby import Hotel
 from portward.wire.answers import refusal_headers
+from portward.wire.heads import read_target
 
 _DENIAL: Final = "websocket.http.response"
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
@@ -142,17 +143,22 @@ def head_of(scope: Event) -> RequestHead:
     it is encoded again, so that an escape never turns into another path.
     """
     client = scope.get("client")
+    headers = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
+        for name, value in scope["headers"]
+    )
     raw = scope.get("raw_path")
     path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
+    if not path.startswith("/"):  # some servers hand an absolute form on as it came
+        with suppress(Refused):  # what is neither form is no endpoint's path
+            path, headers = read_target(path.encode("latin-1"), headers)
     return RequestHead(
         method=scope.get("method", "GET"),
         path=_within(path, quote(scope.get("root_path", ""))),
         query=scope.get("query_string", b"").decode("latin-1"),
-        headers=tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
-            for name, value in scope["headers"]
-        ),
-        peer=client[0] if client else "",
+        headers=headers,
+        # Without an address it came by a Unix socket.
+        peer=client[0] if client and client[0] else UNIX_PEER,
         secure=scope.get("scheme") in {"wss", "https"},
         http_version=scope.get("http_version", "1.1"),
     )

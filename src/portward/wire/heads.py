@@ -1,7 +1,8 @@
 """Request heads out of bytes, under limits that act before anything is held (RFC 9112)."""
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 import httptools
 
@@ -9,10 +10,13 @@ from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 
+Header: TypeAlias = tuple[str, str]
 _END: Final = b"\r\n\r\n"
 _METHOD: Final = re.compile(rb"[A-Z]")
 _TARGET: Final = re.compile(rb"/[!\"$-~]*\Z")
 """Origin form: printable, and no fragment."""
+_ABSOLUTE: Final = re.compile(rb"https?://([\w.:\[\]-]+)(/[!\"$-~]*|\?[!\"$-~]*)?\Z", re.IGNORECASE)
+"""Absolute form: an authority without user-info, then what an origin form may have."""
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 
 
@@ -90,18 +94,40 @@ class HeadReader:
         method, version = parser.get_method(), parser.get_http_version()
         # The parser forgives more than the next reader might: the line must say exactly this.
         line = b"%b %b HTTP/%b\r\n" % (method, fields.target, version.encode())
-        if not (head.startswith(line) and _TARGET.match(fields.target) and version in _VERSIONS):
+        if not (head.startswith(line) and version in _VERSIONS):
             raise Refused(Refusal.BAD_REQUEST, "request line")
-        path, _, query = fields.target.decode("ascii").partition("?")
+        target, headers = read_target(fields.target, fields.headers)
+        path, _, query = target.partition("?")
         return RequestHead(
             method=method.decode("ascii"),
             path=path,
             query=query,
-            headers=tuple(fields.headers),
+            headers=headers,
             peer=self._peer,
             secure=self._secure,
             http_version=version,
         )
+
+
+def read_target(target: bytes, headers: Iterable[Header]) -> tuple[str, tuple[Header, ...]]:
+    """The origin form of a request target, and the headers that go with it.
+
+    In absolute form (RFC 9112 section 3.2.2) the authority stands for what `Host` says. A request
+    without `Host`, or with several, is left as it is, for the check of that header to refuse.
+
+    Raises:
+        Refused: BAD_REQUEST, the target is in neither form.
+    """
+    if _TARGET.match(target):
+        return target.decode("ascii"), tuple(headers)
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        raise Refused(Refusal.BAD_REQUEST, "request target")
+    authority, rest = absolute[1].decode("ascii"), (absolute[2] or b"").decode("ascii")
+    kept = tuple(headers)
+    if sum(name == "host" for name, _ in kept) == 1:
+        kept = tuple((name, authority if name == "host" else value) for name, value in kept)
+    return rest if rest.startswith("/") else f"/{rest}", kept
 
 
 class _Fields:
@@ -111,7 +137,7 @@ class _Fields:
 
     def __init__(self) -> None:
         self.target = b""
-        self.headers: list[tuple[str, str]] = []
+        self.headers: list[Header] = []
 
     def on_url(self, part: bytes) -> None:
         """Take the request target, as it came."""

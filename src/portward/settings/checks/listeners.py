@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import Final
 
+from portward.model.request import UNIX_PEER
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import weakness
 from portward.settings.endpoint import AuthMode, Transport
@@ -60,6 +61,8 @@ def _tls_files(context: Context) -> Iterator[Problem]:
 def _networks(context: Context) -> tuple[list[IPv4Network], list[IPv6Network]]:
     four, six = [], []
     for entry in context.settings.server.trusted_proxies:
+        if entry == UNIX_PEER:
+            continue
         network = ip_network(entry, strict=False)
         if isinstance(network, IPv4Network):
             four.append(network)

@@ -11,7 +11,7 @@ from portward.model.clock import Clock
 from portward.model.limits import CLOSE_TIME
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
-from portward.node.endpoint import Endpoint
+from portward.node.endpoint import Endpoint, at_path
 from portward.node.link import Admission, Gate, HttpAnswer, Link, Receiver
 from portward.security.handshake import check_upgrade
 from portward.transports.deadlines import Deadlines
@@ -51,10 +51,9 @@ class EngineServer:
         """What ids of sessions begin with, where several processes have each their own sessions."""
         self._clock = clock
         self._endpoints = {
-            spelled: endpoint
+            path: endpoint
             for path, endpoint in endpoints.items()
             if endpoint.framing is wire.ENGINE
-            for spelled in (path, path.rstrip("/") or "/", path.rstrip("/") + "/")
         }
         self._sessions: dict[str, Entrance] = {}
         self._closing: Deadlines[Polling] = Deadlines(clock, CLOSE_TIME)
@@ -146,7 +145,7 @@ class EngineServer:
 
     def _named(self, head: RequestHead) -> RequestHead | None:
         """The request with the endpoint's own spelling of its path; None when it is not for here."""
-        endpoint = self._endpoints.get(head.path)
+        endpoint = at_path(self._endpoints, head.path)
         if endpoint is None:
             return None
         path = endpoint.rules.path
@@ -154,7 +153,7 @@ class EngineServer:
 
     def tag_of(self, head: RequestHead) -> str:
         """The tag of the session a request names; empty when it names none, or is not for here."""
-        if head.path not in self._endpoints:
+        if at_path(self._endpoints, head.path) is None:
             return ""
         return read_query(head.query).sid.rpartition(_TAGGED)[0]
 
