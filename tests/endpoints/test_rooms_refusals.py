@@ -626,6 +626,60 @@ async def test_authentication_attempts_are_counted_by_address(house: House) -> N
     await house.authenticate(other, "ann")
 
 
+async def test_first_credentials_are_no_messages_of_their_address() -> None:
+    """What the limit of messages counts of an address keeps nobody there from authenticating."""
+    limits = limited(messages=Rate(2, 60.0, 2))
+    async with running(settings(rooms={"limits": limits})) as house:
+        noisy = await house.client()
+        for _ in range(4):
+            await ask(noisy, "heartbeat")
+        assert errors(noisy) == ["Rate limit exceeded"] * 2
+        for number in range(5):
+            await house.authenticate(await house.client(), f"user{number}")
+        late = await house.client()
+        await ask(late, "auth", token="x")
+        assert errors(late) == ["Authentication failed"]
+
+
+async def test_typing_has_a_limit_of_its_own() -> None:
+    """It is counted by user and room: messages, other rooms and other users lose nothing by it."""
+    limits = Limits(messages=RateLimit(rate=Rate(5, 60.0, 5)))
+    async with running(settings(rooms={"limits": limits})) as house:
+        await house.room("other")
+        ann, bob = await house.client("ann", "lobby", "other"), await house.client("bob", "lobby")
+        tab = await house.client("ann", peer="10.0.0.2")
+        for _ in range(30):
+            await ask(ann, "typing", roomId="lobby", active=True)
+        assert (errors(ann), len(bob.all("typing"))) == ([], 30)
+        await ask(ann, "typing", id="x", roomId="lobby", active=True)
+        refused = ann.last("error")
+        assert (refused["message"], refused["code"]) == ("Rate limit exceeded", "rate_limited")
+        assert refused["retryAfterMs"] == pytest.approx(2000, abs=2)
+        assert house.count("limit_refusals_total", limit="typing", mode="enforce") == 1
+        for client, room in ((ann, "other"), (bob, "lobby")):
+            await ask(client, "typing", roomId=room, active=True)
+            assert len(errors(client)) == (client is ann)
+        for _ in range(3):
+            await ask(ann, "message", roomId="lobby", content="hello")
+        assert len(bob.all("message")) == 3
+        await ask(tab, "heartbeat")
+        assert errors(tab) == ["Rate limit exceeded"]
+        await house.advance(2)
+        await ask(ann, "typing", roomId="lobby", active=False)
+        assert bob.all("typing")[-1]["data"]["active"] is False
+
+
+async def test_typing_elsewhere_is_a_message() -> None:
+    """In a room one is not in, and before authentication, it counts as any message does."""
+    limits = limited(messages=Rate(3, 60.0, 3))
+    async with running(settings(rooms={"limits": limits})) as house:
+        ann, stranger = await house.client("ann"), await house.client(peer="10.0.0.2")
+        for client, text in ((ann, "Room not found"), (stranger, "Not authenticated")):
+            for number in range(5):
+                await ask(client, "typing", roomId=f"room{number}", active=True)
+            assert errors(client) == [text] * 3 + ["Rate limit exceeded"] * 2
+
+
 async def test_observe_counts_without_refusing() -> None:
     """In the mode `observe` a limit refuses nobody, and tells what it would have refused."""
     limits = limited(messages=Rate(1, 60.0, 1, LimitMode.OBSERVE))

@@ -145,11 +145,12 @@ def test_default_limits() -> None:
     """The defaults are the documented ones, and every limit by rate has one."""
     figures = {name: (rate.count, rate.period, rate.burst) for name, rate in DEFAULT_RATES.items()}
     assert figures == {
-        LimitName.ATTEMPTS: (60, 60, 60),
+        LimitName.ATTEMPTS: (600, 60, 600),
         LimitName.MESSAGES: (60, 60, 60),
-        LimitName.AUTH: (10, 60, 10),
+        LimitName.AUTH: (100, 60, 10),
         LimitName.JOIN: (20, 60, 20),
         LimitName.HISTORY: (30, 60, 30),
+        LimitName.TYPING: (30, 60, 30),
         LimitName.FRAMES: (200, 1, 400),
         LimitName.CONTROL_FRAMES: (10, 1, 20),
     }

@@ -17,6 +17,7 @@ from portward.model.refusals import Refusal, Refused
 from portward.model.revocation import Revocation, RevocationKind
 from portward.node.gate import NodeGate
 from portward.node.ports import ConnectionInfo
+from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.sections import Gate
 from portward.telemetry.events import Event
@@ -491,6 +492,37 @@ async def test_cap_of_a_user_between_handshake_and_registration() -> None:
         await settle()
         assert [client.closed for client in clients] == [None, (3504, "connection limit")]
         assert house.inside() == (1, 0, 1)
+
+
+async def test_one_user_takes_few_places_of_an_endpoint() -> None:
+    """By default twenty of one user, from however many addresses; another endpoint counts apart."""
+    given = settings(rooms=HEADER, echo={"enabled": True, "credentials": CREDENTIALS})
+    async with running(given) as house:
+        header = {"authorization": f"Bearer {house.token('ann')}"}
+        tabs = [
+            await connect(house.gateway, peer=f"10.0.{number % 2}.1", **header)
+            for number in range(20)
+        ]
+        assert await house.refusal(peer="10.0.2.1", **header) is Refusal.USER_CAP
+        late = await house.client(peer="10.0.3.1")
+        await ask(late, "auth", token=house.token("ann"))
+        assert late.closed == (3504, "connection limit")
+        await connect(house.gateway, "/echo", **header)
+        await house.client("bob", peer="10.0.0.1")
+        tabs[0].leave()
+        await settle()
+        await connect(house.gateway, peer="10.0.2.1", **header)
+
+
+@pytest.mark.parametrize("auth", list(AuthMode))
+async def test_anonymous_is_not_one_user(auth: AuthMode) -> None:
+    """Guests have no limit in common, whether nobody proves anything or their issuer calls them so."""
+    given = settings(rooms={**HEADER, "auth": auth}, gate=Gate(max_per_user=2))
+    async with running(given) as house:
+        header = {"authorization": f"Bearer {house.token('anonymous')}"}
+        guests = [await connect(house.gateway, **header) for _ in range(5)]
+        assert {client.closed for client in guests} == {None}
+        assert {session_of(client).user for client in guests} == {"anonymous"}
 
 
 # -- roles an endpoint wants

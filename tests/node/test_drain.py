@@ -207,7 +207,7 @@ async def test_a_farewell_comes_before_the_close(house: House) -> None:
 
 async def test_a_farewell_fits_into_a_short_drain(house: House) -> None:
     """Nobody is given more time than there is: all are closed in words before the deadline."""
-    clients = [await alert_client(house) for _ in range(40)]
+    clients = [await alert_client(house) for _ in range(20)]
     drained = await begin(house, 5)
     await house.advance(2.9)
     assert {client.closed for client in clients} == {None}

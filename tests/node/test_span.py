@@ -224,9 +224,11 @@ async def test_handshakes_over_one_store(clock: FakeClock, meter: SharedMeter) -
         assert refusals == [Refusal.UNAUTHENTICATED] * 10 + [Refusal.RATE] * 6
         valid = {"authorization": f"Bearer {one.token('ann')}"}
         came = [
-            await _came(house, peer="127.0.0.2", **valid) for _ in range(40) for house in (one, two)
+            await _came(house, peer="127.0.0.2", **valid)
+            for _ in range(400)
+            for house in (one, two)
         ]
-        assert came == [None] * 60 + [Refusal.RATE] * 20
+        assert came == [None] * 600 + [Refusal.RATE] * 200
 
 
 async def _came(house: House, **more: str) -> Refusal | None:

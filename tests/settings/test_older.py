@@ -157,7 +157,7 @@ def test_an_older_relay_server_moves_in() -> None:
     settings, door = found.settings, found.settings.endpoints["realtime"]
     assert (door.enabled, door.auth, settings.server.port) == (True, AuthMode.TOKEN, 8081)
     assert settings.rate(LimitName.ATTEMPTS, door) == Rate(5, 30.0, 5)
-    assert settings.rate(LimitName.ATTEMPTS, settings.endpoints["rooms"]).count == 60
+    assert settings.rate(LimitName.ATTEMPTS, settings.endpoints["rooms"]).count == 600
     assert settings.connection_limit(door).max == 2
     assert settings.upstream.api_key == Secret(SECRET)
     assert settings.origins(door) == ("https://a.example", "https://b.example")

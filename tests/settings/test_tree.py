@@ -86,7 +86,7 @@ def test_limits_are_asked_for_by_endpoint() -> None:
     own = Limits(messages=RateLimit(rate=Rate(600, 60.0, 600)), connections=ConnectionLimit(max=3))
     endpoint = Endpoint(limits=own)
     assert Settings().rate(LimitName.MESSAGES, endpoint) == Rate(600, 60.0, 600)
-    assert Settings().rate(LimitName.AUTH, endpoint) == Rate(10, 60.0, 10)
+    assert Settings().rate(LimitName.AUTH, endpoint) == Rate(100, 60.0, 10)
     assert Settings().connection_limit(endpoint) == ConnectionLimit(max=3, mode=LimitMode.ENFORCE)
 
 

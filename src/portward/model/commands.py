@@ -204,6 +204,8 @@ class Echo(Command, frozen=True):
 
 UNLIMITED: Final[frozenset[type[Command]]] = frozenset({CloseSocket})
 """Commands that are counted and never refused by a limit: leaving always works."""
+FIRST_CREDENTIAL: Final[frozenset[type[Command]]] = frozenset({Authenticate, Resume, OpenSocket})
+"""Commands by which a session proves whose it is; before that no limit of messages counts them."""
 BEFORE_AUTHENTICATION: Final[frozenset[type[Command]]] = frozenset(
     {Authenticate, Resume, Ping, OpenSocket, CloseSocket}
 )

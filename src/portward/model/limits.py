@@ -55,6 +55,7 @@ class LimitName(StrEnum):
     AUTH = "auth"
     JOIN = "join"
     HISTORY = "history"
+    TYPING = "typing"
     FRAMES = "frames"
     CONTROL_FRAMES = "control_frames"
 
@@ -81,12 +82,15 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 DEFAULT_RATES: Final = {
-    LimitName.ATTEMPTS: Rate(60, 60.0, 60),
+    LimitName.ATTEMPTS: Rate(600, 60.0, 600),
     LimitName.MESSAGES: Rate(60, 60.0, 60),
-    LimitName.AUTH: Rate(10, 60.0, 10),
+    LimitName.AUTH: Rate(100, 60.0, 10),
     LimitName.JOIN: Rate(20, 60.0, 20),
     LimitName.HISTORY: Rate(30, 60.0, 30),
+    LimitName.TYPING: Rate(30, 60.0, 30),
     LimitName.FRAMES: Rate(200, 1.0, 400),
     LimitName.CONTROL_FRAMES: Rate(10, 1.0, 20),
 }
-CONNECTIONS_PER_ADDRESS: Final = 50
+CONNECTIONS_PER_ADDRESS: Final = 500
+CONNECTIONS_PER_USER: Final = 20
+"""Connections of one user at one endpoint."""

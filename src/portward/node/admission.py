@@ -234,11 +234,7 @@ class Doorman:
             raise Refused(Refusal.FORBIDDEN, "none of the roles the endpoint wants")
 
     def _check_capacity(self, endpoint: Endpoint, identity: Identity | None) -> None:
-        rules = endpoint.rules
-        if 0 < rules.max_connections < endpoint.open:
+        if 0 < endpoint.rules.max_connections < endpoint.open:
             raise Refused(Refusal.ENDPOINT_CAP)
-        limit = self._authentication.max_per_user
-        if identity is None or not rules.authenticated:
-            return
-        if 0 < limit <= self._registry.count_of_user(identity.subject):
+        if identity is not None and self._authentication.has_too_many(endpoint, identity):
             raise Refused(Refusal.USER_CAP)

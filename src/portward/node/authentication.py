@@ -11,7 +11,7 @@ from portward.model.clock import Clock
 from portward.model.commands import Authenticate, Refresh, Resume
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind, Unavailable
-from portward.model.identity import Identity
+from portward.model.identity import ANONYMOUS, Identity
 from portward.model.lifecycle import Move, State
 from portward.model.limits import LimitName, Rate
 from portward.model.replies import Authenticated, Refreshed
@@ -77,7 +77,7 @@ class Authentication:
         self._opened = opened
         self._chronicle = chronicle
         self.span = span
-        self.max_per_user = max_per_user
+        self._max_per_user = max_per_user
         self.accepts = RateTable(accept_rate)
         """Handshakes and authentications over all addresses: a storm of either is turned away."""
 
@@ -261,7 +261,7 @@ class Authentication:
         """
         if session.state is not State.NEW:
             raise Fault(FaultKind.NOT_AUTHENTICATED)
-        if 0 < self.max_per_user <= self._registry.count_of_user(identity.subject):
+        if self.has_too_many(session.endpoint, identity):
             session.end(Ending.CONNECTION_LIMIT, "too many connections of one user")
             raise Fault(FaultKind.LIMIT_EXCEEDED)
         session.claims = session.identity = identity
@@ -280,6 +280,18 @@ class Authentication:
             Event.AUTH_OK, client=session.id, address=session.address, user=identity.subject
         )
         self._opened(session)
+
+    def has_too_many(self, endpoint: Endpoint, identity: Identity) -> bool:
+        """Whether a user has as many connections at an endpoint as one user may have.
+
+        `anonymous` is not one user.
+        """
+        limit, subject = self._max_per_user, identity.subject
+        if not limit or subject == ANONYMOUS.subject:
+            return False
+        if self._registry.count_of_user(subject) < limit:  # at all endpoints together
+            return False
+        return sum(each.endpoint is endpoint for each in self._registry.of_user(subject)) >= limit
 
     async def _complete(self, session: Session, identity: Identity) -> None:
         await self.identity_again(session)

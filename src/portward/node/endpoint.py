@@ -9,7 +9,13 @@ import msgspec
 from portward.dialects.port import Dialect
 from portward.hub.voice import Voice
 from portward.model.identity import Identity
-from portward.model.limits import KIB, OUTBOX_BYTES, LimitMode, LimitName
+from portward.model.limits import (
+    CONNECTIONS_PER_ADDRESS,
+    KIB,
+    OUTBOX_BYTES,
+    LimitMode,
+    LimitName,
+)
 from portward.model.namespace import Namespace
 from portward.node.limits import Limiter
 from portward.security.origin import OriginPolicy
@@ -62,7 +68,7 @@ class EndpointRules:
     """Whether clients are connected to the upstream here."""
     auth_attempts: int = 0
     """Refused credentials by message after which the connection is closed; 0 for any number."""
-    connections_per_address: int = 50
+    connections_per_address: int = CONNECTIONS_PER_ADDRESS
     connections_mode: LimitMode = LimitMode.ENFORCE
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from portward.engines.port import Engine
 from portward.model.clock import Clock
+from portward.model.limits import CONNECTIONS_PER_USER
 from portward.node.admission import GateRules
 from portward.node.operations import REVOCATION_TTL
 from portward.node.ports import IdentityProvider, RightsQuestion, Upstream, Verifier
@@ -21,7 +22,8 @@ class NodeRules:
     gate: GateRules
     relay: RelayRules = field(default_factory=lambda: RelayRules(policy=RelayPolicy()))
     leeway: float = 30.0
-    max_per_user: int = 0
+    max_per_user: int = CONNECTIONS_PER_USER
+    """Connections of one user at one endpoint; 0 for no limit."""
     revocation_ttl: float = REVOCATION_TTL
     revalidate: float = 60.0
     """Within how long a logout at the identity provider ends the connection."""

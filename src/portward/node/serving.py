@@ -7,12 +7,14 @@ from typing import Final
 from portward.dialects.socketio import Packet, PacketError
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.commands import UNLIMITED, Command, OpenSocket
+from portward.model.commands import FIRST_CREDENTIAL, UNLIMITED, Command, OpenSocket, Signal
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
+from portward.model.lifecycle import State
 from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
 from portward.model.replies import Echoed, Reply, Subscribed, SubscribedMany
 from portward.node.commands import Commands
+from portward.node.limits import Limiter
 from portward.node.link import Passage
 from portward.node.session import Session
 from portward.node.span import Span
@@ -56,8 +58,9 @@ class Serving:
                 return
             command = self._read(session, payload, binary)
             if self._span.wide and type(command) not in UNLIMITED:
-                limiter, now = session.endpoint.limits[LimitName.MESSAGES], self._clock.monotonic()
-                await self._span.check(limiter, session.limit_keys, now)
+                limit = _limit(session, command)
+                if limit is not None:
+                    await self._span.check(*limit, self._clock.monotonic())
             reply = await self._commands.run(session, command)
             self.tell(session, command, reply)
         except Fault as fault:
@@ -86,11 +89,11 @@ class Serving:
             command = self._decode(session, payload, binary)
         except Fault as fault:
             metrics.received(endpoint.name, "invalid", len(payload))
-            self._count(session, fault.command_id)
+            self._count(session, None, fault.command_id)
             raise
         metrics.received(endpoint.name, type_name(type(command)), len(payload))
         try:
-            self._count(session, command.id)
+            self._count(session, command, command.id)
         except Fault as limited:
             if type(command) not in UNLIMITED:
                 raise _addressed(limited, command) from None
@@ -104,10 +107,15 @@ class Serving:
             raise Fault(FaultKind.INVALID_FORMAT)
         return session.conversation.command(payload)
 
-    def _count(self, session: Session, command_id: str | int | None) -> None:
-        limiter = session.endpoint.limits[LimitName.MESSAGES]
+    def _count(
+        self, session: Session, command: Command | None, command_id: str | int | None
+    ) -> None:
+        limit = _limit(session, command)
+        if limit is None:
+            return
+        limiter, keys = limit
         try:
-            limiter.check(session.limit_keys, self._clock.monotonic())
+            limiter.check(keys, self._clock.monotonic())
         except Fault as limited:
             limited.command_id = command_id
             raise
@@ -188,6 +196,21 @@ class Serving:
 
     def _now(self) -> int:
         return int(self._clock.time() * 1000)
+
+
+def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[str, ...]] | None:
+    """The limit that counts a message, and the keys it counts by; None for a first credential.
+
+    A first credential is left to the limit of refused credentials: counted as messages of one address,
+    those of one client would keep its neighbours out. `typing` is counted by user and room, so that it
+    leaves the budget of messages alone; in a room the client is not in it is a message like any other.
+    """
+    limits = session.endpoint.limits
+    if session.state is State.NEW and type(command) in FIRST_CREDENTIAL:
+        return None
+    if type(command) is Signal and command.channel in session.subscriptions:
+        return limits[LimitName.TYPING], (f"user {session.user} {command.channel}",)
+    return limits[LimitName.MESSAGES], session.limit_keys
 
 
 def _addressed(fault: Fault, command: Command | None) -> Fault:

@@ -52,9 +52,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     messages: Annotated[
         RateLimit, About("Messages, per user, or per address before authentication.")
     ] = RateLimit()
-    auth: Annotated[RateLimit, About("Authentication attempts, per address.")] = RateLimit()
+    auth: Annotated[RateLimit, About("Distinct refused credentials, per address.")] = RateLimit()
     join: Annotated[RateLimit, About("Subscriptions, per user.")] = RateLimit()
     history: Annotated[RateLimit, About("History reads, per user.")] = RateLimit()
+    typing: Annotated[RateLimit, About("`typing` messages, per user and room.")] = RateLimit()
     frames: Annotated[RateLimit, About("Frames of any kind, per connection.")] = RateLimit()
     control_frames: Annotated[RateLimit, About("Pings and pongs, per connection.")] = RateLimit()
 
@@ -72,6 +73,7 @@ DEFAULT_LIMITS: Final = Limits(
     auth=_default(LimitName.AUTH),
     join=_default(LimitName.JOIN),
     history=_default(LimitName.HISTORY),
+    typing=_default(LimitName.TYPING),
     frames=_default(LimitName.FRAMES),
     control_frames=_default(LimitName.CONTROL_FRAMES),
 )

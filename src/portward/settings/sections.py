@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from portward.model.limits import Rate
+from portward.model.limits import CONNECTIONS_PER_USER, Rate
 from portward.settings.about import About, Count, Pace, Seconds, Span
 from portward.settings.keys import ApiKey
 from portward.settings.secret import Secret
@@ -96,7 +96,10 @@ class Gate(Struct, frozen=True, kw_only=True):
     accept_rate: Annotated[Pace, About("handshakes and authentications admitted, over all")] = Rate(
         500, 1.0, 500
     )
-    max_per_user: Annotated[Count, About("connections of one user at once; 0 for no limit")] = 0
+    max_per_user: Annotated[
+        Count,
+        About("connections of one user at once, per endpoint and process; 0 for no limit"),
+    ] = CONNECTIONS_PER_USER
 
 
 class Claims(Struct, frozen=True, kw_only=True):

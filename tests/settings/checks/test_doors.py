@@ -198,6 +198,15 @@ def test_limits_that_are_off_are_warned_about(table: str) -> None:
     assert levels(f'{table}.auth.rate = "1/s"', "limits-off") == FINE
 
 
+def test_users_without_a_limit_of_connections_are_warned_about() -> None:
+    """With 0 one user may take every place of an endpoint."""
+    assert levels("", "user-connections") == FINE
+    assert levels("gate.max_per_user = 1", "user-connections") == FINE
+    assert levels("gate.max_per_user = 0", "user-connections") == WARNED
+    (found,) = findings("gate.max_per_user = 0", "user-connections")
+    assert found.change == "gate.max_per_user = 20"
+
+
 def test_messages_through_a_relay_may_be_unlimited() -> None:
     """They are many and small, and are paid for by other counts; the rest is as elsewhere."""
     text = '[endpoints.talk]\ndialect = "relay"\n[endpoints.talk.limits.{}]\nrate = "none"'

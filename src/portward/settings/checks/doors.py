@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from portward.model.limits import LimitMode, LimitName
+from portward.model.limits import CONNECTIONS_PER_USER, LimitMode, LimitName
 from portward.model.namespace import Namespace, PublishRight
 from portward.model.namespace import Rule as RightsRule
 from portward.settings.checks import addresses
@@ -162,8 +162,15 @@ def _unlimited(context: Context) -> Iterator[Problem]:
         limit = getattr(table, name)
         count = limit.max if name is LimitName.CONNECTIONS else limit.rate and limit.rate.count
         if count == 0 and key not in spared:
-            word, like = ("max", "50") if name is LimitName.CONNECTIONS else ("rate", '"60/min"')
+            word, like = ("max", "500") if name is LimitName.CONNECTIONS else ("rate", '"60/min"')
             yield Problem(Level.WARN, f"{key} sets no limit", f"{key}.{word} = {like}")
+
+
+def _max_per_user(context: Context) -> Iterator[Problem]:
+    limit = context.settings.gate.max_per_user
+    if not limit:
+        what = "one user may take every place of an endpoint"
+        yield Problem(Level.WARN, what, f"gate.max_per_user = {CONNECTIONS_PER_USER}")
 
 
 def _limit_tables(context: Context) -> Iterator[tuple[str, LimitName, object]]:
@@ -229,6 +236,7 @@ DOOR_RULES: Final = (
     Rule("path-taken", "every path has one owner", _path_taken, always=True),
     Rule("limits-observed", "limits are enforced", _observed),
     Rule("limits-off", "there is a limit to everything", _unlimited),
+    Rule("user-connections", "one user has so many connections and no more", _max_per_user),
     Rule("publish-open", "publishing takes more than a token", _open_publishing),
     Rule("authorize-url", "rights are asked for over https", _asked, always=True),
     Rule("combined-live", "topics are heard one by one", _combined_live, always=True),
