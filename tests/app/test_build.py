@@ -7,17 +7,11 @@ from portward.app import build
 from portward.app.engines import make_engine
 from portward.engines.memory import MemoryEngine
 from portward.identity.jwks import JwksSource
+from portward.model.claim_path import ClaimPath
 from portward.security.tokens import KeySet, TokenRefused
 from portward.settings import Secret, Settings
-from portward.settings.sections import (
-    Claims,
-    Engine,
-    Environment,
-    Gate,
-    IdentityProvider,
-    Server,
-    Tokens,
-)
+from portward.settings.sections import Engine, Environment, Gate, IdentityProvider, Server
+from portward.settings.tokens import Claims, Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
@@ -53,7 +47,9 @@ def test_token_rules() -> None:
     tokens = Tokens(issuer="me", audience="app", leeway=5.0, max_lifetime=60.0, claims=names)
     rules = build.token_rules(tokens)
     assert (rules.issuer, rules.audience, rules.leeway, rules.max_lifetime) == ("me", "app", 5, 60)
-    assert (rules.claims.subject, rules.claims.workspace) == ("uid", "tenant")
+    assert rules.claims.subject == ClaimPath.parse("uid")
+    assert rules.claims.workspace == ClaimPath.parse("tenant")
+    assert rules.watched == (ClaimPath.parse("uid"), ClaimPath.parse("tenant"))
 
 
 async def test_verifier(telemetry: Telemetry) -> None:

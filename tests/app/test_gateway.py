@@ -1,6 +1,7 @@
 """The gateway as a library object."""
 
 import asyncio
+import json
 from io import StringIO
 from typing import Any
 
@@ -18,7 +19,8 @@ from portward.node.clock import LoopClock
 from portward.settings import Secret, Settings, SettingsError
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Engine, Gate, Tokens
+from portward.settings.sections import Engine, Gate, Log, LogFormat
+from portward.settings.tokens import Claims, Tokens
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, connect, memory_gateway
 from tests.house import (
@@ -398,3 +400,73 @@ async def test_two_gateways_do_not_meet() -> None:
         await settle()
         assert contents(ann) == []
         assert isinstance(second, House)
+
+
+# -- claims of an issuer
+
+
+def reading(**tokens: Any) -> Settings:
+    """Settings for tokens of another shape, with a log to be read by machines."""
+    given = Tokens(secrets=(Secret(SECRET),), **tokens)
+    return settings(tokens=given, log=Log(format=LogFormat.JSON))
+
+
+def logged(house: House, event: Event) -> list[dict[str, Any]]:
+    """The log lines of an event, once the gateway has stopped."""
+    lines = [json.loads(line) for line in house.log.getvalue().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_roles_at_a_path() -> None:
+    """A user has the roles that stand at the configured path of its token."""
+    async with running(reading(claims=Claims(roles="realm_access.roles"))) as house:
+        client = await house.client()
+        token = house.gateway.token("ann", realm_access={"roles": ["user"]}, roles=["other"])
+        await ask(client, "auth", token=token)
+        assert client.last("auth_success")["user"]["roles"] == ["user"]
+        await ask(client, "join", roomId="lobby")
+        assert kinds(client)[-1] == "room_joined"
+
+
+async def test_a_wrong_claim_is_named_in_the_log() -> None:
+    """Why a token is refused is logged with the configured place of the claim, and with nothing of it."""
+    async with running(reading(claims=Claims(roles="realm_access.roles"))) as house:
+        client = await house.client()
+        for claims in ({"realm_access": "canary"}, {"realm_access": {"roles": 5}}):
+            await ask(client, "auth", token=house.gateway.token("ann", **claims))
+        assert errors(client) == ["Authentication failed"] * 2
+    found = [(line["reason"], line["claim"]) for line in logged(house, Event.AUTH_FAIL)]
+    assert found == [("claims", "realm_access.roles")] * 2
+    assert "canary" not in house.log.getvalue()
+
+
+async def test_a_claim_that_never_appears_is_logged_once() -> None:
+    """When no token has a configured claim, one line says which; a claim that appeared is not named."""
+    claims = Claims(roles="realm_access.roles", workspace="org.id")
+    async with running(reading(claims=claims)) as house:
+        for number in range(25):
+            client = await house.client(peer=f"10.0.0.{number}")
+            await ask(client, "auth", token=house.gateway.token("ann", org={"id": "w"}))
+    (line,) = logged(house, Event.TOKEN_CLAIM_ABSENT)
+    assert (line["claim"], line["count"]) == ("realm_access.roles", 10)
+
+
+async def test_claims_that_nobody_configured_are_not_missed() -> None:
+    """Tokens without claims of the usual names cause no line."""
+    async with running(reading()) as house:
+        for number in range(25):
+            client = await house.client(peer=f"10.0.0.{number}")
+            await ask(client, "auth", token=house.gateway.token("ann"))
+    assert logged(house, Event.AUTH_OK)
+    assert logged(house, Event.TOKEN_CLAIM_ABSENT) == []
+
+
+async def test_required_claims_are_in_tokens_made_here() -> None:
+    """A token of the gateway has what the settings ask for; one without it is refused by its claim."""
+    async with running(reading(require={"act.use": ("access", "x"), "n": (1,)})) as house:
+        client = await house.client()
+        await ask(client, "auth", token=house.gateway.token("ann", n=2))
+        await ask(client, "auth", token=house.gateway.token("ann"))
+        assert kinds(client)[-2:] == ["error", "auth_success"]
+    (line,) = logged(house, Event.AUTH_FAIL)
+    assert (line["reason"], line["claim"]) == ("required", "n")

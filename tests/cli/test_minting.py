@@ -7,7 +7,7 @@ from portward.cli.errors import Refusal
 from portward.cli.minting import Bearer, mint, objection
 from portward.security.jws import parse_compact, strict_object
 from portward.settings import Secret, Settings
-from portward.settings.sections import Claims, Tokens
+from portward.settings.tokens import Claims, Tokens
 
 SECRET = "tQ0v5C7nM2xK9wR4eJ8yB1zL6hF3sD0aPqUgXiVo"
 

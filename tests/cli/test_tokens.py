@@ -160,6 +160,37 @@ def test_unusable_key(portward: Console, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "no token can be verified" in outcome.err
 
 
+def test_what_is_read_of_a_token(
+    portward: Console, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An accepted token is shown as the gateway reads it, and a configured claim that it lacks is named."""
+    monkeypatch.setenv("PORTWARD_TOKENS__CLAIMS__ROLES", "realm_access.roles")
+    monkeypatch.setenv("PORTWARD_TOKENS__CLAIMS__PERMISSIONS", "scope")
+    monkeypatch.setenv("PORTWARD_TOKENS__CLAIMS__SPLIT", "permissions")
+    claims = {"sub": "ann", "exp": 9_000_000_000, "scope": "write read", "jti": "j1"}
+    outcome = portward("inspect", sign({**claims, "realm_access": {"roles": ["b", "a"]}}, SECRET))
+    assert (outcome.code, outcome.err) == (0, "")
+    read = [each.split(maxsplit=1)[1] for each in outcome.lines if each.startswith("reads ")]
+    assert read == ["roles a, b", "permissions read, write", "jti j1"]
+    outcome = portward("inspect", sign(claims, SECRET))
+    assert outcome.code == 0
+    assert "no claim realm_access.roles, which tokens.claims names" in outcome.err
+
+
+def test_tokens_are_made_as_they_are_read(
+    portward: Console, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `token` makes has each claim at its configured place, and what the settings require."""
+    monkeypatch.setenv("PORTWARD_TOKENS__CLAIMS__ROLES", "realm_access.roles")
+    monkeypatch.setenv("PORTWARD_TOKENS__CLAIMS__SPLIT", "roles")
+    monkeypatch.setenv("PORTWARD_TOKENS__REQUIRE", '{"token_use": "access", "act.n": 5}')
+    made = portward("token", "--sub", "ann", "--role", "a", "--role", "b")
+    assert (made.code, made.err) == (0, "")
+    outcome = portward("inspect", made.lines[0])
+    assert outcome.code == 0
+    assert "roles a, b" in outcome.out
+
+
 def test_key_brought_along(portward: Console, secret: str) -> None:
     """A token that brings its own key is told of, and judged without it."""
     head = '{"alg":"HS256","jwk":{}}'

@@ -11,7 +11,8 @@ from portward.model.faults import FaultKind
 from portward.model.limits import LimitMode, Rate
 from portward.settings import Secret
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Environment, Gate, Tokens
+from portward.settings.sections import Environment, Gate
+from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from tests.house import (

@@ -16,7 +16,8 @@ from portward.node.gate import NodeGate
 from portward.settings import Secret
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
-from portward.settings.sections import Environment, Gate, Server, Tokens
+from portward.settings.sections import Environment, Gate, Server
+from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from portward.testing.gateway import request

@@ -12,7 +12,7 @@ from portward.node.span import Span
 from portward.security.rate import RateTable
 from portward.settings import Secret
 from portward.settings.endpoint import Credential
-from portward.settings.sections import Tokens
+from portward.settings.tokens import Tokens
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock, connect
 from tests.house import House, running, settings, settle

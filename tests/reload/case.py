@@ -110,7 +110,7 @@ class ReloadCase:
 
     def announced(self, line: str) -> bool:
         """Whether the process announced that this key was reloaded."""
-        pattern = re.escape(self.key).replace("<name>", r"(?:[^.]+|.*[{:].*)")
+        pattern = re.escape(self.key).replace("<name>", ".+")
         changed = line.removeprefix("reloaded: ").partition("; needs a restart")[0]
         return any(re.fullmatch(pattern, each) for each in changed.split(", "))
 

@@ -73,9 +73,11 @@ class GatewayProcess:
             return next((hit for hit in hits if hit), None)
 
         with self._printed:
-            assert self._printed.wait_for(lambda: found() or self._ended, WAIT), self.output[after:]
+            assert self._printed.wait_for(lambda: found() or self._ended, WAIT), self.output[
+                after:
+            ][-20:]
             hit = found()
-        assert hit is not None, self.output[after:]
+        assert hit is not None, self.output[after:][-20:]
         return hit[1]
 
     @property
@@ -119,11 +121,10 @@ class GatewayProcess:
         """Drain it; it must end by itself, and must not have printed a traceback."""
         if not self._ended:
             self._process.send_signal(signal.SIGTERM)
-            self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(WAIT)
         self._reader.join(WAIT)
-        assert not any("Traceback" in line for line in self.output), self.output
-        assert code == 0, self.output
+        assert not any("Traceback" in line for line in self.output), self.output[-50:]
+        assert code == 0, (code, self.output[-5:])
 
 
 def filled(value: object, **places: object) -> object:

@@ -93,7 +93,15 @@ def _claim(
         observe=observe,
         seen_before=seen[0],
         seen_after=seen[1],
+        note=other,
     )
+
+
+async def _both(client: ClientSide) -> object:
+    """Roles and a right, each from one text with blanks."""
+    data = await client.authenticated(token(A, roles="a b"))
+    joined = await _joined("split", roles="user", permissions="room.create other")(client)
+    return data["user"]["roles"], joined
 
 
 _RIGHT: Final = [{"channel": "rooms:hall", "allow": ["subscribe"]}]
@@ -217,9 +225,39 @@ TOKENS: Final = (
         seen_before=[101],
         seen_after=[401],
     ),
+    ReloadCase(
+        key="tokens.require.<name>",
+        before={**ONE, "tokens.require.token_use": "access"},
+        after={**ONE, "tokens.require.token_use": ["service", "device"]},
+        observe=_statuses(
+            lambda: token(A, token_use="access"),
+            lambda: token(A, token_use="device"),
+            lambda: token(A),
+        ),
+        seen_before=[101, 401, 401],
+        seen_after=[401, 101, 401],
+    ),
+    ReloadCase(
+        key="tokens.require.<name>",
+        note="that was not required before",
+        before=ONE,
+        after={**ONE, 'tokens.require."act.sub"': "svc"},
+        observe=_statuses(lambda: token(A), lambda: token(A, act={"sub": "svc"})),
+        seen_before=[101, 101],
+        seen_after=[401, 101],
+    ),
+    ReloadCase(
+        key="tokens.claims.split",
+        before=ONE,
+        after={**ONE, "tokens.claims.split": ["roles", "permissions"]},
+        observe=_both,
+        seen_before=(["a b"], "error"),
+        seen_after=(["a", "b"], "room_joined"),
+    ),
     _claim("sub", "uid", _user("userId", uid="bob"), ("ann", "bob")),
     _claim("email", "mail", _user("email", email="a@x", mail="b@x"), ("a@x", "b@x")),
     _claim("roles", "groups", _user("roles", roles=["r"], groups=["g"]), (["r"], ["g"])),
+    _claim("roles", "ra.roles", _user("roles", roles="r", ra={"roles": ["g"]}), (["r"], ["g"])),
     _claim(
         "permissions",
         "rights",

@@ -1,8 +1,11 @@
 import pytest
 
+from portward.model.claim_path import ClaimPath
 from portward.model.identity import ChannelRight
 from portward.security import claims
 from portward.security.jws import TokenReason, TokenRefused
+
+at = ClaimPath.parse
 
 
 @pytest.mark.p0
@@ -11,7 +14,7 @@ from portward.security.jws import TokenReason, TokenRefused
     [
         {},
         "alerts:*",
-        None,
+        False,
         [None],
         ["alerts:*"],
         [[]],
@@ -45,7 +48,7 @@ from portward.security.jws import TokenReason, TokenRefused
 def test_rights_that_cannot_be_understood_refuse_the_token(channels: object) -> None:
     """Nothing in the channels claim is narrowed or skipped."""
     with pytest.raises(TokenRefused) as caught:
-        claims.channels({"rights": channels}, "rights")
+        claims.channels({"rights": channels}, at("rights"))
     assert caught.value.reason is TokenReason.CLAIMS
     assert caught.value.claim == "rights"
 
@@ -67,7 +70,7 @@ def test_rights_that_cannot_be_understood_refuse_the_token(channels: object) -> 
 def test_star_stands_for_the_rest_of_a_name(pattern: str, channel: str, covers: bool) -> None:
     """A pattern is a whole name, or its beginning."""
     allow = ["subscribe", "history", "presence", "publish"]
-    found = claims.channels({"rights": [{"channel": pattern, "allow": allow}]}, "rights")
+    found = claims.channels({"rights": [{"channel": pattern, "allow": allow}]}, at("rights"))
     assert found is not None
     (right,) = found
     assert right == ChannelRight(pattern, tuple(allow))
@@ -107,8 +110,10 @@ TEXTS: list[tuple[object, frozenset[str] | None]] = [
     (["x" * 257], None),
     (["a\x00"], None),
     ([5], None),
-    (None, None),
+    ([None], None),
+    (None, frozenset()),
     ({"user": 1}, None),
+    ("a b", frozenset({"a b"})),
 ]
 
 
@@ -116,25 +121,108 @@ TEXTS: list[tuple[object, frozenset[str] | None]] = [
 def test_texts_are_a_list_or_one(value: object, found: frozenset[str] | None) -> None:
     """One string is a list of one; anything that is no string refuses the token."""
     if found is not None:
-        assert claims.texts({"roles": value}, "roles") == found
+        assert claims.texts({"roles": value}, at("roles")) == found
         return
     with pytest.raises(TokenRefused):
-        claims.texts({"roles": value}, "roles")
+        claims.texts({"roles": value}, at("roles"))
 
 
 def test_absent_claims_are_empty() -> None:
     """What an issuer does not say grants nothing and breaks nothing."""
     assert claims.number({}, "exp") is None
-    assert claims.text({}, "email") is None
-    assert claims.texts({}, "roles") == frozenset()
-    assert claims.channels({}, "channels") is None
-    assert claims.channels({"channels": []}, "channels") == ()
+    assert claims.text({}, at("email")) is None
+    assert claims.texts({}, at("roles")) == frozenset()
+    assert claims.channels({}, at("channels")) is None
+    assert claims.channels({"channels": []}, at("channels")) == ()
 
 
 def test_text_has_a_bound_and_no_control_characters() -> None:
     """Empty is absent; too long, or unfit for a log line, is wrong."""
-    assert claims.text({"email": ""}, "email") is None
-    assert claims.text({"email": "x" * 8}, "email", 8) == "x" * 8
-    for value in ("x" * 9, "a\nb", "\ud800", 5, None):
+    assert claims.text({"email": ""}, at("email")) is None
+    assert claims.text({"email": "x" * 8}, at("email"), 8) == "x" * 8
+    for value in ("x" * 9, "a\nb", "\ud800", 5, False):
         with pytest.raises(TokenRefused):
-            claims.text({"email": value}, "email", 8)
+            claims.text({"email": value}, at("email"), 8)
+
+
+NESTED: dict[str, object] = {
+    "realm_access": {"roles": ["a", "b"]},
+    "realm_access.roles": None,
+    "resource_access": {"my.client": {"roles": ["c"]}},
+    "https://x.example/roles": ["d"],
+    "https://y.example": {"app": {"roles": "e f  g"}},
+    "literal.name": "h",
+    "literal": {"name": "not this"},
+    "empty": {"roles": []},
+    "null": {"roles": None},
+    "none": None,
+    "text": "t",
+    "list": [{"roles": "r"}],
+    "number": 5,
+}
+PLACES: list[tuple[str | tuple[str, ...], frozenset[str] | None]] = [
+    ("realm_access.roles", frozenset("ab")),
+    (("realm_access", "roles"), frozenset("ab")),
+    ('["realm_access", "roles"]', frozenset("ab")),
+    (("resource_access", "my.client", "roles"), frozenset("c")),
+    ("resource_access.my.client.roles", frozenset()),
+    ("https://x.example/roles", frozenset("d")),
+    (("https://x.example/roles",), frozenset("d")),
+    (("https://y.example", "app", "roles"), frozenset({"e f  g"})),
+    ("literal.name", frozenset("h")),
+    (("literal", "name"), frozenset({"not this"})),
+    ("empty.roles", frozenset()),
+    ("null.roles", frozenset()),
+    ("none.roles", frozenset()),
+    ("absent.roles", frozenset()),
+    ("", frozenset()),
+    ((), frozenset()),
+    ("text.roles", None),
+    ("list.roles", None),
+    ("number.roles", None),
+    ("realm_access", None),
+    ("number", None),
+    ("list", None),
+]
+
+
+@pytest.mark.parametrize(("place", "found"), PLACES)
+def test_a_claim_is_a_name_or_a_path(
+    place: str | tuple[str, ...], found: frozenset[str] | None
+) -> None:
+    """The literal name comes first, then the path; null is absent, and no object on the way is wrong."""
+    path = at(place)
+    if found is not None:
+        assert claims.texts(NESTED, path) == found
+        return
+    with pytest.raises(TokenRefused) as caught:
+        claims.texts(NESTED, path)
+    assert (caught.value.reason, caught.value.claim) == (TokenReason.CLAIMS, str(path))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("a b", frozenset("ab")),
+        ("  a   b ", frozenset("ab")),
+        ("a", frozenset("a")),
+        ("", frozenset()),
+        (" ", frozenset()),
+        (["a b", "c"], frozenset({"a b", "c"})),
+        (" ".join(f"{n}" * 200 for n in range(9)), frozenset(f"{n}" * 200 for n in range(9))),
+        ("a\tb", None),
+        ("a\nb", None),
+        ("x" * 257, None),
+        (5, None),
+        ({"a": 1}, None),
+    ],
+)
+def test_a_text_is_split_at_blanks_where_that_is_asked(
+    value: object, found: frozenset[str] | None
+) -> None:
+    """A scope is many; each part is bounded as a text is, the whole is not."""
+    if found is not None:
+        assert claims.texts({"scope": value}, at("scope"), split=True) == found
+        return
+    with pytest.raises(TokenRefused):
+        claims.texts({"scope": value}, at("scope"), split=True)

@@ -10,7 +10,9 @@ from portward.model.identity import ChannelRight, Identity
 from portward.security.redaction import fingerprint
 from portward.security.tokens import (
     ClaimNames,
+    ClaimPath,
     KeySet,
+    Requirement,
     TokenReason,
     TokenRefused,
     TokenRules,
@@ -35,6 +37,7 @@ from tests.security.forge import (
     rsa_key,
 )
 
+at = ClaimPath.parse
 KEYS = KeySet([secret_key(SECRET)])
 RULES = TokenRules(leeway=30.0)
 
@@ -104,14 +107,14 @@ def test_least_token_is_enough() -> None:
 def test_claim_names_can_be_mapped() -> None:
     """An issuer's own names are read in place of the usual ones."""
     names = ClaimNames(
-        subject="user_id",
-        email="mail",
-        roles="https://example.com/roles",
-        permissions="scope",
-        workspace="tenant",
-        token_id="tid",
-        session_id="session",
-        channels="rights",
+        subject=at("user_id"),
+        email=at("mail"),
+        roles=at("https://example.com/roles"),
+        permissions=at("scope"),
+        workspace=at("tenant"),
+        token_id=at("tid"),
+        session_id=at("session"),
+        channels=at("rights"),
     )
     token = forge(
         {
@@ -132,6 +135,59 @@ def test_claim_names_can_be_mapped() -> None:
     assert identity.roles == {"user"}
     assert (identity.workspace, identity.token_id, identity.session_id) == ("t", "1", "2")
     assert refusal_of(forge(), TokenRules(claims=names)).claim == "user_id"
+
+
+REQUIRED: list[tuple[object, dict[str, Any], bool]] = [
+    (("access",), {"use": "access"}, True),
+    (("access",), {"use": "Access"}, False),
+    (("access",), {"use": "id"}, False),
+    (("access",), {}, False),
+    (("access",), {"use": None}, False),
+    (("access",), {"use": ["access"]}, False),
+    (("access",), {"use": {"access": 1}}, False),
+    (("a", "b"), {"use": "b"}, True),
+    (("a", "b"), {"use": "a b"}, False),
+    ((False,), {"use": False}, True),
+    ((False,), {"use": 0}, False),
+    ((False,), {"use": "false"}, False),
+    ((1,), {"use": 1}, True),
+    ((1,), {"use": 1.0}, True),
+    ((1,), {"use": True}, False),
+    ((1,), {"use": "1"}, False),
+    (("1",), {"use": 1}, False),
+]
+
+
+@pytest.mark.parametrize(("values", "claims", "met"), REQUIRED)
+def test_required_claims_equal_what_is_asked(
+    values: tuple[str | float | bool, ...], claims: dict[str, Any], met: bool
+) -> None:
+    """A required claim is of the same type and equal to one of the values; a list is not taken apart."""
+    rules = TokenRules(require=(Requirement(at("use"), values),))
+    if met:
+        assert identity_of(forge(**claims), rules).subject == "alice"
+        return
+    refused = refusal_of(forge(**claims), rules)
+    assert (refused.reason, refused.claim) == (TokenReason.REQUIRED, "use")
+
+
+def test_required_claims_are_all_required_and_may_be_paths() -> None:
+    """Each of them must be met; one that leads through a text refuses the token by its claim."""
+    path = Requirement(at("firebase.sign_in_provider"), ("password",))
+    rules = TokenRules(require=(path, Requirement(at("client_id"), ("web",))))
+    good: dict[str, Any] = {"firebase": {"sign_in_provider": "password"}, "client_id": "web"}
+    assert outcome(forge(**good), rules) is None
+    assert refusal_of(forge(**{**good, "client_id": "x"}), rules).claim == "client_id"
+    assert refusal_of(forge(client_id="web"), rules).claim == "firebase.sign_in_provider"
+    assert outcome(forge(client_id="web", firebase="x"), rules) is TokenReason.CLAIMS
+
+
+def test_absent_claims_are_noted_where_they_are_watched() -> None:
+    """A verified token says which of the watched claims it does not have; null is absent."""
+    rules = TokenRules(watched=(at("realm_access.roles"), at("tenant")))
+    assert verify(forge(), KEYS, rules, NOW).absent == rules.watched
+    token = forge(realm_access={"roles": []}, tenant=None)
+    assert verify(token, KEYS, rules, NOW).absent == (at("tenant"),)
 
 
 def test_tokens_of_the_usual_library_are_accepted() -> None:
@@ -203,12 +259,12 @@ CLAIM_ROWS: list[tuple[str, object, TokenReason | None]] = [
     ("aud", {"portward": 1}, TokenReason.CLAIMS),
     ("email", "a" * 257, TokenReason.CLAIMS),
     ("email", 5, TokenReason.CLAIMS),
-    ("email", None, TokenReason.CLAIMS),
+    ("email", None, None),
     ("email", "", None),
     ("email", "a@b\r\nX", TokenReason.CLAIMS),
     ("roles", "user", None),
     ("roles", [], None),
-    ("roles", None, TokenReason.CLAIMS),
+    ("roles", None, None),
     ("roles", [5], TokenReason.CLAIMS),
     ("roles", ["user", None], TokenReason.CLAIMS),
     ("roles", [["user"]], TokenReason.CLAIMS),
@@ -217,6 +273,12 @@ CLAIM_ROWS: list[tuple[str, object, TokenReason | None]] = [
     ("roles", ["a\n"], TokenReason.CLAIMS),
     ("permissions", 1, TokenReason.CLAIMS),
     ("workspaceId", ["w"], TokenReason.CLAIMS),
+    ("permissions", None, None),
+    ("workspaceId", None, None),
+    ("jti", None, None),
+    ("sid", None, None),
+    ("channels", None, None),
+    ("type", None, None),
     ("jti", 5, TokenReason.CLAIMS),
     ("sid", 5, TokenReason.CLAIMS),
     ("type", "websocket", TokenReason.TYPE),

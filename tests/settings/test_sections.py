@@ -60,7 +60,76 @@ def test_the_identity_provider_is_nobody_by_itself() -> None:
     assert settings().server.instance_id == ""
 
 
-def test_claims_can_be_renamed() -> None:
-    """Only the names that are written change."""
-    claims = settings('[tokens.claims]\nroles = "groups"').tokens.claims
-    assert (claims.roles, claims.workspace) == ("groups", "workspaceId")
+CLAIMS: list[tuple[str, object]] = [
+    ('"groups"', "groups"),
+    ('"realm_access.roles"', "realm_access.roles"),
+    ('["my.client", "roles"]', ("my.client", "roles")),
+    ('\'["my.client", "roles"]\'', ("my.client", "roles")),
+    ('["roles"]', ("roles",)),
+    ('""', ""),
+]
+
+
+@pytest.mark.parametrize(("written", "read"), CLAIMS)
+def test_claims_are_names_paths_or_keys(written: str, read: object) -> None:
+    """Only what is written changes; a list of keys may also be a text of JSON, as in a variable."""
+    claims = settings(f"[tokens.claims]\nroles = {written}").tokens.claims
+    assert (claims.roles, claims.workspace) == (read, "workspaceId")
+
+
+@pytest.mark.parametrize("written", ["5", "true", "[5]", '["a", ""]', '"[5]"', '"["', "{ a = 1 }"])
+def test_places_of_claims_that_cannot_be_read(written: str) -> None:
+    """What is no place of a claim is refused with its key."""
+    with pytest.raises(SettingsError, match=r"tokens\.claims\.roles: expected"):
+        settings(f"[tokens.claims]\nroles = {written}")
+
+
+def test_claims_in_the_environment() -> None:
+    """A variable holds a name, a path, or keys in JSON; required claims are a table or one each."""
+    given = settings(
+        "",
+        {
+            "PORTWARD_TOKENS__CLAIMS__ROLES": "realm_access.roles",
+            "PORTWARD_TOKENS__CLAIMS__WORKSPACE": '["a.b", "c"]',
+            "PORTWARD_TOKENS__CLAIMS__SPLIT": "roles,permissions",
+            "PORTWARD_TOKENS__REQUIRE": '{"is_anonymous": false, "a.b": ["x", 1], "n": 5}',
+            "PORTWARD_TOKENS__REQUIRE__TOKEN_USE": "access",
+            "PORTWARD_TOKENS__REQUIRE__CLIENT_ID": "one,two",
+        },
+    ).tokens
+    assert (given.claims.roles, given.claims.workspace) == ("realm_access.roles", ("a.b", "c"))
+    assert given.claims.split == ("roles", "permissions")
+    assert given.require == {
+        "is_anonymous": (False,),
+        "a.b": ("x", 1),
+        "n": (5,),
+        "token_use": ("access",),
+        "client_id": ("one", "two"),
+    }
+    assert [type(each) for each in given.require["is_anonymous"]] == [bool]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"access"', ("access",)),
+        ('["a", "b"]', ("a", "b")),
+        ("false", (False,)),
+        ("5", (5,)),
+        ('[1.5, true, "x"]', (1.5, True, "x")),
+    ],
+)
+def test_required_claims_are_plain_values(written: str, read: tuple[object, ...]) -> None:
+    """A required claim is a text, a number, a truth, or one of several."""
+    required = settings(f'[tokens.require]\n"a.b" = {written}').tokens.require
+    assert required == {"a.b": read}
+    assert [type(each) is bool for each in required["a.b"]] == [
+        each is True or each is False for each in read
+    ]
+
+
+@pytest.mark.parametrize("written", ["[]", "{ a = 1 }", "[[1]]", "[{ a = 1 }]", "nan", "1e99"])
+def test_required_claims_that_cannot_be_met(written: str) -> None:
+    """Lists inside lists, tables and numbers without end are refused with their key."""
+    with pytest.raises(SettingsError, match=r"tokens\.require\.a: expected"):
+        settings(f"[tokens.require]\na = {written}")

@@ -11,6 +11,7 @@ from portward.identity.jwks import JwksSource
 from portward.identity.provider import CookieProvider, ProviderRules
 from portward.identity.question import HttpQuestion
 from portward.identity.verifier import TokenVerifier
+from portward.model.claim_path import ClaimPath
 from portward.model.clock import Clock
 from portward.model.namespace import Namespace
 from portward.node.admission import GateRules
@@ -23,9 +24,16 @@ from portward.security.client_address import AddressRules
 from portward.security.hosts import HostPolicy
 from portward.security.relay import RelayPolicy
 from portward.security.session_tokens import SessionTokens
-from portward.security.tokens import ClaimNames, KeySet, TokenRules, public_key, secret_key
+from portward.security.tokens import (
+    ClaimNames,
+    KeySet,
+    Requirement,
+    TokenRules,
+    public_key,
+    secret_key,
+)
 from portward.settings import Settings
-from portward.settings.sections import Tokens
+from portward.settings.tokens import Claims, Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.upstream import UpstreamClient
@@ -45,23 +53,33 @@ def make_keys(tokens: Tokens, clock: Clock) -> KeySet | JwksSource:
 
 
 def token_rules(tokens: Tokens) -> TokenRules:
-    """What a token must say."""
+    """What a token must say.
+
+    Raises:
+        ValueError: the path of a claim that is asked for cannot be read.
+    """
     claims = tokens.claims
+    at = ClaimPath.parse
+    usual, names = Claims(), [name for name in claims.__struct_fields__ if name != "split"]
+    changed = [name for name in names if getattr(claims, name) != getattr(usual, name)]
     return TokenRules(
         issuer=tokens.issuer,
         audience=tokens.audience,
         leeway=tokens.leeway,
         max_lifetime=tokens.max_lifetime,
         claims=ClaimNames(
-            subject=claims.sub,
-            email=claims.email,
-            roles=claims.roles,
-            permissions=claims.permissions,
-            workspace=claims.workspace,
-            token_id=claims.jti,
-            session_id=claims.sid,
-            channels=claims.channels,
+            subject=at(claims.sub),
+            email=at(claims.email),
+            roles=at(claims.roles),
+            permissions=at(claims.permissions),
+            workspace=at(claims.workspace),
+            token_id=at(claims.jti),
+            session_id=at(claims.sid),
+            channels=at(claims.channels),
+            split=frozenset(claims.split),
         ),
+        require=tuple(Requirement(at(path), values) for path, values in tokens.require.items()),
+        watched=tuple(at(getattr(claims, name)) for name in changed if getattr(claims, name)),
     )
 
 
@@ -71,8 +89,12 @@ def make_verifier(settings: Settings, clock: Clock, telemetry: Telemetry) -> Tok
     def ignored(headers: tuple[str, ...]) -> None:
         telemetry.record(Event.TOKEN_HEADER_IGNORED, header=",".join(headers))
 
+    def absent(paths: tuple[ClaimPath, ...], tokens: int) -> None:
+        claims = ", ".join(map(str, paths))
+        telemetry.record(Event.TOKEN_CLAIM_ABSENT, claim=claims, count=tokens)
+
     keys = make_keys(settings.tokens, clock)
-    return TokenVerifier(keys, token_rules(settings.tokens), clock, ignored)
+    return TokenVerifier(keys, token_rules(settings.tokens), clock, ignored, absent)
 
 
 def make_session_tokens(settings: Settings) -> SessionTokens:

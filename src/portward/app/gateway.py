@@ -22,6 +22,7 @@ from portward.app.webhook import Webhook, targets
 from portward.app.workspaces import Workspaces
 from portward.engines.port import Engine, Member
 from portward.model.channel import Channel
+from portward.model.claim_path import ClaimPath
 from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory
 from portward.model.position import Position
@@ -368,12 +369,19 @@ class Gateway:
         if not self.settings.tokens.secrets:
             raise RuntimeError("no secret is set: tokens come from their issuer")
         now = self.node.clock.time()
-        fields = {"sub": sub, "iat": int(now), "exp": int(now + ttl), "jti": random.token_hex(8)}
+        fields: dict[str, Any] = {
+            "sub": sub,
+            "iat": int(now),
+            "exp": int(now + ttl),
+            "jti": random.token_hex(8),
+        }
         tokens = self.settings.tokens
         if tokens.issuer:
             fields["iss"] = tokens.issuer
         if tokens.audience:
             fields["aud"] = tokens.audience
+        for path, values in tokens.require.items():
+            ClaimPath.parse(path).put(fields, values[0])
         return sign(fields | claims, tokens.secrets[0].reveal())
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from portward.app.build import token_rules
 from portward.cli.errors import Refusal
+from portward.model.claim_path import ClaimPath
 from portward.security.tokens import KeySet, TokenRefused, secret_key, sign, verify
 from portward.settings import Settings
 
@@ -46,22 +47,29 @@ def mint(settings: Settings, bearer: Bearer) -> str:
 
 def _claims(settings: Settings, bearer: Bearer) -> dict[str, Any]:
     tokens, names, now = settings.tokens, settings.tokens.claims, time.time()
-    claims: dict[str, Any] = {
-        names.sub: bearer.sub,
-        "iat": int(now),
-        "exp": int(now + bearer.ttl),
-        names.jti: random.token_hex(8),
-    }
-    optional = {
-        names.roles: list(bearer.roles),
-        names.permissions: list(bearer.permissions),
-        names.workspace: bearer.workspace,
-        names.email: bearer.email,
-        "iss": tokens.issuer,
-        "aud": tokens.audience,
-    }
-    claims |= {name: value for name, value in optional.items() if value}
+    claims: dict[str, Any] = {"iat": int(now), "exp": int(now + bearer.ttl)}
+    registered = {"iss": tokens.issuer, "aud": tokens.audience}
+    claims |= {name: value for name, value in registered.items() if value}
+    for name, values in tokens.require.items():
+        ClaimPath.parse(name).put(claims, values[0])
+    carried: list[tuple[str | tuple[str, ...], Any]] = [
+        (names.sub, bearer.sub),
+        (names.jti, random.token_hex(8)),
+        (names.roles, _several(settings, "roles", bearer.roles)),
+        (names.permissions, _several(settings, "permissions", bearer.permissions)),
+        (names.workspace, bearer.workspace),
+        (names.email, bearer.email),
+    ]
+    for place, value in carried:
+        path = ClaimPath.parse(place)
+        if value and path.keys:
+            path.put(claims, value)
     return claims | dict(bearer.claims)
+
+
+def _several(settings: Settings, name: str, values: tuple[str, ...]) -> list[str] | str:
+    """A list, or one text where the settings say that it is split at blanks."""
+    return " ".join(values) if name in settings.tokens.claims.split else list(values)
 
 
 def objection(settings: Settings, token: str) -> TokenRefused | None:

@@ -40,6 +40,7 @@ REASONS: Final = {
     TokenReason.LIFETIME: "it lives longer than tokens.max_lifetime",
     TokenReason.ISSUER: "it is by another issuer",
     TokenReason.AUDIENCE: "it is for another audience",
+    TokenReason.REQUIRED: "a claim is not what tokens.require asks for",
 }
 
 
@@ -142,6 +143,7 @@ def inspect(
         raise Refusal("the issuer's key set cannot be fetched") from None
     except ValueError as error:
         raise Refusal(f"no token can be verified: {error}") from None
+    _read_from(settings, text, identity)
     line(f"accepted: {shown(identity.subject)}, for another {_left(identity)}")
     return 0
 
@@ -173,6 +175,27 @@ def _describe(token: str) -> None:
     for name, value in claims.items():
         said = json.dumps(value, ensure_ascii=False)
         line(f"{shown(name):<12} {shown(said)}{_moment(name, value)}")
+
+
+def _read_from(settings: Settings, token: str, identity: Identity) -> None:
+    """Print what was read of an accepted token, and which configured claims it does not have."""
+    read = {
+        "email": identity.email,
+        "roles": ", ".join(sorted(identity.roles)),
+        "permissions": ", ".join(sorted(identity.permissions)),
+        "workspace": identity.workspace,
+        "jti": identity.token_id,
+        "sid": identity.session_id,
+    }
+    for name, value in read.items():
+        if value:
+            line(f"{'reads':<12} {name} {shown(value)}")
+    claims = strict_object(parse_compact(token).payload)
+    for path in token_rules(settings.tokens).watched:
+        if path.find(claims) is None:
+            complain(
+                f"portward: the token has no claim {shown(str(path))}, which tokens.claims names"
+            )
 
 
 def _moment(name: str, value: object) -> str:

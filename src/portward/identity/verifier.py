@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from portward.identity.claim_watch import ClaimWatch, Report
 from portward.identity.jwks import JwksSource
 from portward.model.clock import Clock
 from portward.model.identity import Identity
@@ -13,7 +14,8 @@ from portward.security.tokens import KeySet, TokenRefused, TokenRules, UnknownKe
 class TokenVerifier:
     """Verifies with static keys, or with the set of a `JwksSource`.
 
-    `ignored` is told the names of headers by which a token tried to bring its own key.
+    `ignored` is given the names of headers by which a token tried to bring its own key, `absent` the
+    claims of `rules.watched` that none of the first tokens has, and how many tokens those were.
 
     Raises (from `identify`):
         TokenRefused: the token is not valid.
@@ -26,11 +28,14 @@ class TokenVerifier:
         rules: TokenRules,
         clock: Clock,
         ignored: Callable[[tuple[str, ...]], None],
+        absent: Report = lambda paths, tokens: None,  # noqa: ARG005 - commands report it themselves
     ) -> None:
         self.keys = keys
         self.rules = rules
         self._clock = clock
         self._ignored = ignored
+        self._absent = absent
+        self._watch = ClaimWatch(rules.watched, absent)
         self._closing: asyncio.Future[None] | None = None
 
     def start(self) -> None:
@@ -41,6 +46,7 @@ class TokenVerifier:
     def adopt(self, other: "TokenVerifier") -> None:
         """Verify with the keys and rules of another from now on."""
         old, self.keys, self.rules = self.keys, other.keys, other.rules
+        self._watch = ClaimWatch(self.rules.watched, self._absent)
         self.start()
         if isinstance(old, JwksSource):
             self._closing = asyncio.ensure_future(old.aclose())
@@ -70,6 +76,7 @@ class TokenVerifier:
             self._note(refused.ignored)
             raise
         self._note(verified.ignored)
+        self._watch.accepted(verified.absent)
         return verified.identity
 
     def _note(self, headers: tuple[str, ...]) -> None:

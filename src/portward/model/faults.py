@@ -85,6 +85,7 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         nsp: str | None = None,
         hint: str | None = None,
         detail: str | None = None,
+        claim: str | None = None,
     ) -> None:
         super().__init__(kind.code)
         self.kind = kind
@@ -96,5 +97,7 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         """The Socket.IO namespace that was not entered, where that was asked for."""
         self.hint = hint
         """Which part of the command is wrong and why, in our words, for dialects that say so."""
+        self.claim = claim
+        """The configured name of the claim for which a token is refused; for the log alone."""
         self.detail = detail
         """For the operator's eyes and the admin API; a dialect never sends it to a client."""

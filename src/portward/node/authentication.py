@@ -240,6 +240,7 @@ class Authentication:
             client=client,
             address=address,
             reason=fault.detail or fault.kind.code,
+            claim=fault.claim,
         )
         self._chronicle.failed(endpoint, address, fault.kind.code)
 
@@ -424,7 +425,8 @@ class Authentication:
 
 
 def _refusal(refused: TokenRefused) -> Fault:
-    return Fault(FaultKind.AUTHENTICATION_FAILED, detail=refused.reason.value)
+    detail, claim = refused.reason.value, refused.claim or None
+    return Fault(FaultKind.AUTHENTICATION_FAILED, detail=detail, claim=claim)
 
 
 def result_of(fault: Fault) -> AuthResult:

@@ -4,6 +4,7 @@ import re
 from typing import Any, Final
 
 from portward.model.channel import Channel
+from portward.model.claim_path import ClaimPath
 from portward.model.identity import ChannelRight
 from portward.model.limits import INTEGER
 from portward.security.jws import TokenReason, TokenRefused
@@ -14,9 +15,21 @@ _ALLOW: Final = frozenset({"subscribe", "history", "presence", "publish"})
 _RIGHT_FIELDS: Final = frozenset({"channel", "allow"})
 
 
-def wrong(name: str) -> TokenRefused:
+def wrong(name: object) -> TokenRefused:
     """The refusal of a claim, to be raised."""
-    return TokenRefused(TokenReason.CLAIMS, name)
+    return TokenRefused(TokenReason.CLAIMS, str(name))
+
+
+def value_at(claims: dict[str, Any], path: ClaimPath) -> Any:
+    """What a claim holds; None when it is absent or null.
+
+    Raises:
+        TokenRefused: its path leads through something that is no object.
+    """
+    try:
+        return path.find(claims)
+    except ValueError:
+        raise wrong(path) from None
 
 
 def number(claims: dict[str, Any], name: str) -> float | None:
@@ -29,37 +42,40 @@ def number(claims: dict[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def text(claims: dict[str, Any], name: str, longest: int = MAX_TEXT) -> str | None:
+def text(claims: dict[str, Any], path: ClaimPath, longest: int = MAX_TEXT) -> str | None:
     """A string without control characters; None when it is absent or empty."""
-    if name not in claims:
-        return None
-    return _sound(claims[name], name, longest) or None
+    value = value_at(claims, path)
+    return None if value is None else _sound(value, path, longest) or None
 
 
-def _sound(value: object, name: str, longest: int = MAX_TEXT) -> str:
+def _sound(value: object, name: object, longest: int = MAX_TEXT) -> str:
     if not isinstance(value, str) or len(value) > longest or _UNSAFE.search(value):
         raise wrong(name)
     return value
 
 
-def texts(claims: dict[str, Any], name: str) -> frozenset[str]:
-    """A list of strings, or one string for a list of one."""
-    value = claims.get(name, [])
+def texts(claims: dict[str, Any], path: ClaimPath, *, split: bool = False) -> frozenset[str]:
+    """A list of strings, or one string for a list of one; with `split` one for what blanks part."""
+    value = value_at(claims, path)
+    if value is None:
+        return frozenset()
     values = value if isinstance(value, list) else [value]
-    return frozenset(_sound(each, name) for each in values)
+    if split and isinstance(value, str):
+        values = [part for part in value.split(" ") if part]
+    return frozenset(_sound(each, path) for each in values)
 
 
-def channels(claims: dict[str, Any], name: str) -> tuple[ChannelRight, ...] | None:
+def channels(claims: dict[str, Any], path: ClaimPath) -> tuple[ChannelRight, ...] | None:
     """A list of rights to channels; None when it is absent."""
-    if name not in claims:
+    entries = value_at(claims, path)
+    if entries is None:
         return None
-    entries = claims[name]
     if not isinstance(entries, list):
-        raise wrong(name)
-    return tuple(_channel_right(entry, name) for entry in entries)
+        raise wrong(path)
+    return tuple(_channel_right(entry, path) for entry in entries)
 
 
-def _channel_right(entry: object, name: str) -> ChannelRight:
+def _channel_right(entry: object, name: object) -> ChannelRight:
     """One entry of the `channels` claim. What cannot be understood is refused, not narrowed."""
     if not isinstance(entry, dict) or entry.keys() != _RIGHT_FIELDS:
         raise wrong(name)
@@ -71,7 +87,7 @@ def _channel_right(entry: object, name: str) -> ChannelRight:
     return ChannelRight(_pattern(entry["channel"], name), tuple(allow))
 
 
-def _pattern(value: object, name: str) -> str:
+def _pattern(value: object, name: object) -> str:
     """A channel, or the beginning of channel names followed by `*`."""
     if not isinstance(value, str):
         raise wrong(name)

@@ -42,6 +42,7 @@ class TokenReason(StrEnum):
     LIFETIME = "lifetime"
     ISSUER = "issuer"
     AUDIENCE = "audience"
+    REQUIRED = "required"
 
 
 class TokenRefused(Exception):  # noqa: N818 - not an error of the program: an answer to the peer

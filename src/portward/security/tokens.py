@@ -4,8 +4,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from portward.model.claim_path import ClaimPath
 from portward.model.identity import Identity
-from portward.security.claims import channels, number, text, texts, wrong
+from portward.model.token_class import CLASS_CLAIMS, OTHER_CLASSES
+from portward.security.claims import channels, number, text, texts, value_at, wrong
 from portward.security.jwk import keys_from_jwks
 from portward.security.jws import (
     TokenReason,
@@ -20,7 +22,9 @@ from portward.security.redaction import fingerprint
 
 __all__ = [
     "ClaimNames",
+    "ClaimPath",
     "KeySet",
+    "Requirement",
     "SigningKey",
     "TokenReason",
     "TokenRefused",
@@ -36,42 +40,50 @@ __all__ = [
 
 MAX_LEEWAY: Final = 60.0
 MAX_SUBJECT: Final = 128
-_CLASS_CLAIMS: Final = ("type", "typ", "token_use", "token_type")
-_OTHER_CLASSES: Final = frozenset(
-    {
-        "websocket",
-        "refresh",
-        "refresh_token",
-        "id",
-        "id_token",
-        "offline",
-        "logout",
-        "reset",
-        "password_reset",
-        "verification",
-        "share",
-    }
-)
-"""Kinds of token that must not open a door (RFC 8725 §3.12), as issuers mark them."""
 
 
 class ClaimNames(msgspec.Struct, frozen=True, kw_only=True):
-    """Under which names an issuer writes what the gateway reads."""
+    """Where an issuer writes what the gateway reads; `split` names the lists it writes as one text."""
 
-    subject: str = "sub"
-    email: str = "email"
-    roles: str = "roles"
-    permissions: str = "permissions"
-    workspace: str = "workspaceId"
-    token_id: str = "jti"  # noqa: S105 - the name of a claim
-    session_id: str = "sid"
-    channels: str = "channels"
+    subject: ClaimPath = ClaimPath.parse("sub")
+    email: ClaimPath = ClaimPath.parse("email")
+    roles: ClaimPath = ClaimPath.parse("roles")
+    permissions: ClaimPath = ClaimPath.parse("permissions")
+    workspace: ClaimPath = ClaimPath.parse("workspaceId")
+    token_id: ClaimPath = ClaimPath.parse("jti")
+    session_id: ClaimPath = ClaimPath.parse("sid")
+    channels: ClaimPath = ClaimPath.parse("channels")
+    split: frozenset[str] = frozenset()
+
+
+class Requirement(msgspec.Struct, frozen=True):
+    """A claim that must be there, and equal one of `values`: of the same JSON type, and no list."""
+
+    path: ClaimPath
+    values: tuple[str | float | bool, ...]
+
+    def met(self, value: object) -> bool:
+        """Whether a claim's value is one of those asked for."""
+        kind = _kind(value)
+        return kind is not None and any(
+            kind is _kind(wanted) and value == wanted for wanted in self.values
+        )
+
+
+def _kind(value: object) -> type | None:
+    """The type of a plain value as JSON knows it; None for what is no plain value."""
+    if isinstance(value, bool):
+        return bool
+    if isinstance(value, (int, float)):
+        return float
+    return str if isinstance(value, str) else None
 
 
 class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
     """What a token must say. Times are seconds; an empty issuer or audience is not asked for.
 
     `leeway` is granted to `exp`, `nbf` and `iat`. `max_lifetime` bounds `exp - iat`; 0 is no bound.
+    Every one of `require` must be met. `watched` are the claims whose absence a token is noted for.
 
     Raises:
         ValueError: the leeway is not within 0 and 60, or the lifetime is negative.
@@ -82,6 +94,8 @@ class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
     leeway: float = 30.0
     max_lifetime: float = 0.0
     claims: ClaimNames = ClaimNames()
+    require: tuple[Requirement, ...] = ()
+    watched: tuple[ClaimPath, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.leeway <= MAX_LEEWAY:
@@ -91,10 +105,15 @@ class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verified(NamedTuple):
-    """`identity` is who; `ignored` the headers by which the token tried to bring its own key."""
+    """A token's identity, and what else is worth a line in the log.
+
+    `ignored` are the headers by which the token tried to bring its own key, `absent` the watched claims
+    that it does not have.
+    """
 
     identity: Identity
     ignored: tuple[str, ...]
+    absent: tuple[ClaimPath, ...] = ()
 
 
 def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
@@ -114,7 +133,8 @@ def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
     except TokenRefused as refused:
         refused.ignored = compact.ignored
         raise
-    return Verified(identity, compact.ignored)
+    absent = tuple(path for path in rules.watched if path.find(claims) is None)
+    return Verified(identity, compact.ignored, absent)
 
 
 def _identity(claims: dict[str, Any], rules: TokenRules, now: float, digest: str) -> Identity:
@@ -126,11 +146,12 @@ def _identity(claims: dict[str, Any], rules: TokenRules, now: float, digest: str
         raise wrong(names.subject)
     issuer = _check_issuer(claims, rules)
     _check_audience(claims, rules)
+    _check_required(claims, rules)
     return Identity(
         subject=subject,
         email=text(claims, names.email),
-        roles=texts(claims, names.roles),
-        permissions=texts(claims, names.permissions),
+        roles=texts(claims, names.roles, split="roles" in names.split),
+        permissions=texts(claims, names.permissions, split="permissions" in names.split),
         workspace=text(claims, names.workspace),
         token_id=text(claims, names.token_id),
         session_id=text(claims, names.session_id),
@@ -143,11 +164,10 @@ def _identity(claims: dict[str, Any], rules: TokenRules, now: float, digest: str
 
 
 def _check_class(claims: dict[str, Any]) -> None:
-    for name in _CLASS_CLAIMS:
-        if name in claims:
-            kind = claims[name]
-            if not isinstance(kind, str) or kind.lower() in _OTHER_CLASSES:
-                raise TokenRefused(TokenReason.TYPE, name)
+    for name in CLASS_CLAIMS:
+        kind = claims.get(name)
+        if kind is not None and (not isinstance(kind, str) or kind.lower() in OTHER_CLASSES):
+            raise TokenRefused(TokenReason.TYPE, name)
 
 
 def _check_times(
@@ -191,3 +211,10 @@ def _check_audience(claims: dict[str, Any], rules: TokenRules) -> None:
         raise wrong("aud")
     if not rules.audience or rules.audience not in audiences:
         raise TokenRefused(TokenReason.AUDIENCE, "aud")
+
+
+def _check_required(claims: dict[str, Any], rules: TokenRules) -> None:
+    """Refuse a token without a claim that the settings ask for (RFC 8725 section 3.8)."""
+    for required in rules.require:
+        if not required.met(value_at(claims, required.path)):
+            raise TokenRefused(TokenReason.REQUIRED, str(required.path))

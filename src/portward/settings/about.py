@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from portward.model.limits import Rate
+from portward.settings.claim_forms import CLAIM
 from portward.settings.values import DURATION, RATE, SIZE
 
 Seconds = Annotated[float, Meta(ge=0), DURATION]
@@ -15,6 +16,8 @@ Span = Annotated[float, Meta(gt=0), DURATION]
 Bytes = Annotated[int, Meta(ge=1), SIZE]
 Count = Annotated[int, Meta(ge=0)]
 Pace = Annotated[Rate, RATE]
+Claim = Annotated[str | tuple[str, ...], CLAIM]
+"""Where a claim is in a token."""
 
 
 @dataclass(frozen=True, slots=True)

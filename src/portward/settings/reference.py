@@ -20,7 +20,7 @@ the file over the defaults. `portward config` shows what is in force and where i
 
 Durations are written `"250ms"`, `"25s"`, `"10m"`, `"1h"` or as seconds; sizes `"64KiB"`, `"1MiB"`,
 `"100kB"` or as bytes; rates `"60/min"`, `"500/s"`, `"10/60s"` or `"none"`. A list in the
-environment is written with commas, or as JSON. `PORTWARD_ROLES`,
+environment is written with commas, or as JSON. `PORTWARD_ROLES`, `PORTWARD_TOKENS__REQUIRE`,
 `PORTWARD_IDENTITY_PROVIDER__TOPICS` and `PORTWARD_UPSTREAM__PIN` take a whole table in JSON, for
 names no variable can spell. One value of JSON may stand in a variable as that, or as a text.
 ↻ marks what SIGHUP puts in force without a restart.

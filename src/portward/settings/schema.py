@@ -22,12 +22,12 @@ from typing import (
 
 from msgspec import Struct
 
-from portward.model.limits import Rate
 from portward.model.namespace import Namespace
 from portward.settings.about import About
 from portward.settings.endpoint import Endpoint
 from portward.settings.presets import NAMESPACE_KEYS
 from portward.settings.sections import IdentityProvider
+from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
 from portward.settings.upstream import Upstream
 from portward.settings.values import Form
@@ -112,9 +112,9 @@ def _node(hint: Any) -> "Leaf | Table | Named":
 
 def _inner(hint: Any) -> Leaf | Table:
     plain, extras = _bare(hint)
-    if isinstance(plain, type) and issubclass(plain, Struct) and plain is not Rate:
-        return Table(plain, _about(extras))
     form = next((extra for extra in extras if isinstance(extra, Form)), None)
+    if form is None and isinstance(plain, type) and issubclass(plain, Struct):
+        return Table(plain, _about(extras))
     return Leaf(hint, plain, _about(extras), form, _optional(hint))
 
 
@@ -128,8 +128,9 @@ def _bare(hint: Any) -> tuple[Any, list[object]]:
         plain, extras = _bare(hint.__origin__)
         return plain, [*extras, *hint.__metadata__]
     if get_origin(hint) in {Union, UnionType}:
-        (only,) = (part for part in get_args(hint) if part is not type(None))
-        return _bare(only)
+        parts = [part for part in get_args(hint) if part is not type(None)]
+        # Several ways to write one value: the form beside it says which.
+        return _bare(parts[0]) if len(parts) == 1 else (hint, [])
     return hint, []
 
 
@@ -186,6 +187,7 @@ def _below(node: Leaf | Table, value: object, path: Path) -> Iterator[Entry]:
 def example(name: str = "<name>") -> Settings:
     """Make a tree with one entry called `name` under every key with chosen names."""
     return Settings(
+        tokens=Tokens(require={name: ()}),
         identity_provider=IdentityProvider(topics={name: ""}),
         upstream=Upstream(pin={name: None}),
         roles={name: ()},

@@ -9,7 +9,6 @@ from msgspec import Meta, Struct, field
 from portward.model.limits import CONNECTIONS_PER_USER, Rate
 from portward.settings.about import About, Count, Pace, Seconds, Span
 from portward.settings.keys import ApiKey
-from portward.settings.secret import Secret
 from portward.settings.values import DURATION, KEYS, NETWORKS
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -100,55 +99,6 @@ class Gate(Struct, frozen=True, kw_only=True):
         Count,
         About("connections of one user at once, per endpoint and process; 0 for no limit"),
     ] = CONNECTIONS_PER_USER
-
-
-class Claims(Struct, frozen=True, kw_only=True):
-    """The names of the claims in which a token carries what is read from it."""
-
-    sub: Annotated[str, About("the user's id", reload=True)] = "sub"
-    email: Annotated[str, About("the e-mail address", reload=True)] = "email"
-    roles: Annotated[str, About("the roles", reload=True)] = "roles"
-    permissions: Annotated[str, About("the permissions", reload=True)] = "permissions"
-    workspace: Annotated[str, About("the workspace", reload=True)] = "workspaceId"
-    jti: Annotated[str, About("the token's id", reload=True)] = "jti"
-    sid: Annotated[str, About("the session's id", reload=True)] = "sid"
-    channels: Annotated[str, About("the rights per channel", reload=True)] = "channels"
-
-
-class Tokens(Struct, frozen=True, kw_only=True):
-    """How tokens are verified: with shared secrets, or with the issuer's public keys."""
-
-    secrets: Annotated[
-        tuple[Secret, ...],
-        About("HMAC secrets, at least 32 bytes: all verify, the first signs", reload=True),
-    ] = ()
-    secrets_file: Annotated[str, About("file with `secrets`, one per line", reload=True)] = ""
-    session_secret: Annotated[
-        Secret,
-        About(
-            "signs the tokens with which a client resumes its session; made at start when not set",
-            reload=True,
-        ),
-    ] = Secret()
-    session_secret_file: Annotated[str, About("file with `session_secret`", reload=True)] = ""
-    jwks_url: Annotated[str, About("address of the issuer's key set", reload=True)] = ""
-    public_keys: Annotated[
-        tuple[str, ...], About("public keys of the issuer, each in PEM", reload=True)
-    ] = ()
-    public_keys_file: Annotated[
-        str, About("file with `public_keys`, one PEM block after another", reload=True)
-    ] = ""
-    issuer: Annotated[str, About("`iss` a token must carry; empty: any", reload=True)] = ""
-    audience: Annotated[str, About("`aud` a token must carry; empty: any", reload=True)] = ""
-    leeway: Annotated[
-        Seconds,
-        Meta(le=60),
-        About("difference of clocks that is forgiven, at most 60s", reload=True),
-    ] = 30.0
-    max_lifetime: Annotated[
-        Seconds, About("longest life of a token from `iat` to `exp`; 0 for any", reload=True)
-    ] = 0.0
-    claims: Annotated[Claims, About("Claim of the token.")] = Claims()
 
 
 class Engine(Struct, frozen=True, kw_only=True):

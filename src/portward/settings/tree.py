@@ -31,8 +31,8 @@ from portward.settings.sections import (
     Log,
     LogFormat,
     Server,
-    Tokens,
 )
+from portward.settings.tokens import Tokens
 from portward.settings.upstream import Upstream
 
 
@@ -44,7 +44,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     server: Annotated[Server, About("The listeners and the process.")] = Server()
     gate: Annotated[Gate, About("Who is let in before anyone asks for a credential.")] = Gate()
-    tokens: Annotated[Tokens, About("How tokens (JWT) are verified.")] = Tokens()
+    tokens: Annotated[Tokens, About("How tokens (JWT) are verified.")] = field(
+        default_factory=Tokens
+    )
     engine: Annotated[Engine, About("Where shared state lives.")] = Engine()
     identity_provider: Annotated[
         IdentityProvider, About("The service that knows whose cookies a browser sends.")

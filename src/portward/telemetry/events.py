@@ -69,6 +69,8 @@ class Event(StrEnum):
     AUTH_REFRESH = "auth.refresh", Level.INFO, _SAMPLED
     AUTH_REVOKE = "auth.revoke", _WARNING, _ALWAYS
     TOKEN_HEADER_IGNORED = "token.header_ignored", _WARNING, _SAMPLED
+    TOKEN_CLAIM_ABSENT = "token.claim_absent", _WARNING
+    """A claim that the settings name is in none of the first tokens."""
     AUTHZ_DENY = "authz.deny", _WARNING, _SAMPLED
     RIGHTS_CHANGE = "rights.change", Level.INFO, _ALWAYS
     ADMIN_ACT = "admin.act", Level.INFO, _ALWAYS

@@ -52,6 +52,8 @@ class Fields(TypedDict, total=False):
     key_id: str | None
     """Name of a key, as a token gave it (`kid`)."""
     algorithm: str | None
+    claim: str | None
+    """Configured name or path of a claim, never its value."""
     reason: _Text
     detail: str | None
     """The cause in our own words; never a peer's text alone."""

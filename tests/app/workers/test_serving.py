@@ -6,7 +6,7 @@ import pytest
 from portward.app.workers.serving import Plan, serve_workers
 from portward.app.workers.words import Secrets
 from portward.settings import Secret, Settings, SettingsError, load
-from portward.settings.sections import Tokens
+from portward.settings.tokens import Tokens
 from tests.app.workers.work import bare
 
 PATIENCE = 60.0

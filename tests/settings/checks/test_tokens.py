@@ -1,7 +1,7 @@
 import pytest
 
 from portward.settings.checks.rule import Level
-from portward.settings.sections import Tokens
+from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import GOOD, OTHER, ROOMS_ALONE, findings, level, levels
 

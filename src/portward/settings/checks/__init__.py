@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from portward.settings.checks.claims import CLAIM_RULES
 from portward.settings.checks.doors import DOOR_RULES
 from portward.settings.checks.engine import ENGINE_RULES
 from portward.settings.checks.listeners import LISTENER_RULES
@@ -24,6 +25,7 @@ __all__ = ["RULES", "Finding", "Level", "checklist", "startup_errors"]
 
 RULES: Final[tuple[Rule, ...]] = (
     *TOKEN_RULES,
+    *CLAIM_RULES,
     *LISTENER_RULES,
     *DOOR_RULES,
     *ENGINE_RULES,

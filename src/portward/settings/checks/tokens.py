@@ -8,6 +8,7 @@ from portward.settings.checks.secrets import disguise, weakness
 from portward.settings.endpoint import AuthMode, Credential, Endpoint
 
 LONGEST_LEEWAY: Final = 60.0
+_FOR_CLIENT: Final = frozenset({"client_id", "azp", "appid", "cid"})
 _FRESH: Final = "the output of `openssl rand -base64 48`"
 _SECRETS: Final = f'tokens.secrets = ["…"]  # {_FRESH}'
 _SESSION: Final = f'tokens.session_secret = "…"  # {_FRESH}'
@@ -93,8 +94,11 @@ def _public(context: Context) -> Iterator[Problem]:
 
 
 def _issuer(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
     for name in ("issuer", "audience"):
-        if not getattr(context.settings.tokens, name):
+        # Issuers without `aud` say in another claim which client a token was made for.
+        named = name == "audience" and not _FOR_CLIENT.isdisjoint(tokens.require)
+        if not getattr(tokens, name) and not named:
             what = f"tokens.{name} is empty: tokens meant for others who use this key pass as well"
             yield Problem(Level.WARN, what, f'tokens.{name} = "…"')
 

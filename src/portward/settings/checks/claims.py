@@ -1,0 +1,104 @@
+"""Rules about where in a token the gateway reads what its user may do."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from portward.model.claim_path import ClaimPath
+from portward.model.token_class import CLASS_CLAIMS, OTHER_CLASSES
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.tokens import Claims
+
+_SIGNS: Final = re.compile(r"[^a-z0-9]+")
+_MARKS: Final = re.compile(r"[/:#]")
+_USER_WRITTEN: Final = frozenset(
+    {
+        *("usermetadata", "unsafemetadata", "rawusermetadata", "usermeta", "clientmetadata"),
+        *("userattributes", "customuserdata", "userdata", "traits"),
+    }
+)
+"""Objects that users write themselves at Supabase, Auth0, Clerk, Cognito, Kratos and the like."""
+_PROFILE: Final = frozenset(
+    {
+        *("name", "givenname", "familyname", "middlename", "nickname", "preferredusername"),
+        *("profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale"),
+        *("phonenumber", "address", "displayname", "username", "email", "bio"),
+    }
+)
+"""Claims of OpenID Connect Core 5.1 and their like: what users say of themselves."""
+_OWN: Final = "custom:"
+"""How Cognito marks attributes that an application added; users write them unless it says otherwise."""
+_RIGHTS: Final = ("sub", "roles", "permissions", "workspace", "jti", "sid", "channels")
+"""What decides who somebody is and may do, or whether a revocation finds the token."""
+
+
+def _paths(context: Context) -> Iterator[tuple[str, ClaimPath]]:
+    """List the keys of the settings that decide by a claim, each with its claim."""
+    tokens = context.settings.tokens
+    for name in _RIGHTS:
+        yield f"tokens.claims.{name}", _read(getattr(tokens.claims, name))
+    for place in tokens.require:
+        yield f"tokens.require: {place}", _read(place)
+
+
+def _read(place: str | tuple[str, ...]) -> ClaimPath:
+    """Read a place; one that cannot be read is nowhere, which another rule objects to."""
+    try:
+        return ClaimPath.parse(place)
+    except ValueError:
+        return ClaimPath(())
+
+
+def _words(path: ClaimPath) -> list[str]:
+    """Every part of the keys without signs: `https://x.example/user_metadata` has `usermetadata`."""
+    parts = (part for key in path.keys for part in _MARKS.split(key))
+    return [_SIGNS.sub("", part.lower()) for part in parts]
+
+
+def _user_written(context: Context) -> Iterator[Problem]:
+    for key, path in _paths(context):
+        words = _words(path)
+        change = f"{key.partition(': ')[0]}  # a claim that only the issuer or your backend writes"
+        if not _USER_WRITTEN.isdisjoint(words):
+            what = f"{key} reads {path}, which users write themselves: anybody can have any right"
+            yield Problem(Level.FAIL, what, change)
+        elif len(words) == 1 and words[0] in _PROFILE:
+            is_sub = key == "tokens.claims.sub"
+            what = f"{key} reads {path}, which users may change themselves at most issuers"
+            yield Problem(Level.WARN if is_sub else Level.FAIL, what, change)
+        elif path.keys and path.keys[0].lower().startswith(_OWN):
+            what = (
+                f"{key} reads {path}: see that no client of the user pool may write the attribute"
+            )
+            yield Problem(Level.WARN, what, change)
+
+
+def _form(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
+    if not _read(tokens.claims.sub).keys:
+        what = "tokens.claims.sub names no claim: no token says whose it is, and none is accepted"
+        yield Problem(Level.FAIL, what, f'tokens.claims.sub = "{Claims().sub}"')
+    for name in _RIGHTS[1:]:
+        place = getattr(tokens.claims, name)
+        if place and not _read(place).keys:
+            what = f"tokens.claims.{name} is no name, path or list of keys"
+            yield Problem(Level.FAIL, what, f'tokens.claims.{name} = "{name}"')
+    for place in tokens.require:
+        if not _read(place).keys:
+            what = f"tokens.require: {place!r} is no name, path or list of keys"
+            yield Problem(Level.FAIL, what, '[tokens.require]  # token_use = "access"')
+
+
+def _contradiction(context: Context) -> Iterator[Problem]:
+    for name, values in context.settings.tokens.require.items():
+        asked = {each.lower() if isinstance(each, str) else "" for each in values}
+        if name in CLASS_CLAIMS and asked <= OTHER_CLASSES:
+            what = f"tokens.require asks for a {name} that marks no access token: none is accepted"
+            yield Problem(Level.FAIL, what, f'tokens.require.{name} = "access"')
+
+
+CLAIM_RULES: Final = (
+    Rule("claim-form", "each claim that is read has a name", _form, always=True),
+    Rule("claim-user-written", "no right is read from what users write", _user_written),
+    Rule("claim-required", "the claims asked for can be those of an access token", _contradiction),
+)
