@@ -98,8 +98,9 @@ def test_limits_are_shared(telemetry: Telemetry) -> None:
 
 
 def test_endpoints_by_path(telemetry: Telemetry) -> None:
-    """Every endpoint is found by its path, switched on or not."""
-    made = doors.make_endpoints(Settings(), telemetry, CLOCK, Hooks())
+    """Every endpoint that is switched on is found by its path."""
+    given = settings(echo={"enabled": True})
+    made = doors.make_endpoints(given, telemetry, CLOCK, Hooks())
     assert {path: endpoint.name for path, endpoint in made.items()} == {
         "/alerts": "alerts",
         "/live": "live",
@@ -112,3 +113,19 @@ def test_endpoints_by_path(telemetry: Telemetry) -> None:
     assert not made["/echo"].by_message
     assert made["/echo"].namespace is None
     assert made["/rooms"].plain is not made["/rooms"].deflated
+
+
+def test_what_is_switched_off_keeps_its_path_where_clients_know_it(telemetry: Telemetry) -> None:
+    """Off, the presets of older servers stay (503); echo, added and renamed endpoints go (404)."""
+    off = {name: replace(endpoint, enabled=False) for name, endpoint in ENDPOINTS.items()}
+    added = {
+        "chat": replace(ENDPOINTS["rooms"], enabled=False, path="/chat"),
+        "calls": replace(ENDPOINTS["alerts"], enabled=False, path="/calls"),
+        "board": replace(ENDPOINTS["workspaces"], enabled=False, path="/board/"),
+        "voice": replace(ENDPOINTS["realtime"], enabled=False, path="/voice"),
+    }
+    moved = {"live": replace(ENDPOINTS["live"], enabled=False, path="/v2/live")}
+    changed = {"rooms": replace(ENDPOINTS["alerts"], enabled=False, path="/rooms")}
+    given = Settings(endpoints={**off, **added, **moved, **changed})
+    made = doors.make_endpoints(given, telemetry, CLOCK, Hooks())
+    assert set(made) == {"/alerts", "/v2/live", "/realtime", "/socket.io/"}

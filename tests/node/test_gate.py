@@ -13,9 +13,10 @@ from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.endpoint import at_path
 from portward.node.gate import NodeGate
-from portward.settings import Secret
+from portward.settings import Secret, Settings
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
+from portward.settings.presets import ENDPOINTS
 from portward.settings.sections import Environment, Gate, Server
 from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
@@ -80,7 +81,7 @@ HEADS: list[tuple[RequestHead, Refusal | None]] = [
     (request("/socket.io/"), None),
     (request("/socket.io//"), Refusal.UNKNOWN_PATH),
     (request("/ROOMS"), Refusal.UNKNOWN_PATH),
-    (request("/echo"), Refusal.DISABLED),
+    (request("/echo"), Refusal.UNKNOWN_PATH),
     (replace(request(), method="POST"), Refusal.METHOD),
     (replace(request(), http_version="1.0"), Refusal.BAD_REQUEST),
     (altered(request(), upgrade=None), Refusal.BAD_REQUEST),
@@ -120,6 +121,33 @@ async def test_outcomes(house: House, head: RequestHead, expected: Refusal | Non
         assert house.count("handshakes_refused_total", **labels) == 1
         event = Event.ORIGIN_REJECT if expected is Refusal.ORIGIN else Event.HANDSHAKE_REJECT
         assert house.events(event) == 1
+
+
+OFF: dict[str, Any] = {"enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/alerts", Refusal.DISABLED),
+        ("/live", Refusal.DISABLED),
+        ("/rooms", Refusal.DISABLED),
+        ("/realtime", Refusal.DISABLED),
+        ("/socket.io/", Refusal.DISABLED),
+        ("/echo", Refusal.UNKNOWN_PATH),
+        ("/chat", Refusal.UNKNOWN_PATH),
+        ("/board/", Refusal.UNKNOWN_PATH),
+    ],
+)
+async def test_endpoints_that_are_switched_off(path: str, expected: Refusal) -> None:
+    """What clients of older servers know is 503 while it is off; any other path is unknown."""
+    chosen = {name: replace(endpoint, **OFF) for name, endpoint in ENDPOINTS.items()}
+    for name, like in (("chat", "rooms"), ("board", "workspaces")):
+        added = f"/{name}/" if like == "workspaces" else f"/{name}"
+        chosen[name] = replace(ENDPOINTS[like], path=added, **OFF)
+    async with running(Settings(endpoints=chosen)) as house:
+        assert await judged(house, request(path)) is expected
+        assert house.inside() == (0, 0, 0)
 
 
 async def test_two_origins(house: House) -> None:
@@ -349,7 +377,7 @@ async def test_a_hundred_rounds(house: House) -> None:
     assert house.inside() == (3, 0, 3)
     assert len(node.doorman._by_address) == 1
     assert {endpoint.name: endpoint.open for endpoint in node.endpoints.values()} == {
-        "alerts": 0, "live": 0, "rooms": 3, "realtime": 0, "echo": 0, "workspaces": 0,
+        "alerts": 0, "live": 0, "rooms": 3, "realtime": 0, "workspaces": 0,
     }  # fmt: skip
     assert node.registry.users() == 3
     for client in stay:

@@ -10,6 +10,7 @@ from portward.settings.presets import (
     NAMESPACES,
     base_endpoint,
     base_namespace,
+    unknown_when_off,
 )
 from portward.settings.tree import Settings
 
@@ -137,6 +138,20 @@ def test_a_new_endpoint_starts_from_its_dialect() -> None:
 def test_a_known_endpoint_with_another_dialect_starts_from_that() -> None:
     """The name alone does not bring options of another protocol."""
     assert base_endpoint("rooms", "echo").namespace == ""
+
+
+@pytest.mark.parametrize("name", ["alerts", "live", "rooms", "realtime", "workspaces"])
+def test_presets_of_older_servers_are_known_when_off(name: str) -> None:
+    """Clients of those servers expect 503; where the name got another dialect, there are none."""
+    assert not unknown_when_off(name, ENDPOINTS[name])
+    assert unknown_when_off(name, base_endpoint(name, "echo"))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_added_endpoints_and_echo_are_unknown_when_off(dialect: str) -> None:
+    """An endpoint with a name of its own is as unknown as any other path, and so is echo."""
+    assert unknown_when_off("mine", base_endpoint("mine", dialect))
+    assert unknown_when_off("echo", ENDPOINTS["echo"])
 
 
 def test_an_unknown_dialect_is_kept() -> None:

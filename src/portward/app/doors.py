@@ -19,6 +19,7 @@ from portward.security.origin import OriginPolicy
 from portward.settings import Settings
 from portward.settings.endpoint import AuthMode, Refuse, Transport
 from portward.settings.endpoint import Endpoint as EndpointSettings
+from portward.settings.presets import unknown_when_off
 from portward.telemetry import Telemetry
 from portward.wire import message as wire
 
@@ -85,7 +86,7 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
 def make_endpoints(
     settings: Settings, telemetry: Telemetry, clock: Clock, hooks: Hooks
 ) -> dict[str, Endpoint]:
-    """The front doors by path."""
+    """The endpoints by path. Without a place here, a path is answered 404."""
 
     def now() -> int:
         return int(clock.time() * 1000)
@@ -93,6 +94,8 @@ def make_endpoints(
     limits = make_limits(settings, telemetry)
     made = {}
     for name, given in settings.endpoints.items():
+        if not given.enabled and unknown_when_off(name, given):
+            continue
         dialect = make_dialect(settings, given, hooks)
         framing = wire.ENGINE if given.transport is Transport.ENGINE_IO else wire.PLAIN
         made[given.path] = Endpoint(

@@ -46,7 +46,13 @@ class Refuse(StrEnum):
 class Endpoint(Struct, frozen=True, kw_only=True):
     """A path, the dialect spoken there, the channels behind it, and who comes in."""
 
-    enabled: Annotated[bool, About("whether it is served; otherwise its path answers 503")] = True
+    enabled: Annotated[
+        bool,
+        About(
+            "whether it is served; otherwise its path answers 503, that of `echo` and of endpoints with"
+            " names of their own 404"
+        ),
+    ] = True
     path: Annotated[str, About("path of the address, exactly as requested")] = ""
     dialect: Annotated[str, About("which protocol its clients speak")] = ""
     transport: Annotated[

@@ -66,6 +66,8 @@ ENDPOINTS: Final = {
         credentials=(Credential.HEADER, Credential.TICKET),
     ),
 }
+UNKNOWN_WHEN_OFF: Final = frozenset({"echo"})
+"""Of these, the ones that answer 404 while they are switched off, as a path without an endpoint does."""
 DIALECTS: Final = tuple(sorted({endpoint.dialect for endpoint in ENDPOINTS.values()}))
 
 _HOUR: Final = 3600.0
@@ -148,6 +150,17 @@ def base_endpoint(name: str, dialect: str | None) -> Endpoint:
         if endpoint.dialect == dialect:
             return replace(endpoint, enabled=True, path=f"/{name}")
     return Endpoint(path=f"/{name}", dialect=dialect or "")
+
+
+def unknown_when_off(name: str, endpoint: Endpoint) -> bool:
+    """Return whether a switched-off endpoint answers 404, as a path that never had one, and not 503.
+
+    503 means "not now", which clients of the servers that the presets take the place of expect. An
+    endpoint that was added in the settings has no such clients, and neither has echo.
+    """
+    preset = ENDPOINTS.get(name)
+    added = preset is None or preset.dialect != endpoint.dialect
+    return added or name in UNKNOWN_WHEN_OFF
 
 
 def base_namespace(name: str) -> Namespace:
