@@ -1,17 +1,12 @@
 """How the Redis engine is let in: passwords, users of limited rights, TLS."""
 
-import datetime
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from portward.engines.port import EngineUnavailable
+from tests.certificates import make_certificates
 from tests.engines.redis_fixtures import KEPT, ROOM, draft, engine_at
 from tests.engines.redis_servers import Server, free_port, need_redis, servers
 
@@ -69,56 +64,6 @@ async def test_who_is_not_let_in_is_told(guarded: Server, credentials: str) -> N
 # -- TLS
 
 
-def _key(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:
-    key = ec.generate_private_key(ec.SECP256R1())
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return key
-
-
-def _certificates(folder: Path, host: str) -> None:
-    """An authority, and a certificate of it for `host`, as files."""
-    authority_key, server_key = _key(folder, "ca"), _key(folder, "server")
-    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-    _certificate(folder / "ca.pem", authority, authority_key, authority_key, None)
-    _certificate(folder / "server.pem", authority, authority_key, server_key, host)
-
-
-def _certificate(
-    path: Path,
-    authority: x509.Name,
-    signer: ec.EllipticCurvePrivateKey,
-    key: ec.EllipticCurvePrivateKey,
-    host: str | None,
-) -> None:
-    now = datetime.datetime.now(datetime.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host or "test authority")])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(authority)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
-            critical=False,
-        )
-    )
-    if host is not None:
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-        builder = builder.add_extension(names, critical=False)
-    path.write_bytes(builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-
-
 class Secure:
     """A server that speaks TLS on one port."""
 
@@ -129,11 +74,11 @@ class Secure:
 
 def _secure(folder: Path, host: str) -> Iterator[Secure]:
     need_redis()
-    _certificates(folder, host)
+    make_certificates(folder, host)
     port = free_port()
     made = Server(
         folder / "redis", "--save", "", "--tls-port", str(port),
-        "--tls-cert-file", str(folder / "server.pem"), "--tls-key-file", str(folder / "server.key"),
+        "--tls-cert-file", str(folder / "server.pem"), "--tls-key-file", str(folder / "key.pem"),
         "--tls-ca-cert-file", str(folder / "ca.pem"),
     )  # fmt: skip
     with servers(made):
@@ -154,7 +99,7 @@ def misnamed(tmp_path: Path) -> Iterator[Secure]:
 
 def _words(secure: Secure, *names: str) -> str:
     files = {
-        "ssl_ca_certs": "ca.pem", "ssl_certfile": "server.pem", "ssl_keyfile": "server.key"
+        "ssl_ca_certs": "ca.pem", "ssl_certfile": "server.pem", "ssl_keyfile": "key.pem"
     }  # fmt: skip
     words = "&".join(f"{name}={secure.folder / files[name]}" for name in names)
     return f"rediss://127.0.0.1:{secure.port}?{words}"
