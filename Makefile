@@ -94,12 +94,14 @@ define venv_without_ensurepip
 endef
 
 # Debian's packages that tests need as peers. Whoever may install them does; without them the tests of
-# Redis and of the browser skip themselves, and say so.
+# Redis, of the browser and of the proxies skip themselves, and say so.
 tools:
-	@missing=""; \
+	@missing=""; PATH="$$PATH:/usr/sbin:/sbin"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v redis-sentinel >/dev/null || missing="$$missing redis-sentinel"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	command -v haproxy >/dev/null || missing="$$missing haproxy"; \
 	test -n "$$missing" || exit 0; \
 	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 		echo "Installing$$missing, once."; \
