@@ -51,6 +51,19 @@ async def test_entering(place: str, opener: Opener, nsp: str, auth: str) -> None
         assert await entered(peer, nsp, auth) != peer.sid
 
 
+async def test_entering_twice(place: str, opener: Opener) -> None:
+    """Who enters where it is already is told its id again, and nothing else happens."""
+    async with opener(place, SOCKET_IO) as peer:
+        for nsp in ("/", "/custom"):
+            sid = await entered(peer, nsp)
+            head = "0" if nsp == "/" else f"0{nsp},"
+            for auth in ("", "{}", '{"other":1}'):
+                await peer.say(f"{head}{auth}")
+                assert await peer.message() == f'{head}{{"sid":"{sid}"}}'
+        await peer.say('2["message",1]')
+        assert await peer.message() == '2["message-back",1]'
+
+
 async def test_an_unknown_namespace(place: str, opener: Opener) -> None:
     """Nobody enters what is not there; the connection stays."""
     async with opener(place, SOCKET_IO) as peer:
@@ -85,7 +98,7 @@ async def test_who_never_enters(place: str, opener: Opener) -> None:
     "packet",
     [
         "abc", "7", "", "0[]", '0"auth"', "0{", '2["message"', "2{}", "2[]", "2", "2[1]", "2abc",
-        '2["connect"]', '2["disconnect"]', '2/custom,["message"]', "0", '4{"message":"x"}', "1{}",
+        '2["connect"]', '2["disconnect"]', '2/custom,["message"]', '4{"message":"x"}', "1{}",
         '5["message",{"_placeholder":true,"num":0}]', '51-["message"', '511-["message"]',
         "3[]", '31{"a":1}', "6-1[]",
     ],

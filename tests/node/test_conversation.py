@@ -177,7 +177,7 @@ async def test_time_in_which_nothing_is_read_does_not_count(house: House, ann: S
 @pytest.mark.parametrize(
     "packets",
     [
-        ["2[1]"], ["2[null]"], ["2{}"], ["x"], [""], ["4{}"], ['2["disconnect"]'], ["0"], ["0/x,"],
+        ["2[1]"], ["2[null]"], ["2{}"], ["x"], [""], ["4{}"], ['2["disconnect"]'], ["0[]"], ['0/x,"x"'],
         ['2/y,["echo"]'], ["1/y,"], ["1", '2["echo"]'], ["1/x,", "1/x,"], ["1", "1"],
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from portward.engines.port import EngineUnavailable
 from portward.model.faults import Fault, FaultKind
 from portward.model.revocation import RevocationKind
-from portward.node import namespaces
+from portward.node.conversation import conversation
 from portward.node.sockets import EventError, Socket
 from portward.settings.endpoint import AuthMode, Refuse
 from portward.settings.sections import Gate
@@ -270,7 +270,7 @@ async def test_other_protocols_have_no_namespaces(house: House) -> None:
     """A session of another dialect has no conversation."""
     client = await connect(house.gateway, "/rooms")
     with pytest.raises(Fault) as caught:
-        namespaces.conversation(session_of(client))
+        conversation(session_of(client))
     assert caught.value.kind is FaultKind.UNKNOWN_TYPE
 
 

@@ -28,12 +28,20 @@ def test_reading_a_packet(kind: Kind) -> None:
     assert engineio.read(kind.value + b"data") == Packet(kind, b"data")
 
 
-@pytest.mark.parametrize("text", [b"", b"7", b"abc", b"b", b"-1", b"\xe2\x82\xac", b"\x1e"])
+@pytest.mark.parametrize(
+    "text", [b"", b"7", b"abc", b"bA", b"b!!!!", b"-1", b"\xe2\x82\xac", b"\x1e"]
+)
 def test_a_packet_that_is_none(text: bytes) -> None:
     """Whatever begins otherwise is a fault."""
     with pytest.raises(WireFault) as fault:
         engineio.read(text)
     assert fault.value.ending is Ending.PROTOCOL_ERROR
+
+
+def test_reading_base64() -> None:
+    """`b` marks a binary message in text."""
+    assert engineio.read(b"bAQI=") == Packet(Kind.MESSAGE, b"\x01\x02", binary=True)
+    assert engineio.read(b"b") == Packet(Kind.MESSAGE, b"", binary=True)
 
 
 def test_reading_a_body() -> None:
@@ -114,6 +122,17 @@ def test_a_parcel_is_written_in_order() -> None:
     parcel = wire.ENGINE.text(Parcel(b"text", (b"\x01", b"\x02")))
     encoded = [b"b" + b64encode(each) for each in (b"\x01", b"\x02")]
     assert engineio.write_body([parcel]) == b"\x1e".join([b"4text", *encoded])
+
+
+def test_a_message_as_text() -> None:
+    """Bytes become base64 in place; weight and key stay, and what has no bytes stays as it is."""
+    plain = wire.ENGINE.text(b"text")
+    assert engineio.as_text(plain) is plain
+    parcel = wire.keyed(wire.ENGINE.text(Parcel(b"text", (b"\x01",), b"then")), "key")
+    texts = engineio.as_text(parcel)
+    assert list(texts.parts()) == [(b"4text", False), (b"bAQ==", False), (b"4then", False)]
+    assert texts.frame == b"".join(wire.text(each).frame for each in texts.payloads)
+    assert (texts.weight, texts.key) == (1, "key")
 
 
 def test_the_opening() -> None:

@@ -9,6 +9,7 @@ from portward.dialects.socketio import Kind, Packet, PacketError, SocketIoDialec
 from portward.dialects.socketio.attachments import unpack
 from portward.model.commands import CloseSocket, Command
 from portward.model.endings import Ending
+from portward.model.faults import Fault, FaultKind
 from portward.model.lifecycle import State
 from portward.model.limits import UNAUTHENTICATED_MESSAGE
 from portward.model.parcel import Parcel, Words
@@ -26,11 +27,12 @@ class Conversation:
 
     `began` is when the packet began whose attachments are still to come, 0.0 when none is open. `opening`
     is the namespace the client is about to be let into, `code` what it is told when it is not.
+    `reopening` is a namespace the client is in, and sent a CONNECT for again.
     """
 
     __slots__ = (
         "_awaited", "_dialect", "_dismissed", "_last", "_parts", "_rooms", "_session", "began", "closed",
-        "code", "opening", "sockets",
+        "code", "opening", "reopening", "sockets",
     )  # fmt: skip
 
     def __init__(self, session: Session, dialect: SocketIoDialect, rooms: Rooms) -> None:
@@ -43,6 +45,7 @@ class Conversation:
         self.began = 0.0
         self.sockets: dict[str, Socket] = {}
         self.opening: str | None = None
+        self.reopening: str | None = None
         self.code: str | None = None
         self.closed: Callable[[Socket], None] | None = None
         self._last: tuple[str, ...] = ()
@@ -113,12 +116,12 @@ class Conversation:
 
         Raises:
             Fault: its payload is not taken.
-            PacketError: the client is not in the namespace it speaks in, or enters it a second time.
+            PacketError: the client is not in the namespace of the packet.
         """
         if packet.nsp in self._dismissed and packet.kind is not Kind.CONNECT:
             return CloseSocket(nsp=packet.nsp)
-        if (packet.kind is Kind.CONNECT) is (packet.nsp in self.sockets):
-            raise PacketError("not in this namespace, or twice")
+        if packet.kind is not Kind.CONNECT and packet.nsp not in self.sockets:
+            raise PacketError("not in this namespace")
         return self._dialect.command(packet)
 
     # -- who is where
@@ -181,8 +184,12 @@ class Conversation:
                 stranger = Socket(self._session, self.opening, self._rooms)
                 yield packets.connected(self.opening, stranger.sid)
                 yield from self._sent_out(self.opening, ending, code)
+        code = self.code or words.ending_code(ending)
         for nsp in self._last:
-            yield from self._sent_out(nsp, ending, self.code or words.ending_code(ending))
+            if nsp == self.reopening and ending not in _UNSAID:
+                yield packets.connect_error(nsp, words.REFUSALS.get(code, code), code)
+            else:
+                yield from self._sent_out(nsp, ending, code)
 
     @staticmethod
     def _sent_out(nsp: str, ending: Ending, code: str) -> Iterable[Words]:
@@ -203,3 +210,14 @@ def _chain(said: Iterable[Words]) -> Words | None:
         else:
             rest = Parcel(each, (), rest)
     return rest
+
+
+def conversation(session: Session) -> Conversation:
+    """The conversation of a session that has one.
+
+    Raises:
+        Fault: `UNKNOWN_TYPE`, its clients speak another protocol.
+    """
+    if not isinstance(session.conversation, Conversation):
+        raise Fault(FaultKind.UNKNOWN_TYPE)
+    return session.conversation

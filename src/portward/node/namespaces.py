@@ -6,60 +6,46 @@ from typing import Any
 from portward.dialects.socketio import ROOT, packets, speech, words
 from portward.hub.registry import Registry
 from portward.model.channel import Channel
-from portward.model.commands import Call, CloseSocket, Command, OpenSocket, Subscribe
+from portward.model.commands import (
+    Call,
+    CloseSocket,
+    Command,
+    OpenSocket,
+    Subscribe,
+)
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind, Unavailable
-from portward.model.identity import ANONYMOUS, Identity
-from portward.model.lifecycle import State
 from portward.model.replies import Called, Done, Opened, Reply
-from portward.node.authentication import Authentication
 from portward.node.background import Background
 from portward.node.calls import outcome, read
-from portward.node.conversation import Conversation
+from portward.node.connects import ConnectAuthentication
+from portward.node.conversation import Conversation, conversation
 from portward.node.hooks import HookRunner
 from portward.node.membership import Membership
 from portward.node.session import Session
 from portward.node.sockets import NamespaceHandlers, Socket
 from portward.security import policy
-from portward.security.redaction import fingerprint
 
 _NOBODY = NamespaceHandlers()
-_CODES = {
-    FaultKind.TOKEN_REQUIRED: ("AUTH_REQUIRED", Ending.AUTH_FAILED),
-    FaultKind.AUTH_RATE_LIMITED: ("RATE_LIMITED", Ending.TOO_MANY_REQUESTS),
-}
-
-
-def conversation(session: Session) -> Conversation:
-    """The conversation of a session that has one.
-
-    Raises:
-        Fault: `UNKNOWN_TYPE`, its clients speak another protocol.
-    """
-    if not isinstance(session.conversation, Conversation):
-        raise Fault(FaultKind.UNKNOWN_TYPE)
-    return session.conversation
 
 
 class Namespaces:
-    """Opens, closes and calls. `let_in` admits who need not prove anything; `tell` answers a command."""
+    """Opens, closes and calls. `connects` judges who asks to be let in; `tell` answers a command."""
 
     def __init__(
         self,
-        authentication: Authentication,
+        connects: ConnectAuthentication,
         membership: Membership,
         hooks: HookRunner,
         background: Background,
         registry: Registry[Session],
-        let_in: Callable[[Session, Identity], None],
         tell: Callable[[Session, Command, Reply], None],
     ) -> None:
-        self._authentication = authentication
+        self._connects = connects
         self._membership = membership
         self._hooks = hooks
         self._background = background
         self._registry = registry
-        self._let_in = let_in
         self._tell = tell
 
     def handlers(self, session: Session) -> Mapping[str, NamespaceHandlers]:
@@ -71,16 +57,21 @@ class Namespaces:
     async def open(self, session: Session, command: OpenSocket) -> Reply:
         """Let a client into a namespace. Its first one proves who it is, and a failure ends the session.
 
-        One that cannot be let in now is told so, and may try again.
+        One that cannot be let in now is told so, and may try again. A client that is in already is
+        answered as at first.
 
         Raises:
-            Fault: `UNKNOWN_NAMESPACE`; or whatever ended the session.
+            Fault: `UNKNOWN_NAMESPACE`; another token of a client that is in is refused; or whatever
+                ended the session.
         """
         talk = conversation(session)
+        socket = talk.sockets.get(command.nsp)
+        if socket is not None:
+            return await self._open_again(session, socket, command)
         if command.nsp != ROOT and command.nsp not in self.handlers(session):
             raise Fault(FaultKind.UNKNOWN_NAMESPACE)
         talk.opening, talk.closed = command.nsp, self._dismissed(session)
-        await self._prove(session, talk, command)
+        await self._connects.prove(session, command)
         if not session.alive:
             raise Fault(FaultKind.NOT_AUTHENTICATED)
         socket = talk.enter(command.nsp)
@@ -89,6 +80,11 @@ class Namespaces:
         self._tell(session, command, Opened(nsp=command.nsp, sid=socket.sid))
         await self._welcome(session, socket, command.auth)
         return Done()
+
+    async def _open_again(self, session: Session, socket: Socket, command: OpenSocket) -> Reply:
+        """Answer a CONNECT that came twice with the same id."""
+        await self._connects.prove_again(session, command)
+        return Opened(nsp=socket.nsp, sid=socket.sid) if socket.open else Done()
 
     async def _settle(self, session: Session, talk: Conversation, socket: Socket) -> bool:
         """Have a client hear its namespace; False when it is not in it after all, and knows."""
@@ -122,36 +118,6 @@ class Namespaces:
     def quit(self, session: Session, channel: Channel) -> None:
         """Hear a channel no longer."""
         self._membership.leave(session, channel)
-
-    async def _prove(self, session: Session, talk: Conversation, command: OpenSocket) -> None:
-        try:
-            await self._authenticate(session, command)
-        except Fault as fault:
-            talk.code, ending = _CODES.get(fault.kind, ("INVALID_TOKEN", Ending.AUTH_FAILED))
-            session.end(ending, f"refused in a CONNECT: {fault.detail or fault}")
-            raise
-        except Unavailable:
-            talk.code = "UNAVAILABLE"
-            session.end(Ending.INTERNAL, "a CONNECT could not be judged")
-            raise
-
-    async def _authenticate(self, session: Session, command: OpenSocket) -> None:
-        rules = session.endpoint.rules
-        if session.newcomer.crowded:
-            session.end(Ending.CONNECTION_LIMIT, "more connections than an address may have")
-            return
-        if not rules.authenticated:
-            if session.state is State.NEW:
-                self._let_in(session, ANONYMOUS)
-            return
-        given = command.auth.get("token")
-        token = given if isinstance(given, str) and given else session.newcomer.bearer
-        if session.claims is not None and token and fingerprint(token) == session.claims.digest:
-            return  # the same again, for another namespace
-        if token:
-            await self._authentication.prove(session, token)
-        elif session.state is State.NEW:
-            raise Fault(FaultKind.TOKEN_REQUIRED)
 
     async def _welcome(self, session: Session, socket: Socket, auth: dict[str, Any]) -> None:
         handler = self.handlers(session).get(socket.nsp, _NOBODY).connect

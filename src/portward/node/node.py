@@ -33,6 +33,7 @@ from portward.node.backlog import Backlog
 from portward.node.chronicle import Chronicle
 from portward.node.commands import Commands
 from portward.node.comparison import Comparison
+from portward.node.connects import ConnectAuthentication
 from portward.node.continuity import Continuity
 from portward.node.conversation import Conversation
 from portward.node.delivery import Delivery
@@ -156,12 +157,11 @@ class Node:
             self.rules.relay, ports.upstream, engine, telemetry, self.background, clock
         )
         self.sockets = Namespaces(
-            authentication,
+            ConnectAuthentication(authentication, self.membership, self._let_in),
             self.membership,
             self.hooks,
             self.background,
             self.registry,
-            self._let_in,
             lambda *told: self._serving.tell(*told),  # noqa: PLW0108 - it is made further down
         )
         backlog = Backlog(engine, self.background, clock)

@@ -445,6 +445,8 @@ class Session:
         self.move(Move.END)
         self.inbox = None
         self.conduct.ended(self, ending, cause)
+        if ending is Ending.SLOW:  # what waits leaves no room for the reason, and is not read
+            self.link.discard()
         if ending not in _LEFT:
             self.say(Parting(ending=ending))
         table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))

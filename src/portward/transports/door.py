@@ -58,6 +58,7 @@ class Door(asyncio.Protocol):
         "_size",
         "_task",
         "_transport",
+        "_untaken",
     )
 
     _transport: asyncio.Transport
@@ -71,6 +72,7 @@ class Door(asyncio.Protocol):
         self._early = bytearray()
         self._rest = b""
         self._size = 0
+        self._untaken = 0
         self._guest: Guest | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -132,6 +134,8 @@ class Door(asyncio.Protocol):
         phase, self._phase = self._phase, Phase.GONE
         if phase is Phase.GONE:
             return
+        if phase is Phase.ANSWERING:  # asyncio has forgotten how much of it was left
+            self._untaken = len(self._rest) or 1
         self._lobby.sockets -= 1
         self._lobby.doors.discard(self)
         self._lobby.heads.remove(self)
@@ -247,9 +251,9 @@ class Door(asyncio.Protocol):
             self._leave(answers.answer(status, headers, body, head_only=head_only))
 
     def unsent(self) -> int:
-        """Bytes of the answer the peer has not taken."""
+        """Bytes of the answer the peer has not taken, or never will: it left before."""
         if self._phase is not Phase.ANSWERING:
-            return 0
+            return self._untaken
         return len(self._rest) + self._transport.get_write_buffer_size()
 
     def _judged(self, admission: Admission | None, error: BaseException | None) -> None:

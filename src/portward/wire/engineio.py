@@ -3,7 +3,7 @@
 import re
 from base64 import b64encode
 from binascii import a2b_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -46,7 +46,7 @@ UPGRADE: Final = Kind.UPGRADE.value
 
 
 class Packet(NamedTuple):
-    """One packet. Bytes are always a message."""
+    """One packet. A binary one is always a message."""
 
     kind: Kind
     payload: bytes
@@ -68,11 +68,13 @@ class Opening(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read(text: bytes) -> Packet:
-    """Read one packet of text; that it is UTF-8 was checked.
+    """Read one packet of text, which is known to be UTF-8. `b` in front of base64 is a binary message.
 
     Raises:
-        WireFault: it is none.
+        WireFault: it is no packet.
     """
+    if text[:1] == _BINARY:
+        return _bytes(text[1:])
     kind = _KINDS.get(text[:1])
     if kind is None:
         raise WireFault(Ending.PROTOCOL_ERROR, "no Engine.IO packet" if text else "empty packet")
@@ -92,7 +94,7 @@ def read_body(body: bytes) -> list[Packet]:
         body.decode()
     except UnicodeDecodeError:
         raise WireFault(Ending.INVALID_UTF8, "packets are not UTF-8") from None
-    return [_bytes(text[1:]) if text[:1] == _BINARY else read(text) for text in texts]
+    return [read(text) for text in texts]
 
 
 def _bytes(text: bytes) -> Packet:
@@ -104,10 +106,18 @@ def _bytes(text: bytes) -> Packet:
 
 def write_body(messages: Iterable[Message]) -> bytes:
     """Everything in order as the answer to one poll. Text of messages is marked already."""
-    return SEPARATOR.join(
-        [
-            _BINARY + b64encode(payload) if binary else payload
-            for message in messages
-            for payload, binary in message.parts()
-        ]
-    )
+    return SEPARATOR.join([text for message in messages for text in _texts(message)])
+
+
+def as_text(message: Message) -> Message:
+    """The same message without binary frames, for a client that takes none (`b64=1`)."""
+    if True not in message.kinds:
+        return message
+    frames = [wire.text(text) for text in _texts(message)]
+    whole = wire.join(frames)
+    return Message(whole.payloads, whole.kinds, whole.frame, weight=message.weight, key=message.key)
+
+
+def _texts(message: Message) -> Iterator[bytes]:
+    for payload, binary in message.parts():
+        yield _BINARY + b64encode(payload) if binary else payload

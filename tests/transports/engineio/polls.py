@@ -95,16 +95,16 @@ class PollHouse:
         """Ask and hear."""
         return await self.answer(await self.request(method, query, body))
 
-    async def begin(self) -> tuple[str, FakeSession]:
+    async def begin(self, more: str = "") -> tuple[str, FakeSession]:
         """A session by polling: its query, and its receiver."""
-        answer = await self.ask("GET", POLL)
+        answer = await self.ask("GET", POLL + more)
         sid = json.loads(answer.body[1:])["sid"]
         return f"{POLL}&sid={sid}", self.gate.sessions[-1]
 
     async def poll(self, query: str) -> Client:
         """A client whose poll is pending."""
         client = await self.request("GET", query)
-        entrance = self.server.find(query.rpartition("=")[2])
+        entrance = self.server.find(query.partition("&sid=")[2].partition("&")[0])
         assert entrance is not None
         await until(lambda: entrance.polling._poll is not None)
         return client

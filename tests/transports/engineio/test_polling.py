@@ -94,8 +94,39 @@ async def test_an_answer_that_is_not_taken() -> None:
         assert not taken
 
         second = await house.ask("GET", query)
-        assert (second.status, session.endings) == (400, [Ending.PROTOCOL_ERROR])
+        assert (second.status, session.endings) == (400, [Ending.GOING_AWAY])
         client.leave()
+
+
+async def test_an_answer_that_was_lost() -> None:
+    """A poll after an answer that broke off is refused: what was in it will not come again."""
+    gate = FakeGate()
+    gate.options = {"max_unsent": 30_000_000}
+    async with poll_house(gate) as house:
+        query, session = await house.begin()
+        session.link.write(text(bytes(20_000_000)))
+        client = await house.request("GET", query)
+        await until(lambda: house.lobby.answering)
+        client.reset()
+        await until(lambda: not house.lobby.sockets)
+        assert session.link.unsent() > 0
+        session.link.write(text(b"more"))
+        assert (await house.ask("GET", query)).code == 3
+        assert session.endings == [Ending.GOING_AWAY]
+        assert (await house.ask("GET", query)).code == 1
+
+
+async def test_a_poll_that_comes_twice(house: PollHouse) -> None:
+    """Of two polls the first one is told the end, the second is refused; the client may come back."""
+    query, session = await house.begin()
+    session.link.write(text(b"lost"))
+    session.link.discard()
+    first = await house.poll(query)
+    assert (await house.ask("GET", query)).code == 3
+    assert (await house.answer(first)).told == (200, b"1")
+    assert session.endings == [Ending.GOING_AWAY]
+    assert (await house.ask("GET", query)).code == 1
+    assert session.losses == [None]
 
 
 async def test_who_waits_until_all_is_taken(house: PollHouse) -> None:
@@ -139,16 +170,31 @@ async def test_goodbye(house: PollHouse) -> None:
 
 
 async def test_goodbye_to_the_next_poll(house: PollHouse) -> None:
-    """Without a pending poll the goodbye waits for the next one; posts are refused meanwhile."""
+    """Without a pending poll the goodbye waits for the next one; posts are ignored meanwhile."""
     query, session = await house.begin()
     session.link.write(text(b"last words"))
     session.link.close(3001, "shutdown")
-    assert (await house.post(query, b"4x")).code == 3
-    assert not session.losses
+    assert (await house.post(query, b"4x")).told == (200, b"ok")
+    assert (session.messages, session.losses) == ([], [])
     assert (await house.ask("GET", query)).body == b"4last words"
     assert (await house.ask("GET", query)).body == b"1"
     assert (await house.ask("GET", query)).code == 1
     assert session.losses == [None]
+
+
+async def test_a_client_that_leaves_before_its_goodbye(house: PollHouse) -> None:
+    """A close packet ends the wait for a last poll; two posts at once are no use then either."""
+    query, session = await house.begin()
+    session.link.close(3500, "invalid token")
+    first = await house.request("POST", query, b"4x", length=6)
+    await until(house.server._bodies.waiting)
+    assert (await house.post(query, b"1")).code == 3
+    await first.send(b"xxxx")
+    assert (await house.answer(first)).told == (200, b"ok")
+    assert session.losses == []
+    assert (await house.post(query, b"1")).told == (200, b"ok")
+    await until(lambda: session.losses)
+    assert (session.losses, session.failures) == ([1000], [])
 
 
 async def test_no_goodbye_to_who_is_not_there(house: PollHouse) -> None:

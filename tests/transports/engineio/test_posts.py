@@ -3,9 +3,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from portward.model.endings import Ending
-from portward.model.limits import UNAUTHENTICATED_MESSAGE
+from portward.model.limits import MESSAGE_TIME, UNAUTHENTICATED_MESSAGE
+from portward.model.refusals import Refusal, Refused
 from tests.transports.engineio.polls import PollHouse, poll_house
-from tests.transports.house import until
+from tests.transports.house import Client, until
 
 
 @pytest.fixture
@@ -15,13 +16,20 @@ async def house() -> AsyncIterator[PollHouse]:
         yield opened
 
 
+async def arriving(house: PollHouse, query: str) -> Client:
+    """A client in the middle of a body of six bytes."""
+    client = await house.request("POST", query, b"4he", length=6)
+    await until(house.server._bodies.waiting)
+    return client
+
+
 async def test_packets_are_frames(house: PollHouse) -> None:
     """Each packet is counted as a frame, pongs as control frames; messages are handed on."""
     query, session = await house.begin()
     assert (await house.post(query, b"4a\x1e3\x1ebAQ==\x1e6")).told == (200, b"ok")
     assert session.controls == [False, True, False, True]
     assert session.messages == [(b"a", False), (b"\x01", True)]
-    assert session.partials == [True, False]
+    assert len(house.server._bodies) == 0
 
 
 async def test_a_poll_is_no_frame(house: PollHouse) -> None:
@@ -32,14 +40,27 @@ async def test_a_poll_is_no_frame(house: PollHouse) -> None:
 
 
 async def test_a_body_in_pieces(house: PollHouse) -> None:
-    """A body is heard when it is complete; until then a message is unfinished. The rest is ignored."""
+    """A body is handled when it is complete, within its time. The rest is ignored."""
     query, session = await house.begin()
-    client = await house.request("POST", query, b"4he", length=6)
-    await until(lambda: session.partials == [True])
+    client = await arriving(house, query)
+    house.clock.advance(MESSAGE_TIME - 0.1)
     await client.send(b"llo4more")
     assert (await house.answer(client)).body == b"ok"
     assert session.messages == [(b"hello", False)]
-    assert session.partials == [True, False]
+    house.clock.advance(MESSAGE_TIME)
+    assert (session.partials, session.failures) == ([], [])
+
+
+async def test_a_body_that_stalls(house: PollHouse) -> None:
+    """A body that is not complete in time ends the session: the poll says so, then both are refused."""
+    query, session = await house.begin()
+    poll = await house.poll(query)
+    post = await arriving(house, query)
+    house.clock.advance(MESSAGE_TIME + 0.1)
+    assert (await house.answer(poll)).told == (200, b"1")
+    assert (await house.answer(post)).code == 3
+    assert session.endings == [Ending.GOING_AWAY]
+    assert (await house.ask("GET", query)).code == 1
 
 
 async def test_the_limit_before_authentication(house: PollHouse) -> None:
@@ -73,46 +94,88 @@ async def test_a_body_that_is_too_long_is_never_held(house: PollHouse) -> None:
     ],
 )
 async def test_a_length_that_is_none(house: PollHouse, lines: str) -> None:
-    """A body has to say how long it is, once and in digits; the session goes on."""
-    query, session = await house.begin()
+    """A body has to say how long it is, once and in digits."""
+    query, _ = await house.begin()
     client = await house.client()
     head = f"POST /engine.io/?{query} HTTP/1.1\r\nHost: gate.example\r\n{lines}\r\n"
     await client.send(head.encode() + b"4")
     assert (await house.answer(client)).status in {400, 411}
-    assert session.failures == []
 
 
 async def test_a_chunked_body(house: PollHouse) -> None:
-    """A body in chunks is refused; the session goes on."""
+    """A body in chunks is refused, and with it the session, as its packets are missing."""
     query, session = await house.begin()
+    poll = await house.poll(query)
     client = await house.client()
     head = f"POST /engine.io/?{query} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     await client.send(head.encode() + b"2\r\n4x\r\n0\r\n\r\n")
     assert (await house.answer(client)).status == 411
-    assert session.failures == []
+    assert (await house.answer(poll)).told == (200, b"1")
+    assert session.endings == [Ending.GOING_AWAY]
+    assert (await house.ask("GET", query)).code == 1
+
+
+async def test_a_chunked_body_of_somebody_else(house: PollHouse) -> None:
+    """Whose request is not the session's own cannot end it so."""
+    query, session = await house.begin()
+    house.gate.stranger = Refused(Refusal.FORBIDDEN)
+    client = await house.client()
+    head = f"POST /engine.io/?{query} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    await client.send(head.encode() + b"0\r\n\r\n")
+    assert (await house.answer(client)).status == 403
+    assert (session.failures, session.losses) == ([], [])
 
 
 async def test_two_posts_at_once(house: PollHouse) -> None:
-    """A second post while one is arriving ends the session; both are refused."""
+    """A second post while one is arriving ends the session; both are refused, and later polls."""
     query, session = await house.begin()
-    first = await house.request("POST", query, b"4he", length=6)
-    await until(lambda: session.partials == [True])
+    first = await arriving(house, query)
     assert (await house.post(query, b"4x")).code == 3
     assert (await house.answer(first)).code == 3
-    assert session.endings == [Ending.PROTOCOL_ERROR]
-    assert session.partials == [True, False]
+    assert session.endings == [Ending.GOING_AWAY]
     assert session.messages == []
+    assert (await house.ask("GET", query)).code == 1
 
 
 async def test_a_post_given_up(house: PollHouse) -> None:
-    """Who leaves in the middle of a body has left the session."""
+    """A body that breaks off ends the session: the pending poll says so, the next one is refused."""
     query, session = await house.begin()
-    client = await house.request("POST", query, b"4he", length=6)
-    await until(lambda: session.partials == [True])
+    poll = await house.poll(query)
+    client = await arriving(house, query)
     client.reset()
     await until(lambda: session.failures)
     assert session.endings == [Ending.GOING_AWAY]
-    assert session.partials == [True, False]
+    assert (await house.answer(poll)).told == (200, b"1")
+    assert (await house.ask("GET", query)).code == 1
+
+
+REFUSED = {
+    "no packet": (b"abc", 400),
+    "half of it": (b"4a\x1e", 400),
+    "no base64": (b"b!!!!", 400),
+    "no UTF-8": (b"4\xff", 400),
+    "a packet of the server": (b"4a\x1e2", 400),
+    "too many": (b"\x1e".join([b"4"] * 1025), 400),
+    "too large": (bytes(UNAUTHENTICATED_MESSAGE + 1), 413),
+}
+
+
+@pytest.mark.parametrize("polling", [False, True])
+@pytest.mark.parametrize(("body", "status"), REFUSED.values(), ids=list(REFUSED))
+async def test_a_refused_post_ends_the_session(
+    house: PollHouse, body: bytes, status: int, polling: bool
+) -> None:
+    """A pending poll gets the close packet; without one, and after it, polls and posts are refused."""
+    query, session = await house.begin()
+    poll = await house.poll(query) if polling else None
+    assert (await house.post(query, body)).status == status
+    if poll is not None:
+        assert (await house.answer(poll)).told == (200, b"1")
+    assert (await house.ask("GET", query)).status == 400
+    assert (await house.post(query, b"4x")).status == 400
+    assert len(session.failures) == 1
+    await until(lambda: session.losses)
+    assert session.losses == [None]
 
 
 async def test_a_session_that_does_not_read(house: PollHouse) -> None:
@@ -137,8 +200,8 @@ async def test_a_second_post_while_the_session_does_not_read(house: PollHouse) -
     client = await house.request("POST", query, b"4a")
     await until(lambda: session.messages)
     assert (await house.post(query, b"4b")).code == 3
-    assert (await house.answer(client)).code == 3
-    assert session.endings == [Ending.PROTOCOL_ERROR]
+    assert (await house.answer(client)).body == b"ok"
+    assert session.endings == [Ending.GOING_AWAY]
     assert len(session.messages) == 1
 
 
@@ -165,11 +228,11 @@ async def test_a_session_that_ends_while_it_hears(house: PollHouse) -> None:
 
 
 async def test_a_session_that_hears_no_more(house: PollHouse) -> None:
-    """A frame that is not let through is refused with the rest of its post."""
+    """A frame that is not let through is the last of its post; the reason comes with the next poll."""
     query, session = await house.begin()
     session.allowed = False
-    assert (await house.post(query, b"4a\x1e4b")).code == 3
-    assert session.messages == []
+    assert (await house.post(query, b"4a\x1e4b")).body == b"ok"
+    assert (session.messages, len(session.controls)) == ([], 1)
 
 
 async def test_a_bug_is_one_session_s_trouble(

@@ -4,11 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from portward.model.endings import Ending
-from portward.model.limits import UNAUTHENTICATED_MESSAGE
+from portward.model.limits import CLOSE_TIME, UNAUTHENTICATED_MESSAGE
+from portward.model.parcel import Parcel
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.transports.engineio.entrance import LATECOMERS, Entrance
-from portward.transports.engineio.polling import REQUESTS_AT_ONCE
+from portward.transports.engineio.polling import NOOP_TIME, REQUESTS_AT_ONCE
 from portward.transports.engineio.probe import PROBE_TIME, Closed, Probe
 from portward.wire import message as wire
 from tests.transports.engineio.polls import PATH, PollHouse, poll_house
@@ -74,11 +75,195 @@ async def test_a_post_on_its_way_is_refused(house: PollHouse) -> None:
     """A post that is not complete when the WebSocket takes over comes to nothing."""
     query, session = await house.begin()
     post = await house.request("POST", query, b"4he", length=6)
-    await until(lambda: session.partials == [True])
+    await until(house.server._bodies.waiting)
     await carried(house, query)
     assert (await house.answer(post)).code == 3
-    assert session.partials == [True, False]
+    assert len(house.server._bodies) == 0
     assert session.failures == []
+
+
+async def test_a_post_that_waits_is_answered_to_the_probe(house: PollHouse) -> None:
+    """A post kept waiting is answered, once, so that its client can change over; nothing is read."""
+    query, session = await house.begin()
+    session.on_message = lambda _: session.link.pause()
+    first = await house.request("POST", query, b"4a")
+    await until(lambda: len(session.messages) == 1)
+    client = await house.probed(query)
+    assert (await house.answer(first)).body == b"ok"
+    second = await house.request("POST", query, b"4b")
+    await until(lambda: len(session.messages) == 2)
+    await client.send(masked(TEXT, b"5") + masked(TEXT, b"4c"))
+    assert (await house.answer(second)).body == b"ok"
+    assert (await house.ask("GET", "EIO=4")).status == 400
+    assert len(session.messages) == 2
+    session.on_message = None
+    session.link.resume()
+    await until(lambda: session.messages[2:] == [(b"c", False)])
+
+
+async def test_a_post_after_the_probe_is_answered(house: PollHouse) -> None:
+    """So is one that arrives when the probe was answered already."""
+    query, session = await house.begin()
+    session.link.pause()
+    client = await house.probed(query)
+    assert (await house.post(query, b"4a")).body == b"ok"
+    await client.send(masked(TEXT, b"5"))
+    entrance = house.server.find(query.rpartition("=")[2])
+    assert entrance is not None
+    await until(lambda: not entrance.polling.open)
+
+
+async def test_polls_between_the_probe_and_the_last_step(house: PollHouse) -> None:
+    """The first is answered at once, the next ones after a moment, or with what there is."""
+    query, session = await house.begin()
+    await house.probed(query)
+    assert (await house.ask("GET", query)).body == b"6"
+    second = await house.poll(query)
+    house.clock.advance(NOOP_TIME + 0.01)
+    assert (await house.answer(second)).body == b"6"
+    third = await house.poll(query)
+    session.link.write(wire.ENGINE.text(b"a"))
+    assert (await house.answer(third)).body == b"4a"
+    house.clock.advance(NOOP_TIME + 0.01)
+    assert session.failures == []
+
+
+# -- the end of a session while a WebSocket asks for it
+
+
+async def test_the_end_before_the_probe(house: PollHouse) -> None:
+    """A WebSocket that was not answered is closed with the code; the poll gets the last words."""
+    query, session = await house.begin()
+    client = await house.socket(query.replace("polling", "websocket"))
+    poll = await house.poll(query)
+    session.link.write(wire.ENGINE.text(b"bye"))
+    session.link.close(3500, "invalid token")
+    assert await client.closed() == (3500, "invalid token")
+    assert (await house.answer(poll)).body == b"4bye"
+    assert (await house.ask("GET", query)).body == b"1"
+
+
+async def test_the_end_after_the_probe(house: PollHouse) -> None:
+    """The last words wait for the last step, and then come over the WebSocket with the code."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    session.link.write(wire.ENGINE.text(b"bye"))
+    session.link.close(3500, "invalid token")
+    house.clock.advance(CLOSE_TIME - 0.1)
+    assert session.losses == []
+    await client.send(masked(TEXT, b"5"))
+    assert await client.frame() == (0x81, b"4bye")
+    assert await client.frame() == (0x81, b"1")
+    assert await client.closed() == (3500, "invalid token")
+    client.leave()
+    await until(lambda: session.losses)
+    assert (session.losses, len(house.server), len(house.server._closing)) == ([None], 0, 0)
+
+
+@pytest.mark.parametrize("lost", ["socket", "answer"])
+async def test_the_end_after_the_probe_by_poll(house: PollHouse, lost: str) -> None:
+    """A poll that comes meanwhile gets the last words, but no close packet unless the socket is gone."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    session.link.write(wire.ENGINE.text(b"bye"))
+    session.link.close(3500, "invalid token")
+    assert (await house.ask("GET", query)).body == b"4bye"
+    assert (await house.ask("GET", query)).body == b"6"
+    poll = await house.poll(query)
+    if lost == "socket":
+        client.reset()
+        assert (await house.answer(poll)).body == b"1"
+    else:
+        house.clock.advance(NOOP_TIME + 0.01)
+        assert (await house.answer(poll)).body == b"6"
+        await client.send(masked(TEXT, b"4no step"))
+        assert await client.closed() == (3500, "invalid token")
+        assert (await house.ask("GET", query)).body == b"1"
+    await until(lambda: session.losses)
+    assert session.losses == [None]
+
+
+async def test_the_end_after_the_probe_without_the_last_step(house: PollHouse) -> None:
+    """After two seconds the WebSocket is closed with the code, and polls are refused."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    session.link.write(wire.ENGINE.text(b"bye"))
+    session.link.close(3005, "expired")
+    house.clock.advance(CLOSE_TIME + 0.1)
+    assert await client.closed() == (3005, "expired")
+    assert (await house.ask("GET", query)).code == 1
+    await until(lambda: session.losses)
+    assert session.losses == [None]
+
+
+async def test_no_pong_after_the_probe(house: PollHouse) -> None:
+    """A session whose pings are not answered leaves the same way once the probe was answered."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    session.link.close(Ending.NO_PONG.code, Ending.NO_PONG.reason)
+    await client.send(masked(TEXT, b"5"))
+    assert await client.frame() == (0x81, b"1")
+    assert await client.closed() == (3012, "no pong")
+
+
+@pytest.mark.parametrize("fault", ["poll", "post"])
+async def test_a_fault_after_the_probe(house: PollHouse, fault: str) -> None:
+    """A fault of the requests ends the session over the WebSocket: the client has ceased to poll."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    if fault == "post":
+        assert (await house.post(query, b"abc")).code == 3
+    else:
+        await house.ask("GET", query)
+        held = await house.poll(query)
+        assert (await house.ask("GET", query)).code == 3
+        assert (await house.answer(held)).body == b"1"
+    assert len(session.failures) == 1
+    assert (await house.ask("GET", query)).code == 3
+    await client.send(masked(TEXT, b"5"))
+    assert await client.frame() == (0x81, b"1")
+    assert (await client.closed())[0] == Ending.GOING_AWAY.code
+
+
+async def test_a_fault_after_the_probe_whose_socket_leaves(house: PollHouse) -> None:
+    """Without its WebSocket such a session is gone at once."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    assert (await house.post(query, b"abc")).code == 3
+    client.reset()
+    await until(lambda: session.losses)
+    assert (session.losses, len(house.server)) == ([None], 0)
+
+
+async def test_leaving_at_once_after_the_probe(house: PollHouse) -> None:
+    """A session that is dropped closes its WebSocket so that the client comes back."""
+    query, session = await house.begin()
+    client = await house.probed(query)
+    session.link.abort()
+    assert (await client.closed())[0] == Ending.GOING_AWAY.code
+    await until(lambda: session.losses)
+
+
+# -- bytes as text
+
+
+@pytest.mark.parametrize("told", ["at first", "in the upgrade"])
+async def test_a_client_that_takes_no_bytes(house: PollHouse, told: str) -> None:
+    """With `b64=1` in either request binary messages are base64 text after the upgrade, too."""
+    first, second = ("&b64=1", "") if told == "at first" else ("", "&b64=1")
+    query, session = await house.begin(first)
+    session.link.write(wire.ENGINE.text(Parcel(b"queued", (b"\x01", b"\x02"))))
+    client = await house.probed(query + second)
+    await client.send(masked(TEXT, b"5"))
+    assert [await client.frame() for _ in range(3)] == [
+        (0x81, b"4queued"),
+        (0x81, b"bAQ=="),
+        (0x81, b"bAg=="),
+    ]
+    session.link.write(wire.ENGINE.binary(b"\x03"))
+    assert await client.frame() == (0x81, b"bAw==")
+    await client.send(masked(TEXT, b"bBA==") + masked(BINARY, b"\x05"))
+    await until(lambda: session.messages == [(b"\x04", True), (b"\x05", True)])
 
 
 async def test_a_probe_has_a_deadline(house: PollHouse) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
+from portward.model.endings import Ending
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.settings import Settings
@@ -14,9 +15,10 @@ from portward.settings.endpoint import AuthMode, Endpoint, Transport
 from portward.settings.sections import Gate
 from portward.testing.gateway import request
 from portward.transports.lobby import Guest, Headers
+from portward.wire import message as wire
 from tests.house import House, running
 from tests.transports.engineio.polls import PATH, POLL, SOCKET, PollHouse, poll_house
-from tests.transports.house import TEXT, handshake, masked, until
+from tests.transports.house import BINARY, TEXT, handshake, masked, until
 
 IDLE = 10_000
 BYTES = 12 * 1024
@@ -54,6 +56,32 @@ async def test_a_session_that_begins_with_a_websocket(house: PollHouse) -> None:
     await client.send(masked(TEXT, b"3") + masked(TEXT, b"6"))
     await until(lambda: len(session.controls) == 3)
     assert session.controls == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("query", "frame"),
+    [("", (0x82, b"\x01")), ("&b64=0", (0x82, b"\x01")), ("&b64=1", (0x81, b"bAQ=="))],
+)
+async def test_bytes_by_websocket(house: PollHouse, query: str, frame: tuple[int, bytes]) -> None:
+    """Bytes are binary frames, base64 text to a client that asks for it; both are heard from any."""
+    client = await house.socket(SOCKET + query)
+    await client.frame()
+    session = house.gate.sessions[0]
+    session.link.write(wire.ENGINE.binary(b"\x01"))
+    assert await client.frame() == frame
+    await client.send(masked(TEXT, b"bAQI=") + masked(BINARY, b"\x03") + masked(TEXT, b"b"))
+    await until(lambda: len(session.messages) == 3)
+    assert session.messages == [(b"\x01\x02", True), (b"\x03", True), (b"", True)]
+
+
+@pytest.mark.parametrize("text", [b"bAQ", b"b!!!!", b"bA===", b"bAQ-_", b"b AQI"])
+async def test_base64_that_is_none(house: PollHouse, text: bytes) -> None:
+    """Text that is no base64 is no packet."""
+    client = await house.socket()
+    await client.frame()
+    await client.send(masked(TEXT, text))
+    assert await client.frame() == (0x81, b"1")
+    assert (await client.closed())[0] == Ending.PROTOCOL_ERROR.code
 
 
 async def test_a_newcomer_that_never_arrives(house: PollHouse) -> None:

@@ -14,11 +14,15 @@ LATECOMERS: Final = 2
 
 @dataclass(slots=True, eq=False)
 class Entrance:
-    """How a session came in, what it is now, and how many WebSockets came too late for it."""
+    """How a session came in, what it is now, and how many WebSockets came too late for it.
+
+    `base64` says that its client takes no binary frames.
+    """
 
     link: EngineLink
     polling: Polling
     admission: Admission
+    base64: bool = False
     late: int = 0
 
     def count_latecomer(self) -> None:

@@ -16,10 +16,12 @@ class EngineLink:
     """Implements `node.link.Link` for the whole life of a session.
 
     The carrier is a WebSocket, or a `Polling` that can give way to one. `write` is the carrier's
-    own, so that nothing lies between a fan-out and the socket. `forget` is called when it is over.
+    own, so that nothing lies between a fan-out and the socket; with `base64` it replaces binary
+    frames by text first. `forget` is called when the session is over.
     """
 
     __slots__ = (
+        "_base64",
         "_carrier",
         "_forget",
         "_large",
@@ -31,13 +33,20 @@ class EngineLink:
         "write",
     )
 
-    def __init__(self, carrier: Link, forget: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        carrier: Link,
+        forget: Callable[[], object] | None = None,
+        *,
+        base64: bool = False,
+    ) -> None:
         self.open = True
         # A voice is chosen once: what is compressed would be of no use after a change of carrier.
         self.compression = carrier.compression
         self._carrier = carrier
         self._forget = forget
-        self.write: Callable[..., None] = carrier.write
+        self._base64 = base64
+        self.write: Callable[..., None] = self._write_text if base64 else carrier.write
         self._large = self._lost = self._paused = False
         self._receiver: Receiver
 
@@ -55,16 +64,32 @@ class EngineLink:
         """Make the session."""
         self._receiver = admission.open(self)
 
-    def switch(self, carrier: Link, queued: list[tuple[Message, Channel | None]]) -> None:
-        """Go on with another carrier, and first with what the one before could not send."""
-        for message, channel in queued:
-            carrier.write(message, channel)
+    def switch(
+        self,
+        carrier: Link,
+        queued: list[tuple[Message, Channel | None]],
+        farewell: tuple[int, str] | None = None,
+        *,
+        base64: bool = False,
+    ) -> None:
+        """Go on with another carrier, and first with what the one before could not send.
+
+        `farewell` is the close code and reason of a session that has ended meanwhile.
+        """
         self._carrier = carrier
-        self.write = carrier.write
+        self._base64 = self._base64 or base64
+        self.write = self._write_text if self._base64 else carrier.write
+        for message, channel in queued:
+            self.write(message, channel)
         if self._large:
             carrier.authenticated()
-        if self._paused:
+        if farewell is not None:
+            self._close_carrier(*farewell)
+        elif self._paused:
             carrier.pause()
+
+    def _write_text(self, message: Message, channel: Channel | None = None) -> None:
+        self._carrier.write(engineio.as_text(message), channel)
 
     def lost(self, code: int | None) -> None:
         """The carrier is gone; tell, once."""
@@ -105,12 +130,15 @@ class EngineLink:
         self._carrier.resume()
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye after what is queued."""
+        """Send a close packet after what is queued, then close the carrier."""
         if self.open:
             self.open = False
-            if not isinstance(self._carrier, Polling):  # which says it by itself
-                self._carrier.write(engineio.CLOSE)
-            self._carrier.close(code, reason)
+            self._close_carrier(code, reason)
+
+    def _close_carrier(self, code: int, reason: str) -> None:
+        if not isinstance(self._carrier, Polling):  # which sends the packet itself
+            self._carrier.write(engineio.CLOSE)
+        self._carrier.close(code, reason)
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -148,7 +176,7 @@ class Ear:
         self._message = link.receiver.message
 
     def message(self, payload: bytes, binary: bool) -> None:
-        """Take a packet. Bytes go unmarked."""
+        """Take a packet. A binary frame is a message without a mark."""
         if binary:
             self._message(payload, True)
         elif payload[:1] == engineio.MESSAGE:
@@ -158,11 +186,14 @@ class Ear:
 
     def _control(self, text: bytes) -> None:
         try:
-            kind = engineio.read(text).kind
+            packet = engineio.read(text)
         except WireFault as fault:
             self.fail(fault.ending, fault.cause)
             return
-        if kind is Kind.PONG:
+        kind = packet.kind
+        if kind is Kind.MESSAGE:  # base64
+            self._message(packet.payload, packet.binary)
+        elif kind is Kind.PONG:
             self.frame(True)
         elif kind is Kind.CLOSE:
             self._link.open = False

@@ -20,6 +20,15 @@ from portward.wire.message import Message
 REQUESTS: Final = 1 / 50
 """Seconds between two polls of a session, or attempts to upgrade it, at the sustained rate."""
 REQUESTS_AT_ONCE: Final = 100
+NOOP_TIME: Final = 0.1
+"""Seconds a poll waits for messages while a WebSocket takes over, once one was answered without any."""
+
+
+class Takeover(Waiter, Protocol):
+    """A WebSocket that asks to carry the session."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close it: the session has ended."""
 
 
 class Carried(Protocol):
@@ -37,29 +46,41 @@ class Polling:
     """Implements `node.link.Link` for as long as a session is carried by HTTP.
 
     At most one poll is pending. `limit` is the endpoint's message size in bytes, `room` what may wait
-    for the client. `probe` is the WebSocket that asks to take over.
+    for the client. `probe` is the WebSocket that asks to take over; once it was answered (`yielding`)
+    the client is about to stop polling, so that the end of the session has to be said over there.
+
+    `parting` says that the session has ended and what is queued still waits for a poll; `farewell` is
+    the close code and reason of an ended session.
     """
 
     __slots__ = (
-        "_answered", "_clock", "_closing", "_flushing", "_link", "_mail", "_parting", "_poll", "_since",
-        "_slow", "_taken", "_tat", "_yielding", "open", "posts", "probe",
+        "_answered", "_clock", "_closing", "_flushing", "_link", "_mail", "_nooped", "_poll", "_since",
+        "_slow", "_taken", "_tat", "farewell", "open", "parting", "posts", "probe", "yielding",
     )  # fmt: skip
 
     compression = False
     _link: Carried
 
     def __init__(
-        self, clock: Clock, closing: "Deadlines[Polling]", *, limit: int, room: int
+        self,
+        clock: Clock,
+        closing: "Deadlines[Polling]",
+        bodies: Deadlines[Posts],
+        *,
+        limit: int,
+        room: int,
     ) -> None:
         self.open = True
-        self.posts = Posts(self, limit)
-        self.probe: Waiter | None = None
+        self.posts = Posts(self, bodies, limit)
+        self.probe: Takeover | None = None
+        self.farewell: tuple[int, str] | None = None
+        self.parting = self.yielding = False
         self._clock = clock
         self._closing = closing
         self._mail = Mailbox(room)
         self._poll: Request | None = None
         self._answered: Request | None = None
-        self._flushing = self._parting = self._slow = self._yielding = False
+        self._flushing = self._nooped = self._slow = False
         self._since = self._tat = 0.0
         self._taken: Callable[[], object] | None = None
 
@@ -122,20 +143,45 @@ class Polling:
         """The endpoint's own message limit applies from now on."""
         self.posts.widen()
 
-    def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - the port; polls know no reasons
-        """Say goodbye in answer to the poll that is pending, or to the next one if it comes soon."""
+    def close(self, code: int, reason: str) -> None:
+        """Send what is queued and a close packet.
+
+        It goes to the WebSocket that takes over if that comes to it in time, else to the pending poll,
+        else to the next one if it comes in time.
+        """
         if not self.open:
             return
         self.open = False
-        self.posts.drop(told.BAD_REQUEST)
-        self._drop_probe()
-        if code == Ending.NO_PONG.code:
-            self.abort()  # nobody is there to be told
-        elif self._poll is not None:
+        self.farewell = (code, reason)
+        self.posts.end()
+        if not self.yielding:
+            self._drop_probe()
+            if code == Ending.NO_PONG.code:
+                self.abort()  # no client is there to poll
+                return
+        self.parting = True
+        if self._poll is not None and not self.yielding:
             self._say_goodbye()
         else:
-            self._parting = True
             self._closing.add(self)
+
+    def cut(self) -> None:
+        """End the session without words: a request was refused, and later ones are, too."""
+        if not self.open:
+            return
+        self.open = False
+        self.farewell = (Ending.GOING_AWAY.code, Ending.GOING_AWAY.reason)
+        self._mail.clear()
+        self._answer([engineio.CLOSE])
+        self.refuse_rest()
+
+    def refuse_rest(self) -> None:
+        """Refuse later requests of a session that has ended; a WebSocket that takes over is closed."""
+        self.parting = False
+        if self.yielding:
+            self._closing.add(self)
+        else:
+            self._leave(None)
 
     def abort(self) -> None:
         """Leave at once."""
@@ -147,7 +193,7 @@ class Polling:
             self._leave(None)
 
     def overdue(self) -> None:
-        """Nobody has asked for our last words."""
+        """The last words were not asked for in time."""
         self._leave(None)
 
     def unsent(self) -> int:
@@ -174,21 +220,27 @@ class Polling:
     # Polls.
 
     def poll(self, request: Request) -> told.Response | None:
-        """Let a request wait for what is said; a response at once when it must not wait."""
+        """Let a request wait for what is said; a response at once when it must not wait.
+
+        A second poll can be the first one, sent again by a browser or a proxy: what the first was
+        answered may be lost, so the session ends.
+        """
         self.receiver.due()
         if self.hurried():
             return self._fail(Ending.FLOODING, "too many polls")
         if self._poll is not None or self._ahead():
-            return self._fail(Ending.PROTOCOL_ERROR, "a poll while another one is pending")
-        if not (self.open or self._parting):
+            return self._fail(Ending.GOING_AWAY, "a poll while another one is pending")
+        if not (self.open or self.parting):
             return told.BAD_REQUEST
         self._poll = request
-        if not self.open:
+        if not (self.open or self.yielding):
             self._say_goodbye()
             return None
         self._tell_taken_by_poll()
-        if self._mail or self._yielding:
+        if self._mail or (self.yielding and not self._nooped):
             self._flush()
+        elif self.yielding:
+            self._clock.call_later(NOOP_TIME, self._flush)
         return None
 
     def hurried(self) -> float:
@@ -203,6 +255,7 @@ class Polling:
             self._tell_taken()
 
     def _fail(self, ending: Ending, cause: str) -> told.Response:
+        self.cut()
         self.receiver.fail(ending, cause)
         return told.BAD_REQUEST
 
@@ -215,7 +268,7 @@ class Polling:
             self._leave(None)
 
     def closed_by_client(self) -> None:
-        """The client said goodbye."""
+        """The client sent a close packet."""
         self.open = False
         self._mail.clear()
         self._answer([engineio.NOOP])
@@ -229,7 +282,8 @@ class Polling:
         if self._mail:
             self._slow = False
             self._answer(self._queued())
-        elif self._yielding:
+        elif self.yielding:
+            self._nooped = True
             self._answer([engineio.NOOP])
 
     def _queued(self) -> list[Message]:
@@ -242,7 +296,7 @@ class Polling:
         """
         if self._mail:
             self._answer(self._queued())
-            self._parting = True
+            self.parting = True
             self._closing.add(self)
         else:
             self._answer([engineio.CLOSE])
@@ -262,19 +316,28 @@ class Polling:
     # The change to a WebSocket.
 
     def make_way(self) -> None:
-        """Let no poll wait from now on: a WebSocket is about to carry the session."""
-        self._yielding = True
+        """Let no poll wait for long from now on: a WebSocket is about to carry the session."""
+        self.yielding = True
+        self._nooped = False
+        self.posts.make_way()
         self._flush()
 
-    def release(self, probe: Waiter) -> None:
-        """This WebSocket will not come."""
-        if probe is self.probe:
-            self.probe = None
-            self._yielding = False
+    def release(self, probe: Takeover) -> None:
+        """This WebSocket will not carry the session."""
+        if probe is not self.probe:
+            return
+        self.probe = None
+        self.yielding = False
+        if self.parting and self._poll is not None:
+            self._say_goodbye()
+        elif not (self.open or self.parting):
+            self._leave(None)
 
     def hand_over(self) -> tuple[list[tuple[Message, Channel | None]], Callable[[], object] | None]:
         """Leave the session to another carrier: what was not sent, and who waits until it is."""
-        self.open = False
+        self.probe = None
+        self.open = self.parting = self.yielding = False
+        self._closing.remove(self)
         self._answer([engineio.NOOP])
         self.posts.drop(told.BAD_REQUEST)
         then, self._taken = self._taken, None
@@ -283,15 +346,18 @@ class Polling:
     # The end.
 
     def _drop_probe(self) -> None:
-        if self.probe is not None:
-            self.probe.abort()
+        probe, self.probe = self.probe, None
+        self.yielding = False
+        if probe is not None:
+            probe.close(*(self.farewell or (Ending.GOING_AWAY.code, Ending.GOING_AWAY.reason)))
 
     def _leave(self, code: int | None) -> None:
         """Be gone, as soon as whoever is at work has finished."""
-        self._parting = False
+        self.parting = False
         self._closing.remove(self)
         self._drop_probe()
         self._mail.clear()
+        self._answer([engineio.CLOSE])
         self.posts.drop(told.BAD_REQUEST)
         self._tell_taken()
         asyncio.get_running_loop().call_soon(self._link.lost, code)

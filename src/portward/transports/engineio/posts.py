@@ -1,4 +1,4 @@
-"""What a session that polls says: packets in the bodies of requests, one request at a time."""
+"""What a session that polls receives: packets in the bodies of requests, one request at a time."""
 
 import asyncio
 from typing import Final, Protocol
@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from portward.model.endings import Ending
 from portward.model.limits import UNAUTHENTICATED_MESSAGE
 from portward.node.link import Receiver
+from portward.transports.deadlines import Deadlines
 from portward.transports.engineio import told
 from portward.wire import engineio
 from portward.wire.engineio import Kind, Packet
@@ -24,82 +25,134 @@ class Request(Protocol):
         """Bytes of the answer that were not taken."""
 
 
-class Hearer(Protocol):
-    """The carrier posts are brought to."""
+class Carrier(Protocol):
+    """The carrier of the session that posts belong to."""
 
     open: bool
 
     @property
+    def parting(self) -> bool:
+        """Whether the session has ended and its client is still to learn why."""
+
+    @property
+    def yielding(self) -> bool:
+        """Whether a WebSocket is about to carry the session."""
+
+    @property
     def receiver(self) -> Receiver:
-        """Who is told."""
+        """The receiver of the session."""
 
     def closed_by_client(self) -> None:
-        """The client said goodbye."""
+        """The client sent a close packet."""
+
+    def cut(self) -> None:
+        """End the session without words; later requests are refused."""
+
+    def refuse_rest(self) -> None:
+        """Refuse later requests of a session that has ended."""
 
 
 class Posts:
-    """The post that is on its way, if there is one, and what is heard of it.
+    """The post that is on its way, if there is one, and what becomes of its packets.
 
-    While the session does not read, a post that was heard is not answered: before it is, a client
-    sends no other. `limit` is the most bytes a body may have, for now.
+    While the session does not read, a post is answered only when it reads again: until then a client
+    sends no other. `limit` is the most bytes a body may have, for now. Implements
+    `transports.deadlines.Waiter` for the body that is arriving.
+
+    A post that is refused ends the session, because its packets are missing. Where a network can be
+    the cause, no reason is given that would keep the client away.
     """
 
-    __slots__ = ("_full", "_heard", "_polling", "_post", "limit", "paused")
+    __slots__ = (
+        "_bodies", "_carrier", "_full", "_handled", "_post", "_released", "limit", "paused"
+    )  # fmt: skip
 
-    def __init__(self, polling: Hearer, limit: int) -> None:
+    def __init__(self, carrier: Carrier, bodies: "Deadlines[Posts]", limit: int) -> None:
         self.limit = min(limit, UNAUTHENTICATED_MESSAGE)
         self.paused = False
         self._full = limit
-        self._polling = polling
+        self._bodies = bodies
+        self._carrier = carrier
         self._post: Request | None = None
-        self._heard = False
+        self._handled = False
+        self._released = False
 
     @property
     def _receiver(self) -> Receiver:
-        return self._polling.receiver
+        return self._carrier.receiver
 
     def widen(self) -> None:
         """The endpoint's own limit applies from now on."""
         self.limit = self._full
 
     def resume(self) -> None:
-        """Thank for the post that was heard."""
-        self.paused = False
-        if self._heard:
-            self.drop(told.OK)
+        """Answer the post that was kept waiting."""
+        self.paused = self._released = False
+        self._release()
+
+    def make_way(self) -> None:
+        """Answer a post that is kept waiting: a client ends its requests before it changes over.
+
+        Once until the session reads again, so that what was not read stays bounded.
+        """
+        if self._handled and not self._released:
+            self._released = True
+            self._release()
+
+    def end(self) -> None:
+        """The session has ended: answer the post whose packets were taken."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._handled:
+            self.drop(told.BAD_REQUEST)
 
     def take(self, request: Request) -> told.Response | None:
         """Let a request bring packets; a response when it must not."""
-        if not self._polling.open:
+        if self._carrier.open:
+            if self._post is not None:
+                return self._fail(Ending.GOING_AWAY, "a post while another one is on its way")
+        elif self._post is not None or not self._carrier.parting:
             return told.BAD_REQUEST
-        if self._post is not None:
-            return self._fail(Ending.PROTOCOL_ERROR, "a post while another one is on its way")
         self._post = request
-        self._receiver.partial(True)
+        self._bodies.add(self)
         return None
 
     def too_large(self) -> None:
-        """A post announced more than is allowed, and was told so."""
+        """A post announced more than is allowed, and is refused."""
         self._receiver.fail(Ending.TOO_BIG, "post over the size limit")
+        self._carrier.refuse_rest()
+
+    def without_length(self) -> None:
+        """A post did not announce its length, and is refused."""
+        if self._carrier.open:
+            self._fail(Ending.GOING_AWAY, "post without a length")
 
     def delivered(self, body: bytes) -> None:
-        """The post is complete: hear it."""
+        """The post is complete: handle its packets."""
         post, self._post = self._post, None
-        self._receiver.partial(False)
-        response = self._hear_all(body)
-        if self._polling.open and self.paused:
-            self._post, self._heard = post, True
+        self._bodies.remove(self)
+        response = self._handle_all(body) if self._carrier.open else self._ignore(body)
+        if self._waits():
+            self._post, self._handled = post, True
         elif post is not None:
             post.respond(response)
 
-    def _hear_all(self, body: bytes) -> told.Response:
+    def _waits(self) -> bool:
+        """Whether the answer has to wait until the session reads."""
+        if not (self._carrier.open and self.paused):
+            return False
+        if self._carrier.yielding and not self._released:
+            self._released = True
+            return False
+        return True
+
+    def _handle_all(self, body: bytes) -> told.Response:
         try:
             for packet in engineio.read_body(body):
-                if not self._polling.open:
-                    break
-                if not self._receiver.frame(packet.kind in _CONTROL):
-                    return told.BAD_REQUEST
-                self._hear(packet)
+                if not (self._carrier.open and self._receiver.frame(packet.kind in _CONTROL)):
+                    break  # the session has ended, which the next poll says
+                self._handle(packet)
         except WireFault as fault:
             return self._fail(fault.ending, fault.cause)
         except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
@@ -108,35 +161,53 @@ class Posts:
             return self._fail(Ending.INTERNAL, type(error).__name__)
         return told.OK
 
-    def _hear(self, packet: Packet) -> None:
+    def _handle(self, packet: Packet) -> None:
         kind = packet.kind
         if kind is Kind.MESSAGE:
             self._receiver.message(packet.payload, packet.binary)
         elif kind is Kind.CLOSE:
-            self._polling.closed_by_client()
+            self._carrier.closed_by_client()
         elif kind not in {Kind.PONG, Kind.NOOP}:
             cause = f"a client sends no {kind.name.lower()} packet"
             raise WireFault(Ending.PROTOCOL_ERROR, cause)
 
+    def _ignore(self, body: bytes) -> told.Response:
+        """Answer a post to a session that has ended, so that its client asks for the reason."""
+        if not self._carrier.parting:
+            return told.BAD_REQUEST
+        if body == Kind.CLOSE.value:
+            self._carrier.closed_by_client()
+        return told.OK
+
     def _fail(self, ending: Ending, cause: str) -> told.Response:
+        self._carrier.cut()
         self._receiver.fail(ending, cause)
         return told.BAD_REQUEST
 
     def gone(self, request: Request) -> None:
-        """A post was given up. What it was to bring is missing now: nothing can follow."""
+        """A post was given up. If it was not complete its packets are missing: nothing can follow."""
         if request is not self._post:
             return
-        heard, self._heard = self._heard, False
+        handled, self._handled = self._handled, False
         self._post = None
-        if not heard:
-            self._receiver.partial(False)
-            self._receiver.fail(Ending.GOING_AWAY, "post given up")
+        self._bodies.remove(self)
+        if not handled and self._carrier.open:
+            self._fail(Ending.GOING_AWAY, "post given up")
 
     def drop(self, response: told.Response) -> None:
-        """Answer the post that is arriving, or that was kept waiting."""
+        """Answer the post that is arriving so; one whose packets were taken, with thanks."""
         post, self._post = self._post, None
-        heard, self._heard = self._heard, False
+        handled, self._handled = self._handled, False
+        self._bodies.remove(self)
         if post is not None:
-            if not heard:
-                self._receiver.partial(False)
-            post.respond(response)
+            post.respond(told.OK if handled else response)
+
+    def overdue(self) -> None:
+        """The body is not complete in time."""
+        if self._carrier.open:
+            self._fail(Ending.GOING_AWAY, "post not complete in time")
+        self.drop(told.BAD_REQUEST)
+
+    def abort(self) -> None:
+        """Refuse what is arriving."""
+        self.drop(told.BAD_REQUEST)

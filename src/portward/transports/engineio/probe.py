@@ -59,6 +59,7 @@ class Probe:
 
     __slots__ = (
         "_answered",
+        "_base64",
         "_deadlines",
         "_ear",
         "_frames",
@@ -79,6 +80,8 @@ class Probe:
         polling: Polling,
         admission: Admission,
         deadlines: "Deadlines[Probe]",
+        *,
+        base64: bool = False,
     ) -> None:
         self.max_message = admission.max_message
         self.max_unsent = admission.max_unsent
@@ -88,6 +91,7 @@ class Probe:
         self._polling = polling
         self._deadlines = deadlines
         self._answered = False
+        self._base64 = base64
         self._frames = 0
         self._ear: Ear | None = None
         self._socket: Link | None = None
@@ -121,6 +125,9 @@ class Probe:
             self._give_up()
         elif not self._answered and payload == engineio.PROBE:
             self._answered = True
+            # The client ends its requests before the last step, which can take as long again.
+            self._deadlines.remove(self)
+            self._deadlines.add(self)
             socket.write(engineio.PROBED)
             self._polling.make_way()
         elif self._answered and payload == engineio.UPGRADE:
@@ -130,18 +137,22 @@ class Probe:
 
     def _upgrade(self, socket: Link) -> None:
         polling, link = self._polling, self._link
-        self._release()
+        self._deadlines.remove(self)
         queued, awaited = polling.hand_over()
         self._ear = ear = Ear(link, socket)
         self.frame, self.message = ear.frame, ear.message
-        link.switch(socket, queued)
+        link.switch(socket, queued, polling.farewell, base64=self._base64)
         if awaited is not None:
             link.when_taken(awaited)
 
     def _give_up(self) -> None:
+        self.close(Ending.PROTOCOL_ERROR.code, Ending.PROTOCOL_ERROR.reason)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket, and leave the session to polling."""
         self._release()
         if self._socket is not None:
-            self._socket.close(Ending.PROTOCOL_ERROR.code, Ending.PROTOCOL_ERROR.reason)
+            self._socket.close(*(self._polling.farewell or (code, reason)))
 
     def _release(self) -> None:
         """Leave the session to polling, or to whoever carries it now."""
@@ -182,12 +193,12 @@ class Probe:
         else:
             self._release()
 
-    # As one who waits.
+    # As a waiter.
 
     def overdue(self) -> None:
         """The probe took too long."""
         self._give_up()
 
     def abort(self) -> None:
-        """The session is gone."""
+        """Leave at once."""
         self._give_up()

@@ -6,7 +6,8 @@ from portward.model.refusals import Refused
 from portward.model.request import RequestHead
 from portward.security.credentials import query_pairs
 
-_READ: Final = frozenset({"EIO", "transport", "sid", "j"})
+_READ: Final = frozenset({"EIO", "transport", "sid", "j", "b64"})
+_TRUE: Final = frozenset({"1", "true"})
 _CREDENTIALS: Final = frozenset({"token", "ticket"})
 _LONGEST: Final = 16
 """Digits of a length that are looked at."""
@@ -16,7 +17,7 @@ class Query(NamedTuple):
     """The parameters that are read; empty where there is none.
 
     `sound` is False for a query that cannot be read, or that has one of them twice. `credential`
-    tells whether it holds one.
+    tells whether it holds one, `base64` whether the client takes no binary frames.
     """
 
     protocol: str = ""
@@ -24,6 +25,7 @@ class Query(NamedTuple):
     sid: str = ""
     jsonp: bool = False
     credential: bool = False
+    base64: bool = False
     sound: bool = True
 
 
@@ -41,6 +43,7 @@ def read_query(query: str) -> Query:
         sid=found.get("sid", ""),
         jsonp="j" in found,
         credential=any(name in _CREDENTIALS for name, _ in pairs),
+        base64=found.get("b64") in _TRUE,
         sound=len(found) == len(given),
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from portward.model.clock import Clock
-from portward.model.limits import CLOSE_TIME
+from portward.model.limits import CLOSE_TIME, MESSAGE_TIME
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.endpoint import Endpoint, at_path
@@ -18,6 +18,7 @@ from portward.transports.deadlines import Deadlines
 from portward.transports.engineio.entrance import Entrance
 from portward.transports.engineio.link import Ear, EngineLink
 from portward.transports.engineio.polling import Polling
+from portward.transports.engineio.posts import Posts
 from portward.transports.engineio.probe import PROBE_TIME, Latecomer, Probe
 from portward.transports.engineio.queries import Query, is_upgrade, read_query
 from portward.transports.engineio.visit import Visit
@@ -57,6 +58,7 @@ class EngineServer:
         }
         self._sessions: dict[str, Entrance] = {}
         self._closing: Deadlines[Polling] = Deadlines(clock, CLOSE_TIME)
+        self._bodies: Deadlines[Posts] = Deadlines(clock, MESSAGE_TIME)
         self._probes: Deadlines[Probe] = Deadlines(clock, PROBE_TIME)
 
     @property
@@ -70,6 +72,7 @@ class EngineServer:
     def close(self) -> None:
         """Forget all deadlines: every session has ended."""
         self._closing.stop()
+        self._bodies.stop()
         self._probes.stop()
 
     # As a gate.
@@ -109,7 +112,7 @@ class EngineServer:
             return await self._upgrade(head, query, upgrade_checked=upgrade_checked)
         _check(query)
         admission = await self.gate.admit(head, upgrade_checked=upgrade_checked)
-        return Newcomer(self._endpoints[head.path], admission)
+        return Newcomer(self._endpoints[head.path], admission, base64=query.base64)
 
     async def _upgrade(
         self, head: RequestHead, query: Query, *, upgrade_checked: bool
@@ -126,7 +129,8 @@ class EngineServer:
             raise Refused(Refusal.RATE, "upgrades", retry_after=wait)
         carrier = found.link.carrier
         if found.link.open and isinstance(carrier, Polling) and carrier.probe is None:
-            return Probe(found.link, carrier, found.admission, self._probes)
+            base64 = query.base64 or found.base64
+            return Probe(found.link, carrier, found.admission, self._probes, base64=base64)
         found.count_latecomer()
         return Latecomer(found.admission)
 
@@ -183,15 +187,19 @@ class EngineServer:
         await self.gate.follow_up(head, found.admission)
         return found
 
-    def open(self, endpoint: Endpoint, admission: Admission) -> bytes:
-        """Make a session that polls; returns the packet that tells of it."""
+    def open(self, endpoint: Endpoint, admission: Admission, *, base64: bool) -> bytes:
+        """Make a session that polls; returns its open packet."""
         sid = _TAGGED.join(filter(None, (self.tag, secrets.token_urlsafe(_ID))))
         polling = Polling(
-            self._clock, self._closing, limit=admission.max_message, room=admission.max_unsent
+            self._clock,
+            self._closing,
+            self._bodies,
+            limit=admission.max_message,
+            room=admission.max_unsent,
         )
         link = EngineLink(polling, lambda: self._sessions.pop(sid, None))
         polling.begin(link)
-        self._sessions[sid] = Entrance(link, polling, admission)
+        self._sessions[sid] = Entrance(link, polling, admission, base64)
         link.begin(admission)
         return opening(endpoint, sid, ("websocket",))
 
@@ -218,7 +226,8 @@ def _check(query: Query) -> None:
 class Newcomer:
     """Implements `node.link.Admission`: a session that begins with a WebSocket."""
 
-    def __init__(self, endpoint: Endpoint, admission: Admission) -> None:
+    def __init__(self, endpoint: Endpoint, admission: Admission, *, base64: bool) -> None:
+        self._base64 = base64
         self._endpoint = endpoint
         self._admission = admission
         self.max_message = admission.max_message
@@ -229,7 +238,7 @@ class Newcomer:
     def open(self, link: Link) -> Receiver:
         """Tell the client of its session, then make it."""
         link.write(wire.text(opening(self._endpoint, secrets.token_urlsafe(_ID), ())))
-        carried = EngineLink(link)
+        carried = EngineLink(link, base64=self._base64)
         carried.begin(self._admission)
         return Ear(carried, link)
 

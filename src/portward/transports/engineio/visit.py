@@ -21,6 +21,8 @@ from portward.wire.answers import refusal_headers
 
 T = TypeVar("T")
 _FOREIGN = frozenset({Refusal.FORBIDDEN, Refusal.ORIGIN})
+_UNKNOWN = -1
+"""The length of a body that does not say how long it is, or that was handed over."""
 
 
 class Desk(Protocol):
@@ -38,8 +40,8 @@ class Desk(Protocol):
     async def known(self, head: RequestHead, found: Entrance) -> Entrance:
         """Judge a further request of a session; may raise `Refused`."""
 
-    def open(self, endpoint: Endpoint, admission: Admission) -> bytes:
-        """Make a session that polls; returns the packet that tells of it."""
+    def open(self, endpoint: Endpoint, admission: Admission, *, base64: bool) -> bytes:
+        """Make a session that polls; returns its open packet."""
 
 
 @runtime_checkable
@@ -162,7 +164,8 @@ class Visit:
         elif self._left:
             admission.cancel()
         else:
-            self.respond(told.body(self._server.open(self._endpoint, admission)))
+            base64 = self._query.base64
+            self.respond(told.body(self._server.open(self._endpoint, admission, base64=base64)))
 
     # A session there is.
 
@@ -170,11 +173,8 @@ class Visit:
         found = self._server.find(self._query.sid)
         if self._head.method == "POST":
             length = length_of(self._head)
-            if length is None:
-                self._turn_away(told.NO_LENGTH)
-                return
-            self._length = length
-            self._spare += length
+            self._length = _UNKNOWN if length is None else length
+            self._spare += length or 0
         if found is not None:
             self._judge(self._server.known(self._head, found), self._recognised)
 
@@ -188,9 +188,13 @@ class Visit:
         elif self._head.method == "GET":
             self._polling = carrier
             self._perhaps(carrier.poll(self))
+        elif self._length == _UNKNOWN:
+            carrier.posts.without_length()
+            self._turn_away(told.NO_LENGTH)
         elif self._length > carrier.posts.limit:
-            self.respond(told.TOO_LARGE)
+            # First what ends the session: a client that sees the status first asks for nothing more.
             carrier.posts.too_large()
+            self.respond(told.TOO_LARGE)
         else:
             self._polling = carrier
             self._perhaps(carrier.posts.take(self))
@@ -205,7 +209,7 @@ class Visit:
         polling = self._polling
         if polling is not None and self._head.method == "POST" and len(self._body) == self._length:
             body, self._body = bytes(self._body), bytearray()
-            self._length = -1
+            self._length = _UNKNOWN
             polling.posts.delivered(body)
 
     # Judgement.
