@@ -122,24 +122,24 @@ async def test_a_probe_that_leaves(peer: Peer) -> None:
     assert (await pending).text == "4hello"
 
 
-async def test_the_end_of_a_session_that_is_probed(peer: Peer) -> None:
+@pytest.mark.parametrize("probed", [False, True])
+async def test_the_end_of_a_session_that_is_probed(peer: Peer, probed: bool) -> None:
     """A session that ends closes the WebSocket that asked for it, before its probe or after."""
-    for probed in (False, True):
-        sid = await peer.open()
-        async with peer.socket(sid) as socket:
-            if probed:
-                await probe(socket)
-            else:
-                await until(lambda: (found := peer.gateway.front.find(sid)) and found.polling.probe)
-            peer.end(Ending.REVOKED)
-            if probed:
-                await socket.send("5")
-            assert await rest(socket) == ["1"] * probed
-            assert socket.close_code == Ending.REVOKED.code
-        if not probed:
-            assert await peer.hear(sid) == ["1"]
-        assert (await peer.poll(sid)).status_code == 400
-        await peer.until_inside((0, 0))
+    sid = await peer.open()
+    async with peer.socket(sid) as socket:
+        if probed:
+            await probe(socket)
+        else:
+            await until(lambda: (found := peer.gateway.front.find(sid)) and found.polling.probe)
+        peer.end(Ending.REVOKED)
+        if probed:
+            await socket.send("5")
+        assert await rest(socket) == ["1"] * probed
+        assert socket.close_code == Ending.REVOKED.code
+    if not probed:
+        assert await peer.hear(sid) == ["1"]
+    assert (await peer.poll(sid)).status_code == 400
+    await peer.until_inside((0, 0))
 
 
 async def test_the_end_of_an_upgraded_session(peer: Peer) -> None:
