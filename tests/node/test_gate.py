@@ -76,7 +76,7 @@ HEADS: list[tuple[RequestHead, Refusal | None]] = [
     (request("/"), Refusal.UNKNOWN_PATH),
     (request("//"), Refusal.UNKNOWN_PATH),
     (request(""), Refusal.UNKNOWN_PATH),
-    (request("/echo/"), Refusal.DISABLED),
+    (request("/echo/"), Refusal.UNKNOWN_PATH),
     (request("/socket.io"), None),
     (request("/socket.io/"), None),
     (request("/socket.io//"), Refusal.UNKNOWN_PATH),
