@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from portward.identity.jwks import JwksSource, KeysUnavailable
 from portward.node import eager
+from portward.security.jwk import DroppedKey
 from portward.security.keys import SigningKey
 from portward.security.tokens import TokenReason, TokenRefused, UnknownKey
 from portward.testing.clock import FakeClock
@@ -505,3 +506,20 @@ async def test_keys_of_every_kind_are_read(source: JwksSource, provider: Provide
     provider.answer = response(json.dumps({"keys": entries}).encode())
     await started(source)
     assert [key.kid for key in source.keys.keys] == ["r", "e", "d"]
+
+
+async def test_what_a_set_drops_is_told_once(provider: Provider, clock: FakeClock) -> None:
+    """Each entry that is not used is told when it first appears, and again only after it was away."""
+    told: list[DroppedKey] = []
+    source = JwksSource(provider.url, clock, issuer=ISSUER, dropped=told.append)
+    entries = [jwk(ec_key(), kid="a"), jwk(ec_key(), kid="e", use="enc")]
+    with_one = response(json.dumps({"keys": entries}).encode())
+    with_two = response(json.dumps({"keys": [*entries, jwk(rsa_key(1024), kid="r")]}).encode())
+    for answer in (with_one, with_one, with_two, with_two, SOUND, with_one):
+        provider.answer = answer
+        source.start()
+        await settle(source)
+    small = DroppedKey("r", "size or kind of key is not supported")
+    encrypts = DroppedKey("e", "use is not sig")
+    assert told == [encrypts, small, encrypts]
+    await source.aclose()

@@ -1,9 +1,11 @@
 """Tokens to identities: with keys at hand, with keys that are fetched, and with others from now on."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from portward.identity.jwks import JwksSource, KeysUnavailable
 from portward.identity.verifier import TokenVerifier
@@ -11,7 +13,18 @@ from portward.security.keys import KeySet, public_key, secret_key
 from portward.security.tokens import TokenReason, TokenRefused, TokenRules, UnknownKey
 from portward.testing import FakeClock
 from tests.identity.test_jwks import ISSUER, Provider, key_set, response
-from tests.security.forge import CLAIMS, NOW, SECRET, ec_key, ed_key, forge, forge_public, pem
+from tests.security.forge import (
+    CLAIMS,
+    NOW,
+    SECRET,
+    ec_key,
+    ed_key,
+    forge,
+    forge_public,
+    jwk,
+    pem,
+    rsa_key,
+)
 
 OTHER = "another secret of thirty-two byte"
 
@@ -114,6 +127,88 @@ async def test_made_up_keys(remote: House, provider: Provider) -> None:
     outcomes = {await remote.outcome(signed(kid=f"made-up-{n}")) for n in range(1000)}
     assert outcomes == {TokenReason.KEY.value}
     assert len(provider.requests) <= 2
+
+
+def by(key: ec.EllipticCurvePrivateKey, kid: str | None) -> str:
+    """A token of the provider by another key on the same curve."""
+    header = {} if kid is None else {"kid": kid}
+    return forge_public(key, "ES256", {**CLAIMS, "iss": ISSUER}, **header)
+
+
+def published(key: ec.EllipticCurvePrivateKey, kid: str | None) -> bytes:
+    """A key set with this one key, with an id or without."""
+    entry = jwk(key) if kid is None else jwk(key, kid=kid)
+    return response(json.dumps({"keys": [entry]}).encode())
+
+
+@pytest.mark.parametrize("kid", ["a", None, "x+y/z=="])
+async def test_a_key_that_changed_under_its_id(
+    remote: House, provider: Provider, kid: str | None
+) -> None:
+    """A key that is exchanged with the same id, or without any, is noticed by its first signature."""
+    old, new = ec_key(), ec.generate_private_key(ec.SECP256R1())
+    provider.answer = published(old, kid)
+    assert await remote.outcome(by(old, kid)) == "alice"
+    provider.answer = published(new, kid)
+    remote.clock.advance(60)
+    outcomes = await asyncio.gather(*[remote.outcome(by(new, kid)) for _ in range(20)])
+    assert outcomes == ["alice"] * 20
+    assert len(provider.requests) == 2
+    remote.clock.advance(60)
+    assert await remote.outcome(by(old, kid)) == TokenReason.SIGNATURE.value
+
+
+async def test_a_key_of_another_kind_under_its_id(remote: House, provider: Provider) -> None:
+    """A key that is exchanged for one with another algorithm is noticed as well."""
+    assert await remote.outcome(signed()) == "alice"
+    provider.answer = response(key_set(a=ed_key()))
+    remote.clock.advance(60)
+    token = forge_public(ed_key(), "EdDSA", {**CLAIMS, "iss": ISSUER}, kid="a")
+    assert await remote.outcome(token) == "alice"
+
+
+@pytest.mark.parametrize("kid", ["a", None])
+async def test_a_young_set_is_not_fetched_again(
+    remote: House, provider: Provider, kid: str | None
+) -> None:
+    """Within half a minute a signature that fits no key is refused without a fetch."""
+    assert await remote.outcome(signed()) == "alice"
+    forged = by(ec.generate_private_key(ec.SECP256R1()), kid)
+    remote.clock.advance(29)
+    assert await remote.outcome(forged) == TokenReason.SIGNATURE.value
+    assert len(provider.requests) == 1
+    remote.clock.advance(1)
+    assert await remote.outcome(forged) == TokenReason.SIGNATURE.value
+    assert len(provider.requests) == 2
+
+
+async def test_forged_signatures_fetch_twice_a_minute_at_most(
+    remote: House, provider: Provider
+) -> None:
+    """However many signatures fit no key, and made-up ids beside them, the issuer is asked seldom."""
+    assert await remote.outcome(signed()) == "alice"
+    other = ec.generate_private_key(ec.SECP256R1())
+    provider.answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+    for second in range(1, 121):
+        remote.clock.advance(1)
+        tokens = (by(other, "a"), by(other, None), signed(kid=f"made-up-{second}"))
+        outcomes = [await remote.outcome(token) for token in tokens]
+        assert outcomes[:2] == [TokenReason.SIGNATURE.value] * 2
+        assert await remote.outcome(signed()) == "alice"
+    # One in each half minute, and the retries of the background after a failure.
+    assert len(provider.requests) <= 1 + 2 * 4
+
+
+async def test_at_most_eight_keys_are_tried_without_an_id(
+    remote: House, provider: Provider
+) -> None:
+    """A token without a key id is tried with the first eight keys that may fit."""
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(10)]
+    entries = [jwk(key, kid=f"k{n}") for n, key in enumerate(keys)]
+    provider.answer = response(json.dumps({"keys": [jwk(rsa_key()), *entries]}).encode())
+    outcomes = [await remote.outcome(by(key, None)) for key in keys]
+    assert outcomes == ["alice"] * 8 + [TokenReason.SIGNATURE.value] * 2
+    assert await remote.outcome(by(keys[9], "k9")) == "alice"
 
 
 async def test_provider_away(remote: House, provider: Provider) -> None:

@@ -3,7 +3,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from portward.security.jwk import keys_from_jwks
+from portward.security.jwk import DroppedKey, keys_from_jwks, read_jwks
 from portward.security.jws import RSA, parse_compact
 from portward.security.keys import KeySet
 from tests.security.forge import SECRET, b64, ec_key, ed_key, forge_public, jwk, rsa_key
@@ -64,7 +64,9 @@ RSA_JWK = jwk(rsa_key(), kid="k")
         {**EC_JWK, "alg": "none"},
         {**EC_JWK, "alg": None},
         {**EC_JWK, "alg": ["ES256"]},
-        {**EC_JWK, "kid": "a/b"},
+        {**EC_JWK, "kid": "a\n"},
+        {**EC_JWK, "kid": "é"},
+        {**EC_JWK, "kid": "k" * 257},
         {**EC_JWK, "kid": 7},
         {**EC_JWK, "kid": ""},
         {**EC_JWK, "crv": "secp256k1"},
@@ -93,6 +95,34 @@ def test_unusable_entry_is_left_out(entry: object) -> None:
     assert [key.kid for key in keys_from_jwks(document(entry, good))] == ["good"]
 
 
+REASONS: list[tuple[object, str, str]] = [
+    (None, "", "not an object"),
+    ({"kty": "oct", "k": b64(SECRET), "kid": "k"}, "k", "a secret"),
+    ({**EC_JWK, "d": "AAAA"}, "k", "a private key"),
+    ({**EC_JWK, "use": "enc"}, "k", "use is not sig"),
+    ({**EC_JWK, "use": ["sig"]}, "k", "use is not sig"),
+    ({**EC_JWK, "key_ops": ["sign"]}, "k", "key_ops is without verify"),
+    (
+        {**EC_JWK, "kid": "a\x1b"},
+        "",
+        "kid is not 1 to 256 characters of printable ASCII",
+    ),
+    ({**EC_JWK, "kty": "LMS"}, "k", "kty is not supported"),
+    ({**EC_JWK, "alg": "ES384"}, "k", "alg is not supported, or does not belong to the key"),
+    ({**EC_JWK, "x": 5}, "k", "malformed"),
+    ({**EC_JWK, "crv": "P-999"}, "k", "malformed, or of an unsupported curve"),
+    (jwk(rsa_key(1024), kid="a@b"), "a@b", "size or kind of key is not supported"),
+]
+
+
+@pytest.mark.parametrize(("entry", "kid", "reason"), REASONS)
+def test_what_is_left_out_has_a_reason(entry: object, kid: str, reason: str) -> None:
+    """Each entry that is not used is named by its id, if that is fit to print, with one reason."""
+    found = read_jwks(document(jwk(ed_key(), kid="good"), entry))
+    assert [key.kid for key in found.keys] == ["good"]
+    assert found.dropped == (DroppedKey(kid, reason),)
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -115,4 +145,6 @@ def test_document_that_is_no_set_is_refused(raw: bytes) -> None:
 def test_only_so_many_entries_are_read() -> None:
     """A huge set is cut, not loaded."""
     good = jwk(ed_key(), kid="good")
-    assert len(keys_from_jwks(document(*[good] * 300))) == 256
+    found = read_jwks(document(*[good] * 300))
+    assert len(found.keys) == 256
+    assert found.dropped == (DroppedKey("", "more than 256 keys"),)

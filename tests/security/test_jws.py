@@ -258,16 +258,15 @@ def test_access_token_types_are_read(typ: str) -> None:
     "kid",
     [
         "",
-        "a/b",
-        "../../etc/passwd",
-        "a b",
-        "a'--",
         "a\x00",
         "a\n",
+        "a\n\n",
+        "a\x7f",
+        "a\tb",
+        "\x1b[2J",
         "é",
-        "a=",
-        "https://evil.example/key",
-        "k" * 129,
+        "\u2028",
+        "k" * 257,
         None,
         7,
         ["k"],
@@ -275,8 +274,20 @@ def test_access_token_types_are_read(typ: str) -> None:
     ],
 )
 def test_hostile_key_id_is_refused(kid: object) -> None:
-    """A key id is a plain word to look up, or nothing."""
+    """A key id is printable and short, or there is none."""
     assert reason_of(headed(kid=kid)) is TokenReason.KEY
+
+
+@pytest.mark.parametrize(
+    "kid",
+    [
+        *("a/b", "a b", "a=", "x+y/z==", "me@example.com", "a:b", "~", " ", "a'--"),
+        *("../../etc/passwd", "https://issuer.example/key", "k" * 256),
+    ],
+)
+def test_key_id_is_whatever_an_issuer_writes(kid: str) -> None:
+    """A key id only looks up a key that was fetched before, so any printable text will do."""
+    assert parse_compact(headed(kid=kid)).kid == kid
 
 
 @pytest.mark.p0
@@ -291,7 +302,7 @@ def test_headers_that_bring_a_key_are_named_and_not_used() -> None:
 def test_refusal_carries_nothing_of_the_token() -> None:
     """Only the reason can be printed."""
     with pytest.raises(TokenRefused) as caught:
-        parse_compact(headed(kid="canary secret"))
+        parse_compact(headed(kid="canary\x00"))
     assert str(caught.value) == "key"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert "canary" not in repr(vars(caught.value))

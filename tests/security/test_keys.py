@@ -1,8 +1,9 @@
 import base64
 import json
+from collections.abc import Iterator
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -11,7 +12,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from portward.security.jwk import keys_from_jwks
-from portward.security.jws import RSA, TokenReason, TokenRefused, UnknownKey, parse_compact
+from portward.security.jws import (
+    RSA,
+    NoKeyFits,
+    TokenReason,
+    TokenRefused,
+    UnknownKey,
+    parse_compact,
+)
 from portward.security.keys import (
     KeySet,
     SigningKey,
@@ -203,10 +211,33 @@ def test_unknown_key_of_a_remote_set_is_said_apart() -> None:
     with pytest.raises(UnknownKey) as caught:
         KeySet([], remote=True).check(parse_compact(forge_public(other, "ES256")))
     assert caught.value.kid == ""
-    for token in (forge_public(other, "ES256", kid="a"), forge_public(other, "ES256")):
-        with pytest.raises(TokenRefused) as refused:
-            keys.check(parse_compact(token))
-        assert not isinstance(refused.value, UnknownKey)
+
+
+@pytest.mark.p0
+def test_a_signature_by_no_key_of_a_remote_set_is_said_apart() -> None:
+    """A key may have been changed under its id, or without any; keys at hand do not change."""
+    other = ec.generate_private_key(ec.SECP256R1())
+    tokens = [
+        (forge_public(other, "ES256", kid="a"), TokenReason.SIGNATURE),
+        (forge_public(other, "ES256"), TokenReason.SIGNATURE),
+        (forge_public(rsa_key(), "RS256", kid="a"), TokenReason.ALGORITHM),
+    ]
+    for token, reason in tokens:
+        for remote, kind in ((True, NoKeyFits), (False, TokenRefused)):
+            keys = KeySet([public_key(pem(ec_key()), kid="a")], remote=remote)
+            with pytest.raises(TokenRefused) as refused:
+                keys.check(parse_compact(token))
+            assert (type(refused.value), refused.value.reason) == (kind, reason)
+
+
+@pytest.mark.parametrize("kid", ["a+/b=", "a@b:c", "https://issuer.example/k#1", "k k", "~" * 256])
+def test_keys_have_ids_of_printable_ascii(kid: str) -> None:
+    """A key is found by whatever id an issuer writes: base64, an address, a name with blanks."""
+    keys = KeySet(
+        keys_from_jwks(document(jwk(ed_key(), kid="x"), jwk(ec_key(), kid=kid))), remote=True
+    )
+    keys.check(parse_compact(forge_public(ec_key(), "ES256", kid=kid)))
+    assert keys.find(kid) is not None
 
 
 def test_unnamed_keys_do_not_hide_that_a_name_is_unknown() -> None:
@@ -234,6 +265,21 @@ def test_no_key_shows_its_material() -> None:
     assert SECRET not in shown
     assert "HS256" in shown
     assert "'i'" in shown
+
+
+@pytest.mark.p0
+@pytest.mark.parametrize("blank", b" \t\n\r\x0b\x0c")
+def test_a_key_that_ends_like_a_blank_is_refused_as_a_secret(blank: int) -> None:
+    """The last byte of a key in DER may be any; blanks around it hide nothing."""
+    form = next(form for form in _endless_keys() if form[-1] == blank)
+    assert looks_like_key(form)
+    assert looks_like_key(b"\n " + form + b"\r\n")
+    assert looks_like_key(base64.b64encode(form) + b"\n")
+
+
+def _endless_keys() -> Iterator[bytes]:
+    while True:
+        yield published(ed25519.Ed25519PrivateKey.generate())["der"]
 
 
 FORMS = [

@@ -2,7 +2,7 @@
 
 import secrets as random
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from portward.app.doors import make_endpoints
 from portward.app.engines import make_engine
@@ -22,6 +22,7 @@ from portward.node.rules import NodePorts, NodeRules
 from portward.node.tunnel import RelayRules
 from portward.security.client_address import AddressRules
 from portward.security.hosts import HostPolicy
+from portward.security.jwk import DroppedKey
 from portward.security.relay import RelayPolicy
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import (
@@ -39,14 +40,20 @@ from portward.telemetry.events import Event
 from portward.transports.upstream import UpstreamClient
 
 
-def make_keys(tokens: Tokens, clock: Clock) -> KeySet | JwksSource:
+def make_keys(
+    tokens: Tokens,
+    clock: Clock,
+    dropped: Callable[[DroppedKey], None] = lambda key: None,  # noqa: ARG005 - unless asked
+) -> KeySet | JwksSource:
     """What tokens are verified with: shared secrets, public keys, or a key set to be fetched.
+
+    `dropped` is given what cannot be used of a set that was fetched.
 
     Raises:
         ValueError: a key is unusable, or kinds are mixed.
     """
     if tokens.jwks_url:
-        return JwksSource(tokens.jwks_url, clock, issuer=tokens.issuer)
+        return JwksSource(tokens.jwks_url, clock, issuer=tokens.issuer, dropped=dropped)
     keys = [secret_key(secret.reveal()) for secret in tokens.secrets]
     keys += [public_key(pem) for pem in tokens.public_keys]
     return KeySet(keys, issuer=tokens.issuer)
@@ -93,7 +100,10 @@ def make_verifier(settings: Settings, clock: Clock, telemetry: Telemetry) -> Tok
         claims = ", ".join(map(str, paths))
         telemetry.record(Event.TOKEN_CLAIM_ABSENT, claim=claims, count=tokens)
 
-    keys = make_keys(settings.tokens, clock)
+    def dropped(key: DroppedKey) -> None:
+        telemetry.record(Event.JWKS_KEY_DROPPED, key_id=key.kid or None, reason=key.reason)
+
+    keys = make_keys(settings.tokens, clock, dropped)
     return TokenVerifier(keys, token_rules(settings.tokens), clock, ignored, absent)
 
 

@@ -18,6 +18,7 @@ from portward.identity.verifier import TokenVerifier
 from portward.model.faults import Unavailable
 from portward.model.identity import Identity
 from portward.node.clock import LoopClock
+from portward.security.jwk import DroppedKey
 from portward.security.jws import parse_compact, strict_object
 from portward.security.tokens import TokenReason, TokenRefused
 from portward.settings import Settings
@@ -150,13 +151,18 @@ def inspect(
 
 async def _identify(settings: Settings, token: str) -> Identity:
     clock = LoopClock()
-    keys = make_keys(settings.tokens, clock)
+    keys = make_keys(settings.tokens, clock, _dropped)
     verifier = TokenVerifier(keys, token_rules(settings.tokens), clock, _ignored)
     verifier.start()
     try:
         return await verifier.identify(token)
     finally:
         await verifier.aclose()
+
+
+def _dropped(key: DroppedKey) -> None:
+    name = f" {shown(key.kid)}" if key.kid else ""
+    complain(f"portward: the key set has an entry{name} that is not used: {key.reason}")
 
 
 def _ignored(headers: tuple[str, ...]) -> None:

@@ -1,8 +1,8 @@
 """The public keys of an identity provider, fetched over HTTP and kept (RFC 7517).
 
 Keys are refreshed in the background. A provider that is away costs nothing for a day: known keys go
-on verifying. A token that names an unknown key may make the gateway ask again, twice a minute at
-most, however many of them are sent.
+on verifying. A token that names an unknown key, or whose signature fits no key, may make the gateway
+ask again, twice a minute at most, however many of them are sent.
 """
 
 import asyncio
@@ -13,19 +13,22 @@ import httpx
 
 from portward.model.clock import Clock, Timer
 from portward.model.faults import Unavailable
+from portward.security.jwk import DroppedKey, read_jwks
 from portward.security.tokens import (
     KeySet,
     SigningKey,
     TokenReason,
     TokenRefused,
     UnknownKey,
-    keys_from_jwks,
 )
 
 REFRESH: Final = 600.0
 """Seconds between two fetches in the background."""
 RETRY: Final = 30.0
-"""Seconds after a failure until the next one, and between two fetches forced by unknown keys."""
+"""Seconds after a failure until the next one, and between two fetches forced by tokens.
+
+A set that is younger is not fetched again for a signature that fits none of its keys.
+"""
 STALE: Final = 24 * 3600.0
 """Seconds the keys last when they cannot be fetched again."""
 TIMEOUT: Final = 3.0
@@ -53,8 +56,9 @@ class _BadAnswer(Exception):  # noqa: N818 - becomes the text of `problem`
 class JwksSource:
     """The key set behind one URL, which belongs to one issuer.
 
-    `client` makes the HTTP client; it is called once, with what no caller should forget: no proxies
-    from the environment and no redirects, so that nothing but the configured URL is ever asked.
+    `dropped` is given each entry of the set that cannot be used, once. `client` makes the HTTP client;
+    it is called once, with what no caller should forget: no proxies from the environment and no
+    redirects, so that nothing but the configured URL is ever asked.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class JwksSource:
         *,
         issuer: str = "",
         refresh: float = REFRESH,
+        dropped: Callable[[DroppedKey], None] = lambda key: None,  # noqa: ARG005 - unless asked
         client: Callable[..., httpx.AsyncClient] = httpx.AsyncClient,
     ) -> None:
         self._url = url
@@ -71,6 +76,8 @@ class JwksSource:
         self._issuer = issuer
         self._refresh = refresh
         self._make_client = client
+        self._dropped = dropped
+        self._reported: frozenset[DroppedKey] = frozenset()
         self._client: httpx.AsyncClient | None = None
         self._set = self._empty = KeySet((), issuer=issuer, remote=True)
         self._fetched_at = -STALE
@@ -116,6 +123,18 @@ class JwksSource:
         if found is not None:
             return found
         raise UnknownKey(kid) if self.reachable else KeysUnavailable()
+
+    async def renew(self) -> bool:
+        """Fetch the set again for a signature that fits none of its keys; whether a set was fetched.
+
+        Only a set that is older than :data:`RETRY` is fetched, or one that is being fetched anyway.
+        """
+        before = self._fetched_at
+        young = self._clock.monotonic() - before < RETRY
+        if self._fetching is None and (young or not self._may_fetch()):
+            return False
+        await asyncio.wait((self._fetch(),))
+        return self._fetched_at > before
 
     def _may_fetch(self) -> bool:
         """Whether to wait for a fetch: the one under way, or one that may be forced now."""
@@ -178,14 +197,21 @@ class JwksSource:
     def _adopt(self, document: bytes) -> None:
         """Put a fetched set in force. One without a usable key is a fault at its source."""
         try:
-            keys = keys_from_jwks(document)
+            keys, dropped = read_jwks(document)
         except ValueError:
             raise _BadAnswer("not a key set") from None
+        self._report(frozenset(dropped))
         if not keys:
             raise _BadAnswer("no usable key")
         self._set = KeySet(keys, issuer=self._issuer, remote=True)
         self._fetched_at = self._clock.monotonic()
         self.problem = ""
+
+    def _report(self, dropped: frozenset[DroppedKey]) -> None:
+        """Report what the set before this one did not have already."""
+        for key in sorted(dropped - self._reported):
+            self._dropped(key)
+        self._reported = dropped
 
     async def aclose(self) -> None:
         """Stop fetching and let the connection go. The keys stay as they are."""

@@ -8,7 +8,7 @@ from portward.identity.jwks import JwksSource
 from portward.model.clock import Clock
 from portward.model.identity import Identity
 from portward.security import tokens
-from portward.security.tokens import KeySet, TokenRefused, TokenRules, UnknownKey
+from portward.security.tokens import KeySet, NoKeyFits, TokenRefused, TokenRules, UnknownKey
 
 
 class TokenVerifier:
@@ -59,13 +59,17 @@ class TokenVerifier:
             await self.keys.aclose()
 
     async def identify(self, token: str) -> Identity:
-        """Verify a token now, asking once more for keys that may have changed."""
+        """Verify a token now, after fetching keys again that may have changed."""
+        keys = self.keys
         try:
             return self._verify(token)
         except UnknownKey as unknown:
-            if not isinstance(self.keys, JwksSource):
+            if not isinstance(keys, JwksSource):
                 raise
-            await self.keys.key_for(self.rules.issuer, unknown.kid)
+            await keys.key_for(self.rules.issuer, unknown.kid)
+        except NoKeyFits:
+            if not isinstance(keys, JwksSource) or not await keys.renew():
+                raise
         return self._verify(token)
 
     def _verify(self, token: str) -> Identity:

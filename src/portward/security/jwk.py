@@ -1,6 +1,6 @@
 """Public keys as identity providers publish them: JWK sets (RFC 7517)."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jwt.exceptions import PyJWTError
 
@@ -22,11 +22,29 @@ _LONGEST_EXPONENT: Final = 8
 _MOST_KEYS: Final = 256
 
 
-def keys_from_jwks(document: bytes) -> tuple[SigningKey, ...]:
-    """The usable public keys of a JWK set (RFC 7517 §5), in order.
+class DroppedKey(NamedTuple):
+    """An entry of a key set that cannot be used: its id, if it has a sound one, and why."""
+
+    kid: str
+    reason: str
+
+
+class JwkSet(NamedTuple):
+    """What a JWK set holds: the usable keys in order, and what was left out."""
+
+    keys: tuple[SigningKey, ...]
+    dropped: tuple[DroppedKey, ...]
+
+
+class _Unusable(Exception):  # noqa: N818 - an entry is left out; nothing has failed
+    """An entry cannot be used; the text says why in a fixed word."""
+
+
+def read_jwks(document: bytes) -> JwkSet:
+    """Read a JWK set (RFC 7517 section 5).
 
     Entries that are secret or private, not for signatures, of an unknown kind, too small, or
-    malformed are left out, as §5 asks.
+    malformed are left out, as section 5 asks.
 
     Raises:
         ValueError: the document is no JWK set.
@@ -37,43 +55,73 @@ def keys_from_jwks(document: bytes) -> tuple[SigningKey, ...]:
         raise ValueError("not a JWK set") from None
     if not isinstance(entries, list):
         raise ValueError("not a JWK set")  # noqa: TRY004 - a document is wrong, not an argument
-    keys = (_from_jwk(entry) for entry in entries[:_MOST_KEYS])
-    return tuple(key for key in keys if key is not None)
+    keys: list[SigningKey] = []
+    dropped: list[DroppedKey] = []
+    for entry in entries[:_MOST_KEYS]:
+        try:
+            keys.append(_from_jwk(entry))
+        except _Unusable as unusable:
+            dropped.append(DroppedKey(_shown_kid(entry), str(unusable)))
+    if len(entries) > _MOST_KEYS:
+        dropped.append(DroppedKey("", f"more than {_MOST_KEYS} keys"))
+    return JwkSet(tuple(keys), tuple(dropped))
 
 
-def _from_jwk(entry: object) -> SigningKey | None:
-    if not isinstance(entry, dict) or not _is_public_for_signatures(entry):
-        return None
+def keys_from_jwks(document: bytes) -> tuple[SigningKey, ...]:
+    """The usable public keys of a JWK set, in order.
+
+    Raises:
+        ValueError: the document is no JWK set.
+    """
+    return read_jwks(document).keys
+
+
+def _shown_kid(entry: object) -> str:
+    kid = entry.get("kid") if isinstance(entry, dict) else None
+    return kid if isinstance(kid, str) and KID.match(kid) else ""
+
+
+def _from_jwk(entry: object) -> SigningKey:
+    if not isinstance(entry, dict):
+        raise _Unusable("not an object")
+    _check_purpose(entry)
     kid = entry.get("kid")
-    if kid is not None and not (isinstance(kid, str) and KID.match(kid)):
-        return None
+    if "kid" in entry and not (isinstance(kid, str) and KID.match(kid)):
+        raise _Unusable("kid is not 1 to 256 characters of printable ASCII")
     material = _jwk_material(entry)
     algorithms = algorithms_of(material)
+    if not algorithms:
+        raise _Unusable("size or kind of key is not supported")
     if "alg" in entry:
         algorithms &= {str(entry["alg"])}
-    return SigningKey(material, algorithms, kid=kid) if algorithms else None
+        if not algorithms:
+            raise _Unusable("alg is not supported, or does not belong to the key")
+    return SigningKey(material, algorithms, kid=kid)
 
 
-def _is_public_for_signatures(entry: dict[str, Any]) -> bool:
+def _check_purpose(entry: dict[str, Any]) -> None:
+    """Leave out what must not be published, and what is not for signatures."""
+    if entry.get("kty") == "oct" or "k" in entry:
+        raise _Unusable("a secret")
+    if not _PRIVATE_FIELDS.isdisjoint(entry):
+        raise _Unusable("a private key")
+    if entry.get("use", "sig") != "sig":
+        raise _Unusable("use is not sig")
     operations = entry.get("key_ops", ["verify"])
-    return (
-        _PRIVATE_FIELDS.isdisjoint(entry)
-        and entry.get("use", "sig") == "sig"
-        and isinstance(operations, list)
-        and "verify" in operations
-    )
+    if not (isinstance(operations, list) and "verify" in operations):
+        raise _Unusable("key_ops is without verify")
 
 
 def _jwk_material(entry: dict[str, Any]) -> object:
     kind = entry.get("kty")
     if not isinstance(kind, str) or kind not in _JWK_FIELDS:
-        return None
+        raise _Unusable("kty is not supported")
     fields = [entry.get(name) for name in _JWK_FIELDS[kind]]
     if not all(isinstance(field, str) and len(field) <= _LONGEST_FIELD for field in fields):
-        return None
+        raise _Unusable("malformed")
     if len(entry.get("e", "")) > _LONGEST_EXPONENT:
-        return None
+        raise _Unusable("malformed")
     try:
         return VERIFIERS[_JWK_READERS[kind]].from_jwk(entry)
     except (*UNREADABLE, PyJWTError):
-        return None
+        raise _Unusable("malformed, or of an unsupported curve") from None

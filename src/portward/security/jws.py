@@ -20,7 +20,8 @@ RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 ELLIPTIC: Final = frozenset({"ES256", "ES384", "ES512"})
 EDWARDS: Final = frozenset({"EdDSA"})
 ALGORITHMS: Final = frozenset(HMAC) | RSA | ELLIPTIC | EDWARDS
-KID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
+KID: Final = re.compile(r"[ -~]{1,256}\Z")
+"""Key ids: printable ASCII. Issuers write base64 with `+`, `/`, `=`, addresses, names with `@` and `:`."""
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _KEY_HEADERS: Final = ("jku", "x5u", "jwk", "x5c")
 """Headers by which a token brings its own key. Never used; worth a line in the log."""
@@ -68,6 +69,13 @@ class UnknownKey(TokenRefused):
     def __init__(self, kid: str) -> None:
         super().__init__(TokenReason.KEY)
         self.kid = kid
+
+
+class NoKeyFits(TokenRefused):
+    """A fetched set holds keys that the token may mean, and none of them made the signature.
+
+    The issuer may have changed a key without a new id; the set may be fetched again when it is old.
+    """
 
 
 class Compact(NamedTuple):

@@ -25,6 +25,7 @@ from portward.security.jws import (
     HMAC,
     RSA,
     Compact,
+    NoKeyFits,
     TokenReason,
     TokenRefused,
     UnknownKey,
@@ -108,6 +109,7 @@ class KeySet:
 
         Raises:
             UnknownKey: the set is remote and does not hold the key the token names.
+            NoKeyFits: the set is remote, and no key the token may mean made the signature.
             TokenRefused: ALGORITHM, KEY or SIGNATURE.
         """
         if (token.algorithm in HMAC) is not self.symmetric:
@@ -120,7 +122,8 @@ class KeySet:
             raise UnknownKey(token.kid or "")
         if not pool:
             raise TokenRefused(TokenReason.KEY)
-        raise TokenRefused(TokenReason.SIGNATURE if fitting else TokenReason.ALGORITHM)
+        reason = TokenReason.SIGNATURE if fitting else TokenReason.ALGORITHM
+        raise NoKeyFits(reason) if self.remote else TokenRefused(reason)
 
     def _pool(self, kid: str | None) -> tuple[tuple[SigningKey, ...], bool]:
         """The keys a token with this id may be made with, and whether no other could be meant."""
@@ -149,12 +152,12 @@ def looks_like_key(secret: str | bytes) -> bool:
 
     Recognises PEM, OpenSSH, JWK and JWK sets, and DER, each also in base64.
     """
-    raw = (secret.encode() if isinstance(secret, str) else secret).strip()
+    raw = secret.encode() if isinstance(secret, str) else secret
     return _is_key(raw) or _is_key(_lenient_base64(raw))
 
 
 def _is_key(raw: bytes) -> bool:
-    if any(mark in raw for mark in _MARKS) or raw.startswith((b"ssh-", b"ecdsa-sha2-")):
+    if any(mark in raw for mark in _MARKS) or raw.lstrip().startswith((b"ssh-", b"ecdsa-sha2-")):
         return True
     return _is_jwk(raw) or _is_der(raw)
 
@@ -176,14 +179,24 @@ def _lenient_base64(raw: bytes) -> bytes:
 
 
 def _is_der(raw: bytes) -> bool:
+    found = _der_object(raw)
     readers = (load_der_public_key, x509.load_der_x509_certificate, _load_der_private)
     for read in readers:
         try:
-            read(raw)
+            read(found)
         except UNREADABLE:
             continue
         return True
     return False
+
+
+def _der_object(raw: bytes) -> bytes:
+    """The object at the beginning, by the length it states: its last byte may look like a blank."""
+    found = raw.lstrip()
+    first = found[1] if len(found) > 1 else 0
+    octets = first & 0x7F if first & 0x80 else 0
+    size = int.from_bytes(found[2 : 2 + octets], "big") if octets else first
+    return found[: 2 + octets + size]
 
 
 def _load_der_private(raw: bytes) -> object:

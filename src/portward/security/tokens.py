@@ -10,6 +10,7 @@ from portward.model.token_class import CLASS_CLAIMS, OTHER_CLASSES
 from portward.security.claims import channels, number, text, texts, value_at, wrong
 from portward.security.jwk import keys_from_jwks
 from portward.security.jws import (
+    NoKeyFits,
     TokenReason,
     TokenRefused,
     UnknownKey,
@@ -24,6 +25,7 @@ __all__ = [
     "ClaimNames",
     "ClaimPath",
     "KeySet",
+    "NoKeyFits",
     "Requirement",
     "SigningKey",
     "TokenReason",
@@ -121,6 +123,7 @@ def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
 
     Raises:
         UnknownKey: the key it names may be found by fetching the set again.
+        NoKeyFits: its signature is by none of the keys of a fetched set that it may mean.
         TokenRefused: it is not accepted.
     """
     if keys.issuer and keys.issuer != rules.issuer:

@@ -69,6 +69,8 @@ class Event(StrEnum):
     AUTH_REFRESH = "auth.refresh", Level.INFO, _SAMPLED
     AUTH_REVOKE = "auth.revoke", _WARNING, _ALWAYS
     TOKEN_HEADER_IGNORED = "token.header_ignored", _WARNING, _SAMPLED
+    JWKS_KEY_DROPPED = "jwks.key_dropped"
+    """An entry of the issuer's key set cannot be used; `reason` says why."""
     TOKEN_CLAIM_ABSENT = "token.claim_absent", _WARNING
     """A claim that the settings name is in none of the first tokens."""
     AUTHZ_DENY = "authz.deny", _WARNING, _SAMPLED
