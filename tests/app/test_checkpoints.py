@@ -11,7 +11,8 @@ from portward.engines.port import EngineUnavailable
 from portward.engines.redis import RedisEngine, parse_url
 from portward.engines.sqlite import SqliteEngine
 from portward.settings import Settings
-from portward.settings.sections import Audit, Engine, Server
+from portward.settings.operation import Audit
+from portward.settings.sections import Engine, Server
 from portward.telemetry import AuditError, Checkpoint
 from portward.telemetry.checkpoint import as_text
 from portward.testing import FakeClock

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.app.gateway import Gateway, parse_origin_entry
+from portward.app.gateway import Gateway
+from portward.app.judging import parse_origin_entry
 from portward.app.tell import insecure, make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import EngineUnavailable, Sink
@@ -19,7 +20,8 @@ from portward.node.clock import LoopClock
 from portward.settings import Secret, Settings, SettingsError
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Engine, Gate, Log, LogFormat
+from portward.settings.operation import Log, LogFormat
+from portward.settings.sections import Engine, Gate
 from portward.settings.tokens import Claims, Tokens
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, connect, memory_gateway

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,13 +6,22 @@ import pytest
 from tests.cli.console import Console
 from tests.cli.settings import SAFE, SECRETS
 
+QUIET = """
+tokens = {{ secrets = ["{}"], session_secret = "{}", issuer = "https://i.example", audience = "a" }}
+admin.api_keys = ["{}"]
+endpoints.alerts.credentials = ["header", "ticket"]
+endpoints.live.enabled = false
+endpoints.realtime.enabled = false
+"""
+"""Settings of development that no rule warns of."""
+
 
 def test_development_passes(portward: Console) -> None:
     """Out of the box development has warnings and no fail."""
     outcome = portward("check")
     assert outcome.code == 0
     assert outcome.lines[0].split() == ["level", "rule", "finding", "change"]
-    assert outcome.lines[-1].endswith("0 fail (judged for development)")
+    assert "0 fail (judged for development" in outcome.lines[-1]
 
 
 def test_production_fails_out_of_the_box(portward: Console) -> None:
@@ -20,16 +30,69 @@ def test_production_fails_out_of_the_box(portward: Console) -> None:
     assert outcome.code == 1
     [plain] = [each for each in outcome.lines if each.startswith("fail") and "plain-text" in each]
     assert 'server.tls = { cert = "…", key = "…" }' in plain
-    assert outcome.lines[-1].endswith("(judged for production)")
+    assert "(judged for production" in outcome.lines[-1]
 
 
 def test_safe_production_passes(portward: Console, home: Path) -> None:
     """Settings made for production pass, with the file named."""
     file = home / "safe.toml"
     file.write_text(SAFE.format(*SECRETS))
+    file.chmod(0o600)
     outcome = portward("check", "--config", str(file))
     assert (outcome.code, " 0 fail " in outcome.lines[-1]) == (0, True)
     assert not any(secret in outcome.out for secret in SECRETS)
+
+
+def test_a_settings_file_that_others_can_read_fails(portward: Console, home: Path) -> None:
+    """It holds secrets; one that names files with secrets in them may be read."""
+    file = home / "portward.toml"
+    file.write_text(SAFE.format(*SECRETS))
+    file.chmod(0o644)
+    outcome = portward("check", "--quiet")
+    assert (outcome.code, "chmod o-rwx portward.toml" in outcome.out) == (1, True)
+    secret = home / "tokens"
+    secret.write_text(f"{SECRETS[0]}\n")
+    secret.chmod(0o600)
+    file.write_text(f'tokens.secrets_file = "{secret}"\n')
+    assert portward("check").code == 0
+
+
+def test_quiet_shows_what_is_wrong_alone(portward: Console, home: Path) -> None:
+    """Nothing at all is printed when nothing is wrong."""
+    levels = {each.split()[0] for each in portward("check", "-q").lines[1:]}
+    assert levels == {"warn"}
+    (home / "portward.toml").write_text(QUIET.format(*SECRETS))
+    (home / "portward.toml").chmod(0o600)
+    assert portward("check", "-q") == (0, "", "")
+
+
+def test_json_is_one_object(portward: Console) -> None:
+    """Programs read the same findings."""
+    outcome = portward("check", "--production", "--json")
+    told = json.loads(outcome.out)
+    assert (outcome.code, told["judged"], told["ok"]) == (1, "production", False)
+    assert {"level": "fail", "rule": "plain-text"}.items() <= next(
+        each for each in told["findings"] if each["rule"] == "plain-text"
+    ).items()
+    assert all(set(each) == {"level", "rule", "finding", "change"} for each in told["findings"])
+
+
+def test_services_are_asked_on_request(portward: Console, home: Path) -> None:
+    """Without `--connect` nobody is asked; with it, a service that is away is a fail."""
+    (home / "portward.toml").write_text('engine.url = "redis://127.0.0.1:1"\n')
+    assert portward("check").code == 0
+    outcome = portward("check", "--connect", "-q")
+    assert outcome.code == 1
+    assert any(each.split()[:2] == ["fail", "connect-store"] for each in outcome.lines)
+
+
+def test_what_serve_refuses_check_refuses(portward: Console, home: Path) -> None:
+    """A certificate that cannot be loaded is found before a start."""
+    for name in ("chain.pem", "key.pem"):
+        (home / name).write_text("nothing")
+    (home / "portward.toml").write_text('server.tls = { cert = "chain.pem", key = "key.pem" }\n')
+    assert portward("check").code == 1
+    assert portward("serve").code in {1, 2}
 
 
 def test_config_shows_values_and_sources(

@@ -9,7 +9,7 @@ from portward import __version__
 from portward.app.tell import make_telemetry
 from portward.engines.sqlite import SqliteEngine
 from portward.settings import Settings
-from portward.settings.sections import Audit
+from portward.settings.operation import Audit
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
 from portward.testing.engine_contract import Recorder

@@ -13,7 +13,8 @@ from portward.cli.errors import Refusal
 from portward.cli.running import run
 from portward.cli.state import development_state, state_file
 from portward.settings import Settings, SettingsError
-from portward.settings.sections import Admin, Server
+from portward.settings.operation import Admin
+from portward.settings.sections import Server
 from tests.cli.console import Console
 from tests.cli.processes import gateway, running
 from tests.cli.settings import SAFE, SECRETS

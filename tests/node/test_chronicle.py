@@ -8,7 +8,7 @@ import pytest
 from portward.model.refusals import Refused
 from portward.node.gate import NodeGate
 from portward.settings import Settings
-from portward.settings.sections import Log, LogFormat
+from portward.settings.operation import Log, LogFormat
 from portward.testing import connect
 from portward.testing.gateway import request
 from tests.house import House, running

@@ -24,7 +24,8 @@ from portward.node.notes import (
     SecurityEvents,
 )
 from portward.settings import Settings
-from portward.settings.sections import Audit, Server
+from portward.settings.operation import Audit
+from portward.settings.sections import Server
 from portward.telemetry import AuditEntry, verify_audit
 from portward.telemetry.events import Event
 from portward.testing import FakeClock

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 from portward.model.limits import LimitMode, LimitName, Rate
 from portward.settings.endpoint import Credential, Endpoint
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
-from portward.settings.sections import Environment, Gate, Log, LogFormat, Server
+from portward.settings.operation import Log, LogFormat
+from portward.settings.sections import Environment, Gate, Server
 from portward.settings.tree import Settings
 
 PRODUCTION = Settings(environment=Environment.PRODUCTION)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portward.settings.sections import LogFormat
+from portward.settings.operation import LogFormat
 from portward.telemetry.audit import Audit
 from portward.telemetry.bundle import Options, Telemetry, open_telemetry
 from portward.telemetry.events import Event

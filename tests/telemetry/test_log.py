@@ -8,7 +8,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portward.settings.sections import LogFormat
+from portward.settings.operation import LogFormat
 from portward.telemetry.events import Event
 from portward.telemetry.fields import FIELDS, Fields
 from portward.telemetry.log import Log, stamp

@@ -6,7 +6,6 @@ async with Gateway(settings) as gateway:
 
 import secrets as random
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 
 from portward.app import build
 from portward.app.alerts import Alerts
+from portward.app.judging import refuse_start
 from portward.app.live import Live
 from portward.app.reload import apply
 from portward.app.rooms import Rooms
@@ -34,17 +34,8 @@ from portward.node.node import Node
 from portward.node.operations import Operations
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.rules import NodePorts
-from portward.security.origin import OriginPolicy
 from portward.security.tokens import sign
-from portward.settings import (
-    Level,
-    Secret,
-    Settings,
-    SettingsError,
-    checklist,
-    reloaded,
-    startup_errors,
-)
+from portward.settings import Secret, Settings, reloaded
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.asgi import AsgiApp
@@ -55,16 +46,6 @@ DisconnectHook = Callable[[ConnectionInfo, str], Awaitable[None]]
 MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
 
 HOUR: Final = 3600.0
-EMBEDDED: Final = frozenset(
-    {
-        "cookie-origins",
-        "provider-plain",
-        "session-secret-weak",
-        "token-key-missing",
-        "token-secret-weak",
-    }
-)
-"""Rules of the production checklist that hold whoever opens the listeners."""
 
 
 class Gateway:
@@ -85,7 +66,7 @@ class Gateway:
         engine: Engine | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self.settings = _with_secret(settings or Settings())
+        self.settings = with_secret(settings or Settings())
         self._clock = clock
         self._engine = engine
         self._telemetry = telemetry
@@ -385,34 +366,7 @@ class Gateway:
         return sign(fields | claims, tokens.secrets[0].reveal())
 
 
-def parse_origin_entry(text: str) -> object:
-    """Read one entry of an origin list, wildcards included.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return OriginPolicy([text], production=False)
-
-
-def refuse_start(settings: Settings) -> None:
-    """Raise what makes these settings impossible to serve.
-
-    Raises:
-        SettingsError: with the first rule that is broken.
-    """
-    found = startup_errors(settings, parse_origin=parse_origin_entry, exists=_exists)
-    if settings.production:
-        rules = checklist(settings, parse_origin=parse_origin_entry, exists=_exists)
-        found += [each for each in rules if each.level is Level.FAIL and each.id in EMBEDDED]
-    if found:
-        raise SettingsError(f"{found[0].id}: {found[0].what}. {found[0].change}".strip())
-
-
-def _exists(path: str) -> bool:
-    return Path(path).is_file()
-
-
-def _with_secret(settings: Settings) -> Settings:
+def with_secret(settings: Settings) -> Settings:
     """In development a missing secret is made up, for this run."""
     if settings.production or _has_key(settings):
         return settings

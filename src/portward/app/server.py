@@ -5,16 +5,16 @@ import gc
 import signal
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from portward.admin.app import make_admin
 from portward.admin.server import AdminServer
-from portward.app.gateway import Gateway, parse_origin_entry
+from portward.app.gateway import Gateway
+from portward.app.judging import raise_descriptor_limit, refuse_unsafe
 from portward.app.workers.handover import Handover
 from portward.app.workers.inside import make_listener
 from portward.app.workers.place import Obedience, Place
-from portward.settings import Changes, Finding, Level, Settings, SettingsError, changes, checklist
+from portward.settings import Changes, Settings, SettingsError, changes
 from portward.telemetry.events import Event
 from portward.transports.listener import Listener
 from portward.transports.lobby import Lobby
@@ -23,29 +23,6 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 GC_THRESHOLD: Final = 10_000
 """New objects between two collections: a gateway makes few cycles and very many short-lived objects."""
 Announce = Callable[[str], None]
-
-
-def judge(settings: Settings, *, production: bool = False) -> list[Finding]:
-    """Go through the checklist with what only the process knows: files and the origin grammar."""
-    return checklist(
-        settings,
-        parse_origin=parse_origin_entry,
-        exists=lambda path: Path(path).is_file(),
-        production=production,
-    )
-
-
-def refuse_unsafe(settings: Settings) -> None:
-    """Raise what production must not be served with.
-
-    Raises:
-        SettingsError: one line for every rule that fails.
-    """
-    if not settings.production:
-        return
-    failed = [each for each in judge(settings) if each.level is Level.FAIL]
-    if failed:
-        raise SettingsError("\n".join(f"{each.id}: {each.what}" for each in failed))
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
@@ -213,6 +190,7 @@ async def serve(
         OSError: an address cannot be had.
     """
     refuse_unsafe(settings)
+    raise_descriptor_limit()
     async with Gateway(settings) as gateway:
         server = Server(gateway, place)
         await server.start()
@@ -291,4 +269,4 @@ def told(changed: Changes) -> str:
     return f"{text}; needs a restart: {', '.join(changed.restart)}" if changed.restart else text
 
 
-__all__ = ["Server", "Signals", "judge", "lines", "refuse_unsafe", "serve", "told"]
+__all__ = ["Server", "Signals", "lines", "serve", "told"]

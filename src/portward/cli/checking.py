@@ -1,13 +1,17 @@
 """`portward check` and `portward config`: what holds, and what is wrong with it."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
+import msgspec
 import typer
 
-from portward.app.server import judge
+from portward.app.judging import judge
+from portward.app.preflight import build_checks, connect_checks
 from portward.cli.output import line, table
-from portward.cli.reading import ConfigOption, known, read
-from portward.settings import Level, rows
+from portward.cli.reading import ConfigOption, known, lasting, read
+from portward.settings import Finding, Level, Settings, rows, secret_files
 
 
 def check(
@@ -15,19 +19,61 @@ def check(
     production: Annotated[
         bool, typer.Option("--production", help="Judge as for production, whatever is set.")
     ] = False,
+    connect: Annotated[
+        bool,
+        typer.Option(
+            "--connect",
+            help="Also ask the store, the identity provider, the key set, the upstream.",
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print warnings and fails alone.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, for programs.")
+    ] = False,
 ) -> int:
-    """Go through the production checklist: every rule, and the line to change."""
-    settings = read(config).settings
-    findings = judge(settings, production=production)
-    table(
-        ("level", "rule", "finding", "change"),
-        [(each.level.value, each.id, each.what, each.change) for each in findings],
-    )
-    counts = {level: sum(each.level is level for each in findings) for level in Level}
+    """Go through the production checklist: every rule, and the line to change. 1 on a fail."""
+    loaded = lasting(read(config))
+    settings = loaded.settings
+    findings = judge(settings, production=production, secret_files=secret_files(loaded))
+    findings += asyncio.run(_tried(settings, connect=connect))
     judged = "production" if production or settings.production else "development"
-    summary = ", ".join(f"{count} {level.value}" for level, count in counts.items())
-    line(f"\n{summary} (judged for {judged})")
-    return 1 if counts[Level.FAIL] else 0
+    if as_json:
+        line(_json(findings, judged))
+    else:
+        _print(findings, judged, quiet=quiet)
+    return 1 if any(each.level is Level.FAIL for each in findings) else 0
+
+
+async def _tried(settings: Settings, *, connect: bool) -> list[Finding]:
+    found = build_checks(settings)
+    if connect:
+        found += [finding async for finding in connect_checks(settings)]
+    return found
+
+
+def _print(findings: Sequence[Finding], judged: str, *, quiet: bool) -> None:
+    counts = {level: sum(each.level is level for each in findings) for level in Level}
+    shown = [each for each in findings if not quiet or each.level in {Level.WARN, Level.FAIL}]
+    if shown:
+        table(
+            ("level", "rule", "finding", "change"),
+            [(each.level.value, each.id, each.what, each.change) for each in shown],
+        )
+    if not quiet:
+        summary = ", ".join(f"{count} {level.value}" for level, count in counts.items())
+        line(f"\n{summary} (judged for {judged}; skip: not in use, so not looked at)")
+
+
+def _json(findings: Sequence[Finding], judged: str) -> str:
+    """Write `{judged, ok, findings: [{level, rule, finding, change}…]}`; `ok` is false on a fail."""
+    rows_ = [
+        {"level": each.level, "rule": each.id, "finding": each.what, "change": each.change}
+        for each in findings
+    ]
+    ok = not any(each.level is Level.FAIL for each in findings)
+    return msgspec.json.encode({"judged": judged, "ok": ok, "findings": rows_}).decode()
 
 
 def config(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portward.app.server import judge
+from portward.app.judging import judge
 from portward.app.server import serve as serve_gateway
 from portward.cli import several
 from portward.cli.errors import Refusal
@@ -124,7 +124,7 @@ SECRETS = frozenset({"token-secret-weak", "session-secret-weak"})
 def _warn(settings: Settings) -> None:
     """Say in development what would stop a start in production and is easily taken along."""
     for each in judge(settings, production=True):
-        if each.id in SECRETS and each.level is not Level.OK:
+        if each.id in SECRETS and each.level in {Level.WARN, Level.FAIL}:
             complain(f"portward: {each.id}: {each.what}; production refuses that")
 
 

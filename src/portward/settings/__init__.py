@@ -5,13 +5,20 @@ are in :mod:`~portward.settings.sections`, :mod:`~portward.settings.endpoint` an
 :mod:`~portward.settings.limits`.
 """
 
-from portward.settings.checks import Finding, Level, checklist, startup_errors
+from portward.settings.checks import (
+    Finding,
+    Level,
+    Machine,
+    Store,
+    checklist,
+    startup_errors,
+)
 from portward.settings.describe import Row, rows
 from portward.settings.errors import SettingsError
 from portward.settings.reference import reference
 from portward.settings.reload import Changes, changes, reloaded
 from portward.settings.secret import Secret
-from portward.settings.sources import Loaded, load
+from portward.settings.sources import Loaded, load, secret_files
 from portward.settings.tree import Settings
 
 __all__ = [
@@ -19,15 +26,18 @@ __all__ = [
     "Finding",
     "Level",
     "Loaded",
+    "Machine",
     "Row",
     "Secret",
     "Settings",
     "SettingsError",
+    "Store",
     "changes",
     "checklist",
     "load",
     "reference",
     "reloaded",
     "rows",
+    "secret_files",
     "startup_errors",
 ]

@@ -8,8 +8,7 @@ from msgspec import Meta, Struct, field
 
 from portward.model.limits import CONNECTIONS_PER_USER, Rate
 from portward.settings.about import About, Count, Pace, Seconds, Span
-from portward.settings.keys import ApiKey
-from portward.settings.values import DURATION, KEYS, NETWORKS
+from portward.settings.values import DURATION, NETWORKS
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -124,6 +123,13 @@ class Engine(Struct, frozen=True, kw_only=True):
     allow_eviction: Annotated[
         bool, About("whether to start on a Redis that drops keys when its memory is full")
     ] = False
+    allow_plain: Annotated[
+        bool,
+        About(
+            "whether Redis on another machine may be reached without TLS, because the network between"
+            " is yours alone"
+        ),
+    ] = False
 
 
 class IdentityProvider(Struct, frozen=True, kw_only=True):
@@ -155,45 +161,3 @@ class IdentityProvider(Struct, frozen=True, kw_only=True):
         ],
         About("What it is asked by topic; a topic without a question is heard by nobody."),
     ] = field(default_factory=dict)
-
-
-class Admin(Struct, frozen=True, kw_only=True):
-    """The admin API, on a listener of its own."""
-
-    enabled: Annotated[bool, About("whether the admin listener is opened")] = True
-    api_keys: Annotated[
-        tuple[ApiKey, ...],
-        KEYS,
-        About('keys: plain, `"sha256:…"`, or `{ key = "…", scopes = ["publish"] }`', reload=True),
-    ] = ()
-    api_keys_file: Annotated[str, About("file with `api_keys`, one per line", reload=True)] = ""
-
-
-class LogFormat(StrEnum):
-    """How log lines are written."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class Log(Struct, frozen=True, kw_only=True):
-    """The log, on standard error."""
-
-    format: Annotated[
-        LogFormat | None,
-        About(
-            "`console` for eyes, `json` for machines",
-            development=LogFormat.CONSOLE,
-            production=LogFormat.JSON,
-        ),
-    ] = None
-    hash_users: Annotated[
-        bool | None,
-        About("whether user ids are logged as keyed hashes", development=False, production=True),
-    ] = None
-
-
-class Audit(Struct, frozen=True, kw_only=True):
-    """The chained record of security events."""
-
-    file: Annotated[str, About("file it is appended to; empty for none")] = ""

@@ -8,13 +8,16 @@ from msgspec import Struct
 from portward.settings.build import build
 from portward.settings.environment import CONFIG
 from portward.settings.files import Reader, read_file, read_secrets, text_of
+from portward.settings.keys import ApiKey
 from portward.settings.layers import Written, from_file, from_flags, from_variables
 from portward.settings.older import from_aliases, lets_everyone_in
 from portward.settings.schema import entries
+from portward.settings.secret import Secret
 from portward.settings.tree import Settings
 
 DEFAULT_FILE: Final = "portward.toml"
 DEFAULT: Final = "default"
+_FILE: Final = "file "
 
 
 class Loaded(Struct, frozen=True):
@@ -26,6 +29,23 @@ class Loaded(Struct, frozen=True):
 
     settings: Settings
     sources: Mapping[str, str]
+
+
+def secret_files(loaded: Loaded) -> tuple[str, ...]:
+    """List the files that secrets were read from: the settings file too, when it holds one."""
+    found = {
+        loaded.sources.get(entry.key, "").removeprefix(_FILE): None
+        for entry in entries(loaded.settings)
+        if holds_secret(entry.value) and loaded.sources.get(entry.key, "").startswith(_FILE)
+    }
+    return tuple(found)
+
+
+def holds_secret(value: object) -> bool:
+    """Whether a value is a secret or an admin key that is set, or a list with one."""
+    if isinstance(value, tuple):
+        return any(map(holds_secret, value))
+    return bool(value) if isinstance(value, Secret) else isinstance(value, ApiKey)
 
 
 def load(

@@ -20,18 +20,9 @@ from portward.settings.limits import (
     resolved_connections,
     resolved_rate,
 )
+from portward.settings.operation import Admin, Audit, Log, LogFormat
 from portward.settings.presets import ENDPOINTS, NAMESPACES
-from portward.settings.sections import (
-    Admin,
-    Audit,
-    Engine,
-    Environment,
-    Gate,
-    IdentityProvider,
-    Log,
-    LogFormat,
-    Server,
-)
+from portward.settings.sections import Engine, Environment, Gate, IdentityProvider, Server
 from portward.settings.tokens import Tokens
 from portward.settings.upstream import Upstream
 

@@ -1,6 +1,6 @@
 """What the gateway says about itself: metrics, a log, an audit chain. Nobody waits for it."""
 
-from portward.settings.sections import LogFormat
+from portward.settings.operation import LogFormat
 from portward.telemetry.audit import Audit, AuditFile
 from portward.telemetry.bundle import Options, Telemetry, open_telemetry
 from portward.telemetry.chain import AuditEntry

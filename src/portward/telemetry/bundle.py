@@ -10,7 +10,7 @@ from typing import Self, TextIO, Unpack
 import msgspec
 
 from portward.model.clock import Clock
-from portward.settings.sections import LogFormat
+from portward.settings.operation import LogFormat
 from portward.telemetry.audit import Audit, AuditFile
 from portward.telemetry.bridge import LibraryHandler, exception_fields
 from portward.telemetry.checkpoint import CheckpointStore

@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from portward.model.clock import Clock
-from portward.settings.sections import LogFormat
+from portward.settings.operation import LogFormat
 from portward.telemetry.drain import Drain
 from portward.telemetry.events import Event
 from portward.telemetry.fields import Fields, Tidier, Tidy

@@ -12,7 +12,8 @@ from portward.app.workers.place import Obedience, Place, complete, node_name, ta
 from portward.app.workers.words import Order, Report, Secrets, Task
 from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey
-from portward.settings.sections import Admin, Audit, Server
+from portward.settings.operation import Admin, Audit
+from portward.settings.sections import Server
 from portward.settings.tokens import Tokens
 
 PATIENCE = 30.0

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from portward.app.workers.reloads import Reloads
 from portward.settings import Settings, SettingsError
-from portward.settings.sections import Admin, Gate, Server, Tls
+from portward.settings.operation import Admin
+from portward.settings.sections import Gate, Server, Tls
 
 OLD = Settings(admin=Admin(enabled=False))
 NEW = replace(OLD, gate=Gate(allowed_origins=("https://app.example",)), server=Server(port=4711))

@@ -26,7 +26,8 @@ from portward.engines.memory import MemoryEngine
 from portward.node.clock import LoopClock
 from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey
-from portward.settings.sections import Admin, Server
+from portward.settings.operation import Admin
+from portward.settings.sections import Server
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock, MemoryClient, connect
 

@@ -5,7 +5,7 @@ from portward.settings.tokens import Claims, Tokens
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import findings, level, levels
 
-OK, WARN, FAIL = Level
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 USER_WRITTEN = [
     "user_metadata.roles",
     "user_metadata.a.b.c",

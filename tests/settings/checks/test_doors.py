@@ -5,7 +5,7 @@ from portward.settings.endpoint import Endpoint
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import ROOMS_ALONE, findings, levels
 
-OK, WARN, FAIL = Level
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)

@@ -3,7 +3,7 @@ import pytest
 from portward.settings.checks.rule import Level
 from tests.settings.checks.judging import findings, levels
 
-OK, WARN, FAIL = Level
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
 ENGINE = '[endpoints.more]\nnamespace = "rooms"\ntransport = "engine.io"\n'

@@ -4,9 +4,9 @@ from portward.settings.checks.listeners import is_loopback
 from portward.settings.checks.rule import Level
 from portward.settings.sections import Server
 from portward.settings.tree import Settings
-from tests.settings.checks.judging import GOOD, findings, levels
+from tests.settings.checks.judging import findings, levels
 
-OK, WARN, FAIL = Level
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
@@ -73,6 +73,13 @@ def test_proxies_made_by_hand_are_checked() -> None:
         ('["::/0"]', GRAVE),
         ('["0.0.0.0/1", "128.0.0.0/1"]', GRAVE),
         ('["::ffff:0:0/96"]', GRAVE),
+        ('["10.0.0.0/7"]', GRAVE),
+        ('["10.0.0.0/8", "10.0.0.0/8", "10.1.0.0/16"]', FINE),
+        ('["10.0.0.0/8", "192.0.2.1/32"]', GRAVE),
+        ('["172.16.0.0/12", "192.168.0.0/16", "fd00::/16"]', FINE),
+        ('["fc00::/7"]', GRAVE),
+        ('["::ffff:10.0.0.0/103"]', GRAVE),
+        ('["::ffff:10.0.0.0/104", "::1/128"]', FINE),
         ("[]", FINE),
     ],
 )
@@ -113,37 +120,6 @@ def test_open_doors_stop_a_production_start() -> None:
     """Set in the file, the environment makes it a start-up error."""
     text = 'environment = "production"\nendpoints.rooms.auth = "none"'
     assert levels(text, "auth-none") == ALWAYS
-
-
-def test_the_admin_api_has_a_key() -> None:
-    """In production; switched off it needs none."""
-    assert levels("", "admin-key-missing") == (OK, FAIL, False)
-    assert levels("admin.enabled = false", "admin-key-missing") == FINE
-    assert levels(f'admin.api_keys = ["{GOOD}"]', "admin-key-missing") == FINE
-
-
-@pytest.mark.parametrize(
-    ("key", "weak", "form"),
-    [
-        (GOOD, FINE, FINE),
-        ("weak", GRAVE, FINE),
-        (f"sha256:{'ab' * 32}", FINE, FINE),
-        ("sha256:ab", FINE, ALWAYS),
-    ],
-)
-def test_admin_keys_are_judged(key: str, weak: Levels, form: Levels) -> None:
-    """Plain keys by their strength, digests by their form."""
-    assert levels(f'admin.api_keys = ["{key}"]', "admin-key-weak") == weak
-    assert levels(f'admin.api_keys = ["{key}"]', "admin-key-form") == form
-
-
-def test_the_admin_listener_stays_on_this_machine() -> None:
-    """Elsewhere it is a warning with a key, and grave without."""
-    text = 'server.admin_host = "0.0.0.0"'
-    assert levels("", "admin-address") == FINE
-    assert levels(text, "admin-address") == GRAVE
-    assert levels(f'{text}\nadmin.api_keys = ["{GOOD}"]', "admin-address") == (WARN, WARN, False)
-    assert levels(f"{text}\nadmin.enabled = false", "admin-address") == FINE
 
 
 @pytest.mark.parametrize(

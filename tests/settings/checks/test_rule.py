@@ -5,7 +5,7 @@ from portward.settings.checks.rule import Context, Level
 from portward.settings.endpoint import Endpoint
 from portward.settings.sections import Environment
 from portward.settings.tree import Settings
-from tests.settings.checks.judging import no_file, parse_origin
+from tests.settings.checks.judging import MACHINE
 
 
 @pytest.mark.parametrize(
@@ -15,10 +15,10 @@ from tests.settings.checks.judging import no_file, parse_origin
 def test_production_is_stricter(environment: Environment, level: Level) -> None:
     """What is grave is a warning in development and a fail in production."""
     tree = Settings(environment=environment)
-    assert Context(tree, parse_origin, no_file).grave is level
+    assert Context(tree, MACHINE).grave is level
 
 
 def test_only_what_is_served_is_judged() -> None:
     """Endpoints that are off do no harm."""
     tree = replace(Settings(), endpoints={"a": Endpoint(), "b": Endpoint(enabled=False)})
-    assert list(Context(tree, parse_origin, no_file).served) == ["a"]
+    assert list(Context(tree, MACHINE).served) == ["a"]

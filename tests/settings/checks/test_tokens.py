@@ -5,7 +5,7 @@ from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import GOOD, OTHER, ROOMS_ALONE, findings, level, levels
 
-OK, WARN, FAIL = Level
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 PEM = "-----BEGIN PUBLIC KEY-----\\nMCow\\n-----END PUBLIC KEY-----"
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)

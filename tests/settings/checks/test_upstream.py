@@ -4,7 +4,7 @@ from portward.settings.checks.rule import Level
 from tests.settings.checks.judging import GOOD, findings, levels
 from tests.settings.reading import settings
 
-OK, WARN, FAIL = Level
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)

@@ -5,7 +5,7 @@ import pytest
 from portward.settings.checks.rule import Level
 from tests.settings.checks.judging import GOOD, OTHER, findings, levels
 
-OK, WARN, FAIL = Level
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
@@ -79,7 +79,7 @@ def test_an_endpoint_that_is_off_posts_nothing() -> None:
     ("secret", "more", "expected", "words"),
     [
         (GOOD, "", FINE, ""),
-        ("", "", WARNED, "is not set"),
+        ("", "", GRAVE, "is not set"),
         ("short", "", GRAVE, "bytes"),
         ("changeme" * 8, "", GRAVE, "placeholder"),
         (GOOD, f'[tokens]\nsecrets = ["{GOOD}"]', (FAIL, FAIL, False), "tokens are signed with"),

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from portward.app.gateway import refuse_start
-from portward.app.server import Announce, refuse_unsafe, told
+from portward.app.judging import refuse_start, refuse_unsafe
+from portward.app.server import Announce, told
 from portward.settings import Settings, SettingsError, changes, reloaded
 
 REFUSED = "reload refused: "

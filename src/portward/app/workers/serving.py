@@ -11,8 +11,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from portward.admin.server import AdminServer
-from portward.app.gateway import refuse_start
-from portward.app.server import Announce, Signals, lines, refuse_unsafe
+from portward.app.judging import refuse_start, refuse_unsafe
+from portward.app.server import Announce, Signals, lines
 from portward.app.tell import make_telemetry
 from portward.app.workers import child
 from portward.app.workers.front import Front, make_front

@@ -5,57 +5,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from portward.model.limits import CONNECTIONS_PER_USER, LimitMode, LimitName
-from portward.model.namespace import Namespace, PublishRight
+from portward.model.namespace import PublishRight
 from portward.model.namespace import Rule as RightsRule
-from portward.settings.checks import addresses
+from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Credential
 from portward.settings.presets import DIALECTS
 
 RESERVED_PATHS: Final = ("/health", "/test")
-
-
-def _listed(context: Context) -> Iterator[tuple[str, str]]:
-    """List the keys that hold origins, with each origin."""
-    for origin in context.settings.gate.allowed_origins:
-        yield "gate.allowed_origins", origin
-    for name, endpoint in context.served.items():
-        for origin in endpoint.allowed_origins:
-            yield f"endpoints.{name}.allowed_origins", origin
-
-
-def _any_origin(context: Context) -> Iterator[Problem]:
-    for key, origin in _listed(context):
-        if origin == "*":
-            what = f"{key} has *: every page on the web may connect in its visitors' name"
-            yield Problem(context.grave, what, f'{key} = ["https://…"]')
-
-
-def _null_origin(context: Context) -> Iterator[Problem]:
-    for key, origin in _listed(context):
-        if origin.lower() == "null":
-            what = f"{key} has null, which any sandboxed page can be"
-            yield Problem(Level.FAIL, what, f'{key} = ["https://…"]')
-
-
-def _origin_form(context: Context) -> Iterator[Problem]:
-    for key, origin in _listed(context):
-        if origin == "*" or origin.lower() == "null":
-            continue
-        try:
-            context.parse_origin(origin)
-        except ValueError:
-            what = f"{key}: {origin!r} is no origin"
-            yield Problem(Level.FAIL, what, f'{key} = ["https://app.example.com"]')
-
-
-def _no_origin(context: Context) -> Iterator[Problem]:
-    if not context.settings.production:
-        return
-    for name, endpoint in context.served.items():
-        if not context.settings.origins(endpoint):
-            what = f"no origin is allowed at endpoint {name}: pages in browsers are refused"
-            yield Problem(Level.WARN, what, 'gate.allowed_origins = ["https://…"]')
 
 
 def _query(context: Context) -> Iterator[Problem]:
@@ -181,15 +138,8 @@ def _limit_tables(context: Context) -> Iterator[tuple[str, LimitName, object]]:
             yield f"{key}.{name}", name, table
 
 
-def _used(context: Context) -> Iterator[Namespace]:
-    names = {endpoint.namespace for endpoint in context.served.values()}
-    for name, namespace in context.settings.namespaces.items():
-        if name in names:
-            yield namespace
-
-
 def _open_publishing(context: Context) -> Iterator[Problem]:
-    for space in _used(context):
+    for space in context.used:
         is_open = space.authorize is RightsRule.AUTHENTICATED
         if is_open and space.publish is PublishRight.RIGHT:
             what = f"whoever has a token may publish in every channel of namespace {space.name}"
@@ -197,7 +147,7 @@ def _open_publishing(context: Context) -> Iterator[Problem]:
 
 
 def _asked(context: Context) -> Iterator[Problem]:
-    for space in _used(context):
+    for space in context.used:
         if space.authorize is not RightsRule.HTTP:
             continue
         change = f'namespaces.{space.name}.authorize_url = "https://…"'
@@ -220,16 +170,18 @@ def _combined_live(context: Context) -> Iterator[Problem]:
 
 
 DOOR_RULES: Final = (
-    Rule("origin-any", "not every page may connect", _any_origin),
-    Rule("origin-null", "the origin null is not let in", _null_origin, always=True),
-    Rule("origin-form", "every allowed origin is one", _origin_form, always=True),
-    Rule("origin-none", "pages that may connect are listed", _no_origin),
     Rule("credential-query", "no token is taken from an address", _query),
     Rule("credential-none", "every endpoint takes a credential", _no_credential, always=True),
     Rule("compression", "nothing is compressed", _compression),
     Rule("echo", "no endpoint is for tests", _echo),
     Rule("idle-before-ping", "quiet clients are pinged before they are closed", _idle),
-    Rule("reconnect-url", "clients are sent back to where they can go", _reconnect, always=True),
+    Rule(
+        "reconnect-url",
+        "clients are sent back to where they can go",
+        _reconnect,
+        always=True,
+        unused=unused.no_reconnect_url,
+    ),
     Rule("dialect", "every dialect is known", _dialect, always=True),
     Rule("namespace", "every namespace exists", _namespace, always=True),
     Rule("path-form", "every path is one", _path_form, always=True),
@@ -238,6 +190,18 @@ DOOR_RULES: Final = (
     Rule("limits-off", "there is a limit to everything", _unlimited),
     Rule("user-connections", "one user has so many connections and no more", _max_per_user),
     Rule("publish-open", "publishing takes more than a token", _open_publishing),
-    Rule("authorize-url", "rights are asked for over https", _asked, always=True),
-    Rule("combined-live", "topics are heard one by one", _combined_live, always=True),
+    Rule(
+        "authorize-url",
+        "rights are asked for over https",
+        _asked,
+        always=True,
+        unused=unused.no_http_rule,
+    ),
+    Rule(
+        "combined-live",
+        "topics are heard one by one",
+        _combined_live,
+        always=True,
+        unused=unused.no_live,
+    ),
 )

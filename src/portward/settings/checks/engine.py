@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from portward.settings.checks import unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import Transport
 
@@ -27,5 +28,11 @@ def _pinged(context: Context) -> Iterator[Problem]:
 
 ENGINE_RULES: Final = (
     Rule("transport", "every dialect has a transport that carries it", _carried, always=True),
-    Rule("engine-ping", "clients of engine.io are pinged", _pinged, always=True),
+    Rule(
+        "engine-ping",
+        "clients of engine.io are pinged",
+        _pinged,
+        always=True,
+        unused=unused.no_polling,
+    ),
 )

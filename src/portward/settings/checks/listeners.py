@@ -5,8 +5,8 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, 
 from typing import Final
 
 from portward.model.request import UNIX_PEER
+from portward.settings.checks import unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
-from portward.settings.checks.secrets import weakness
 from portward.settings.endpoint import AuthMode, Transport
 
 SHARED_ENGINES: Final = tuple(
@@ -21,7 +21,9 @@ _WHY_ALONE: Final = {
     "sqlite": "the file of sqlite:// is for one process, which alone hears what is published",
 }
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
-_KEYS: Final = 'admin.api_keys = ["…"]  # the output of `openssl rand -base64 48`'
+_WIDEST_4: Final = 2**24
+_WIDEST_6: Final = 2**112
+"""Addresses that all trusted proxies together may cover: a /8, and a /16 of IPv6."""
 _PROXIES: Final = 'server.trusted_proxies = ["…"]  # the addresses your proxies connect from'
 
 
@@ -53,7 +55,7 @@ def _tls_files(context: Context) -> Iterator[Problem]:
         what = "server.tls has a certificate without a key, or a key without a certificate"
         yield Problem(Level.FAIL, what, 'server.tls = { cert = "…", key = "…" }')
     for name, path in (("cert", tls.cert), ("key", tls.key)):
-        if path and not context.exists(path):
+        if path and not context.machine.is_file(path):
             change = f'server.tls.{name} = "…"'
             yield Problem(Level.FAIL, f"server.tls.{name}: there is no file {path}", change)
 
@@ -84,14 +86,19 @@ def _proxies_all(context: Context) -> Iterator[Problem]:
         four, six = _networks(context)
     except ValueError:
         return  # another rule's business
-    # Joined first, so that two halves of everything do not slip through.
-    whole = [
-        *(net for net in collapse_addresses(four) if net.prefixlen == 0),
-        *(net for net in collapse_addresses(six) if net.supernet_of(_MAPPED)),
+    # Joined first, so that neither parts of a large network nor doubled entries mislead.
+    four += [IPv4Network((int(net[0]) & 0xFFFFFFFF, net.prefixlen - 96)) for net in six
+             if net.subnet_of(_MAPPED)]  # fmt: skip
+    covers = [
+        sum(net.num_addresses for net in collapse_addresses(four)) > _WIDEST_4,
+        sum(net.num_addresses for net in collapse_addresses(six)) > _WIDEST_6,
+        any(net.supernet_of(_MAPPED) for net in six),
     ]
-    if whole:
-        what = "server.trusted_proxies covers every address: any client can claim to be another"
-        yield Problem(context.grave, what, _PROXIES)
+    if any(covers):
+        what = (
+            "server.trusted_proxies covers more than a /8 of IPv4 or a /16 of IPv6: clients in it"
+        )
+        yield Problem(context.grave, f"{what} can claim any address", _PROXIES)
 
 
 def _proxies_none(context: Context) -> Iterator[Problem]:
@@ -115,38 +122,6 @@ def _no_auth(context: Context) -> Iterator[Problem]:
         if endpoint.auth is AuthMode.NONE:
             what = f'endpoints.{name}.auth = "none" is for development on a loopback address alone'
             yield Problem(Level.FAIL, what, f'endpoints.{name}.auth = "token"')
-
-
-def _admin_key(context: Context) -> Iterator[Problem]:
-    admin = context.settings.admin
-    if context.settings.production and admin.enabled and not admin.api_keys:
-        yield Problem(Level.FAIL, "the admin API is on and has no key", _KEYS)
-
-
-def _admin_weak(context: Context) -> Iterator[Problem]:
-    for number, key in enumerate(context.settings.admin.api_keys, start=1):
-        why = None if key.hashed else weakness(key.key.reveal())
-        if why:
-            yield Problem(context.grave, f"admin.api_keys entry {number} {why}", _KEYS)
-
-
-def _admin_digest(context: Context) -> Iterator[Problem]:
-    for number, key in enumerate(context.settings.admin.api_keys, start=1):
-        try:
-            _ = key.digest
-        except ValueError:
-            what = (
-                f"admin.api_keys entry {number}: after sha256: there are no 64 hexadecimal digits"
-            )
-            yield Problem(Level.FAIL, what, 'admin.api_keys = ["sha256:…"]')
-
-
-def _admin_address(context: Context) -> Iterator[Problem]:
-    settings = context.settings
-    if settings.admin.enabled and not is_loopback(settings.server.admin_host):
-        level = Level.WARN if settings.admin.api_keys else context.grave
-        what = "the admin listener can be reached from other machines, without TLS"
-        yield Problem(level, what, 'server.admin_host = "127.0.0.1"')
 
 
 def _ports(context: Context) -> Iterator[Problem]:
@@ -196,19 +171,48 @@ def _workers_tls(context: Context) -> Iterator[Problem]:
 
 
 LISTENER_RULES: Final = (
-    Rule("plain-text", "the public listener is protected by TLS, here or in a proxy", _plain),
-    Rule("tls-proxy", "the proxy that ends TLS is a trusted one", _behind),
-    Rule("tls-files", "certificate and key are there", _tls_files, always=True),
-    Rule("proxies-form", "trusted proxies are networks", _proxies_form, always=True),
-    Rule("proxies-everyone", "not every address is a trusted proxy", _proxies_all),
+    Rule(
+        "plain-text",
+        "the public listener is protected by TLS, here or in a proxy",
+        _plain,
+        unused=unused.in_development,
+    ),
+    Rule(
+        "tls-proxy", "the proxy that ends TLS is a trusted one", _behind, unused=unused.no_tls_proxy
+    ),
+    Rule(
+        "tls-files", "certificate and key are there", _tls_files, always=True, unused=unused.no_tls
+    ),
+    Rule(
+        "proxies-form",
+        "trusted proxies are networks",
+        _proxies_form,
+        always=True,
+        unused=unused.no_proxies,
+    ),
+    Rule(
+        "proxies-everyone",
+        "trusted proxies cover few addresses",
+        _proxies_all,
+        unused=unused.no_proxies,
+    ),
     Rule("proxies-none", "clients behind proxies can be told apart", _proxies_none),
     Rule("auth-none", "nobody comes in without proof", _no_auth, always=True),
-    Rule("admin-key-missing", "the admin API has a key, or is off", _admin_key),
-    Rule("admin-key-weak", "admin keys are long and random", _admin_weak),
-    Rule("admin-key-form", "digests of admin keys are whole", _admin_digest, always=True),
-    Rule("admin-address", "the admin listener is for this machine alone", _admin_address),
-    Rule("ports", "the listeners have ports of their own", _ports, always=True),
+    Rule(
+        "ports",
+        "the listeners have ports of their own",
+        _ports,
+        always=True,
+        unused=unused.no_admin,
+    ),
     Rule("engine", "the engine is known", _engine, always=True),
-    Rule("workers", "workers can share their state", _workers, always=True),
-    Rule("workers-tls", "every worker can serve every request", _workers_tls),
+    Rule(
+        "workers", "workers can share their state", _workers, always=True, unused=unused.one_worker
+    ),
+    Rule(
+        "workers-tls",
+        "every worker can serve every request",
+        _workers_tls,
+        unused=unused.one_worker,
+    ),
 )

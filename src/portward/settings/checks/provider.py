@@ -6,7 +6,7 @@ from typing import Final
 
 from portward.model import topics
 from portward.model.namespace import Rule as RightsRule
-from portward.settings.checks import addresses
+from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Endpoint
 
@@ -118,14 +118,41 @@ def _rights(context: Context) -> Iterator[Problem]:
 
 
 PROVIDER_RULES: Final = (
-    Rule("cookie-origins", "pages that may use cookies are named", _origins),
     Rule(
-        "cookie-missing-origin", "cookies count with an origin alone", _missing_origin, always=True
+        "cookie-origins", "pages that may use cookies are named", _origins, unused=unused.no_cookies
     ),
-    Rule("provider-form", "the identity provider has an address, or none", _form, always=True),
-    Rule("provider-plain", "the identity provider is asked over https", _plain),
-    Rule("provider-missing", "whose cookies they are can be asked", _missing),
+    Rule(
+        "cookie-missing-origin",
+        "cookies count with an origin alone",
+        _missing_origin,
+        always=True,
+        unused=unused.no_cookies,
+    ),
+    Rule(
+        "provider-form",
+        "the identity provider has an address, or none",
+        _form,
+        always=True,
+        unused=unused.no_provider,
+    ),
+    Rule(
+        "provider-plain",
+        "the identity provider is asked over https",
+        _plain,
+        unused=unused.no_provider,
+    ),
+    Rule(
+        "provider-missing",
+        "whose cookies they are can be asked",
+        _missing,
+        unused=unused.no_cookies,
+    ),
     Rule("provider-cookies", "named cookies alone are passed on", _cookie_names, always=True),
-    Rule("provider-topics", "topics and their questions make sense", _topics, always=True),
+    Rule(
+        "provider-topics",
+        "topics and their questions make sense",
+        _topics,
+        always=True,
+    ),
     Rule("provider-rights", "who needs cookies to subscribe can send them", _rights),
 )

@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from portward.model.namespace import Namespace
 from portward.settings.endpoint import Endpoint
 from portward.settings.tree import Settings
 
 
 class Level(StrEnum):
-    """How a rule is met."""
+    """How a rule is met. `skip`: it is about a part that is not in use, and looked at nothing."""
 
     OK = "ok"
+    SKIP = "skip"
     WARN = "warn"
     FAIL = "fail"
 
@@ -19,7 +21,8 @@ class Level(StrEnum):
 class Finding(NamedTuple):
     """What one rule says: its id, how grave it is, what is the matter, and the line to change.
 
-    With `level` ok, `what` says what is right and `change` is empty.
+    With `level` ok, `what` says what is right and `change` is empty; with `skip` it says what is not
+    in use.
     """
 
     id: str
@@ -36,15 +39,48 @@ class Problem(NamedTuple):
     change: str
 
 
-class Context(NamedTuple):
-    """What rules may ask: the settings, and what they cannot know by themselves.
+class Store(NamedTuple):
+    """What an engine address says: servers and options, as its own parser reads them.
 
-    `parse_origin` raises ValueError for what is no origin; `exists` tells whether a file does.
+    `remote`: a server is on another machine. `key_files`: private keys that the address names.
     """
 
+    remote: bool = False
+    encrypted: bool = False
+    password: bool = False
+    key_files: tuple[str, ...] = ()
+
+
+def no_origin_parser(_: str) -> object:
+    """Accept every origin: for callers that do not judge origins."""
+    return None
+
+
+class Machine(NamedTuple):
+    """Facts that the settings do not contain: files, limits of the process, parsers of other packages.
+
+    The defaults stand for a machine without files and without limits.
+    """
+
+    parse_origin: Callable[[str], object] = no_origin_parser
+    """Reads an entry of an origin list, wildcards included, or raises ValueError."""
+    parse_store: Callable[[str], Store] = lambda _: Store()
+    """Reads an engine address, or raises ValueError with a text that shows no secret."""
+    is_file: Callable[[str], bool] = lambda _: False
+    is_folder: Callable[[str], bool] = lambda _: False
+    mode: Callable[[str], int | None] = lambda _: None
+    """The permission bits of a file; None when there is no such file."""
+    descriptors: int = 0
+    """Descriptors the process may open, after raising its own limit; 0 for no limit."""
+    secret_files: tuple[str, ...] = ()
+    """Files that secrets in these settings were read from, the settings file included."""
+
+
+class Context(NamedTuple):
+    """What rules may ask: the settings, and the machine."""
+
     settings: Settings
-    parse_origin: Callable[[str], object]
-    exists: Callable[[str], bool]
+    machine: Machine
 
     @property
     def grave(self) -> Level:
@@ -58,6 +94,12 @@ class Context(NamedTuple):
             name: endpoint for name, endpoint in self.settings.endpoints.items() if endpoint.enabled
         }
 
+    @property
+    def used(self) -> Iterator[Namespace]:
+        """The namespaces that endpoints lead to."""
+        names = {endpoint.namespace for endpoint in self.served.values()}
+        return (space for name, space in self.settings.namespaces.items() if name in names)
+
 
 Judge: TypeAlias = Callable[[Context], Iterator[Problem]]
 
@@ -65,10 +107,12 @@ Judge: TypeAlias = Callable[[Context], Iterator[Problem]]
 class Rule(NamedTuple):
     """A rule: `right` is what holds when `judge` finds nothing.
 
-    With `always`, what the rule fails stops any start; else it stops production alone.
+    With `always`, what the rule fails stops any start; else it stops production alone. `unused` says
+    which part of the gateway, needed for the rule to mean anything, is not in use; empty when it is.
     """
 
     id: str
     right: str
     judge: Judge
     always: bool = False
+    unused: Callable[[Context], str] | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from portward.settings.checks import unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import disguise, weakness
 from portward.settings.endpoint import AuthMode, Credential, Endpoint
@@ -126,23 +127,57 @@ def _signing(context: Context) -> Iterator[Problem]:
 
 TOKEN_RULES: Final = (
     Rule("token-key-missing", "there is a key to verify tokens with", _missing),
-    Rule("token-secret-empty", "no token secret is empty", _empty, always=True),
-    Rule("token-secret-weak", "token secrets are long and random", _weak),
     Rule(
-        "secret-is-a-key", "no HMAC secret looks like another kind of key", _disguised, always=True
+        "token-secret-empty",
+        "no token secret is empty",
+        _empty,
+        always=True,
+        unused=unused.no_tokens,
+    ),
+    Rule("token-secret-weak", "token secrets are long and random", _weak, unused=unused.no_tokens),
+    Rule(
+        "secret-is-a-key",
+        "no HMAC secret looks like another kind of key",
+        _disguised,
+        always=True,
+        unused=unused.no_hmac_secret,
     ),
     Rule("session-secret-missing", "sessions can be resumed after a restart", _session_missing),
-    Rule("session-secret-weak", "the session secret is long and random", _session_weak),
+    Rule(
+        "session-secret-weak",
+        "the session secret is long and random",
+        _session_weak,
+        unused=unused.no_session_secret,
+    ),
     Rule(
         "session-secret-reused",
         "the session secret serves nothing else",
         _session_reused,
         always=True,
+        unused=unused.no_session_secret,
     ),
-    Rule("keys-mixed", "the issuer has one kind of key", _mixed, always=True),
-    Rule("jwks-not-https", "the key set is fetched over https", _jwks),
-    Rule("public-key-form", "public keys are in PEM", _public, always=True),
+    Rule(
+        "keys-mixed",
+        "the issuer has one kind of key",
+        _mixed,
+        always=True,
+        unused=unused.no_token_keys,
+    ),
+    Rule("jwks-not-https", "the key set is fetched over https", _jwks, unused=unused.no_jwks),
+    Rule(
+        "public-key-form",
+        "public keys are in PEM",
+        _public,
+        always=True,
+        unused=unused.no_public_keys,
+    ),
     Rule("token-claims", "issuer and audience are checked", _issuer),
     Rule("leeway", "clocks are forgiven at most a minute", _leeway, always=True),
-    Rule("sign-secret", "signed messages have a good secret of their own", _signing, always=True),
+    Rule(
+        "sign-secret",
+        "signed messages have a good secret of their own",
+        _signing,
+        always=True,
+        unused=unused.no_signing,
+    ),
 )

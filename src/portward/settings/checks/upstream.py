@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from portward.settings.checks import addresses
+from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import key_flaw
 
@@ -119,11 +119,16 @@ def _unbounded(context: Context) -> Iterator[Problem]:
 
 UPSTREAM_RULES: Final = (
     Rule("upstream-url", "the upstream has an address", _form, always=True),
-    Rule("upstream-plain", "the upstream is spoken to over TLS", _plain),
+    Rule("upstream-plain", "the upstream is spoken to over TLS", _plain, unused=unused.no_relay),
     Rule("upstream-private", "the upstream may be where it is", _private, always=True),
-    Rule("upstream-missing", "there is a key for the upstream", _missing),
+    Rule("upstream-missing", "there is a key for the upstream", _missing, unused=unused.no_relay),
     Rule("upstream-key-form", "the upstream's key may be one", _key_form),
     Rule("upstream-models", "there are models to choose from", _models, always=True),
     Rule("upstream-pin", "pinned fields are fields of a session", _pin, always=True),
-    Rule("upstream-unbounded", "what a user may spend has a limit", _unbounded),
+    Rule(
+        "upstream-unbounded",
+        "what a user may spend has a limit",
+        _unbounded,
+        unused=unused.any_of(unused.in_development, unused.no_relay),
+    ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from portward.settings.checks import addresses
+from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import weakness
 from portward.settings.endpoint import Endpoint
@@ -49,7 +49,7 @@ def _unsigned(context: Context) -> Iterator[Problem]:
         why = weakness(endpoint.approval_webhook_secret.reveal())
         if not endpoint.approval_webhook_secret:
             what = f"{key} is not set: who is posted to cannot tell our verdicts from made-up ones"
-            yield Problem(Level.WARN, what, change)
+            yield Problem(context.grave, what, change)
         elif _is_used_elsewhere(context, endpoint):
             yield Problem(Level.FAIL, f"{key} is a secret that tokens are signed with", change)
         elif why:
@@ -62,7 +62,13 @@ def _is_used_elsewhere(context: Context, endpoint: Endpoint) -> bool:
 
 
 WEBHOOK_RULES: Final = (
-    Rule("webhook-form", "verdicts are posted to an address, or nowhere", _form, always=True),
-    Rule("webhook-plain", "verdicts are posted over https", _plain),
-    Rule("webhook-unsigned", "posted verdicts are signed", _unsigned),
+    Rule(
+        "webhook-form",
+        "verdicts are posted to an address, or nowhere",
+        _form,
+        always=True,
+        unused=unused.no_webhook,
+    ),
+    Rule("webhook-plain", "verdicts are posted over https", _plain, unused=unused.no_webhook),
+    Rule("webhook-unsigned", "posted verdicts are signed", _unsigned, unused=unused.no_webhook),
 )

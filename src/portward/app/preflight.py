@@ -1,0 +1,217 @@
+"""Preflight for `portward check`: build what the settings describe, and ask the services they name.
+
+Nothing is served and nothing is kept. No text of a finding shows a secret.
+"""
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import httpx
+from msgspec.structs import replace
+
+from portward.app import build
+from portward.app.engines import make_engine
+from portward.app.gateway import with_secret
+from portward.app.server import tls_context
+from portward.app.tell import make_telemetry
+from portward.engines.sqlite import sqlite_path
+from portward.model.channel import Channel
+from portward.model.events import BusEvent
+from portward.model.faults import Unavailable
+from portward.model.publication import Publication
+from portward.node.clock import LoopClock
+from portward.node.ports import Hooks
+from portward.security.tokens import keys_from_jwks
+from portward.settings import Finding, Level, Settings, SettingsError
+from portward.telemetry.keys import AuditError, audit_key, key_path
+
+TIMEOUT: Final = 10.0
+"""Seconds that each service has to answer."""
+LARGEST: Final = 1024 * 1024
+_OK: Final = 200
+
+
+class _Failed(Exception):  # noqa: N818 - the text of a finding
+    """A service did not answer as it must; the text says how."""
+
+
+def build_checks(settings: Settings) -> list[Finding]:
+    """Do what a start does before it listens: what `serve` refuses there gives a fail.
+
+    The event loop must run.
+    """
+    found: list[Finding] = []
+    for rule, right, change, attempt in _ATTEMPTS:
+        try:
+            attempt(settings)
+        except (SettingsError, AuditError, Unavailable, ValueError) as error:
+            found.append(Finding(rule, Level.FAIL, " ".join(str(error).split()), change))
+        except OSError as error:
+            found.append(Finding(rule, Level.FAIL, _reason(error), change))
+        else:
+            found.append(Finding(rule, Level.OK, right))
+    return found
+
+
+def _parts(settings: Settings) -> None:
+    """Build everything that a gateway consists of, and start nothing of it."""
+    settings = with_secret(settings)
+    clock = LoopClock()
+    unwritten = replace(settings, audit=replace(settings.audit, file=""))
+    telemetry = make_telemetry(unwritten, clock, io.StringIO())
+    try:
+        ports = build.make_ports(settings, None, clock, telemetry)
+        build.make_node(settings, ports, Hooks())
+    finally:
+        telemetry.close()
+
+
+def _audit(settings: Settings) -> None:
+    """Look at the key beside the audit file, and whether the folder can be written to."""
+    if not settings.audit.file:
+        return
+    file = Path(settings.audit.file)
+    if key_path(file).exists() and not settings.tokens.session_secret:
+        audit_key(file)
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise AuditError(f"{file} cannot be written by this user")
+
+
+_ATTEMPTS: Final = (
+    (
+        "start-certificate",
+        "the certificate can be loaded, if there is one",
+        "server.tls",
+        tls_context,
+    ),
+    ("start-parts", "a gateway can be built of these settings", "as the finding says", _parts),
+    ("start-audit", "the audit file can be written, if there is one", "audit.file", _audit),
+)
+
+
+async def connect_checks(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield one finding for each service that the settings use, as soon as it is known."""
+    for rule, change, ask in _services(settings):
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                answer = await ask(settings)
+        except TimeoutError:
+            yield Finding(rule, Level.FAIL, f"no answer within {TIMEOUT:g} s", change)
+        except (_Failed, Unavailable, ValueError) as error:
+            yield Finding(rule, Level.FAIL, str(error) or type(error).__name__, change)
+        except (httpx.HTTPError, OSError) as error:
+            yield Finding(rule, Level.FAIL, f"cannot be reached: {_reason(error)}", change)
+        else:
+            yield Finding(rule, Level.OK, answer)
+
+
+_Ask = Callable[[Settings], Awaitable[str]]
+
+
+def _services(settings: Settings) -> list[tuple[str, str, _Ask]]:
+    found: list[tuple[str, str, _Ask]] = [("connect-store", "engine.url", _store)]
+    if settings.identity_provider.url:
+        found.append(("connect-provider", "identity_provider.url", _provider))
+    if settings.tokens.jwks_url:
+        found.append(("connect-jwks", "tokens.jwks_url", _jwks))
+    relayed = any(each.enabled and each.dialect == "relay" for each in settings.endpoints.values())
+    if relayed and settings.upstream.api_key:
+        found.append(("connect-upstream", "upstream.url, upstream.api_key", _upstream))
+    return found
+
+
+class _NoEvents:
+    """Implements `engines.port.Sink` for an engine that serves no gateway."""
+
+    def published(
+        self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
+    ) -> None:
+        """Drop a publication."""
+
+    def happened(self, event: BusEvent) -> None:
+        """Drop an event of another node."""
+
+    def interrupted(self) -> None:
+        """Ignore a gap: nothing is delivered."""
+
+    def engine_changed(self, up: bool) -> None:
+        """Ignore a change: the start itself fails when the store is away."""
+
+
+async def _store(settings: Settings) -> str:
+    """Open Redis as the gateway does, which looks at its version and its memory policy.
+
+    A file is for one process, perhaps the gateway that runs already: its folder alone is looked at.
+    """
+    scheme = settings.engine_url.partition("://")[0]
+    if scheme == "memory":
+        return "memory:// needs no service"
+    if scheme == "sqlite":
+        return _folder(settings)
+    engine = make_engine(settings, LoopClock())
+    try:
+        await engine.start(_NoEvents())
+    finally:
+        await engine.stop()
+    return f"the store answers ({scheme})"
+
+
+def _folder(settings: Settings) -> str:
+    folder = Path(sqlite_path(settings.engine_url)).resolve().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _Failed(f"the folder {folder} is missing, or this user cannot write to it")
+    return f"the folder {folder} can be written to"
+
+
+async def _provider(settings: Settings) -> str:
+    """Ask for the user without a cookie: a provider that is well refuses, or names nobody."""
+    base = settings.identity_provider.url.rstrip("/")
+    status, _ = await _get(f"{base}/users/me?fields=id")
+    if status not in {_OK, 401, 403}:
+        raise _Failed(f"answers {status} to a question without a cookie; 401 or 403 is expected")
+    return f"the identity provider answers ({status} without a cookie)"
+
+
+async def _jwks(settings: Settings) -> str:
+    status, body = await _get(settings.tokens.jwks_url)
+    if status != _OK:
+        raise _Failed(f"answers {status}")
+    keys = keys_from_jwks(body)
+    if not keys:
+        raise _Failed("has no key that tokens can be verified with")
+    return f"the key set has {len(keys)} usable keys"
+
+
+async def _upstream(settings: Settings) -> str:
+    """Open one connection with the key, and close it: nothing is said, so nothing is paid for."""
+    client = build.make_upstream(settings)
+    if client is None:
+        raise _Failed("no upstream can be made of these settings")
+    model = settings.upstream.models[0]
+    connection = await client.open(model)
+    await connection.close(1000)
+    return f"the upstream takes the key, and a connection for {model}"
+
+
+async def _get(url: str) -> tuple[int, bytes]:
+    async with (
+        httpx.AsyncClient(trust_env=False, follow_redirects=False) as client,
+        client.stream("GET", url, headers={"accept": "application/json"}) as answer,
+    ):
+        body = bytearray()
+        async for chunk in answer.aiter_bytes():
+            body += chunk
+            if len(body) > LARGEST:
+                raise _Failed("answers with more than 1 MiB")
+        return answer.status_code, bytes(body)
+
+
+def _reason(error: Exception) -> str:
+    """The kind of failure, without the address, which may hold a password."""
+    cause = error.__cause__ or error.__context__
+    text = getattr(error, "strerror", None) or getattr(cause, "strerror", None)
+    return text or type(error).__name__

@@ -1,0 +1,52 @@
+"""Rules about files: who may read those with secrets in them, and where the audit file goes."""
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Final
+
+from portward.settings.checks import unused
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+
+_OTHERS: Final = 0o007
+"""Permission bits of users who are neither the owner nor in the file's group."""
+
+
+def _key_files(context: Context) -> Iterator[str]:
+    machine = context.machine
+    yield from machine.secret_files
+    if context.settings.server.tls.key:
+        yield context.settings.server.tls.key
+    try:
+        yield from machine.parse_store(context.settings.engine_url).key_files
+    except ValueError:
+        return  # reported by store-address
+
+
+def _readable(context: Context) -> Iterator[Problem]:
+    for path in dict.fromkeys(_key_files(context)):
+        mode = context.machine.mode(path)
+        if mode is not None and mode & _OTHERS:
+            what = f"{path} holds a secret, and every user of this machine may use it ({mode:04o})"
+            yield Problem(context.grave, what, f"chmod o-rwx {path}")
+
+
+def _audit(context: Context) -> Iterator[Problem]:
+    file = context.settings.audit.file
+    if not file:
+        return
+    folder = str(PurePath(file).parent)
+    if not context.machine.is_folder(folder):
+        what = f"audit.file: there is no folder {folder}"
+        yield Problem(Level.FAIL, what, f"mkdir -p -m 700 {folder}")
+
+
+FILE_RULES: Final = (
+    Rule("secret-files", "files with secrets are closed to other users", _readable),
+    Rule(
+        "audit-folder",
+        "the folder of the audit file exists",
+        _audit,
+        always=True,
+        unused=unused.no_audit,
+    ),
+)

@@ -1,0 +1,99 @@
+"""Rules about secrets that serve two purposes, and rights that everybody has."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+from portward.settings.checks import unused
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.keys import ApiKey
+from portward.settings.schema import entries
+from portward.settings.secret import Secret
+
+EVERYBODY: Final = frozenset(
+    {"*", "user", "users", "member", "guest", "anonymous", "public", "everyone", "everybody",
+     "authenticated"}
+)  # fmt: skip
+"""Role names that a token usually has without anybody having decided so. `user` is the default."""
+
+
+def _held(value: object) -> Iterator[bytes]:
+    """The SHA-256 of every secret in a value: an admin key may be known by that alone."""
+    if isinstance(value, Secret):
+        if value:
+            yield sha256(value.encode()).digest()
+    elif isinstance(value, ApiKey):
+        try:
+            yield value.digest
+        except ValueError:
+            return  # reported by admin-key-form
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _held(each)
+
+
+def _reused(context: Context) -> Iterator[Problem]:
+    places: dict[bytes, list[str]] = defaultdict(list)
+    for entry in entries(context.settings):
+        for digest in _held(entry.value):
+            places[digest].append(entry.key)
+    for keys in places.values():
+        if len(keys) > 1:
+            names = " and ".join(dict.fromkeys(keys))
+            what = f"one secret stands more than once, in {names}: who has one use of it has all"
+            yield Problem(context.grave, what, f"{keys[-1]}: a secret of its own")
+
+
+def _issuer(context: Context) -> Iterator[Problem]:
+    tokens = context.settings.tokens
+    if not tokens.issuer:
+        what = "tokens.issuer is empty, and keys are fetched: any token of that service comes in"
+        yield Problem(context.grave, what, 'tokens.issuer = "https://…"')
+
+
+def _everybody(context: Context) -> Iterator[Problem]:
+    for role, permissions in context.settings.roles.items():
+        if role.lower() in EVERYBODY and "*" in permissions:
+            what = f"roles.{role} has the permission *, so that everybody may do everything"
+            yield Problem(context.grave, what, f'roles.{role} = ["dashboard.view"]')
+        elif role == "*":
+            what = "roles has an entry for *, which is no role; everybody is no role either"
+            yield Problem(context.grave, what, 'roles.user = ["dashboard.view"]')
+
+
+def _creates(context: Context) -> Iterator[Problem]:
+    if not context.settings.production:
+        return
+    for name, endpoint in context.served.items():
+        if endpoint.dialect == "rooms" and context.settings.creates_rooms(endpoint):
+            what = f"endpoint {name}: joining an unknown room makes it, for whoever asks"
+            yield Problem(Level.WARN, what, f"endpoints.{name}.auto_create = false")
+
+
+def _emails(context: Context) -> Iterator[Problem]:
+    if not context.settings.production:
+        return
+    for name, endpoint in context.served.items():
+        if endpoint.dialect == "rooms" and context.settings.exposes_email(endpoint):
+            what = f"endpoint {name}: users see the e-mail addresses of other users"
+            yield Problem(Level.WARN, what, f"endpoints.{name}.expose_email = false")
+
+
+RIGHTS_RULES: Final = (
+    Rule("secret-reused", "every secret has one purpose", _reused),
+    Rule("jwks-issuer", "fetched keys belong to a named issuer", _issuer, unused=unused.no_jwks),
+    Rule("role-everybody", "no role of everybody has every permission", _everybody),
+    Rule(
+        "auto-create",
+        "rooms are made by those who may",
+        _creates,
+        unused=unused.any_of(unused.in_development, unused.no_rooms),
+    ),
+    Rule(
+        "expose-email",
+        "e-mail addresses of other users are hidden",
+        _emails,
+        unused=unused.any_of(unused.in_development, unused.no_rooms),
+    ),
+)

@@ -1,0 +1,59 @@
+"""The tables for those who operate the gateway: the admin API, the log, the audit file."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Struct
+
+from portward.settings.about import About
+from portward.settings.keys import ApiKey
+from portward.settings.values import KEYS
+
+
+class Admin(Struct, frozen=True, kw_only=True):
+    """The admin API, on a listener of its own."""
+
+    enabled: Annotated[bool, About("whether the admin listener is opened")] = True
+    api_keys: Annotated[
+        tuple[ApiKey, ...],
+        KEYS,
+        About('keys: plain, `"sha256:…"`, or `{ key = "…", scopes = ["publish"] }`', reload=True),
+    ] = ()
+    api_keys_file: Annotated[str, About("file with `api_keys`, one per line", reload=True)] = ""
+    allow_plain: Annotated[
+        bool,
+        About(
+            "whether the admin listener may be reached from other machines without TLS, because the"
+            " network between is yours alone"
+        ),
+    ] = False
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """The log, on standard error."""
+
+    format: Annotated[
+        LogFormat | None,
+        About(
+            "`console` for eyes, `json` for machines",
+            development=LogFormat.CONSOLE,
+            production=LogFormat.JSON,
+        ),
+    ] = None
+    hash_users: Annotated[
+        bool | None,
+        About("whether user ids are logged as keyed hashes", development=False, production=True),
+    ] = None
+
+
+class Audit(Struct, frozen=True, kw_only=True):
+    """The chained record of security events."""
+
+    file: Annotated[str, About("file it is appended to; empty for none")] = ""
