@@ -10,6 +10,7 @@ import pytest
 
 from portward.engines.port import EngineUnavailable
 from portward.model.faults import Fault, FaultKind
+from portward.model.limits import CLOSE_TIME
 from portward.model.revocation import RevocationKind
 from portward.node.conversation import conversation
 from portward.node.sockets import EventError, Socket
@@ -566,7 +567,7 @@ async def test_one_at_a_time(house: House) -> None:
 
 @pytest.mark.parametrize("way", ["leave", "cut", "revoke"])
 async def test_a_handler_ends_with_its_connection(house: House, way: str) -> None:
-    """A handler at work is cancelled when its client has gone, and nothing of it is left."""
+    """A handler still at work a while after its client has gone is cancelled, and nothing is left."""
     ended = asyncio.Event()
     began = asyncio.Event()
 
@@ -585,6 +586,7 @@ async def test_a_handler_ends_with_its_connection(house: House, way: str) -> Non
         await house.gateway.operations.revoke(RevocationKind.SUBJECT, "ann")
     else:
         ann.leave(1000 if way == "leave" else None)
+        await house.advance(CLOSE_TIME + 0.2)
     await asyncio.wait_for(ended.wait(), 30)
     await settle()
     assert house.events(Event.INTERNAL_ERROR) == 0
@@ -608,6 +610,7 @@ async def test_a_connect_handler_ends_with_its_connection(house: House) -> None:
     await ann.enter(nsp="/x")
     await began.wait()
     ann.leave(None)
+    await house.advance(CLOSE_TIME + 0.2)
     await asyncio.wait_for(ended.wait(), 30)
     await settle()
     assert house.gateway.channels() == {}

@@ -360,7 +360,7 @@ async def test_ended_session_serves_nothing_more(slow: tuple[House, SlowEngine])
     for number in range(3):
         ann.send({"type": "message", "data": {"roomId": "lobby", "content": str(number)}})
     await engine.run(1)
-    ann.leave(None)
+    session_of(ann).end(Ending.REVOKED, "test")
     await engine.run()
     await settle()
     assert contents(bob) == ["0"]

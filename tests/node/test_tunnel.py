@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.model.limits import MIB
+from portward.model.limits import CLOSE_TIME, MIB
 from portward.node.tunnel import UNSENT, WAITING, sendable
 from portward.settings import Settings
 from portward.telemetry.events import Event
@@ -353,7 +353,7 @@ async def test_a_client_that_leaves_while_the_upstream_opens(both: Both) -> None
     client = await proven(house)
     await tell(client, {"type": "connect_realtime"})
     client.leave()
-    await turns()
+    await house.advance(CLOSE_TIME + 0.2)
     upstream.opens.set()
     await turns()
     assert upstream.link.closed == 1001

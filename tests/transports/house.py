@@ -70,6 +70,8 @@ class FakeSession:
     partials: list[bool] = field(default_factory=list)
     failures: list[tuple[Ending, str]] = field(default_factory=list)
     slows: int = 0
+    busy: bool = False
+    parting: Callable[[], object] | None = None
     losses: list[int | None] = field(default_factory=list)
 
     def frame(self, control: bool) -> bool:
@@ -108,6 +110,20 @@ class FakeSession:
     def slow(self) -> None:
         """Count it."""
         self.slows += 1
+
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """Part at once; while busy, when `handle` is called."""
+        if self.busy:
+            self.parting = then
+        else:
+            then()
+
+    def handle(self) -> None:
+        """Have handled what the peer said before it closed."""
+        self.busy = False
+        then, self.parting = self.parting, None
+        if then is not None:
+            then()
 
     def lost(self, code: int | None) -> None:
         """Remember the code."""

@@ -13,6 +13,7 @@ class FakeEar(Ear):
     """Remembers what it heard."""
 
     def __init__(self) -> None:
+        self.stays = False
         self.deaf = self.swollen = False
         self.pending = 0
         self.frames: list[tuple[int, bytes]] = []
@@ -36,9 +37,10 @@ class FakeEar(Ear):
         self.calls.append(f"broken {code}")
         self.deaf = True
 
-    def ended(self) -> None:
+    def ended(self) -> bool:
         """Remember the call."""
         self.calls.append("ended")
+        return self.stays
 
     def gone(self) -> None:
         """Remember the call."""
@@ -108,12 +110,14 @@ async def test_a_deaf_ear_is_told_of_bytes_alone() -> None:
     assert len(ear.calls) == 100
 
 
-async def test_the_end_of_input_closes_the_transport() -> None:
-    """Half-open connections are not kept."""
+async def test_the_end_of_input_closes_the_transport_unless_something_is_to_be_said() -> None:
+    """Half-open connections are kept only for as long as what came before is handled."""
     ear, reader = made()
 
     assert reader.eof_received() is False
-    assert ear.calls == ["ended"]
+    ear.stays = True
+    assert reader.eof_received() is True
+    assert ear.calls == ["ended", "ended"]
 
 
 async def test_the_end_of_the_connection_is_passed_on() -> None:

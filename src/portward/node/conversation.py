@@ -140,6 +140,11 @@ class Conversation:
             socket.gone()
         return socket
 
+    def peer_closed(self) -> None:
+        """No acknowledgement comes any more; those that came were taken at once."""
+        for socket in self.sockets.values():
+            socket.unanswered()
+
     def over(self) -> list[Socket]:
         """The connection ends: who was in a namespace, and is told so by the last words."""
         self._last = tuple(self.sockets)

@@ -99,6 +99,9 @@ class Talk(Protocol):
             PacketError: it does not belong here.
         """
 
+    def peer_closed(self) -> None:
+        """The client sends nothing more: what waits for an acknowledgement waits in vain."""
+
     def within(self, nsp: str) -> bool:
         """Whether the client is in a namespace."""
 
@@ -133,8 +136,17 @@ class Receiver(Protocol):
     def slow(self) -> None:
         """The queue to the peer is over a bound."""
 
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """The peer sends nothing more: call `then` once what it sent before is handled.
+
+        At once when nothing waits; at the latest after `CLOSE_TIME`, or when the session ends.
+        """
+
     def lost(self, code: int | None) -> None:
-        """The transport is gone; `code` is the close code that came, None without a close frame."""
+        """The transport is gone; `code` is the close code that came, None without a close frame.
+
+        What came before is handled first, as in `peer_closed`.
+        """
 
 
 class HttpAnswer(Protocol):

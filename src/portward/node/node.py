@@ -150,7 +150,9 @@ class Node:
         self.news = News(
             self.registry, authentication, self.membership, self.background, telemetry, clock
         )
-        self._streams = streams = Streams(engine, authority, telemetry, clock, self._signing())
+        self._streams = streams = Streams(
+            engine, authority, telemetry, clock, self._signing(), self.background
+        )
         self._authority = authority
         self._authentication = authentication
         self._relay = Relay(
@@ -435,6 +437,17 @@ class Node:
                 user=session.user,
                 detail=cause,
             )
+
+    def unhandled(self, session: Session, count: int) -> None:
+        """Say that messages which came before the peer's close were given up."""
+        self.telemetry.metrics.unhandled(session.endpoint.name, count)
+        self.telemetry.record(
+            Event.INBOX_DROP,
+            client=session.id,
+            endpoint=session.endpoint.name,
+            user=session.user,
+            count=count,
+        )
 
     def gone(self, newcomer: Newcomer) -> None:
         """A connection's transport is gone: give back what it counted for."""

@@ -5,6 +5,7 @@ A session decides when, not what: commands go to `Conduct.serve`, endings to `Co
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from portward.dialects.socketio import Packet, PacketError
@@ -14,12 +15,13 @@ from portward.model.clock import Clock
 from portward.model.endings import Ending
 from portward.model.identity import Identity
 from portward.model.lifecycle import TRANSITIONS, Move, State
-from portward.model.limits import EXPIRY_NOTICE, MESSAGE_TIME, LimitName
+from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, LimitName
 from portward.model.parcel import Words
 from portward.model.replies import Expiring, Parting, Push
 from portward.model.rights import Right
 from portward.model.room import Room
 from portward.node import eager
+from portward.node.closing import PeerClose
 from portward.node.endpoint import INBOX, INBOX_BYTES, Newcomer
 from portward.node.wheel import ASLEEP, NEVER, Wheel
 from portward.security.address import mask
@@ -77,6 +79,9 @@ class Conduct(Protocol):
     def gone(self, newcomer: Newcomer) -> None:
         """The transport of a session, ended or not, is gone. Called once."""
 
+    def unhandled(self, session: "Session", count: int) -> None:
+        """So many messages that came before the peer's close were not handled in time."""
+
     def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:
         """Count what was told unasked."""
 
@@ -88,7 +93,7 @@ class Session:
     """Implements `node.link.Receiver` and `node.wheel.Sleeper`."""
 
     __slots__ = (
-        "__weakref__", "attempts", "claims", "conduct", "control_tat", "conversation", "endpoint",
+        "__weakref__", "attempts", "claims", "closing", "conduct", "control_tat", "conversation", "endpoint",
         "expires", "faults", "frame_tat", "id", "identity", "inbox", "last_seen", "link", "newcomer",
         "notice", "opened", "opened_at", "partial_since", "paused", "peer_code", "ping_sent", "pinged",
         "recheck", "refusals", "resume_id", "slot", "state", "subscriptions", "task", "tunnel", "until",
@@ -127,6 +132,7 @@ class Session:
         self.inbox: deque[tuple[bytes | Packet, bool]] | None = None
         self.task: asyncio.Task[None] | bool | None = None
         self.paused = False
+        self.closing: PeerClose | None = None
         self.tunnel: Passage | None = None
         self.conversation: Talk | None = None
         self.peer_code: int | None = None
@@ -270,6 +276,8 @@ class Session:
         self.task = None
         if self.inbox and self.state is not State.ENDED:
             self.conduct.later(self._next_message)
+        elif self.closing is not None:
+            self.conduct.later(self._all_handled)
 
     def _next_message(self) -> None:
         if not self.inbox or self.task is not None or self.state is State.ENDED:
@@ -312,9 +320,38 @@ class Session:
         """Unsent data is over a bound. Called from within a fan-out, so the end comes after it."""
         self.conduct.later(lambda: self.end(Ending.SLOW, "unsent data over a bound"))
 
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """End the connection by `then`, behind what the peer said before; see `Receiver`."""
+        busy = self.task is not None or bool(self.inbox)
+        if self.state is State.ENDED or not busy:
+            then()
+        elif self.closing is None:
+            self.closing = PeerClose(self.conduct.clock.monotonic() + CLOSE_TIME, then)
+            self.conduct.wheel.wake_at(self, self.closing.deadline)
+            if self.conversation is not None:
+                self.conversation.peer_closed()
+        elif self.closing.then is None:
+            then()
+        else:
+            self.closing.then = then
+
+    def _all_handled(self) -> None:
+        if self.closing is not None and self.task is None and not self.inbox:
+            self.closing.over()
+
+    def _close_overdue(self, closing: PeerClose) -> None:
+        """The peer closed a while ago: what is still not handled is given up."""
+        count = len(self.inbox or ()) + (self.task is not None)
+        self.inbox = None
+        if closing.over() and count:
+            self.conduct.unhandled(self, count)
+
     def lost(self, code: int | None) -> None:
         """The transport is gone."""
         self.peer_code = code
+        self.peer_closed(partial(self._gone, code))
+
+    def _gone(self, code: int | None) -> None:
         if code is None:
             self.end(Ending.GOING_AWAY, "connection lost")
         else:
@@ -346,6 +383,8 @@ class Session:
 
     def wake(self, now: float, *, late: bool) -> float:
         """Act on what is due."""
+        if self.closing is not None and now >= self.closing.deadline:
+            self._close_overdue(self.closing)
         self._judge(now, late=late)
         return self._next() if self.state is not State.ENDED else NEVER
 
@@ -415,6 +454,8 @@ class Session:
     def _next(self) -> float:
         rules = self.endpoint.rules
         due = min(self.expires, self.recheck, self.until)
+        if self.closing is not None and self.closing.then is not None:
+            due = min(due, self.closing.deadline)
         if self.state is State.NEW:
             due = min(due, self.opened + rules.auth_timeout)
         elif self.state is State.AUTHENTICATED:
@@ -451,3 +492,5 @@ class Session:
             self.say(Parting(ending=ending))
         table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
         self.link.close(*(close or table))
+        if self.closing is not None:
+            self.closing.over()

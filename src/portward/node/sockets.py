@@ -200,6 +200,10 @@ class Socket:
     def gone(self) -> None:
         """The client has left; whoever waits for it is told."""
         self.open = False
+        self.unanswered()
+
+    def unanswered(self) -> None:
+        """End every wait for an acknowledgement."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(ConnectionResetError("the client is gone"))

@@ -21,6 +21,7 @@ from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Page
 from portward.model.room import Room
 from portward.node.authority import Authority
+from portward.node.background import Background
 from portward.security.content import strip_markup
 from portward.security.signing import sign_message
 from portward.telemetry import Telemetry
@@ -43,7 +44,9 @@ class Streams:
         telemetry: Telemetry,
         clock: Clock,
         signing: Mapping[str, bytes],
+        background: Background,
     ) -> None:
+        self._background = background
         self._metrics = telemetry.metrics
         self.signing = signing
         self._engine = engine
@@ -72,7 +75,10 @@ class Streams:
         if namespace.name in self.signing:
             draft = sign_message(draft, command.channel, self.signing[namespace.name])
         if room is not None:
-            await self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
+            # Beside the publication, not before it: a store that is far away is waited for once.
+            self._background.run(
+                self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
+            )
         key = command.idempotency_key
         stored = await self._store(command.channel, draft, namespace, key)
         if namespace.combined:

@@ -60,6 +60,8 @@ class Event(StrEnum):
     PROXYHDR_IGNORED = "proxyhdr.ignored", _WARNING, _SAMPLED
     PROTO_ERROR = "proto.error", _WARNING
     SLOW_DROP = "slow.drop", _WARNING
+    INBOX_DROP = "inbox.drop", _WARNING
+    """A client closed, and what it had sent before could not be handled in time."""
     HB_TIMEOUT = "hb.timeout"
 
     AUTH_OK = "auth.ok", Level.INFO, _SAMPLED

@@ -33,6 +33,11 @@ class TrafficFamilies:
         self.received = sheet.counter(
             "messages_received_total", "Messages from clients.", endpoint, received
         )
+        self.unhandled = sheet.counter(
+            "messages_unhandled_total",
+            "Messages given up because they were not handled in time after the client closed.",
+            endpoint,
+        )
         self.sent = sheet.counter("messages_sent_total", "Messages to clients.", endpoint, sent)
         self.bytes_received = sheet.counter(
             "bytes_received_total", "Payload bytes from clients.", endpoint

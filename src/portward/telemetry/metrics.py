@@ -98,6 +98,10 @@ class Metrics:
         self._traffic.received.add((endpoint, kind))
         self._traffic.bytes_received.add((endpoint,), size)
 
+    def unhandled(self, endpoint: str, count: int) -> None:
+        """The client closed, and so many of its messages were not handled in time."""
+        self._traffic.unhandled.add((endpoint,), count)
+
     def sent(self, endpoint: str, kind: str, size: int, n: int = 1) -> None:
         """A message of `size` bytes went out to `n` connections."""
         self._traffic.sent.add((endpoint, kind), n)

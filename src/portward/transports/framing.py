@@ -62,8 +62,9 @@ class Ear(WSListener):
     def broken(self, code: int) -> None:
         """The parser gave up on the peer for the reason behind this close code."""
 
-    def ended(self) -> None:
-        """The peer will send no more bytes; the transport closes."""
+    def ended(self) -> bool:
+        """The peer will send no more bytes. False: the transport may close now."""
+        return False
 
     def gone(self) -> None:
         """The transport is gone."""
@@ -134,9 +135,8 @@ class FrameReader(WSProtocol):
             ear.heard()
 
     def eof_received(self) -> bool:
-        """Let the transport close."""
-        self.listener.ended()
-        return False
+        """Say whether the transport stays open for a while."""
+        return self.listener.ended()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Pass it on; picows itself has nothing to clean up."""

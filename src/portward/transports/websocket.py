@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from picows import WSFrame, WSMsgType, WSTransport
@@ -45,6 +46,10 @@ class _Nobody:
     def nothing(self, *_: object) -> None:
         """Do nothing."""
 
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """There is nothing to handle first."""
+        then()
+
     message = ping_received = partial = due = fail = slow = lost = nothing
 
 
@@ -60,11 +65,13 @@ class WebSocketLink(Sender):
     __slots__ = (
         "_assembler",
         "_code",
+        "_eof",
         "_held",
         "_ignored",
         "_limit",
         "_lobby",
         "_lost",
+        "_over",
         "_paused",
         "_receiver",
         "_replaying",
@@ -91,7 +98,8 @@ class WebSocketLink(Sender):
         self._ignored = 0
         self._limit = limit
         self._lobby = lobby
-        self._lost = self._paused = self._replaying = self._told = False
+        self._eof = self._lost = self._over = False
+        self._paused = self._replaying = self._told = False
         self._receiver: Receiver = _NOBODY
 
     @property
@@ -172,7 +180,7 @@ class WebSocketLink(Sender):
 
     def heard(self) -> None:
         """Watch over what has begun and not ended (the message deadline, and the size so far)."""
-        if self.open and (self.pending or self._assembler.unfinished):
+        if self.open and not self.deaf and (self.pending or self._assembler.unfinished):
             if not self._told:
                 self._told = True
                 self._receiver.partial(True)
@@ -189,18 +197,28 @@ class WebSocketLink(Sender):
         """The frame parser refuses the peer's bytes."""
         self._fail(_ENDINGS.get(code, Ending.PROTOCOL_ERROR), f"frame parser said {code}")
 
-    def ended(self) -> None:
-        """The peer closed its side of TCP; give what is on its way a moment."""
+    def ended(self) -> bool:
+        """The peer closed its side of TCP: answer what it said before, then close ours.
+
+        With TLS (no descriptor) there is no half of a connection: the transport closes at once.
+        """
+        self._eof = True
+        if self.open and self._descriptor >= 0:
+            self._wait_for_session()
+            if self.open:
+                return True
         self._shut()
         self._lobby.closing.add(self)
+        return False
 
     def gone(self) -> None:
         """The transport is gone; the descriptor may be someone else's from here on."""
         self._shut()
-        self.deaf = True
         self._lost = True
         self._descriptor = -1
-        self._held = self._outbox = None
+        self._outbox = None
+        self._deliver_held()
+        self.deaf = True
         self._lobby.closing.remove(self)
         self._lobby.sockets -= 1
         receiver, self._receiver = self._receiver, _NOBODY
@@ -208,10 +226,16 @@ class WebSocketLink(Sender):
 
     # Inside.
 
+    def _deliver_held(self) -> None:
+        """Deliver what was read before the transport was lost, though the session does not read."""
+        held, self._held = self._held, None
+        while held and not self.deaf:
+            self._deliver(*held.popleft())
+
     def _replay(self) -> None:
         held = self._held
         self._replaying = True
-        while held and not self._paused and self.open:
+        while held and not self._paused and self.open and not self.deaf:
             self._deliver(*held.popleft())
         self._replaying = False
         if not self._paused and self.open:
@@ -257,9 +281,26 @@ class WebSocketLink(Sender):
         self._code = code
         if self.open:
             self.discard()
-            self._depart(frames.close(code))
+            self._wait_for_session()
         else:
             self._finish()
+
+    def _wait_for_session(self) -> None:
+        """Hear no more; part from the peer once the session has handled what it said before."""
+        if not self._over:
+            self.deaf = self._over = True
+            self._receiver.peer_closed(self._part)
+
+    def _part(self) -> None:
+        """Answer the peer's close; where only TCP was closed, close it as well."""
+        if not self.open:
+            return
+        if self._code is not None:
+            self._depart(frames.close(self._code))
+        else:
+            self._shut()
+            self._lobby.closing.add(self)
+            self._transport.close()
 
     def _fail(self, ending: Ending, cause: str) -> None:
         """Hear no more (RFC 6455 section 7.1.7), and end."""
@@ -293,7 +334,8 @@ class WebSocketLink(Sender):
         """
         if self._farewell is not None or self._transport.is_closing():
             return
-        if self._code is not None or (self.deaf and not self._transport.can_write_eof()):
+        cut = self.deaf and not self._transport.can_write_eof()
+        if self._code is not None or self._eof or cut:
             self._transport.close()
         elif self.deaf:
             self._close_our_side()

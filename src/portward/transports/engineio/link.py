@@ -173,7 +173,7 @@ class Ear:
         self._carrier = carrier
         self._receiver = link.receiver
         self.frame = link.receiver.frame
-        self._message = link.receiver.message
+        self._message: Callable[[bytes, bool], None] = link.receiver.message
 
     def message(self, payload: bytes, binary: bool) -> None:
         """Take a packet. A binary frame is a message without a mark."""
@@ -196,11 +196,16 @@ class Ear:
         elif kind is Kind.PONG:
             self.frame(True)
         elif kind is Kind.CLOSE:
-            self._link.open = False
-            self._carrier.discard()
-            self._carrier.close(Ending.NORMAL.code, "")
+            self._message = _nothing
+            self._receiver.peer_closed(self._part)
         elif kind is not Kind.NOOP:
             self.fail(Ending.PROTOCOL_ERROR, f"a client sends no {kind.name.lower()} packet")
+
+    def _part(self) -> None:
+        """What the client said before its goodbye is handled."""
+        if self._link.open:
+            self._link.open = False
+            self._carrier.close(Ending.NORMAL.code, "")
 
     def ping_received(self, payload: bytes) -> None:
         """The peer wants a pong frame."""
@@ -222,6 +227,14 @@ class Ear:
         """The queue to the peer is over a bound."""
         self._receiver.slow()
 
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """The peer closed the socket."""
+        self._receiver.peer_closed(then)
+
     def lost(self, code: int | None) -> None:
         """The socket is gone."""
         self._link.lost(code)
+
+
+def _nothing(payload: bytes, binary: bool) -> None:
+    """Ignore what comes after the goodbye."""

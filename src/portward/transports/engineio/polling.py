@@ -268,11 +268,14 @@ class Polling:
             self._leave(None)
 
     def closed_by_client(self) -> None:
-        """The client sent a close packet."""
-        self.open = False
-        self._mail.clear()
-        self._answer([engineio.NOOP])
-        self._leave(Ending.NORMAL.code)
+        """The client sent a close packet: part once what it sent before is handled."""
+        self.receiver.peer_closed(self._part)
+
+    def _part(self) -> None:
+        if self.open or self.parting:
+            self.open = False
+            self._answer(self._queued() or [engineio.NOOP])
+            self._leave(Ending.NORMAL.code)
 
     def _flush(self) -> None:
         """Answer the pending poll with what is queued; with nothing at all when it must not wait."""

@@ -64,7 +64,7 @@ class Posts:
     """
 
     __slots__ = (
-        "_bodies", "_carrier", "_full", "_handled", "_post", "_released", "limit", "paused"
+        "_bodies", "_carrier", "_full", "_handled", "_over", "_post", "_released", "limit", "paused"
     )  # fmt: skip
 
     def __init__(self, carrier: Carrier, bodies: "Deadlines[Posts]", limit: int) -> None:
@@ -75,6 +75,7 @@ class Posts:
         self._carrier = carrier
         self._post: Request | None = None
         self._handled = False
+        self._over = False
         self._released = False
 
     @property
@@ -109,6 +110,8 @@ class Posts:
 
     def take(self, request: Request) -> told.Response | None:
         """Let a request bring packets; a response when it must not."""
+        if self._over:
+            return told.BAD_REQUEST
         if self._carrier.open:
             if self._post is not None:
                 return self._fail(Ending.GOING_AWAY, "a post while another one is on its way")
@@ -150,7 +153,9 @@ class Posts:
     def _handle_all(self, body: bytes) -> told.Response:
         try:
             for packet in engineio.read_body(body):
-                if not (self._carrier.open and self._receiver.frame(packet.kind in _CONTROL)):
+                if self._over or not self._carrier.open:
+                    break
+                if not self._receiver.frame(packet.kind in _CONTROL):
                     break  # the session has ended, which the next poll says
                 self._handle(packet)
         except WireFault as fault:
@@ -166,6 +171,7 @@ class Posts:
         if kind is Kind.MESSAGE:
             self._receiver.message(packet.payload, packet.binary)
         elif kind is Kind.CLOSE:
+            self._over = True
             self._carrier.closed_by_client()
         elif kind not in {Kind.PONG, Kind.NOOP}:
             cause = f"a client sends no {kind.name.lower()} packet"

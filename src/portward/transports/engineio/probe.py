@@ -1,5 +1,6 @@
 """A WebSocket that asks to carry a session, and what becomes of it."""
 
+from collections.abc import Callable
 from typing import Final
 
 from portward.model.endings import Ending
@@ -47,6 +48,10 @@ class Closed:
 
     def nothing(self, *_: object) -> None:
         """Do nothing."""
+
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """There is nothing to handle first."""
+        then()
 
     message = ping_received = partial = due = fail = slow = lost = nothing
 
@@ -185,6 +190,13 @@ class Probe:
         """The queue to the peer is over a bound."""
         if self._ear is not None:
             self._ear.slow()
+
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """The peer closed the socket."""
+        if self._ear is not None:
+            self._ear.peer_closed(then)
+        else:
+            then()
 
     def lost(self, code: int | None) -> None:
         """The socket is gone."""
