@@ -57,6 +57,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.PROXYHDR_IGNORED: "a forwarding header came from an address that is no trusted proxy",
     Event.PROTO_ERROR: "a connection ended because its client broke the protocol or flooded it",
     Event.SLOW_DROP: "a connection ended because its client read too slowly",
+    Event.INBOX_DROP: "a client closed, and messages it had sent before were not handled in time",
     Event.HB_TIMEOUT: "a connection ended because its client fell silent",
     Event.AUTH_OK: "a connection has proven who it is",
     Event.AUTH_FAIL: "a credential was refused; `reason` is for you alone, the client is not told",
