@@ -39,6 +39,7 @@ from portward.node.conversation import Conversation
 from portward.node.delivery import Delivery
 from portward.node.drain import Drain
 from portward.node.endpoint import Endpoint, Newcomer
+from portward.node.ends import DISCARDING, EVENTS
 from portward.node.hooks import HookRunner
 from portward.node.membership import Membership
 from portward.node.namespaces import Namespaces
@@ -63,24 +64,6 @@ from portward.telemetry.labels import type_name
 from portward.wire.message import Message
 
 SWEEP_INTERVAL: Final = 10.0
-_DISCARDING: Final = frozenset(
-    {Ending.REVOKED, Ending.EXPIRED, Ending.PERMISSION_LOST, Ending.SLOW}
-)
-"""Endings after which nothing that was queued may still be written."""
-
-_EVENTS: Final = {
-    Ending.SLOW: Event.SLOW_DROP,
-    Ending.NO_PONG: Event.HB_TIMEOUT,
-    Ending.IDLE: Event.HB_TIMEOUT,
-    Ending.EXPIRED: Event.AUTH_EXPIRE,
-    Ending.CONNECTION_LIMIT: Event.CONN_LIMIT,
-    Ending.PROTOCOL_ERROR: Event.PROTO_ERROR,
-    Ending.WRONG_DATA: Event.PROTO_ERROR,
-    Ending.INVALID_UTF8: Event.PROTO_ERROR,
-    Ending.FLOODING: Event.PROTO_ERROR,
-    Ending.TOO_BIG: Event.PROTO_ERROR,
-}
-"""What is recorded beside `conn.close` when a connection ends so."""
 
 
 class Node:
@@ -405,7 +388,7 @@ class Node:
         """Take a session out of every map."""
         if session.identity is None:
             self.doorman.unauthenticated -= 1
-        if ending in _DISCARDING:
+        if ending in DISCARDING:
             session.link.discard()
         if session.tunnel is not None:
             session.tunnel.close(ending)
@@ -429,9 +412,9 @@ class Node:
             detail=cause,
             seconds=round(self.clock.monotonic() - session.opened, 3),
         )
-        if ending in _EVENTS:
+        if ending in EVENTS:
             self.telemetry.record(
-                _EVENTS[ending],
+                EVENTS[ending],
                 client=session.id,
                 address=session.address,
                 user=session.user,

@@ -1,0 +1,23 @@
+"""What the end of a connection does to what was queued, and which event it is recorded as."""
+
+from typing import Final
+
+from portward.model.endings import Ending
+from portward.telemetry.events import Event
+
+DISCARDING: Final = frozenset({Ending.REVOKED, Ending.EXPIRED, Ending.PERMISSION_LOST, Ending.SLOW})
+"""Endings after which nothing that was queued may still be written."""
+
+EVENTS: Final = {
+    Ending.SLOW: Event.SLOW_DROP,
+    Ending.NO_PONG: Event.HB_TIMEOUT,
+    Ending.IDLE: Event.HB_TIMEOUT,
+    Ending.EXPIRED: Event.AUTH_EXPIRE,
+    Ending.CONNECTION_LIMIT: Event.CONN_LIMIT,
+    Ending.PROTOCOL_ERROR: Event.PROTO_ERROR,
+    Ending.WRONG_DATA: Event.PROTO_ERROR,
+    Ending.INVALID_UTF8: Event.PROTO_ERROR,
+    Ending.FLOODING: Event.PROTO_ERROR,
+    Ending.TOO_BIG: Event.PROTO_ERROR,
+}
+"""What is recorded beside `conn.close` when a connection ends so."""
