@@ -27,8 +27,9 @@ LOBBY = Channel.parse("rooms:lobby")
 USER = ("user",)
 
 
-CREDENTIALS = tuple(kind for kind in Credential if kind is not Credential.COOKIE)
-"""Every place a token may come from."""
+_ELSEWHERE = frozenset({Credential.COOKIE, Credential.SUBPROTOCOL})
+CREDENTIALS = tuple(kind for kind in Credential if kind not in _ELSEWHERE)
+"""Every place a token may come from, but a subprotocol."""
 
 
 def settings(

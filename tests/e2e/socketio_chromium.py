@@ -22,6 +22,7 @@ PATIENCE: Final = 45.0
 CLOSING: Final = 5.0
 _FILES: Final = {
     "/desk.html": (JS / "pages" / "desk.html", "text/html; charset=utf-8"),
+    "/socket.html": (JS / "pages" / "socket.html", "text/html; charset=utf-8"),
     "/socket.io.min.js": (
         JS / "node_modules" / "socket.io-client" / "dist" / "socket.io.min.js",
         "text/javascript; charset=utf-8",
@@ -30,7 +31,7 @@ _FILES: Final = {
 
 
 class _Pages(BaseHTTPRequestHandler):
-    """Serves two files, whatever host is asked for."""
+    """Serves a few files, whatever host is asked for."""
 
     def do_GET(self) -> None:
         """Send a file."""
@@ -63,9 +64,9 @@ def pages() -> Iterator[int]:
         server.server_close()
 
 
-def address(host: str, port: int, **asked: Any) -> str:
-    """The address of the page with what it is asked to do."""
-    return f"http://{host}:{port}/desk.html?asked={quote(json.dumps(asked))}"
+def address(host: str, port: int, page: str = "desk", **asked: Any) -> str:
+    """The address of a page with what it is asked to do."""
+    return f"http://{host}:{port}/{page}.html?asked={quote(json.dumps(asked))}"
 
 
 def need_chromium() -> None:

@@ -5,64 +5,19 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from portward.demo.upstream import CANARY, StandInUpstream
-from portward.node.clock import LoopClock
-from portward.settings import Settings
-from tests.e2e.houses import UNLIMITED, Place, own_door, until
+from portward.demo.upstream import CANARY
+from tests.e2e.houses import until
+from tests.e2e.relay import KEY, Relayed, relayed
 
 pytestmark = pytest.mark.p1
 
-KEY = "sk-canary-of-the-upstream-8f2c"
 PATIENCE = 20.0
-
-
-@dataclass
-class Relayed:
-    """A gateway and the upstream behind it."""
-
-    place: Place
-    upstream: StandInUpstream
-
-    @property
-    def url(self) -> str:
-        """Where clients connect."""
-        return f"{self.place.base}/realtime"
-
-    def token(self, user: str = "ann") -> str:
-        """A token of the gateway."""
-        return self.place.gateway.token(user)
-
-    def client(self) -> AsyncOpenAI:
-        """The official client, with the gateway's token for a key."""
-        return AsyncOpenAI(api_key=self.token(), websocket_base_url=self.place.base)
-
-
-@asynccontextmanager
-async def relayed(more: str = "", **keys: Any) -> AsyncIterator[Relayed]:
-    """Run both. `more` goes into the settings, `keys` under `[upstream]`."""
-    async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
-        given = {"url": upstream.url, "api_key": KEY, "allow_private": True} | keys
-        written = "\n".join(f"{name} = {json.dumps(value)}" for name, value in given.items())
-        toml = f"""
-            {UNLIMITED}
-            [endpoints.realtime.limits.connections]
-            max = 0
-            [endpoints.realtime.limits.attempts]
-            rate = "none"
-            [upstream]
-            {written}
-            {more}
-        """
-        async with own_door(toml) as place:
-            yield Relayed(place, upstream)
 
 
 @pytest.fixture

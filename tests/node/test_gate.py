@@ -14,7 +14,7 @@ from portward.model.request import RequestHead
 from portward.node.endpoint import at_path
 from portward.node.gate import NodeGate
 from portward.settings import Secret, Settings
-from portward.settings.endpoint import AuthMode
+from portward.settings.endpoint import AuthMode, Credential
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
 from portward.settings.sections import Environment, Gate, Server
@@ -602,6 +602,82 @@ async def test_ignored_forwarding_headers() -> None:
         head = request(x_forwarded_for="203.0.113.7")
         assert await judged(house, head) is Refusal.ADDRESS_CAP
         assert house.events(Event.PROXYHDR_IGNORED) == 1
+
+
+# -- subprotocols
+
+
+async def entered(house: House, path: str, offer: str, **headers: str) -> str | None:
+    """The subprotocol that is answered to an offer."""
+    head = request(path, sec_websocket_protocol=offer, **headers)
+    entry = await NodeGate(house.gateway.node).admit(head)
+    entry.cancel()
+    return entry.subprotocol
+
+
+@pytest.mark.parametrize("path", ["/rooms", "/realtime", "/socket.io/"])
+async def test_the_token_of_a_subprotocol_is_taken_and_never_answered(path: str) -> None:
+    """Where the endpoint lists the place the name beside the token is answered, and the token judged."""
+    places = (*CREDENTIALS, Credential.SUBPROTOCOL)
+    changed = {
+        name: replace(each, credentials=places, limits=FREE)
+        for name, each in ENDPOINTS.items()
+        if each.path == path
+    }
+    given = replace(settings(), endpoints={**ENDPOINTS, **changed})
+    async with running(given) as house:
+        token = house.token("ann", canary="canary-7d1e")
+        offer = f"realtime, openai-insecure-api-key.{token}"
+        for headers in ({}, {"origin": "http://localhost:3000"}):
+            assert await entered(house, path, offer, **headers) == "realtime"
+        head = request(path, sec_websocket_protocol=f"{offer}x")
+        if path != "/socket.io/":  # there the token is judged when its client connects
+            assert await judged(house, head) is Refusal.UNAUTHENTICATED
+        head = request(path, sec_websocket_protocol=offer, authorization=f"Bearer {token}")
+        assert await judged(house, head) is Refusal.MULTIPLE_CREDENTIALS
+        assert house.inside() == (0, 0, 0)
+        house.gateway.telemetry.log.flush()
+        assert token[-20:] not in house.log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("path", "offer", "answered"),
+    [
+        ("/rooms", "chat", Refusal.BAD_REQUEST),
+        ("/rooms", "realtime", Refusal.BAD_REQUEST),
+        ("/alerts", "graphql-ws, mqtt", Refusal.BAD_REQUEST),
+        ("/realtime", "chat", Refusal.BAD_REQUEST),
+        ("/realtime", "chat, realtime", "realtime"),
+        ("/realtime", "openai-insecure-api-key.x", Refusal.BAD_REQUEST),
+        ("/socket.io/", "chat, mqtt", "chat"),
+        ("/socket.io/", "openai-insecure-api-key.x, mqtt", "mqtt"),
+        ("/socket.io/", "eyJhbGciOiJIUzI1NiJ9.e30.x", Refusal.BAD_REQUEST),
+    ],
+)
+async def test_an_offer_that_is_not_spoken(path: str, offer: str, answered: Refusal | str) -> None:
+    """A browser would drop the connection, so it gets 400 and the log a reason."""
+    async with running() as house:
+        head = request(path, sec_websocket_protocol=offer, origin="http://localhost:3000")
+        if isinstance(answered, str):
+            assert await entered(house, path, offer, origin="http://localhost:3000") == answered
+            return
+        assert await judged(house, head) is answered
+        house.gateway.telemetry.log.flush()
+        assert "spoken here" in house.log.getvalue()
+        assert offer not in house.log.getvalue()
+        foreign = altered(head, origin="https://evil.example")
+        assert await judged(house, foreign) is Refusal.ORIGIN
+        assert house.inside() == (0, 0, 0)
+
+
+async def test_a_program_goes_on_without_a_subprotocol() -> None:
+    """Without an origin nothing is answered to an offer that is not spoken (RFC 6455 section 4.2.2)."""
+    async with running() as house:
+        assert await entered(house, "/rooms", "chat") is None
+        assert await entered(house, "/realtime", "chat") is None
+        for offer in ("a b", ",".join("abcdefghi"), "\xe9"):
+            head = request("/rooms", sec_websocket_protocol=offer)
+            assert await judged(house, head) is Refusal.BAD_REQUEST
 
 
 # -- small answers

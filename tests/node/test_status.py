@@ -111,6 +111,28 @@ async def test_other_methods(house: House, method: str) -> None:
     assert gate.answer(replace(request("/health"), method=method)) is None
 
 
+async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
+    """A page whose tracing adds headers asks first; what is no preflight, or not listed, is refused."""
+    gate = NodeGate(house.gateway.node)
+    asked = request("/test", origin=ORIGIN, access_control_request_method="GET")
+    for _ in range(20):
+        answer = gate.answer(replace(asked, method="OPTIONS"))
+        assert answer is not None
+        assert answer.status == 204
+        headers = dict(answer.headers)
+    assert headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "traceparent" in headers["Access-Control-Allow-Headers"]
+    assert ask(house).status == 200
+    evil = request("/test", origin="https://evil.example", access_control_request_method="GET")
+    refused = gate.answer(replace(evil, method="OPTIONS"))
+    assert refused is not None
+    assert refused.status == 403
+    async with running(given(enabled=False)) as off:
+        answer = NodeGate(off.gateway.node).answer(replace(asked, method="OPTIONS"))
+        assert answer is not None
+        assert answer.status == 503
+
+
 async def test_switched_off() -> None:
     """The relay and its status are 503 together, however it is asked."""
     async with running(given(enabled=False)) as house:

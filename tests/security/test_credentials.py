@@ -66,7 +66,8 @@ PLACES = {
     "header": (BEARER, ""),
     "query": (None, f"token={TOKEN}"),
     "ticket": (None, f"ticket={TOKEN}"),
-    "subprotocol": (("sec-websocket-protocol", TOKEN), ""),
+    "subprotocol": (("sec-websocket-protocol", f"openai-insecure-api-key.{TOKEN}"), ""),
+    "unknown subprotocol": (("sec-websocket-protocol", TOKEN), ""),
 }
 
 

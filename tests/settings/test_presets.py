@@ -53,10 +53,11 @@ def test_live_is_for_browsers_with_a_session() -> None:
 
 
 def test_realtime_is_for_a_few_who_talk_much() -> None:
-    """A first message or a header within ten seconds; as much as the upstream may say fits."""
+    """A first message, a header or a subprotocol; as much as the upstream may say fits."""
     realtime = ENDPOINTS["realtime"]
     assert (realtime.path, realtime.dialect, realtime.namespace) == ("/realtime", "relay", "")
-    assert realtime.credentials == (Credential.MESSAGE, Credential.HEADER)
+    places = (Credential.MESSAGE, Credential.HEADER, Credential.SUBPROTOCOL)
+    assert realtime.credentials == places
     assert (realtime.auth_timeout, realtime.auth_attempts) == (10.0, 3)
     assert (realtime.max_message, realtime.backpressure_threshold) == (2**20, 17 * 2**20)
     assert Settings().connection_limit(realtime).max == 3

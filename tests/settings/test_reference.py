@@ -32,7 +32,7 @@ def test_every_key_is_on_the_page(entry: Entry) -> None:
         ("environment", "`development` or `production`"),
         (
             "endpoints.x.credentials",
-            "list of `header` or `query` or `ticket` or `cookie` or `message`",
+            "list of `header` or `query` or `ticket` or `cookie` or `message` or `subprotocol`",
         ),
         ("endpoints.x.max_message", "size"),
         ("tokens.secrets", "list of secrets"),
@@ -65,7 +65,7 @@ def test_what_a_key_takes_is_told(key: str, text: str) -> None:
         "| `identity_provider.topics.<name>` ↻ | text |  |",
         "| `upstream.pin.<name>` ↻ | value of JSON |  | `PORTWARD_UPSTREAM__PIN__<NAME>` |",
         "| `wss://api.openai.com/v1/realtime?model={model}` | `PORTWARD_UPSTREAM__URL` |",
-        "- `realtime`: `path = /realtime`, `dialect = relay`, `credentials = [message, header]`",
+        "- `realtime`: `path = /realtime`, `dialect = relay`, `credentials = [message, header, subprotocol]`",
         "- `RATE_LIMIT_MAX_REQUESTS` and `RATE_LIMIT_WINDOW_MS` → `endpoints.realtime.limits.attempts`",
         "- `ENABLE_WS_PROXY` → `endpoints.realtime.enabled`: without `JWT_SECRET`",
         "`limits.messages.rate = 600/min`",

@@ -123,7 +123,7 @@ def test_the_name_of_a_namespace_is_no_key() -> None:
     [
         ("environment", "development, production"),
         ("server.forwarded_header", "x-forwarded-for, forwarded, x-real-ip"),
-        ("endpoints.x.credentials", "header, query, ticket, cookie, message"),
+        ("endpoints.x.credentials", "header, query, ticket, cookie, message, subprotocol"),
         ("limits.auth.mode", "enforce, observe"),
         ("server.host", ""),
         ("server.allowed_hosts", ""),

@@ -16,8 +16,9 @@ from portward.node.endpoint import Endpoint, EndpointRules
 from portward.node.limits import Limiter
 from portward.node.ports import Hooks
 from portward.security.origin import OriginPolicy
+from portward.security.subprotocols import REALTIME
 from portward.settings import Settings
-from portward.settings.endpoint import AuthMode, Refuse, Transport
+from portward.settings.endpoint import AuthMode, Credential, Refuse, Transport
 from portward.settings.endpoint import Endpoint as EndpointSettings
 from portward.settings.presets import unknown_when_off
 from portward.telemetry import Telemetry
@@ -46,6 +47,12 @@ def make_dialect(settings: Settings, endpoint: EndpointSettings, hooks: Hooks) -
             return RoomsDialect(namespace, expose_email=settings.exposes_email(endpoint))
         case _:
             return EchoDialect()
+
+
+def subprotocols(endpoint: EndpointSettings) -> frozenset[str]:
+    """The WebSocket subprotocols an endpoint speaks: where a token may stand in one, that of its SDKs."""
+    known = endpoint.dialect == "relay" or Credential.SUBPROTOCOL in endpoint.credentials
+    return frozenset({REALTIME}) if known else frozenset()
 
 
 def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) -> EndpointRules:
@@ -77,6 +84,8 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
         deferred=endpoint.dialect == "socketio",
         bind_address=endpoint.bind_address,
         relays=endpoint.dialect == "relay",
+        allowed_headers=endpoint.allowed_headers,
+        subprotocols=subprotocols(endpoint),
         auth_attempts=endpoint.auth_attempts,
         connections_per_address=connections.max or 0,
         connections_mode=connections.mode or LimitMode.ENFORCE,

@@ -23,6 +23,7 @@ from portward.security.handshake import check_upgrade
 from portward.security.hosts import HostPolicy
 from portward.security.rate import ConcurrencyTable
 from portward.security.redaction import clean
+from portward.security.subprotocols import select
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
@@ -93,6 +94,8 @@ class Doorman:
             check_upgrade(head)
         self.rules.hosts.check(head.all("host"))
         self._check_origin(head, endpoint)
+        rules = endpoint.rules
+        subprotocol = select(head, rules.subprotocols, first=rules.steady_ping)
         keys = limit_keys(address)
         await self._check_rates(endpoint, keys)
         crowded = self._enter(endpoint, keys)
@@ -104,6 +107,7 @@ class Doorman:
             self._url(head),
             origin=next(iter(head.all("origin")), ""),
             crowded=crowded,
+            subprotocol=subprotocol,
         )
         try:
             newcomer = await self.proving.prove(head, newcomer)

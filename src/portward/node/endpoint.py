@@ -66,6 +66,10 @@ class EndpointRules:
     """Whether all requests of one session have to come from the same address."""
     relays: bool = False
     """Whether clients are connected to the upstream here."""
+    allowed_headers: tuple[str, ...] = ()
+    """Request headers that pages may send to HTTP paths here, beside those they always may."""
+    subprotocols: frozenset[str] = frozenset()
+    """Names of WebSocket subprotocols that are spoken here; Engine.IO answers the first one offered."""
     auth_attempts: int = 0
     """Refused credentials by message after which the connection is closed; 0 for any number."""
     connections_per_address: int = CONNECTIONS_PER_ADDRESS
@@ -141,6 +145,8 @@ class Newcomer(msgspec.Struct, frozen=True):
     """Whether it only passes on what an upstream says, and knows no words of ours."""
     origin: str = ""
     proof: str = ""
+    subprotocol: str | None = None
+    """The subprotocol that is answered."""
 
     def __repr__(self) -> str:
         return f"Newcomer({self.id[:8]}, {self.endpoint.name})"

@@ -47,7 +47,7 @@ class Entry:
         self.max_message = rules.max_message
         self.max_unsent = rules.max_unsent
         self.compression = rules.compression
-        self.subprotocol: str | None = None
+        self.subprotocol = newcomer.subprotocol
         self.bond = Bond(newcomer) if rules.steady_ping else None
 
     def open(self, link: Link) -> Receiver:
@@ -89,6 +89,9 @@ class NodeGate:
 
     def _test(self, page: StatusPage, head: RequestHead) -> Answer:
         try:
+            allowed = page.preflight(head)
+            if allowed:
+                return Answer(204, b"", allowed)
             status = page.judge(head)
         except Refused as refused:
             self.refused(head, refused)

@@ -58,7 +58,8 @@ class Proving:
     def _defer(self, head: RequestHead, newcomer: Newcomer) -> Newcomer:
         """Keep the token, if there is one, for the dialect to present when it is asked for one."""
         self._check_unauthenticated()
-        credential = extract(head, {CredentialKind.HEADER})
+        taken = newcomer.endpoint.rules.credentials & {CredentialKind.SUBPROTOCOL}
+        credential = extract(head, {CredentialKind.HEADER, *taken})
         if credential is None:
             return newcomer
         return replace(newcomer, bearer=credential.value, proof=digest(credential.value))

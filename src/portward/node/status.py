@@ -10,6 +10,7 @@ from portward.model.clock import Clock
 from portward.model.limits import LimitName
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
+from portward.node.cors import Headers, preflight, readable_by
 from portward.node.endpoint import Endpoint
 from portward.security.address import limit_keys
 
@@ -51,10 +52,7 @@ class StatusPage:
             Refused: the relay is off, the origin is not listed, or the address asks too often.
         """
         endpoint = self.endpoint
-        if not endpoint.rules.enabled:
-            raise Refused(Refusal.DISABLED)
-        allow_missing = endpoint.rules.allow_missing_origin
-        endpoint.origins.check(head.all("origin"), ambient=False, allow_missing=allow_missing)
+        self._check(head)
         keys = limit_keys(self._address(head))
         wait = endpoint.limits[LimitName.ATTEMPTS].wait(keys, self._clock.monotonic())
         if wait:
@@ -66,17 +64,29 @@ class StatusPage:
             upstream_configured=self._configured(),
         )
 
-    def headers(self, head: RequestHead) -> tuple[tuple[str, str], ...]:
+    def preflight(self, head: RequestHead) -> Headers:
+        """What a page of a listed origin may send; nothing for what is no preflight.
+
+        It counts as no attempt: a browser asks by itself.
+
+        Raises:
+            Refused: the relay is off, or the origin is not listed.
+        """
+        if head.method != "OPTIONS" or not head.all("access-control-request-method"):
+            return ()
+        self._check(head)
+        return (*self.headers(head), *preflight(self.endpoint, "GET, HEAD"))
+
+    def headers(self, head: RequestHead) -> Headers:
         """Who may read the answer: the one origin that asked, which was judged before."""
-        return tuple(
-            pair
-            for origin in head.all("origin")
-            for pair in (
-                ("Access-Control-Allow-Origin", origin),
-                ("Access-Control-Allow-Credentials", "true"),
-                ("Vary", "Origin"),
-            )
-        )
+        return tuple(pair for origin in head.all("origin") for pair in readable_by(origin))
+
+    def _check(self, head: RequestHead) -> None:
+        endpoint = self.endpoint
+        if not endpoint.rules.enabled:
+            raise Refused(Refusal.DISABLED)
+        allow_missing = endpoint.rules.allow_missing_origin
+        endpoint.origins.check(head.all("origin"), ambient=False, allow_missing=allow_missing)
 
     def retry_after(self, refused: Refused) -> tuple[tuple[str, str], ...]:
         """When to ask again, spread a little so that not all come back at once."""

@@ -13,17 +13,15 @@ from urllib.parse import unquote_to_bytes
 
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
+from portward.security.subprotocols import KEY_PREFIX, has_jwt, offers
 
 _MAX_PARAMETERS: Final = 100
 _QUERY: Final = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*\Z")
 """Visible ASCII without `"`, `#`, `<`, `>`; a percent sign only before two hexadecimal digits."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE | re.ASCII)
-_JWT_MARK: Final = "eyJ"
-"""How a JWT's header begins: `{"` in base64url."""
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _COOKIE_VALUE: Final = re.compile(r"[ !-:<-~\x80-\xff]*\Z")
 """What is left after splitting at `;`: visible characters of Latin-1; browsers allow blanks inside."""
-_SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 class CredentialKind(StrEnum):
@@ -34,6 +32,7 @@ class CredentialKind(StrEnum):
     TICKET = "ticket"
     COOKIE = "cookie"
     MESSAGE = "message"
+    SUBPROTOCOL = "subprotocol"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,8 @@ def extract(
 
     Raises:
         Refused: MULTIPLE_CREDENTIALS for more than one, wherever they are; UNAUTHENTICATED for an
-            empty one or another scheme than Bearer; BAD_REQUEST for a malformed query, or a cookie
-            that is there twice.
+            empty one or another scheme than Bearer; BAD_REQUEST for a malformed query or subprotocol,
+            or a cookie that is there twice.
     """
     found = _presented(head)
     if CredentialKind.COOKIE in allowed and (value := _cookies(head, cookies)):
@@ -86,8 +85,11 @@ def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
     for name, value in query_pairs(head.query):
         if name in _PARAMETERS:
             found.append((_PARAMETERS[name], value))
-    protocols = ",".join(head.all("sec-websocket-protocol"))
-    found.extend((None, "") for offer in protocols.split(",") if _has_token(offer))
+    for offer in offers(head):
+        if offer.startswith(KEY_PREFIX):
+            found.append((CredentialKind.SUBPROTOCOL, offer.removeprefix(KEY_PREFIX)))
+        elif has_jwt(offer):
+            found.append((None, ""))
     return found
 
 
@@ -107,15 +109,6 @@ def _cookies(head: RequestHead, names: Collection[str]) -> str:
             raise Refused(Refusal.BAD_REQUEST, "ambiguous or malformed cookie")
         chosen[name] = value
     return "; ".join(f"{name}={value}" for name, value in chosen.items())
-
-
-def _has_token(offer: str) -> bool:
-    """Tell whether a JWT is among the dotted parts of a subprotocol, in one pass."""
-    parts = offer.strip().split(".")
-    return any(
-        _JWT_MARK in header and _SEGMENT.match(payload)
-        for header, payload, _ in zip(parts, parts[1:], parts[2:], strict=False)
-    )
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ class Credential(StrEnum):
     TICKET = "ticket"
     COOKIE = "cookie"
     MESSAGE = "message"
+    SUBPROTOCOL = "subprotocol"
 
 
 class AuthMode(StrEnum):
@@ -71,7 +72,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     namespace: Annotated[str, About("the namespace its channels belong to")] = ""
     credentials: Annotated[
         tuple[Credential, ...],
-        About("where a credential may come from: `header`, `query`, `ticket`, `cookie`, `message`"),
+        About(
+            "where a credential may come from: `header`, `query`, `ticket`, `cookie`, `message`,"
+            " `subprotocol`"
+        ),
     ] = (Credential.MESSAGE,)
     roles: Annotated[
         tuple[str, ...],
@@ -87,6 +91,15 @@ class Endpoint(Struct, frozen=True, kw_only=True):
             unset="`false` with cookies, and for `alerts` with a list of origins; else `true`",
         ),
     ] = None
+    allowed_headers: Annotated[
+        tuple[str, ...],
+        About(
+            "request headers that pages of another origin may send here by HTTP (polling, `/test`),"
+            " beside `content-type`, `authorization`, `traceparent`, `tracestate`, `baggage` and"
+            " `sentry-trace`",
+            reload=True,
+        ),
+    ] = ()
     max_connections: Annotated[Count, About("connections open at once; 0 for no limit")] = 0
     auth_timeout: Annotated[Span, About("time a connection has to authenticate")] = 30.0
     auth_attempts: Annotated[

@@ -35,7 +35,7 @@ ENDPOINTS: Final = {
     "realtime": Endpoint(
         path="/realtime",
         dialect="relay",
-        credentials=(Credential.MESSAGE, Credential.HEADER),
+        credentials=(Credential.MESSAGE, Credential.HEADER, Credential.SUBPROTOCOL),
         auth_timeout=10.0,
         auth_attempts=3,
         max_message=MIB,

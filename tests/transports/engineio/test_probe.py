@@ -438,3 +438,30 @@ def test_nobody_listens_to_a_latecomer() -> None:
     assert not closed.frame(False)
     closed.message(b"", False)
     closed.lost(None)
+
+
+@pytest.mark.parametrize(
+    ("offer", "answered"),
+    [
+        ("chat, mqtt", "chat"),
+        ("openai-insecure-api-key.opaque, mqtt", "mqtt"),
+        ("eyJhbGciOiJIUzI1NiJ9.e30.x", None),
+    ],
+)
+async def test_an_upgrade_answers_the_first_subprotocol(
+    house: PollHouse, offer: str, answered: str | None
+) -> None:
+    """Both the upgrade and a WebSocket that comes too late; a credential is never answered."""
+    query, _ = await house.begin()
+    for _ in range(2):
+        client = await house.client()
+        target = f"{PATH}?{query.replace('polling', 'websocket')}"
+        await client.send(handshake(target, sec_websocket_protocol=offer))
+        head = await client.head()
+        assert head[0] == "HTTP/1.1 101 Switching Protocols"
+        said = [line for line in head if line.lower().startswith("sec-websocket-protocol")]
+        assert said == ([f"Sec-WebSocket-Protocol: {answered}"] if answered else [])
+    client = await house.client()
+    page = handshake(target, sec_websocket_protocol="ticket.opaque", origin="http://localhost")
+    await client.send(page)
+    assert (await client.head())[0] == "HTTP/1.1 400 Bad Request"

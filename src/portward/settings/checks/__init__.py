@@ -16,6 +16,7 @@ from portward.settings.checks.engine import ENGINE_RULES
 from portward.settings.checks.files import FILE_RULES
 from portward.settings.checks.listeners import LISTENER_RULES
 from portward.settings.checks.origins import ORIGIN_RULES
+from portward.settings.checks.pages import PAGE_RULES
 from portward.settings.checks.provider import PROVIDER_RULES
 from portward.settings.checks.resources import RESOURCE_RULES
 from portward.settings.checks.rights import RIGHTS_RULES
@@ -34,6 +35,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *CLAIM_RULES,
     *LISTENER_RULES,
     *ADMIN_RULES,
+    *PAGE_RULES,
     *DOOR_RULES,
     *ENGINE_RULES,
     *PROVIDER_RULES,

@@ -24,9 +24,9 @@ class Latecomer:
     """
 
     compression = False
-    subprotocol: str | None = None
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, subprotocol: str | None = None) -> None:
+        self.subprotocol = subprotocol
         self.max_message = admission.max_message
         self.max_unsent = admission.max_unsent
 
@@ -87,11 +87,12 @@ class Probe:
         deadlines: "Deadlines[Probe]",
         *,
         base64: bool = False,
+        subprotocol: str | None = None,
     ) -> None:
         self.max_message = admission.max_message
         self.max_unsent = admission.max_unsent
         self.compression = False
-        self.subprotocol: str | None = None
+        self.subprotocol = subprotocol
         self._link = link
         self._polling = polling
         self._deadlines = deadlines

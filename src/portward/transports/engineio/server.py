@@ -1,7 +1,6 @@
 """The door of Engine.IO: a gate in front of the gate, and a hotel for what comes by polling."""
 
 import random as _random
-import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
@@ -12,11 +11,13 @@ from portward.model.limits import CLOSE_TIME, MESSAGE_TIME
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.endpoint import Endpoint, at_path
-from portward.node.link import Admission, Gate, HttpAnswer, Link, Receiver
+from portward.node.link import Admission, Gate, HttpAnswer
 from portward.security.handshake import check_upgrade
+from portward.security.subprotocols import select
 from portward.transports.deadlines import Deadlines
 from portward.transports.engineio.entrance import Entrance
-from portward.transports.engineio.link import Ear, EngineLink
+from portward.transports.engineio.link import EngineLink
+from portward.transports.engineio.opening import SocketAdmission, opening, session_id
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.posts import Posts
 from portward.transports.engineio.probe import PROBE_TIME, Latecomer, Probe
@@ -26,8 +27,6 @@ from portward.transports.lobby import Guest
 from portward.wire import engineio
 from portward.wire import message as wire
 
-_ID: Final = 18
-"""Random bytes of a session's id."""
 _TAGGED: Final = "."
 
 
@@ -112,7 +111,7 @@ class EngineServer:
             return await self._upgrade(head, query, upgrade_checked=upgrade_checked)
         _check(query)
         admission = await self.gate.admit(head, upgrade_checked=upgrade_checked)
-        return Newcomer(self._endpoints[head.path], admission, base64=query.base64)
+        return SocketAdmission(self._endpoints[head.path], admission, base64=query.base64)
 
     async def _upgrade(
         self, head: RequestHead, query: Query, *, upgrade_checked: bool
@@ -127,12 +126,19 @@ class EngineServer:
         wait = found.polling.hurried()
         if wait:
             raise Refused(Refusal.RATE, "upgrades", retry_after=wait)
+        subprotocol = select(head, (), first=True)
         carrier = found.link.carrier
         if found.link.open and isinstance(carrier, Polling) and carrier.probe is None:
-            base64 = query.base64 or found.base64
-            return Probe(found.link, carrier, found.admission, self._probes, base64=base64)
+            return Probe(
+                found.link,
+                carrier,
+                found.admission,
+                self._probes,
+                base64=query.base64 or found.base64,
+                subprotocol=subprotocol,
+            )
         found.count_latecomer()
-        return Latecomer(found.admission)
+        return Latecomer(found.admission, subprotocol)
 
     async def follow_up(self, head: RequestHead, admission: Admission) -> None:
         """Judge a further request of a session."""
@@ -189,7 +195,7 @@ class EngineServer:
 
     def open(self, endpoint: Endpoint, admission: Admission, *, base64: bool) -> bytes:
         """Make a session that polls; returns its open packet."""
-        sid = _TAGGED.join(filter(None, (self.tag, secrets.token_urlsafe(_ID))))
+        sid = _TAGGED.join(filter(None, (self.tag, session_id())))
         polling = Polling(
             self._clock,
             self._closing,
@@ -204,44 +210,8 @@ class EngineServer:
         return opening(endpoint, sid, ("websocket",))
 
 
-def opening(endpoint: Endpoint, sid: str, upgrades: tuple[str, ...]) -> bytes:
-    """The packet that tells a client of its session."""
-    rules = endpoint.rules
-    return engineio.Opening(
-        sid=sid,
-        upgrades=upgrades,
-        ping_interval=round(rules.ping_interval * 1000),
-        ping_timeout=round(rules.pong_timeout * 1000),
-        max_payload=rules.max_message,
-    ).packet()
-
-
 def _check(query: Query) -> None:
     if query.protocol != engineio.PROTOCOL:
         raise Refused(Refusal.BAD_REQUEST, "Engine.IO protocol")
     if query.transport != "websocket" or not query.sound:
         raise Refused(Refusal.BAD_REQUEST, "Engine.IO transport")
-
-
-class Newcomer:
-    """Implements `node.link.Admission`: a session that begins with a WebSocket."""
-
-    def __init__(self, endpoint: Endpoint, admission: Admission, *, base64: bool) -> None:
-        self._base64 = base64
-        self._endpoint = endpoint
-        self._admission = admission
-        self.max_message = admission.max_message
-        self.max_unsent = admission.max_unsent
-        self.compression = admission.compression
-        self.subprotocol = admission.subprotocol
-
-    def open(self, link: Link) -> Receiver:
-        """Tell the client of its session, then make it."""
-        link.write(wire.text(opening(self._endpoint, secrets.token_urlsafe(_ID), ())))
-        carried = EngineLink(link, base64=self._base64)
-        carried.begin(self._admission)
-        return Ear(carried, link)
-
-    def cancel(self) -> None:
-        """Give back what was counted."""
-        self._admission.cancel()

@@ -7,11 +7,11 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node import eager
+from portward.node.cors import cors, preflight
 from portward.node.endpoint import Endpoint
 from portward.node.link import Admission, Gate
 from portward.transports.door import DRAINED
 from portward.transports.engineio import told
-from portward.transports.engineio.cors import PREFLIGHT, cors
 from portward.transports.engineio.entrance import Entrance
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import length_of, read_query
@@ -149,8 +149,9 @@ class Visit:
     def respond(self, response: told.Response) -> None:
         """Answer, with what tells a browser which page may read it."""
         self._polling = None
-        preflight = PREFLIGHT if response is told.PREFLIGHT and self._cors else ()
-        response.to(self._caller, (*self._cors, *preflight))
+        asked = response is told.PREFLIGHT and self._cors
+        allowed = preflight(self._endpoint, "GET, POST") if asked else ()
+        response.to(self._caller, (*self._cors, *allowed))
 
     def unsent(self) -> int:
         """Bytes of the answer the caller has not taken."""

@@ -1,0 +1,57 @@
+"""A gateway with a stand-in of a realtime API behind it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from openai import AsyncOpenAI
+
+from portward.demo.upstream import StandInUpstream
+from portward.node.clock import LoopClock
+from portward.settings import Settings
+from tests.e2e.houses import UNLIMITED, House, Place, own_door
+
+KEY = "sk-canary-of-the-upstream-8f2c"
+
+
+@dataclass
+class Relayed:
+    """A gateway and the upstream behind it."""
+
+    place: Place
+    upstream: StandInUpstream
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"{self.place.base}/realtime"
+
+    def token(self, user: str = "ann") -> str:
+        """A token of the gateway."""
+        return self.place.gateway.token(user)
+
+    def client(self) -> AsyncOpenAI:
+        """The official client, with the gateway's token for a key."""
+        return AsyncOpenAI(api_key=self.token(), websocket_base_url=self.place.base)
+
+
+@asynccontextmanager
+async def relayed(more: str = "", *, door: House = own_door, **keys: Any) -> AsyncIterator[Relayed]:
+    """Run both, behind one of the doors. `more` goes into the settings, `keys` under `[upstream]`."""
+    async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
+        given = {"url": upstream.url, "api_key": KEY, "allow_private": True} | keys
+        written = "\n".join(f"{name} = {json.dumps(value)}" for name, value in given.items())
+        toml = f"""
+            {UNLIMITED}
+            [endpoints.realtime.limits.connections]
+            max = 0
+            [endpoints.realtime.limits.attempts]
+            rate = "none"
+            [upstream]
+            {written}
+            {more}
+        """
+        async with door(toml) as place:
+            yield Relayed(place, upstream)
