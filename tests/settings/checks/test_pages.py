@@ -5,8 +5,7 @@ import pytest
 from portward.settings.checks.rule import Level
 from tests.settings.checks.judging import levels
 
-OK, WARN, FAIL = Level
-GRAVE = (WARN, FAIL, False)
+OK, WARN, FAIL, *_ = Level
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
 Levels = tuple[Level, Level, bool]
