@@ -86,7 +86,7 @@ def test_gate_and_node_rules() -> None:
     )
     rules = build.node_rules(given)
     assert (rules.gate.max_connections, rules.gate.max_unauthenticated) == (5, 3)
-    assert (rules.max_per_user, rules.leeway, rules.revocation_ttl) == (2, 7.0, 60.0)
+    assert (rules.max_per_user, rules.leeway) == (2, 7.0)
     assert rules.role_permissions == {"host": {"room.create"}}
     assert rules.gate.require_https
     assert not build.gate_rules(settings(server=given.server)).require_https

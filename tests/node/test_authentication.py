@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from portward.engines.memory import MemoryEngine
 from portward.engines.memory.revocations import MemoryRevocations
@@ -164,22 +163,6 @@ async def test_every_connection_of_a_user(house: House) -> None:
     assert [tab.closed for tab in tabs] == [(3503, "force disconnect")] * 3
     await house.advance(1)
     await house.client("ann")
-
-
-async def test_revocation_is_forgotten_in_the_end() -> None:
-    """A revocation is kept as long as any token could live that was good when it was made."""
-    given = settings()
-    given = replace(given, tokens=replace(given.tokens, max_lifetime=600.0, leeway=60.0))
-    async with running(given) as house:
-        await house.gateway.revoke(jti="j1")
-        token = house.token("ann", jti="j1", ttl=600, iat=int(house.clock.time()) + 60)
-        await house.advance(600 + 60 - 5)
-        client = await house.client()
-        await ask(client, "auth", token=house.token("ann", jti="j1", ttl=10))
-        await ask(client, "auth", token=token)
-        assert errors(client) == ["Token has been revoked"] * 2
-        await house.advance(100)
-        assert await house.gateway.node.engine.revocations.since(0) == ()
 
 
 async def test_nothing_or_too_much_to_revoke(house: House) -> None:

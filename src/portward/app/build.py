@@ -16,7 +16,6 @@ from portward.model.clock import Clock
 from portward.model.namespace import Namespace
 from portward.node.admission import GateRules
 from portward.node.node import Node
-from portward.node.operations import REVOCATION_TTL
 from portward.node.ports import Hooks
 from portward.node.rules import NodePorts, NodeRules
 from portward.node.tunnel import RelayRules
@@ -184,7 +183,6 @@ def node_rules(settings: Settings) -> NodeRules:
         relay=relay_rules(settings),
         leeway=settings.tokens.leeway,
         max_per_user=settings.gate.max_per_user,
-        revocation_ttl=settings.tokens.max_lifetime or REVOCATION_TTL,
         revalidate=settings.identity_provider.revalidate,
         instance=settings.server.instance_id,
         machine=socket.gethostname(),

@@ -191,7 +191,6 @@ class Node:
             streams=streams,
             telemetry=telemetry,
             clock=clock,
-            revocation_ttl=self.rules.revocation_ttl,
             published=self.hooks.published,
             uid=self.rules.instance,
             machine=self.rules.machine,

@@ -14,6 +14,7 @@ from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
 from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.identity import Identity
 from portward.model.limits import TICKET_TIME
 from portward.model.node import NodeInfo
 from portward.model.position import Position
@@ -26,6 +27,7 @@ from portward.node.authority import Authority
 from portward.node.hooks import describe
 from portward.node.membership import Membership
 from portward.node.ports import ConnectionInfo
+from portward.node.retention import kept_until, stated_end
 from portward.node.session import Session
 from portward.node.streams import Streams
 from portward.security import policy
@@ -33,11 +35,6 @@ from portward.security.redaction import fingerprint
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.version import __version__
-
-REVOCATION_SLACK = 120.0
-"""A token may be issued in a clock's future and be good past its end: twice the longest leeway."""
-REVOCATION_TTL = 30 * 86400.0
-"""Seconds a revocation is kept when nothing says how long the credential would have lived."""
 
 
 class Operations:
@@ -55,7 +52,6 @@ class Operations:
         streams: Streams,
         telemetry: Telemetry,
         clock: Clock,
-        revocation_ttl: float,
         published: Callable[[Publish, Stored], None],
         uid: str = "",
         machine: str = "",
@@ -73,7 +69,6 @@ class Operations:
         self._streams = streams
         self._telemetry = telemetry
         self._clock = clock
-        self._revocation_ttl = revocation_ttl
         self._published = published
         self._uid = uid or secrets.token_hex(8)
         self._machine = machine
@@ -206,21 +201,27 @@ class Operations:
 
         Returns how many connections of this node it ended.
         """
-        now = self._clock.time()
-        if kind is RevocationKind.TOKEN:
-            value = fingerprint(value)
-        until = now + self._revocation_ttl + REVOCATION_SLACK
-        revocation = Revocation(kind, value, now, until)
+        now, whole = self._clock.time(), kind is RevocationKind.TOKEN
+        ends = [stated_end(value)] if whole else []
+        revocation = Revocation(kind, fingerprint(value) if whole else value, now, now)
+        ends += [identity.expires_at for identity in self._named(revocation)]
+        until = kept_until(now, [end for end in ends if end is not None], whole=whole)
+        revocation = replace(revocation, until=until)
         await self._engine.revocations.add(revocation)
         if kind is RevocationKind.SESSION:
             await self._engine.sessions.drop(value)
-        ended = sum(
-            session.claims is not None and revocation.names(session.claims, session.resume_id)
-            for session in self._registry
-        )
+        ended = len(self._named(revocation))
         self._telemetry.record(Event.AUTH_REVOKE, kind=kind.value, count=ended)
         await self._engine.broker.announce(Revoked(revocation=revocation))
         return ended
+
+    def _named(self, revocation: Revocation) -> list[Identity]:
+        """The identities of the sessions here that a revocation ends."""
+        return [
+            session.claims
+            for session in self._registry
+            if session.claims is not None and revocation.names(session.claims, session.resume_id)
+        ]
 
     # -- the directory
 

@@ -7,7 +7,6 @@ from portward.engines.port import Engine
 from portward.model.clock import Clock
 from portward.model.limits import CONNECTIONS_PER_USER
 from portward.node.admission import GateRules
-from portward.node.operations import REVOCATION_TTL
 from portward.node.ports import IdentityProvider, RightsQuestion, Upstream, Verifier
 from portward.node.tunnel import RelayRules
 from portward.security.relay import RelayPolicy
@@ -24,7 +23,6 @@ class NodeRules:
     leeway: float = 30.0
     max_per_user: int = CONNECTIONS_PER_USER
     """Connections of one user at one endpoint; 0 for no limit."""
-    revocation_ttl: float = REVOCATION_TTL
     revalidate: float = 60.0
     """Within how long a logout at the identity provider ends the connection."""
     instance: str = ""
