@@ -21,6 +21,7 @@ class Demo:
         self.gateway = gateway
         self.page = page
         self.lines: asyncio.Queue[str] = asyncio.Queue()
+        self.opened: list[str] = []
 
     async def line(self, start: str) -> str:
         """The next line that starts so, without its heading."""
@@ -42,7 +43,9 @@ async def demonstration() -> AsyncIterator[Demo]:
         settings = anywhere(ready(loaded(listener.url)).settings)
         async with Gateway(settings) as gateway:
             made = Demo(gateway, listener.url)
-            around = Demonstration(settings, listener, made.lines.put_nowait, pause=0.0)
+            around = Demonstration(
+                settings, listener, made.opened.append, made.lines.put_nowait, pause=0.0
+            )
             async with around:
                 server = Server(gateway)
                 await server.start()

@@ -63,13 +63,36 @@ def test_reload(home: Path) -> None:
 
 
 def test_demo(home: Path) -> None:
-    """The demo prints its addresses, stays in the foreground, and leaves politely."""
+    """The demo prints one line to open, stays in the foreground, and ends with 0 on Ctrl-C."""
     with running("demo") as process:
-        page = process.expect(r"^page +(http\S+)")[1]
-        process.expect("^leave +Ctrl-C$")
+        page = process.expect(r"^open (http\S+) in a browser")[1]
         assert httpx.get(page, trust_env=False).status_code == 200
         process.signal(signal.SIGINT)
         assert process.wait() == 0
+        assert len(process.lines) == 1
+
+
+def test_verbose_demo(home: Path) -> None:
+    """On request it prints addresses, accounts, tokens and commands, too."""
+    with running("demo", "--verbose") as process:
+        process.expect(r"^rooms +ws://\S+/rooms$")
+        process.expect("^log in +")
+        process.expect("^token +alice: ")
+        process.expect("^publish +")
+        process.expect("^open http")
+        process.signal(signal.SIGINT)
+        assert process.wait() == 0
+
+
+def test_admin_port_that_is_taken(portward: Console) -> None:
+    """The flag and the key to change are those of the listener whose port is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = portward("serve", "--port", "0", "--admin-port", str(port))
+    assert outcome.code == 1
+    (said,) = [each for each in outcome.err.splitlines() if "cannot listen" in each]
+    assert f"127.0.0.1:{port}" in said
+    assert said.endswith("; choose another port with --admin-port (server.admin_port)")
 
 
 def test_port_that_is_taken(portward: Console) -> None:

@@ -8,7 +8,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portward.settings.operation import LogFormat
+from portward.settings.operation import LogFormat, LogLevel
 from portward.telemetry.events import Event
 from portward.telemetry.fields import FIELDS, Fields
 from portward.telemetry.log import Log, stamp
@@ -34,6 +34,25 @@ def test_a_json_line_says_when_how_grave_and_what() -> None:
         '{"time":"2023-11-14T22:13:20.250Z","level":"warning","event":"auth.fail",'
         '"client":"c1","reason":"expired","count":2}'
     ]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (LogLevel.INFO, ["conn.open", "auth.fail", "settings.reject"]),
+        (LogLevel.WARNING, ["auth.fail", "settings.reject"]),
+        (LogLevel.ERROR, ["settings.reject"]),
+    ],
+)
+def test_events_below_the_level_are_left_out(level: LogLevel, expected: list[str]) -> None:
+    """An event is logged when it is of the level that is set, or above."""
+    sink = Kept()
+    log = Log(sink, FakeClock(), style=LogFormat.JSON, level=level)
+    log.event(Event.CONN_OPEN, client="c1")
+    log.event(Event.AUTH_FAIL, client="c1")
+    log.write(Event.SETTINGS_REJECT, log.tidy({"detail": "x"}))
+    log.close()
+    assert [json.loads(line)["event"] for line in sink.lines] == expected
 
 
 def test_who_says_it() -> None:

@@ -31,6 +31,7 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
         namespaces=tuple(settings.namespaces),
         version=__version__,
         style=settings.log_format,
+        level=settings.log.level,
         colors=stream.isatty() and "NO_COLOR" not in os.environ,
         hash_users=settings.hash_users,
         insecure=insecure(settings),

@@ -87,7 +87,6 @@ class Brochure(Struct, frozen=True, kw_only=True):
     def lines(self) -> Iterator[tuple[str, str]]:
         """What is printed: headings, and texts to paste."""
         chat, alerts = self.tokens["chat"], self.tokens["alerts"]
-        yield "page", f"{self.page}/  (open it in a browser: chat, alerts, live, workspaces)"
         for user in self.users:
             yield "log in", f"{user.email}  password {user.password}  ({may(user)})"
         realtime, workspaces = self.tokens["realtime"], self.tokens["workspaces"]
@@ -110,7 +109,6 @@ class Brochure(Struct, frozen=True, kw_only=True):
         yield from self._workspace(workspaces[WENDY])
         command = f"publish live:event:{PUBLIC} '\"rain\"' --key weather --admin {self.admin}"
         yield "publish", f"{program()} {command}"
-        yield "leave", "Ctrl-C"
 
     def _workspace(self, token: str) -> Iterator[tuple[str, str]]:
         room = f"workspace:{WORKSPACE}:dashboard"

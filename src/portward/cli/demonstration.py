@@ -58,13 +58,17 @@ def listener() -> DemoListener:
     return DemoListener(PORT + 2)
 
 
-def loaded(provider: str) -> Loaded:
+def loaded(provider: str, *, verbose: bool = True) -> Loaded:
     """The settings of the demo: the defaults, on ports that are free, and where `provider` is.
+
+    Unless `verbose`, the log has warnings and errors alone.
 
     Neither a file nor the environment is read.
     """
     port = free_port(HOST, PORT)
-    flags = {"server.port": port, "server.admin_port": free_port(HOST, port + 1)}
+    flags: dict[str, object] = {"server.port": port, "server.admin_port": free_port(HOST, port + 1)}
+    if not verbose:
+        flags["log.level"] = "warning"
     upstream = free_port(HOST, port + 3)
     text = _SETTINGS.format(url=provider, host=HOST, port=upstream, key=secrets.token_urlsafe(32))
     written = {"the demo": text}
@@ -74,7 +78,8 @@ def loaded(provider: str) -> Loaded:
 class Demonstration:
     """Everything beside the gateway itself. `begin` once that runs; leaving the context ends it.
 
-    `settings` name the `listener` as identity provider; the pages are served there too.
+    `settings` name the `listener` as identity provider; the pages are served there too. `announce` is given
+    the one line with the page to open, `detail` everything else there is to paste.
     """
 
     def __init__(
@@ -82,12 +87,14 @@ class Demonstration:
         settings: Settings,
         listener: DemoListener,
         announce: Callable[[str], None],
+        detail: Callable[[str], None],
         *,
         pause: float = robot.PAUSE,
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._announce = announce
+        self._detail = detail
         self._pause = pause
         self._simulations: list[SimulatedEngine | SimulatedMatch | SimulatedWorkplace] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,7 +150,8 @@ class Demonstration:
         )
         self._listener.start(site)
         for heading, text in brochure.lines():
-            self._announce(f"{heading:<12} {text}")
+            self._detail(f"{heading:<12} {text}")
+        self._announce(f"open {brochure.page}/ in a browser; Ctrl-C ends the demo")
         talker = mint(self._settings, Bearer(sub=robot.ROBOT, roles=("user",), ttl=DAY))
         talking = robot.talk(brochure.at("rooms"), ROOM, talker, self._pause)
         self._tasks.append(asyncio.create_task(talking))

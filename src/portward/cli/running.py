@@ -71,20 +71,34 @@ def serve(
     return run(serve_gateway(loaded.settings, announce=line, reload=again), loaded.settings)
 
 
-def demo() -> int:
+def demo(
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Print addresses, logins, tokens, and commands that use them."
+        ),
+    ] = False,
+) -> int:
     """Serve every endpoint with pages, logins, a simulated engine and a simulated user."""
     # Imported here: what only the demo needs is no part of any other start.
     from portward.cli import demonstration  # noqa: PLC0415 - see above
 
     with demonstration.listener() as listener:
-        loaded = _completed(demonstration.loaded(listener.url))
-        _tell(loaded)
+        loaded = _completed(demonstration.loaded(listener.url, verbose=verbose))
+        if verbose:
+            _tell(loaded)
+        detail = line if verbose else _drop
 
         async def whole() -> int:
-            async with demonstration.Demonstration(loaded.settings, listener, line) as around:
-                return await serve_gateway(loaded.settings, announce=line, started=around.begin)
+            made = demonstration.Demonstration(loaded.settings, listener, line, detail)
+            async with made as around:
+                return await serve_gateway(loaded.settings, announce=detail, started=around.begin)
 
         return run(whole(), loaded.settings)
+
+
+def _drop(_: str) -> None:
+    """Print nothing: what was not asked for."""
 
 
 def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
@@ -107,15 +121,21 @@ def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
 def _why(error: OSError, settings: Settings) -> str:
     """Which address could not be had: the error says no more than that one could not."""
     server = settings.server
-    places = [(server.host, server.port)]
+    listeners = [(server.host, server.port, "--port", "server.port")]
     if settings.admin.enabled:
-        places.append((server.admin_host, server.admin_port))
-    taken = [f"{host}:{port}" for host, port in places if port and not can_listen(host, port)]
+        listeners.append(
+            (server.admin_host, server.admin_port, "--admin-port", "server.admin_port")
+        )
+    taken = [each for each in listeners if each[1] and not can_listen(*each[:2])]
     reason = os.strerror(error.errno) if error.errno else str(error)
     if not taken:
         return f"cannot serve: {reason}"
-    hint = "; choose another with --port" if error.errno == errno.EADDRINUSE else ""
-    return f"cannot listen on {' and '.join(taken)}: {reason}{hint}"
+    where = " and ".join(f"{host}:{port}" for host, port, _, _ in taken)
+    hint = ""
+    if error.errno == errno.EADDRINUSE:
+        ways = " and ".join(f"{flag} ({key})" for _, _, flag, key in taken)
+        hint = f"; choose another port with {ways}"
+    return f"cannot listen on {where}: {reason}{hint}"
 
 
 SECRETS = frozenset({"token-secret-weak", "session-secret-weak"})

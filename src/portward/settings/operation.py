@@ -36,8 +36,24 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class LogLevel(StrEnum):
+    """How much is logged: events of this level and above."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class Log(Struct, frozen=True, kw_only=True):
     """The log, on standard error."""
+
+    level: Annotated[
+        LogLevel,
+        About(
+            "least level of the events that are logged; audit file, security events and metrics have"
+            " all of them"
+        ),
+    ] = LogLevel.INFO
 
     format: Annotated[
         LogFormat | None,

@@ -10,7 +10,7 @@ from typing import Self, TextIO, Unpack
 import msgspec
 
 from portward.model.clock import Clock
-from portward.settings.operation import LogFormat
+from portward.settings.operation import LogFormat, LogLevel
 from portward.telemetry.audit import Audit, AuditFile
 from portward.telemetry.bridge import LibraryHandler, exception_fields
 from portward.telemetry.checkpoint import CheckpointStore
@@ -131,6 +131,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: tuple[str, ...] = ()
     version: str = ""
     style: LogFormat = LogFormat.CONSOLE
+    level: LogLevel = LogLevel.INFO
     colors: bool = False
     hash_users: bool = False
     insecure: bool = False
@@ -165,6 +166,7 @@ def open_telemetry(
         sink,
         clock,
         style=options.style,
+        level=options.level,
         colors=options.colors,
         user_key=user_key,
         node=options.node,

@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from portward.model.clock import Clock
-from portward.settings.operation import LogFormat
+from portward.settings.operation import LogFormat, LogLevel
 from portward.telemetry.drain import Drain
 from portward.telemetry.events import Event
 from portward.telemetry.fields import Fields, Tidier, Tidy
@@ -41,17 +41,18 @@ def stamp(seconds: float) -> str:
 class Log:
     """The log of one gateway.
 
-    `user_key` turns user ids into keyed hashes. `lines` is how many lines of one event a second may
-    have; what is left out is counted in a `log.suppressed` line. `node` stands in every line where
-    several processes write to one place.
+    Events below `level` are left out. `user_key` turns user ids into keyed hashes. `lines` is how many
+    lines of one event a second may have; what is left out is counted in a `log.suppressed` line. `node`
+    stands in every line where several processes write to one place.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each option of a log, all but two by name
         self,
         sink: Sink,
         clock: Clock,
         *,
         style: LogFormat = LogFormat.CONSOLE,
+        level: LogLevel = LogLevel.INFO,
         colors: bool = False,
         user_key: bytes | None = None,
         node: str = "",
@@ -66,6 +67,8 @@ class Log:
         self._say = _methods(self._rendered, _head(node), _renderer(style, colors=colors))
         self._drain: Drain[_Entry] = Drain(self._handle, name="portward-log", capacity=capacity)
         self._lost = 0
+        levels = tuple(LogLevel)
+        self._levels: frozenset[str] = frozenset(levels[levels.index(level) :])
 
     @property
     def dropped(self) -> int:
@@ -74,11 +77,13 @@ class Log:
 
     def event(self, event: Event, **fields: Unpack[Fields]) -> None:
         """Write a line, unless this event had its share of lines in this second. Never raises."""
-        if self.sampler.admits(event):
+        if event.level in self._levels and self.sampler.admits(event):
             self.write(event, self.tidy(fields))
 
     def write(self, event: Event, fields: Tidy) -> None:
         """Write a line of fields that are tidy already, asking no sampler."""
+        if event.level not in self._levels:
+            return
         self._drain.put(_Entry(self._clock.time(), event, fields))
 
     def flush(self, timeout: float = 2.0) -> bool:

@@ -2,8 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from portward.cli.connect.asked import Asked, credential_of, source_of, subject_of
-from portward.cli.errors import Refusal
+from portward.cli.connect.asked import (
+    Asked,
+    credential_of,
+    headers_of,
+    source_of,
+    subject_of,
+    tls_of,
+)
+from portward.cli.errors import Refusal, Usage
 from portward.cli.minting import Bearer
 from tests.cli.console import Console
 
@@ -21,6 +28,54 @@ def asked(**changed: str | None) -> Asked:
         origin=changed.get("origin"),
         cookie=changed.get("cookie"),
     )
+
+
+def test_headers_are_read() -> None:
+    """A name, a colon, a value; blanks around the value do not count."""
+    assert headers_of([]) == {}
+    assert headers_of(["X-Tenant: one", "traceparent:00-ab-cd-01", "X-Empty:"]) == {
+        "X-Tenant": "one",
+        "traceparent": "00-ab-cd-01",
+        "X-Empty": "",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "X-Tenant", ": one", "X Tenant: one", "X-A: b\r\nX-C: d", "X-A: \x00", "Höst: x"),
+        *("Host: other", "origin: https://a", "Sec-WebSocket-Protocol: x", "Cookie: a=b"),
+    ],
+)
+def test_what_is_no_header_is_refused(text: str) -> None:
+    """A second line, a control character, and what the handshake sends by itself."""
+    with pytest.raises(Usage):
+        headers_of([text])
+
+
+def test_certificates_are_chosen(tmp_path: Path) -> None:
+    """The system's, those of a file, or any; a file without one, or a plain address, is refused."""
+    assert tls_of("wss://h/rooms", None, insecure=False) is None
+    trusting = tls_of("wss://h/rooms", None, insecure=True)
+    assert trusting is not None
+    assert not trusting.check_hostname
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    for url, cacert, insecure in [
+        ("wss://h", empty, False),
+        ("wss://h", tmp_path / "absent.pem", False),
+        ("wss://h", empty, True),
+        ("ws://h", None, True),
+        ("ws://h", empty, False),
+    ]:
+        with pytest.raises(Usage):
+            tls_of(url, cacert, insecure=insecure)
+
+
+def test_extra_headers_give_way() -> None:
+    """Origin and cookies have options of their own."""
+    plain = asked(origin="https://a.example")
+    assert plain.headers == {"Origin": "https://a.example"}
 
 
 def test_subject_of_a_token(portward: Console) -> None:

@@ -187,12 +187,12 @@ def test_echo(home: Path) -> None:
         (
             ("connect", "ws://127.0.0.1:1/other"),
             2,
-            "--dialect is one of rooms, alerts, live, relay, socketio, echo",
+            "--dialect rooms|alerts|live|relay|socketio|echo",
         ),
         (
             ("connect", URL, "--dialect", "sockets"),
             2,
-            "--dialect is one of rooms, alerts, live, relay, socketio, echo",
+            "--dialect rooms|alerts|live|relay|socketio|echo",
         ),
         (("connect", "http://127.0.0.1:1/rooms"), 2, "not a WebSocket address"),
         (("connect", "http://127.0.0.1:1/echo"), 2, "not a WebSocket address"),

@@ -8,7 +8,7 @@ import pytest
 
 from portward.app.gateway import Gateway
 from portward.cli.connect import plain as module
-from portward.cli.connect.command import _dialect
+from portward.cli.connect.addresses import dialect_of
 from portward.cli.connect.plain import Plain, opening, own_origin
 from portward.cli.connect.screen import Screen
 from portward.cli.errors import Refusal, Usage
@@ -78,14 +78,14 @@ def test_the_relay_has_nothing_to_hear() -> None:
 )
 def test_the_dialect_follows_from_the_path(url: str, dialect: str) -> None:
     """By the names that the endpoints have by default."""
-    assert _dialect(url, None) == dialect
-    assert _dialect(url, "alerts") == "alerts"
+    assert dialect_of(url, None) == dialect
+    assert dialect_of(url, "alerts") == "alerts"
 
 
 def test_a_path_that_says_nothing() -> None:
     """The error names every dialect there is."""
-    with pytest.raises(Usage, match="rooms, alerts, live, relay, socketio, echo"):
-        _dialect("ws://h/chat", None)
+    with pytest.raises(Usage, match=r"rooms.alerts.live.relay.socketio.echo"):
+        dialect_of("ws://h/chat", None)
 
 
 def test_the_gatewaysown_origin() -> None:

@@ -23,7 +23,11 @@ def message(**more: object) -> events.Message:
     [
         (events.Connected(user="ann"), "* connected as ann"),
         (events.Connected(user="ann", resumed=True), "* connected as ann, session resumed"),
-        (events.Connected(), "* connected"),
+        (
+            events.Connected(),
+            "* connected, not authenticated: nothing but /raw works, and the gateway closes soon,"
+            " unless the endpoint lets everybody in; give --token, or --sub to make one",
+        ),
         (
             events.Disconnected(code=3008, reason="slow", retry_in=1.25),
             "* not connected: slow (3008); trying again in 1.2 s",

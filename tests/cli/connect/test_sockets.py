@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portward.cli.connect.command import _dialect
+from portward.cli.connect.addresses import dialect_of
 from portward.cli.connect.screen import Screen
 from portward.cli.connect.sockets import SocketTalk, address, textual, typed
 from portward.cli.errors import Refusal
@@ -76,8 +76,8 @@ def test_address(url: str, expected: str) -> None:
 
 def test_the_dialect_follows_from_the_path() -> None:
     """By the path that every Socket.IO client has by default."""
-    assert _dialect("ws://h/socket.io/", None) == "socketio"
-    assert _dialect("ws://h/work", "socketio") == "socketio"
+    assert dialect_of("ws://h/socket.io/", None) == "socketio"
+    assert dialect_of("ws://h/work", "socketio") == "socketio"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,26 @@
 """What was asked for on the command line, and who asks."""
 
+import re
+import ssl
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from portward.cli.connect.memory import fingerprint
+from portward.cli.errors import Usage
 from portward.cli.minting import Bearer, mint
 from portward.cli.reading import read, ready
 from portward.client import TokenSource
 from portward.security.jws import TokenRefused, parse_compact, strict_object
+
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_VALUE: Final = re.compile(r"[\t -~]{0,4096}")
+_OWN: Final = frozenset(
+    {"host", "connection", "upgrade", "origin", "cookie", "content-length", "transfer-encoding"}
+    | {f"sec-websocket-{name}" for name in ("key", "version", "extensions", "protocol", "accept")}
+)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +35,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool
     origin: str | None
     cookie: str | None = None
+    extra: dict[str, str] = {}
+    tls: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
         return f"Asked({self.url!r})"
@@ -31,7 +45,51 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def headers(self) -> dict[str, str]:
         """Headers of the handshake."""
         given = {"Origin": self.origin, "Cookie": self.cookie}
-        return {name: value for name, value in given.items() if value}
+        return {**self.extra, **{name: value for name, value in given.items() if value}}
+
+
+def headers_of(written: Iterable[str]) -> dict[str, str]:
+    """Read headers as `Name: value`.
+
+    Raises:
+        Usage: one is none, or one that the handshake itself sends.
+    """
+    found: dict[str, str] = {}
+    for text in written:
+        name, colon, value = text.partition(":")
+        if not (colon and _HEADER.fullmatch(name) and _VALUE.fullmatch(value.strip())):
+            raise Usage("a header is written as 'Name: value', on one line")
+        if name.lower() in _OWN:
+            raise Usage(f"the handshake sends {name} itself; see --origin, --cookie and --token")
+        found[name] = value.strip()
+    return found
+
+
+def tls_of(url: str, cacert: Path | None, *, insecure: bool) -> ssl.SSLContext | None:
+    """What certificates are trusted for a `wss://` address; None for those of the system.
+
+    Raises:
+        Usage: both are asked for, the address is not encrypted, or the file holds no certificate.
+    """
+    if cacert is None and not insecure:
+        return None
+    if cacert is not None and insecure:
+        raise Usage("give --cacert or --insecure, not both")
+    if not url.lower().startswith("wss://"):
+        raise Usage(
+            "--cacert and --insecure are about certificates: the address begins with wss://"
+        )
+    context = ssl.create_default_context()
+    if cacert is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        context.load_verify_locations(cacert)
+    except (OSError, ssl.SSLError) as error:
+        why = getattr(error, "strerror", None) or "no certificate in PEM"
+        raise Usage(f"--cacert {cacert}: {why}") from None
+    return context
 
 
 def source_of(config: Path | None, bearer: Bearer) -> TokenSource:

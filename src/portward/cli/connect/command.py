@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -9,7 +10,15 @@ import typer
 from msgspec.structs import replace
 
 from portward.cli.connect import plain, sockets
-from portward.cli.connect.asked import Asked, credential_of, source_of, subject_of
+from portward.cli.connect.addresses import DIALECTS, advice, dialect_of
+from portward.cli.connect.asked import (
+    Asked,
+    credential_of,
+    headers_of,
+    source_of,
+    subject_of,
+    tls_of,
+)
 from portward.cli.connect.echo import Echo
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.memory import Memory
@@ -22,13 +31,10 @@ from portward.cli.output import shown
 from portward.cli.reading import ConfigOption
 from portward.cli.state import state_folder
 from portward.cli.tokens import DEFAULT_ROLE
-from portward.client import ClientError, Dial, Ended, RoomsClient, dialer
+from portward.client import ClientError, Dial, Ended, HandshakeRefused, RoomsClient, dialer
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import COOKIE, TOKEN
 
-DIALECTS: Final = ("rooms", *plain.DIALECTS, sockets.DIALECT, "echo")
-_BY_PATH: Final = {"realtime": "relay", "socket.io": sockets.DIALECT}
-"""Paths that are not called as what is spoken there."""
 _STDIN: Final = 0
 
 
@@ -71,6 +77,21 @@ def connect(
     origin: Annotated[
         str | None, typer.Option("--origin", help="Say to come from a page of this origin.")
     ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header",
+            help="Send a header, as in 'X-Tenant: one'; repeat for more.",
+            metavar="TEXT",
+        ),
+    ] = None,
+    cacert: Annotated[
+        Path | None,
+        typer.Option("--cacert", help="Trust these certificates (PEM) for wss://.", metavar="FILE"),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Trust any certificate. For tests alone.")
+    ] = False,
     config: ConfigOption = None,
 ) -> int:
     """Talk to a gateway: prints what arrives, sends what is typed. /help, once connected.
@@ -79,7 +100,7 @@ def connect(
     """
     if sub is not None and token is not None and os.environ.get(TOKEN) != token:
         raise Usage("give --token or --sub, not both")
-    speaks = _dialect(url, dialect)
+    speaks = dialect_of(url, dialect)
     source = None
     if sub is not None:
         bearer = Bearer(sub=sub, roles=tuple(role or [DEFAULT_ROLE]), workspace=workspace)
@@ -94,6 +115,8 @@ def connect(
         as_json=as_json,
         origin=origin if origin is not None or cookie is None else plain.own_origin(url),
         cookie=cookie,
+        extra=headers_of(header or ()),
+        tls=tls_of(url, cacert, insecure=insecure),
     )
     talks = {"rooms": _rooms, "echo": _echo, sockets.DIALECT: _sockets}
     try:
@@ -102,24 +125,15 @@ def connect(
     except Ended as ended:
         code = f" ({ended.code})" if ended.code is not None else ""
         raise Refusal(f"the gateway ended it: {shown(ended)}{code}") from None
+    except HandshakeRefused as refused:
+        raise Refusal(f"{shown(url)}: {shown(refused)}{advice(refused.status)}") from None
     except ClientError as error:
         raise Refusal(f"{shown(url)}: {shown(error)}") from None
 
 
-def _dialect(url: str, chosen: str | None) -> str:
-    last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
-    named = chosen or _BY_PATH.get(last, last)
-    if named in DIALECTS:
-        return named
-    known = ", ".join(DIALECTS)
-    raise Usage(
-        f"the dialect of {shown(url)} is not known from its path; --dialect is one of {known}"
-    )
-
-
 def _dial(asked: Asked, headers: dict[str, str]) -> Dial:
     try:
-        return dialer(asked.url, headers=headers)
+        return dialer(asked.url, headers=headers, tls=asked.tls)
     except ValueError as error:
         raise Usage(f"{shown(asked.url)}: {error}") from None
 
@@ -199,7 +213,12 @@ async def _sockets(asked: Asked) -> int:
     screen = Screen()
     _warn(asked, screen)
     try:
-        dial = dialer(sockets.address(asked.url), headers=asked.headers, textual=sockets.textual)
+        dial = dialer(
+            sockets.address(asked.url),
+            headers=asked.headers,
+            textual=sockets.textual,
+            tls=asked.tls,
+        )
     except ValueError as error:
         raise Usage(f"{shown(asked.url)}: {error}") from None
     talk = sockets.SocketTalk(await dial(), screen, token, asked.rooms)

@@ -103,8 +103,15 @@ class Screen:
         self._out.print(Text(_fit_to_show(event.text)), soft_wrap=True)
 
     def _connected(self, event: events.Connected) -> None:
-        who = f" as {event.user}" if event.user else ""
-        self.note(f"connected{who}{', session resumed' if event.resumed else ''}", _GOOD)
+        if not event.user:
+            self.note(
+                "connected, not authenticated: nothing but /raw works, and the gateway closes soon,"
+                " unless the endpoint lets everybody in; give --token, or --sub to make one",
+                _MISSED,
+            )
+            return
+        resumed = ", session resumed" if event.resumed else ""
+        self.note(f"connected as {event.user}{resumed}", _GOOD)
 
     def _disconnected(self, event: events.Disconnected) -> None:
         why = event.reason or "the connection broke"
