@@ -40,6 +40,7 @@ drain_timeout = "1s"
 [gate]
 max_connections = 15000
 max_unauthenticated = 15000
+max_per_user = 0
 accept_rate = "1000000/s"
 
 [engine]

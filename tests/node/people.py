@@ -32,6 +32,7 @@ class People:
         self.gate: asyncio.Event | None = None
         self.asked: list[tuple[str, float | None]] = []
         self.questions: list[tuple[str, str]] = []
+        self.good: set[str] = set()
         self.without = 0
         self.closed = False
 
@@ -43,8 +44,10 @@ class People:
         if self.down:
             raise Unavailable
         name = cookies.removeprefix("session=")
+        self.good.discard(cookies)
         if name not in self.names:
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="cookie")
+        self.good.add(cookies)
         role = self.roles.get(name)
         roles = frozenset({role} if role else ())
         return Identity(subject=self.aliases.get(name, name), roles=roles, issued_at=1.0)
@@ -55,6 +58,10 @@ class People:
         if self.down:
             raise Unavailable
         return name in self.open
+
+    def confirmed(self, cookies: str) -> bool:
+        """Whether they were somebody's when last asked about."""
+        return cookies in self.good
 
     def absent(self) -> None:
         """Count."""

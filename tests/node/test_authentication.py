@@ -96,13 +96,16 @@ async def test_refresh_with_an_unusable_token(house: House) -> None:
 
 
 async def test_refresh_is_limited_like_authentication() -> None:
-    """Refreshing counts as an attempt of the address."""
+    """Tokens that are refused in a refresh count against the address, good ones do not."""
     limits = Limits(auth=RateLimit(rate=Rate(2, 60.0, 2)))
     async with running(settings(rooms={"limits": limits})) as house:
         ann = await house.client("ann")
-        for _ in range(2):
+        for number in range(3):
+            await ask(ann, "refresh", token=f"x{number}")
+        assert errors(ann) == ["Authentication failed"] * 2 + ["Authentication rate limit exceeded"]
+        for _ in range(5):
             await ask(ann, "refresh", token=house.token("ann"))
-        assert errors(ann) == ["Authentication rate limit exceeded"]
+        assert len(ann.all("refresh_success")) == 5
 
 
 async def test_refresh_judges_rooms_again(house: House) -> None:

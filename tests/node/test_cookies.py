@@ -75,12 +75,53 @@ async def test_without_a_cookie_nobody_is_asked(
 
 
 async def test_an_unknown_cookie(peopled_house: Peopled) -> None:
-    """It is 401, and counts as a failed attempt of its address: after ten nobody is asked for it."""
+    """It is 401, and counts against its address once; the provider is asked again after a pause."""
     house, people = peopled_house
-    for _ in range(10):
+    for _ in range(20):
         assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
-    assert await refused(house, cookie="session=eve", **PAGE) is Refusal.RATE
-    assert len(people.asked) == 10
+    assert len(people.asked) == 1
+    asked: list[int] = []
+    for second in range(1, 61):
+        await house.advance(1)
+        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
+        asked += [second] * (len(people.asked) - 1 - len(asked))
+    assert asked == [2, 6, 14, 24, 34, 44, 54]
+    people.names.add("eve")
+    await house.advance(10)
+    await visit(house, "eve")
+
+
+async def test_guessed_cookies(peopled_house: Peopled) -> None:
+    """After ten different ones nobody is asked about more, but for those that were good in the last day."""
+    house, people = peopled_house
+    await visit(house, "ann")
+    for number in range(10):
+        guess = f"session=guess{number}"
+        assert await refused(house, cookie=guess, **PAGE) is Refusal.UNAUTHENTICATED
+    assert await refused(house, cookie="session=guess10", **PAGE) is Refusal.RATE
+    assert await refused(house, cookie="session=bob", **PAGE) is Refusal.RATE
+    assert len(people.asked) == 11
+    await visit(house, "ann")
+    await visit(house, "bob", peer="10.0.0.9")
+    await visit(house, "bob")
+    people.names.remove("ann")
+    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.RATE
+    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.RATE
+    assert len(people.asked) == 15
+    await house.advance(0.7)
+    assert await refused(house, cookie="session=guess11", **PAGE) is Refusal.UNAUTHENTICATED
+    assert await refused(house, cookie="session=guess12", **PAGE) is Refusal.RATE
+
+
+async def test_guessed_tokens_keep_no_cookie_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an address guesses in tokens costs the provider nothing: a new cookie is asked about."""
+    both = with_cookies({"credentials": (Credential.COOKIE, Credential.HEADER)})
+    async with peopled(monkeypatch, both) as (house, people):
+        for number in range(50):
+            await refused(house, authorization=f"Bearer guess{number}", **PAGE)
+        await visit(house, "ann")
+        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.RATE
+        assert len(people.asked) == 2
 
 
 async def test_a_provider_that_is_away(peopled_house: Peopled) -> None:
@@ -210,5 +251,6 @@ async def test_handshakes_on_the_way_have_a_cap(monkeypatch: pytest.MonkeyPatch)
         await visit(house, "ann")
         assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
         people.down = True
+        await house.advance(2)
         for _ in range(3):
             assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAVAILABLE

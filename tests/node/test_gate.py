@@ -233,20 +233,26 @@ async def test_endpoint_that_wants_it_at_once() -> None:
 
 
 async def test_failures_slow_an_address_down() -> None:
-    """After too many failures an address is refused unheard; others, and successes, are not counted."""
+    """After too many refused tokens of an address the next are 429; good ones are let in as before."""
     limits = Limits(attempts=UNLIMITED, auth=RateLimit(rate=Rate(3, 60.0, 3)))
     given = settings(rooms={"credentials": CREDENTIALS, "limits": limits})
     async with running(given) as house:
         good = f"Bearer {house.token('ann')}"
         for _ in range(5):
             await connect(house.gateway, authorization=good)
-        for _ in range(3):
-            assert await house.refusal(authorization="Bearer x") is Refusal.UNAUTHENTICATED
-        assert await house.refusal(authorization=good) is Refusal.RATE
-        await connect(house.gateway, peer="10.0.0.9", authorization=good)
-        await house.advance(20.1)
+        for number in range(3):
+            bad = {"authorization": f"Bearer x{number}"}
+            assert await house.refusal(**bad) is Refusal.UNAUTHENTICATED
+        with pytest.raises(Refused) as caught:
+            await connect(house.gateway, authorization="Bearer x3")
+        assert caught.value.refusal is Refusal.RATE
+        assert caught.value.retry_after == pytest.approx(20, abs=0.01)
         await connect(house.gateway, authorization=good)
-        assert house.events(Event.AUTH_FAIL) == 3
+        assert await house.refusal(authorization="Bearer x0") is Refusal.UNAUTHENTICATED
+        await house.advance(caught.value.retry_after or 0.0)
+        assert await house.refusal(authorization="Bearer x3") is Refusal.UNAUTHENTICATED
+        assert await house.refusal(authorization="Bearer x4") is Refusal.RATE
+        assert house.events(Event.AUTH_FAIL) == 7
 
 
 async def test_unreachable_store() -> None:

@@ -73,16 +73,16 @@ def test_observing_refuses_nobody(telemetry: Telemetry) -> None:
     limiter = Limiter(LimitName.AUTH, Rate(1, 60.0, 1, LimitMode.OBSERVE), telemetry)
     for _ in range(3):
         limiter.check(("k", "wide"), 0.0)
-    assert limiter.peek("k", 0.0) == 0.0
+    assert limiter.peek(("k",), 0.0) == 0.0
     assert counted(telemetry, LimitName.AUTH, LimitMode.OBSERVE) == 2
 
 
 def test_peeking_does_not_count(telemetry: Telemetry) -> None:
     """Looking whether something would pass costs nothing."""
     limiter = Limiter(LimitName.AUTH, Rate(1, 60.0, 1), telemetry)
-    assert [limiter.peek("k", 0.0) for _ in range(3)] == [0.0] * 3
+    assert [limiter.peek(("k",), 0.0) for _ in range(3)] == [0.0] * 3
     limiter.check(("k",), 0.0)
-    assert limiter.peek("k", 0.0) == pytest.approx(60)
+    assert limiter.peek(("k",), 0.0) == pytest.approx(60)
 
 
 def test_no_limit(telemetry: Telemetry) -> None:

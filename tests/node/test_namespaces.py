@@ -131,12 +131,15 @@ async def test_too_many_connections_of_a_user() -> None:
 
 
 async def test_too_many_attempts(house: House) -> None:
-    """Who tries too many tokens is told to wait, and may come back."""
-    for _ in range(10):
-        await refused(house, {"token": "x"})
-    eve = await refused(house, {"token": house.token("ann")})
+    """Who tries too many tokens is told to wait, and may come back; a good token is taken meanwhile."""
+    for number in range(10):
+        eve = await refused(house, {"token": f"x{number}"})
+        assert eve.closed == (3500, "invalid token")
+    eve = await refused(house, {"token": "x10"})
     assert eve.packets[1:] == ['2["error",{"code":"RATE_LIMITED"}]']
     assert eve.closed == (3013, "too many requests")
+    ann = await refused(house, {"token": house.token("ann")})
+    assert session_of(ann).user == "ann"
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"other": 1}, {"token": ""}])

@@ -12,6 +12,7 @@ from portward.node.span import Span
 from portward.security.rate import RateTable
 from portward.settings import Secret
 from portward.settings.endpoint import Credential
+from portward.settings.sections import Gate
 from portward.settings.tokens import Tokens
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock, connect
@@ -213,22 +214,28 @@ async def test_two_gateways_over_one_store(clock: FakeClock, meter: SharedMeter)
 async def test_handshakes_over_one_store(clock: FakeClock, meter: SharedMeter) -> None:
     """An address may come, and fail to prove itself, as often on two nodes together as on one."""
     given = settings(
-        rooms={"credentials": (Credential.HEADER,)}, tokens=Tokens(secrets=(Secret(SECRET),))
+        rooms={"credentials": (Credential.HEADER,)},
+        tokens=Tokens(secrets=(Secret(SECRET),)),
+        gate=Gate(accept_rate=Rate(0, 1.0, 1)),
     )
     async with (
         running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as one,
         running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as two,
     ):
-        forged = {"authorization": "Bearer forged"}
-        refusals = [await house.refusal(**forged) for _ in range(8) for house in (one, two)]
-        assert refusals == [Refusal.UNAUTHENTICATED] * 10 + [Refusal.RATE] * 6
-        valid = {"authorization": f"Bearer {one.token('ann')}"}
-        came = [
-            await _came(house, peer="127.0.0.2", **valid)
-            for _ in range(400)
+        refusals = [
+            await house.refusal(authorization=f"Bearer forged{number}{house is one}")
+            for number in range(8)
             for house in (one, two)
         ]
-        assert came == [None] * 600 + [Refusal.RATE] * 200
+        assert refusals == [Refusal.UNAUTHENTICATED] * 10 + [Refusal.RATE] * 6
+        good = {"authorization": f"Bearer {one.token('bob')}"}
+        assert [await _came(house, **good) for house in (one, two)] == [None, None]
+        came = [
+            await _came(house, peer="127.0.0.2", authorization=f"Bearer {one.token(f'u{number}')}")
+            for number in range(330)
+            for house in (one, two)
+        ]
+        assert came == [None] * 600 + [Refusal.RATE] * 60
 
 
 async def _came(house: House, **more: str) -> Refusal | None:

@@ -80,6 +80,7 @@ class JwksSource:
         self._reported: frozenset[DroppedKey] = frozenset()
         self._client: httpx.AsyncClient | None = None
         self._set = self._empty = KeySet((), issuer=issuer, remote=True)
+        self._document = b""
         self._fetched_at = -STALE
         self._forced_at = -RETRY
         self._fetching: asyncio.Task[None] | None = None
@@ -195,7 +196,18 @@ class JwksSource:
         return bytes(body)
 
     def _adopt(self, document: bytes) -> None:
-        """Put a fetched set in force. One without a usable key is a fault at its source."""
+        """Put a fetched set in force. One without a usable key is a fault at its source.
+
+        The set stays the same object while the document does: what was refused by it need not be judged
+        again after each fetch.
+        """
+        if document != self._document:
+            self._set = self._read(document)
+            self._document = document
+        self._fetched_at = self._clock.monotonic()
+        self.problem = ""
+
+    def _read(self, document: bytes) -> KeySet:
         try:
             keys, dropped = read_jwks(document)
         except ValueError:
@@ -203,9 +215,7 @@ class JwksSource:
         self._report(frozenset(dropped))
         if not keys:
             raise _BadAnswer("no usable key")
-        self._set = KeySet(keys, issuer=self._issuer, remote=True)
-        self._fetched_at = self._clock.monotonic()
-        self.problem = ""
+        return KeySet(keys, issuer=self._issuer, remote=True)
 
     def _report(self, dropped: frozenset[DroppedKey]) -> None:
         """Report what the set before this one did not have already."""

@@ -21,6 +21,8 @@ from portward.model.provider import ProviderResult
 
 STAMPS: Final = 50_000
 """Cookies whose first confirmation is remembered, those used last; and as many headers of them."""
+CONFIRMED: Final = 86_400.0
+"""Seconds for which cookies count as known, from when the provider last said whose they are."""
 _DIGEST: Final = 16
 _ME: Final = user_question()
 
@@ -65,7 +67,7 @@ class CookieProvider:
         self._asker = Asker(rules.url, rules.timeout, clock, observe, changed)
         self._shared = Shared(clock)
         self._stamps: Recent[float] = Recent(STAMPS)
-        self._confirmed: Recent[bool] = Recent(STAMPS)
+        self._confirmed: Recent[float] = Recent(STAMPS)
         self._key = secrets.token_bytes(32)
         self._closed = False
 
@@ -76,6 +78,11 @@ class CookieProvider:
             ValueError: one cannot be used; the patterns stay what they were.
         """
         self._topics = Topics(topics)
+
+    def confirmed(self, cookies: str) -> bool:
+        """Whether the provider said within the last day whose `cookies` are, and not otherwise since."""
+        header = self._digest(b"", cookies.strip(" \t").encode("latin-1", "replace"))
+        return (self._confirmed.get(header) or 0.0) > self._clock.monotonic()
 
     def absent(self) -> None:
         """Count somebody who came without cookies: there was nothing to ask."""
@@ -156,8 +163,10 @@ class CookieProvider:
         known = self._confirmed.get(header) is not None
         answer = await self._asker.ask(cookies, question, known=known)
         if answer.user is None:
+            if question is _ME and answer.result is ProviderResult.UNAUTHORIZED and known:
+                self._confirmed.put(header, 0.0)
             return answer
-        self._confirmed.put(header, True)
+        self._confirmed.put(header, self._clock.monotonic() + CONFIRMED)
         issued_at = self._issued(cookies, answer.user.subject, asked)
         return Answer(answer.result, msgspec.structs.replace(answer.user, issued_at=issued_at))
 

@@ -2,13 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from portward.identity.claim_watch import ClaimWatch, Report
 from portward.identity.jwks import JwksSource
 from portward.model.clock import Clock
 from portward.model.identity import Identity
 from portward.security import tokens
-from portward.security.tokens import KeySet, NoKeyFits, TokenRefused, TokenRules, UnknownKey
+from portward.security.tokens import (
+    KeySet,
+    NoKeyFits,
+    TokenReason,
+    TokenRefused,
+    TokenRules,
+    UnknownKey,
+)
+
+_OTHER_KEY: Final = frozenset({TokenReason.ALGORITHM, TokenReason.KEY, TokenReason.SIGNATURE})
+"""Refusals that another set of keys may take back."""
 
 
 class TokenVerifier:
@@ -37,6 +48,32 @@ class TokenVerifier:
         self._absent = absent
         self._watch = ClaimWatch(rules.watched, absent)
         self._closing: asyncio.Future[None] | None = None
+        self._edition = 0
+        self._seen = self._set
+
+    @property
+    def _set(self) -> KeySet:
+        """The keys at hand."""
+        return self.keys.keys if isinstance(self.keys, JwksSource) else self.keys
+
+    @property
+    def edition(self) -> int:
+        """A number that changes whenever the same token may be judged otherwise: other keys, other rules."""
+        keys = self._set
+        if keys is not self._seen:
+            self._seen = keys
+            self._edition += 1
+        return self._edition
+
+    def lasts(self, refused: TokenRefused) -> bool:
+        """Whether the same token stays refused for as long as the edition is the same.
+
+        Not one that will be good later. And where keys are fetched, not one whose key was not found: it
+        may make the set be fetched again.
+        """
+        if refused.reason is TokenReason.NOT_YET:
+            return False
+        return not (self._set.remote and refused.reason in _OTHER_KEY)
 
     def start(self) -> None:
         """Begin to fetch keys, where they come from elsewhere."""
@@ -47,6 +84,7 @@ class TokenVerifier:
         """Verify with the keys and rules of another from now on."""
         old, self.keys, self.rules = self.keys, other.keys, other.rules
         self._watch = ClaimWatch(self.rules.watched, self._absent)
+        self._edition += 1
         self.start()
         if isinstance(old, JwksSource):
             self._closing = asyncio.ensure_future(old.aclose())
@@ -73,9 +111,8 @@ class TokenVerifier:
         return self._verify(token)
 
     def _verify(self, token: str) -> Identity:
-        keys = self.keys.keys if isinstance(self.keys, JwksSource) else self.keys
         try:
-            verified = tokens.verify(token, keys, self.rules, self._clock.time())
+            verified = tokens.verify(token, self._set, self.rules, self._clock.time())
         except TokenRefused as refused:
             self._note(refused.ignored)
             raise

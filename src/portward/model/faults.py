@@ -1,7 +1,8 @@
 """What can be wrong with one command. A fault is answered and the connection lives.
 
     Fault                     (the exception; `kind` says which row of the table)
-    `- FaultKind              snake_case code, number, default text
+    |- FaultKind              snake_case code, number, default text
+    `- CredentialFault        (a credential is refused, and whether for good)
     Unavailable               (an engine or an identity provider cannot be asked; becomes a Fault)
 
 Numbers follow Centrifugo's error codes where it has one, so its API clients understand ours.
@@ -101,3 +102,13 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         """The configured name of the claim for which a token is refused; for the log alone."""
         self.detail = detail
         """For the operator's eyes and the admin API; a dialect never sends it to a client."""
+
+
+class CredentialFault(Fault):
+    """A credential is refused. `lasting`: for as long as keys and rules stay the same."""
+
+    def __init__(
+        self, kind: FaultKind, detail: str, *, lasting: bool, claim: str | None = None
+    ) -> None:
+        super().__init__(kind, detail=detail, claim=claim)
+        self.lasting = lasting

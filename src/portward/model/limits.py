@@ -91,6 +91,8 @@ DEFAULT_RATES: Final = {
     LimitName.FRAMES: Rate(200, 1.0, 400),
     LimitName.CONTROL_FRAMES: Rate(10, 1.0, 20),
 }
+VERIFICATIONS: Final = Rate(2000, 1.0, 500)
+"""Credentials that one process judges, those of all addresses together."""
 CONNECTIONS_PER_ADDRESS: Final = 500
 CONNECTIONS_PER_USER: Final = 20
 """Connections of one user at one endpoint."""

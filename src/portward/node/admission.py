@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from portward.hub.registry import Registry
 from portward.model.clock import Clock
 from portward.model.faults import Unavailable
 from portward.model.identity import Identity
@@ -15,10 +14,12 @@ from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.authentication import Authentication
 from portward.node.endpoint import Endpoint, Newcomer, at_path
+from portward.node.handshake_limits import HandshakeLimits
 from portward.node.proving import Proving
-from portward.node.session import Session
+from portward.node.span import Span
 from portward.security.address import limit_keys, mask
 from portward.security.client_address import AddressRules, ClientAddress
+from portward.security.credentials import CredentialKind
 from portward.security.handshake import check_upgrade
 from portward.security.hosts import HostPolicy
 from portward.security.rate import ConcurrencyTable
@@ -59,7 +60,7 @@ class Doorman:
         rules: GateRules,
         endpoints: Mapping[str, Endpoint],
         authentication: Authentication,
-        registry: Registry[Session],
+        span: Span,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
@@ -69,13 +70,11 @@ class Doorman:
         self.unauthenticated = 0
         self._endpoints = endpoints
         self._authentication = authentication
-        self._registry = registry
         self._telemetry = telemetry
-        self._clock = clock
         self._by_address = ConcurrencyTable()
-        self.accepts = authentication.accepts
+        self._counts = HandshakeLimits(rules.accept_rate, span, clock)
         self.proving = Proving(
-            authentication, clock, lambda: self.rules.max_unauthenticated - self.unauthenticated
+            authentication, lambda: self.rules.max_unauthenticated - self.unauthenticated
         )
 
     def room_for_one(self) -> Refusal | None:
@@ -97,7 +96,8 @@ class Doorman:
         rules = endpoint.rules
         subprotocol = select(head, rules.subprotocols, first=rules.steady_ping)
         keys = limit_keys(address)
-        await self._check_rates(endpoint, keys)
+        credential = self.proving.find(head, endpoint.rules)
+        self._counts.check_address(endpoint, keys)
         crowded = self._enter(endpoint, keys)
         newcomer = Newcomer(
             endpoint,
@@ -109,12 +109,18 @@ class Doorman:
             crowded=crowded,
             subprotocol=subprotocol,
         )
+        used_once = credential is not None and credential.kind is CredentialKind.TICKET
         try:
-            newcomer = await self.proving.prove(head, newcomer)
-            await self._check_entitlement(endpoint, newcomer.identity)
+            if used_once:
+                self._counts.check_accepts(newcomer)
+            newcomer = await self.proving.prove(head, newcomer, credential)
+            await self._check_entitlement(newcomer)
             self._check_capacity(endpoint, newcomer.identity)
-        except BaseException:
+            await self._counts.count(newcomer, refuse=not used_once)
+        except BaseException as error:
             self.left(newcomer)
+            if isinstance(error, Refused):
+                self._counts.refused(newcomer, error.refusal, shown=credential is not None)
             raise
         return newcomer
 
@@ -174,19 +180,6 @@ class Doorman:
             allow_missing=endpoint.rules.allow_missing_origin,
         )
 
-    async def _check_rates(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
-        # In this order one address cannot use up what all of them share, and the store is asked last.
-        now, limiter = self._clock.monotonic(), endpoint.limits[LimitName.ATTEMPTS]
-        wait = limiter.wait(keys, now)
-        if wait:
-            raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
-        wait = self.accepts.take("handshakes", now)
-        if wait:
-            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
-        wait = await self._authentication.span.wait(limiter, keys, now)
-        if wait:
-            raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
-
     def _enter(self, endpoint: Endpoint, keys: tuple[str, ...]) -> bool:
         """Count the newcomer, unless its address, or the whole node, has too many already.
 
@@ -227,9 +220,11 @@ class Doorman:
         self.inside -= 1
         newcomer.endpoint.open -= 1
 
-    async def _check_entitlement(self, endpoint: Endpoint, identity: Identity | None) -> None:
+    async def _check_entitlement(self, newcomer: Newcomer) -> None:
+        endpoint, identity = newcomer.endpoint, newcomer.identity
         if identity is None or not endpoint.rules.authenticated:
             return
+        self._counts.check_user(newcomer)
         try:
             entitled = await self._authentication.entitled(endpoint, identity)
         except Unavailable as unavailable:

@@ -3,32 +3,29 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import TypeVar
 
 from portward.engines.port import Engine, SessionRecord
 from portward.hub.registry import Registry
 from portward.model.clock import Clock
 from portward.model.commands import Authenticate, Refresh, Resume
 from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.faults import CredentialFault, Fault, FaultKind, Unavailable
 from portward.model.identity import ANONYMOUS, Identity
 from portward.model.lifecycle import Move, State
-from portward.model.limits import LimitName, Rate
+from portward.model.limits import Rate
 from portward.model.replies import Authenticated, Refreshed
 from portward.node.authority import Authority
-from portward.node.chronicle import Chronicle
+from portward.node.credential_judge import CredentialJudge
 from portward.node.endpoint import Endpoint
 from portward.node.ports import IdentityProvider, Verifier
 from portward.node.session import Session
-from portward.node.span import Span
-from portward.security.rate import RateTable
+from portward.security.credential_memory import Form
+from portward.security.fair_budget import FairBudget
 from portward.security.session_tokens import SessionTokens
-from portward.security.tokens import TokenReason, TokenRefused
+from portward.security.tokens import TokenRefused
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import AuthResult
-
-T = TypeVar("T")
 
 SESSION_TTL = 3600.0
 """Seconds a session can be come back to, from its last use."""
@@ -55,8 +52,7 @@ class Authentication:
         bound: Callable[[], None],
         admits: Callable[[Session], Awaitable[bool]],
         opened: Callable[[Session], None],
-        chronicle: Chronicle,
-        span: Span,
+        judge: CredentialJudge,
         provider: IdentityProvider | None = None,
     ) -> None:
         """`bound` is told of every session that ceased to be anonymous; `admits` has the last word.
@@ -75,11 +71,10 @@ class Authentication:
         self._bound = bound
         self._admits = admits
         self._opened = opened
-        self._chronicle = chronicle
-        self.span = span
+        self.judge = judge
         self._max_per_user = max_per_user
-        self.accepts = RateTable(accept_rate)
-        """Handshakes and authentications over all addresses: a storm of either is turned away."""
+        self._accepts = FairBudget(accept_rate)
+        """Authentications on open connections, over all addresses: a storm of them is turned away."""
 
     # -- from a credential to an identity
 
@@ -93,9 +88,10 @@ class Authentication:
         try:
             identity = await self._verifier.identify(token)
         except TokenRefused as refused:
-            raise _refusal(refused) from None
+            raise _refusal(refused, lasting=self._verifier.lasts(refused)) from None
         await self._check_revoked(identity, None)
         if await self._engine.revocations.token_revoked(token):
+            # The other application may take that back.
             raise Fault(FaultKind.TOKEN_REVOKED, detail="revoked by another application")
         return identity
 
@@ -125,7 +121,7 @@ class Authentication:
         """
         identity = await self._engine.sessions.take_ticket(digest(ticket))
         if identity is None or self._expired(identity):
-            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="ticket")
+            raise CredentialFault(FaultKind.AUTHENTICATION_FAILED, "ticket", lasting=True)
         await self._check_revoked(identity, None)
         return identity
 
@@ -146,7 +142,7 @@ class Authentication:
 
     async def _check_revoked(self, identity: Identity, session: str | None) -> None:
         if await self._engine.revocations.covers(identity, session):
-            raise Fault(FaultKind.TOKEN_REVOKED, detail="revoked")
+            raise CredentialFault(FaultKind.TOKEN_REVOKED, "revoked", lasting=True)
 
     # -- from an identity to a session
 
@@ -164,8 +160,7 @@ class Authentication:
         Raises:
             Fault: as :meth:`authenticate`.
         """
-        await self._limit(session)
-        identity = await self._attempt(session, self.identify(token))
+        identity = await self._judged(session, token)
         if session.state is not State.NEW:
             await self._exchange(session, identity)
         else:
@@ -178,8 +173,13 @@ class Authentication:
         Raises:
             Fault: it is no longer good, or too many attempts were made from this address.
         """
-        await self._limit(session)
-        record = await self._attempt(session, self._take(session, command.session_token))
+        # Before the token is used up: who is not let in now may come again with it.
+        self._check_accepts(session, self._accepts.peek(session.keys, self._clock.monotonic()))
+        token = command.session_token
+        record = await self.judge.judge(
+            Form.SESSION_TOKEN, token, session.newcomer, lambda: self._take(session, token)
+        )
+        self._accepts.take(_user(record.identity), self._clock.monotonic())
         session.resume_id = record.id
         if session.state is not State.NEW:
             await self._exchange(session, record.identity)
@@ -192,13 +192,13 @@ class Authentication:
         try:
             claims = self._session_tokens.verify(token, self._clock.time())
         except TokenRefused as refused:
-            raise _refusal(refused) from None
+            raise _refusal(refused, lasting=True) from None
         self._insist_on_own(session, claims.subject)
         record = await self._engine.sessions.swap(
             claims.session_id, claims.token_id, secrets.token_hex(16), session.id
         )
         if record is None or self._expired(record.identity):
-            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="session")
+            raise CredentialFault(FaultKind.AUTHENTICATION_FAILED, "session", lasting=True)
         await self._check_revoked(record.identity, record.id)
         return record
 
@@ -209,45 +209,19 @@ class Authentication:
             session.end(Ending.AUTH_FAILED, "session token of another subject")
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="session of another subject")
 
-    async def _limit(self, session: Session) -> None:
-        """Count an attempt against its address, then against all there are."""
-        now = self._clock.monotonic()
-        limiter = session.endpoint.limits[LimitName.AUTH]
-        wait = (
-            limiter.wait(session.keys, now)
-            or self.accepts.take("authentications", now)
-            or await self.span.wait(limiter, session.keys, now)
+    async def _judged(self, session: Session, token: str) -> Identity:
+        """The identity behind a token; then the session may authenticate, if not too many do."""
+        identity = await self.judge.judge(
+            Form.TOKEN, token, session.newcomer, lambda: self.identify(token)
         )
+        wait = self._accepts.take(_user(identity), self._clock.monotonic())
+        self._check_accepts(session, wait)
+        return identity
+
+    def _check_accepts(self, session: Session, wait: float) -> None:
         if wait:
-            self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.LIMITED)
+            self.judge.limited(session.newcomer)
             raise Fault(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
-
-    async def _attempt(self, session: Session, trial: Awaitable[T]) -> T:
-        try:
-            return await trial
-        except Fault as fault:
-            self.failed(session.endpoint.name, session.id, session.address, fault)
-            raise
-        except Unavailable:
-            self.unreachable(session.endpoint.name, session.id, session.address)
-            raise
-
-    def failed(self, endpoint: str, client: str, address: str, fault: Fault) -> None:
-        """Count and log a credential that was refused."""
-        self._telemetry.metrics.authenticated(endpoint, result_of(fault))
-        self._telemetry.record(
-            Event.AUTH_FAIL,
-            client=client,
-            address=address,
-            reason=fault.detail or fault.kind.code,
-            claim=fault.claim,
-        )
-        self._chronicle.failed(endpoint, address, fault.kind.code)
-
-    def unreachable(self, endpoint: str, client: str, address: str) -> None:
-        """Count and log a credential that could not be judged."""
-        self._telemetry.metrics.authenticated(endpoint, AuthResult.UNAVAILABLE)
-        self._telemetry.record(Event.AUTH_UNAVAILABLE, client=client, address=address)
 
     async def bind(self, session: Session, identity: Identity) -> None:
         """Make a new session this identity's, then gather what else there is to know of it.
@@ -350,8 +324,7 @@ class Authentication:
         Raises:
             Fault: the token is refused, or older than the one in force.
         """
-        await self._limit(session)
-        identity = await self._attempt(session, self.identify(command.token))
+        identity = await self._judged(session, command.token)
         await self._exchange(session, identity)
         if session.conversation is not None:
             return Refreshed(session_token="", expires_at=identity.expires_at)
@@ -424,16 +397,14 @@ class Authentication:
                 return
 
 
-def _refusal(refused: TokenRefused) -> Fault:
-    detail, claim = refused.reason.value, refused.claim or None
-    return Fault(FaultKind.AUTHENTICATION_FAILED, detail=detail, claim=claim)
+def _refusal(refused: TokenRefused, *, lasting: bool) -> Fault:
+    kind, claim = FaultKind.AUTHENTICATION_FAILED, refused.claim or None
+    return CredentialFault(kind, refused.reason.value, lasting=lasting, claim=claim)
 
 
-def result_of(fault: Fault) -> AuthResult:
-    """How a failed attempt is counted."""
-    if fault.kind is FaultKind.TOKEN_REVOKED:
-        return AuthResult.REVOKED
-    return AuthResult.EXPIRED if fault.detail == TokenReason.EXPIRED else AuthResult.FAILED
+def _user(identity: Identity) -> tuple[str, ...]:
+    """What a user counts by once there is one: those at the same address do not pay for each other."""
+    return (f"user {identity.subject}",)
 
 
 def digest(secret: str) -> str:

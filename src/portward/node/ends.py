@@ -3,6 +3,8 @@
 from typing import Final
 
 from portward.model.endings import Ending
+from portward.node.session import Session
+from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 DISCARDING: Final = frozenset({Ending.REVOKED, Ending.EXPIRED, Ending.PERMISSION_LOST, Ending.SLOW})
@@ -21,3 +23,27 @@ EVENTS: Final = {
     Ending.TOO_BIG: Event.PROTO_ERROR,
 }
 """What is recorded beside `conn.close` when a connection ends so."""
+
+
+def record(telemetry: Telemetry, session: Session, ending: Ending, cause: str, now: float) -> None:
+    """Count and log the end of a session at `now`, in monotonic seconds."""
+    telemetry.metrics.closed(session.endpoint.name, ending)
+    telemetry.metrics.left(session.id)
+    telemetry.record(
+        Event.CONN_CLOSE,
+        client=session.id,
+        endpoint=session.endpoint.name,
+        user=session.user,
+        ending=ending.name.lower(),
+        code=ending.code,
+        detail=cause,
+        seconds=round(now - session.opened, 3),
+    )
+    if ending in EVENTS:
+        telemetry.record(
+            EVENTS[ending],
+            client=session.id,
+            address=session.address,
+            user=session.user,
+            detail=cause,
+        )

@@ -36,10 +36,14 @@ class Limiter:
                 return wait
         return 0.0
 
-    def peek(self, key: str, now: float) -> float:
-        """What `wait` would say, without counting."""
-        enforced = self.rate.mode is LimitMode.ENFORCE
-        return self._table.peek(key, now) if enforced else 0.0
+    def peek(self, keys: tuple[str, ...], now: float) -> float:
+        """What `wait` would say, without counting anything."""
+        if self.rate.mode is LimitMode.ENFORCE:
+            for weight, key in zip(WEIGHTS, keys, strict=False):
+                wait = self._table.peek(key, now, weight)
+                if wait:
+                    return wait
+        return 0.0
 
     def refused(self) -> bool:
         """Count a refusal; False when the limit only observes, and the event may pass all the same.

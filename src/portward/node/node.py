@@ -25,6 +25,7 @@ from portward.model.limits import (
 )
 from portward.model.namespace import Namespace, SlowPolicy
 from portward.model.replies import Push, Welcome
+from portward.node import ends
 from portward.node.admission import Doorman
 from portward.node.authentication import RELEASED_TTL, Authentication
 from portward.node.authority import Authority
@@ -36,10 +37,10 @@ from portward.node.comparison import Comparison
 from portward.node.connects import ConnectAuthentication
 from portward.node.continuity import Continuity
 from portward.node.conversation import Conversation
+from portward.node.credential_judge import CredentialJudge
 from portward.node.delivery import Delivery
 from portward.node.drain import Drain
 from portward.node.endpoint import Endpoint, Newcomer
-from portward.node.ends import DISCARDING, EVENTS
 from portward.node.hooks import HookRunner
 from portward.node.membership import Membership
 from portward.node.namespaces import Namespaces
@@ -122,8 +123,7 @@ class Node:
             bound=self._bound,
             admits=self._admits,
             opened=self._opened,
-            chronicle=self.chronicle,
-            span=self.span,
+            judge=self._make_judge(ports),
             provider=ports.provider,
         )
         self.membership = Membership(
@@ -169,7 +169,7 @@ class Node:
             commands, telemetry, clock, self._failed, self.membership.leave, self.span
         )
         self.doorman = Doorman(
-            self.rules.gate, self.endpoints, authentication, self.registry, telemetry, clock
+            self.rules.gate, self.endpoints, authentication, self.span, telemetry, clock
         )
         self.status_page = (
             StatusPage(
@@ -220,6 +220,13 @@ class Node:
         )
         name = self.rules.instance or self.rules.machine
         self._notes = Notes(engine, telemetry, self.background, clock, name)
+
+    def _make_judge(self, ports: NodePorts) -> CredentialJudge:
+        provider = ports.provider
+        confirmed = provider.confirmed if provider is not None else lambda _: False
+        return CredentialJudge(
+            ports.verifier, confirmed, self.span, ports.telemetry, self.chronicle, ports.clock
+        )
 
     def _make_revalidation(
         self, ports: NodePorts, authentication: Authentication
@@ -301,6 +308,7 @@ class Node:
         self.namespaces = namespaces
         self._streams.signing = self._signing()
         self._authentication.leeway = rules.leeway
+        self._authentication.judge.forget_refusals()
         for session in self.registry:
             self.background.run(self.news.judge_user(session))
 
@@ -387,7 +395,7 @@ class Node:
         """Take a session out of every map."""
         if session.identity is None:
             self.doorman.unauthenticated -= 1
-        if ending in DISCARDING:
+        if ending in ends.DISCARDING:
             session.link.discard()
         if session.tunnel is not None:
             session.tunnel.close(ending)
@@ -399,26 +407,7 @@ class Node:
             self.background.run(
                 self.engine.sessions.release(session.resume_id, session.id, RELEASED_TTL)
             )
-        self.telemetry.metrics.closed(session.endpoint.name, ending)
-        self.telemetry.metrics.left(session.id)
-        self.telemetry.record(
-            Event.CONN_CLOSE,
-            client=session.id,
-            endpoint=session.endpoint.name,
-            user=session.user,
-            ending=ending.name.lower(),
-            code=ending.code,
-            detail=cause,
-            seconds=round(self.clock.monotonic() - session.opened, 3),
-        )
-        if ending in EVENTS:
-            self.telemetry.record(
-                EVENTS[ending],
-                client=session.id,
-                address=session.address,
-                user=session.user,
-                detail=cause,
-            )
+        ends.record(self.telemetry, session, ending, cause, self.clock.monotonic())
 
     def unhandled(self, session: Session, count: int) -> None:
         """Say that messages which came before the peer's close were given up."""

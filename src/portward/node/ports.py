@@ -11,6 +11,7 @@ from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.identity import Identity
 from portward.model.rights import Right
+from portward.security.jws import TokenRefused
 
 if TYPE_CHECKING:
     from portward.node.handle import ConnectionHandle
@@ -26,6 +27,10 @@ class Verifier(Protocol):
     async def aclose(self) -> None:
         """Fetch no more."""
 
+    @property
+    def edition(self) -> int:
+        """A number that changes whenever the same token may be judged otherwise: other keys, other rules."""
+
     async def identify(self, token: str) -> Identity:
         """Verify a token.
 
@@ -33,6 +38,9 @@ class Verifier(Protocol):
             TokenRefused: it is not valid.
             Unavailable: it cannot be judged now.
         """
+
+    def lasts(self, refused: TokenRefused) -> bool:
+        """Whether the same token stays refused for as long as the edition is the same."""
 
 
 class RightsQuestion(Protocol):
@@ -62,6 +70,9 @@ class IdentityProvider(Protocol):
         Raises:
             Unavailable: the provider gives no answer that can be used.
         """
+
+    def confirmed(self, cookies: str) -> bool:
+        """Whether the provider said within the last day whose `cookies` are, and not otherwise since."""
 
     def absent(self) -> None:
         """Count a handshake without cookies."""

@@ -1,43 +1,54 @@
 """Who a newcomer is, by what its handshake carries."""
 
 from collections.abc import Callable
+from typing import Final
 
 from msgspec.structs import replace
 
-from portward.model.clock import Clock
-from portward.model.faults import Fault, Unavailable
+from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.identity import ANONYMOUS, Identity
-from portward.model.limits import LimitName
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.authentication import Authentication, digest
-from portward.node.endpoint import Newcomer
+from portward.node.credential_judge import Overloaded
+from portward.node.endpoint import EndpointRules, Newcomer
 from portward.node.relayed import relayed
-from portward.security.address import mask
+from portward.security.credential_memory import Form
 from portward.security.credentials import Credential, CredentialKind, extract
+
+_FORMS: Final = {CredentialKind.TICKET: Form.TICKET, CredentialKind.COOKIE: Form.COOKIE}
 
 
 class Proving:
     """Judges the credentials of handshakes. `spare` tells how many more may be inside unproven."""
 
-    def __init__(
-        self, authentication: Authentication, clock: Clock, spare: Callable[[], int]
-    ) -> None:
+    def __init__(self, authentication: Authentication, spare: Callable[[], int]) -> None:
         self._authentication = authentication
-        self._clock = clock
         self._spare = spare
         self._asking = 0  # newcomers whose cookies the identity provider is being asked about
 
-    async def prove(self, head: RequestHead, newcomer: Newcomer) -> Newcomer:
-        """Look at the credential of a handshake, where the endpoint takes one there.
+    def find(self, head: RequestHead, rules: EndpointRules) -> Credential | None:
+        """The credential of a handshake, where the endpoint takes one there.
+
+        Raises:
+            Refused: BAD_REQUEST or MULTIPLE_CREDENTIALS.
+        """
+        if rules.deferred:
+            taken = rules.credentials & {CredentialKind.SUBPROTOCOL}
+            return extract(head, {CredentialKind.HEADER, *taken})
+        return extract(head, rules.credentials, rules.cookies)
+
+    async def prove(
+        self, head: RequestHead, newcomer: Newcomer, credential: Credential | None
+    ) -> Newcomer:
+        """Look at the credential of a handshake.
 
         Raises:
             Refused: with the row of the outcome table.
         """
         rules = newcomer.endpoint.rules
         if rules.deferred:
-            return self._defer(head, newcomer)
-        credential = extract(head, rules.credentials, rules.cookies)
+            return self._defer(newcomer, credential)
         if credential is not None and rules.steady_ping:
             newcomer = replace(newcomer, proof=digest(credential.value))
         if rules.relays:
@@ -55,11 +66,9 @@ class Proving:
         self._check_unauthenticated()
         return newcomer
 
-    def _defer(self, head: RequestHead, newcomer: Newcomer) -> Newcomer:
+    def _defer(self, newcomer: Newcomer, credential: Credential | None) -> Newcomer:
         """Keep the token, if there is one, for the dialect to present when it is asked for one."""
         self._check_unauthenticated()
-        taken = newcomer.endpoint.rules.credentials & {CredentialKind.SUBPROTOCOL}
-        credential = extract(head, {CredentialKind.HEADER, *taken})
         if credential is None:
             return newcomer
         return replace(newcomer, bearer=credential.value, proof=digest(credential.value))
@@ -71,36 +80,38 @@ class Proving:
     async def verify(self, credential: Credential, newcomer: Newcomer) -> Identity:
         """The identity behind a credential.
 
-        Failures count against the address; who has failed too often is not even verified.
-
         Raises:
-            Refused: UNAUTHENTICATED, RATE or UNAVAILABLE.
+            Refused: UNAUTHENTICATED, RATE, OVERLOAD or UNAVAILABLE.
         """
-        limiter, now = newcomer.endpoint.limits[LimitName.AUTH], self._clock.monotonic()
-        wait = limiter.peek(newcomer.keys[0], now)
-        if wait:
-            raise Refused(Refusal.RATE, "authentication attempts", retry_after=wait)
-        authentication = self._authentication
-        names = newcomer.endpoint.name, newcomer.id, mask(newcomer.address)
+        form = _FORMS.get(credential.kind, Form.TOKEN)
+        value = credential.value
         try:
-            if credential.kind is CredentialKind.TICKET:
-                return await authentication.redeem(credential.value)
-            if credential.kind is CredentialKind.COOKIE:
-                self._check_unauthenticated()
-                self._asking += 1
-                try:
-                    return await authentication.recognise(credential.value)
-                finally:
-                    self._asking -= 1
-            return await authentication.identify(credential.value)
+            return await self._authentication.judge.judge(
+                form, value, newcomer, lambda: self._try(form, value)
+            )
         except Unavailable as unavailable:
-            authentication.unreachable(*names)
             raise Refused(Refusal.UNAVAILABLE, type(unavailable).__name__) from None
         except Fault as fault:
-            limiter.wait(newcomer.keys, now)
-            authentication.failed(*names, fault)
-            wait = await authentication.span.wait(limiter, newcomer.keys, now)
-            if wait:
-                limited = "authentication attempts, at other nodes, too"
-                raise Refused(Refusal.RATE, limited, retry_after=wait) from None
-            raise Refused(Refusal.UNAUTHENTICATED, fault.detail or fault.kind.code) from None
+            raise _refusal(fault) from None
+
+    async def _try(self, form: Form, value: str) -> Identity:
+        if form is Form.TICKET:
+            return await self._authentication.redeem(value)
+        if form is Form.TOKEN:
+            return await self._authentication.identify(value)
+        self._check_unauthenticated()
+        self._asking += 1
+        try:
+            return await self._authentication.recognise(value)
+        finally:
+            self._asking -= 1
+
+
+def _refusal(fault: Fault) -> Refused:
+    """How a refused credential is answered in a handshake."""
+    if fault.kind is not FaultKind.AUTH_RATE_LIMITED:
+        return Refused(Refusal.UNAUTHENTICATED, fault.detail or fault.kind.code)
+    wait = (fault.retry_after or 0) / 1000
+    if isinstance(fault, Overloaded):
+        return Refused(Refusal.OVERLOAD, "credentials judged, over all", retry_after=wait)
+    return Refused(Refusal.RATE, "refused credentials", retry_after=wait)

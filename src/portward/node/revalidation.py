@@ -68,7 +68,7 @@ class Revalidation:
         except Fault:
             session.end(Ending.REVOKED, "the identity provider knows its cookie no longer")
         except Unavailable:
-            self._authentication.unreachable(session.endpoint.name, session.id, session.address)
+            self._authentication.judge.unreachable(session.newcomer)
         finally:
             if session.alive:
                 self._later(session, wait)

@@ -42,6 +42,8 @@ class AuthResult(StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    REPEATED = "repeated"
+    """Refused again without being judged: it was refused in the last minutes."""
     LIMITED = "limited"
     UNAVAILABLE = "unavailable"
     """Whoever had to be asked did not answer."""

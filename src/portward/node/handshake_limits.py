@@ -1,0 +1,97 @@
+"""How often handshakes may come: of one address, of one user who is refused, and of all together."""
+
+from typing import Final
+
+from portward.model.clock import Clock
+from portward.model.identity import ANONYMOUS
+from portward.model.limits import LimitName, Rate
+from portward.model.refusals import Refusal, Refused
+from portward.node.endpoint import Endpoint, Newcomer
+from portward.node.span import Span
+from portward.security.fair_budget import FairBudget
+
+_OF_USERS: Final = frozenset({Refusal.FORBIDDEN, Refusal.USER_CAP, Refusal.ENDPOINT_CAP})
+"""Refusals of those who proved who they are: trying again is held against the user."""
+
+
+class HandshakeLimits:
+    """Counts handshakes in such a way that no client pays for its neighbours.
+
+    An address is charged for handshakes that are let in and for those without a credential. A refused
+    credential is charged where it is judged; a user who is not entitled, or has too many connections, is
+    charged as a user.
+    """
+
+    def __init__(self, accept_rate: Rate, span: Span, clock: Clock) -> None:
+        self._accepts = FairBudget(accept_rate)
+        self._span = span
+        self._clock = clock
+
+    def check_address(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+        """Look whether the address has handshakes left; nothing is counted yet.
+
+        Raises:
+            Refused: RATE.
+        """
+        self._check(endpoint, keys, "connection attempts")
+
+    def check_user(self, newcomer: Newcomer) -> None:
+        """Look whether the user was refused too often, before it is found out whether to refuse again.
+
+        Raises:
+            Refused: RATE.
+        """
+        self._check(newcomer.endpoint, _payer(newcomer), "refused handshakes of one user")
+
+    def _check(self, endpoint: Endpoint, keys: tuple[str, ...], what: str) -> None:
+        limiter = endpoint.limits[LimitName.ATTEMPTS]
+        wait = limiter.peek(keys, self._clock.monotonic())
+        if wait:
+            limiter.refused()
+            raise Refused(Refusal.RATE, what, retry_after=wait)
+
+    def check_accepts(self, newcomer: Newcomer) -> None:
+        """Look whether one more may be let in, those of all addresses together; nothing is counted yet.
+
+        Raises:
+            Refused: OVERLOAD.
+        """
+        wait = self._accepts.peek(_payer(newcomer), self._clock.monotonic())
+        if wait:
+            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
+
+    async def count(self, newcomer: Newcomer, *, refuse: bool) -> None:
+        """Count a handshake that may be let in: its address, then over all nodes, then over all addresses.
+
+        In this order one address cannot use up what all of them share. Without `refuse` it is counted and
+        let in: its credential works once and is used up by now.
+
+        Raises:
+            Refused: RATE or OVERLOAD.
+        """
+        limiter, keys = newcomer.endpoint.limits[LimitName.ATTEMPTS], newcomer.keys
+        if refuse:
+            self.check_accepts(newcomer)
+        wait = limiter.wait(keys, self._clock.monotonic())
+        wait = wait or await self._span.wait(limiter, keys, self._clock.monotonic())
+        if wait and refuse:
+            raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
+        wait = self._accepts.take(_payer(newcomer), self._clock.monotonic())
+        if wait and refuse:
+            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
+
+    def refused(self, newcomer: Newcomer, refusal: Refusal, *, shown: bool) -> None:
+        """Count a handshake that was refused; `shown` is whether it brought a credential."""
+        limiter, now = newcomer.endpoint.limits[LimitName.ATTEMPTS], self._clock.monotonic()
+        if newcomer.identity is not None and refusal in _OF_USERS:
+            limiter.wait(_payer(newcomer), now)
+        elif refusal is Refusal.UNAUTHENTICATED and not shown:
+            limiter.wait(newcomer.keys, now)
+
+
+def _payer(newcomer: Newcomer) -> tuple[str, ...]:
+    """What a handshake counts by: the user who proved to be one, else the address."""
+    identity = newcomer.identity
+    if identity is None or identity.subject == ANONYMOUS.subject:
+        return newcomer.keys
+    return (f"user {identity.subject}",)
