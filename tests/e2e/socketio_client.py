@@ -25,6 +25,8 @@ MODES: Final[dict[str, dict[str, Any]]] = {
     "websocket": {"transports": ["websocket"]},
 }
 """Options of a client: by polling and then a WebSocket, by one alone, by the other alone."""
+CLIENTS: Final = ("socket.io-client", "socket.io-client-4.6", "socket.io-client-3.1")
+"""Packages of real clients: the newest version, and older ones that are in use."""
 BRISK: Final = {"reconnectionDelay": 50, "reconnectionDelayMax": 200}
 """Options of a client that comes back soon."""
 
@@ -184,11 +186,11 @@ class Tabs:
         self._news[name] = asyncio.Event()
         return tab
 
-    def open(self, url: str, auth: Any = None, **options: Any) -> Tab:
-        """A client that connects to `http://…`; does not wait until it is in."""
+    def open(self, url: str, auth: Any = None, *, client: str = CLIENTS[0], **options: Any) -> Tab:
+        """A client that connects to `http://…`; does not wait until it is in. `client` is its package."""
         tab = self.tab()
         given = {**BRISK, **options} | ({} if auth is None else {"auth": auth})
-        tab.order("open", url=url, options=given)
+        tab.order("open", url=url, options=given, client=client)
         return tab
 
     async def member(self, url: str, user: str, *rooms: str, **options: Any) -> Tab:

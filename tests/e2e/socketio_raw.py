@@ -51,10 +51,12 @@ pings as often, and waits."""
 
 
 @contextmanager
-def application(folder: Path) -> Iterator[str]:
-    """The application as a process; where it listens, as `host:port`."""
+def application(
+    folder: Path, toml: str = APPLICATION, *, endpoint: str = "engine"
+) -> Iterator[str]:
+    """The application as a process; where it listens, as `host:port`. It announces the endpoint."""
     config = folder / "application.toml"
-    config.write_text(APPLICATION)
+    config.write_text(toml)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.e2e.socketio_app", str(config)],
         cwd=ROOT,
@@ -65,7 +67,7 @@ def application(folder: Path) -> Iterator[str]:
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     try:
-        address = _address(process)
+        address = _address(process, endpoint)
         watchdog.cancel()
         yield address
     finally:
@@ -78,13 +80,13 @@ def application(folder: Path) -> Iterator[str]:
             process.communicate()
 
 
-def _address(process: "subprocess.Popen[str]") -> str:
+def _address(process: "subprocess.Popen[str]", endpoint: str) -> str:
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
         lines.append(line)
         if line.startswith("prepared"):
-            found = next(each for each in lines if each.startswith("engine "))
+            found = next(each for each in lines if each.startswith(f"{endpoint} "))
             return found.split("//")[1].partition("/")[0]
     raise RuntimeError("".join(lines))
 

@@ -2,7 +2,7 @@
 // Unmodified Socket.IO clients that obey the standard input and tell on the standard output what befalls
 // them, one JSON object a line. Bytes are written {"$bytes": base64}. Ends with its input.
 //
-//   {"do": "open", "name", "url", "options"}          a connection of its own
+//   {"do": "open", "name", "url", "options", "client"?}   a connection of its own; `client` names the package
 //   {"do": "enter", "name", "of", "nsp", "options"}   another namespace on the connection of `of`
 //   {"do": "emit", "name", "event", "args", "id"?, "timeout"?, "volatile"?}
 //   {"do": "answer", "name", "event", "args"}         what this event is acknowledged with; else with its own
@@ -10,8 +10,6 @@
 //   {"do": "auth", "name", "auth"}                    what the next CONNECT brings
 //   {"do": "cut", "name"}                             the network goes away
 const readline = require("node:readline");
-const { io } = require("socket.io-client");
-
 const sockets = new Map();
 const answers = new Map();
 
@@ -81,7 +79,9 @@ function emit(socket, { name, event, args, id, timeout, volatile }) {
 }
 
 const deeds = {
-  open: ({ name, url, options }) => attend(name, io(url, { forceNew: true, ...options })),
+  open: ({ name, url, options, client = "socket.io-client" }) => {
+    attend(name, require(client).io(url, { forceNew: true, ...options }));
+  },
   enter: ({ name, of, nsp, options }) => attend(name, sockets.get(of).io.socket(nsp, options)),
   emit: (order) => emit(sockets.get(order.name), order),
   answer: ({ name, event, args }) => {
