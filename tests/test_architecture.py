@@ -74,6 +74,7 @@ LONGER = {
     "node/operations.py": "one short method for each thing a backend may ask",
     "node/session.py": "the life of one connection, all its deadlines in one place",
     "testing/engine_contract.py": "a suite: one test for each sentence of the port",
+    "testing/rooms_contract.py": "a suite: one test for each sentence about rooms",
     "transports/door.py": "one protocol class that leaves by three ways",
     "transports/engineio/polling.py": "one carrier: the session's side and the client's act on one state",
     "transports/websocket.py": "one connection, in and out",

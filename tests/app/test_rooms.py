@@ -2,7 +2,6 @@
 
 import pytest
 
-from portward.model.faults import Fault, FaultKind
 from portward.model.room import Room, RoomType
 from tests.house import ask, errors, kinds, running, settings
 
@@ -32,15 +31,17 @@ async def test_what_is_no_room(room: str) -> None:
             await house.gateway.rooms.get(room)
 
 
-async def test_too_many_rooms() -> None:
-    """A room over the bound of the directory is refused; a known one can still be changed."""
+async def test_the_backends_rooms_do_not_count() -> None:
+    """The bound is for rooms that joins make: the application makes as many as it wants."""
     async with running() as house:
         house.gateway.node.engine.directory._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
-        await house.gateway.rooms.set("a")
-        with pytest.raises(Fault) as caught:
-            await house.gateway.rooms.set("b")
-        assert caught.value.kind is FaultKind.LIMIT_EXCEEDED
-        await house.gateway.rooms.set("a", Room(id="a", name="changed"))
+        for name in "abc":
+            await house.gateway.rooms.set(name)
+        await house.client("ann", "joined")
+        refused = await house.client("ann")
+        await ask(refused, "join", roomId="another")
+        assert errors(refused) == ["Insufficient permissions"]
+        await house.gateway.rooms.set("d", Room(id="d", name="one more"))
 
 
 async def test_members_are_judged_again() -> None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+import pytest
+
 from portward.engines.port import Engine, EngineUnavailable
 from portward.engines.redis import RedisEngine, Timing, parse_url
 from portward.model.channel import Channel
@@ -13,6 +15,7 @@ from portward.model.namespace import Namespace
 from portward.model.publication import Draft, HistoryQuery, Publication
 from portward.node.clock import LoopClock
 from portward.testing.engine_contract import Recorder
+from portward.testing.rooms_contract import Elapse
 
 ROOM = Channel.parse("rooms:general")
 OTHER = Channel.parse("rooms:other")
@@ -30,6 +33,20 @@ HASTY = Timing(
 
 
 T = TypeVar("T")
+
+
+class RealTime:
+    """For contract suites: short times that really pass, for a server's cannot be made to leap."""
+
+    @pytest.fixture
+    def tick(self) -> float:
+        """A short time."""
+        return 0.1
+
+    @pytest.fixture
+    def elapse(self, tick: float) -> Elapse:
+        """Let it pass."""
+        return lambda ticks: asyncio.sleep(ticks * tick)
 
 
 class Witness(Recorder):

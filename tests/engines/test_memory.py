@@ -6,10 +6,9 @@ import pytest
 
 from portward.engines.memory import MemoryEngine, meter, shared
 from portward.engines.port import Engine
-from portward.model.channel import Channel
-from portward.model.room import Room
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import EngineContract, Recorder
+from portward.testing.rooms_contract import ROOMS_BOUND
 
 
 class TestMemoryEngine(EngineContract):
@@ -26,21 +25,17 @@ class TestMemoryEngine(EngineContract):
         return clock.advance
 
     @pytest.fixture
+    def unix(self, clock: FakeClock) -> Callable[[], float]:
+        """The engine's Unix time."""
+        return clock.time
+
+    @pytest.fixture
     async def engine(self, clock: FakeClock, sink: Recorder) -> AsyncIterator[Engine]:
         """A started engine."""
-        engine = MemoryEngine(clock, max_rooms=2)
+        engine = MemoryEngine(clock, max_rooms=ROOMS_BOUND)
         await engine.start(sink)
         yield engine
         await engine.stop()
-
-    async def test_rooms_are_bounded(self, engine: Engine) -> None:
-        """A full directory refuses another room."""
-        channels = [Channel.parse(f"rooms:{n}") for n in range(3)]
-        saved = [
-            await engine.directory.save_room(channel, Room(id="x"), 60.0, new=True)
-            for channel in channels
-        ]
-        assert saved == [True, True, False]
 
     async def test_counters_are_bounded_and_swept(
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch

@@ -18,12 +18,14 @@ from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind
 from portward.node.clock import LoopClock
 from portward.testing.engine_contract import EngineContract, Recorder
+from portward.testing.rooms_contract import ROOMS_BOUND
 from tests.engines.redis_fixtures import (
     HASTY,
     KEPT,
     QUICK,
     ROOM,
     Publisher,
+    RealTime,
     Witness,
     at_last,
     check_books,
@@ -126,13 +128,13 @@ def cluster(formed: Cluster) -> Cluster:
     return formed
 
 
-class TestRedisClusterEngine(EngineContract):
+class TestRedisClusterEngine(RealTime, EngineContract):
     """Everything the contract says, in a Cluster."""
 
     @pytest.fixture
     async def engine(self, cluster: Cluster, sink: Recorder) -> AsyncIterator[Engine]:
         """A started engine."""
-        engine = RedisEngine(parse_url(cluster.url), LoopClock())
+        engine = RedisEngine(parse_url(cluster.url), LoopClock(), max_rooms=ROOMS_BOUND)
         await engine.start(sink)
         yield engine
         await engine.stop()

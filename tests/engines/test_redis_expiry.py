@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import APPROVAL_KEPT, Member, SessionRecord
+from portward.engines.port import APPROVAL_KEPT, Member, RoomMade, SessionRecord
 from portward.engines.redis import RedisEngine
 from portward.model.approval import Approval
 from portward.model.identity import Identity
@@ -14,7 +14,7 @@ from portward.model.namespace import Namespace, Snapshot
 from portward.model.node import NodeInfo
 from portward.model.publication import HistoryQuery
 from portward.model.revocation import Revocation, RevocationKind
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin
 from tests.engines.redis_fixtures import KEPT, LIMIT, QUICK, ROOM, draft, engine_at
 from tests.engines.redis_servers import Server
 
@@ -123,33 +123,36 @@ async def test_sessions_and_tickets(redis: Server, engine: RedisEngine) -> None:
     assert await engine.sessions.take_ticket("brief") is None
 
 
-async def test_rooms_live_after_their_last_use(redis: Server, engine: RedisEngine) -> None:
-    """A use prolongs a record, and its place in the list; without one both run out."""
-    await engine.directory.save_room(ROOM, Room(id="general"), 100.0, new=True)
+async def test_records_of_rooms_do_not_run_out(redis: Server, engine: RedisEngine) -> None:
+    """No record has a time of its own in the store; a use prolongs when it is looked at, once a while."""
+    due = ("ZSCORE", "portward:{rooms}:due", "portward:room:general")
+    made = await engine.directory.make_room(ROOM, Room(id="x"), RoomOrigin.JOINER, "ann", 100.0)
+    assert made is RoomMade.MADE
+    assert redis.cli("TTL", "portward:room:general").strip() == "-1"
+    first = int(redis.cli(*due))
     await engine.directory.keep_room(ROOM, 500.0)
-    assert lives(redis, "portward:room:general") > 400
-    redis.cli("PEXPIRE", "portward:room:general", "5000")
+    assert int(redis.cli(*due)) >= first + 400_000
+    redis.cli("ZADD", "portward:{rooms}:due", "5000", "portward:room:general")
     await engine.directory.keep_room(ROOM, 500.0)
-    assert lives(redis, "portward:room:general") <= 5, "noted a moment ago"
+    assert int(redis.cli(*due)) == 5000, "noted a moment ago"
     await engine.directory.remove_room(ROOM)
     await engine.directory.keep_room(ROOM, 500.0)
     assert await engine.directory.room(ROOM) is None
-    assert redis.cli("ZCARD", "portward:rooms").strip() == "0"
-    await engine.directory.save_room(ROOM, Room(id="general"), BRIEF, new=True)
-    await gone(lambda: engine.directory.room(ROOM))
-    assert await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+    ended = "portward:{rooms:general}:ended"
+    assert redis.cli("KEYS", "*oom*").split() == [ended]
+    assert 0 < lives(redis, ended) <= 3600
 
 
 async def test_uses_of_rooms_are_remembered_within_bounds(
     engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of too many rooms the one noted longest ago is noted again."""
-    monkeypatch.setattr("portward.engines.redis.directory._MAX_NOTED", 1)
+    monkeypatch.setattr("portward.engines.redis.rooms._MAX_NOTED", 1)
     other = ROOM.parse("rooms:other")
     for channel in (ROOM, other):
-        await engine.directory.save_room(channel, Room(id="x"), 100.0, new=True)
+        await engine.directory.make_room(channel, Room(id="x"), RoomOrigin.JOINER, "ann", 100.0)
         await engine.directory.keep_room(channel, 100.0)
-    assert list(engine.directory._noted) == [other]
+    assert list(engine.directory._rooms._noted) == [other]
 
 
 async def test_presence_lives_by_leases(redis: Server, engine: RedisEngine) -> None:

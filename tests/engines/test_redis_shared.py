@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import EngineUnavailable, Facts, Member, SessionRecord
+from portward.engines.port import EngineUnavailable, Facts, Member, RoomMade, SessionRecord
 from portward.engines.redis import RedisEngine, Timing
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
@@ -28,7 +28,7 @@ from portward.model.node import NodeInfo
 from portward.model.publication import HistoryQuery
 from portward.model.replies import LeaveReason
 from portward.model.revocation import Revocation, RevocationKind
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin
 from portward.node import eager
 from tests.engines.redis_fixtures import (
     KEPT,
@@ -197,8 +197,12 @@ async def test_a_hundred_set_one_value(pair: Pair) -> None:
 async def test_rooms_are_made_once(pair: Pair) -> None:
     """Of many who make the same room one does."""
     engines = itertools.cycle((pair.one, pair.two))
-    made = [next(engines).directory.save_room(ROOM, Room(id="x"), 60, new=True) for _ in range(50)]
-    assert sum(await asyncio.gather(*made)) == 1
+    room, maker = Room(id="x"), "ann"
+    made = [
+        next(engines).directory.make_room(ROOM, room, RoomOrigin.JOINER, maker, 60)
+        for _ in range(50)
+    ]
+    assert sorted(await asyncio.gather(*made)) == [RoomMade.EXISTS] * 49 + [RoomMade.MADE]
 
 
 async def test_presence_counts_over_nodes(pair: Pair) -> None:
@@ -390,8 +394,12 @@ async def test_nobody_needs_to_be_a_task(pair: Pair) -> None:
         engine.presence.members(ROOM),
         engine.presence.leave(ROOM, "c1", "ann"),
         engine.directory.facts("ann"),
-        engine.directory.save_room(ROOM, Room(id="x"), 60.0, new=True),
+        engine.directory.make_room(ROOM, Room(id="x"), RoomOrigin.JOINER, "ann", 60.0),
+        engine.directory.room(ROOM),
+        engine.directory.rooms(),
+        engine.directory.save_room(ROOM, Room(id="x"), RoomOrigin.BACKEND),
         engine.directory.keep_room(ROOM, 60.0),
+        engine.directory.remove_room(ROOM),
         engine.sessions.take_ticket("t"),
         engine.revocations.covers(ANN, None),
         engine.approvals.add(asked),

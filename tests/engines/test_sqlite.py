@@ -9,6 +9,7 @@ from portward.engines.port import Engine
 from portward.engines.sqlite import SqliteEngine
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import EngineContract, Recorder
+from portward.testing.rooms_contract import ROOMS_BOUND
 
 
 class TestSqliteEngine(EngineContract):
@@ -25,11 +26,16 @@ class TestSqliteEngine(EngineContract):
         return clock.advance
 
     @pytest.fixture
+    def unix(self, clock: FakeClock) -> Callable[[], float]:
+        """The engine's Unix time."""
+        return clock.time
+
+    @pytest.fixture
     async def engine(
         self, tmp_path: Path, clock: FakeClock, sink: Recorder
     ) -> AsyncIterator[Engine]:
         """A started engine."""
-        engine = SqliteEngine(str(tmp_path / "engine.db"), clock, max_rooms=2)
+        engine = SqliteEngine(str(tmp_path / "engine.db"), clock, max_rooms=ROOMS_BOUND)
         await engine.start(sink)
         yield engine
         await engine.stop()

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from portward.engines.port import EngineUnavailable, Facts, SessionRecord
+from portward.engines.port import EngineUnavailable, Facts, RoomMade, SessionRecord
 from portward.engines.sqlite import SqliteEngine, facts, meter, revocations, shared, writer
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.engines.sqlite_parts import ANN, ROOM, count, opened
@@ -110,36 +110,42 @@ async def test_every_revocation_holds(
 
 
 async def test_rooms_are_bounded(path: Path, clock: FakeClock) -> None:
-    """A full directory refuses another room, of two at once as well, and takes one after a sweep."""
+    """Too many rooms of joiners are refused, of two at once as well, until a sweep ends some."""
     engine = SqliteEngine(str(path), clock, max_rooms=2)
     await engine.start(Recorder())
     try:
-        save = engine.directory.save_room
         channels = [Channel.parse(f"rooms:{number}") for number in range(4)]
-        calls = (save(channel, Room(id="x"), 60.0, new=True) for channel in channels)
-        assert await asyncio.gather(*calls) == [True, True, False, False]
-        same = (save(channels[0], Room(id="x"), 60.0, new=True) for _ in range(2))
-        assert await asyncio.gather(*same) == [False, False]
+        made = await asyncio.gather(*(make(engine, channel) for channel in channels))
+        assert made == [RoomMade.MADE, RoomMade.MADE, RoomMade.FULL, RoomMade.FULL]
+        same = await asyncio.gather(*(make(engine, channels[0]) for _ in range(2)))
+        assert same == [RoomMade.EXISTS] * 2
         clock.advance(61)
         await engine.sweep()
-        assert await save(channels[2], Room(id="x"), 60.0, new=True)
+        assert await make(engine, channels[2]) is RoomMade.MADE
         assert await count(engine, "rooms") == 1
     finally:
         await engine.stop()
 
 
-async def test_a_room_in_use_is_not_replaced(engine: SqliteEngine, clock: FakeClock) -> None:
+async def make(engine: SqliteEngine, channel: Channel = ROOM) -> RoomMade:
+    """Make a room as a joiner does."""
+    room = Room(id=channel.name)
+    return await engine.directory.make_room(channel, room, RoomOrigin.JOINER, "ann", 60.0)
+
+
+async def test_a_room_in_use_is_not_ended(engine: SqliteEngine, clock: FakeClock) -> None:
     """That a room was used counts before it is written down; unknown rooms are not prolonged."""
-    await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+    await make(engine)
     clock.advance(50)
     await engine.directory.keep_room(ROOM, 60.0)
     await engine.directory.keep_room(Channel.parse("rooms:none"), 60.0)
     clock.advance(50)
-    assert not await engine.directory.save_room(ROOM, Room(id="x"), 60.0, new=True)
+    await engine.directory.sweep()
+    assert await make(engine) is RoomMade.EXISTS
     clock.advance(11)
-    await engine.directory.keep_room(ROOM, 60.0)
+    await engine.directory.sweep()
     assert await engine.directory.room(ROOM) is None
-    assert await engine.directory.save_room(ROOM, Room(id="y"), 60.0, new=True)
+    assert await make(engine) is RoomMade.MADE
 
 
 async def test_uses_of_rooms_are_written_in_the_end(
@@ -147,7 +153,7 @@ async def test_uses_of_rooms_are_written_in_the_end(
 ) -> None:
     """What could not be written down once is written down the next time."""
     async with opened(path, clock) as engine:
-        await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+        await make(engine)
         clock.advance(50)
         await engine.directory.keep_room(ROOM, 60.0)
         monkeypatch.setattr(writer, "MAX_QUEUED", 0)
@@ -218,7 +224,7 @@ async def test_every_table_is_swept(engine: SqliteEngine, clock: FakeClock) -> N
     await engine.sessions.put_ticket("t", ANN, 60.0)
     await engine.approvals.add(asked)
     await engine.revocations.add(taken)
-    await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+    await make(engine)
     for number in range(12):
         await engine.shared.put(f"u{number}", "k", 1, None, 60.0)
     await engine.meter.add("m", 1, 60.0)

@@ -10,7 +10,7 @@ from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
 from portward.model.publication import Draft, HistoryQuery
 from portward.model.revocation import Revocation, RevocationKind
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin
 from portward.model.shared import SharedValue
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import Recorder
@@ -108,17 +108,23 @@ async def test_facts_survive(
 
 
 async def test_rooms_survive(path: Path, clock: FakeClock) -> None:
-    """A record lives as long as its last use says, whatever was restarted in between."""
+    """Records are read back whole; when one may end counts on, whatever was restarted in between."""
+    joined, room = Channel.parse("rooms:joined"), Room(id="general")
     async with opened(path, clock) as engine:
-        await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
+        await engine.directory.save_room(ROOM, room, RoomOrigin.SETTINGS, expires=5e9)
+        await engine.directory.make_room(joined, room, RoomOrigin.JOINER, "ann", 60.0)
+        before = await engine.directory.rooms()
         clock.advance(50)
-        await engine.directory.keep_room(ROOM, 60.0)
+        await engine.directory.keep_room(joined, 60.0)
     clock.advance(50)
     async with opened(path, clock) as engine:
-        assert await engine.directory.room(ROOM) == Room(id="general")
-        assert not await engine.directory.save_room(ROOM, Room(id="x"), 60.0, new=True)
-        clock.advance(11)
-        assert await engine.directory.room(ROOM) is None
+        assert await engine.directory.rooms() == before
+        await engine.sweep()
+        assert await engine.directory.room(joined) is not None
+        clock.advance(61)
+        await engine.sweep()
+        assert await engine.directory.room(joined) is None
+        assert await engine.directory.room(ROOM) is not None
 
 
 async def test_sessions_and_tickets_survive(path: Path, clock: FakeClock) -> None:

@@ -44,11 +44,16 @@ class _Broker:
         self._inner = inner
 
     async def publish(
-        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        idempotency_key: str | None,
+        life: str | None = None,
     ) -> Stored:
         """Publish in the store; the bus brings it back."""
         self._node.check()
-        return await self._inner.publish(channel, draft, namespace, idempotency_key)
+        return await self._inner.publish(channel, draft, namespace, idempotency_key, life)
 
     async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
         """Read, when the node may; the answer may be kept back."""
@@ -76,6 +81,10 @@ class _Broker:
     async def remove(self, channel: Channel) -> None:
         """Forget a stream."""
         await self._inner.remove(channel)
+
+    async def keeps(self, channel: Channel) -> bool:
+        """Whether anything can be read back."""
+        return await self._inner.keeps(channel)
 
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""

@@ -14,7 +14,7 @@ from portward.model.faults import Fault, FaultKind
 from portward.model.identity import Identity
 from portward.model.limits import Rate
 from portward.model.namespace import Namespace, PublishRight, Rule
-from portward.model.room import Room, RoomPermissions
+from portward.model.room import Room, RoomOrigin, RoomPermissions
 from portward.settings import Settings
 from portward.settings.limits import Limits, RateLimit
 from portward.telemetry.events import Event
@@ -339,7 +339,7 @@ async def test_refused_commands_are_recorded(house: House) -> None:
 async def slow() -> AsyncIterator[Slow]:
     """A gateway over a slow engine, with a room for users."""
     async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
-        await engine.inner.directory.save_room(LOBBY, Room(id="lobby"), 1e6, new=True)
+        await engine.inner.directory.save_room(LOBBY, Room(id="lobby"), RoomOrigin.BACKEND)
         yield house, engine
 
 
@@ -353,7 +353,7 @@ async def test_room_closed_during_a_join(slow: Slow, moment: int) -> None:
     ann = await arrive(house, engine, "ann")
     ann.send({"type": "join", "data": {"roomId": "lobby"}})
     await engine.run(moment)
-    await engine.inner.directory.save_room(LOBBY, CLOSED, 1e6, new=False)
+    await engine.inner.directory.save_room(LOBBY, CLOSED, RoomOrigin.BACKEND)
     await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
     await engine.run()
     assert session_of(ann).subscriptions == {}
@@ -367,7 +367,7 @@ async def test_room_closed_during_a_join(slow: Slow, moment: int) -> None:
 async def test_roles_taken_during_a_join(slow: Slow, moment: int) -> None:
     """Whenever a role is taken away during a join, nobody stays in who may not."""
     house, engine = slow
-    await engine.inner.directory.save_room(LOBBY, CLOSED, 1e6, new=False)
+    await engine.inner.directory.save_room(LOBBY, CLOSED, RoomOrigin.BACKEND)
     await engine.inner.directory.set_roles("ann", frozenset({"staff"}))
     ann = await arrive(house, engine, "ann")
     ann.send({"type": "join", "data": {"roomId": "lobby"}})
@@ -403,7 +403,7 @@ async def test_later_judgement_wins(slow: Slow) -> None:
     first = asyncio.ensure_future(membership.judge_again(session, LOBBY))
     await engine.run(1)
     early = engine.answers.popleft()
-    await engine.inner.directory.save_room(LOBBY, CLOSED, 1e6, new=False)
+    await engine.inner.directory.save_room(LOBBY, CLOSED, RoomOrigin.BACKEND)
     await engine.inner.directory.set_roles("ann", frozenset({"staff"}))
     second = asyncio.ensure_future(membership.judge_again(session, LOBBY))
     await engine.run()
@@ -426,7 +426,7 @@ async def test_two_who_make_the_same_room(slow: Slow) -> None:
 async def test_full_directory(house: House) -> None:
     """When there are as many rooms as may be, joining a new name is refused like any other."""
     house.gateway.node.engine.directory._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
-    ann = await house.client("ann")
+    ann = await house.client("ann", "first")
     await ask(ann, "join", roomId="fresh")
     assert errors(ann) == ["Insufficient permissions"]
 

@@ -22,7 +22,7 @@ from portward.model.channel import Channel
 from portward.model.events import Expelled
 from portward.model.limits import Rate
 from portward.model.publication import Draft
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
 from tests.house import House, kinds, session_of, settings
@@ -46,31 +46,33 @@ class Heard:
 
     def __init__(self) -> None:
         self.at: dict[str, int] = {}
+        self.since: dict[str, int] = {}
+        """From where each join that was sent wants to go on: more may be heard before its answer."""
         self.count = 0
 
     def read(self, client: MemoryClient) -> None:
         """Check everything that has come, and forget it."""
         for message in client.received:
-            getattr(self, message["type"], self.ignore)(message["data"])
+            getattr(self, message["type"], self.ignore)(message["data"], message.get("id"))
         client.received.clear()
 
-    def ignore(self, _: dict[str, Any]) -> None:
+    def ignore(self, _: dict[str, Any], __: str | None) -> None:
         """Not about publications."""
 
-    def room_joined(self, data: dict[str, Any]) -> None:
+    def room_joined(self, data: dict[str, Any], id: str | None) -> None:  # noqa: A002 - the word on the wire
         """From here on every offset is to come."""
         room, position = data["roomId"], data["position"]["offset"]
         if data.get("recovered"):
             told = [each["offset"] for each in data["messages"]]
-            assert told == list(range(self.at[room] + 1, position + 1))
+            assert told == list(range(self.since[id or ""] + 1, position + 1))
             self.count += len(told)
         self.at[room] = position
 
-    def room_left(self, data: dict[str, Any]) -> None:
+    def room_left(self, data: dict[str, Any], _: str | None) -> None:
         """Nothing is to come."""
         self.at.pop(data["roomId"], None)
 
-    def message(self, data: dict[str, Any]) -> None:
+    def message(self, data: dict[str, Any], _: str | None) -> None:
         """The next one."""
         assert data["offset"] == self.at[data["roomId"]] + 1
         self.at[data["roomId"]] += 1
@@ -108,7 +110,7 @@ class Comings(RuleBasedStateMachine):
         self.house, self.engine = await self.context.__aenter__()
         for room in ROOMS:
             record = Room(id=room)
-            await self.engine.inner.directory.save_room(channel(room), record, 1e6, new=True)
+            await self.engine.inner.directory.save_room(channel(room), record, RoomOrigin.BACKEND)
         self.permanent = await arrive(self.house, self.engine, "zoe", *ROOMS)
         self.heard[self.permanent] = Heard()
         self.heard[self.permanent].at = dict.fromkeys(ROOMS, 0)
@@ -127,11 +129,13 @@ class Comings(RuleBasedStateMachine):
         """A client joins, perhaps from where it stands."""
         self.read()
         data: dict[str, Any] = {"roomId": room}
-        at = self.heard[client].at.get(room)
+        heard = self.heard[client]
+        at, number = heard.at.get(room), str(len(heard.since))
+        heard.since[number] = at or 0
         if again and at is not None:
             epoch = self.engine.inner.broker._streams[channel(room)].epoch
             data["since"] = {"offset": at, "epoch": epoch}
-        self.send(client, "join", data)
+        self.send(client, "join", data, number)
 
     @rule(client=clients, room=st.sampled_from(ROOMS))
     def leave(self, client: MemoryClient, room: str) -> None:
@@ -143,12 +147,14 @@ class Comings(RuleBasedStateMachine):
         """A client says something."""
         self.send(client, "message", {"roomId": room, "content": "x"})
 
-    def send(self, client: MemoryClient, kind: str, data: dict[str, Any]) -> None:
+    def send(
+        self, client: MemoryClient, kind: str, data: dict[str, Any], number: str = "x"
+    ) -> None:
         """Send without waiting for anything."""
 
         async def send() -> None:
             if client.open:
-                client.send({"type": kind, "data": data})
+                client.send({"type": kind, "data": data, "id": number})
 
         self.do(send())
 

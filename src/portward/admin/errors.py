@@ -23,6 +23,7 @@ NOT_FOUND: Final = FaultKind.UNKNOWN_TYPE.number
 STATUSES: Final = {
     FaultKind.INTERNAL: 500,
     FaultKind.UNKNOWN_CHANNEL: 404,
+    FaultKind.UNKNOWN_ROOM: 404,
     FaultKind.NOT_SUBSCRIBED: 404,
     FaultKind.PERMISSION_DENIED: 403,
     FaultKind.UNKNOWN_TYPE: 404,

@@ -96,10 +96,10 @@ async def rooms_set(call: Call, request: RoomsSetRequest) -> Room:
 
 async def rooms_get(call: Call, request: RoomRequest) -> Room:
     """Read a room."""
-    room = await call.operations.room(request.channel)
-    if room is None:
+    record = await call.operations.room(request.channel)
+    if record is None:
         raise Fault(FaultKind.UNKNOWN_CHANNEL, detail="there is no such room")
-    return room
+    return record.room
 
 
 async def rooms_remove(call: Call, request: RoomRequest) -> RemovedResult:

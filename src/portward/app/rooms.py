@@ -36,7 +36,8 @@ class Rooms:
 
     async def get(self, room: str) -> Room | None:
         """The record of a room, None when there is none."""
-        return await self._node().operations.room(self.channel(room))
+        record = await self._node().operations.room(self.channel(room))
+        return record.room if record is not None else None
 
     async def set(self, room: str, record: Room | None = None) -> Room:
         """Make or replace a room; who is in it is judged again at once."""

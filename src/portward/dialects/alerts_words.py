@@ -19,6 +19,7 @@ TEXTS: Final = {
     FaultKind.INVALID_FORMAT: "Invalid JSON",
     FaultKind.INVALID_STRUCTURE: "Invalid message",
     FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.text,
+    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.text,
 }
 """The words of this dialect where they differ from the default text of a fault."""
 
@@ -26,6 +27,7 @@ CODES: Final = {
     FaultKind.INVALID_FORMAT: "invalid_json",
     FaultKind.INVALID_STRUCTURE: "invalid_message",
     FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.code,
+    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.code,
 }
 
 _SESSION_ID: Final = 24

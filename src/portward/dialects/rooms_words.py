@@ -15,6 +15,7 @@ from portward.model.replies import Push, Reply
 TEXTS: Final = {
     FaultKind.PERMISSION_DENIED: "Insufficient permissions",
     FaultKind.UNKNOWN_CHANNEL: "Insufficient permissions",
+    FaultKind.UNKNOWN_ROOM: "Insufficient permissions",
     FaultKind.CHANNEL_FULL: "Room is full",
     FaultKind.NOT_SUBSCRIBED: "Room not found",
     FaultKind.INVALID_CHANNEL: "Invalid room id",
@@ -27,6 +28,7 @@ TEXTS: Final = {
 
 CODES: Final = {
     FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.code,
+    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.code,
     FaultKind.NOT_SUBSCRIBED: "room_not_found",
     FaultKind.CHANNEL_FULL: "room_full",
     FaultKind.INVALID_CHANNEL: "invalid_room_id",

@@ -17,6 +17,7 @@ Times are Unix seconds unless said otherwise.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
@@ -31,12 +32,16 @@ from portward.model.node import NodeInfo
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Page, Publication
 from portward.model.revocation import Revocation
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.model.shared import SharedValue
 
 
 class EngineUnavailable(Unavailable):
     """The store cannot be asked now; the command was not carried out, and may be tried again."""
+
+
+class RoomEnded(Exception):  # noqa: N818 - an answer, not an error of the program
+    """The record by which this was allowed has been removed since; nothing was stored."""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -69,11 +74,20 @@ class Broker(Protocol):
     """Streams with dense offsets, and the bus."""
 
     async def publish(
-        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        idempotency_key: str | None,
+        life: str | None = None,
     ) -> Stored:
         """Assign the offset, store and announce in one step.
 
-        A key seen within `IDEMPOTENCY_TIME` on this channel returns the first outcome.
+        A key seen within `IDEMPOTENCY_TIME` on this channel returns the first outcome. `life` is that of
+        the room record by which this is allowed.
+
+        Raises:
+            RoomEnded: that record has been removed; what it guarded stays removed.
         """
 
     async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
@@ -90,6 +104,9 @@ class Broker(Protocol):
 
     async def remove(self, channel: Channel) -> None:
         """Forget a channel's stream; its next life has another epoch."""
+
+    async def keeps(self, channel: Channel) -> bool:
+        """Whether anything can be read back from a channel: a publication, or the last one of a key."""
 
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""
@@ -141,8 +158,31 @@ class Facts(msgspec.Struct, frozen=True):
         return bool(self.roles or self.permissions) or self.workspaces is not None
 
 
+MAX_ROOMS = 10_000
+"""Rooms that joining has made and that are still there."""
+MAX_ROOMS_OF_USER = 100
+"""Of those, rooms that the joins of one user have made."""
+
+
+class RoomMade(StrEnum):
+    """What came of making a room that nobody had declared."""
+
+    MADE = "made"
+    EXISTS = "exists"
+    FULL = "too many rooms"
+    MAKER_FULL = "too many rooms of this user"
+    ORPHAN = "messages are kept there without a record"
+
+
 class Directory(Protocol):
-    """Facts about users and rooms. Who changes them also announces `RightsChanged`."""
+    """Facts about users and rooms. Who changes them also announces `RightsChanged`.
+
+    The record of a room guards its stream. Removing a record deletes the stream first, or both in one
+    step, so that no moment has the stream without the record. A record ends in one of three ways: it is
+    removed; its `expires` has passed; or its origin `ends_unused`, and the sweep finds that it has not
+    been used for its idle time, that no connection is in the room, and that nothing is kept. The sweep
+    announces `RightsChanged` for each room that it ends.
+    """
 
     async def facts(self, user: str) -> Facts:
         """Roles, permissions and workspaces of a user, nothing when unknown."""
@@ -156,20 +196,34 @@ class Directory(Protocol):
     async def set_workspaces(self, user: str, workspaces: frozenset[str] | None) -> None:
         """Replace the workspaces a user belongs to; None forgets what was said of them."""
 
-    async def room(self, channel: Channel) -> Room | None:
+    async def room(self, channel: Channel) -> RoomRecord | None:
         """The record of a room, None when there is none or it has expired."""
 
-    async def save_room(self, channel: Channel, room: Room, ttl: float, *, new: bool) -> bool:
-        """Keep a record for `ttl` seconds after its last use.
+    async def rooms(self) -> Mapping[Channel, RoomRecord]:
+        """All records."""
 
-        With `new`, False when one exists or the directory is full.
+    async def save_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
+    ) -> None:
+        """Make or replace a record that no bound applies to, and that is not removed for not being used.
+
+        One that replaces another continues its life, and with the origin `ADMIN` keeps its maker.
         """
 
-    async def keep_room(self, channel: Channel, ttl: float) -> None:
-        """Note a use of a room."""
+    async def make_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
+    ) -> RoomMade:
+        """Make a record that may end when it was not used for `idle` seconds.
+
+        It replaces none, and none is made where something is kept in the channel already. Those with a
+        maker are bounded: `MAX_ROOMS` of all makers, `MAX_ROOMS_OF_USER` of one.
+        """
+
+    async def keep_room(self, channel: Channel, idle: float) -> None:
+        """Note a use of a room whose record ends unused."""
 
     async def remove_room(self, channel: Channel) -> bool:
-        """Forget a record. False when there was none."""
+        """Delete the stream, then the record. False when there was neither."""
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ class FaultKind(Enum):
     AUTHENTICATION_FAILED = _Row("authentication_failed", 101, "Authentication failed")
     TOKEN_REVOKED = _Row("token_revoked", 101, "Token has been revoked")
     UNKNOWN_CHANNEL = _Row("unknown_channel", 102, "Unknown channel")
+    UNKNOWN_ROOM = _Row("unknown_room", 102, "Unknown room")
     NOT_SUBSCRIBED = _Row("not_subscribed", 102, "Not subscribed")
     PERMISSION_DENIED = _Row("permission_denied", 103, "Permission denied")
     EVENT_REFUSED = _Row("event_refused", 103, "Event refused")

@@ -1,7 +1,7 @@
 """Gathers the facts that policy judges by: the directory's, the room's, the application's answer."""
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -13,8 +13,9 @@ from portward.model.grants import Grant
 from portward.model.identity import Identity
 from portward.model.namespace import Namespace, Rule
 from portward.model.rights import Right
-from portward.model.room import Room
+from portward.model.room import RoomRecord
 from portward.node.ports import CHANNEL_ACTIONS, IdentityProvider, RightsQuestion
+from portward.node.records import RoomRecords, same_life
 from portward.node.session import Session
 from portward.security import policy
 from portward.security.policy import NO_FACTS, ChannelFacts
@@ -23,6 +24,18 @@ from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 
 C = TypeVar("C", bound=Command)
+R = TypeVar("R")
+
+
+class Judgement(NamedTuple):
+    """What a session may do in a channel, and the room's record if it has one.
+
+    `reason` says why there is no record where one is needed.
+    """
+
+    rights: Right
+    record: RoomRecord | None = None
+    reason: str = ""
 
 
 class Authority:
@@ -34,9 +47,11 @@ class Authority:
         namespaces: Mapping[str, Namespace],
         question: RightsQuestion,
         telemetry: Telemetry,
+        records: RoomRecords,
         role_permissions: Mapping[str, frozenset[str]],
         provider: IdentityProvider | None = None,
     ) -> None:
+        self._records = records
         self._provider = provider
         self._role_permissions = role_permissions
         self._engine = engine
@@ -64,6 +79,13 @@ class Authority:
             raise Fault(FaultKind.UNKNOWN_CHANNEL)
         return namespace
 
+    def needs_record(self, channel: Channel) -> bool:
+        """Whether a record says who may read a channel."""
+        namespace = self._namespaces.get(channel.namespace)
+        return (
+            namespace is not None and namespace.authorize is Rule.ROLES and not channel.is_combined
+        )
+
     async def effective(self, claims: Identity) -> Identity:
         """The identity of a token, with the directory's roles and permissions and those of the roles."""
         facts = await self._engine.directory.facts(claims.subject)
@@ -83,11 +105,15 @@ class Authority:
         """
         subscription = session.subscriptions.get(channel)
         if subscription is not None and subscription.settled:
-            rights = subscription.rights
+            judged = Judgement(subscription.rights, subscription.record)
         else:
-            rights, _ = await self.judge(session, channel, create=isinstance(command, Subscribe))
+            create = isinstance(command, Subscribe)
+            judged = await self.judge(session, channel, create=create)
+        return self._grant(session, channel, command, judged)
+
+    def _grant(self, session: Session, channel: Channel, command: C, judged: Judgement) -> Grant[C]:
         try:
-            return policy.grant(command, rights)
+            return policy.grant(command, judged.rights)
         except Fault:
             self._telemetry.record(
                 Event.AUTHZ_DENY,
@@ -95,12 +121,43 @@ class Authority:
                 user=session.user,
                 channel=channel,
                 command=type_name(type(command)),
+                reason=judged.reason or None,
             )
             raise
 
+    async def read(
+        self,
+        session: Session,
+        channel: Channel,
+        command: C,
+        reading: Callable[[Grant[C]], Awaitable[R]],
+    ) -> R:
+        """Allow one command that reads, and read.
+
+        The record of a room guards what is kept in it, and an engine need not read both in one step: so
+        the record is looked at before and after. Only what one and the same life of the room allowed
+        both times is handed out.
+
+        Raises:
+            Fault: the session may not, or the room was made anew meanwhile.
+        """
+        subscription = session.subscriptions.get(channel)
+        trusted = subscription is not None and subscription.trusted
+        if trusted or not self.needs_record(channel):
+            return await reading(await self.grant(session, channel, command))
+        before = await self.judge(session, channel)
+        result = await reading(self._grant(session, channel, command, before))
+        after = await self.judge(session, channel)
+        self._grant(session, channel, command, after)
+        if not same_life(before.record, after.record):
+            raise Fault(
+                FaultKind.UNAVAILABLE, detail="the room was removed and made anew meanwhile"
+            )
+        return result
+
     async def judge(
         self, session: Session, channel: Channel, *, create: bool = False, fresh: bool = False
-    ) -> tuple[Right, Room | None]:
+    ) -> Judgement:
         """Everything the session may do in the channel now, and the room's record if it has one.
 
         With `create` a room nobody has made is made, when the session may make it. Judges again when
@@ -110,11 +167,16 @@ class Authority:
         while (who := session.identity) is not None:
             version = session.version
             namespace = self.namespace(channel)
-            facts = await self._facts(session, who, channel, namespace, fresh=fresh)
-            if create and namespace.authorize is Rule.ROLES and facts.room is None:
-                facts = ChannelFacts(room=await self._create(session, who, channel, namespace))
+            if self.needs_record(channel):
+                record, reason = await self._records.find(channel)
+                if create and record is None:
+                    record, reason = await self._records.create(session, who, channel, namespace)
+                facts = ChannelFacts(room=record.room if record is not None else None)
+            else:
+                record, reason = None, ""
+                facts = await self._facts(session, who, channel, namespace, fresh=fresh)
             if session.version == version:
-                return policy.rights(who, channel, namespace, facts), facts.room
+                return Judgement(policy.rights(who, channel, namespace, facts), record, reason)
         raise Fault(FaultKind.NOT_AUTHENTICATED)
 
     async def _facts(
@@ -129,8 +191,6 @@ class Authority:
         if channel.is_combined:
             return NO_FACTS
         match namespace.authorize:
-            case Rule.ROLES:
-                return ChannelFacts(room=await self._engine.directory.room(channel))
             case Rule.MEMBERSHIP:
                 facts = await self._engine.directory.facts(who.subject)
                 return ChannelFacts(workspaces=facts.workspaces)
@@ -162,18 +222,14 @@ class Authority:
         allowed = await self._provider.allows(cookies, channel.name, max_age=age)
         return Right.READ if allowed else Right.NONE
 
-    async def _create(
-        self, session: Session, who: Identity, channel: Channel, namespace: Namespace
-    ) -> Room | None:
-        if not policy.may_create(who, auto_create=session.endpoint.rules.auto_create):
-            return None
-        room = Room(id=channel.name, name=channel.name, max_participants=namespace.max_subscribers)
-        if not policy.rights(who, channel, namespace, ChannelFacts(room=room)) & Right.SUBSCRIBE:
-            return None
-        directory = self._engine.directory
-        if not await directory.save_room(channel, room, namespace.idle_ttl, new=True):
-            return await directory.room(channel)
-        self._telemetry.record(
-            Event.ROOM_CREATE, client=session.id, user=session.user, channel=channel
-        )
-        return room
+    async def record_to_publish(self, channel: Channel) -> RoomRecord | None:
+        """The record by which the backend publishes to a channel; None where none is there, nor needed.
+
+        Where joining makes rooms, publishing makes one, too.
+
+        Raises:
+            Fault: `UNKNOWN_ROOM`, there is no record, and none is made.
+        """
+        if not self.needs_record(channel):
+            return await self._engine.directory.room(channel)
+        return await self._records.to_publish(channel, self.namespace(channel))

@@ -25,6 +25,7 @@ from portward.model.replies import (
     Reply,
     Unsubscribed,
 )
+from portward.model.room import RoomOrigin
 from portward.node.authentication import Authentication
 from portward.node.authority import Authority
 from portward.node.hooks import HookRunner
@@ -191,7 +192,7 @@ class Commands:
             # The hook took its time: the right may be gone.
             subscription = self._subscription(session, command.channel)
             grant = await self._authority.grant(session, command.channel, command)
-        stored = await self._streams.publish(grant, session.identity, subscription.room)
+        stored = await self._streams.publish(grant, session.identity, subscription.record)
         return Published(
             publication_id=stored.id, position=stored.position, duplicate=stored.duplicate
         )
@@ -204,18 +205,17 @@ class Commands:
 
     async def _history(self, session: Session, command: ask.ReadHistory) -> Reply:
         await self._limit(session, LimitName.HISTORY)
-        grant = await self._authority.grant(session, command.channel, command)
-        page = await self._streams.history(grant)
+        page = await self._authority.read(session, command.channel, command, self._streams.history)
         return HistoryRead(
             channel=command.channel, publications=page.publications, position=page.position
         )
 
     async def _presence(self, session: Session, command: ask.ReadPresence) -> Reply:
-        grant = await self._authority.grant(session, command.channel, command)
-        channel = grant.command.channel
-        return PresenceRead(
-            channel=channel, participants=await self._membership.participants(channel)
+        channel = command.channel
+        participants = await self._authority.read(
+            session, channel, command, lambda _: self._membership.participants(channel)
         )
+        return PresenceRead(channel=channel, participants=participants)
 
     async def _kick(self, session: Session, command: ask.Kick) -> Reply:
         grant = await self._authority.grant(session, command.channel, command)
@@ -230,12 +230,13 @@ class Commands:
     async def _set_permissions(self, session: Session, command: ask.SetPermissions) -> Reply:
         grant = await self._authority.grant(session, command.channel, command)
         channel = grant.command.channel
-        namespace = self._authority.namespace(channel)
-        room = await self._engine.directory.room(channel)
-        if room is None:
+        record = await self._engine.directory.room(channel)
+        if record is None:
             raise Fault(FaultKind.PERMISSION_DENIED)
-        changed = replace(room, permissions=command.permissions)
-        await self._engine.directory.save_room(channel, changed, namespace.idle_ttl, new=False)
+        changed = replace(record.room, permissions=command.permissions)
+        # A rule that was chosen is not forgotten: from now on the room does not end unused.
+        origin = RoomOrigin.ADMIN if record.origin.ends_unused else record.origin
+        await self._engine.directory.save_room(channel, changed, origin, expires=record.expires)
         self._telemetry.record(Event.ROOM_PERMISSIONS, actor=session.user, channel=channel)
         await self._engine.broker.announce(RightsChanged(channel=channel))
         return Done()

@@ -161,12 +161,11 @@ class Many:
         """Nothing, when there is nothing one may hear."""
         command = ReadHistory(channel=channel, limit=limit, reverse=True)
         try:
-            grant = await self._authority.grant(session, channel, command)
+            page = await self._authority.read(session, channel, command, self._streams.history)
         except Fault as fault:
             if fault.kind not in _DENIED:
                 raise
             return ()
-        page = await self._streams.history(grant)
         return deliveries(channel, page.publications, page.position.epoch)
 
 

@@ -30,6 +30,7 @@ from portward.model.replies import (
 from portward.model.rights import Right
 from portward.node.authority import Authority
 from portward.node.background import Background
+from portward.node.records import same_life
 from portward.node.session import Session, Subscription
 from portward.telemetry import Telemetry
 from portward.telemetry.labels import RecoveryResult
@@ -143,10 +144,23 @@ class Membership:
         if namespace.authorize is Rule.ROLES:
             await self.judge_again(session, channel)
         else:
-            subscription.room = await directory.room(channel)
-        if subscription.room is not None:
+            subscription.record = await directory.room(channel)
+        record = subscription.record
+        if record is not None and record.origin.ends_unused:
             await directory.keep_room(channel, namespace.idle_ttl)
         self._insist(session, subscription)
+
+    async def _look_again(self, session: Session, subscription: Subscription) -> None:
+        """After reading: only what the same life of the room allowed before and after is handed out."""
+        channel, before = subscription.channel, subscription.record
+        if subscription.trusted or not self._authority.needs_record(channel):
+            return
+        await self.judge_again(session, channel)
+        self._insist(session, subscription)
+        if not same_life(before, subscription.record):
+            raise Fault(
+                FaultKind.UNAVAILABLE, detail="the room was removed and made anew meanwhile"
+            )
 
     @staticmethod
     def _insist(session: Session, subscription: Subscription) -> None:
@@ -177,6 +191,7 @@ class Membership:
         limit = RECOVERY_LIMIT + 1 if since is not None else 0
         query = HistoryQuery(limit=limit, since=since, latest=prepared.latest)
         prepared.page = await self._engine.broker.history(channel, query, namespace)
+        await self._look_again(session, subscription)
         self._insist(session, subscription)
 
     def complete(self, session: Session, prepared: Prepared, *, replay: bool = True) -> Subscribed:
@@ -224,10 +239,8 @@ class Membership:
         """Refuse a full channel by connections; where presence counts users, `_appear` does it."""
         limit = namespace.max_subscribers
         if namespace.authorize is Rule.ROLES:
-            counted = namespace.presence or subscription.room is None
-            limit = (
-                0 if counted or subscription.room is None else subscription.room.max_participants
-            )
+            counted = namespace.presence
+            limit = 0 if counted else _bound(subscription)
         if 0 < limit <= self._channels.size(subscription.channel):
             raise Fault(FaultKind.CHANNEL_FULL)
 
@@ -237,7 +250,7 @@ class Membership:
         who, channel = session.identity, subscription.channel
         if not namespace.presence or subscription.present or who is None:
             return
-        limit = subscription.room.max_participants if subscription.room is not None else 0
+        limit = _bound(subscription)
         member = Member(session.id, who.subject, who.email)
         subscription.present = True
         first = await self._engine.presence.enter(channel, member, limit)
@@ -368,14 +381,20 @@ class Membership:
             return
         subscription.judged = judgement = subscription.judged + 1
         try:
-            rights, room = await self._authority.judge(session, channel, fresh=fresh)
+            rights, record, _ = await self._authority.judge(session, channel, fresh=fresh)
         except Fault:
-            rights, room = Right.NONE, subscription.room
+            rights, record = Right.NONE, subscription.record
         current = session.subscriptions.get(channel) is subscription
         if not current or subscription.judged != judgement:
             return
-        vanished = not told and room is None and subscription.room is not None
-        subscription.rights, subscription.room = rights, room
+        vanished = not told and record is None and subscription.record is not None
+        subscription.rights, subscription.record = rights, record
         if Right.SUBSCRIBE not in rights:
             reason = INSUFFICIENT_STATE if vanished else FaultKind.PERMISSION_DENIED.code
             self.remove(session, channel, reason)
+
+
+def _bound(subscription: Subscription) -> int:
+    """How many users may be in the room, 0 for any number."""
+    record = subscription.record
+    return record.room.max_participants if record is not None else 0

@@ -48,6 +48,7 @@ from portward.node.news import News
 from portward.node.notes import Notes
 from portward.node.operations import Operations
 from portward.node.ports import Hooks, Upstream
+from portward.node.records import RoomRecords
 from portward.node.relay import Relay
 from portward.node.requests import Requests
 from portward.node.revalidation import Revalidation
@@ -106,6 +107,7 @@ class Node:
             self.namespaces,
             ports.question,
             telemetry,
+            RoomRecords(engine, telemetry, self._creating),
             self.rules.role_permissions,
             ports.provider,
         )
@@ -240,6 +242,14 @@ class Node:
             self.background,
             self.clock,
             self.rules.revalidate,
+        )
+
+    def _creating(self) -> frozenset[str]:
+        """Namespaces where joining makes rooms on one of the endpoints."""
+        return frozenset(
+            endpoint.namespace.name
+            for endpoint in self.endpoints.values()
+            if endpoint.namespace is not None and endpoint.rules.auto_create
         )
 
     def later(self, action: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """What the backend may ask, through the library or the admin API. Every method acts on the whole house."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from portward.model.position import Position
 from portward.model.publication import Page
 from portward.model.replies import Participant
 from portward.model.revocation import Revocation, RevocationKind
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.node.authentication import Authentication
 from portward.node.authority import Authority
 from portward.node.hooks import describe
@@ -80,11 +80,11 @@ class Operations:
         """Publish as the backend. `exclude` names the one connection that is not sent it.
 
         Raises:
-            Fault: the channel's family is unknown, or the data is over 64 KiB.
+            Fault: the channel's family is unknown, or its room is, or the data is over 64 KiB.
             EngineUnavailable: nothing was stored.
         """
-        room = await self._engine.directory.room(command.channel)
-        stored = await self._streams.publish(policy.trusted(command), room=room)
+        record = await self._authority.record_to_publish(command.channel)
+        stored = await self._streams.publish(policy.trusted(command), record=record)
         self._published(command, stored)
         return stored
 
@@ -254,34 +254,62 @@ class Operations:
 
     # -- rooms
 
-    async def room(self, channel: Channel) -> Room | None:
+    async def room(self, channel: Channel) -> RoomRecord | None:
         """The record of a room."""
         self._authority.namespace(channel)
         return await self._engine.directory.room(channel)
 
-    async def set_room(self, channel: Channel, room: Room) -> Room:
+    async def rooms(self) -> Mapping[Channel, RoomRecord]:
+        """All records of rooms."""
+        return await self._engine.directory.rooms()
+
+    async def orphans(self) -> tuple[Channel, ...]:
+        """Channels where something is kept and that need a record and have none: nobody may join them."""
+        directory, broker = self._engine.directory, self._engine.broker
+        return tuple(
+            [
+                channel
+                for channel in await broker.channels()
+                if self._authority.needs_record(channel)
+                and await directory.room(channel) is None
+                and await broker.keeps(channel)
+            ]
+        )
+
+    async def set_room(
+        self,
+        channel: Channel,
+        room: Room,
+        *,
+        ttl: float | None = None,
+        origin: RoomOrigin = RoomOrigin.BACKEND,
+    ) -> Room:
         """Make or replace the record of a room; its members are judged again at once.
 
+        It stays until it is removed, or for `ttl` seconds.
+
         Raises:
-            Fault: the channel's family is unknown, or there are too many rooms.
+            Fault: the channel's family is unknown.
         """
-        namespace = self._authority.namespace(channel)
+        self._authority.namespace(channel)
         room = replace(room, id=channel.name, name=room.name or channel.name)
         directory = self._engine.directory
         new = await directory.room(channel) is None
-        if not await directory.save_room(channel, room, namespace.idle_ttl, new=new):
-            raise Fault(FaultKind.LIMIT_EXCEEDED, detail="too many rooms")
+        expires = None if ttl is None else self._clock.time() + ttl
+        await directory.save_room(channel, room, origin, expires=expires)
         self._telemetry.record(
-            Event.ROOM_CREATE if new else Event.ROOM_PERMISSIONS, channel=channel
+            Event.ROOM_CREATE if new else Event.ROOM_PERMISSIONS, channel=channel, kind=origin.value
         )
         await self._engine.broker.announce(RightsChanged(channel=channel))
         return room
 
     async def remove_room(self, channel: Channel) -> bool:
-        """Forget a room and what was said in it; its members are removed. False when there was none."""
+        """Delete what was said in a room, then its record; its members are removed.
+
+        False when there was neither.
+        """
         self._authority.namespace(channel)
         removed = await self._engine.directory.remove_room(channel)
-        await self._engine.broker.remove(channel)
         if removed:
             self._telemetry.record(Event.ROOM_REMOVE, channel=channel)
         await self._engine.broker.announce(RightsChanged(channel=channel))

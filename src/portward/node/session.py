@@ -19,7 +19,7 @@ from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, Limit
 from portward.model.parcel import Words
 from portward.model.replies import Expiring, Parting, Push
 from portward.model.rights import Right
-from portward.model.room import Room
+from portward.model.room import RoomRecord
 from portward.node import eager
 from portward.node.closing import PeerClose
 from portward.node.endpoint import INBOX, INBOX_BYTES, Newcomer
@@ -45,15 +45,15 @@ class Subscription:
     the judgements begun, of which there are none for one that is `trusted`.
     """
 
-    __slots__ = ("channel", "judged", "present", "rights", "room", "settled", "trusted")
+    __slots__ = ("channel", "judged", "present", "record", "rights", "settled", "trusted")
 
     def __init__(
-        self, channel: Channel, rights: Right, room: Room | None, *, trusted: bool = False
+        self, channel: Channel, rights: Right, record: RoomRecord | None, *, trusted: bool = False
     ) -> None:
         self.trusted = trusted
         self.channel = channel
         self.rights = rights
-        self.room = room
+        self.record = record
         self.present = False
         self.settled = False
         self.judged = 0

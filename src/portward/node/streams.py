@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from portward.engines.port import Engine, Stored
+from portward.engines.port import Engine, RoomEnded, Stored
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory, Signal
@@ -19,7 +19,7 @@ from portward.model.limits import DATA, HISTORY_LIMIT
 from portward.model.namespace import Namespace
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Page
-from portward.model.room import Room
+from portward.model.room import Room, RoomRecord
 from portward.node.authority import Authority
 from portward.node.background import Background
 from portward.security.content import strip_markup
@@ -57,12 +57,15 @@ class Streams:
         self,
         grant: Grant[Publish],
         who: Identity | None = None,
-        room: Room | None = None,
+        record: RoomRecord | None = None,
     ) -> Stored:
         """Store and announce a publication; `who` is None for the backend's own.
 
+        `record` is that of the room, as it was when the command was granted; where one is needed and none
+        is given, it is looked up.
+
         Raises:
-            Fault: the data is no JSON or too large, or the channel's family is unknown.
+            Fault: the data is no JSON or too large, the channel's family is unknown, or its room is.
             EngineUnavailable: nothing was stored.
         """
         command = grant.command
@@ -71,16 +74,20 @@ class Streams:
             raise Fault(
                 FaultKind.INVALID_CHANNEL, detail="a combined channel is filled by the others"
             )
-        draft = self._draft(command, who, room)
+        guarded = self._authority.needs_record(command.channel)
+        if guarded and record is None:
+            record = await self._authority.record_to_publish(command.channel)
+        draft = self._draft(command, who, record.room if record is not None else None)
         if namespace.name in self.signing:
             draft = sign_message(draft, command.channel, self.signing[namespace.name])
-        if room is not None:
+        if record is not None and record.origin.ends_unused:
             # Beside the publication, not before it: a store that is far away is waited for once.
             self._background.run(
                 self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
             )
         key = command.idempotency_key
-        stored = await self._store(command.channel, draft, namespace, key)
+        life = record.life if guarded and record is not None else None
+        stored = await self._store(command.channel, draft, namespace, key, life)
         if namespace.combined:
             # With a key, whoever tries again after a failure between the two completes the second.
             copy = replace(draft, id=stored.id, origin=command.channel)
@@ -90,10 +97,18 @@ class Streams:
         return stored
 
     async def _store(
-        self, channel: Channel, draft: Draft, namespace: Namespace, key: str | None
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        key: str | None,
+        life: str | None = None,
     ) -> Stored:
         began = self._clock.monotonic()
-        stored = await self._engine.broker.publish(channel, draft, namespace, key)
+        try:
+            stored = await self._engine.broker.publish(channel, draft, namespace, key, life)
+        except RoomEnded:
+            raise Fault(FaultKind.UNKNOWN_ROOM, detail="the room has been removed") from None
         self._metrics.engine("publish", self._clock.monotonic() - began)
         return stored
 

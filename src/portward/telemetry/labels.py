@@ -81,10 +81,10 @@ def _types(module: ModuleType, *bases: type) -> tuple[str, ...]:
 RECEIVED_TYPES: Final = (*_types(commands, Command), "relayed")
 SENT_TYPES: Final = (*_types(replies, Reply, Push), "fault", "relayed")
 ENGINE_OPERATIONS: Final = (
-    *("publish", "history", "announce", "listen", "ignore", "remove", "channels"),
+    *("publish", "history", "announce", "listen", "ignore", "remove", "keeps", "channels"),
     *("enter", "leave", "touch", "members"),
     *("facts", "set_roles", "set_permissions", "set_workspaces"),
-    *("room", "save_room", "keep_room", "remove_room"),
+    *("room", "rooms", "save_room", "make_room", "keep_room", "remove_room"),
     *("save", "swap", "release", "drop", "put_ticket", "take_ticket"),
     *("add", "covers", "since", "take", "start", "stop", "sweep"),
 )

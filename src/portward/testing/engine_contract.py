@@ -25,8 +25,8 @@ from portward.model.namespace import Namespace
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Publication
 from portward.model.revocation import Revocation, RevocationKind
-from portward.model.room import Room
 from portward.testing.board_contract import BoardContract
+from portward.testing.rooms_contract import RoomsContract
 
 ROOM = Channel.parse("rooms:general")
 OTHER = Channel.parse("rooms:other")
@@ -66,7 +66,7 @@ def draft(data: object = "hello", **more: object) -> Draft:
     return Draft(id="0" * 32, time=1, data=data, **more)  # type: ignore[arg-type]
 
 
-class EngineContract(BoardContract):
+class EngineContract(RoomsContract, BoardContract):
     """What every engine must do. Each test is one sentence of the contract."""
 
     @pytest.fixture
@@ -280,30 +280,6 @@ class EngineContract(BoardContract):
         await engine.directory.set_roles("ann", frozenset({"user"}))
         await engine.directory.set_roles("ann", frozenset())
         assert not await engine.directory.facts("ann")
-
-    async def test_room_records(self, engine: Engine) -> None:
-        """A record is kept, replaced and removed; a new one does not replace an old one."""
-        save = engine.directory.save_room
-        assert await save(ROOM, Room(id="general"), 60.0, new=True)
-        assert not await save(ROOM, Room(id="general", name="usurper"), 60.0, new=True)
-        assert await save(ROOM, Room(id="general", name="lobby"), 60.0, new=False)
-        assert await engine.directory.room(ROOM) == Room(id="general", name="lobby")
-        assert await engine.directory.remove_room(ROOM)
-        assert not await engine.directory.remove_room(ROOM)
-        assert await engine.directory.room(ROOM) is None
-
-    async def test_room_expires_unless_used(
-        self, engine: Engine, leap: Callable[[float], None]
-    ) -> None:
-        """A record lives for its time after the last use."""
-        await engine.directory.save_room(ROOM, Room(id="general"), 60.0, new=True)
-        leap(50)
-        await engine.directory.keep_room(ROOM, 60.0)
-        leap(50)
-        assert await engine.directory.room(ROOM) is not None
-        leap(11)
-        await engine.sweep()
-        assert await engine.directory.room(ROOM) is None
 
     # -- sessions and tickets
 

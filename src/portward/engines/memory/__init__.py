@@ -8,24 +8,27 @@ from portward.engines.memory.nodes import MemoryNodes
 from portward.engines.memory.notes import MemoryNotes
 from portward.engines.memory.presence import MemoryPresence
 from portward.engines.memory.revocations import MemoryRevocations
+from portward.engines.memory.rooms import RoomTable
 from portward.engines.memory.sessions import MemorySessions
 from portward.engines.memory.shared import MemoryShared
-from portward.engines.port import Sink
+from portward.engines.port import MAX_ROOMS, Sink
 from portward.model.clock import Clock
+from portward.model.events import RightsChanged
 
 __all__ = ["MemoryEngine"]
 
 
 class MemoryEngine:
-    """Implements `engines.port.Engine` without a store. `max_rooms` bounds the directory."""
+    """Implements `engines.port.Engine` without a store. `max_rooms` bounds the rooms that joins make."""
 
     name = "memory"
     spans = False
 
-    def __init__(self, clock: Clock, *, max_rooms: int = 10_000) -> None:
-        self.broker = MemoryBroker(clock)
+    def __init__(self, clock: Clock, *, max_rooms: int = MAX_ROOMS) -> None:
+        rooms = RoomTable(clock)
+        self.broker = MemoryBroker(clock, rooms)
         self.presence = MemoryPresence()
-        self.directory = MemoryDirectory(clock, max_rooms)
+        self.directory = MemoryDirectory(clock, rooms, self.broker, self.presence, max_rooms)
         self.sessions = MemorySessions(clock)
         self.revocations = MemoryRevocations(clock)
         self.approvals = MemoryApprovals(clock)
@@ -45,7 +48,8 @@ class MemoryEngine:
     async def sweep(self) -> None:
         """Drop what has expired."""
         self.broker.sweep()
-        self.directory.sweep()
+        for channel in self.directory.sweep():
+            await self.broker.announce(RightsChanged(channel=channel))
         self.sessions.sweep()
         self.revocations.sweep()
         self.approvals.sweep()

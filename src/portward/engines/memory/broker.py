@@ -7,7 +7,8 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from portward.engines.port import Sink, Stored
+from portward.engines.memory.rooms import RoomTable
+from portward.engines.port import RoomEnded, Sink, Stored
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.events import BusEvent
@@ -63,24 +64,37 @@ class _Stream:
         if self.keys:
             self.keys = {k: kept for k, kept in self.keys.items() if kept[0] > now} or None
 
+    @property
+    def readable(self) -> bool:
+        """Whether anything can be read back; call `trim` first."""
+        return bool(self.kept or self.latest)
+
     def idle(self, now: float) -> bool:
         """Whether nothing is kept and nobody used it for long."""
-        return not (self.kept or self.keys or self.latest) and self.used <= now - self.idle_ttl
+        return not (self.readable or self.keys) and self.used <= now - self.idle_ttl
 
 
 class MemoryBroker:
-    """Implements `engines.port.Broker`."""
+    """Implements `engines.port.Broker`. `rooms` says which records are alive."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, rooms: RoomTable) -> None:
         self.sink: Sink | None = None
         self._clock = clock
+        self._rooms = rooms
         self._streams: dict[Channel, _Stream] = {}
         self._heard: set[Channel] = set()
 
     async def publish(
-        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        idempotency_key: str | None,
+        life: str | None = None,
     ) -> Stored:
         """Assign, store and announce."""
+        if life is not None and not self._rooms.alive(channel, life):
+            raise RoomEnded
         now = self._clock.monotonic()
         stream = self._stream(channel, namespace, now)
         if idempotency_key is not None and stream.keys is not None:
@@ -129,7 +143,35 @@ class MemoryBroker:
 
     async def remove(self, channel: Channel) -> None:
         """Forget a stream."""
-        self._streams.pop(channel, None)
+        self.forget(channel)
+
+    def forget(self, channel: Channel) -> bool:
+        """Forget a stream now. False when there was none."""
+        return self._streams.pop(channel, None) is not None
+
+    async def keeps(self, channel: Channel) -> bool:
+        """Whether anything can be read back."""
+        return self.kept(channel)
+
+    def kept(self, channel: Channel) -> bool:
+        """Whether anything can be read back from a channel."""
+        stream = self._trimmed(channel)
+        return stream is not None and stream.readable
+
+    def busy(self, channel: Channel) -> bool:
+        """Whether a stream keeps publications, or keys of idempotency."""
+        stream = self._trimmed(channel)
+        return stream is not None and bool(stream.readable or stream.keys)
+
+    def listened(self, channel: Channel) -> bool:
+        """Whether any connection listens to a channel."""
+        return channel in self._heard
+
+    def _trimmed(self, channel: Channel) -> _Stream | None:
+        stream = self._streams.get(channel)
+        if stream is not None:
+            stream.trim(self._clock.monotonic())
+        return stream
 
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""

@@ -1,23 +1,37 @@
 """Roles, permissions, memberships and rooms in maps."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
-from portward.engines.port import Facts
+from portward.engines.memory.broker import MemoryBroker
+from portward.engines.memory.presence import MemoryPresence
+from portward.engines.memory.rooms import Entry, RoomTable, new_life
+from portward.engines.port import MAX_ROOMS_OF_USER, Facts, RoomMade
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin, RoomRecord
 
 NOTHING = Facts()
 
 
 class MemoryDirectory:
-    """Implements `engines.port.Directory`."""
+    """Implements `engines.port.Directory`. `broker` has the streams that records guard."""
 
-    def __init__(self, clock: Clock, max_rooms: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        rooms: RoomTable,
+        broker: MemoryBroker,
+        presence: MemoryPresence,
+        max_rooms: int,
+    ) -> None:
         self._clock = clock
+        self._rooms = rooms
+        self._broker = broker
+        self._presence = presence
         self._max_rooms = max_rooms
         self._facts: dict[str, Facts] = {}
-        self._rooms: dict[Channel, tuple[Room, float]] = {}
 
     async def facts(self, user: str) -> Facts:
         """What is known of a user."""
@@ -41,33 +55,82 @@ class MemoryDirectory:
         """Replace the workspaces."""
         self._change(user, replace(self._facts.get(user, NOTHING), workspaces=workspaces))
 
-    async def room(self, channel: Channel) -> Room | None:
+    async def room(self, channel: Channel) -> RoomRecord | None:
         """The record of a room."""
-        room, until = self._rooms.get(channel, (None, 0.0))
-        return room if until > self._clock.monotonic() else None
+        return self._rooms.current(channel)
 
-    async def save_room(self, channel: Channel, room: Room, ttl: float, *, new: bool) -> bool:
-        """Keep a record."""
-        now = self._clock.monotonic()
-        _, until = self._rooms.get(channel, (None, 0.0))
-        if new and (until > now or len(self._rooms) >= self._max_rooms):
-            return False
-        self._rooms[channel] = (room, now + ttl)
-        return True
+    async def rooms(self) -> Mapping[Channel, RoomRecord]:
+        """All records."""
+        every = self._rooms.all().items()
+        return {name: each.record for name, each in every if not self._rooms.expired(each.record)}
 
-    async def keep_room(self, channel: Channel, ttl: float) -> None:
+    async def save_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
+    ) -> None:
+        """Make or replace a record."""
+        before = self._rooms.current(channel)
+        if before is None and self._rooms.get(channel) is not None:
+            self._end(channel)
+        record = RoomRecord(
+            room=room,
+            origin=origin,
+            life=before.life if before is not None else new_life(),
+            maker=before.maker if before is not None and origin is RoomOrigin.ADMIN else "",
+            expires=expires,
+        )
+        self._rooms.put(channel, Entry(record))
+
+    async def make_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
+    ) -> RoomMade:
+        """Make a record that may end when it is not used."""
+        if self._rooms.current(channel) is not None:
+            return RoomMade.EXISTS
+        if self._rooms.get(channel) is not None:
+            self._end(channel)
+        if self._broker.kept(channel):
+            return RoomMade.ORPHAN
+        if maker and self._rooms.made() >= self._max_rooms:
+            return RoomMade.FULL
+        if maker and self._rooms.made_by(maker) >= MAX_ROOMS_OF_USER:
+            return RoomMade.MAKER_FULL
+        record = RoomRecord(room=room, origin=origin, life=new_life(), maker=maker)
+        self._rooms.put(channel, Entry(record, self._clock.monotonic() + idle, idle))
+        return RoomMade.MADE
+
+    async def keep_room(self, channel: Channel, idle: float) -> None:
         """Note a use."""
-        now = self._clock.monotonic()
-        room, until = self._rooms.get(channel, (None, 0.0))
-        if room is not None and until > now:
-            self._rooms[channel] = (room, now + ttl)
+        entry = self._rooms.get(channel)
+        if entry is not None and entry.due is not None:
+            entry.due, entry.idle = self._clock.monotonic() + idle, idle
 
     async def remove_room(self, channel: Channel) -> bool:
-        """Forget a record."""
-        return self._rooms.pop(channel, None) is not None
+        """Delete the stream and the record."""
+        return self._end(channel)
 
-    def sweep(self) -> None:
-        """Drop the rooms nobody used in time."""
+    def _end(self, channel: Channel) -> bool:
+        removed = self._broker.forget(channel)
+        return self._rooms.drop(channel) or removed
+
+    def sweep(self) -> tuple[Channel, ...]:
+        """End the rooms whose time is over; returns them."""
         now = self._clock.monotonic()
-        for channel in [channel for channel, (_, until) in self._rooms.items() if until <= now]:
-            del self._rooms[channel]
+        ended: list[Channel] = []
+        for channel, entry in self._rooms.all().items():
+            if self._rooms.expired(entry.record):
+                ended.append(channel)
+            elif entry.due is not None and entry.due <= now:
+                if self._in_use(channel):
+                    entry.due = now + entry.idle
+                else:
+                    ended.append(channel)
+        for channel in ended:
+            self._end(channel)
+        return tuple(ended)
+
+    def _in_use(self, channel: Channel) -> bool:
+        return (
+            self._presence.occupied(channel)
+            or self._broker.listened(channel)
+            or self._broker.busy(channel)
+        )

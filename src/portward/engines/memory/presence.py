@@ -49,6 +49,10 @@ class MemoryPresence:
     async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
         """Nothing to renew."""
 
+    def occupied(self, channel: Channel) -> bool:
+        """Whether any connection is in the channel."""
+        return channel in self._rooms
+
     async def members(self, channel: Channel) -> tuple[Member, ...]:
         """Every connection in the channel."""
         room = self._rooms.get(channel)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from portward.engines.port import EngineUnavailable, Stored
+from portward.engines.port import EngineUnavailable, RoomEnded, Stored
 from portward.engines.redis import codec
 from portward.engines.redis.commands import Commands, together
 from portward.engines.redis.hearing import Hearing
@@ -55,14 +55,23 @@ class RedisBroker:
     # -- streams
 
     async def publish(
-        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        idempotency_key: str | None,
+        life: str | None = None,
     ) -> Stored:
         """Assign, store and announce."""
         books = self._books(channel, namespace)
         by_key = namespace.snapshot is Snapshot.LATEST_BY_KEY
         duplicate, offset, epoch, identifier = await self._commands.run(
             _PUBLISH,
-            (*self._keys.stream(channel), self._keys.once(channel, idempotency_key or "")),
+            (
+                *self._keys.stream(channel),
+                self._keys.once(channel, idempotency_key or ""),
+                self._keys.ended(channel),
+            ),
             (
                 secrets.token_hex(4),
                 codec.keep(draft),
@@ -76,8 +85,11 @@ class RedisBroker:
                 SNAPSHOT_KEYS if by_key else 0,
                 self._road.publish,
                 self._keys.said(channel),
+                life or "",
             ),
         )
+        if duplicate < 0:
+            raise RoomEnded
         position = Position(offset, epoch.decode())
         if not duplicate:
             await self._hearing.echo(channel, position)
@@ -123,6 +135,11 @@ class RedisBroker:
         """Forget a stream."""
         keys = self._keys.stream(channel)
         await self._commands.send(keys.meta, "DEL", *keys)
+
+    async def keeps(self, channel: Channel) -> bool:
+        """Whether anything can be read back: what is kept runs out by itself."""
+        keys = self._keys.stream(channel)
+        return bool(await self._commands.send(keys.log, "EXISTS", keys.log, keys.latest))
 
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream. It reads through the whole store: a question for operators."""

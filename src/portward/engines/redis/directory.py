@@ -1,37 +1,28 @@
 """Roles, permissions, memberships and rooms. Roles and permissions are shared with other applications."""
 
-import msgspec
+from collections.abc import Mapping
 
-from portward.engines.port import Facts
-from portward.engines.redis import codec
-from portward.engines.redis.broker import milliseconds
+from portward.engines.port import Facts, RoomMade
 from portward.engines.redis.commands import Commands, together
 from portward.engines.redis.keys import Keys
+from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.scripts import script
 from portward.model.channel import Channel
-from portward.model.clock import Clock
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin, RoomRecord
 
 _KNOWN = b""
 """In the set of a user's workspaces: they are known, even if there are none."""
-_NOTED = 60.0
-"""Seconds between two notes of the same room's use, if its time is not shorter still."""
-_MAX_NOTED = 10_000
 
 _REPLACE = script("replace")
-_ADMIT = script("admit")
-_room = codec.decoder(Room)
 
 
 class RedisDirectory:
     """Implements `engines.port.Directory`."""
 
-    def __init__(self, commands: Commands, keys: Keys, clock: Clock, max_rooms: int) -> None:
+    def __init__(self, commands: Commands, keys: Keys, rooms: RedisRooms) -> None:
         self._commands = commands
         self._keys = keys
-        self._clock = clock
-        self._max_rooms = max_rooms
-        self._noted: dict[Channel, float] = {}
+        self._rooms = rooms
 
     async def facts(self, user: str) -> Facts:
         """What is known of a user."""
@@ -63,44 +54,30 @@ class RedisDirectory:
 
     # -- rooms
 
-    async def room(self, channel: Channel) -> Room | None:
-        """The record of a room; none when another application wrote something else there."""
-        key = self._keys.room(channel)
-        kept = await self._commands.send(key, "GET", key)
-        try:
-            return _room.decode(kept) if kept is not None else None
-        except msgspec.DecodeError:
-            return None
+    async def room(self, channel: Channel) -> RoomRecord | None:
+        """The record of a room."""
+        return await self._rooms.get(channel)
 
-    async def save_room(self, channel: Channel, room: Room, ttl: float, *, new: bool) -> bool:
-        """Keep a record."""
-        key = self._keys.room(channel)
-        bound = self._max_rooms if new else 2**53
-        admitted = await self._commands.run(
-            _ADMIT, (self._keys.rooms,), (key, bound, milliseconds(ttl))
-        )
-        if not admitted:
-            return False
-        words = ("SET", key, codec.encode(room), "PX", milliseconds(ttl), *(("NX",) if new else ()))
-        return await self._commands.send(key, *words) is not None
+    async def rooms(self) -> Mapping[Channel, RoomRecord]:
+        """All records."""
+        return await self._rooms.all()
 
-    async def keep_room(self, channel: Channel, ttl: float) -> None:
-        """Note a use; of many within a short time the first."""
-        now = self._clock.monotonic()
-        if self._noted.get(channel, 0.0) > now:
-            return
-        key = self._keys.room(channel)
-        if not await self._commands.send(key, "PEXPIRE", key, milliseconds(ttl)):
-            return
-        await self._commands.run(_ADMIT, (self._keys.rooms,), (key, 2**53, milliseconds(ttl)))
-        if len(self._noted) >= _MAX_NOTED:
-            del self._noted[next(iter(self._noted))]
-        self._noted[channel] = now + min(_NOTED, ttl / 100)
+    async def save_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
+    ) -> None:
+        """Make or replace a record."""
+        await self._rooms.save(channel, room, origin, expires)
+
+    async def make_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
+    ) -> RoomMade:
+        """Make a record that may end when it is not used."""
+        return await self._rooms.make(channel, room, origin, maker, idle)
+
+    async def keep_room(self, channel: Channel, idle: float) -> None:
+        """Note a use."""
+        await self._rooms.keep(channel, idle)
 
     async def remove_room(self, channel: Channel) -> bool:
-        """Forget a record."""
-        key = self._keys.room(channel)
-        self._noted.pop(channel, None)
-        removed = await self._commands.send(key, "DEL", key)
-        await self._commands.send(self._keys.rooms, "ZREM", self._keys.rooms, key)
-        return bool(removed)
+        """Delete the stream, then the record."""
+        return await self._rooms.remove(channel)

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from contextlib import suppress
 
-from portward.engines.port import EngineUnavailable, Sink
+from portward.engines.port import MAX_ROOMS, EngineUnavailable, Sink
 from portward.engines.redis.approvals import RedisApprovals
 from portward.engines.redis.broker import RedisBroker
 from portward.engines.redis.checks import check_servers
@@ -22,11 +22,12 @@ from portward.engines.redis.presence import RedisPresence
 from portward.engines.redis.pulse import Pulse
 from portward.engines.redis.revocations import RedisRevocations
 from portward.engines.redis.roads import Road, SingleRoad
+from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.sentinel import SentinelRoad
 from portward.engines.redis.sessions import RedisSessions
 from portward.engines.redis.shared import RedisShared
 from portward.model.clock import Clock
-from portward.model.events import BusEvent, Revoked
+from portward.model.events import BusEvent, Revoked, RightsChanged
 
 PREFIX = "portward:"
 
@@ -35,8 +36,8 @@ class RedisEngine:
     """Implements `engines.port.Engine` over Redis 7 or newer. Make it while its loop runs.
 
     `prefix` begins every key but those shared with other applications, which `shared_prefix` does.
-    `max_rooms` bounds the directory. With `allow_eviction` a server may throw keys away when it runs
-    full.
+    `max_rooms` bounds the rooms that joins make. With `allow_eviction` a server may throw keys away when
+    it runs full.
     """
 
     name = "redis"
@@ -49,7 +50,7 @@ class RedisEngine:
         *,
         prefix: str = PREFIX,
         shared_prefix: str = "",
-        max_rooms: int = 10_000,
+        max_rooms: int = MAX_ROOMS,
         allow_eviction: bool = False,
         timing: Timing | None = None,
     ) -> None:
@@ -73,7 +74,8 @@ class RedisEngine:
         self._commands = commands
         self.broker = RedisBroker(commands, road, self._hearing, keys, uid, self._tell)
         self.presence = RedisPresence(commands, road, keys, timing.lease, self.broker.announce)
-        self.directory = RedisDirectory(commands, keys, clock, max_rooms)
+        self._rooms = RedisRooms(commands, road, keys, clock, max_rooms)
+        self.directory = RedisDirectory(commands, keys, self._rooms)
         self.sessions = RedisSessions(commands, keys)
         self.revocations = RedisRevocations(commands, keys, clock)
         self.approvals = RedisApprovals(commands, keys, clock)
@@ -94,6 +96,8 @@ class RedisEngine:
             await check_servers(self._commands, allow_eviction=self._allow_eviction)
             self._sink = self._hearing.sink = sink
             await self._ears.listen(self._keys.bus)
+            with suppress(EngineUnavailable):  # a part of a cluster is away: the sweep tries again
+                await self._rooms.adopt()
         except BaseException:
             await self.stop()
             raise
@@ -121,6 +125,8 @@ class RedisEngine:
         self.revocations.sweep()
         await self.presence.sweep()
         await self.broker.sweep()
+        for channel in await self._rooms.sweep():
+            await self.broker.announce(RightsChanged(channel=channel))
 
     @property
     def healthy(self) -> bool:

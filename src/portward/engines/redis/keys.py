@@ -8,7 +8,10 @@ as the prefix:
     portward:{<channel>}:said           where its publications are announced
     portward:leases                     all leases of presence, by when they run out
     portward:bus                        where nodes tell each other
+    portward:{<channel>}:ended          the life of its room that was ended last, for a moment
     portward:room:<room>                a record; portward:rooms lists them
+    portward:about:{portward:room:<room>}   where the record came from, and when it ends
+    portward:{rooms}:due                when to look whether a record ends; makers, counts
     portward:user_workspaces:<user>     a set; with "" in it one that is known
     portward:ws_session:<session>, portward:ticket:<digest>
     portward:{revoked}:<kind>:<value>   and the lists at, until
@@ -51,6 +54,14 @@ class PresenceKeys(NamedTuple):
     leases: str
 
 
+class RoomsKeys(NamedTuple):
+    """Which records may end, and how many rooms each user's joins have made."""
+
+    due: str
+    makers: str
+    counts: str
+
+
 def encoded(text: str) -> str:
     """A text as a part of a key: printable ASCII without braces, wildcards, spaces and percent signs."""
     return quote(text, safe=_SAFE, errors="surrogatepass")
@@ -74,6 +85,7 @@ class Keys:
         self.bus = f"{self._said}bus"
         self.leases = f"{prefix}leases"
         self.rooms = f"{prefix}rooms"
+        self.rooms_due = RoomsKeys(*(f"{prefix}{{rooms}}:{name}" for name in RoomsKeys._fields))
         self.streams = f"{prefix}{{*}}:meta"
         """A pattern for the streams of all channels."""
         self.revoked_at = f"{prefix}{{revoked}}:at"
@@ -116,6 +128,10 @@ class Keys:
             return None
         return channel if self.stream(channel).meta == meta else None
 
+    def ended(self, channel: Channel) -> str:
+        """Which life of the room has ended; beside the stream, so that one script sees both."""
+        return f"{self._prefix}{{{encoded(channel)}}}:ended"
+
     # -- people and rooms
 
     def roles(self, user: str) -> str:
@@ -138,6 +154,19 @@ class Keys:
         """The record of a room: by its id in the namespace `rooms`, else with the namespace before it."""
         place = "" if channel.namespace == "rooms" else f"{encoded(channel.namespace)}:"
         return f"{self._prefix}room:{place}{quote(channel.name, safe='')}"
+
+    def about(self, channel: Channel) -> str:
+        """What else is known of a record; the tag puts it where the record is."""
+        return f"{self._prefix}about:{{{self.room(channel)}}}"
+
+    def room_channel(self, key: str) -> Channel | None:
+        """The channel whose room has this key; None when the key is none of ours."""
+        namespace, colon, name = key.removeprefix(f"{self._prefix}room:").rpartition(":")
+        try:
+            channel = Channel.parse(f"{unquote(namespace) if colon else 'rooms'}:{unquote(name)}")
+        except ValueError:
+            return None
+        return channel if self.room(channel) == key else None
 
     # -- sessions and what people share
 

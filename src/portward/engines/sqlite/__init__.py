@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from portward.engines.memory.nodes import MemoryNodes
 from portward.engines.memory.presence import MemoryPresence
-from portward.engines.port import EngineUnavailable, Sink
+from portward.engines.port import MAX_ROOMS, EngineUnavailable, Sink
 from portward.engines.sqlite.approvals import SqliteApprovals
 from portward.engines.sqlite.broker import SqliteBroker
 from portward.engines.sqlite.directory import SqliteDirectory
@@ -13,17 +13,20 @@ from portward.engines.sqlite.files import EngineFileError, EngineInUse, sqlite_p
 from portward.engines.sqlite.meter import SqliteMeter
 from portward.engines.sqlite.notes import SqliteNotes, stored_note
 from portward.engines.sqlite.revocations import SqliteRevocations
+from portward.engines.sqlite.rooms import RoomsBook
 from portward.engines.sqlite.sessions import SqliteSessions
 from portward.engines.sqlite.shared import SqliteShared
 from portward.engines.sqlite.store import Store
 from portward.engines.sqlite.streams import Streams
+from portward.model.channel import Channel
 from portward.model.clock import Clock
+from portward.model.events import RightsChanged
 
 __all__ = ["EngineFileError", "EngineInUse", "SqliteEngine", "sqlite_path", "stored_note"]
 
 
 class SqliteEngine:
-    """Implements `engines.port.Engine` in the file `path`. `max_rooms` bounds the directory.
+    """Implements `engines.port.Engine` in the file `path`. `max_rooms` bounds the rooms that joins make.
 
     What a call has answered is on the disk: it survives the end of the process, and of the machine's
     power. Who is where, and which nodes run, is known of this process alone and ends with it.
@@ -32,12 +35,15 @@ class SqliteEngine:
     name = "sqlite"
     spans = False
 
-    def __init__(self, path: str, clock: Clock, *, max_rooms: int = 10_000) -> None:
+    def __init__(self, path: str, clock: Clock, *, max_rooms: int = MAX_ROOMS) -> None:
         streams = Streams()
         self.store = Store(path, self._load, streams.forget, self._changed)
         self.broker = SqliteBroker(self.store, streams, clock)
         self.presence = MemoryPresence()
-        self.directory = SqliteDirectory(self.store, clock, max_rooms)
+        rooms = RoomsBook(
+            self.store, streams, clock, max_rooms, self._occupied, self.broker.removed
+        )
+        self.directory = SqliteDirectory(self.store, rooms)
         self.sessions = SqliteSessions(self.store, clock)
         self.revocations = SqliteRevocations(self.store, clock)
         self.approvals = SqliteApprovals(self.store, clock)
@@ -52,6 +58,9 @@ class SqliteEngine:
         self.broker.load([channel for (channel,) in channels])
         self.directory.load(db)
         self.revocations.load(db)
+
+    def _occupied(self, channel: Channel) -> bool:
+        return self.presence.occupied(channel) or self.broker.listened(channel)
 
     def _changed(self, up: bool) -> None:
         if self.broker.sink is not None:
@@ -94,7 +103,8 @@ class SqliteEngine:
     async def _sweep(self) -> None:
         await self.store.probe()
         await self.broker.sweep()
-        await self.directory.sweep()
+        for channel in await self.directory.sweep():
+            await self.broker.announce(RightsChanged(channel=channel))
         await self.sessions.sweep()
         await self.revocations.sweep()
         await self.approvals.sweep()

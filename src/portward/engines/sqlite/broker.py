@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import partial
 from sqlite3 import Connection
 
-from portward.engines.port import Sink, Stored
-from portward.engines.sqlite.pages import read_page
+from portward.engines.port import RoomEnded, Sink, Stored
+from portward.engines.sqlite.pages import keeps, read_page
 from portward.engines.sqlite.store import BATCH, Store
 from portward.engines.sqlite.streams import Order, Outcome, Streams
 from portward.engines.sqlite.sweeping import EXPIRED_KEYS, Moment, look, still_idle, touch
@@ -41,17 +41,26 @@ class SqliteBroker:
         self._dropping = set()
 
     async def publish(
-        self, channel: Channel, draft: Draft, namespace: Namespace, idempotency_key: str | None
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        idempotency_key: str | None,
+        life: str | None = None,
     ) -> Stored:
         """Assign, store and announce."""
-        order = Order(channel, draft, namespace, idempotency_key, self._clock.time())
+        order = Order(channel, draft, namespace, idempotency_key, self._clock.time(), life)
         outcome = await self._store.write(
             lambda db: self._streams.publish(db, order),
             lambda outcome: self._published(order, outcome),
         )
+        if outcome is None:
+            raise RoomEnded
         return outcome.stored
 
-    def _published(self, order: Order, outcome: Outcome) -> None:
+    def _published(self, order: Order, outcome: Outcome | None) -> None:
+        if outcome is None:
+            return
         if outcome.created:
             self._books[order.channel.namespace] += 1
         if outcome.publication is not None and self.sink is not None:
@@ -93,11 +102,21 @@ class SqliteBroker:
         """Forget a stream."""
         await self._store.write(
             lambda db: self._streams.remove(db, channel),
-            lambda removed: self._removed(channel, removed),
+            lambda removed: self.removed(channel, removed),
         )
 
-    def _removed(self, channel: Channel, removed: bool) -> None:
+    def removed(self, channel: Channel, removed: bool) -> None:
+        """Note that a stream is gone, if there was one."""
         self._books[channel.namespace] -= removed
+
+    def listened(self, channel: Channel) -> bool:
+        """Whether any connection listens to a channel."""
+        return channel in self._heard
+
+    async def keeps(self, channel: Channel) -> bool:
+        """Whether anything can be read back."""
+        now = self._clock.time()
+        return await self._store.read(lambda db: keeps(db, channel, now))
 
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""
@@ -153,4 +172,4 @@ class SqliteBroker:
 
     def _went(self, dropped: list[Channel]) -> None:
         for channel in dropped:
-            self._removed(channel, removed=True)
+            self.removed(channel, removed=True)

@@ -1,23 +1,22 @@
 """Roles, permissions, memberships and rooms."""
 
 import sqlite3
+from collections.abc import Mapping
 
-from portward.engines.port import Facts
+from portward.engines.port import Facts, RoomMade
 from portward.engines.sqlite.facts import SET_PERMISSIONS, SET_ROLES, SET_WORKSPACES, FactsBook
 from portward.engines.sqlite.rooms import RoomsBook
 from portward.engines.sqlite.store import Store
 from portward.model.channel import Channel
-from portward.model.clock import Clock
-from portward.model.room import Room
+from portward.model.room import Room, RoomOrigin, RoomRecord
 
 
 class SqliteDirectory:
     """Implements `engines.port.Directory`. Questions are answered from memory."""
 
-    def __init__(self, store: Store, clock: Clock, max_rooms: int) -> None:
-        self._clock = clock
+    def __init__(self, store: Store, rooms: RoomsBook) -> None:
         self._facts = FactsBook(store)
-        self._rooms = RoomsBook(store, max_rooms)
+        self._rooms = rooms
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read what the file says."""
@@ -40,26 +39,38 @@ class SqliteDirectory:
         """Replace the workspaces."""
         await self._facts.set(SET_WORKSPACES, user, workspaces)
 
-    async def room(self, channel: Channel) -> Room | None:
+    async def room(self, channel: Channel) -> RoomRecord | None:
         """The record of a room."""
-        return self._rooms.get(channel, self._clock.time())
+        return self._rooms.get(channel)
 
-    async def save_room(self, channel: Channel, room: Room, ttl: float, *, new: bool) -> bool:
-        """Keep a record."""
-        return await self._rooms.save(channel, room, self._clock.time(), ttl, new=new)
+    async def rooms(self) -> Mapping[Channel, RoomRecord]:
+        """All records."""
+        return self._rooms.all()
 
-    async def keep_room(self, channel: Channel, ttl: float) -> None:
+    async def save_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
+    ) -> None:
+        """Make or replace a record."""
+        await self._rooms.save(channel, room, origin, expires)
+
+    async def make_room(
+        self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
+    ) -> RoomMade:
+        """Make a record that may end when it is not used."""
+        return await self._rooms.make(channel, room, origin, maker, idle)
+
+    async def keep_room(self, channel: Channel, idle: float) -> None:
         """Note a use."""
-        self._rooms.keep(channel, self._clock.time(), ttl)
+        self._rooms.keep(channel, idle)
 
     async def remove_room(self, channel: Channel) -> bool:
-        """Forget a record."""
+        """Delete the stream and the record."""
         return await self._rooms.remove(channel)
 
     async def flush(self) -> None:
         """Write down which rooms were used."""
         await self._rooms.flush()
 
-    async def sweep(self) -> None:
-        """Drop the rooms nobody used in time."""
-        await self._rooms.sweep(self._clock.time())
+    async def sweep(self) -> tuple[Channel, ...]:
+        """End the rooms whose time is over; returns them."""
+        return await self._rooms.sweep()

@@ -35,6 +35,22 @@ def first_kept(
     return row
 
 
+def keeps(db: sqlite3.Connection, channel: Channel, now: float) -> bool:
+    """Whether anything can be read back from a channel at Unix time `now`."""
+    row = db.execute(
+        "SELECT number, offset - size, ttl FROM streams WHERE channel = ?", (channel,)
+    ).fetchone()
+    if row is None:
+        return False
+    number, floor, ttl = row
+    if first_kept(db, number, floor, now - ttl) is not None:
+        return True
+    (latest,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM latest WHERE stream = ?)", (number,)
+    ).fetchone()
+    return bool(latest)
+
+
 def read_page(
     db: sqlite3.Connection, channel: Channel, query: HistoryQuery, namespace: Namespace, now: float
 ) -> Page | None:

@@ -1,124 +1,228 @@
-"""Records of rooms: all in memory, for their number is bounded, and in the file."""
+"""Records of rooms: all in memory, and in the file. One transaction removes a record with its stream."""
 
 import sqlite3
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from math import inf
+from typing import NamedTuple
 
-from portward.engines.sqlite.codec import pack, reader
+from portward.engines.memory.rooms import new_life
+from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
+from portward.engines.sqlite.codec import pack
+from portward.engines.sqlite.pages import keeps
+from portward.engines.sqlite.room_rows import READ, SAVE, Entry, Row, busy, entry_of, find, prolong
 from portward.engines.sqlite.store import BATCH, Store
+from portward.engines.sqlite.streams import Streams
+from portward.engines.sqlite.sweeping import RETURN_TIME
 from portward.model.channel import Channel
-from portward.model.room import Room
-
-_ROOM: Final = reader(Room)
-_SAVE: Final = "INSERT OR REPLACE INTO rooms (channel, until, body) VALUES (?, ?, ?)"
+from portward.model.clock import Clock
+from portward.model.room import Room, RoomOrigin, RoomRecord
 
 
-class _New(NamedTuple):
-    """A record that must not replace a living one; `until` is how long memory says that one lives."""
+class _Change(NamedTuple):
+    """What a transaction did: the record that is there now, and whether a stream was deleted."""
 
-    now: float
-    until: float
-    limit: int
+    made: RoomMade
+    row: Row | None = None
+    deleted: bool = False
 
 
 class RoomsBook:
-    """Rooms by channel, `limit` of them. All times are Unix time.
+    """Rooms by channel, of which joins may make `limit`. Times are Unix time.
 
+    `occupied` says whether any connection is in a channel, `removed` is told of streams that are deleted.
     How long a room lives is written down at the sweep alone, because each message prolongs it.
     """
 
-    def __init__(self, store: Store, limit: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        streams: Streams,
+        clock: Clock,
+        limit: int,
+        occupied: Callable[[Channel], bool],
+        removed: Callable[[Channel, bool], None],
+    ) -> None:
         self._store = store
+        self._streams = streams
+        self._clock = clock
         self._limit = limit
-        self._cache: dict[Channel, tuple[Room, float]] = {}
+        self._occupied = occupied
+        self._stream_removed = removed
+        self._started = clock.time()
+        self._cache: dict[Channel, Entry] = {}
         self._used: dict[Channel, float] = {}
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read all of them."""
-        rows = db.execute("SELECT channel, body, until FROM rooms")
-        self._cache = {
-            Channel.parse(channel): (_ROOM.decode(body), until) for channel, body, until in rows
-        }
+        self._started = self._clock.time()
+        rows = [Row(*row) for row in db.execute(READ)]
+        self._cache = {Channel.parse(row.channel): entry_of(row) for row in rows}
         self._used = {}
 
-    def get(self, channel: Channel, now: float) -> Room | None:
+    def get(self, channel: Channel) -> RoomRecord | None:
         """The record of a room that has not expired."""
-        room, until = self._cache.get(channel, (None, 0.0))
-        return room if until > now else None
+        entry = self._cache.get(channel)
+        return None if entry is None or self._over(entry) else entry.record
+
+    def _over(self, entry: Entry) -> bool:
+        return not entry.idle and entry.until <= self._clock.time()
+
+    def all(self) -> Mapping[Channel, RoomRecord]:
+        """Every record that has not expired."""
+        return {name: each.record for name, each in self._cache.items() if not self._over(each)}
 
     async def save(
-        self, channel: Channel, room: Room, now: float, ttl: float, *, new: bool
-    ) -> bool:
-        """Keep a record. With `new`, False when one exists or there are too many."""
-        body, until = pack(room), now + ttl
-        check = _New(now, self._cache.get(channel, (room, 0.0))[1], self._limit) if new else None
-        return await self._store.write(
-            lambda db: _save(db, (channel, until, body), check),
-            lambda saved: self._saved(channel, room, until) if saved else None,
+        self, channel: Channel, room: Room, origin: RoomOrigin, expires: float | None
+    ) -> None:
+        """Make or replace a record that does not end unused."""
+        until = inf if expires is None else expires
+        row = Row(str(channel), until, pack(room), origin.value, "", new_life(), 0.0)
+        now = self._clock.time()
+        await self._store.write(
+            lambda db: self._save(db, channel, row, now), lambda done: self._changed(channel, done)
         )
 
-    def _saved(self, channel: Channel, room: Room, until: float) -> None:
-        self._cache[channel] = (room, until)
-        self._used.pop(channel, None)
+    def _save(self, db: sqlite3.Connection, channel: Channel, row: Row, now: float) -> _Change:
+        deleted, before = self._clear(db, channel, now)
+        if before is not None:
+            maker = before.maker if row.origin == RoomOrigin.ADMIN else ""
+            row = row._replace(life=before.life, maker=maker)
+        db.execute(SAVE, row)
+        return _Change(RoomMade.MADE, row, deleted)
 
-    def keep(self, channel: Channel, now: float, ttl: float) -> None:
+    def _clear(
+        self, db: sqlite3.Connection, channel: Channel, now: float
+    ) -> tuple[bool, Row | None]:
+        """Delete a record that has expired, with its stream; else return the record there is."""
+        row = find(db, channel)
+        if row is None or not row.over(now):
+            return False, row
+        return self._delete(db, channel), None
+
+    def _delete(self, db: sqlite3.Connection, channel: Channel) -> bool:
+        deleted = self._streams.remove(db, channel)
+        db.execute("DELETE FROM rooms WHERE channel = ?", (channel,))
+        return deleted
+
+    async def make(
+        self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
+    ) -> RoomMade:
+        """Make a record that may end when it is not used for `idle` seconds."""
+        now = self._clock.time()
+        row = Row(str(channel), now + idle, pack(room), origin.value, maker, new_life(), idle)
+        done = await self._store.write(
+            lambda db: self._make(db, channel, row, now), lambda done: self._changed(channel, done)
+        )
+        return done.made
+
+    def _make(self, db: sqlite3.Connection, channel: Channel, row: Row, now: float) -> _Change:
+        deleted, before = self._clear(db, channel, now)
+        if before is not None:
+            return _Change(RoomMade.EXISTS, before)
+        made = RoomMade.ORPHAN if keeps(db, channel, now) else self._admits(db, row.maker)
+        if made is not RoomMade.MADE:
+            return _Change(made, None, deleted)
+        db.execute(SAVE, row)
+        return _Change(made, row, deleted)
+
+    def _admits(self, db: sqlite3.Connection, maker: str) -> RoomMade:
+        if not maker:
+            return RoomMade.MADE
+        (total,) = db.execute("SELECT count(*) FROM rooms WHERE maker <> ''").fetchone()
+        if total >= self._limit:
+            return RoomMade.FULL
+        (made,) = db.execute("SELECT count(*) FROM rooms WHERE maker = ?", (maker,)).fetchone()
+        return RoomMade.MAKER_FULL if made >= MAX_ROOMS_OF_USER else RoomMade.MADE
+
+    def _changed(self, channel: Channel, done: _Change) -> None:
+        if done.row is None:
+            self._cache.pop(channel, None)
+        else:
+            self._cache[channel] = entry_of(done.row)
+        if done.made is RoomMade.MADE:
+            self._used.pop(channel, None)
+        self._stream_removed(channel, done.deleted)
+
+    def keep(self, channel: Channel, idle: float) -> None:
         """Note a use."""
-        room, until = self._cache.get(channel, (None, 0.0))
-        if room is not None and until > now:
-            self._cache[channel] = (room, now + ttl)
-            self._used[channel] = now + ttl
+        entry = self._cache.get(channel)
+        if entry is not None and entry.idle:
+            until = self._clock.time() + idle
+            self._cache[channel] = entry._replace(until=until, idle=idle)
+            self._used[channel] = until
 
     async def remove(self, channel: Channel) -> bool:
-        """Forget a record. False when there was none."""
-        return await self._store.write(
-            lambda db: db.execute("DELETE FROM rooms WHERE channel = ?", (channel,)).rowcount > 0,
-            lambda _: self._forget(channel),
+        """Delete a stream and its record. False when there was neither."""
+        there = channel in self._cache
+        deleted = await self._store.write(
+            lambda db: self._delete(db, channel), lambda deleted: self._forget(channel, deleted)
         )
+        return there or deleted
 
-    def _forget(self, channel: Channel) -> None:
+    def _forget(self, channel: Channel, deleted: bool) -> None:
         self._cache.pop(channel, None)
         self._used.pop(channel, None)
+        self._stream_removed(channel, deleted)
 
     async def flush(self) -> None:
         """Write down how long rooms live."""
         used, self._used = self._used, {}
-        entries = [(until, channel) for channel, until in used.items()]
+        entries = [
+            (until, entry.idle, channel)
+            for channel, until in used.items()
+            if (entry := self._cache.get(channel)) is not None
+        ]
         try:
             for low in range(0, len(entries), BATCH):
-                await self._store.write(partial(_prolong, entries=entries[low : low + BATCH]))
+                await self._store.write(partial(prolong, entries=entries[low : low + BATCH]))
         except BaseException:
             self._used = used | self._used
             raise
 
-    async def sweep(self, now: float) -> None:
-        """Drop the rooms nobody used in time."""
+    async def sweep(self) -> tuple[Channel, ...]:
+        """End the rooms whose time is over; returns them."""
+        now = self._clock.time()
+        due = [channel for channel, entry in self._cache.items() if self._due(channel, entry, now)]
+        ended: list[Channel] = []
+        for low in range(0, len(due), BATCH):
+            some = due[low : low + BATCH]
+            # Who listens is known of this loop alone: the writer is told of those who came since.
+            done = await self._store.write(partial(self._end, channels=some, now=now), self._ended)
+            ended += [channel for channel, deleted in done.items() if deleted is not None]
         await self.flush()
-        over = [channel for channel, (_, until) in self._cache.items() if until <= now]
-        for low in range(0, len(over), BATCH):
-            some = over[low : low + BATCH]
-            await self._store.write(partial(_drop, channels=some, now=now), self._dropped)
+        return tuple(ended)
 
-    def _dropped(self, channels: list[Channel]) -> None:
-        for channel in channels:
-            self._forget(channel)
-
-
-def _save(db: sqlite3.Connection, row: tuple[Channel, float, bytes], check: _New | None) -> bool:
-    if check is not None:
-        kept = db.execute("SELECT until FROM rooms WHERE channel = ?", row[:1]).fetchone()
-        if kept is not None and max(kept[0], check.until) > check.now:
+    def _due(self, channel: Channel, entry: Entry, now: float) -> bool:
+        """Whether a room may end by what this loop knows; one in use is put off."""
+        if entry.until > now:
             return False
-        (count,) = db.execute("SELECT count(*) FROM rooms").fetchone()
-        if count >= check.limit:
+        if not entry.idle:
+            return True
+        if now < self._started + min(entry.idle, RETURN_TIME):
             return False
-    db.execute(_SAVE, row)
-    return True
+        if self._occupied(channel):
+            self.keep(channel, entry.idle)
+            return False
+        return True
 
+    def _end(
+        self, db: sqlite3.Connection, channels: list[Channel], now: float
+    ) -> dict[Channel, bool | None]:
+        """Delete the rooms of which nothing is kept; None for those that stay, else whether a stream went."""
+        return {channel: self._end_one(db, channel, now) for channel in channels}
 
-def _prolong(db: sqlite3.Connection, entries: list[tuple[float, Channel]]) -> None:
-    db.executemany("UPDATE rooms SET until = ? WHERE channel = ?", entries)
+    def _end_one(self, db: sqlite3.Connection, channel: Channel, now: float) -> bool | None:
+        row = find(db, channel)
+        if row is None or not (row.idle or row.over(now)):
+            return None
+        if row.idle and (self._occupied(channel) or busy(db, channel, now)):
+            return None
+        return self._delete(db, channel)
 
-
-def _drop(db: sqlite3.Connection, channels: list[Channel], now: float) -> list[Channel]:
-    sql = "DELETE FROM rooms WHERE channel = ? AND until <= ?"
-    return [channel for channel in channels if db.execute(sql, (channel, now)).rowcount]
+    def _ended(self, ended: dict[Channel, bool | None]) -> None:
+        for channel, deleted in ended.items():
+            if deleted is not None:
+                self._forget(channel, deleted)
+            elif (entry := self._cache.get(channel)) is not None:
+                self.keep(channel, entry.idle)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from portward.engines.sqlite.files import EngineFileError
-from portward.engines.sqlite.tables import FIRST, SECOND
+from portward.engines.sqlite.tables import FIRST, SECOND, THIRD
 
 APPLICATION_ID: Final = 0x504F5254
 """Stands in the header of every file of ours, so that no other is mistaken for one: `PORT`."""
@@ -15,7 +15,7 @@ BUSY_TIME: Final = 2000
 CHECKED_SIZE: Final = 256 * 1024 * 1024
 """Bytes up to which every page of a file is looked at when it is opened; of larger ones the head alone."""
 
-MIGRATIONS: Final = (FIRST, SECOND)
+MIGRATIONS: Final = (FIRST, SECOND, THIRD)
 """Statements that lead from each version of the schema to the next; the first one from nothing."""
 
 

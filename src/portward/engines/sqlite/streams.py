@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from portward.engines.port import Stored
 from portward.engines.sqlite.codec import pack
 from portward.engines.sqlite.pages import read_page
+from portward.engines.sqlite.room_rows import alive
 from portward.model.channel import Channel
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
 from portward.model.namespace import Namespace, Snapshot
@@ -52,13 +53,14 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A publication that is to be stored; `now` is Unix time."""
+    """A publication that is to be stored; `now` is Unix time, `life` that of the room's record."""
 
     channel: Channel
     draft: Draft
     namespace: Namespace
     key: str | None
     now: float
+    life: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -79,8 +81,10 @@ class Streams:
         """Trust the tables alone: something was rolled back."""
         self._cache.clear()
 
-    def publish(self, db: sqlite3.Connection, order: Order) -> Outcome:
-        """Give the order its offset and store it, unless its key was seen."""
+    def publish(self, db: sqlite3.Connection, order: Order) -> Outcome | None:
+        """Give the order its offset and store it, unless its key was seen; None when its room has ended."""
+        if order.life is not None and not alive(db, order.channel, order.life, order.now):
+            return None
         stream, created = self.open(db, order.channel, order.namespace, order.now)
         if order.key is not None:
             first = _seen(db, stream, order.key, order.now)

@@ -1,0 +1,93 @@
+"""Records of rooms, as sessions and the backend find them, and as joining and publishing make them."""
+
+from collections.abc import Callable, Collection
+from typing import Final, NamedTuple
+
+from portward.engines.port import Engine, RoomMade
+from portward.model.channel import Channel
+from portward.model.faults import Fault, FaultKind
+from portward.model.identity import Identity
+from portward.model.namespace import Namespace
+from portward.model.rights import Right
+from portward.model.room import Room, RoomOrigin, RoomRecord
+from portward.node.session import Session
+from portward.security import policy
+from portward.security.policy import ChannelFacts
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+NO_ROOM: Final = "no such room"
+NOT_CREATED: Final = "no such room; auto_create is off"
+
+
+class FoundRecord(NamedTuple):
+    """A record, or why there is none."""
+
+    record: RoomRecord | None
+    reason: str = ""
+
+
+class RoomRecords:
+    """Looks records up, and makes those of rooms that nobody has declared, where that is allowed.
+
+    `creating` names the namespaces where an endpoint makes rooms by joining.
+    """
+
+    def __init__(
+        self, engine: Engine, telemetry: Telemetry, creating: Callable[[], Collection[str]]
+    ) -> None:
+        self._directory = engine.directory
+        self._telemetry = telemetry
+        self._creating = creating
+
+    async def find(self, channel: Channel) -> FoundRecord:
+        """The record of a room."""
+        return FoundRecord(await self._directory.room(channel), NO_ROOM)
+
+    async def create(
+        self, session: Session, who: Identity, channel: Channel, namespace: Namespace
+    ) -> FoundRecord:
+        """Make the room that a session joins, if it may make rooms, and may then be in this one."""
+        if not policy.may_create(who, auto_create=session.endpoint.rules.auto_create):
+            return FoundRecord(None, NOT_CREATED)
+        facts = ChannelFacts(room=default_room(channel, namespace))
+        if not policy.rights(who, channel, namespace, facts) & Right.SUBSCRIBE:
+            return FoundRecord(None, NO_ROOM)
+        return await self._make(channel, namespace, who.subject, session.id)
+
+    async def to_publish(self, channel: Channel, namespace: Namespace) -> RoomRecord:
+        """The record by which the backend publishes; where joining makes rooms, publishing does, too.
+
+        Raises:
+            Fault: `UNKNOWN_ROOM`, there is none, and none is made.
+        """
+        record, reason = await self._directory.room(channel), NOT_CREATED
+        if record is None and namespace.name in self._creating():
+            record, reason = await self._make(channel, namespace)
+        if record is None:
+            raise Fault(FaultKind.UNKNOWN_ROOM, detail=reason)
+        return record
+
+    async def _make(
+        self, channel: Channel, namespace: Namespace, maker: str = "", client: str | None = None
+    ) -> FoundRecord:
+        origin = RoomOrigin.JOINER if maker else RoomOrigin.PUBLISHER
+        room = default_room(channel, namespace)
+        made = await self._directory.make_room(channel, room, origin, maker, namespace.idle_ttl)
+        if made is RoomMade.MADE:
+            self._telemetry.record(
+                Event.ROOM_CREATE, client=client, user=maker or None, channel=channel
+            )
+        elif made is not RoomMade.EXISTS:
+            return FoundRecord(None, made.value)
+        return await self.find(channel)
+
+
+def default_room(channel: Channel, namespace: Namespace) -> Room:
+    """The room that joining a name makes."""
+    return Room(id=channel.name, name=channel.name, max_participants=namespace.max_subscribers)
+
+
+def same_life(before: RoomRecord | None, after: RoomRecord | None) -> bool:
+    """Whether two looks found the same room, and not one of the same name made anew."""
+    return before is not None and after is not None and before.life == after.life

@@ -1,0 +1,393 @@
+"""A closed room is never read by one who may not, whatever time does to its record and its messages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from portward.engines.port import Engine
+from portward.engines.sqlite import SqliteEngine
+from portward.model.channel import Channel
+from portward.model.events import RightsChanged
+from portward.model.faults import Fault, FaultKind
+from portward.model.limits import Rate
+from portward.model.namespace import Rule
+from portward.model.publication import Draft
+from portward.model.room import Room, RoomOrigin, RoomPermissions
+from portward.settings import Settings
+from portward.settings.limits import Limits, RateLimit
+from portward.settings.presets import ENDPOINTS, NAMESPACES
+from portward.telemetry.events import Event
+from portward.testing import FakeClock, MemoryClient, connect
+from tests.house import House, ask, contents, errors, forget, kinds, running, settings, settle
+from tests.slow_engine import arrive, slow_house
+
+pytestmark = pytest.mark.p1
+
+UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
+FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, history=UNLIMITED)
+BOARD = Channel.parse("rooms:board")
+STAFF = RoomPermissions(read=("staff",), write=("staff",), admin=("boss",))
+CLOSED = Room(id="board", permissions=STAFF)
+SECRET = "the merger"
+HISTORY = 1000.0
+DAY = 80_000.0
+RATIOS = pytest.mark.parametrize("idle", [100.0, HISTORY, 5000.0], ids=["short", "equal", "long"])
+STEPS = 40
+"""More steps than a join or a history takes."""
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make_engine(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[FakeClock], Engine | None]:
+    """Makes the engine under test; None is the memory engine."""
+    if request.param == "memory":
+        return lambda _: None
+    return lambda clock: SqliteEngine(str(tmp_path / "engine.db"), clock)
+
+
+def given(idle: float = 100.0, *, auto_create: bool = True) -> Settings:
+    """Rooms without limits, whose messages are kept for `HISTORY`."""
+    return settings(
+        rooms={"limits": FREE, "auto_create": auto_create},
+        namespace={"idle_ttl": idle, "history_ttl": HISTORY},
+    )
+
+
+@asynccontextmanager
+async def house_of(
+    make_engine: Callable[[FakeClock], Engine | None], chosen: Settings
+) -> AsyncIterator[House]:
+    """A gateway over the engine under test."""
+    clock = FakeClock()
+    async with running(chosen, engine=make_engine(clock), clock=clock) as house:
+        yield house
+
+
+NUMBERS = count()
+
+
+async def asked(client: MemoryClient, kind: str, **data: Any) -> None:
+    """Ask, and wait for the answer of an engine that may have threads."""
+    number = str(next(NUMBERS))
+    client.send({"type": kind, "data": data, "id": number})
+    await told(client, lambda message: message.get("id") == number)
+
+
+async def told(client: MemoryClient, wanted: Callable[[Any], bool]) -> None:
+    """Wait until a client has been told something."""
+    for _ in range(5000):
+        await client.settle()
+        if any(map(wanted, client.received)):
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError(f"it was not told: {client.received}")
+
+
+async def person(house: House, name: str, *roles: str, **claims: Any) -> MemoryClient:
+    """An authenticated client."""
+    client = await connect(house.gateway, "/rooms")
+    token = house.token(name, roles=roles, ttl=DAY, **claims)
+    await asked(client, "auth", token=token)
+    assert client.last("auth_success")["user"]["userId"] == name
+    return client
+
+
+async def member(house: House, *roles: str, name: str = "sue") -> MemoryClient:
+    """A member of the staff in the room."""
+    client = await person(house, name, *(roles or ("staff",)))
+    await asked(client, "join", roomId="board")
+    assert client.last("room_joined")["roomId"] == "board", errors(client)
+    return client
+
+
+async def close_by_api(house: House) -> None:
+    """The backend declares the room."""
+    await house.gateway.rooms.set("board", CLOSED)
+
+
+async def close_by_joiner(house: House) -> None:
+    """Somebody makes the room by joining it, and its administrator closes it."""
+    boss = await person(house, "boss", "user", "admin", permissions=["room.create"])
+    await asked(boss, "join", roomId="board")
+    permissions = {"read": ["staff"], "write": ["staff"], "admin": ["boss"]}
+    boss.send({"type": "set_permissions", "data": {"roomId": "board", "permissions": permissions}})
+    await told(boss, lambda message: message["type"] == "room_left")
+
+
+WAYS = pytest.mark.parametrize("close", [close_by_api, close_by_joiner], ids=["api", "joiner"])
+
+
+async def try_to_read(house: House, position: dict[str, Any]) -> None:
+    """Ask for the room in every way there is, and be refused."""
+    outsider = await person(house, "eve", "user", permissions=["room.create"])
+    forget(outsider)
+    questions: list[tuple[str, dict[str, Any]]] = [
+        ("join", {"roomId": "board"}),
+        ("join", {"roomId": "board", "since": {**position, "offset": 0}}),
+        ("history", {"roomId": "board"}),
+        ("history", {"roomId": "board", "limit": 0}),
+        ("presence", {"roomId": "board"}),
+        ("message", {"roomId": "board", "content": "let me in"}),
+    ]
+    for kind, data in questions:
+        await asked(outsider, kind, **data)
+    allowed = {"error", "room_left"}
+    assert set(kinds(outsider)) <= allowed
+    assert SECRET not in str(outsider.received)
+    outsider.leave()
+
+
+@RATIOS
+@WAYS
+@pytest.mark.parametrize("auto_create", [True, False], ids=["development", "production"])
+@pytest.mark.parametrize("inside", [True, False], ids=["inhabited", "empty"])
+async def test_time_opens_no_closed_room(
+    make_engine: Callable[[FakeClock], Engine | None],
+    idle: float,
+    close: Callable[[House], Any],
+    *,
+    auto_create: bool,
+    inside: bool,
+) -> None:
+    """Who may not read a room never may, and who may is never locked out, however long it lasts."""
+    async with house_of(make_engine, given(idle, auto_create=auto_create)) as house:
+        await close(house)
+        insider = await member(house)
+        await asked(insider, "message", roomId="board", content=SECRET)
+        position = insider.last("room_joined")["position"]
+        if not inside:
+            insider.leave()
+        for _ in range(4):
+            await leap(house, 0.4 * max(idle, HISTORY))
+            await try_to_read(house, position)
+            other = await member(house, name="ted")
+            await asked(other, "leave", roomId="board")
+            other.leave()
+        if inside:
+            forget(insider)
+            await asked(insider, "history", roomId="board")
+            assert kinds(insider)[-1] == "history"
+
+
+async def leap(house: House, seconds: float) -> None:
+    """Let time pass as it does: with sweeps, and with pongs of those who are there."""
+    for _ in range(8):
+        house.clock.advance(seconds / 8)
+        await settle()
+        for session in house.gateway.node.registry:
+            session.last_seen = house.clock.monotonic()
+        await swept(house.gateway.node.engine)
+        await settle()
+
+
+async def swept(engine: Engine) -> None:
+    """Sweep, after the sweep of the node's own: there is one at a time."""
+    while getattr(engine, "_sweeping", False):  # noqa: ASYNC110 - it is no event, and soon over
+        await asyncio.sleep(0.001)
+    await engine.sweep()
+
+
+async def test_a_joiners_room_ends_with_what_was_said_in_it(
+    make_engine: Callable[[FakeClock], Engine | None],
+) -> None:
+    """A room that nobody chose a rule for ends when it is empty and forgotten, and begins anew."""
+    async with house_of(make_engine, given(100.0)) as house:
+        ann = await person(house, "ann", "user")
+        await asked(ann, "join", roomId="fresh")
+        await asked(ann, "message", roomId="fresh", content="hello")
+        epoch = ann.last("room_joined")["position"]["epoch"]
+        ann.leave()
+        for _ in range(4):
+            await leap(house, 0.2 * HISTORY)
+            assert await house.gateway.rooms.get("fresh") is not None
+        await leap(house, 0.2 * HISTORY + 250)
+        assert await house.gateway.rooms.get("fresh") is None
+        bob = await person(house, "bob", "user")
+        await asked(bob, "join", roomId="fresh")
+        assert bob.last("room_joined")["position"]["epoch"] != epoch
+
+
+# -- a record that went without its messages, as stores of older versions have them
+
+
+async def lose_record(house: House, channel: Channel = BOARD) -> None:
+    """Take a record away as an expiry of an older version, or an eviction, does."""
+    directory: Any = house.gateway.node.engine.directory
+    if isinstance(house.gateway.node.engine, SqliteEngine):
+        store = house.gateway.node.engine.store
+        await store.execute("DELETE FROM rooms WHERE channel = ?", (channel,))
+        directory._rooms._cache.pop(channel, None)
+    else:
+        directory._rooms.drop(channel)
+
+
+@pytest.mark.parametrize("auto_create", [True, False], ids=["development", "production"])
+async def test_messages_without_a_record_are_read_by_nobody(
+    make_engine: Callable[[FakeClock], Engine | None], *, auto_create: bool
+) -> None:
+    """Where messages are kept and no record is, joining is refused, until an operator acts."""
+    async with house_of(make_engine, given(auto_create=auto_create)) as house:
+        await close_by_api(house)
+        insider = await member(house)
+        await asked(insider, "message", roomId="board", content=SECRET)
+        position = insider.last("room_joined")["position"]
+        await lose_record(house)
+        await try_to_read(house, position)
+        assert house.audited(Event.AUTHZ_DENY)[0].fields["reason"] == (
+            "messages are kept there without a record"
+        )
+        with pytest.raises(Fault) as refused:
+            await house.gateway.publish("rooms:board", "x")
+        assert refused.value.kind is FaultKind.UNKNOWN_ROOM
+        assert await house.gateway.operations.orphans() == (BOARD,)
+        # One who sat in it reads no more, and cannot say more.
+        forget(insider)
+        await asked(insider, "history", roomId="board")
+        await asked(insider, "message", roomId="board", content=SECRET)
+        assert set(kinds(insider)) == {"error"}
+        await house.gateway.rooms.set("board", CLOSED)
+        assert await house.gateway.operations.orphans() == ()
+        await try_to_read(house, position)
+        await member(house, name="ted")
+
+
+async def test_an_orphan_can_be_removed(
+    make_engine: Callable[[FakeClock], Engine | None],
+) -> None:
+    """Removing a room deletes messages that have no record, and the name is free again."""
+    async with house_of(make_engine, given()) as house:
+        await close_by_api(house)
+        await house.gateway.publish("rooms:board", SECRET)
+        await lose_record(house)
+        assert await house.gateway.rooms.remove("board")
+        assert not await house.gateway.rooms.remove("board")
+        ann = await person(house, "ann", "user")
+        await asked(ann, "join", roomId="board")
+        assert ann.last("room_joined")["position"]["offset"] == 0
+
+
+# -- publishing without a record
+
+
+@pytest.mark.parametrize("auto_create", [True, False], ids=["development", "production"])
+async def test_publishing_to_a_room_without_a_record(
+    make_engine: Callable[[FakeClock], Engine | None], *, auto_create: bool
+) -> None:
+    """Where joining makes rooms, so does publishing; elsewhere the room is unknown."""
+    async with house_of(make_engine, given(auto_create=auto_create)) as house:
+        if not auto_create:
+            with pytest.raises(Fault) as refused:
+                await house.gateway.publish("rooms:news", "x")
+            assert refused.value.kind is FaultKind.UNKNOWN_ROOM
+            assert refused.value.detail == "no such room; auto_create is off"
+            assert await house.gateway.node.engine.broker.channels() == ()
+            return
+        await house.gateway.publish("rooms:news", "x")
+        record = await house.gateway.operations.room(Channel.parse("rooms:news"))
+        assert record is not None
+        assert (record.origin, record.room.permissions) == (
+            RoomOrigin.PUBLISHER,
+            RoomPermissions(),
+        )
+        ann = await person(house, "ann", "user")
+        await asked(ann, "history", roomId="news")
+        assert [each["content"] for each in ann.last("history")["messages"]] == ["x"]
+
+
+async def test_a_refusal_says_that_auto_create_is_off() -> None:
+    """The log tells an operator why nobody can join: the client is told what it is always told."""
+    async with running(given(auto_create=False)) as house:
+        ann = await house.client("ann")
+        await ask(ann, "join", roomId="lobby")
+        assert errors(ann) == ["Insufficient permissions"]
+        [entry] = house.audited(Event.AUTHZ_DENY)
+        assert entry.fields["reason"] == "no such room; auto_create is off"
+
+
+# -- races between a reader and the removal
+
+
+async def remake_closed(engine: Any) -> None:
+    """An open room is removed, made anew with a rule, and something is said there, all at once."""
+    inner = engine.inner
+    await inner.directory.remove_room(BOARD)
+    await inner.directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND)
+    record = await inner.directory.room(BOARD)
+    draft_of = engine_draft(SECRET)
+    await inner.broker.publish(BOARD, draft_of, NAMESPACES["rooms"], None, record.life)
+
+
+def engine_draft(data: str) -> Any:
+    """A publication on its way."""
+    return Draft(id="0" * 32, time=1, data=data)
+
+
+async def close_in_place(engine: Any) -> None:
+    """An open room gets a rule, and something is said there."""
+    inner = engine.inner
+    await inner.directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND)
+    record = await inner.directory.room(BOARD)
+    await inner.broker.publish(BOARD, engine_draft(SECRET), NAMESPACES["rooms"], None, record.life)
+
+
+CHANGES = pytest.mark.parametrize("change", [remake_closed, close_in_place])
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
+@pytest.mark.parametrize("moment", range(STEPS))
+@CHANGES
+async def test_a_reader_and_a_change(
+    change: Callable[[Any], Any], moment: int, *, told: bool
+) -> None:
+    """Whenever a room changes while it is read, also when the bus loses it: nothing of it is handed out."""
+    async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
+        await engine.inner.directory.save_room(BOARD, Room(id="board"), RoomOrigin.BACKEND)
+        readers = [await arrive(house, engine, name) for name in ("eve", "eva")]
+        readers[0].send({"type": "join", "data": {"roomId": "board"}})
+        readers[1].send({"type": "history", "data": {"roomId": "board"}})
+        await engine.run(moment)
+        # What is read is tested here: what is announced is lost, so that it can only be read.
+        engine.inner.broker.sink, sink = None, engine.inner.broker.sink
+        await change(engine)
+        engine.inner.broker.sink = sink
+        if told:
+            await engine.inner.broker.announce(RightsChanged(channel=BOARD))
+        await engine.run()
+        for reader in readers:
+            assert SECRET not in str(reader.received)
+
+
+async def test_several_channels_at_once() -> None:
+    """Lists of channels are judged by the same records: one that is closed is left out."""
+    endpoints = {
+        **ENDPOINTS,
+        "alerts": replace(ENDPOINTS["alerts"], limits=FREE, namespace="alerts"),
+    }
+    namespaces = {**NAMESPACES, "alerts": replace(NAMESPACES["alerts"], authorize=Rule.ROLES)}
+    async with running(Settings(endpoints=endpoints, namespaces=namespaces)) as house:
+        operations = house.gateway.operations
+        board, other = Channel.parse("alerts:board"), Channel.parse("alerts:other")
+        await operations.set_room(board, CLOSED)
+        await operations.set_room(other, Room(id="other"))
+        for channel in (board, other):
+            await house.gateway.publish(
+                str(channel), {"callId": channel.name, "severity": "low", "data": {"x": SECRET}},
+                type="k",
+            )  # fmt: skip
+        token = house.token("eve")
+        eve = await connect(house.gateway, "/alerts", authorization=f"Bearer {token}")
+        await lose_record(house, other)
+        eve.send({"type": "subscribe", "callIds": ["board", "other", "fresh"]})
+        await settle()
+        eve.send({"type": "get_history", "callId": "board"})
+        eve.send({"type": "get_history"})
+        await settle()
+        assert SECRET not in str(eve.received)
+        assert contents(eve) == []
