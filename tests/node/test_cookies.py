@@ -9,6 +9,7 @@ import pytest
 from portward.model.refusals import Refusal
 from portward.settings.endpoint import AuthMode, Credential
 from portward.settings.sections import Gate
+from portward.telemetry.events import Event
 from tests.house import House, running, session_of, settle
 from tests.node.people import ORIGIN, People, peopled, visit, with_cookies
 
@@ -138,6 +139,17 @@ async def test_no_provider_is_set() -> None:
         cookie = "directus_session_token=ann"
         assert await refused(house, cookie=cookie, **PAGE) is Refusal.UNAVAILABLE
         assert await refused(house, **PAGE) is Refusal.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("other", ["Basic c3RhZ2luZzpw", "Negotiate", 'Digest username="u"'])
+async def test_a_login_of_a_proxy_beside_the_cookie(peopled_house: Peopled, other: str) -> None:
+    """What a proxy in front asked for is passed over, and the log says so."""
+    house, people = peopled_house
+    client = await visit(house, "ann", authorization=other)
+    assert client.open
+    assert [cookie for cookie, _ in people.asked] == ["session=ann"]
+    assert house.events(Event.AUTH_SCHEME_IGNORED) == 1
+    assert await refused(house, authorization=other, **PAGE) is Refusal.UNAUTHENTICATED
 
 
 async def test_a_second_credential(peopled_house: Peopled) -> None:

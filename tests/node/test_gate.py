@@ -16,6 +16,7 @@ from portward.node.gate import NodeGate
 from portward.settings import Secret, Settings
 from portward.settings.endpoint import AuthMode, Credential
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
+from portward.settings.operation import Log, LogFormat
 from portward.settings.presets import ENDPOINTS
 from portward.settings.sections import Environment, Gate, Server
 from portward.settings.tokens import Tokens
@@ -101,7 +102,7 @@ HEADS: list[tuple[RequestHead, Refusal | None]] = [
     (request("/rooms?token=x"), Refusal.UNAUTHENTICATED),
     (request("/rooms?ticket=x"), Refusal.UNAUTHENTICATED),
     (request(authorization="Bearer x"), Refusal.UNAUTHENTICATED),
-    (request(authorization="Basic eDp5"), Refusal.UNAUTHENTICATED),
+    (request(authorization="Basic eDp5"), None),
     (request("/rooms?token=x&ticket=x"), Refusal.MULTIPLE_CREDENTIALS),
     (request("/rooms?token=x&token=x"), Refusal.MULTIPLE_CREDENTIALS),
     (request("/rooms?token=x", authorization="Bearer x"), Refusal.MULTIPLE_CREDENTIALS),
@@ -723,3 +724,40 @@ async def test_what_an_entry_allows() -> None:
         assert house.inside() == (1, 1, 1)
         await ask(client, "heartbeat")
         assert errors(client) == []
+
+
+# -- Authorization of a proxy in front
+
+
+@pytest.mark.parametrize(
+    "path", ["/rooms", "/alerts?token=", "/alerts?ticket=", "/socket.io/?EIO=4"]
+)
+async def test_a_login_of_a_proxy_is_no_credential(path: str) -> None:
+    """Behind a proxy with a login of its own clients come in by every other way, and the log says so."""
+    log = Log(format=LogFormat.JSON)
+    async with running(settings(rooms={"credentials": CREDENTIALS}, log=log)) as house:
+        token = house.token("ann")
+        value = await house.gateway.ticket(token) if "ticket" in path else token
+        target = f"{path}{value}" if path.endswith("=") else path
+        client = await connect(house.gateway, target, authorization="Basic c3RhZ2luZzpzZWNyZXQ=")
+        if path == "/rooms":
+            await ask(client, "auth", token=token)
+            assert kinds(client)[-1] == "auth_success"
+        assert client.open
+    lines = [json.loads(line) for line in house.log.getvalue().splitlines()]
+    (line,) = [line for line in lines if line["event"] == Event.AUTH_SCHEME_IGNORED]
+    assert line["kind"] == "basic"
+    assert "c3RhZ2luZ" not in house.log.getvalue()
+
+
+async def test_a_login_of_a_proxy_lets_nobody_in() -> None:
+    """Alone it proves nothing: where a header is needed it is 401, with the scheme for the log."""
+    details = {"Basic eDp5": "basic", "Digest x": "digest", "Hunter2 x": "other"}
+    async with running(settings(rooms={"credentials": (Credential.HEADER,)})) as house:
+        for other, scheme in details.items():
+            with pytest.raises(Refused) as caught:
+                await connect(house.gateway, authorization=other)
+            assert caught.value.refusal is Refusal.UNAUTHENTICATED
+            assert caught.value.detail.endswith(f"Authorization: {scheme} is none here")
+        token = f"Basic {house.token('ann')}"
+        assert await house.refusal(authorization=token) is Refusal.UNAUTHENTICATED

@@ -118,14 +118,27 @@ async def test_a_header_has_to_come_again(house: House) -> None:
     token = bearer(house, "ann")
     entry = await enter(house, ask(authorization=token))
     polling = replace(ask(), query="EIO=4&transport=polling&sid=x")
-    for bare in (ask(), polling, replace(polling, method="POST"), ask(authorization="")):
+    login = ask(authorization="Basic eDp5")
+    for bare in (ask(), polling, replace(polling, method="POST"), ask(authorization=""), login):
         assert await judged(house, entry, bare) is Refusal.FORBIDDEN
-    assert house.events(Event.SESSION_FOREIGN) == 4
+    assert house.events(Event.SESSION_FOREIGN) == 5
     socket = "EIO=4&transport=websocket&sid=x"
     assert await judged(house, entry, replace(ask(), query=socket)) is None
     shown = replace(ask(authorization=bearer(house, "bob")), query=socket)
     assert await judged(house, entry, shown) is Refusal.FORBIDDEN
     assert await judged(house, entry, ask(authorization=token)) is None
+
+
+async def test_a_login_of_a_proxy_comes_with_every_request(house: House) -> None:
+    """Who proves itself by message may show a proxy's login with every request, and may leave it out."""
+    login = ask(authorization="Basic eDp5")
+    entry = await enter(house, login)
+    assert entry.bond is not None
+    for further in (login, ask(), ask(authorization="Negotiate x")):
+        assert await judged(house, entry, further) is None
+    await house.gateway.node._authentication.prove(entry.bond.session, house.token("ann"))
+    assert await judged(house, entry, login) is None
+    assert house.events(Event.SESSION_FOREIGN) == 0
 
 
 async def test_a_header_that_came_later(house: House) -> None:

@@ -8,6 +8,7 @@ from portward.security.credentials import (
     Credential,
     CredentialKind,
     extract,
+    foreign_scheme,
     query_pairs,
 )
 
@@ -216,3 +217,70 @@ def test_a_cookie_and_another_credential_are_too_many(head: RequestHead) -> None
     with pytest.raises(Refused) as caught:
         extract(head, COOKIES, NAMES)
     assert caught.value.refusal is Refusal.MULTIPLE_CREDENTIALS
+
+
+# -- Authorization of other schemes
+
+FOREIGN = [
+    ("Basic c3RhZ2luZzpzZWNyZXQ=", "basic"),
+    ("basic c3RhZ2luZzpzZWNyZXQ=", "basic"),
+    ("BASIC   c3RhZ2luZzpzZWNyZXQ=", "basic"),
+    ("Basic", "basic"),
+    ('Digest username="u", realm="r", nonce="n", uri="/", response="x"', "digest"),
+    ("Negotiate YIIJvwYGKwYBBQUCoIIJszCC", "negotiate"),
+    ("Negotiate", "negotiate"),
+    ("NTLM TlRMTVNTUAABAAAA", "ntlm"),
+    ("AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c", "aws4-hmac-sha256"),
+    ("apikey k-1234", "apikey"),
+    ("Token 0123456789abcdef", "token"),
+    ("Letmein abc", "other"),
+]
+NOT_FOREIGN = [
+    "",
+    " ",
+    "Bearer",
+    "Bearer x",
+    "bearer x",
+    "Letmein",
+    TOKEN,
+    f"Basic {TOKEN}",
+    f"JWT {TOKEN}",
+    f"Token {TOKEN}",
+    f"Basic eDp5, Bearer {TOKEN}",
+    "0basic x",
+    "Ba.sic x",
+    "x" * 33 + " y",
+]
+
+
+@pytest.mark.parametrize(("value", "scheme"), FOREIGN)
+def test_another_scheme_is_no_credential(value: str, scheme: str) -> None:
+    """A proxy's own login is neither a credential nor one too many, whatever else is there."""
+    header = ("authorization", value)
+    assert foreign_scheme(request(header)) == scheme
+    assert extract(request(header), EVERYWHERE) is None
+    query = request(header, query=f"token={TOKEN}")
+    assert extract(query, EVERYWHERE) == Credential(CredentialKind.QUERY, TOKEN)
+    cookie = extract(request(header, ("cookie", "session=a")), COOKIES, NAMES)
+    assert cookie == Credential(CredentialKind.COOKIE, "session=a")
+    pair = request(header, query=f"token={TOKEN}&ticket={TOKEN}")
+    assert refusal_of(pair) is Refusal.MULTIPLE_CREDENTIALS
+
+
+@pytest.mark.parametrize("value", NOT_FOREIGN)
+def test_what_is_not_said_to_be_for_others(value: str) -> None:
+    """A token under any scheme, and what has none, is a credential: one that may be of no use."""
+    assert foreign_scheme(request(("authorization", value))) == ""
+
+
+def test_two_headers_are_not_sorted_out() -> None:
+    """Which of two a proxy believes cannot be known, so neither is passed over."""
+    basic = ("authorization", "Basic eDp5")
+    for pair in ((basic, BEARER), (BEARER, basic), (basic, basic)):
+        assert foreign_scheme(request(*pair)) == ""
+        assert refusal_of(request(*pair)) is Refusal.MULTIPLE_CREDENTIALS
+
+
+def test_a_scheme_that_may_be_a_secret_is_not_named() -> None:
+    """What is not well known is called other."""
+    assert foreign_scheme(request(("authorization", "hunter2 x"))) == "other"

@@ -113,6 +113,12 @@ class Authentication:
         if self._provider is not None:
             self._provider.absent()
 
+    def ignored_scheme(self, endpoint: str, address: str, scheme: str) -> None:
+        """Log that an `Authorization` header was ignored for its scheme."""
+        self._telemetry.record(
+            Event.AUTH_SCHEME_IGNORED, endpoint=endpoint, address=address, kind=scheme
+        )
+
     async def redeem(self, ticket: str) -> Identity:
         """The identity behind a single-use ticket.
 

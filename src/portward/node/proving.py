@@ -13,8 +13,9 @@ from portward.node.authentication import Authentication, digest
 from portward.node.credential_judge import Overloaded
 from portward.node.endpoint import EndpointRules, Newcomer
 from portward.node.relayed import relayed
+from portward.security.address import mask
 from portward.security.credential_memory import Form
-from portward.security.credentials import Credential, CredentialKind, extract
+from portward.security.credentials import Credential, CredentialKind, extract, foreign_scheme
 
 _FORMS: Final = {CredentialKind.TICKET: Form.TICKET, CredentialKind.COOKIE: Form.COOKIE}
 
@@ -47,6 +48,10 @@ class Proving:
             Refused: with the row of the outcome table.
         """
         rules = newcomer.endpoint.rules
+        scheme = foreign_scheme(head)
+        if scheme:
+            name, address = newcomer.endpoint.name, mask(newcomer.address)
+            self._authentication.ignored_scheme(name, address, scheme)
         if rules.deferred:
             return self._defer(newcomer, credential)
         if credential is not None and rules.steady_ping:
@@ -62,7 +67,8 @@ class Proving:
         if not newcomer.endpoint.by_message:
             if newcomer.endpoint.by_cookie:
                 self._authentication.without_cookie()
-            raise Refused(Refusal.UNAUTHENTICATED, "no credential")
+            ignored = f"; Authorization: {scheme} is none here" if scheme else ""
+            raise Refused(Refusal.UNAUTHENTICATED, f"no credential{ignored}")
         self._check_unauthenticated()
         return newcomer
 

@@ -69,13 +69,13 @@ def _check_origin(head: RequestHead, bond: Bond) -> None:
 
 async def _check_credential(doorman: "Doorman", head: RequestHead, bond: Bond) -> None:
     rules = bond.newcomer.endpoint.rules
-    if bond.by_header and not head.all("authorization") and not _for_socket(head):
-        raise _foreign("no credential")
     places = {CredentialKind.HEADER, *(rules.credentials & {CredentialKind.COOKIE})}
     credential = extract(head, places, rules.cookies)
     if credential is None:
         if bond.newcomer.cookies:
             raise _foreign("no cookie")
+        if bond.by_header and not _for_socket(head):
+            raise _foreign("no credential")
         return
     proof = digest(credential.value)
     if proof == bond.proof:

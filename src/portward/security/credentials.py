@@ -19,6 +19,15 @@ _MAX_PARAMETERS: Final = 100
 _QUERY: Final = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*\Z")
 """Visible ASCII without `"`, `#`, `<`, `>`; a percent sign only before two hexadecimal digits."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE | re.ASCII)
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,31})(?:$| +(\S?))", re.ASCII)
+_SCHEMES: Final = frozenset(
+    {
+        *("basic", "concealed", "digest", "dpop", "gnap", "hoba", "mutual", "negotiate", "oauth"),
+        *("privatetoken", "scram-sha-1", "scram-sha-256", "vapid"),
+        *("ntlm", "kerberos", "hawk", "aws4-hmac-sha256", "apikey", "token", "signature"),
+    }
+)
+"""The registered schemes of RFC 9110 section 16.4 but Bearer, and others in wide use."""
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _COOKIE_VALUE: Final = re.compile(r"[ !-:<-~\x80-\xff]*\Z")
 """What is left after splitting at `;`: visible characters of Latin-1; browsers allow blanks inside."""
@@ -52,12 +61,13 @@ def extract(
     """Find the credential of a handshake. None when there is none in the places allowed.
 
     Browsers send cookies everywhere, so they are looked at only where they are allowed; `cookies` are
-    the names that count there, `*` for all.
+    the names that count there, `*` for all. An `Authorization` of another scheme than Bearer is no
+    credential here: a proxy in front may have asked for it.
 
     Raises:
         Refused: MULTIPLE_CREDENTIALS for more than one, wherever they are; UNAUTHENTICATED for an
-            empty one or another scheme than Bearer; BAD_REQUEST for a malformed query or subprotocol,
-            or a cookie that is there twice.
+            empty one, or a token under another scheme than Bearer; BAD_REQUEST for a malformed query
+            or subprotocol, or a cookie that is there twice.
     """
     found = _presented(head)
     if CredentialKind.COOKIE in allowed and (value := _cookies(head, cookies)):
@@ -77,11 +87,29 @@ def extract(
     return Credential(kind, value)
 
 
+def foreign_scheme(head: RequestHead) -> str:
+    """The scheme of an `Authorization` header that is meant for somebody else; empty when there is none.
+
+    A name that is not well known may be a secret in the wrong place, and is called `other`. Two such
+    headers, a token (JWT) under any scheme, and what has no scheme at all are not meant for others.
+    """
+    values = head.all("authorization")
+    if len(values) != 1:
+        return ""
+    match = _SCHEME.match(values[0])
+    scheme = match[1].lower() if match else ""
+    if not scheme or scheme == "bearer" or has_jwt(values[0]):
+        return ""
+    if scheme in _SCHEMES:
+        return scheme
+    return "other" if match and match[2] else ""
+
+
 def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
     """Every credential in sight with its place; None for a place nothing is ever taken from."""
-    found: list[tuple[CredentialKind | None, str]] = [
-        (CredentialKind.HEADER, value) for value in head.all("authorization")
-    ]
+    found: list[tuple[CredentialKind | None, str]] = []
+    if not foreign_scheme(head):
+        found += [(CredentialKind.HEADER, value) for value in head.all("authorization")]
     for name, value in query_pairs(head.query):
         if name in _PARAMETERS:
             found.append((_PARAMETERS[name], value))
