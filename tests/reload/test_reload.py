@@ -13,7 +13,16 @@ from tests.reload.tokens_cases import TOKENS
 from tests.reload.web import web_server
 
 CASES: Final[tuple[ReloadCase, ...]] = (*TOKENS, *IDENTITY_PROVIDER)
-RATES: Final = ("attempts", "messages", "auth", "join", "history", "frames", "control_frames")
+RATES: Final = (
+    "attempts",
+    "messages",
+    "auth",
+    "join",
+    "history",
+    "frames",
+    "control_frames",
+    "typing",
+)
 LIMITS: Final = (
     "connections.max",
     "connections.mode",
@@ -38,6 +47,7 @@ WITHOUT_CASE: Final = frozenset(
         "admin.api_keys_file",
         "endpoints.<name>.roles",
         "endpoints.<name>.allowed_origins",
+        "endpoints.<name>.allowed_headers",
         "endpoints.<name>.approval_webhook",
         "endpoints.<name>.approval_webhook_secret",
         "endpoints.<name>.approval_webhook_secret_file",
