@@ -21,6 +21,7 @@ from tests.reload.web import Web
 ROOT = Path(__file__).resolve().parents[2]
 API_KEY = "an api key of the reload tests"
 ORIGIN = "https://app.example.com"
+SIGN_SECRET = "c3Vq8TzKw1Lm6Rb9Xn4Yd7Hf2Gp5Js0A"
 WAIT = 60.0
 """Seconds the process has for anything; the machine may be busy."""
 BASE: Mapping[str, object] = {
@@ -38,6 +39,16 @@ BASE: Mapping[str, object] = {
     "limits.messages.rate": "none",
     "limits.join.rate": "none",
     "endpoints.echo.enabled": True,
+    "endpoints.signed.dialect": "rooms",
+    "endpoints.signed.namespace": "rooms",
+    "endpoints.signed.path": "/signed",
+    "endpoints.signed.sign_messages": True,
+    "endpoints.signed.sign_secret": SIGN_SECRET,
+    "endpoints.asked.dialect": "rooms",
+    "endpoints.asked.namespace": "asked",
+    "endpoints.asked.path": "/asked",
+    "namespaces.asked.authorize": "http",
+    "namespaces.asked.authorize_url": "{web}/allow",
     "endpoints.rooms.auto_create": False,
 }
 """What every case has in common. A case overrides keys of it, both before and after the reload."""
@@ -139,8 +150,8 @@ def filled(value: object, **places: object) -> object:
 
 
 def written(keys: Mapping[str, object]) -> str:
-    """Settings as TOML: one dotted key a line."""
-    return "".join(f"{key} = {_value(value)}\n" for key, value in keys.items())
+    """Settings as TOML: one dotted key a line. None takes a key of :data:`BASE` away."""
+    return "".join(f"{key} = {_value(value)}\n" for key, value in keys.items() if value is not None)
 
 
 def _value(value: object) -> str:

@@ -7,30 +7,16 @@ import pytest
 
 from portward.settings.schema import entries, example
 from tests.reload.case import ReloadCase, run
+from tests.reload.endpoint_cases import ENDPOINTS
 from tests.reload.identity_provider_cases import IDENTITY_PROVIDER
+from tests.reload.limits_cases import LIMITS
 from tests.reload.process import GatewayProcess, serving
 from tests.reload.tokens_cases import TOKENS
 from tests.reload.web import web_server
 
-CASES: Final[tuple[ReloadCase, ...]] = (*TOKENS, *IDENTITY_PROVIDER)
-RATES: Final = (
-    "attempts",
-    "messages",
-    "auth",
-    "join",
-    "history",
-    "frames",
-    "control_frames",
-    "typing",
-)
-LIMITS: Final = (
-    "connections.max",
-    "connections.mode",
-    *(f"{name}.{option}" for name in RATES for option in ("rate", "burst", "mode")),
-)
+CASES: Final[tuple[ReloadCase, ...]] = (*TOKENS, *IDENTITY_PROVIDER, *ENDPOINTS, *LIMITS)
 WITHOUT_CASE: Final = frozenset(
     {
-        "gate.allowed_origins",
         "upstream.api_key",
         "upstream.api_key_file",
         "upstream.models",
@@ -41,22 +27,6 @@ WITHOUT_CASE: Final = frozenset(
         "upstream.max_bytes",
         "upstream.max_tokens",
         "upstream.pin.<name>",
-        *(f"limits.{each}" for each in LIMITS),
-        "roles.<name>",
-        "admin.api_keys",
-        "admin.api_keys_file",
-        "endpoints.<name>.roles",
-        "endpoints.<name>.allowed_origins",
-        "endpoints.<name>.allowed_headers",
-        "endpoints.<name>.approval_webhook",
-        "endpoints.<name>.approval_webhook_secret",
-        "endpoints.<name>.approval_webhook_secret_file",
-        "endpoints.<name>.sign_secret",
-        "endpoints.<name>.sign_secret_file",
-        *(f"endpoints.<name>.limits.{each}" for each in LIMITS),
-        "namespaces.<name>.publish",
-        "namespaces.<name>.authorize",
-        "namespaces.<name>.authorize_url",
     }
 )
 """Reloadable keys that have no case yet. A key leaves this list when its case comes, and none is added."""

@@ -2,24 +2,29 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 
 Answer = Callable[[str], tuple[int, Any]]
 """Given the `Cookie` header; the status and what goes out as JSON."""
+Post = tuple[Mapping[str, str], bytes]
+"""Headers, by lower-case name, and body of a request."""
 
 
 class Web:
     """Answers each path with what was set for it, and with 404 else.
 
-    `asked` lists the paths in the order of the requests.
+    `asked` lists the paths in the order of the requests, `posts` what was posted to each path.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: list[str] = []
+        self.posts: dict[str, list[Post]] = defaultdict(list)
         self._answers: dict[str, Answer] = {}
 
     def put(self, path: str, value: Any, status: int = 200) -> str:
@@ -38,6 +43,16 @@ class Web:
         return answer(cookies) if answer is not None else (404, {})
 
 
+def _chunked(file: BufferedIOBase) -> bytes:
+    """Read a body in chunks (RFC 9112 section 7.1)."""
+    body = b""
+    while size := int(file.readline(), 16):
+        body += file.read(size)
+        file.readline()
+    file.readline()
+    return body
+
+
 @contextmanager
 def web_server() -> Iterator[Web]:
     """Serve on a free port of this machine until the block ends."""
@@ -51,6 +66,13 @@ def web_server() -> Iterator[Web]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            size = int(self.headers.get("Content-Length") or -1)
+            body = self.rfile.read(size) if size >= 0 else _chunked(self.rfile)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            web.posts[self.path].append((headers, body))
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - of the base
             pass

@@ -9,6 +9,7 @@ from portward.settings.limits import (
     resolved_connections,
     resolved_rate,
 )
+from tests.settings.reading import settings as load_settings
 
 RATES = [name for name in LimitName if name is not LimitName.CONNECTIONS]
 
@@ -65,3 +66,13 @@ def test_connections_resolve_from_the_endpoint_up() -> None:
     assert resolved_connections(Limits(), Limits()) == ConnectionLimit(
         max=CONNECTIONS_PER_ADDRESS, mode=enforced
     )
+
+
+@pytest.mark.parametrize("name", ["auth", "frames", "control_frames", "messages"])
+def test_a_rate_brings_its_own_burst(name: str) -> None:
+    """Where a rate is written without a burst, as many events at once as it counts are let through."""
+    tree = load_settings(f'[limits.{name}]\nrate = "3/h"')
+    rate = tree.rate(LimitName(name), tree.endpoints["rooms"])
+    assert (rate.count, rate.period, rate.burst) == (3, 3600.0, 3)
+    both = load_settings(f'[limits.{name}]\nrate = "3/h"\nburst = 2')
+    assert both.rate(LimitName(name), both.endpoints["rooms"]).burst == 2

@@ -58,6 +58,7 @@ def test_secrets_keys_origins_limits_and_rights_are_reloadable() -> None:
         "tokens.public_keys",
         "gate.allowed_origins",
         "limits.auth.rate",
+        "limits.auth.burst",
         "roles.agent",
         "identity_provider.topics.event:{id}",
         "upstream.api_key",

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from portward.settings.convert import convert
 from portward.settings.errors import SettingsError
 from portward.settings.layers import ROOT, Given, Rank, Written
+from portward.settings.limits import RateLimit
 from portward.settings.presets import DIALECTS, base_endpoint, base_namespace
 from portward.settings.schema import Leaf, Named, Path, Table, keys
 from portward.settings.tree import Settings
@@ -47,6 +48,9 @@ def _changes(table: Table, base: Struct, path: Path, written: Written) -> dict[s
             changes[name] = replace(held, **_changes(node, held, below, written))
         elif below in written.values:
             changes[name] = value_of(below, written.values[below])
+    if table.struct is RateLimit and "rate" in changes:
+        # A rate brings its own burst: that of the default would let more through than was written.
+        changes.setdefault("burst", None)
     return changes
 
 
