@@ -171,3 +171,23 @@ async def test_the_upstream_is_connected_to(key: str, level: Level) -> None:
         found = await asked(tree, "connect-upstream")
         assert found.level is level
         assert key not in repr(found)
+
+
+async def test_every_upstream_in_use_is_connected_to() -> None:
+    """Each by its own key; a table that no endpoint leads to is not asked."""
+    async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
+        table = f'url = "{upstream.url}"\nallow_private = true\napi_key = "{KEY}"\n'
+        tree = settings(f"""
+            [upstreams.azure]
+            {table}
+            auth_header = "api-key"
+            [upstreams.spare]
+            {table}
+            [endpoints.azure]
+            dialect = "relay"
+            upstream = "azure"
+        """)
+        found = await asked(tree, "connect-upstream")
+        assert (found.level, "upstreams.azure" in found.what) == (Level.OK, True)
+        (handshake,) = upstream.handshakes
+        assert ("api-key", KEY) in [(name.lower(), value) for name, value in handshake.headers]

@@ -62,9 +62,9 @@ def test_update_of_what_is_ours(session: Session) -> None:
         ({"type": "realtime", "voice": "ash"}, "unknown_parameter", "session.voice"),
         ({"type": "realtime", "tools": {}}, "invalid_value", "session.tools"),
         ({"type": "realtime", "tools": [{"type": "mcp"}]}, "invalid_value", "session.tools"),
-        ({"type": "realtime", "instructions": None}, "invalid_value", "session.instructions"),
-        ({"type": "realtime", "audio": None}, "invalid_value", "session.audio"),
-        ({"type": "realtime", "audio": {"output": None}}, "invalid_value", "session.audio"),
+        ({"type": "realtime", "instructions": 1}, "invalid_value", "session.instructions"),
+        ({"type": "realtime", "audio": []}, "invalid_value", "session.audio"),
+        ({"type": "realtime", "audio": {"output": 1}}, "invalid_value", "session.audio"),
         (
             {"type": "realtime", "output_modalities": ["text", "audio"]},
             "invalid_value",
@@ -270,7 +270,7 @@ def test_response_to_other_items(session: Session) -> None:
     ("response", "param"),
     [
         ({"input": [1]}, "item"),
-        ({"tools": None}, "response.tools"),
+        ({"tools": {}}, "response.tools"),
         ({"metadata": {"a": 1}}, "response.metadata"),
         ({"max_output_tokens": True}, "response.max_output_tokens"),
         ({"instructions": 1}, "response.instructions"),

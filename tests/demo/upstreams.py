@@ -152,8 +152,8 @@ async def still(count: Callable[[], int]) -> int:
 class Session:
     """A session without a connection; every event is read by the SDK's types."""
 
-    def __init__(self) -> None:
-        self.conversation = Conversation(MODEL, 1_700_000_000.5)
+    def __init__(self, model: str | None = MODEL) -> None:
+        self.conversation = Conversation(model, 1_700_000_000.5)
 
     def take(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """Say an event and give the answers."""

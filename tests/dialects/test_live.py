@@ -296,7 +296,8 @@ REPLIES: list[tuple[Reply, str | int | None, bytes | None]] = [
     (say.Unsubscribed(channel=CHANNEL), 7, b'{"type":"unsubscribed","topic":"event:1","id":7}'),
     (say.Unsubscribed(channel=CHANNEL), "", b'{"type":"unsubscribed","topic":"event:1","id":""}'),
     (say.Done(), "i", None),
-    (say.Pong(), None, None),
+    (say.Pong(), None, b'{"type":"pong"}'),
+    (say.Pong(), 7, b'{"type":"pong","id":7}'),
     (say.Authenticated(identity=ANONYMOUS, session_token="s", expires_at=None), None, None),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.dialects.relay import RelayDialect
+from portward.dialects.relay import RelayDialect, aside
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.commands import Command
@@ -50,6 +50,7 @@ COMMANDS: list[tuple[dict[str, Any], Command]] = [
     ({"type": "connect_realtime"}, ask.ConnectUpstream()),
     ({"type": "connect_realtime", "model": "m"}, ask.ConnectUpstream(model="m")),
     ({"type": "connect_realtime", "model": ""}, ask.ConnectUpstream(model="")),
+    ({"type": "ping"}, ask.Ping(charged=False)),
 ]
 
 
@@ -108,6 +109,48 @@ def test_anything_else_was_meant_for_the_upstream(payload: bytes) -> None:
     assert refusal(payload).kind is FaultKind.NOT_CONNECTED
 
 
+ASIDE: list[tuple[bytes, Command | None]] = [
+    (b'{"type":"ping"}', ask.Ping(charged=False)),
+    (b'{"type":"ping","id":1}', ask.Ping(charged=False, id=1)),
+    (b'{"type":"authenticate","token":"t"}', ask.Authenticate(token="t")),
+    (b'{"type":"refresh","token":"t","id":"i"}', ask.Refresh(token="t", id="i")),
+    (b'{"type":"connect_realtime"}', None),
+    (b'{"type":"ping","event_id":"e"}', None),
+    (b'{"type":"ping","id":null}', None),
+    (b'{"type":"authenticate"}', None),
+    (b'{"type":"x","text":"\\u0061"}', None),
+    (b'["ping"]', None),
+    (b'{"type":"ping"', None),
+    (b'{"type":"ping","x":"' + b"x" * 65536 + b'"}', None),
+    (b"", None),
+]
+
+
+@pytest.mark.parametrize(("payload", "command"), ASIDE)
+def test_what_is_the_gateways_during_a_conversation(
+    payload: bytes, command: Command | None
+) -> None:
+    """Pings and tokens in exactly their shape; everything else is the upstream's."""
+    assert aside(payload) == command
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        (b'{"type":"authenticate","token":""}', FaultKind.AUTHENTICATION_FAILED),
+        (b'{"type":"refresh","token":5}', FaultKind.AUTHENTICATION_FAILED),
+        (b'{"type":"refresh","token":"t","x":1}', FaultKind.EVENT_REFUSED),
+        (b'{"type":"refresh","token":"t","id":1.5}', FaultKind.EVENT_REFUSED),
+        (b'{"type":"refresh","token":"t"}{}', FaultKind.EVENT_REFUSED),
+    ],
+)
+def test_what_is_refused_during_a_conversation(payload: bytes, kind: FaultKind) -> None:
+    """A token that cannot be one, and a token in another shape, which no upstream may get."""
+    with pytest.raises(Fault) as caught:
+        aside(payload)
+    assert caught.value.kind is kind
+
+
 def test_binary_messages_were_meant_for_the_upstream() -> None:
     """A binary message is no command, whatever it holds."""
     fault = refusal(b'{"type":"authenticate","token":"t","id":"i"}', binary=True)
@@ -162,7 +205,7 @@ def test_replies(reply: Reply, message: dict[str, Any]) -> None:
     assert read(DIALECT.reply(ask.Ping(id=0), reply, NOW)) == {**message, "id": 0}
 
 
-@pytest.mark.parametrize("reply", [say.Pong(), say.Done()])
+@pytest.mark.parametrize("reply", [say.HistoriesRead(deliveries=()), say.Done()])
 def test_other_replies_are_silent(reply: Reply) -> None:
     """What is no word of this dialect is not said."""
     assert DIALECT.reply(ask.Ping(id="i"), reply, NOW) is None

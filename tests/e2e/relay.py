@@ -39,7 +39,10 @@ class Relayed:
 
 @asynccontextmanager
 async def relayed(more: str = "", *, door: House = own_door, **keys: Any) -> AsyncIterator[Relayed]:
-    """Run both, behind one of the doors. `more` goes into the settings, `keys` under `[upstream]`."""
+    """Run both, behind one of the doors.
+
+    `more` goes into the settings, with `URL` for the upstream's address; `keys` go under `[upstream]`.
+    """
     async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
         given = {"url": upstream.url, "api_key": KEY, "allow_private": True} | keys
         written = "\n".join(f"{name} = {json.dumps(value)}" for name, value in given.items())
@@ -51,7 +54,7 @@ async def relayed(more: str = "", *, door: House = own_door, **keys: Any) -> Asy
             rate = "none"
             [upstream]
             {written}
-            {more}
+            {more.replace("URL", upstream.url.partition("?")[0])}
         """
         async with door(toml) as place:
             yield Relayed(place, upstream)

@@ -112,10 +112,10 @@ async def test_an_address_has_three_connections(house: House) -> None:
     assert (await house.refusal("/realtime")).reason == "rate"
 
 
-async def test_a_token_in_the_address_is_none(house: House) -> None:
-    """It is not looked at there."""
-    client = await connect(house.gateway, f"/realtime?token={house.token('ann')}")
-    assert await answers(client, {"type": "connect_realtime"}) == [REQUIRED]
+async def test_a_token_in_the_address_is_refused(house: House) -> None:
+    """The endpoint takes none there, and passes none on."""
+    refusal = await house.refusal(f"/realtime?token={house.token('ann')}")
+    assert (refusal.status, refusal.reason) == (400, "bad_request")
 
 
 async def test_without_authentication(monkeypatch: pytest.MonkeyPatch) -> None:

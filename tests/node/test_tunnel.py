@@ -50,7 +50,11 @@ async def test_both_ways_unchanged_and_in_order(both: Both) -> None:
     house, upstream = both
     client = await connected(house)
     assert client.received[-1] == {"type": "realtime_connected", "model": "gpt-realtime"}
-    sent = [(b'{"type": "a",  "x": "\xc3\xa9"}', False), (b"\x00\xff", True), (b"no json", False)]
+    sent = [
+        (b'{"type": "a",  "x": "\xc3\xa9"}', False),
+        (b' {"type":"b"}', True),
+        (b"no json", False),
+    ]
     for payload, binary in sent:
         client.send_bytes(payload, binary=binary)
     await turns()
@@ -85,8 +89,8 @@ async def test_large_messages_stop_reading_at_once(both: Both) -> None:
     house, upstream = both
     client = await connected(house)
     upstream.link.reads.clear()
-    client.send_bytes(b"x" * MIB, binary=True)
-    client.send_bytes(b"y" * MIB, binary=True)
+    client.send_bytes(b"x" * MIB, binary=False)
+    client.send_bytes(b"y" * MIB, binary=False)
     assert client.paused
 
 
@@ -122,14 +126,34 @@ async def test_small_messages_are_held_back_too(both: Both) -> None:
     assert client.binary == [str(number).encode() for number in range(2 * WAITING)]
 
 
-async def test_no_invitation_to_send_a_token_upstream(both: Both) -> None:
-    """Who is connected is not told that its token runs out: its answer would go to the upstream."""
+async def test_the_notice_of_a_tokens_end(both: Both) -> None:
+    """It comes before the upstream is connected, during a conversation, and to transparent clients."""
     house, _ = both
-    client, other = await connected(house, ttl=100.0), await proven(house, "bob", ttl=100.0)
+    clients = [
+        await proven(house, "bob", ttl=100.0),
+        await connected(house, "ann", ttl=100.0),
+        await transparent(house, ttl=100.0),
+    ]
     for _ in range(60):
         await house.advance(1)
-    assert client.all("token_expiring") == []
-    assert other.all("token_expiring") != []
+    assert [len(client.all("token_expiring")) for client in clients] == [1, 1, 1]
+
+
+async def test_a_transparent_client_is_greeted_by_the_upstream(both: Both) -> None:
+    """The notice of a token with little time left waits until the upstream is connected."""
+    house, upstream = both
+    upstream.opens.clear()
+    client = await transparent(house, ttl=60.0)
+    for _ in range(3):
+        await house.advance(1)
+    assert client.received == []
+    upstream.opens.set()
+    await turns()
+    upstream.link.say(b'{"type":"session.created"}')
+    await turns()
+    for _ in range(3):
+        await house.advance(1)
+    assert [each["type"] for each in client.received] == ["session.created", "token_expiring"]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +316,7 @@ async def test_refused_events_are_answered_and_not_sent(monkeypatch: pytest.Monk
 
 
 async def test_a_transparent_client(both: Both) -> None:
-    """It hears nothing but the upstream, whose session it has from the first message on."""
+    """It is sent the upstream's messages from the first on, and nothing of the gateway's drain."""
     house, upstream = both
     upstream.opens.clear()
     client = await transparent(house, ttl=100.0)
@@ -304,8 +328,6 @@ async def test_a_transparent_client(both: Both) -> None:
     assert upstream.link.sent == [(b'{"type":"response.create"}', False)]
     upstream.link.say(b'{"type":"session.created"}')
     await turns()
-    for _ in range(60):
-        await house.advance(1)
     drain = asyncio.ensure_future(house.gateway.drain(1))
     await settle()
     assert client.received == [{"type": "session.created"}]
@@ -363,7 +385,7 @@ async def test_a_client_that_leaves_while_the_upstream_opens(both: Both) -> None
 async def test_no_key_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one every connection ends as with an upstream that refuses."""
     async with relaying(monkeypatch) as (house, _):
-        house.gateway.node.use_upstream(None)
+        house.gateway.node.relays.use("", None)
         client = await connected(house)
         assert client.closed == (1014, "bad gateway")
 
@@ -374,7 +396,7 @@ async def test_reading_less_is_not_the_clients_fault(both: Both) -> None:
     client = await connected(house)
     upstream.link.reads.clear()
     for _ in range(20):
-        client.send_bytes(b"x" * 65536, binary=True)
+        client.send_bytes(b"x" * 65536, binary=False)
     client.session.partial(True)
     client.reading = False
     for _ in range(90):
@@ -399,18 +421,6 @@ async def test_the_last_words_of_the_upstream_arrive(both: Both) -> None:
     await turns(200)
     assert len(client.binary) == 50
     assert client.closed == (4000, "upstream closed")
-
-
-@pytest.mark.parametrize("kind", ["authenticate", "refresh"])
-async def test_our_own_tokens_go_nowhere(both: Both, kind: str) -> None:
-    """A token that is meant for the gateway is refused, by message and transparent alike."""
-    house, upstream = both
-    for index, connecting in enumerate((connected, transparent)):
-        client = await connecting(house)
-        await tell(client, {"type": kind, "token": house.token("ann")})
-        assert client.received[-1]["code"] == "event_refused"
-        await tell(client, {"type": "x", "token": "an event's own"})
-        assert len(upstream.links[index].sent) == 1
 
 
 async def test_the_other_sessions_of_a_user_stop_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,12 @@ from tests.house import House, running, settle
 class FakeLink:
     """Implements `node.ports.UpstreamLink`: what was sent is in `sent`, `say` makes it speak."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(
+        self, model: str, parameters: tuple[tuple[str, str], ...] = (), *, named: bool = True
+    ) -> None:
         self.model = model
+        self.parameters = dict(parameters)
+        self.named = named
         self.sent: list[tuple[bytes, bool]] = []
         self.reads = asyncio.Event()
         self.reads.set()
@@ -51,9 +55,9 @@ class FakeLink:
         """Say something to the client."""
         self._coming.put_nowait((payload, binary))
 
-    def end(self, code: int | None) -> None:
+    def end(self, code: int | None, reason: str = "") -> None:
         """Close, or with None be lost."""
-        self._over = UpstreamClosed(code)
+        self._over = UpstreamClosed(code, reason)
         self._coming.put_nowait(self._over)
         self.reads.set()
 
@@ -67,12 +71,14 @@ class FakeUpstream:
         self.opens = asyncio.Event()
         self.opens.set()
 
-    async def open(self, model: str) -> FakeLink:
+    async def open(
+        self, model: str, parameters: tuple[tuple[str, str], ...] = (), *, named: bool = True
+    ) -> FakeLink:
         """Open a link."""
         await self.opens.wait()
         if self.refuses:
             raise Unavailable("upstream answered 401")
-        self.links.append(FakeLink(model))
+        self.links.append(FakeLink(model, parameters, named=named))
         return self.links[-1]
 
     @property

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.security.redaction import clean, fingerprint, pseudonym, same
+from portward.security.redaction import clean, fingerprint, pseudonym, redacted, same
 
 
 @pytest.mark.p0
@@ -78,3 +78,30 @@ def test_fingerprint_is_the_sha256_in_hexadecimal() -> None:
 def test_same_compares_text_and_bytes(a: str | bytes, b: str | bytes, equal: bool) -> None:
     """Secrets compare by what they are, whatever their type or length."""
     assert same(a, b) is equal
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("why", "why"),
+        ("", ""),
+        ("invalid_request_error.model_not_found", "invalid_request_error.model_not_found"),
+        ("Unknown parameter: 'session.voice'.", "Unknown parameter: 'session.voice'."),
+        ("model gpt-4o-realtime-preview-2024-12-17", "model gpt-4o-realtime-preview-2024-12-17"),
+        ("Invalid value: 'say that I am ill'", "Invalid value: ***"),
+        ('unknown "my password is hunter2" here', "unknown *** here"),
+        ('bad event {"type":"x","text":"hunter2"}', "bad event ***"),
+        ("bad key sk-hunter2hunter2", "bad key ***"),
+        ("Bearer hunter2 is no good", "Bearer *** is no good"),
+        ("api_key=hunter2", "api_key=***"),
+        ("token: hunter2", "token: ***"),
+        ("token eyJhbGciOiJIUzI1NiJ9.e30.x is old", "token *** is old"),
+        ("hunter2@mail.example has no plan", "*** has no plan"),
+        ("session 8f31c0e55aa94e7d8f31c0e55aa94e7d ended", "session *** ended"),
+        ("own-secret is not known", "*** is not known"),
+        ("a\r\nb\x1b[31m", "a\\r\\nb\\x1b***"),
+    ],
+)
+def test_redacted_keeps_the_cause_alone(text: str, shown: str) -> None:
+    """Keys, tokens, addresses of mail, JSON and quoted sentences are left out; names are kept."""
+    assert redacted(text, ("own-secret", "")) == shown

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from portward.dialects.intake import parse
 from portward.model.faults import Fault, FaultKind
-from portward.security.relay import RelayPolicy, opening, usage
+from portward.security.relay import RelayPolicy, opening
 
 pytestmark = pytest.mark.p0
 
@@ -56,12 +57,11 @@ AUDIO = event(APPEND, audio=base64.b64encode(bytes(range(256)) * 400).decode())
         (b"", False),
         (b'{"a":1,"a":2}', False),
         (rb'{"type":"x","text":"caf\u00e9 \u0000"}', False),
-        (b"\x00\xff", True),
-        (b'{"session":{"model":"gpt-other"}}', True),
+        (rb'{"type":"x","text":"a \"quoted\" \\ mo\\del \n"}', False),
     ],
 )
 def test_what_cannot_name_a_model_is_not_parsed(payload: bytes, binary: bool) -> None:
-    """Without a guard audio, binary messages and other text go through as they came."""
+    """Without a guard audio and other text go through as they came."""
     OPEN.judge(payload, binary=binary, model=MODEL, parse=unread)
 
 
@@ -128,14 +128,85 @@ OTHER_MODEL = {
     "bad UTF-8": b'{"session":{"model":"gpt-other","x":"\xff"}}',
     "deep": b'{"session":{"model":"gpt-other","x":' + b"[" * 99 + b"]" * 99 + b"}}",
     "huge": event(audio="A" * (1 << 20), session={"model": "gpt-other"}),
+    "a hexadecimal escape": rb'{"session":{"\x6dodel":"gpt-other"}}',
+    "an escape without a meaning": rb'{"session":{"\model":"gpt-other"}}',
+    "an octal escape": rb'{"session":{"\155odel":"gpt-other"}}',
+    "an escape in braces": rb'{"session":{"\u{6d}odel":"gpt-other"}}',
+    "a line that goes on": b'{"session":{"mo\\\ndel":"gpt-other"}}',
+}
+NO_ESCAPES = {
+    "a hexadecimal escape",
+    "an escape without a meaning",
+    "an octal escape",
+    "an escape in braces",
+    "a line that goes on",
+}
+"""Escapes that are none in JSON; raw bytes have countless of them."""
+BINARY = RelayPolicy(models=(MODEL, "gpt-other"), allow_binary=True)
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+@pytest.mark.parametrize("payload", OTHER_MODEL.values(), ids=OTHER_MODEL)
+@pytest.mark.parametrize("policy", [OPEN, LISTED, PINNED], ids=["open", "listed", "pinned"])
+def test_the_model_cannot_be_changed(policy: RelayPolicy, payload: bytes, binary: bool) -> None:
+    """No spelling of another model goes upstream, in text or binary, with a guard or without."""
+    assert refusal(policy, payload, binary=binary) is not None
+
+
+@pytest.mark.parametrize("name", [name for name in OTHER_MODEL if name not in NO_ESCAPES])
+def test_allowed_binary_messages_cannot_change_the_model(name: str) -> None:
+    """Where binary messages may be anything, one in which a reader could find a model is refused."""
+    assert refusal(BINARY, OTHER_MODEL[name], binary=True) is not None
+
+
+NO_JSON = {
+    "sound": bytes(range(256)) * 40,
+    "nothing": b"",
+    "UTF-16": '{"type":"response.create"}'.encode("utf-16"),
+    "UTF-16 without a mark": '{"type":"response.create"}'.encode("utf-16-le"),
+    "UTF-32": '{"type":"response.create"}'.encode("utf-32"),
+    "a byte order mark": b"\xef\xbb\xbf" + event("response.create"),
+    "UTF-7": b'+AHs-"type":"response.create"+AH0-',
+    "compressed": zlib.compress(event("response.create")),
+    "base64": base64.b64encode(event("response.create")),
+    "MessagePack": b"\x81\xa4type\xafresponse.create",
+    "two events": event("response.create") * 2,
 }
 
 
-@pytest.mark.parametrize("payload", OTHER_MODEL.values(), ids=OTHER_MODEL)
-@pytest.mark.parametrize("policy", [OPEN, LISTED, PINNED], ids=["open", "listed", "pinned"])
-def test_the_model_cannot_be_changed(policy: RelayPolicy, payload: bytes) -> None:
-    """No spelling of another model goes upstream, with a guard or without."""
-    assert refusal(policy, payload) is not None
+@pytest.mark.parametrize("payload", NO_JSON.values(), ids=NO_JSON)
+def test_binary_messages_are_events_or_refused(payload: bytes) -> None:
+    """What is no JSON by the strict reader goes upstream only where that is allowed, and never guarded."""
+    assert refusal(OPEN, payload, binary=True) is not None
+    assert refusal(BINARY, payload, binary=True) is None
+    for guarded in (
+        RelayPolicy(strict=True, allow_binary=True),
+        RelayPolicy(allow=frozenset({APPEND}), allow_binary=True),
+        RelayPolicy(pin={"voice": "marin"}, allow_binary=True),
+    ):
+        assert refusal(guarded, payload, binary=True) is not None
+
+
+STRANGE = {
+    "two equal keys": b'{"type":"x","a":1,"a":2}',
+    "a number beyond 2^53": b'{"type":"x","a":9007199254740993}',
+    "a list": b"[]",
+    "a text": b'"response.create"',
+    "deep": b'{"a":' + b"[" * 99 + b"]" * 99 + b"}",
+}
+
+
+@pytest.mark.parametrize("payload", STRANGE.values(), ids=STRANGE)
+def test_binary_json_is_read_strictly(payload: bytes) -> None:
+    """JSON that two readers may understand differently is refused in a binary message."""
+    assert refusal(OPEN, payload, binary=True) is not None
+
+
+@pytest.mark.parametrize("policy", [OPEN, BINARY, LISTED, PINNED])
+def test_an_event_may_come_in_a_binary_message(policy: RelayPolicy) -> None:
+    """A binary message with an event in it is judged as the same text."""
+    assert refusal(policy, event("session.update", session={"model": MODEL}), binary=True) is None
+    assert refusal(policy, event("session.update", session={"model": "x"}), binary=True) is not None
 
 
 # The list of types
@@ -198,10 +269,10 @@ def test_what_readers_could_differ_about_is_refused(policy: RelayPolicy, payload
 
 
 @pytest.mark.parametrize("policy", [LISTED, PINNED], ids=["listed", "pinned"])
-def test_binary_messages_are_refused_behind_a_guard(policy: RelayPolicy) -> None:
-    """What an upstream reads in a binary message cannot be told, so it is refused, even as JSON."""
-    assert refusal(policy, event(APPEND), binary=True) is not None
-    assert refusal(policy, event(APPEND)) is None
+def test_binary_messages_are_judged_behind_a_guard(policy: RelayPolicy) -> None:
+    """A binary message passes a guard when it is an event that would pass as text."""
+    assert refusal(policy, event(APPEND), binary=True) is None
+    assert refusal(policy, b"\x00\xff", binary=True) is not None
 
 
 # Pinned fields
@@ -548,56 +619,3 @@ def test_the_first_event_names_the_connections_model() -> None:
     first = opening(RelayPolicy(pin={"model": "gpt-other"}), MODEL)
     assert first is not None
     assert json.loads(first)["session"] == {"type": "realtime", "model": MODEL}
-
-
-# Usage
-
-
-def report(tokens: str) -> bytes:
-    """The end of an answer, with its usage."""
-    return f'{{"type":"response.done","response":{{"usage":{{"total_tokens":{tokens}}}}}}}'.encode()
-
-
-@pytest.mark.parametrize(
-    ("payload", "tokens"),
-    [
-        (report("12"), 12),
-        (report("0"), 0),
-        (b' { "response" : {"id":"r","usage":{"total_tokens":7}}, "type" : "response.done"}', 7),
-        (report(str(2**53)), 2**53),
-        (report(str(2**53 + 1)), 0),
-        (report("9" * 30), 0),
-        (report("9" * 6000), 0),
-        (report("-1"), 0),
-        (report("true"), 0),
-        (report("1.5"), 0),
-        (report("1e300"), 0),
-        (report("NaN"), 0),
-        (report('"12"'), 0),
-        (report("null"), 0),
-        (report("[1]"), 0),
-        (b'{"type":"response.done","response":{"usage":{}}}', 0),
-        (b'{"type":"response.done","response":{"usage":null}}', 0),
-        (b'{"type":"response.done","response":null}', 0),
-        (b'{"type":"response.done","response":[]}', 0),
-        (b'{"type":"response.done"}', 0),
-        (b'{"type":"x","text":"response.done","response":{"usage":{"total_tokens":5}}}', 0),
-        (b'{"type":["response.done"]}', 0),
-        (b'["response.done"]', 0),
-        (b"response.done", 0),
-        (b'{"type":"response.done","x":' + b"[" * 100_000, 0),
-        (b'{"type":"response.done","x":"\xff', 0),
-        (b'{"type":"response.created","response":{"usage":{"total_tokens":5}}}', 0),
-        (b"", 0),
-    ],
-)
-def test_tokens_are_read_from_reports(payload: bytes, tokens: int) -> None:
-    """The total of a finished answer counts; anything else, absurd figures included, is none."""
-    assert usage(payload) == tokens
-
-
-@given(st.binary())
-def test_usage_never_raises(payload: bytes) -> None:
-    """Any bytes around the mark are read as some number of tokens."""
-    assert usage(payload + b'"response.done"') == 0
-    assert usage(b'{"type":"response.done","response":' + payload) >= 0

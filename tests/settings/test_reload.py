@@ -100,10 +100,8 @@ def test_the_rest_waits_for_a_restart() -> None:
         cookies = ["session"]
         timeout = "1s"
         revalidate = "1s"
-        [upstream]
+        [upstreams.new]
         url = "wss://upstream.example"
-        allow_private = true
-        connect_timeout = "1s"
         [endpoints.realtime]
         auth_attempts = 1
         [endpoints.chat]
@@ -131,9 +129,7 @@ def test_the_rest_waits_for_a_restart() -> None:
         "namespaces.rooms.history_size",
         "server.instance_id",
         "server.port",
-        "upstream.allow_private",
-        "upstream.connect_timeout",
-        "upstream.url",
+        "upstreams.new",
     ]
     assert reloaded(old, new) == old
 
@@ -171,3 +167,28 @@ def test_a_field_that_is_no_longer_pinned_is_a_change() -> None:
     new = settings('[upstream.pin]\ntools = [{ name = "g" }]')
     assert changes(old, new) == (("upstream.pin.voice", "upstream.pin.tools"), ())
     assert reloaded(old, new) == new
+
+
+def test_an_upstream_with_a_name_is_reloaded_like_the_default_one() -> None:
+    """Its keys and its pins change at once; only a table that came or went waits."""
+    old = settings('[upstreams.azure]\nurl = "wss://a.example"\n[upstreams.gone]')
+    new = settings("""
+        [upstreams.azure]
+        url = "wss://b.example"
+        api_key = "k"
+        auth_header = "api-key"
+        parameters = ["x"]
+        pin = { voice = "marin" }
+        [upstreams.came]
+    """)
+    found = changes(old, new)
+    assert found.reloadable == (
+        "upstreams.azure.url",
+        "upstreams.azure.api_key",
+        "upstreams.azure.auth_header",
+        "upstreams.azure.parameters",
+        "upstreams.azure.pin.voice",
+    )
+    assert found.restart == ("upstreams.gone", "upstreams.came")
+    taken = reloaded(old, new)
+    assert taken.upstreams == {**old.upstreams, "azure": new.upstreams["azure"]}

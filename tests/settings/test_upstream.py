@@ -12,6 +12,11 @@ WHOLE = """
     models = ["a", "b"]
     allow_private = true
     connect_timeout = "3s"
+    auth_header = "api-key"
+    auth_scheme = "Key"
+    parameters = ["intent"]
+    allow_binary = true
+    tokens_per_second = 2.5
     policy = "strict"
     allow_events = ["response.create"]
     max_duration = "10m"
@@ -49,6 +54,11 @@ def test_every_key_can_be_written() -> None:
         models=("a", "b"),
         allow_private=True,
         connect_timeout=3.0,
+        auth_header="api-key",
+        auth_scheme="Key",
+        parameters=("intent",),
+        allow_binary=True,
+        tokens_per_second=2.5,
         policy=RelayMode.STRICT,
         allow_events=("response.create",),
         max_duration=600.0,
@@ -75,6 +85,9 @@ def test_every_key_can_be_written() -> None:
         "upstream.max_bytes = -1",
         "upstream.max_tokens = -1",
         "upstream.max_tokens = 1.5",
+        "upstream.tokens_per_second = -1",
+        'upstream.parameters = "intent"',
+        "upstream.auth_header = 1",
         'upstream.allow_events = "response.create"',
         "upstream.api_key = 3",
         "endpoints.realtime.auth_attempts = -1",
@@ -169,3 +182,93 @@ def test_a_pinned_field_that_ends_like_a_file_key_is_a_field() -> None:
     """It names nothing to read."""
     text = '[upstream.pin]\ninstructions_file = "/k"'
     assert settings(text, files={"/k": "x"}).upstream.pin == {"instructions_file": "/k"}
+
+
+AZURE = """
+    [upstreams.azure]
+    url = "wss://x.openai.azure.com/openai/realtime?api-version=1&deployment={model}"
+    auth_header = "api-key"
+    api_key_file = "/k"
+    models = ["gpt-4o"]
+    [upstreams.azure.pin]
+    voice = "marin"
+    instructions_file = "/k"
+    [upstreams.Other]
+    api_key = "o"
+    [endpoints.azure]
+    dialect = "relay"
+    upstream = "azure"
+"""
+
+
+def test_more_upstreams_have_names() -> None:
+    """Each has all keys, its own key file, and the defaults where nothing is said."""
+    found = settings(AZURE, files={"/k": "sk-a\n"})
+    azure, other = found.upstreams["azure"], found.upstreams["Other"]
+    assert (azure.api_key, azure.models, azure.scheme) == (Secret("sk-a"), ("gpt-4o",), "")
+    assert azure.pin == {"voice": "marin", "instructions_file": "/k"}
+    assert other == Upstream(api_key=Secret("o"))
+    assert found.upstream == Upstream()
+    assert found.upstream_of(found.endpoints["azure"]) is azure
+    assert found.upstream_of(found.endpoints["realtime"]) is found.upstream
+
+
+def test_an_upstream_with_a_name_is_written_in_variables() -> None:
+    """The name as it was chosen, pins as one table in JSON or one by one."""
+    environ = {
+        "PORTWARD_UPSTREAMS__AZURE__API_KEY_FILE": "/l",
+        "PORTWARD_UPSTREAMS__OTHER__MODELS": "a,b",
+        "PORTWARD_UPSTREAMS__AZURE__PIN": '{"voice": "cedar", "tools": []}',
+        "PORTWARD_UPSTREAMS__THIRD__PIN__VOICE": "5",
+        "PORTWARD_ENDPOINTS__REALTIME__UPSTREAM": "Other",
+    }
+    found = settings(AZURE, environ, files={"/k": "sk-a", "/l": "sk-b"})
+    assert found.upstreams["azure"].api_key == Secret("sk-b")
+    assert found.upstreams["azure"].pin["voice"] == "cedar"
+    assert found.upstreams["azure"].pin["tools"] == []
+    assert found.upstreams["Other"].models == ("a", "b")
+    assert found.upstreams["third"].pin == {"voice": 5}
+    assert found.upstream_of(found.endpoints["realtime"]) is found.upstreams["Other"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            'endpoints.realtime.upstream = "azur"\n[upstreams.azure]',
+            "endpoints.realtime.upstream: there is no table [upstreams.azur];"
+            " known: [upstreams.azure] (file portward.toml)",
+        ),
+        (
+            'endpoints.realtime.upstream = "azure"',
+            "endpoints.realtime.upstream: there is no table [upstreams.azure]; known: none is set"
+            " (file portward.toml)",
+        ),
+        ("upstreams.azure = 1", "upstreams.azure: expected a table (file portward.toml)"),
+        (
+            "upstreams.azure.uri = 1",
+            "unknown key upstreams.azure.uri; nearest is upstreams.azure.url",
+        ),
+        ('[upstreams."a b"]', "upstreams: a name is made of letters"),
+    ],
+)
+def test_what_is_no_upstream_is_refused(text: str, message: str) -> None:
+    """The error names the key, and what there is."""
+    with pytest.raises(SettingsError) as caught:
+        settings(text)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme", "expected"),
+    [
+        ("Authorization", None, "Bearer"),
+        ("authorization", None, "Bearer"),
+        ("api-key", None, ""),
+        ("api-key", "Bearer", "Bearer"),
+        ("Authorization", "", ""),
+    ],
+)
+def test_the_word_before_the_key(header: str, scheme: str | None, expected: str) -> None:
+    """Where none is set it follows from the header."""
+    assert Upstream(auth_header=header, auth_scheme=scheme).scheme == expected

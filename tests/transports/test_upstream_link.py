@@ -9,7 +9,17 @@ from portward.model.upstream import UpstreamClosed
 from portward.node import eager
 from portward.transports import upstream_link
 from portward.transports.upstream_link import MAX_MESSAGE, UpstreamConnection
-from tests.transports.upstreams import MODEL, accepted, client, frame, linked, raw, still, until
+from tests.transports.upstreams import (
+    KEY,
+    MODEL,
+    accepted,
+    client,
+    frame,
+    linked,
+    raw,
+    still,
+    until,
+)
 
 TEXT, BINARY, CLOSE = 0x81, 0x82, 0x88
 
@@ -143,7 +153,20 @@ async def test_code_of_the_upstream(code: int) -> None:
         with pytest.raises(UpstreamClosed) as ended:
             await link.send(b"x", binary=False)
         assert ended.value.code == code
+        assert ended.value.reason == "secret reason"
         assert "reason" not in str(ended.value)
+
+
+async def test_the_reason_of_the_upstream_is_redacted() -> None:
+    """Neither the key nor quoted content is in it."""
+
+    async def over(peer: ServerConnection) -> None:
+        await peer.close(1008, f"{KEY} may not say 'that I am ill', told a@b.example")
+
+    async with linked(over) as link:
+        with pytest.raises(UpstreamClosed) as ended:
+            await link.receive()
+        assert ended.value.reason == "*** may not say ***, told ***"
 
 
 async def test_close_without_a_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ from portward.security.tokens import (
 )
 from portward.settings import Settings
 from portward.settings.tokens import Claims, Tokens
+from portward.settings.upstream import Upstream
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.upstream import UpstreamClient
@@ -133,32 +134,39 @@ def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> Coo
     return CookieProvider(rules, clock, telemetry.metrics.identity_provider, changed)
 
 
-def relay_rules(settings: Settings) -> RelayRules:
-    """What may go to the upstream, and how much of it."""
-    given = settings.upstream
+def upstreams(settings: Settings) -> dict[str, Upstream]:
+    """The tables of all upstreams by name; the default one's is empty."""
+    return {"": settings.upstream, **settings.upstreams}
+
+
+def relay_rules(given: Upstream) -> RelayRules:
+    """What may go to an upstream, and how much of it."""
     return RelayRules(
         policy=RelayPolicy(
             strict=given.policy == "strict",
             allow=frozenset(given.allow_events),
             pin=given.pin,
             models=given.models,
+            allow_binary=given.allow_binary,
         ),
         max_duration=given.max_duration,
         max_messages=given.max_messages,
         max_bytes=given.max_bytes,
         max_tokens=given.max_tokens,
+        tokens_per_second=given.tokens_per_second,
     )
 
 
-def make_upstream(settings: Settings) -> UpstreamClient | None:
-    """The client of the upstream; None when there is no key for it."""
-    given = settings.upstream
+def make_upstream(given: Upstream) -> UpstreamClient | None:
+    """The client of an upstream; None when there is no key for it."""
     if not given.api_key:
         return None
     return UpstreamClient(
         given.url,
         given.api_key.reveal,
         allow_private=given.allow_private,
+        auth_header=given.auth_header,
+        auth_scheme=given.scheme,
         timeout=given.connect_timeout,
     )
 
@@ -180,7 +188,7 @@ def node_rules(settings: Settings) -> NodeRules:
     """The settings of the node with everything decided."""
     return NodeRules(
         gate=gate_rules(settings),
-        relay=relay_rules(settings),
+        relays={name: relay_rules(given) for name, given in upstreams(settings).items()},
         leeway=settings.tokens.leeway,
         max_per_user=settings.gate.max_per_user,
         revalidate=settings.identity_provider.revalidate,
@@ -207,7 +215,7 @@ def make_ports(
         telemetry=telemetry,
         clock=clock,
         provider=make_provider(settings, clock, telemetry),
-        upstream=make_upstream(settings),
+        upstreams={name: make_upstream(given) for name, given in upstreams(settings).items()},
     )
 
 

@@ -86,6 +86,8 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
         relays=endpoint.dialect == "relay",
         allowed_headers=endpoint.allowed_headers,
         subprotocols=subprotocols(endpoint),
+        upstream=endpoint.upstream,
+        parameters=settings.upstream_of(endpoint).passed,
         auth_attempts=endpoint.auth_attempts,
         connections_per_address=connections.max or 0,
         connections_mode=connections.mode or LimitMode.ENFORCE,

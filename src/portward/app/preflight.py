@@ -7,6 +7,7 @@ import asyncio
 import io
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -118,9 +119,10 @@ def _services(settings: Settings) -> list[tuple[str, str, _Ask]]:
         found.append(("connect-provider", "identity_provider.url", _provider))
     if settings.tokens.jwks_url:
         found.append(("connect-jwks", "tokens.jwks_url", _jwks))
-    relayed = any(each.enabled and each.dialect == "relay" for each in settings.endpoints.values())
-    if relayed and settings.upstream.api_key:
-        found.append(("connect-upstream", "upstream.url, upstream.api_key", _upstream))
+    for key, given in settings.relayed.items():
+        if given.api_key:
+            change = f"{key}.url, {key}.api_key"
+            found.append(("connect-upstream", change, partial(_upstream, key)))
     return found
 
 
@@ -186,15 +188,16 @@ async def _jwks(settings: Settings) -> str:
     return f"the key set has {len(keys)} usable keys"
 
 
-async def _upstream(settings: Settings) -> str:
-    """Open one connection with the key, and close it: nothing is said, so nothing is paid for."""
-    client = build.make_upstream(settings)
+async def _upstream(key: str, settings: Settings) -> str:
+    """Open one connection with the key, and close it: nothing is sent, so nothing is paid for."""
+    given = settings.relayed[key]
+    client = build.make_upstream(given)
     if client is None:
         raise _Failed("no upstream can be made of these settings")
-    model = settings.upstream.models[0]
+    model = given.models[0]
     connection = await client.open(model)
     await connection.close(1000)
-    return f"the upstream takes the key, and a connection for {model}"
+    return f"the upstream of {key} takes the key, and a connection for {model}"
 
 
 async def _get(url: str) -> tuple[int, bytes]:

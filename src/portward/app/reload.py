@@ -30,6 +30,12 @@ def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> No
         )
         for endpoint in node.endpoints.values()
     ]
+    before = build.upstreams(old)
+    clients = {
+        name: build.make_upstream(given)
+        for name, given in build.upstreams(settings).items()
+        if given != before[name]
+    }
     limits = doors.make_limits(settings, ports.telemetry)
     provider, topics = ports.provider, settings.identity_provider.topics
     if isinstance(provider, CookieProvider):
@@ -39,8 +45,8 @@ def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> No
         ports.session_tokens.use(secret)
     if verifier is not None and isinstance(ports.verifier, TokenVerifier):
         ports.verifier.adopt(verifier)
-    if settings.upstream.api_key.reveal() != old.upstream.api_key.reveal():
-        node.use_upstream(build.make_upstream(settings))
+    for name, upstream in clients.items():
+        node.relays.use(name, upstream)
     for endpoint, rules, origins in endpoints:
         endpoint.rules, endpoint.origins = rules, origins
         endpoint.namespace = settings.namespaces.get(settings.endpoints[endpoint.name].namespace)

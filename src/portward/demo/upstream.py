@@ -1,7 +1,8 @@
 """A stand-in for a realtime API (OpenAI's), so that the relay can be tried without the paid one.
 
-A WebSocket server on this machine, at `/v1/realtime?model=...`, that wants its key as a bearer token,
-speaks the same events, and can be told to fail: to refuse, to stall, to drop, to close, to flood.
+A WebSocket server on this machine, at `/v1/realtime?model=...` (or `?intent=transcription`, or
+`?call_id=...`), that wants its key as a bearer token, or in `api-key` as Azure's does. It speaks the
+same events, and can be told to fail: to refuse, to stall, to drop, to close, to flood.
 """
 
 import asyncio
@@ -35,6 +36,8 @@ CLOSE_TIME: Final = 1.0
 MAX_MESSAGE: Final = 16 * 1024 * 1024
 _REMEMBERED: Final = 1000
 _REFUSED: Final = 4000
+_HEADERS: Final = {"authorization": "Bearer ", "api-key": ""}
+"""Headers that may carry the key, with the word before it."""
 _SILENT: Final = logging.Logger(  # noqa: LOG001 - beside the tree: `websockets` would log the key
     "portward.demo.upstream", logging.CRITICAL + 1
 )
@@ -182,35 +185,49 @@ class StandInUpstream:
             return _refusal(connection, self.refuse, "server_error")
         if urlsplit(request.path).path != PATH:
             return _refusal(connection, 404, "not_found")
-        given = [value for name, value in headers if name.lower() == "authorization"]
-        expected = f"Bearer {self._key}".encode()
-        if len(given) != 1 or not hmac.compare_digest(
-            given[0].encode(errors="surrogateescape"), expected
-        ):
+        given = [(name.lower(), value) for name, value in headers if name.lower() in _HEADERS]
+        if len(given) != 1 or not self._is_key(*given[0]):
             return _refusal(connection, 401, "invalid_api_key")
         return None
 
+    def _is_key(self, header: str, value: str) -> bool:
+        expected = f"{_HEADERS[header]}{self._key}".encode()
+        return hmac.compare_digest(value.encode(errors="surrogateescape"), expected)
+
     async def _serve(self, connection: ServerConnection) -> None:
         assert connection.request is not None  # noqa: S101 - for the type checker: it was admitted
-        asked = parse_qs(urlsplit(connection.request.path).query).get("model", [""])[0]
+        asked = parse_qs(urlsplit(connection.request.path).query)
         naps = Naps(self._clock)
         peer = Peer(connection, self._flowing, naps, lambda: self.pace, self.received.append)
         self._peers.add(peer)
         if self.stall:
             peer.stop()
         try:
-            if asked in self._models:
-                await peer.run(Conversation(asked, self._clock.time()))
-            else:
-                await _unknown(peer)
+            await self._converse(peer, asked)
         finally:
             self._peers.discard(peer)
 
+    async def _converse(self, peer: Peer, asked: dict[str, list[str]]) -> None:
+        model = asked.get("model", [None])[0]
+        if asked.get("intent") == ["transcription"]:
+            if model is not None:
+                text = "You must not provide a model parameter for transcription sessions."
+                await _turn_away(peer, "invalid_parameter", text)
+                return
+            await peer.run(Conversation(None, self._clock.time()))
+            return
+        if model is None and asked.get("call_id"):
+            model = self._models[0]  # of the call, which was begun elsewhere
+        if model is None or model not in self._models:
+            text = "The model does not exist or you do not have access to it."
+            await _turn_away(peer, "model_not_found", text)
+            return
+        await peer.run(Conversation(model, self._clock.time()))
 
-async def _unknown(peer: Peer) -> None:
-    """A model nobody has is told of over the connection, which then ends."""
-    code, kind = "model_not_found", "invalid_request_error"
-    text = "The model does not exist or you do not have access to it."
+
+async def _turn_away(peer: Peer, code: str, text: str) -> None:
+    """Say over the connection what is wrong with the address, and end it."""
+    kind = "invalid_request_error"
     error = {"type": kind, "code": code, "message": text, "param": None, "event_id": None}
     with suppress(ConnectionClosed):
         await peer.say({"type": "error", "error": error})

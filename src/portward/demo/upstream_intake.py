@@ -7,11 +7,21 @@ import msgspec
 from portward.demo.upstream_words import Json, make_id
 
 MOST_TOKENS: Final = 4096
+_TOOLS: Final[dict[object, str]] = {"function": "name", "mcp": "server_label"}
+"""Kinds of tools, each with the field that names it."""
 _PARTS: Final = {
     "user": ("input_text", "input_audio", "input_image"),
     "system": ("input_text",),
     "assistant": ("output_text", "output_audio"),
 }
+
+
+_NULLABLE: Final = frozenset(
+    {"turn_detection", "transcription", "noise_reduction", "tracing", "prompt", "include"}
+)
+"""Fields that null switches off; any other field that is null is one that was not given."""
+ACCEPTED: Final = frozenset({"parallel_tool_calls", "reasoning"})
+"""Fields of a session that are taken and change nothing here."""
 
 
 class Invalid(Exception):  # noqa: N818 - an answer, not an error
@@ -65,6 +75,17 @@ def inside(event: Json, name: str) -> Json:
     if not isinstance(found, dict):
         raise missing(name)
     return found
+
+
+def given(asked: Json) -> Json:
+    """The fields that are given: SDKs send null for what their users left out."""
+    kept: Json = {}
+    for name, value in asked.items():
+        if isinstance(value, dict):
+            kept[name] = given(value)
+        elif value is not None or name in _NULLABLE:
+            kept[name] = value
+    return kept
 
 
 def item_from(asked: Any) -> Json:
@@ -133,9 +154,7 @@ def check(asked: Json, prefix: str) -> None:
 
 def _tools(tools: Any) -> bool:
     return isinstance(tools, list) and all(
-        isinstance(tool, dict)
-        and tool.get("type") == "function"
-        and isinstance(tool.get("name"), str)
+        isinstance(tool, dict) and isinstance(tool.get(_TOOLS.get(tool.get("type"), "")), str)
         for tool in tools
     )
 

@@ -9,9 +9,12 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from portward.demo import upstream_kinds, upstream_transcription
 from portward.demo.upstream_intake import (
+    ACCEPTED,
     Invalid,
     check,
+    given,
     inside,
     item_from,
     merged,
@@ -35,45 +38,23 @@ LIFE: Final = 3600
 """Seconds a session lasts, as its `expires_at` says."""
 MAX_SOUND: Final = 15 * 1024 * 1024
 MAX_ITEMS: Final = 500
-_FORMAT: Final = {"type": "audio/pcm", "rate": 24_000}
 
 
 class Conversation:
-    """A session with `model` that began at the Unix time `now`."""
+    """A session with `model` that began at the Unix time `now`; without a model one that only transcribes."""
 
-    def __init__(self, model: str, now: float) -> None:
+    def __init__(self, model: str | None, now: float) -> None:
         self.id = make_id("conv")
         self.reply: Reply | None = None
         """The response that is being told."""
         self._items: list[Json] = []
         self._sound = 0
         self._heard: dict[str, int] = {}
-        self.session: Json = {
-            "type": "realtime",
-            "object": "realtime.session",
-            "id": make_id("sess"),
-            "model": model,
-            "expires_at": int(now) + LIFE,
-            "output_modalities": ["audio"],
-            "instructions": "You are a stand-in. Say back what you are told.",
-            "tools": [],
-            "tool_choice": "auto",
-            "max_output_tokens": "inf",
-            "tracing": None,
-            "truncation": "auto",
-            "prompt": None,
-            "include": None,
-            "audio": {
-                "input": {
-                    "format": _FORMAT,
-                    "transcription": None,
-                    "noise_reduction": None,
-                    # Nobody listens for pauses here: what is appended waits for a commit.
-                    "turn_detection": None,
-                },
-                "output": {"format": _FORMAT, "voice": "marin", "speed": 1.0},
-            },
-        }
+        fields = (
+            upstream_kinds.transcribing() if model is None else upstream_kinds.conversing(model)
+        )
+        ours = {"id": make_id("sess"), "expires_at": int(now) + LIFE}
+        self.session: Json = fields | ours
         self._known: dict[str, Callable[[Json], Iterator[Json]]] = {
             "session.update": self._update,
             "conversation.item.create": self._create,
@@ -83,9 +64,9 @@ class Conversation:
             "input_audio_buffer.append": self._append,
             "input_audio_buffer.commit": self._commit,
             "input_audio_buffer.clear": self._clear,
-            "response.create": self._respond,
-            "response.cancel": self._cancel,
         }
+        if model is not None:
+            self._known |= {"response.create": self._respond, "response.cancel": self._cancel}
 
     def begin(self) -> Json:
         """The first event of all."""
@@ -119,18 +100,19 @@ class Conversation:
     # -- what is asked
 
     def _update(self, event: Json) -> Iterator[Json]:
-        asked = inside(event, "session")
-        if asked.get("type") != "realtime":
+        asked = given(inside(event, "session"))
+        if asked.get("type") != self.session["type"]:
             raise missing("session.type")
-        if asked.get("model", self.session["model"]) != self.session["model"]:
+        if asked.get("model", self.session.get("model")) != self.session.get("model"):
             raise wrong("session.model")
-        for name in sorted(asked.keys() - self.session.keys()):
+        for name in sorted(asked.keys() - self.session.keys() - ACCEPTED):
             raise Invalid("Unknown parameter.", "unknown_parameter", f"session.{name}")
         check(asked, "session")
         ours = {name: self.session[name] for name in ("id", "object", "expires_at")}
-        session = merged(self.session, asked) | ours
+        shown = {name: value for name, value in asked.items() if name not in ACCEPTED}
+        session = merged(self.session, shown) | ours
         audio = session["audio"]
-        if not (isinstance(audio, dict) and isinstance(audio.get("output"), dict)):
+        if not (isinstance(audio, dict) and all(isinstance(each, dict) for each in audio.values())):
             raise wrong("session.audio")
         self.session = session
         yield {"type": "session.updated", "session": session}
@@ -176,6 +158,9 @@ class Conversation:
         where = {"item_id": item["id"], "previous_item_id": self._last()}
         yield {"type": "input_audio_buffer.committed"} | where
         yield from self._placed(item)
+        settings = self.session["audio"]["input"].get("transcription")
+        if settings is not None or self.session["type"] == "transcription":
+            yield from upstream_transcription.transcribed(item, self._heard[item["id"]], settings)
 
     def _clear(self, _: Json) -> Iterator[Json]:
         self._sound = 0
@@ -185,7 +170,7 @@ class Conversation:
         if self.reply is not None:
             code = "conversation_already_has_active_response"
             raise Invalid("A response is being told.", code)
-        asked = inside(event, "response") if event.get("response") is not None else {}
+        asked = given(inside(event, "response")) if event.get("response") is not None else {}
         check(asked, "response")
         self.reply = Reply(self._plan(asked))
         yield from ()
@@ -205,7 +190,8 @@ class Conversation:
         given = asked.get("input")
         items = list(map(self._given, given)) if isinstance(given, list) else self._items
         last = items[-1] if items else None
-        tool = chosen_tool(chosen["tools"], chosen["tool_choice"], last)
+        functions = [each for each in chosen["tools"] if each["type"] == "function"]
+        tool = chosen_tool(functions, chosen["tool_choice"], last)
         texts = [chosen["instructions"], *map(said, items)]
         heard = [self._heard.get(item["id"], 0) for item in items]
         limit, output = chosen["max_output_tokens"], self.session["audio"]["output"]

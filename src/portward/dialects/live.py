@@ -1,7 +1,8 @@
 """The live dialect: web pages that follow topics behind the cookie of their site.
 
-A client's message is `{"type", "topic"}`, subscribe or unsubscribe; it may add an `id`, which comes back
-with the answer. The application may take all messages itself: then any JSON value is one.
+A client's message is `{"type", "topic"}`, subscribe or unsubscribe, or `{"type": "ping"}`; it may add an
+`id`, which comes back with the answer. The application may take all messages itself: then any JSON
+value is one.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,6 +46,13 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str | int | UnsetType = UNSET
 
 
+class _Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sign of life, for pages, which cannot send ping frames."""
+
+    type: Literal["ping"]
+    id: str | int | UnsetType = UNSET
+
+
 class LiveDialect:
     """Implements `dialects.port.Dialect`. A topic `event:1` is the channel `<namespace>:event:1`.
 
@@ -82,6 +90,9 @@ class LiveDialect:
     def _decode(self, message: Any, identifier: str | int | None) -> Command:
         if isinstance(message, dict) and "id" in message and identifier is None:
             raise Fault(FaultKind.INVALID_STRUCTURE)
+        if isinstance(message, dict) and message.get("type") == "ping":
+            msgspec.convert(message, _Ping)
+            return ask.Ping(id=identifier, charged=False)
         read = msgspec.convert(message, _Message)
         if read.type == "subscribe":
             channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
@@ -104,6 +115,8 @@ class LiveDialect:
             return _subscribed(reply, command.id)
         if isinstance(reply, say.Unsubscribed):
             return _unsubscribed(reply.channel.name, command.id)
+        if isinstance(reply, say.Pong):
+            return _encode({"type": "pong", **_about(None, command.id)})
         return None
 
     def fault(self, fault: Fault, now: int) -> bytes:  # noqa: ARG002 - the port

@@ -1,10 +1,11 @@
-"""The relay dialect: what is said before the upstream is connected, and what the gateway adds later.
+"""The relay dialect: the messages before the upstream is connected, and the gateway's own ones later.
 
 Flat JSON objects with a `type`; a client may add an `id`, which comes back with the answer. Once the
-upstream is connected its own events go both ways, and the gateway speaks only to refuse one of them
-or to say why it closes.
+upstream is connected its own events go both ways. Beside them a client may still send the gateway a
+newer token (`authenticate`, `refresh`) or a `ping`, see :func:`aside`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
@@ -16,14 +17,21 @@ from portward.model import replies as say
 from portward.model.commands import Command
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind
+from portward.model.limits import KIB
 from portward.model.replies import Push, Reply
 
 _KEYS: Final = {
     "authenticate": frozenset({"type", "id", "token"}),
     "refresh": frozenset({"type", "id", "token"}),
     "connect_realtime": frozenset({"type", "id", "model"}),
+    "ping": frozenset({"type", "id"}),
 }
 """What each message may have; one with any other key is none of this dialect."""
+
+_TOKENS: Final = ("authenticate", "refresh")
+_OWN: Final = re.compile(rb'"(?:authenticate|refresh|ping)"|\\u')
+"""One of these is in every message that may be the gateway's own: a word, or an escape that may hide it."""
+_MAX_OWN: Final = 64 * KIB
 
 _INVALID_TOKEN: Final = ("invalid_token", "Invalid token")
 _WORDS: Final[Mapping[FaultKind, tuple[str, str]]] = {
@@ -99,6 +107,46 @@ class RelayDialect:
         return None
 
 
+def aside(payload: bytes) -> Command | None:
+    """The command in a message that is the gateway's own though the upstream is connected.
+
+    Those are `{"type": "ping"}` and `{"type": "authenticate", "token": "…"}` or `refresh`, each with an
+    `id` or without, and with no other key. None: it is the upstream's.
+
+    Raises:
+        Fault: `EVENT_REFUSED`, something else with a token for the gateway in it.
+    """
+    if len(payload) > _MAX_OWN or not _OWN.search(payload):
+        return None
+    try:
+        message = intake.parse(payload)
+    except Fault:
+        if b'"token"' in payload and any(f'"{each}"'.encode() in payload for each in _TOKENS):
+            raise Fault(FaultKind.EVENT_REFUSED, detail="a token of the gateway") from None
+        return None
+    kind = message.get("type") if isinstance(message, dict) else None
+    if kind == "ping":
+        return _own(message)
+    if kind not in _TOKENS or "token" not in message:
+        return None
+    command = _own(message)
+    if command is None:
+        raise Fault(FaultKind.EVENT_REFUSED, about=kind, detail="a token of the gateway")
+    return command
+
+
+def _own(message: dict[str, Any]) -> Command | None:
+    """The command in a message of exactly this shape; None in any other."""
+    identifier = intake.identifier(message)
+    try:
+        return _command(message, identifier)
+    except Fault as fault:
+        if fault.kind is FaultKind.NOT_CONNECTED:
+            return None
+        fault.command_id = identifier
+        raise
+
+
 def _object(payload: bytes) -> dict[str, Any] | None:
     try:
         message = intake.parse(payload)
@@ -114,6 +162,8 @@ def _command(message: dict[str, Any], identifier: str | int | None) -> Command:
         raise Fault(FaultKind.NOT_CONNECTED)
     if kind == "connect_realtime":
         return _connect(message, identifier)
+    if kind == "ping":
+        return ask.Ping(id=identifier, charged=False)
     token = message.get("token")
     if not isinstance(token, str) or not token:
         raise Fault(FaultKind.AUTHENTICATION_FAILED)
@@ -144,7 +194,11 @@ def _message(kind: str, body: dict[str, Any], identifier: str | int | None = Non
 
 _REPLIES: Final[dict[type[Reply], tuple[str, Callable[[Any], dict[str, Any]]]]] = {
     say.Authenticated: ("auth_success", lambda reply: {"userId": reply.identity.subject}),
-    say.UpstreamConnected: ("realtime_connected", lambda reply: {"model": reply.model}),
+    say.UpstreamConnected: (
+        "realtime_connected",
+        lambda reply: {} if reply.model is None else {"model": reply.model},
+    ),
+    say.Pong: ("pong", lambda _: {}),
     say.Refreshed: (
         "refresh_success",
         lambda reply: {"expiresAt": _milliseconds(reply.expires_at)},

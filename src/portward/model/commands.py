@@ -45,7 +45,9 @@ class Refresh(Command, frozen=True):
 
 
 class Ping(Command, frozen=True):
-    """An application-level sign of life."""
+    """An application-level sign of life. One that is not `charged` counts as a frame alone."""
+
+    charged: bool = True
 
 
 class Subscribe(Command, frozen=True):

@@ -128,9 +128,9 @@ class Done(Reply, frozen=True):
 
 
 class UpstreamConnected(Reply, frozen=True):
-    """From now on messages go to the upstream and come from it."""
+    """From now on messages go to the upstream and come from it. No model: the upstream has chosen it."""
 
-    model: str
+    model: str | None
 
 
 class Opened(Reply, frozen=True):

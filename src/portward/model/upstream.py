@@ -2,8 +2,12 @@
 
 
 class UpstreamClosed(Exception):  # noqa: N818 - a state of the world, not an error of the program
-    """The upstream closed with `code`; None when it was lost without a close frame."""
+    """The upstream closed with `code`; None when it was lost without a close frame.
 
-    def __init__(self, code: int | None) -> None:
+    `reason` is the upstream's text, fit for the log: without keys, tokens and quoted content.
+    """
+
+    def __init__(self, code: int | None, reason: str = "") -> None:
         super().__init__(code)
         self.code = code
+        self.reason = reason

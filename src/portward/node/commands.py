@@ -32,10 +32,11 @@ from portward.node.hooks import HookRunner
 from portward.node.many import Many
 from portward.node.membership import Membership
 from portward.node.namespaces import Namespaces
-from portward.node.relay import Relay
-from portward.node.session import Session, Subscription
+from portward.node.relay import Relays
+from portward.node.session import Session
 from portward.node.span import Span
 from portward.node.streams import Streams
+from portward.node.subscription import Subscription
 from portward.node.workspaces import Workspaces
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
@@ -56,7 +57,7 @@ class Commands:
         streams: Streams,
         engine: Engine,
         hooks: HookRunner,
-        relay: Relay,
+        relays: Relays,
         namespaces: Namespaces,
         workspaces: Workspaces,
         span: Span,
@@ -68,7 +69,7 @@ class Commands:
         self._streams = streams
         self._engine = engine
         self._hooks = hooks
-        self._relay = relay
+        self._relays = relays
         self._workspaces = workspaces
         self._span = span
         self._many = Many(authority, membership, streams)
@@ -120,7 +121,7 @@ class Commands:
     async def _connect(self, session: Session, command: ask.ConnectUpstream) -> Reply:
         if not session.endpoint.rules.relays:
             raise Fault(FaultKind.UNKNOWN_TYPE)
-        return await self._relay.connect(session, command.model)
+        return await self._relays.connect(session, command.model)
 
     async def _authenticate(self, session: Session, command: ask.Authenticate) -> Reply:
         reply = await self._authentication.authenticate(session, command)

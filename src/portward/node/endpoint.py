@@ -65,7 +65,11 @@ class EndpointRules:
     bind_address: bool = True
     """Whether all requests of one session have to come from the same address."""
     relays: bool = False
-    """Whether clients are connected to the upstream here."""
+    """Whether clients are connected to an upstream here."""
+    upstream: str = ""
+    """The name of that upstream; empty for the default one."""
+    parameters: frozenset[str] = frozenset()
+    """Parameters of a client's address that go into the upstream's."""
     allowed_headers: tuple[str, ...] = ()
     """Request headers that pages may send to HTTP paths here, beside those they always may."""
     subprotocols: frozenset[str] = frozenset()
@@ -137,6 +141,8 @@ class Newcomer(msgspec.Struct, frozen=True):
     identity: Identity | None = None
     cookies: str = ""
     model: str | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Names and values that go into the address of the upstream."""
     bearer: str = ""
     """A token that is judged later, in a CONNECT packet that brings none itself."""
     crowded: bool = False

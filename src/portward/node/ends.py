@@ -35,7 +35,7 @@ def record(telemetry: Telemetry, session: Session, ending: Ending, cause: str, n
         endpoint=session.endpoint.name,
         user=session.user,
         ending=ending.name.lower(),
-        code=ending.code,
+        code=session.close_code,
         detail=cause,
         seconds=round(now - session.opened, 3),
     )

@@ -67,6 +67,13 @@ class Link(Protocol):
 class Passage(Protocol):
     """A session's way to an upstream: implemented by the tunnel."""
 
+    def own(self, payload: bytes) -> Command | None:
+        """The command in a message that is for the gateway and not for the upstream.
+
+        Raises:
+            Fault: the message is refused.
+        """
+
     async def forward(self, payload: bytes, *, binary: bool) -> None:
         """Pass a message of the client on; waits while the upstream does not read.
 

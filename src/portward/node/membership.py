@@ -31,7 +31,8 @@ from portward.model.rights import Right
 from portward.node.authority import Authority
 from portward.node.background import Background
 from portward.node.records import same_life
-from portward.node.session import Session, Subscription
+from portward.node.session import Session
+from portward.node.subscription import Subscription
 from portward.telemetry import Telemetry
 from portward.telemetry.labels import RecoveryResult
 

@@ -47,9 +47,9 @@ from portward.node.namespaces import Namespaces
 from portward.node.news import News
 from portward.node.notes import Notes
 from portward.node.operations import Operations
-from portward.node.ports import Hooks, Upstream
+from portward.node.ports import Hooks
 from portward.node.records import RoomRecords
-from portward.node.relay import Relay
+from portward.node.relay import Relays
 from portward.node.requests import Requests
 from portward.node.revalidation import Revalidation
 from portward.node.rules import NodePorts, NodeRules
@@ -140,8 +140,8 @@ class Node:
         )
         self._authority = authority
         self._authentication = authentication
-        self._relay = Relay(
-            self.rules.relay, ports.upstream, engine, telemetry, self.background, clock
+        self.relays = Relays(
+            self.rules.relays, ports.upstreams, engine, telemetry, self.background, clock
         )
         self.sockets = Namespaces(
             ConnectAuthentication(authentication, self.membership, self._let_in),
@@ -161,7 +161,7 @@ class Node:
             streams,
             engine,
             self.hooks,
-            self._relay,
+            self.relays,
             self.sockets,
             self.workspaces,
             self.span,
@@ -177,7 +177,7 @@ class Node:
             StatusPage(
                 relays[0],
                 clock,
-                configured=lambda: self._relay.upstream is not None,
+                configured=lambda: self.relays.of(relays[0]).upstream is not None,
                 address=self.doorman.client_address,
             )
             if relays
@@ -313,7 +313,7 @@ class Node:
     def adopt(self, rules: NodeRules, namespaces: Mapping[str, Namespace]) -> None:
         """Judge by other rights from now on, open sessions included."""
         self.rules = rules
-        self._relay.rules = rules.relay
+        self.relays.adopt(rules.relays)
         self._authority.adopt(namespaces, rules.role_permissions)
         self.namespaces = namespaces
         self._streams.signing = self._signing()
@@ -321,10 +321,6 @@ class Node:
         self._authentication.judge.forget_refusals()
         for session in self.registry:
             self.background.run(self.news.judge_user(session))
-
-    def use_upstream(self, upstream: Upstream | None) -> None:
-        """Connect newcomers by this from now on: the key to it has changed."""
-        self._relay.upstream = upstream
 
     # -- sessions come and go
 
@@ -360,7 +356,7 @@ class Node:
             if self._revalidation is not None and session.newcomer.cookies:
                 self._revalidation.begin(session)
             if session.newcomer.transparent:
-                await self._relay.connect(session, session.newcomer.model)
+                await self.relays.connect(session, None)
             elif session.endpoint.dialect.resumable and session.endpoint.rules.authenticated:
                 greeting = await self._authentication.greet(session, identity)
                 self._serving.tell(session, Command(), greeting)

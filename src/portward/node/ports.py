@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -81,6 +81,10 @@ class IdentityProvider(Protocol):
         """Close the connections to the provider."""
 
 
+Parameters: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and values for the query of an address, as yet unencoded."""
+
+
 class UpstreamLink(Protocol):
     """One connection to the upstream. Messages are whole; text is UTF-8."""
 
@@ -105,8 +109,12 @@ class UpstreamLink(Protocol):
 class Upstream(Protocol):
     """Opens connections to the upstream, with the key that clients never see."""
 
-    async def open(self, model: str) -> UpstreamLink:
-        """Connect for one client.
+    async def open(
+        self, model: str, parameters: Parameters = (), *, named: bool = True
+    ) -> UpstreamLink:
+        """Connect for one client, with `parameters` added to the address.
+
+        A model that no client `named` is left out where it is a parameter of the address.
 
         Raises:
             Unavailable: it refuses, or cannot be reached; the text is for the log and holds no secret.

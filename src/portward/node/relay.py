@@ -1,5 +1,7 @@
 """Connects sessions to the upstream, within what a session and a user may spend."""
 
+from collections.abc import Mapping
+from math import ceil
 from time import gmtime, strftime
 from typing import Final
 
@@ -10,10 +12,12 @@ from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.replies import UpstreamConnected
 from portward.model.upstream import UpstreamClosed
 from portward.node.background import Background
-from portward.node.ports import Upstream, UpstreamLink
+from portward.node.endpoint import Endpoint
+from portward.node.ports import Parameters, Upstream, UpstreamLink
 from portward.node.session import Session
 from portward.node.tunnel import RelayRules, Tunnel
 from portward.security import relay as policy
+from portward.security.usage import Usage
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
@@ -22,11 +26,20 @@ EMPTY: Final = 10_000
 """Used up budgets that are remembered, the latest."""
 
 
+def _chosen_elsewhere(parameters: Parameters) -> bool:
+    """Whether the upstream has the model of a session already, and refuses to be told one."""
+    return any(pair == ("intent", "transcription") or pair[0] == "call_id" for pair in parameters)
+
+
 class Relay:
-    """The way from a session to the upstream. `upstream` is None when no key for it is set."""
+    """The way from a session to one upstream, whose name may be empty.
+
+    `upstream` is None when no key for it is set.
+    """
 
     def __init__(
         self,
+        name: str,
         rules: RelayRules,
         upstream: Upstream | None,
         engine: Engine,
@@ -36,26 +49,31 @@ class Relay:
     ) -> None:
         self.rules = rules
         self.upstream = upstream
+        self._counted = f"tokens@{name}" if name else "tokens"
         self._engine = engine
         self._telemetry = telemetry
         self._background = background
         self._clock = clock
         self._empty: dict[str, None] = {}
-        """Whose tokens of the day are used up, as far as this node knows."""
+        """The users whose tokens of the day are used up, as far as this node knows."""
 
     async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
         """Open the upstream for a session; from then on its messages go there.
+
+        Without a model the one of the client's address is meant, else the default one.
 
         Raises:
             Fault: the model is not allowed; or the upstream could not be reached, or the user's budget
                 is used up, which end the session.
             Unavailable: the budget cannot be looked up.
         """
-        chosen = self.rules.models[0] if model is None else model
+        asked = session.newcomer.model if model is None else model
+        chosen = self.rules.models[0] if asked is None else asked
         if chosen not in self.rules.models:
             raise Fault(FaultKind.MODEL_REFUSED)
         await self._insist_on_budget(session)
-        link = await self._open(session, chosen)
+        named = asked is not None or not _chosen_elsewhere(session.newcomer.parameters)
+        link = await self._open(session, chosen, named=named)
         if not session.alive:
             self._background.run(link.close(1001))
             raise Fault(FaultKind.NOT_AUTHENTICATED)
@@ -72,11 +90,11 @@ class Relay:
         tunnel.start()
         if self.rules.max_duration:
             session.end_at(self._clock.monotonic() + self.rules.max_duration)
-        return UpstreamConnected(model=chosen)
+        return UpstreamConnected(model=chosen if named else None)
 
-    async def _open(self, session: Session, model: str) -> UpstreamLink:
+    async def _open(self, session: Session, model: str, *, named: bool) -> UpstreamLink:
         try:
-            return await self._reach(model)
+            return await self._reach(model, session.newcomer.parameters, named=named)
         except (Unavailable, UpstreamClosed) as error:
             self._telemetry.record(
                 Event.UPSTREAM_FAIL, client=session.id, user=session.user, detail=str(error)
@@ -84,11 +102,11 @@ class Relay:
             session.end(Ending.BAD_GATEWAY, "the upstream cannot be reached")
             raise Fault(FaultKind.UNAVAILABLE) from None
 
-    async def _reach(self, model: str) -> UpstreamLink:
-        """Connect, and have the fields that are pinned set before the client can say anything."""
+    async def _reach(self, model: str, parameters: Parameters, *, named: bool) -> UpstreamLink:
+        """Connect, and set the fields that are pinned before the client can send anything."""
         if self.upstream is None:
             raise Unavailable("no key is set")
-        link = await self.upstream.open(model)
+        link = await self.upstream.open(model, parameters, named=named)
         opening = policy.opening(self.rules.policy, model)
         if opening is not None:
             try:
@@ -117,19 +135,60 @@ class Relay:
         day = strftime("%Y-%m-%d", gmtime(self._clock.time()))
         # Those who come in without a token have their address in common, not their name.
         proven = session.endpoint.rules.authenticated
-        return f"tokens {day} {session.limit_keys[0] if proven else session.keys[0]}"
+        return f"{self._counted} {day} {session.limit_keys[0] if proven else session.keys[0]}"
 
     def _affords(self, session: Session) -> bool:
         """Whether another session of the same user has not used up what there was."""
         return not self.rules.max_tokens or self._purse(session) not in self._empty
 
-    def _spent(self, session: Session, tokens: int) -> None:
-        """Count tokens that the upstream reports; over the user's budget the session ends."""
-        self._telemetry.metrics.upstream_tokens(tokens)
-        self._background.run(self._spend(session, tokens))
+    def _spent(self, session: Session, used: Usage) -> None:
+        """Count what the upstream reports; over the user's budget the session ends."""
+        self._telemetry.metrics.upstream_usage(used.tokens, used.seconds)
+        tokens = used.tokens + ceil(used.seconds * self.rules.tokens_per_second)
+        if tokens:
+            self._background.run(self._spend(session, tokens))
 
     async def _spend(self, session: Session, tokens: int) -> None:
         used = await self._used(session, tokens)
         limit = self.rules.max_tokens
         if 0 < limit <= used:
             session.end(Ending.QUOTA, "the user's tokens of the day are used up")
+
+
+class Relays:
+    """The ways to all upstreams, by the names that endpoints have for them."""
+
+    def __init__(
+        self,
+        rules: Mapping[str, RelayRules],
+        upstreams: Mapping[str, Upstream | None],
+        engine: Engine,
+        telemetry: Telemetry,
+        background: Background,
+        clock: Clock,
+    ) -> None:
+        self._relays = {
+            name: Relay(name, each, upstreams.get(name), engine, telemetry, background, clock)
+            for name, each in rules.items()
+        }
+
+    def of(self, endpoint: Endpoint) -> Relay:
+        """The way to the upstream of an endpoint.
+
+        Raises:
+            KeyError: the endpoint leads to no upstream.
+        """
+        return self._relays[endpoint.rules.upstream]
+
+    async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
+        """Open the upstream of a session's endpoint, see :meth:`Relay.connect`."""
+        return await self.of(session.endpoint).connect(session, model)
+
+    def adopt(self, rules: Mapping[str, RelayRules]) -> None:
+        """Put changed rules in force, for open sessions too."""
+        for name, relay in self._relays.items():
+            relay.rules = rules.get(name, relay.rules)
+
+    def use(self, name: str, upstream: Upstream | None) -> None:
+        """Connect new sessions by this client from now on."""
+        self._relays[name].upstream = upstream

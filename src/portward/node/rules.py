@@ -9,7 +9,6 @@ from portward.model.limits import CONNECTIONS_PER_USER
 from portward.node.admission import GateRules
 from portward.node.ports import IdentityProvider, RightsQuestion, Upstream, Verifier
 from portward.node.tunnel import RelayRules
-from portward.security.relay import RelayPolicy
 from portward.security.session_tokens import SessionTokens
 from portward.telemetry import Telemetry
 
@@ -19,7 +18,8 @@ class NodeRules:
     """The settings of a node, resolved. Times are seconds."""
 
     gate: GateRules
-    relay: RelayRules = field(default_factory=lambda: RelayRules(policy=RelayPolicy()))
+    relays: Mapping[str, RelayRules] = field(default_factory=dict)
+    """Rules of the upstreams by name; the default one's is empty."""
     leeway: float = 30.0
     max_per_user: int = CONNECTIONS_PER_USER
     """Connections of one user at one endpoint; 0 for no limit."""
@@ -43,4 +43,5 @@ class NodePorts:
     telemetry: Telemetry
     clock: Clock
     provider: IdentityProvider | None = None
-    upstream: Upstream | None = None
+    upstreams: Mapping[str, Upstream | None] = field(default_factory=dict)
+    """Clients of the upstreams by name; None for one without a key."""

@@ -7,7 +7,7 @@ from typing import Final
 from portward.dialects.socketio import Packet, PacketError
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.commands import FIRST_CREDENTIAL, UNLIMITED, Command, OpenSocket, Signal
+from portward.model.commands import FIRST_CREDENTIAL, UNLIMITED, Command, OpenSocket, Ping, Signal
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
 from portward.model.lifecycle import State
@@ -54,13 +54,15 @@ class Serving:
         command: Command | None = None
         try:
             if session.tunnel is not None and isinstance(payload, bytes):
-                await self._relay(session, session.tunnel, payload, binary)
-                return
-            command = self._read(session, payload, binary)
-            if self._span.wide and type(command) not in UNLIMITED:
-                limit = _limit(session, command)
-                if limit is not None:
-                    await self._span.check(*limit, self._clock.monotonic())
+                command = session.tunnel.own(payload)
+                if command is None:
+                    await self._relay(session, session.tunnel, payload, binary)
+                    return
+                self._charge(session, command, len(payload))
+            else:
+                command = self._read(session, payload, binary)
+            if self._span.wide:
+                await self._count_everywhere(session, command)
             reply = await self._commands.run(session, command)
             self.tell(session, command, reply)
         except Fault as fault:
@@ -75,7 +77,7 @@ class Serving:
             self._failed(error)
             self.refuse(session, _addressed(Fault(FaultKind.INTERNAL), command))
         else:
-            session.faults = session.refusals = 0
+            _clear(session, command)
 
     async def _relay(self, session: Session, tunnel: Passage, payload: bytes, binary: bool) -> None:
         self._telemetry.metrics.received(session.endpoint.name, "relayed", len(payload))
@@ -91,13 +93,23 @@ class Serving:
             metrics.received(endpoint.name, "invalid", len(payload))
             self._count(session, None, fault.command_id)
             raise
-        metrics.received(endpoint.name, type_name(type(command)), len(payload))
+        self._charge(session, command, len(payload))
+        return command
+
+    def _charge(self, session: Session, command: Command, size: int) -> None:
+        """Count a command of so many bytes against the limit on messages."""
+        self._telemetry.metrics.received(session.endpoint.name, type_name(type(command)), size)
         try:
             self._count(session, command, command.id)
         except Fault as limited:
             if type(command) not in UNLIMITED:
                 raise _addressed(limited, command) from None
-        return command
+
+    async def _count_everywhere(self, session: Session, command: Command) -> None:
+        """Count a command against the limit over all nodes."""
+        limit = None if type(command) in UNLIMITED else _limit(session, command)
+        if limit is not None:
+            await self._span.check(*limit, self._clock.monotonic())
 
     @staticmethod
     def _decode(session: Session, payload: bytes | Packet, binary: bool) -> Command:
@@ -199,18 +211,27 @@ class Serving:
 
 
 def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[str, ...]] | None:
-    """The limit that counts a message, and the keys it counts by; None for a first credential.
+    """The limit that counts a message, and the keys it counts by; None when it is not counted.
 
     A first credential is left to the limit of refused credentials: counted as messages of one address,
     those of one client would keep its neighbours out. `typing` is counted by user and room, so that it
     leaves the budget of messages alone; in a room the client is not in it is a message like any other.
+    A ping that is not charged is bounded by the limit on frames.
     """
     limits = session.endpoint.limits
     if session.state is State.NEW and type(command) in FIRST_CREDENTIAL:
         return None
+    if isinstance(command, Ping) and not command.charged:
+        return None
     if type(command) is Signal and command.channel in session.subscriptions:
         return limits[LimitName.TYPING], (f"user {session.user} {command.channel}",)
     return limits[LimitName.MESSAGES], session.limit_keys
+
+
+def _clear(session: Session, command: Command) -> None:
+    """Begin the count of faults anew; a message that is not charged does not change it."""
+    if not isinstance(command, Ping) or command.charged:
+        session.faults = session.refusals = 0
 
 
 def _addressed(fault: Fault, command: Command | None) -> Fault:

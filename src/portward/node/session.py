@@ -18,11 +18,10 @@ from portward.model.lifecycle import TRANSITIONS, Move, State
 from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, LimitName
 from portward.model.parcel import Words
 from portward.model.replies import Expiring, Parting, Push
-from portward.model.rights import Right
-from portward.model.room import RoomRecord
 from portward.node import eager
 from portward.node.closing import PeerClose
 from portward.node.endpoint import INBOX, INBOX_BYTES, Newcomer
+from portward.node.subscription import Subscription
 from portward.node.wheel import ASLEEP, NEVER, Wheel
 from portward.security.address import mask
 from portward.security.rate import gcra
@@ -34,29 +33,10 @@ if TYPE_CHECKING:
     from portward.node.link import Link, Passage, Talk
 
 
+NOTICE_RETRY: Final = 1.0
+"""Seconds after which the notice of a token's end is tried again that has to wait for the upstream."""
 _LEFT: Final = frozenset({Ending.NORMAL, Ending.GOING_AWAY})
 """Endings of the peer's own making: there is nobody to tell."""
-
-
-class Subscription:
-    """One session in one channel, with the rights it was judged to have.
-
-    `present` means that presence may know of it, `settled` that the channel is heard; `judged` counts
-    the judgements begun, of which there are none for one that is `trusted`.
-    """
-
-    __slots__ = ("channel", "judged", "present", "record", "rights", "settled", "trusted")
-
-    def __init__(
-        self, channel: Channel, rights: Right, record: RoomRecord | None, *, trusted: bool = False
-    ) -> None:
-        self.trusted = trusted
-        self.channel = channel
-        self.rights = rights
-        self.record = record
-        self.present = False
-        self.settled = False
-        self.judged = 0
 
 
 class Conduct(Protocol):
@@ -93,11 +73,11 @@ class Session:
     """Implements `node.link.Receiver` and `node.wheel.Sleeper`."""
 
     __slots__ = (
-        "__weakref__", "attempts", "claims", "closing", "conduct", "control_tat", "conversation", "endpoint",
-        "expires", "faults", "frame_tat", "id", "identity", "inbox", "last_seen", "link", "newcomer",
-        "notice", "opened", "opened_at", "partial_since", "paused", "peer_code", "ping_sent", "pinged",
-        "recheck", "refusals", "resume_id", "slot", "state", "subscriptions", "task", "tunnel", "until",
-        "version",
+        "__weakref__", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
+        "conversation", "endpoint", "expires", "faults", "frame_tat", "id", "identity", "inbox",
+        "last_seen", "link", "newcomer", "notice", "opened", "opened_at", "partial_since", "paused",
+        "peer_code", "ping_sent", "pinged", "recheck", "refusals", "resume_id", "slot", "state",
+        "subscriptions", "task", "tunnel", "until", "version",
     )  # fmt: skip
 
     link: "Link"
@@ -136,6 +116,7 @@ class Session:
         self.tunnel: Passage | None = None
         self.conversation: Talk | None = None
         self.peer_code: int | None = None
+        self.close_code = 0
         self.slot = ASLEEP
 
     def __repr__(self) -> str:
@@ -184,8 +165,8 @@ class Session:
         self.conduct.wheel.wake_at(self, self._next())
 
     def say(self, push: Push) -> None:
-        """Tell this connection alone. A transparent one is told no more than why it ends."""
-        if self.newcomer.transparent and not isinstance(push, Parting):
+        """Send a push to this connection alone; to a transparent one only what it has to act on."""
+        if self.newcomer.transparent and not isinstance(push, Parting | Expiring):
             return
         voice = self.endpoint.plain
         if self.conversation is None:
@@ -425,9 +406,11 @@ class Session:
 
     def _warn(self, now: float) -> None:
         if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
+            if self.newcomer.transparent and self.tunnel is None:
+                self.notice = now + NOTICE_RETRY  # its first message is the upstream's
+                return
             self.move(Move.NOTICE)
-            if self.tunnel is None:  # what it says now goes upstream, where a token has no business
-                self.say(Expiring(expires_at=self.claims.expires_at or 0.0))
+            self.say(Expiring(expires_at=self.claims.expires_at or 0.0))
 
     def _heartbeat(self, now: float, *, late: bool) -> None:
         rules = self.endpoint.rules
@@ -485,12 +468,14 @@ class Session:
             return
         self.move(Move.END)
         self.inbox = None
+        table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
+        code, reason = close or table
+        self.close_code = self.peer_code or code
         self.conduct.ended(self, ending, cause)
         if ending is Ending.SLOW:  # what waits leaves no room for the reason, and is not read
             self.link.discard()
         if ending not in _LEFT:
             self.say(Parting(ending=ending))
-        table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
-        self.link.close(*(close or table))
+        self.link.close(code, reason)
         if self.closing is not None:
             self.closing.over()

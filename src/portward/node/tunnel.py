@@ -6,15 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from portward.dialects import intake
+from portward.dialects import intake, relay
+from portward.model.commands import Command
 from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
-from portward.model.limits import KIB, OUTBOX_COUNT, TOKEN
+from portward.model.limits import KIB, OUTBOX_COUNT
 from portward.model.upstream import UpstreamClosed
 from portward.node.background import Background
 from portward.node.ports import UpstreamLink
 from portward.node.session import Session
-from portward.security.relay import RelayPolicy, usage
+from portward.security.relay import RelayPolicy
+from portward.security.usage import Usage, usage
 from portward.telemetry import Telemetry
 
 UNSENT: Final = 256 * KIB
@@ -35,18 +36,6 @@ def sendable(code: int | None) -> int | None:
     return None
 
 
-def _for_us(payload: bytes) -> bool:
-    """Whether a client gives us a token here, where all it says goes to the upstream."""
-    if len(payload) > 2 * TOKEN or b'"token"' not in payload:
-        return False
-    try:
-        message = intake.parse(payload)
-    except Fault:
-        return False
-    words = {"authenticate", "refresh"}
-    return isinstance(message, dict) and "token" in message and message.get("type") in words
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayRules:
     """What sessions and users may spend. A figure of 0 means no bound; `max_duration` is in seconds."""
@@ -57,6 +46,8 @@ class RelayRules:
     max_bytes: int = 0
     max_tokens: int = 0
     """Tokens of one user in one day (UTC), as the upstream counts them."""
+    tokens_per_second: float = 10.0
+    """Tokens that count for a second of audio, where the upstream reports that."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -76,10 +67,10 @@ class Tunnel:
         background: Background,
         *,
         rules: Callable[[], RelayRules],
-        spent: Callable[[Session, int], None],
+        spent: Callable[[Session, Usage], None],
         affords: Callable[[Session], bool],
     ) -> None:
-        """`rules` are asked for each time, since they may change; `spent` is told of tokens used.
+        """`rules` are read each time, since they may change; `spent` is called with each report of usage.
 
         `affords` says whether the session's user has tokens left.
         """
@@ -102,6 +93,15 @@ class Tunnel:
         self._pump = asyncio.ensure_future(self._run())
         self._background.adopt(self._pump)
 
+    @staticmethod
+    def own(payload: bytes) -> Command | None:
+        """The command in a message that is for the gateway and not for the upstream.
+
+        Raises:
+            Fault: the message is refused.
+        """
+        return relay.aside(payload)
+
     async def forward(self, payload: bytes, *, binary: bool) -> None:
         """Pass a message on, if policy and budget allow; waits while the upstream does not read.
 
@@ -109,8 +109,6 @@ class Tunnel:
             Fault: the event is refused, and was not sent.
         """
         rules = self._rules()
-        if not binary and _for_us(payload):
-            raise Fault(FaultKind.EVENT_REFUSED, detail="our own token")
         if not self._affords(self._session):
             self._session.end(Ending.QUOTA, "the user's tokens of the day are used up")
             return
@@ -138,7 +136,7 @@ class Tunnel:
                 payload, binary = await self._upstream.receive()
                 self._pass_on(payload, binary=binary)
         except UpstreamClosed as closed:
-            self._closed(closed.code)
+            self._closed(closed)
 
     async def _room(self) -> None:
         """Wait until the client has taken enough of what it was sent."""
@@ -160,17 +158,18 @@ class Tunnel:
             framing = self._session.endpoint.framing
             self._session.link.write(framing.binary(payload) if binary else framing.text(payload))
             self._telemetry.metrics.sent(self._session.endpoint.name, "relayed", len(payload))
-        tokens = 0 if binary else usage(payload)
-        if tokens:
-            self._spent(self._session, tokens)
+        used = usage(payload)
+        if used:
+            self._spent(self._session, used)
 
-    def _closed(self, code: int | None) -> None:
-        """The upstream is gone: so is the client, with the same code where that may be sent."""
-        passed = sendable(code)
+    def _closed(self, closed: UpstreamClosed) -> None:
+        """Close the client as the upstream closed, with the same code where that may be sent."""
+        passed = sendable(closed.code)
         if passed is None:
             self._session.end(Ending.BAD_GATEWAY, "the upstream was lost")
         else:
-            cause = f"the upstream closed with {code}"
+            why = f": {closed.reason}" if closed.reason else ""
+            cause = f"the upstream closed with {closed.code}{why}"
             ending = Ending.UPSTREAM_CLOSED
             self._session.end(ending, cause, close=(passed, ending.reason))
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 from typing import Final
 
 LIMIT: Final = 256
@@ -16,6 +17,8 @@ _UNSAFE: Final = re.compile(
     "]"
 )
 _PSEUDONYM_BYTES: Final = 8
+_RANDOM: Final = 16
+"""Characters of a run without separators from which it is taken for random."""
 
 
 def clean(value: object, limit: int = LIMIT) -> str:
@@ -33,6 +36,50 @@ def clean(value: object, limit: int = LIMIT) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     return match.group().encode("unicode_escape").decode("ascii")
+
+
+_BEARER: Final = re.compile(r"(?i)\b(bearer|basic|apikey)\s+\S+")
+_PAIR: Final = re.compile(
+    r"(?i)\b([\w-]*(?:key|token|secret|passw(?:or)?d|authorization|cookie)\b[\"']?\s*[:=]\s*)\S+"
+)
+_KEY: Final = re.compile(r"(?i)\b(?:sk|pk|rk|ek|xai|gsk|key)[-_][\w.-]{4,}|\beyJ[\w.=-]{4,}")
+_MAIL: Final = re.compile(r"[^\s<>\"']{1,64}@[^\s<>\"']{1,190}")
+_QUOTED: Final = re.compile(r"'([^']*)'|\"([^\"]*)\"|`([^`]*)`")
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:\[\]-]{0,63}")
+_BRACED: Final = re.compile(r"[{\[].*", re.DOTALL)
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9_+/=-]{20,}")
+MASKED: Final = "***"
+
+
+def redacted(text: str, secrets: Iterable[str] = ()) -> str:
+    """A text of another server for the log: the cause without what it may have quoted.
+
+    Left out are `secrets`, whatever looks like a key, a token or an e-mail address, JSON, and quoted
+    text that is not one word such as the name of a field or a model.
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, MASKED)
+    text = _BEARER.sub(rf"\1 {MASKED}", text)
+    text = _PAIR.sub(rf"\1{MASKED}", text)
+    text = _QUOTED.sub(_word_or_mask, text)
+    text = _BRACED.sub(MASKED, text)
+    for pattern in (_KEY, _MAIL):
+        text = pattern.sub(MASKED, text)
+    return clean(_OPAQUE.sub(_mask_opaque, text))
+
+
+def _word_or_mask(match: re.Match[str]) -> str:
+    inner = next((group for group in match.groups() if group is not None), "")
+    return match.group() if _WORD.fullmatch(inner) else MASKED
+
+
+def _mask_opaque(match: re.Match[str]) -> str:
+    """Mask random text: a long run with digits and letters that no separator divides into words."""
+    word = match.group()
+    longest = max(map(len, re.split(r"[_.+/=-]", word)))
+    mixed = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
+    return MASKED if mixed and longest >= _RANDOM else word
 
 
 def pseudonym(user: str, key: bytes) -> str:

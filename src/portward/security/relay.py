@@ -1,18 +1,18 @@
-"""What clients of the relay may say to the upstream, and what the upstream says it cost.
+"""What clients of the relay may send to the upstream.
 
 An event is a JSON object with a `type`. Upstreams differ in how they read JSON: which of two equal
 keys counts, whether `Session` is `session`. So an event the policy looks into is taken only when
 every reader would find the same in it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
 from portward.model.faults import Fault, FaultKind
 
@@ -40,8 +40,9 @@ _SPELLINGS: Final[tuple[tuple[_Path, _Path], ...]] = (
 """One field each, as the current API and its beta write it."""
 
 _ESCAPES: Final = tuple((f"\\u{ord(each):04x}".encode(), each.encode()) for each in "MODELmodel")
+_ODD_ESCAPE: Final = re.compile(rb'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})')
+"""An escape that JSON has not: some readers take `\\x6d` or `\\m` for a letter all the same."""
 _MAX_ABOUT: Final = 64
-_MAX_TOKENS: Final = 2**53
 _NOTHING: Final = object()
 """Equals no value a client can send."""
 
@@ -58,12 +59,16 @@ class RelayPolicy:
     `pin` holds fields of the session to a value, and with them the session's type; a stored `prompt`,
     which brings fields of its own, is then refused unless it is pinned itself. `models` are those
     clients may choose when they connect: the model of a connection never changes, pinned or not.
+
+    Binary messages are judged as text is. One that is no JSON goes upstream with `allow_binary` alone,
+    and never behind a guard: what an upstream reads in it is not known here.
     """
 
     strict: bool = False
     allow: frozenset[str] = frozenset()
     pin: Mapping[str, Any] = field(default_factory=dict, repr=False)
     models: tuple[str, ...] = ()
+    allow_binary: bool = False
 
     @cached_property
     def _guarded(self) -> bool:
@@ -95,23 +100,41 @@ class RelayPolicy:
     ) -> None:
         """Let a client's message pass, or not. `model` is the connection's.
 
-        Without a guard only text that could name a model is looked into; binary messages never are.
+        Without a guard only text that could name a model is looked into; binary messages always are.
         `parse` reads JSON and raises `Fault` for what two readers could understand differently.
 
         Raises:
             Fault: `EVENT_REFUSED`, about the event's type when it has one.
         """
-        if not self._guarded and (binary or not _could_name_model(payload)):
+        if not (self._guarded or binary or _could_name_model(payload) or _has_odd_escape(payload)):
             return
         kind: Any = None
         try:
-            event = _read(payload, binary, parse)
+            event = self._read(payload, binary, parse)
+            if event is None:
+                return
             kind = event.get("type")
             self._check_type(kind)
             self._check(event, model)
         except _Objection as objection:
             about = kind[:_MAX_ABOUT] if isinstance(kind, str) else None
             raise Fault(FaultKind.EVENT_REFUSED, about=about, detail=str(objection)) from None
+
+    def _read(
+        self, payload: bytes, binary: bool, parse: Callable[[bytes], Any]
+    ) -> dict[str, Any] | None:
+        """The event in a message; None for a binary message that may go upstream though it is no event."""
+        try:
+            event = parse(payload)
+        except Fault as fault:
+            if binary and self.allow_binary and not self._guarded:
+                if not _could_name_model(payload):
+                    return None
+                raise _Objection("a binary message that could name a model") from None
+            raise _Objection(fault.detail or fault.kind.code) from None
+        if not isinstance(event, dict):
+            raise _Objection("an event that is no object")
+        return event
 
     def _check_type(self, kind: Any) -> None:
         if self._guarded and not isinstance(kind, str):
@@ -154,7 +177,7 @@ def _check_model(keys: dict[str, Any], model: str) -> None:
 
 
 def _could_name_model(payload: bytes) -> bool:
-    """Whether some reader could find a key `model` in it, however it is written."""
+    """Whether some reader could find a key `model` in it, in whichever way it is written."""
     text = payload.replace(b"\0", b"") if b"\0" in payload else payload  # as of UTF-16
     text = text.lower()
     if b"\\" in text:
@@ -163,16 +186,8 @@ def _could_name_model(payload: bytes) -> bool:
     return b"model" in text
 
 
-def _read(payload: bytes, binary: bool, parse: Callable[[bytes], Any]) -> dict[str, Any]:
-    if binary:
-        raise _Objection("a binary message")
-    try:
-        event = parse(payload)
-    except Fault as fault:
-        raise _Objection(fault.detail or fault.kind.code) from None
-    if not isinstance(event, dict):
-        raise _Objection("an event that is no object")
-    return event
+def _has_odd_escape(payload: bytes) -> bool:
+    return b"\\" in payload and _ODD_ESCAPE.search(payload.replace(b"\\\\", b"")) is not None
 
 
 def _fields(
@@ -217,32 +232,3 @@ def opening(policy: RelayPolicy, model: str) -> bytes | None:
     if "model" in session:
         session["model"] = model
     return msgspec.json.encode({"type": "session.update", "session": session})
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    total_tokens: Annotated[int, Meta(ge=0, le=_MAX_TOKENS)] = 0
-
-
-class _Response(msgspec.Struct, frozen=True):
-    usage: _Usage | None = None
-
-
-class _Event(msgspec.Struct, frozen=True):
-    type: str
-    response: _Response | None = None
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-
-
-def usage(payload: bytes) -> int:
-    """The tokens one message of the upstream reports as used up by an answer; 0 for any other message."""
-    if b"response.done" not in payload:
-        return 0
-    try:
-        event = _decode(payload)
-    except (ValueError, RecursionError):
-        return 0
-    if event.type != "response.done" or event.response is None or event.response.usage is None:
-        return 0
-    return event.response.usage.total_tokens

@@ -12,16 +12,18 @@ from portward.settings.limits import RateLimit
 from portward.settings.presets import DIALECTS, base_endpoint, base_namespace
 from portward.settings.schema import Leaf, Named, Path, Table, keys
 from portward.settings.tree import Settings
+from portward.settings.upstream import Upstream
 
 
 def build(written: Written) -> Settings:
     """Lay what was written over the defaults.
 
     Raises:
-        SettingsError: a value does not fit its key, or a dialect is unknown.
+        SettingsError: a value does not fit its key, or a dialect or an upstream is unknown.
     """
     settings = Settings(**_changes(ROOT, Settings(), (), written))
     _refuse_unknown_dialects(settings, written)
+    _refuse_unknown_upstreams(settings, written)
     return settings
 
 
@@ -70,6 +72,8 @@ def _chosen(node: Named, held: dict[str, Any], path: Path, written: Written) -> 
 def _base(path: Path, written: Written) -> Struct:
     if path[0] == "namespaces":
         return base_namespace(path[1])
+    if path[0] == "upstreams":
+        return Upstream()
     dialect = written.values.get((*path, "dialect"))
     named = dialect.raw if dialect is not None and isinstance(dialect.raw, str) else None
     return base_endpoint(path[1], named)
@@ -85,3 +89,15 @@ def _refuse_unknown_dialects(settings: Settings, written: Written) -> None:
         source = f" ({given.source})" if given else ""
         known = ", ".join(DIALECTS)
         raise SettingsError(f"{'.'.join(path)}: {what}; known: {known}{source}")
+
+
+def _refuse_unknown_upstreams(settings: Settings, written: Written) -> None:
+    for name, endpoint in settings.endpoints.items():
+        if not endpoint.upstream or endpoint.upstream in settings.upstreams:
+            continue
+        path = ("endpoints", name, "upstream")
+        given = written.values.get(path)
+        source = f" ({given.source})" if given else ""
+        known = ", ".join(f"[upstreams.{each}]" for each in settings.upstreams) or "none is set"
+        what = f"there is no table [upstreams.{endpoint.upstream}]; known: {known}"
+        raise SettingsError(f"{'.'.join(path)}: {what}{source}")

@@ -70,6 +70,13 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         ),
     ] = True
     namespace: Annotated[str, About("the namespace its channels belong to")] = ""
+    upstream: Annotated[
+        str,
+        About(
+            "where a `relay` endpoint leads: the name of a table in `upstreams`; empty: the table"
+            " `upstream`"
+        ),
+    ] = ""
     credentials: Annotated[
         tuple[Credential, ...],
         About(

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from portward.settings.build import value_of
 from portward.settings.errors import SettingsError
 from portward.settings.layers import Given, Rank, Written
-from portward.settings.schema import Leaf, Path, leaf_at, name_place
+from portward.settings.schema import Leaf, Named, Path, leaf_at, node_at
 
 Reader: TypeAlias = Callable[[str], str]
 """Returns the text of a file, or raises OSError or UnicodeDecodeError."""
@@ -54,7 +54,7 @@ def read_secrets(written: Written, read: Reader) -> None:
     for path, given in list(written.values.items()):
         beside = (*path[:-1], path[-1].removesuffix(_SUFFIX))
         # A name that was chosen may end in anything.
-        is_key = beside != path and name_place(path) != len(path) - 1
+        is_key = beside != path and not isinstance(node_at(path[:-1]), Named)
         leaf = leaf_at(beside) if is_key else None
         if leaf is None:
             continue

@@ -19,6 +19,7 @@ from portward.settings.schema import (
     keys,
     leaf_at,
     name_place,
+    name_places,
     node_at,
 )
 from portward.settings.suggest import unknown_key, unknown_variable
@@ -172,7 +173,6 @@ def _respelt(written: Written, path: Path) -> Path:
 
 
 def _put(written: Written, path: Path, given: Given) -> None:
-    place = name_place(path)
-    if place:
+    for place in name_places(path):
         written.name(path[: place + 1], given.source)
     written.put(path, given)

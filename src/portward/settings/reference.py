@@ -1,6 +1,6 @@
 """The reference page of all settings, made from the tree, so that it cannot tell another story."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, get_args
 
 from portward.settings.describe import shown
@@ -11,6 +11,10 @@ from portward.settings.secret import Secret
 from portward.settings.tree import Settings
 
 _TYPES: Final = {bool: "true or false", int: "number", float: "number", str: "text"}
+_PRESETS: Final[dict[str, Mapping[str, object]]] = {
+    "endpoints": ENDPOINTS,
+    "namespaces": NAMESPACES,
+}
 _HEAD: Final = """\
 # Settings
 
@@ -51,7 +55,7 @@ def _section(name: str) -> str:
     if isinstance(node, Leaf):
         return "\n".join(_table(found))
     lines = [f"## {name}", "", node.about.text, "", *_table(found)]
-    if isinstance(node, Named) and not node.free:
+    if name in _PRESETS:
         lines += ["", *_presets(name)]
     return "\n".join(lines)
 
@@ -89,7 +93,7 @@ def _default(entry: Entry) -> str:
 
 def _presets(name: str) -> Iterator[str]:
     """Tell what exists under a key with chosen names, as far as it differs from the defaults."""
-    presets: dict[str, object] = dict(ENDPOINTS if name == "endpoints" else NAMESPACES)
+    presets = _PRESETS[name]
     tree = Settings()
     general = {entry.path[2:]: entry.value for entry in entries(example()) if entry.path[0] == name}
     yield "These exist without being written down:"

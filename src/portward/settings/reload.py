@@ -5,10 +5,10 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from portward.settings.schema import Leaf, Named, Table, entries, keys
+from portward.settings.schema import Leaf, Named, Path, Table, entries, keys
 from portward.settings.tree import Settings
 
-_WHOLE: Final = frozenset({"endpoints", "namespaces"})
+_WHOLE: Final = frozenset({"endpoints", "namespaces", "upstreams"})
 
 
 class Changes(NamedTuple):
@@ -19,7 +19,7 @@ class Changes(NamedTuple):
 
 
 def changes(old: Settings, new: Settings) -> Changes:
-    """Compare two trees. An endpoint or namespace that came or went is one key, and waits."""
+    """Compare two trees. An endpoint, namespace or upstream that came or went is one key, and waits."""
     before = {entry.path: entry for entry in entries(old)}
     after = {entry.path: entry for entry in entries(new)}
     reloadable: list[str] = []
@@ -28,13 +28,18 @@ def changes(old: Settings, new: Settings) -> Changes:
         both = path in before and path in after
         if both and before[path].value == entry.value:
             continue
-        if not both and path[0] in _WHOLE:
+        if not both and path[0] in _WHOLE and not _in_both(old, new, path):
             restart[".".join(path[:2])] = None
         elif entry.leaf.about.reload:
             reloadable.append(entry.key)
         else:
             restart[entry.key] = None
     return Changes(tuple(reloadable), tuple(restart))
+
+
+def _in_both(old: Settings, new: Settings, path: Path) -> bool:
+    """Whether both trees have the table with a chosen name that a key belongs to."""
+    return all(path[1] in getattr(tree, path[0]) for tree in (old, new))
 
 
 def reloaded(old: Settings, new: Settings) -> Settings:
@@ -56,7 +61,7 @@ def _taken(struct: type[Struct], old: object, new: object) -> dict[str, Any]:
 
 
 def _named(node: Named, was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Take the roles as they are now; of endpoints and namespaces keep those that were there."""
+    """Take the roles as they are now; of tables with names keep those that were there."""
     if isinstance(node.inner, Leaf):
         return now
     struct = node.inner.struct

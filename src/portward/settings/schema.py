@@ -156,10 +156,14 @@ def node_at(path: Path) -> Leaf | Table | Named | None:
     return node
 
 
+def name_places(path: Path) -> tuple[int, ...]:
+    """Tell which parts of a path are names that were chosen."""
+    return tuple(at for at in range(1, len(path)) if isinstance(node_at(path[:at]), Named))
+
+
 def name_place(path: Path) -> int:
-    """Tell which part of a path is a name that was chosen; 0 when none is."""
-    places = (at for at in range(1, len(path)) if isinstance(node_at(path[:at]), Named))
-    return next(places, 0)
+    """Tell which part of a path is the first name that was chosen; 0 when none is."""
+    return next(iter(name_places(path)), 0)
 
 
 def entries(settings: Settings) -> Iterator[Entry]:
@@ -190,6 +194,7 @@ def example(name: str = "<name>") -> Settings:
         tokens=Tokens(require={name: ()}),
         identity_provider=IdentityProvider(topics={name: ""}),
         upstream=Upstream(pin={name: None}),
+        upstreams={name: Upstream(pin={name: None})},
         roles={name: ()},
         endpoints={name: Endpoint()},
         namespaces={name: Namespace(name=name)},

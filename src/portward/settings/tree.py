@@ -46,6 +46,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         Upstream,
         About("The realtime API behind endpoints that speak `relay`, and what it may cost."),
     ] = field(default_factory=Upstream)
+    upstreams: Annotated[
+        Mapping[str, Upstream],
+        About("More upstreams, for endpoints that name one in `endpoints.<name>.upstream`."),
+    ] = field(default_factory=dict)
     limits: Annotated[Limits, About("How often and how many, per table.")] = DEFAULT_LIMITS
     roles: Annotated[
         Mapping[str, Annotated[tuple[str, ...], About("permissions this role gives", reload=True)]],
@@ -96,6 +100,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     def creates_rooms(self, endpoint: Endpoint) -> bool:
         """Whether joining an unknown room there makes it: by setting, else in development."""
         return not self.production if endpoint.auto_create is None else endpoint.auto_create
+
+    def upstream_of(self, endpoint: Endpoint) -> Upstream:
+        """The upstream that a `relay` endpoint leads to.
+
+        Raises:
+            KeyError: there is none of the name it has.
+        """
+        return self.upstreams[endpoint.upstream] if endpoint.upstream else self.upstream
+
+    @property
+    def relayed(self) -> dict[str, Upstream]:
+        """The upstreams that enabled endpoints lead to, by the key of their table."""
+        relays = [
+            each for each in self.endpoints.values() if each.enabled and each.dialect == "relay"
+        ]
+        return {
+            f"upstreams.{each.upstream}" if each.upstream else "upstream": self.upstream_of(each)
+            for each in relays
+        }
 
     def origins(self, endpoint: Endpoint) -> tuple[str, ...]:
         """List the origins let in at an endpoint: its own, else the gate's.

@@ -1,4 +1,4 @@
-"""The table of the upstream that `relay` endpoints lead to. Times are seconds."""
+"""The tables of the upstreams that `relay` endpoints lead to. Times are seconds."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -23,19 +23,43 @@ class Upstream(Struct, frozen=True, kw_only=True):
 
     url: Annotated[
         str,
-        About("its address; `{model}` stands for the model, which else is not sent"),
+        About(
+            "its address; `{model}` stands for the model, percent-encoded, which else is not sent",
+            reload=True,
+        ),
     ] = "wss://api.openai.com/v1/realtime?model={model}"
     api_key: Annotated[
         Secret, About("key it is paid with; no client ever sees it", reload=True)
     ] = Secret()
     api_key_file: Annotated[str, About("file that holds `api_key`", reload=True)] = ""
+    auth_header: Annotated[
+        str, About("header that carries the key, such as `api-key` for Azure", reload=True)
+    ] = "Authorization"
+    auth_scheme: Annotated[
+        str | None,
+        About(
+            "word before the key in that header; empty for none",
+            reload=True,
+            unset="`Bearer` in `Authorization`, none in another header",
+        ),
+    ] = None
     models: Annotated[
         tuple[str, ...], About("models clients may choose; the first is the default", reload=True)
     ] = ("gpt-realtime",)
+    parameters: Annotated[
+        tuple[str, ...],
+        About(
+            "parameters of a client's address that are passed on, beside `model`; any other is"
+            " refused with 400",
+            reload=True,
+        ),
+    ] = ("intent", "call_id")
     allow_private: Annotated[
-        bool, About("whether it may have a private, loopback or link-local address")
+        bool, About("whether it may have a private, loopback or link-local address", reload=True)
     ] = False
-    connect_timeout: Annotated[Span, About("time it has to accept a connection")] = 10.0
+    connect_timeout: Annotated[Span, About("time it has to accept a connection", reload=True)] = (
+        10.0
+    )
     policy: Annotated[
         RelayMode, About("`strict`: only the events of `allow_events` go upstream", reload=True)
     ] = RelayMode.OPEN
@@ -46,6 +70,14 @@ class Upstream(Struct, frozen=True, kw_only=True):
             reload=True,
         ),
     ] = ()
+    allow_binary: Annotated[
+        bool,
+        About(
+            "whether binary messages that are no JSON go upstream; never with `strict`,"
+            " `allow_events` or a pin",
+            reload=True,
+        ),
+    ] = False
     max_duration: Annotated[
         Seconds, About("longest time of one connection; 0 for no bound", reload=True)
     ] = 3600.0
@@ -65,6 +97,15 @@ class Upstream(Struct, frozen=True, kw_only=True):
             reload=True,
         ),
     ] = 0
+    tokens_per_second: Annotated[
+        float,
+        Meta(ge=0),
+        About(
+            "tokens that a second of audio counts for in `max_tokens`, where the upstream reports"
+            " seconds; 0: seconds are not bounded",
+            reload=True,
+        ),
+    ] = 10.0
     pin: Annotated[
         Mapping[
             str,
@@ -80,3 +121,23 @@ class Upstream(Struct, frozen=True, kw_only=True):
         ],
         About("Fields of the upstream's session that clients cannot set."),
     ] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """The parameters of a client's address that go into the upstream's.
+
+        Not those that its address has already, nor those with a meaning of their own at the gateway. A
+        pinned session has its type: then `intent`, which chooses one, is a client's only where that type
+        is `transcription`.
+        """
+        fixed = {pair.partition("=")[0] for pair in self.url.partition("?")[2].split("&")}
+        passed = frozenset(self.parameters) - fixed - {"model", "token", "ticket"}
+        chooses = not self.pin or self.pin.get("type") == "transcription"
+        return passed if chooses else passed - {"intent"}
+
+    @property
+    def scheme(self) -> str:
+        """The word before the key in its header; empty for none."""
+        if self.auth_scheme is None:
+            return "Bearer" if self.auth_header.lower() == "authorization" else ""
+        return self.auth_scheme

@@ -95,6 +95,9 @@ class NodeFamilies:
         self.tokens = sheet.counter(
             "upstream_tokens_total", "Tokens used, as the upstream counts them."
         )
+        self.audio = sheet.counter(
+            "upstream_audio_seconds_total", "Seconds of audio that the upstream reports as used."
+        )
         self.insecure = sheet.gauge("insecure_mode", "1 when a protection is switched off.")
         self.events = sheet.counter(
             "events_total", "Events, whether a line was written or left out.",

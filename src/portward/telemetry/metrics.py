@@ -165,9 +165,10 @@ class Metrics:
         """Connections to the upstream were opened, or closed."""
         self._node.upstream.add(amount=change)
 
-    def upstream_tokens(self, tokens: int) -> None:
-        """The upstream reported what an answer took."""
+    def upstream_usage(self, tokens: int, seconds: float) -> None:
+        """The upstream reported what an answer or a transcription took."""
         self._node.tokens.add(amount=tokens)
+        self._node.audio.add(amount=seconds)
 
     def loop_lag(self, seconds: float) -> None:
         """How late the event loop was."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 from urllib.parse import quote, urlsplit
 
 from websockets.asyncio.client import connect
@@ -16,11 +16,13 @@ from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.uri import WebSocketURI, parse_uri
 
 from portward.model.faults import Unavailable
+from portward.security.redaction import redacted
 from portward.transports.upstream_address import find
 from portward.transports.upstream_link import CLOSE_TIME, MAX_MESSAGE, Socket, UpstreamConnection
 
+Parameters: TypeAlias = tuple[tuple[str, str], ...]
+
 TIMEOUT: Final = 10.0
-PING: Final = 20.0
 _MODEL: Final = "{model}"
 _SILENT: Final = logging.Logger(  # noqa: LOG001 - beside the tree: no level set elsewhere wakes it
     "portward.upstream", logging.CRITICAL + 1
@@ -38,8 +40,9 @@ class _Connect(connect):
 class UpstreamClient:
     """Implements `node.ports.Upstream`.
 
-    `url` is a `ws://` or `wss://` address; `{model}` in its path or query is replaced. `api_key` is asked
-    for the key at each connection. `timeout` are the seconds an attempt may take from the first question
+    `url` is a `ws://` or `wss://` address; `{model}` in its path or query is replaced. `api_key` returns
+    the key at each connection, which the header `auth_header` carries after the word `auth_scheme`,
+    unless that is empty. `timeout` are the seconds an attempt may take from the first question
     to the DNS to the end of the handshake. `tls` says which certificates are good; None: those the system
     trusts.
 
@@ -53,25 +56,31 @@ class UpstreamClient:
         api_key: Callable[[], str],
         *,
         allow_private: bool,
+        auth_header: str = "Authorization",
+        auth_scheme: str = "Bearer",
         timeout: float = TIMEOUT,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._target = _parse(url)
         self._url = url
         self._key = api_key
+        self._header = auth_header
+        self._scheme = auth_scheme
         self._allow_private = allow_private
         self._timeout = timeout
         secure = self._target.secure
         self._tls = (tls or ssl.create_default_context()) if secure else None
 
-    async def open(self, model: str) -> UpstreamConnection:
-        """Connect for one client.
+    async def open(
+        self, model: str, parameters: Parameters = (), *, named: bool = True
+    ) -> UpstreamConnection:
+        """Connect for one client, see `node.ports.Upstream.open`.
 
         Raises:
             Unavailable: which step failed.
         """
         # A task of its own: timeouts need one, and whoever asks may have none yet.
-        attempt = asyncio.ensure_future(self._open(model))
+        attempt = asyncio.ensure_future(self._open(self._address(model, parameters, named=named)))
         try:
             return await attempt
         except BaseException:
@@ -80,15 +89,29 @@ class UpstreamClient:
             attempt.add_done_callback(_drop)
             raise
 
-    async def _open(self, model: str) -> UpstreamConnection:
-        url = self._url.replace(_MODEL, quote(model, safe="", errors="replace"))
+    def _address(self, model: str, parameters: Parameters, *, named: bool) -> str:
+        base, _, query = self._url.partition("?")
+        pairs = [pair for pair in query.split("&") if pair and (named or _MODEL not in pair)]
+        pairs = [pair.replace(_MODEL, _quoted(model)) for pair in pairs]
+        pairs += [f"{_quoted(name)}={_quoted(value)}" for name, value in parameters]
+        return "?".join(filter(None, (base.replace(_MODEL, _quoted(model)), "&".join(pairs))))
+
+    def _headers(self) -> dict[str, str]:
+        key = self._key()
+        if not (key.isascii() and key.isprintable() and key.strip()):
+            raise Unavailable("upstream key cannot be sent")
+        return {self._header: f"{self._scheme} {key}" if self._scheme else key}
+
+    async def _open(self, url: str) -> UpstreamConnection:
+        headers = self._headers()
         try:
             async with asyncio.timeout(self._timeout):
-                socket = await self._reach(url, _headers(self._key()))
+                socket = await self._reach(url, headers)
         except (OSError, WebSocketException, EOFError) as error:
             raise Unavailable(_cause(error)) from None
         socket.forget()
-        return UpstreamConnection(socket)
+        socket.watch()
+        return UpstreamConnection(socket, lambda text: redacted(text, (self._key(),)))
 
     async def _reach(self, url: str, headers: dict[str, str]) -> Socket:
         """Try one address after the other, each with its share of the time that is left."""
@@ -119,8 +142,8 @@ class UpstreamClient:
             compression=None,
             proxy=None,
             open_timeout=None,
-            ping_interval=PING,
-            ping_timeout=PING,
+            # `Socket` pings by itself: for it any frame of the upstream is a sign of life, not a pong alone.
+            ping_interval=None,
             close_timeout=CLOSE_TIME,
             max_size=MAX_MESSAGE,
             # Reading stops at the first whole frame that nobody has asked for.
@@ -143,10 +166,8 @@ def _parse(url: str) -> WebSocketURI:
     return target
 
 
-def _headers(key: str) -> dict[str, str]:
-    if not (key.isascii() and key.isprintable() and key.strip()):
-        raise Unavailable("upstream key cannot be sent")
-    return {"Authorization": f"Bearer {key}"}
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="replace")
 
 
 def _cause(error: Exception) -> str:

@@ -5,6 +5,7 @@ and one that sends without end can still be left in order.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection
@@ -13,12 +14,19 @@ from websockets.frames import CloseCode
 from websockets.protocol import Event, State
 
 from portward.model.upstream import UpstreamClosed
+from portward.security.redaction import redacted
 
 MAX_MESSAGE: Final = 16 * 1024 * 1024
 CLOSE_TIME: Final = 2.0
 """Seconds the upstream has to answer a close frame."""
 LINGER: Final = 0.5
 """Seconds it has to let go of the connection after its own."""
+PING: Final = 20.0
+"""Seconds without a byte of the upstream after which it is pinged."""
+PONG: Final = 20.0
+"""Seconds it then has to send something, whatever that is."""
+_SOON: Final = 0.001
+"""A timer may come early by its resolution: it is never set again for no time at all."""
 
 
 class Socket(ClientConnection):
@@ -26,6 +34,8 @@ class Socket(ClientConnection):
 
     _linger: asyncio.TimerHandle | None = None
     _left = False
+    _beat: asyncio.TimerHandle | None = None
+    _heard = 0.0
 
     @property
     def lost(self) -> bool:
@@ -39,8 +49,31 @@ class Socket(ClientConnection):
             self.transport.resume_reading()
 
     def forget(self) -> None:
-        """Drop what was said to open it: the key."""
+        """Drop the request that opened it: it holds the key."""
         self.request = None
+
+    def watch(self) -> None:
+        """Ping the upstream when it is silent, and drop it when it stays silent."""
+        self._heard = self.loop.time()
+        self._beat = self.loop.call_later(PING, self._look)
+
+    def _look(self) -> None:
+        if self.state is not State.OPEN:
+            return
+        now = self.loop.time()
+        if self.recv_messages.paused:  # what is not read cannot be missing
+            self._heard = now
+        silent = now - self._heard
+        if silent >= PING + PONG:
+            self.transport.abort()
+            return
+        if silent >= PING:
+            self.protocol.send_ping(b"")
+            self.send_data()
+            due = PING + PONG
+        else:
+            due = PING
+        self._beat = self.loop.call_later(max(self._heard + due - now, _SOON), self._look)
 
     def process_event(self, event: Event) -> None:
         """Keep a message, unless nobody will ask for it."""
@@ -48,23 +81,27 @@ class Socket(ClientConnection):
             super().process_event(event)
 
     def data_received(self, data: bytes) -> None:
-        """Read, and wait no longer than `LINGER` once the end was read."""
+        """Read, and wait no longer than `LINGER` once the end was read. Any byte is a sign of life."""
+        self._heard = self.loop.time()
         super().data_received(data)
         if self.state is State.CLOSING and not self._left and self._linger is None:
             self._linger = self.loop.call_later(LINGER, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake who waits for a message."""
-        if self._linger is not None:
-            self._linger.cancel()
+        for timer in (self._linger, self._beat):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
 
 class UpstreamConnection:
     """Implements `node.ports.UpstreamLink`. One may send while another one receives."""
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Socket, redact: Callable[[str], str] = redacted) -> None:
+        """`redact` makes the reason of a close fit for the log."""
         self._socket = socket
+        self._redact = redact
         self._closing: asyncio.Task[None] | None = None
 
     async def send(self, payload: bytes, *, binary: bool) -> None:
@@ -124,9 +161,9 @@ class UpstreamConnection:
             await self._socket.close(CloseCode.GOING_AWAY)
 
     def _over(self) -> UpstreamClosed:
-        """How it ended, in the upstream's own words where it had any."""
+        """How it ended: with the code and the reason of the upstream where it sent a close frame."""
         came, sent = self._socket.protocol.close_rcvd, self._socket.protocol.close_sent
         if came is not None:
-            return UpstreamClosed(came.code)
+            return UpstreamClosed(came.code, self._redact(came.reason))
         too_big = sent is not None and sent.code == CloseCode.MESSAGE_TOO_BIG
         return UpstreamClosed(CloseCode.MESSAGE_TOO_BIG.value if too_big else None)

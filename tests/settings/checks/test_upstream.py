@@ -146,20 +146,21 @@ def test_the_key_is_judged_by_its_form(key: str, expected: Levels) -> None:
     ("models", "wrong"),
     [
         ('["gpt-realtime"]', 0),
-        (f'["gpt-4o-realtime-preview-2024-12-17", "ft:gpt_4o:acme::9x", "{"m" * 128}"]', 0),
+        (f'["gpt-4o-realtime-preview-2024-12-17", "ft:gpt_4o:acme::9x", "{"m" * 256}"]', 0),
+        ('["org/model", "gpt&key=x", "gpt/../x", "gpt-réaltime", "a%2Fb", "a?b#c", "{model}"]', 0),
         ("[]", 1),
         ('[""]', 1),
         ('["gpt realtime"]', 1),
-        ('["gpt&key=x"]', 1),
-        ('["gpt/../x"]', 1),
+        ('["."]', 1),
+        ('[".."]', 1),
         ('["gpt\\n"]', 1),
-        ('["gpt-réaltime"]', 1),
-        (f'["{"m" * 129}"]', 1),
-        ('["a b", "gpt-realtime", "c?"]', 2),
+        ('["gpt\\u2028"]', 1),
+        (f'["{"m" * 257}"]', 1),
+        ('["a b", "gpt-realtime", ".."]', 2),
     ],
 )
 def test_models_are_judged(models: str, wrong: int) -> None:
-    """A name goes into the upstream's address as it is, so it has to be harmless there."""
+    """A name goes into the upstream's address percent-encoded; what could not be typed there is none."""
     text = f"upstream.models = {models}"
     found = [each for each in findings(text, "upstream-models") if each.level is FAIL]
     assert len(found) == wrong
@@ -228,3 +229,123 @@ def test_a_relay_without_proof_is_for_development(
     """What the older server let pass without a secret is refused where others can connect."""
     tree = settings(f'server.host = "{host}"', environ)
     assert levels(tree, "auth-none") == expected
+
+
+BOTH = (
+    (
+        '[upstreams.azure]\nurl = "{url}"\n[endpoints.azure]\ndialect = "relay"\nupstream = "azure"',
+        "upstreams.azure",
+    ),
+    ('[upstream]\nurl = "{url}"', "upstream"),
+)
+
+
+@pytest.mark.parametrize(("text", "key"), BOTH)
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("https://upstream.example", "upstream-url"),
+        ("ws://upstream.example/?m={model}", "upstream-plain"),
+        ("wss://10.0.0.7/?m={model}", "upstream-private"),
+        ("wss://upstream.example/?m={model}", "upstream-missing"),
+    ],
+)
+def test_every_upstream_is_judged(text: str, key: str, url: str, rule: str) -> None:
+    """The rules hold for a table with a name as for the default one, and say which it is."""
+    found = findings(text.replace("{url}", url), rule)
+    assert [each for each in found if each.what.startswith(f"{key}.") and each.level is not OK]
+
+
+def test_an_upstream_without_an_endpoint_needs_no_key() -> None:
+    """A table that nothing leads to is judged by its form alone."""
+    text = '[upstreams.spare]\nurl = "ws://10.0.0.7"\n'
+    for rule in ("upstream-plain", "upstream-private"):
+        assert levels(text, rule) == FINE
+    assert not any("spare" in each.what for each in findings(text, "upstream-missing"))
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme", "expected"),
+    [
+        ("Authorization", None, FINE),
+        ("api-key", None, FINE),
+        ("X-Api-Key", "Token", FINE),
+        ("api-key", "", FINE),
+        ("", None, ALWAYS),
+        ("api key", None, ALWAYS),
+        ("api-key:", None, ALWAYS),
+        ("api-key\\r\\nX", None, ALWAYS),
+        ("Host", None, ALWAYS),
+        ("upgrade", None, ALWAYS),
+        ("Sec-WebSocket-Key", None, ALWAYS),
+        ("Transfer-Encoding", None, ALWAYS),
+        ("clé", None, ALWAYS),
+        ("api-key", "two words", ALWAYS),
+        ("api-key", "x\\n", ALWAYS),
+    ],
+)
+def test_the_header_of_the_key_is_judged(header: str, scheme: str | None, expected: Levels) -> None:
+    """What could not be sent, or would break the handshake, stops any start."""
+    text = f'upstream.auth_header = "{header}"\n'
+    if scheme is not None:
+        text += f'upstream.auth_scheme = "{scheme}"'
+    assert levels(text, "upstream-header") == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "level"),
+    [
+        ('["intent", "call_id"]', OK),
+        ('["api-version", "x_1", "a~b.c"]', OK),
+        ("[]", OK),
+        ('["model"]', FAIL),
+        ('["token"]', FAIL),
+        ('["ticket"]', FAIL),
+        ('[""]', FAIL),
+        ('["a b"]', FAIL),
+        ('["a=b"]', FAIL),
+        ('["a&b"]', FAIL),
+        ('["v"]', WARN),
+    ],
+)
+def test_parameters_are_judged(names: str, level: Level) -> None:
+    """Names that mean something to the gateway, or are none, are refused."""
+    text = (
+        f'upstream.url = "wss://upstream.example/?v=1&m={{model}}"\nupstream.parameters = {names}'
+    )
+    (found,) = findings(text, "upstream-parameters")
+    assert found.level is level
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", FINE),
+        ("upstream.allow_binary = true", IN_PRODUCTION),
+        ('upstream.allow_binary = true\nupstream.pin.voice = "marin"', (FAIL, FAIL, False)),
+        ('upstream.allow_binary = true\nupstream.allow_events = ["x"]', (FAIL, FAIL, False)),
+        ('upstream.allow_binary = true\nupstream.policy = "strict"', (FAIL, FAIL, False)),
+        ('[upstreams.b]\nallow_binary = true\npin = { voice = "x" }', (FAIL, FAIL, False)),
+    ],
+)
+def test_binary_messages_contradict_a_guard(text: str, expected: Levels) -> None:
+    """Where fields are pinned or events listed, messages that nobody can read are no choice."""
+    assert levels(text, "upstream-binary") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["max_tokens is 0", "max_duration bound one connection alone"]),
+        ("upstream.max_duration = 0", ["max_tokens is 0", "nothing bounds one connection"]),
+        (
+            "upstream.max_tokens = 1\nupstream.tokens_per_second = 0",
+            ["tokens_per_second is 0", "nothing bounds transcriptions"],
+        ),
+    ],
+)
+def test_what_bounds_what_is_told(text: str, words: list[str]) -> None:
+    """Each finding names the settings that bound the cost, and what none of them bounds."""
+    (found,) = findings(KEYED + text, "upstream-unbounded", production=True)
+    assert found.level is WARN
+    assert [word for word in words if word not in found.what] == []

@@ -1,32 +1,57 @@
-"""Rules about the upstream that relay endpoints lead to: where it is, who pays, and how much."""
+"""Rules about the upstreams that relay endpoints lead to: the address, the key, and the cost."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import key_flaw
+from portward.settings.upstream import RelayMode, Upstream
 
 _PLACE: Final = "{model}"
-_MODEL: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MODEL: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]{1,256}")
 _FIELD: Final = re.compile(r"[a-z_]{1,64}")
-_URL: Final = 'upstream.url = "wss://…"'
-_KEY: Final = 'upstream.api_key_file = "…"'
-_MODELS: Final = 'upstream.models = ["gpt-realtime"]'
-_PRIVATE: Final = f"{_URL}  # or upstream.allow_private = true"
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+_HANDSHAKE: Final = frozenset(
+    {"connection", "content-length", "expect", "host", "keep-alive", "origin", "te", "trailer"}
+    | {"transfer-encoding", "upgrade", "user-agent"}
+)
+"""Headers that the handshake itself sets or that mean something to servers on the way."""
+_CREDENTIALS: Final = frozenset({"token", "ticket"})
+_URL: Final = 'url = "wss://…"'
+_KEY: Final = 'api_key_file = "…"'
+_MODELS: Final = 'models = ["gpt-realtime"]'
+_PRIVATE: Final = "allow_private = true"
 
 
-def _relays(context: Context) -> list[str]:
-    """List the endpoints that lead to the upstream."""
-    return [name for name, door in context.served.items() if door.dialect == "relay"]
+def _all(context: Context) -> Iterator[tuple[str, Upstream]]:
+    """Walk all tables with the keys they stand under."""
+    yield "upstream", context.settings.upstream
+    for name, given in context.settings.upstreams.items():
+        yield f"upstreams.{name}", given
+
+
+def _used(context: Context) -> Iterator[tuple[str, Upstream, list[str]]]:
+    """Walk the tables that endpoints lead to, with the names of those endpoints."""
+    for key, given in _all(context):
+        name = key.partition(".")[2]
+        relays = [
+            endpoint
+            for endpoint, each in context.served.items()
+            if each.dialect == "relay" and each.upstream == name
+        ]
+        if relays:
+            yield key, given, relays
 
 
 def _url_flaw(url: str) -> str | None:
     """Say what is wrong with the address; every model is taken to be a good one."""
     if url.count(_PLACE) > 1:
         return f"has {_PLACE} more than once"
-    # A model that is part of a host would decide who is sent the key.
+    # A model that is part of a host would decide which server is sent the key.
     if _PLACE in url.partition("://")[2].partition("/")[0].partition("?")[0]:
         return f"has {_PLACE} in its host"
     plain = url.replace(_PLACE, "model")
@@ -36,98 +61,187 @@ def _url_flaw(url: str) -> str | None:
 
 
 def _form(context: Context) -> Iterator[Problem]:
-    flaw = _url_flaw(context.settings.upstream.url)
-    if flaw:
-        yield Problem(Level.FAIL, f"upstream.url {flaw}", _URL)
+    for key, given in _all(context):
+        flaw = _url_flaw(given.url)
+        if flaw:
+            yield Problem(Level.FAIL, f"{key}.url {flaw}", f"{key}.{_URL}")
 
 
-def _goes_to(context: Context) -> str | None:
-    """Return the address that is in use; None when none is, or another rule objects to it."""
-    url = context.settings.upstream.url
-    return None if not _relays(context) or _url_flaw(url) else url
+def _leads(context: Context) -> Iterator[tuple[str, Upstream]]:
+    """Walk the tables in use whose address no other rule objects to."""
+    for key, given, _ in _used(context):
+        if not _url_flaw(given.url):
+            yield key, given
 
 
 def _plain(context: Context) -> Iterator[Problem]:
-    url = _goes_to(context)
-    if url is None or not url.lower().startswith("ws://") or addresses.is_here(url):
-        return
-    what = "upstream.url is plain ws: the key and all that is said travel in the open"
-    if addresses.is_near(url):
-        yield Problem(Level.WARN, f"{what} on your own network", _URL)
-    else:
-        yield Problem(context.grave, what, _URL)
+    for key, given in _leads(context):
+        if not given.url.lower().startswith("ws://") or addresses.is_here(given.url):
+            continue
+        what = f"{key}.url is plain ws: the key and all messages travel in the open"
+        if addresses.is_near(given.url):
+            yield Problem(Level.WARN, f"{what} on your own network", f"{key}.{_URL}")
+        else:
+            yield Problem(context.grave, what, f"{key}.{_URL}")
 
 
 def _private(context: Context) -> Iterator[Problem]:
-    url = _goes_to(context)
-    if url is None or context.settings.upstream.allow_private:
-        return
-    what = "and upstream.allow_private is off"
-    if addresses.is_private(url):
-        yield Problem(
-            Level.FAIL, f"upstream.url has an address that is not public, {what}", _PRIVATE
-        )
-    elif addresses.is_near(url):
-        what = f"upstream.url looks like a name of your own network, {what}: it may be refused"
-        yield Problem(Level.WARN, what, _PRIVATE)
+    for key, given in _leads(context):
+        if given.allow_private:
+            continue
+        what, change = f"and {key}.allow_private is off", f"{key}.{_URL}  # or {key}.{_PRIVATE}"
+        if addresses.is_private(given.url):
+            yield Problem(
+                Level.FAIL, f"{key}.url has an address that is not public, {what}", change
+            )
+        elif addresses.is_near(given.url):
+            near = f"{key}.url looks like a name of your own network, {what}: it may be refused"
+            yield Problem(Level.WARN, near, change)
 
 
 def _missing(context: Context) -> Iterator[Problem]:
-    if context.settings.upstream.api_key:
-        return
-    for name in _relays(context):
-        what = f"upstream.api_key is not set: endpoint {name} can connect nobody to the upstream"
-        yield Problem(Level.WARN, what, f"{_KEY}  # or endpoints.{name}.enabled = false")
+    for key, given, relays in _used(context):
+        for name in () if given.api_key else relays:
+            what = f"{key}.api_key is not set: endpoint {name} can connect nobody to the upstream"
+            yield Problem(Level.WARN, what, f"{key}.{_KEY}  # or endpoints.{name}.enabled = false")
 
 
 def _key_form(context: Context) -> Iterator[Problem]:
-    why = key_flaw(context.settings.upstream.api_key.reveal())
-    if context.settings.upstream.api_key and why:
-        yield Problem(
-            context.grave, f"upstream.api_key {why}", f"{_KEY}  # with the key alone in it"
-        )
+    for key, given in _all(context):
+        why = key_flaw(given.api_key.reveal())
+        if given.api_key and why:
+            change = f"{key}.{_KEY}  # with the key alone in it"
+            yield Problem(context.grave, f"{key}.api_key {why}", change)
+
+
+def _header(context: Context) -> Iterator[Problem]:
+    for key, given in _all(context):
+        name = given.auth_header
+        reserved = name.lower() in _HANDSHAKE or name.lower().startswith("sec-")
+        if not _TOKEN.fullmatch(name) or reserved:
+            what = f"{key}.auth_header is no header that can carry a key"
+            yield Problem(Level.FAIL, what, f'{key}.auth_header = "Authorization"')
+        if given.scheme and not _TOKEN.fullmatch(given.scheme):
+            what = f"{key}.auth_scheme is not one word"
+            yield Problem(Level.FAIL, what, f'{key}.auth_scheme = "Bearer"')
 
 
 def _models(context: Context) -> Iterator[Problem]:
-    models = context.settings.upstream.models
-    if not models:
-        what = "upstream.models is empty: there is no model to ask the upstream for"
-        yield Problem(Level.FAIL, what, _MODELS)
-    for number, model in enumerate(models, start=1):
-        if not _MODEL.fullmatch(model):
-            what = f"upstream.models entry {number} is no name of a model"
-            change = f"{_MODELS}  # letters, digits and . _ : - alone, at most 128"
-            yield Problem(Level.FAIL, what, change)
+    for key, given in _all(context):
+        if not given.models:
+            what = f"{key}.models is empty: there is no model to ask the upstream for"
+            yield Problem(Level.FAIL, what, f"{key}.{_MODELS}")
+        for number, model in enumerate(given.models, start=1):
+            if not _MODEL.fullmatch(model):
+                what = f"{key}.models entry {number} is no name of a model"
+                change = f"{key}.{_MODELS}  # no blanks, no control characters, at most 256"
+                yield Problem(Level.FAIL, what, change)
+
+
+def _parameters(context: Context) -> Iterator[Problem]:
+    for key, given in _all(context):
+        fixed = {pair.partition("=")[0] for pair in urlsplit(given.url).query.split("&")}
+        for number, name in enumerate(given.parameters, start=1):
+            entry = f"{key}.parameters entry {number}"
+            change = f'{key}.parameters = ["intent", "call_id"]'
+            if not _PARAMETER.fullmatch(name):
+                yield Problem(Level.FAIL, f"{entry} is no name of a parameter", change)
+            elif name == "model" or name in _CREDENTIALS:
+                what = f"{entry} has a meaning of its own here and is never passed on: {name}"
+                yield Problem(Level.FAIL, what, change)
+            elif name in fixed:
+                what = f"{entry} is in {key}.url already, and clients cannot change it: {name}"
+                yield Problem(Level.WARN, what, change)
 
 
 def _pin(context: Context) -> Iterator[Problem]:
-    for number, name in enumerate(context.settings.upstream.pin, start=1):
-        if not _FIELD.fullmatch(name):
-            what = f"upstream.pin: entry {number} is no field of a session, {name[:64]!r}"
-            change = "[upstream.pin]  # small letters and _ alone, such as instructions"
+    for key, given in _all(context):
+        for number, name in enumerate(given.pin, start=1):
+            if not _FIELD.fullmatch(name):
+                what = f"{key}.pin: entry {number} is no field of a session, {name[:64]!r}"
+                change = f"[{key}.pin]  # small letters and _ alone, such as instructions"
+                yield Problem(Level.FAIL, what, change)
+
+
+def _binary(context: Context) -> Iterator[Problem]:
+    for key, given in _all(context):
+        if not given.allow_binary:
+            continue
+        change = f"{key}.allow_binary = false"
+        guards = [
+            name
+            for name, on in (
+                ("pin", bool(given.pin)),
+                ("allow_events", bool(given.allow_events)),
+                ('policy = "strict"', given.policy is RelayMode.STRICT),
+            )
+            if on
+        ]
+        if guards:
+            what = f"{key}.allow_binary contradicts {key}.{guards[0]}, which binary messages could break"
             yield Problem(Level.FAIL, what, change)
+        elif context.settings.production:
+            what = f"{key}.allow_binary: messages that the gateway cannot read go upstream"
+            yield Problem(Level.WARN, what, change)
 
 
 def _unbounded(context: Context) -> Iterator[Problem]:
-    upstream = context.settings.upstream
-    if not context.settings.production or not upstream.api_key or upstream.max_tokens:
+    """Say for each upstream in use what bounds the cost of one user, and what does not."""
+    if not context.settings.production:
         return
-    if _relays(context):
-        what = "upstream.max_tokens is 0: a user may spend your money without limit, day after day"
-        yield Problem(Level.WARN, what, "upstream.max_tokens = 200000")
+    for key, given, _ in _used(context):
+        if not given.api_key:
+            continue
+        if not given.max_tokens:
+            what = (
+                f"{key}.max_tokens is 0: a user may spend your money without limit, day after day"
+            )
+            bounds = _bounds_of_connection(given)
+            yield Problem(Level.WARN, f"{what}; {bounds}", f"{key}.max_tokens = 200000")
+        elif not given.tokens_per_second:
+            what = (
+                f"{key}.tokens_per_second is 0: {key}.max_tokens bounds what the upstream reports in"
+                " tokens, and nothing bounds transcriptions that it reports in seconds"
+            )
+            yield Problem(Level.WARN, what, f"{key}.tokens_per_second = 10")
+
+
+def _bounds_of_connection(given: Upstream) -> str:
+    names = [name for name in ("max_duration", "max_messages", "max_bytes") if getattr(given, name)]
+    return (
+        f"{', '.join(names)} bound one connection alone"
+        if names
+        else "nothing bounds one connection"
+    )
 
 
 UPSTREAM_RULES: Final = (
-    Rule("upstream-url", "the upstream has an address", _form, always=True),
-    Rule("upstream-plain", "the upstream is spoken to over TLS", _plain, unused=unused.no_relay),
-    Rule("upstream-private", "the upstream may be where it is", _private, always=True),
-    Rule("upstream-missing", "there is a key for the upstream", _missing, unused=unused.no_relay),
-    Rule("upstream-key-form", "the upstream's key may be one", _key_form),
+    Rule("upstream-url", "every upstream has an address", _form, always=True),
+    Rule(
+        "upstream-plain",
+        "every upstream in use is connected to over TLS",
+        _plain,
+        unused=unused.no_relay,
+    ),
+    Rule("upstream-private", "no upstream has a private address unasked", _private, always=True),
+    Rule(
+        "upstream-missing",
+        "there is a key for every upstream in use",
+        _missing,
+        unused=unused.no_relay,
+    ),
+    Rule("upstream-key-form", "the keys of upstreams have the form of keys", _key_form),
+    Rule("upstream-header", "the header of the upstream's key can be sent", _header, always=True),
     Rule("upstream-models", "there are models to choose from", _models, always=True),
+    Rule(
+        "upstream-parameters", "parameters that are passed on have names", _parameters, always=True
+    ),
     Rule("upstream-pin", "pinned fields are fields of a session", _pin, always=True),
+    Rule("upstream-binary", "binary messages cannot pass by the policy", _binary),
     Rule(
         "upstream-unbounded",
-        "what a user may spend has a limit",
+        "max_tokens bounds what one user spends in a day: answers, and transcriptions in tokens or"
+        " seconds",
         _unbounded,
         unused=unused.any_of(unused.in_development, unused.no_relay),
     ),
