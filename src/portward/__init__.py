@@ -1,10 +1,13 @@
 """Portward: a real-time WebSocket gateway whose first concern is who comes in."""
 
-from typing import TYPE_CHECKING, Any
-
 from portward.version import __version__
 
+TYPE_CHECKING = False
+"""As in `typing`, which takes longer to import than everything before the signals are handled may take."""
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from portward.app.gateway import Gateway
     from portward.engines.port import EngineUnavailable
     from portward.model.alert import Alert, Severity
@@ -59,7 +62,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for: the client needs none of the server."""
     if name not in _HOMES:
         raise AttributeError(f"module 'portward' has no attribute {name!r}")

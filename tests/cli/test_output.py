@@ -1,6 +1,11 @@
+import io
+import os
+import sys
+
 import pytest
 
 from portward.cli import output
+from portward.cli.errors import Refusal
 
 
 def test_table_has_aligned_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,3 +30,41 @@ def test_complaints_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
     """What went wrong is not among the results."""
     output.complain("no")
     assert capsys.readouterr() == ("", "no\n")
+
+
+class Full(io.StringIO):
+    """A stream that nothing can be written to, and that has no descriptor."""
+
+    def write(self, _: str) -> int:
+        """Fail as a full disk does."""
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("stream", [None, Full(), io.StringIO()])
+def test_announcements_are_best_effort(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None
+) -> None:
+    """A stream that is closed, full or left costs the line and nothing else."""
+    for name, say in (("stdout", output.announce), ("stderr", output.complain)):
+        monkeypatch.setattr(sys, name, stream)
+        say("ready")
+    if isinstance(stream, io.StringIO) and not isinstance(stream, Full):
+        assert stream.getvalue() == "ready\nready\n"
+
+
+def test_announcements_pass_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pipe whose reader has left did not take is not kept, to fail again at the end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        output.announce("ready")
+        stream.flush()
+
+
+@pytest.mark.parametrize("stream", [None, Full()])
+def test_results_are_not(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None) -> None:
+    """A result that cannot be written is a refusal that says so."""
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(Refusal, match="standard output"):
+        output.line("token")

@@ -116,6 +116,13 @@ def test_lines_that_did_not_get_through_are_counted() -> None:
     assert writer.dropped == 2
 
 
+def test_a_stream_that_is_closed() -> None:
+    """Where standard error is closed every line is lost, and counted."""
+    writer = LineWriter(sink_for(None))
+    writer.write([b"one\n", b"two\n"])
+    assert writer.dropped == 2
+
+
 def test_a_cut_line_is_ended_before_the_next_begins() -> None:
     """Every later line stands alone, however often it took to get there."""
     sink = Full(6)

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import signal
 import ssl
 from collections.abc import Callable
 from typing import Final
@@ -11,6 +10,8 @@ from portward.admin.app import make_admin
 from portward.admin.server import AdminServer
 from portward.app.gateway import Gateway
 from portward.app.judging import raise_descriptor_limit, refuse_unsafe
+from portward.app.service_manager import READY, STOPPING, notified, notify
+from portward.app.signals import Signals
 from portward.app.workers.handover import Handover
 from portward.app.workers.inside import make_listener
 from portward.app.workers.place import Obedience, Place
@@ -51,7 +52,7 @@ class Server:
         """`gateway` must be running."""
         settings, node = gateway.settings, gateway.node
         server, gate = settings.server, settings.gate
-        self._gateway = gateway
+        self.gateway = gateway
         self.lobby = Lobby(
             gateway.front,
             node.clock,
@@ -115,7 +116,7 @@ class Server:
     def lines(self) -> list[str]:
         """One line for every endpoint that is served, and one for the admin API."""
         admin = self.admin.address if self.admin is not None else None
-        return lines(self._gateway.settings, self.public.addresses[0], admin)
+        return lines(self.gateway.settings, self.public.addresses[0], admin)
 
 
 def lines(settings: Settings, public: tuple[str, int], admin: tuple[str, int] | None) -> list[str]:
@@ -132,44 +133,6 @@ def lines(settings: Settings, public: tuple[str, int], admin: tuple[str, int] | 
 def _place(address: tuple[str, int]) -> str:
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-class Signals:
-    """SIGTERM and SIGINT ask for a drain, the second one for an end; SIGHUP for a reload.
-
-    A worker may be signalled by its parent's terminal or service manager as well, so that for one
-    that is not `alone` the second means no more than the first.
-    """
-
-    def __init__(self, reload: Callable[[], None] | None, *, alone: bool = True) -> None:
-        self.asked = asyncio.Event()
-        self.insisted = asyncio.Event()
-        self._alone = alone
-        self._loop = asyncio.get_running_loop()
-        self._set: list[signal.Signals] = []
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._handle(number, self._ask)
-        if reload is not None:
-            self._handle(signal.SIGHUP, reload)
-
-    def _handle(self, number: signal.Signals, action: Callable[[], None]) -> None:
-        self._loop.add_signal_handler(number, action)
-        self._set.append(number)
-
-    def _ask(self) -> None:
-        if self._alone and self.asked.is_set():
-            self.insisted.set()
-        self.asked.set()
-
-    def end(self) -> None:
-        """Ask for the end at once."""
-        self.asked.set()
-        self.insisted.set()
-
-    def restore(self) -> None:
-        """Leave the signals as they were."""
-        for number in self._set:
-            self._loop.remove_signal_handler(number)
 
 
 async def serve(
@@ -191,26 +154,48 @@ async def serve(
     """
     refuse_unsafe(settings)
     raise_descriptor_limit()
-    async with Gateway(settings) as gateway:
-        server = Server(gateway, place)
-        await server.start()
-        _spare_collector()
-        again = _reloader(gateway, server, reload, announce)
-        signals = Signals(again, alone=place is None)
+    with Signals(alone=place is None) as signals:
+        gateway = Gateway(settings)
         try:
-            if place is not None:
-                _obey(place, signals, again, settings.drain_timeout)
-            for line in server.lines() if place is None else ():
-                announce(line)
-            announce("ready")
-            if started is not None:
-                started(gateway, server)
-            await signals.asked.wait()
-            await _leave(gateway, server, signals)
+            if await signals.unless_asked(gateway.start()):
+                server = Server(gateway, place)
+                again = _reloader(gateway, server, reload, announce)
+                await _serve(server, signals, again, announce, started, place)
         finally:
-            signals.restore()
-            await server.stop()
+            await gateway.stop()
     return 0
+
+
+async def _serve(
+    server: Server,
+    signals: Signals,
+    again: Callable[[], None] | None,
+    announce: Announce,
+    started: Callable[[Gateway, Server], None] | None,
+    place: Place | None,
+) -> None:
+    """Listen until a signal asks for the end, then drain."""
+    gateway = server.gateway
+    await server.start()
+    try:
+        _spare_collector()
+        if place is not None:
+            _obey(place, signals, again, gateway.settings.drain_timeout)
+        for line in server.lines() if place is None else ():
+            announce(line)
+        announce("ready")
+        if started is not None:
+            started(gateway, server)
+        if again is not None:
+            signals.on_reload(again if place is not None else notified(again))
+        if place is None:
+            notify(READY)
+        await signals.asked.wait()
+        if place is None:
+            notify(STOPPING)
+        await _leave(gateway, server, signals)
+    finally:
+        await server.stop()
 
 
 def _spare_collector() -> None:
@@ -269,4 +254,4 @@ def told(changed: Changes) -> str:
     return f"{text}; needs a restart: {', '.join(changed.restart)}" if changed.restart else text
 
 
-__all__ = ["Server", "Signals", "lines", "serve", "told"]
+__all__ = ["Server", "lines", "serve", "told"]

@@ -32,7 +32,7 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
         version=__version__,
         style=settings.log_format,
         level=settings.log.level,
-        colors=stream.isatty() and "NO_COLOR" not in os.environ,
+        colors=_is_terminal(stream) and "NO_COLOR" not in os.environ,
         hash_users=settings.hash_users,
         insecure=insecure(settings),
         audit_file=settings.audit.file,
@@ -40,3 +40,10 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
     )
     user_secret = settings.tokens.session_secret.reveal()
     return open_telemetry(clock, options, user_secret=user_secret, stream=stream)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # it was closed
+        return False

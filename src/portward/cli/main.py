@@ -1,9 +1,11 @@
 """`portward`: the commands put together, and every way they end turned into one line and a code."""
 
+import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from traceback import extract_tb
 from typing import Annotated, Final
 
@@ -18,6 +20,8 @@ from portward.version import __version__
 USAGE: Final = 2
 REFUSED: Final = 1
 INTERRUPTED: Final = 130
+_UNWRITTEN: Final = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
+"""What writing to a descriptor fails with: help is printed by a library, and so are tables."""
 
 app = typer.Typer(
     name="portward",
@@ -56,6 +60,11 @@ def _portward(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0 done, 1 refused, 2 not understood, 130 interrupted."""
     _show_what_cannot_be_encoded()
+    code = _outcome(arguments)
+    return code if _flushed() else code or REFUSED
+
+
+def _outcome(arguments: Sequence[str] | None) -> int:
     try:
         outcome = app(
             args=None if arguments is None else list(arguments),
@@ -69,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        return _unheard()
+        return REFUSED
     except Exception as error:  # noqa: BLE001 - nobody is shown a traceback
         return _failed(_internal(error), REFUSED)
     return outcome if isinstance(outcome, int) else 0
@@ -82,6 +91,8 @@ def _failed(text: str, code: int) -> int:
 
 def _internal(error: Exception) -> str:
     """Where it happened, and no value: one may be a secret."""
+    if isinstance(error, OSError) and error.errno in _UNWRITTEN and error.filename is None:
+        return f"standard output cannot be written: {error.strerror}"
     if sys.flags.dev_mode:
         raise error
     place = extract_tb(error.__traceback__)[-1]
@@ -89,10 +100,20 @@ def _internal(error: Exception) -> str:
     return f"internal error: {type(error).__name__} at {where}; python -X dev shows more"
 
 
-def _unheard() -> int:
-    """Whoever read our output left. Python would complain when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return REFUSED
+def _flushed() -> bool:
+    """Write what is left of standard output; what cannot be written is dropped.
+
+    Python would try again at its end, and print what went wrong in its own way.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    except AttributeError:  # there is no standard output
+        pass
+    return True
 
 
 def _show_what_cannot_be_encoded() -> None:

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TextIO
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from portward.cli.errors import Refusal
 from portward.security.redaction import clean
+from portward.telemetry.sink import sink_for
 
 LONGEST: Final = 100_000
 """More of one value than this is never shown."""
@@ -26,13 +28,35 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def line(text: str) -> None:
-    """Print a line, at once."""
-    typer.echo(text)
+    """Print a line of the result, at once.
+
+    Raises:
+        BrokenPipeError: the reader has left.
+        Refusal: it cannot be written.
+    """
+    if sys.stdout is None:
+        raise Refusal("standard output is closed")
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Refusal(f"standard output cannot be written: {error.strerror}") from None
+
+
+def announce(text: str) -> None:
+    """Print a line, at once, if that is possible: a gateway serves whether or not anybody reads."""
+    _write_if_possible(sys.stdout, text)
 
 
 def complain(text: str) -> None:
-    """Print a line to standard error, at once."""
-    typer.echo(text, err=True)
+    """Print a line to standard error, at once, if that is possible."""
+    _write_if_possible(sys.stderr, text)
+
+
+def _write_if_possible(stream: TextIO | None, text: str) -> None:
+    # Past the buffer of the stream: what cannot be written must not wait there, to fail again at the end.
+    sink_for(stream, pause=lambda _: None).write(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def shown(value: object) -> str:

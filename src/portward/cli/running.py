@@ -12,7 +12,7 @@ from portward.app.judging import judge
 from portward.app.server import serve as serve_gateway
 from portward.cli import several
 from portward.cli.errors import Refusal
-from portward.cli.output import complain, line
+from portward.cli.output import announce, complain
 from portward.cli.ports import can_listen
 from portward.cli.reading import (
     ConfigOption,
@@ -68,7 +68,7 @@ def serve(
     _tell(loaded)
     if loaded.settings.server.workers > 1:
         return several.lead(loaded, config, as_written, run)
-    return run(serve_gateway(loaded.settings, announce=line, reload=again), loaded.settings)
+    return run(serve_gateway(loaded.settings, announce=announce, reload=again), loaded.settings)
 
 
 def demo(
@@ -87,10 +87,10 @@ def demo(
         loaded = _completed(demonstration.loaded(listener.url, verbose=verbose))
         if verbose:
             _tell(loaded)
-        detail = line if verbose else _drop
+        detail = announce if verbose else _drop
 
         async def whole() -> int:
-            made = demonstration.Demonstration(loaded.settings, listener, line, detail)
+            made = demonstration.Demonstration(loaded.settings, listener, announce, detail)
             async with made as around:
                 return await serve_gateway(loaded.settings, announce=detail, started=around.begin)
 
@@ -176,4 +176,4 @@ def _tell(loaded: Loaded) -> None:
     key = admin_key(loaded)
     if key is not None:
         kept = loaded.sources["admin.api_keys"].startswith("state ")
-        line(f"{'admin key':<12} {key}  ({state_file() if kept else 'for this run alone'})")
+        announce(f"{'admin key':<12} {key}  ({state_file() if kept else 'for this run alone'})")

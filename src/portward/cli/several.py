@@ -11,7 +11,7 @@ from portward.app.workers.place import Place, taken
 from portward.app.workers.serving import Plan, serve_workers
 from portward.app.workers.words import Secrets
 from portward.cli.errors import Refusal
-from portward.cli.output import complain, line, shown
+from portward.cli.output import announce, complain, shown
 from portward.settings import Loaded, Settings, SettingsError
 
 Read = Callable[[], Settings]
@@ -56,7 +56,7 @@ def lead(loaded: Loaded, config: Path | None, read: Read, run: Run) -> int:
     plan = Plan(
         command=_command(config, settings),
         reload=read,
-        announce=line,
+        announce=announce,
         complain=lambda text: complain(f"portward: {shown(text)}"),
         secrets=_made_up(loaded),
     )

@@ -58,10 +58,20 @@ class StreamSink:
         return len(data)
 
 
-def sink_for(stream: TextIO) -> Sink:
-    """Choose the sink for a stream, past its buffer where it has a descriptor."""
+class NoSink:
+    """What stands in for a stream that is closed."""
+
+    def write(self, data: bytes) -> int:  # noqa: ARG002 - it takes nothing
+        """Take nothing."""
+        return 0
+
+
+def sink_for(stream: TextIO | None, pause: Callable[[float], None] = time.sleep) -> Sink:
+    """Choose the sink for a stream, past its buffer where it has a descriptor; None is a closed one."""
+    if stream is None:
+        return NoSink()
     try:
-        return DescriptorSink(stream.fileno())
+        return DescriptorSink(stream.fileno(), pause)
     except (OSError, ValueError, AttributeError):
         return StreamSink(stream)
 

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from portward.admin.server import AdminServer
 from portward.app.judging import refuse_start, refuse_unsafe
-from portward.app.server import Announce, Signals, lines
+from portward.app.server import Announce, lines
+from portward.app.service_manager import READY, STOPPING, notified, notify
+from portward.app.signals import Signals
 from portward.app.tell import make_telemetry
 from portward.app.workers import child
 from portward.app.workers.front import Front, make_front
@@ -65,8 +67,12 @@ async def serve_workers(settings: Settings, plan: Plan, *, platform: str = sys.p
     telemetry = make_telemetry(replace(settings, audit=replace(settings.audit, file="")), clock)
     server = settings.server
     try:
-        with private_folder() as folder, reserved(server.host, server.port) as address:
-            return await _Parent(settings, plan, clock, telemetry, folder, address).run()
+        with (
+            Signals() as signals,
+            private_folder() as folder,
+            reserved(server.host, server.port) as address,
+        ):
+            return await _Parent(settings, plan, clock, telemetry, folder, address).run(signals)
     finally:
         telemetry.close()
 
@@ -119,15 +125,14 @@ class _Parent:
         )
         return await child.started(self._plan.command, task, heard)
 
-    async def run(self) -> int:
+    async def run(self, signals: Signals) -> int:
+        """Serve until a signal asks for the end; returns the exit code."""
         async with AsyncExitStack() as stack:
             if self._admin is not None and self._front is not None:
                 stack.push_async_callback(self._front.aclose)
                 await self._admin.start()
                 stack.push_async_callback(self._admin.stop)
             stack.push_async_callback(self._crew.close)
-            signals = Signals(self._reloads.begin)
-            stack.callback(signals.restore)
             self._crew.begin()
             try:
                 await self._serve(signals)
@@ -144,7 +149,10 @@ class _Parent:
                 for line in lines(self._settings, self._address, admin):
                     self._plan.announce(line)
                 self._plan.announce("ready")
+                signals.on_reload(notified(self._reloads.begin))
+                notify(READY)
             await _first(watching, signals.asked)
+            notify(STOPPING)
             self._crew.leave()
             await self._first_within(self._settings.drain_timeout + GRACE, watching, signals)
             self._crew.end()
