@@ -8,6 +8,7 @@
 //   {"do": "answer", "name", "event", "args"}         what this event is acknowledged with; else with its own
 //   {"do": "call", "name", "method"}                  connect, disconnect
 //   {"do": "auth", "name", "auth"}                    what the next CONNECT brings
+//   {"do": "engine", "name"}                          tells the id of its Engine.IO session
 //   {"do": "cut", "name"}                             the network goes away
 const readline = require("node:readline");
 const sockets = new Map();
@@ -91,6 +92,10 @@ const deeds = {
   call: ({ name, method }) => sockets.get(name)[method](),
   auth: ({ name, auth }) => {
     sockets.get(name).auth = auth;
+  },
+  engine: ({ name }) => {
+    const { engine } = sockets.get(name).io;
+    tell({ name, kind: "engine", id: engine.id, transport: engine.transport.name });
   },
   cut: ({ name }) => sockets.get(name).io.engine.close(),
 };
