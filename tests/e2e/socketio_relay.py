@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager, suppress
 
 
 class Network:
-    """Connections to one address. While it is not `up` each attempt is reset."""
+    """Connections to one address. While it is not `up` each attempt is reset.
 
-    def __init__(self, host: str, port: int) -> None:
+    What is sent arrives `delay` seconds later.
+    """
+
+    def __init__(self, host: str, port: int, delay: float) -> None:
         self._host = host
         self._port = port
+        self._delay = delay
         self._open: set[asyncio.StreamWriter] = set()
         self.up = True
         self.url = ""
@@ -25,11 +29,20 @@ class Network:
             both = {writer, back}
             self._open |= both
             try:
-                await asyncio.gather(_pump(reader, back), _pump(there, writer))
+                await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
             finally:
                 self._open -= both
                 for each in both:
                     each.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await asyncio.sleep(self._delay)
+                writer.write(data)
+                await writer.drain()
+            await asyncio.sleep(self._delay)
+            writer.write_eof()
 
     def fail(self) -> None:
         """Reset every connection there is, and those to come."""
@@ -38,19 +51,11 @@ class Network:
             each.transport.abort()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
-
-
 @asynccontextmanager
-async def network(address: str) -> AsyncIterator[Network]:
+async def network(address: str, delay: float = 0.0) -> AsyncIterator[Network]:
     """A network in front of `host:port`."""
     host, _, port = address.rpartition(":")
-    between = Network(host, int(port))
+    between = Network(host, int(port), delay)
     server = await asyncio.start_server(between.serve, "127.0.0.1", 0)
     between.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
