@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from redis.crc import key_slot
 
+SLOTS = 16384
 LIMIT = 30.0
 """Seconds anything here may take on a slow machine."""
 
@@ -134,3 +136,79 @@ def servers(*made: Server) -> Iterator[tuple[Server, ...]]:
     finally:
         for server in made:
             server.kill()
+
+
+class Cluster:
+    """Three primaries."""
+
+    def __init__(self, members: tuple[Server, ...]) -> None:
+        self.members = members
+
+    @property
+    def url(self) -> str:
+        """Their address."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.port}" for each in self.members)
+
+    def form(self) -> None:
+        """Make them one."""
+        addresses = [f"127.0.0.1:{each.port}" for each in self.members]
+        subprocess.run(
+            ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"],
+            check=True, capture_output=True, timeout=LIMIT,
+        )  # fmt: skip
+        for each in self.members:
+            until(lambda each=each: "cluster_state:ok" in each.cli("CLUSTER", "INFO"))  # type: ignore[misc]
+
+    def empty(self) -> None:
+        """Forget everything."""
+        for each in self.members:
+            each.cli("FLUSHALL")
+
+    def cli(self, *words: str) -> str:
+        """Give a command where its key is: the second word, or the fourth of EVAL."""
+        key = words[3] if words[0] == "EVAL" else words[1]
+        return self.owner(key_slot(key.encode())).cli(*words)
+
+    def owner(self, slot: int) -> Server:
+        """Who has a slot."""
+        return next(
+            each for each in self.members for first, last in _ranges(each) if first <= slot <= last
+        )
+
+    def open(self, slot: int) -> tuple[Server, Server]:
+        """Begin to give a slot to another server; returns who has it and who will."""
+        source = self.owner(slot)
+        target = next(each for each in self.members if each is not source)
+        source_id = source.cli("CLUSTER", "MYID").strip()
+        target_id = target.cli("CLUSTER", "MYID").strip()
+        target.cli("CLUSTER", "SETSLOT", str(slot), "IMPORTING", source_id)
+        source.cli("CLUSTER", "SETSLOT", str(slot), "MIGRATING", target_id)
+        return source, target
+
+    def move(self, slot: int) -> None:
+        """Give a slot with all its keys to another server, one key after the other, as operators do."""
+        self.close(slot, *self.open(slot))
+
+    def close(self, slot: int, source: Server, target: Server) -> None:
+        """Give the keys, and then the slot."""
+        target_id = target.cli("CLUSTER", "MYID").strip()
+        while keys := source.cli("CLUSTER", "GETKEYSINSLOT", str(slot), "10").split():
+            source.cli("MIGRATE", "127.0.0.1", str(target.port), "", "0", "5000", "KEYS", *keys)
+        for each in (target, source, *self.members):
+            each.cli("CLUSTER", "SETSLOT", str(slot), "NODE", target_id)
+
+
+def _ranges(server: Server) -> list[tuple[int, int]]:
+    for line in server.cli("CLUSTER", "NODES").splitlines():
+        fields = line.split()
+        if "myself" in fields[2]:
+            parts = [part.split("-") for part in fields[8:] if not part.startswith("[")]
+            return [(int(part[0]), int(part[-1])) for part in parts]
+    return []
+
+
+def cluster_member(folder: Path, *options: str) -> Server:
+    """A server that may become part of a cluster."""
+    return Server(
+        folder, "--save", "", "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options
+    )

@@ -1,8 +1,7 @@
 """The Redis engine over a Cluster: the whole contract, slots that move, and servers that die."""
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,99 +32,19 @@ from tests.engines.redis_fixtures import (
     engine_at,
     eventually,
 )
-from tests.engines.redis_servers import LIMIT, Server, need_redis, servers, until
+from tests.engines.redis_servers import (
+    LIMIT,
+    SLOTS,
+    Cluster,
+    Server,
+    cluster_member,
+    need_redis,
+    servers,
+    until,
+)
 
-SLOTS = 16384
 CHANNELS = [Channel.parse(f"rooms:{n}") for n in range(12)]
 """Enough to have some on every server."""
-
-
-class Cluster:
-    """Three primaries."""
-
-    def __init__(self, members: tuple[Server, ...]) -> None:
-        self.members = members
-
-    @property
-    def url(self) -> str:
-        """Their address."""
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.port}" for each in self.members)
-
-    def form(self) -> None:
-        """Make them one."""
-        addresses = [f"127.0.0.1:{each.port}" for each in self.members]
-        subprocess.run(
-            ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"],
-            check=True, capture_output=True, timeout=LIMIT,
-        )  # fmt: skip
-        for each in self.members:
-            until(lambda each=each: "cluster_state:ok" in each.cli("CLUSTER", "INFO"))  # type: ignore[misc]
-
-    def empty(self) -> None:
-        """Forget everything."""
-        for each in self.members:
-            each.cli("FLUSHALL")
-
-    def owner(self, slot: int) -> Server:
-        """Who has a slot."""
-        return next(
-            each for each in self.members for first, last in _ranges(each) if first <= slot <= last
-        )
-
-    def open(self, slot: int) -> tuple[Server, Server]:
-        """Begin to give a slot to another server; returns who has it and who will."""
-        source = self.owner(slot)
-        target = next(each for each in self.members if each is not source)
-        source_id = source.cli("CLUSTER", "MYID").strip()
-        target_id = target.cli("CLUSTER", "MYID").strip()
-        target.cli("CLUSTER", "SETSLOT", str(slot), "IMPORTING", source_id)
-        source.cli("CLUSTER", "SETSLOT", str(slot), "MIGRATING", target_id)
-        return source, target
-
-    def move(self, slot: int) -> None:
-        """Give a slot with all its keys to another server, one key after the other, as operators do."""
-        self.close(slot, *self.open(slot))
-
-    def close(self, slot: int, source: Server, target: Server) -> None:
-        """Give the keys, and then the slot."""
-        target_id = target.cli("CLUSTER", "MYID").strip()
-        while keys := source.cli("CLUSTER", "GETKEYSINSLOT", str(slot), "10").split():
-            source.cli("MIGRATE", "127.0.0.1", str(target.port), "", "0", "5000", "KEYS", *keys)
-        for each in (target, source, *self.members):
-            each.cli("CLUSTER", "SETSLOT", str(slot), "NODE", target_id)
-
-
-def _ranges(server: Server) -> list[tuple[int, int]]:
-    for line in server.cli("CLUSTER", "NODES").splitlines():
-        fields = line.split()
-        if "myself" in fields[2]:
-            parts = [part.split("-") for part in fields[8:] if not part.startswith("[")]
-            return [(int(part[0]), int(part[-1])) for part in parts]
-    return []
-
-
-def _member(folder: Path, *options: str) -> Server:
-    return Server(
-        folder, "--save", "", "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options
-    )
-
-
-@pytest.fixture(scope="module")
-def formed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster for the tests that leave it whole."""
-    need_redis()
-    folder = tmp_path_factory.mktemp("cluster")
-    with servers(*(_member(folder / f"{n}") for n in range(3))) as members:
-        cluster = Cluster(members)
-        cluster.form()
-        yield cluster
-
-
-@pytest.fixture
-def cluster(formed: Cluster) -> Cluster:
-    """A cluster that knows nothing."""
-    formed.empty()
-    return formed
 
 
 class TestRedisClusterEngine(RealTime, EngineContract):
@@ -251,7 +170,7 @@ async def test_a_replica_takes_over(tmp_path: Path) -> None:
     need_redis()
     witness = Witness()
     with ExitStack() as stack:
-        made = [_member(tmp_path / f"{n}") for n in range(4)]
+        made = [cluster_member(tmp_path / f"{n}") for n in range(4)]
         members = stack.enter_context(servers(*made))
         cluster = Cluster(members[:3])
         cluster.form()
@@ -281,7 +200,7 @@ async def test_a_replica_takes_over(tmp_path: Path) -> None:
 async def test_a_part_that_nobody_has(tmp_path: Path) -> None:
     """Channels whose slots nobody has are unavailable; the others work, and it ends in good order."""
     need_redis()
-    half = _member(tmp_path / "half", "--cluster-require-full-coverage", "no")
+    half = cluster_member(tmp_path / "half", "--cluster-require-full-coverage", "no")
     lost = Channel.parse("rooms:general")
     kept = next(each for each in CHANNELS if _low(each) == _low("portward:bus"))
     assert _low(lost) != _low(kept)

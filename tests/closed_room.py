@@ -1,0 +1,121 @@
+"""A closed room, those who may read it, and one who may not and tries everything."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+from portward.engines.port import Engine
+from portward.model.channel import Channel
+from portward.model.limits import Rate
+from portward.model.room import Room, RoomPermissions
+from portward.settings import Settings
+from portward.settings.limits import Limits, RateLimit
+from portward.testing import FakeClock, MemoryClient, connect
+from tests.house import House, errors, forget, kinds, running, settings
+
+UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
+FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, history=UNLIMITED)
+BOARD = Channel.parse("rooms:board")
+STAFF = RoomPermissions(read=("staff",), write=("staff",), admin=("boss",))
+CLOSED = Room(id="board", permissions=STAFF)
+SECRET = "the merger"
+HISTORY = 1000.0
+DAY = 80_000.0
+
+
+def given(idle: float = 100.0, history: float = HISTORY, *, auto_create: bool = True) -> Settings:
+    """Rooms without limits, whose messages are kept for `history`."""
+    return settings(
+        rooms={"limits": FREE, "auto_create": auto_create},
+        namespace={"idle_ttl": idle, "history_ttl": history},
+    )
+
+
+@asynccontextmanager
+async def house_of(
+    make_engine: Callable[[FakeClock], Engine | None], chosen: Settings
+) -> AsyncIterator[House]:
+    """A gateway over the engine under test."""
+    clock = FakeClock()
+    async with running(chosen, engine=make_engine(clock), clock=clock) as house:
+        yield house
+
+
+NUMBERS = count()
+
+
+async def asked(client: MemoryClient, kind: str, **data: Any) -> None:
+    """Ask, and wait for the answer of an engine that may have threads."""
+    number = str(next(NUMBERS))
+    client.send({"type": kind, "data": data, "id": number})
+    await told(client, lambda message: message.get("id") == number)
+
+
+async def told(client: MemoryClient, wanted: Callable[[Any], bool]) -> None:
+    """Wait until a client has been told something."""
+    for _ in range(5000):
+        await client.settle()
+        if any(map(wanted, client.received)):
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError(f"it was not told: {client.received}")
+
+
+async def person(house: House, name: str, *roles: str, **claims: Any) -> MemoryClient:
+    """An authenticated client."""
+    client = await connect(house.gateway, "/rooms")
+    token = house.token(name, roles=roles, ttl=DAY, **claims)
+    await asked(client, "auth", token=token)
+    assert client.last("auth_success")["user"]["userId"] == name
+    return client
+
+
+async def member(house: House, *roles: str, name: str = "sue") -> MemoryClient:
+    """A member of the staff in the room."""
+    client = await person(house, name, *(roles or ("staff",)))
+    await asked(client, "join", roomId="board")
+    assert client.last("room_joined")["roomId"] == "board", errors(client)
+    return client
+
+
+async def close_by_api(house: House) -> None:
+    """The backend declares the room."""
+    await house.gateway.rooms.set("board", CLOSED)
+
+
+async def close_by_joiner(house: House) -> None:
+    """Somebody makes the room by joining it, and its administrator closes it."""
+    boss = await person(house, "boss", "user", "admin", permissions=["room.create"])
+    await asked(boss, "join", roomId="board")
+    permissions = {"read": ["staff"], "write": ["staff"], "admin": ["boss"]}
+    boss.send({"type": "set_permissions", "data": {"roomId": "board", "permissions": permissions}})
+    await told(boss, lambda message: message["type"] == "room_left")
+
+
+async def try_to_read(house: House, position: dict[str, Any]) -> None:
+    """Ask for the room in every way there is, and be refused."""
+    outsider = await person(house, "eve", "user", permissions=["room.create"])
+    forget(outsider)
+    questions: list[tuple[str, dict[str, Any]]] = [
+        ("join", {"roomId": "board"}),
+        ("join", {"roomId": "board", "since": {**position, "offset": 0}}),
+        ("history", {"roomId": "board"}),
+        ("history", {"roomId": "board", "limit": 0}),
+        ("presence", {"roomId": "board"}),
+        ("message", {"roomId": "board", "content": "let me in"}),
+    ]
+    for kind, data in questions:
+        await asked(outsider, kind, **data)
+    allowed = {"error", "room_left"}
+    assert set(kinds(outsider)) <= allowed
+    assert SECRET not in str(outsider.received)
+    outsider.leave()
+
+
+async def swept(engine: Engine) -> None:
+    """Sweep, after the sweep of the node's own: there is one at a time."""
+    while getattr(engine, "_sweeping", False):  # noqa: ASYNC110 - it is no event, and soon over
+        await asyncio.sleep(0.001)
+    await engine.sweep()
