@@ -80,6 +80,9 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.APPROVAL_DECIDED: "a user decided on a request for approval; `reason` is the verdict",
     Event.ENGINE_UP: "the engine answers again",
     Event.ENGINE_DOWN: "the engine does not answer",
+    Event.ENGINE_EVICTION: "Redis may drop keys when its memory is full, and with them revocations; `/ready`"
+    " answers 503 until it may not",
+    Event.ENGINE_EVICTION_END: "Redis no longer may drop keys",
     Event.ENGINE_GAP: "publications may have been missed between nodes",
     Event.ANALYSIS_MALFORMED: "a call-analysis engine reported what cannot be read; `detail` says why",
     Event.ANALYSIS_LOST: "`count` alerts of a call-analysis engine were not published",

@@ -118,6 +118,11 @@ class SlowEngine:
         self.notes = cast(Notes, _Wire(self, "notes", self.inner.notes))
 
     @property
+    def may_evict(self) -> bool:
+        """Nothing is dropped."""
+        return False
+
+    @property
     def healthy(self) -> bool:
         """It answers, in its time."""
         return True

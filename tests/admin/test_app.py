@@ -34,6 +34,16 @@ async def test_readiness_follows_the_engine(
     assert (await service.http.get("/health")).status_code == 200
 
 
+async def test_readiness_follows_the_memory_policy(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store may drop revocations the node is alive and not ready."""
+    monkeypatch.setattr(MemoryEngine, "may_evict", True)
+    response = await service.http.get("/ready")
+    assert (response.status_code, response.json()) == (503, {"status": "engine may drop keys"})
+    assert (await service.http.get("/health")).status_code == 200
+
+
 async def test_health_can_be_asked_for_its_head(service: Service) -> None:
     """A probe may use HEAD."""
     response = await service.http.head("/health")

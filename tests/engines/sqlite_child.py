@@ -62,6 +62,9 @@ class Listener:
         """Remember it."""
         self.health.append(up)
 
+    def eviction_changed(self, possible: bool) -> None:
+        """Nothing to do."""
+
 
 def draft(data: object) -> Draft:
     """A publication with an id of its own."""

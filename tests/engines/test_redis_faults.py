@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable
+from portward.engines.redis import RedisEngine
 from portward.model.channel import Channel
 from portward.model.events import RightsChanged
 from portward.model.identity import Identity
@@ -447,6 +448,72 @@ async def test_a_store_that_evicts_is_refused(mortal: Server, policy: str) -> No
             pass
     async with engine_at(mortal.url, allow_eviction=True):
         pass
+
+
+_FILL = """
+for i = 1, 20000 do redis.call('SET', 'junk:' .. i, string.rep('x', 200)) end
+return 1
+"""
+
+
+async def _covered(engine: RedisEngine) -> None:
+    """Wait until the store knows the revocation, which this engine was not told of."""
+    async with asyncio.timeout(LIMIT):
+        while not await engine.revocations.covers(_ANN, None):  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.p1
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random", "volatile-lru"])
+async def test_a_store_that_begins_to_evict(mortal: Server, witness: Witness, policy: str) -> None:
+    """A running node reports it, and writes the revocations it knows until the store keeps them."""
+    revocation = Revocation(RevocationKind.TOKEN_ID, "j1", 1.0, 4_000_000_000.0)
+    looking = replace(QUICK, policy=0.1)
+    async with engine_at(mortal.url, witness, timing=looking) as engine:
+        await engine.revocations.add(revocation)
+        assert not engine.may_evict
+        mortal.cli("CONFIG", "SET", "maxmemory-policy", policy)
+        mortal.cli("CONFIG", "SET", "maxmemory", "3mb")
+        await eventually(lambda: engine.may_evict)
+        assert witness.evictions == [True]
+        mortal.cli("EVAL", _FILL, "0")
+        mortal.cli("FLUSHALL")
+        mortal.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await eventually(lambda: not engine.may_evict)
+        assert witness.evictions == [True, False]
+        async with engine_at(mortal.url) as later:
+            await _covered(later)
+
+
+async def test_a_store_that_evicted_unseen(mortal: Server) -> None:
+    """Keys that were dropped between two looks are noticed by their number."""
+    revocation = Revocation(RevocationKind.TOKEN_ID, "j1", 1.0, 4_000_000_000.0)
+    async with engine_at(mortal.url, timing=replace(QUICK, policy=3600.0)) as engine:
+        await engine.revocations.add(revocation)
+        mortal.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        mortal.cli("CONFIG", "SET", "maxmemory", "3mb")
+        mortal.cli("EVAL", _FILL, "0")
+        mortal.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        mortal.cli("FLUSHALL")
+        engine._eviction.look_soon()
+        async with engine_at(mortal.url) as later:
+            await _covered(later)
+
+
+async def test_a_store_that_may_evict(mortal: Server, witness: Witness) -> None:
+    """Where that is allowed it is not reported; revocations are written again all the same."""
+    mortal.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    mortal.cli("CONFIG", "SET", "maxmemory", "50mb")
+    looking = replace(QUICK, policy=0.1)
+    async with engine_at(mortal.url, witness, timing=looking, allow_eviction=True) as engine:
+        await engine.revocations.add(
+            Revocation(RevocationKind.TOKEN_ID, "j1", 1.0, 4_000_000_000.0)
+        )
+        mortal.cli("FLUSHALL")
+        async with engine_at(mortal.url, allow_eviction=True) as later:
+            await _covered(later)
+        assert not engine.may_evict
+    assert witness.evictions == []
 
 
 async def test_a_full_store_refuses(mortal: Server) -> None:

@@ -159,6 +159,11 @@ class NodeEngine:
         """The store sweeps itself."""
 
     @property
+    def may_evict(self) -> bool:
+        """Nothing is dropped."""
+        return False
+
+    @property
     def healthy(self) -> bool:
         """Whether it is there."""
         return not self.away
@@ -221,6 +226,9 @@ class Network:
 
     def engine_changed(self, up: bool) -> None:
         """It does not change either."""
+
+    def eviction_changed(self, possible: bool) -> None:
+        """Nothing is dropped."""
 
     async def advance(self, seconds: float, step: float = 1.0) -> None:
         """Leap in steps, and let every node act on each."""

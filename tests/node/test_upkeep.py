@@ -261,6 +261,19 @@ async def test_engine_changes_are_told_at_once(net: Network) -> None:
     assert told(house) == (1.0, 1, 1)
 
 
+async def test_a_store_that_may_drop_keys_is_reported(net: Network) -> None:
+    """The gauge and the log follow the memory policy of the store."""
+    house, engine = net.houses[0], net.engines[0]
+    assert engine.sink is not None
+    assert house.count("engine_may_evict") == 0.0
+    engine.sink.eviction_changed(True)
+    assert house.count("engine_may_evict") == 1.0
+    assert house.events(Event.ENGINE_EVICTION) == 1
+    engine.sink.eviction_changed(False)
+    assert house.count("engine_may_evict") == 0.0
+    assert house.events(Event.ENGINE_EVICTION_END) == 1
+
+
 def told(house: House) -> tuple[float, int, int]:
     """The gauge, and how often each event was recorded."""
     return (

@@ -80,6 +80,8 @@ class AdminApp(Starlette):
             return json({"status": "draining"}, 503)
         if not self._node.engine.healthy:
             return json({"status": "engine unavailable"}, 503)
+        if self._node.engine.may_evict:
+            return json({"status": "engine may drop keys"}, 503)
         return json({"status": "ready"})
 
     async def _metrics(self, request: Request) -> Response:

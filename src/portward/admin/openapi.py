@@ -39,7 +39,11 @@ _KEYS: Final = {
 }
 _PROBES: Final = {
     "/health": ("health", "Whether the node takes connections", "draining"),
-    "/ready": ("ready", "Whether the node can do its work", "draining, or its engine is away"),
+    "/ready": (
+        "ready",
+        "Whether the node can do its work",
+        "draining, or its engine is away or may drop keys",
+    ),
 }
 
 

@@ -143,6 +143,9 @@ class _NoEvents:
     def engine_changed(self, up: bool) -> None:
         """Ignore a change: the start itself fails when the store is away."""
 
+    def eviction_changed(self, possible: bool) -> None:
+        """Ignore a change: the start itself fails when keys may be dropped."""
+
 
 async def _store(settings: Settings) -> str:
     """Open Redis as the gateway does, which looks at its version and its memory policy.

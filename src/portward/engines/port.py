@@ -69,6 +69,9 @@ class Sink(Protocol):
     def engine_changed(self, up: bool) -> None:
         """The store stopped answering, or answers again."""
 
+    def eviction_changed(self, possible: bool) -> None:
+        """The store may drop keys when its memory is full, or no longer may."""
+
 
 class Broker(Protocol):
     """Streams with dense offsets, and the bus."""
@@ -446,3 +449,7 @@ class Engine(Protocol):
     @property
     def healthy(self) -> bool:
         """Whether the store answered last time."""
+
+    @property
+    def may_evict(self) -> bool:
+        """Whether the store may drop keys, revocations among them, although that was not allowed."""

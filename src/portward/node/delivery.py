@@ -51,6 +51,9 @@ class Watchers(Protocol):
     def engine_changed(self, up: bool) -> None:
         """Say so."""
 
+    def eviction_changed(self, possible: bool) -> None:
+        """Report that the store may drop keys, or no longer may."""
+
 
 class Delivery:
     """Implements `engines.port.Sink`."""
@@ -98,6 +101,10 @@ class Delivery:
     def engine_changed(self, up: bool) -> None:
         """Have it told."""
         self._watchers.engine_changed(up)
+
+    def eviction_changed(self, possible: bool) -> None:
+        """Pass it on."""
+        self._watchers.eviction_changed(possible)
 
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
         source = self._registry.get(client)

@@ -230,3 +230,11 @@ class Upkeep:
         self._telemetry.record(
             Event.ENGINE_UP if up else Event.ENGINE_DOWN, engine=self._engine.name
         )
+
+    def eviction_changed(self, possible: bool) -> None:
+        """Report that the store may drop keys, or no longer may."""
+        self._telemetry.metrics.engine_may_evict(possible=possible)
+        self._telemetry.record(
+            Event.ENGINE_EVICTION if possible else Event.ENGINE_EVICTION_END,
+            engine=self._engine.name,
+        )

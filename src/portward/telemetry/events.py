@@ -92,6 +92,9 @@ class Event(StrEnum):
     ENGINE_UP = "engine.up"
     ENGINE_DOWN = "engine.down", _ERROR
     ENGINE_GAP = "engine.gap", _WARNING
+    ENGINE_EVICTION = "engine.eviction", _ERROR, _ALWAYS
+    """The store may drop keys when its memory is full: revocations would be forgotten."""
+    ENGINE_EVICTION_END = "engine.eviction_end", Level.INFO, _ALWAYS
     PROVIDER_UP = "provider.up"
     PROVIDER_DOWN = "provider.down", _ERROR
     """The identity provider failed too often in a row and is not asked for a while."""

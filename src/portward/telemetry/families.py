@@ -86,6 +86,9 @@ class NodeFamilies:
             "engine_seconds", "Time the engine took to answer.", operation, bounds=SLOW
         )
         self.engine_up = sheet.gauge("engine_up", "1 while the engine answers.")
+        self.engine_may_evict = sheet.gauge(
+            "engine_may_evict", "1 while the store may drop keys when its memory is full."
+        )
         self.provider = sheet.histogram(
             "identity_provider_seconds", "Time the identity provider took to answer.",
             labels.PROVIDER_RESULTS, bounds=SLOW,

@@ -157,6 +157,10 @@ class Metrics:
         """The engine answers, or does not."""
         self._node.engine_up.set(up)
 
+    def engine_may_evict(self, *, possible: bool) -> None:
+        """The store may drop keys when its memory is full, or may not."""
+        self._node.engine_may_evict.set(possible)
+
     def identity_provider(self, result: ProviderResult, seconds: float) -> None:
         """A question to the identity provider came to its end."""
         self._node.provider.observe(seconds, (result,))

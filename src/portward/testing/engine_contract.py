@@ -40,6 +40,7 @@ class Recorder:
         self.publications: list[tuple[Channel, Publication, str, str | None]] = []
         self.events: list[BusEvent] = []
         self.health: list[bool] = []
+        self.evictions: list[bool] = []
         self.interruptions = 0
 
     def published(
@@ -59,6 +60,10 @@ class Recorder:
     def engine_changed(self, up: bool) -> None:
         """Remember whether the store answers."""
         self.health.append(up)
+
+    def eviction_changed(self, possible: bool) -> None:
+        """Remember whether the store may drop keys."""
+        self.evictions.append(possible)
 
 
 def draft(data: object = "hello", **more: object) -> Draft:

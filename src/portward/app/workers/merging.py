@@ -22,6 +22,7 @@ _RULES: Final[Mapping[str, Merge]] = {
     "portward_loop_lag_seconds": max,
     "portward_bus_lag_seconds": max,
     "portward_engine_up": min,
+    "portward_engine_may_evict": max,
     "portward_process_start_time_seconds": min,
 }
 """What is not added up. An engine that is down for one worker is down."""

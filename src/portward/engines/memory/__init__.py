@@ -57,6 +57,11 @@ class MemoryEngine:
         self.meter.sweep()
 
     @property
+    def may_evict(self) -> bool:
+        """Nothing is dropped before its time."""
+        return False
+
+    @property
     def healthy(self) -> bool:
         """A map always answers."""
         return True

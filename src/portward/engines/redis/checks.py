@@ -1,17 +1,35 @@
-"""What is asked of servers before anything is entrusted to them."""
+"""What servers are asked before data is kept there, and again and again afterwards."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from portward.engines.redis.commands import Commands
 
 OLDEST: Final = 7
+_KEEPS: Final = "noeviction"
+
+
+class MemoryPolicy(NamedTuple):
+    """What one server does when its memory is full.
+
+    `run_id` changes with every start of the server, `evicted` counts keys it has dropped since then.
+    """
+
+    run_id: str
+    policy: str
+    limit: int
+    evicted: int
+
+    @property
+    def may_evict(self) -> bool:
+        """Whether keys may be dropped: there is a limit of memory, and a policy that drops."""
+        return self.policy != _KEEPS and self.limit > 0
 
 
 async def check_servers(commands: Commands, *, allow_eviction: bool) -> None:
     """Look at version and memory policy of every server.
 
     Raises:
-        ValueError: one is too old, or throws keys away when it runs full.
+        ValueError: one is too old, or drops keys when it runs full.
         EngineUnavailable: one does not answer.
     """
     for text in await commands.everywhere("INFO", "server"):
@@ -19,19 +37,34 @@ async def check_servers(commands: Commands, *, allow_eviction: bool) -> None:
         major = version.partition(".")[0]
         if major.isdigit() and int(major) < OLDEST:
             raise ValueError(f"redis {version} is too old; Portward needs {OLDEST}.0 or newer")
-    if not allow_eviction:
-        await _check_eviction(commands)
-
-
-async def _check_eviction(commands: Commands) -> None:
-    for text in await commands.everywhere("INFO", "memory"):
-        fields = _fields(text)
-        policy = fields.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction" and int(fields.get("maxmemory", "0")) > 0:
+    if allow_eviction:
+        return
+    for server in await memory_policies(commands):
+        if server.may_evict:
             raise ValueError(
-                f"redis has maxmemory-policy {policy}: it would throw away revocations and positions "
+                f"redis has maxmemory-policy {server.policy}: it would drop revocations and positions "
                 "when it runs full; set maxmemory-policy to noeviction"
             )
+
+
+async def memory_policies(commands: Commands) -> list[MemoryPolicy]:
+    """Ask every server what it does when its memory is full, and what it has dropped.
+
+    Raises:
+        EngineUnavailable: one does not answer.
+    """
+    found = []
+    for text in await commands.everywhere("INFO", "server", "memory", "stats"):
+        fields = _fields(text)
+        found.append(
+            MemoryPolicy(
+                run_id=fields.get("run_id", ""),
+                policy=fields.get("maxmemory_policy", _KEEPS),
+                limit=int(fields.get("maxmemory", "0")),
+                evicted=int(fields.get("evicted_keys", "0")),
+            )
+        )
+    return found
 
 
 def _fields(text: bytes) -> dict[str, str]:

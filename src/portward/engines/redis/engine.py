@@ -12,6 +12,7 @@ from portward.engines.redis.cluster import ClusterRoad
 from portward.engines.redis.dial import Dialer
 from portward.engines.redis.directory import RedisDirectory
 from portward.engines.redis.ears import Ears
+from portward.engines.redis.eviction import EvictionWatch
 from portward.engines.redis.hearing import Hearing
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.meter import RedisMeter
@@ -70,6 +71,14 @@ class RedisEngine:
         self._hearing = Hearing(self._ears, keys, uid, timing, clock, self._tell)
         self._keys = keys
         self._sink: Sink | None = None
+        self._eviction = EvictionWatch(
+            commands,
+            timing,
+            clock,
+            self._evicts,
+            self._restore,
+            allowed=allow_eviction,
+        )
         self._restoring: set[asyncio.Task[None]] = set()
         self._commands = commands
         self.broker = RedisBroker(commands, road, self._hearing, keys, uid, self._tell)
@@ -102,11 +111,13 @@ class RedisEngine:
             await self.stop()
             raise
         self._pulse.start()
+        self._eviction.start()
 
     async def stop(self) -> None:
         """Disconnect."""
         self._sink = self._hearing.sink = None
         self._commands.closed = True
+        await self._eviction.stop()
         await self._pulse.stop()
         self._hearing.close()
         await self._ears.close()
@@ -134,6 +145,11 @@ class RedisEngine:
         return self._pulse.beating
 
     @property
+    def may_evict(self) -> bool:
+        """Whether a server may drop keys when its memory is full, although that was not allowed."""
+        return self._eviction.possible
+
+    @property
     def ignored(self) -> int:
         """Announcements of others that were none, and were dropped."""
         return self._hearing.ignored
@@ -157,16 +173,23 @@ class RedisEngine:
     def _interrupted(self) -> None:
         # A store may go and come back without what it had while nobody asks it anything.
         self._begin_restore()
+        self._eviction.look_soon()
         if self._sink is not None:
             self._sink.interrupted()
 
     def _changed(self, up: bool) -> None:
         if up:
             self._begin_restore()
+            self._eviction.look_soon()
         if self._sink is not None:
             self._sink.engine_changed(up)
 
+    def _evicts(self, possible: bool) -> None:
+        if self._sink is not None:
+            self._sink.eviction_changed(possible)
+
     def _moved(self) -> None:
+        self._eviction.look_soon()
         self._ears.drop()
 
     def _begin_restore(self) -> None:

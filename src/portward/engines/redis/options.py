@@ -61,6 +61,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """Between two announcements to oneself."""
     silence: float = 10.0
     """Without hearing anything: after it a connection is taken for dead."""
+    policy: float = 60.0
+    """Between two looks at what a server does when its memory is full."""
     pause: float = 2.0
     """Longest pause before connecting again."""
     linger: float = 5.0

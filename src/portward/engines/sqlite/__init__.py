@@ -113,6 +113,11 @@ class SqliteEngine:
         await self.store.tidy()
 
     @property
+    def may_evict(self) -> bool:
+        """Nothing is dropped before its time."""
+        return False
+
+    @property
     def healthy(self) -> bool:
         """Whether the store could be written last time."""
         return self.store.healthy
