@@ -114,29 +114,37 @@ async def test_joins_of_a_user(two: Cluster, crowd: People) -> None:
     limit.judge(_all(answers), "join_rate_limited")
 
 
-@pytest.mark.parametrize(("good", "address"), [(True, "127.0.0.77"), (False, "127.0.0.78")])
-async def test_authentications_of_an_address(
-    two: Cluster, crowd: People, good: bool, address: str
-) -> None:
-    """An address may try to authenticate as often at two nodes as at one, with whatever token."""
+async def test_refused_tokens_of_an_address(two: Cluster, crowd: People) -> None:
+    """As many different tokens of an address are refused at two nodes as at one; then it has to wait."""
     limit = Model(10)
-    peers = [await crowd.connect(node, "limited", address) for node in two for _ in range(8)]
-    access = token("eve") if good else "nonsense"
-    answers = await asyncio.gather(*(each.ask("auth", token=access) for each in peers))
-    if good:
-        limit.judge(answers, "auth_rate_limited")
-        return
+    peers = [await crowd.connect(node, "limited", "127.0.0.78") for node in two for _ in range(8)]
+    answers = await asyncio.gather(
+        *(each.ask("auth", token=f"nonsense{number}") for number, each in enumerate(peers))
+    )
     tried = [
         {"type": "tried"} if each["data"]["code"] == "authentication_failed" else each
         for each in answers
     ]
     limit.judge(tried, "auth_rate_limited")
+    for node in two:
+        await crowd.user(node, token("eve"), endpoint="limited", address="127.0.0.78")
+
+
+async def test_good_tokens_of_an_address(two: Cluster, crowd: People) -> None:
+    """Good tokens are not counted, at however many nodes."""
+    peers = [await crowd.connect(node, "limited", "127.0.0.77") for node in two for _ in range(16)]
+    answers = await asyncio.gather(
+        *(each.ask("auth", token=token(f"eve{number}")) for number, each in enumerate(peers))
+    )
+    assert {each["type"] for each in answers} == {"auth_success"}
 
 
 async def test_addresses_do_not_share_a_limit(two: Cluster, crowd: People) -> None:
     """What one address has used up at one node keeps nobody else from the other."""
     spent = [await crowd.connect(two.a, "limited", "127.0.0.79") for _ in range(12)]
-    answers = await asyncio.gather(*(each.ask("auth", token="nonsense") for each in spent))
+    answers = await asyncio.gather(
+        *(each.ask("auth", token=f"nonsense{number}") for number, each in enumerate(spent))
+    )
     assert "auth_rate_limited" in {each["data"]["code"] for each in answers}
     await crowd.user(two.b, token("flo"), endpoint="limited", address="127.0.0.80")
 
@@ -172,11 +180,14 @@ async def test_refused_credentials_of_an_address(two: Cluster) -> None:
     """An address may present as many bad credentials in handshakes at two nodes as at one."""
     limit = Model(10)
     answers = [
-        await handshake(node, "limited", "127.0.0.82", "Bearer nonsense")
-        for _ in range(8)
+        await handshake(node, "limited", "127.0.0.82", f"Bearer nonsense{number}{node.name}")
+        for number in range(8)
         for node in two
     ]
     limit.judge(answers, "429")
+    for node in two:
+        good = await handshake(node, "limited", "127.0.0.82", f"Bearer {token('gil')}")
+        assert good == {"type": "connected"}
 
 
 @pytest.mark.slow
