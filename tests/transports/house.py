@@ -14,6 +14,7 @@ from portward.model.endings import Ending
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.link import Admission, Link
+from portward.node.pending_connections import PendingConnections
 from portward.testing.clock import FakeClock
 from portward.transports.listener import Listener
 from portward.transports.lobby import Lobby
@@ -185,6 +186,7 @@ class FakeGate:
         self.follow_ups: list[tuple[RequestHead, Admission]] = []
         self.stranger: Refused | None = None
         self.refusals: list[tuple[RequestHead | None, Refused]] = []
+        self.pending = PendingConnections(2000, FakeClock())
 
     def room_for_one(self) -> Refusal | None:
         """Say what the test wants."""

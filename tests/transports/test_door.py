@@ -9,6 +9,7 @@ import pytest
 from portward.model.limits import OUTBOX_AGE
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
+from portward.node.pending_connections import PendingConnections
 from portward.transports import door, lobby
 from portward.transports.door import Door
 from portward.transports.lobby import Caller
@@ -322,6 +323,40 @@ async def test_a_head_that_is_not_whole_in_time_is_answered_408(
     assert house.gate.reasons == [Refusal.HEAD_TIMEOUT]
     client.leave()
     await until(lambda: house.lobby.sockets == 0)
+
+
+async def test_silent_sockets_make_room(house: House) -> None:
+    """More than half full, the oldest socket of a crowded address gets 503."""
+    pool = house.lobby.pending = PendingConnections(8, house.clock)
+    silent = [await house.client() for _ in range(5)]
+    await until(lambda: len(pool) == 5)
+    await house.enter()
+    assert (len(pool), house.gate.reasons) == (5, [])
+    house.clock.advance(1)
+    await house.enter()
+    assert len(pool) == 4
+    refused = await silent[0].rest()
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in refused
+    assert house.gate.reasons == [Refusal.UNAUTHENTICATED_CAP]
+    for client in silent[1:]:
+        await client.send(handshake())
+        assert (await client.head())[0] == "HTTP/1.1 101 Switching Protocols"
+    assert len(pool) == 0
+
+
+async def test_sockets_that_leave_or_are_late_are_counted_no_longer(house: House) -> None:
+    """Whatever ends the wait for a head, the pool is empty after it."""
+    pool = house.lobby.pending
+    left, reset, late, bad = [await house.client() for _ in range(4)]
+    await until(lambda: len(pool) == 4)
+    left.leave()
+    reset.reset()
+    await bad.send(b"nonsense\r\n\r\n")
+    await until(lambda: len(pool) == 1)
+    house.clock.advance(lobby.HEAD_TIME)
+    assert (await late.rest()).startswith(b"HTTP/1.1 408 ")
+    assert len(pool) == 0
 
 
 async def test_the_deadline_of_the_head_ends_with_the_head(house: House) -> None:

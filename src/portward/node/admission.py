@@ -15,6 +15,7 @@ from portward.model.request import RequestHead
 from portward.node.authentication import Authentication
 from portward.node.endpoint import Endpoint, Newcomer, at_path
 from portward.node.handshake_limits import HandshakeLimits
+from portward.node.pending_connections import PendingConnections
 from portward.node.proving import Proving
 from portward.node.span import Span
 from portward.security.address import limit_keys, mask
@@ -73,9 +74,13 @@ class Doorman:
         self._telemetry = telemetry
         self._by_address = ConcurrencyTable()
         self._counts = HandshakeLimits(rules.accept_rate, span, clock)
-        self.proving = Proving(
-            authentication, lambda: self.rules.max_unauthenticated - self.unauthenticated
-        )
+        self.pending = PendingConnections(rules.max_unauthenticated, clock)
+        self.proving = Proving(authentication, self._spare)
+
+    def _spare(self) -> int:
+        """How many more may be inside without a user, after one has made room if that is needed."""
+        self.pending.make_room()
+        return self.rules.max_unauthenticated - self.unauthenticated
 
     def room_for_one(self) -> Refusal | None:
         """Check 1, the global cap."""

@@ -49,7 +49,7 @@ class Authentication:
         leeway: float,
         max_per_user: int,
         accept_rate: Rate,
-        bound: Callable[[], None],
+        bound: Callable[[Session], None],
         admits: Callable[[Session], Awaitable[bool]],
         opened: Callable[[Session], None],
         judge: CredentialJudge,
@@ -247,7 +247,7 @@ class Authentication:
             raise Fault(FaultKind.LIMIT_EXCEEDED)
         session.claims = session.identity = identity
         session.move(Move.ADMIT)
-        self._bound()
+        self._bound(session)
         self._registry.bind(session, identity.subject)
         session.authenticated(identity.expires_at, self.leeway)
         session.link.authenticated()

@@ -12,6 +12,7 @@ from portward.model.request import RequestHead
 from portward.node.endpoint import Endpoint, Newcomer, at_path
 from portward.node.link import Admission, HttpAnswer, Link, Receiver
 from portward.node.node import Node
+from portward.node.pending_connections import PendingConnections
 from portward.node.returning import Bond, follow_up
 from portward.node.session import Session
 from portward.node.status import StatusPage
@@ -75,6 +76,11 @@ class NodeGate:
         self._answers: dict[str, Callable[[RequestHead], Answer]] = {"/health": self._health}
         if node.status_page is not None:
             self._answers[_TEST] = partial(self._test, node.status_page)
+
+    @property
+    def pending(self) -> PendingConnections:
+        """The pool of those who have not proved anything."""
+        return self._node.doorman.pending
 
     def room_for_one(self) -> Refusal | None:
         """The global cap."""

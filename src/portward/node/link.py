@@ -11,6 +11,7 @@ from portward.model.parcel import Words
 from portward.model.refusals import Refusal, Refused
 from portward.model.replies import Push
 from portward.model.request import RequestHead
+from portward.node.pending_connections import PendingConnections
 from portward.wire.message import Message
 
 
@@ -192,6 +193,10 @@ class Admission(Protocol):
 
 class Gate(Protocol):
     """What a transport asks about a newcomer."""
+
+    @property
+    def pending(self) -> PendingConnections:
+        """Where a transport counts sockets whose request is not here yet."""
 
     def room_for_one(self) -> Refusal | None:
         """Judge the global cap as soon as a socket is accepted; None is a yes."""

@@ -47,6 +47,7 @@ from portward.node.namespaces import Namespaces
 from portward.node.news import News
 from portward.node.notes import Notes
 from portward.node.operations import Operations
+from portward.node.pending_session import PendingSession
 from portward.node.ports import Hooks
 from portward.node.records import RoomRecords
 from portward.node.relay import Relays
@@ -331,6 +332,9 @@ class Node:
             session.conversation = Conversation(session, endpoint.dialect, self.sockets)
         self.registry.add(session)
         self.doorman.unauthenticated += 1
+        if newcomer.identity is None:
+            pending = PendingSession(session, self.telemetry)
+            self.doorman.pending.add(session, pending, newcomer.keys)
         self.telemetry.metrics.connection_opened(endpoint.name)
         self.telemetry.record(
             Event.CONN_OPEN,
@@ -376,7 +380,7 @@ class Node:
         session.claims = session.identity = identity
         session.move(Move.ADMIT)
         session.link.authenticated()
-        self._bound()
+        self._bound(session)
         self._opened(session)
 
     def _opened(self, session: Session) -> None:
@@ -386,8 +390,9 @@ class Node:
         if session.endpoint.rules.authenticated:
             self.chronicle.proven(session.endpoint.name, session.address, session.user)
 
-    def _bound(self) -> None:
+    def _bound(self, session: Session) -> None:
         self.doorman.unauthenticated -= 1
+        self.doorman.pending.remove(session)
 
     def recheck(self, session: Session) -> None:
         """Ask the identity provider about a session that came in by cookie."""
@@ -400,7 +405,7 @@ class Node:
     def ended(self, session: Session, ending: Ending, cause: str) -> None:
         """Take a session out of every map."""
         if session.identity is None:
-            self.doorman.unauthenticated -= 1
+            self._bound(session)
         if ending in ends.DISCARDING:
             session.link.discard()
         if session.tunnel is not None:

@@ -76,7 +76,7 @@ class Session:
         "__weakref__", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
         "conversation", "endpoint", "expires", "faults", "frame_tat", "id", "identity", "inbox",
         "last_seen", "link", "newcomer", "notice", "opened", "opened_at", "partial_since", "paused",
-        "peer_code", "ping_sent", "pinged", "recheck", "refusals", "resume_id", "slot", "state",
+        "peer_code", "ping_sent", "pinged", "recheck", "refusals", "resume_id", "slot", "spoke", "state",
         "subscriptions", "task", "tunnel", "until", "version",
     )  # fmt: skip
 
@@ -118,6 +118,7 @@ class Session:
         self.peer_code: int | None = None
         self.close_code = 0
         self.slot = ASLEEP
+        self.spoke = False
 
     def __repr__(self) -> str:
         return f"Session({self.id[:8]}, {self.endpoint.name}, {self.state.name})"
@@ -205,6 +206,7 @@ class Session:
         """Serve a message, or keep it for when the one in flight is done."""
         if self.state is State.ENDED:
             return
+        self.spoke = True
         if binary and not self.endpoint.dialect.binary:
             self.end(Ending.WRONG_DATA, "binary message")
         elif self.conversation is not None:

@@ -61,6 +61,8 @@ class Door(asyncio.Protocol):
         "_untaken",
     )
 
+    silent = True
+    judged = False
     _transport: asyncio.Transport
     _reader: HeadReader
 
@@ -91,9 +93,10 @@ class Door(asyncio.Protocol):
         if self._carried is not None:
             self._begin(*self._carried)
             return
-        lobby.heads.add(self)
-        peer = transport.get_extra_info("peername")
-        self._reader = HeadReader(peer[0] if peer else "", secure=lobby.tls is not None)
+        peername = transport.get_extra_info("peername")
+        peer = peername[0] if peername else ""
+        lobby.await_head(self, peer)
+        self._reader = HeadReader(peer, secure=lobby.tls is not None)
         if lobby.tls is not None:
             self._phase = Phase.SECURING
             self._task = eager.start(self._secure(lobby.tls), self._secured)
@@ -138,7 +141,7 @@ class Door(asyncio.Protocol):
             self._untaken = len(self._rest) or 1
         self._lobby.sockets -= 1
         self._lobby.doors.discard(self)
-        self._lobby.heads.remove(self)
+        self._lobby.head_done(self)
         self._lobby.answering.remove(self)
         self._lobby.lingering.remove(self)
         if phase is Phase.ADMITTING and self._task is not None:
@@ -152,6 +155,15 @@ class Door(asyncio.Protocol):
         if self._phase is Phase.READING:
             self._refuse(Refused(Refusal.HEAD_TIMEOUT))
         else:
+            self._transport.abort()
+
+    def displace(self, retry: float) -> None:
+        """Make room for a newcomer: nothing was sent here for long, and the address holds many sockets."""
+        refused = Refused(Refusal.UNAUTHENTICATED_CAP, "no request yet", retry_after=retry)
+        if self._phase is Phase.READING:
+            self._refuse(refused)
+        else:
+            self._lobby.gate.refused(None, refused)
             self._transport.abort()
 
     def abort(self) -> None:
@@ -198,7 +210,7 @@ class Door(asyncio.Protocol):
         try:
             found = self._reader.feed(data)
             if found is not None:
-                self._lobby.heads.remove(self)
+                self._lobby.head_done(self)
                 self._begin(*found)
         except Refused as refused:
             self._refuse(refused)
@@ -305,7 +317,7 @@ class Door(asyncio.Protocol):
         """Answer; when all of it is taken, part. Nothing that comes from now on is answered."""
         lobby, transport = self._lobby, self._transport
         self._phase = Phase.ANSWERING
-        lobby.heads.remove(self)
+        lobby.head_done(self)
         # Be told when everything is taken. TLS transports pause at the limit, others beyond it.
         transport.set_write_buffer_limits(high=0 if lobby.tls is None else 1, low=0)
         transport.resume_reading()

@@ -10,6 +10,8 @@ from portward.model.limits import CLOSE_TIME, OUTBOX_AGE
 from portward.model.refusals import Refusal
 from portward.model.request import RequestHead
 from portward.node.link import Gate
+from portward.node.pending_connections import Pending
+from portward.security.address import limit_keys
 from portward.transports.deadlines import Deadlines, Waiter
 
 HEAD_TIME: Final = 5.0
@@ -62,6 +64,10 @@ class Ferry(Protocol):
         """
 
 
+class Door(Waiter, Pending, Protocol):
+    """A connection whose request head is awaited."""
+
+
 class Lobby:
     """The gate, the clock, the deadlines and the count of open sockets.
 
@@ -85,6 +91,7 @@ class Lobby:
         random: Callable[[], float] = _random.random,
     ) -> None:
         self.gate = gate
+        self.pending = gate.pending
         self.clock = clock
         self.tls = tls
         self.hotel = hotel
@@ -110,6 +117,17 @@ class Lobby:
         if self.max_sockets and self.sockets - len(self.lingering) > self.max_sockets:
             return Refusal.GLOBAL_CAP
         return self.gate.room_for_one()
+
+    def await_head(self, door: "Door", peer: str) -> None:
+        """Give a connection its time to send a request head; one that says nothing may have to make room."""
+        self.heads.add(door)
+        self.pending.make_room()
+        self.pending.add(door, door, limit_keys(peer))
+
+    def head_done(self, door: "Door") -> None:
+        """The head is here, or will not come. Harmless when repeated."""
+        self.heads.remove(door)
+        self.pending.remove(door)
 
     def clear(self) -> None:
         """Drop everyone who is not, or no longer, a session, and forget all deadlines."""

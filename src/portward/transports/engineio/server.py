@@ -12,6 +12,7 @@ from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.endpoint import Endpoint, at_path
 from portward.node.link import Admission, Gate, HttpAnswer
+from portward.node.pending_connections import PendingConnections
 from portward.security.handshake import check_upgrade
 from portward.security.subprotocols import select
 from portward.transports.deadlines import Deadlines
@@ -75,6 +76,11 @@ class EngineServer:
         self._probes.stop()
 
     # As a gate.
+
+    @property
+    def pending(self) -> PendingConnections:
+        """The pool of those who have not proved anything."""
+        return self.gate.pending
 
     def room_for_one(self) -> Refusal | None:
         """The global cap, for all but the polls of those who are inside: theirs must come through.

@@ -1,0 +1,43 @@
+"""A session that has not authenticated, as the pool of pending connections sees it."""
+
+from portward.model.endings import Ending
+from portward.model.faults import Fault, FaultKind
+from portward.node.session import Session
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+_CAUSE = "made room: its address held most connections without a user"
+
+
+class PendingSession:
+    """Implements `node.pending_connections.Pending`."""
+
+    __slots__ = ("_session", "_telemetry")
+
+    def __init__(self, session: Session, telemetry: Telemetry) -> None:
+        self._session = session
+        self._telemetry = telemetry
+
+    @property
+    def silent(self) -> bool:
+        """Whether no complete message came from it."""
+        return not self._session.spoke
+
+    @property
+    def judged(self) -> bool:
+        """Whether a credential of it is being judged, or about to be."""
+        return self._session.task is not None or bool(self._session.inbox)
+
+    def displace(self, retry: float) -> None:
+        """Say when to come back, in the words of the dialect, and end it with 3013."""
+        session, clock = self._session, self._session.conduct.clock
+        fault = Fault(FaultKind.RATE_LIMITED, retry_after=int(retry * 1000))
+        payload = None
+        if session.conversation is None:  # clients of Socket.IO are in no namespace to be told in
+            payload = session.endpoint.dialect.fault(fault, int(clock.time() * 1000))
+        if payload is not None:
+            session.link.write(session.endpoint.framing.text(payload))
+        self._telemetry.record(
+            Event.CONN_LIMIT, client=session.id, address=session.address, detail=_CAUSE
+        )
+        session.end(Ending.TOO_MANY_REQUESTS, _CAUSE)
