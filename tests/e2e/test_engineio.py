@@ -8,6 +8,7 @@ from contextlib import suppress
 import httpx
 import pytest
 from msgspec.structs import replace
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from portward.model.endings import Ending
@@ -59,6 +60,23 @@ async def test_a_session_by_websocket(peer: Peer) -> None:
         assert await heard(socket) == b"\x01\x02\x03\x04"
         assert peer.inside() == (1, 0)
     await peer.until_inside((0, 0))
+
+
+async def test_bytes_as_text(peer: Peer) -> None:
+    """A client that takes no binary frames gets base64, from its handshake on or after its upgrade."""
+    sid = await peer.open()
+    for query in ({}, {"sid": sid}):
+        async with connect(peer.url("websocket", b64="1", **query)) as socket:
+            if query:
+                await socket.send("2probe")
+                assert await heard(socket) == "3probe"
+                await socket.send("5")
+            else:
+                await heard(socket)
+            await socket.send("bAQID")
+            assert await heard(socket) == "bAQID"
+            await socket.send(b"\x04")
+            assert await heard(socket) == "bBA=="
 
 
 async def test_the_path_without_its_slash(peer: Peer) -> None:
@@ -134,7 +152,8 @@ async def test_a_preflight(peer: Peer) -> None:
     assert response.status_code == 204
     assert response.headers["access-control-allow-origin"] == ORIGIN
     assert response.headers["access-control-allow-methods"] == "GET, POST"
-    assert response.headers["access-control-allow-headers"] == "content-type, authorization"
+    allowed = response.headers["access-control-allow-headers"]
+    assert allowed.startswith("content-type, authorization, traceparent")
 
     other = await peer.http.options(peer.url(), headers={"origin": "https://evil.example"})
     assert other.status_code == 204

@@ -65,7 +65,7 @@ class Fate:
 
     async def fulfilled(self, tab: Tab) -> None:
         """The client was told the code, and whether it may come back."""
-        assert await tab.heard("error") == {"code": self.code}, self.user
+        assert (await tab.heard("error"))["code"] == self.code, self.user
         told = await tab.told("disconnect")
         sent_out = told["reason"] == "io server disconnect"
         assert sent_out is not self.ending.reconnect, (self.user, told)
