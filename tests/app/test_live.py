@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from portward.app import build
 from portward.app.gateway import Gateway
 from portward.app.live import Live
 from portward.model.faults import Fault, FaultKind
+from portward.model.limits import CLOSE_TIME
 from portward.node.handle import ConnectionHandle
 from portward.node.ports import Hooks
 from portward.telemetry.events import Event
@@ -57,6 +59,36 @@ async def subscribe(client: MemoryClient, topic: str = "event:1") -> Any:
 
 
 # -- topics
+
+
+async def test_history_and_position(house: House) -> None:
+    """A topic can be read back as far as it is kept; a limit of 0 asks for the position alone."""
+    ann = await visit(house, "ann")
+    subscribed = await subscribe(ann)
+    await house.gateway.live.publish("event:1", {"n": 1}, key="k")
+    await settle()
+    await say(ann, {"type": "history", "topic": "event:1", "limit": 0, "id": 7})
+    position = {"offset": 1, "epoch": subscribed["position"]["epoch"]}
+    told = {"type": "history", "topic": "event:1", "id": 7}
+    assert ann.received[-1] == {**told, "publications": [], "position": position}
+    await say(ann, {"type": "history", "topic": "event:7"})
+    assert ann.received[-1]["code"] == "forbidden"
+    await say(ann, {"type": "history", "topic": "event:1", "limit": -1})
+    assert ann.received[-1] == VIOLATION
+
+
+async def test_history_where_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namespace with history gives what it keeps, oldest first."""
+    given = with_cookies()
+    live = replace(given.namespaces["live"], history_size=2)
+    given = replace(given, namespaces={**given.namespaces, "live": live})
+    async with peopled(monkeypatch, given) as (house, _):
+        ann = await visit(house, "ann")
+        for number in range(3):
+            await house.gateway.live.publish("event:1", number, key=f"k{number}")
+        await say(ann, {"type": "history", "topic": "event:1"})
+        found = [(each["key"], each["data"]) for each in ann.received[-1]["publications"]]
+        assert found == [("k1", 1), ("k2", 2)]
 
 
 @pytest.mark.parametrize("topic", ["", "a b", "a*", "ž", "x" * 124])
@@ -199,6 +231,14 @@ async def test_on_message_is_given_nothing_but_json(house: House) -> None:
     for payload in (b"{", b'{"a":1,"a":2}', b'"\\ud800"', b"[" * 50):
         ann.send_bytes(payload, binary=False)
         await settle()
+    assert [each.pop("details", None) for each in ann.received] == [
+        None,
+        *(
+            {"rule": rule, "depth": depth}
+            for rule, depth in (("duplicate_key", 1), ("lone_surrogate", 0))
+        ),
+        {"rule": "depth", "depth": 50},
+    ]
     assert ann.received == [VIOLATION] * 4
     assert seen == []
 
@@ -309,7 +349,7 @@ async def test_on_message_that_never_returns(house: House) -> None:
     ids = [each.id for each in house.gateway.live.connections()]
     before = len(asyncio.all_tasks())
     ann.leave()
-    await settle()
+    await house.advance(CLOSE_TIME + 0.2)
     assert ended == ids[:1]
     assert len(asyncio.all_tasks()) < before
     await house.gateway.revoke(user="bob")

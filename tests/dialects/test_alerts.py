@@ -119,10 +119,11 @@ def test_commands(message: dict[str, Any], command: Command) -> None:
         ("2.9", 2),
         ("1000", 100),
         ("9" * 500, 100),
-        (0, 50),
+        (0, 0),
+        (0.0, 0),
         (-1, 50),
         (0.5, 50),
-        ("0", 50),
+        ("0", 0),
         ("-5", 50),
         ("", 50),
         ("many", 50),
@@ -141,7 +142,7 @@ def test_commands(message: dict[str, Any], command: Command) -> None:
     ids=lambda each: repr(each)[:20],
 )
 def test_limits(limit: Any, meant: int) -> None:
-    """A limit is a number or a numeric text, at most 100; anything else means 50."""
+    """A limit is a number or a numeric text, at most 100; anything else means 50, and 0 the position."""
     assert decode({"type": "getHistory", "limit": limit}) == ask.ReadHistories(limit=meant)
 
 

@@ -147,8 +147,16 @@ MALFORMED = {
 @pytest.mark.p0
 @pytest.mark.parametrize("payload", MALFORMED.values(), ids=MALFORMED)
 def test_malformed(dialect: LiveDialect, payload: bytes) -> None:
-    """Whatever is no message of the dialect is told to be none, in the same words and no others."""
-    assert answer(dialect, payload) == VIOLATION
+    """Whatever is no message of the dialect is told to be none; beside that a broken rule may be named."""
+    assert violates(answer(dialect, payload))
+
+
+def violates(said: bytes | None) -> bool:
+    """Whether an answer is the one violation, with the rule of JSON that was broken or without."""
+    message = json.loads(said or b"null")
+    details = message.pop("details", {"rule": ""})
+    expected: dict[str, str] = json.loads(VIOLATION)
+    return bool(message == expected and details.keys() <= {"rule", "depth"})
 
 
 def test_malformed_with_an_id(dialect: LiveDialect) -> None:
@@ -248,7 +256,7 @@ def test_handed_over(value: object) -> None:
 )
 def test_handed_over_is_only_what_is_json(payload: bytes) -> None:
     """What does not parse strictly is not handed over."""
-    assert answer(LiveDialect("show", lambda: True), payload) == VIOLATION
+    assert violates(answer(LiveDialect("show", lambda: True), payload))
 
 
 def test_handing_over_is_asked_each_time() -> None:

@@ -268,6 +268,8 @@ def test_partings(ending: Ending) -> None:
         return
     code, text = PARTINGS[ending]
     assert read(said) == {"type": "error", "code": code, "message": text}
+    later = DIALECT.push(say.Parting(ending=ending, retry=250), NOW)
+    assert read(later) == {"type": "error", "code": code, "message": text, "retryMs": 250}
 
 
 def test_warnings() -> None:

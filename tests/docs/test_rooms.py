@@ -79,6 +79,7 @@ async def conversation() -> list[Any]:
         await say(boss, "kick", "9", roomId="lobby", userId="alice")
         await gateway.publish("rooms:lobby", {"text": "from the backend"}, type="notice")
         carol.leave()
+        boss.send_bytes(b'{"a":{"constructor":1}}', binary=False)
         for _ in range(60):
             await say(alice, "heartbeat", "10")
             await say(boss, "heartbeat")

@@ -75,10 +75,9 @@ async def test_invalid_format(house: House, payload: str) -> None:
     client = await house.client()
     raw(client, payload)
     await settle()
-    assert client.all("error")[0]["data"] == {
-        "message": "Invalid message format",
-        "code": "invalid_format",
-    }
+    told = client.all("error")[0]["data"]
+    assert told.pop("details", {"rule": ""}).keys() <= {"rule", "depth"}
+    assert told == {"message": "Invalid message format", "code": "invalid_format"}
     assert client.open
 
 
@@ -96,7 +95,7 @@ async def test_invalid_format(house: House, payload: str) -> None:
         envelope(type="auth", data={"token": "a", "wsToken": "b"}),
         envelope(type="message", data={"roomId": "a", "content": 5}),
         envelope(type="message", data={"roomId": "a", "content": "x", "userId": "admin"}),
-        envelope(type="history", data={"roomId": "a", "limit": 0}),
+        envelope(type="history", data={"roomId": "a", "limit": -1}),
         envelope(type="history", data={"roomId": "a", "limit": True}),
         envelope(type="history", data={"roomId": "a", "since": 1, "before": 2}),
         envelope(type="history", data={"roomId": "a", "before": -1}),

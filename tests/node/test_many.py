@@ -226,6 +226,23 @@ async def test_history_is_what_one_may_hear(house: House) -> None:
     assert await calls(bob, limit=1) == ["b2"]
 
 
+async def test_positions_alone(house: House) -> None:
+    """A limit of 0 asks for where the calls stand: of one, or of all that are subscribed to."""
+    ann = await listen(house)
+    for call in ("c1", "c2", "c2"):
+        await say(house, call)
+    await tell(ann, type="subscribe", callIds=["c1", "c2", "new"])
+    ann.received.clear()
+    answer = await tell(ann, type="getHistory", limit=0, callId="c2")
+    assert answer["alerts"] == []
+    assert {call: each["offset"] for call, each in answer["positions"].items()} == {"c2": 2}
+    answer = await tell(ann, type="getHistory", limit=0)
+    offsets = {call: each["offset"] for call, each in answer["positions"].items()}
+    assert offsets == {"c1": 1, "c2": 2, "new": 0}
+    assert "positions" not in await tell(ann, type="getHistory", limit=1)
+    assert (await tell(ann, type="getHistory", limit=0, callId="*"))["positions"] == {}
+
+
 async def test_history_by_the_rights_of_now(house: House) -> None:
     """A right that was withdrawn shows nothing any more, subscription or not."""
     await house.gateway.operations.set_permissions("ann", {"alerts:*"})

@@ -156,9 +156,12 @@ class AlertsDialect:
 
 
 def _limit(value: Any) -> int:
-    """How much history is meant: a number, or one in a string; the default for anything else."""
+    """How much history is meant: a number, or one in a string; the default for anything else.
+
+    None at all is a question for the positions.
+    """
     if isinstance(value, str) and _NUMERIC.fullmatch(value):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or 0 != value < 1:
         return DEFAULT_LIMIT
     return int(min(value, HISTORY_LIMIT))

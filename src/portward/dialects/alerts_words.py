@@ -30,6 +30,8 @@ CODES: Final = {
     FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.code,
 }
 
+RETRY: Final = 1000
+"""Milliseconds after which to subscribe again to a call that was lost on the way here."""
 _SESSION_ID: Final = 24
 """Characters of a connection's id that its client is told."""
 
@@ -67,6 +69,8 @@ def fault(fault: Fault, now: int) -> bytes:  # noqa: ARG001 - the port's
     payload: dict[str, Any] = {"message": text, "code": CODES.get(kind, kind.code)}
     if fault.retry_after is not None:
         payload["retryMs"] = fault.retry_after
+    if fault.details is not None:
+        payload["details"] = fault.details
     return _message("error", payload, fault.command_id)
 
 
@@ -98,7 +102,13 @@ def _unsubscribed(reply: say.UnsubscribedMany, _: int, ids: CallIds) -> dict[str
 
 
 def _history(reply: say.HistoriesRead, _: int, ids: CallIds) -> dict[str, Any]:
-    return {"alerts": [_alert(each, ids) for each in reply.deliveries]}
+    payload: dict[str, Any] = {"alerts": [_alert(each, ids) for each in reply.deliveries]}
+    if reply.positions is not None:
+        payload["positions"] = {
+            ids.decode(channel): {"offset": position.offset, "epoch": position.epoch}
+            for channel, position in reply.positions.items()
+        }
+    return payload
 
 
 def _refreshed(reply: say.Refreshed, _: int, __: CallIds) -> dict[str, Any]:
@@ -125,11 +135,12 @@ def _expiring(push: say.Expiring, _: CallIds) -> dict[str, Any]:
 
 def _removed(push: say.Removed, ids: CallIds) -> dict[str, Any]:
     away = push.reason in {FaultKind.UNAVAILABLE.code, say.INSUFFICIENT_STATE}
-    return {
+    payload = {
         "message": FaultKind.UNAVAILABLE.text if away else "Subscription withdrawn",
         "code": FaultKind.UNAVAILABLE.code if away else FaultKind.PERMISSION_DENIED.code,
         "callId": ids.decode(push.channel),
     }
+    return {**payload, "retryMs": RETRY} if away else payload
 
 
 def _shutdown(push: say.ShuttingDown, _: CallIds) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
+from portward.dialects.json_rules import POISON, JsonRule, depth_of, details
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import INTEGER, JSON_DEPTH
 
@@ -18,27 +19,31 @@ _STRINGS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 _ESCAPED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_POISON: Final = frozenset({"__proto__", "constructor", "prototype"})
 _BLANKS: Final = " \t\n\r"
 _SAFE_DIGITS: Final = 15
 MAX_ID: Final = 64
 """Characters of a client's own id for a message."""
 
 
-NOT_JSON: Final = "not JSON"
+NOT_JSON: Final = JsonRule.SYNTAX.text
 """The detail of a fault about text that is no JSON at all."""
 
 
 class _Refused(ValueError):  # noqa: N818 - becomes a fault, which is an answer
-    """The text is JSON, and still not taken."""
+    """The text breaks a rule."""
+
+    def __init__(self, rule: JsonRule, depth: int | None = None) -> None:
+        super().__init__(rule.text)
+        self.rule = rule
+        self.depth = depth
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     collected = dict(pairs)
     if len(collected) != len(pairs):
-        raise _Refused("duplicate key")
-    if not _POISON.isdisjoint(collected):
-        raise _Refused("forbidden key")
+        raise _Refused(JsonRule.DUPLICATE_KEY)
+    if not POISON.isdisjoint(collected):
+        raise _Refused(JsonRule.FORBIDDEN_KEY)
     return collected
 
 
@@ -46,19 +51,19 @@ def _integer(digits: str) -> int:
     if len(digits) > _SAFE_DIGITS and (
         len(digits) > _SAFE_DIGITS + 2 or abs(int(digits)) > INTEGER
     ):
-        raise _Refused("integer out of range")
+        raise _Refused(JsonRule.INTEGER_RANGE)
     return int(digits)
 
 
 def _number(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise _Refused("number out of range")
+        raise _Refused(JsonRule.NUMBER_RANGE)
     return number
 
 
-def _constant(name: str) -> NoReturn:
-    raise _Refused(name)
+def _constant(_: str) -> NoReturn:
+    raise _Refused(JsonRule.CONSTANT)
 
 
 _DECODER: Final = json.JSONDecoder(
@@ -97,18 +102,18 @@ def _check_strings(value: Any) -> None:
     """Refuse NUL and lone surrogates, which only an escape can bring past the JSON grammar."""
     for text in _strings(value):
         if "\0" in text:
-            raise _Refused("NUL")
+            raise _Refused(JsonRule.NUL)
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise _Refused("lone surrogate") from None
+            raise _Refused(JsonRule.LONE_SURROGATE) from None
 
 
 def _decode(text: str) -> Any:
     """Read exactly one value. `JSONDecoder.decode` does the same, and looks for blanks by regex."""
     value, end = _DECODER.raw_decode(text)
     if end != len(text):
-        raise _Refused(NOT_JSON)
+        raise _Refused(JsonRule.SYNTAX)
     return value
 
 
@@ -116,19 +121,29 @@ def parse(payload: bytes) -> Any:
     """Parse one JSON text strictly.
 
     Raises:
-        Fault: `INVALID_FORMAT`, whatever is wrong; the detail is for the log.
+        Fault: `INVALID_FORMAT`, whatever is wrong. When it is JSON all the same, its details name the
+            rule, and how deep it is broken.
     """
+    text = ""
     try:
         text = payload.decode()
-        if text.count("[") + text.count("{") > JSON_DEPTH and depth(text) > JSON_DEPTH:
-            raise _Refused("nested too deeply")
+        if text.count("[") + text.count("{") > JSON_DEPTH and (found := depth(text)) > JSON_DEPTH:
+            raise _Refused(JsonRule.DEPTH, found)
         value = _decode(text.strip(_BLANKS))
         if _ESCAPED.search(text):
             _check_strings(value)
     except ValueError as error:
-        detail = str(error) if isinstance(error, _Refused) else NOT_JSON
-        raise Fault(FaultKind.INVALID_FORMAT, detail=detail) from None
+        raise _fault(error, text) from None
     return value
+
+
+def _fault(error: ValueError, text: str) -> Fault:
+    rule = error.rule if isinstance(error, _Refused) else JsonRule.SYNTAX
+    fault = Fault(FaultKind.INVALID_FORMAT, detail=rule.text)
+    if isinstance(error, _Refused) and rule is not JsonRule.SYNTAX:
+        depth = depth_of(rule, text) if error.depth is None else error.depth
+        fault.details = details(rule, depth)
+    return fault
 
 
 def identifier(message: Any) -> str | int | None:

@@ -1,15 +1,15 @@
 """The live dialect: web pages that follow topics behind the cookie of their site.
 
-A client's message is `{"type", "topic"}`, subscribe or unsubscribe, or `{"type": "ping"}`; it may add an
-`id`, which comes back with the answer. The application may take all messages itself: then any JSON
+A client's message is `{"type", "topic"}`: subscribe, unsubscribe or history; or `{"type": "ping"}`. It may
+add an `id`, which comes back with the answer. The application may take all messages itself: then any JSON
 value is one.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from portward.dialects import intake
 from portward.model import commands as ask
@@ -18,6 +18,7 @@ from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind
+from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
 
@@ -50,6 +51,15 @@ class _Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A sign of life, for pages, which cannot send ping frames."""
 
     type: Literal["ping"]
+    id: str | int | UnsetType = UNSET
+
+
+class _History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What clients send to read back a topic."""
+
+    type: Literal["history"]
+    topic: str
+    limit: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
     id: str | int | UnsetType = UNSET
 
 
@@ -93,12 +103,19 @@ class LiveDialect:
         if isinstance(message, dict) and message.get("type") == "ping":
             msgspec.convert(message, _Ping)
             return ask.Ping(id=identifier, charged=False)
+        if isinstance(message, dict) and message.get("type") == "history":
+            return self._history(msgspec.convert(message, _History), identifier)
         read = msgspec.convert(message, _Message)
         if read.type == "subscribe":
             channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
             return ask.Subscribe(id=identifier, channel=channel)
         channel = self._channel(read.topic, FaultKind.NOT_SUBSCRIBED)
         return ask.Unsubscribe(id=identifier, channel=channel)
+
+    def _history(self, read: _History, identifier: str | int | None) -> Command:
+        channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
+        limit = None if isinstance(read.limit, UnsetType) else read.limit
+        return ask.ReadHistory(id=identifier, channel=channel, limit=limit, reverse=True)
 
     def _channel(self, topic: str, otherwise: FaultKind) -> Channel:
         """The channel behind a topic. What cannot be one is refused like any that is not open."""
@@ -113,6 +130,8 @@ class LiveDialect:
         """The answer to a command."""
         if isinstance(reply, say.Subscribed):
             return _subscribed(reply, command.id)
+        if isinstance(reply, say.HistoryRead):
+            return _history(reply, command.id)
         if isinstance(reply, say.Unsubscribed):
             return _unsubscribed(reply.channel.name, command.id)
         if isinstance(reply, say.Pong):
@@ -123,7 +142,8 @@ class LiveDialect:
         """The answer to a refused command. To leave what one is not in is no mistake."""
         kind, about = fault.kind, _about(fault.about, fault.command_id)
         if kind in _MALFORMED:
-            return _error("protocol-violation", "Invalid message envelope", {})
+            broken = {} if fault.details is None else {"details": fault.details}
+            return _error("protocol-violation", "Invalid message envelope", broken)
         if kind is FaultKind.NOT_SUBSCRIBED:
             return _unsubscribed(fault.about, fault.command_id)
         if kind in _UNAVAILABLE:
@@ -172,17 +192,32 @@ def _subscribed(reply: say.Subscribed, identifier: str | int | None) -> bytes:
         "type": "subscribed",
         **_about(reply.channel.name, identifier),
         "snapshot": [{"key": each.key, **_content(each)} for each in reply.snapshot or ()],
-        "position": {"offset": reply.position.offset, "epoch": reply.position.epoch},
+        "position": _position(reply.position),
     }
     return _encode(message)
 
 
+def _history(reply: say.HistoryRead, identifier: str | int | None) -> bytes:
+    message = {
+        "type": "history",
+        **_about(reply.channel.name, identifier),
+        "publications": [_keyed(each) for each in reply.publications],
+        "position": _position(reply.position),
+    }
+    return _encode(message)
+
+
+def _position(position: Position) -> dict[str, Any]:
+    return {"offset": position.offset, "epoch": position.epoch}
+
+
 def _data(push: say.Delivery) -> bytes:
-    publication = push.publication
-    message: dict[str, Any] = {"type": "data", "topic": push.channel.name}
-    if publication.key is not None:
-        message["key"] = publication.key
-    return _encode(message | _content(publication))
+    return _encode({"type": "data", "topic": push.channel.name, **_keyed(push.publication)})
+
+
+def _keyed(publication: Publication) -> dict[str, Any]:
+    key = {} if publication.key is None else {"key": publication.key}
+    return key | _content(publication)
 
 
 def _content(publication: Publication) -> dict[str, Any]:

@@ -99,7 +99,10 @@ class RelayDialect:
         """Words nobody asked for. What is no word of this dialect is not said."""
         if isinstance(push, say.Parting):
             words = _PARTINGS.get(push.ending)
-            return None if words is None else _message("error", _error(*words))
+            if words is None:
+                return None
+            retry = {} if push.retry is None else {"retryMs": push.retry}
+            return _message("error", _error(*words) | retry)
         if isinstance(push, say.Expiring):
             return _message("token_expiring", {"expiresAt": _milliseconds(push.expires_at)})
         if isinstance(push, say.ShuttingDown):

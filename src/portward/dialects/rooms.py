@@ -25,7 +25,7 @@ _ENVELOPE_KEYS: Final = frozenset({"type", "data", "timestamp", "id"})
 _MAX_ID: Final = 64
 
 Offset = Annotated[int, Meta(ge=0)]
-Limit = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
 
 
 class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -105,6 +105,8 @@ class Speech:
         }
         if fault.retry_after is not None:
             data["retryAfterMs"] = fault.retry_after
+        if fault.details is not None:
+            data["details"] = fault.details
         return _envelope("error", data, now, fault.command_id)
 
     def push(self, push: Push, now: int) -> bytes | None:

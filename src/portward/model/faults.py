@@ -8,8 +8,9 @@
 Numbers follow Centrifugo's error codes where it has one, so its API clients understand ours.
 """
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class _Row(NamedTuple):
@@ -103,6 +104,8 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         """The configured name of the claim for which a token is refused; for the log alone."""
         self.detail = detail
         """For the operator's eyes and the admin API; a dialect never sends it to a client."""
+        self.details: Mapping[str, Any] | None = None
+        """What a client is told beside the code, as JSON: names and numbers of ours, nothing of its text."""
 
 
 class CredentialFault(Fault):

@@ -104,9 +104,13 @@ class HistoryRead(Reply, frozen=True):
 
 
 class HistoriesRead(Reply, frozen=True):
-    """The newest publications of one or several channels, oldest first."""
+    """The newest publications of one or several channels, oldest first.
+
+    `positions` is where each of the channels stands, when nothing but that was asked for.
+    """
 
     deliveries: "tuple[Delivery, ...]"
+    positions: Mapping[Channel, Position] | None = None
 
 
 class Participant(msgspec.Struct, frozen=True):
@@ -245,9 +249,13 @@ class ShuttingDown(Push, frozen=True):
 
 
 class Parting(Push, frozen=True):
-    """The connection is about to be closed, and why: for dialects that say so in a message first."""
+    """The connection is about to be closed, and why: for dialects that say so in a message first.
+
+    `retry` is after how many milliseconds to come back, None for a client that is not to.
+    """
 
     ending: Ending
+    retry: int | None = None
 
 
 class SharedChanged(Push, frozen=True):

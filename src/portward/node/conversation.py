@@ -173,13 +173,13 @@ class Conversation:
     def words(self, push: Push) -> Words | None:
         """A push in words; what concerns the connection is said in each of its namespaces."""
         if isinstance(push, Parting):
-            return _chain(self._farewell(push.ending))
+            return _chain(self._farewell(push.ending, push.retry))
         if isinstance(push, Expiring | ShuttingDown):
             said = (self._dialect.tell(nsp, push) for nsp in self.sockets)
             return _chain(each for each in said if each is not None)
         return self._dialect.push(push, 0)
 
-    def _farewell(self, ending: Ending) -> Iterable[Words]:
+    def _farewell(self, ending: Ending, retry: int | None) -> Iterable[Words]:
         """Why it ends; and unless it may come back by itself, that it is sent out."""
         if self.opening is not None and ending not in _UNSAID:
             code = self.code or words.door_code(ending)
@@ -188,18 +188,18 @@ class Conversation:
             else:
                 stranger = Socket(self._session, self.opening, self._rooms)
                 yield packets.connected(self.opening, stranger.sid)
-                yield from self._sent_out(self.opening, ending, code)
+                yield from self._sent_out(self.opening, ending, code, retry)
         code = self.code or words.ending_code(ending)
         for nsp in self._last:
             if nsp == self.reopening and ending not in _UNSAID:
                 yield packets.connect_error(nsp, words.REFUSALS.get(code, code), code)
             else:
-                yield from self._sent_out(nsp, ending, code)
+                yield from self._sent_out(nsp, ending, code, retry)
 
     @staticmethod
-    def _sent_out(nsp: str, ending: Ending, code: str) -> Iterable[Words]:
+    def _sent_out(nsp: str, ending: Ending, code: str, retry: int | None) -> Iterable[Words]:
         if ending not in _UNSAID:
-            yield packets.event(nsp, "error", ({"code": code},))
+            yield packets.event(nsp, "error", (words.ending_error(code, retry),))
         if not ending.reconnect:
             yield packets.disconnected(nsp)
 

@@ -1,4 +1,4 @@
-"""What the end of a connection does to what was queued, and which event it is recorded as."""
+"""What the end of a connection does to what was queued, and what it is recorded as."""
 
 from typing import Final
 

@@ -15,6 +15,8 @@ from portward.model.commands import (
 )
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import KIB
+from portward.model.position import Position
+from portward.model.publication import Page
 from portward.model.replies import (
     Delivery,
     HistoriesRead,
@@ -147,26 +149,33 @@ class Many:
         """
         one = command.channel
         found: list[Delivery] = []
+        positions: dict[Channel, Position] = {}
         for channel in tuple(session.subscriptions) if one is None else (one,):
-            found += await self._history(session, channel, command.limit)
+            page = await self._history(session, channel, command.limit)
+            if page is not None:
+                found += deliveries(channel, page.publications, page.position.epoch)
+                positions[channel] = page.position
         if not session.alive:
             raise Fault(FaultKind.NOT_AUTHENTICATED)
-        found = [each for each in found if one is not None or each.channel in session.subscriptions]
+        if one is None:
+            heard = session.subscriptions
+            found = [each for each in found if each.channel in heard]
+            positions = {channel: at for channel, at in positions.items() if channel in heard}
         newest = nlargest(command.limit, found, key=_age)
-        return HistoriesRead(deliveries=tuple(reversed(newest)))
+        return HistoriesRead(
+            deliveries=tuple(reversed(newest)), positions=None if command.limit else positions
+        )
 
-    async def _history(
-        self, session: Session, channel: Channel, limit: int
-    ) -> tuple[Delivery, ...]:
-        """Nothing, when there is nothing one may hear."""
+    async def _history(self, session: Session, channel: Channel, limit: int) -> Page | None:
+        """None, when there is nothing one may hear."""
         command = ReadHistory(channel=channel, limit=limit, reverse=True)
         try:
             page = await self._authority.read(session, channel, command, self._streams.history)
         except Fault as fault:
             if fault.kind not in _DENIED:
                 raise
-            return ()
-        return deliveries(channel, page.publications, page.position.epoch)
+            return None
+        return page
 
 
 def _covered(session: Session, channel: Channel) -> bool:

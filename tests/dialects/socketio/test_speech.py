@@ -78,6 +78,7 @@ def test_answers(reply: Reply, said: Any) -> None:
             ),
         ),
         (say.Parting(ending=Ending.AUTH_FAILED), ("error", {"code": "INVALID_TOKEN"})),
+        (say.Parting(ending=Ending.SLOW, retry=7), ("error", {"code": "SLOW", "retryMs": 7})),
         (say.Told(data=[1]), ("message", [1])),
         (say.Welcome(connection_id="c"), None),
         (say.Joined(channel=ROOM, user="ann"), None),

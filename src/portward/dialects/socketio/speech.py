@@ -77,6 +77,9 @@ _EVENTS: Final[dict[type[Push], Callable[[Any], tuple[str, Any] | None]]] = {
     say.ShuttingDown: lambda push: ("shutdown", {"retryMs": push.retry}),
     say.SharedChanged: _changed,
     say.Asked: lambda push: (words.REQUESTED, words.requested(push.approval)),
-    say.Parting: lambda push: ("error", {"code": words.ending_code(push.ending)}),
+    say.Parting: lambda push: (
+        "error",
+        words.ending_error(words.ending_code(push.ending), push.retry),
+    ),
     say.Told: lambda push: (MESSAGE, push.data),
 }

@@ -81,6 +81,11 @@ def ending_code(ending: Ending) -> str:
     return _ENDINGS.get(ending, ending.name)
 
 
+def ending_error(code: str, retry: int | None) -> dict[str, Any]:
+    """The data of the event `error` that says why a connection ends; `retry` is in milliseconds."""
+    return {"code": code} if retry is None else {"code": code, "retryMs": retry}
+
+
 def door_code(ending: Ending) -> str:
     """What a client is told that is not let in."""
     return _AT_THE_DOOR.get(ending) or ending_code(ending)
@@ -100,7 +105,7 @@ def refusal(fault: Fault) -> dict[str, Any]:
     """The acknowledgement of a refused command."""
     said: dict[str, Any] = {"error": fault_code(fault)}
     if said["error"] == VALIDATION_ERROR:
-        said["details"] = fault.hint or fault.kind.text
+        said["details"] = fault.details or fault.hint or fault.kind.text
     if fault.retry_after is not None:
         said["retryMs"] = fault.retry_after
     return said
