@@ -136,6 +136,7 @@ PUSHES: list[tuple[Push, dict[str, Any]]] = [
                 "message": "Temporarily unavailable",
                 "code": "unavailable",
                 "callId": "c 2",
+                "retryMs": 1000,
             },
         },
     ),
@@ -147,6 +148,7 @@ PUSHES: list[tuple[Push, dict[str, Any]]] = [
                 "message": "Temporarily unavailable",
                 "code": "unavailable",
                 "callId": "c 2",
+                "retryMs": 1000,
             },
         },
     ),
@@ -226,6 +228,7 @@ SPECIAL = {
     FaultKind.INVALID_STRUCTURE: ("Invalid message", "invalid_message"),
     FaultKind.UNKNOWN_TYPE: ("Unknown message type: pong", "unknown_type"),
     FaultKind.UNKNOWN_CHANNEL: ("Permission denied", "permission_denied"),
+    FaultKind.UNKNOWN_ROOM: ("Permission denied", "permission_denied"),
 }
 
 
