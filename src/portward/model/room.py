@@ -15,7 +15,7 @@ class RoomType(StrEnum):
 
 
 class Sanitize(StrEnum):
-    """`strip` removes angle brackets and `javascript:` from content; `none` leaves it alone."""
+    """`strip` removes angle brackets and the schemes of scripts from content; `none` leaves it alone."""
 
     STRIP = "strip"
     NONE = "none"

@@ -1,25 +1,148 @@
 """What may stand in the text of a message."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 _BRACKETS: Final = str.maketrans("", "", "<>")
-_SCHEME: Final = "javascript:"
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+SCHEMES: Final = ("javascript", "vbscript", "data")
+"""Schemes of addresses that run, or are, what their author wrote."""
+_SKIPPED: Final = "\t\n\r"
+"""What a browser leaves out of an address, wherever it stands."""
+_ENDS: Final = tuple(tuple(reversed(scheme)) for scheme in SCHEMES)
+_NAMED: Final = {"colon": ":", "Tab": "\t", "NewLine": "\n"}
+"""Named character references of HTML for something that can be part of a scheme."""
+_PART: Final = frozenset("".join(SCHEMES) + "".join(SCHEMES).upper() + ":" + _SKIPPED)
+_LONGEST: Final = 3
+"""Digits of the greatest number that stands for a part of a scheme, without leading zeros."""
+_ASCII: Final = 127
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+_DECIMAL: Final = frozenset("0123456789")
+
+_SUSPICIOUS: Final = re.compile(
+    "|".join(f"[{_SKIPPED}]*".join((*scheme, ":")) for scheme in SCHEMES)
+    + "|&#|&(?:" + "|".join(_NAMED) + ");",
+    re.IGNORECASE | re.ASCII,
+)  # fmt: skip
 
 
 def strip_markup(text: str) -> str:
-    """Remove `<`, `>` and `javascript:` in any case, again and again until none is left.
+    """Remove `<`, `>` and the `SCHEMES` with their colon, again and again until none is left.
 
-    One pass, whatever the nesting: an occurrence can only come to be at a colon, so each colon is
-    looked at once, with what is left before it.
+    A scheme is what a browser reads as one: in any case, with tabs and line breaks in between, and where
+    the text becomes an attribute of HTML, with character references for any part of it.
     """
     text = text.translate(_BRACKETS)
-    if _SCHEME not in text.lower():
+    if _SUSPICIOUS.search(text) is None:
         return text
-    kept: list[str] = []
+    reader = _Reader()
     for character in text:
-        kept.append(character)
-        if character == ":" and "".join(kept[-len(_SCHEME) :]).lower() == _SCHEME:
-            del kept[-len(_SCHEME) :]
-    return "".join(kept)
+        reader.take(character)
+    stripped = reader.end()
+    return text if stripped is None else stripped
+
+
+class _Run(NamedTuple):
+    """Digits side by side: where they start, and where the first one is that is not 0, or -1."""
+
+    start: int
+    first: int
+
+
+class _Reader:
+    """Reads a text once, whatever the nesting.
+
+    What is removed brings together what stood before and after it. So what has been kept is looked at from
+    its end whenever something may be complete there: a character reference, or a scheme. For each character
+    that was kept the run of digits it ends is kept, too, so that none is read twice.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._decimal: list[_Run | None] = []
+        self._hex: list[_Run | None] = []
+        self._removed = False
+
+    def take(self, character: str) -> None:
+        """Take the next character."""
+        if character not in _HEX:
+            read = self._hexadecimal_reference() or self._decimal_reference()
+            if character == ";" and (read or self._named_reference()):
+                return
+        elif character not in _DECIMAL:
+            self._decimal_reference()
+        self._keep(character)
+
+    def end(self) -> str | None:
+        """All that was kept; None when nothing had to be removed."""
+        self._hexadecimal_reference() or self._decimal_reference()
+        return "".join(self._kept) if self._removed else None
+
+    def _keep(self, character: str) -> None:
+        at = len(self._kept)
+        self._decimal.append(_run(self._decimal, character, at) if character in _DECIMAL else None)
+        self._hex.append(_run(self._hex, character, at) if character in _HEX else None)
+        self._kept.append(character)
+        if character == ":":
+            self._remove_scheme()
+
+    def _cut(self, at: int) -> None:
+        del self._kept[at:], self._decimal[at:], self._hex[at:]
+
+    def _remove_scheme(self) -> None:
+        for letters in _ENDS:
+            at = self._start_of(letters)
+            if at is not None:
+                self._cut(at)
+                self._removed = True
+                return
+
+    def _start_of(self, letters: tuple[str, ...]) -> int | None:
+        """Where a scheme starts that ends before the colon kept last; its letters come the last one first."""
+        kept, at = self._kept, len(self._kept) - 1
+        for letter in letters:
+            at -= 1
+            while at >= 0 and kept[at] in _SKIPPED:
+                at -= 1
+            if at < 0 or kept[at].lower() != letter:
+                return None
+        return at
+
+    # -- character references, of which each returns whether it was there and means a part of a scheme
+
+    def _named_reference(self) -> bool:
+        """One that is complete but for its semicolon."""
+        for name, meaning in _NAMED.items():
+            start = len(self._kept) - len(name) - 1
+            if start >= 0 and "".join(self._kept[start:]) == f"&{name}":
+                self._replace(start, meaning)
+                return True
+        return False
+
+    def _hexadecimal_reference(self) -> bool:
+        return self._numeric_reference(self._hex, "&#x", 16)
+
+    def _decimal_reference(self) -> bool:
+        return self._numeric_reference(self._decimal, "&#", 10)
+
+    def _numeric_reference(self, runs: list[_Run | None], before: str, base: int) -> bool:
+        run = runs[-1] if runs else None
+        if run is None or run.first < 0 or len(self._kept) - run.first > _LONGEST:
+            return False
+        start = run.start - len(before)
+        if start < 0 or "".join(self._kept[start : run.start]).lower() != before:
+            return False
+        number = int("".join(self._kept[run.first :]), base)
+        if number > _ASCII or chr(number) not in _PART:
+            return False
+        self._replace(start, chr(number))
+        return True
+
+    def _replace(self, start: int, meaning: str) -> None:
+        self._cut(start)
+        self._keep(meaning)
+
+
+def _run(runs: list[_Run | None], digit: str, at: int) -> _Run:
+    before = runs[-1] if runs else None
+    start, first = (at, -1) if before is None else before
+    return _Run(start, at if first < 0 and digit != "0" else first)
