@@ -163,10 +163,13 @@ def _value(value: object) -> str:
 
 
 @contextmanager
-def serving(folder: Path, web: Web) -> Iterator[GatewayProcess]:
-    """Run `portward serve` with :data:`BASE` until the block ends."""
+def serving(
+    folder: Path, web: Web, given: Mapping[str, object] | None = None
+) -> Iterator[GatewayProcess]:
+    """Run `portward serve` with :data:`BASE`, and what is given over it, until the block ends."""
     config = folder / "portward.toml"
-    keys = {key: filled(value, folder=folder, web=web.url) for key, value in BASE.items()}
+    base = {**BASE, **(given or {})}
+    keys = {key: filled(value, folder=folder, web=web.url) for key, value in base.items()}
     config.write_text(written(keys))
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PORTWARD_")}
     process = subprocess.Popen(

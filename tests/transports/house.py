@@ -152,6 +152,7 @@ class FakeAdmission:
     gate: "FakeGate"
     max_message: int = 65536
     max_unsent: int = 1024 * 1024
+    max_early: int = 8 * 1024
     compression: bool = False
     subprotocol: str | None = None
     cancelled: int = 0

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from portward.model.channel import Channel
 from portward.model.faults import Fault, FaultKind
-from portward.model.limits import TOKEN
+from portward.model.limits import MAX_TOKEN
 from portward.model.room import Room
 
 MAX_ITEMS = 1000
@@ -134,7 +134,7 @@ class RevokeRequest(ApiRequest, frozen=True):
     jti: Identifier = ""
     session: Identifier = ""
     user: Identifier = ""
-    token: Annotated[str, Meta(max_length=TOKEN)] = ""
+    token: Annotated[str, Meta(max_length=MAX_TOKEN)] = ""
 
     def __repr__(self) -> str:
         return "RevokeRequest()"
@@ -211,7 +211,7 @@ def room_channel(namespace: str, room: str) -> Channel:
 class TicketRequest(ApiRequest, frozen=True):
     """A user's access token."""
 
-    token: Annotated[str, Meta(min_length=1, max_length=TOKEN)]
+    token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
 
     def __repr__(self) -> str:
         return "TicketRequest()"

@@ -74,6 +74,7 @@ def token_rules(tokens: Tokens) -> TokenRules:
         audience=tokens.audience,
         leeway=tokens.leeway,
         max_lifetime=tokens.max_lifetime,
+        max_size=tokens.max_size,
         claims=ClaimNames(
             subject=at(claims.sub),
             email=at(claims.email),

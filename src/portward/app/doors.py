@@ -11,7 +11,7 @@ from portward.dialects.rooms import RoomsDialect
 from portward.dialects.socketio import SocketIoDialect
 from portward.hub.voice import Voice
 from portward.model.clock import Clock
-from portward.model.limits import LimitMode, LimitName
+from portward.model.limits import LimitMode, LimitName, early_message
 from portward.node.endpoint import Endpoint, EndpointRules
 from portward.node.limits import Limiter
 from portward.node.ports import Hooks
@@ -68,6 +68,7 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
         allow_missing_origin=settings.admits_missing_origin(endpoint),
         max_connections=endpoint.max_connections,
         max_message=endpoint.max_message,
+        max_early=early_message(settings.tokens.max_size),
         compression=endpoint.compression,
         auth_timeout=endpoint.auth_timeout,
         idle_timeout=endpoint.idle_timeout,

@@ -15,6 +15,7 @@ from portward.app.signals import Signals
 from portward.app.workers.handover import Handover
 from portward.app.workers.inside import make_listener
 from portward.app.workers.place import Obedience, Place
+from portward.model.limits import head_limits
 from portward.settings import Changes, Settings, SettingsError, changes
 from portward.telemetry.events import Event
 from portward.transports.listener import Listener
@@ -59,6 +60,7 @@ class Server:
             hotel=gateway.front,
             tls=tls_context(settings),
             head_time=gate.head_timeout,
+            head_limits=head_limits(settings.tokens.max_size),
             # Who polls has a second connection for what it says.
             max_sockets=gate.max_connections * (2 if gateway.front.polled else 1),
         )

@@ -17,6 +17,7 @@ from portward.cli.reading import ConfigOption, known, read, ready
 from portward.identity.verifier import TokenVerifier
 from portward.model.faults import Unavailable
 from portward.model.identity import Identity
+from portward.model.limits import MAX_TOKEN
 from portward.node.clock import LoopClock
 from portward.security.jwk import DroppedKey
 from portward.security.jws import parse_compact, strict_object
@@ -28,7 +29,7 @@ DEFAULT_ROLE: Final = "user"
 _TIMES: Final = frozenset({"exp", "iat", "nbf"})
 _LONGEST_INPUT: Final = 64 * 1024
 REASONS: Final = {
-    TokenReason.TOO_LONG: "it is longer than 8 KiB",
+    TokenReason.TOO_LONG: "it is longer than tokens.max_size",
     TokenReason.MALFORMED: "it is not a signed token in compact form",
     TokenReason.CRITICAL: "it has a header that must be understood, and is not",
     TokenReason.TYPE: "it is another kind of token",
@@ -172,7 +173,7 @@ def _ignored(headers: tuple[str, ...]) -> None:
 def _describe(token: str) -> None:
     """Print what the token says of itself; nothing of that is verified here."""
     try:
-        compact = parse_compact(token)
+        compact = parse_compact(token, MAX_TOKEN)
         claims = strict_object(compact.payload)
     except TokenRefused:
         return
@@ -196,7 +197,7 @@ def _read_from(settings: Settings, token: str, identity: Identity) -> None:
     for name, value in read.items():
         if value:
             line(f"{'reads':<12} {name} {shown(value)}")
-    claims = strict_object(parse_compact(token).payload)
+    claims = strict_object(parse_compact(token, MAX_TOKEN).payload)
     for path in token_rules(settings.tokens).watched:
         if path.find(claims) is None:
             complain(

@@ -1,7 +1,7 @@
 """Rates and sizes: the figures the gateway promises, in one place."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,9 @@ PONG_TIME: Final = 10.0
 REFUSALS_IN_A_ROW: Final = 10
 FAULTS_IN_A_ROW: Final = 20
 TOKEN: Final = 8 * KIB
+"""Longest token, unless the settings say otherwise."""
+MAX_TOKEN: Final = 32 * KIB
+"""Longest token that the settings may allow."""
 SNAPSHOT_KEYS: Final = 1000
 """Keys of one channel whose last publication is kept; the one longest unchanged goes first."""
 COOLDOWN_TYPES: Final = 64
@@ -44,6 +47,25 @@ COOLDOWN_TYPES: Final = 64
 COOLDOWN_COMBINED: Final = 2048
 """The same for a combined channel, where each channel's types count apart."""
 TICKET_TIME: Final = 60.0
+
+
+class HeadLimits(NamedTuple):
+    """How large a request head may be, in bytes: one line or header, and all of it."""
+
+    line: int = HEAD_LINE
+    total: int = HEAD_TOTAL
+
+
+def head_limits(token: int) -> HeadLimits:
+    """The size of request heads that may carry a token of so many bytes, in a header or in the query."""
+    if token <= TOKEN:
+        return HeadLimits()
+    return HeadLimits(HEAD_LINE + token, HEAD_TOTAL + token)
+
+
+def early_message(token: int) -> int:
+    """The size of messages before authentication, which may carry a token of so many bytes."""
+    return UNAUTHENTICATED_MESSAGE if token <= TOKEN else UNAUTHENTICATED_MESSAGE + token
 
 
 class LimitName(StrEnum):

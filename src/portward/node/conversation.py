@@ -11,7 +11,6 @@ from portward.model.commands import CloseSocket, Command
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
 from portward.model.lifecycle import State
-from portward.model.limits import UNAUTHENTICATED_MESSAGE
 from portward.model.parcel import Parcel, Words
 from portward.model.replies import Expiring, Parting, Push, ShuttingDown
 from portward.node.session import Session
@@ -97,7 +96,7 @@ class Conversation:
     def _limit(self) -> int:
         """How large a packet may be with its attachments; small before anybody proved anything."""
         if self._session.state is State.NEW:
-            return UNAUTHENTICATED_MESSAGE
+            return self._session.endpoint.rules.max_early
         return self._session.endpoint.rules.max_message
 
     def _acknowledged(self, packet: Packet) -> None:

@@ -13,6 +13,7 @@ from portward.model.limits import (
     CONNECTIONS_PER_ADDRESS,
     KIB,
     OUTBOX_BYTES,
+    UNAUTHENTICATED_MESSAGE,
     LimitMode,
     LimitName,
 )
@@ -41,6 +42,8 @@ class EndpointRules:
     allow_missing_origin: bool = True
     max_connections: int = 0
     max_message: int = 65536
+    max_early: int = UNAUTHENTICATED_MESSAGE
+    """Bytes of a message before authentication, where `max_message` is not smaller."""
     compression: bool = False
     auth_timeout: float = 30.0
     idle_timeout: float = 0.0

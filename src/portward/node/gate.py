@@ -36,7 +36,8 @@ class Entry:
     """Implements `node.link.Admission`: a newcomer that was let in and has no link yet."""
 
     __slots__ = (
-        "_newcomer", "_node", "_used", "bond", "compression", "max_message", "max_unsent",
+        "_newcomer", "_node", "_used", "bond", "compression", "max_early", "max_message",
+        "max_unsent",
         "subprotocol",
     )  # fmt: skip
 
@@ -46,6 +47,7 @@ class Entry:
         self._newcomer = newcomer
         self._used = False
         self.max_message = rules.max_message
+        self.max_early = min(rules.max_message, rules.max_early)
         self.max_unsent = rules.max_unsent
         self.compression = rules.compression
         self.subprotocol = newcomer.subprotocol

@@ -178,6 +178,8 @@ class Admission(Protocol):
 
     max_message: int
     """Largest message of the endpoint, in bytes, once authenticated."""
+    max_early: int
+    """Largest message before authentication."""
     max_unsent: int
     """Bytes that may wait for a reader before it is too slow."""
     compression: bool

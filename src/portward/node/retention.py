@@ -6,7 +6,7 @@ It follows from no setting. What no token may do by the settings of today, it ma
 from collections.abc import Iterable
 from typing import Final
 
-from portward.model.limits import INTEGER
+from portward.model.limits import INTEGER, MAX_TOKEN
 from portward.security.jws import TokenRefused, parse_compact, strict_object
 
 LEAST: Final = 400 * 86400.0
@@ -31,7 +31,7 @@ def kept_until(now: float, ends: Iterable[float], *, whole: bool) -> float:
 def stated_end(token: str) -> float | None:
     """When a token says that it ends; None when it does not say. Nothing is verified."""
     try:
-        end = strict_object(parse_compact(token).payload).get("exp")
+        end = strict_object(parse_compact(token, MAX_TOKEN).payload).get("exp")
     except TokenRefused:
         return None
     if isinstance(end, bool) or not isinstance(end, (int, float)) or abs(end) > INTEGER:

@@ -89,14 +89,14 @@ class Compact(NamedTuple):
     signature: bytes
 
 
-def parse_compact(token: str) -> Compact:
-    """Take a token apart.
+def parse_compact(token: str, longest: int = TOKEN) -> Compact:
+    """Take a token of at most `longest` characters apart.
 
     Raises:
-        TokenRefused: it is longer than 8 KiB, no compact form, has a header that must be
+        TokenRefused: it is too long, no compact form, has a header that must be
             understood, is of another type, or names an algorithm or key id that cannot be.
     """
-    if len(token) > TOKEN:
+    if len(token) > longest:
         raise TokenRefused(TokenReason.TOO_LONG)
     if not token.isascii() or token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
         raise TokenRefused(TokenReason.MALFORMED)

@@ -6,6 +6,7 @@ import msgspec
 
 from portward.model.claim_path import ClaimPath
 from portward.model.identity import Identity
+from portward.model.limits import MAX_TOKEN, TOKEN
 from portward.model.token_class import CLASS_CLAIMS, OTHER_CLASSES
 from portward.security.claims import channels, number, text, texts, value_at, wrong
 from portward.security.jwk import keys_from_jwks
@@ -88,13 +89,15 @@ class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
     Every one of `require` must be met. `watched` are the claims whose absence a token is noted for.
 
     Raises:
-        ValueError: the leeway is not within 0 and 60, or the lifetime is negative.
+        ValueError: the leeway is not within 0 and 60, the lifetime is negative, or the size is not
+            within 1 and 32 KiB.
     """
 
     issuer: str = ""
     audience: str = ""
     leeway: float = 30.0
     max_lifetime: float = 0.0
+    max_size: int = TOKEN
     claims: ClaimNames = ClaimNames()
     require: tuple[Requirement, ...] = ()
     watched: tuple[ClaimPath, ...] = ()
@@ -104,6 +107,8 @@ class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("leeway is between 0 and 60 seconds")
         if self.max_lifetime < 0:
             raise ValueError("a lifetime is not negative")
+        if not 0 < self.max_size <= MAX_TOKEN:
+            raise ValueError("a token has at most 32 KiB")
 
 
 class Verified(NamedTuple):
@@ -128,7 +133,7 @@ def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
     """
     if keys.issuer and keys.issuer != rules.issuer:
         raise TokenRefused(TokenReason.ISSUER)
-    compact = parse_compact(token)
+    compact = parse_compact(token, rules.max_size)
     try:
         keys.check(compact)
         claims = strict_object(compact.payload)

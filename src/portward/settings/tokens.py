@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from portward.model.limits import KIB, MAX_TOKEN, TOKEN
 from portward.settings.about import About, Claim, Seconds
 from portward.settings.claim_forms import PLAIN
 from portward.settings.secret import Secret
+from portward.settings.values import SIZE
 
 
 class Claims(Struct, frozen=True, kw_only=True):
@@ -62,6 +64,15 @@ class Tokens(Struct, frozen=True, kw_only=True):
     max_lifetime: Annotated[
         Seconds, About("longest life of a token from `iat` to `exp`; 0 for any", reload=True)
     ] = 0.0
+    max_size: Annotated[
+        int,
+        Meta(ge=KIB, le=MAX_TOKEN),
+        SIZE,
+        About(
+            "longest token, at most 32KiB; over 8KiB request heads and first messages may be larger by"
+            " as much as a token"
+        ),
+    ] = TOKEN
     require: Annotated[
         Mapping[
             str,

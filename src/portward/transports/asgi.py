@@ -75,7 +75,9 @@ class AsgiApp:
         except BaseException:
             admission.cancel()
             raise
-        link = AsgiLink(self._clock(), admission.max_message, admission.max_unsent)
+        link = AsgiLink(
+            self._clock(), admission.max_message, admission.max_unsent, early=admission.max_early
+        )
         link.begin(admission.open(link))
         await link.run(receive, send)
 

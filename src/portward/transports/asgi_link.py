@@ -31,11 +31,18 @@ class AsgiLink:
 
     compression = False
 
-    def __init__(self, clock: Clock, limit: int, room: int = OUTBOX_BYTES) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        limit: int,
+        room: int = OUTBOX_BYTES,
+        *,
+        early: int = UNAUTHENTICATED_MESSAGE,
+    ) -> None:
         self.open = True
         self._clock = clock
         self._limit = limit
-        self._early = min(limit, UNAUTHENTICATED_MESSAGE)
+        self._early = min(limit, early)
         self._outbox = Outbox(room)
         self._sending = 0
         self._since = 0.0

@@ -96,7 +96,7 @@ class Door(asyncio.Protocol):
         peername = transport.get_extra_info("peername")
         peer = peername[0] if peername else ""
         lobby.await_head(self, peer)
-        self._reader = HeadReader(peer, secure=lobby.tls is not None)
+        self._reader = HeadReader(peer, secure=lobby.tls is not None, limits=lobby.head_limits)
         if lobby.tls is not None:
             self._phase = Phase.SECURING
             self._task = eager.start(self._secure(lobby.tls), self._secured)

@@ -6,7 +6,7 @@ from ssl import SSLContext
 from typing import Final, Protocol
 
 from portward.model.clock import Clock
-from portward.model.limits import CLOSE_TIME, OUTBOX_AGE
+from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, HeadLimits
 from portward.model.refusals import Refusal
 from portward.model.request import RequestHead
 from portward.node.link import Gate
@@ -16,6 +16,7 @@ from portward.transports.deadlines import Deadlines, Waiter
 
 HEAD_TIME: Final = 5.0
 """Seconds from accept to the end of the request head; with TLS twice that."""
+_USUAL: Final = HeadLimits()
 LINGER_TIME: Final = 1.0
 LINGERING: Final = 64
 """Refusals at accept that may wait for their peer at a time: they are over the cap already."""
@@ -87,6 +88,7 @@ class Lobby:
         tls: SSLContext | None = None,
         hotel: Hotel | None = None,
         head_time: float = HEAD_TIME,
+        head_limits: HeadLimits = _USUAL,
         max_sockets: int = 0,
         random: Callable[[], float] = _random.random,
     ) -> None:
@@ -98,6 +100,7 @@ class Lobby:
         self.ferry: Ferry | None = None
         self.random = random
         self.head_time = head_time if tls is None else 2 * head_time
+        self.head_limits = head_limits
         self.max_sockets = max_sockets
         self.sockets = 0
         self.doors: set[Waiter] = set()

@@ -31,6 +31,7 @@ def upgrade(
         lobby,
         descriptor=transport.get_extra_info("socket").fileno() if plain else -1,
         limit=admission.max_message,
+        limit_before=admission.max_early,
         room=admission.max_unsent,
         compression=extension is not None,
     )

@@ -85,14 +85,14 @@ class WebSocketLink(Sender):
         *,
         descriptor: int,
         limit: int,
+        limit_before: int = UNAUTHENTICATED_MESSAGE,
         compression: bool,
         room: int = OUTBOX_BYTES,
     ) -> None:
         super().__init__(transport, lobby.clock, descriptor, room)
-        early = min(limit, UNAUTHENTICATED_MESSAGE)
         self.deaf = self.swollen = False
         self.pending = 0
-        self._assembler = Assembler(early, compression=compression)
+        self._assembler = Assembler(min(limit, limit_before), compression=compression)
         self._code: int | None = None
         self._held: deque[_Frame] | None = None
         self._ignored = 0

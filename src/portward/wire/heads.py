@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import httptools
 
-from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
+from portward.model.limits import HEAD_COUNT, HeadLimits
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 
@@ -18,14 +18,19 @@ _TARGET: Final = re.compile(rb"/[!\"$-~]*\Z")
 _ABSOLUTE: Final = re.compile(rb"https?://([\w.:\[\]-]+)(/[!\"$-~]*|\?[!\"$-~]*)?\Z", re.IGNORECASE)
 """Absolute form: an authority without user-info, then what an origin form may have."""
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
+_USUAL: Final = HeadLimits()
 
 
 class HeadReader:
-    """Takes bytes as they come until the head is whole. `peer` and `secure` go into the result."""
+    """Takes bytes as they come until the head is whole, within `limits`.
 
-    __slots__ = ("_held", "_lines", "_peer", "_scanned", "_secure", "_start")
+    `peer` and `secure` go into the result.
+    """
 
-    def __init__(self, peer: str, *, secure: bool) -> None:
+    __slots__ = ("_held", "_limits", "_lines", "_peer", "_scanned", "_secure", "_start")
+
+    def __init__(self, peer: str, *, secure: bool, limits: HeadLimits = _USUAL) -> None:
+        self._limits = limits
         self._peer = peer
         self._secure = secure
         self._held = bytearray()
@@ -44,11 +49,11 @@ class HeadReader:
         if not known and not _METHOD.match(data):
             raise Refused(Refusal.BAD_REQUEST, "no HTTP")
         # What lies beyond the limit is never part of a head: do not even hold it.
-        held += data[: HEAD_TOTAL + len(_END) - known]
+        held += data[: self._limits.total + len(_END) - known]
         end = held.find(_END, max(known - len(_END) + 1, 0))
         self._check_lines(end)
         if end < 0:
-            if len(held) >= HEAD_TOTAL + len(_END):
+            if len(held) >= self._limits.total + len(_END):
                 raise Refused(Refusal.HEADERS_TOO_LARGE)
             return None
         head = self._parse(bytes(held[: end + len(_END)]))
@@ -66,7 +71,7 @@ class HeadReader:
                 raise Refused(Refusal.HEADERS_TOO_LARGE)
             self._scanned = self._start = feed + 1
         self._scanned = stop
-        if stop - self._start > HEAD_LINE + 1:
+        if stop - self._start > self._limits.line + 1:
             raise Refused(self._too_long())
 
     def _check_line(self, end: int) -> None:
@@ -76,7 +81,7 @@ class HeadReader:
             raise Refused(Refusal.BAD_REQUEST, "line ends")
         if held[start] in b" \t":
             raise Refused(Refusal.BAD_REQUEST, "folded header")
-        if end - start > HEAD_LINE:
+        if end - start > self._limits.line:
             raise Refused(self._too_long())
 
     def _too_long(self) -> Refusal:

@@ -1,9 +1,11 @@
 import pytest
 
 from portward.settings.checks.rule import Level
+from portward.settings.errors import SettingsError
 from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import GOOD, OTHER, ROOMS_ALONE, findings, level, levels
+from tests.settings.reading import settings
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 PEM = "-----BEGIN PUBLIC KEY-----\\nMCow\\n-----END PUBLIC KEY-----"
@@ -107,6 +109,31 @@ def test_issuer_and_audience_are_advised() -> None:
 def test_leeway_is_bounded(leeway: float, expected: tuple[Level, Level, bool]) -> None:
     """A tree made by hand is held to the same bound as a file."""
     assert levels(Settings(tokens=Tokens(leeway=leeway)), "leeway") == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(1024, FINE), (32 * 1024, FINE), (1023, ALWAYS), (32 * 1024 + 1, ALWAYS), (0, ALWAYS)],
+)
+def test_the_size_of_a_token_is_bounded(size: int, expected: tuple[Level, Level, bool]) -> None:
+    """A tree made by hand is held to the same bounds as a file."""
+    assert levels(Settings(tokens=Tokens(max_size=size)), "token-size") == expected
+
+
+def test_a_token_fits_into_a_first_message() -> None:
+    """An endpoint that takes tokens in messages too small for the largest is a warning."""
+    text = 'tokens.max_size = "16KiB"\nendpoints.rooms.max_message = "16KiB"'
+    assert levels(text, "token-size") == (WARN, WARN, False)
+    (found,) = findings(text, "token-size")
+    assert found.change == 'endpoints.rooms.max_message = "17KiB"'
+    assert levels(f'{text}\nendpoints.rooms.credentials = ["header"]', "token-size") == FINE
+
+
+@pytest.mark.parametrize("size", ["1023", "33KiB", '"0"', "-1"])
+def test_a_size_of_a_token_that_makes_no_sense(size: str) -> None:
+    """A file may not ask for it at all."""
+    with pytest.raises(SettingsError, match=r"tokens\.max_size"):
+        settings(f"tokens.max_size = {size}" if size != "33KiB" else 'tokens.max_size = "33KiB"')
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from typing import Final
 
+from portward.model.limits import KIB, MAX_TOKEN
 from portward.settings.checks import unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.checks.secrets import disguise, weakness
 from portward.settings.endpoint import AuthMode, Credential, Endpoint
+from portward.settings.values import show_size
 
 LONGEST_LEEWAY: Final = 60.0
 _FOR_CLIENT: Final = frozenset({"client_id", "azp", "appid", "cid"})
+_AROUND: Final = KIB
+"""Bytes of a message beside the token in it."""
 _FRESH: Final = "the output of `openssl rand -base64 48`"
 _SECRETS: Final = f'tokens.secrets = ["…"]  # {_FRESH}'
 _SESSION: Final = f'tokens.session_secret = "…"  # {_FRESH}'
@@ -110,6 +114,22 @@ def _leeway(context: Context) -> Iterator[Problem]:
         yield Problem(Level.FAIL, what, 'tokens.leeway = "30s"')
 
 
+def _size(context: Context) -> Iterator[Problem]:
+    size = context.settings.tokens.max_size
+    if not KIB <= size <= MAX_TOKEN:
+        what = "tokens.max_size is not within 1 and 32 KiB"
+        yield Problem(Level.FAIL, what, 'tokens.max_size = "8KiB"')
+        return
+    needed = size + _AROUND
+    for name, endpoint in context.served.items():
+        if Credential.MESSAGE in endpoint.credentials and endpoint.max_message < needed:
+            what = (
+                f"endpoint {name} takes tokens in messages of at most {show_size(endpoint.max_message)},"
+                f" where one of tokens.max_size does not fit"
+            )
+            yield Problem(Level.WARN, what, f'endpoints.{name}.max_message = "{show_size(needed)}"')
+
+
 def _signing(context: Context) -> Iterator[Problem]:
     tokens = context.settings.tokens
     for name, endpoint in context.served.items():
@@ -172,6 +192,7 @@ TOKEN_RULES: Final = (
         unused=unused.no_public_keys,
     ),
     Rule("token-claims", "issuer and audience are checked", _issuer),
+    Rule("token-size", "a token fits where it may be sent", _size, always=True),
     Rule("leeway", "clocks are forgiven at most a minute", _leeway, always=True),
     Rule(
         "sign-secret",

@@ -38,6 +38,7 @@ class SocketAdmission:
         self._endpoint = endpoint
         self._admission = admission
         self.max_message = admission.max_message
+        self.max_early = admission.max_early
         self.max_unsent = admission.max_unsent
         self.compression = admission.compression
         self.subprotocol = admission.subprotocol

@@ -69,9 +69,10 @@ class Polling:
         *,
         limit: int,
         room: int,
+        early: int,
     ) -> None:
         self.open = True
-        self.posts = Posts(self, bodies, limit)
+        self.posts = Posts(self, bodies, limit, early)
         self.probe: Takeover | None = None
         self.farewell: tuple[int, str] | None = None
         self.parting = self.yielding = False

@@ -4,7 +4,6 @@ import asyncio
 from typing import Final, Protocol
 
 from portward.model.endings import Ending
-from portward.model.limits import UNAUTHENTICATED_MESSAGE
 from portward.node.link import Receiver
 from portward.transports.deadlines import Deadlines
 from portward.transports.engineio import told
@@ -67,8 +66,10 @@ class Posts:
         "_bodies", "_carrier", "_full", "_handled", "_over", "_post", "_released", "limit", "paused"
     )  # fmt: skip
 
-    def __init__(self, carrier: Carrier, bodies: "Deadlines[Posts]", limit: int) -> None:
-        self.limit = min(limit, UNAUTHENTICATED_MESSAGE)
+    def __init__(
+        self, carrier: Carrier, bodies: "Deadlines[Posts]", limit: int, early: int
+    ) -> None:
+        self.limit = min(limit, early)
         self.paused = False
         self._full = limit
         self._bodies = bodies

@@ -28,6 +28,7 @@ class Latecomer:
     def __init__(self, admission: Admission, subprotocol: str | None = None) -> None:
         self.subprotocol = subprotocol
         self.max_message = admission.max_message
+        self.max_early = admission.max_early
         self.max_unsent = admission.max_unsent
 
     def open(self, link: Link) -> Receiver:
@@ -73,6 +74,7 @@ class Probe:
         "_socket",
         "compression",
         "frame",
+        "max_early",
         "max_message",
         "max_unsent",
         "message",
@@ -90,6 +92,7 @@ class Probe:
         subprotocol: str | None = None,
     ) -> None:
         self.max_message = admission.max_message
+        self.max_early = admission.max_early
         self.max_unsent = admission.max_unsent
         self.compression = False
         self.subprotocol = subprotocol

@@ -207,6 +207,7 @@ class EngineServer:
             self._closing,
             self._bodies,
             limit=admission.max_message,
+            early=admission.max_early,
             room=admission.max_unsent,
         )
         link = EngineLink(polling, lambda: self._sessions.pop(sid, None))
