@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from portward.hub.channels import Channels, Traits
+from portward.hub.channel_state import Traits
+from portward.hub.channels import Channels
+from portward.hub.late import NEVER
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
 from portward.model.publication import Publication
@@ -40,7 +42,7 @@ def spoken(push: Push) -> str:
     """The word of a push."""
     if isinstance(push, Delivery):
         spared = f"+{push.suppressed}" if push.suppressed else ""
-        return f"{push.publication.data}{spared}"
+        return f"{push.publication.data}{spared}{' late' if push.late else ''}"
     if isinstance(push, Signalled):
         return f"{push.user}:{push.name}:{push.active}"
     return type(push).__name__
@@ -100,18 +102,29 @@ class Watch:
 class Hub:
     """Channels whose turns of the loop are called by hand."""
 
-    def __init__(self, traits: Traits | None = None) -> None:
+    def __init__(self, traits: Traits | None = None, *, late: bool = False) -> None:
         self.watch = Watch()
+        self.due = NEVER
         self.scheduled: list[Callable[[], None]] = []
         self.time = 0.0
         chosen = traits or Traits()
         self.channels = Channels(
-            self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen
+            self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen, self._wake_at
         )
         self.words = Words()
-        self.voice = Voice("rooms", self.words, wire.PLAIN.text, lambda: 7)
+        self.voice = Voice("rooms", self.words, wire.PLAIN.text, lambda: 7, late=late)
         self.offset = 0
         self.offsets: Counter[Channel] = Counter()
+
+    def _wake_at(self, _: object, moment: float) -> None:
+        self.due = min(self.due, moment)
+
+    def leap(self, moment: float) -> None:
+        """Let time pass, and the wheel turn when something is due by then."""
+        self.time = moment
+        while self.due <= moment:
+            self.due = NEVER
+            self.due = min(self.due, self.channels.late.wake(moment, late=False))
 
     def listener(self, channel: Channel = ROOM, voice: Voice | None = None) -> Ear:
         """An outlet that listens."""

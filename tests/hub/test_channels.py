@@ -2,7 +2,7 @@
 
 import pytest
 
-from portward.hub.channels import Arrival, Traits
+from portward.hub.channel_state import Arrival, Traits
 from portward.hub.cooldown import Cooldown
 from portward.hub.voice import Voice
 from portward.model.position import Position
@@ -565,7 +565,7 @@ def test_a_newcomer_is_spared_what_it_was_just_told(sparing: Hub) -> None:
     later = [delivery(hub, "c", "k"), delivery(hub, "d", "l")]
     assert words(list(hub.channels.spare(ROOM, ear, missed, later))) == ["d"]
     hub.time = 2.0
-    assert words(list(hub.channels.spare(ROOM, ear, [], [delivery(hub, "e", "k")]))) == ["e+2"]
+    assert words(list(hub.channels.spare(ROOM, ear, [], [delivery(hub, "e", "k")]))) == ["e+1"]
 
 
 def test_without_a_cooldown_nothing_is_spared(hub: Hub) -> None:

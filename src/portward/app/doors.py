@@ -5,7 +5,7 @@ from typing import Final
 from portward.dialects.alerts import AlertsDialect
 from portward.dialects.echo import EchoDialect
 from portward.dialects.live import LiveDialect
-from portward.dialects.port import Dialect
+from portward.dialects.port import Dialect, Ranking
 from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.dialects.socketio import SocketIoDialect
@@ -117,8 +117,8 @@ def make_endpoints(
             origins=OriginPolicy(settings.origins(given), production=settings.production),
             limits=limits[name],
             framing=framing,
-            plain=Voice(name, dialect, framing.text, now),
-            deflated=Voice(name, dialect, framing.deflated, now),
+            plain=Voice(name, dialect, framing.text, now, late=isinstance(dialect, Ranking)),
+            deflated=Voice(name, dialect, framing.deflated, now, late=isinstance(dialect, Ranking)),
         )
     return made
 

@@ -66,6 +66,13 @@ def write(
     )
 
 
+def urgency(publication: Publication) -> int:
+    """The rank of an alert's severity. What was never written as an alert is of the lowest."""
+    said = publication.data
+    severity = said.get("severity") if isinstance(said, dict) and said.keys() == _KEYS else None
+    return _SEVERITIES.index(severity) if severity in _SEVERITIES else 0
+
+
 def read(channel: Channel, publication: Publication, epoch: str) -> Alert:
     """The alert a publication carries. What was never written as one is of low severity."""
     call = publication.origin or channel

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from portward.dialects import alerts_words, call_ids, intake
+from portward.dialects import alert_record, alerts_words, call_ids, intake
 from portward.dialects.call_ids import CallIds
 from portward.model import commands as ask
 from portward.model.channel import Channel
@@ -64,7 +64,7 @@ class _Refresh(_Message, frozen=True, kw_only=True):
 
 
 class AlertsDialect:
-    """Implements `dialects.port.Dialect`. A call `c1` is the channel `<namespace>:c1`."""
+    """Implements `dialects.port.Dialect` and `Ranking`. A call `c1` is the channel `<namespace>:c1`."""
 
     name = "alerts"
     binary = False
@@ -73,6 +73,7 @@ class AlertsDialect:
         Ending.SHUTDOWN: (1001, "Server shutting down"),
     }
     fault = staticmethod(alerts_words.fault)
+    urgency = staticmethod(alert_record.urgency)
 
     def __init__(self, namespace: str) -> None:
         self._ids = CallIds(namespace)

@@ -39,9 +39,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Told(Alert, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An alert after some of its kind that one session was spared."""
+    """An alert after some of its kind that one session was spared, or one that a cooldown held back."""
 
     suppressed: int = 0
+    late: bool = False
 
 
 def _message(kind: str, payload: Any, identifier: str | int | None = None) -> bytes:
@@ -121,7 +122,9 @@ def _pong(_: say.Pong, now: int, __: CallIds) -> dict[str, Any]:
 
 def _alert(push: say.Delivery, _: CallIds) -> Alert:
     alert = alert_record.read(push.channel, push.publication, push.epoch)
-    return _Told(**asdict(alert), suppressed=push.suppressed) if push.suppressed > 0 else alert
+    if not push.suppressed and not push.late:
+        return alert
+    return _Told(**asdict(alert), suppressed=push.suppressed, late=push.late)
 
 
 def _welcome(push: say.Welcome, _: CallIds) -> dict[str, Any]:

@@ -1,13 +1,22 @@
 """What a dialect is. A new one is one module with one class like this."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from portward.model.commands import Command
 from portward.model.endings import Ending
 from portward.model.faults import Fault
 from portward.model.parcel import Words
+from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
+
+
+@runtime_checkable
+class Ranking(Protocol):
+    """A dialect whose publications differ in urgency, and which can say of one that it comes late."""
+
+    def urgency(self, publication: Publication) -> int:
+        """How urgent a publication is: a more urgent one passes the cooldown after a less urgent one."""
 
 
 class Dialect(Protocol):

@@ -7,12 +7,22 @@ A channel is told without a gap and without a repeat: `deliver` takes nothing bu
 is next in line. A listener whose answer reached further than that is ahead, and spared what it has.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
+from portward.hub.channel_state import (
+    NO_OFFSET,
+    PLAIN,
+    Arrival,
+    ChannelState,
+    Joining,
+    Outlet,
+    Traits,
+)
 from portward.hub.cooldown import Cooldown
+from portward.hub.late import Due, LateQueue
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
 from portward.model.position import Position
@@ -21,17 +31,8 @@ from portward.model.replies import Delivery, Push, Signalled
 from portward.wire import message as wire
 from portward.wire.message import Message
 
-
-class Outlet(Protocol):
-    """Where a listener is written to: a link as the hub sees it."""
-
-    open: bool
-
-    def write(self, message: Message, channel: Channel | None = None) -> None:
-        """Send or queue. Never raises."""
-
-    def drop(self, channel: Channel) -> None:
-        """Forget what is queued for the channel."""
+_SETTLES: Final = 0.5
+"""Seconds after which what is due is tried again for a listener that is on its way in."""
 
 
 class Observer(Protocol):
@@ -49,93 +50,12 @@ class Observer(Protocol):
         """A push could not be encoded for one voice; the others got it."""
 
 
-class Traits(NamedTuple):
-    """How a family of channels is told.
-
-    With `latest_only` a listener that reads slowly is spared older values of a key, instead of being
-    closed for them.
-    """
-
-    cooldown: Cooldown | None = None
-    latest_only: bool = False
-
-
-PLAIN: Final = Traits()
-
-
-class Arrival(NamedTuple):
-    """A publication as the bus brought it."""
-
-    publication: Publication
-    epoch: str
-    exclude: Outlet | None = None
-
-
-class _Newcomer:
-    """What is collected for an outlet on its way in: everything after the position `floor`."""
-
-    __slots__ = ("floor", "pushes")
-
-    def __init__(self, floor: Position | None) -> None:
-        self.floor = floor
-        self.pushes: list[Push] = []
-
-
-_NOTHING: Final = 0
-"""No publication has this offset: none is next in line."""
-
-
-class ChannelState:
-    """One channel with at least one listener, or with one on the way.
-
-    `next` and `epoch` say which publication is next in line. No epoch: the first one that comes.
-    """
-
-    __slots__ = (
-        "ahead", "channel", "cooldown", "epoch", "groups", "held", "joining", "latest_only", "next",
-        "offset", "pending", "size",
-    )  # fmt: skip
-
-    def __init__(self, channel: Channel, traits: Traits) -> None:
-        self.channel = channel
-        self.cooldown = traits.cooldown
-        self.latest_only = traits.latest_only
-        self.groups: dict[Voice, dict[Outlet, None]] = {}
-        self.joining: dict[Outlet, _Newcomer] = {}
-        self.pending: list[tuple[Push, tuple[Outlet, ...]]] = []
-        self.ahead: dict[Outlet, int] = {}
-        self.held: list[Arrival] | None = None
-        self.offset = self.next = _NOTHING
-        self.epoch = ""
-        self.size = 0
-
-    @property
-    def position(self) -> Position | None:
-        """The position of the last publication that was told."""
-        if not self.epoch:
-            return None
-        return Position(self.offset if self.held is not None else self.next - 1, self.epoch)
-
-    def move(self, position: Position) -> None:
-        """Go on after `position`, whatever lies between."""
-        if position.epoch != self.epoch:
-            self.ahead.clear()
-        self.epoch, self.offset = position.epoch, position.offset
-        self.next = position.offset + 1 if self.held is None else _NOTHING
-        for newcomer in self.joining.values():
-            newcomer.floor = position
-
-    def spared(self, offset: int, exclude: Outlet | None) -> tuple[Outlet, ...]:
-        """Who is not told the publication with this offset."""
-        self.ahead = {outlet: known for outlet, known in self.ahead.items() if known >= offset}
-        return (*self.ahead, exclude) if exclude is not None else tuple(self.ahead)
-
-
 class Channels:
     """The listeners of every channel.
 
     `schedule` runs a callable at the end of the current turn of the loop (`loop.call_soon`); `now`
-    reads monotonic seconds; `traits` says how the family of a channel is told.
+    reads monotonic seconds; `traits` says how the family of a channel is told; `wake_at` has the queue
+    of late publications woken at a moment (`Wheel.wake_at`).
     """
 
     def __init__(
@@ -144,6 +64,7 @@ class Channels:
         observer: Observer,
         now: Callable[[], float],
         traits: Callable[[Channel], Traits] = lambda _: PLAIN,
+        wake_at: Callable[[LateQueue[ChannelState], float], None] = lambda *_: None,
     ) -> None:
         self._traits = traits
         self._states: dict[Channel, ChannelState] = {}
@@ -151,6 +72,7 @@ class Channels:
         self._schedule = schedule
         self._observer = observer
         self._now = now
+        self.late = LateQueue(wake_at, self._send_late)
 
     def __len__(self) -> int:
         return len(self._states)
@@ -185,7 +107,9 @@ class Channels:
         first = state is None
         if state is None:
             state = self._states[channel] = ChannelState(channel, self._traits(channel))
-        state.joining[outlet] = _Newcomer(state.position)
+            if state.cooldown is not None:
+                state.late = self.late.of(state)
+        state.joining[outlet] = Joining(state.position)
         state.size += 1
         return first
 
@@ -225,12 +149,14 @@ class Channels:
         self, channel: Channel, outlet: Outlet, missed: Iterable[Push], later: Iterable[Push]
     ) -> tuple[Push, ...]:
         """What `outlet` is to be told of `later`, having been told all that it missed."""
-        cooldown = self._states[channel].cooldown
+        state = self._states[channel]
+        cooldown = state.cooldown
         if cooldown is None:
             return tuple(later)
+        queue = state.queue(state.voice(outlet))
         for push in missed:
-            cooldown.passes(outlet, push)
-        judged = ((push, cooldown.passes(outlet, push)) for push in later)
+            cooldown.told(outlet, push, queue)
+        judged = ((push, cooldown.admit(outlet, push, queue)) for push in later)
         return tuple(_counted(push, spared) for push, spared in judged if spared is not None)
 
     def leave(
@@ -280,7 +206,7 @@ class Channels:
         """Tell no publication of the channel until `resume`; `held` is the list for what comes."""
         state = self._states[channel]
         state.offset = state.next - 1
-        state.held, state.next = held, _NOTHING
+        state.held, state.next = held, NO_OFFSET
 
     def resume(self, channel: Channel) -> None:
         """Tell publications again as they come."""
@@ -398,18 +324,37 @@ class Channels:
         pending: list[tuple[Push, tuple[Outlet, ...]]],
     ) -> int:
         """Write to each listener what its cooldown lets through, encoded once per count left out."""
-        written = 0
+        written, queue = 0, state.queue(voice)
         for push, excluded in pending:
             told: dict[int, list[Outlet]] = {}
             for outlet in group:
                 if outlet.open and outlet not in excluded:
-                    spared = cooldown.passes(outlet, push)
+                    spared = cooldown.admit(outlet, push, queue)
                     if spared is not None:
                         told.setdefault(spared, []).append(outlet)
             for spared, outlets in told.items():
                 heard = self._tell(state, voice, _counted(push, spared), outlets)
                 written += heard if type(push) is Delivery else 0
         return written
+
+    def _send_late(self, due: Sequence[Due[ChannelState]], now: float) -> None:
+        """Send what cooldowns left out and have ended, to listeners that are still there."""
+        told: dict[tuple[ChannelState, Voice, str, int], tuple[Delivery, list[Outlet]]] = {}
+        for entry in due:
+            state, outlet = entry.state, entry.listener
+            voice = state.voice(outlet)
+            if voice is None or state.cooldown is None:
+                if outlet in state.joining:
+                    self.late.put(entry, now + _SETTLES)
+                continue
+            push = state.cooldown.late(entry.window)
+            if push is not None and outlet.open:
+                publication = push.publication
+                key = (state, voice, publication.id, push.suppressed)
+                told.setdefault(key, (push, []))[1].append(outlet)
+        for (state, voice, _, _), (push, outlets) in told.items():
+            written = self._tell(state, voice, push, outlets)
+            self._observer.fanned_out(state.channel, 0, written, self._now() - now)
 
     def _tell(self, state: ChannelState, voice: Voice, push: Push, outlets: list[Outlet]) -> int:
         """Write one push to some of a group; to how many it was."""

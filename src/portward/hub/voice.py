@@ -18,10 +18,11 @@ class Speaker(Protocol):
 class Voice:
     """Encodes once for every connection that shares it; `name` is its endpoint.
 
-    Two voices are never equal: they are keys.
+    `late` means that its dialect can say of a publication that it comes late, after newer ones. Two
+    voices are never equal: they are keys.
     """
 
-    __slots__ = ("_frame", "_now", "_speaker", "name")
+    __slots__ = ("_frame", "_now", "_speaker", "late", "name")
 
     def __init__(
         self,
@@ -29,8 +30,11 @@ class Voice:
         speaker: Speaker,
         frame: Callable[[Words], Message],
         now: Callable[[], int],
+        *,
+        late: bool = False,
     ) -> None:
         self.name = name
+        self.late = late
         self._speaker = speaker
         self._frame = frame
         self._now = now

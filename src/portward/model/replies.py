@@ -189,6 +189,8 @@ class Delivery(Push, frozen=True):
     epoch: str
     suppressed: int = 0
     """Publications of the same type that this listener was spared since the last one (cooldown)."""
+    late: bool = False
+    """Whether a cooldown held it back: newer ones may have been sent before, and it moves no position."""
 
 
 class Joined(Push, frozen=True):

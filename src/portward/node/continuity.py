@@ -13,7 +13,8 @@ from functools import partial
 from typing import Final
 
 from portward.engines.port import Engine
-from portward.hub.channels import Arrival, Channels, Outlet
+from portward.hub.channel_state import Arrival, Outlet
+from portward.hub.channels import Channels
 from portward.hub.recovery import merge
 from portward.hub.registry import Registry
 from portward.model.channel import Channel

@@ -7,9 +7,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
+from portward.dialects.port import Ranking
 from portward.dialects.socketio import Packet, SocketIoDialect
-from portward.hub.channels import Channels, Traits
-from portward.hub.cooldown import Cooldown
+from portward.hub.channel_state import Traits
+from portward.hub.channels import Channels
+from portward.hub.cooldown import Cooldown, all_alike
 from portward.hub.registry import Registry
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
@@ -92,7 +94,9 @@ class Node:
         self.registry: Registry[Session] = Registry()
         self.background = Background(self._failed)
         self.hooks = HookRunner(hooks, self.background, self._failed)
-        self.channels = Channels(self.later, self, self.clock.monotonic, self._traits)
+        self.channels = Channels(
+            self.later, self, self.clock.monotonic, self._traits, self.wheel.wake_at
+        )
         self.started_at = self.clock.time()
         self._drain: Drain | None = None
         self._sweeper: Timer | None = None
@@ -478,12 +482,22 @@ class Node:
 
     def _traits(self, channel: Channel) -> Traits:
         namespace = self.namespaces[channel.namespace]
-        seconds = namespace.cooldown
-        remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
         return Traits(
-            cooldown=Cooldown(seconds, self.clock.monotonic, remembered) if seconds else None,
+            cooldown=self._cooldown(channel, namespace) if namespace.cooldown else None,
             latest_only=namespace.slow is SlowPolicy.LATEST_ONLY,
         )
+
+    def _cooldown(self, channel: Channel, namespace: Namespace) -> Cooldown:
+        remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
+        ranks = (
+            endpoint.dialect.urgency
+            for endpoint in self.endpoints.values()
+            if isinstance(endpoint.dialect, Ranking)
+            and endpoint.namespace is not None
+            and endpoint.namespace.name == namespace.name
+        )
+        urgency = next(ranks, all_alike)
+        return Cooldown(namespace.cooldown, self.clock.monotonic, remembered, urgency)
 
     def _failed(self, error: BaseException) -> None:
         self.telemetry.failure(error)

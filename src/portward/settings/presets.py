@@ -119,7 +119,10 @@ NAMESPACE_KEYS: Final[dict[str, tuple[Any, ...]]] = {
     ),
     "cooldown": (
         DURATION,
-        About("time in which one session is not sent the same channel and type again"),
+        About(
+            "time in which one session is not sent the same channel and type again; of alerts, what is"
+            " more severe passes, and the last one left out is sent when it ends"
+        ),
     ),
     "publish": (
         About("who may publish: `server` alone, or clients with the right `publish`", reload=True),

@@ -68,7 +68,8 @@ const heard = {
   },
   unsubscribed({ callIds }) { tick(callIds); },
   alert(alert) {
-    if (!wanted.has("*")) positions.set(alert.callId, { offset: alert.offset, epoch: alert.epoch });
+    // One that comes late is older than what came before it: it moves no position.
+    if (!wanted.has("*") && !alert.late) positions.set(alert.callId, { offset: alert.offset, epoch: alert.epoch });
     suppressed += alert.suppressed ?? 0;
     if (alert.type === "call_quality") showQuality(alert);
     show(alert, false);
@@ -117,11 +118,12 @@ function show(alert, earlier) {
   find("suppressed").textContent = suppressed;
 }
 
-function details({ data, suppressed: left }) {
+function details({ data, suppressed: left, late }) {
   const parts = Object.entries(data)
     .filter(([name]) => !["eventType", "anomalyType", "timestamp"].includes(name))
     .map(([name, value]) => name + " " + (typeof value === "object" ? JSON.stringify(value) : value));
   if (left) parts.push(left + " suppressed before it");
+  if (late) parts.push("sent late");
   return parts.join(", ");
 }
 

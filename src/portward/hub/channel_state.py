@@ -1,0 +1,117 @@
+"""What the hub keeps of one channel: its listeners, its place in the stream, what is pending."""
+
+from typing import Final, NamedTuple, Protocol
+
+from portward.hub.cooldown import Cooldown, Queue
+from portward.hub.voice import Voice
+from portward.model.channel import Channel
+from portward.model.position import Position
+from portward.model.publication import Publication
+from portward.model.replies import Push
+from portward.wire.message import Message
+
+
+class Outlet(Protocol):
+    """Where a listener is written to: a link as the hub sees it."""
+
+    open: bool
+
+    def write(self, message: Message, channel: Channel | None = None) -> None:
+        """Send or queue. Never raises."""
+
+    def drop(self, channel: Channel) -> None:
+        """Forget what is queued for the channel."""
+
+
+class Traits(NamedTuple):
+    """How a family of channels is told.
+
+    With `latest_only` a listener that reads slowly is spared older values of a key, instead of being
+    closed for them.
+    """
+
+    cooldown: Cooldown | None = None
+    latest_only: bool = False
+
+
+PLAIN: Final = Traits()
+
+
+class Arrival(NamedTuple):
+    """A publication as the bus brought it."""
+
+    publication: Publication
+    epoch: str
+    exclude: Outlet | None = None
+
+
+class Joining:
+    """What is collected for an outlet on its way in: everything after the position `floor`."""
+
+    __slots__ = ("floor", "pushes")
+
+    def __init__(self, floor: Position | None) -> None:
+        self.floor = floor
+        self.pushes: list[Push] = []
+
+
+NO_OFFSET: Final = 0
+"""No publication has this offset: none is next in line."""
+
+
+class ChannelState:
+    """One channel with at least one listener, or with one on the way.
+
+    `next` and `epoch` say which publication is next in line. No epoch: the first one that comes.
+    """
+
+    __slots__ = (
+        "ahead", "channel", "cooldown", "epoch", "groups", "held", "joining", "late", "latest_only",
+        "next", "offset", "pending", "size",
+    )  # fmt: skip
+
+    late: Queue | None
+    """Where publications wait that a cooldown left out."""
+
+    def __init__(self, channel: Channel, traits: Traits) -> None:
+        self.channel = channel
+        self.cooldown = traits.cooldown
+        self.late = None
+        self.latest_only = traits.latest_only
+        self.groups: dict[Voice, dict[Outlet, None]] = {}
+        self.joining: dict[Outlet, Joining] = {}
+        self.pending: list[tuple[Push, tuple[Outlet, ...]]] = []
+        self.ahead: dict[Outlet, int] = {}
+        self.held: list[Arrival] | None = None
+        self.offset = self.next = NO_OFFSET
+        self.epoch = ""
+        self.size = 0
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the last publication that was told."""
+        if not self.epoch:
+            return None
+        return Position(self.offset if self.held is not None else self.next - 1, self.epoch)
+
+    def move(self, position: Position) -> None:
+        """Go on after `position`, whatever lies between."""
+        if position.epoch != self.epoch:
+            self.ahead.clear()
+        self.epoch, self.offset = position.epoch, position.offset
+        self.next = position.offset + 1 if self.held is None else NO_OFFSET
+        for newcomer in self.joining.values():
+            newcomer.floor = position
+
+    def voice(self, outlet: Outlet) -> Voice | None:
+        """The voice of an outlet that is written to; None for one that is not, or not yet."""
+        return next((voice for voice, group in self.groups.items() if outlet in group), None)
+
+    def queue(self, voice: Voice | None) -> Queue | None:
+        """Where publications wait for a listener with this voice; None where it cannot be told of them."""
+        return self.late if voice is not None and voice.late else None
+
+    def spared(self, offset: int, exclude: Outlet | None) -> tuple[Outlet, ...]:
+        """Who is not told the publication with this offset."""
+        self.ahead = {outlet: known for outlet, known in self.ahead.items() if known >= offset}
+        return (*self.ahead, exclude) if exclude is not None else tuple(self.ahead)

@@ -1,0 +1,100 @@
+"""The queue of publications that a cooldown left out and that are sent late, when it ends.
+
+One heap for the whole node, looked at by one deadline on the timer wheel: no timer per publication,
+none per listener.
+"""
+
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from portward.hub.cooldown import Window
+
+S = TypeVar("S")
+NEVER: Final = float("inf")
+_ASLEEP: Final = -1
+_ENTRIES: Final = 1024
+"""Entries from which the heap is looked through for those that nobody waits for any more."""
+
+
+class Due(NamedTuple, Generic[S]):
+    """A window that may have ended, with the channel's state and the listener it belongs to."""
+
+    state: S
+    listener: Any
+    window: Window
+
+
+class LateQueue(Generic[S]):
+    """Implements `node.wheel.Sleeper`.
+
+    `wake_at` asks the wheel to be woken at a moment; `send` sends what is due.
+    """
+
+    def __init__(
+        self,
+        wake_at: "Callable[[LateQueue[S], float], None]",
+        send: Callable[[Sequence[Due[S]], float], None],
+    ) -> None:
+        self.slot = _ASLEEP
+        self._wake_at = wake_at
+        self._send = send
+        self._heap: list[tuple[float, int, Due[S]]] = []
+        self._number = count()
+        self._limit = _ENTRIES
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def of(self, state: S) -> "ChannelQueue[S]":
+        """The queue as the cooldown of one channel sees it."""
+        return ChannelQueue(self, state)
+
+    def put(self, due: Due[S], moment: float) -> None:
+        """Have a window looked at, at `moment` or soon after."""
+        due.window.queued = True
+        heappush(self._heap, (moment, next(self._number), due))
+        if len(self._heap) > self._limit:
+            self._tidy()
+        self._wake_at(self, moment)
+
+    def wake(self, now: float, *, late: bool) -> float:  # noqa: ARG002 - the wheel's
+        """Send what is due; returns when to be woken next."""
+        due: list[Due[S]] = []
+        while self._heap and self._heap[0][0] <= now:
+            entry = heappop(self._heap)[2]
+            window = entry.window
+            if window.wanted and window.until > now:
+                self.put(entry, window.until)  # something more urgent was sent meanwhile
+                continue
+            window.queued = False
+            if window.wanted:
+                due.append(entry)
+        if due:
+            self._send(due, now)
+        return self._heap[0][0] if self._heap else NEVER
+
+    def _tidy(self) -> None:
+        """Drop entries whose window keeps nothing, so that the heap is bounded by what is kept."""
+        kept = [entry for entry in self._heap if entry[2].window.wanted]
+        for entry in self._heap:
+            entry[2].window.queued = entry[2].window.wanted
+        heapify(kept)
+        self._heap = kept
+        self._limit = max(_ENTRIES, 2 * len(kept))
+
+
+class ChannelQueue(Generic[S]):
+    """Implements `hub.cooldown.Queue` for one channel."""
+
+    __slots__ = ("_queue", "_state")
+
+    def __init__(self, queue: LateQueue[S], state: S) -> None:
+        self._queue = queue
+        self._state = state
+
+    def add(self, listener: object, window: Window, *, again: bool = False) -> None:
+        """Have a window looked at when it ends; one that waits already only when asked `again`."""
+        if again or not window.queued:
+            self._queue.put(Due(self._state, listener, window), window.until)
