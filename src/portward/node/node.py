@@ -7,11 +7,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from portward.dialects.port import Ranking
 from portward.dialects.socketio import Packet, SocketIoDialect
 from portward.hub.channel_state import Traits
 from portward.hub.channels import Channels
-from portward.hub.cooldown import Cooldown, all_alike
 from portward.hub.registry import Registry
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
@@ -21,11 +19,7 @@ from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.lifecycle import Move
-from portward.model.limits import (
-    COOLDOWN_COMBINED,
-    COOLDOWN_TYPES,
-)
-from portward.model.namespace import Namespace, SlowPolicy
+from portward.model.namespace import Namespace
 from portward.model.replies import Push, Welcome
 from portward.node import ends
 from portward.node.admission import Doorman
@@ -61,6 +55,7 @@ from portward.node.session import Session
 from portward.node.span import Span
 from portward.node.status import StatusPage
 from portward.node.streams import Streams
+from portward.node.traits import traits
 from portward.node.upkeep import Upkeep
 from portward.node.wheel import Wheel
 from portward.node.workspaces import Workspaces
@@ -481,23 +476,7 @@ class Node:
         }
 
     def _traits(self, channel: Channel) -> Traits:
-        namespace = self.namespaces[channel.namespace]
-        return Traits(
-            cooldown=self._cooldown(channel, namespace) if namespace.cooldown else None,
-            latest_only=namespace.slow is SlowPolicy.LATEST_ONLY,
-        )
-
-    def _cooldown(self, channel: Channel, namespace: Namespace) -> Cooldown:
-        remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
-        ranks = (
-            endpoint.dialect.urgency
-            for endpoint in self.endpoints.values()
-            if isinstance(endpoint.dialect, Ranking)
-            and endpoint.namespace is not None
-            and endpoint.namespace.name == namespace.name
-        )
-        urgency = next(ranks, all_alike)
-        return Cooldown(namespace.cooldown, self.clock.monotonic, remembered, urgency)
+        return traits(self.namespaces[channel.namespace], channel, self.endpoints, self.clock)
 
     def _failed(self, error: BaseException) -> None:
         self.telemetry.failure(error)

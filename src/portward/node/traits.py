@@ -1,0 +1,34 @@
+"""How the channels of a namespace are fanned out."""
+
+from collections.abc import Mapping
+
+from portward.dialects.port import Ranking
+from portward.hub.channel_state import Traits
+from portward.hub.cooldown import Cooldown, all_alike
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.limits import COOLDOWN_COMBINED, COOLDOWN_TYPES
+from portward.model.namespace import Namespace, SlowPolicy
+from portward.node.endpoint import Endpoint
+
+
+def traits(
+    namespace: Namespace, channel: Channel, endpoints: Mapping[str, Endpoint], clock: Clock
+) -> Traits:
+    """The traits of one channel.
+
+    The urgency of its publications is a matter of the dialect that an endpoint of the namespace speaks.
+    """
+    cooldown = None
+    if namespace.cooldown:
+        remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
+        ranks = (
+            endpoint.dialect.urgency
+            for endpoint in endpoints.values()
+            if isinstance(endpoint.dialect, Ranking)
+            and endpoint.namespace is not None
+            and endpoint.namespace.name == namespace.name
+        )
+        urgency = next(ranks, all_alike)
+        cooldown = Cooldown(namespace.cooldown, clock.monotonic, remembered, urgency)
+    return Traits(cooldown=cooldown, latest_only=namespace.slow is SlowPolicy.LATEST_ONLY)
