@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from portward.identity.breaker import FAILURES
-from portward.identity.provider import STAMPS, CookieProvider, ProviderRules
+from portward.identity.provider import (
+    READINGS,
+    STAMPS,
+    CookieProvider,
+    CookieValues,
+    ProviderRules,
+)
 from portward.identity.sharing import KEPT
 from portward.model.faults import Fault, FaultKind, Unavailable
 from portward.model.identity import Identity
@@ -70,7 +76,9 @@ async def provider(
 @pytest.fixture
 async def lenient(standin: Standin, clock: FakeClock) -> AsyncIterator[CookieProvider]:
     """Someone who is handed cookies of all kinds."""
-    rules = ProviderRules(url=standin.url, timeout=30.0, topics=TOPICS, strict=False)
+    rules = ProviderRules(
+        url=standin.url, timeout=30.0, topics=TOPICS, values=CookieValues.SENDABLE
+    )
     provider = CookieProvider(rules, clock, lambda *_: None)
     yield provider
     await provider.aclose()
@@ -323,7 +331,7 @@ async def test_answers_do_not_pile_up(provider: CookieProvider, standin: Standin
     await asyncio.gather(*[outcome(provider, f"sid={number}") for number in range(30)])
     assert len(provider._shared) == 10
     assert provider._shared._flights == {}
-    assert (KEPT, STAMPS) == (10_000, 50_000)
+    assert (KEPT, STAMPS, READINGS) == (10_000, 50_000, 100_000)
 
 
 @pytest.mark.p1
@@ -428,6 +436,94 @@ async def test_spellings_are_seen_through_where_they_are_taken(
     await lenient.identify("sid=1")
     clock.advance(60)
     assert await issued(lenient, cookies) == 0
+
+
+@pytest.fixture
+async def anything(standin: Standin, clock: FakeClock) -> AsyncIterator[CookieProvider]:
+    """Someone who is handed the cookies of a login whose values have percent signs."""
+    rules = ProviderRules(url=standin.url, timeout=30.0, values=CookieValues.ANY)
+    provider = CookieProvider(rules, clock, lambda *_: None)
+    yield provider
+    await provider.aclose()
+
+
+EXPRESS = "connect.sid=s%3AVq3xJ.a%2Bb%2Fc%3D"
+RESPELT = [
+    EXPRESS,
+    "connect.sid=s:Vq3xJ.a+b/c=",
+    "connect.sid=%73%3AVq3xJ.a%2Bb%2Fc%3D",
+    "connect.sid=s%3aVq3xJ.a%2bb%2fc%3d",
+    'connect.sid="s%3AVq3xJ.a%2Bb%2Fc%3D"',
+    'connect.sid="s:Vq3xJ.a+b/c="',
+    r'connect.sid="\163:Vq3xJ.a+b/c="',
+    r'connect.sid="\s:Vq3xJ.a+b/c="',
+    "connect.sid=s%253AVq3xJ.a%252Bb%252Fc%253D",
+    f"{EXPRESS}; lang=en",
+    f"lang=en; {EXPRESS}",
+]
+
+
+@pytest.mark.p0
+@pytest.mark.parametrize("cookies", RESPELT)
+async def test_another_spelling_of_a_revoked_cookie_is_as_old(
+    anything: CookieProvider, standin: Standin, clock: FakeClock, cookies: str
+) -> None:
+    """Whatever a server may read as the cookie that was seen before is no younger than that."""
+    await anything.identify(EXPRESS)
+    clock.advance(60)
+    assert await issued(anything, cookies) == 0
+    assert standin.cookies()[0] == EXPRESS
+    clock.advance(60)
+    assert await issued(anything, "connect.sid=s%3Aanother.sig%3D") == 120
+
+
+@pytest.mark.p0
+@pytest.mark.parametrize("cookies", RESPELT)
+async def test_a_cookie_that_was_seen_in_another_spelling_is_as_old(
+    anything: CookieProvider, clock: FakeClock, cookies: str
+) -> None:
+    """It does not matter which spelling came first."""
+    await anything.identify(cookies)
+    clock.advance(60)
+    assert await issued(anything, EXPRESS) == 0
+
+
+@pytest.mark.p1
+async def test_a_token_in_another_spelling_is_as_old_as_it_says(
+    anything: CookieProvider, clock: FakeClock
+) -> None:
+    """The time that a token states is found under every reading of the cookie."""
+    clock.advance(600)
+    encoded = jwt(-30).replace(".", "%2E")
+    for value in (encoded, f'"{encoded}"', encoded.replace("e", "%65", 1)):
+        assert await issued(anything, f"sid={value}") == -30
+
+
+@pytest.mark.p0
+@pytest.mark.parametrize("value", ["j:1", "j%3A1", "%6A:1", '"j:1"', '%256a:{"a":1}', "\x01"])
+async def test_what_may_be_json_is_refused_unasked(
+    anything: CookieProvider, standin: Standin, value: str
+) -> None:
+    """A value that Express would read as JSON is not sent, and the reason says so."""
+    with pytest.raises(Fault) as caught:
+        await anything.identify(f"sid={value}")
+    assert caught.value.detail == "cookie_form"
+    assert standin.heads == []
+
+
+async def test_the_reason_of_a_form_that_is_not_taken(
+    provider: CookieProvider, standin: Standin
+) -> None:
+    """Without the setting a value with a percent sign is refused unasked, for its form."""
+    for cookies in (EXPRESS, "sid=abc%3D", "sid=a,b"):
+        with pytest.raises(Fault) as caught:
+            await provider.identify(cookies)
+        assert caught.value.detail == "cookie_form"
+    assert standin.heads == []
+    standin.answer = NOBODY
+    with pytest.raises(Fault) as caught:
+        await provider.identify("sid=1")
+    assert caught.value.detail != "cookie_form"
 
 
 def jwt(at: float) -> str:
@@ -764,7 +860,7 @@ def test_defaults() -> None:
     rules = ProviderRules(url="https://cms.example.com")
     assert rules.timeout == 5.0
     assert rules.topics == {}
-    assert rules.strict is True
+    assert rules.values is CookieValues.PLAIN
 
 
 @pytest.mark.p0

@@ -8,7 +8,7 @@ from portward.app.doors import make_endpoints
 from portward.app.engines import make_engine
 from portward.engines.port import Engine
 from portward.identity.jwks import JwksSource
-from portward.identity.provider import CookieProvider, ProviderRules
+from portward.identity.provider import CookieProvider, CookieValues, ProviderRules
 from portward.identity.question import HttpQuestion
 from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
@@ -33,6 +33,7 @@ from portward.security.tokens import (
     secret_key,
 )
 from portward.settings import Settings
+from portward.settings.sections import CookieForm, IdentityProvider
 from portward.settings.tokens import Claims, Tokens
 from portward.settings.upstream import Upstream
 from portward.telemetry import Telemetry
@@ -126,13 +127,19 @@ def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> Coo
         url=given.url,
         timeout=given.timeout,
         topics=given.topics,
-        strict="*" not in given.cookies,
+        values=_cookie_values(given),
     )
 
     def changed(up: bool) -> None:
         telemetry.record(Event.PROVIDER_UP if up else Event.PROVIDER_DOWN)
 
     return CookieProvider(rules, clock, telemetry.metrics.identity_provider, changed)
+
+
+def _cookie_values(given: IdentityProvider) -> CookieValues:
+    if given.cookie_values is not CookieForm.PLAIN:
+        return CookieValues.ANY
+    return CookieValues.SENDABLE if "*" in given.cookies else CookieValues.PLAIN
 
 
 def upstreams(settings: Settings) -> dict[str, Upstream]:

@@ -15,6 +15,9 @@ _PLAIN: Final = re.compile(r'[!#$%&\'*+.^_`|~0-9A-Za-z-]+=("?)[A-Za-z0-9._~+/=-]
 Some take `%` for an escape, and Express takes `j:` for JSON and `s:` for a signature: what is refused
 under one spelling would come in under another.
 """
+_ESCAPE: Final = re.compile(rb"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
+"""A backslash inside quotes, as RFC 2109 had it and some servers still read it."""
+_AS_JSON: Final = b"j:"
 _JWT: Final = re.compile(rb"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[^.]*")
 """Three parts, of which the last may be anything: no signature covers it, and some readers forgive much."""
 
@@ -30,13 +33,43 @@ def are_plain(cookies: str) -> bool:
     return all(_PLAIN.fullmatch(pair) for pair in pairs)
 
 
-def carriers(cookies: bytes) -> set[tuple[bytes, bytes]]:
-    """Name and value of each cookie in one spelling: any of them may carry the login."""
-    pairs = [pair.partition(b"=") for pair in cookies.split(b";")]
-    return {
-        (name.strip(_BLANK), unquote_to_bytes(value.strip(_BLANK + b'"')))
-        for name, _, value in pairs
-    }
+def spellings(cookies: bytes) -> list[tuple[bytes, frozenset[bytes]]]:
+    """The name of each cookie, and every reading of its value."""
+    pairs = (pair.partition(b"=") for pair in cookies.split(b";"))
+    return [(name.strip(_BLANK), readings(value)) for name, _, value in pairs]
+
+
+def readings(value: bytes) -> frozenset[bytes]:
+    """Every value that a server may take a cookie's value for.
+
+    As it stands; without the quotes around it, and without the escapes inside those; each of these with
+    percent signs decoded once, and with `+` as a blank too.
+    """
+    value = value.strip(_BLANK)
+    found = {value, value.strip(_BLANK + b'"')}
+    if len(value) > 1 and value[:1] == value[-1:] == b'"':
+        found |= {value[1:-1], _ESCAPE.sub(_unescaped, value[1:-1])}
+    spaced = {each.replace(b"+", b" ") for each in found}
+    return frozenset(found | {unquote_to_bytes(each) for each in found | spaced})
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    """Read one escape as Python's `http.cookies` does: three octal digits, or any character."""
+    return bytes((int(match[1], 8),)) if match[1] else match[2]
+
+
+def are_readable(cookies: str) -> bool:
+    """Whether they can be sent, and none has a value that Express would read as JSON.
+
+    What stands behind `j:` has more spellings than can be told apart: a login that was taken back would
+    come in under another one.
+    """
+    if not are_sendable(cookies):
+        return False
+    values = (pair.partition("=")[2] for pair in cookies.split(";"))
+    found = {each for value in values for each in readings(value.encode("latin-1"))}
+    twice = {unquote_to_bytes(each) for each in found}
+    return not any(each.startswith(_AS_JSON) for each in found | twice)
 
 
 def issued(value: bytes, latest: float) -> float:

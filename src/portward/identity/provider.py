@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 import msgspec
@@ -20,11 +21,31 @@ from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 
 STAMPS: Final = 50_000
-"""Cookies whose first confirmation is remembered, those used last; and as many headers of them."""
+"""Headers of cookies whose last confirmation is remembered, those used last."""
+READINGS: Final = 100_000
+"""Readings of cookies whose first confirmation is remembered; a plain cookie has one, others a few."""
 CONFIRMED: Final = 86_400.0
 """Seconds for which cookies count as known, from when the provider last said whose they are."""
 _DIGEST: Final = 16
 _ME: Final = user_question()
+
+
+class CookieValues(Enum):
+    """Which values of cookies are taken."""
+
+    PLAIN = "plain"
+    """Those that there are no two ways to read."""
+    ANY = "any"
+    """Any that can be sent, but for those that Express reads as JSON."""
+    SENDABLE = "sendable"
+    """Any that can be sent, where all cookies of a site are: what a revoked one means is not known."""
+
+
+_TAKEN: Final = {
+    CookieValues.PLAIN: jar.are_plain,
+    CookieValues.ANY: jar.are_readable,
+    CookieValues.SENDABLE: jar.are_sendable,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +53,13 @@ class ProviderRules:
     """Where the provider is and what it is asked.
 
     `url` is the base address, `timeout` the seconds a whole answer may take. `topics` maps patterns to
-    questions, see `Topics`. `strict` refuses cookies with values that could be read in two ways, for
-    where only the login's own are sent: in any other company a revoked one can be spelled anew.
+    questions, see `Topics`. `values` says which values of cookies are taken.
     """
 
     url: str
     timeout: float = 5.0
     topics: Mapping[str, str] = field(default_factory=dict)
-    strict: bool = True
+    values: CookieValues = CookieValues.PLAIN
 
 
 class CookieProvider:
@@ -61,12 +81,12 @@ class CookieProvider:
         changed: Callable[[bool], None] = lambda up: None,  # noqa: ARG005 - nobody wants to know
     ) -> None:
         self._topics = Topics(rules.topics)
-        self._takes = jar.are_plain if rules.strict else jar.are_sendable
+        self._takes = _TAKEN[rules.values]
         self._clock = clock
         self._observe = observe
         self._asker = Asker(rules.url, rules.timeout, clock, observe, changed)
         self._shared = Shared(clock)
-        self._stamps: Recent[float] = Recent(STAMPS)
+        self._stamps: Recent[float] = Recent(READINGS)
         self._confirmed: Recent[float] = Recent(STAMPS)
         self._key = secrets.token_bytes(32)
         self._closed = False
@@ -95,11 +115,14 @@ class CookieProvider:
         provider has confirmed it; when any other was first seen to be this user's.
 
         Raises:
-            Fault: `AUTHENTICATION_FAILED`, the provider does not know them.
+            Fault: `AUTHENTICATION_FAILED`, the provider does not know them, or they have values that
+                are not taken.
             Unavailable: it gives no answer that can be used.
         """
         answer = await self._answer(cookies, _ME, max_age)
         if answer.user is None:
+            if not self._takes(cookies.strip(" \t")):
+                raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="cookie_form")
             detail = "the identity provider does not know the cookie"
             raise Fault(FaultKind.AUTHENTICATION_FAILED, detail=detail)
         return answer.user
@@ -176,16 +199,19 @@ class CookieProvider:
         A revocation covers what was issued before it. The header as a whole is not what was issued:
         with one more cookie in it, or another spelling, the one that was revoked would pass for new.
         """
-        pairs = jar.carriers(cookies)
-        return min(jar.issued(pair[1], self._first_seen(pair, subject, now)) for pair in pairs)
+        found = jar.spellings(cookies)
+        return min(self._issued_one(name, values, subject, now) for name, values in found)
 
-    def _first_seen(self, pair: tuple[bytes, bytes], subject: str, now: float) -> float:
-        """When a cookie was first seen to be this subject's."""
-        key = self._digest(subject.encode(), b"=".join(pair))
-        first = self._stamps.get(key)
-        if first is None:
-            self._stamps.put(key, now)
-        return now if first is None else min(first, now)
+    def _issued_one(self, name: bytes, values: frozenset[bytes], subject: str, now: float) -> float:
+        """When one cookie was issued, by the earliest that any reading of its value tells."""
+        keys = [self._digest(subject.encode(), name + b"=" + value) for value in values]
+        stamps = [self._stamps.get(key) for key in keys]
+        first = min((stamp for stamp in stamps if stamp is not None), default=now)
+        for key, stamp in zip(keys, stamps, strict=True):
+            if stamp is None:
+                # A reading that is new is as old as the oldest it stands beside.
+                self._stamps.put(key, first)
+        return min(jar.issued(value, min(first, now)) for value in values)
 
     def _digest(self, about: bytes, cookies: bytes) -> bytes:
         """A key that nothing can be read from. There is no NUL in what it is about."""

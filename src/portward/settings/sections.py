@@ -132,6 +132,13 @@ class Engine(Struct, frozen=True, kw_only=True):
     ] = False
 
 
+class CookieForm(StrEnum):
+    """Which values of cookies are taken."""
+
+    PLAIN = "plain"
+    ANY = "any"
+
+
 class IdentityProvider(Struct, frozen=True, kw_only=True):
     """The service that knows whose cookies a browser sends, and what they open."""
 
@@ -140,6 +147,13 @@ class IdentityProvider(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         About("names of the cookies it is sent; `*` alone for all a browser sends"),
     ] = ("directus_session_token", "directus_refresh_token")
+    cookie_values: Annotated[
+        CookieForm,
+        About(
+            "`plain`: values of letters, digits and `._~+/=-`; `any`: also values with `%` and other"
+            " signs, as Express, better-auth and Rails write them"
+        ),
+    ] = CookieForm.PLAIN
     timeout: Annotated[Span, Meta(le=60), About("time it has to answer, at most 60s")] = 5.0
     revalidate: Annotated[
         float,

@@ -216,3 +216,29 @@ def test_topics_are_judged(pattern: str, question: str, expected: Levels) -> Non
 def test_who_needs_cookies_can_send_them(text: str, expected: Levels) -> None:
     """Where rights are asked for with cookies and none are taken, nobody can subscribe."""
     assert levels(text, "provider-rights") == expected
+
+
+@pytest.mark.parametrize(
+    ("cookies", "values", "expected"),
+    [
+        ('["directus_session_token"]', "any", (FAIL, FAIL, False)),
+        ('["session", "directus_refresh_token"]', "any", (FAIL, FAIL, False)),
+        ('["__Secure-directus_session_token"]', "any", (FAIL, FAIL, False)),
+        ('["directus_session_token"]', "plain", FINE),
+        ('["connect.sid"]', "plain", WARNED),
+        ('["__Secure-better-auth.session_token"]', "plain", WARNED),
+        ('["connect.sid"]', "any", FINE),
+        ('["_app_session"]', "any", FINE),
+        ('["_app_session"]', "plain", FINE),
+        ('["*"]', "any", FINE),
+    ],
+)
+def test_values_of_cookies_fit_their_names(cookies: str, values: str, expected: Levels) -> None:
+    """Directus's cookies are plain, those of Express and of better-auth are not."""
+    text = f'[identity_provider]\ncookies = {cookies}\ncookie_values = "{values}"'
+    assert levels(text, "cookie-values") == expected
+
+
+def test_the_usual_cookies_are_those_of_directus() -> None:
+    """Taking any value without naming other cookies fails."""
+    assert levels('identity_provider.cookie_values = "any"', "cookie-values")[0] is FAIL

@@ -9,9 +9,13 @@ from portward.model.namespace import Rule as RightsRule
 from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Endpoint
+from portward.settings.sections import CookieForm
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of a cookie (RFC 6265 section 4.1.1)."""
+_DIRECTUS: Final = re.compile(r"(?:__(?:Host|Secure)-)?directus_", re.IGNORECASE)
+_ENCODED: Final = re.compile(r"connect\.sid\Z|better-auth\.", re.IGNORECASE)
+"""Cookies of Express sessions and of better-auth, whose signature is percent-encoded."""
 _URL: Final = 'identity_provider.url = "https://…"'
 _COOKIES: Final = 'identity_provider.cookies = ["…"]  # the names of the session\'s cookies'
 
@@ -96,6 +100,19 @@ def _cookie_names(context: Context) -> Iterator[Problem]:
         yield Problem(Level.WARN, what, _COOKIES)
 
 
+def _values(context: Context) -> Iterator[Problem]:
+    provider = context.settings.identity_provider
+    names = [name for name in provider.cookies if _DIRECTUS.match(name)]
+    anything = provider.cookie_values is CookieForm.ANY
+    if anything and names:
+        what = f"identity_provider.cookie_values is any for {names[0]}, which is plain at Directus"
+        yield Problem(Level.FAIL, what, 'identity_provider.cookie_values = "plain"')
+    encoded = [name for name in provider.cookies if _ENCODED.search(name)]
+    if encoded and not anything:
+        what = f"identity_provider.cookies: values of {encoded[0]} have %, and are refused"
+        yield Problem(Level.WARN, what, 'identity_provider.cookie_values = "any"')
+
+
 def _topics(context: Context) -> Iterator[Problem]:
     for pattern, question in context.settings.identity_provider.topics.items():
         key = f"identity_provider.topics: {pattern!r}"
@@ -118,6 +135,7 @@ def _rights(context: Context) -> Iterator[Problem]:
 
 
 PROVIDER_RULES: Final = (
+    Rule("cookie-values", "cookies are taken as their server writes them", _values),
     Rule(
         "cookie-origins", "pages that may use cookies are named", _origins, unused=unused.no_cookies
     ),
