@@ -76,10 +76,10 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Served]:
+async def serving(folder: Path, settings: str = CONFIG) -> AsyncIterator[Served]:
     """Run `portward serve` until the block ends; it must not have printed a traceback."""
     config = folder / "portward.toml"
-    config.write_text(CONFIG)
+    config.write_text(settings)
     environment = os.environ | {
         "PYTHONPATH": str(ROOT / "src"),
         "XDG_STATE_HOME": str(folder),

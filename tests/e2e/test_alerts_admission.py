@@ -96,7 +96,7 @@ async def test_origins_without_a_list(door: House) -> None:
 
 async def test_capacity(door: House) -> None:
     """A hundred watch at once; the next is told to come later, and comes in when somebody has left."""
-    async with door(UNLIMITED) as place, AsyncExitStack() as stack:
+    async with door("[gate]\nmax_per_user = 0\n" + UNLIMITED) as place, AsyncExitStack() as stack:
         token = place.gateway.token("ann")
         first = await stack.enter_async_context(connect(place.alerts, **bearer(token)))
         for _ in range(99):

@@ -141,7 +141,7 @@ async def test_good_tokens_of_an_address(two: Cluster, crowd: People) -> None:
 
 async def test_addresses_do_not_share_a_limit(two: Cluster, crowd: People) -> None:
     """What one address has used up at one node keeps nobody else from the other."""
-    spent = [await crowd.connect(two.a, "limited", "127.0.0.79") for _ in range(12)]
+    spent = [await crowd.connect(two.a, "limited", "127.0.0.79") for _ in range(30)]
     answers = await asyncio.gather(
         *(each.ask("auth", token=f"nonsense{number}") for number, each in enumerate(spent))
     )

@@ -288,6 +288,29 @@ async def test_refusals_are_kept(
     assert len(standin.heads) == 2
 
 
+async def test_confirmed_in_the_last_day(
+    provider: CookieProvider, standin: Standin, clock: FakeClock
+) -> None:
+    """Cookies count as known for a day from the last good answer, and no longer once they were refused."""
+    assert not provider.confirmed("sid=1")
+    await provider.identify("sid=1")
+    clock.advance(86_000)
+    assert provider.confirmed(" sid=1")
+    assert not provider.confirmed("sid=2")
+    await provider.allows("sid=1", "news")
+    clock.advance(86_000)
+    assert not provider.confirmed("sid=1")
+    await provider.identify("sid=1")
+    standin.answer = BROKEN
+    clock.advance(60)
+    assert await outcome(provider) is Unavailable
+    assert provider.confirmed("sid=1")
+    standin.answer = NOBODY
+    assert await outcome(provider) is FaultKind.AUTHENTICATION_FAILED
+    assert not provider.confirmed("sid=1")
+    assert not provider.confirmed("sid=\u20ac")
+
+
 async def test_trouble_is_not_kept(provider: CookieProvider, standin: Standin) -> None:
     """After an error the next one asks again."""
     standin.answer = BROKEN

@@ -257,3 +257,45 @@ async def test_from_other_keys_to_fetched_ones(provider: Provider) -> None:
     house.verifier.adopt(House(source, TokenRules(issuer=ISSUER)).verifier)
     assert await house.outcome(signed()) == "alice"
     await house.verifier.aclose()
+
+
+# -- what may be remembered of a refusal
+
+
+async def test_edition_of_keys_at_hand() -> None:
+    """It changes when others take the place of keys and rules, and by nothing else."""
+    house = House(KeySet([secret_key(SECRET)]))
+    before = house.verifier.edition
+    await house.outcome("x")
+    await house.outcome(forge(CLAIMS))
+    assert house.verifier.edition == before
+    house.verifier.adopt(House(KeySet([secret_key(SECRET)])).verifier)
+    assert house.verifier.edition != before
+
+
+async def test_edition_of_fetched_keys(provider: Provider, remote: House) -> None:
+    """It changes with the set, not with each fetch of the same."""
+    provider.answer = response(key_set(a=ec_key()))
+    remote.verifier.start()
+    await remote.outcome(signed("a"))
+    before = remote.verifier.edition
+    for _ in range(3):
+        remote.clock.advance(31)
+        await remote.outcome(signed("unknown"))
+    assert remote.verifier.edition == before
+    provider.answer = response(key_set(a=ec_key(), b=ec_key()))
+    remote.clock.advance(31)
+    await remote.outcome(signed("b"))
+    assert remote.verifier.edition != before
+
+
+@pytest.mark.parametrize("remote_keys", [False, True])
+def test_refusals_that_last(remote_keys: bool) -> None:
+    """What is not yet good does not; nor does a key not found, where keys are fetched."""
+    verifier = House(KeySet([], remote=remote_keys)).verifier
+    found = {reason for reason in TokenReason if verifier.lasts(TokenRefused(reason))}
+    passing = {TokenReason.NOT_YET}
+    if remote_keys:
+        passing |= {TokenReason.ALGORITHM, TokenReason.KEY, TokenReason.SIGNATURE}
+    assert found == set(TokenReason) - passing
+    assert verifier.lasts(UnknownKey("a")) is not remote_keys

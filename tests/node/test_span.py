@@ -232,10 +232,10 @@ async def test_handshakes_over_one_store(clock: FakeClock, meter: SharedMeter) -
         assert [await _came(house, **good) for house in (one, two)] == [None, None]
         came = [
             await _came(house, peer="127.0.0.2", authorization=f"Bearer {one.token(f'u{number}')}")
-            for number in range(330)
+            for number in range(305)
             for house in (one, two)
         ]
-        assert came == [None] * 600 + [Refusal.RATE] * 60
+        assert came == [None] * 600 + [Refusal.RATE] * 10
 
 
 async def _came(house: House, **more: str) -> Refusal | None:

@@ -63,6 +63,14 @@ def test_peeking_takes_nothing() -> None:
     assert budget.peek(("b",), 1.0) == pytest.approx(1.0)
 
 
+def test_the_last_is_for_those_that_are_known() -> None:
+    """When others have taken all they may, a known key finds something, however new the others are."""
+    budget = FairBudget(Rate(500, 1.0, 500))
+    assert sum(not budget.take((f"new{n}",), 1.0) for n in range(600)) == 475
+    assert sum(not budget.take((f"known{n}",), 1.0, known=True) for n in range(50)) == 25
+    assert budget.peek(("known",), 1.0, known=True) == pytest.approx(1 / 500)
+
+
 @pytest.mark.parametrize("rate", [1.98, 4.0, 20.0])
 def test_few_are_served_before_many_of_one_key(rate: float) -> None:
     """A thousand keys that take often leave enough for those who come seldom."""

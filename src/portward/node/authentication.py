@@ -180,12 +180,14 @@ class Authentication:
             Fault: it is no longer good, or too many attempts were made from this address.
         """
         # Before the token is used up: who is not let in now may come again with it.
-        self._check_accepts(session, self._accepts.peek(session.keys, self._clock.monotonic()))
+        self._check_accepts(
+            session, self._accepts.peek(session.keys, self._clock.monotonic(), known=True)
+        )
         token = command.session_token
         record = await self.judge.judge(
             Form.SESSION_TOKEN, token, session.newcomer, lambda: self._take(session, token)
         )
-        self._accepts.take(_user(record.identity), self._clock.monotonic())
+        self._accepts.take(_user(record.identity), self._clock.monotonic(), known=True)
         session.resume_id = record.id
         if session.state is not State.NEW:
             await self._exchange(session, record.identity)
@@ -220,7 +222,7 @@ class Authentication:
         identity = await self.judge.judge(
             Form.TOKEN, token, session.newcomer, lambda: self.identify(token)
         )
-        wait = self._accepts.take(_user(identity), self._clock.monotonic())
+        wait = self._accepts.take(_user(identity), self._clock.monotonic(), known=True)
         self._check_accepts(session, wait)
         return identity
 

@@ -140,8 +140,8 @@ class CredentialJudge:
                 self.limited(newcomer)
                 raise _too_many(wait)
         # A credential that was good before does not depend on who else is at its address.
-        keys = (key,) if self._memory.is_known(key, now) else newcomer.keys
-        wait = self._budget.take(keys, now)
+        known = self._memory.is_known(key, now)
+        wait = self._budget.take((key,) if known else newcomer.keys, now, known=known)
         if wait:
             self.limited(newcomer)
             raise Overloaded(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)

@@ -56,7 +56,8 @@ class HandshakeLimits:
         Raises:
             Refused: OVERLOAD.
         """
-        wait = self._accepts.peek(_payer(newcomer), self._clock.monotonic())
+        keys, now = _payer(newcomer), self._clock.monotonic()
+        wait = self._accepts.peek(keys, now, known=newcomer.identity is not None)
         if wait:
             raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
 
@@ -76,7 +77,8 @@ class HandshakeLimits:
         wait = wait or await self._span.wait(limiter, keys, self._clock.monotonic())
         if wait and refuse:
             raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
-        wait = self._accepts.take(_payer(newcomer), self._clock.monotonic())
+        payer, now = _payer(newcomer), self._clock.monotonic()
+        wait = self._accepts.take(payer, now, known=newcomer.identity is not None)
         if wait and refuse:
             raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
 

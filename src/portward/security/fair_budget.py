@@ -3,11 +3,11 @@
 While half of the budget is there anyone may take from it. Below that, a key may take only while what it
 took in the last seconds is little against what is left: the emptier the budget, the less a key may have
 taken. Keys that take often are thinned out to about the same rate, and a key that comes seldom finds
-something left for it.
+something left for it. A last part is kept for those that are known.
 """
 
 from collections.abc import Hashable, Sequence
-from math import e, exp, log
+from math import e, exp, log, log1p
 from typing import Final
 
 from portward.model.limits import Rate
@@ -17,6 +17,8 @@ MEMORY: Final = 10.0
 """Seconds in which what a key took fades to a third (1/e)."""
 PLENTY: Final = 0.5
 """The part of the budget above which nothing is shared out."""
+KEPT: Final = 20
+"""One part in so many is for those that are known alone."""
 WEIGHTS: Final = (1.0, 1 / 16)
 """What one event counts for an IPv6 /64, and for the /48 around it."""
 _SLACK: Final = 1e-6
@@ -29,11 +31,12 @@ class FairBudget:
     use counts a sixteenth. When the table is full, the keys that took longest ago are forgotten.
     """
 
-    __slots__ = ("_burst", "_capacity", "_interval", "_scale", "_tat", "_used")
+    __slots__ = ("_burst", "_capacity", "_interval", "_kept", "_scale", "_tat", "_used")
 
     def __init__(self, rate: Rate, capacity: int = CAPACITY) -> None:
         self._interval = rate.interval
         self._burst = max(rate.burst, 1)
+        self._kept = self._burst // KEPT
         self._capacity = capacity
         self._tat = 0.0
         self._used: dict[Hashable, tuple[float, float]] = {}
@@ -44,7 +47,7 @@ class FairBudget:
     def __len__(self) -> int:
         return len(self._used)
 
-    def peek(self, keys: Sequence[Hashable], now: float) -> float:
+    def peek(self, keys: Sequence[Hashable], now: float, *, known: bool = False) -> float:
         """What `take` would answer, without taking."""
         interval = self._interval
         if not interval:
@@ -52,13 +55,18 @@ class FairBudget:
         left = self._burst - max(self._tat - now, 0.0) / interval
         needed = 1.0
         if left < PLENTY * self._burst:
-            needed = max(needed, self._scale * log(max(self._usage(keys, now), 1.0)))
+            needed = max(needed, self._scale * log1p(self._usage(keys, now)))
+        if not known:
+            needed += self._kept
         wait = (needed - left) * interval
         return wait if wait > _SLACK else 0.0
 
-    def take(self, keys: Sequence[Hashable], now: float) -> float:
-        """Take one: 0.0 when that is allowed, else seconds after which it would be if nobody else took."""
-        wait = self.peek(keys, now)
+    def take(self, keys: Sequence[Hashable], now: float, *, known: bool = False) -> float:
+        """Take one: 0.0 when that is allowed, else seconds after which it would be if nobody else took.
+
+        `known` is for those that proved something, now or before: they may take the last there is.
+        """
+        wait = self.peek(keys, now, known=known)
         if not wait and self._interval:
             self._tat = max(self._tat, now) + self._interval
             self._note(keys, now)
