@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test long tools test-directus lint types bench build clean conformance docs lock
+.PHONY: help demo test long soak tools test-directus lint types bench build clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,9 @@ test: $(STAMP) $(NODE_STAMP) tools ## run the tests and check the coverage
 
 long: $(STAMP) $(NODE_STAMP) tools ## run the tests that take minutes of real time
 	$(BIN)/pytest -m long --durations=0 --durations-min=5
+
+soak: $(STAMP) tools ## run what shows only after minutes: presence of ten nodes killed at once
+	timeout 20m $(BIN)/pytest -m soak -s --durations=0 --durations-min=5
 
 test-directus: $(STAMP) $(DIRECTUS_STAMP) ## run the tests that need a real Directus; installing it takes minutes
 	$(BIN)/pytest $(DIRECTUS)

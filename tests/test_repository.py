@@ -13,6 +13,7 @@ VERBS = [
     "demo",
     "test",
     "long",
+    "soak",
     "test-directus",
     "lint",
     "types",

@@ -1,9 +1,11 @@
-"""A Redis for the tests of this folder, emptied before each of them."""
+"""A Redis for the tests of this folder, emptied before each of them; and which tests no engine can do."""
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
 
+from portward.testing.engine_contract import EngineContract
 from tests.engines.redis_servers import Cluster, Server, cluster_member, need_redis, servers
 
 
@@ -38,3 +40,24 @@ def cluster(formed: Cluster) -> Cluster:
     """A cluster that knows nothing."""
     formed.empty()
     return formed
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a clock that leaps, for an engine whose time is that of a server.
+
+    What such a server says of the time things live is in `test_redis_expiry.py`.
+    """
+    out = [each for each in items if _needs_a_leap(each)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [each for each in items if each not in out]
+
+
+def _needs_a_leap(item: pytest.Item) -> bool:
+    made = getattr(item, "cls", None)
+    if made is None or not issubclass(made, EngineContract):
+        return False
+    leaps = inspect.getattr_static(made, "leap") is not inspect.getattr_static(
+        EngineContract, "leap"
+    )
+    return not leaps and "leap" in getattr(item, "fixturenames", ())

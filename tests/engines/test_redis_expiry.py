@@ -18,6 +18,11 @@ from portward.model.room import Room, RoomOrigin
 from tests.engines.redis_fixtures import KEPT, LIMIT, QUICK, ROOM, draft, engine_at
 from tests.engines.redis_servers import Server
 
+LEASES = "portward:leases"
+EXPIRED = """
+for _, key in ipairs(KEYS) do
+  for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZADD', key, 1, member) end
+end"""
 BRIEF = 0.05
 """Seconds, for what is to be gone soon."""
 ANN = Identity(subject="ann")
@@ -160,6 +165,38 @@ async def test_presence_lives_by_leases(redis: Server, engine: RedisEngine) -> N
     await engine.presence.enter(ROOM, Member("c1", "ann"))
     for name in ("members", "users", "leases"):
         assert 200 < lives(redis, "portward:{rooms:general}:" + name) <= 300
+
+
+async def test_who_was_listed_too_early_is_looked_at_again_soon(
+    redis: Server, engine: RedisEngine
+) -> None:
+    """An entry that the list calls due before its lease is over is listed for the rest of that lease."""
+    await engine.presence.enter(ROOM, Member("c1", "ann"))
+    seconds, micros = map(int, redis.cli("TIME").split())
+    now = seconds * 1000 + micros // 1000
+    redis.cli("ZADD", "portward:{rooms:general}:leases", str(now + 5000), "c1")
+    listed = redis.cli("ZRANGE", LEASES, "0", "-1").strip()
+    redis.cli("ZADD", LEASES, "1", listed)
+    await engine.presence.sweep()
+    until = float(redis.cli("ZSCORE", LEASES, listed))
+    assert now + 4000 < until < now + 6000
+    assert await engine.presence.members(ROOM) == (Member("c1", "ann"),)
+
+
+async def test_any_number_of_connections_is_swept_at_once(
+    redis: Server, engine: RedisEngine
+) -> None:
+    """What a node with thousands of connections has left is gone with one look, in one room or in many."""
+    other = [ROOM.parse(f"rooms:r{number}") for number in range(1200)]
+    members = [(ROOM, Member(f"a{number}", f"u{number % 50}")) for number in range(2500)]
+    members += [(channel, Member(f"b{number}", "ann")) for number, channel in enumerate(other)]
+    await engine.presence.touch(members)
+    keys = [LEASES, *("portward:{" + str(each) + "}:leases" for each in (ROOM, *other))]
+    redis.cli("EVAL", EXPIRED, str(len(keys)), *keys)
+    await engine.presence.sweep()
+    assert await engine.presence.members(ROOM) == ()
+    assert await engine.presence.members(other[-1]) == ()
+    assert redis.cli("ZCARD", LEASES).strip() == "0"
 
 
 async def test_approvals_live_until_nobody_needs_them(redis: Server, engine: RedisEngine) -> None:

@@ -148,6 +148,9 @@ class Presence(Protocol):
     async def members(self, channel: Channel) -> tuple[Member, ...]:
         """Every connection in the channel, in the order of entering."""
 
+    async def sweep(self) -> None:
+        """Remove the connections whose lease has run out, and announce which users are gone with them."""
+
 
 class Facts(msgspec.Struct, frozen=True):
     """What the directory knows of a user."""

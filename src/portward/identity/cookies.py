@@ -28,7 +28,9 @@ def are_sendable(cookies: str) -> bool:
 
 
 def are_plain(cookies: str) -> bool:
-    """Whether each cookie has a name and a value there are no two ways to read."""
+    """Whether they can be sent, and each has a name and a value there are no two ways to read."""
+    if not are_sendable(cookies):
+        return False
     pairs = (pair.strip(" \t") for pair in cookies.split(";"))
     return all(_PLAIN.fullmatch(pair) for pair in pairs)
 

@@ -23,6 +23,9 @@ from portward.telemetry.events import Event
 
 TOUCH_INTERVAL: Final = 10.0
 """Seconds between two renewals of presence, and of the node's own entry."""
+PRESENCE_INTERVAL: Final = 1.0
+"""Seconds between two looks for leases of presence that ran out. Whoever was on a node that died is gone
+after a lease, this interval and the time of a few commands: within 35 seconds."""
 NODE_TTL: Final = 30.0
 PULL_INTERVAL: Final = 30.0
 OVERLAP: Final = 90.0
@@ -84,6 +87,7 @@ class Upkeep:
         self._timers: dict[str, Timer] = {}
         self._pulled = clock.time()
         self._pulling = False
+        self._sweeping = False
         self._doubt = False
         """Whether changes of rights may have been lost since the last pull."""
         self._unjudged: deque[Session] = deque()
@@ -95,6 +99,8 @@ class Upkeep:
         """Say that the node is there, and begin."""
         self._say_here()
         self._every("touch", lambda: TOUCH_INTERVAL, self._touch_and_say)
+        if self._engine.spans:
+            self._every("presence", lambda: PRESENCE_INTERVAL, self._sweep_presence)
         self._every("pull", lambda: PULL_INTERVAL, self._pull_all)
         self._every("compare", self._compare_interval, self._compare)
 
@@ -137,6 +143,17 @@ class Upkeep:
                 for subscription in session.subscriptions.values():
                     if subscription.present:
                         yield subscription.channel, member
+
+    def _sweep_presence(self) -> None:
+        if not self._sweeping:
+            self._background.run(self._swept())
+
+    async def _swept(self) -> None:
+        self._sweeping = True
+        try:
+            await self._engine.presence.sweep()
+        finally:
+            self._sweeping = False
 
     def _say_here(self) -> None:
         self._background.run(self._announce())

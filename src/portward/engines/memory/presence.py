@@ -49,6 +49,9 @@ class MemoryPresence:
     async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
         """Nothing to renew."""
 
+    async def sweep(self) -> None:
+        """Nothing runs out."""
+
     def occupied(self, channel: Channel) -> bool:
         """Whether any connection is in the channel."""
         return channel in self._rooms

@@ -56,7 +56,7 @@ class RedisPresence:
     async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
         """Add a connection."""
         # Listed first: an entry that is not there does no harm, one that is in no list would stay.
-        await self._note([_entry(channel, member.client)])
+        await self._note([(self._lease, _entry(channel, member.client))])
         answer = await self._commands.run(
             _ENTER,
             self._keys.presence(channel),
@@ -84,7 +84,9 @@ class RedisPresence:
         by_channel: dict[Channel, list[Member]] = {}
         for channel, member in entries:
             by_channel.setdefault(channel, []).append(member)
-        await self._note([_entry(channel, member.client) for channel, member in entries])
+        await self._note(
+            (self._lease, _entry(channel, member.client)) for channel, member in entries
+        )
         groups = list(by_channel.items())
         step = self._together
         await together([self._touch(groups[at : at + step]) for at in range(0, len(groups), step)])
@@ -99,8 +101,10 @@ class RedisPresence:
                 words += _words(member)
         await self._commands.run(_TOUCH, keys, words)
 
-    async def _note(self, entries: list[str]) -> None:
-        await self._commands.run(_LEASE, (self._keys.leases,), (self._lease, *entries))
+    async def _note(self, entries: Iterable[tuple[int, str]]) -> None:
+        """List entries, each with the lease (ms) it has."""
+        words = [word for entry in entries for word in entry]
+        await self._commands.run(_LEASE, (self._keys.leases,), words)
 
     async def members(self, channel: Channel) -> tuple[Member, ...]:
         """Every connection in the channel."""
@@ -112,7 +116,12 @@ class RedisPresence:
         return tuple(_read_member(text) for _, text in kept)
 
     async def sweep(self) -> None:
-        """Remove what nobody renewed, and tell whose last connection that was."""
+        """Remove what nobody renewed, all of it, and tell whose last connection that was."""
+        while await self._sweep_some() == _DUE:
+            pass
+
+    async def _sweep_some(self) -> int:
+        """Sweep as many entries as are read at once; returns their number."""
         listed = (self._keys.leases,)
         due = [
             each.decode("utf-8", "replace")
@@ -125,28 +134,23 @@ class RedisPresence:
             with suppress(ValueError):
                 clients.setdefault(Channel.parse(name), []).append(client)
         left = await together([self._sweep(*each) for each in clients.items()])
-        # A lease begins a little later than it was listed, and may have been renewed since.
-        there = [entry for entries in left for entry in entries]
+        # A lease begins a little later than it was listed, and may have been renewed since. It is listed
+        # for what is left of it, not for a whole one: else who is gone would be there twice as long.
+        there = [pair for pairs in left for pair in pairs]
         if there:
             await self._note(there)
         if due:
             await self._commands.run(_FORGET, listed, due)
+        return len(due)
 
-    async def _sweep(self, channel: Channel, clients: list[str]) -> list[str]:
-        """Sweep one channel; returns the entries of those who are still there."""
+    async def _sweep(self, channel: Channel, clients: list[str]) -> list[tuple[int, str]]:
+        """Sweep one channel; returns the entries of those who are still there, each with its lease (ms)."""
         keys = self._keys.presence(channel)
         gone, there = await self._commands.run(_SWEEP, keys, clients)
-        for member in (_read_member(each) for each in gone):
-            await self._announce(
-                UserLeft(
-                    channel=channel,
-                    user=member.user,
-                    client=member.client,
-                    email=member.email,
-                    reason=LeaveReason.DISCONNECTED,
-                )
-            )
-        return [_entry(channel, each.decode()) for each in there]
+        members = [_read_member(each) for each in gone]
+        await together([self._announce(_left(channel, member)) for member in members])
+        pairs = zip(there[::2], there[1::2], strict=True)
+        return [(int(lease), _entry(channel, client.decode())) for client, lease in pairs]
 
     async def close(self) -> None:
         """Wait for what is under way."""
@@ -156,6 +160,16 @@ class RedisPresence:
 
 def _entry(channel: Channel, client: str) -> str:
     return f"{channel} {client}"
+
+
+def _left(channel: Channel, member: Member) -> UserLeft:
+    return UserLeft(
+        channel=channel,
+        user=member.user,
+        client=member.client,
+        email=member.email,
+        reason=LeaveReason.DISCONNECTED,
+    )
 
 
 def _words(member: Member) -> tuple[str, str, bytes]:

@@ -1,5 +1,5 @@
--- Notes in the list of all leases when these run out. ARGV: lease (ms), entries
-local until_ = whole(now() + tonumber(ARGV[1]))
-for index = 2, #ARGV do
-  redis.call('ZADD', KEYS[1], until_, ARGV[index])
+-- Notes in the list of all leases when these run out. ARGV: in twos, lease (ms) and entry
+local time = now()
+for index = 1, #ARGV, 2 do
+  redis.call('ZADD', KEYS[1], whole(time + tonumber(ARGV[index])), ARGV[index + 1])
 end
