@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import APPROVAL_KEPT, Member, RoomMade, SessionRecord
+from portward.engines.port import APPROVAL_KEPT, EngineUnavailable, Member, RoomMade, SessionRecord
 from portward.engines.redis import RedisEngine
 from portward.model.approval import Approval
 from portward.model.identity import Identity
@@ -181,6 +181,27 @@ async def test_who_was_listed_too_early_is_looked_at_again_soon(
     until = float(redis.cli("ZSCORE", LEASES, listed))
     assert now + 4000 < until < now + 6000
     assert await engine.presence.members(ROOM) == (Member("c1", "ann"),)
+
+
+async def test_one_look_at_a_time(engine: RedisEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one look is under way another does nothing; after it, also after one that failed, they go on."""
+    begun, gate = [0], asyncio.Event()
+
+    async def some() -> int:
+        begun[0] += 1
+        await gate.wait()
+        raise EngineUnavailable("away")
+
+    monkeypatch.setattr(engine.presence, "_sweep_some", some)
+    first = asyncio.ensure_future(engine.presence.sweep())
+    await asyncio.sleep(0)
+    await engine.presence.sweep()
+    assert begun == [1]
+    gate.set()
+    for look in (first, engine.presence.sweep()):
+        with pytest.raises(EngineUnavailable):
+            await look
+    assert begun == [2]
 
 
 async def test_any_number_of_connections_is_swept_at_once(

@@ -1,12 +1,10 @@
 """What a node does unasked: leases, pulls, rights after an interruption, word of itself."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 
 import pytest
 
-from portward.engines.port import LEASE, EngineUnavailable, Member
+from portward.engines.port import LEASE, Member
 from portward.model.channel import Channel
 from portward.node.upkeep import (
     NODE_TTL,
@@ -19,7 +17,7 @@ from portward.node.upkeep import (
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient
 from portward.version import __version__
-from tests.house import LOBBY, House, ask, session_of, settle
+from tests.house import LOBBY, House, ask, session_of
 from tests.node.network import Network, network
 
 AUTHORS = {"read": ["author"], "write": ["author"], "admin": []}
@@ -78,25 +76,6 @@ async def test_leases_that_ran_out_are_looked_for(net: Network) -> None:
     await net.advance(PRESENCE_INTERVAL)
     await net.advance(PRESENCE_INTERVAL)
     assert len(engine.called("presence.sweep")) == 2
-
-
-async def test_one_look_at_a_time(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one look is under way no other one begins; after it, also after one that failed, they go on."""
-    begun, gate = [0], asyncio.Event()
-
-    async def sweep() -> None:
-        begun[0] += 1
-        await gate.wait()
-        raise EngineUnavailable("away")
-
-    monkeypatch.setattr(net.engines[0], "presence", SimpleNamespace(sweep=sweep))
-    for _ in range(3):
-        await net.advance(PRESENCE_INTERVAL)
-    assert begun == [1]
-    gate.set()
-    await settle()
-    await net.advance(2 * PRESENCE_INTERVAL)
-    assert begun == [3]
 
 
 async def test_nobody_present_nothing_renewed(net: Network) -> None:

@@ -24,8 +24,7 @@ from portward.telemetry.events import Event
 TOUCH_INTERVAL: Final = 10.0
 """Seconds between two renewals of presence, and of the node's own entry."""
 PRESENCE_INTERVAL: Final = 1.0
-"""Seconds between two looks for leases of presence that ran out. Whoever was on a node that died is gone
-after a lease, this interval and the time of a few commands: within 35 seconds."""
+"""Seconds between two looks for leases that ran out: presence of a dead node ends within 35 seconds."""
 NODE_TTL: Final = 30.0
 PULL_INTERVAL: Final = 30.0
 OVERLAP: Final = 90.0
@@ -87,7 +86,6 @@ class Upkeep:
         self._timers: dict[str, Timer] = {}
         self._pulled = clock.time()
         self._pulling = False
-        self._sweeping = False
         self._doubt = False
         """Whether changes of rights may have been lost since the last pull."""
         self._unjudged: deque[Session] = deque()
@@ -145,15 +143,7 @@ class Upkeep:
                         yield subscription.channel, member
 
     def _sweep_presence(self) -> None:
-        if not self._sweeping:
-            self._background.run(self._swept())
-
-    async def _swept(self) -> None:
-        self._sweeping = True
-        try:
-            await self._engine.presence.sweep()
-        finally:
-            self._sweeping = False
+        self._background.run(self._engine.presence.sweep())
 
     def _say_here(self) -> None:
         self._background.run(self._announce())

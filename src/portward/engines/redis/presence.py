@@ -51,6 +51,7 @@ class RedisPresence:
         self._keys = keys
         self._lease = milliseconds(lease)
         self._announce = announce
+        self._sweeping = False
         self._forgetting: set[asyncio.Task[None]] = set()
 
     async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
@@ -116,9 +117,18 @@ class RedisPresence:
         return tuple(_read_member(text) for _, text in kept)
 
     async def sweep(self) -> None:
-        """Remove what nobody renewed, all of it, and tell whose last connection that was."""
-        while await self._sweep_some() == _DUE:
-            pass
+        """Remove what nobody renewed, all of it, and tell whose last connection that was.
+
+        While that is under way, another call does nothing.
+        """
+        if self._sweeping:
+            return
+        self._sweeping = True
+        try:
+            while await self._sweep_some() == _DUE:
+                pass
+        finally:
+            self._sweeping = False
 
     async def _sweep_some(self) -> int:
         """Sweep as many entries as are read at once; returns their number."""
