@@ -83,6 +83,23 @@ async def test_what_a_second_counts_for(monkeypatch: pytest.MonkeyPatch) -> None
             assert house.count("upstream_tokens_total") == 0
 
 
+async def test_a_larger_budget_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is reloaded, a user who had used up the smaller one goes on, with what is left of it."""
+    async with relaying(monkeypatch, spending(max_tokens=100)) as (house, upstream):
+        report = b'{"type":"response.done","response":{"usage":{"total_tokens":100}}}'
+        await connected(house)
+        upstream.link.say(report)
+        await turns()
+        house.gateway.reload(spending(max_tokens=150))
+        client = await connected(house)
+        client.send_bytes(b'{"type":"response.create"}', binary=False)
+        await turns()
+        assert (client.closed, len(upstream.link.sent)) == (None, 1)
+        upstream.link.say(report)
+        await turns()
+        assert client.closed == (3504, "quota exceeded")
+
+
 @pytest.mark.parametrize(
     ("code", "reason", "logged"),
     [

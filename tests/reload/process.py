@@ -50,6 +50,18 @@ BASE: Mapping[str, object] = {
     "namespaces.asked.authorize": "http",
     "namespaces.asked.authorize_url": "{web}/allow",
     "endpoints.rooms.auto_create": False,
+    "endpoints.second.dialect": "relay",
+    "endpoints.second.path": "/second",
+    "endpoints.second.upstream": "second",
+    **{
+        f"{table}.{key}": value
+        for table in ("upstream", "upstreams.second")
+        for key, value in (
+            ("url", "{upstream}/?model={model}"),
+            ("api_key", "sk-base"),
+            ("allow_private", True),
+        )
+    },
 }
 """What every case has in common. A case overrides keys of it, both before and after the reload."""
 
@@ -103,10 +115,8 @@ class GatewayProcess:
         return await asyncio.to_thread(self._line, r"^(reload(?:ed| refused).*)", after)
 
     def _filled(self, keys: Mapping[str, object]) -> dict[str, object]:
-        """Replace `{folder}` and `{web}` in texts by where they are."""
-        return {
-            key: filled(value, folder=self.folder, web=self.web.url) for key, value in keys.items()
-        }
+        """Replace `{folder}`, `{web}` and `{upstream}` in texts by where they are."""
+        return {key: filled(value, **places(self.folder, self.web)) for key, value in keys.items()}
 
     async def call(self, method: str, **body: Any) -> Any:
         """One call of the admin API."""
@@ -136,6 +146,14 @@ class GatewayProcess:
         self._reader.join(WAIT)
         assert not any("Traceback" in line for line in self.output), self.output[-50:]
         assert code == 0, (code, self.output[-5:])
+
+
+def places(folder: Path, web: Web) -> dict[str, object]:
+    """Where the places are that texts of settings may name."""
+    port = web.upstream.url.rpartition(":")[2]
+    return {
+        "folder": folder, "web": web.url, "upstream": web.upstream.url, "upstream_port": port
+    }  # fmt: skip
 
 
 def filled(value: object, **places: object) -> object:
@@ -169,7 +187,7 @@ def serving(
     """Run `portward serve` with :data:`BASE`, and what is given over it, until the block ends."""
     config = folder / "portward.toml"
     base = {**BASE, **(given or {})}
-    keys = {key: filled(value, folder=folder, web=web.url) for key, value in base.items()}
+    keys = {key: filled(value, **places(folder, web)) for key, value in base.items()}
     config.write_text(written(keys))
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PORTWARD_")}
     process = subprocess.Popen(

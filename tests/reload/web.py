@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from typing import Any
 
+from tests.reload.upstream_server import UpstreamServer, upstream_server
+
 Answer = Callable[[str], tuple[int, Any]]
 """Given the `Cookie` header; the status and what goes out as JSON."""
 Post = tuple[Mapping[str, str], bytes]
@@ -18,11 +20,13 @@ Post = tuple[Mapping[str, str], bytes]
 class Web:
     """Answers each path with what was set for it, and with 404 else.
 
-    `asked` lists the paths in the order of the requests, `posts` what was posted to each path.
+    `asked` lists the paths in the order of the requests, `posts` what was posted to each path. Beside it,
+    `upstream` is the upstream of the relays.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.upstream = UpstreamServer()
         self.asked: list[str] = []
         self.posts: dict[str, list[Post]] = defaultdict(list)
         self._answers: dict[str, Answer] = {}
@@ -83,7 +87,9 @@ def web_server() -> Iterator[Web]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield web
+        with upstream_server() as upstream:
+            web.upstream = upstream
+            yield web
     finally:
         server.shutdown()
         thread.join()

@@ -5,6 +5,7 @@ Built by `app.build`, which hands it the concrete engine, verifier and telemetry
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 from portward.dialects.socketio import Packet, SocketIoDialect
@@ -366,7 +367,11 @@ class Node:
         except Fault as fault:
             if fault.kind is FaultKind.MODEL_REFUSED:
                 self._serving.refuse(session, fault)
-                session.end(Ending.PERMISSION_LOST, "a model that is not allowed")
+                # Not at once: this ending drops what is queued, and so may the answer be.
+                self.later(
+                    partial(session.end, Ending.PERMISSION_LOST, "a model that is not allowed")
+                )
+                return
             session.end(Ending.AUTH_FAILED, f"after the handshake: {fault}")
         except Unavailable:
             session.end(Ending.INTERNAL, "after the handshake: the store cannot be asked")

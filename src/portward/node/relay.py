@@ -54,8 +54,8 @@ class Relay:
         self._telemetry = telemetry
         self._background = background
         self._clock = clock
-        self._empty: dict[str, None] = {}
-        """The users whose tokens of the day are used up, as far as this node knows."""
+        self._empty: dict[str, int] = {}
+        """What users have used whose tokens of the day were used up, as far as this node knows."""
 
     async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
         """Open the upstream for a session; from then on its messages go there.
@@ -125,7 +125,7 @@ class Relay:
         purse = self._purse(session)
         used = await self._engine.meter.add(purse, tokens, 2 * DAY)
         if 0 < self.rules.max_tokens <= used:
-            self._empty[purse] = None
+            self._empty[purse] = used
             if len(self._empty) > EMPTY:
                 del self._empty[next(iter(self._empty))]
         return used
@@ -139,7 +139,10 @@ class Relay:
 
     def _affords(self, session: Session) -> bool:
         """Whether another session of the same user has not used up what there was."""
-        return not self.rules.max_tokens or self._purse(session) not in self._empty
+        return (
+            not self.rules.max_tokens
+            or self._empty.get(self._purse(session), 0) < self.rules.max_tokens
+        )
 
     def _spent(self, session: Session, used: Usage) -> None:
         """Count what the upstream reports; over the user's budget the session ends."""
