@@ -261,3 +261,51 @@ def test_no_input_crashes_the_derivation(peer: str, values: list[str]) -> None:
         rules = AddressRules(["0.0.0.0/0", "::/0"], header)
         for caller in (peer, PEER):
             assert rules.derive(caller, [(header, value) for value in values]).address
+
+
+HTTPS = ("x-forwarded-proto", "https")
+
+
+@pytest.mark.parametrize(
+    ("peer", "via", "headers", "client"),
+    [
+        (CLIENT, PEER, [], CLIENT),
+        (CLIENT, PEER, [(XFF, "1.1.1.1")], CLIENT),
+        (CLIENT, PEER, [(XFF, "10.0.0.9"), HTTPS], CLIENT),
+        ("10.0.0.9", PEER, [(XFF, "1.1.1.1")], "1.1.1.1"),
+        ("2001:db8::7", PEER, [(XFF, "1.1.1.1")], "2001:db8::7"),
+        (PEER, PEER, [(XFF, "1.1.1.1")], PEER),
+        (UNIX, UNIX, [(XFF, "1.1.1.1")], UNKNOWN),
+    ],
+)
+def test_a_proxy_header_names_the_client(
+    peer: str, via: str, headers: list[tuple[str, str]], client: str
+) -> None:
+    """Forwarding headers are believed of it only where it is a proxy itself, and not the one that spoke."""
+    found = AddressRules([*TRUSTED, "unix:"]).derive(peer, headers, via=via)
+    assert (found.address, found.ignored) == (client, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "headers", "scheme"),
+    [
+        ("https", [], "https"),
+        ("http", [HTTPS], "http"),
+        ("https", [("x-forwarded-proto", "http")], "https"),
+        (None, [HTTPS], "https"),
+        (None, [("x-forwarded-proto", "ws")], "http"),
+        (None, [], None),
+    ],
+)
+def test_the_scheme_behind_a_proxy_header(
+    said: str | None, headers: list[tuple[str, str]], scheme: str | None
+) -> None:
+    """What the PROXY header says of TLS counts before what HTTP says."""
+    rules = AddressRules(TRUSTED)
+    for peer in (CLIENT, "10.0.0.9", PEER):
+        assert rules.derive(peer, headers, via=PEER, scheme=said).scheme == scheme
+    if said is not None:
+        assert rules.derive(CLIENT, headers, via=PEER, scheme=said).claim.endswith(said)
+    forwarded = AddressRules(TRUSTED, "forwarded")
+    element = [("forwarded", "for=203.0.113.7;proto=https")]
+    assert forwarded.derive(CLIENT, element, via=PEER).scheme == "https"

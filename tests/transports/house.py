@@ -345,12 +345,16 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def open_house(
-    gate: FakeGate | None = None, *, descriptors: int | None = None, **options: Any
+    gate: FakeGate | None = None,
+    *,
+    descriptors: int | None = None,
+    proxies: Callable[[str], bool] | None = None,
+    **options: Any,
 ) -> AsyncIterator[House]:
     """Serve on a free port of this machine, with time that stands still."""
     gate, clock = gate or FakeGate(), FakeClock()
     lobby = Lobby(gate, clock, random=lambda: 0.0, **options)
-    listener = Listener(lobby, "127.0.0.1", 0, descriptors=descriptors)
+    listener = Listener(lobby, "127.0.0.1", 0, descriptors=descriptors, proxies=proxies)
     await listener.start()
     house = House(gate, clock, lobby, listener, listener.addresses[0][1], [])
     try:

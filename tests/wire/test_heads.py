@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
 from portward.model.refusals import Refusal, Refused
-from portward.model.request import RequestHead
+from portward.model.request import Peer, RequestHead
 from portward.wire.heads import HeadReader
 
 LINE = b"GET /ws HTTP/1.1\r\n"
@@ -13,7 +13,7 @@ HEAD = LINE + b"Host: gate.example\r\nUpgrade: websocket\r\n\r\n"
 
 def reader() -> HeadReader:
     """A reader for a client at a documentation address."""
-    return HeadReader("192.0.2.7", secure=False)
+    return HeadReader(Peer(address="192.0.2.7"), secure=False)
 
 
 def read(data: bytes) -> tuple[RequestHead, bytes]:
@@ -49,7 +49,7 @@ def test_a_head_is_read_with_what_follows_it() -> None:
 
 def test_the_connection_is_described_as_the_reader_was_told() -> None:
     """Whether TLS was there comes from the transport, never from the request."""
-    found = HeadReader("2001:db8::1", secure=True).feed(HEAD)
+    found = HeadReader(Peer(address="2001:db8::1"), secure=True).feed(HEAD)
 
     assert found is not None
     assert (found[0].peer, found[0].secure) == ("2001:db8::1", True)

@@ -16,10 +16,12 @@ from portward.app.workers.handover import Handover
 from portward.app.workers.inside import make_listener
 from portward.app.workers.place import Obedience, Place
 from portward.model.limits import head_limits
+from portward.security.client_address import AddressRules
 from portward.settings import Changes, Settings, SettingsError, changes
 from portward.telemetry.events import Event
 from portward.transports.listener import Listener
 from portward.transports.lobby import Lobby
+from portward.transports.unix_socket import PREFIX
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 GC_THRESHOLD: Final = 10_000
@@ -46,6 +48,14 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+def proxies(settings: Settings) -> Callable[[str], bool] | None:
+    """Which peers a PROXY header is taken from; None where none is expected."""
+    server = settings.server
+    if server.proxy_protocol == "off":
+        return None
+    return AddressRules(server.trusted_proxies).trusts_peer
+
+
 class Server:
     """Both listeners of one gateway. Of a worker, with a `place` among others, they are shared."""
 
@@ -70,6 +80,7 @@ class Server:
             server.port,
             reuse_port=place is not None,
             reserve=gate.descriptor_reserve,
+            proxies=proxies(settings),
         )
         self.admin: AdminServer | None = None
         if settings.admin.enabled:
@@ -124,8 +135,12 @@ class Server:
 def lines(settings: Settings, public: tuple[str, int], admin: tuple[str, int] | None) -> list[str]:
     """One line for every endpoint at an address, and one for the admin API if there is one."""
     scheme = "wss" if settings.server.tls.cert else "ws"
+    # As clients write it that can connect to a Unix socket: ws+unix:/path/of/the/socket:/path/of/the/endpoint
+    start = (
+        f"{scheme}+{public[0]}:" if public[0].startswith(PREFIX) else f"{scheme}://{_place(public)}"
+    )
     found = [
-        f"{name:<12} {scheme}://{_place(public)}{endpoint.path}"
+        f"{name:<12} {start}{endpoint.path}"
         for name, endpoint in settings.endpoints.items()
         if endpoint.enabled
     ]

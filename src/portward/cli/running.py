@@ -37,7 +37,9 @@ else:
 
 def serve(
     config: ConfigOption = None,
-    host: Annotated[str | None, typer.Option(help="Address of the public listener.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address of the public listener, or unix:/path.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port of the public listener.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Port of the admin listener.")] = None,
     workers: Annotated[
@@ -121,7 +123,10 @@ def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
 def _why(error: OSError, settings: Settings) -> str:
     """Which address could not be had: the error says no more than that one could not."""
     server = settings.server
-    listeners = [(server.host, server.port, "--port", "server.port")]
+    if error.filename and server.host == f"unix:{error.filename}":
+        return f"cannot listen on {server.host}: {error.strerror}"
+    public = (server.host, server.port, "--port", "server.port")
+    listeners = [] if server.host.startswith("unix:") else [public]
     if settings.admin.enabled:
         listeners.append(
             (server.admin_host, server.admin_port, "--admin-port", "server.admin_port")

@@ -8,11 +8,24 @@ UNIX_PEER: Final = "unix:"
 """The peer of a request that came by a Unix socket, which has no address."""
 
 
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """The other end of a connection.
+
+    `address` is text, `UNIX_PEER` for a Unix socket. `via` is the trusted proxy whose PROXY header named it,
+    and equals `address` where that header named no client; empty without such a header. `scheme` is `https`
+    or `http` where the header says how the client came.
+    """
+
+    address: str
+    via: str = ""
+    scheme: str | None = None
+
+
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP request without its body. Header names are lower case, values stripped, order kept.
 
     `peer` is the address of the other end of the socket as text, before any proxy header is believed;
-    `UNIX_PEER` for a Unix socket.
+    `UNIX_PEER` for a Unix socket. `via` and `scheme` are those of :class:`Peer`.
     Never log `query` or `headers`: they may carry credentials.
     """
 
@@ -21,6 +34,8 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     peer: str = ""
+    via: str = ""
+    scheme: str | None = None
     secure: bool = False
     http_version: str = "1.1"
 

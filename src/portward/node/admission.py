@@ -135,7 +135,7 @@ class Doorman:
         Raises:
             Refused: INSECURE, BAD_REQUEST, HOST or ORIGIN.
         """
-        found = self.rules.addresses.derive(head.peer, head.headers)
+        found = self._derive(head)
         self._check_secure(head, found)
         self.rules.hosts.check(head.all("host"))
         self._check_origin(head, endpoint)
@@ -147,14 +147,18 @@ class Doorman:
 
     def client_address(self, head: RequestHead) -> str:
         """The client's address as it is derived."""
-        return self.rules.addresses.derive(head.peer, head.headers).address
+        return self._derive(head).address
 
     def _address(self, head: RequestHead) -> str:
-        found = self.rules.addresses.derive(head.peer, head.headers)
+        found = self._derive(head)
         if found.ignored:
             self._telemetry.record(Event.PROXYHDR_IGNORED, address=found.peer)
         self._check_secure(head, found)
         return found.address
+
+    def _derive(self, head: RequestHead) -> ClientAddress:
+        derive = self.rules.addresses.derive
+        return derive(head.peer, head.headers, via=head.via, scheme=head.scheme)
 
     def _check_secure(self, head: RequestHead, found: ClientAddress) -> None:
         if self.rules.require_https and not head.secure and found.scheme != "https":

@@ -111,20 +111,45 @@ class AddressRules:
         address = parse_address(peer)
         return address is not None and self.trusts(address)
 
-    def derive(self, peer: str, headers: Sequence[tuple[str, str]]) -> ClientAddress:
+    def derive(
+        self,
+        peer: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        via: str = "",
+        scheme: str | None = None,
+    ) -> ClientAddress:
         """Find the client. `headers` are lower-case names with their values, in order.
+
+        `via` and `scheme` come from a PROXY header, see `model.request.Peer`. The client it names is not
+        believed about its address, only a further proxy behind it would be; where it names none, nobody is.
+        What is said of the scheme is believed as the proxy's word: whoever lies there harms nobody else.
 
         Names with an underscore are never looked at: some servers in between read them as if they
         had a hyphen, which is a way past a proxy that only cleans the real name.
         """
         nearest = parse_address(peer)
+        if via and (via == peer or not self.trusts_peer(peer)):
+            return self._named(nearest, headers, scheme)
         if not self.trusts_peer(peer):
             claimed = any(name in _CLAIMS for name, _ in headers)
             claim = _UNTRUSTED_UNIX if peer == UNIX else _UNTRUSTED
             return ClientAddress(_text(nearest), _text(nearest), ignored=claimed, claim=claim)
         found = self._walk(nearest, [value for name, value in headers if name == self._header])
-        scheme, claim = self._scheme(found, headers)
-        return ClientAddress(_text(found.address), _text(nearest), scheme=scheme, claim=claim)
+        said, claim = self._scheme(found, headers)
+        address = _text(found.address)
+        return ClientAddress(address, _text(nearest), scheme=scheme or said, claim=claim)
+
+    def _named(
+        self, nearest: Address | None, headers: Sequence[tuple[str, str]], scheme: str | None
+    ) -> ClientAddress:
+        """The client that a PROXY header has named, if it has."""
+        values = [value for name, value in headers if name == self._header]
+        proto = next((hop.proto for hop in self._hops(values)), "")
+        said, claim = self._scheme(_Hop(nearest, proto), headers)
+        if scheme is not None:
+            said, claim = scheme, f"the PROXY header says {scheme}"
+        return ClientAddress(_text(nearest), _text(nearest), scheme=said, claim=claim)
 
     def _walk(self, nearest: Address | None, values: Sequence[str]) -> _Hop:
         """From the right to the first address that is not a trusted proxy, at most ten hops.

@@ -28,14 +28,19 @@ class Tls(Struct, frozen=True, kw_only=True):
     key: Annotated[str, About("PEM file with its private key")] = ""
 
 
+ProxyProtocol = Literal["off", "require"]
 ForwardedHeader = Literal["x-forwarded-for", "forwarded", "x-real-ip"]
 
 
 class Server(Struct, frozen=True, kw_only=True):
     """The two listeners and the process."""
 
-    host: Annotated[str, About("address of the public listener")] = "127.0.0.1"
-    port: Annotated[Port, About("port of the public listener; 0 for any free one")] = 8080
+    host: Annotated[
+        str, About("address of the public listener, or `unix:/path` for a Unix socket")
+    ] = "127.0.0.1"
+    port: Annotated[
+        Port, About("port of the public listener; 0 for any free one; not used by a Unix socket")
+    ] = 8080
     admin_host: Annotated[str, About("address of the admin listener")] = "127.0.0.1"
     admin_port: Annotated[Port, About("port of the admin listener; 0 for any free one")] = 8081
     workers: Annotated[Positive, About("processes that share the listeners")] = 1
@@ -50,6 +55,13 @@ class Server(Struct, frozen=True, kw_only=True):
     forwarded_header: Annotated[
         ForwardedHeader, About("the one header in which they name the client")
     ] = "x-forwarded-for"
+    proxy_protocol: Annotated[
+        ProxyProtocol,
+        About(
+            "`require`: every connection to the public listener comes from a trusted proxy and begins"
+            " with a PROXY header, of version 1 or 2"
+        ),
+    ] = "off"
     allowed_hosts: Annotated[
         tuple[str, ...], About("values of `Host` that are served; empty for any")
     ] = ()

@@ -1,10 +1,11 @@
 """Many deadlines of the same length behind one timer."""
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from portward.model.clock import Clock, Timer
 
 
+@runtime_checkable
 class Waiter(Protocol):
     """Something with a deadline."""
 

@@ -11,10 +11,12 @@ from typing import Any, Final, cast
 
 from portward.model.limits import CLOSE_TIME
 from portward.model.refusals import Refusal, Refused
-from portward.model.request import RequestHead
+from portward.model.request import Peer, RequestHead
 from portward.node import eager
 from portward.node.link import Admission
+from portward.transports.deadlines import Waiter
 from portward.transports.lobby import LINGERING, Ferry, Guest, Headers, Lobby
+from portward.transports.unix_socket import peer_of
 from portward.transports.upgrade import upgrade
 from portward.wire import answers
 from portward.wire.heads import HeadReader
@@ -44,6 +46,7 @@ class Door(asyncio.Protocol):
     """Receives one connection: one request, and never another after it.
 
     `carried` is the head and what came after it, of a connection another process has begun to read.
+    `peer` is the other end, where a PROXY header has named it; `waiter` then has the deadline of the head.
     """
 
     __slots__ = (
@@ -52,6 +55,7 @@ class Door(asyncio.Protocol):
         "_guest",
         "_head",
         "_lobby",
+        "_peer",
         "_phase",
         "_reader",
         "_rest",
@@ -59,6 +63,7 @@ class Door(asyncio.Protocol):
         "_task",
         "_transport",
         "_untaken",
+        "_waiter",
     )
 
     silent = True
@@ -66,9 +71,18 @@ class Door(asyncio.Protocol):
     _transport: asyncio.Transport
     _reader: HeadReader
 
-    def __init__(self, lobby: Lobby, carried: tuple[RequestHead, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        lobby: Lobby,
+        carried: tuple[RequestHead, bytes] | None = None,
+        *,
+        peer: Peer | None = None,
+        waiter: Waiter | None = None,
+    ) -> None:
         self._lobby = lobby
         self._carried = carried
+        self._peer = peer
+        self._waiter: Waiter = waiter or self
         self._phase = Phase.READING
         self._head: RequestHead | None = None
         self._early = bytearray()
@@ -93,10 +107,10 @@ class Door(asyncio.Protocol):
         if self._carried is not None:
             self._begin(*self._carried)
             return
-        peername = transport.get_extra_info("peername")
-        peer = peername[0] if peername else ""
-        lobby.await_head(self, peer)
-        self._reader = HeadReader(peer, secure=lobby.tls is not None, limits=lobby.head_limits)
+        peer = self._peer or Peer(address=peer_of(transport))
+        lobby.await_head(self, peer.address, self._waiter)
+        secure = lobby.tls is not None
+        self._reader = HeadReader(peer, secure=secure, limits=lobby.head_limits)
         if lobby.tls is not None:
             self._phase = Phase.SECURING
             self._task = eager.start(self._secure(lobby.tls), self._secured)
@@ -141,7 +155,7 @@ class Door(asyncio.Protocol):
             self._untaken = len(self._rest) or 1
         self._lobby.sockets -= 1
         self._lobby.doors.discard(self)
-        self._lobby.head_done(self)
+        self._lobby.head_done(self, self._waiter)
         self._lobby.answering.remove(self)
         self._lobby.lingering.remove(self)
         if phase is Phase.ADMITTING and self._task is not None:
@@ -210,7 +224,7 @@ class Door(asyncio.Protocol):
         try:
             found = self._reader.feed(data)
             if found is not None:
-                self._lobby.head_done(self)
+                self._lobby.head_done(self, self._waiter)
                 self._begin(*found)
         except Refused as refused:
             self._refuse(refused)
@@ -317,7 +331,7 @@ class Door(asyncio.Protocol):
         """Answer; when all of it is taken, part. Nothing that comes from now on is answered."""
         lobby, transport = self._lobby, self._transport
         self._phase = Phase.ANSWERING
-        lobby.head_done(self)
+        lobby.head_done(self, self._waiter)
         # Be told when everything is taken. TLS transports pause at the limit, others beyond it.
         transport.set_write_buffer_limits(high=0 if lobby.tls is None else 1, low=0)
         transport.resume_reading()

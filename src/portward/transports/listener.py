@@ -5,12 +5,17 @@ import os
 import resource
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from portward.model.clock import Timer
+from portward.model.request import Peer
+from portward.transports.deadlines import Waiter
 from portward.transports.door import Door
 from portward.transports.lobby import Lobby
+from portward.transports.proxy_header import ProxyHeaderProtocol
+from portward.transports.unix_socket import PREFIX, UnixListener
 
 BACKLOG: Final = 1024
 RESERVE: Final = 128
@@ -19,15 +24,18 @@ STOP_AT: Final = 0.9
 """Part of the descriptor limit in use at which accepting stops."""
 RETRY: Final = 0.5
 """Seconds between looks whether there are descriptors again."""
+_KEEP_PATH: Final[dict[str, Any]] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""From 3.13 on a server removes its path when it pauses; ours stays until the end."""
 USER_TIMEOUT: Final = 35_000
 """Milliseconds the kernel lets sent bytes go unacknowledged: a ping and its answer, no longer."""
 
 
 class Listener:
-    """Accepts connections for a lobby on every address of `host`.
+    """Accepts connections for a lobby on every address of `host`, or at the path of `unix:/path`.
 
     With `reuse_port` several processes may listen on the same port. Accepted sockets inherit the
-    options of the listening one, so none are set per connection.
+    options of the listening one, so none are set per connection. With `proxies` every connection has to
+    begin with a PROXY header; it tells whether an address is that of a trusted proxy.
     """
 
     def __init__(
@@ -39,23 +47,28 @@ class Listener:
         reuse_port: bool = False,
         reserve: int = RESERVE,
         descriptors: int | None = None,
+        proxies: Callable[[str], bool] | None = None,
     ) -> None:
         self._lobby = lobby
         self._host = host
         self._port = port
         self._reuse_port = reuse_port
+        self._proxies = proxies
         limit = descriptors or resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._stop_mark = int(limit * STOP_AT)
         self._refuse_mark = max(limit - reserve, limit // 2)
         self._backlog = max(1, min(BACKLOG, limit - self._stop_mark))
         self._sockets: list[socket.socket] = []
+        self._unix: UnixListener | None = None
         self._servers: list[asyncio.Server] = []
         self._retry: Timer | None = None
         self._resuming: asyncio.Task[None] | None = None
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of every listening socket."""
+        """Host and port of every listening socket; of one at a path, `unix:/path` and 0."""
+        if self._unix is not None:
+            return [(f"{PREFIX}{self._unix.path}", 0)]
         return [sock.getsockname()[:2] for sock in self._sockets]
 
     @property
@@ -70,8 +83,14 @@ class Listener:
             OSError: an address cannot be had.
         """
         try:
-            for family, _, _, _, address in dict.fromkeys(await _resolve(self._host, self._port)):
-                self._sockets.append(self._bind(family, address))
+            if self._host is not None and self._host.startswith(PREFIX):
+                self._unix = UnixListener(self._host.removeprefix(PREFIX), self._backlog)
+                self._sockets.append(self._unix.sock)
+            else:
+                for family, _, _, _, address in dict.fromkeys(
+                    await _resolve(self._host, self._port)
+                ):
+                    self._sockets.append(self._bind(family, address))
         except OSError:
             self._close_sockets()
             raise
@@ -127,13 +146,23 @@ class Listener:
     async def _accept(self) -> None:
         """Serve a duplicate of every socket: accepting can stop without losing the queue."""
         loop = asyncio.get_running_loop()
-        newcomer = partial(Door, self._lobby)
         for sock in tuple(self._sockets):
-            server = await loop.create_server(newcomer, sock=sock.dup(), backlog=self._backlog)
-            self._servers.append(server)
+            self._servers.append(await self._serve(loop, sock.dup()))
         if not self._sockets:
             # The end came meanwhile. To cancel would lose a server that serves already.
             self._stop_servers()
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> asyncio.Server:
+        make: Callable[[], asyncio.BaseProtocol] = partial(Door, self._lobby)
+        if self._proxies is not None:
+            make = partial(ProxyHeaderProtocol, self._lobby, self._proxies, self._announced)
+        backlog = self._backlog
+        if self._unix is None:
+            return await loop.create_server(make, sock=sock, backlog=backlog)
+        return await loop.create_unix_server(make, sock=sock, backlog=backlog, **_KEEP_PATH)
+
+    def _announced(self, peer: Peer, waiter: Waiter) -> Door:
+        return Door(self._lobby, peer=peer, waiter=waiter)
 
     def _crowded(self, descriptor: int) -> None:
         """Stop accepting when most descriptors are in use; newcomers wait in the kernel's queue."""
@@ -162,6 +191,9 @@ class Listener:
             server.close()
 
     def _close_sockets(self) -> None:
+        unix, self._unix = self._unix, None
+        if unix is not None:
+            unix.close()
         sockets, self._sockets = self._sockets, []
         for sock in sockets:
             sock.close()

@@ -121,15 +121,18 @@ class Lobby:
             return Refusal.GLOBAL_CAP
         return self.gate.room_for_one()
 
-    def await_head(self, door: "Door", peer: str) -> None:
-        """Give a connection its time to send a request head; one that says nothing may have to make room."""
-        self.heads.add(door)
+    def await_head(self, door: "Door", peer: str, waiter: Waiter) -> None:
+        """Give a connection its time to send a request head; one that says nothing may have to make room.
+
+        The time of a `waiter` that is not the connection itself runs already, since a PROXY header came.
+        """
+        self.heads.add(waiter)
         self.pending.make_room()
         self.pending.add(door, door, limit_keys(peer))
 
-    def head_done(self, door: "Door") -> None:
+    def head_done(self, door: "Door", waiter: Waiter) -> None:
         """The head is here, or will not come. Harmless when repeated."""
-        self.heads.remove(door)
+        self.heads.remove(waiter)
         self.pending.remove(door)
 
     def clear(self) -> None:

@@ -8,10 +8,13 @@ import httptools
 
 from portward.model.limits import HEAD_COUNT, HeadLimits
 from portward.model.refusals import Refusal, Refused
-from portward.model.request import RequestHead
+from portward.model.request import Peer, RequestHead
+from portward.wire.proxy_protocol import SIGNATURE
 
 Header: TypeAlias = tuple[str, str]
 _END: Final = b"\r\n\r\n"
+PROXIED: Final = "a PROXY header came: set server.proxy_protocol, or switch it off in the proxy"
+"""What the log says of a proxy that sends a header which is not expected."""
 _METHOD: Final = re.compile(rb"[A-Z]")
 _TARGET: Final = re.compile(rb"/[!\"$-~]*\Z")
 """Origin form: printable, and no fragment."""
@@ -29,7 +32,7 @@ class HeadReader:
 
     __slots__ = ("_held", "_limits", "_lines", "_peer", "_scanned", "_secure", "_start")
 
-    def __init__(self, peer: str, *, secure: bool, limits: HeadLimits = _USUAL) -> None:
+    def __init__(self, peer: Peer, *, secure: bool, limits: HeadLimits = _USUAL) -> None:
         self._limits = limits
         self._peer = peer
         self._secure = secure
@@ -47,7 +50,8 @@ class HeadReader:
         held = self._held
         known = len(held)
         if not known and not _METHOD.match(data):
-            raise Refused(Refusal.BAD_REQUEST, "no HTTP")
+            proxied = data.startswith(SIGNATURE[:4])
+            raise Refused(Refusal.BAD_REQUEST, PROXIED if proxied else "no HTTP")
         # What lies beyond the limit is never part of a head: do not even hold it.
         held += data[: self._limits.total + len(_END) - known]
         end = held.find(_END, max(known - len(_END) + 1, 0))
@@ -95,7 +99,9 @@ class HeadReader:
         except httptools.HttpParserUpgrade:
             pass  # the parser's way to say that the head is whole and asks for an upgrade
         except httptools.HttpParserError as error:
-            raise Refused(Refusal.BAD_REQUEST, type(error).__name__) from None
+            proxied = head.startswith(b"PROXY ")
+            why = PROXIED if proxied else type(error).__name__
+            raise Refused(Refusal.BAD_REQUEST, why) from None
         method, version = parser.get_method(), parser.get_http_version()
         # The parser forgives more than the next reader might: the line must say exactly this.
         line = b"%b %b HTTP/%b\r\n" % (method, fields.target, version.encode())
@@ -108,7 +114,9 @@ class HeadReader:
             path=path,
             query=query,
             headers=headers,
-            peer=self._peer,
+            peer=self._peer.address,
+            via=self._peer.via,
+            scheme=self._peer.scheme,
             secure=self._secure,
             http_version=version,
         )

@@ -13,7 +13,9 @@ FINE = (OK, OK, False)
 Levels = tuple[Level, Level, bool]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "unix:/run/p"]
+)
 def test_loopback_is_known(host: str) -> None:
     """Addresses of this machine alone, and its usual name."""
     assert is_loopback(host)

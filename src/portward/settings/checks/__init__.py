@@ -18,6 +18,7 @@ from portward.settings.checks.listeners import LISTENER_RULES
 from portward.settings.checks.origins import ORIGIN_RULES
 from portward.settings.checks.pages import PAGE_RULES
 from portward.settings.checks.provider import PROVIDER_RULES
+from portward.settings.checks.proxies import PROXY_RULES
 from portward.settings.checks.resources import RESOURCE_RULES
 from portward.settings.checks.rights import RIGHTS_RULES
 from portward.settings.checks.rule import Context, Finding, Level, Machine, Rule, Store
@@ -34,6 +35,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *TOKEN_RULES,
     *CLAIM_RULES,
     *LISTENER_RULES,
+    *PROXY_RULES,
     *ADMIN_RULES,
     *PAGE_RULES,
     *DOOR_RULES,

@@ -6,6 +6,7 @@ from typing import Final
 
 from portward.model.request import UNIX_PEER
 from portward.settings.checks import unused
+from portward.settings.checks.proxies import is_unix
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Transport
 
@@ -29,6 +30,8 @@ _PROXIES: Final = 'server.trusted_proxies = ["…"]  # the addresses your proxie
 
 def is_loopback(host: str) -> bool:
     """Tell whether a listener on `host` can be reached from this machine alone."""
+    if is_unix(host):
+        return True
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -103,7 +106,7 @@ def _proxies_all(context: Context) -> Iterator[Problem]:
 
 def _proxies_none(context: Context) -> Iterator[Problem]:
     server = context.settings.server
-    if server.trusted_proxies:
+    if server.trusted_proxies or is_unix(server.host):
         return
     if is_loopback(server.host):
         if context.settings.production:
@@ -126,7 +129,8 @@ def _no_auth(context: Context) -> Iterator[Problem]:
 
 def _ports(context: Context) -> Iterator[Problem]:
     server = context.settings.server
-    if context.settings.admin.enabled and server.port and server.port == server.admin_port:
+    same = server.port and server.port == server.admin_port and not is_unix(server.host)
+    if context.settings.admin.enabled and same:
         what = "the public and the admin listener have the same port"
         yield Problem(Level.FAIL, what, "server.admin_port = 8081")
 

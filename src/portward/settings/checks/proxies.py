@@ -1,0 +1,76 @@
+"""Rules about Unix sockets and the PROXY protocol: what stands between clients and the public listener."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from portward.model.request import UNIX_PEER
+from portward.settings.checks.rule import Context, Level, Problem, Rule
+
+_LONGEST: Final = 107
+"""Bytes of a path that the kernel takes for a socket."""
+_SOCKET: Final = 'server.host = "unix:/run/portward/gateway.sock"'
+
+
+def is_unix(host: str) -> bool:
+    """Tell whether an address is written as that of a Unix socket."""
+    return host.startswith(UNIX_PEER)
+
+
+def _unix_path(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    path = server.host.removeprefix(UNIX_PEER)
+    if not is_unix(server.host):
+        return
+    if not path.startswith("/") or path.endswith("/"):
+        what = "server.host: a Unix socket has an absolute path; abstract names have no owner"
+        yield Problem(Level.FAIL, what, _SOCKET)
+    elif "\0" in path or len(path.encode()) > _LONGEST:
+        what = (
+            f"server.host: the path of a Unix socket has at most {_LONGEST} bytes, none of them 0"
+        )
+        yield Problem(Level.FAIL, what, _SOCKET)
+
+
+def _unix_admin(context: Context) -> Iterator[Problem]:
+    if context.settings.admin.enabled and is_unix(context.settings.server.admin_host):
+        what = "server.admin_host: the admin listener has an address and a port, no Unix socket"
+        yield Problem(Level.FAIL, what, 'server.admin_host = "127.0.0.1"')
+
+
+def _unix_workers(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    if is_unix(server.host) and server.workers > 1:
+        what = f"{server.workers} workers cannot share a Unix socket, as they share a port"
+        change = (
+            'server.workers = 1  # or server.host = "127.0.0.1"; or a gateway and a path for each'
+        )
+        yield Problem(Level.FAIL, what, change)
+
+
+def _unix_trust(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    if is_unix(server.host) and UNIX_PEER not in server.trusted_proxies:
+        what = (
+            "the listener is a Unix socket, and its peer is not trusted to name the client: all clients"
+            " share one address and its limits"
+        )
+        yield Problem(context.grave, what, 'server.trusted_proxies = ["unix:"]')
+
+
+def _required(context: Context) -> Iterator[Problem]:
+    server = context.settings.server
+    if server.proxy_protocol == "require" and not server.trusted_proxies:
+        what = "server.proxy_protocol takes headers from trusted proxies alone, and none is named"
+        change = 'server.trusted_proxies = ["…"]  # the addresses your proxies connect from'
+        yield Problem(Level.FAIL, what, change)
+
+
+PROXY_RULES: Final = (
+    Rule("unix-path", "the path of the Unix socket can be had", _unix_path, always=True),
+    Rule("unix-admin", "the admin listener has a port", _unix_admin, always=True),
+    Rule("unix-workers", "workers share a port", _unix_workers, always=True),
+    Rule("unix-trust", "the peer of the Unix socket names the client", _unix_trust),
+    Rule(
+        "proxy-protocol", "PROXY headers come from proxies that are named", _required, always=True
+    ),
+)

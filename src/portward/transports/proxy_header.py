@@ -1,0 +1,134 @@
+"""Connections that begin with a PROXY header: it is read before TLS or HTTP looks at them.
+
+Never a byte more than the header has is read, so that what follows begins where it should. A peer that may
+not send one, or a header that is wrong, is closed without a byte in answer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import Peer
+from portward.security.address import mask
+from portward.transports.deadlines import Waiter
+from portward.transports.lobby import Lobby
+from portward.transports.unix_socket import peer_of
+from portward.wire.proxy_protocol import (
+    LONGEST_BLOCK,
+    ProxyHeader,
+    ProxyHeaderError,
+    ProxyHeaderReader,
+)
+
+_ROOM: Final = LONGEST_BLOCK + 16
+Handler = Callable[[Peer, Waiter], asyncio.Protocol]
+"""Makes the protocol of a connection; the waiter is what the deadline of its request head is kept for."""
+
+
+class ProxyHeaderProtocol(asyncio.BufferedProtocol):
+    """One connection until its header is read. Implements `transports.deadlines.Waiter`."""
+
+    __slots__ = (
+        "_buffer", "_handler", "_lobby", "_proxy", "_reader", "_then", "_transport", "_trusts",
+    )  # fmt: skip
+
+    _transport: asyncio.Transport
+
+    def __init__(self, lobby: Lobby, trusts: Callable[[str], bool], handler: Handler) -> None:
+        """`trusts` tells whether an address is that of a proxy whose headers are taken."""
+        self._lobby = lobby
+        self._trusts = trusts
+        self._handler = handler
+        self._reader = ProxyHeaderReader()
+        self._buffer = bytearray(self._reader.wanted)
+        self._proxy = ""
+        self._then: asyncio.Protocol | None = None
+
+    # As a protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Judge whether there is room, and whether this peer may send a header."""
+        lobby = self._lobby
+        lobby.sockets += 1
+        lobby.doors.add(self)
+        self._transport = cast("asyncio.Transport", transport)
+        self._proxy = peer_of(transport)
+        refusal = lobby.room_for(transport.get_extra_info("socket").fileno())
+        if refusal is not None:
+            self._close(refusal, "")
+        elif not self._trusts(self._proxy):
+            self._close(Refusal.BAD_REQUEST, "the peer is no trusted proxy")
+        else:
+            lobby.heads.add(self)
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's
+        """Give room for what surely belongs to the header."""
+        if len(self._buffer) != self._reader.wanted:
+            self._buffer = bytearray(min(self._reader.wanted or 1, _ROOM))
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take a part of the header."""
+        if self._transport.is_closing():
+            return
+        try:
+            header = self._reader.feed(bytes(self._buffer[:nbytes]))
+        except ProxyHeaderError as error:
+            self._close(Refusal.BAD_REQUEST, str(error))
+            return
+        if header is not None:
+            self._pass_on(header)
+
+    def eof_received(self) -> bool:
+        """Close: half a header is none."""
+        self._close(Refusal.BAD_REQUEST, "the peer left within the header")
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        """Count it out."""
+        self._leave()
+        self._lobby.heads.remove(self)
+
+    # As a waiter.
+
+    def overdue(self) -> None:
+        """The header, or the request head after it, is not whole in time."""
+        if self._then is None:
+            self._close(Refusal.HEAD_TIMEOUT, "the header is not whole")
+        elif isinstance(self._then, Waiter):
+            self._then.overdue()
+
+    def abort(self) -> None:
+        """Leave at once."""
+        self._transport.abort()
+
+    # Inside.
+
+    def _pass_on(self, header: ProxyHeader) -> None:
+        transport: Any = self._transport
+        peer = Peer(
+            address=self._proxy if header.source is None else header.source,
+            via=self._proxy,
+            scheme=header.scheme,
+        )
+        then = self._then = self._handler(peer, self)
+        # Not in the midst of a read: what comes next is read for another kind of protocol.
+        transport.pause_reading()
+        transport.set_protocol(then)
+        self._leave()
+        transport.resume_reading()
+        then.connection_made(transport)
+
+    def _leave(self) -> None:
+        """What counts for a connection is counted by its next protocol, or is gone."""
+        if self in self._lobby.doors:
+            self._lobby.doors.discard(self)
+            self._lobby.sockets -= 1
+
+    def _close(self, refusal: Refusal, detail: str) -> None:
+        if self._transport.is_closing():
+            return
+        said = f"PROXY protocol: {detail} ({mask(self._proxy)})" if detail else ""
+        self._lobby.gate.refused(None, Refused(refusal, said))
+        self._transport.abort()
