@@ -233,7 +233,8 @@ class Doorman:
         endpoint, identity = newcomer.endpoint, newcomer.identity
         if identity is None or not endpoint.rules.authenticated:
             return
-        self._counts.check_user(newcomer)
+        if endpoint.rules.roles:  # else nobody has to be asked
+            self._counts.check_user(newcomer)
         try:
             entitled = await self._authentication.entitled(endpoint, identity)
         except Unavailable as unavailable:

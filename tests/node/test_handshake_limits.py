@@ -1,0 +1,111 @@
+"""Whom a handshake is counted against: the address, the user, or nobody."""
+
+from typing import Any
+
+import pytest
+
+from portward.model.limits import Rate
+from portward.model.refusals import Refusal, Refused
+from portward.settings.limits import Limits, RateLimit
+from portward.settings.sections import Gate
+from portward.testing import MemoryClient, connect
+from tests.house import CREDENTIALS, House, running, settings, settle
+
+pytestmark = pytest.mark.p0
+
+FIVE = Limits(attempts=RateLimit(rate=Rate(5, 60.0, 5)))
+
+
+def few(**rooms: Any) -> dict[str, Any]:
+    """Rooms that let in five handshakes a minute of an address."""
+    return {"limits": FIVE, "credentials": CREDENTIALS, **rooms}
+
+
+async def came(house: House, token: str = "", path: str = "/rooms", **more: str) -> Refusal | None:
+    """Why a handshake is turned away; None when it is let in, which is left again."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    try:
+        client = await connect(house.gateway, path, **headers, **more)
+    except Refused as refused:
+        return refused.refusal
+    await settle()
+    client.leave()
+    await settle()
+    return None
+
+
+async def test_good_ones_are_counted_by_address() -> None:
+    """With or without a credential, five of an address are let in."""
+    async with running(settings(rooms=few())) as house:
+        tokens = ["", house.token("ann"), "", house.token("bob"), house.token("ann"), "", ""]
+        outcomes = [await came(house, token) for token in tokens]
+        assert outcomes == [None] * 5 + [Refusal.RATE] * 2
+        assert await came(house, house.token("ann")) is Refusal.RATE
+        assert await came(house, house.token("ann"), peer="10.0.0.9") is None
+
+
+async def test_refused_credentials_take_no_handshakes() -> None:
+    """However many tokens of an address are refused, its five handshakes are left."""
+    async with running(settings(rooms=few())) as house:
+        for number in range(50):
+            assert await came(house, f"bad{number % 20}") in {
+                Refusal.UNAUTHENTICATED,
+                Refusal.RATE,
+            }
+        assert [await came(house, house.token("ann")) for _ in range(5)] == [None] * 5
+        assert await came(house, house.token("ann")) is Refusal.RATE
+
+
+async def test_handshakes_without_a_credential_are_counted() -> None:
+    """Where one is needed, a handshake without is 401, and counts as one of the address."""
+    given = settings(rooms=few(credentials=CREDENTIALS[:1]))
+    async with running(given) as house:
+        assert [await came(house) for _ in range(7)] == (
+            [Refusal.UNAUTHENTICATED] * 5 + [Refusal.RATE] * 2
+        )
+
+
+async def test_a_user_who_may_not_come_in_pays_alone() -> None:
+    """One without the role is refused five times a minute and then told to wait; colleagues come in."""
+    async with running(settings(rooms=few(roles=("staff",)))) as house:
+        eve = house.token("eve")
+        outcomes = [await came(house, eve) for _ in range(8)]
+        assert outcomes == [Refusal.FORBIDDEN] * 5 + [Refusal.RATE] * 3
+        assert await came(house, house.token("bob", roles=["staff"])) is None
+        assert await came(house, eve, peer="10.0.0.9") is Refusal.RATE
+        await house.advance(60)
+        assert await came(house, eve) is Refusal.FORBIDDEN
+
+
+async def test_a_user_with_too_many_connections_pays_alone() -> None:
+    """Trying again over the cap of a user costs the address nothing."""
+    async with running(settings(rooms=few(), gate=Gate(max_per_user=1))) as house:
+        header = {"authorization": f"Bearer {house.token('ann')}"}
+        held: MemoryClient = await connect(house.gateway, **header)
+        for _ in range(10):
+            assert await came(house, house.token("ann")) is Refusal.USER_CAP
+        assert [await came(house, house.token("bob")) for _ in range(4)] == [None] * 4
+        assert held.open
+
+
+async def test_a_storm_costs_the_address_nothing() -> None:
+    """Handshakes refused because all together are too many do not count against their address."""
+    given = settings(rooms=few(), gate=Gate(accept_rate=Rate(1, 1.0, 1)))
+    async with running(given) as house:
+        assert await came(house, peer="10.0.0.1") is None
+        for _ in range(20):
+            assert await came(house) is Refusal.OVERLOAD
+        for _ in range(5):
+            await house.advance(1)
+            assert await came(house) is None
+
+
+async def test_bad_tokens_take_nothing_from_all() -> None:
+    """What is refused takes nothing from the handshakes of all together: that is taken last."""
+    given = settings(rooms=few(), gate=Gate(accept_rate=Rate(2, 1.0, 2)))
+    async with running(given) as house:
+        for number in range(20):
+            await came(house, f"bad{number}", peer=f"10.0.0.{number}")
+        assert await came(house, house.token("ann")) is None
+        assert await came(house, house.token("bob")) is None
+        assert await came(house, house.token("cat")) is Refusal.OVERLOAD
