@@ -48,7 +48,12 @@ class Faulty:
         vars(self.engine.broker)["publish"] = publish
 
     async def _try(
-        self, channel: Channel, draft: Draft, namespace: Namespace, key: str | None
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        key: str | None,
+        life: str | None = None,
     ) -> Stored:
         self.attempts += 1
         if self.error is not None:
@@ -56,4 +61,4 @@ class Faulty:
         if self.failures:
             self.failures -= 1
             raise EngineUnavailable
-        return await self._publish(channel, draft, namespace, key)
+        return await self._publish(channel, draft, namespace, key, life)

@@ -448,7 +448,7 @@ async def test_a_claim_that_never_appears_is_logged_once() -> None:
     async with running(reading(claims=claims)) as house:
         for number in range(25):
             client = await house.client(peer=f"10.0.0.{number}")
-            await ask(client, "auth", token=house.gateway.token("ann", org={"id": "w"}))
+            await ask(client, "auth", token=house.gateway.token("ann", roles=[], org={"id": "w"}))
     (line,) = logged(house, Event.TOKEN_CLAIM_ABSENT)
     assert (line["claim"], line["count"]) == ("realm_access.roles", 10)
 

@@ -17,6 +17,7 @@ from portward.app.judging import refuse_start
 from portward.app.live import Live
 from portward.app.reload import apply
 from portward.app.rooms import Rooms
+from portward.app.single_process import ProcessClaim
 from portward.app.tell import make_telemetry
 from portward.app.webhook import Webhook, targets
 from portward.app.workspaces import Workspaces
@@ -46,6 +47,8 @@ DisconnectHook = Callable[[ConnectionInfo, str], Awaitable[None]]
 MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
 
 HOUR: Final = 3600.0
+DEFAULT_ROLE: Final = "user"
+"""The role of a user whose token does not say another."""
 
 
 class Gateway:
@@ -75,6 +78,7 @@ class Gateway:
         self._front: EngineServer | None = None
         self._webhook: Webhook | None = None
         self._hooks = Hooks()
+        self._claim = ProcessClaim()
         self.rooms = Rooms(lambda: self.node)
         self.alerts = Alerts(lambda: self.node, self._hooks)
         self.live = Live(lambda: self.node, self._hooks)
@@ -131,6 +135,8 @@ class Gateway:
         if self._ports is not None:
             raise RuntimeError("a gateway is started once")
         refuse_start(self.settings)
+        if self._engine is None and self.settings.engine_url.startswith("memory:"):
+            self._claim.take()
         clock = self._clock or LoopClock()
         telemetry = self._telemetry or make_telemetry(self.settings, clock)
         self._ports = build.make_ports(self.settings, self._engine, clock, telemetry)
@@ -164,6 +170,7 @@ class Gateway:
         await self._ports.question.aclose()
         await self._ports.verifier.aclose()
         node.telemetry.close()
+        self._claim.release()
 
     async def drain(self, seconds: float | None = None) -> None:
         """Turn newcomers away, tell everyone to come back elsewhere, and wait until they are gone.
@@ -344,6 +351,9 @@ class Gateway:
     def token(self, sub: str, *, ttl: float = HOUR, **claims: Any) -> str:
         """Make an access token with the first configured secret, for tests and for development.
 
+        `ttl` is in seconds. Without `roles` among the claims the user has the role `user`, which rooms
+        ask for by default, as with `portward token`.
+
         Raises:
             RuntimeError: tokens are verified with public keys; their issuer makes them.
         """
@@ -363,6 +373,9 @@ class Gateway:
             fields["aud"] = tokens.audience
         for path, values in tokens.require.items():
             ClaimPath.parse(path).put(fields, values[0])
+        if "roles" not in claims and (place := ClaimPath.parse(tokens.claims.roles)).keys:
+            split = "roles" in tokens.claims.split
+            place.put(fields, DEFAULT_ROLE if split else [DEFAULT_ROLE])
         return sign(fields | claims, tokens.secrets[0].reveal())
 
 
