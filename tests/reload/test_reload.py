@@ -11,6 +11,7 @@ from tests.reload.endpoint_cases import ENDPOINTS
 from tests.reload.identity_provider_cases import IDENTITY_PROVIDER
 from tests.reload.limits_cases import LIMITS
 from tests.reload.process import GatewayProcess, serving
+from tests.reload.rooms_cases import ROOMS
 from tests.reload.tokens_cases import TOKENS
 from tests.reload.upstream_cases import UPSTREAM
 from tests.reload.web import web_server
@@ -21,6 +22,7 @@ CASES: Final[tuple[ReloadCase, ...]] = (
     *ENDPOINTS,
     *LIMITS,
     *UPSTREAM,
+    *ROOMS,
 )
 
 

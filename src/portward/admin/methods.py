@@ -138,9 +138,13 @@ METHODS: Final[dict[str, Method]] = {
         requests.RoomRequest, Room, people.rooms_get,
         "Read the record of a room",
     ),
+    "rooms_list": _read(
+        requests.RoomsListRequest, results.RoomsResult, people.rooms_list,
+        "List rooms, or messages without a record",
+    ),
     "rooms_remove": _act(
         requests.RoomRequest, results.RemovedResult, people.rooms_remove,
-        "Forget a room and what was said in it",
+        "Delete what was said in a room, and its record",
     ),
     BATCH: Method(
         None, requests.BatchRequest, results.BatchResult, batch,

@@ -8,6 +8,7 @@ from portward.admin.requests import (
     RevokeRequest,
     RolesSetRequest,
     RoomRequest,
+    RoomsListRequest,
     RoomsSetRequest,
     TicketRequest,
     UnsubscribeRequest,
@@ -19,8 +20,11 @@ from portward.admin.results import (
     RemovedResult,
     RevokeResult,
     RolesResult,
+    RoomResult,
+    RoomsResult,
     TicketResult,
 )
+from portward.model.channel import Channel
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import TICKET_TIME
 from portward.model.revocation import RevocationKind
@@ -91,7 +95,7 @@ async def membership_set(call: Call, request: MembershipSetRequest) -> DoneResul
 async def rooms_set(call: Call, request: RoomsSetRequest) -> Room:
     """Make or replace a room."""
     record = Room(**{name: getattr(request, name) for name in Room.__struct_fields__})
-    return await call.operations.set_room(request.channel, record)
+    return await call.operations.set_room(request.channel, record, ttl=request.ttl)
 
 
 async def rooms_get(call: Call, request: RoomRequest) -> Room:
@@ -100,6 +104,23 @@ async def rooms_get(call: Call, request: RoomRequest) -> Room:
     if record is None:
         raise Fault(FaultKind.UNKNOWN_CHANNEL, detail="there is no such room")
     return record.room
+
+
+async def rooms_list(call: Call, request: RoomsListRequest) -> RoomsResult:
+    """List rooms, or channels that have lost their record."""
+    first, last = request.offset, request.offset + request.limit
+    if request.orphans:
+        orphans = await call.operations.orphans()
+        found = [str(each) for each in orphans if _asked(request, each)]
+        return RoomsResult(rooms=[], orphans=found[first:last], total=len(found))
+    records = await call.operations.rooms()
+    channels = sorted(each for each in records if _asked(request, each))
+    shown = [RoomResult.of(each, records[each]) for each in channels[first:last]]
+    return RoomsResult(rooms=shown, orphans=[], total=len(channels))
+
+
+def _asked(request: RoomsListRequest, channel: Channel) -> bool:
+    return request.namespace in {None, channel.namespace}
 
 
 async def rooms_remove(call: Call, request: RoomRequest) -> RemovedResult:

@@ -17,6 +17,8 @@ from portward.model.room import Room
 MAX_ITEMS = 1000
 """Channels of one broadcast, commands of one batch, entries of one page."""
 MAX_CHANNELS = 10_000
+LONGEST_TTL = 10 * 365 * 86400
+"""Seconds after which a room may be told to end."""
 
 User = Annotated[str, Meta(min_length=1, max_length=128, description="User id (`sub`).")]
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -189,11 +191,24 @@ class RoomsSetRequest(Room, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=256)] = ""
     max_participants: Annotated[int, Meta(ge=0, description="0 for no limit.")] = 100
     namespace: Word = "rooms"
+    ttl: (
+        Annotated[float, Meta(gt=0, le=LONGEST_TTL, description="Seconds; null: until removed.")]
+        | None
+    ) = None
 
     @property
     def channel(self) -> Channel:
         """The channel behind the room."""
         return room_channel(self.namespace, self.id)
+
+
+class RoomsListRequest(ApiRequest, frozen=True):
+    """Which rooms to list, by name; with `orphans` channels where messages are kept without a record."""
+
+    namespace: Word | None = None
+    orphans: bool = False
+    limit: PageSize = MAX_ITEMS
+    offset: Offset = 0
 
 
 def room_channel(namespace: str, room: str) -> Channel:

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from portward.admin.errors import ErrorBody
 from portward.model.approval import Decision
+from portward.model.channel import Channel
 from portward.model.publication import Publication
+from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.telemetry import AuditEntry
 
 
@@ -162,6 +164,34 @@ class PermissionsResult(ApiResult, frozen=True):
     """The permissions the directory has for a user; those of tokens are not among them."""
 
     permissions: list[str]
+
+
+class RoomResult(Room, frozen=True, kw_only=True, omit_defaults=False):
+    """A record, and where it came from: the `user` who joined, where joining made it. Times are Unix time."""
+
+    namespace: str
+    origin: RoomOrigin
+    user: str | None
+    expires_at: float | None
+
+    @classmethod
+    def of(cls, channel: Channel, record: RoomRecord) -> "RoomResult":
+        """Show a record."""
+        return cls(
+            **asdict(record.room),
+            namespace=channel.namespace,
+            origin=record.origin,
+            user=record.maker or None,
+            expires_at=record.expires,
+        )
+
+
+class RoomsResult(ApiResult, frozen=True):
+    """Rooms, or channels without a record, and how many there are before `limit` and `offset`."""
+
+    rooms: list[RoomResult]
+    orphans: list[str]
+    total: int
 
 
 class RemovedResult(ApiResult, frozen=True):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from portward.app import build
 from portward.app.alerts import Alerts
+from portward.app.declared_rooms import DeclaredRooms, declared
 from portward.app.judging import refuse_start
 from portward.app.live import Live
 from portward.app.reload import apply
@@ -77,6 +78,7 @@ class Gateway:
         self._node: Node | None = None
         self._front: EngineServer | None = None
         self._webhook: Webhook | None = None
+        self._declared: DeclaredRooms | None = None
         self._hooks = Hooks()
         self._claim = ProcessClaim()
         self.rooms = Rooms(lambda: self.node)
@@ -141,12 +143,14 @@ class Gateway:
         telemetry = self._telemetry or make_telemetry(self.settings, clock)
         self._ports = build.make_ports(self.settings, self._engine, clock, telemetry)
         self._node = build.make_node(self.settings, self._ports, self._hooks)
+        self._declared = DeclaredRooms(self._node)
         self._webhook = Webhook(targets(self.settings), clock, telemetry)
         self._node.workspaces.decided = self._webhook.decided
         telemetry.start()
         self._ports.verifier.start()
         try:
             await self._node.start()
+            await self._declared.declare(declared(self.settings))
         except BaseException:
             await self.stop()
             raise
@@ -189,14 +193,14 @@ class Gateway:
             SettingsError: the new settings cannot be served; the old ones stay in force.
             ValueError: a key or an origin among them is unusable; the old ones stay in force.
         """
-        if self._ports is None:
+        if self._ports is None or self._declared is None:
             raise RuntimeError("the gateway is not running")
         if not settings.production and not _has_key(settings):
             tokens = replace(settings.tokens, secrets=self.settings.tokens.secrets)
             settings = replace(settings, tokens=tokens)
         merged = reloaded(self.settings, settings)
         refuse_start(merged)
-        apply(self.settings, merged, self._ports, self.node)
+        apply(self.settings, merged, self._ports, self.node, self._declared)
         if self._webhook is not None:
             self._webhook.targets = targets(merged)
         self.settings = merged

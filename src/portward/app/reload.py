@@ -1,6 +1,7 @@
 """Puts changed settings in force on a running node: all of them, or none."""
 
 from portward.app import build, doors
+from portward.app.declared_rooms import DeclaredRooms, declared
 from portward.identity.provider import CookieProvider
 from portward.identity.verifier import TokenVerifier
 from portward.node.node import Node
@@ -9,13 +10,15 @@ from portward.security.origin import OriginPolicy
 from portward.settings import Settings
 
 
-def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> None:
+def apply(
+    old: Settings, settings: Settings, ports: NodePorts, node: Node, rooms: DeclaredRooms
+) -> None:
     """Make everything new first, then exchange it in one go.
 
     Sessions that are open keep their identity; what they may do is judged again.
 
     Raises:
-        ValueError: a key or an origin is unusable; nothing was exchanged.
+        ValueError: a key, an origin or the id of a room is unusable; nothing was exchanged.
     """
     verifier = None
     if settings.tokens != old.tokens:
@@ -37,6 +40,7 @@ def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> No
         if given != before[name]
     }
     limits = doors.make_limits(settings, ports.telemetry)
+    records = declared(settings)
     provider, topics = ports.provider, settings.identity_provider.topics
     if isinstance(provider, CookieProvider):
         provider.adopt(topics)
@@ -52,3 +56,4 @@ def apply(old: Settings, settings: Settings, ports: NodePorts, node: Node) -> No
         endpoint.namespace = settings.namespaces.get(settings.endpoints[endpoint.name].namespace)
         endpoint.limits = limits[endpoint.name]
     node.adopt(build.node_rules(settings), build.make_namespaces(settings))
+    node.background.run(rooms.declare(records))

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from portward.cli import checking, records, remote, running, tokens
+from portward.cli import checking, records, remote, rooms, running, tokens
 from portward.cli.connect import command as connect
 from portward.cli.output import complain, line, shown
 from portward.settings import SettingsError
@@ -41,6 +41,7 @@ app.command()(remote.publish)
 app.command()(remote.revoke)
 app.command()(remote.connections)
 app.command()(connect.connect)
+app.add_typer(rooms.rooms)
 app.add_typer(records.audit)
 app.command()(records.version)
 

@@ -34,6 +34,14 @@ KeyOption = Annotated[
 ]
 
 
+class Denied(Refusal):
+    """The admin API has refused a call, with the number of an error."""
+
+    def __init__(self, text: str, code: object) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class Api(NamedTuple):
     """Where the admin API is, and the key to it."""
 
@@ -84,7 +92,8 @@ def _result(answer: httpx.Response) -> Any:
         return body["result"]
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
-        raise Refusal(f"refused: {shown(error.get('message'))} (code {shown(error.get('code'))})")
+        code = error.get("code")
+        raise Denied(f"refused: {shown(error.get('message'))} (code {shown(code)})", code)
     raise Refusal(f"this is no admin API: it answered with status {answer.status_code}")
 
 

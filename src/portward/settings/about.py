@@ -26,7 +26,7 @@ class About:
 
     `reload`: SIGHUP puts a new value in force without a restart. `development` and `production` are
     what an unset value stands for in either environment, where the two differ; `unset` says in words
-    what it stands for where other keys decide.
+    what it stands for where other keys decide. `free`: a key under which any text is a name.
     """
 
     text: str
@@ -34,3 +34,4 @@ class About:
     development: object = None
     production: object = None
     unset: str = ""
+    free: bool = False

@@ -5,11 +5,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from portward.model.channel import Channel
+from portward.model.namespace import Rule
 from portward.settings.convert import convert
 from portward.settings.errors import SettingsError
 from portward.settings.layers import ROOT, Given, Rank, Written
 from portward.settings.limits import RateLimit
 from portward.settings.presets import DIALECTS, base_endpoint, base_namespace
+from portward.settings.rooms import DeclaredRoom
 from portward.settings.schema import Leaf, Named, Path, Table, keys
 from portward.settings.tree import Settings
 from portward.settings.upstream import Upstream
@@ -19,11 +22,13 @@ def build(written: Written) -> Settings:
     """Lay what was written over the defaults.
 
     Raises:
-        SettingsError: a value does not fit its key, or a dialect or an upstream is unknown.
+        SettingsError: a value does not fit its key, a dialect or an upstream is unknown, or what is
+            declared as a room cannot be one.
     """
     settings = Settings(**_changes(ROOT, Settings(), (), written))
     _refuse_unknown_dialects(settings, written)
     _refuse_unknown_upstreams(settings, written)
+    _refuse_bad_rooms(settings, written)
     return settings
 
 
@@ -74,6 +79,8 @@ def _base(path: Path, written: Written) -> Struct:
         return base_namespace(path[1])
     if path[0] == "upstreams":
         return Upstream()
+    if path[0] == "rooms":
+        return DeclaredRoom()
     dialect = written.values.get((*path, "dialect"))
     named = dialect.raw if dialect is not None and isinstance(dialect.raw, str) else None
     return base_endpoint(path[1], named)
@@ -101,3 +108,23 @@ def _refuse_unknown_upstreams(settings: Settings, written: Written) -> None:
         known = ", ".join(f"[upstreams.{each}]" for each in settings.upstreams) or "none is set"
         what = f"there is no table [upstreams.{endpoint.upstream}]; known: {known}"
         raise SettingsError(f"{'.'.join(path)}: {what}{source}")
+
+
+def _refuse_bad_rooms(settings: Settings, written: Written) -> None:
+    for name, room in settings.rooms.items():
+        namespace = settings.namespaces.get(room.namespace)
+        given = written.values.get(("rooms", name, "namespace"))
+        source = f" ({given.source})" if given else ""
+        if namespace is None or namespace.authorize is not Rule.ROLES:
+            what = f"{room.namespace!r} is no namespace whose rule is `roles`"
+            raise SettingsError(f"rooms.{name}.namespace: {what}{source}")
+        if not _is_room(f"{room.namespace}:{name}"):
+            what = 'an id is printable ASCII without spaces and without any of * ? [ ] { } \\ "'
+            raise SettingsError(f"rooms: {name!r} is no id of a room; {what}")
+
+
+def _is_room(text: str) -> bool:
+    try:
+        return not Channel.parse(text).is_combined
+    except ValueError:
+        return False

@@ -61,8 +61,8 @@ def _taken(struct: type[Struct], old: object, new: object) -> dict[str, Any]:
 
 
 def _named(node: Named, was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Take the roles as they are now; of tables with names keep those that were there."""
-    if isinstance(node.inner, Leaf):
+    """Take roles and rooms as they are now; of other tables with names keep those that were there."""
+    if isinstance(node.inner, Leaf) or node.about.reload:
         return now
     struct = node.inner.struct
     return {

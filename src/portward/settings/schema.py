@@ -26,6 +26,7 @@ from portward.model.namespace import Namespace
 from portward.settings.about import About
 from portward.settings.endpoint import Endpoint
 from portward.settings.presets import NAMESPACE_KEYS
+from portward.settings.rooms import DeclaredRoom
 from portward.settings.sections import IdentityProvider
 from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
@@ -74,8 +75,8 @@ class Named(NamedTuple):
 
     @property
     def free(self) -> bool:
-        """Whether any text is a name: that of a role or of a pattern, not of a table."""
-        return isinstance(self.inner, Leaf)
+        """Whether any text is a name: that of a role, of a pattern or of a room."""
+        return isinstance(self.inner, Leaf) or self.about.free
 
 
 class Entry(NamedTuple):
@@ -198,4 +199,5 @@ def example(name: str = "<name>") -> Settings:
         roles={name: ()},
         endpoints={name: Endpoint()},
         namespaces={name: Namespace(name=name)},
+        rooms={name: DeclaredRoom()},
     )

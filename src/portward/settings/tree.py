@@ -22,6 +22,7 @@ from portward.settings.limits import (
 )
 from portward.settings.operation import Admin, Audit, Log, LogFormat
 from portward.settings.presets import ENDPOINTS, NAMESPACES
+from portward.settings.rooms import DeclaredRoom
 from portward.settings.sections import Engine, Environment, Gate, IdentityProvider, Server
 from portward.settings.tokens import Tokens
 from portward.settings.upstream import Upstream
@@ -64,6 +65,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     namespaces: Annotated[
         Mapping[str, Namespace], About("Families of channels and their options.")
     ] = field(default_factory=lambda: dict(NAMESPACES))
+    rooms: Annotated[
+        Mapping[str, DeclaredRoom],
+        About(
+            "Rooms that are there from the start, by id: `[rooms.lobby]`. They do not end, also when"
+            " they are declared no longer: `portward rooms remove` removes one.",
+            reload=True,
+            free=True,
+        ),
+    ] = field(default_factory=dict)
 
     @property
     def engine_url(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
+from portward.model.namespace import Rule as AccessRule
 from portward.settings.checks import unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.keys import ApiKey
@@ -71,6 +72,21 @@ def _creates(context: Context) -> Iterator[Problem]:
             yield Problem(Level.WARN, what, f"endpoints.{name}.auto_create = false")
 
 
+def _declared(context: Context) -> Iterator[Problem]:
+    """A gateway where nobody can join anything passes every other rule."""
+    settings = context.settings
+    made = {room.namespace for room in settings.rooms.values()}
+    for name, endpoint in context.served.items():
+        namespace = settings.namespaces.get(endpoint.namespace)
+        guarded = namespace is not None and namespace.authorize is AccessRule.ROLES
+        if endpoint.dialect != "rooms" or not guarded or settings.creates_rooms(endpoint):
+            continue
+        if endpoint.namespace not in made:
+            what = f"endpoint {name}: joining makes no room, and none is declared"
+            change = "[rooms.lobby], or make rooms with `portward rooms set` or the admin API"
+            yield Problem(Level.WARN, what, change)
+
+
 def _emails(context: Context) -> Iterator[Problem]:
     if not context.settings.production:
         return
@@ -90,6 +106,7 @@ RIGHTS_RULES: Final = (
         _creates,
         unused=unused.any_of(unused.in_development, unused.no_rooms),
     ),
+    Rule("rooms-declared", "there are rooms to join", _declared, unused=unused.no_rooms),
     Rule(
         "expose-email",
         "e-mail addresses of other users are hidden",
