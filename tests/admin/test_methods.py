@@ -8,7 +8,7 @@ def test_the_methods_are_these() -> None:
         *("publish", "broadcast", "history", "presence", "presence_stats", "channels", "verify"),
         *("info", "connections", "security_events", "disconnect", "unsubscribe", "revoke"),
         *("ticket", "roles_set", "roles_get", "permissions_set", "permissions_get"),
-        *("membership_set", "rooms_set", "rooms_get", "rooms_remove", "batch"),
+        *("membership_set", "rooms_set", "rooms_get", "rooms_list", "rooms_remove", "batch"),
         *("alert", "analysis", "approval_request", "approval_get"),
     }
 

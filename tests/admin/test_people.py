@@ -116,47 +116,6 @@ async def test_rights_act_on_open_connections(service: Service) -> None:
     assert len(ann.all("room_joined")) == 2
 
 
-async def test_a_room_is_made_read_and_removed(service: Service) -> None:
-    """The record is answered whole; a room that is not there is 404 with number 102."""
-    asked = {
-        "id": "plans",
-        "name": "Plans",
-        "type": "document",
-        "permissions": {"read": ["user"], "write": ["staff"], "admin": ["admin"]},
-        "maxParticipants": 7,
-        "sanitize": "none",
-    }
-    assert await service.call("rooms_set", **asked) == asked
-    assert await service.call("rooms_get", READER, id="plans") == asked
-    assert await service.call("rooms_remove", id="plans") == {"removed": True}
-    assert await service.call("rooms_remove", id="plans") == {"removed": False}
-    assert (await service.fail("rooms_get", id="plans"))[:2] == (404, 102)
-
-
-async def test_a_room_belongs_to_a_namespace(service: Service) -> None:
-    """Rooms are of the namespace `rooms` unless another is named."""
-    await service.call("rooms_set", id="w1:board", namespace="workspaces")
-    assert (await service.call("rooms_get", id="w1:board", namespace="workspaces"))["id"]
-    assert (await service.fail("rooms_get", id="w1:board"))[0] == 404
-    assert (await service.fail("rooms_set", id="a", namespace="nowhere"))[:2] == (404, 102)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"id": ""},
-        {"id": "a b"},
-        {"id": "a", "type": "party"},
-        {"id": "a", "maxParticipants": -1},
-        {"id": "a", "max_participants": 5},
-        {"id": "a", "permissions": {"delete": []}},
-    ],
-)
-async def test_a_record_that_is_none_is_refused(service: Service, body: dict[str, object]) -> None:
-    """Names, types and numbers of a record are checked."""
-    assert (await service.fail("rooms_set", **body))[:2] == (400, 107)
-
-
 @pytest.mark.p0
 async def test_a_ticket_opens_the_door_once() -> None:
     """What the API gives out is a credential: good for one handshake, and then no more."""

@@ -103,6 +103,10 @@ def test_the_checklist_asks_for_a_room(text: str, expected: tuple[Level, Level])
 
 
 def test_the_checklist_says_what_to_write() -> None:
-    """The line to add is a table."""
-    [finding] = findings(ROOMS_ALONE, "rooms-declared", production=True)
-    assert finding.change.startswith("[rooms.lobby]")
+    """The line to change, put into the settings, is what was missing."""
+    more = '[namespaces.halls]\nauthorize = "roles"\n[endpoints.rooms]\nnamespace = "halls"\n'
+    for text in (ROOMS_ALONE, more):
+        [finding] = findings(text, "rooms-declared", production=True)
+        line = finding.change.partition("  #")[0]
+        [after] = findings(f"{line}\n{text}", "rooms-declared", production=True)
+        assert (finding.level, after.level) == (Level.WARN, Level.OK)

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from portward.admin import alerts, approvals, people, requests, results, streams, watch
+from portward.admin import alerts, approvals, people, requests, results, rooms, streams, watch
 from portward.admin.batch import NAME as BATCH
 from portward.admin.batch import batch
 from portward.model.room import Room
@@ -131,19 +131,19 @@ METHODS: Final[dict[str, Method]] = {
         "Replace the workspaces a user belongs to",
     ),
     "rooms_set": _act(
-        requests.RoomsSetRequest, Room, people.rooms_set,
+        rooms.RoomsSetRequest, Room, rooms.rooms_set,
         "Make or replace the record of a room",
     ),
     "rooms_get": _read(
-        requests.RoomRequest, Room, people.rooms_get,
+        rooms.RoomRequest, Room, rooms.rooms_get,
         "Read the record of a room",
     ),
     "rooms_list": _read(
-        requests.RoomsListRequest, results.RoomsResult, people.rooms_list,
+        rooms.RoomsListRequest, rooms.RoomsResult, rooms.rooms_list,
         "List rooms, or messages without a record",
     ),
     "rooms_remove": _act(
-        requests.RoomRequest, results.RemovedResult, people.rooms_remove,
+        rooms.RoomRequest, rooms.RemovedResult, rooms.rooms_remove,
         "Delete what was said in a room, and its record",
     ),
     BATCH: Method(

@@ -1,4 +1,4 @@
-"""Methods about users: their connections, credentials and rights; and about rooms."""
+"""Methods about users: their connections, credentials and rights."""
 
 from portward.admin.call import Call
 from portward.admin.requests import (
@@ -7,9 +7,6 @@ from portward.admin.requests import (
     PermissionsSetRequest,
     RevokeRequest,
     RolesSetRequest,
-    RoomRequest,
-    RoomsListRequest,
-    RoomsSetRequest,
     TicketRequest,
     UnsubscribeRequest,
     UserRequest,
@@ -17,18 +14,13 @@ from portward.admin.requests import (
 from portward.admin.results import (
     DoneResult,
     PermissionsResult,
-    RemovedResult,
     RevokeResult,
     RolesResult,
-    RoomResult,
-    RoomsResult,
     TicketResult,
 )
-from portward.model.channel import Channel
 from portward.model.faults import Fault, FaultKind
 from portward.model.limits import TICKET_TIME
 from portward.model.revocation import RevocationKind
-from portward.model.room import Room
 
 _DONE = DoneResult()
 
@@ -90,39 +82,3 @@ async def membership_set(call: Call, request: MembershipSetRequest) -> DoneResul
     """Replace the workspaces a user belongs to."""
     await call.operations.set_workspaces(request.user, request.workspaces)
     return _DONE
-
-
-async def rooms_set(call: Call, request: RoomsSetRequest) -> Room:
-    """Make or replace a room."""
-    record = Room(**{name: getattr(request, name) for name in Room.__struct_fields__})
-    return await call.operations.set_room(request.channel, record, ttl=request.ttl)
-
-
-async def rooms_get(call: Call, request: RoomRequest) -> Room:
-    """Read a room."""
-    record = await call.operations.room(request.channel)
-    if record is None:
-        raise Fault(FaultKind.UNKNOWN_CHANNEL, detail="there is no such room")
-    return record.room
-
-
-async def rooms_list(call: Call, request: RoomsListRequest) -> RoomsResult:
-    """List rooms, or channels that have lost their record."""
-    first, last = request.offset, request.offset + request.limit
-    if request.orphans:
-        orphans = await call.operations.orphans()
-        found = [str(each) for each in orphans if _asked(request, each)]
-        return RoomsResult(rooms=[], orphans=found[first:last], total=len(found))
-    records = await call.operations.rooms()
-    channels = sorted(each for each in records if _asked(request, each))
-    shown = [RoomResult.of(each, records[each]) for each in channels[first:last]]
-    return RoomsResult(rooms=shown, orphans=[], total=len(channels))
-
-
-def _asked(request: RoomsListRequest, channel: Channel) -> bool:
-    return request.namespace in {None, channel.namespace}
-
-
-async def rooms_remove(call: Call, request: RoomRequest) -> RemovedResult:
-    """Forget a room."""
-    return RemovedResult(removed=await call.operations.remove_room(request.channel))

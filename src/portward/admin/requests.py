@@ -10,15 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from portward.model.channel import Channel
-from portward.model.faults import Fault, FaultKind
 from portward.model.limits import MAX_TOKEN
-from portward.model.room import Room
 
 MAX_ITEMS = 1000
 """Channels of one broadcast, commands of one batch, entries of one page."""
 MAX_CHANNELS = 10_000
-LONGEST_TTL = 10 * 365 * 86400
-"""Seconds after which a room may be told to end."""
 
 User = Annotated[str, Meta(min_length=1, max_length=128, description="User id (`sub`).")]
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -170,57 +166,6 @@ class MembershipSetRequest(ApiRequest, frozen=True):
 
     user: User
     workspaces: Words | None
-
-
-class RoomRequest(ApiRequest, frozen=True):
-    """One room: the channel `<namespace>:<id>`."""
-
-    id: Word
-    namespace: Word = "rooms"
-
-    @property
-    def channel(self) -> Channel:
-        """The channel behind the room."""
-        return room_channel(self.namespace, self.id)
-
-
-class RoomsSetRequest(Room, frozen=True, kw_only=True):
-    """The whole record of a room: the channel `<namespace>:<id>`."""
-
-    id: Word
-    name: Annotated[str, Meta(max_length=256)] = ""
-    max_participants: Annotated[int, Meta(ge=0, description="0 for no limit.")] = 100
-    namespace: Word = "rooms"
-    ttl: (
-        Annotated[float, Meta(gt=0, le=LONGEST_TTL, description="Seconds; null: until removed.")]
-        | None
-    ) = None
-
-    @property
-    def channel(self) -> Channel:
-        """The channel behind the room."""
-        return room_channel(self.namespace, self.id)
-
-
-class RoomsListRequest(ApiRequest, frozen=True):
-    """Which rooms to list, by name; with `orphans` channels where messages are kept without a record."""
-
-    namespace: Word | None = None
-    orphans: bool = False
-    limit: PageSize = MAX_ITEMS
-    offset: Offset = 0
-
-
-def room_channel(namespace: str, room: str) -> Channel:
-    """The channel behind a room.
-
-    Raises:
-        Fault: it cannot be the name of a channel.
-    """
-    try:
-        return Channel.parse(f"{namespace}:{room}")
-    except ValueError:
-        raise Fault(FaultKind.INVALID_CHANNEL) from None
 
 
 class TicketRequest(ApiRequest, frozen=True):

@@ -5,13 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from portward.admin.errors import ErrorBody
 from portward.model.approval import Decision
-from portward.model.channel import Channel
 from portward.model.publication import Publication
-from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.telemetry import AuditEntry
 
 
@@ -164,40 +162,6 @@ class PermissionsResult(ApiResult, frozen=True):
     """The permissions the directory has for a user; those of tokens are not among them."""
 
     permissions: list[str]
-
-
-class RoomResult(Room, frozen=True, kw_only=True, omit_defaults=False):
-    """A record, and where it came from: the `user` who joined, where joining made it. Times are Unix time."""
-
-    namespace: str
-    origin: RoomOrigin
-    user: str | None
-    expires_at: float | None
-
-    @classmethod
-    def of(cls, channel: Channel, record: RoomRecord) -> "RoomResult":
-        """Show a record."""
-        return cls(
-            **asdict(record.room),
-            namespace=channel.namespace,
-            origin=record.origin,
-            user=record.maker or None,
-            expires_at=record.expires,
-        )
-
-
-class RoomsResult(ApiResult, frozen=True):
-    """Rooms, or channels without a record, and how many there are before `limit` and `offset`."""
-
-    rooms: list[RoomResult]
-    orphans: list[str]
-    total: int
-
-
-class RemovedResult(ApiResult, frozen=True):
-    """Whether there was anything to remove."""
-
-    removed: bool
 
 
 class TicketResult(ApiResult, frozen=True):

@@ -39,14 +39,20 @@ class Rooms:
         record = await self._node().operations.room(self.channel(room))
         return record.room if record is not None else None
 
-    async def set(self, room: str, record: Room | None = None) -> Room:
-        """Make or replace a room; who is in it is judged again at once."""
+    async def set(self, room: str, record: Room | None = None, *, ttl: float | None = None) -> Room:
+        """Make or replace a room; who is in it is judged again at once.
+
+        It stays until it is removed, or ends after `ttl` seconds.
+        """
         return await self._node().operations.set_room(
-            self.channel(room), record or Room(id=room, name=room)
+            self.channel(room), record or Room(id=room, name=room), ttl=ttl
         )
 
     async def remove(self, room: str) -> bool:
-        """Forget a room; who is in it is removed. False when there was none."""
+        """Delete what was said in a room, then its record; who is in it is removed.
+
+        False when there was neither.
+        """
         return await self._node().operations.remove_room(self.channel(room))
 
     def stats(self) -> RoomStats:

@@ -83,8 +83,10 @@ def _declared(context: Context) -> Iterator[Problem]:
             continue
         if endpoint.namespace not in made:
             what = f"endpoint {name}: joining makes no room, and none is declared"
-            change = "[rooms.lobby], or make rooms with `portward rooms set` or the admin API"
-            yield Problem(Level.WARN, what, change)
+            change = 'rooms.lobby.name = "Lobby"'
+            if endpoint.namespace != "rooms":
+                change = f'rooms.lobby.namespace = "{endpoint.namespace}"'
+            yield Problem(Level.WARN, what, f"{change}  # or: portward rooms set lobby")
 
 
 def _emails(context: Context) -> Iterator[Problem]:

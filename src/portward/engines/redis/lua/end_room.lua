@@ -11,7 +11,9 @@ if ARGV[3] ~= '' then
   if redis.call('EXISTS', log, latest, members) > 0 then
     return -1
   end
-  if redis.call('PUBSUB', ARGV[3], ARGV[4])[2] > 0 then
+  -- A user who may not ask this relies on presence alone.
+  local listeners = redis.pcall('PUBSUB', ARGV[3], ARGV[4])
+  if not listeners.err and listeners[2] > 0 then
     return -1
   end
 end

@@ -1,0 +1,137 @@
+"""Methods about rooms: their records, and messages that have lost theirs."""
+
+from typing import Annotated
+
+from msgspec import Meta
+from msgspec.structs import asdict
+
+from portward.admin.call import Call
+from portward.admin.requests import MAX_ITEMS, ApiRequest, Offset, PageSize, Word
+from portward.admin.results import ApiResult
+from portward.model.channel import Channel
+from portward.model.faults import Fault, FaultKind
+from portward.model.room import Room, RoomOrigin, RoomRecord
+
+LONGEST_TTL = 10 * 365 * 86400
+"""Seconds after which a room may be told to end."""
+
+
+class RoomRequest(ApiRequest, frozen=True):
+    """One room: the channel `<namespace>:<id>`."""
+
+    id: Word
+    namespace: Word = "rooms"
+
+    @property
+    def channel(self) -> Channel:
+        """The channel behind the room."""
+        return room_channel(self.namespace, self.id)
+
+
+class RoomsSetRequest(Room, frozen=True, kw_only=True):
+    """The whole record of a room: the channel `<namespace>:<id>`."""
+
+    id: Word
+    name: Annotated[str, Meta(max_length=256)] = ""
+    max_participants: Annotated[int, Meta(ge=0, description="0 for no limit.")] = 100
+    namespace: Word = "rooms"
+    ttl: (
+        Annotated[float, Meta(gt=0, le=LONGEST_TTL, description="Seconds; null: until removed.")]
+        | None
+    ) = None
+
+    @property
+    def channel(self) -> Channel:
+        """The channel behind the room."""
+        return room_channel(self.namespace, self.id)
+
+
+class RoomsListRequest(ApiRequest, frozen=True):
+    """Which rooms to list, by name; with `orphans` channels where messages are kept without a record."""
+
+    namespace: Word | None = None
+    orphans: bool = False
+    limit: PageSize = MAX_ITEMS
+    offset: Offset = 0
+
+
+def room_channel(namespace: str, room: str) -> Channel:
+    """The channel behind a room.
+
+    Raises:
+        Fault: it cannot be the name of a channel.
+    """
+    try:
+        return Channel.parse(f"{namespace}:{room}")
+    except ValueError:
+        raise Fault(FaultKind.INVALID_CHANNEL) from None
+
+
+class RoomResult(Room, frozen=True, kw_only=True, omit_defaults=False):
+    """A record, and where it came from: the `user` who joined, where joining made it. Times are Unix time."""
+
+    namespace: str
+    origin: RoomOrigin
+    user: str | None
+    expires_at: float | None
+
+    @classmethod
+    def of(cls, channel: Channel, record: RoomRecord) -> "RoomResult":
+        """Show a record."""
+        return cls(
+            **asdict(record.room),
+            namespace=channel.namespace,
+            origin=record.origin,
+            user=record.maker or None,
+            expires_at=record.expires,
+        )
+
+
+class RoomsResult(ApiResult, frozen=True):
+    """Rooms, or channels without a record, and how many there are before `limit` and `offset`."""
+
+    rooms: list[RoomResult]
+    orphans: list[str]
+    total: int
+
+
+class RemovedResult(ApiResult, frozen=True):
+    """Whether there was anything to remove."""
+
+    removed: bool
+
+
+async def rooms_set(call: Call, request: RoomsSetRequest) -> Room:
+    """Make or replace a room."""
+    record = Room(**{name: getattr(request, name) for name in Room.__struct_fields__})
+    return await call.operations.set_room(request.channel, record, ttl=request.ttl)
+
+
+async def rooms_get(call: Call, request: RoomRequest) -> Room:
+    """Read a room."""
+    record = await call.operations.room(request.channel)
+    if record is None:
+        raise Fault(FaultKind.UNKNOWN_CHANNEL, detail="there is no such room")
+    return record.room
+
+
+async def rooms_list(call: Call, request: RoomsListRequest) -> RoomsResult:
+    """List rooms, or channels that have lost their record."""
+    first, last = request.offset, request.offset + request.limit
+    if request.orphans:
+        orphans = await call.operations.orphans()
+        found = [str(each) for each in orphans if _asked(request, each)]
+        return RoomsResult(rooms=[], orphans=found[first:last], total=len(found))
+    records = await call.operations.rooms()
+    channels = sorted(each for each in records if _asked(request, each))
+    shown = [RoomResult.of(each, records[each]) for each in channels[first:last]]
+    return RoomsResult(rooms=shown, orphans=[], total=len(channels))
+
+
+def _asked(request: RoomsListRequest, channel: Channel) -> bool:
+    return request.namespace in {None, channel.namespace}
+
+
+async def rooms_remove(call: Call, request: RoomRequest) -> RemovedResult:
+    """Forget a room."""
+    return RemovedResult(removed=await call.operations.remove_room(request.channel))
