@@ -26,6 +26,7 @@ PRODUCTION = f"""
     api_keys = ["sha256:{"0f" * 32}"]
     [endpoints.alerts]
     credentials = ["header", "ticket"]
+    [rooms.lobby]
 """
 
 
