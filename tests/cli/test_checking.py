@@ -1,8 +1,11 @@
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from portward.security.tokens import sign
 from tests.cli.console import Console
 from tests.cli.settings import SAFE, SECRETS
 
@@ -149,3 +152,91 @@ def test_config_shows_what_development_made(portward: Console) -> None:
         "admin.api_keys",
     ]
     assert outcome.out.count("development.json") == 3
+
+
+MAPPED = f"""
+tokens.secrets = ["{SECRETS[0]}"]
+tokens.claims.roles = "realm_access.roles"
+tokens.claims.workspace = ["a.b", "org"]
+tokens.require.token_use = "access"
+"""
+
+
+def judged(portward: Console, home: Path, *options: str) -> dict[str, list[tuple[str, str]]]:
+    """What is found about a token with claims elsewhere: level and text by rule."""
+    file = home / "portward.toml"
+    file.write_text(MAPPED)
+    file.chmod(0o600)
+    found = json.loads(portward("check", "--json", *options).out)["findings"]
+    rules = {each["rule"] for each in found}
+    return {
+        rule: [(each["level"], each["finding"]) for each in found if each["rule"] == rule]
+        for rule in rules & {"token-accepted", "claim-seen"}
+    }
+
+
+def token_with(**claims: object) -> str:
+    """A token of the secret that these settings have."""
+    made = {"sub": "ann", "exp": 9_000_000_000, "token_use": "access", **claims}
+    return sign(made, SECRETS[0])
+
+
+def test_configured_claims_are_not_looked_for_without_a_token(
+    portward: Console, home: Path
+) -> None:
+    """Nothing is said to hold of claims that could not be looked at."""
+    found = judged(portward, home)
+    assert [level for level, _ in found.pop("claim-seen")] == ["skip", "skip"]
+    assert found == {}
+
+
+def test_configured_claims_are_looked_for_in_a_token(portward: Console, home: Path) -> None:
+    """With a token each configured claim is there, or the warning names it."""
+    whole = token_with(realm_access={"roles": []}, **{"a.b": {"org": "w1"}})
+    found = judged(portward, home, "--token", whole)
+    assert found["token-accepted"] == [("ok", "the token is accepted")]
+    assert [level for level, _ in found["claim-seen"]] == ["ok", "ok"]
+    found = judged(portward, home, "--token", token_with(realm_access={"roles": ["canary"]}))
+    (roles, workspace) = found["claim-seen"]
+    assert roles == ("ok", "the token has the claim realm_access.roles")
+    assert workspace[0] == "warn"
+    assert '["a.b", "org"]' in workspace[1]
+    assert "canary" not in str(found)
+
+
+def test_a_token_from_standard_input(
+    portward: Console, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token need not be on the command line, where others see it."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{token_with()}\n"))
+    found = judged(portward, home, "--token", "-")
+    assert found["token-accepted"][0][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        (token_with(token_use="other"), "required (token_use)"),
+        (token_with(exp=1), "expired (exp)"),
+        (token_with(realm_access="canary"), "claims (realm_access.roles)"),
+        ("canary", "malformed"),
+        (sign({"sub": "canary", "exp": 9e9}, "x" * 40), "signature"),
+    ],
+)
+def test_a_token_that_is_refused_is_a_fail(
+    portward: Console, home: Path, token: str, why: str
+) -> None:
+    """The reason is named with the claim, and nothing of the token is repeated."""
+    found = judged(portward, home, "--token", token)
+    assert found == {"token-accepted": [("fail", f"the token is refused: {why}")]}
+    assert portward("check", "--token", token).code == 1
+
+
+def test_a_token_without_a_key(portward: Console, home: Path) -> None:
+    """Where nothing can verify a token, that is the fail."""
+    file = home / "portward.toml"
+    file.write_text('environment = "production"\n')
+    file.chmod(0o600)
+    found = json.loads(portward("check", "--json", "--token", token_with()).out)["findings"]
+    (finding,) = [each for each in found if each["rule"] == "token-accepted"]
+    assert finding["level"] == "fail"

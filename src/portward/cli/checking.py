@@ -9,8 +9,9 @@ import typer
 
 from portward.app.judging import judge
 from portward.app.preflight import build_checks, connect_checks
+from portward.app.token_check import token_checks
 from portward.cli.output import line, table
-from portward.cli.reading import ConfigOption, known, lasting, read
+from portward.cli.reading import ConfigOption, given_token, known, lasting, read
 from portward.settings import Finding, Level, Settings, rows, secret_files
 
 
@@ -26,6 +27,15 @@ def check(
             help="Also ask the store, the identity provider, the key set, the upstream.",
         ),
     ] = False,
+    token: Annotated[
+        str,
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            help="Also judge a token of the issuer: is it accepted, has it each configured claim."
+            " - for standard input.",
+        ),
+    ] = "",
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print warnings and fails alone.")
     ] = False,
@@ -38,6 +48,7 @@ def check(
     settings = loaded.settings
     findings = judge(settings, production=production, secret_files=secret_files(loaded))
     findings += asyncio.run(_tried(settings, connect=connect))
+    findings += asyncio.run(token_checks(known(loaded).settings, given_token(token)))
     judged = "production" if production or settings.production else "development"
     if as_json:
         line(_json(findings, judged))

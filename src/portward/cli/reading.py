@@ -1,6 +1,7 @@
 """Settings as the command line reads them: file, environment, flags, and what development adds."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,6 +19,7 @@ ConfigOption = Annotated[
         "--config", help="The TOML file; else PORTWARD_CONFIG, else portward.toml.", metavar="FILE"
     ),
 ]
+_LONGEST_TOKEN: Final = 64 * 1024
 DEFAULT_STORE: Final = "sqlite:///portward.db"
 """Where a gateway that is served keeps its state, unless it is told otherwise."""
 
@@ -104,3 +106,9 @@ def admin_key(loaded: Loaded) -> str | None:
     """The admin key that development made up, when it is the one in force."""
     made = loaded.sources[_KEYS].startswith(("state ", "made up"))
     return loaded.settings.admin.api_keys[0].key.reveal() if made else None
+
+
+def given_token(text: str) -> str:
+    """A token from the command line; `-` reads it from standard input, where others do not see it."""
+    read = sys.stdin.read(_LONGEST_TOKEN) if text == "-" else text
+    return read.strip()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -13,7 +12,7 @@ from portward.app.build import make_keys, token_rules
 from portward.cli.errors import Refusal, Usage
 from portward.cli.minting import Bearer, mint, objection
 from portward.cli.output import complain, line, shown
-from portward.cli.reading import ConfigOption, known, read, ready
+from portward.cli.reading import ConfigOption, given_token, known, read, ready
 from portward.identity.verifier import TokenVerifier
 from portward.model.faults import Unavailable
 from portward.model.identity import Identity
@@ -27,7 +26,6 @@ from portward.settings.values import parse_duration, show_duration
 
 DEFAULT_ROLE: Final = "user"
 _TIMES: Final = frozenset({"exp", "iat", "nbf"})
-_LONGEST_INPUT: Final = 64 * 1024
 REASONS: Final = {
     TokenReason.TOO_LONG: "it is longer than tokens.max_size",
     TokenReason.MALFORMED: "it is not a signed token in compact form",
@@ -131,8 +129,7 @@ def inspect(
     Whether it was revoked, only the running gateway knows.
     """
     settings = known(read(config)).settings
-    text = sys.stdin.read(_LONGEST_INPUT) if token == "-" else token  # noqa: S105 - a file name
-    text = text.strip()
+    text = given_token(token)
     _describe(text)
     keys = settings.tokens
     if not (keys.secrets or keys.jwks_url or keys.public_keys):
