@@ -50,6 +50,12 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.AUTH_SUCCESS: "relay only, beside `auth.ok`",
     Event.AUTH_FAILED: "relay only, beside `auth.fail`; `error` is the code of the fault",
     Event.HTTP_RATE_LIMIT_EXCEEDED: "somebody asked `/test` too often",
+    Event.WS_CONNECTION_ESTABLISHED: "with `log.older_names`: `connection_established` once more",
+    Event.WS_CONNECTION_BLOCKED_RATE_LIMIT: "with `log.older_names`: `connection_blocked` once more,"
+    " for too many attempts to connect",
+    Event.WS_AUTH_SUCCESS: "with `log.older_names`: `auth_success` once more",
+    Event.WS_AUTH_FAILED_INVALID_TOKEN: "with `log.older_names`: `auth_failed` once more",
+    Event.EXACT_HTTP_RATE_LIMIT_EXCEEDED: "with `log.older_names`: `http_rate_limit_exceeded` once more",
     Event.RATE_LIMIT_EXCEEDED: "workspaces only, beside `ratelimit.hit`, as the older gateway told it",
     Event.UNAUTHORIZED_ROOM_ACCESS: "workspaces only: a user asked for a room that is not open to it",
     Event.PROVIDER_UP: "the identity provider answers again",

@@ -147,6 +147,7 @@ async def test_an_upstream_that_refuses(relay: Relayed) -> None:
             await say(socket, type="connect_realtime")
             await hear(socket, "auth_success")
             error = await hear(socket, "error")
+            assert error.pop("retryMs") > 0
             assert error == {
                 "type": "error", "code": "upstream_unavailable", "message": "Upstream unavailable",
             }  # fmt: skip

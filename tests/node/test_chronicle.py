@@ -16,7 +16,16 @@ from tests.node.upstream import relaying, tell
 
 pytestmark = pytest.mark.p1
 
-NAMES = frozenset(
+EXACT = frozenset(
+    {
+        "WS_CONNECTION_ESTABLISHED",
+        "WS_CONNECTION_BLOCKED_RATE_LIMIT",
+        "WS_AUTH_SUCCESS",
+        "WS_AUTH_FAILED_INVALID_TOKEN",
+        "HTTP_RATE_LIMIT_EXCEEDED",
+    }
+)
+NAMES = EXACT | frozenset(
     {
         "connection_established",
         "connection_blocked",
@@ -27,6 +36,7 @@ NAMES = frozenset(
 )
 OWN = ("event", "ip", "totalConnections", "userId", "error", "reason")
 JSON = Settings(log=Log(format=LogFormat.JSON))
+OLDER = Settings(log=Log(format=LogFormat.JSON, older_names=True))
 
 
 def lines(house: House) -> list[dict[str, Any]]:
@@ -85,3 +95,28 @@ async def test_other_endpoints_say_nothing_of_the_kind() -> None:
     async with running(JSON) as house:
         await house.client("ann")
         assert lines(house) == []
+
+
+async def test_the_exact_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are on, each event that the older relay had stands there under its name there, too."""
+    async with relaying(monkeypatch, OLDER) as (house, _):
+        peer = "192.0.2.7"
+        client = await connect(house.gateway, "/realtime", peer=peer)
+        await tell(client, {"type": "authenticate", "token": "nonsense"})
+        await tell(client, {"type": "authenticate", "token": house.token("ann")})
+        await refused(house, peer, origin="https://evil.example")
+        client.leave()
+        while await refused(house, peer) != "rate":
+            pass
+        head = request("/test", peer="192.0.2.8")
+        while (answer := NodeGate(house.gateway.node).answer(head)) and answer.status != 429:
+            pass
+        ip = "192.0.2.xxx"
+        told = [each for each in lines(house) if each["event"] in EXACT]
+        assert told == [
+            {"event": "WS_CONNECTION_ESTABLISHED", "ip": ip, "totalConnections": 1},
+            {"event": "WS_AUTH_FAILED_INVALID_TOKEN", "ip": ip, "error": "authentication_failed"},
+            {"event": "WS_AUTH_SUCCESS", "ip": ip, "userId": "ann"},
+            {"event": "WS_CONNECTION_BLOCKED_RATE_LIMIT", "ip": ip},
+            {"event": "HTTP_RATE_LIMIT_EXCEEDED", "ip": ip},
+        ]

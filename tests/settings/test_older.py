@@ -230,3 +230,33 @@ def test_a_secret_anywhere_keeps_the_relay_closed(text: str, environ: dict[str, 
 def test_a_flag_keeps_the_relay_closed() -> None:
     """Whatever is said outright holds."""
     assert loaded("", older(), flags={AUTH: "token"}).sources[AUTH] == "flag --auth"
+
+
+SWITCHES = ("log.older_names", "metrics.older_names")
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "on"),
+    [
+        ({}, "", [False, False]),
+        ({"ENABLE_WS_PROXY": "true"}, "", [True, True]),
+        ({"JWT_SECRET": SECRET}, "", [True, True]),
+        ({"LIVE_WS_PORT": "8088"}, "", [True, True]),
+        ({"RATE_LIMIT_WINDOW_MS": "1000"}, "", [True, True]),
+        ({"JWT_SECRET": ""}, "", [False, False]),
+        ({"PORTWARD_SERVER__PORT": "1"}, "", [False, False]),
+        ({"PORT": "1", "PORTWARD_SERVER__PORT": "1"}, "", [False, False]),
+        ({"PORT": "1"}, "log.older_names = false", [False, True]),
+        ({"PORT": "1", "PORTWARD_METRICS__OLDER_NAMES": "false"}, "", [True, False]),
+        ({}, "metrics.older_names = true", [False, True]),
+    ],
+)
+def test_older_names_are_shown_where_one_is_read(
+    environ: dict[str, str], text: str, on: list[bool]
+) -> None:
+    """A name of an older server in use shows its events and metrics, unless the switches say otherwise."""
+    found = loaded(text, environ)
+    assert [found.settings.log.older_names, found.settings.metrics.older_names] == on
+    for key, value in zip(SWITCHES, on, strict=True):
+        by_itself = value and key not in text
+        assert found.sources[key].startswith("alias ") is by_itself

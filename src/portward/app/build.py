@@ -200,6 +200,7 @@ def node_rules(settings: Settings) -> NodeRules:
         leeway=settings.tokens.leeway,
         max_per_user=settings.gate.max_per_user,
         revalidate=settings.identity_provider.revalidate,
+        older_log_names=settings.log.older_names,
         instance=settings.server.instance_id,
         machine=socket.gethostname(),
         role_permissions={name: frozenset(each) for name, each in settings.roles.items()},

@@ -1,6 +1,7 @@
 """Telemetry from settings."""
 
 import os
+import socket
 import sys
 from typing import TextIO
 
@@ -30,6 +31,8 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
         endpoints=tuple(settings.endpoints),
         namespaces=tuple(settings.namespaces),
         version=__version__,
+        older_live=_live(settings) if settings.metrics.older_names else (),
+        instance=settings.server.instance_id or socket.gethostname(),
         style=settings.log_format,
         level=settings.log.level,
         colors=_is_terminal(stream) and "NO_COLOR" not in os.environ,
@@ -40,6 +43,12 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
     )
     user_secret = settings.tokens.session_secret.reveal()
     return open_telemetry(clock, options, user_secret=user_secret, stream=stream)
+
+
+def _live(settings: Settings) -> tuple[str, ...]:
+    """The endpoints that speak as an older live server did."""
+    given = settings.endpoints.items()
+    return tuple(name for name, endpoint in given if endpoint.dialect == "live")
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -171,4 +171,5 @@ class NodeGate:
             reason=refusal.reason,
             detail=refused.detail or None,
         )
-        node.chronicle.blocked(name, address, refusal)
+        asked = head is not None and head.path == _TEST
+        node.chronicle.blocked(name, address, refusal, status_page=asked)

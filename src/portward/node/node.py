@@ -101,7 +101,9 @@ class Node:
     def _assemble(self, ports: NodePorts) -> None:
         engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
         relays = [each for each in self.endpoints.values() if each.rules.relays]
-        self.chronicle = Chronicle(telemetry, (each.name for each in relays))
+        self.chronicle = Chronicle(
+            telemetry, (each.name for each in relays), exact=self.rules.older_log_names
+        )
         self.span = Span(engine)
         authority = Authority(
             engine,

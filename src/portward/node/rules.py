@@ -25,6 +25,8 @@ class NodeRules:
     """Connections of one user at one endpoint; 0 for no limit."""
     revalidate: float = 60.0
     """Within how long a logout at the identity provider ends the connection."""
+    older_log_names: bool = False
+    """Whether events of an older relay are logged under its names as well."""
     instance: str = ""
     """The node's name; one is made when it is empty."""
     machine: str = ""

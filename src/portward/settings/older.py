@@ -6,10 +6,11 @@ from typing import Final
 from portward.settings.endpoint import AuthMode
 from portward.settings.environment import ALIASES, WINDOW, Alias
 from portward.settings.errors import SettingsError
-from portward.settings.layers import Written
+from portward.settings.layers import Rank, Written
 from portward.settings.schema import Path
 from portward.settings.tree import Settings
 
+_SHOWN: Final = (("log", "older_names"), ("metrics", "older_names"))
 _AUTH: Final = ("endpoints", "realtime", "auth")
 
 
@@ -44,6 +45,17 @@ def _from_window(written: Written, environ: Mapping[str, str]) -> None:
         # No burst of its own: as many as the rate counts, whatever the file says of another rate.
         written.put_alias(path, rate, names)
         written.put_alias((*WINDOW.path, "burst"), None, names)
+
+
+def names_in_use(written: Written) -> None:
+    """Switch the older servers' names in logs and metrics on, where a name of theirs is in use.
+
+    What was written of these switches holds.
+    """
+    used = [given.source for given in written.values.values() if given.rank is Rank.ALIAS]
+    for path in _SHOWN if used else ():
+        if path not in written.values:
+            written.put_alias(path, True, used[0].removeprefix("alias "))
 
 
 def _aliased(alias: Alias, text: str) -> object:

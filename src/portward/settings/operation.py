@@ -68,6 +68,28 @@ class Log(Struct, frozen=True, kw_only=True):
         About("whether user ids are logged as keyed hashes", development=False, production=True),
     ] = None
 
+    older_names: Annotated[
+        bool,
+        About(
+            "whether events of an older relay are logged under its names too, such as"
+            " `WS_AUTH_SUCCESS`; on by itself while a name that an older server read is set in the"
+            " environment"
+        ),
+    ] = False
+
+
+class Metrics(Struct, frozen=True, kw_only=True):
+    """The metrics."""
+
+    older_names: Annotated[
+        bool,
+        About(
+            "whether those of an older live server are shown too, such as"
+            " `processor_live_connections`; on by itself while a name that an older server read is"
+            " set in the environment"
+        ),
+    ] = False
+
 
 class Audit(Struct, frozen=True, kw_only=True):
     """The chained record of security events."""

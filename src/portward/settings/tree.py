@@ -20,7 +20,7 @@ from portward.settings.limits import (
     resolved_connections,
     resolved_rate,
 )
-from portward.settings.operation import Admin, Audit, Log, LogFormat
+from portward.settings.operation import Admin, Audit, Log, LogFormat, Metrics
 from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.settings.rooms import DeclaredRoom
 from portward.settings.sections import Engine, Environment, Gate, IdentityProvider, Server
@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = field(default_factory=dict)
     admin: Annotated[Admin, About("The admin API.")] = Admin()
     log: Annotated[Log, About("The log.")] = Log()
+    metrics: Annotated[Metrics, About("The metrics.")] = Metrics()
     audit: Annotated[Audit, About("The chained record of security events.")] = Audit()
     endpoints: Annotated[
         Mapping[str, Endpoint], About("The doors: each a path, a dialect and a namespace.")

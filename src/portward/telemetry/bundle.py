@@ -130,6 +130,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     version: str = ""
+    older_live: tuple[str, ...] = ()
+    """Endpoints that an older live server's metrics are shown for."""
+    instance: str = ""
+    """Their `instance_id`."""
     style: LogFormat = LogFormat.CONSOLE
     level: LogLevel = LogLevel.INFO
     colors: bool = False
@@ -158,7 +162,13 @@ def open_telemetry(
     Raises:
         AuditError: the audit file or its key cannot be used.
     """
-    metrics = Metrics(options.endpoints, options.namespaces, version=options.version)
+    metrics = Metrics(
+        options.endpoints,
+        options.namespaces,
+        version=options.version,
+        older_live=options.older_live,
+        instance=options.instance,
+    )
     metrics.insecure(on=options.insecure)
     user_key = derive(user_secret or secrets.token_bytes(), "users") if options.hash_users else None
     sink = sink_for(stream or sys.stderr)

@@ -113,6 +113,13 @@ class Event(StrEnum):
     AUTH_FAILED = "auth_failed", _WARNING, _SAMPLED
     HTTP_RATE_LIMIT_EXCEEDED = "http_rate_limit_exceeded", _WARNING, _SAMPLED
 
+    # The same once more under the exact names of that relay, where `log.older_names` is on.
+    WS_CONNECTION_ESTABLISHED = "WS_CONNECTION_ESTABLISHED"
+    WS_CONNECTION_BLOCKED_RATE_LIMIT = "WS_CONNECTION_BLOCKED_RATE_LIMIT", _WARNING
+    WS_AUTH_SUCCESS = "WS_AUTH_SUCCESS"
+    WS_AUTH_FAILED_INVALID_TOKEN = "WS_AUTH_FAILED_INVALID_TOKEN", _WARNING
+    EXACT_HTTP_RATE_LIMIT_EXCEEDED = "HTTP_RATE_LIMIT_EXCEEDED", _WARNING
+
     # Under the names of an older workspace gateway.
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", _WARNING, _SAMPLED
     UNAUTHORIZED_ROOM_ACCESS = "unauthorized_room_access", _WARNING, _SAMPLED

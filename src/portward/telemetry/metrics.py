@@ -11,7 +11,7 @@ text format is the only one offered: in OpenMetrics a gauge `connections` and a 
 """
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -23,6 +23,7 @@ from portward.model.limits import LimitMode, LimitName
 from portward.model.provider import ProviderResult
 from portward.model.refusals import Refusal
 from portward.telemetry import labels
+from portward.telemetry import older_live as older_names
 from portward.telemetry.events import Event
 from portward.telemetry.families import ConnectionsFamilies, NodeFamilies, TrafficFamilies
 from portward.telemetry.labels import AuthResult, GapResult, Label, RecoveryResult
@@ -35,13 +36,20 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 class Metrics:
     """The numbers of one gateway, in a registry of its own: two gateways in a process do not meet.
 
-    `endpoints` and `namespaces` are the configured names; any other is counted as `other`.
+    `endpoints` and `namespaces` are the configured names; any other is counted as `other`. `older_live`
+    are the endpoints that an older live server's metrics are shown for, under the name of `instance`.
     """
 
     content_type: Final = CONTENT_TYPE
 
     def __init__(
-        self, endpoints: Iterable[str] = (), namespaces: Iterable[str] = (), *, version: str = ""
+        self,
+        endpoints: Iterable[str] = (),
+        namespaces: Iterable[str] = (),
+        *,
+        version: str = "",
+        older_live: Collection[str] = (),
+        instance: str = "",
     ) -> None:
         sheet = Sheet()
         endpoint = labels.label("endpoint", endpoints)
@@ -49,6 +57,8 @@ class Metrics:
         self._traffic = TrafficFamilies(sheet, endpoint, labels.label("namespace", namespaces))
         self._node = NodeFamilies(sheet)
         self._workplaces = sheet.add(Workplaces())
+        if older_live:
+            older_names.add(sheet, self._connections, self._traffic, older_live, instance)
         build = (Label("version", (version,)), Label("python", (platform.python_version(),)))
         sheet.gauge("build_info", "1, with what is running.", *build).set(
             1, (version, platform.python_version())

@@ -1,0 +1,87 @@
+"""Metrics of live endpoints under the names of an older live server, beside the gateway's own.
+
+They are made at each scrape from what is counted anyway.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from portward.telemetry.families import ConnectionsFamilies, TrafficFamilies
+from portward.telemetry.labels import OTHER
+from portward.telemetry.series import Sheet, Values
+
+CONNECTIONS: Final = "processor_live_connections"
+INBOUND: Final = "processor_live_messages_inbound_total"
+OUTBOUND: Final = "processor_live_messages_outbound_total"
+_RECEIVED: Final = {
+    "subscribe": "subscribe",
+    "unsubscribe": "unsubscribe",
+    "ping": "ping",
+    "hand_over": "message",
+    OTHER: "invalid",
+}
+"""Types of messages of clients, by the labels of the gateway's own metric."""
+_SENT: Final = {
+    "subscribed": "subscribed",
+    "unsubscribed": "unsubscribed",
+    "delivery": "data",
+    "pong": "pong",
+    "told": "message",
+    "fault": "error",
+    "removed": "error",
+}
+"""Types of messages to clients, by the same."""
+
+
+class _Family:
+    """A metric that is made when it is collected."""
+
+    def __init__(self, make: Callable[[], Metric]) -> None:
+        self._make = make
+
+    def collect(self) -> Metric:
+        """The samples of now."""
+        return self._make()
+
+
+def add(
+    sheet: Sheet,
+    connections: ConnectionsFamilies,
+    traffic: TrafficFamilies,
+    endpoints: Collection[str],
+    instance: str,
+) -> None:
+    """Add the three metrics for the endpoints named; `instance` is the value of `instance_id`."""
+
+    def open_now() -> Metric:
+        values = connections.open.values
+        count = sum(values.get((each,), 0) for each in endpoints)
+        return GaugeMetricFamily(CONNECTIONS, "Live connections open now.", value=count)
+
+    def inbound() -> Metric:
+        text = "Messages from live clients."
+        family = CounterMetricFamily(INBOUND, text, labels=["type", "instance_id"])
+        for kind, count in _by_type(traffic.received.values, endpoints, _RECEIVED).items():
+            family.add_metric([kind, instance], count)
+        return family
+
+    def outbound() -> Metric:
+        family = CounterMetricFamily(OUTBOUND, "Messages to live clients.", labels=["type"])
+        for kind, count in _by_type(traffic.sent.values, endpoints, _SENT).items():
+            family.add_metric([kind], count)
+        return family
+
+    for make in (open_now, inbound, outbound):
+        sheet.add(_Family(make))
+
+
+def _by_type(
+    values: Mapping[Values, float], endpoints: Iterable[str], names: Mapping[str, str]
+) -> dict[str, float]:
+    counts = dict.fromkeys(names.values(), 0.0)
+    for endpoint in endpoints:
+        for label, kind in names.items():
+            counts[kind] += values.get((endpoint, label), 0)
+    return counts
