@@ -20,6 +20,7 @@ from portward.dialects.rooms_words import CODES, TEXTS
 from portward.model.endings import Ending
 from portward.model.faults import FaultKind
 from portward.model.refusals import Refusal
+from portward.node.closed_refusals import ENDINGS as CLOSED
 from portward.settings import reference
 from portward.telemetry import Metrics
 from portward.telemetry.events import Audited, Event
@@ -196,7 +197,9 @@ Some dialects have their own words for some of them:
 
 Every refusal has an empty body, `Connection: close` and `Content-Length: 0`. `Retry-After` is in
 seconds and spread at random, so that clients turned away together do not come back together.
-The reason stands in logs and metrics; the client sees the status alone.
+The reason stands in logs and metrics; the client sees the status alone. At an endpoint with
+`refuse = "close"` a page that may connect sees the close code of the last column instead
+([more](../gate.md#refusals-that-a-browser-can-see)).
 
 {refusals}
 
@@ -293,8 +296,11 @@ def endings_page() -> str:
             ),
         ),
         refusals=table(
-            ("status", "reason", "headers"),
-            ((each.status, code(each.reason), codes(_headers(each))) for each in refusals),
+            ("status", "reason", "headers", 'with `refuse = "close"`'),
+            (
+                (each.status, code(each.reason), codes(_headers(each)), _closed(each))
+                for each in refusals
+            ),
         ),
         faults=table(
             ("code", "number", "meaning", "temporary", "code in rooms", "text in rooms"),
@@ -305,6 +311,11 @@ def endings_page() -> str:
 
 def _name(ending: Ending) -> str:
     return code(ending.name.lower())
+
+
+def _closed(refusal: Refusal) -> str:
+    ending = CLOSED.get(refusal)
+    return "the status" if ending is None else f"{ending.code} {code(ending.reason)}"
 
 
 def _headers(refusal: Refusal) -> list[str]:

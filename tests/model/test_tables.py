@@ -26,6 +26,7 @@ ENDINGS = {
     "TOO_BIG": (1009, ""),
     "INTERNAL": (1011, ""),
     "UPSTREAM_CLOSED": (1000, "upstream closed"),
+    "TRY_LATER": (1013, "try again later"),
     "BAD_GATEWAY": (1014, "bad gateway"),
     "SHUTDOWN": (3001, "shutdown"),
     "EXPIRED": (3005, "expired"),

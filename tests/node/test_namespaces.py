@@ -102,7 +102,7 @@ async def test_refused_by_a_connect_error(kind: str, code: str, message: str) ->
         assert eve.closed == INVALID
 
 
-@pytest.mark.parametrize("refuse", Refuse)
+@pytest.mark.parametrize("refuse", [Refuse.EVENT, Refuse.CONNECT_ERROR])
 async def test_too_many_connections(refuse: Refuse) -> None:
     """The eleventh connection of an address is told so; when one has gone there is room again."""
     async with running(offices(endpoint={"refuse": refuse})) as house:

@@ -271,7 +271,7 @@ async def test_a_store_that_is_away_at_the_door(slow: Slow, call: str) -> None:
     await nothing_left(house, engine)
 
 
-@pytest.mark.parametrize("refuse", Refuse)
+@pytest.mark.parametrize("refuse", [Refuse.EVENT, Refuse.CONNECT_ERROR])
 @pytest.mark.parametrize("moment", range(1, 8))
 async def test_revoked_at_the_door(refuse: Refuse, moment: int) -> None:
     """Who is revoked while it is let in hears the code that a revoked token has."""

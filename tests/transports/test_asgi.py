@@ -10,9 +10,11 @@ from websockets.exceptions import InvalidStatus
 
 from portward.model.refusals import Refusal, Refused
 from portward.node.clock import LoopClock
+from portward.node.closed_refusals import ClosedRefusal
 from portward.testing.clock import FakeClock
-from portward.transports.asgi import AsgiApp, head_of
+from portward.transports.asgi import CLOSING, AsgiApp, head_of
 from portward.transports.asgi_link import Event
+from portward.wire import message as wire
 from tests.transports.house import FakeAnswer, FakeGate, FakeSession, until
 
 SCOPE: dict[str, Any] = {
@@ -178,6 +180,49 @@ async def test_a_refusal_is_a_close_where_the_server_cannot() -> None:
     gate.refuse = Refused(Refusal.ORIGIN)
 
     assert await refused_with(gate) == [{"type": "websocket.close", "code": 1000}]
+
+
+def closed() -> ClosedRefusal:
+    """A refusal that is sent as a close."""
+    refused = Refused(Refusal.RATE)
+    return ClosedRefusal(refused, (3013, "too many requests"), wire.text(b'{"a":1}'), "realtime")
+
+
+async def test_a_refusal_may_be_a_close_after_the_handshake() -> None:
+    """Accepted, told, closed: and logged as the refusal it is."""
+    gate = FakeGate()
+    gate.refuse = closed()
+
+    assert await refused_with(gate, **DENIAL) == [
+        {"type": "websocket.accept", "subprotocol": "realtime"},
+        {"type": "websocket.send", "text": '{"a":1}'},
+        {"type": "websocket.close", "code": 3013, "reason": "too many requests"},
+    ]
+    assert gate.reasons == [Refusal.RATE]
+    assert gate.sessions == []
+
+
+async def test_few_refusals_are_closes_at_a_time() -> None:
+    """While the server is slow to close the first ones, further ones get their status."""
+    gate = FakeGate()
+    gate.refuse = closed()
+    served, slow = app(gate), asyncio.Event()
+
+    async def held(_: Event) -> None:
+        await slow.wait()
+
+    servers = [Server({"type": "websocket.connect"}) for _ in range(CLOSING)]
+    scope = {**SCOPE, **DENIAL}
+    tasks = [asyncio.ensure_future(served(scope, each.receive, held)) for each in servers]
+    await asyncio.sleep(0)
+    late = Server({"type": "websocket.connect"})
+    await served(scope, late.receive, late.send)
+    assert late.sent[0]["status"] == 429
+    slow.set()
+    await asyncio.gather(*tasks)
+    last = Server({"type": "websocket.connect"})
+    await served(scope, last.receive, last.send)
+    assert last.sent[0]["type"] == "websocket.accept"
 
 
 async def test_a_full_house_refuses_before_it_judges() -> None:

@@ -14,7 +14,7 @@ from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
 from portward.model.clock import Clock
 from portward.model.namespace import Namespace
-from portward.node.admission import GateRules
+from portward.node.gate_rules import GateRules
 from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.node.rules import NodePorts, NodeRules

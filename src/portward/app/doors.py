@@ -85,6 +85,7 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
         deferred=endpoint.dialect == "socketio",
         bind_address=endpoint.bind_address,
         relays=endpoint.dialect == "relay",
+        refuses_by_close=endpoint.refuse is Refuse.CLOSE,
         allowed_headers=endpoint.allowed_headers,
         subprotocols=subprotocols(endpoint),
         upstream=endpoint.upstream,

@@ -44,6 +44,12 @@ class Ending(Enum):
         False,
         "the upstream closed; its own code is passed on where it may be",
     )
+    TRY_LATER = _Close(
+        1013,
+        "try again later",
+        True,
+        "a handshake was refused by a close: the gateway is full, or a service it needs is away",
+    )
     BAD_GATEWAY = _Close(
         1014, "bad gateway", True, "the upstream could not be reached, or was lost"
     )

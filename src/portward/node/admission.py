@@ -2,27 +2,26 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
 from portward.model.clock import Clock
 from portward.model.faults import Unavailable
 from portward.model.identity import Identity
-from portward.model.limits import LimitMode, LimitName, Rate
+from portward.model.limits import LimitMode, LimitName
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.authentication import Authentication
 from portward.node.endpoint import Endpoint, Newcomer, at_path
+from portward.node.gate_rules import GateRules
 from portward.node.handshake_limits import HandshakeLimits
 from portward.node.pending_connections import PendingConnections
 from portward.node.proving import Proving
 from portward.node.span import Span
 from portward.security.address import limit_keys, mask
-from portward.security.client_address import AddressRules, ClientAddress
+from portward.security.client_address import ClientAddress
 from portward.security.credentials import CredentialKind
 from portward.security.handshake import check_upgrade
-from portward.security.hosts import HostPolicy
 from portward.security.rate import ConcurrencyTable
 from portward.security.redaction import clean
 from portward.security.subprotocols import select
@@ -37,20 +36,6 @@ _CLAIM: Final = 80
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 CROWD: Final = 2
 """Times the cap of an address that are let in where a dialect says what is the matter."""
-ACCEPT_RATE = Rate(500, 1.0, 500)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRules:
-    """The settings of the gate, resolved."""
-
-    addresses: AddressRules
-    hosts: HostPolicy
-    max_connections: int = 10_000
-    max_unauthenticated: int = 2_000
-    accept_rate: Rate = ACCEPT_RATE
-    require_https: bool = False
-    """Behind a TLS-terminating proxy in production: plain requests are turned away."""
 
 
 class Doorman:
@@ -94,12 +79,7 @@ class Doorman:
         """
         address = self._address(head)
         endpoint = self._endpoint(head)
-        if not upgrade_checked:
-            check_upgrade(head)
-        self.rules.hosts.check(head.all("host"))
-        self._check_origin(head, endpoint)
-        rules = endpoint.rules
-        subprotocol = select(head, rules.subprotocols, first=rules.steady_ping)
+        subprotocol = self.check_page(head, endpoint, upgrade_checked=upgrade_checked)
         keys = limit_keys(address)
         credential = self.proving.find(head, endpoint.rules)
         self._counts.check_address(endpoint, keys)
@@ -128,6 +108,21 @@ class Doorman:
                 self._counts.refused(newcomer, error.refusal, shown=credential is not None)
             raise
         return newcomer
+
+    def check_page(
+        self, head: RequestHead, endpoint: Endpoint, *, upgrade_checked: bool
+    ) -> str | None:
+        """Judge the form of a handshake and where it comes from; the subprotocol that is answered.
+
+        Raises:
+            Refused: with the row of the outcome table.
+        """
+        if not upgrade_checked:
+            check_upgrade(head)
+        self.rules.hosts.check(head.all("host"))
+        self._check_origin(head, endpoint)
+        rules = endpoint.rules
+        return select(head, rules.subprotocols, first=rules.steady_ping)
 
     def approach(self, head: RequestHead, endpoint: Endpoint) -> str:
         """Judge where a further request of a session comes from; the client's address.

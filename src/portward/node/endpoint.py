@@ -73,6 +73,8 @@ class EndpointRules:
     """The name of that upstream; empty for the default one."""
     parameters: frozenset[str] = frozenset()
     """Parameters of a client's address that go into the upstream's."""
+    refuses_by_close: bool = False
+    """Whether a refused handshake is accepted, and closed with a code that a browser can see."""
     allowed_headers: tuple[str, ...] = ()
     """Request headers that pages may send to HTTP paths here, beside those they always may."""
     subprotocols: frozenset[str] = frozenset()

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from typing import Final
 
 import msgspec
 
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
+from portward.node.closed_refusals import ClosedRefusal, closed_refusal
 from portward.node.endpoint import Endpoint, Newcomer, at_path
 from portward.node.link import Admission, HttpAnswer, Link, Receiver
 from portward.node.node import Node
@@ -75,6 +77,7 @@ class NodeGate:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._random = Random()  # noqa: S311 - spreads load, keeps no secret
         self._answers: dict[str, Callable[[RequestHead], Answer]] = {"/health": self._health}
         if node.status_page is not None:
             self._answers[_TEST] = partial(self._test, node.status_page)
@@ -122,8 +125,27 @@ class NodeGate:
         Raises:
             Refused: with the row of the outcome table.
         """
-        newcomer = await self._node.doorman.judge(head, upgrade_checked=upgrade_checked)
+        try:
+            newcomer = await self._node.doorman.judge(head, upgrade_checked=upgrade_checked)
+        except Refused as refused:
+            closed = self._closed(head, refused, upgrade_checked=upgrade_checked)
+            raise closed or refused from None
         return Entry(self._node, newcomer)
+
+    def _closed(
+        self, head: RequestHead, refused: Refused, *, upgrade_checked: bool
+    ) -> ClosedRefusal | None:
+        """The refusal as a close code, where the endpoint is set so and the page may connect at all."""
+        node = self._node
+        endpoint = at_path(node.endpoints, head.path)
+        if endpoint is None or not endpoint.rules.refuses_by_close:
+            return None
+        try:
+            subprotocol = node.doorman.check_page(head, endpoint, upgrade_checked=upgrade_checked)
+        except Refused:
+            return None
+        now = int(node.clock.time() * 1000)
+        return closed_refusal(endpoint, refused, subprotocol, self._random.random, now)
 
     async def follow_up(self, head: RequestHead, admission: Admission) -> None:
         """Judge a further request of a session.
@@ -170,6 +192,7 @@ class NodeGate:
             status=refusal.status,
             reason=refusal.reason,
             detail=refused.detail or None,
+            code=refused.code if isinstance(refused, ClosedRefusal) else None,
         )
         asked = head is not None and head.path == _TEST
         node.chronicle.blocked(name, address, refusal, status_page=asked)

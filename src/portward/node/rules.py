@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from portward.engines.port import Engine
 from portward.model.clock import Clock
 from portward.model.limits import CONNECTIONS_PER_USER
-from portward.node.admission import GateRules
+from portward.node.gate_rules import GateRules
 from portward.node.ports import IdentityProvider, RightsQuestion, Upstream, Verifier
 from portward.node.tunnel import RelayRules
 from portward.security.session_tokens import SessionTokens

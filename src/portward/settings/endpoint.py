@@ -38,8 +38,10 @@ class Transport(StrEnum):
 
 
 class Refuse(StrEnum):
-    """How a Socket.IO client is told that it is not let in."""
+    """How clients learn that they are not let in: by the handshake's answer, or, of Socket.IO, after it."""
 
+    STATUS = "status"
+    CLOSE = "close"
     EVENT = "event"
     CONNECT_ERROR = "connect_error"
 
@@ -156,10 +158,11 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     refuse: Annotated[
         Refuse,
         About(
-            "how Socket.IO clients learn that they are not let in: by the event `error` and a"
-            " disconnect, or by a `connect_error` with the code in its data"
+            "how clients learn that they are not let in: `status`, by the HTTP status of the handshake;"
+            " `close`, by a close code after it, which a browser can see; with `socketio` `event`, by the"
+            " event `error` and a disconnect, or `connect_error`, with the code in its data"
         ),
-    ] = Refuse.EVENT
+    ] = Refuse.STATUS
     approval_webhook: Annotated[
         str,
         About(

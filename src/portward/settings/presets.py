@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from portward.model.limits import MIB, Rate
 from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
 from portward.settings.about import About
-from portward.settings.endpoint import Credential, Endpoint, Transport
+from portward.settings.endpoint import Credential, Endpoint, Refuse, Transport
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.values import DURATION, UNLIMITED
 
@@ -54,6 +54,7 @@ ENDPOINTS: Final = {
         transport=Transport.ENGINE_IO,
         namespace="workspaces",
         credentials=(Credential.MESSAGE, Credential.HEADER),
+        refuse=Refuse.EVENT,
         auth_timeout=45.0,
         pong_timeout=20.0,
         max_message=100_000,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from portward.model.clock import Clock
 from portward.model.refusals import Refusal, Refused
 from portward.model.request import UNIX_PEER, RequestHead
+from portward.node.closed_refusals import ClosedRefusal
 from portward.node.link import Admission, Gate
 from portward.transports.asgi_caller import AsgiCaller
 from portward.transports.asgi_link import AsgiLink, Event, Receive, Send
@@ -21,6 +22,8 @@ from portward.wire.answers import refusal_headers
 from portward.wire.heads import read_target
 
 _DENIAL: Final = "websocket.http.response"
+CLOSING: Final = 64
+"""Refused handshakes that are accepted and closed at a time; others get their status."""
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 
 
@@ -46,6 +49,7 @@ class AsgiApp:
         self._hotel = hotel
         self._lifespan = lifespan
         self._random = random
+        self._closing = 0
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         """Serve one connection, one request, or the life of the application.
@@ -90,6 +94,13 @@ class AsgiApp:
 
     async def _deny(self, scope: Event, send: Send, head: RequestHead, refused: Refused) -> None:
         self._gate().refused(head, refused)
+        if isinstance(refused, ClosedRefusal) and self._closing < CLOSING:
+            self._closing += 1
+            try:
+                await _close(send, refused)
+            finally:
+                self._closing -= 1
+            return
         if _DENIAL not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1000})
             return
@@ -127,6 +138,13 @@ class AsgiApp:
             await send({"type": f"lifespan.{phase}.failed", "message": type(error).__name__})
             raise
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _close(send: Send, refused: ClosedRefusal) -> None:
+    await send({"type": "websocket.accept", "subprotocol": refused.subprotocol})
+    for payload, _ in refused.message.parts() if refused.message is not None else ():
+        await send({"type": "websocket.send", "text": payload.decode()})
+    await send({"type": "websocket.close", "code": refused.code, "reason": refused.reason})
 
 
 async def _respond(

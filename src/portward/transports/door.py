@@ -17,7 +17,7 @@ from portward.node.link import Admission
 from portward.transports.deadlines import Waiter
 from portward.transports.lobby import LINGERING, Ferry, Guest, Headers, Lobby
 from portward.transports.unix_socket import peer_of
-from portward.transports.upgrade import upgrade
+from portward.transports.upgrade import refusal_answer, upgrade
 from portward.wire import answers
 from portward.wire.heads import HeadReader
 
@@ -325,7 +325,7 @@ class Door(asyncio.Protocol):
 
     def _refuse(self, refused: Refused) -> None:
         self._lobby.gate.refused(self._head, refused)
-        self._leave(answers.refusal(refused, self._lobby.random))
+        self._leave(refusal_answer(refused, self._head, self._lobby.random))
 
     def _leave(self, response: bytes) -> None:
         """Answer; when all of it is taken, part. Nothing that comes from now on is answered."""

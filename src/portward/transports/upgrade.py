@@ -1,15 +1,17 @@
 """From a request that was let in to a connection that speaks WebSocket."""
 
 import asyncio
+from collections.abc import Callable
 
+from portward.model.refusals import Refused
 from portward.model.request import RequestHead
+from portward.node.closed_refusals import ClosedRefusal
 from portward.node.link import Admission
 from portward.security.handshake import accept_key
 from portward.transports.framing import feed, reader_for
 from portward.transports.lobby import Lobby
 from portward.transports.websocket import WebSocketLink
-from portward.wire import deflate
-from portward.wire.answers import switching
+from portward.wire import answers, deflate, frames
 
 
 def upgrade(
@@ -41,5 +43,18 @@ def upgrade(
     # The answer and the greeting leave together: one system call where there would be two or three.
     link.cork()
     link.begin(admission.open(link))
-    link.uncork(switching(accept, extension=extension, subprotocol=admission.subprotocol))
+    link.uncork(answers.switching(accept, extension=extension, subprotocol=admission.subprotocol))
     feed(reader, early)
+
+
+def refusal_answer(
+    refused: Refused, head: RequestHead | None, random: Callable[[], float]
+) -> bytes:
+    """The whole answer to a refused request: a status, or a 101 and a close, written and left alike."""
+    if head is None or not isinstance(refused, ClosedRefusal):
+        return answers.refusal(refused, random)
+    accept = accept_key(head.one("sec-websocket-key") or "")
+    message = refused.message.frame if refused.message is not None else b""
+    close = frames.close(refused.code, refused.reason)
+    switched = answers.switching(accept, subprotocol=refused.subprotocol)
+    return b"".join((switched, message, close))

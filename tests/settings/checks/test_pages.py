@@ -5,7 +5,8 @@ import pytest
 from portward.settings.checks.rule import Level
 from tests.settings.checks.judging import levels
 
-OK, FAIL = Level.OK, Level.FAIL
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+WARNED = (WARN, WARN, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
 
@@ -19,3 +20,25 @@ def test_allowed_headers_are_names(header: str) -> None:
     assert levels(good, "allowed-headers") == FINE
     bad = f"endpoints.rooms.allowed_headers = [{json.dumps(header)}]"
     assert levels(bad, "allowed-headers") == ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "word", "expected"),
+    [
+        ("rooms", "status", FINE),
+        ("rooms", "close", FINE),
+        ("realtime", "close", FINE),
+        ("rooms", "event", WARNED),
+        ("alerts", "connect_error", WARNED),
+        ("workspaces", "event", FINE),
+        ("workspaces", "connect_error", FINE),
+        ("workspaces", "status", FINE),
+        ("workspaces", "close", ALWAYS),
+    ],
+)
+def test_refusals_can_be_understood(
+    endpoint: str, word: str, expected: tuple[Level, Level, bool]
+) -> None:
+    """Socket.IO knows no close codes, and the others do not know its events."""
+    assert levels(f'endpoints.{endpoint}.refuse = "{word}"', "refuse") == expected
+    assert levels("", "refuse") == FINE

@@ -1,0 +1,168 @@
+"""Refusals by a close code: the table, what stays a status, and that nothing is left of them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from portward.model.endings import Ending
+from portward.model.limits import Rate
+from portward.model.refusals import Refusal, Refused
+from portward.model.request import RequestHead
+from portward.node.closed_refusals import ENDINGS, ClosedRefusal, closed_refusal
+from portward.node.gate import NodeGate
+from portward.settings.endpoint import Credential, Refuse
+from portward.settings.limits import ConnectionLimit, Limits, RateLimit
+from portward.settings.presets import ENDPOINTS
+from portward.testing import connect
+from portward.testing.gateway import request
+from tests.house import House, running, settings
+
+PAGE = "http://localhost:3000"
+CLOSE: Mapping[str, Any] = {"refuse": Refuse.CLOSE, "credentials": (Credential.QUERY,)}
+BY_STATUS = [each for each in Refusal if each not in ENDINGS]
+
+
+async def refused(house: House, head: RequestHead) -> Refused:
+    """The refusal of a handshake."""
+    gate = NodeGate(house.gateway.node)
+    with pytest.raises(Refused) as caught:
+        await gate.admit(head)
+    gate.refused(head, caught.value)
+    return caught.value
+
+
+async def code(house: House, path: str = "/rooms", **headers: str) -> int | Refusal:
+    """The close code of a refused handshake, or its refusal where that is a status."""
+    found = await refused(house, request(path, **{"origin": PAGE} | headers))
+    return found.code if isinstance(found, ClosedRefusal) else found.refusal
+
+
+def test_every_refusal_is_decided() -> None:
+    """What a page could have caused by its form, host or origin is never a close."""
+    assert set(BY_STATUS) == {
+        *(Refusal.BAD_REQUEST, Refusal.MULTIPLE_CREDENTIALS, Refusal.WRONG_VERSION, Refusal.METHOD),
+        *(Refusal.HEADERS_TOO_LARGE, Refusal.URI_TOO_LONG, Refusal.HEAD_TIMEOUT),
+        *(Refusal.UNKNOWN_PATH, Refusal.DISABLED, Refusal.ORIGIN, Refusal.HOST, Refusal.INSECURE),
+        Refusal.INTERNAL,
+    }
+
+
+def test_codes_agree_with_statuses() -> None:
+    """What comes with `Retry-After` invites to come back, but for the user's own number of connections."""
+    for refusal, ending in ENDINGS.items():
+        assert ending.reconnect is (refusal.retry and refusal is not Refusal.USER_CAP), refusal
+
+
+@pytest.mark.parametrize("path", ["/rooms", "/alerts", "/live", "/realtime", "/echo"])
+@pytest.mark.parametrize("refusal", ENDINGS)
+async def test_the_words_are_those_of_the_protocol(path: str, refusal: Refusal) -> None:
+    """A refusal that passes says first when to come back, where the protocol has a word for it."""
+    endpoints = {name: replace(each, enabled=True) for name, each in ENDPOINTS.items()}
+    async with running(replace(settings(), endpoints=endpoints)) as house:
+        endpoint = house.gateway.node.endpoints[path]
+        found = closed_refusal(endpoint, Refused(refusal, retry_after=2.0), "x", lambda: 0.5, 0)
+    assert found is not None
+    ending = ENDINGS[refusal]
+    own = endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
+    assert ((found.code, found.reason), found.subprotocol) == (own, "x")
+    told = ending in {Ending.TOO_MANY_REQUESTS, Ending.TRY_LATER} and path != "/echo"
+    assert (found.message is not None) is told
+    if found.message is not None:
+        text = found.message.payloads[0].decode()
+        assert "3000" in text
+        assert "retry" in text.lower()
+        json.loads(text)
+
+
+@pytest.mark.parametrize("refusal", BY_STATUS)
+async def test_the_others_stay_a_status(refusal: Refusal) -> None:
+    """There is no close for them."""
+    async with running() as house:
+        endpoint = house.gateway.node.endpoints["/rooms"]
+        assert closed_refusal(endpoint, Refused(refusal), None, lambda: 0.0, 0) is None
+
+
+async def test_an_endpoint_that_is_not_set_so_answers_by_status() -> None:
+    """The default, beside an endpoint that closes."""
+    async with running(settings(rooms=CLOSE)) as house:
+        assert await code(house, "/rooms?token=x") == 3500
+        assert await code(house, "/alerts?token=x") is Refusal.UNAUTHENTICATED
+    async with running(settings(rooms={"credentials": (Credential.QUERY,)})) as house:
+        assert await code(house, "/rooms?token=x") is Refusal.UNAUTHENTICATED
+
+
+async def test_outcomes_of_a_credential() -> None:
+    """None, a bad one, and one without the role the endpoint wants; malformed ones stay 400."""
+    async with running(settings(rooms={**CLOSE, "roles": ("staff",)})) as house:
+        assert await code(house) == 3500
+        assert await code(house, "/rooms?token=x") == 3500
+        assert await code(house, "/rooms/?token=x") == 3500
+        token = house.token("ann", roles=["user"])
+        assert await code(house, f"/rooms?token={token}") == 3507
+        assert await code(house, f"/rooms?token={token}&token=x") is Refusal.MULTIPLE_CREDENTIALS
+        assert await code(house, "/rooms?%zz") is Refusal.BAD_REQUEST
+        assert house.inside() == (0, 0, 0)
+
+
+async def test_a_page_that_may_not_connect_learns_nothing() -> None:
+    """Origin, host and form are judged first, whatever else is wrong, and answered by their status."""
+    async with running(settings(rooms=CLOSE)) as house:
+        for origin in ("https://evil.example", "null"):
+            assert await code(house, "/rooms?token=x", origin=origin) is Refusal.ORIGIN
+        assert await code(house, "/rooms?token=x", host="a b") is Refusal.BAD_REQUEST
+        assert await code(house, "/rooms?token=x", upgrade="h2c") is Refusal.BAD_REQUEST
+        found = await code(house, "/rooms?token=x", sec_websocket_protocol="chat")
+        assert found is Refusal.BAD_REQUEST
+        house.gateway.node.doorman.draining = True
+        assert await code(house, "/rooms") == 3001
+        # The order of checks stays, and the answer is not a close.
+        assert await code(house, origin="https://evil.example") is Refusal.DRAINING
+
+
+async def test_a_program_is_answered_alike() -> None:
+    """Without an origin, where that is let in, the close comes as well."""
+    async with running(settings(rooms=CLOSE)) as house:
+        found = await refused(house, request("/rooms?token=x"))
+        assert isinstance(found, ClosedRefusal)
+
+
+async def test_rates_and_caps() -> None:
+    """An address's own limits pass again; the user's own number of connections does not."""
+    one = Limits(attempts=RateLimit(rate=Rate(2, 60.0, 2)), connections=ConnectionLimit(max=1))
+    async with running(settings(rooms={**CLOSE, "limits": one})) as house:
+        token = house.token("ann", roles=["user"])
+        await connect(house.gateway, f"/rooms?token={token}", origin=PAGE)
+        assert await code(house, f"/rooms?token={token}") == 3013
+        found = await refused(house, request("/rooms?token=x", peer="127.0.0.2", origin=PAGE))
+        assert isinstance(found, ClosedRefusal)
+        assert found.refusal is Refusal.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("rooms", "expected"), [({"max_connections": 1}, 1013), ({}, None)], ids=["full", "room"]
+)
+async def test_a_full_endpoint(rooms: dict[str, Any], expected: int | None) -> None:
+    """It passes: 1013, with the time to wait."""
+    async with running(settings(rooms={**CLOSE, **rooms})) as house:
+        first = f"/rooms?token={house.token('ann', roles=['user'])}"
+        await connect(house.gateway, first, origin=PAGE)
+        second = f"/rooms?token={house.token('bob', roles=['user'])}"
+        if expected is None:
+            await connect(house.gateway, second, origin=PAGE)
+        else:
+            assert await code(house, second) == expected
+
+
+async def test_the_log_has_status_and_code() -> None:
+    """The refusal is counted under its reason; the code stands beside the status it would have had."""
+    async with running(settings(rooms=CLOSE)) as house:
+        await code(house, "/rooms?token=x")
+        house.gateway.telemetry.log.flush()
+        (line,) = [each for each in house.log.getvalue().splitlines() if "handshake.reject" in each]
+        assert "status=401" in line
+        assert "code=3500" in line
+        labels = {"endpoint": "rooms", "reason": "unauthenticated"}
+        assert house.count("handshakes_refused_total", **labels) == 1
