@@ -9,7 +9,6 @@ import pytest
 
 from tests.e2e.directory import Directory, cut, said
 from tests.e2e.houses import DOORS, Place
-from tests.e2e.roads import PATIENCE
 from tests.e2e.viewer import VIOLATION, Message, Site, Viewer, site, view
 from tests.identity.standin_server import Answer, response
 
@@ -159,6 +158,7 @@ async def test_what_an_id_may_be(both: tuple[Place, Directory], ann: Viewer) -> 
     odd += ["../../users/me", "{id}", "1%00", "\uff11", "1\u0000", "a.b"]
     for event in odd:
         answer = await ann.ask("subscribe", f"event:{event}")
+        answer.pop("details", None)
         assert answer in (forbidden(f"event:{event}"), VIOLATION), event
     assert len(both[1].asked) == asked
 
@@ -238,7 +238,7 @@ async def test_twice_and_never(place: Place, ann: Viewer) -> None:
 
 
 async def test_limits(door: Site) -> None:
-    """Too many messages, subscriptions at once, or in a minute are told as a limit, and end in time."""
+    """Too many messages, subscriptions at once, or in a minute are told as a limit, every one of them."""
     tight = '[endpoints.live.limits.messages]\nrate = "5/min"\n'
     joins = '[endpoints.live.limits.join]\nrate = "2/min"\n'
     full = "[namespaces.live]\nmax_subscriptions = 2\n"
@@ -257,8 +257,9 @@ async def test_limits(door: Site) -> None:
     async with door(tight) as (place, provider):
         provider.login("ann", "ann", "1")
         async with view(place.live, "ann") as ann:
-            for _ in range(15):
+            for _ in range(25):
                 await ann.socket.send(json.dumps({"type": "unsubscribe", "topic": "event:1"}))
-            heard = await asyncio.wait_for(ann.goodbye(), PATIENCE)
-            assert [each.get("code") for each in heard][:6] == [None] * 5 + ["limit"]
-            assert ann.closed == (3013, "too many requests")
+            heard = [await ann.hear() for _ in range(25)]
+            assert [each.get("code") for each in heard] == [None] * 5 + ["limit"] * 20
+            await ann.socket.ping()
+            assert ann.closed == (None, None)

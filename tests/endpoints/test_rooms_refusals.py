@@ -695,16 +695,36 @@ async def test_observe_counts_without_refusing() -> None:
 
 
 async def test_refusals_in_a_row_end_the_connection() -> None:
-    """The tenth refusal in a row ends the connection, with leave to come back."""
-    limits = limited(messages=Rate(2, 60.0, 2))
+    """The tenth refusal in a row, each after its wait, ends the connection, with leave to come back."""
+    limits = limited(messages=Rate(2, 2.0, 2))
     async with running(settings(rooms={"limits": limits})) as house:
-        client = await house.client()
-        for _ in range(11):
+        client, neighbour = await house.client("ann"), await house.client("ann")
+        await ask(neighbour, "heartbeat")
+        for number in range(10):
+            assert client.open
+            await ask(neighbour, "heartbeat")
             await ask(client, "heartbeat")
+            assert errors(client) == ["Rate limit exceeded"] * (number + 1)
+            house.clock.advance(1.01)
+        assert client.closed == (3013, "too many requests")
+
+
+@pytest.mark.parametrize("wave", [10, 100])
+async def test_refusals_of_one_wait_count_once(wave: int) -> None:
+    """However many messages were on their way, each is answered, and together they are one refusal."""
+    limits = limited(messages=Rate(2, 2.0, 2))
+    async with running(settings(rooms={"limits": limits})) as house:
+        client, neighbour = await house.client("ann"), await house.client("ann")
+        await ask(neighbour, "heartbeat")
+        for number in range(9):
+            await ask(neighbour, "heartbeat")
+            for _ in range(wave):
+                await ask(client, "heartbeat")
+            assert errors(client) == ["Rate limit exceeded"] * wave * (number + 1)
+            house.clock.advance(1.01)
         assert client.open
         await ask(client, "heartbeat")
-        assert client.closed == (3013, "too many requests")
-        assert errors(client) == ["Rate limit exceeded"] * 10
+        assert session_of(client).refusals == 0
 
 
 async def test_success_forgives_refusals() -> None:

@@ -522,7 +522,7 @@ async def test_revoked(house: House) -> None:
 
 
 async def test_too_many_messages(house: House) -> None:
-    """The sixty-first message of a minute is refused; the connection stays, until it insists."""
+    """The sixty-first message of a minute is refused, and all that follow at once; the connection stays."""
     ann = await member(house, "ann", DASHBOARD)
     for number in range(60 - 1):
         assert (await ann.call("state_sync", {"key": "k", "value": number}))["ok"], number
@@ -541,11 +541,10 @@ async def test_too_many_messages(house: House) -> None:
     await house.gateway.workspaces.emit(DASHBOARD, "tick", 1)
     await settle()
     assert ann.events("tick") == [1]
-    for _ in range(9):
+    for _ in range(100):
         await ann.emit("join_room", {"room": APPROVALS})
     assert ann.alive
-    await ann.emit("join_room", {"room": APPROVALS})
-    assert ann.closed == (3013, "too many requests")
+    assert len(ann.events("error")) == 102
 
 
 async def test_what_is_not_taken_counts(house: House) -> None:

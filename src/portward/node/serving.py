@@ -182,15 +182,26 @@ class Serving:
                 user=session.user,
                 reason=fault.kind.code,
             )
-            session.refusals += 1
-            if session.refusals >= REFUSALS_IN_A_ROW:
-                session.end(Ending.TOO_MANY_REQUESTS, "refused by a limit too often")
+            self._count_refusal(session, fault)
         elif not fault.kind.temporary and fault.kind is not FaultKind.NOT_SUBSCRIBED:
             # Who leaves where it is not has made no mistake worth counting.
             session.faults += 1
             self._count_attempt(session, fault)
             if session.faults >= FAULTS_IN_A_ROW:
                 session.end(Ending.TOO_MANY_FAULTS, "too many faults in a row")
+
+    def _count_refusal(self, session: Session, fault: Fault) -> None:
+        """Count a refusal, once in the time the client was told to wait.
+
+        What it has sent before it learnt of that is refused and answered, and no further offence.
+        """
+        now = self._clock.monotonic()
+        if now < session.advised:
+            return
+        session.advised = now + (fault.retry_after or 0) / 1000
+        session.refusals += 1
+        if session.refusals >= REFUSALS_IN_A_ROW:
+            session.end(Ending.TOO_MANY_REQUESTS, "refused by a limit too often")
 
     def _record_excess(self, session: Session) -> None:
         """Say it in the older workspace gateways' words, too, where their clients are served."""

@@ -73,7 +73,7 @@ class Session:
     """Implements `node.link.Receiver` and `node.wheel.Sleeper`."""
 
     __slots__ = (
-        "__weakref__", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
+        "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
         "conversation", "endpoint", "expires", "faults", "frame_tat", "id", "identity", "inbox",
         "last_seen", "link", "newcomer", "notice", "opened", "opened_at", "partial_since", "paused",
         "peer_code", "ping_sent", "pinged", "recheck", "refusals", "resume_id", "slot", "spoke", "state",
@@ -108,6 +108,7 @@ class Session:
         self.control_tat = 0.0
         self.faults = 0
         self.refusals = 0
+        self.advised = 0.0
         self.attempts = 0
         self.inbox: deque[tuple[bytes | Packet, bool]] | None = None
         self.task: asyncio.Task[None] | bool | None = None
