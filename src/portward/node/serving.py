@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from portward.dialects.socketio import Packet, PacketError
 from portward.model.channel import Channel
@@ -11,20 +10,17 @@ from portward.model.commands import FIRST_CREDENTIAL, UNLIMITED, Command, OpenSo
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
 from portward.model.lifecycle import State
-from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW, LimitName
+from portward.model.limits import LimitName
 from portward.model.replies import Echoed, Reply, Subscribed, SubscribedMany
 from portward.node.commands import Commands
 from portward.node.limits import Limiter
 from portward.node.link import Passage
+from portward.node.refused_commands import count_fault, count_refusal
 from portward.node.session import Session
 from portward.node.span import Span
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
-
-_REFUSED_CREDENTIALS: Final = frozenset(
-    {FaultKind.AUTHENTICATION_FAILED, FaultKind.TOKEN_REVOKED, FaultKind.TOKEN_REQUIRED}
-)
 
 
 class Serving:
@@ -182,26 +178,10 @@ class Serving:
                 user=session.user,
                 reason=fault.kind.code,
             )
-            self._count_refusal(session, fault)
+            count_refusal(session, fault, self._clock.monotonic())
         elif not fault.kind.temporary and fault.kind is not FaultKind.NOT_SUBSCRIBED:
             # Who leaves where it is not has made no mistake worth counting.
-            session.faults += 1
-            self._count_attempt(session, fault)
-            if session.faults >= FAULTS_IN_A_ROW:
-                session.end(Ending.TOO_MANY_FAULTS, "too many faults in a row")
-
-    def _count_refusal(self, session: Session, fault: Fault) -> None:
-        """Count a refusal, once in the time the client was told to wait.
-
-        What it has sent before it learnt of that is refused and answered, and no further offence.
-        """
-        now = self._clock.monotonic()
-        if now < session.advised:
-            return
-        session.advised = now + (fault.retry_after or 0) / 1000
-        session.refusals += 1
-        if session.refusals >= REFUSALS_IN_A_ROW:
-            session.end(Ending.TOO_MANY_REQUESTS, "refused by a limit too often")
+            count_fault(session, fault)
 
     def _record_excess(self, session: Session) -> None:
         """Say it in the older workspace gateways' words, too, where their clients are served."""
@@ -209,13 +189,6 @@ class Serving:
             self._telemetry.record(
                 Event.RATE_LIMIT_EXCEEDED, clientId=session.id, ip=session.address
             )
-
-    def _count_attempt(self, session: Session, fault: Fault) -> None:
-        """Close who was refused a credential too often, where the endpoint has a bound for that."""
-        if fault.kind in _REFUSED_CREDENTIALS:
-            session.attempts += 1
-            if 0 < session.endpoint.rules.auth_attempts <= session.attempts:
-                session.end(Ending.AUTH_FAILED, "refused credentials too often")
 
     def _now(self) -> int:
         return int(self._clock.time() * 1000)
