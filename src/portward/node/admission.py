@@ -83,7 +83,7 @@ class Doorman:
         keys = limit_keys(address)
         credential = self.proving.find(head, endpoint.rules)
         self._counts.check_address(endpoint, keys)
-        crowded = self._enter(endpoint, keys)
+        crowded = self._enter(endpoint, keys, shown=credential is not None)
         newcomer = Newcomer(
             endpoint,
             address,
@@ -184,7 +184,7 @@ class Doorman:
             allow_missing=endpoint.rules.allow_missing_origin,
         )
 
-    def _enter(self, endpoint: Endpoint, keys: tuple[str, ...]) -> bool:
+    def _enter(self, endpoint: Endpoint, keys: tuple[str, ...], *, shown: bool) -> bool:
         """Count the newcomer, unless its address, or the whole node, has too many already.
 
         True: its address has too many, and there is a dialect to say so.
@@ -204,6 +204,8 @@ class Doorman:
                 if enforced and not self._crowd(endpoint, f"{endpoint.name} {key}", looser):
                     for each in held:
                         self._by_address.release(each)
+                    if not shown:
+                        self._counts.charge(endpoint, keys)
                     raise Refused(Refusal.ADDRESS_CAP)
                 if not enforced:
                     self._by_address.acquire(f"{endpoint.name} {key}", 0)

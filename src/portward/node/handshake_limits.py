@@ -82,13 +82,17 @@ class HandshakeLimits:
         if wait and refuse:
             raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
 
+    def charge(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+        """Count a handshake without a credential that was refused."""
+        endpoint.limits[LimitName.ATTEMPTS].wait(keys, self._clock.monotonic())
+
     def refused(self, newcomer: Newcomer, refusal: Refusal, *, shown: bool) -> None:
         """Count a handshake that was refused; `shown` is whether it brought a credential."""
         limiter, now = newcomer.endpoint.limits[LimitName.ATTEMPTS], self._clock.monotonic()
         if newcomer.identity is not None and refusal in _OF_USERS:
             limiter.wait(_payer(newcomer), now)
         elif refusal is Refusal.UNAUTHENTICATED and not shown:
-            limiter.wait(newcomer.keys, now)
+            self.charge(newcomer.endpoint, newcomer.keys)
 
 
 def _payer(newcomer: Newcomer) -> tuple[str, ...]:
