@@ -12,9 +12,11 @@ from portward.dialects.alerts import AlertsDialect
 from portward.dialects.json_rules import SCANNED, JsonRule, depth_of
 from portward.dialects.live import LiveDialect
 from portward.dialects.port import Dialect
+from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.dialects.socketio import SocketIoDialect
 from portward.model.faults import Fault, FaultKind
+from portward.security.relay import RelayPolicy
 
 BROKEN: dict[bytes, tuple[str, int | None]] = {
     b"[" * 33 + b"]" * 33: ("depth", 33),
@@ -104,10 +106,28 @@ def test_every_protocol_tells_them(payload: bytes) -> None:
         (AlertsDialect("alerts"), lambda said: said["payload"]["details"]),
         (LiveDialect("live"), lambda said: said["details"]),
     )
+    relay = RelayDialect()
+    assert json.loads(_details(relay, payload)) == {
+        "type": "error",
+        "code": "not_connected",
+        "message": "Not connected",
+        "details": expected,
+    }
     for dialect, place in places:
         said = _details(dialect, payload)
         assert place(json.loads(said)) == expected
         assert SECRET.encode() not in said
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_the_relay_tells_them_of_events(payload: bytes) -> None:
+    """An event that a guard refuses for its JSON is answered with the rule."""
+    policy = RelayPolicy(strict=True)
+    with pytest.raises(Fault) as caught:
+        policy.judge(payload, binary=False, model="m", parse=intake.parse)
+    said = RelayDialect().fault(caught.value, 0)
+    assert json.loads(said)["details"].keys() == {"rule", "depth"}
+    assert SECRET.encode() not in said
 
 
 def test_socketio_tells_them_in_an_acknowledgement() -> None:

@@ -67,9 +67,7 @@ class RelayDialect:
 
     def decode(self, payload: bytes, binary: bool) -> Command:
         """Read one message. What is none of this dialect's was meant for the upstream: `NOT_CONNECTED`."""
-        message = None if binary else _object(payload)
-        if message is None:
-            raise Fault(FaultKind.NOT_CONNECTED)
+        message = _object(payload, binary)
         identifier = intake.identifier(message)
         try:
             return _command(message, identifier)
@@ -93,6 +91,8 @@ class RelayDialect:
             body["retryAfterMs"] = fault.retry_after
         if kind is FaultKind.EVENT_REFUSED and fault.about is not None:
             body["event"] = fault.about
+        if fault.details is not None:
+            body["details"] = fault.details
         return _message("error", body, fault.command_id)
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
@@ -123,9 +123,11 @@ def aside(payload: bytes) -> Command | None:
         return None
     try:
         message = intake.parse(payload)
-    except Fault:
+    except Fault as fault:
         if b'"token"' in payload and any(f'"{each}"'.encode() in payload for each in _TOKENS):
-            raise Fault(FaultKind.EVENT_REFUSED, detail="a token of the gateway") from None
+            refused = Fault(FaultKind.EVENT_REFUSED, detail="a token of the gateway")
+            refused.details = fault.details
+            raise refused from None
         return None
     kind = message.get("type") if isinstance(message, dict) else None
     if kind == "ping":
@@ -150,12 +152,16 @@ def _own(message: dict[str, Any]) -> Command | None:
         raise
 
 
-def _object(payload: bytes) -> dict[str, Any] | None:
+def _object(payload: bytes, binary: bool) -> dict[str, Any]:
+    refused = Fault(FaultKind.NOT_CONNECTED)
+    message = None
     try:
-        message = intake.parse(payload)
-    except Fault:
-        return None
-    return message if isinstance(message, dict) else None
+        message = None if binary else intake.parse(payload)
+    except Fault as fault:
+        refused.details = fault.details
+    if not isinstance(message, dict):
+        raise refused
+    return message
 
 
 def _command(message: dict[str, Any], identifier: str | int | None) -> Command:

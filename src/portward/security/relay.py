@@ -50,6 +50,10 @@ _NOTHING: Final = object()
 class _Objection(Exception):  # noqa: N818 - becomes a fault, which is an answer
     """Why an event may not go upstream, in words without anything of the client's."""
 
+    def __init__(self, text: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.details = details
+
 
 @dataclass(frozen=True)
 class RelayPolicy:
@@ -118,7 +122,9 @@ class RelayPolicy:
             self._check(event, model)
         except _Objection as objection:
             about = kind[:_MAX_ABOUT] if isinstance(kind, str) else None
-            raise Fault(FaultKind.EVENT_REFUSED, about=about, detail=str(objection)) from None
+            refused = Fault(FaultKind.EVENT_REFUSED, about=about, detail=str(objection))
+            refused.details = objection.details
+            raise refused from None
 
     def _read(
         self, payload: bytes, binary: bool, parse: Callable[[bytes], Any]
@@ -131,7 +137,7 @@ class RelayPolicy:
                 if not _could_name_model(payload):
                     return None
                 raise _Objection("a binary message that could name a model") from None
-            raise _Objection(fault.detail or fault.kind.code) from None
+            raise _Objection(fault.detail or fault.kind.code, fault.details) from None
         if not isinstance(event, dict):
             raise _Objection("an event that is no object")
         return event
