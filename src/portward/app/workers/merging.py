@@ -20,7 +20,6 @@ _RULES: Final[Mapping[str, Merge]] = {
     "portward_build_info": max,
     "portward_insecure_mode": max,
     "portward_loop_lag_seconds": max,
-    "portward_bus_lag_seconds": max,
     "portward_engine_up": min,
     "portward_engine_may_evict": max,
     "portward_process_start_time_seconds": min,
