@@ -238,7 +238,24 @@ async def test_there_is_an_end_to_connections(
         uvicorn_server = server._server
         assert uvicorn_server is not None
         await until(lambda: len(uvicorn_server.server_state.connections) == 2)
-        second.send(*GET)
+        second.send(*POST)
         assert b"503" in await second.rest()
         await first.close()
         await second.close()
+
+
+async def test_half_sent_requests_leave_health_alone(service: Service) -> None:
+    """Three hundred of them hold the places of the API; probes are answered, and the oldest make room."""
+    async with listening(service) as server:
+        host, port = server.address
+        held = [await asyncio.open_connection(host, port) for _ in range(300)]
+        for _, writer in held:
+            writer.write(b"POST /api/publish HTTP/1.1\r\nHost: x\r\n")
+            await writer.drain()
+        async with httpx.AsyncClient() as http:
+            for path in ("/health", "/ready"):
+                assert (await http.get(url(server, path))).status_code == 200
+        assert len(server._server.server_state.connections) <= module.CONNECTIONS + 1  # type: ignore[union-attr]
+        assert await asyncio.wait_for(held[0][0].read(), 30) == b""
+        for _, writer in held:
+            writer.close()

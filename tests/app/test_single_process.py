@@ -36,6 +36,7 @@ async def root():
 """
 WORD = "another process of this application runs already"
 WAIT = 60.0
+pytestmark = pytest.mark.timeout(300)
 
 
 def start(folder: Path, engine: str, *options: str) -> tuple[subprocess.Popen[str], int]:

@@ -26,6 +26,7 @@ from tests.docs.pages import DOCS, ROOT, blocks
 
 PAGE: Final = DOCS / "how-to" / "embed.md"
 WAIT: Final = 60.0
+pytestmark = pytest.mark.timeout(300)
 
 
 def python_block(word: str) -> str:

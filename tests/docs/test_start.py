@@ -19,6 +19,7 @@ import pytest
 from tests.docs.pages import DOCS, ROOT, blocks
 
 PAGE: Final = DOCS / "start.md"
+pytestmark = pytest.mark.timeout(300)
 WAIT: Final = 60.0
 
 
@@ -150,7 +151,6 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-@pytest.mark.timeout(300)
 def test_the_five_minutes(shell: Shell) -> None:
     """Serve, two tokens, two people, a script, a backend, and somebody is sent away."""
     with shell.running("portward serve") as gateway:

@@ -11,6 +11,7 @@ from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
 
 REQUEST_TIME: Final = 10.0
 """Seconds from the first byte of a request, or from the connection, to its last byte."""
+_PROBES: Final = frozenset({b"/health", b"/ready"})
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -25,6 +26,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.access_log = False
         self._clock = clock
         self._due: Timer | None = None
+        self._since = 0.0
+        self._limit = self.limit_concurrency
         self._size = 0
         self._count = 0
 
@@ -34,6 +37,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to wait."""
         super().connection_made(transport)
         self._wait()
+        self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
@@ -47,13 +51,39 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait()
         super().data_received(data)
 
+    def on_headers_complete(self) -> None:
+        """Answer probes beside the cap: a load balancer must not take a busy node for a dead one."""
+        probe = self.url.partition(b"?")[0] in _PROBES
+        self.limit_concurrency = None if probe else self._limit
+        super().on_headers_complete()
+
     def on_message_complete(self) -> None:
         """Note that the request is complete."""
         self._arrived()
         super().on_message_complete()
 
+    def _make_room(self) -> None:
+        """Close the connection that has waited longest for its request, when there are too many."""
+        if self._limit is None or len(self.connections) <= self._limit:
+            return
+        others: Any = self.connections
+        waiting = [each for each in others if each is not self and each.waiting_since is not None]
+        if waiting:
+            min(waiting, key=lambda each: each.waiting_since).close()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When this connection began to wait for a request; None while one is answered."""
+        return self._since if self._due is not None else None
+
+    def close(self) -> None:
+        """End the connection at once."""
+        self._arrived()
+        self.transport.abort()
+
     def _wait(self) -> None:
         if self._due is None:
+            self._since = self._clock.monotonic()
             self._due = self._clock.call_later(REQUEST_TIME, self._late)
 
     def _arrived(self) -> None:

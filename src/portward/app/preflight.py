@@ -26,6 +26,7 @@ from portward.model.faults import Unavailable
 from portward.model.publication import Publication
 from portward.node.clock import LoopClock
 from portward.node.ports import Hooks
+from portward.security.hosts import HostPolicy
 from portward.security.tokens import keys_from_jwks
 from portward.settings import Finding, Level, Settings, SettingsError
 from portward.telemetry.keys import AuditError, audit_key, key_path
@@ -82,7 +83,17 @@ def _audit(settings: Settings) -> None:
         raise AuditError(f"{file} cannot be written by this user")
 
 
+def _hosts(settings: Settings) -> None:
+    HostPolicy(settings.admin.allowed_hosts)
+
+
 _ATTEMPTS: Final = (
+    (
+        "start-hosts",
+        "names of the admin listener can be read, if there are any",
+        "admin.allowed_hosts",
+        _hosts,
+    ),
     (
         "start-certificate",
         "the certificate can be loaded, if there is one",

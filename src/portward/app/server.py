@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from portward.admin.app import make_admin
+from portward.admin.host_check import Application, HostCheck
 from portward.admin.server import AdminServer
 from portward.app.gateway import Gateway
 from portward.app.judging import raise_descriptor_limit, refuse_unsafe
@@ -56,6 +57,15 @@ def proxies(settings: Settings) -> Callable[[str], bool] | None:
     return AddressRules(server.trusted_proxies).trusts_peer
 
 
+def host_check(app: Application, settings: Settings) -> HostCheck:
+    """The admin API behind the check of its names.
+
+    Raises:
+        ValueError: an entry of `admin.allowed_hosts` is no host.
+    """
+    return HostCheck(app, settings.server.admin_host, settings.admin.allowed_hosts)
+
+
 class Server:
     """Both listeners of one gateway. Of a worker, with a `place` among others, they are shared."""
 
@@ -89,7 +99,7 @@ class Server:
             )
             self._admin_app = app
             self.admin = (
-                AdminServer(app, server.admin_host, server.admin_port)
+                AdminServer(host_check(app, settings), server.admin_host, server.admin_port)
                 if place is None
                 else make_listener(app, node, place)
             )

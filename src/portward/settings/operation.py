@@ -14,6 +14,13 @@ class Admin(Struct, frozen=True, kw_only=True):
     """The admin API, on a listener of its own."""
 
     enabled: Annotated[bool, About("whether the admin listener is opened")] = True
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        About(
+            "names in `Host` that the admin listener answers to, beside addresses, `localhost` and"
+            " `server.admin_host`: those that scrapers and callers use"
+        ),
+    ] = ()
     api_keys: Annotated[
         tuple[ApiKey, ...],
         KEYS,

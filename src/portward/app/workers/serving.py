@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from portward.admin.server import AdminServer
 from portward.app.judging import refuse_start, refuse_unsafe
-from portward.app.server import Announce, lines
+from portward.app.server import Announce, host_check, lines
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
 from portward.app.tell import make_telemetry
@@ -113,7 +113,9 @@ class _Parent:
         self._front: Front | None = None
         if settings.admin.enabled:
             self._front = make_front(self._crew, folder, clock, telemetry, settings)
-            self._admin = AdminServer(self._front, server.admin_host, server.admin_port)
+            self._admin = AdminServer(
+                host_check(self._front, settings), server.admin_host, server.admin_port
+            )
 
     async def _start(self, number: int, heard: Heard) -> child.Child:
         task = Task(

@@ -1,0 +1,78 @@
+"""The names that the admin listener answers to: a page that rebinds its own name to it gets nothing."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from portward.admin.api import json
+from portward.admin.errors import FORBIDDEN, ErrorBody, Failure
+from portward.model.clock import Clock
+from portward.model.refusals import Refused
+from portward.security.hosts import HostPolicy, parse_authority
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+PROBES: Final = frozenset({"/health", "/ready"})
+"""Answered under any name: they say nothing, and probes use many names."""
+_DENIED: Final = 403
+_REFUSED: Final = ErrorBody(FORBIDDEN, "the admin listener does not answer to this name")
+
+
+class Application(Protocol):
+    """What is served behind the check."""
+
+    clock: Clock
+    telemetry: Telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+
+
+class HostCheck:
+    """Serves requests whose `Host` is an IP literal, localhost, `own` or one of `allowed`.
+
+    Others are answered 403 (DNS rebinding).
+
+    Raises:
+        ValueError: a name is none; the text names it.
+    """
+
+    def __init__(self, app: Application, own: str, allowed: Iterable[str]) -> None:
+        self.clock = app.clock
+        self.telemetry = app.telemetry
+        self._app = app
+        names = [*allowed, "localhost", "*.localhost"]
+        if own and not _is_address(own):
+            names.append(own)
+        self._names = HostPolicy(names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] == "http" and scope["path"] not in PROBES and not self._passes(scope):
+            self.telemetry.record(
+                Event.HANDSHAKE_REJECT, endpoint="admin", status=_DENIED, reason="host"
+            )
+            await json(Failure(_REFUSED), _DENIED)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _passes(self, scope: Scope) -> bool:
+        values = Headers(scope=scope).getlist("host")
+        try:
+            if len(values) == 1 and _is_address(parse_authority(values[0]).host):
+                return True
+            self._names.check(values)
+        except (ValueError, Refused):
+            return False
+        return True
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
