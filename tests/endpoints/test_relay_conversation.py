@@ -100,13 +100,13 @@ async def test_who_says_nothing(house: House) -> None:
 
 
 async def test_an_address_has_three_connections(house: House) -> None:
-    """The fourth is turned away, and so is the eleventh of those let in within a minute."""
+    """The fourth is turned away, and so is the eleventh attempt of a minute."""
     kept = [await connect(house.gateway, "/realtime") for _ in range(3)]
     assert (await house.refusal("/realtime")).reason == "address_cap"
     for client in kept:
         client.leave()
     await settle()
-    for _ in range(7):
+    for _ in range(6):
         (await connect(house.gateway, "/realtime")).leave()
         await settle()
     assert (await house.refusal("/realtime")).reason == "rate"
