@@ -135,6 +135,11 @@ class Node:
         self.begin_stop()
         return self.wait()
 
+    def begin_kill(self) -> None:
+        """Send the signal that ends it at once, and do not wait."""
+        if self._process is not None:
+            self._process.kill()
+
     def kill(self) -> None:
         """End it at once."""
         process, self._process, self.public = self._process, None, ""
