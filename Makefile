@@ -3,11 +3,13 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test long soak tools test-directus lint types bench build clean conformance docs lock
+.PHONY: help demo test test-newest long soak fresh tools test-directus lint types bench build clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NEWEST_VENV := build/newest
+NEWEST_STAMP := $(NEWEST_VENV)/.installed
 NODE := tests/js
 NODE_STAMP := $(NODE)/node_modules/.installed
 DIRECTUS := tests/directus
@@ -16,6 +18,13 @@ DIRECTUS_STAMP := $(DIRECTUS)/node_modules/.installed
 # The first Python on PATH that is new enough; choose another with `make PYTHON=...`.
 PYTHON ?= $(firstword $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name; done))
+
+# The newest Python that is supported and installed, on PATH or by pyenv, when it is newer than that one.
+PYENV_ROOT ?= $(HOME)/.pyenv
+NEWEST ?= $(firstword $(shell for name in \
+	$(foreach version,3.13 3.12,python$(version) $(wildcard $(PYENV_ROOT)/versions/$(version).*/bin/python)); do \
+	$$name -c 'import sys; sys.exit(sys.version_info[:2] <= tuple(map(int, sys.argv[1:])))' \
+		$$($(PYTHON) -c 'import sys; print(*sys.version_info[:2])') 2>/dev/null && echo $$name; done))
 
 # The lock is resolved on the oldest Python it serves.
 LOCK_PYTHON ?= python3.11
@@ -34,8 +43,17 @@ demo: $(STAMP) ## serve every endpoint with pages and simulations, nothing else 
 test: $(STAMP) $(NODE_STAMP) tools ## run the tests and check the coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
-long: $(STAMP) $(NODE_STAMP) tools ## run the tests that take minutes of real time
-	$(BIN)/pytest -m long --durations=0 --durations-min=5
+test-newest: $(NODE_STAMP) tools ## run the tests on the newest supported Python that is installed
+	@test -z "$(NEWEST)" || $(MAKE) --no-print-directory $(NEWEST_STAMP)
+	@if test -z "$(NEWEST)"; then \
+		echo "No supported Python newer than that of make test is installed: nothing to do."; \
+	else $(NEWEST_VENV)/bin/python -m pytest -n 2; fi
+
+long: $(STAMP) $(NODE_STAMP) tools ## run the tests that take more than ten seconds of real time each
+	$(BIN)/pytest -n 2 -m long --durations=0 --durations-min=10
+
+fresh: ## install from nothing with three pips beside newer releases, and serve the demo, in ten minutes
+	$(PYTHON) -m tests.fresh
 
 soak: $(STAMP) tools ## run what shows only after minutes: presence of ten nodes killed at once
 	timeout 20m $(BIN)/pytest -m soak -s --durations=0 --durations-min=5
@@ -84,6 +102,13 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { $(venv_without_ensurepip); }
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(NEWEST_STAMP): requirements.lock pyproject.toml
+	@echo "Installing into $(NEWEST_VENV) with $(NEWEST), once."
+	@mkdir -p $(dir $(NEWEST_VENV)) && $(NEWEST) -m venv --clear $(NEWEST_VENV)
+	@$(NEWEST_VENV)/bin/python -m pip install -qq --require-hashes -r requirements.lock
+	@$(NEWEST_VENV)/bin/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Debian keeps ensurepip in a package of its own. Without it: let an installed pip fill

@@ -12,7 +12,9 @@ SOURCE = ROOT / "src" / "portward"
 VERBS = [
     "demo",
     "test",
+    "test-newest",
     "long",
+    "fresh",
     "soak",
     "test-directus",
     "lint",
@@ -107,13 +109,18 @@ def test_makefile_has_verb(verb: str) -> None:
 
 
 def test_change_check_calls_only_the_verbs() -> None:
-    """The check of a change goes to the root and calls make lint types test, nothing else."""
+    """The check of a change builds everything from nothing, and calls the verbs within their time."""
     script = ROOT / ".ci" / "run"
     assert script.read_text().splitlines() == [
         "#!/usr/bin/env bash",
         "set -euo pipefail",
         'cd "$(dirname "$0")/.."',
+        "export CI=true",
+        "make clean",
         "make lint types test",
+        "timeout 20m make test-newest",
+        "timeout 12m make fresh",
+        "timeout 15m make long",
     ]
     assert script.stat().st_mode & 0o111
 
