@@ -120,7 +120,7 @@ async def rooms_list(call: Call, request: RoomsListRequest) -> RoomsResult:
     first, last = request.offset, request.offset + request.limit
     if request.orphans:
         orphans = await call.operations.orphans()
-        found = [str(each) for each in orphans if _asked(request, each)]
+        found = sorted(str(each) for each in orphans if _asked(request, each))
         return RoomsResult(rooms=[], orphans=found[first:last], total=len(found))
     records = await call.operations.rooms()
     channels = sorted(each for each in records if _asked(request, each))
