@@ -173,6 +173,19 @@ async def test_sessions_and_tickets_survive(path: Path, clock: FakeClock) -> Non
         assert await engine.sessions.take_ticket("t1") is None
 
 
+async def test_who_may_come_back_survives(path: Path, clock: FakeClock) -> None:
+    """What users were in when the process was stopped is known to the next one, for the time left."""
+    async with opened(path, clock) as engine:
+        await engine.sessions.put_returns("ann", (ROOM,), 60.0)
+        await engine.sessions.put_returns("bob", (ROOM, LIVE), 600.0)
+    clock.advance(61)
+    async with opened(path, clock) as engine:
+        assert await engine.sessions.take_returns("ann", (ROOM,)) == frozenset()
+        assert await engine.sessions.take_returns("bob", (LIVE,)) == {LIVE}
+    async with opened(path, clock) as engine:
+        assert await engine.sessions.take_returns("bob", (ROOM, LIVE)) == {ROOM}
+
+
 async def test_revocations_survive(path: Path, clock: FakeClock) -> None:
     """What was taken back stays taken back."""
     revocation = Revocation(RevocationKind.SUBJECT, "ann", at=100.0, until=4e9)

@@ -279,6 +279,15 @@ class Sessions(Protocol):
     async def take_ticket(self, ticket: str) -> Identity | None:
         """The identity behind the digest of a ticket, once."""
 
+    async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
+        """A connection of a user broke that was in these channels: remember it for `ttl` seconds.
+
+        The number is bounded; what is remembered longest is forgotten first.
+        """
+
+    async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
+        """Those of the channels that are remembered of the user, each once."""
+
 
 class Revocations(Protocol):
     """What was taken back, kept until it would have run out anyway."""
@@ -364,8 +373,11 @@ class Meter(Protocol):
     For a rate an engine of one process says yes: the node's own limit has spoken.
     """
 
-    async def take(self, key: str, interval: float, burst: int) -> float:
-        """Seconds to wait, 0.0 when allowed."""
+    async def take(self, key: str, interval: float, burst: int, cost: float = 1.0) -> float:
+        """Count an event that costs as much as `cost` of them, and at most the whole burst.
+
+        Seconds to wait, 0.0 when allowed.
+        """
 
     async def add(self, key: str, amount: int, ttl: float) -> int:
         """Add to a counter and return its value; with 0 it is only read.

@@ -29,7 +29,8 @@ from portward.model.room import RoomOrigin
 from portward.node.authentication import Authentication
 from portward.node.authority import Authority
 from portward.node.hooks import HookRunner
-from portward.node.many import Many
+from portward.node.joins import Joins
+from portward.node.many import Many, wanted
 from portward.node.membership import Membership
 from portward.node.namespaces import Namespaces
 from portward.node.relay import Relays
@@ -61,6 +62,7 @@ class Commands:
         namespaces: Namespaces,
         workspaces: Workspaces,
         span: Span,
+        joins: Joins,
         telemetry: Telemetry,
     ) -> None:
         self._authentication = authentication
@@ -72,6 +74,7 @@ class Commands:
         self._relays = relays
         self._workspaces = workspaces
         self._span = span
+        self._joins = joins
         self._many = Many(authority, membership, streams)
         self._telemetry = telemetry
         self._handlers: dict[type[Command], Handler] = {
@@ -144,7 +147,7 @@ class Commands:
         return reply
 
     async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
-        await self._limit(session, LimitName.JOIN)
+        await self._joins.charge(session, (command.channel,))
         try:
             grant = await self._authority.grant(session, command.channel, command)
         except Fault:
@@ -168,14 +171,19 @@ class Commands:
     async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
         if not self._membership.leave(session, command.channel):
             raise Fault(FaultKind.NOT_SUBSCRIBED)
+        self._joins.forget(session.user, command.channel)
         return Unsubscribed(channel=command.channel)
 
     async def _subscribe_many(self, session: Session, command: ask.SubscribeMany) -> Reply:
-        await self._limit(session, LimitName.JOIN)
+        await self._joins.charge(session, wanted(session, command))
         return await self._many.subscribe(session, command)
 
     async def _unsubscribe_many(self, session: Session, command: ask.UnsubscribeMany) -> Reply:
-        return self._many.unsubscribe(session, command)
+        before = tuple(session.subscriptions)
+        reply = self._many.unsubscribe(session, command)
+        left = [channel for channel in before if channel not in session.subscriptions]
+        self._joins.forget(session.user, *left)
+        return reply
 
     async def _histories(self, session: Session, command: ask.ReadHistories) -> Reply:
         await self._limit(session, LimitName.HISTORY)
@@ -223,6 +231,7 @@ class Commands:
         self._telemetry.record(
             Event.ROOM_KICK, actor=session.user, user=command.user, channel=command.channel
         )
+        self._joins.forget(grant.command.user, command.channel)
         await self._engine.broker.announce(
             Expelled(user=grant.command.user, channel=command.channel, reason="kicked")
         )

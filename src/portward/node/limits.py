@@ -28,10 +28,10 @@ class Limiter:
         self._table = RateTable(rate)
         self._telemetry = telemetry
 
-    def wait(self, keys: tuple[str, ...], now: float) -> float:
+    def wait(self, keys: tuple[str, ...], now: float, cost: float = 1.0) -> float:
         """Count one event of an address: in its own bucket, and lighter in the wider one around it."""
         for weight, key in zip(WEIGHTS, keys, strict=False):
-            wait = self._table.take(key, now, weight)
+            wait = self._table.take(key, now, weight * cost)
             if wait and self.refused():
                 return wait
         return 0.0
@@ -56,13 +56,15 @@ class Limiter:
         self._telemetry.record(Event.RATELIMIT_HIT, limit=self.name, mode=self.rate.mode)
         return False
 
-    def check(self, keys: tuple[str, ...], now: float) -> None:
+    def check(self, keys: tuple[str, ...], now: float, cost: float = 1.0) -> None:
         """Count one event of a user, or of an address with its wider bucket.
+
+        It costs as much as `cost` of them, and at most the whole burst.
 
         Raises:
             Fault: it is refused; `retry_after` says when it would pass.
         """
-        wait = self.wait(keys, now)
+        wait = self.wait(keys, now, cost)
         if wait:
             raise self.fault(wait)
 

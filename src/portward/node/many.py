@@ -178,6 +178,13 @@ class Many:
         return page
 
 
+def wanted(session: Session, command: SubscribeMany) -> list[Channel]:
+    """The channels of a command that the session is not subscribed to yet."""
+    held = session.subscriptions
+    asked = command.channels[:ASKED_AT_ONCE]
+    return [each for each in asked if each not in held and not _covered(session, each)]
+
+
 def _covered(session: Session, channel: Channel) -> bool:
     """Whether the session hears the channel through the combined one of its namespace."""
     combined = Channel.combined(channel.namespace)

@@ -92,6 +92,8 @@ class Membership:
         self._grace: dict[tuple[Channel, str], Timer] = {}
         self.doubt: Callable[[Channel], None] = lambda _: None
         """Told of a channel that does not stand where the engine says."""
+        self.lost: Callable[[Session, Channel], None] = lambda _, __: None
+        """Told of a session that loses a channel by no fault of its own."""
 
     # -- in
 
@@ -184,6 +186,7 @@ class Membership:
         self._withdraw(session, subscription, LeaveReason.DISCONNECTED)
         if current and prepared.known:
             session.say(Removed(channel=channel, reason=FaultKind.UNAVAILABLE.code))
+            self.lost(session, channel)
 
     async def _join(self, session: Session, prepared: Prepared) -> None:
         subscription, namespace = prepared.subscription, prepared.namespace
@@ -241,6 +244,7 @@ class Membership:
     def _turn_back(self, session: Session, reply: Subscribed) -> Subscribed:
         """What is heard does not go on where the answer ends: have the session come in once more."""
         self.leave(session, reply.channel)
+        self.lost(session, reply.channel)
         return replace(reply, later=(Removed(channel=reply.channel, reason=INSUFFICIENT_STATE),))
 
     def _check_size(self, subscription: Subscription, namespace: Namespace) -> None:
@@ -305,6 +309,8 @@ class Membership:
         """Take a subscription away, if there is one, and say so to the session."""
         if self.leave(session, channel):
             session.say(Removed(channel=channel, reason=reason))
+            if reason == INSUFFICIENT_STATE:
+                self.lost(session, channel)
 
     def abandon(self, session: Session, *, drop: bool) -> None:
         """Take an ended session out of everything."""

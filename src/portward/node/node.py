@@ -39,6 +39,7 @@ from portward.node.delivery import Delivery
 from portward.node.drain import Drain
 from portward.node.endpoint import Endpoint, Newcomer
 from portward.node.hooks import HookRunner
+from portward.node.joins import Joins
 from portward.node.membership import Membership
 from portward.node.namespaces import Namespaces
 from portward.node.news import News
@@ -134,6 +135,7 @@ class Node:
         self.membership = Membership(
             engine, self.channels, authority, telemetry, self.background, clock
         )
+        self._joins = Joins(engine, authority, self.registry, self.span, self.background, clock)
         self._revalidation = self._make_revalidation(ports, authentication)
         self.news = News(
             self.registry, authentication, self.membership, self.background, telemetry, clock
@@ -168,6 +170,7 @@ class Node:
             self.sockets,
             self.workspaces,
             self.span,
+            self._joins,
             telemetry,
         )
         self._serving = Serving(
@@ -193,6 +196,7 @@ class Node:
             authority=authority,
             authentication=authentication,
             membership=self.membership,
+            joins=self._joins,
             streams=streams,
             telemetry=telemetry,
             clock=clock,
@@ -212,6 +216,7 @@ class Node:
             later=self.later,
         )
         self.membership.doubt = self.continuity.suspect
+        self.membership.lost = self._joins.lost
         self.upkeep = Upkeep(
             engine=engine,
             registry=self.registry,
@@ -418,6 +423,7 @@ class Node:
             session.tunnel.close(ending)
         self.sockets.ended(session, ending)
         self.hooks.disconnected(session, ending)
+        self._joins.broke(session, ending)
         self.membership.abandon(session, drop=ending is not Ending.SHUTDOWN)
         self.registry.remove(session, session.user)
         if session.resume_id is not None:

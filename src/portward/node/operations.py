@@ -25,6 +25,7 @@ from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.node.authentication import Authentication
 from portward.node.authority import Authority
 from portward.node.hooks import describe
+from portward.node.joins import Joins
 from portward.node.membership import Membership
 from portward.node.ports import ConnectionInfo
 from portward.node.retention import kept_until, stated_end
@@ -49,6 +50,7 @@ class Operations:
         authority: Authority,
         authentication: Authentication,
         membership: Membership,
+        joins: Joins,
         streams: Streams,
         telemetry: Telemetry,
         clock: Clock,
@@ -66,6 +68,7 @@ class Operations:
         self._authority = authority
         self._authentication = authentication
         self._membership = membership
+        self._joins = joins
         self._streams = streams
         self._telemetry = telemetry
         self._clock = clock
@@ -182,6 +185,7 @@ class Operations:
 
     async def unsubscribe(self, user: str, channel: Channel, client: str | None = None) -> None:
         """Remove a user from a channel, on all connections or on one."""
+        self._joins.forget(user, channel)
         await self._engine.broker.announce(
             Expelled(user=user, channel=channel, client=client, reason="unsubscribed")
         )

@@ -34,37 +34,42 @@ class Span:
             self._nodes = max(1, nodes)
             self._lean.clear()
 
-    async def wait(self, limiter: Limiter, keys: tuple[str, ...], now: float) -> float:
+    async def wait(
+        self, limiter: Limiter, keys: tuple[str, ...], now: float, cost: float = 1.0
+    ) -> float:
         """Count an event that the node's own table allows; seconds to wait, 0.0 when it may pass."""
         if not self.wide or not limiter.rate.interval:
             return 0.0
         try:
-            wait = await self._ask(limiter, keys)
+            wait = await self._ask(limiter, keys, cost)
         except Unavailable:
-            wait = self._part(limiter, keys, now)
+            wait = self._part(limiter, keys, now, cost)
         return wait if wait and limiter.refused() else 0.0
 
-    async def check(self, limiter: Limiter, keys: tuple[str, ...], now: float) -> None:
+    async def check(
+        self, limiter: Limiter, keys: tuple[str, ...], now: float, cost: float = 1.0
+    ) -> None:
         """Count an event that the node's own table allows.
 
         Raises:
             Fault: it is refused; `retry_after` says when it would pass.
         """
-        wait = await self.wait(limiter, keys, now)
+        wait = await self.wait(limiter, keys, now, cost)
         if wait:
             raise limiter.fault(wait)
 
-    async def _ask(self, limiter: Limiter, keys: tuple[str, ...]) -> float:
+    async def _ask(self, limiter: Limiter, keys: tuple[str, ...], cost: float) -> float:
         rate = limiter.rate
         for weight, key in zip(WEIGHTS, keys, strict=False):
             name = f"{limiter.scope} {limiter.name} {key}"
             burst = max(1, round(rate.burst / weight))
-            wait = await self._meter.take(name, rate.interval * weight, burst)
+            more = () if cost == 1.0 else (min(cost, max(rate.burst, 1)),)
+            wait = await self._meter.take(name, rate.interval * weight, burst, *more)
             if wait:
                 return wait
         return 0.0
 
-    def _part(self, limiter: Limiter, keys: tuple[str, ...], now: float) -> float:
+    def _part(self, limiter: Limiter, keys: tuple[str, ...], now: float, cost: float) -> float:
         """What this node may allow by itself."""
         name = limiter.scope, limiter.name
         table = self._lean.get(name)
@@ -73,7 +78,7 @@ class Span:
             lean = replace(rate, count=rate.count / nodes, burst=max(1, rate.burst // nodes))
             table = self._lean[name] = RateTable(lean)
         for weight, key in zip(WEIGHTS, keys, strict=False):
-            wait = table.take(key, now, weight)
+            wait = table.take(key, now, weight * cost)
             if wait:
                 return wait
         return 0.0

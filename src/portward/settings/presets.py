@@ -23,6 +23,8 @@ ENDPOINTS: Final = {
         credentials=(Credential.HEADER, Credential.QUERY, Credential.TICKET),
         max_connections=100,
         farewell=5.0,
+        # Each call counts, and a dashboard asks for many at once.
+        limits=Limits(join=RateLimit(rate=Rate(200, 60.0, 200), burst=100)),
     ),
     "live": Endpoint(
         path="/live",

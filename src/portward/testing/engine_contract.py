@@ -367,6 +367,26 @@ class EngineContract(RoomsContract, BoardContract):
         assert (swapped.nonce, swapped.client, swapped.identity) == ("n2", "c2", _ANN)
         assert await engine.sessions.swap("s1", "n1", "n3", "c3") is None
 
+    async def test_returns_are_taken_once(self, engine: Engine) -> None:
+        """What a user was in is taken back once, each channel apart, and by nobody else."""
+        put, take = engine.sessions.put_returns, engine.sessions.take_returns
+        await put("ann", (ROOM, OTHER), 60.0)
+        await put("ann", (ROOM,), 60.0)
+        await put("cyd", (), 60.0)
+        assert await take("bob", (ROOM,)) == frozenset()
+        assert await take("ann", (ROOM, Channel.parse("rooms:third"))) == {ROOM}
+        assert await take("ann", (ROOM, OTHER)) == {OTHER}
+        assert await take("ann", (ROOM, OTHER)) == frozenset()
+
+    async def test_returns_run_out(self, engine: Engine, leap: Callable[[float], None]) -> None:
+        """What a user was in is forgotten after its time."""
+        await engine.sessions.put_returns("ann", (ROOM,), 60.0)
+        leap(30)
+        await engine.sessions.put_returns("ann", (OTHER,), 60.0)
+        leap(31)
+        await engine.sweep()
+        assert await engine.sessions.take_returns("ann", (ROOM, OTHER)) == {OTHER}
+
     async def test_session_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
         """A record is gone after its time, a released one after its shorter time."""
         await engine.sessions.save(_record("n1"), 3600.0)

@@ -14,7 +14,7 @@ class MemoryMeter:
         self._clock = clock
         self._counters: dict[str, tuple[int, float]] = {}
 
-    async def take(self, key: str, interval: float, burst: int) -> float:  # noqa: ARG002 - the port
+    async def take(self, key: str, interval: float, burst: int, cost: float = 1.0) -> float:  # noqa: ARG002 - the port
         """Allow."""
         return 0.0
 

@@ -3,6 +3,8 @@
 from msgspec.structs import replace
 
 from portward.engines.port import SessionRecord
+from portward.engines.returns import Returns
+from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.identity import Identity
 
@@ -14,6 +16,7 @@ class MemorySessions:
         self._clock = clock
         self._records: dict[str, tuple[SessionRecord, float]] = {}
         self._tickets: dict[str, tuple[Identity, float]] = {}
+        self._returns = Returns(clock)
 
     async def save(self, record: SessionRecord, ttl: float) -> None:
         """Keep a record."""
@@ -47,8 +50,17 @@ class MemorySessions:
         identity, until = self._tickets.pop(ticket, (None, 0.0))
         return identity if until > self._clock.monotonic() else None
 
+    async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
+        """Remember channels of a user."""
+        self._returns.put(user, channels, ttl)
+
+    async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
+        """Those that are remembered, once."""
+        return self._returns.take(user, channels)
+
     def sweep(self) -> None:
         """Drop what has run out."""
+        self._returns.sweep()
         now = self._clock.monotonic()
         self._records = {k: kept for k, kept in self._records.items() if kept[1] > now}
         self._tickets = {k: kept for k, kept in self._tickets.items() if kept[1] > now}

@@ -16,6 +16,7 @@ as the prefix:
     portward:{rooms}:due                when to look whether a record ends; makers, counts
     portward:user_workspaces:<user>     a set; with "" in it one that is known
     portward:ws_session:<session>, portward:ticket:<digest>
+    portward:returns:<user>             what a user was in when a connection broke, for a short while
     portward:{revoked}:<kind>:<value>   and the lists at, until
     portward:{approvals}:<id>           and waiting:<channel>
     portward:{shared:<owner>}:values    and turns
@@ -184,6 +185,10 @@ class Keys:
     def ticket(self, digest: str) -> str:
         """An identity behind a ticket."""
         return f"{self._prefix}ticket:{encoded(digest)}"
+
+    def returns(self, user: str) -> str:
+        """The channels that a user was in when a connection broke."""
+        return f"{self._prefix}returns:{encoded(user)}"
 
     def revoked(self, entry: str) -> str:
         """One revocation; `entry` is its kind and value."""

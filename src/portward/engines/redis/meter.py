@@ -19,12 +19,13 @@ class RedisMeter:
         self._commands = commands
         self._keys = keys
 
-    async def take(self, key: str, interval: float, burst: int) -> float:
+    async def take(self, key: str, interval: float, burst: int, cost: float = 1.0) -> float:
         """Count one event; seconds to wait, 0.0 when allowed."""
         if not interval:
             return 0.0
-        step = max(1, ceil(interval * _MICROSECONDS))
-        wait: int = await self._commands.run(_TAKE, (self._keys.rate(key),), (step, max(burst, 1)))
+        step, most = max(1, ceil(interval * _MICROSECONDS)), max(burst, 1)
+        paid = max(1, ceil(step * min(cost, most)))
+        wait: int = await self._commands.run(_TAKE, (self._keys.rate(key),), (step, most, paid))
         return wait / _MICROSECONDS
 
     async def add(self, key: str, amount: int, ttl: float) -> int:

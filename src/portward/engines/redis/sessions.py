@@ -9,11 +9,16 @@ from portward.engines.redis.broker import milliseconds
 from portward.engines.redis.commands import Commands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
+from portward.model.channel import Channel
 from portward.model.identity import Identity
 
 _SAVE = script("save")
 _SWAP = script("swap")
 _RELEASE = script("release")
+_PUT_RETURNS = script("put_returns")
+_TAKE_RETURNS = script("take_returns")
+_MAX_RETURNS = 1024
+"""Channels that are remembered of one user."""
 _record = codec.decoder(SessionRecord)
 _identity = codec.decoder(Identity)
 
@@ -68,3 +73,17 @@ class RedisSessions:
             return _identity.decode(kept) if kept is not None else None
         except msgspec.DecodeError:
             return None
+
+    async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
+        """Remember channels of a user, for all nodes."""
+        if channels:
+            key = self._keys.returns(user)
+            await self._commands.run(
+                _PUT_RETURNS, (key,), (milliseconds(ttl), _MAX_RETURNS, *channels)
+            )
+
+    async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
+        """Those that are remembered, once over all nodes."""
+        found = await self._commands.run(_TAKE_RETURNS, (self._keys.returns(user),), channels)
+        names = {each.decode() for each in found}
+        return frozenset(channel for channel in channels if channel in names)

@@ -57,6 +57,7 @@ class SqliteEngine:
     def _load(self, db: sqlite3.Connection) -> None:
         channels = db.execute("SELECT channel FROM streams").fetchall()
         self._streams.prepare(db)
+        self.sessions.load(db)
         self.broker.load([channel for (channel,) in channels])
         self.directory.load(db)
         self.revocations.load(db)
@@ -84,6 +85,7 @@ class SqliteEngine:
             with suppress(EngineUnavailable):  # lost is only when something was last used
                 await self.broker.flush()
                 await self.directory.flush()
+                await self.sessions.flush()
                 await self.store.write(self._streams.close)
         finally:
             await self.store.stop()

@@ -28,7 +28,7 @@ class SqliteMeter:
         self._store = store
         self._clock = clock
 
-    async def take(self, key: str, interval: float, burst: int) -> float:  # noqa: ARG002 - the port
+    async def take(self, key: str, interval: float, burst: int, cost: float = 1.0) -> float:  # noqa: ARG002 - the port
         """Allow."""
         return 0.0
 

@@ -4,12 +4,17 @@ import sqlite3
 from typing import Final
 
 from portward.engines.port import SessionRecord
+from portward.engines.returns import Returns
 from portward.engines.sqlite.codec import pack, reader
 from portward.engines.sqlite.store import Store
+from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.identity import Identity
 
 _IDENTITY: Final = reader(Identity)
+_USERS: Final = reader(dict[str, dict[Channel, float]])
+_RETURNS: Final = "returns"
+_KEEP: Final = "INSERT OR REPLACE INTO kept (key, value) VALUES (?, ?)"
 
 _SAVE: Final = (
     "INSERT OR REPLACE INTO sessions (id, nonce, client, until, identity) VALUES (?, ?, ?, ?, ?)"
@@ -32,6 +37,19 @@ class SqliteSessions:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._returns = Returns(clock)
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Take out what the last run has left of who may come back."""
+        row = db.execute("SELECT value FROM kept WHERE key = ?", (_RETURNS,)).fetchone()
+        self._returns.load({} if row is None else _USERS.decode(row[0]))
+        db.execute("DELETE FROM kept WHERE key = ?", (_RETURNS,))
+
+    async def flush(self) -> None:
+        """Leave to the next run who may come back: it is too much to be written each time."""
+        kept = self._returns.dump()
+        if kept:
+            await self._store.execute(_KEEP, (_RETURNS, pack(kept).decode()))
 
     async def save(self, record: SessionRecord, ttl: float) -> None:
         """Keep a record."""
@@ -80,8 +98,17 @@ class SqliteSessions:
 
         return await self._store.write(work)
 
+    async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
+        """Remember channels of a user, in memory."""
+        self._returns.put(user, channels, ttl)
+
+    async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
+        """Those that are remembered, once."""
+        return self._returns.take(user, channels)
+
     async def sweep(self) -> None:
         """Drop what has run out."""
+        self._returns.sweep()
         now = self._clock.time()
         await self._store.purge(_EXPIRED_SESSIONS, now)
         await self._store.purge(_EXPIRED_TICKETS, now)
