@@ -14,9 +14,10 @@ from portward.dialects import intake
 from portward.dialects.rooms_words import Speech
 from portward.model import commands as ask
 from portward.model.channel import Channel
-from portward.model.commands import Command
+from portward.model.commands import Command, Wanted
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
+from portward.model.limits import JOINED_AT_ONCE
 from portward.model.position import Position
 from portward.model.room import RoomPermissions
 
@@ -54,8 +55,14 @@ class _Room(_Data, frozen=True):
     roomId: str  # noqa: N815 - the word on the wire
 
 
-class _Join(_Room, frozen=True):
+class _JoinOne(_Room, frozen=True):
     since: _Since | None = None
+
+
+class _Join(_Data, frozen=True):
+    roomId: str | UnsetType = UNSET  # noqa: N815 - the word on the wire
+    since: _Since | UnsetType | None = UNSET
+    rooms: Annotated[list[_JoinOne], Meta(max_length=JOINED_AT_ONCE)] | UnsetType = UNSET
 
 
 class _Message(_Room, frozen=True):
@@ -151,8 +158,27 @@ class RoomsDialect:
         return ask.Refresh(id=identifier, token=data.token)
 
     def _join(self, data: _Join, identifier: str | None) -> Command:
-        since = Position(data.since.offset, data.since.epoch) if data.since else None
+        if isinstance(data.rooms, list) and data.roomId is UNSET and data.since is UNSET:
+            return self._join_each(data.rooms, identifier)
+        if isinstance(data.roomId, UnsetType) or data.rooms is not UNSET:
+            raise Fault(FaultKind.INVALID_STRUCTURE)
+        since = _position(data.since or None)
         return ask.Subscribe(id=identifier, channel=self._channel(data.roomId), since=since)
+
+    def _join_each(self, rooms: list[_JoinOne], identifier: str | None) -> Command:
+        """Each room once, as it was named first; whether an id can be one is judged with the rest."""
+        wanted: dict[str, Wanted] = {}
+        for room in rooms:
+            if room.roomId not in wanted:
+                channel = self._perhaps_channel(room.roomId)
+                wanted[room.roomId] = Wanted(room.roomId, channel, _position(room.since))
+        return ask.SubscribeEach(id=identifier, wanted=tuple(wanted.values()))
+
+    def _perhaps_channel(self, room: str) -> Channel | None:
+        try:
+            return self._channel(room)
+        except Fault:
+            return None
 
     def _leave(self, data: _Room, identifier: str | None) -> Command:
         return ask.Unsubscribe(id=identifier, channel=self._channel(data.roomId))
@@ -197,6 +223,10 @@ class RoomsDialect:
     def _set_permissions(self, data: _SetPermissions, identifier: str | None) -> Command:
         channel = self._channel(data.roomId)
         return ask.SetPermissions(id=identifier, channel=channel, permissions=data.permissions)
+
+
+def _position(since: _Since | None) -> Position | None:
+    return None if since is None else Position(since.offset, since.epoch)
 
 
 def _identifier(envelope: Any) -> str | None:

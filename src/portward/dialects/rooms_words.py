@@ -66,6 +66,7 @@ class Speech:
             say.Refreshed: ("refresh_success", _refreshed),
             say.Pong: ("heartbeat_response", lambda _, now: {"serverTime": now}),
             say.Subscribed: ("room_joined", self._subscribed),
+            say.SubscribedEach: ("joined", _joined),
             say.Unsubscribed: ("room_left", lambda reply, _: {"roomId": reply.channel.name}),
             say.HistoryRead: ("history", self._history),
             say.PresenceRead: ("presence", _presence),
@@ -107,6 +108,8 @@ class Speech:
             data["retryAfterMs"] = fault.retry_after
         if fault.details is not None:
             data["details"] = fault.details
+        if fault.part is not None:
+            data["roomId"] = fault.part
         return _envelope("error", data, now, fault.command_id)
 
     def push(self, push: Push, now: int) -> bytes | None:
@@ -185,6 +188,19 @@ def _authenticated(reply: say.Authenticated, _: int) -> dict[str, Any]:
         "expiresAt": _milliseconds(reply.expires_at),
         "resumed": reply.resumed,
     }
+
+
+def _joined(reply: say.SubscribedEach, _: int) -> dict[str, Any]:
+    return {
+        "rooms": [channel.name for channel in reply.channels],
+        "failed": [_failure(each) for each in reply.failed],
+    }
+
+
+def _failure(failure: say.Failure) -> dict[str, Any]:
+    kind, retry = failure.fault.kind, failure.fault.retry_after
+    told: dict[str, Any] = {"roomId": failure.about, "code": CODES.get(kind, kind.code)}
+    return told if retry is None else {**told, "retryAfterMs": retry}
 
 
 def _refreshed(reply: say.Refreshed, _: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple, Protocol
 from portward.hub.cooldown import Cooldown, Queue
 from portward.hub.voice import Voice
 from portward.model.channel import Channel
+from portward.model.limits import OUTBOX_COUNT
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push
@@ -48,11 +49,19 @@ class Arrival(NamedTuple):
 class Joining:
     """What is collected for an outlet on its way in: everything after the position `floor`."""
 
-    __slots__ = ("floor", "pushes")
+    __slots__ = ("floor", "overflown", "pushes")
 
     def __init__(self, floor: Position | None) -> None:
         self.floor = floor
         self.pushes: list[Push] = []
+        self.overflown = False
+
+    def add(self, push: Push) -> None:
+        """Collect something; of too much the rest is left out, and the outlet has to come once more."""
+        if len(self.pushes) < OUTBOX_COUNT:
+            self.pushes.append(push)
+        else:
+            self.overflown = True
 
 
 NAMES: Final = 32

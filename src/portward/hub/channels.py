@@ -120,6 +120,8 @@ class Channels:
         """Whether what is collected for `outlet` goes on where `position` ends, without a gap."""
         state = self._states[channel]
         floor = state.joining[outlet].floor
+        if state.joining[outlet].overflown:
+            return False
         if not state.epoch or floor is None:
             return True
         if position.empty and position.epoch == state.began_as:
@@ -298,7 +300,7 @@ class Channels:
     def _note(self, state: ChannelState, push: Push, spared: tuple[Outlet, ...]) -> None:
         for outlet, newcomer in state.joining.items():
             if outlet not in spared:
-                newcomer.pushes.append(push)
+                newcomer.add(push)
         state.pending.append((push, spared))
         if len(state.pending) == 1:
             if not self._dirty:

@@ -70,6 +70,20 @@ class SubscribeMany(Command, frozen=True):
     since: Mapping[Channel, Position] = msgspec.field(default_factory=dict)
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """One of several channels: `about` is the client's word for it, which may name no channel at all."""
+
+    about: str
+    channel: Channel | None
+    since: Position | None = None
+
+
+class SubscribeEach(Command, frozen=True):
+    """Hear several channels, each judged and answered by itself."""
+
+    wanted: tuple[Wanted, ...]
+
+
 class UnsubscribeMany(Command, frozen=True):
     """Hear these channels no longer; None stands for all."""
 

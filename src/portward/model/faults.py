@@ -104,6 +104,8 @@ class Fault(Exception):  # noqa: N818 - "fault" is the house's word; it is an an
         """The configured name of the claim for which a token is refused; for the log alone."""
         self.detail = detail
         """For the operator's eyes and the admin API; a dialect never sends it to a client."""
+        self.part: str | None = None
+        """Which of several things asked for in one command this is about, in the client's own words."""
         self.details: Mapping[str, Any] | None = None
         """What a client is told beside the code, as JSON: names and numbers of ours, nothing of its text."""
 

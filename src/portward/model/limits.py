@@ -22,6 +22,8 @@ DATA: Final = 64 * KIB
 JSON_DEPTH: Final = 32
 INTEGER: Final = 2**53 - 1
 HISTORY_LIMIT: Final = 100
+JOINED_AT_ONCE: Final = 128
+"""Rooms that one message may ask for."""
 RECOVERY_LIMIT: Final = 300
 """More missing publications than this are not replayed: the client is told to start afresh."""
 IDEMPOTENCY_TIME: Final = 300.0

@@ -9,6 +9,7 @@ import msgspec
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.endings import Ending
+from portward.model.faults import Fault
 from portward.model.identity import Identity
 from portward.model.position import Position
 from portward.model.publication import Publication
@@ -79,6 +80,24 @@ class UnsubscribedMany(Reply, frozen=True):
     """`channels` are all that are still heard."""
 
     channels: tuple[Channel, ...]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """One of several things asked for in one command that was refused, by the client's word for it."""
+
+    about: str
+    fault: Fault
+
+
+class SubscribedEach(Reply, frozen=True):
+    """The end of a command about several channels, each of which was answered by itself."""
+
+    channels: tuple[Channel, ...]
+    failed: tuple[Failure, ...] = ()
+
+
+class AnsweredLater(Reply, frozen=True):
+    """Nothing: the answer was given, or will be."""
 
 
 class Unsubscribed(Reply, frozen=True):

@@ -28,11 +28,14 @@ from portward.model.replies import (
 from portward.model.room import RoomOrigin
 from portward.node.authentication import Authentication
 from portward.node.authority import Authority
+from portward.node.each import Each
 from portward.node.hooks import HookRunner
 from portward.node.joins import Joins
 from portward.node.many import Many, wanted
 from portward.node.membership import Membership
 from portward.node.namespaces import Namespaces
+from portward.node.pacing import pace
+from portward.node.recovering import Recovering
 from portward.node.relay import Relays
 from portward.node.session import Session
 from portward.node.span import Span
@@ -63,6 +66,8 @@ class Commands:
         workspaces: Workspaces,
         span: Span,
         joins: Joins,
+        recovering: Recovering,
+        each: Each,
         telemetry: Telemetry,
     ) -> None:
         self._authentication = authentication
@@ -75,6 +80,8 @@ class Commands:
         self._workspaces = workspaces
         self._span = span
         self._joins = joins
+        self._recovering = recovering
+        self._each = each
         self._many = Many(authority, membership, streams)
         self._telemetry = telemetry
         self._handlers: dict[type[Command], Handler] = {
@@ -90,6 +97,7 @@ class Commands:
             ask.Refresh: self._refresh,
             ask.Kick: self._kick,
             ask.SetPermissions: self._set_permissions,
+            ask.SubscribeEach: each.subscribe,
             ask.SubscribeMany: self._subscribe_many,
             ask.UnsubscribeMany: self._unsubscribe_many,
             ask.ReadHistories: self._histories,
@@ -147,6 +155,8 @@ class Commands:
         return reply
 
     async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
+        self._each.check(session, command.channel)
+        await pace(session)
         await self._joins.charge(session, (command.channel,))
         try:
             grant = await self._authority.grant(session, command.channel, command)
@@ -154,7 +164,7 @@ class Commands:
             self._workspaces.unwelcome(session, command.channel)
             raise
         if session.conversation is None:
-            return await self._membership.enter(session, grant)
+            return await self._recovering.enter(session, grant)
         return await self._enter_room(session, grant)
 
     async def _enter_room(self, session: Session, grant: Grant[ask.Subscribe]) -> Reply:
@@ -169,12 +179,14 @@ class Commands:
         )
 
     async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
+        self._each.drop(session, command.channel)
         if not self._membership.leave(session, command.channel):
             raise Fault(FaultKind.NOT_SUBSCRIBED)
         self._joins.forget(session.user, command.channel)
         return Unsubscribed(channel=command.channel)
 
     async def _subscribe_many(self, session: Session, command: ask.SubscribeMany) -> Reply:
+        await pace(session)
         await self._joins.charge(session, wanted(session, command))
         return await self._many.subscribe(session, command)
 
@@ -187,6 +199,7 @@ class Commands:
 
     async def _histories(self, session: Session, command: ask.ReadHistories) -> Reply:
         await self._limit(session, LimitName.HISTORY)
+        await pace(session)
         return await self._many.histories(session, command)
 
     async def _hand_over(self, session: Session, command: ask.HandOver) -> Reply:
@@ -214,6 +227,7 @@ class Commands:
 
     async def _history(self, session: Session, command: ask.ReadHistory) -> Reply:
         await self._limit(session, LimitName.HISTORY)
+        await pace(session)
         page = await self._authority.read(session, command.channel, command, self._streams.history)
         return HistoryRead(
             channel=command.channel, publications=page.publications, position=page.position

@@ -47,3 +47,15 @@ def record(telemetry: Telemetry, session: Session, ending: Ending, cause: str, n
             user=session.user,
             detail=cause,
         )
+
+
+def unhandled(telemetry: Telemetry, session: Session, count: int) -> None:
+    """Count and log messages that were given up because their client had closed a while ago."""
+    telemetry.metrics.unhandled(session.endpoint.name, count)
+    telemetry.record(
+        Event.INBOX_DROP,
+        client=session.id,
+        endpoint=session.endpoint.name,
+        user=session.user,
+        count=count,
+    )

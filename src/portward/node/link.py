@@ -65,6 +65,18 @@ class Link(Protocol):
         """The endpoint's own message limit applies from now on."""
 
 
+def both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:
+    """One callable that calls two, of which there may be only one."""
+    if first is None:
+        return second
+
+    def call() -> None:
+        first()
+        second()
+
+    return call
+
+
 class Passage(Protocol):
     """A session's way to an upstream: implemented by the tunnel."""
 

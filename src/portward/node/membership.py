@@ -156,22 +156,22 @@ class Membership:
         record = subscription.record
         if record is not None and record.origin.ends_unused:
             await directory.keep_room(channel, namespace.idle_ttl)
-        self._insist(session, subscription)
+        self.insist(session, subscription)
 
-    async def _look_again(self, session: Session, subscription: Subscription) -> None:
+    async def look_again(self, session: Session, subscription: Subscription) -> None:
         """After reading: only what the same life of the room allowed before and after is handed out."""
         channel, before = subscription.channel, subscription.record
         if subscription.trusted or not self._authority.needs_record(channel):
             return
         await self.judge_again(session, channel)
-        self._insist(session, subscription)
+        self.insist(session, subscription)
         if not same_life(before, subscription.record):
             raise Fault(
                 FaultKind.UNAVAILABLE, detail="the room was removed and made anew meanwhile"
             )
 
     @staticmethod
-    def _insist(session: Session, subscription: Subscription) -> None:
+    def insist(session: Session, subscription: Subscription) -> None:
         """Go on only while the subscription is wanted and allowed."""
         if session.subscriptions.get(subscription.channel) is not subscription:
             raise Fault(FaultKind.PERMISSION_DENIED)
@@ -194,14 +194,14 @@ class Membership:
         self._check_size(subscription, namespace)
         if self._channels.join(channel, session.link):
             await self._engine.broker.listen(channel)
-            self._insist(session, subscription)
+            self.insist(session, subscription)
         await self._appear(session, subscription, namespace)
         prepared.participants = await self._participants(channel, namespace)
         limit = RECOVERY_LIMIT + 1 if since is not None else 0
         query = HistoryQuery(limit=limit, since=since, latest=prepared.latest)
         prepared.page = await self._engine.broker.history(channel, query, namespace)
-        await self._look_again(session, subscription)
-        self._insist(session, subscription)
+        await self.look_again(session, subscription)
+        self.insist(session, subscription)
 
     def complete(self, session: Session, prepared: Prepared, *, replay: bool = True) -> Subscribed:
         """Go live, in one step: what was read and what was collected meanwhile becomes the answer.
@@ -213,7 +213,7 @@ class Membership:
         """
         subscription, page = prepared.subscription, prepared.page
         channel = subscription.channel
-        self._insist(session, subscription)
+        self.insist(session, subscription)
         whole = self._channels.follows(channel, session.link, page.position)
         collected = self._channels.settle(
             channel, session.link, session.voice, page.position, page.known_as
@@ -273,7 +273,7 @@ class Membership:
             await self._engine.broker.announce(
                 UserJoined(channel=channel, user=who.subject, client=session.id, email=who.email)
             )
-        self._insist(session, subscription)
+        self.insist(session, subscription)
 
     def _returned(self, channel: Channel, user: str) -> bool:
         """Whether the user comes back before the others were told that it left."""

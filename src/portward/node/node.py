@@ -24,6 +24,7 @@ from portward.model.namespace import Namespace
 from portward.model.replies import Push, Welcome
 from portward.node import ends
 from portward.node.admission import Doorman
+from portward.node.answering import Answering
 from portward.node.authentication import RELEASED_TTL, Authentication
 from portward.node.authority import Authority
 from portward.node.background import Background
@@ -37,6 +38,7 @@ from portward.node.conversation import Conversation
 from portward.node.credential_judge import CredentialJudge
 from portward.node.delivery import Delivery
 from portward.node.drain import Drain
+from portward.node.each import Each
 from portward.node.endpoint import Endpoint, Newcomer
 from portward.node.hooks import HookRunner
 from portward.node.joins import Joins
@@ -48,6 +50,7 @@ from portward.node.operations import Operations
 from portward.node.pending_session import PendingSession
 from portward.node.ports import Hooks
 from portward.node.records import RoomRecords
+from portward.node.recovering import Recovering
 from portward.node.relay import Relays
 from portward.node.requests import Requests
 from portward.node.revalidation import Revalidation
@@ -148,17 +151,19 @@ class Node:
         self.relays = Relays(
             self.rules.relays, ports.upstreams, engine, telemetry, self.background, clock
         )
+        answering = Answering(telemetry, clock, self.membership.leave)
         self.sockets = Namespaces(
             ConnectAuthentication(authentication, self.membership, self._let_in),
             self.membership,
             self.hooks,
             self.background,
             self.registry,
-            lambda *told: self._serving.tell(*told),  # noqa: PLW0108 - it is made further down
+            answering.tell,
         )
         backlog = Backlog(engine, self.background, clock)
         self.workspaces = Workspaces(engine, streams, self.hooks, backlog, telemetry, clock)
         self.requests = Requests(engine, self.workspaces, clock)
+        recovering = Recovering(engine, self.membership, answering)
         commands = Commands(
             authentication,
             authority,
@@ -171,11 +176,11 @@ class Node:
             self.workspaces,
             self.span,
             self._joins,
+            recovering,
+            Each(self._joins, authority, recovering, answering, telemetry, self.background, clock),
             telemetry,
         )
-        self._serving = Serving(
-            commands, telemetry, clock, self._failed, self.membership.leave, self.span
-        )
+        self._serving = Serving(commands, telemetry, clock, self._failed, answering, self.span)
         self.doorman = Doorman(
             self.rules.gate, self.endpoints, authentication, self.span, telemetry, clock
         )
@@ -434,14 +439,7 @@ class Node:
 
     def unhandled(self, session: Session, count: int) -> None:
         """Say that messages which came before the peer's close were given up."""
-        self.telemetry.metrics.unhandled(session.endpoint.name, count)
-        self.telemetry.record(
-            Event.INBOX_DROP,
-            client=session.id,
-            endpoint=session.endpoint.name,
-            user=session.user,
-            count=count,
-        )
+        ends.unhandled(self.telemetry, session, count)
 
     def gone(self, newcomer: Newcomer) -> None:
         """A connection's transport is gone: give back what it counted for."""

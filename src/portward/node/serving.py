@@ -4,14 +4,22 @@ import asyncio
 from collections.abc import Callable
 
 from portward.dialects.socketio import Packet, PacketError
-from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.commands import FIRST_CREDENTIAL, UNLIMITED, Command, OpenSocket, Ping, Signal
+from portward.model.commands import (
+    FIRST_CREDENTIAL,
+    UNLIMITED,
+    Command,
+    OpenSocket,
+    Ping,
+    Signal,
+    SubscribeEach,
+)
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind, Unavailable
 from portward.model.lifecycle import State
 from portward.model.limits import LimitName
-from portward.model.replies import Echoed, Reply, Subscribed, SubscribedMany
+from portward.model.replies import Reply
+from portward.node.answering import Answering
 from portward.node.commands import Commands
 from portward.node.limits import Limiter
 from portward.node.link import Passage
@@ -24,10 +32,7 @@ from portward.telemetry.labels import type_name
 
 
 class Serving:
-    """Turns the messages of every session into commands, and what comes of them into answers.
-
-    `leave` takes a subscription back whose answer cannot be given.
-    """
+    """Turns the messages of every session into commands, and what comes of them into answers."""
 
     def __init__(
         self,
@@ -35,14 +40,14 @@ class Serving:
         telemetry: Telemetry,
         clock: Clock,
         failed: Callable[[BaseException], None],
-        leave: Callable[[Session, Channel], object],
+        answering: Answering,
         span: Span,
     ) -> None:
         self._commands = commands
         self._telemetry = telemetry
         self._clock = clock
         self._failed = failed
-        self._leave = leave
+        self._answering = answering
         self._span = span
 
     async def serve(self, session: Session, payload: bytes | Packet, binary: bool) -> None:
@@ -60,7 +65,7 @@ class Serving:
             if self._span.wide:
                 await self._count_everywhere(session, command)
             reply = await self._commands.run(session, command)
-            self.tell(session, command, reply)
+            self._answering.tell(session, command, reply)
         except Fault as fault:
             self.refuse(session, _addressed(fault, command))
         except Unavailable:
@@ -73,7 +78,7 @@ class Serving:
             self._failed(error)
             self.refuse(session, _addressed(Fault(FaultKind.INTERNAL), command))
         else:
-            _clear(session, command)
+            _clear(session, command, reply)
 
     async def _relay(self, session: Session, tunnel: Passage, payload: bytes, binary: bool) -> None:
         self._telemetry.metrics.received(session.endpoint.name, "relayed", len(payload))
@@ -129,46 +134,14 @@ class Serving:
             raise
 
     def tell(self, session: Session, command: Command, reply: Reply) -> None:
-        """Answer a command, and say what follows the answer.
-
-        Raises:
-            Fault: `LIMIT_EXCEEDED`, the channel's snapshot is more than may wait for one reader.
-        """
-        endpoint = session.endpoint
-        if not session.alive:
-            return
-        payload = endpoint.dialect.reply(command, reply, self._now())
-        if payload is not None:
-            self._fit(session, reply, len(payload))
-            framing = endpoint.framing
-            if isinstance(reply, Echoed) and reply.binary:
-                message = framing.binary(reply.payload)
-            else:
-                message = framing.text(payload)
-            session.link.write(message)
-            self._telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
-        if isinstance(reply, Subscribed | SubscribedMany):
-            for push in reply.later:
-                session.say(push)
-
-    def _fit(self, session: Session, reply: Reply, size: int) -> None:
-        """Take a subscription back whose snapshot is too large; whatever else is told is bounded."""
-        if not isinstance(reply, Subscribed) or not reply.snapshot:
-            return
-        if size > session.endpoint.rules.max_unsent:
-            self._leave(session, reply.channel)
-            raise Fault(FaultKind.LIMIT_EXCEEDED)
+        """Answer a command. Raises as `Answering.tell`."""
+        self._answering.tell(session, command, reply)
 
     def refuse(self, session: Session, fault: Fault) -> None:
         """Answer with a fault, and count it: too many in a row end the session."""
-        endpoint = session.endpoint
-        self._telemetry.metrics.fault(endpoint.name, fault.kind)
+        self._answering.refuse(session, fault)
         if not session.alive:
             return
-        payload = endpoint.dialect.fault(fault, self._now())
-        if payload is not None:
-            session.link.write(endpoint.framing.text(payload))
-            self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))
         if fault.kind in RATE_FAULTS:
             self._record_excess(session)
             self._telemetry.record(
@@ -190,9 +163,6 @@ class Serving:
                 Event.RATE_LIMIT_EXCEEDED, clientId=session.id, ip=session.address
             )
 
-    def _now(self) -> int:
-        return int(self._clock.time() * 1000)
-
 
 def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[str, ...]] | None:
     """The limit that counts a message, and the keys it counts by; None when it is not counted.
@@ -212,10 +182,16 @@ def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[st
     return limits[LimitName.MESSAGES], session.limit_keys
 
 
-def _clear(session: Session, command: Command) -> None:
-    """Begin the count of faults anew; a message that is not charged does not change it."""
-    if not isinstance(command, Ping) or command.charged:
-        session.faults = session.refusals = 0
+def _clear(session: Session, command: Command, reply: Reply) -> None:
+    """Begin the count of faults anew.
+
+    A message that is not charged does not change it, nor one of several parts that were all refused.
+    """
+    if isinstance(command, Ping) and not command.charged:
+        return
+    if isinstance(command, SubscribeEach) and not getattr(reply, "channels", ()):
+        return
+    session.faults = session.refusals = 0
 
 
 def _addressed(fault: Fault, command: Command | None) -> Fault:

@@ -22,7 +22,7 @@ from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
 from portward.model.request import RequestHead
 from portward.node.gate import NodeGate
-from portward.node.link import Receiver
+from portward.node.link import Receiver, both
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
 from portward.wire.message import Message
@@ -208,7 +208,7 @@ class MemoryClient:
     def when_taken(self, then: Callable[[], object]) -> None:
         """Call `then` once the queue is read, or all is over."""
         if self.open and self.queue:
-            self._taken = then
+            self._taken = both(self._taken, then)
         else:
             then()
 

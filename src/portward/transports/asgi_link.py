@@ -8,7 +8,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.endings import Ending
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.link import Receiver
+from portward.node.link import Receiver, both
 from portward.wire.frames import NO_STATUS
 from portward.wire.message import Message
 from portward.wire.outbox import Outbox
@@ -124,7 +124,7 @@ class AsgiLink:
     def when_taken(self, then: Callable[[], object]) -> None:
         """Call `then` once the server has taken everything, or all is over."""
         if self.open and self.unsent():
-            self._taken = then
+            self._taken = both(self._taken, then)
         else:
             then()
 

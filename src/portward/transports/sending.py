@@ -9,14 +9,19 @@ import asyncio
 import os
 from collections.abc import Callable
 from os import write as os_write
+from typing import Final
 
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.limits import OUTBOX_AGE, OUTBOX_BYTES
+from portward.model.limits import KIB, OUTBOX_AGE, OUTBOX_BYTES
+from portward.node.link import both
 from portward.transports.framing import Ear
 from portward.wire import frames
 from portward.wire.message import Message
 from portward.wire.outbox import Outbox
+
+PROGRESS: Final = 32 * KIB
+"""Bytes of a large frame that a peer has to take within `OUTBOX_AGE`."""
 
 
 class Sender(Ear):
@@ -31,6 +36,7 @@ class Sender(Ear):
         "_descriptor",
         "_direct",
         "_farewell",
+        "_left",
         "_outbox",
         "_ping",
         "_pong",
@@ -58,6 +64,7 @@ class Sender(Ear):
         self._direct = descriptor >= 0
         self._blocked = False
         self._since = 0.0
+        self._left = 0
         self._room = room
         self._taken: Callable[[], object] | None = None
         self._outbox: Outbox | None = None
@@ -109,7 +116,7 @@ class Sender(Ear):
     def when_taken(self, then: Callable[[], object]) -> None:
         """Call `then` once nothing is unsent, or all is over."""
         if self.open and self.unsent():
-            self._taken = then
+            self._taken = both(self._taken, then)
         else:
             then()
 
@@ -123,13 +130,24 @@ class Sender(Ear):
         if not self._blocked:
             return False
         waiting = self._outbox is not None and self._outbox.stale(now)
-        return waiting or now - self._since > OUTBOX_AGE
+        return waiting or self._stuck(now)
+
+    def _stuck(self, now: float) -> bool:
+        """Whether the peer has taken hardly anything of one large frame within the time."""
+        if now - self._since <= OUTBOX_AGE:
+            return False
+        left = self._transport.get_write_buffer_size()
+        if self._left - left < PROGRESS:
+            return True
+        self._left, self._since = left, now
+        return False
 
     def pause_writing(self) -> None:
         """Bytes wait in the transport: queue from now on."""
         self._blocked = True
         self._direct = False
         self._since = self._clock.monotonic()
+        self._left = self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         """Nothing waits in the transport."""

@@ -8,7 +8,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.endings import Ending
 from portward.model.limits import OUTBOX_AGE
-from portward.node.link import Receiver
+from portward.node.link import Receiver, both
 from portward.security.rate import gcra
 from portward.transports.deadlines import Deadlines, Waiter
 from portward.transports.engineio import told
@@ -204,7 +204,7 @@ class Polling:
     def when_taken(self, then: Callable[[], object]) -> None:
         """Call `then` once nothing is unsent, or all is over."""
         if self.open and self.unsent():
-            self._taken = then
+            self._taken = both(self._taken, then)
         else:
             then()
 

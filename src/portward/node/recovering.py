@@ -1,0 +1,119 @@
+"""Subscribing to one channel, with what was missed at the pace of its reader."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from portward.engines.port import Engine
+from portward.hub.recovery import merge
+from portward.model.commands import Subscribe
+from portward.model.faults import Fault
+from portward.model.grants import Grant
+from portward.model.position import Position
+from portward.model.publication import HistoryQuery, Page
+from portward.model.replies import (
+    INSUFFICIENT_STATE,
+    AnsweredLater,
+    Delivery,
+    Reply,
+    Subscribed,
+)
+from portward.node.answering import Answering
+from portward.node.membership import Membership, Prepared
+from portward.node.pacing import PACED, fitting, must_wait, size_of, taken
+from portward.node.session import Session
+
+CHUNK: Final = 64
+"""Publications that are read at a time once an answer could not take more."""
+
+
+class Recovering:
+    """Enters channels. A recovery that is more than one answer goes on in ordinary publications."""
+
+    def __init__(self, engine: Engine, membership: Membership, answering: Answering) -> None:
+        self._engine = engine
+        self._membership = membership
+        self._answering = answering
+
+    async def enter(self, session: Session, grant: Grant[Subscribe]) -> Reply:
+        """Subscribe; the answer, or `AnsweredLater` when it was given in parts.
+
+        Raises:
+            Fault: as `Membership.enter`.
+        """
+        prepared = await self._membership.prepare(session, grant)
+        try:
+            publications = prepared.page.publications
+            if publications and merge(prepared.since, prepared.page, []).recovered:
+                count = fitting(session, publications)
+                if count < len(publications):
+                    return await self._in_parts(session, grant.command, prepared, count)
+                if must_wait(session, sum(map(size_of, publications))):
+                    await taken(session)
+        except BaseException:
+            self._membership.give_up(session, prepared)
+            raise
+        return self._membership.complete(session, prepared)
+
+    async def _in_parts(
+        self, session: Session, command: Subscribe, prepared: Prepared, count: int
+    ) -> Reply:
+        """Answer with the first of what was missed, and bring the rest as the reader takes it."""
+        page, channel = prepared.page, command.channel
+        first = page.publications[:count]
+        at = first[-1].offset
+        if must_wait(session, PACED):
+            await taken(session)
+        self._membership.insist(session, prepared.subscription)
+        answer = Subscribed(
+            channel=channel,
+            position=Position(at, page.known_as or page.position.epoch),
+            participants=prepared.participants,
+            recovered=True,
+            publications=first,
+        )
+        self._answering.tell(session, command, answer)
+        # From here on the client is in: if it goes wrong it has to be told.
+        prepared.known = prepared.subscription.settled = True
+        prepared.page = replace(page, publications=())
+        while at < page.position.offset:
+            await taken(session)
+            following = await self._following(session, prepared, at)
+            if following is None:
+                return AnsweredLater()
+            at = self._bring(session, prepared, following)
+        prepared.since = page.position
+        reply = self._membership.complete(session, prepared)
+        for push in reply.later:
+            session.say(push)
+        return AnsweredLater()
+
+    async def _following(self, session: Session, prepared: Prepared, at: int) -> Page | None:
+        """What comes after an offset; None when the session is no longer in the channel."""
+        subscription, epoch = prepared.subscription, prepared.page.position.epoch
+        query = HistoryQuery(limit=CHUNK, since=Position(at, epoch))
+        channel = subscription.channel
+        page = await self._engine.broker.history(channel, query, prepared.namespace)
+        try:
+            await self._membership.look_again(session, subscription)
+            self._membership.insist(session, subscription)
+        except Fault:
+            # Whoever took the subscription away has said so.
+            return None
+        whole = page.complete and page.position.epoch == epoch and page.publications
+        if whole and page.publications[0].offset == at + 1:
+            return page
+        self._membership.remove(session, channel, INSUFFICIENT_STATE)
+        return None
+
+    @staticmethod
+    def _bring(session: Session, prepared: Prepared, page: Page) -> int:
+        """Write some of a page as ordinary publications; up to which offset."""
+        at, room = 0, PACED
+        channel, epoch = prepared.subscription.channel, page.position.epoch
+        for publication in page.publications:
+            if publication.offset > prepared.page.position.offset or (room <= 0 and at):
+                break
+            session.say(Delivery(channel=channel, publication=publication, epoch=epoch))
+            at, room = publication.offset, room - size_of(publication)
+        return at
