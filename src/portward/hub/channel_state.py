@@ -74,13 +74,12 @@ class ChannelState:
     """One channel with at least one listener, or with one on the way.
 
     `next` and `epoch` say which publication is next in line. No epoch: the first one that comes.
-    `names` are the epochs that listeners were told while the channel was empty, `began_as` is the last of
-    them when its first publication had another.
+    `names` are the epochs that listeners were told while the channel was empty.
     """
 
     __slots__ = (
-        "ahead", "began_as", "channel", "cooldown", "epoch", "groups", "held", "joining", "late",
-        "latest_only", "names", "next", "offset", "pending", "size",
+        "ahead", "channel", "cooldown", "epoch", "groups", "held", "joining", "late", "latest_only",
+        "names", "next", "offset", "pending", "size",
     )  # fmt: skip
 
     late: Queue | None
@@ -97,7 +96,7 @@ class ChannelState:
         self.ahead: dict[Outlet, int] = {}
         self.held: list[Arrival] | None = None
         self.offset = self.next = NO_OFFSET
-        self.epoch = self.began_as = ""
+        self.epoch = ""
         self.names: tuple[str, ...] = ()
         self.size = 0
 

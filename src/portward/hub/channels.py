@@ -122,9 +122,9 @@ class Channels:
         floor = state.joining[outlet].floor
         if state.joining[outlet].overflown:
             return False
-        if not state.epoch or floor is None:
+        if not state.epoch or floor is None or state.empty:
             return True
-        if position.empty and position.epoch == state.began_as:
+        if position.empty:
             return floor.offset == 0
         return state.epoch == position.epoch and position.offset >= floor.offset
 
@@ -148,7 +148,7 @@ class Channels:
         state.groups.setdefault(voice, {})[outlet] = None
         if position is not None and position.epoch:
             self._place(state, outlet, position)
-            if position.empty and position.epoch in {state.epoch, state.began_as}:
+            if position.empty:
                 state.know(known_as or position.epoch)
                 if not state.empty:
                     self._begun(state)
@@ -157,14 +157,15 @@ class Channels:
     def renew(self, channel: Channel, known: Position, position: Position) -> None:
         """A channel that is still empty goes on with a newer empty position."""
         state = self._states.get(channel)
-        if state is not None and state.position == known != position:
+        if state is not None and state.held is None and state.position == known != position:
             state.know(known.epoch)
             state.move(position)
 
     def begin(self, channel: Channel, epoch: str) -> None:
-        """The first publication of an empty channel is of this epoch: the engine has said so."""
-        state = self._states[channel]
-        state.began_as = state.epoch
+        """The first publication of an empty channel is of this epoch."""
+        self._begin(self._states[channel], epoch)
+
+    def _begin(self, state: ChannelState, epoch: str) -> None:
         state.move(Position(0, epoch))
         self._begun(state)
 
@@ -173,9 +174,11 @@ class Channels:
         if names:
             self._observer.began(state.channel, names, state.epoch)
 
-    @staticmethod
-    def _place(state: ChannelState, outlet: Outlet, position: Position) -> None:
+    def _place(self, state: ChannelState, outlet: Outlet, position: Position) -> None:
         known = state.position
+        if known is not None and known.empty and not position.empty:
+            self._begin(state, position.epoch)
+            known = state.position
         if known is None:
             state.move(position)
         elif known.epoch == position.epoch and known.offset < position.offset:

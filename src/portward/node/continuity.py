@@ -123,11 +123,10 @@ class Continuity:
                 if not recovery.recovered or rounds >= ROUNDS:
                     self._lose(channel, held, page)
                     return
-                if known.empty and not page.position.empty:
+                first = known.empty and not page.position.empty
+                if first:
                     self._channels.begin(channel, page.position.epoch)
-                elif known.empty:
-                    self._channels.renew(channel, known, page.position)
-                self._go_on(channel, held, recovery.missed, seen)
+                self._go_on(channel, held, recovery.missed, seen, first=first)
                 rounds += 1
             if self._waiting(channel, held) == known:
                 self._clock.call_later(RETRY, partial(self._once_more, channel, held, rounds))
@@ -155,12 +154,18 @@ class Continuity:
             return None
 
     def _go_on(
-        self, channel: Channel, held: list[Arrival], missed: Iterable[Publication], seen: int
+        self,
+        channel: Channel,
+        held: list[Arrival],
+        missed: Iterable[Publication],
+        seen: int,
+        *,
+        first: bool = False,
     ) -> None:
         """Tell what was missed, then what is held and follows; hold again what still does not.
 
         `seen` of what is held came before the engine was asked: what is of another epoch among that
-        is of an older one.
+        is of an older one. With `first` the channel was empty: what came was not missing.
         """
         before = self._channels.position(channel) or NOWHERE
         epoch, full = before.epoch, len(held) >= HELD
@@ -171,7 +176,7 @@ class Continuity:
             arrival = came.pop(publication.offset, None)
             exclude = arrival.exclude if arrival is not None else None
             delivered = self._channels.deliver(channel, publication, epoch, exclude)
-            told += delivered and arrival is None
+            told += delivered and (arrival is None or not first)
         rest = [each for _, each in sorted(came.items()) if not self._follows(channel, each)]
         held[:] = [*rest, *(each for each in held[seen:] if each.epoch != epoch)]
         if told:

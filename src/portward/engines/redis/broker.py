@@ -137,9 +137,7 @@ class RedisBroker:
                 "redis has something else where publications are kept"
             ) from None
         if page.position.empty:
-            # Nobody but the node itself asks so: to see whether its channel is still empty.
-            renew = since is not None and not query.limit
-            epoch = self._hearing.empty_epoch(channel, page.position.epoch, renew=renew)
+            epoch = self._hearing.empty_epoch(channel, page.position.epoch)
             return replace(page, position=Position(0, epoch))
         return page
 

@@ -23,7 +23,7 @@ from portward.model.position import Position
 from portward.model.publication import Publication
 
 EMPTY_TIME: Final = 300.0
-"""Seconds for which the same epoch is handed out for an empty channel at least."""
+"""Seconds for which the same epoch is handed out for an empty channel."""
 
 
 class _Heard:
@@ -128,16 +128,13 @@ class Hearing:
         if heard is not None:
             heard.books = books
 
-    def empty_epoch(self, channel: Channel, epoch: str, *, renew: bool) -> str:
-        """The epoch to hand out for an empty channel: the same to all who listen to it here.
-
-        Those who listen may `renew` it after a while.
-        """
+    def empty_epoch(self, channel: Channel, epoch: str) -> str:
+        """The epoch to hand out for an empty channel: the same to all who listen to it here, for a while."""
         heard = self._heard.get(self._keys.said(channel).encode())
         if heard is None or heard.lingering is not None:
             return epoch
         now = self._clock.monotonic()
-        if heard.empty is None or (renew and heard.empty[1] <= now):
+        if heard.empty is None or heard.empty[1] <= now:
             heard.empty = (epoch, now + EMPTY_TIME)
         return heard.empty[0]
 

@@ -6,10 +6,9 @@ from functools import partial
 from sqlite3 import Connection
 
 from portward.engines.port import RoomEnded, Sink, Stored
-from portward.engines.sqlite.orders import Order, Outcome
 from portward.engines.sqlite.pages import keeps, read_page
 from portward.engines.sqlite.store import BATCH, Store
-from portward.engines.sqlite.streams import Streams
+from portward.engines.sqlite.streams import Order, Outcome, Streams
 from portward.engines.sqlite.sweeping import EXPIRED_KEYS, Moment, look, still_idle, touch
 from portward.model.channel import Channel
 from portward.model.clock import Clock

@@ -8,14 +8,13 @@ from portward.engines.empty import EmptyEpochs
 from portward.engines.port import Stored
 from portward.engines.sqlite import empty
 from portward.engines.sqlite.codec import pack
-from portward.engines.sqlite.orders import Order, Outcome
 from portward.engines.sqlite.pages import read_page
 from portward.engines.sqlite.room_rows import alive
 from portward.model.channel import Channel
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
 from portward.model.namespace import Namespace, Snapshot
 from portward.model.position import Position
-from portward.model.publication import HistoryQuery, Page, Publication
+from portward.model.publication import Draft, HistoryQuery, Page, Publication
 
 MAX_CACHED: Final = 50_000
 """Streams the writer remembers; with more it begins anew."""
@@ -51,6 +50,26 @@ class Stream:
     offset: int
     settings: Settings
     keyed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A publication that is to be stored; `now` is Unix time, `life` that of the room's record."""
+
+    channel: Channel
+    draft: Draft
+    namespace: Namespace
+    key: str | None
+    now: float
+    life: str | None = None
+
+
+class Outcome(NamedTuple):
+    """What became of an order. Without `publication` it was a duplicate; `created`: the stream is new."""
+
+    stored: Stored
+    publication: Publication | None
+    created: bool
 
 
 class Streams:
