@@ -83,11 +83,6 @@ class Watch:
         self.fan_outs: list[tuple[Channel, int, int, float]] = []
         self.errors: list[tuple[Channel, Exception]] = []
         self.encoded: list[tuple[Voice, int]] = []
-        self.beginnings: list[tuple[Channel, frozenset[str], str]] = []
-
-    def began(self, channel: Channel, names: frozenset[str], epoch: str) -> None:
-        """Note that a channel is empty no longer."""
-        self.beginnings.append((channel, names, epoch))
 
     def fanned_out(
         self, channel: Channel, publications: int, deliveries: int, seconds: float

@@ -64,10 +64,6 @@ class _Broker:
             await self._node.gate.wait()
         return page
 
-    async def name_epoch(self, channel: Channel, epoch: str, names: frozenset[str]) -> None:
-        """Note other names of an epoch."""
-        await self._inner.name_epoch(channel, epoch, names)
-
     async def announce(self, event: BusEvent) -> None:
         """Tell every node, by way of the bus."""
         self._node.check()

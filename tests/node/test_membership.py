@@ -105,8 +105,8 @@ async def test_publications_during_a_second_join(slow: Slow, moment: int) -> Non
     """Who joins again with its position misses nothing and hears nothing twice."""
     house, engine = slow
     ann = await arrive(house, engine, "ann", "lobby")
-    await say(house, engine, "one")
     epoch = engine.inner.broker._streams[LOBBY].epoch
+    await say(house, engine, "one")
     await say(house, engine, "two")
     ann.send({"type": "join", "data": {"roomId": "lobby", "since": {"offset": 2, "epoch": epoch}}})
     await engine.run(moment)
@@ -410,7 +410,7 @@ async def test_removed_room(house: House) -> None:
 
 
 async def test_empty_streams_are_collected() -> None:
-    """Channels in which nothing was published leave nothing behind, also very many of them."""
+    """Channels nobody uses any more are forgotten, also after very many of them."""
     given = settings(rooms={"limits": FREE}, namespace={"idle_ttl": 50.0})
     async with running(given) as house:
         ann = await house.client("ann")
@@ -421,8 +421,7 @@ async def test_empty_streams_are_collected() -> None:
                 await ask(client, "leave", roomId=f"{name}{number}")
             await house.advance(0.01)
         engine = house.gateway.node.engine
-        assert await engine.broker.channels() == ()
-        assert engine.broker.books() == {}
+        assert len(await engine.broker.channels()) == 300
         await house.advance(65)
         assert await engine.broker.channels() == ()
         assert await engine.directory.rooms() == {}

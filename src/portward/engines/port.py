@@ -94,17 +94,7 @@ class Broker(Protocol):
         """
 
     async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
-        """Read a part of the stream together with its position.
-
-        A channel in which nothing was published has an empty position, and nothing is written for it.
-        What is read after that position later is everything since, or is not complete.
-        """
-
-    async def name_epoch(self, channel: Channel, epoch: str, names: frozenset[str]) -> None:
-        """Take these epochs, handed out while the channel was empty, for names of the one it has now.
-
-        A no-op when the stream has another epoch by now.
-        """
+        """Read a part of the stream together with its position."""
 
     async def announce(self, event: BusEvent) -> None:
         """Tell every node."""

@@ -64,8 +64,6 @@ class Joining:
             self.overflown = True
 
 
-NAMES: Final = 32
-"""Epochs of one empty channel that are remembered for when it is empty no longer."""
 NO_OFFSET: Final = 0
 """No publication has this offset: none is next in line."""
 
@@ -74,12 +72,11 @@ class ChannelState:
     """One channel with at least one listener, or with one on the way.
 
     `next` and `epoch` say which publication is next in line. No epoch: the first one that comes.
-    `names` are the epochs that listeners were told while the channel was empty.
     """
 
     __slots__ = (
         "ahead", "channel", "cooldown", "epoch", "groups", "held", "joining", "late", "latest_only",
-        "names", "next", "offset", "pending", "size",
+        "next", "offset", "pending", "size",
     )  # fmt: skip
 
     late: Queue | None
@@ -97,7 +94,6 @@ class ChannelState:
         self.held: list[Arrival] | None = None
         self.offset = self.next = NO_OFFSET
         self.epoch = ""
-        self.names: tuple[str, ...] = ()
         self.size = 0
 
     @property
@@ -106,22 +102,6 @@ class ChannelState:
         if not self.epoch:
             return None
         return Position(self.offset if self.held is not None else self.next - 1, self.epoch)
-
-    @property
-    def empty(self) -> bool:
-        """Whether listeners stand before the first publication of a channel without a record."""
-        position = self.position
-        return position is not None and position.empty
-
-    def know(self, name: str) -> None:
-        """Note by which epoch a listener knows the empty channel; of too many the first one goes."""
-        if name not in self.names:
-            self.names = (*self.names[1 - NAMES :], name)
-
-    def take_names(self) -> frozenset[str]:
-        """The epochs other than its own by which listeners know the channel, which is empty no longer."""
-        names, self.names = frozenset(self.names) - {self.epoch}, ()
-        return names
 
     def move(self, position: Position) -> None:
         """Go on after `position`, whatever lies between."""

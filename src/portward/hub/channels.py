@@ -46,9 +46,6 @@ class Observer(Protocol):
     def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:
         """A push was encoded for one voice, and is being written to so many listeners."""
 
-    def began(self, channel: Channel, names: frozenset[str], epoch: str) -> None:
-        """The first publication came to listeners who know the empty channel by other epochs than its own."""
-
     def unspeakable(self, channel: Channel, error: Exception) -> None:
         """A push could not be encoded for one voice; the others got it."""
 
@@ -122,25 +119,17 @@ class Channels:
         floor = state.joining[outlet].floor
         if state.joining[outlet].overflown:
             return False
-        if not state.epoch or floor is None or state.empty:
+        if not state.epoch or floor is None:
             return True
-        if position.empty:
-            return floor.offset == 0
         return state.epoch == position.epoch and position.offset >= floor.offset
 
     def settle(
-        self,
-        channel: Channel,
-        outlet: Outlet,
-        voice: Voice,
-        position: Position | None = None,
-        known_as: str = "",
+        self, channel: Channel, outlet: Outlet, voice: Voice, position: Position | None = None
     ) -> list[Push]:
         """End the collecting: return what arrived meanwhile, and write to `outlet` from now on.
 
         What is pending in this turn is flushed first, so that nothing is both returned and written.
-        `position` is where its answer ends; what arrives here up to there it is not told again. Of an
-        empty channel it is told the epoch `known_as`, where that is not the position's own.
+        `position` is where its answer ends; what arrives here up to there it is not told again.
         """
         state = self._states[channel]
         self._flush(state)
@@ -148,37 +137,11 @@ class Channels:
         state.groups.setdefault(voice, {})[outlet] = None
         if position is not None and position.epoch:
             self._place(state, outlet, position)
-            if position.empty:
-                state.know(known_as or position.epoch)
-                if not state.empty:
-                    self._begun(state)
         return collected
 
-    def renew(self, channel: Channel, known: Position, position: Position) -> None:
-        """A channel that is still empty goes on with a newer empty position."""
-        state = self._states.get(channel)
-        if state is not None and state.held is None and state.position == known != position:
-            state.know(known.epoch)
-            state.move(position)
-
-    def begin(self, channel: Channel, epoch: str) -> None:
-        """The first publication of an empty channel is of this epoch."""
-        self._begin(self._states[channel], epoch)
-
-    def _begin(self, state: ChannelState, epoch: str) -> None:
-        state.move(Position(0, epoch))
-        self._begun(state)
-
-    def _begun(self, state: ChannelState) -> None:
-        names = state.take_names()
-        if names:
-            self._observer.began(state.channel, names, state.epoch)
-
-    def _place(self, state: ChannelState, outlet: Outlet, position: Position) -> None:
+    @staticmethod
+    def _place(state: ChannelState, outlet: Outlet, position: Position) -> None:
         known = state.position
-        if known is not None and known.empty and not position.empty:
-            self._begin(state, position.epoch)
-            known = state.position
         if known is None:
             state.move(position)
         elif known.epoch == position.epoch and known.offset < position.offset:
@@ -283,8 +246,6 @@ class Channels:
                 return False
             state.move(Position(offset - 1, epoch))
         state.next = offset + 1
-        if state.names:
-            self._begun(state)
         spared: tuple[Outlet, ...] = () if exclude is None else (exclude,)
         if state.ahead:
             spared = state.spared(offset, exclude)

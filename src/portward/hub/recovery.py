@@ -39,7 +39,7 @@ def merge(since: Position | None, page: Page, collected: list[Push]) -> Recovery
 
 def _judge(since: Position, page: Page) -> str:
     missing = page.position.offset - since.offset
-    if since.epoch not in {page.position.epoch, page.known_as} or missing < 0:
+    if since.epoch != page.position.epoch or missing < 0:
         return "epoch"
     if missing > RECOVERY_LIMIT:
         return "too_many"

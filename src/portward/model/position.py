@@ -1,11 +1,6 @@
 """Where a reader stands in a channel's stream of publications."""
 
-from typing import Final
-
 import msgspec
-
-EMPTY_EPOCH: Final = "~"
-"""How the epoch of a channel begins that has no record, because nothing was published in it."""
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -17,8 +12,3 @@ class Position(msgspec.Struct, frozen=True):
 
     offset: int
     epoch: str
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing had been published yet, and nothing was kept of the channel."""
-        return self.offset == 0 and self.epoch.startswith(EMPTY_EPOCH)

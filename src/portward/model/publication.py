@@ -69,9 +69,6 @@ class Page(msgspec.Struct, frozen=True):
     """False when publications between the asked-for start and the first one here are gone."""
     latest: tuple[Publication, ...] = ()
     """The last publication of every key at this position, in offset order; when it was asked for."""
-    known_as: str = ""
-    """The epoch of the asked-for start when that is another name of this stream's: it was handed out
-    while the channel was empty."""
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):

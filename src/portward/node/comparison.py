@@ -63,16 +63,14 @@ class Comparison:
         known = self._channels.position(channel)
         if known is None or self._channels.held(channel) is not None:
             return True
-        query = HistoryQuery(limit=0, since=known if known.empty else None)
+        query = HistoryQuery(limit=0)
         try:
             page = await self._engine.broker.history(
                 channel, query, self._authority.namespace(channel)
             )
         except Unavailable:
             return False
-        if known.empty and page.position.empty and page.complete:
-            self._channels.renew(channel, known, page.position)
-        elif self._differs(channel, page.position):
+        if self._differs(channel, page.position):
             self._clock.call_later(GRACE, partial(self._look_again, channel, page.position))
         return True
 

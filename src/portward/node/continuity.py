@@ -4,8 +4,6 @@ The hub takes nothing but the publication that is next in line; every other one 
 
     repeat          dropped
     gap             the channel is held, what is missing is read, and all goes out in order
-    first           of a channel that was empty, under another epoch than was handed out here: as a gap,
-                    for it may also be late, and of a life that is over
     not to be read  everyone in the channel loses the subscription, and may come back at once
     no history      what came goes out, and the gap is counted
 """
@@ -86,9 +84,6 @@ class Continuity:
             self._telemetry.metrics.repeated(channel.namespace)
         elif self._keeps(channel):
             self._mend(channel, [arrival])
-        elif known.empty and publication.offset == 1:
-            self._channels.begin(channel, epoch)
-            self._channels.deliver(channel, publication, epoch, exclude)
         else:
             before = Position(publication.offset - 1, epoch)
             self._record(channel, GapResult.LOST, _missing(known, before))
@@ -123,10 +118,7 @@ class Continuity:
                 if not recovery.recovered or rounds >= ROUNDS:
                     self._lose(channel, held, page)
                     return
-                first = known.empty and not page.position.empty
-                if first:
-                    self._channels.begin(channel, page.position.epoch)
-                self._go_on(channel, held, recovery.missed, seen, first=first)
+                self._go_on(channel, held, recovery.missed, seen)
                 rounds += 1
             if self._waiting(channel, held) == known:
                 self._clock.call_later(RETRY, partial(self._once_more, channel, held, rounds))
@@ -154,18 +146,12 @@ class Continuity:
             return None
 
     def _go_on(
-        self,
-        channel: Channel,
-        held: list[Arrival],
-        missed: Iterable[Publication],
-        seen: int,
-        *,
-        first: bool = False,
+        self, channel: Channel, held: list[Arrival], missed: Iterable[Publication], seen: int
     ) -> None:
         """Tell what was missed, then what is held and follows; hold again what still does not.
 
         `seen` of what is held came before the engine was asked: what is of another epoch among that
-        is of an older one. With `first` the channel was empty: what came was not missing.
+        is of an older one.
         """
         before = self._channels.position(channel) or NOWHERE
         epoch, full = before.epoch, len(held) >= HELD
@@ -175,8 +161,7 @@ class Continuity:
         for publication in missed:
             arrival = came.pop(publication.offset, None)
             exclude = arrival.exclude if arrival is not None else None
-            delivered = self._channels.deliver(channel, publication, epoch, exclude)
-            told += delivered and (arrival is None or not first)
+            told += self._channels.deliver(channel, publication, epoch, exclude)
         rest = [each for _, each in sorted(came.items()) if not self._follows(channel, each)]
         held[:] = [*rest, *(each for each in held[seen:] if each.epoch != epoch)]
         if told:
@@ -249,6 +234,4 @@ def _before(held: Iterable[Arrival], position: Position) -> Position:
 
 def _missing(known: Position, position: Position) -> int:
     """How many publications lie between, 0 when nobody can tell."""
-    if known.empty:
-        return position.offset
     return max(0, position.offset - known.offset) if known.epoch == position.epoch else 0

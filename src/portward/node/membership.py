@@ -46,11 +46,6 @@ def deliveries(
     return tuple(Delivery(channel=channel, publication=each, epoch=epoch) for each in publications)
 
 
-def _as_known(position: Position, page: Page) -> Position:
-    """A position with the epoch by which the client knows the stream."""
-    return Position(position.offset, page.known_as) if page.known_as else position
-
-
 @dataclass(slots=True)
 class Prepared:
     """A subscription on its way in: listening already, and what was read for it.
@@ -215,9 +210,7 @@ class Membership:
         channel = subscription.channel
         self.insist(session, subscription)
         whole = self._channels.follows(channel, session.link, page.position)
-        collected = self._channels.settle(
-            channel, session.link, session.voice, page.position, page.known_as
-        )
+        collected = self._channels.settle(channel, session.link, session.voice, page.position)
         subscription.settled = True
         recovery = merge(prepared.since, page, collected)
         if not replay and recovery.recovered:
@@ -228,7 +221,7 @@ class Membership:
         told = deliveries(channel, recovery.missed, page.position.epoch)
         reply = Subscribed(
             channel=channel,
-            position=_as_known(recovery.position, page),
+            position=recovery.position,
             participants=prepared.participants,
             recovered=recovery.recovered,
             publications=recovery.missed,

@@ -472,10 +472,6 @@ class Node:
         kind = type_name(type(push))
         self.telemetry.metrics.sent(voice.name, kind, len(message.payloads[0]), listeners)
 
-    def began(self, channel: Channel, names: frozenset[str], epoch: str) -> None:
-        """Have positions of the empty channel known as positions of its epoch."""
-        self.background.run(self.engine.broker.name_epoch(channel, epoch, names))
-
     def unspeakable(self, channel: Channel, error: Exception) -> None:
         """A publication could not be put into one endpoint's words."""
         self.telemetry.record(

@@ -149,7 +149,7 @@ class Streams:
         began = self._clock.monotonic()
         page = await self._engine.broker.history(command.channel, query, namespace)
         self._metrics.engine("history", self._clock.monotonic() - began)
-        if since is not None and since.epoch not in {page.position.epoch, page.known_as}:
+        if since is not None and since.epoch != page.position.epoch:
             raise Fault(FaultKind.UNRECOVERABLE)
         return page
 

@@ -139,81 +139,10 @@ class EngineContract(RoomsContract, BoardContract):
 
     async def test_history_of_nothing(self, engine: Engine) -> None:
         """A channel nobody published in is empty and stands at offset 0 of a lasting epoch."""
-        await engine.broker.listen(ROOM)
         page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
         stored = await engine.broker.publish(ROOM, draft(), KEPT, None)
         assert (page.publications, page.position.offset) == ((), 0)
-        assert page.position.empty
         assert stored.position.epoch == page.position.epoch
-
-    async def test_reading_an_unused_channel_writes_nothing(self, engine: Engine) -> None:
-        """Listening to and reading a channel nobody published in makes no record of it."""
-        await engine.broker.listen(ROOM)
-        for query in (HistoryQuery(limit=0), HistoryQuery(limit=9, reverse=True, latest=True)):
-            await engine.broker.history(ROOM, query, KEPT)
-        await engine.broker.ignore(ROOM)
-        await engine.broker.history(OTHER, HistoryQuery(limit=1), KEPT)
-        await engine.sweep()
-        assert await engine.broker.channels() == ()
-        assert not await engine.broker.keeps(ROOM)
-
-    async def test_an_empty_position_is_continued(self, engine: Engine) -> None:
-        """Whoever stood before the first publication reads everything since, and knows it to be all."""
-        start = (await engine.broker.history(ROOM, HistoryQuery(limit=0), KEPT)).position
-        assert await _since(engine, start) == []
-        for number in range(3):
-            await engine.broker.publish(ROOM, draft(number), KEPT, None)
-        assert await _since(engine, start) == [1, 2, 3]
-        assert await _since(engine, Position(2, start.epoch)) == [3]
-
-    async def test_an_empty_position_is_not_taken_for_another(self, engine: Engine) -> None:
-        """An empty position that this store has not handed out is answered as unknown."""
-        for epoch in ("~", "~ffffffff", "~a-1-b"):
-            assert await _since(engine, Position(0, epoch)) is None
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
-        for epoch in ("~", "~ffffffff", "~a-1-b"):
-            assert await _since(engine, Position(0, epoch)) is None
-
-    async def test_an_empty_position_ends_with_the_life_after_it(self, engine: Engine) -> None:
-        """After a removal nobody who stood before the first life takes the second for all there was."""
-        start = (await engine.broker.history(ROOM, HistoryQuery(limit=0), KEPT)).position
-        first = await engine.broker.publish(ROOM, draft(), KEPT, None)
-        await engine.broker.remove(ROOM)
-        assert await _since(engine, start) is None
-        again = (await engine.broker.history(ROOM, HistoryQuery(limit=0), KEPT)).position
-        assert again.epoch != start.epoch
-        second = await engine.broker.publish(ROOM, draft(), KEPT, None)
-        assert second.position.epoch != first.position.epoch
-        assert await _since(engine, start) is None
-        assert await _since(engine, first.position) is None
-        assert await _since(engine, again) == [1]
-
-    async def test_an_empty_position_ends_with_a_life_that_ran_out(
-        self, engine: Engine, leap: Callable[[float], None]
-    ) -> None:
-        """So it is after a life that was dropped because nobody used it."""
-        start = (await engine.broker.history(ROOM, HistoryQuery(limit=0), KEPT)).position
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
-        leap(2000)
-        await engine.sweep()
-        assert ROOM not in await engine.broker.channels()
-        assert await _since(engine, start) is None
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
-        assert await _since(engine, start) is None
-
-    async def test_an_epoch_has_other_names(self, engine: Engine) -> None:
-        """Epochs that were handed out for the empty channel can be taken for names of its first one."""
-        start = (await engine.broker.history(ROOM, HistoryQuery(limit=0), KEPT)).position
-        stored = [await engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(3)]
-        epoch = stored[0].position.epoch
-        await engine.broker.name_epoch(ROOM, "another", frozenset({start.epoch}))
-        await engine.broker.name_epoch(ROOM, epoch, frozenset({start.epoch}))
-        assert await _since(engine, Position(1, start.epoch)) == [2, 3]
-        await engine.broker.remove(ROOM)
-        await engine.broker.name_epoch(ROOM, epoch, frozenset({start.epoch}))
-        assert await engine.broker.channels() == ()
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
-        assert await _since(engine, Position(1, start.epoch)) is None
 
     @pytest.mark.parametrize(
         ("query", "offsets"),
@@ -499,16 +428,6 @@ class EngineContract(RoomsContract, BoardContract):
 
 
 _ANN = Identity(subject="ann", token_id="j1", session_id="sid1", digest="d1", issued_at=50.0)  # noqa: S106
-
-
-async def _since(engine: Engine, position: Position) -> list[int] | None:
-    """The offsets after a position; None when not all that came since can be read."""
-    query = HistoryQuery(limit=10, since=position)
-    page = await engine.broker.history(ROOM, query, KEPT)
-    if position.epoch not in {page.position.epoch, page.known_as} or not page.complete:
-        return None
-    offsets = [each.offset for each in page.publications]
-    return offsets if len(offsets) == page.position.offset - position.offset else None
 
 
 def _record(nonce: str) -> SessionRecord:

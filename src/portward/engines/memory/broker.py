@@ -7,7 +7,6 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from portward.engines.empty import EmptyEpochs
 from portward.engines.memory.rooms import RoomTable
 from portward.engines.port import RoomEnded, Sink, Stored
 from portward.model.channel import Channel
@@ -24,8 +23,8 @@ class _Stream:
 
     __slots__ = ("epoch", "idle_ttl", "kept", "keys", "latest", "offset", "times", "ttl", "used")
 
-    def __init__(self, namespace: Namespace, now: float, epoch: str) -> None:
-        self.epoch = epoch
+    def __init__(self, namespace: Namespace, now: float) -> None:
+        self.epoch = secrets.token_hex(4)
         self.offset = 0
         self.kept: deque[Publication] = deque(maxlen=namespace.history_size)
         self.times: deque[float] = deque(maxlen=namespace.history_size)
@@ -83,7 +82,6 @@ class MemoryBroker:
         self._clock = clock
         self._rooms = rooms
         self._streams: dict[Channel, _Stream] = {}
-        self._empty = EmptyEpochs(secrets.token_hex(8))
         self._heard: set[Channel] = set()
 
     async def publish(
@@ -116,26 +114,16 @@ class MemoryBroker:
     def _stream(self, channel: Channel, namespace: Namespace, now: float) -> _Stream:
         stream = self._streams.get(channel)
         if stream is None:
-            stream = self._streams[channel] = _Stream(namespace, now, self._empty.of(channel))
+            stream = self._streams[channel] = _Stream(namespace, now)
         return stream
 
-    async def history(
-        self,
-        channel: Channel,
-        query: HistoryQuery,
-        namespace: Namespace,  # noqa: ARG002 - the port's: a stream has the settings it was made with
-    ) -> Page:
+    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
         """Read a part of the stream."""
-        stream = self._streams.get(channel)
-        if stream is None:
-            position = Position(0, self._empty.of(channel))
-            return Page((), position, complete=query.since in {None, position})
-        now = stream.used = self._clock.monotonic()
+        now = self._clock.monotonic()
+        stream = self._stream(channel, namespace, now)
+        stream.used = now
         stream.trim(now)
         return _read(stream, query)
-
-    async def name_epoch(self, channel: Channel, epoch: str, names: frozenset[str]) -> None:
-        """Do nothing: the first publication continues the epoch that was handed out before it."""
 
     async def announce(self, event: BusEvent) -> None:
         """Tell the one node there is."""
@@ -159,10 +147,7 @@ class MemoryBroker:
 
     def forget(self, channel: Channel) -> bool:
         """Forget a stream now. False when there was none."""
-        if self._streams.pop(channel, None) is None:
-            return False
-        self._empty.dropped(channel)
-        return True
+        return self._streams.pop(channel, None) is not None
 
     async def keeps(self, channel: Channel) -> bool:
         """Whether anything can be read back."""
@@ -202,7 +187,7 @@ class MemoryBroker:
         for channel, stream in list(self._streams.items()):
             stream.trim(now)
             if channel not in self._heard and stream.idle(now):
-                self.forget(channel)
+                del self._streams[channel]
 
 
 def _read(stream: _Stream, query: HistoryQuery) -> Page:

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from portward.engines.port import EngineUnavailable, RoomEnded, Stored
 from portward.engines.redis import codec
 from portward.engines.redis.commands import Commands, together
@@ -33,8 +31,6 @@ _SCAN: Final = 1000
 
 _PUBLISH = script("publish")
 _HISTORY = script("history")
-_REMOVE = script("remove")
-_NAME_EPOCH = script("name_epoch")
 
 
 class RedisBroker:
@@ -69,7 +65,6 @@ class RedisBroker:
         """Assign, store and announce."""
         books = self._books(channel, namespace)
         by_key = namespace.snapshot is Snapshot.LATEST_BY_KEY
-        candidate = self._hearing.take_empty_epoch(channel) or secrets.token_hex(4)
         duplicate, offset, epoch, identifier = await self._commands.run(
             _PUBLISH,
             (
@@ -78,7 +73,7 @@ class RedisBroker:
                 self._keys.ended(channel),
             ),
             (
-                candidate,
+                secrets.token_hex(4),
                 codec.keep(draft),
                 draft.id,
                 _optional(idempotency_key),
@@ -115,7 +110,7 @@ class RedisBroker:
         await self._hearing.settled(channel)
         answer = await self._commands.run(
             _HISTORY,
-            (*self._keys.stream(channel), self._keys.gone(channel)),
+            self._keys.stream(channel),
             (
                 secrets.token_hex(4),
                 self._books(channel, namespace),
@@ -126,30 +121,20 @@ class RedisBroker:
                 query.before if query.before is not None else "",
                 int(query.reverse),
                 int(query.latest),
-                self._keys.store if self._road.whole else "",
             ),
             bulk=bool(query.limit or query.latest),
         )
         try:
-            page = _page(answer)
+            return _page(answer)
         except codec.MALFORMED:
             raise EngineUnavailable(
                 "redis has something else where publications are kept"
             ) from None
-        if page.position.empty:
-            epoch = self._hearing.empty_epoch(channel, page.position.epoch)
-            return replace(page, position=Position(0, epoch))
-        return page
 
     async def remove(self, channel: Channel) -> None:
         """Forget a stream."""
-        keys = (*self._keys.stream(channel), self._keys.gone(channel))
-        await self._commands.run(_REMOVE, keys, ())
-
-    async def name_epoch(self, channel: Channel, epoch: str, names: frozenset[str]) -> None:
-        """Note names of an epoch beside it, so that they are lost with it."""
-        meta = self._keys.stream(channel).meta
-        await self._commands.run(_NAME_EPOCH, (meta,), (epoch, *sorted(names)))
+        keys = self._keys.stream(channel)
+        await self._commands.send(keys.meta, "DEL", *keys)
 
     async def keeps(self, channel: Channel) -> bool:
         """Whether anything can be read back: what is kept runs out by itself."""
@@ -211,12 +196,11 @@ def _optional(text: str | None) -> str:
 
 
 def _page(answer: list[Any]) -> Page:
-    offset, epoch, complete, first, chosen, latest, name = answer
+    offset, epoch, complete, first, chosen, latest = answer
     snapshot = [each.split(b" ", 1) for each in latest if each is not None]
     return Page(
         tuple(codec.publication(first + n, kept) for n, kept in enumerate(chosen)),
         Position(offset, epoch.decode()),
         complete=bool(complete),
         latest=tuple(codec.publication(int(at), kept) for at, kept in snapshot),
-        known_as=name.decode(),
     )

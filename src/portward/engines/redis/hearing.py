@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final
 
 from portward.engines.port import EngineUnavailable, Sink
 from portward.engines.redis import codec
@@ -22,14 +21,11 @@ from portward.model.events import BusEvent
 from portward.model.position import Position
 from portward.model.publication import Publication
 
-EMPTY_TIME: Final = 300.0
-"""Seconds for which the same epoch is handed out for an empty channel."""
-
 
 class _Heard:
     """A channel that is listened to, or was until a moment ago."""
 
-    __slots__ = ("books", "channel", "empty", "last", "lingering", "waiting")
+    __slots__ = ("books", "channel", "last", "lingering", "waiting")
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -37,8 +33,6 @@ class _Heard:
         self.waiting: list[tuple[Position, asyncio.Future[None]]] = []
         self.lingering: Timer | None = None
         self.books = 0
-        self.empty: tuple[str, float] | None = None
-        """The epoch that was handed out for it while it was empty, and until when it is handed out."""
 
     def reached(self, position: Position) -> bool:
         """Whether this publication was heard already."""
@@ -128,24 +122,6 @@ class Hearing:
         if heard is not None:
             heard.books = books
 
-    def empty_epoch(self, channel: Channel, epoch: str) -> str:
-        """The epoch to hand out for an empty channel: the same to all who listen to it here, for a while."""
-        heard = self._heard.get(self._keys.said(channel).encode())
-        if heard is None or heard.lingering is not None:
-            return epoch
-        now = self._clock.monotonic()
-        if heard.empty is None or heard.empty[1] <= now:
-            heard.empty = (epoch, now + EMPTY_TIME)
-        return heard.empty[0]
-
-    def take_empty_epoch(self, channel: Channel) -> str | None:
-        """The epoch that was handed out for an empty channel; a record has it once."""
-        heard = self._heard.get(self._keys.said(channel).encode())
-        if heard is None or heard.empty is None:
-            return None
-        epoch, heard.empty = heard.empty[0], None
-        return epoch
-
     def books(self) -> Mapping[str, int]:
         """How many channels are listened to, by namespace."""
         return Counter(heard.channel.namespace for heard in self._listened())
@@ -213,7 +189,6 @@ class Hearing:
         position = Position(announced.offset, announced.epoch)
         if heard.reached(position):
             return
-        heard.empty = None
         last, heard.last = heard.last, position
         sink = self.sink
         if sink is not None and heard.lingering is None:

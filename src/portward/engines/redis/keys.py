@@ -8,8 +8,6 @@ as the prefix:
     portward:{<channel>}:said           where its publications are announced
     portward:leases                     all leases of presence, by when they run out
     portward:bus                        where nodes tell each other
-    portward:{<channel>}:gone           when the record of its stream was deleted
-    portward:store                      a word that is lost with the contents of the store
     portward:{<channel>}:ended          the life of its room that was ended last, for a moment
     portward:room:<room>                a record; portward:rooms lists them
     portward:about:{portward:room:<room>}   where the record came from, and when it ends
@@ -86,7 +84,6 @@ class Keys:
         self._shared = shared
         self._said = f"{prefix}db{db}:" if db else prefix
         self.bus = f"{self._said}bus"
-        self.store = f"{prefix}store"
         self.leases = f"{prefix}leases"
         self.rooms = f"{prefix}rooms"
         self.rooms_due = RoomsKeys(*(f"{prefix}{{rooms}}:{name}" for name in RoomsKeys._fields))
@@ -131,10 +128,6 @@ class Keys:
         except ValueError:
             return None
         return channel if self.stream(channel).meta == meta else None
-
-    def gone(self, channel: Channel) -> str:
-        """When the record of a stream was deleted."""
-        return f"{self._prefix}{{{encoded(channel)}}}:gone"
 
     def ended(self, channel: Channel) -> str:
         """Which life of the room has ended; beside the stream, so that one script sees both."""

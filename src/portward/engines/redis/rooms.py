@@ -177,7 +177,6 @@ class RedisRooms:
                 *self._keys.stream(channel),
                 self._keys.presence(channel).members,
                 self._keys.ended(channel),
-                self._keys.gone(channel),
             ),
             (found.life, milliseconds(_REMEMBERED), *words),
         )

@@ -8,9 +8,7 @@ import msgspec
 
 _FOLDER: Final = files(__package__) / "lua"
 _HEADS: Final = {
-    "stream": ("publish", "history", "name_epoch"),
-    "empty": ("history", "name_epoch"),
-    "gone": ("remove", "end_room"),
+    "stream": ("publish", "history"),
     "presence": ("enter", "leave", "touch", "sweep"),
 }
 """Files with functions, and who needs them; everyone gets `now`."""

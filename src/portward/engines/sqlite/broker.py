@@ -68,22 +68,21 @@ class SqliteBroker:
             self.sink.published(order.channel, outcome.publication, epoch, order.draft.exclude)
 
     async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
-        """Read a part of the stream. The writer knows the epoch of one that does not exist."""
+        """Read a part of the stream. One that does not exist is made, for its epoch is to last."""
         now = self._clock.time()
+        self._touched[channel] = now
         if channel not in self._dropping:
             found = await self._store.read(lambda db: read_page(db, channel, query, namespace, now))
             if found is not None:
-                self._touched[channel] = now
                 return found
-        page = await self._store.write(
-            lambda db: self._streams.page(db, channel, query, namespace, now)
+        page, _ = await self._store.write(
+            lambda db: self._streams.page(db, channel, query, namespace, now),
+            lambda outcome: self._opened(channel, outcome[1]),
         )
-        if not page.position.empty:
-            self._touched[channel] = now
         return page
 
-    async def name_epoch(self, channel: Channel, epoch: str, names: frozenset[str]) -> None:
-        """Do nothing: the first publication continues the epoch that was handed out before it."""
+    def _opened(self, channel: Channel, created: bool) -> None:
+        self._books[channel.namespace] += created
 
     async def announce(self, event: BusEvent) -> None:
         """Tell the one node there is."""

@@ -1,12 +1,11 @@
 """Streams in tables, as the writer's thread changes them. Its cache is exact, for it alone writes."""
 
+import secrets
 import sqlite3
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from portward.engines.empty import EmptyEpochs
 from portward.engines.port import Stored
-from portward.engines.sqlite import empty
 from portward.engines.sqlite.codec import pack
 from portward.engines.sqlite.pages import read_page
 from portward.engines.sqlite.room_rows import alive
@@ -77,15 +76,6 @@ class Streams:
 
     def __init__(self) -> None:
         self._cache: dict[Channel, Stream] = {}
-        self._empty = EmptyEpochs("")
-
-    def prepare(self, db: sqlite3.Connection) -> None:
-        """Go on with the epochs of empty channels where the last run has stopped."""
-        self._empty = empty.take(db)
-
-    def close(self, db: sqlite3.Connection) -> None:
-        """Leave the epochs of empty channels to the next run."""
-        empty.leave(db, self._empty)
 
     def forget(self) -> None:
         """Trust the tables alone: something was rolled back."""
@@ -124,8 +114,7 @@ class Streams:
                 self._cache.clear()
             stream = _find(db, channel)
             if stream is None:
-                epoch = self._empty.of(channel)
-                stream, created = _create(db, channel, epoch, settings, now), True
+                stream, created = _create(db, channel, settings, now), True
             self._cache[channel] = stream
         if stream.settings != settings:
             _adapt(db, stream, settings, now)
@@ -138,13 +127,11 @@ class Streams:
         query: HistoryQuery,
         namespace: Namespace,
         now: float,
-    ) -> Page:
-        """Read a stream as the writer sees it. For one that does not exist nothing is written."""
+    ) -> tuple[Page, bool]:
+        """Read a stream that may have to be made, and tell whether it had to."""
+        stream, created = self.open(db, channel, namespace, now)
         page = read_page(db, channel, query, namespace, now)
-        if page is not None:
-            return page
-        position = Position(0, self._empty.of(channel))
-        return Page((), position, complete=query.since in {None, position})
+        return page or Page((), Position(stream.offset, stream.epoch)), created
 
     def remove(self, db: sqlite3.Connection, channel: Channel) -> bool:
         """Delete a stream and all that is kept of it. False when there was none."""
@@ -159,7 +146,6 @@ class Streams:
             "DELETE FROM streams WHERE number = ?",
         ):
             db.execute(sql, (stream.number,))
-        self._empty.dropped(channel)
         return True
 
 
@@ -174,9 +160,8 @@ def _find(db: sqlite3.Connection, channel: Channel) -> Stream | None:
     return Stream(number, epoch, offset, Settings(size, ttl, idle_ttl, bool(by_key)))
 
 
-def _create(
-    db: sqlite3.Connection, channel: Channel, epoch: str, settings: Settings, now: float
-) -> Stream:
+def _create(db: sqlite3.Connection, channel: Channel, settings: Settings, now: float) -> Stream:
+    epoch = secrets.token_hex(4)
     due = now + min(settings.ttl, settings.idle_ttl)
     cursor = db.execute(
         "INSERT INTO streams (channel, epoch, offset, size, ttl, idle_ttl, by_key, used, due)"

@@ -1,27 +1,11 @@
--- KEYS: meta, log, times, latest, order, gone
+-- KEYS: meta, log, times, latest, order
 -- ARGV: candidate epoch, time of the books (ms), history time (ms), limit, epoch and offset to read after
---       ("" for none), offset to read before ("" for none), "1" for the newest, "1" for the latest by key,
---       where the store's word is kept ("" for a cluster)
--- Returns {offset, epoch, complete, offset of the first, publications, latest, other name of the epoch}.
-local meta, log, times, latest, order, gone = unpack(KEYS)
+--       ("" for none), offset to read before ("" for none), "1" for the newest, "1" for the latest by key
+-- Returns {offset, epoch, complete, offset of the first, publications, latest}.
+local meta, log, times, latest, order = unpack(KEYS)
 local limit, since, before = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local asked, books = ARGV[5], tonumber(ARGV[2])
-
-if redis.call('HEXISTS', meta, 'offset') == 0 then
-  -- Nothing is written for a channel in which nothing was published.
-  local origin = origin_of(ARGV[10], ARGV[1])
-  local epoch = empty_epoch(origin, gone, ARGV[1])
-  if asked == '' then
-    return {0, epoch, 1, 1, {}, {}, ''}
-  end
-  if since == 0 and still_empty(asked, origin, gone, math.floor(now() / 1000), books) then
-    return {0, epoch, 1, 1, {}, {}, asked}
-  end
-  return {0, epoch, 0, 0, {}, {}, ''}
-end
-
-local _, epoch, offset = open(meta, log, times, latest, order, ARGV[1], ARGV[2])
-keep(meta, books)
+local _, epoch, offset = open(meta, log, times, latest, order, ARGV[1])
+keep(meta, tonumber(ARGV[2]))
 
 -- Drop what is too old. The two lists run side by side; if they do not, neither says anything.
 local function trim()
@@ -51,34 +35,13 @@ if ARGV[9] == '1' then
   local keys = redis.call('ZRANGE', order, 0, -1)
   if #keys > 0 then
     snapshot = redis.call('HMGET', latest, unpack(keys))
-    keep(latest, books)
-    keep(order, books)
+    keep(latest, tonumber(ARGV[2]))
+    keep(order, tonumber(ARGV[2]))
   end
 end
 
--- Whether the epoch asked for is another name of this one: it was handed out while the channel was empty.
-local function named()
-  if redis.call('HGET', meta, 'name:' .. asked) == epoch then
-    return true
-  end
-  local kept = redis.call('HMGET', meta, 'born', 'books', 'life')
-  if since ~= 0 or not kept[1] or kept[3] ~= epoch then
-    return false
-  end
-  local origin = origin_of(ARGV[10], ARGV[1])
-  if not still_empty(asked, origin, gone, tonumber(kept[1]), tonumber(kept[2])) then
-    return false
-  end
-  name_epoch(meta, asked, epoch)
-  return true
-end
-
-local name = ''
-if asked ~= '' and asked ~= epoch then
-  if not named() then
-    return {offset, epoch, 0, 0, {}, snapshot, ''}
-  end
-  name = asked
+if ARGV[5] ~= '' and ARGV[5] ~= epoch then
+  return {offset, epoch, 0, 0, {}, snapshot}
 end
 local first = offset - redis.call('LLEN', log) + 1
 local low = math.max(first, since and since + 1 or first)
@@ -92,4 +55,4 @@ if high > low then
   chosen = redis.call('LRANGE', log, low - first, high - 1 - first)
 end
 local complete = (not since or since + 1 >= first) and 1 or 0
-return {offset, epoch, complete, low, chosen, snapshot, name}
+return {offset, epoch, complete, low, chosen, snapshot}

@@ -8,7 +8,7 @@ if ARGV[13] ~= '' and redis.call('GET', ended) == ARGV[13] then
   return {-1, 0, '', ''}
 end
 local draft, size, books = ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[8])
-local life, epoch, offset = open(meta, log, times, latest, order, ARGV[1], ARGV[8])
+local life, epoch, offset = open(meta, log, times, latest, order, ARGV[1])
 
 if ARGV[4] ~= '' then
   local first = redis.call('HMGET', once, 'life', 'offset', 'epoch', 'id')

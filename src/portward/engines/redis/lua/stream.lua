@@ -1,20 +1,13 @@
--- The state of the store that positions rest on. Every primary has a replication id of its own, also
--- after a restart and after a failover, and what the one before it acknowledged may be missing here.
-local function reign_of()
-  return string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-end
-
--- Opens the stream of a channel, and makes its record. Returns its life, epoch and offset.
+-- Opens the stream of a channel. Returns its life, epoch and offset.
 --
--- The epoch is only good under the reign it was made in. `born` and `books` say when the record was made,
--- and for how long (ms) it lasts after its last use at least.
-local function open(meta, log, times, latest, order, candidate, books)
-  local reign = reign_of()
+-- The epoch is only good under the reign it was made in: every primary has a replication id of its own,
+-- also after a restart and after a failover, and what the one before it acknowledged may be missing here.
+local function open(meta, log, times, latest, order, candidate)
+  local reign = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
   local kept = redis.call('HMGET', meta, 'epoch', 'offset', 'reign', 'life')
   if not kept[1] or not kept[2] then
     redis.call('DEL', log, times, latest, order)
-    redis.call('HSET', meta, 'epoch', candidate, 'offset', 0, 'reign', reign, 'life', candidate,
-      'born', whole(math.floor(now() / 1000)), 'books', books)
+    redis.call('HSET', meta, 'epoch', candidate, 'offset', 0, 'reign', reign, 'life', candidate)
     return candidate, candidate, 0
   end
   if kept[3] ~= reign then
