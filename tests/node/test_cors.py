@@ -34,6 +34,8 @@ async def test_tracing_headers_are_allowed_everywhere() -> None:
     """What tracing adds to every request of a page stops no poll."""
     async with running() as house:
         for endpoint in ENDPOINTS.values():
+            if not endpoint.enabled:
+                continue
             assert allowed(house, endpoint.path) == [
                 *("content-type", "authorization"),
                 *("traceparent", "tracestate", "baggage", "sentry-trace"),
