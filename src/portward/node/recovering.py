@@ -67,7 +67,7 @@ class Recovering:
         self._membership.insist(session, prepared.subscription)
         answer = Subscribed(
             channel=channel,
-            position=Position(at, page.known_as or page.position.epoch),
+            position=Position(at, page.position.epoch),
             participants=prepared.participants,
             recovered=True,
             publications=first,
