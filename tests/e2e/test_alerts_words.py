@@ -189,7 +189,11 @@ async def test_history_limits(place: Place, ann: Watcher) -> None:
         assert numbers(await ann.history(limit=limit, callId="a")) == everything[-count:], limit
     assert numbers(await ann.history()) == everything[-50:]
 
-    for odd in (0, -1, "-5", 1e300, "1e400", "NaN", "٣", "0x10", 2.5):
+    asked = await ann.ask("getHistory", limit=0, callId="a")
+    assert asked["payload"]["alerts"] == []
+    assert asked["payload"]["positions"]["a"]["offset"] == 110
+
+    for odd in (-1, "-5", 1e300, "1e400", "NaN", "٣", "0x10", 2.5):
         found = numbers(await ann.history(limit=odd))
         assert found == everything[110 - len(found) :], odd
         assert len(found) <= 100, odd

@@ -100,8 +100,9 @@ async def test_a_file_without_lists_gets_them(path: Path, monkeypatch: pytest.Mo
     """A file of the first version is brought up to date, and keeps its texts."""
     with monkeypatch.context() as before:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
-        async with opened(path, FakeClock()) as engine:
-            await engine.notes.set("k", "one")
+        first = schema.open_writer(str(path))
+        first.execute("INSERT INTO kept (key, value) VALUES ('k', 'one')")
+        first.close()
     assert stored_note(str(path), "k") == "one"
     async with opened(path, FakeClock()) as engine:
         await engine.notes.prepend("list", ("a",), 3)

@@ -246,16 +246,3 @@ async def test_returning_ids_are_free(alerts: House) -> None:
     assert refused["payload"]["code"] == "subscribe_rate_limited"
     answer = await subscribe(ann, *ids(0, 50))
     assert answer["payload"]["callIds"] == ids(0, 50)
-
-
-async def test_unused_ids_leave_nothing(alerts: House) -> None:
-    """Subscribing to ids that nobody uses, and leaving, keeps nothing of them."""
-    broker = alerts.gateway.node.engine.broker
-    for number in range(5):
-        ann = await listen(alerts, f"user{number}")
-        await subscribe(ann, *ids(100 * number, 50))
-        ann.leave(None)
-    await settle()
-    assert await broker.channels() == ()
-    assert alerts.gateway.channels() == {}
-    assert broker.books() == {}
