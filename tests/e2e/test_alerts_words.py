@@ -296,8 +296,9 @@ async def test_cooldown(door: House) -> None:
             await publish(place, "a", number)
             if told := await _alert_before_pong(ann):
                 await asyncio.sleep(0)
-        assert told["suppressed"] == number - 2
-        assert told["data"] == {"n": number}
+        # When the cooldown ended first, the last one left out came late, and the new one was left out.
+        assert told["data"]["n"] == (number - 1 if told.get("late") else number)
+        assert told["suppressed"] == told["data"]["n"] - 2
         kept = numbers(await ann.history(callId="a", limit=100))
         assert kept == [0, *range(2, number + 1)][-100:]
         assert numbers([await bob.alert()]) == [2]
