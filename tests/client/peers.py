@@ -11,7 +11,13 @@ from portward.node.gate import NodeGate
 from portward.testing.gateway import MemoryClient, request
 from portward.wire.message import Message
 
-Answer = dict[str, Any] | None
+Answer = tuple[str, Any]
+Answerer = Callable[[Any], Answer | list[Answer]]
+
+
+def all_of(answers: Answer | list[Answer]) -> list[Answer]:
+    """The answers to one request, in order."""
+    return answers if isinstance(answers, list) else [answers]
 
 
 class FakeLink:
@@ -20,7 +26,7 @@ class FakeLink:
     `answers` gives, for a type of request, the type and data of its answer; others stay unanswered.
     """
 
-    def __init__(self, answers: dict[str, Callable[[Any], tuple[str, Any]]] | None = None) -> None:
+    def __init__(self, answers: dict[str, Answerer] | None = None) -> None:
         self.sent: list[Any] = []
         self.answers = answers or {}
         self.closed: LinkClosed | None = None
@@ -62,7 +68,8 @@ class FakeLink:
             self._heard.notify_all()
         answer = self.answers.get(message["type"])
         if answer is not None:
-            self.say(*answer(message["data"]), message.get("id"))
+            for kind, data in all_of(answer(message["data"])):
+                self.say(kind, data, message.get("id"))
 
     async def receive(self) -> str:
         """Give the client the next thing."""
@@ -94,15 +101,18 @@ def refusing(
     return lambda _: ("error", data)
 
 
-def joined(
-    offset: int = 0, epoch: str = "e", **more: Any
-) -> Callable[[dict[str, Any]], tuple[str, Any]]:
-    """An answer to `join`."""
+def joined(offset: int = 0, epoch: str = "e", **more: Any) -> Callable[[dict[str, Any]], Any]:
+    """An answer to `join` of one room, or the answers to one of several."""
 
-    def answer(data: dict[str, Any]) -> tuple[str, Any]:
+    def one(room: str) -> Answer:
         place = {"offset": offset, "epoch": epoch}
-        said = {"roomId": data["roomId"], "participants": ["ann"], "position": place}
-        return "room_joined", said | more
+        return "room_joined", {"roomId": room, "participants": ["ann"], "position": place} | more
+
+    def answer(data: dict[str, Any]) -> Answer | list[Answer]:
+        if "rooms" not in data:
+            return one(data["roomId"])
+        names = [each["roomId"] for each in data["rooms"]]
+        return [*map(one, names), ("joined", {"rooms": names, "failed": []})]
 
     return answer
 

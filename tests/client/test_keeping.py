@@ -189,8 +189,7 @@ async def test_comes_back() -> None:
     await bench.keeper.connection()
     assert [each["data"] for each in second.sent] == [
         {"wsToken": "s1"},
-        {"roomId": "lobby", "since": {"offset": 0, "epoch": "e"}},
-        {"roomId": "hall"},
+        {"rooms": [{"roomId": "lobby", "since": {"offset": 0, "epoch": "e"}}, {"roomId": "hall"}]},
     ]
     assert bench.pauses.asked == [1.0]
     await bench.keeper.close()
@@ -301,13 +300,41 @@ async def test_room_that_is_refused_for_now() -> None:
     """A room refused by a limit is tried again, after as long as it says or a growing wait."""
     answers = [refusing("join_rate_limited", 3000), refusing("unavailable"), joined()]
 
-    def join(data: Any) -> tuple[str, Any]:
+    def join(data: Any) -> Any:
         return answers.pop(0)(data)
 
     bench = Bench(link(join=join), lobby=PLACE)
     await bench.keeper.open()
     await bench.until(events.Joined)
     assert bench.pauses.asked == [3.0, 2.0]
+    await bench.keeper.close()
+
+
+async def test_several_rooms_of_which_some_are_refused() -> None:
+    """What a limit refuses is joined again after its time; what is refused for good is given up."""
+    answers = [
+        [
+            ("error", {"roomId": "a", "code": "join_rate_limited", "message": "Wait"}),
+            ("joined", {"rooms": [], "failed": [
+                {"roomId": "a", "code": "join_rate_limited", "retryAfterMs": 4000},
+                {"roomId": "b", "code": "room_full"},
+                {"roomId": "c", "code": "unavailable", "retryAfterMs": 1000},
+            ]}),
+        ]
+    ]  # fmt: skip
+
+    def join(data: Any) -> Any:
+        return answers.pop(0) if answers else joined()(data)
+
+    only = link(join=join)
+    bench = Bench(only, a=PLACE, b=None, c=PLACE)
+    await bench.keeper.open()
+    assert (await bench.until(events.JoinFailed)).room == "b"
+    await bench.keeper.connection()
+    assert bench.pauses.asked == [4.0]
+    assert [each["data"] for each in only.sent][2:] == [
+        {"rooms": [{"roomId": room, "since": {"offset": 2, "epoch": "e"}} for room in "ac"]}
+    ]
     await bench.keeper.close()
 
 

@@ -114,6 +114,20 @@ async def test_nothing_is_missed(cable: Cable) -> None:
         assert heard == ["one", "two", "after"]
 
 
+async def test_several_rooms_come_back(cable: Cable) -> None:
+    """After a cut every room is joined again with one message, and nothing of any is missed."""
+    async with client(cable) as ann, client(cable, "bob") as bob:
+        rooms = [f"room-{number}" for number in range(5)]
+        for room in rooms:
+            await ann.join(room)
+            await bob.join(room)
+        cable.ends[0].cut()
+        for room in rooms:
+            await bob.say(room, f"in {room}")
+        heard = [(await until(ann, events.Message)).content for _ in rooms]
+        assert sorted(heard) == [f"in {room}" for room in rooms]
+
+
 async def test_session_is_resumed_by_another_client(cable: Cable) -> None:
     """A client goes on where another one left off, with its session and what it had handled."""
     async with client(cable) as first:

@@ -18,6 +18,40 @@ It comes to hear of an answer before who asked does, so what follows is judged b
 """
 
 
+class _Request:
+    """A request under way, and the answers to it so far.
+
+    Without `last` the first answer completes it. With `last` an answer of that type does, or an error
+    about the whole request; each other answer begins the time limit anew.
+    """
+
+    def __init__(self, last: str | None, limit: asyncio.Timeout, timeout: float) -> None:
+        self.answers: list[Envelope] = []
+        self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._last = last
+        self._limit = limit
+        self._timeout = timeout
+
+    def answer(self, envelope: Envelope) -> None:
+        """Take an answer."""
+        if self.done.done():
+            return
+        self.answers.append(envelope)
+        if self._last is None or envelope.type == self._last or _refuses_all(envelope):
+            self.done.set_result(True)
+        else:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
+
+    def give_up(self) -> None:
+        """There will be no further answer."""
+        if not self.done.done():
+            self.done.set_result(False)
+
+
+def _refuses_all(envelope: Envelope) -> bool:
+    return envelope.type == "error" and "roomId" not in envelope.data
+
+
 class Connection:
     """Requests and their answers on one link. `listen` must run for answers to come."""
 
@@ -26,7 +60,7 @@ class Connection:
         self._inbox = inbox
         self._hear = hear
         self._timeout = timeout
-        self._pending: dict[str, asyncio.Future[Envelope | None]] = {}
+        self._pending: dict[str, _Request] = {}
         self._numbers = count(1)
         self._closed: LinkClosed | None = None
 
@@ -44,16 +78,15 @@ class Connection:
 
     def _take(self, text: str) -> None:
         envelope = decode(text)
-        waiting = self._pending.pop(envelope.id, None) if envelope.id is not None else None
-        self._hear(text, envelope, waiting is not None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(envelope)
+        request = self._pending.get(envelope.id) if envelope.id is not None else None
+        self._hear(text, envelope, request is not None)
+        if request is not None:
+            request.answer(envelope)
 
     def _end(self, closed: LinkClosed) -> LinkClosed:
         self._closed = closed
-        for waiting in self._pending.values():
-            if not waiting.done():
-                waiting.set_result(None)
+        for request in self._pending.values():
+            request.give_up()
         self._pending.clear()
         return closed
 
@@ -63,27 +96,42 @@ class Connection:
         Raises:
             RequestRefused: the answer is an error.
             ConnectionLost: there is none.
-        NoAnswer: there is none in time.
+            NoAnswer: there is none in time.
         """
+        return (await self._request(kind, data, None))[-1]
+
+    async def request_several(
+        self, kind: str, data: Mapping[str, Any], last: str
+    ) -> list[Envelope]:
+        """Ask for several things at once, and wait for an answer to each and the one of type `last`.
+
+        The time limit counts from the latest answer. An error of one thing names its `roomId` and is
+        returned like any answer; raises as `request` when the whole request is refused.
+        """
+        return await self._request(kind, data, last)
+
+    async def _request(
+        self, kind: str, data: Mapping[str, Any], last: str | None
+    ) -> list[Envelope]:
         if self._closed is not None:
             raise ConnectionLost("not connected")
         identifier = str(next(self._numbers))
-        waiting: asyncio.Future[Envelope | None] = asyncio.get_running_loop().create_future()
-        self._pending[identifier] = waiting
         try:
             with self._inbox.hurry():
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._timeout) as limit:
+                    request = self._pending[identifier] = _Request(last, limit, self._timeout)
                     await self.send(encode(kind, data, identifier))
-                    envelope = await waiting
+                    complete = await request.done
         except TimeoutError:
             raise NoAnswer("no answer in time") from None
         finally:
             self._pending.pop(identifier, None)
-        if envelope is None:
+        if not complete:
             raise ConnectionLost("the connection broke before the answer")
-        if envelope.type == "error":
-            raise _refusal(envelope.data)
-        return envelope
+        final = request.answers[-1]
+        if final.type == "error":
+            raise _refusal(final.data)
+        return request.answers
 
     async def send(self, text: str) -> None:
         """Send a text.

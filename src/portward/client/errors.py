@@ -61,7 +61,7 @@ class RequestRefused(ClientError):  # noqa: N818 - see above
         self.code = code
         self.text = text
         self.retry_after = retry_after
-        self.temporary = retry_after is not None or code in _TEMPORARY
+        self.temporary = retry_after is not None or is_temporary(code)
 
 
 class AuthenticationRefused(RequestRefused):
@@ -88,3 +88,8 @@ class Ended(ClientError):  # noqa: N818 - see above
         super().__init__(reason or f"closed with code {code}")
         self.code = code
         self.reason = reason
+
+
+def is_temporary(code: str) -> bool:
+    """Whether what was refused with this code may succeed later."""
+    return code in _TEMPORARY

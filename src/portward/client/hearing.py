@@ -54,6 +54,11 @@ class Hearing:
             "shutdown": (words.Shutdown, self._shutdown),
         }
 
+    def place(self, room: str) -> Position | None:
+        """Where to join a room again from; the answer is judged by it."""
+        since = self.asked[room] = self.rooms.get(room)
+        return since
+
     def hear(self, text: str, envelope: Envelope, answered: bool) -> None:
         """Take one message.
 

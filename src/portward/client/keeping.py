@@ -15,12 +15,12 @@ from portward.client.errors import (
     ConnectionLost,
     Ended,
     NoAnswer,
-    RequestRefused,
 )
 from portward.client.hearing import Hearing
 from portward.client.inbox import Inbox
 from portward.client.link import Dial, LinkClosed
 from portward.client.proving import Prover
+from portward.client.rejoining import Failure, rejoin
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -148,7 +148,7 @@ class Keeper:
         """Join a room again that was left because the gateway lost count of it."""
         # Should the connection end meanwhile, the next one joins every room anyway.
         with contextlib.suppress(ClientError):
-            await self._rejoin(connection, room)
+            await self._rejoin(connection, [room])
 
     # -- all of them
 
@@ -165,8 +165,7 @@ class Keeper:
     async def _use(self, connection: Connection, reader: "Task[LinkClosed]") -> LinkClosed:
         """Join the rooms again, let requests in, and wait for the end of the connection."""
         try:
-            for room in list(self._hearing.rooms):
-                await self._rejoin(connection, room)
+            await self._rejoin(connection, list(self._hearing.rooms))
             self._settled.set()
         except NoAnswer as silence:
             await self._dismiss(connection, reader)
@@ -175,22 +174,28 @@ class Keeper:
             pass  # the reader knows how it ended
         return await reader
 
-    async def _rejoin(self, connection: Connection, room: str) -> None:
-        since = self._hearing.rooms.get(room)
-        data = {"roomId": room} if since is None else {"roomId": room, "since": since}
+    async def _rejoin(self, connection: Connection, rooms: list[str]) -> None:
+        """Join rooms again, those that a limit refuses once more after the time it names."""
         attempt = 0
-        while True:
-            self._hearing.asked[room] = since
-            try:
-                await connection.request("join", data)
-            except RequestRefused as refused:
-                if refused.temporary:
-                    await self._sleep(refused.retry_after or self._backoff.delay(attempt))
-                    attempt += 1
-                    continue
-                self._hearing.rooms.pop(room, None)
-                self._inbox.put(events.JoinFailed(room=room, code=refused.code, text=refused.text))
-            return
+        while rooms:
+            since = {room: self._hearing.place(room) for room in rooms}
+            failures = await rejoin(connection, since)
+            for failure in failures:
+                if not failure.temporary:
+                    self._give_up(failure)
+            later = [failure for failure in failures if failure.temporary]
+            if not later:
+                return
+            rooms = [failure.room for failure in later]
+            # One wait for all of them: none is asked for before the time that was named for it.
+            await self._sleep(
+                max(each.retry_after or self._backoff.delay(attempt) for each in later)
+            )
+            attempt += 1
+
+    def _give_up(self, failure: Failure) -> None:
+        self._hearing.rooms.pop(failure.room, None)
+        self._inbox.put(events.JoinFailed(room=failure.room, code=failure.code, text=failure.text))
 
     async def _come_back(self, closed: LinkClosed) -> tuple[Connection, "Task[LinkClosed]"]:
         """Connect again after a pause, and again.
