@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-newest long soak fresh tools test-directus lint types bench build clean conformance docs lock
+.PHONY: help demo test test-newest long soak fresh tools test-directus lint types bench build size clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,11 @@ NEWEST_VENV := build/newest
 NEWEST_STAMP := $(NEWEST_VENV)/.installed
 NODE := tests/js
 NODE_STAMP := $(NODE)/node_modules/.installed
+CLIENT := clients/js
+CLIENT_STAMP := $(CLIENT)/node_modules/.installed
+CLIENT_BUILD := $(CLIENT)/dist/.built
+CLIENT_SIZE := $(CLIENT)/size
+CLIENT_SIZE_STAMP := $(CLIENT_SIZE)/node_modules/.installed
 DIRECTUS := tests/directus
 DIRECTUS_STAMP := $(DIRECTUS)/node_modules/.installed
 
@@ -40,16 +45,17 @@ help: ## list the verbs
 demo: $(STAMP) ## serve every endpoint with pages and simulations, nothing else needed
 	$(BIN)/portward demo
 
-test: $(STAMP) $(NODE_STAMP) tools ## run the tests and check the coverage
+test: $(STAMP) $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests and check the coverage
+	cd $(CLIENT) && npm test --silent
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
-test-newest: $(NODE_STAMP) tools ## run the tests on the newest supported Python that is installed
+test-newest: $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests on the newest supported Python that is installed
 	@test -z "$(NEWEST)" || $(MAKE) --no-print-directory $(NEWEST_STAMP)
 	@if test -z "$(NEWEST)"; then \
 		echo "No supported Python newer than that of make test is installed: nothing to do."; \
 	else $(NEWEST_VENV)/bin/python -m pytest -n 2; fi
 
-long: $(STAMP) $(NODE_STAMP) tools ## run the tests that take more than ten seconds of real time each
+long: $(STAMP) $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests that take more than ten seconds of real time each
 	$(BIN)/pytest -n 2 -m long --durations=0 --durations-min=10
 
 fresh: ## install from nothing with three pips beside newer releases, and serve the demo, in ten minutes
@@ -61,12 +67,14 @@ soak: $(STAMP) tools ## run what shows only after minutes: presence of ten nodes
 test-directus: $(STAMP) $(DIRECTUS_STAMP) ## run the tests that need a real Directus; installing it takes minutes
 	$(BIN)/pytest $(DIRECTUS)
 
-lint: $(STAMP) ## check style and format
+lint: $(STAMP) $(CLIENT_STAMP) ## check style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	cd $(CLIENT) && npm run --silent lint
 
-types: $(STAMP) ## check the types of source, tests and benches
+types: $(STAMP) $(CLIENT_STAMP) ## check the types of source, tests, benches and the TypeScript client
 	$(BIN)/mypy
+	cd $(CLIENT) && npm run --silent types
 
 bench: $(STAMP) ## measure, beside whatever peers are installed
 	-@$(MAKE) --no-print-directory $(NODE_STAMP)
@@ -75,15 +83,20 @@ bench: $(STAMP) ## measure, beside whatever peers are installed
 conformance: $(STAMP) ## run the outside protocol suites
 	PATH="$(CURDIR)/$(BIN):$$PATH" tests/conformance/run.sh
 
-build: $(STAMP) ## make the sdist and the wheel in dist/
+build: $(STAMP) $(CLIENT_BUILD) ## make the sdist, the wheel and the npm package in dist/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+	cd $(CLIENT) && npm pack --silent --ignore-scripts --pack-destination ../../dist
 
-docs: $(STAMP) ## write the pages of docs/reference that follow from the code
+size: $(CLIENT_BUILD) $(CLIENT_SIZE_STAMP) ## print the sizes of the TypeScript client, beside those of its peers
+	cd $(CLIENT) && npm run --silent size
+
+docs: $(STAMP) $(CLIENT_STAMP) ## write the pages of docs/reference that follow from the code
 	$(BIN)/python docs/generate.py
 
 clean: ## remove everything that was generated
 	rm -rf $(VENV) $(NODE)/node_modules $(DIRECTUS)/node_modules build dist htmlcov
+	rm -rf $(CLIENT)/node_modules $(CLIENT)/dist $(CLIENT_SIZE)/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -144,6 +157,19 @@ tools:
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 	@command -v npm >/dev/null || { echo "The tests need Node 20 with npm on PATH." >&2; exit 1; }
 	@cd $(NODE) && npm ci --silent
+	@touch $@
+
+$(CLIENT_STAMP): $(CLIENT)/package.json $(CLIENT)/package-lock.json $(CLIENT)/.npmrc
+	@command -v npm >/dev/null || { echo "The TypeScript client needs Node 20 with npm on PATH." >&2; exit 1; }
+	@cd $(CLIENT) && npm ci --silent
+	@touch $@
+
+$(CLIENT_BUILD): $(CLIENT_STAMP) $(CLIENT)/scripts/build.mjs $(shell find $(CLIENT)/src -type f)
+	@cd $(CLIENT) && npm run --silent build
+	@touch $@
+
+$(CLIENT_SIZE_STAMP): $(CLIENT_SIZE)/package.json $(CLIENT_SIZE)/package-lock.json $(CLIENT_SIZE)/.npmrc
+	@cd $(CLIENT_SIZE) && npm ci --silent --ignore-scripts
 	@touch $@
 
 # Two packages are compiled: what runs is then what the lock file has the hashes of. The headers

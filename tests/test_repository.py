@@ -21,6 +21,7 @@ VERBS = [
     "types",
     "bench",
     "build",
+    "size",
     "clean",
     "conformance",
     "lock",
@@ -40,7 +41,7 @@ def source_files(*suffixes: str) -> list[Path]:
 
 def node_locks() -> list[Path]:
     """Return every npm lock file of the repository, at least one."""
-    folders = [ROOT / "tests", ROOT / "bench", ROOT / "docs", ROOT / "src"]
+    folders = [ROOT / "tests", ROOT / "bench", ROOT / "docs", ROOT / "src", ROOT / "clients"]
     found = [
         path
         for folder in folders

@@ -1,0 +1,2 @@
+export type * from "./types/channels.js";
+export type * from "./types/connection.js";
