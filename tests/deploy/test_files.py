@@ -53,3 +53,13 @@ def test_haproxy_fixes_no_number_of_connections() -> None:
     """The number of connections follows from the descriptors there are."""
     text = (ROOT / "deploy" / "haproxy.cfg").read_text()
     assert not re.search(r"^\s*(maxconn|ulimit-n)\b", text, re.MULTILINE)
+
+
+def test_haproxy_asks_the_node_that_it_chooses() -> None:
+    """What asks for /health has the nodes of the backend in their order, so that it chooses the same one."""
+    text = (ROOT / "deploy" / "haproxy.cfg").read_text()
+    _, backend, asking = re.split(r"^(?:backend|listen) \S+$", text, flags=re.MULTILINE)
+    servers = re.findall(r"^ +server (\S+)", backend, re.MULTILINE)
+    assert servers == ["one", "two", "health"]
+    tracked = re.findall(r"^ +server (\S+) \S+ track portward/(\S+)$", asking, re.MULTILINE)
+    assert tracked == [("one", "one"), ("two", "two")]
