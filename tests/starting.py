@@ -62,9 +62,9 @@ class Starting:
 
 @contextmanager
 def starting(
-    folder: Path, *arguments: str, redirections: str = "", **environment: str
+    folder: Path, *arguments: str, before: str = "", redirections: str = "", **environment: str
 ) -> Iterator[Starting]:
-    """Start `portward`, with what the shell is to do with its standard streams.
+    """Start `portward`, with what the shell is to do before, and with its standard streams.
 
     Without the measuring of coverage, which would be imported first and change all times.
     """
@@ -79,7 +79,8 @@ def starting(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", "portward", *arguments],
+            ["sh", "-c", f'{before} exec "$@" {redirections}', "sh",
+             sys.executable, "-m", "portward", *arguments],
             env=kept | own | environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,

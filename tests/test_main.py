@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from portward.app.workers import words
 from tests.engines.redis_servers import Server, need_redis, servers, until
 from tests.starting import (
     CAUGHT,
@@ -70,6 +72,29 @@ def test_a_hang_up_that_comes_early_is_obeyed_late(tmp_path: Path) -> None:
         assert process.end() == 0
 
 
+def test_hang_ups_that_are_ignored_from_the_outside(tmp_path: Path) -> None:
+    """Started with SIGHUP ignored it lives through any, and obeys those that come while it serves."""
+    config = tmp_path / "my.toml"
+    config.write_text('[limits.messages]\nrate = "7/min"\n')
+    with starting(tmp_path, *SERVE, "--config", str(config), before='trap "" HUP;') as process:
+        process.await_signal(signal.SIGHUP, IGNORED)  # by the shell
+        storm(process, process.pid)
+        config.write_text('[limits.messages]\nrate = "5/min"\n')
+        process.process.send_signal(signal.SIGHUP)
+        process.await_line("^reloaded: limits.messages.rate")
+        assert process.end() == 0
+
+
+def is_python_started_by_sh(pid: int) -> bool:
+    """Return whether a worker's process has become Python, however far that is."""
+    try:
+        program = Path(f"/proc/{pid}/exe").resolve()
+        own = words.VARIABLE.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return own and program == Path(sys.executable).resolve()
+
+
 @pytest.mark.long
 def test_hang_ups_do_not_kill_workers(tmp_path: Path) -> None:
     """The parent and each of its workers live through SIGHUPs from their first moments on."""
@@ -81,7 +106,8 @@ def test_hang_ups_do_not_kill_workers(tmp_path: Path) -> None:
         process.await_signal(signal.SIGHUP, IGNORED)
         until(lambda: len(children(process.pid)) == 2, PATIENCE)
         workers = children(process.pid)
-        until(lambda: all(handles(pid, signal.SIGHUP, IGNORED) for pid in workers), PATIENCE)
+        until(lambda: all(is_python_started_by_sh(pid) for pid in workers), PATIENCE)
+        assert all(handles(pid, signal.SIGHUP, IGNORED) for pid in workers)
         assert not any(has_loaded(pid, library) for pid in workers for library in SLOW)
         storm(process, process.pid, *workers)
         assert children(process.pid) == workers

@@ -16,14 +16,17 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run the command line; returns the exit code."""
-    open_standard_streams()
     serving = not SERVING.isdisjoint(sys.argv[1:])
     take_signals(serving=serving)
+    open_standard_streams()
     from portward.cli.main import main as run  # noqa: PLC0415 - see above
 
-    if not serving:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    return run()
+    try:
+        if not serving:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def open_standard_streams() -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from portward.app.workers.child import Child, started
+from portward.app.workers.child import Child, ignoring_hang_ups, started
 from portward.app.workers.words import LONGEST_LINE, Order, Report, Task
 from tests.app.workers.work import bare
 
@@ -116,3 +117,16 @@ async def test_program_that_is_not_there(tmp_path: Path) -> None:
     """A worker that cannot be started is the system's error, and leaves nothing open."""
     with pytest.raises(FileNotFoundError):
         await started([str(tmp_path / "nothing")], TASK, Hearer())
+
+
+def test_a_worker_ignores_hang_ups_before_it_runs() -> None:
+    """Whatever a worker's program does, and in its first moment, SIGHUP does not end it."""
+    look = "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
+    command = ignoring_hang_ups((sys.executable, "-c", look, "an 'argument' $HOME"))
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"True\n"
+
+
+def test_without_a_shell_a_worker_is_started_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no shell, the command stays what it was."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert ignoring_hang_ups(("a", "b")) == ("a", "b")

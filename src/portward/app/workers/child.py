@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Sequence
@@ -90,7 +91,7 @@ async def started(
     try:
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *command,
+                *ignoring_hang_ups(command),
                 env=os.environ | {words.VARIABLE: str(theirs.fileno())},
                 pass_fds=(theirs.fileno(),),
                 stdin=DEVNULL,
@@ -102,3 +103,15 @@ async def started(
     reader, writer = await asyncio.open_connection(sock=ours, limit=words.LONGEST_LINE)
     writer.write(words.line(task))
     return Child(task.number, process, reader, writer, heard)
+
+
+def ignoring_hang_ups(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command that ignores SIGHUP before it runs, so also while the interpreter starts.
+
+    A program inherits what is ignored; other actions are set back by the event loop that starts it.
+    Where there is no shell, SIGHUP is ignored from the first line of the worker on.
+    """
+    shell = shutil.which("sh")
+    if shell is None or shutil.which(command[0]) is None:  # which is then an error of starting it
+        return tuple(command)
+    return (shell, "-c", 'trap "" HUP; exec "$@"', "sh", *command)
