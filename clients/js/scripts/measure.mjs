@@ -12,6 +12,13 @@ export const OWN = [
   ["everything", 'export * from "./src/index.ts";', 10_240],
 ];
 
+/** What the hooks add to an application that has everything, with the most bytes that it may be. */
+export const HOOKS = [
+  "hooks, beside everything",
+  'export * from "./src/index.ts"; export * from "./src/react/index.ts";',
+  2_048,
+];
+
 /** Other clients: what an application imports to use one. */
 export const PEERS = [
   ["reconnecting-websocket", 'export { default } from "reconnecting-websocket";'],
@@ -45,4 +52,13 @@ export async function measure(contents, folder = root, options = {}) {
 /** Bytes of this package; its private names are shortened as in the build. */
 export function measureOwn(contents, options = {}) {
   return measure(contents, root, { mangleProps: /^_[a-z]/, ...options });
+}
+
+/** Bytes that the hooks add; React itself is not counted. */
+export async function measureHooks() {
+  const all = OWN.find(([name]) => name === "everything");
+  const external = ["react"];
+  const without = await measureOwn(all[1], { external });
+  const beside = await measureOwn(HOOKS[1], { external });
+  return { minified: beside.minified - without.minified, gzip: beside.gzip - without.gzip };
 }
