@@ -8,7 +8,7 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** What applications import of this package, with the most bytes that it may add. */
 export const OWN = [
-  ["rooms alone", 'export { PortwardError } from "./src/index.ts";', 8_192],
+  ["rooms alone", 'export { RoomsClient } from "./src/index.ts";', 8_192],
   ["everything", 'export * from "./src/index.ts";', 10_240],
 ];
 

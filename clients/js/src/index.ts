@@ -1,2 +1,3 @@
 export * from "./errors.js";
+export { RoomsClient, type User } from "./rooms/client.js";
 export type * from "./types.js";

@@ -1,3 +1,4 @@
+import type { TokenSource } from "../core/tokens.js";
 import type { PortwardError } from "../errors.js";
 
 /**
@@ -65,6 +66,8 @@ export interface SocketLike {
   onerror: ((event: never) => void) | null;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
+  /** Ends the connection at once, where the socket can. */
+  terminate?(): void;
 }
 
 /** What a WebSocket of Node takes beside the address; browsers have nothing of it. */
@@ -123,6 +126,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** Time, randomness and page; for tests. */
   readonly environment?: Partial<Environment>;
+  /** @internal */
+  readonly _tokens?: TokenSource;
 }
 
 /** Events of every connection. */
