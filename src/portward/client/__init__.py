@@ -1,30 +1,40 @@
-"""The Python client of the rooms dialect: joins, talks, and comes back without missing anything.
+"""The Python client: connects, comes back after a break, and misses nothing without a word.
 
-    async with RoomsClient("ws://127.0.0.1:8080/rooms", token=token) as client:
-        await client.join("lobby")
-        await client.say("lobby", "hello")
-        async for event in client:
+    async with Portward("ws://127.0.0.1:8080", get_token=get_token) as client:
+        room = client.room("lobby")
+        await room.join()
+        await room.send("hello")
+        async for message in room:
             ...
 
-Stands apart from the server: of it, only the words and tables of :mod:`portward.model` are used.
+It is apart from the server, of which it uses the tables of :mod:`portward.model` alone.
 """
 
 from portward.client.backoff import Backoff
+from portward.client.channel import GetState
 from portward.client.closes import invites_return
 from portward.client.errors import (
     AuthenticationRefused,
     ClientError,
+    ClosedError,
     ConnectFailed,
     ConnectionLost,
+    ConversationEnded,
     Ended,
+    GapError,
     HandshakeRefused,
     NoAnswer,
+    ReadOverflowError,
     RequestRefused,
+    StoppedError,
+    TokenFailed,
+    UnauthorizedError,
 )
 from portward.client.events import (
     Connected,
     Disconnected,
     Event,
+    Gap,
     Joined,
     JoinFailed,
     Left,
@@ -39,8 +49,15 @@ from portward.client.events import (
     UserLeft,
 )
 from portward.client.link import Dial, Link, LinkClosed, dialer
+from portward.client.options import ConnectionOptions, ConnectionState, StateChange
+from portward.client.outgoing import QueueLimits, Refused, SendResult, Stored, Unknown
+from portward.client.portward import Portward
 from portward.client.proving import TokenSource
-from portward.client.rooms import Ack, History, Presence, RoomsClient
+from portward.client.room import Room
+from portward.client.room_values import History, Presence, RoomPresence
+from portward.client.rooms import RoomClient
+from portward.client.rooms_client import Ack, RoomsClient
+from portward.client.tokens import GetToken
 from portward.model.position import Position
 
 __all__ = [
@@ -48,13 +65,21 @@ __all__ = [
     "AuthenticationRefused",
     "Backoff",
     "ClientError",
+    "ClosedError",
     "ConnectFailed",
     "Connected",
     "ConnectionLost",
+    "ConnectionOptions",
+    "ConnectionState",
+    "ConversationEnded",
     "Dial",
     "Disconnected",
     "Ended",
     "Event",
+    "Gap",
+    "GapError",
+    "GetState",
+    "GetToken",
     "HandshakeRefused",
     "History",
     "JoinFailed",
@@ -65,16 +90,30 @@ __all__ = [
     "Message",
     "NoAnswer",
     "Other",
+    "Portward",
     "Position",
     "Presence",
+    "QueueLimits",
     "Raw",
+    "ReadOverflowError",
+    "Refused",
     "RequestRefused",
+    "Room",
+    "RoomClient",
+    "RoomPresence",
     "RoomsClient",
+    "SendResult",
     "ShuttingDown",
+    "StateChange",
+    "StoppedError",
+    "Stored",
     "TokenExpiring",
+    "TokenFailed",
     "TokenRefreshed",
     "TokenSource",
     "Typing",
+    "UnauthorizedError",
+    "Unknown",
     "UserJoined",
     "UserLeft",
     "dialer",

@@ -1,4 +1,4 @@
-"""How long to wait before trying again: a growing range, and any moment of it."""
+"""How long to wait before the next attempt: a growing range, and any moment of it."""
 
 import random
 from collections.abc import Callable
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _STEPS: Final = 32
+_SHORTEST: Final = 0.05
+_SHARE: Final = 0.25
+_LEAST_SPREAD: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +26,8 @@ class Backoff:
     def delay(self, attempt: int) -> float:
         """The wait before an attempt; the first has the number 0."""
         widest: float = min(self.longest, self.first * 2 ** min(attempt, _STEPS))
-        return self.draw() * widest
+        return max(_SHORTEST, self.draw() * widest)
+
+    def after(self, named: float) -> float:
+        """The wait when the gateway named one: never shorter, and spread by a quarter of it."""
+        return named + self.draw() * max(_SHARE * named, _LEAST_SPREAD)

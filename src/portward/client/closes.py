@@ -7,16 +7,19 @@ from portward.model.endings import Ending
 _TABLE: Final = {ending.code: ending.reconnect for ending in Ending}
 _OF_OTHERS: Final = {1006: True, 1012: True, 1013: True, 1014: True}
 """What proxies and other servers say (the IANA registry of close codes): all of it passes."""
+_POLICY: Final = 1008
+_PASSING: Final = frozenset({"Connection timeout", "back-pressure threshold exceeded"})
+"""Reasons of 1008, in the words of rooms and of live, that say the network or the reader was slow."""
 
 
-def invites_return(code: int | None) -> bool:
+def invites_return(code: int | None, reason: str = "") -> bool:
     """Whether to reconnect after a close with this code; None stands for a link that just broke.
 
     The gateway's own endings are looked up in their table. Of the other numbers 3000 to 3499 and
     4000 to 4499 invite, 3500 to 3999 and 4500 to 4999 forbid (Centrifugo's rule), and what is left
     forbids.
     """
-    if code is None:
+    if code is None or (code == _POLICY and reason in _PASSING):
         return True
     known = (_TABLE | _OF_OTHERS).get(code)
     if known is not None:

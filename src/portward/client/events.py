@@ -81,6 +81,17 @@ class Message(Event, frozen=True):
     missed: bool = False
 
 
+class Gap(Event, frozen=True):
+    """Messages of a channel are lost for good: those after `start`, up to `end`.
+
+    A position is None where it is not known. Without a common epoch the channel has begun anew.
+    """
+
+    channel: str
+    start: Position | None
+    end: Position | None
+
+
 class UserJoined(Event, frozen=True):
     """A user came into a room."""
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.client import events, words
+from portward.client import decode, events
 from portward.client.envelope import Envelope
 from portward.client.events import Event
 from portward.client.inbox import Inbox
@@ -41,17 +41,17 @@ class Hearing:
         self._inbox = inbox
         self._raw = raw
         self._handlers: dict[str, tuple[type, Callable[[Any], None]]] = {
-            "auth_success": (words.AuthSuccess, self._proven),
-            "refresh_success": (words.RefreshSuccess, self._refreshed),
-            "room_joined": (words.RoomJoined, self._joined),
-            "room_left": (words.RoomLeft, self._left),
-            "message": (words.Said, self._message),
-            "user_joined": (words.Moved, self._user_joined),
-            "user_left": (words.Moved, self._user_left),
-            "user_disconnected": (words.Moved, self._user_disconnected),
-            "typing": (words.Types, self._typing),
-            "token_expiring": (words.Expiring, self._expiring),
-            "shutdown": (words.Shutdown, self._shutdown),
+            "auth_success": (decode.AuthSuccess, self._proven),
+            "refresh_success": (decode.RefreshSuccess, self._refreshed),
+            "room_joined": (decode.RoomJoined, self._joined),
+            "room_left": (decode.RoomLeft, self._left),
+            "message": (decode.RoomMessage, self._message),
+            "user_joined": (decode.MemberChange, self._user_joined),
+            "user_left": (decode.MemberChange, self._user_left),
+            "user_disconnected": (decode.MemberChange, self._user_disconnected),
+            "typing": (decode.TypingSignal, self._typing),
+            "token_expiring": (decode.TokenExpiry, self._expiring),
+            "shutdown": (decode.ShutdownNotice, self._shutdown),
         }
 
     def place(self, room: str) -> Position | None:
@@ -76,7 +76,7 @@ class Hearing:
     def _tell(self, event: Event) -> None:
         self._inbox.put(event)
 
-    def _proven(self, said: words.AuthSuccess) -> None:
+    def _proven(self, said: decode.AuthSuccess) -> None:
         self.session, self.user = said.ws_token, said.user.user_id
         self._tell(
             events.Connected(
@@ -86,11 +86,11 @@ class Hearing:
             )
         )
 
-    def _refreshed(self, said: words.RefreshSuccess) -> None:
+    def _refreshed(self, said: decode.RefreshSuccess) -> None:
         self.session = said.ws_token
         self._tell(events.TokenRefreshed(expires_at=_seconds(said.expires_at)))
 
-    def _joined(self, said: words.RoomJoined) -> None:
+    def _joined(self, said: decode.RoomJoined) -> None:
         room, epoch = said.room_id, said.position.epoch
         since = self.asked.pop(room, None)
         seen = since.offset if since is not None else 0
@@ -108,7 +108,7 @@ class Hearing:
         for each in missed:
             self._tell(each.event(epoch, missed=True))
 
-    def _left(self, said: words.RoomLeft) -> None:
+    def _left(self, said: decode.RoomLeft) -> None:
         if said.reason == INSUFFICIENT_STATE and said.room_id in self.rooms:
             # The place is kept: it is joined again from there, and told what became of it.
             self.lost.append(said.room_id)
@@ -116,7 +116,7 @@ class Hearing:
         self.rooms.pop(said.room_id, None)
         self._tell(events.Left(room=said.room_id, reason=said.reason))
 
-    def _message(self, said: words.Said) -> None:
+    def _message(self, said: decode.RoomMessage) -> None:
         place = self.rooms.get(said.room_id)
         if place is None or said.offset <= place.offset:
             return
@@ -124,26 +124,26 @@ class Hearing:
         self.rooms[said.room_id] = message.position
         self._tell(message)
 
-    def _user_joined(self, said: words.Moved) -> None:
+    def _user_joined(self, said: decode.MemberChange) -> None:
         self._tell(events.UserJoined(room=said.room_id, user=said.user_id, email=said.email))
 
-    def _user_left(self, said: words.Moved) -> None:
+    def _user_left(self, said: decode.MemberChange) -> None:
         self._tell(events.UserLeft(room=said.room_id, user=said.user_id, email=said.email))
 
-    def _user_disconnected(self, said: words.Moved) -> None:
+    def _user_disconnected(self, said: decode.MemberChange) -> None:
         self._tell(
             events.UserLeft(
                 room=said.room_id, user=said.user_id, email=said.email, disconnected=True
             )
         )
 
-    def _typing(self, said: words.Types) -> None:
+    def _typing(self, said: decode.TypingSignal) -> None:
         self._tell(events.Typing(room=said.room_id, user=said.user_id, active=said.active))
 
-    def _expiring(self, said: words.Expiring) -> None:
+    def _expiring(self, said: decode.TokenExpiry) -> None:
         self._tell(events.TokenExpiring(expires_at=said.expires_at / _SECOND))
 
-    def _shutdown(self, said: words.Shutdown) -> None:
+    def _shutdown(self, said: decode.ShutdownNotice) -> None:
         self.hint = said.retry_ms / _SECOND
         self._tell(events.ShuttingDown(retry_in=self.hint))
 

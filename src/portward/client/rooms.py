@@ -1,247 +1,216 @@
-"""The client itself: what an application calls, and what keeps it connected."""
+"""The rooms endpoint for an application: rooms over one connection, joined again after every break."""
 
-import asyncio
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
-from portward.client import words
-from portward.client.backoff import Backoff
-from portward.client.envelope import Envelope, encode
-from portward.client.errors import ClientError
-from portward.client.events import Event, Message
-from portward.client.hearing import Hearing
-from portward.client.inbox import Inbox
-from portward.client.keeping import Keeper
-from portward.client.link import Dial, dialer
-from portward.client.proving import Prover, TokenSource
-from portward.model.position import Position
-
-T = TypeVar("T")
-
-
-class Ack(NamedTuple):
-    """A message was stored: under this id, at this place of its room."""
-
-    id: str
-    position: Position
+from portward.client import decode
+from portward.client.channel import GetState
+from portward.client.clock import sleep
+from portward.client.codec import Incoming, RoomsCodec
+from portward.client.endpoint import EndpointClient, EndpointOptions
+from portward.client.errors import ClientError, ConnectionLost, NoAnswer, RequestRefused
+from portward.client.outgoing import OutgoingQueue
+from portward.client.requests import RequestConnection
+from portward.client.room import Room
+from portward.client.rooms_auth import RoomsAuthentication
+from portward.client.rooms_join import join_rooms
+from portward.model.replies import INSUFFICIENT_STATE
 
 
-class Presence(NamedTuple):
-    """A user in a room, and over how many connections."""
+class RoomClient(EndpointClient):
+    """Rooms of one gateway. Events: those of every endpoint."""
 
-    user: str
-    connections: int
+    PING = ("heartbeat", {})
 
+    def __init__(self, options: EndpointOptions, session_token: str | None = None) -> None:
+        super().__init__(options, RoomsCodec(options.connection.clock.time))
+        self.user: str | None = None
+        self._auth = RoomsAuthentication(options.tokens, session_token)
+        self._rooms: dict[str, Room] = {}
+        self._wanted: dict[str, Room] = {}
+        self._handlers: dict[str, tuple[type, Callable[[Any], None]]] = {
+            "auth_success": (decode.AuthSuccess, self._authenticated),
+            "refresh_success": (decode.RefreshSuccess, self._refreshed),
+            "room_joined": (decode.RoomJoined, self._room_joined),
+            "room_left": (decode.RoomLeft, self._room_left),
+            "message": (decode.RoomMessage, lambda said: self._in(said, Room.message)),
+            "user_joined": (decode.MemberChange, lambda said: self._in(said, Room.member_joined)),
+            "user_left": (decode.MemberChange, lambda said: self._gone(said, disconnected=False)),
+            "user_disconnected": (
+                decode.MemberChange,
+                lambda said: self._gone(said, disconnected=True),
+            ),
+            "typing": (decode.TypingSignal, lambda said: self._in(said, Room.typed)),
+        }
 
-class History(NamedTuple):
-    """A page of a room, oldest first, and where the room stands now."""
+    # -- for applications
 
-    messages: tuple[Message, ...]
-    position: Position
+    def room(self, room_id: str, *, get_state: GetState | None = None) -> Room:
+        """The room of this id; the same object each time. `get_state` counts the first time."""
+        room = self._rooms.get(room_id)
+        if room is None:
+            room = self._rooms[room_id] = Room(room_id, self, self._clock, self._backoff, get_state)
+        return room
 
-
-class RoomsClient:
-    """A client of the rooms dialect that reconnects and recovers by itself.
-
-    Enter it as an asynchronous context manager and iterate it for events; other tasks may ask
-    meanwhile. The first connection is tried once. After that, a connection that breaks or closes
-    with a code that invites is made again (:class:`Backoff`), proven by the session or else the
-    token, and every room is joined again from where it was heard last: what was missed comes as
-    messages, each once, or `Joined.recovered` says that some are gone.
-
-    `token` is a token, or an async function that returns a fresh one each time: then the token is
-    also renewed before it runs out. `session` and `rooms` (room ids and last positions) take up
-    where an earlier client left off; what to keep for that are `session` and the `position` of each
-    message. `max_events` is how many unread events stop the reading; the gateway closes who reads
-    too slowly, and the client comes back. `timeout` bounds an answer, in seconds. With `raw` every
-    message is also an event as it came. `dial`, `sleep` and `reconnect` are for tests and special
-    needs.
-
-    Raises (on entering):
-        ValueError: `url` is no WebSocket address.
-        ConnectFailed, HandshakeRefused, AuthenticationRefused, RequestRefused, ConnectionLost.
-    """
-
-    def __init__(  # noqa: PLR0913 - all but the address have defaults
-        self,
-        url: str,
-        *,
-        token: str | TokenSource | None = None,
-        session: str | None = None,
-        rooms: Mapping[str, Position | None] | None = None,
-        headers: Mapping[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
-        backoff: Backoff | None = None,
-        reconnect: bool = True,
-        timeout: float = 10.0,
-        max_events: int = 1000,
-        raw: bool = False,
-        dial: Dial | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._inbox = Inbox(max_events)
-        self._hearing = Hearing(self._inbox, session=session, rooms=rooms or {}, raw=raw)
-        self._timeout = timeout
-        self._keeper = Keeper(
-            dial=dial or dialer(url, headers=headers, tls=tls, timeout=timeout),
-            inbox=self._inbox,
-            hearing=self._hearing,
-            prover=Prover(token, self._hearing, self._inbox),
-            backoff=backoff or Backoff(),
-            reconnect=reconnect,
-            timeout=timeout,
-            sleep=sleep,
-        )
-
-    # -- life
-
-    async def __aenter__(self) -> Self:
-        await self._keeper.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
+    @property
+    def session_token(self) -> str | None:
+        """What proves the next connection; new after every use. As secret as a token."""
+        return self._auth.session_token
 
     async def close(self) -> None:
-        """Close with 1000 and stay away. The iteration ends after the events that are there."""
-        await self._keeper.close()
+        """Close; every room is left, every iteration ends."""
+        await super().close()
+        for room in self._rooms.values():
+            room.out(None)
+            await room.settle()
+        self._wanted.clear()
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """Iterate over events, until `close`.
-
-        Raises:
-            Ended: the gateway forbade to come back.
-            ClientError: coming back failed for good.
-        """
-        while (event := await self._inbox.get()) is not None:
-            yield event
-
-    # -- where it stands
+    # -- for rooms
 
     @property
-    def user(self) -> str | None:
-        """The user id the gateway knows this client by."""
-        return self._hearing.user
+    def outgoing(self) -> OutgoingQueue:
+        """Where messages wait to be written."""
+        return self._reconnecting.outgoing
 
-    @property
-    def session(self) -> str | None:
-        """What proves the next connection; new after every use. As secret as a token."""
-        return self._hearing.session
+    def want(self, room: Room) -> None:
+        """Join a room, now and after every reconnect."""
+        self._reconnecting.start()
+        self._wanted[room.id] = room
+        connection = self._reconnecting.connection
+        if connection is not None:
+            self._background(self._join_now(connection, [room]))
 
-    @property
-    def connected(self) -> bool:
-        """Whether a connection stands, and every room is joined again."""
-        return self._keeper.ready
+    async def unwant(self, room: Room) -> None:
+        """Leave a room."""
+        self._wanted.pop(room.id, None)
+        connection = self._reconnecting.connection
+        if connection is not None:
+            try:
+                await connection.request("leave", {"roomId": room.id})
+            except (ConnectionLost, RequestRefused):
+                return  # not being in it is what was wanted
 
-    @property
-    def positions(self) -> dict[str, Position]:
-        """The rooms this client is in, and the last place received in each.
+    async def ask(self, kind: str, data: Mapping[str, Any]) -> Incoming:
+        """Send a request and wait for its answer."""
+        return await self._request(kind, data)
 
-        Events up to it may still wait to be iterated: to resume another client without a gap, keep
-        the positions of what was handled instead.
-        """
-        return {room: place for room, place in self._hearing.rooms.items() if place is not None}
+    async def post(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Send a message that is not answered, if there is a connection."""
+        connection = self._reconnecting.connection
+        if connection is not None:
+            connection.post(kind, data)
 
-    # -- what it asks
+    # -- for the connection
 
-    async def join(self, room: str, since: Position | None = None) -> words.RoomJoined:
-        """Enter a room; with `since`, also hear what came after it.
+    async def prepare(self) -> Mapping[str, str]:
+        """Have a token at hand."""
+        await self._auth.prepare()
+        return {}
 
-        Messages, the missed ones too, come as events, after a `Joined` that says the same as the
-        answer. The gateway joins again by itself after a reconnect.
+    async def open(self, connection: RequestConnection) -> None:
+        """Authenticate, and join every room again."""
+        await self._auth.authenticate(connection)
+        if self._wanted:
+            await self._join(connection, list(self._wanted.values()))
 
-        Raises:
-            RequestRefused: no right, no such room, or it is full.
-            ConnectionLost: there was no answer.
-            Ended: the client is over.
-        """
-        self._hearing.asked[room] = since
-        data: dict[str, Any] = {"roomId": room}
-        if since is not None:
-            data["since"] = since
+    def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
+        """Take a message."""
+        self._common(connection, incoming)
+        self.observe(incoming, answer)
+        if incoming.kind == "token_expiring":
+            self._refresher.due(connection)
+        kind, handler = self._handlers.get(incoming.kind, (None, None))
+        if kind is not None and handler is not None:
+            handler(msgspec.convert(incoming.data, kind))
+
+    def observe(self, incoming: Incoming, answer: bool) -> None:
+        """Sees every message before it is handled."""
+
+    def lost(self) -> None:
+        """The connection is gone: what was in a room is to be joined again."""
+        super().lost()
+        for room in self._wanted.values():
+            room.interrupted()
+
+    def stopped(self, error: ClientError) -> None:
+        """Every room is left."""
+        wanted, self._wanted = self._wanted, {}
+        for room in wanted.values():
+            room.out(error)
+
+    def _crowded(self) -> bool:
+        return any(room.crowded for room in self._wanted.values())
+
+    # -- joining
+
+    async def _join_now(self, connection: RequestConnection, rooms: list[Room]) -> None:
         try:
-            return await self._ask("join", data, words.RoomJoined)
-        finally:
-            self._hearing.asked.pop(room, None)
+            await self._join(connection, [room for room in rooms if room.state == "joining"])
+        except NoAnswer as error:
+            connection.drop(str(error))
+        except ConnectionLost:
+            return  # the next connection joins every room
 
-    async def leave(self, room: str) -> None:
-        """Leave a room. Raises as `join`."""
-        await self.request("leave", {"roomId": room})
+    async def _join(self, connection: RequestConnection, rooms: list[Room]) -> None:
+        if not rooms:
+            return
+        for room, error in await join_rooms(connection, {each.id: each.position for each in rooms}):
+            self._refused(connection, self._rooms[room], error)
 
-    async def say(self, room: str, content: str) -> Ack:
-        """Send a message, 1 to 4000 characters.
+    def _refused(self, connection: RequestConnection, room: Room, error: RequestRefused) -> None:
+        if self._wanted.get(room.id) is not room:
+            return
+        if error.temporary and room.position is not None:
+            named = error.retry_after
+            wait = self._backoff.delay(0) if named is None else self._backoff.after(named)
+            self._later(connection, room, wait)
+        else:
+            self._wanted.pop(room.id)
+            room.out(error)
 
-        Raises:
-            RequestRefused: not in the room, no right, too long, or too many of them.
-            ConnectionLost: there was no answer; whether it was stored, the room will tell.
-            Ended: the client is over.
-        """
-        said = await self._ask("message", {"roomId": room, "content": content}, words.Stored)
-        return Ack(said.message_id, Position(said.offset, said.epoch))
+    def _later(self, connection: RequestConnection, room: Room, wait: float) -> None:
+        self._background(self._join_later(connection, room, wait))
 
-    async def history(
-        self,
-        room: str,
-        limit: int | None = None,
-        *,
-        before: int | None = None,
-        since: Position | None = None,
-    ) -> History:
-        """Read a room back: the latest, those before an offset, or those after a position.
+    async def _join_later(self, connection: RequestConnection, room: Room, wait: float) -> None:
+        await sleep(self._clock, wait)
+        if connection.closed is None and self._wanted.get(room.id) is room:
+            await self._join_now(connection, [room])
 
-        Raises as `join`.
-        """
-        data: dict[str, Any] = {"roomId": room}
-        asked = {"limit": limit, "before": before, "since": since}
-        data |= {name: value for name, value in asked.items() if value is not None}
-        page = await self._ask("history", data, words.Page)
-        epoch = page.position.epoch
-        return History(tuple(each.event(epoch) for each in page.messages), page.position)
+    # -- what comes
 
-    async def presence(self, room: str) -> tuple[Presence, ...]:
-        """Ask who is in a room. Raises as `join`."""
-        answer = await self._ask("presence", {"roomId": room}, words.Participants)
-        return tuple(Presence(each.user_id, each.connections) for each in answer.participants)
+    def _authenticated(self, said: decode.AuthSuccess) -> None:
+        self._auth.session_token, self.user = said.ws_token, said.user.user_id
 
-    async def typing(self, room: str, *, active: bool = True) -> None:
-        """Tell the others in a room that one types; nothing is answered."""
-        await self.send("typing", {"roomId": room, "active": active})
+    def _refreshed(self, said: decode.RefreshSuccess) -> None:
+        self._auth.session_token = said.ws_token
 
-    async def refresh(self, token: str) -> None:
-        """Put a newer token of the same user in place of the present one. Raises as `join`."""
-        await self.request("refresh", {"token": token})
+    def _room_joined(self, said: decode.RoomJoined) -> None:
+        room = self._wanted.get(said.room_id)
+        if room is not None:
+            room.joined(said)
 
-    async def request(self, kind: str, data: Mapping[str, Any]) -> Envelope:
-        """Ask anything the dialect knows, once there is a connection. Raises as `join`."""
-        connection = await self._keeper.connection()
-        return await connection.request(kind, data)
+    def _room_left(self, said: decode.RoomLeft) -> None:
+        room = self._wanted.get(said.room_id)
+        if room is None:
+            return
+        connection = self._reconnecting.connection
+        if said.reason in _JOINED_AGAIN and connection is not None:
+            # The place is kept: it is joined again from there, and the answer says what was lost.
+            room.interrupted()
+            self._background(self._join_now(connection, [room]))
+        elif said.reason is not None:
+            self._wanted.pop(said.room_id)
+            room.out(RequestRefused(said.reason, f"removed from the room: {said.reason}"))
 
-    async def send(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Send without waiting for an answer; one that comes is an `Other`.
+    def _in(self, said: Any, handle: Callable[[Room, Any], None]) -> None:
+        room = self._wanted.get(said.room_id)
+        if room is not None:
+            handle(room, said)
 
-        Raises:
-            ConnectionLost: there is no connection.
-            Ended: the client is over.
-        """
-        await self.send_text(encode(kind, data))
+    def _gone(self, said: decode.MemberChange, *, disconnected: bool) -> None:
+        self._in(said, lambda room, change: room.member_left(change, disconnected=disconnected))
 
-    async def send_text(self, text: str) -> None:
-        """Send a text as it is. Raises as `send`."""
-        connection = await self._keeper.connection()
-        await connection.send(text)
 
-    async def _ask(self, kind: str, data: Mapping[str, Any], answer: type[T]) -> T:
-        envelope = await self.request(kind, data)
-        try:
-            return msgspec.convert(envelope.data, answer)
-        except msgspec.ValidationError:
-            raise ClientError(f"the answer to {kind!r} is not what it should be") from None
+_JOINED_AGAIN = frozenset({INSUFFICIENT_STATE, "unavailable"})

@@ -6,7 +6,7 @@ from portward.cli.connect.screen import Screen
 from portward.client import events
 from portward.client.errors import RequestRefused
 from portward.client.events import Event
-from portward.client.rooms import Presence
+from portward.client.room_values import Presence
 from portward.model.position import Position
 
 PLACE = Position(1, "e")

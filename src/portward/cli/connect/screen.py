@@ -11,7 +11,7 @@ from portward.cli.output import console, shown
 from portward.client import events
 from portward.client.errors import RequestRefused
 from portward.client.events import Event
-from portward.client.rooms import Presence
+from portward.client.room_values import Presence
 
 _SECRET: Final = "wsToken"  # noqa: S105 - the name of a key
 _NOTE: Final = "dim"

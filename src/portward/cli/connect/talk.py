@@ -17,7 +17,7 @@ from portward.cli.connect.words import Word
 from portward.client import events
 from portward.client.errors import ClientError, RequestRefused
 from portward.client.events import Event
-from portward.client.rooms import RoomsClient
+from portward.client.rooms_client import RoomsClient
 from portward.model.position import Position
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""What the gateway says in the rooms dialect, with the types it must have."""
+"""The messages of the rooms endpoint, with the types they must have."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from portward.client import events
 from portward.model.position import Position
 
 
-class Said(msgspec.Struct, frozen=True, rename="camel"):
+class RoomMessage(msgspec.Struct, frozen=True, rename="camel"):
     """A message of a room, as it travels; which life of the room it is of, the context says."""
 
     room_id: str
@@ -44,18 +44,18 @@ class RoomJoined(msgspec.Struct, frozen=True, rename="camel"):
     position: Position
     participants: tuple[str, ...] = ()
     recovered: bool | None = None
-    messages: tuple[Said, ...] = ()
+    messages: tuple[RoomMessage, ...] = ()
 
 
-class Page(msgspec.Struct, frozen=True, rename="camel"):
+class HistoryPage(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to `history`."""
 
     room_id: str
-    messages: tuple[Said, ...]
+    messages: tuple[RoomMessage, ...]
     position: Position
 
 
-class Here(msgspec.Struct, frozen=True, rename="camel"):
+class ParticipantEntry(msgspec.Struct, frozen=True, rename="camel"):
     """A user in a room."""
 
     user_id: str
@@ -65,10 +65,10 @@ class Here(msgspec.Struct, frozen=True, rename="camel"):
 class Participants(msgspec.Struct, frozen=True):
     """The answer to `presence`."""
 
-    participants: tuple[Here, ...]
+    participants: tuple[ParticipantEntry, ...]
 
 
-class Stored(msgspec.Struct, frozen=True, rename="camel"):
+class StoredMessage(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to `message`."""
 
     message_id: str
@@ -76,7 +76,7 @@ class Stored(msgspec.Struct, frozen=True, rename="camel"):
     epoch: str
 
 
-class Me(msgspec.Struct, frozen=True, rename="camel"):
+class UserEntry(msgspec.Struct, frozen=True, rename="camel"):
     """The user of this connection."""
 
     user_id: str
@@ -86,7 +86,7 @@ class AuthSuccess(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to `auth`."""
 
     ws_token: str
-    user: Me
+    user: UserEntry
     expires_at: int | None = None
     resumed: bool = False
 
@@ -105,7 +105,7 @@ class RoomLeft(msgspec.Struct, frozen=True, rename="camel"):
     reason: str | None = None
 
 
-class Moved(msgspec.Struct, frozen=True, rename="camel"):
+class MemberChange(msgspec.Struct, frozen=True, rename="camel"):
     """Somebody came or went."""
 
     room_id: str
@@ -113,7 +113,7 @@ class Moved(msgspec.Struct, frozen=True, rename="camel"):
     email: str | None = None
 
 
-class Types(msgspec.Struct, frozen=True, rename="camel"):
+class TypingSignal(msgspec.Struct, frozen=True, rename="camel"):
     """Somebody types, or ceased to."""
 
     room_id: str
@@ -121,13 +121,13 @@ class Types(msgspec.Struct, frozen=True, rename="camel"):
     active: bool
 
 
-class Expiring(msgspec.Struct, frozen=True, rename="camel"):
+class TokenExpiry(msgspec.Struct, frozen=True, rename="camel"):
     """The token runs out; Unix milliseconds."""
 
     expires_at: int
 
 
-class Shutdown(msgspec.Struct, frozen=True, rename="camel"):
+class ShutdownNotice(msgspec.Struct, frozen=True, rename="camel"):
     """The node leaves; milliseconds."""
 
     retry_ms: int

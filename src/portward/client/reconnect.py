@@ -1,0 +1,248 @@
+"""Keeps one endpoint connected: makes a connection, watches it, waits, and makes the next one."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from portward.client.clock import finish
+from portward.client.closes import invites_return
+from portward.client.codec import Incoming
+from portward.client.endpoint_protocol import EndpointProtocol
+from portward.client.errors import (
+    ClientError,
+    ClosedError,
+    ConnectionLost,
+    NoAnswer,
+    StoppedError,
+)
+from portward.client.liveness import LivenessMonitor, SleepDetector
+from portward.client.options import ConnectionOptions, ConnectionState, StateChange
+from portward.client.outgoing import OutgoingQueue
+from portward.client.requests import RequestConnection
+from portward.client.transport import TransportClosed
+from portward.client.waiting import ConnectionWaiters
+
+_LASTED: Final = 5.0
+"""Seconds of a ready connection after which the waits begin anew."""
+
+
+class ReconnectingConnection:
+    """One connection at a time to `url`, for as long as nothing forbids the next.
+
+    `changed` is called at every change of the state.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        protocol: EndpointProtocol,
+        options: ConnectionOptions,
+        changed: Callable[[StateChange], None],
+    ) -> None:
+        self.state: ConnectionState = "idle"
+        self.error: ClientError | None = None
+        self.outgoing = OutgoingQueue(options.queue)
+        self._url = url
+        self._protocol = protocol
+        self._options = options
+        self._clock = options.clock
+        self._changed = changed
+        self._connection: RequestConnection | None = None
+        self._liveness = LivenessMonitor(self._clock)
+        self._sleep = SleepDetector(self._clock, self._woke)
+        self._task: asyncio.Task[None] | None = None
+        self._waiters = ConnectionWaiters(self._clock)
+        self._pause: asyncio.Future[None] | None = None
+        self._not_before = 0.0
+        self._attempt = 0
+        self._ready_at: float | None = None
+        self._was_ready = False
+        self._failure: ClientError | None = None
+
+    # -- what callers do
+
+    def start(self) -> None:
+        """Connect, unless that is under way.
+
+        Raises:
+            ClosedError: the client is closed.
+        """
+        if self.state == "closed":
+            raise ClosedError
+        if self.state in ("idle", "stopped"):
+            self.state = "connecting"
+            self._failure = None
+            self._sleep.start()
+            self._task = asyncio.create_task(self._run())
+
+    async def ready(self, limit: float | None = None) -> RequestConnection:
+        """Wait for a connection that is authenticated and entered, at most `limit` seconds.
+
+        Raises:
+            ConnectionLost: there was none in time.
+            ClientError: there will be none.
+        """
+        self.start()
+        return self._connection or await self._waiters.wait(limit)
+
+    @property
+    def connection(self) -> RequestConnection | None:
+        """The connection that is ready now."""
+        return self._connection
+
+    def fail(self, error: ClientError) -> None:
+        """Stop for good, for a reason that was found elsewhere."""
+        self._failure = error
+        if self._connection is not None:
+            self._connection.drop(str(error))
+
+    async def close(self) -> None:
+        """Close with 1000 and settle everything; nothing remains."""
+        if self.state == "closed":
+            return
+        self._sleep.stop()
+        self.outgoing.close()
+        task, self._task = self._task, None
+        self._become("closed")
+        self._waiters.release(ClosedError())
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    # -- one connection after the other
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                error = await self._connect_once()
+                error = self._failure or error
+                if error.temporary:
+                    if not self._comes_back():
+                        self._stop(error)
+                        return
+                    await self._wait(error)
+                elif not self._protocol.may_retry(error):
+                    self._stop(error)
+                    return
+        except Exception as error:
+            # Not of the gateway: a fault here or in a callback. The application is told, not left waiting.
+            failure = ClientError(f"the client failed: {type(error).__name__}")
+            failure.__cause__ = error
+            self._stop(failure)
+            raise
+
+    def _comes_back(self) -> bool:
+        options = self._options
+        return options.reconnect and (options.retry_first or self._was_ready)
+
+    async def _connect_once(self) -> ClientError:
+        """Make a connection and use it to its end; say why it is over."""
+        self._become("connecting")
+        try:
+            headers = await self._protocol.prepare()
+            transport = await self._options.dial(self._url, headers)
+        except ClientError as error:
+            return error
+        connection = RequestConnection(
+            transport,
+            self._protocol.codec,
+            self._clock,
+            self._options.timeout,
+            lambda incoming, answer: self._received(connection, incoming, answer),
+        )
+        reader = asyncio.create_task(connection.read(self._protocol.before_read))
+        self._liveness.start(lambda: connection.post(*self._protocol.ping), connection.drop)
+        try:
+            return await self._use(connection, reader)
+        finally:
+            self._connection = None
+            self._liveness.stop()
+            self._protocol.lost()
+            await connection.close()
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def _use(
+        self, connection: RequestConnection, reader: "asyncio.Task[TransportClosed]"
+    ) -> ClientError:
+        try:
+            await self._protocol.open(connection)
+        except NoAnswer as error:
+            connection.drop(str(error))
+            return error
+        except ConnectionLost:
+            return _error_of(await reader, connection)
+        except ClientError as error:
+            return error
+        if connection.closed is not None:
+            return _error_of(await reader, connection)
+        self._is_ready(connection)
+        writer = asyncio.create_task(self.outgoing.run(connection))
+        try:
+            closed = await reader
+        finally:
+            if self._ready_at is not None and self._clock.monotonic() - self._ready_at >= _LASTED:
+                self._attempt = 0
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return _error_of(closed, connection)
+
+    def _received(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
+        self._liveness.received()
+        self._protocol.receive(connection, incoming, answer)
+
+    def _is_ready(self, connection: RequestConnection) -> None:
+        self._connection = connection
+        self._ready_at = self._clock.monotonic()
+        self._was_ready = True
+        self._become("ready")
+        self._waiters.release(connection)
+
+    # -- between two connections
+
+    async def _wait(self, error: ClientError) -> None:
+        backoff, named = self._options.backoff, error.retry_after
+        seconds = backoff.delay(self._attempt) if named is None else backoff.after(named)
+        self._attempt += 1
+        self._not_before = self._clock.time() + (named or 0.0)
+        self._become("waiting", error, seconds)
+        pause = self._pause = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_later(seconds, lambda: finish(pause))
+        try:
+            await pause
+        finally:
+            self._pause = None
+            timer.cancel()
+
+    def _woke(self) -> None:
+        """The machine has slept: try at once, unless the gateway named a time that is not over."""
+        self._liveness.woke()
+        if self._pause is not None and self._clock.time() >= self._not_before:
+            finish(self._pause)
+
+    def _stop(self, error: ClientError) -> None:
+        self._sleep.stop()
+        self._attempt = 0
+        self._task = None
+        self.outgoing.refuse_all(error.code, str(error))
+        self._become("stopped", error)
+        self._waiters.release(error)
+
+    def _become(
+        self,
+        state: ConnectionState,
+        error: ClientError | None = None,
+        retry_in: float | None = None,
+    ) -> None:
+        self.state = state
+        if error is not None or state == "ready":
+            self.error = error
+        self._changed(StateChange(state, error, retry_in))
+
+
+def _error_of(closed: TransportClosed, connection: RequestConnection) -> ClientError:
+    """The error that the end of a connection stands for."""
+    if invites_return(closed.code, closed.reason):
+        text = closed.reason or "the connection broke"
+        return ConnectionLost(text, connection.retry_after, closed.code)
+    return StoppedError(closed.code, closed.reason)

@@ -1,0 +1,184 @@
+"""One WebSocket connection as the client uses it: messages out, messages in, and how it ended."""
+
+import os
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from typing import Final, Literal, Protocol
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.uri import parse_uri
+
+from portward.client.errors import ConnectFailed, HandshakeRefused
+
+Payload = str | bytes
+"""A message as it travels: text or binary."""
+
+_CLOSE_TIME: Final = 2.0
+_MAX_MESSAGE: Final = 4 * 1024 * 1024
+"""A room_joined with all the messages it may carry, each as long as it may be, fits twice."""
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+
+
+class TransportClosed(Exception):  # noqa: N818 - an outcome
+    """The connection is over: with a close code, or with None when it just broke."""
+
+    def __init__(self, code: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class ClientTransport(Protocol):
+    """A connection. Another one than `websockets` can be put in its place, as tests do."""
+
+    async def send(self, message: Payload) -> None:
+        """Send a message; raises TransportClosed."""
+
+    async def receive(self) -> Payload:
+        """Wait for a message; raises TransportClosed."""
+
+    async def close(self, code: int = 1000) -> None:
+        """Close, and wait a moment for the answer."""
+
+    def abort(self) -> None:
+        """Give the connection up at once; `receive` then raises TransportClosed."""
+
+
+Dial = Callable[[str, Mapping[str, str]], Awaitable[ClientTransport]]
+"""Connects to an address with headers. Raises ConnectFailed or HandshakeRefused."""
+
+
+class _Connect(connect):
+    """Follows no redirect: what is sent next is a secret, and only for the host that was named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class WebSocketTransport:
+    """Implements `ClientTransport` on `websockets`."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    async def send(self, message: Payload) -> None:
+        """Send a text or binary message."""
+        try:
+            await self._socket.send(message)
+        except ConnectionClosed as closed:
+            raise _ended(closed) from None
+
+    async def receive(self) -> Payload:
+        """Wait for a message."""
+        try:
+            return await self._socket.recv()
+        except ConnectionClosed as closed:
+            raise _ended(closed) from None
+
+    async def close(self, code: int = 1000) -> None:
+        """Close."""
+        await self._socket.close(code)
+
+    def abort(self) -> None:
+        """Give up the socket without the closing handshake."""
+        self._socket.transport.abort()
+
+
+def _ended(closed: ConnectionClosed) -> TransportClosed:
+    close = closed.rcvd or closed.sent
+    return TransportClosed(close.code, close.reason) if close else TransportClosed(None, "")
+
+
+class WebSocketDialer:
+    """Implements `Dial` on `websockets`; `timeout` bounds the handshake, in seconds.
+
+    A proxy of the environment is used, except to this machine. Redirects are not followed. Silence is
+    noticed above: no pings are sent here.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        timeout: float = 10.0,
+        max_message: int = _MAX_MESSAGE,
+    ) -> None:
+        self._headers = dict(headers or {})
+        self._tls = tls
+        self._timeout = timeout
+        self._max_message = max_message
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> WebSocketTransport:
+        """Connect.
+
+        Raises:
+            ConnectFailed: there is no WebSocket server, or no answer in time.
+            HandshakeRefused: the answer is another HTTP status than 101.
+        """
+        proxy: Literal[True] | None = None if is_loopback(urlsplit(url).hostname or "") else True
+        attempt = _Connect(
+            url,
+            additional_headers={**self._headers, **headers},
+            # Without a context of its own a wss:// address gets the system's default one.
+            ssl=self._tls or True if urlsplit(url).scheme == "wss" else None,
+            proxy=proxy,
+            open_timeout=self._timeout,
+            close_timeout=_CLOSE_TIME,
+            ping_interval=None,
+            max_size=self._max_message,
+        )
+        try:
+            return WebSocketTransport(await attempt)
+        except InvalidStatus as refused:
+            raise refusal_of(refused) from None
+        except TimeoutError:
+            raise ConnectFailed("no answer in time") from None
+        except OSError as error:
+            raise ConnectFailed(reason_of(error)) from None
+        except (InvalidHandshake, EOFError, ImportError) as error:
+            raise ConnectFailed(f"no WebSocket connection: {error}") from None
+
+
+def checked_address(url: str) -> str:
+    """A WebSocket address, as it was given.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        parse_uri(url)
+    except InvalidURI:
+        raise ValueError("not a WebSocket address: it begins with ws:// or wss://") from None
+    return url
+
+
+def refusal_of(refused: InvalidStatus) -> HandshakeRefused:
+    """The error for an HTTP status, with the time that `Retry-After` names in seconds."""
+    response = refused.response
+    wait = response.headers.get("Retry-After", "")
+    seconds = float(wait) if wait.isascii() and wait.isdecimal() else None
+    return HandshakeRefused(response.status_code, seconds)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reason_of(error: OSError) -> str:
+    """The operating system's own words; asyncio wraps them in addresses, several in one."""
+    if isinstance(error, ssl.SSLError):
+        reasons = (getattr(error, name, "") for name in ("verify_message", "reason"))
+        return f"TLS: {next(filter(None, reasons), 'failed').lower()}"
+    number = _ERRNO.search(str(error))
+    if number:
+        return os.strerror(int(number[1])).lower()
+    return (error.strerror or str(error) or "failed").lower()
