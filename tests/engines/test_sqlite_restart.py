@@ -1,5 +1,6 @@
 """What the SQLite engine still knows when it is started again on its file."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,36 @@ async def test_history_survives(path: Path, clock: FakeClock) -> None:
             4,
             page.position.epoch,
         )
+
+
+async def test_empty_positions_survive(path: Path, clock: FakeClock) -> None:
+    """A channel in which nothing was published keeps its position over a stop and a start, twice."""
+    positions = set()
+    for _ in range(3):
+        async with opened(path, clock) as engine:
+            positions.add((await engine.broker.history(ROOM, ALL, KEPT)).position)
+            await engine.broker.publish(LIVE, draft(1), KEPT, None)
+            await engine.broker.remove(LIVE)
+    (position,) = positions
+    async with opened(path, clock) as engine:
+        stored = await engine.broker.publish(ROOM, draft(1), KEPT, None)
+        assert stored.position.epoch == position.epoch
+
+
+async def test_a_crash_gives_empty_channels_new_epochs(path: Path, clock: FakeClock) -> None:
+    """What was dropped before a crash is not known: no epoch of that run is handed out again."""
+    copy = path.with_name("copy.db")
+    async with opened(path, clock) as engine:
+        position = (await engine.broker.history(ROOM, ALL, KEPT)).position
+        await engine.broker.publish(ROOM, draft(1), KEPT, None)
+        await engine.broker.remove(ROOM)
+        for end in ("", "-wal"):
+            shutil.copy(f"{path}{end}", f"{copy}{end}")
+    async with opened(copy, clock) as engine:
+        page = await engine.broker.history(ROOM, HistoryQuery(limit=9, since=position), KEPT)
+        assert (page.complete, page.position.offset) == (False, 0)
+        stored = await engine.broker.publish(ROOM, draft(1), KEPT, None)
+        assert stored.position.epoch == page.position.epoch != position.epoch
 
 
 async def test_every_field_of_a_publication_survives(path: Path, clock: FakeClock) -> None:

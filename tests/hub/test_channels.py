@@ -5,6 +5,7 @@ import pytest
 from portward.hub.channel_state import Arrival, Traits
 from portward.hub.cooldown import Cooldown
 from portward.hub.voice import Voice
+from portward.model.limits import OUTBOX_COUNT
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Delivery, Joined, Push
@@ -420,6 +421,26 @@ def test_what_is_collected_follows_the_answer(hub: Hub) -> None:
     hub.channels.move(ROOM, Position(5, "f"))
     ends = [Position(4, "f"), Position(5, "f"), Position(9, "e")]
     assert [hub.channels.follows(ROOM, ear, each) for each in ends] == [False, True, False]
+
+
+def test_too_much_is_collected(hub: Hub) -> None:
+    """Of too much the rest is left out: the answer is not continued, and the outlet joins once more."""
+    other = newcomer(hub, 0)
+    ear = Ear()
+    hub.channels.join(ROOM, ear)
+    for offset in range(1, OUTBOX_COUNT + 1):
+        assert place(hub, offset)
+    assert hub.channels.follows(ROOM, ear, Position(0, "e"))
+    for offset in range(OUTBOX_COUNT + 1, OUTBOX_COUNT + 4):
+        assert place(hub, offset)
+    for position in (Position(0, "e"), Position(OUTBOX_COUNT + 3, "e")):
+        assert not hub.channels.follows(ROOM, ear, position)
+    collected = hub.channels.settle(ROOM, ear, hub.voice, Position(0, "e"))
+    assert [spoken(push) for push in collected] == [str(n + 1) for n in range(OUTBOX_COUNT)]
+    assert len(other.heard) == OUTBOX_COUNT + 3
+    hub.channels.leave(ROOM, ear)
+    hub.channels.join(ROOM, ear)
+    assert hub.channels.follows(ROOM, ear, Position(OUTBOX_COUNT + 3, "e"))
 
 
 def test_anything_follows_the_unknown(hub: Hub) -> None:

@@ -233,6 +233,22 @@ async def test_a_large_list_counts_as_the_burst(alerts: House) -> None:
     assert answer["payload"]["callIds"] == ids(0, 50)
 
 
+async def test_unused_ids_leave_nothing(alerts: House) -> None:
+    """Subscribing to ids in which nothing was published keeps nothing in the engine, then or afterwards."""
+    broker = alerts.gateway.node.engine.broker
+    for number in range(5):
+        ann = await listen(alerts, f"user{number}")
+        calls = ids(100 * number, 50)
+        assert (await subscribe(ann, *calls))["payload"]["callIds"] == calls
+        assert await broker.channels() == ()
+        assert broker.books() == {}
+        ann.leave(None)
+    await settle()
+    assert await broker.channels() == ()
+    assert broker.books() == {}
+    assert alerts.gateway.channels() == {}
+
+
 async def test_returning_ids_are_free(alerts: House) -> None:
     """After a break fifty ids are subscribed to again at once; refused with others they stay free."""
     ann = await listen(alerts)

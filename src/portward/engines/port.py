@@ -94,7 +94,12 @@ class Broker(Protocol):
         """
 
     async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
-        """Read a part of the stream together with its position."""
+        """Read a part of the stream together with its position.
+
+        Reading a channel without a stream makes none. Its position has the offset 0 and the epoch that the
+        stream gets when the first publication makes it. Every stream of a channel has another epoch than
+        the streams before it, however those ended.
+        """
 
     async def announce(self, event: BusEvent) -> None:
         """Tell every node."""

@@ -26,6 +26,7 @@ from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Publication
 from portward.model.revocation import Revocation, RevocationKind
 from portward.testing.board_contract import BoardContract
+from portward.testing.empty_contract import EmptyContract
 from portward.testing.rooms_contract import RoomsContract
 
 ROOM = Channel.parse("rooms:general")
@@ -71,7 +72,7 @@ def draft(data: object = "hello", **more: object) -> Draft:
     return Draft(id="0" * 32, time=1, data=data, **more)  # type: ignore[arg-type]
 
 
-class EngineContract(RoomsContract, BoardContract):
+class EngineContract(EmptyContract, RoomsContract, BoardContract):
     """What every engine must do. Each test is one sentence of the contract."""
 
     @pytest.fixture

@@ -7,6 +7,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
+from portward.engines.epochs import NextEpochs
 from portward.engines.memory.rooms import RoomTable
 from portward.engines.port import RoomEnded, Sink, Stored
 from portward.model.channel import Channel
@@ -23,8 +24,8 @@ class _Stream:
 
     __slots__ = ("epoch", "idle_ttl", "kept", "keys", "latest", "offset", "times", "ttl", "used")
 
-    def __init__(self, namespace: Namespace, now: float) -> None:
-        self.epoch = secrets.token_hex(4)
+    def __init__(self, namespace: Namespace, now: float, epoch: str) -> None:
+        self.epoch = epoch
         self.offset = 0
         self.kept: deque[Publication] = deque(maxlen=namespace.history_size)
         self.times: deque[float] = deque(maxlen=namespace.history_size)
@@ -82,6 +83,7 @@ class MemoryBroker:
         self._clock = clock
         self._rooms = rooms
         self._streams: dict[Channel, _Stream] = {}
+        self._epochs = NextEpochs(secrets.token_hex(16))
         self._heard: set[Channel] = set()
 
     async def publish(
@@ -114,14 +116,20 @@ class MemoryBroker:
     def _stream(self, channel: Channel, namespace: Namespace, now: float) -> _Stream:
         stream = self._streams.get(channel)
         if stream is None:
-            stream = self._streams[channel] = _Stream(namespace, now)
+            stream = self._streams[channel] = _Stream(namespace, now, self._epochs.of(channel))
         return stream
 
-    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+    async def history(
+        self,
+        channel: Channel,
+        query: HistoryQuery,
+        namespace: Namespace,  # noqa: ARG002 - the port's: a stream has the settings it was made with
+    ) -> Page:
         """Read a part of the stream."""
-        now = self._clock.monotonic()
-        stream = self._stream(channel, namespace, now)
-        stream.used = now
+        stream = self._streams.get(channel)
+        if stream is None:
+            return self._epochs.page(channel, query)
+        now = stream.used = self._clock.monotonic()
         stream.trim(now)
         return _read(stream, query)
 
@@ -147,7 +155,10 @@ class MemoryBroker:
 
     def forget(self, channel: Channel) -> bool:
         """Forget a stream now. False when there was none."""
-        return self._streams.pop(channel, None) is not None
+        if self._streams.pop(channel, None) is None:
+            return False
+        self._epochs.end(channel)
+        return True
 
     async def keeps(self, channel: Channel) -> bool:
         """Whether anything can be read back."""
@@ -187,7 +198,7 @@ class MemoryBroker:
         for channel, stream in list(self._streams.items()):
             stream.trim(now)
             if channel not in self._heard and stream.idle(now):
-                del self._streams[channel]
+                self.forget(channel)
 
 
 def _read(stream: _Stream, query: HistoryQuery) -> Page:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from portward.engines.port import EngineUnavailable, RoomEnded, Stored
 from portward.engines.redis import codec
 from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.epochs import EpochKeys
 from portward.engines.redis.hearing import Hearing
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.roads import Road
@@ -51,6 +52,7 @@ class RedisBroker:
         self._keys = keys
         self._uid = uid
         self._tell = tell
+        self._epochs = EpochKeys(keys, whole=road.whole)
 
     # -- streams
 
@@ -71,9 +73,10 @@ class RedisBroker:
                 *self._keys.stream(channel),
                 self._keys.once(channel, idempotency_key or ""),
                 self._keys.ended(channel),
+                self._epochs.key(channel),
             ),
             (
-                secrets.token_hex(4),
+                secrets.token_hex(8),
                 codec.keep(draft),
                 draft.id,
                 _optional(idempotency_key),
@@ -86,6 +89,7 @@ class RedisBroker:
                 self._road.publish,
                 self._keys.said(channel),
                 life or "",
+                self._epochs.groups,
             ),
         )
         if duplicate < 0:
@@ -110,9 +114,9 @@ class RedisBroker:
         await self._hearing.settled(channel)
         answer = await self._commands.run(
             _HISTORY,
-            self._keys.stream(channel),
+            (*self._keys.stream(channel), self._epochs.key(channel)),
             (
-                secrets.token_hex(4),
+                secrets.token_hex(8),
                 self._books(channel, namespace),
                 milliseconds(namespace.history_ttl),
                 query.limit,
@@ -121,6 +125,7 @@ class RedisBroker:
                 query.before if query.before is not None else "",
                 int(query.reverse),
                 int(query.latest),
+                self._epochs.groups,
             ),
             bulk=bool(query.limit or query.latest),
         )

@@ -6,6 +6,7 @@ as the prefix:
     portward:{<channel>}:meta           epoch, offset and reign of a stream; log, times, latest, order, once
     portward:{<channel>}:members        who is there; users, leases
     portward:{<channel>}:said           where its publications are announced
+    portward:{streams}:epochs           how many streams were made; in a cluster one key for each slot
     portward:leases                     all leases of presence, by when they run out
     portward:bus                        where nodes tell each other
     portward:{<channel>}:ended          the life of its room that was ended last, for a moment
@@ -132,6 +133,10 @@ class Keys:
     def ended(self, channel: Channel) -> str:
         """Which life of the room has ended; beside the stream, so that one script sees both."""
         return f"{self._prefix}{{{encoded(channel)}}}:ended"
+
+    def epochs(self, tag: str) -> str:
+        """Where the streams are counted that were made, of all channels or of those in the slot of a tag."""
+        return f"{self._prefix}{{{tag}}}:epochs"
 
     # -- people and rooms
 

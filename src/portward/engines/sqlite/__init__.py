@@ -37,6 +37,7 @@ class SqliteEngine:
 
     def __init__(self, path: str, clock: Clock, *, max_rooms: int = MAX_ROOMS) -> None:
         streams = Streams()
+        self._streams = streams
         self.store = Store(path, self._load, streams.forget, self._changed)
         self.broker = SqliteBroker(self.store, streams, clock)
         self.presence = MemoryPresence()
@@ -55,6 +56,7 @@ class SqliteEngine:
 
     def _load(self, db: sqlite3.Connection) -> None:
         channels = db.execute("SELECT channel FROM streams").fetchall()
+        self._streams.load(db)
         self.sessions.load(db)
         self.broker.load([channel for (channel,) in channels])
         self.directory.load(db)
@@ -84,6 +86,7 @@ class SqliteEngine:
                 await self.broker.flush()
                 await self.directory.flush()
                 await self.sessions.flush()
+                await self.store.write(self._streams.close)
         finally:
             await self.store.stop()
             self.broker.sink = None

@@ -6,9 +6,10 @@ from functools import partial
 from sqlite3 import Connection
 
 from portward.engines.port import RoomEnded, Sink, Stored
+from portward.engines.sqlite.orders import Order, Outcome
 from portward.engines.sqlite.pages import keeps, read_page
 from portward.engines.sqlite.store import BATCH, Store
-from portward.engines.sqlite.streams import Order, Outcome, Streams
+from portward.engines.sqlite.streams import Streams
 from portward.engines.sqlite.sweeping import EXPIRED_KEYS, Moment, look, still_idle, touch
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -68,21 +69,19 @@ class SqliteBroker:
             self.sink.published(order.channel, outcome.publication, epoch, order.draft.exclude)
 
     async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
-        """Read a part of the stream. One that does not exist is made, for its epoch is to last."""
+        """Read a part of the stream. The writer knows the epoch of one that does not exist."""
         now = self._clock.time()
         self._touched[channel] = now
         if channel not in self._dropping:
             found = await self._store.read(lambda db: read_page(db, channel, query, namespace, now))
             if found is not None:
                 return found
-        page, _ = await self._store.write(
-            lambda db: self._streams.page(db, channel, query, namespace, now),
-            lambda outcome: self._opened(channel, outcome[1]),
+        page, exists = await self._store.write(
+            lambda db: self._streams.page(db, channel, query, namespace, now)
         )
+        if not exists:
+            self._touched.pop(channel, None)
         return page
-
-    def _opened(self, channel: Channel, created: bool) -> None:
-        self._books[channel.namespace] += created
 
     async def announce(self, event: BusEvent) -> None:
         """Tell the one node there is."""

@@ -1,19 +1,21 @@
 """Streams in tables, as the writer's thread changes them. Its cache is exact, for it alone writes."""
 
-import secrets
 import sqlite3
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from portward.engines.epochs import NextEpochs
 from portward.engines.port import Stored
+from portward.engines.sqlite import epochs
 from portward.engines.sqlite.codec import pack
+from portward.engines.sqlite.orders import Order, Outcome
 from portward.engines.sqlite.pages import read_page
 from portward.engines.sqlite.room_rows import alive
 from portward.model.channel import Channel
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
 from portward.model.namespace import Namespace, Snapshot
 from portward.model.position import Position
-from portward.model.publication import Draft, HistoryQuery, Page, Publication
+from portward.model.publication import HistoryQuery, Page, Publication
 
 MAX_CACHED: Final = 50_000
 """Streams the writer remembers; with more it begins anew."""
@@ -51,31 +53,23 @@ class Stream:
     keyed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A publication that is to be stored; `now` is Unix time, `life` that of the room's record."""
-
-    channel: Channel
-    draft: Draft
-    namespace: Namespace
-    key: str | None
-    now: float
-    life: str | None = None
-
-
-class Outcome(NamedTuple):
-    """What became of an order. Without `publication` it was a duplicate; `created`: the stream is new."""
-
-    stored: Stored
-    publication: Publication | None
-    created: bool
-
-
 class Streams:
     """Called in the writer's thread, inside its transactions."""
 
     def __init__(self) -> None:
         self._cache: dict[Channel, Stream] = {}
+        self._epochs = NextEpochs("")
+        self._written = False  # whether the file has them; each change is then written, too
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Take the epochs of channels without a stream from the file, as the last run wrote them."""
+        self._epochs = epochs.take(db)
+        self._written = False
+
+    def close(self, db: sqlite3.Connection) -> None:
+        """Write the epochs of channels without a stream for the next run."""
+        epochs.write(db, self._epochs)
+        self._written = True
 
     def forget(self) -> None:
         """Trust the tables alone: something was rolled back."""
@@ -114,7 +108,8 @@ class Streams:
                 self._cache.clear()
             stream = _find(db, channel)
             if stream is None:
-                stream, created = _create(db, channel, settings, now), True
+                epoch = self._epochs.of(channel)
+                stream, created = _create(db, channel, epoch, settings, now), True
             self._cache[channel] = stream
         if stream.settings != settings:
             _adapt(db, stream, settings, now)
@@ -128,10 +123,11 @@ class Streams:
         namespace: Namespace,
         now: float,
     ) -> tuple[Page, bool]:
-        """Read a stream that may have to be made, and tell whether it had to."""
-        stream, created = self.open(db, channel, namespace, now)
+        """Read a channel as the writer sees it, and tell whether it has a stream."""
         page = read_page(db, channel, query, namespace, now)
-        return page or Page((), Position(stream.offset, stream.epoch)), created
+        if page is not None:
+            return page, True
+        return self._epochs.page(channel, query), False
 
     def remove(self, db: sqlite3.Connection, channel: Channel) -> bool:
         """Delete a stream and all that is kept of it. False when there was none."""
@@ -146,6 +142,9 @@ class Streams:
             "DELETE FROM streams WHERE number = ?",
         ):
             db.execute(sql, (stream.number,))
+        self._epochs.end(channel)
+        if self._written:
+            epochs.write(db, self._epochs)
         return True
 
 
@@ -160,8 +159,9 @@ def _find(db: sqlite3.Connection, channel: Channel) -> Stream | None:
     return Stream(number, epoch, offset, Settings(size, ttl, idle_ttl, bool(by_key)))
 
 
-def _create(db: sqlite3.Connection, channel: Channel, settings: Settings, now: float) -> Stream:
-    epoch = secrets.token_hex(4)
+def _create(
+    db: sqlite3.Connection, channel: Channel, epoch: str, settings: Settings, now: float
+) -> Stream:
     due = now + min(settings.ttl, settings.idle_ttl)
     cursor = db.execute(
         "INSERT INTO streams (channel, epoch, offset, size, ttl, idle_ttl, by_key, used, due)"

@@ -1,14 +1,16 @@
--- KEYS: meta, log, times, latest, order, once, ended
+-- KEYS: meta, log, times, latest, order, once, ended, epochs
 -- ARGV: candidate epoch, draft (JSON), id, idempotency ("" or "=" + anything), its time (ms), history size,
 --       history time (ms), time of the books (ms), key ("" or "=" + key), keys kept (0 for none),
---       PUBLISH or SPUBLISH, name to announce at, life of the room's record ("" for none)
+--       PUBLISH or SPUBLISH, name to announce at, life of the room's record ("" for none),
+--       groups of channels in epochs
 -- Returns {duplicate, offset, epoch, id}; -1 for duplicate when that life has ended.
-local meta, log, times, latest, order, once, ended = unpack(KEYS)
+local meta, log, times, latest, order, once, ended, epochs = unpack(KEYS)
 if ARGV[13] ~= '' and redis.call('GET', ended) == ARGV[13] then
   return {-1, 0, '', ''}
 end
 local draft, size, books = ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[8])
-local life, epoch, offset = open(meta, log, times, latest, order, ARGV[1])
+local life, epoch, offset =
+  open(meta, log, times, latest, order, epochs, tonumber(ARGV[14]), ARGV[1])
 
 if ARGV[4] ~= '' then
   local first = redis.call('HMGET', once, 'life', 'offset', 'epoch', 'id')

@@ -1,14 +1,43 @@
--- Opens the stream of a channel. Returns its life, epoch and offset.
+-- Which primary this is. Every primary has a replication id of its own, also after a restart and after a
+-- failover, and what the one before it acknowledged may be missing here.
+local function reign_of()
+  return string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+end
+
+-- Where the count of a channel is, for BITFIELD. `epochs` has 16 characters that were chosen at random when
+-- it was made, and after them one 32-bit count for each of so many groups of channels.
+local function count_of(meta, groups)
+  return '#' .. whole(4 + tonumber(string.sub(redis.sha1hex(meta), 1, 8), 16) % groups)
+end
+
+-- The epoch of a channel without a stream, which is also the epoch of the stream that it gets next.
 --
--- The epoch is only good under the reign it was made in: every primary has a replication id of its own,
--- also after a restart and after a failover, and what the one before it acknowledged may be missing here.
-local function open(meta, log, times, latest, order, candidate)
-  local reign = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+-- Nothing is kept for the channel: the epoch follows from the channel, the reign, the characters, and how
+-- many streams of its group were made. A store that was emptied has other characters.
+local function next_epoch(meta, epochs, groups, reign, candidate)
+  local characters = redis.call('GETRANGE', epochs, 0, 15)
+  if #characters < 16 then
+    characters = string.sub(candidate, 1, 16)
+    redis.call('SET', epochs, characters)
+  end
+  local count = redis.call('BITFIELD', epochs, 'GET', 'u32', count_of(meta, groups))[1]
+  local seed = table.concat({characters, reign, whole(count), meta}, ' ')
+  return string.sub(redis.sha1hex(seed), 1, 16)
+end
+
+-- Opens the stream of a channel, or makes it. Returns its life, epoch and offset.
+--
+-- An epoch is only good under the reign it was made in. The making of a stream is counted, not its end:
+-- streams run out by themselves, and after any end the next one has another epoch.
+local function open(meta, log, times, latest, order, epochs, groups, candidate)
+  local reign = reign_of()
   local kept = redis.call('HMGET', meta, 'epoch', 'offset', 'reign', 'life')
   if not kept[1] or not kept[2] then
+    local epoch = next_epoch(meta, epochs, groups, reign, candidate)
+    redis.call('BITFIELD', epochs, 'INCRBY', 'u32', count_of(meta, groups), 1)
     redis.call('DEL', log, times, latest, order)
-    redis.call('HSET', meta, 'epoch', candidate, 'offset', 0, 'reign', reign, 'life', candidate)
-    return candidate, candidate, 0
+    redis.call('HSET', meta, 'epoch', epoch, 'offset', 0, 'reign', reign, 'life', epoch)
+    return epoch, epoch, 0
   end
   if kept[3] ~= reign then
     redis.call('HSET', meta, 'epoch', candidate, 'reign', reign)

@@ -1,0 +1,29 @@
+"""What the writer's thread is asked to publish, and what came of it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from portward.engines.port import Stored
+from portward.model.channel import Channel
+from portward.model.namespace import Namespace
+from portward.model.publication import Draft, Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A publication that is to be stored; `now` is Unix time, `life` that of the room's record."""
+
+    channel: Channel
+    draft: Draft
+    namespace: Namespace
+    key: str | None
+    now: float
+    life: str | None = None
+
+
+class Outcome(NamedTuple):
+    """What became of an order. Without `publication` it was a duplicate; `created`: the stream is new."""
+
+    stored: Stored
+    publication: Publication | None
+    created: bool
