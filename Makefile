@@ -37,6 +37,11 @@ LOCK_VENV := build/lock
 # Only the index itself is asked: wheels lying on this machine may carry other hashes.
 INDEX_ONLY := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null
 
+# Tests wait for processes and sockets half of their time, so that a core has work for two of them. Each
+# worker begins with a part of the files of its own, and takes over from others when that is done.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 4 ? 2 * cores : 8)))
+PARALLEL := -n $(WORKERS) --dist worksteal
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## list the verbs
@@ -47,16 +52,16 @@ demo: $(STAMP) ## serve every endpoint with pages and simulations, nothing else 
 
 test: $(STAMP) $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests and check the coverage
 	cd $(CLIENT) && npm test --silent
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term
 
 test-newest: $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests on the newest supported Python that is installed
 	@test -z "$(NEWEST)" || $(MAKE) --no-print-directory $(NEWEST_STAMP)
 	@if test -z "$(NEWEST)"; then \
 		echo "No supported Python newer than that of make test is installed: nothing to do."; \
-	else $(NEWEST_VENV)/bin/python -m pytest -n 2; fi
+	else $(NEWEST_VENV)/bin/python -m pytest $(PARALLEL); fi
 
 long: $(STAMP) $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests that take more than ten seconds of real time each
-	$(BIN)/pytest -n 2 -m long --durations=0 --durations-min=10
+	$(BIN)/pytest -n 2 --dist worksteal -m long --durations=0 --durations-min=10
 
 fresh: ## install from nothing with three pips beside newer releases, and serve the demo, in ten minutes
 	$(PYTHON) -m tests.fresh

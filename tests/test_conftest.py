@@ -48,8 +48,9 @@ def run(folder: Path, text: str, **environment: str) -> str:
     (folder / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (folder / "test_it.py").write_text(text)
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(folder)],
-        capture_output=True, text=True, check=False, cwd=folder, env={"PATH": "", **environment},
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
+        capture_output=True, text=True, check=False, cwd=folder,
+        env={"PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
     )  # fmt: skip
     return ran.stdout
 

@@ -12,6 +12,7 @@ from bench.servers import NODE_MODULES
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(300),
     pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler"),
 ]

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.docs.pages import DOCS, ROOT, blocks
 
 PAGE = DOCS / "how-to" / "scale.md"
@@ -50,6 +52,7 @@ def written(folder: Path, name: str) -> None:
     )
 
 
+@pytest.mark.long
 def test_sound_audit_files_pass_the_printed_loop(tmp_path: Path) -> None:
     """The files of twelve workers are verified, and nothing else that lies beside them."""
     written(tmp_path, "audit.jsonl")

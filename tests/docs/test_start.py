@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -127,7 +126,8 @@ class Terminal:
     def end(self) -> None:
         """End it, and let go of its pipes."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            # Not SIGINT: a process that was started in the background of a shell ignores it.
+            self.process.terminate()
         try:
             self.process.wait(WAIT)
         except subprocess.TimeoutExpired:

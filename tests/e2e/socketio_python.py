@@ -48,8 +48,10 @@ class PythonClient:
         return arguments[0] if len(arguments) == 1 else arguments
 
     async def gone(self) -> None:
-        """Wait until it is not connected, and does not try to be."""
-        await self.until(lambda: not self.client.connected)
+        """Wait until its transport is closed, which sets no event; it does not try to come back."""
+        async with asyncio.timeout(PATIENCE):
+            while self.client.eio.state != "disconnected":  # noqa: ASYNC110 - see above
+                await asyncio.sleep(0.01)
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Wait until something is so."""

@@ -190,6 +190,7 @@ async def test_refused_credentials_of_an_address(two: Cluster) -> None:
         assert good == {"type": "connected"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_limits_while_the_store_is_away(two: Cluster, crowd: People) -> None:
     """Each of two nodes then allows half of what both may: it neither refuses all nor allows all."""

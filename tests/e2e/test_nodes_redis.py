@@ -109,6 +109,7 @@ async def test_store_that_hangs(two: Cluster) -> None:
             two.redis.resume()
 
 
+@pytest.mark.long
 async def test_store_that_restarts(two: Cluster, crowd: People) -> None:
     """All stay connected, what was revoked stays so, and what was missed is told or told to be lost."""
     revoked = token("rick", jti="revoked-before")
@@ -171,6 +172,7 @@ async def test_announcements_that_are_cut_off(two: Cluster) -> None:
     assert under_way.losses() == {0}
 
 
+@pytest.mark.long
 async def test_announcements_that_are_lost_in_silence(
     two: Cluster, crowd: People, tmp_path: Path
 ) -> None:

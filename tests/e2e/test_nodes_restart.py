@@ -48,6 +48,7 @@ async def restart(node: Node) -> int:
     return code
 
 
+@pytest.mark.long
 async def test_rolling_restart_loses_nothing(two: Cluster) -> None:
     """While both nodes are restarted in turn, each client hears every number once and in order."""
     async with AsyncExitStack() as stack:
@@ -98,6 +99,7 @@ def _check(listener: Listener, publisher: Publisher, rooms: tuple[str, ...]) -> 
     assert len(ends) == len(told)
 
 
+@pytest.mark.long
 async def test_node_that_dies_is_swept_by_the_other(two: Cluster, crowd: People) -> None:
     """After `kill -9` the other node tells who is gone, and nothing of who is there still."""
     watcher = await crowd.user(two.b, token("watcher"), "hall")

@@ -40,6 +40,7 @@ async def member(stack: AsyncExitStack, served: Served, user: str, room: str) ->
     return speaker
 
 
+@pytest.mark.long
 async def test_sigterm_under_load_drains(served: Served) -> None:
     """While messages flow, SIGTERM tells every client, closes it with 3001 and ends with 0."""
     async with AsyncExitStack() as stack:
@@ -67,6 +68,7 @@ async def _sent_off(speaker: Speaker) -> None:
     assert speaker.socket.close_code == 3001
 
 
+@pytest.mark.long
 async def test_slow_reader_is_closed_and_others_notice_nothing(served: Served) -> None:
     """One of many stops reading: it is closed as slow, and the others hear everything in order."""
     async with AsyncExitStack() as stack:

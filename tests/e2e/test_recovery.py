@@ -114,6 +114,7 @@ async def come_back(folder: Path, rooms: int, messages: int, rate: float) -> Non
         assert back.brought[name] == list(range(1, messages + 1))
 
 
+@pytest.mark.long
 async def test_twelve_rooms_of_a_slow_reader(tmp_path: Path) -> None:
     """Some megabytes are brought back to a client that reads one in a second."""
     await come_back(tmp_path, 12, 100, 1_000_000)

@@ -182,6 +182,7 @@ async def test_a_client_that_leaves(relay: Relayed) -> None:
     assert relay.place.metric("portward_upstream_connections") == 0
 
 
+@pytest.mark.long
 async def test_a_flood_waits_for_its_reader(relay: Relayed) -> None:
     """A client that reads nothing holds the upstream back, however much that would say."""
     async with conversing(relay) as socket:

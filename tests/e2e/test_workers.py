@@ -111,6 +111,7 @@ async def test_worker_that_is_killed_is_replaced(served: Crew) -> None:
         assert await served.status("ready") == 200
 
 
+@pytest.mark.long
 async def test_workers_drain_together_under_load(served: Crew) -> None:
     """SIGTERM to the parent tells the clients of all workers, closes them and ends with 0."""
     async with AsyncExitStack() as stack:
@@ -234,6 +235,7 @@ def state_of(folder: Path) -> str:
     return (folder / "portward" / "development.json").read_text()
 
 
+@pytest.mark.long
 async def test_store_that_is_away_refuses_the_start(tmp_path: Path, redis: Server) -> None:
     """Where no worker can start, the parent tries three times, gives the worker's reason and 1."""
     redis.kill()

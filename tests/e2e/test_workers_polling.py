@@ -63,6 +63,7 @@ async def test_every_request_finds_its_worker(tmp_path: Path) -> None:
             assert await served.wait() == 0
 
 
+@pytest.mark.long
 async def test_session_of_a_dead_worker(tmp_path: Path) -> None:
     """Polls for a worker that is gone are told that there is no such session, and clients come back."""
     with store(tmp_path) as redis:

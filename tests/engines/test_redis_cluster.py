@@ -162,6 +162,7 @@ async def test_the_bus_moves(cluster: Cluster) -> None:
         assert engine.healthy
 
 
+@pytest.mark.long
 @pytest.mark.p1
 @pytest.mark.slow
 @pytest.mark.timeout(150)

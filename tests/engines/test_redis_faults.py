@@ -368,6 +368,7 @@ async def test_a_store_with_other_things_in_a_stream(redis: Server) -> None:
             await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
 
 
+@pytest.mark.long
 @pytest.mark.p0
 @pytest.mark.slow
 @pytest.mark.timeout(180)

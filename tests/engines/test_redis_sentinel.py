@@ -91,6 +91,7 @@ async def _moved(watched: Watched, away: Server) -> Server:
     return watched.primary()
 
 
+@pytest.mark.long
 @pytest.mark.p1
 @pytest.mark.slow
 @pytest.mark.timeout(150)

@@ -80,6 +80,7 @@ async def everything(engine: SqliteEngine, channel: Channel) -> tuple[list[Publi
     return found, page.position.epoch
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_what_was_answered_survives_every_kill(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def crowd(house: House) -> list[Waiting]:
     return polls
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_ten_thousand_idle_polls() -> None:
