@@ -138,14 +138,16 @@ LEASE = 30.0
 class Presence(Protocol):
     """Entries are per connection, events per user."""
 
-    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
-        """Add a connection. True: the user's first there; False: not the first.
+    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> int | None:
+        """Add a connection. Above 0: it is the user's first there; 0: it is not.
 
-        None: refused, because `limit` other users are there already (0 means no limit).
+        The number is that of this coming: of the comings and goings of a user in a channel, at whichever
+        node, a later one has a larger number. None: refused, because `limit` other users are there already
+        (0 means no limit).
         """
 
-    async def leave(self, channel: Channel, client: str, user: str) -> bool:
-        """Remove a connection. True when it was the user's last there."""
+    async def leave(self, channel: Channel, client: str, user: str) -> int:
+        """Remove a connection. Above 0, the number of this going, when it was the user's last; else 0."""
 
     async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
         """Renew the leases of this node's connections; one that was swept is entered again, unannounced."""

@@ -14,22 +14,27 @@ class BusEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class UserJoined(BusEvent, frozen=True):
-    """A user's first connection entered a channel; `client` is that connection."""
+    """A user's first connection entered a channel; `client` is that connection.
+
+    `order` is greater for what happened later to this user in this channel; 0 when it is not known.
+    """
 
     channel: Channel
     user: str
     client: str
     email: str | None = None
+    order: int = 0
 
 
 class UserLeft(BusEvent, frozen=True):
-    """A user's last connection left a channel; `client` is that connection."""
+    """A user's last connection left a channel; `client` and `order` are as in `UserJoined`."""
 
     channel: Channel
     user: str
     client: str
     email: str | None = None
     reason: LeaveReason = LeaveReason.LEFT
+    order: int = 0
 
 
 class UserSignalled(BusEvent, frozen=True):

@@ -6,6 +6,7 @@ from typing import Protocol
 from portward.hub.channels import Channels
 from portward.hub.registry import Registry
 from portward.model.channel import Channel
+from portward.model.clock import Clock
 from portward.model.events import (
     BusEvent,
     Disconnected,
@@ -20,6 +21,7 @@ from portward.model.events import (
 from portward.model.publication import Publication
 from portward.model.replies import Joined, Left, Signalled
 from portward.node.continuity import Continuity
+from portward.node.presence_order import PresenceOrder
 from portward.node.session import Session
 
 
@@ -65,11 +67,13 @@ class Delivery:
         authorities: Authorities,
         continuity: Continuity,
         watchers: Watchers,
+        clock: Clock,
     ) -> None:
         self._channels = channels
         self._registry = registry
         self._continuity = continuity
         self._watchers = watchers
+        self._order = PresenceOrder(clock)
         self._handlers: dict[type[BusEvent], Callable[..., None]] = {
             UserJoined: self._joined,
             UserLeft: self._left,
@@ -111,10 +115,13 @@ class Delivery:
         self._channels.announce(channel, push, source.link if source else None)
 
     def _joined(self, event: UserJoined) -> None:
-        push = Joined(channel=event.channel, user=event.user, email=event.email)
-        self._announce(event.channel, push, event.client)
+        if self._order.is_news(event):
+            push = Joined(channel=event.channel, user=event.user, email=event.email)
+            self._announce(event.channel, push, event.client)
 
     def _left(self, event: UserLeft) -> None:
+        if not self._order.is_news(event):
+            return
         push = Left(channel=event.channel, user=event.user, email=event.email, reason=event.reason)
         self._announce(event.channel, push, event.client)
 

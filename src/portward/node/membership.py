@@ -264,7 +264,13 @@ class Membership:
             raise Fault(FaultKind.CHANNEL_FULL)
         if first and not self._returned(channel, who.subject):
             await self._engine.broker.announce(
-                UserJoined(channel=channel, user=who.subject, client=session.id, email=who.email)
+                UserJoined(
+                    channel=channel,
+                    user=who.subject,
+                    client=session.id,
+                    email=who.email,
+                    order=first,
+                )
             )
         self.insist(session, subscription)
 
@@ -334,10 +340,16 @@ class Membership:
         if not subscription.present or who is None:
             return
         subscription.present = False
-        if not await self._engine.presence.leave(channel, session.id, who.subject):
+        order = await self._engine.presence.leave(channel, session.id, who.subject)
+        if not order:
             return
         event = UserLeft(
-            channel=channel, user=who.subject, client=session.id, email=who.email, reason=reason
+            channel=channel,
+            user=who.subject,
+            client=session.id,
+            email=who.email,
+            reason=reason,
+            order=order,
         )
         grace = self._authority.namespace(channel).leave_grace
         if grace and reason is LeaveReason.DISCONNECTED:

@@ -278,7 +278,9 @@ class Node:
 
     async def start(self) -> None:
         """Connect the engine and begin to sweep."""
-        sink = Delivery(self.channels, self.registry, self.news, self.continuity, self.upkeep)
+        sink = Delivery(
+            self.channels, self.registry, self.news, self.continuity, self.upkeep, self.clock
+        )
         await self.engine.start(sink)
         self.telemetry.metrics.engine_up(up=self.engine.healthy)
         self.upkeep.start()

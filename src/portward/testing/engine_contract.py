@@ -240,13 +240,22 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
     async def test_presence_counts_users(self, engine: Engine) -> None:
         """Only a user's first entry and last departure are news."""
         enter, leave = engine.presence.enter, engine.presence.leave
-        assert await enter(ROOM, Member("c1", "ann")) is True
-        assert await enter(ROOM, Member("c2", "ann")) is False
-        assert await enter(ROOM, Member("c2", "ann")) is False
-        assert await leave(ROOM, "c1", "ann") is False
-        assert await leave(ROOM, "c1", "ann") is False
-        assert await leave(ROOM, "c2", "ann") is True
+        assert await enter(ROOM, Member("c1", "ann"))
+        assert await enter(ROOM, Member("c2", "ann")) == 0
+        assert await enter(ROOM, Member("c2", "ann")) == 0
+        assert await leave(ROOM, "c1", "ann") == 0
+        assert await leave(ROOM, "c1", "ann") == 0
+        assert await leave(ROOM, "c2", "ann")
         assert await engine.presence.members(ROOM) == ()
+
+    async def test_presence_numbers_what_happens(self, engine: Engine) -> None:
+        """A later coming or going of a user has the larger number."""
+        numbers = []
+        for number in range(10):
+            numbers.append(await engine.presence.enter(ROOM, Member(f"c{number}", "ann")) or 0)
+            numbers.append(await engine.presence.leave(ROOM, f"c{number}", "ann"))
+        assert numbers[0] > 0
+        assert numbers == sorted(set(numbers))
 
     async def test_presence_lists_connections(self, engine: Engine) -> None:
         """Members are connections with their users, in the order of entering."""
@@ -260,7 +269,7 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
         """A full channel refuses another user, not another connection of one who is there."""
         await engine.presence.enter(ROOM, Member("c1", "ann"), 1)
         assert await engine.presence.enter(ROOM, Member("c2", "bob"), 1) is None
-        assert await engine.presence.enter(ROOM, Member("c3", "ann"), 1) is False
+        assert await engine.presence.enter(ROOM, Member("c3", "ann"), 1) == 0
 
     # -- directory
 

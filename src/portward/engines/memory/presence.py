@@ -1,5 +1,7 @@
 """Who is where, in maps. One process cannot die and leave an entry behind, so leases need no renewing."""
 
+from itertools import count
+
 from portward.engines.port import Member
 from portward.model.channel import Channel
 
@@ -17,34 +19,35 @@ class MemoryPresence:
 
     def __init__(self) -> None:
         self._rooms: dict[Channel, _Room] = {}
+        self._order = count(1)
 
-    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
+    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> int | None:
         """Add a connection."""
         room = self._rooms.get(channel)
         if room is None:
             room = self._rooms[channel] = _Room()
         if member.client in room.members:
-            return False
-        count = room.users.get(member.user, 0)
-        if not count and limit and len(room.users) >= limit:
+            return 0
+        held = room.users.get(member.user, 0)
+        if not held and limit and len(room.users) >= limit:
             return None
         room.members[member.client] = member
-        room.users[member.user] = count + 1
-        return not count
+        room.users[member.user] = held + 1
+        return 0 if held else next(self._order)
 
-    async def leave(self, channel: Channel, client: str, user: str) -> bool:
+    async def leave(self, channel: Channel, client: str, user: str) -> int:
         """Remove a connection."""
         room = self._rooms.get(channel)
         if room is None or room.members.pop(client, None) is None:
-            return False
+            return 0
         left = room.users[user] - 1
         if left:
             room.users[user] = left
-            return False
+            return 0
         del room.users[user]
         if not room.users:
             del self._rooms[channel]
-        return True
+        return next(self._order)
 
     async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
         """Nothing to renew."""

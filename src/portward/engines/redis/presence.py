@@ -54,7 +54,7 @@ class RedisPresence:
         self._sweeping = False
         self._forgetting: set[asyncio.Task[None]] = set()
 
-    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> bool | None:
+    async def enter(self, channel: Channel, member: Member, limit: int = 0) -> int | None:
         """Add a connection."""
         # Listed first: an entry that is not there does no harm, one that is in no list would stay.
         await self._note([(self._lease, _entry(channel, member.client))])
@@ -63,16 +63,16 @@ class RedisPresence:
             self._keys.presence(channel),
             (*_words(member), limit, self._lease, self._lease * _BOOKS),
         )
-        return None if answer < 0 else bool(answer)
+        return None if answer < 0 else int(answer)
 
-    async def leave(self, channel: Channel, client: str, user: str) -> bool:  # noqa: ARG002 - it is kept
+    async def leave(self, channel: Channel, client: str, user: str) -> int:  # noqa: ARG002 - it is kept
         """Remove a connection."""
         last = await self._commands.run(_LEAVE, self._keys.presence(channel), (client,))
         # Nobody waits for the list: what is left in it runs out.
         task = asyncio.get_running_loop().create_task(self._unlist(_entry(channel, client)))
         self._forgetting.add(task)
         task.add_done_callback(self._forgetting.discard)
-        return bool(last)
+        return int(last)
 
     async def _unlist(self, entry: str) -> None:
         with suppress(EngineUnavailable):
@@ -156,9 +156,9 @@ class RedisPresence:
     async def _sweep(self, channel: Channel, clients: list[str]) -> list[tuple[int, str]]:
         """Sweep one channel; returns the entries of those who are still there, each with its lease (ms)."""
         keys = self._keys.presence(channel)
-        gone, there = await self._commands.run(_SWEEP, keys, clients)
+        gone, there, order = await self._commands.run(_SWEEP, keys, clients)
         members = [_read_member(each) for each in gone]
-        await together([self._announce(_left(channel, member)) for member in members])
+        await together([self._announce(_left(channel, member, order)) for member in members])
         pairs = zip(there[::2], there[1::2], strict=True)
         return [(int(lease), _entry(channel, client.decode())) for client, lease in pairs]
 
@@ -172,13 +172,14 @@ def _entry(channel: Channel, client: str) -> str:
     return f"{channel} {client}"
 
 
-def _left(channel: Channel, member: Member) -> UserLeft:
+def _left(channel: Channel, member: Member, order: int) -> UserLeft:
     return UserLeft(
         channel=channel,
         user=member.user,
         client=member.client,
         email=member.email,
         reason=LeaveReason.DISCONNECTED,
+        order=order,
     )
 
 

@@ -1,5 +1,5 @@
 -- ARGV: connection, user, who it is (JSON), users allowed (0 for any), lease (ms), time of the books (ms)
--- Returns 1 for the user's first connection, 0 for another one, -1 when the channel is full.
+-- Returns the number of this coming for the user's first connection, 0 for another one, -1 when the channel is full.
 local members, users, leases = unpack(KEYS)
 local client, user, limit = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if limit > 0 and redis.call('HEXISTS', members, client) == 0
@@ -8,4 +8,4 @@ if limit > 0 and redis.call('HEXISTS', members, client) == 0
 end
 local first = enter(members, users, leases, client, user, ARGV[3], now() + tonumber(ARGV[5]))
 keep(members, users, leases, ARGV[6])
-return first and 1 or 0
+return first and microseconds() or 0

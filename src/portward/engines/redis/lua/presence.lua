@@ -1,14 +1,18 @@
 -- KEYS come in threes, one for each channel: members (connection -> when it entered and who it is), users
 -- (user -> how many of its connections are there), leases (connection -> when its lease runs out).
 
+-- Comings and goings are numbered by the time of the server in microseconds, so that nodes know their order.
+local function microseconds()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
 local function enter(members, users, leases, client, user, text, until_)
   redis.call('ZADD', leases, whole(until_), client)
   if redis.call('HEXISTS', members, client) == 1 then
     return false
   end
-  local time = redis.call('TIME')
-  local at = whole(tonumber(time[1]) * 1000000 + tonumber(time[2]))
-  redis.call('HSET', members, client, at .. ' ' .. text)
+  redis.call('HSET', members, client, whole(microseconds()) .. ' ' .. text)
   return redis.call('HINCRBY', users, user, 1) == 1
 end
 

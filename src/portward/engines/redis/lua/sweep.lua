@@ -1,6 +1,6 @@
 -- Removes connections of one channel whose lease has run out. ARGV: connections that are listed as such
 -- Returns who they were, of each user whose last connection that was the last one; and, in twos, which of
--- those listed are there all the same, and for how long (ms): another node may have renewed them since. A lease
+-- those listed are there all the same, and for how long (ms): another node may have renewed them since; and the number of this going. A lease
 -- that has run out and was too much for this turn has a moment left, so that it stays in the list.
 local gone, there = {}, {}
 local time = now()
@@ -17,4 +17,4 @@ for _, client in ipairs(ARGV) do
     there[#there + 1] = whole(math.max(tonumber(until_) - time, 100))
   end
 end
-return {gone, there}
+return {gone, there, microseconds()}
