@@ -2,10 +2,12 @@ import { useMemo, useSyncExternalStore } from "react";
 import { RefusedError, type PortwardError } from "../errors.js";
 import type {
   ChannelOptions,
+  ConnectionState,
   Gap,
   LeftEvent,
   RequestOptions,
   Room,
+  RoomHistory,
   RoomMessage,
   RoomState,
   SendResult,
@@ -66,6 +68,8 @@ export interface MessagesView extends ChannelView {
   readonly messages: readonly RoomMessage[];
 }
 
+const STOPPED: readonly ConnectionState[] = ["stopped", "closed"];
+
 /** Opens the source of a hook that is in a room, and shows the state of the room. */
 function holding<V>(
   rooms: RoomsSource,
@@ -75,8 +79,21 @@ function holding<V>(
 ): Open<V> {
   return (change, get) => {
     const room = rooms.room(id, channel);
+    /** Whether this hook has a join to give back. After a removal nobody has one. */
+    let joined: boolean | undefined;
     const show = (error?: PortwardError): void => {
-      change({ state: room.state, error } as Partial<V> & ChannelView);
+      change({ state: error ? "out" : room.state, error } as Partial<V> & ChannelView);
+    };
+    const enter = (): void => {
+      // A stopped client takes no join.
+      if (STOPPED.includes(rooms.state)) show(rooms.error);
+      else {
+        if (joined === undefined) {
+          joined = true;
+          room.join().catch(show);
+        }
+        if (room.state !== "out") show();
+      }
     };
     const closing = [
       ...begin(room, change, get),
@@ -84,16 +101,13 @@ function holding<V>(
         show();
       }),
       room.on("left", ({ code }) => {
+        joined = false;
         show(new RefusedError(code, "the room was left"));
       }),
-      rooms.on("state", (state) => {
-        if (state === "stopped") show(rooms.error);
-        else if (room.state !== "out") show();
-      }),
-      giveBack(() => room.leave()),
+      rooms.on("state", enter),
+      giveBack(() => joined && room.leave()),
     ];
-    room.join().catch(show);
-    show();
+    enter();
     return closing;
   };
 }
@@ -145,6 +159,11 @@ export function useRoom(id: string, options: UseRoomOptions = {}): RoomView {
   return useSource(useHeld(useClient("rooms"), id, options, participate));
 }
 
+/** Whether a page of the history begins where the gap begins, or before. */
+function fills({ from }: Gap, { messages: [first], position }: RoomHistory): boolean {
+  return !!first && from?.epoch === position.epoch && first.offset <= from.offset + 1;
+}
+
 /** Keeps the newest messages of a room, and reads earlier ones after joining and after a gap. */
 function collect(
   room: Room,
@@ -164,22 +183,18 @@ function collect(
     fresh = [];
     whole = false;
     try {
-      const { messages, position } = await room.history({ limit });
+      const page = await room.history({ limit });
       if (reading !== readings) return;
       whole = true;
+      const { messages } = page;
       const { gap } = get();
-      const from = gap?.from;
-      const first = messages[0];
       change({
         messages: append(
           messages.filter(({ id }) => !fresh.some((each) => each.id === id)),
           fresh,
           latest.current.limit,
         ),
-        gap:
-          from?.epoch === position.epoch && first && first.offset <= from.offset + 1
-            ? undefined
-            : gap,
+        gap: gap && fills(gap, page) ? undefined : gap,
       });
     } catch (error) {
       if (reading === readings) change({ error: error as PortwardError });
