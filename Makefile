@@ -96,8 +96,8 @@ build: $(STAMP) $(CLIENT_BUILD) ## make the sdist, the wheel and the npm package
 size: $(CLIENT_BUILD) $(CLIENT_SIZE_STAMP) ## print the sizes of the TypeScript client, beside those of its peers
 	cd $(CLIENT) && npm run --silent size
 
-docs: $(STAMP) $(CLIENT_STAMP) ## write the pages of docs/reference that follow from the code
-	$(BIN)/python docs/generate.py
+docs: $(STAMP) ## write what follows from the code: pages of docs/reference, types of clients
+	$(BIN)/python -m docs.generate
 
 clean: ## remove everything that was generated
 	rm -rf $(VENV) $(NODE)/node_modules $(DIRECTUS)/node_modules build dist htmlcov

@@ -1,7 +1,7 @@
-"""Writes the pages of docs/reference that follow from the code.
+"""Writes what follows from the code: pages of docs/reference, AsyncAPI documents, types of the clients.
 
-python docs/generate.py           writes them
-python docs/generate.py --check   says which are out of date, and exits with 1 when one is
+python -m docs.generate           writes them
+python -m docs.generate --check   says which are out of date, and exits with 1 when one is
 """
 
 import argparse
@@ -12,11 +12,12 @@ from typing import Final, get_type_hints
 
 from prometheus_client.core import Metric
 
+from docs import typescript
 from portward.dialects.alerts import AlertsDialect
 from portward.dialects.live import LiveDialect
 from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
-from portward.dialects.rooms_words import CODES, TEXTS
+from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model.endings import Ending
 from portward.model.faults import FaultKind
 from portward.model.refusals import Refusal
@@ -27,7 +28,11 @@ from portward.telemetry.events import Audited, Event
 from portward.telemetry.fields import Fields
 
 HERE: Final = Path(__file__).resolve().parent
-_NOTE: Final = "<!-- Made by docs/generate.py: change the code, then run it. -->\n\n"
+_MADE: Final = "Made by docs/generate.py: change the code, then run it."
+_NOTES: Final = {
+    ".md": f"<!-- {_MADE} -->\n\n",
+    ".ts": f"// {_MADE}\n/* eslint-disable */\n\n",
+}
 
 EVENTS: Final[Mapping[Event, str]] = {
     Event.SERVER_START: "the gateway runs",
@@ -385,12 +390,18 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/endings.md": endings_page,
     "reference/events.md": events_page,
     "reference/metrics.md": metrics_page,
+    "../clients/js/src/generated.ts": typescript.module,
 }
 
 
 def page(name: str) -> str:
     """The whole text of a generated page."""
-    return _NOTE + PAGES[name]()
+    return _NOTES[Path(name).suffix] + PAGES[name]()
+
+
+def _shown(name: str) -> str:
+    """The name of a file as it is seen from the root of the repository."""
+    return f"docs/{name}".replace("docs/../", "")
 
 
 def stale() -> list[str]:
@@ -409,9 +420,9 @@ def main(arguments: list[str] | None = None) -> int:
     check = parser.parse_args(arguments).check
     old = stale()
     for name in old:
-        sys.stdout.write(f"docs/{name}: {'out of date' if check else 'written'}\n")
+        sys.stdout.write(f"{_shown(name)}: {'out of date' if check else 'written'}\n")
         if not check:
-            (HERE / name).parent.mkdir(exist_ok=True)
+            (HERE / name).parent.mkdir(parents=True, exist_ok=True)
             (HERE / name).write_text(page(name), encoding="utf-8")
     return 1 if check and old else 0
 

@@ -9,6 +9,7 @@ from portward.dialects.alerts import AlertsDialect
 from portward.model import replies as say
 from portward.model.channel import Channel
 from portward.model.commands import Ping, SubscribeMany
+from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
 from portward.model.identity import Identity
 from portward.model.position import Position
@@ -166,6 +167,10 @@ PUSHES: list[tuple[Push, dict[str, Any]]] = [
     (
         say.ShuttingDown(retry=0),
         {"type": "shutdown", "payload": {"message": "Server shutting down", "retryMs": 0}},
+    ),
+    (
+        say.Parting(ending=Ending.TOO_MANY_REQUESTS, retry=7),
+        {"type": "closing", "payload": {"reason": "too_many_requests", "retryMs": 7}},
     ),
 ]
 

@@ -261,10 +261,14 @@ PARTINGS = {
 
 @pytest.mark.parametrize("ending", Ending)
 def test_partings(ending: Ending) -> None:
-    """Five endings are told before the close; the others have their close code alone."""
+    """Five endings are told by an error before the close; of the others, when to come back."""
     said = DIALECT.push(say.Parting(ending=ending), NOW)
     if ending not in PARTINGS:
         assert said is None
+        closing = DIALECT.push(say.Parting(ending=ending, retry=250), NOW)
+        reason = ending.name.lower()
+        assert read(closing) == {"type": "closing", "reason": reason, "retryMs": 250}
+        assert DIALECT.push(say.Parting(ending=ending, retry=250, told=True), NOW) is None
         return
     code, text = PARTINGS[ending]
     assert read(said) == {"type": "error", "code": code, "message": text}

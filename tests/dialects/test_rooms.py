@@ -215,6 +215,7 @@ PUSHES: list[tuple[Push, str, dict[str, Any]]] = [
     (say.Expiring(expires_at=1.5), "token_expiring", {"expiresAt": 1500}),
     (say.Removed(channel=ROOM, reason="r"), "room_left", {"roomId": "a", "reason": "r"}),
     (say.ShuttingDown(retry=5), "shutdown", {"retryMs": 5}),
+    (say.Parting(ending=Ending.IDLE, retry=7), "closing", {"reason": "idle", "retryMs": 7}),
 ]
 
 
@@ -238,11 +239,15 @@ def test_every_push_has_a_word(dialect: RoomsDialect) -> None:
     )
     others: list[Push] = [
         say.Told(data=1),
-        say.Parting(ending=Ending.QUOTA),
         say.Emitted(nsp="/", event="e", arguments=()),
         say.Asked(approval=approval),
         say.SharedChanged(key="k", value=1, version=1),
     ]
+    silent = [
+        say.Parting(ending=Ending.QUOTA),
+        say.Parting(ending=Ending.SHUTDOWN, retry=1, told=True),
+    ]
+    assert [dialect.push(each, NOW) for each in silent] == [None, None]
     assert [dialect.push(each, NOW) for each in others] == [None] * len(others)
     derived = [kind for kind in vars(say).values() if isinstance(kind, type)]
     kinds = {kind for kind in derived if issubclass(kind, Push) and kind is not Push}

@@ -8,7 +8,7 @@ from portward.telemetry.fields import FIELDS
 
 
 def test_pages_are_up_to_date() -> None:
-    """Every generated page says what the code says; `python docs/generate.py` makes it so."""
+    """Every generated page says what the code says; `make docs` makes it so."""
     assert generate.stale() == []
 
 

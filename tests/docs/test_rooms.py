@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
 from portward.dialects.rooms import RoomsDialect
-from portward.dialects.rooms_words import CODES, TEXTS
+from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model.endings import Ending
 from portward.model.faults import FaultKind
 from portward.model.room import Room
@@ -64,6 +64,7 @@ async def conversation() -> list[Any]:
         alice = await enter(gateway, "alice", "user", ttl=100.0)
         boss = await enter(gateway, "boss", "user", "admin")
         carol = await enter(gateway, "carol", "user")
+        dave = await enter(gateway, "dave", "user", ttl=20.0)
         newer = gateway.token("alice", roles=["user"], email="alice@example.com", ttl=100.0)
         await say(alice, "refresh", "2", token=newer)
         for client in (boss, alice, carol):
@@ -89,7 +90,7 @@ async def conversation() -> list[Any]:
         await boss.settle()
         wait(clock, 10.0)
         await boss.settle()
-        return [*alice.received, *boss.received, *carol.received]
+        return [*alice.received, *boss.received, *carol.received, *dave.received]
 
 
 @pytest.mark.parametrize("block", blocks("json client", PAGE), ids=repr)

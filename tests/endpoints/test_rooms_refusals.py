@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portward.dialects.rooms_words import CODES, TEXTS
+from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model.faults import FaultKind
 from portward.model.limits import LimitMode, Rate
 from portward.settings import Secret

@@ -68,13 +68,14 @@ async def test_the_words_are_those_of_the_protocol(path: str, refusal: Refusal) 
     ending = ENDINGS[refusal]
     own = endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
     assert ((found.code, found.reason), found.subprotocol) == (own, "x")
-    told = ending in {Ending.TOO_MANY_REQUESTS, Ending.TRY_LATER} and path != "/echo"
-    assert (found.message is not None) is told
-    if found.message is not None:
-        text = found.message.payloads[0].decode()
+    texts = [each.payloads[0].decode() for each in found.messages]
+    told = {Ending.TOO_MANY_REQUESTS: 2, Ending.TRY_LATER: 2, Ending.SHUTDOWN: 1}
+    assert len(texts) == (0 if path == "/echo" else told.get(ending, 0))
+    for text in texts:
         assert "3000" in text
         assert "retry" in text.lower()
-        json.loads(text)
+    types = [json.loads(text)["type"] for text in texts]
+    assert types == ["error", "closing"][2 - len(types) :]
 
 
 @pytest.mark.parametrize("refusal", BY_STATUS)

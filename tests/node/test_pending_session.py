@@ -51,7 +51,7 @@ async def test_silent_sockets_of_few_addresses(house: House) -> None:
     assert len(gone) == 30  # of each customer an eighth of the pool is left
     assert {client.closed for client in gone} == {(3013, "too many requests")}
     for client in gone:
-        assert kinds(client) == ["handshake", "error"]
+        assert kinds(client) == ["handshake", "error", "closing"]
         told = client.last("error")
         assert told["code"] == "rate_limited"
         assert 1000 <= told["retryAfterMs"] <= 5000

@@ -185,7 +185,7 @@ async def test_a_refusal_is_a_close_where_the_server_cannot() -> None:
 def closed() -> ClosedRefusal:
     """A refusal that is sent as a close."""
     refused = Refused(Refusal.RATE)
-    return ClosedRefusal(refused, (3013, "too many requests"), wire.text(b'{"a":1}'), "realtime")
+    return ClosedRefusal(refused, (3013, "too many requests"), (wire.text(b'{"a":1}'),), "realtime")
 
 
 async def test_a_refusal_may_be_a_close_after_the_handshake() -> None:

@@ -2,11 +2,9 @@
 
 from typing import Final
 
-from portward.model.endings import Ending
+from portward.model.endings import PROXIES, Ending
 
-_TABLE: Final = {ending.code: ending.reconnect for ending in Ending}
-_OF_OTHERS: Final = {1006: True, 1012: True, 1013: True, 1014: True}
-"""What proxies and other servers say (the IANA registry of close codes): all of it passes."""
+_TABLE: Final = {**PROXIES, **{ending.code: ending.reconnect for ending in Ending}}
 _POLICY: Final = 1008
 _PASSING: Final = frozenset({"Connection timeout", "back-pressure threshold exceeded"})
 """Reasons of 1008, in the words of rooms and of live, that say the network or the reader was slow."""
@@ -21,7 +19,7 @@ def invites_return(code: int | None, reason: str = "") -> bool:
     """
     if code is None or (code == _POLICY and reason in _PASSING):
         return True
-    known = (_TABLE | _OF_OTHERS).get(code)
+    known = _TABLE.get(code)
     if known is not None:
         return known
     return 3000 <= code < 3500 or 4000 <= code < 4500  # noqa: PLR2004 - the ranges as they are written

@@ -7,12 +7,13 @@ comes back with the answer. What is said to it is `{"type", "payload"}`.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UnsetType
 
 from portward.dialects import alert_record, alerts_words, call_ids, intake
+from portward.dialects import alerts_messages as wire
 from portward.dialects.call_ids import CallIds
 from portward.model import commands as ask
 from portward.model.channel import Channel
@@ -30,38 +31,6 @@ LEFT: Final = 1000
 """Call ids of one message that are looked at to leave them."""
 _NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
-Identifier = Annotated[str, Meta(max_length=intake.MAX_ID)] | int
-
-
-class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The common part of what clients send: unknown keys are refused."""
-
-    type: str
-    id: Identifier | UnsetType = UNSET
-
-
-class _Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    offset: Annotated[int, Meta(ge=0)]
-    epoch: Annotated[str, Meta(max_length=64)]
-
-
-class _Subscribe(_Message, frozen=True, kw_only=True):
-    callIds: list[Any]  # noqa: N815 - the word on the wire
-    since: dict[str, _Since] | None = None
-
-
-class _Unsubscribe(_Message, frozen=True, kw_only=True):
-    callIds: list[Any] | UnsetType = UNSET  # noqa: N815 - the word on the wire
-
-
-class _History(_Message, frozen=True, kw_only=True):
-    limit: Any = None
-    callId: str | None = None  # noqa: N815 - the word on the wire
-
-
-class _Refresh(_Message, frozen=True, kw_only=True):
-    token: str
-
 
 class AlertsDialect:
     """Implements `dialects.port.Dialect` and `Ranking`. A call `c1` is the channel `<namespace>:c1`."""
@@ -77,12 +46,12 @@ class AlertsDialect:
 
     def __init__(self, namespace: str) -> None:
         self._ids = CallIds(namespace)
-        self._readers: dict[str, tuple[type[_Message], Callable[[Any, Any], Command]]] = {
-            "subscribe": (_Subscribe, self._subscribe),
-            "unsubscribe": (_Unsubscribe, self._unsubscribe),
-            "getHistory": (_History, self._history),
-            "ping": (_Message, self._ping),
-            "refresh": (_Refresh, self._refresh),
+        self._readers: dict[str, tuple[type[wire.AlertsRequest], Callable[[Any, Any], Command]]] = {
+            "subscribe": (wire.AlertsSubscribe, self._subscribe),
+            "unsubscribe": (wire.AlertsUnsubscribe, self._unsubscribe),
+            "getHistory": (wire.AlertsReadHistory, self._history),
+            "ping": (wire.AlertsPing, self._ping),
+            "refresh": (wire.AlertsRefresh, self._refresh),
         }
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
@@ -120,8 +89,8 @@ class AlertsDialect:
         found = ((call, self._ids.encode(call)) for call in islice(texts, most))
         return {call: channel for call, channel in found if channel is not None}
 
-    def _subscribe(self, message: _Subscribe, identifier: str | int | None) -> Command:
-        channels = self._channels(message.callIds, ASKED)
+    def _subscribe(self, message: wire.AlertsSubscribe, identifier: str | int | None) -> Command:
+        channels = self._channels(message.call_ids, ASKED)
         positions = message.since or {}
         since = {
             channel: Position(positions[call].offset, positions[call].epoch)
@@ -130,27 +99,29 @@ class AlertsDialect:
         }
         return ask.SubscribeMany(id=identifier, channels=tuple(channels.values()), since=since)
 
-    def _unsubscribe(self, message: _Unsubscribe, identifier: str | int | None) -> Command:
-        calls = message.callIds
+    def _unsubscribe(
+        self, message: wire.AlertsUnsubscribe, identifier: str | int | None
+    ) -> Command:
+        calls = message.call_ids
         channels = None
         if not isinstance(calls, UnsetType):
             channels = tuple(self._channels(calls, LEFT).values())
         return ask.UnsubscribeMany(id=identifier, channels=channels)
 
-    def _history(self, message: _History, identifier: str | int | None) -> Command:
+    def _history(self, message: wire.AlertsReadHistory, identifier: str | int | None) -> Command:
         channel = None
-        if message.callId is not None:
-            channel = self._ids.encode(message.callId)
+        if message.call_id is not None:
+            channel = self._ids.encode(message.call_id)
             if channel is None:
                 raise Fault(FaultKind.INVALID_STRUCTURE)
         return ask.ReadHistories(id=identifier, channel=channel, limit=_limit(message.limit))
 
     @staticmethod
-    def _ping(_: _Message, identifier: str | int | None) -> Command:
+    def _ping(_: wire.AlertsRequest, identifier: str | int | None) -> Command:
         return ask.Ping(id=identifier)
 
     @staticmethod
-    def _refresh(message: _Refresh, identifier: str | int | None) -> Command:
+    def _refresh(message: wire.AlertsRefresh, identifier: str | int | None) -> Command:
         if not message.token:
             raise Fault(FaultKind.TOKEN_REQUIRED)
         return ask.Refresh(id=identifier, token=message.token)

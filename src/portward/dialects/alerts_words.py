@@ -1,34 +1,23 @@
-"""What the alerts dialect says: answers, errors and pushes, each `{"type", "payload"}`."""
+"""What the alerts dialect sends: answers, errors and pushes, each `{"type", "payload"}`."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import asdict
 
 from portward.dialects import alert_record
+from portward.dialects import alerts_messages as wire
+from portward.dialects.alerts_messages import CODES, TEXTS
 from portward.dialects.call_ids import CallIds
+from portward.dialects.message import Sent, StreamPosition, json_details, milliseconds, optional
 from portward.model import replies as say
 from portward.model.alert import Alert
 from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.faults import Fault, FaultKind
 from portward.model.replies import Push, Reply
-
-TEXTS: Final = {
-    FaultKind.INVALID_FORMAT: "Invalid JSON",
-    FaultKind.INVALID_STRUCTURE: "Invalid message",
-    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.text,
-    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.text,
-}
-"""The words of this dialect where they differ from the default text of a fault."""
-
-CODES: Final = {
-    FaultKind.INVALID_FORMAT: "invalid_json",
-    FaultKind.INVALID_STRUCTURE: "invalid_message",
-    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.code,
-    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.code,
-}
 
 RETRY: Final = 1000
 """Milliseconds after which to subscribe again to a call that was lost on the way here."""
@@ -38,18 +27,9 @@ _SESSION_ID: Final = 24
 _encode = msgspec.json.Encoder().encode
 
 
-class _Told(Alert, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An alert after some of its kind that one session was spared, or one that a cooldown held back."""
-
-    suppressed: int = 0
-    late: bool = False
-
-
 def _message(kind: str, payload: Any, identifier: str | int | None = None) -> bytes:
-    message = {"type": kind, "payload": payload}
-    if identifier is not None:
-        message["id"] = identifier
-    return _encode(message)
+    given = UNSET if identifier is None else identifier
+    return _encode(wire.AlertsEnvelope(kind, payload, given))
 
 
 def reply(command: Command, reply: Reply, now: int, ids: CallIds) -> bytes | None:
@@ -67,16 +47,20 @@ def fault(fault: Fault, now: int) -> bytes:  # noqa: ARG001 - the port's
     text = TEXTS.get(kind, kind.text)
     if kind is FaultKind.UNKNOWN_TYPE:
         text = f"{text}: {fault.about or ''}"
-    payload: dict[str, Any] = {"message": text, "code": CODES.get(kind, kind.code)}
-    if fault.retry_after is not None:
-        payload["retryMs"] = fault.retry_after
-    if fault.details is not None:
-        payload["details"] = fault.details
+    payload = wire.AlertsError(
+        message=text,
+        code=CODES.get(kind, kind.code),
+        retry_ms=optional(fault.retry_after),
+        details=json_details(fault.details),
+    )
     return _message("error", payload, fault.command_id)
 
 
 def push(push: Push, ids: CallIds) -> bytes | None:
-    """Words nobody asked for. What is no word of this dialect is not said."""
+    """What is sent unasked. What this dialect has no message for is not sent."""
+    if isinstance(push, say.Parting):
+        closing = _closing(push)
+        return None if closing is None else _message("closing", closing)
     found = _PUSHES.get(type(push))
     if found is None:
         return None
@@ -88,69 +72,78 @@ def _calls(channels: Iterable[Channel], ids: CallIds) -> list[str]:
     return [ids.decode(channel) for channel in channels]
 
 
-def _subscribed(reply: say.SubscribedMany, _: int, ids: CallIds) -> dict[str, Any]:
-    payload: dict[str, Any] = {"callIds": _calls(reply.channels, ids)}
-    if reply.denied:
-        payload["denied"] = _calls(reply.denied, ids)
-    if reply.recovered is not None:
-        recovered = reply.recovered.items()
-        payload["recovered"] = {ids.decode(channel): whole for channel, whole in recovered}
-    return payload
+def _subscribed(reply: say.SubscribedMany, _: int, ids: CallIds) -> Sent:
+    recovered = reply.recovered
+    return wire.AlertsSubscribed(
+        call_ids=_calls(reply.channels, ids),
+        denied=_calls(reply.denied, ids) if reply.denied else UNSET,
+        recovered=UNSET
+        if recovered is None
+        else {ids.decode(channel): whole for channel, whole in recovered.items()},
+    )
 
 
-def _unsubscribed(reply: say.UnsubscribedMany, _: int, ids: CallIds) -> dict[str, Any]:
-    return {"callIds": _calls(reply.channels, ids)}
+def _unsubscribed(reply: say.UnsubscribedMany, _: int, ids: CallIds) -> Sent:
+    return wire.AlertsUnsubscribed(call_ids=_calls(reply.channels, ids))
 
 
-def _history(reply: say.HistoriesRead, _: int, ids: CallIds) -> dict[str, Any]:
-    payload: dict[str, Any] = {"alerts": [_alert(each, ids) for each in reply.deliveries]}
-    if reply.positions is not None:
-        payload["positions"] = {
-            ids.decode(channel): {"offset": position.offset, "epoch": position.epoch}
-            for channel, position in reply.positions.items()
-        }
-    return payload
+def _history(reply: say.HistoriesRead, _: int, ids: CallIds) -> Sent:
+    positions = reply.positions
+    return wire.AlertsHistory(
+        alerts=[_alert(each, ids) for each in reply.deliveries],
+        positions=UNSET
+        if positions is None
+        else {
+            ids.decode(channel): StreamPosition(offset=position.offset, epoch=position.epoch)
+            for channel, position in positions.items()
+        },
+    )
 
 
-def _refreshed(reply: say.Refreshed, _: int, __: CallIds) -> dict[str, Any]:
-    return {"expiresAt": None if reply.expires_at is None else int(reply.expires_at * 1000)}
+def _refreshed(reply: say.Refreshed, _: int, __: CallIds) -> Sent:
+    return wire.AlertsRefreshed(expires_at=milliseconds(reply.expires_at))
 
 
-def _pong(_: say.Pong, now: int, __: CallIds) -> dict[str, Any]:
-    return {"timestamp": now}
+def _pong(_: say.Pong, now: int, __: CallIds) -> Sent:
+    return wire.AlertsPong(timestamp=now)
 
 
 def _alert(push: say.Delivery, _: CallIds) -> Alert:
     alert = alert_record.read(push.channel, push.publication, push.epoch)
     if not push.suppressed and not push.late:
         return alert
-    return _Told(**asdict(alert), suppressed=push.suppressed, late=push.late)
+    return wire.AlertsAlert(**asdict(alert), suppressed=push.suppressed, late=push.late)
 
 
-def _welcome(push: say.Welcome, _: CallIds) -> dict[str, Any]:
+def _welcome(push: say.Welcome, _: CallIds) -> Sent:
     session = f"sess_{push.connection_id[:_SESSION_ID]}"
-    return {"sessionId": session, "message": "Connected to alert server"}
+    return wire.AlertsHandshake(session_id=session, message="Connected to alert server")
 
 
-def _expiring(push: say.Expiring, _: CallIds) -> dict[str, Any]:
-    return {"expiresAt": int(push.expires_at * 1000)}
+def _expiring(push: say.Expiring, _: CallIds) -> Sent:
+    return wire.AlertsExpiring(expires_at=milliseconds(push.expires_at))
 
 
-def _removed(push: say.Removed, ids: CallIds) -> dict[str, Any]:
+def _removed(push: say.Removed, ids: CallIds) -> Sent:
     away = push.reason in {FaultKind.UNAVAILABLE.code, say.INSUFFICIENT_STATE}
-    payload = {
-        "message": FaultKind.UNAVAILABLE.text if away else "Subscription withdrawn",
-        "code": FaultKind.UNAVAILABLE.code if away else FaultKind.PERMISSION_DENIED.code,
-        "callId": ids.decode(push.channel),
-    }
-    return {**payload, "retryMs": RETRY} if away else payload
+    return wire.AlertsError(
+        message=FaultKind.UNAVAILABLE.text if away else "Subscription withdrawn",
+        code=FaultKind.UNAVAILABLE.code if away else FaultKind.PERMISSION_DENIED.code,
+        call_id=ids.decode(push.channel),
+        retry_ms=RETRY if away else UNSET,
+    )
 
 
-def _shutdown(push: say.ShuttingDown, _: CallIds) -> dict[str, Any]:
-    payload: dict[str, Any] = {"message": "Server shutting down"}
-    if push.address:
-        payload["reconnectUrl"] = push.address
-    return {**payload, "retryMs": push.retry}
+def _closing(push: say.Parting) -> Sent | None:
+    if push.retry is None or push.told:
+        return None
+    return wire.AlertsClosing(reason=push.ending.name.lower(), retry_ms=push.retry)
+
+
+def _shutdown(push: say.ShuttingDown, _: CallIds) -> Sent:
+    return wire.AlertsShutdown(
+        message="Server shutting down", reconnect_url=push.address or UNSET, retry_ms=push.retry
+    )
 
 
 _REPLIES: Final[dict[type[Reply], tuple[str, Callable[[Any, int, CallIds], Any]]]] = {

@@ -6,12 +6,14 @@ value is one.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from portward.dialects import intake
+from portward.dialects import live_messages as wire
+from portward.dialects.message import StreamPosition, json_details, optional
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import Channel
@@ -19,7 +21,6 @@ from portward.model.commands import Command
 from portward.model.endings import Ending
 from portward.model.faults import RATE_FAULTS, Fault, FaultKind
 from portward.model.position import Position
-from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
 
 RETRY: Final = 1000
@@ -37,30 +38,6 @@ _LIMITS: Final = RATE_FAULTS | {
 """All other faults are said as one: nobody learns whether a topic exists from how it is refused."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What clients send: unknown keys are refused."""
-
-    type: Literal["subscribe", "unsubscribe"]
-    topic: str
-    id: str | int | UnsetType = UNSET
-
-
-class _Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sign of life, for pages, which cannot send ping frames."""
-
-    type: Literal["ping"]
-    id: str | int | UnsetType = UNSET
-
-
-class _History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What clients send to read back a topic."""
-
-    type: Literal["history"]
-    topic: str
-    limit: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
-    id: str | int | UnsetType = UNSET
 
 
 class LiveDialect:
@@ -100,19 +77,22 @@ class LiveDialect:
     def _decode(self, message: Any, identifier: str | int | None) -> Command:
         if isinstance(message, dict) and "id" in message and identifier is None:
             raise Fault(FaultKind.INVALID_STRUCTURE)
-        if isinstance(message, dict) and message.get("type") == "ping":
-            msgspec.convert(message, _Ping)
+        kind = message.get("type") if isinstance(message, dict) else None
+        schema = _READ.get(kind) if isinstance(kind, str) else None
+        if schema is None:
+            raise Fault(FaultKind.INVALID_STRUCTURE)
+        read = msgspec.convert(message, schema)
+        if isinstance(read, wire.LivePing):
             return ask.Ping(id=identifier, charged=False)
-        if isinstance(message, dict) and message.get("type") == "history":
-            return self._history(msgspec.convert(message, _History), identifier)
-        read = msgspec.convert(message, _Message)
-        if read.type == "subscribe":
-            channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
-            return ask.Subscribe(id=identifier, channel=channel)
-        channel = self._channel(read.topic, FaultKind.NOT_SUBSCRIBED)
-        return ask.Unsubscribe(id=identifier, channel=channel)
+        if isinstance(read, wire.LiveReadHistory):
+            return self._history(read, identifier)
+        if isinstance(read, wire.LiveUnsubscribe):
+            channel = self._channel(read.topic, FaultKind.NOT_SUBSCRIBED)
+            return ask.Unsubscribe(id=identifier, channel=channel)
+        channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
+        return ask.Subscribe(id=identifier, channel=channel)
 
-    def _history(self, read: _History, identifier: str | int | None) -> Command:
+    def _history(self, read: wire.LiveReadHistory, identifier: str | int | None) -> Command:
         channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
         limit = None if isinstance(read.limit, UnsetType) else read.limit
         return ask.ReadHistory(id=identifier, channel=channel, limit=limit, reverse=True)
@@ -135,90 +115,112 @@ class LiveDialect:
         if isinstance(reply, say.Unsubscribed):
             return _unsubscribed(reply.channel.name, command.id)
         if isinstance(reply, say.Pong):
-            return _encode({"type": "pong", **_about(None, command.id)})
+            return _encode(wire.LivePong(id=optional(command.id)))
         return None
 
     def fault(self, fault: Fault, now: int) -> bytes:  # noqa: ARG002 - the port
         """The answer to a refused command. To leave what one is not in is no mistake."""
-        kind, about = fault.kind, _about(fault.about, fault.command_id)
+        kind = fault.kind
         if kind in _MALFORMED:
-            broken = {} if fault.details is None else {"details": fault.details}
-            return _error("protocol-violation", "Invalid message envelope", broken)
+            return _encode(_error("protocol-violation", details=json_details(fault.details)))
         if kind is FaultKind.NOT_SUBSCRIBED:
             return _unsubscribed(fault.about, fault.command_id)
+        about = {"topic": optional(fault.about), "id": optional(fault.command_id)}
         if kind in _UNAVAILABLE:
-            return _unavailable(about, fault.retry_after)
+            return _unavailable(**about, retry=fault.retry_after)
         if kind in _LIMITS:
-            return _error("limit", kind.text, about, fault.retry_after)
-        return _forbidden(about)
+            retry = optional(fault.retry_after)
+            return _encode(_error("limit", message=kind.text, retry_ms=retry, **about))
+        return _encode(_error("forbidden", **about))
 
-    def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port
-        """Words nobody asked for. What is no word of this dialect is not said."""
+    def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
+        """What is sent unasked; to a handler of the application's own only what it sends itself."""
         if isinstance(push, say.Delivery):
             return _data(push)
         if isinstance(push, say.Removed):
-            about = _about(push.channel.name, None)
+            topic = push.channel.name
             lost = push.reason in {FaultKind.UNAVAILABLE.code, say.INSUFFICIENT_STATE}
-            return _unavailable(about, None) if lost else _forbidden(about)
-        return _encode(push.data) if isinstance(push, say.Told) else None
+            return _unavailable(topic=topic) if lost else _encode(_error("forbidden", topic=topic))
+        if isinstance(push, say.Told):
+            return _encode(push.data)
+        return None if self._hands_over() else _leaving(push)
 
 
-def _about(topic: str | None, identifier: str | int | None) -> dict[str, Any]:
-    about = {"topic": topic, "id": identifier}
-    return {key: value for key, value in about.items() if value is not None}
+_Request = wire.LiveSubscribe | wire.LiveUnsubscribe | wire.LivePing | wire.LiveReadHistory
+_READ: Final[Mapping[str, type[_Request]]] = {
+    "subscribe": wire.LiveSubscribe,
+    "unsubscribe": wire.LiveUnsubscribe,
+    "ping": wire.LivePing,
+    "history": wire.LiveReadHistory,
+}
+_TEXTS: Final = {error.code: error.text for error in wire.ERRORS}
 
 
-def _error(code: str, text: str, about: dict[str, Any], retry: int | None = None) -> bytes:
-    message = {"type": "error", "code": code, "message": text, **about}
-    if retry is not None:
-        message["retryMs"] = retry
-    return _encode(message)
+def _leaving(push: Push) -> bytes | None:
+    if isinstance(push, say.ShuttingDown):
+        return _encode(wire.LiveShutdown(retry_ms=push.retry))
+    if not isinstance(push, say.Parting) or push.retry is None or push.told:
+        return None
+    return _encode(wire.LiveClosing(reason=push.ending.name.lower(), retry_ms=push.retry))
 
 
-def _forbidden(about: dict[str, Any]) -> bytes:
-    return _error("forbidden", "Subscription refused", about)
+def _error(code: str, message: str | None = None, **more: Any) -> wire.LiveError:
+    return wire.LiveError(code=code, message=message or _TEXTS[code], **more)
 
 
-def _unavailable(about: dict[str, Any], retry: int | None) -> bytes:
-    return _error("unavailable", FaultKind.UNAVAILABLE.text, about, retry or RETRY)
+def _unavailable(
+    topic: Any = UNSET,
+    id: Any = UNSET,  # noqa: A002 - the word on the wire
+    retry: int | None = None,
+) -> bytes:
+    return _encode(_error("unavailable", topic=topic, id=id, retry_ms=retry or RETRY))
 
 
 def _unsubscribed(topic: str | None, identifier: str | int | None) -> bytes:
-    return _encode({"type": "unsubscribed", **_about(topic, identifier)})
+    return _encode(wire.LiveUnsubscribed(topic=optional(topic), id=optional(identifier)))
 
 
 def _subscribed(reply: say.Subscribed, identifier: str | int | None) -> bytes:
-    message = {
-        "type": "subscribed",
-        **_about(reply.channel.name, identifier),
-        "snapshot": [{"key": each.key, **_content(each)} for each in reply.snapshot or ()],
-        "position": _position(reply.position),
-    }
+    message = wire.LiveSubscribed(
+        topic=reply.channel.name,
+        id=optional(identifier),
+        snapshot=[
+            wire.LiveKeyed(key=each.key, data=each.data, ts=each.time, offset=each.offset)
+            for each in reply.snapshot or ()
+        ],
+        position=_position(reply.position),
+    )
     return _encode(message)
 
 
 def _history(reply: say.HistoryRead, identifier: str | int | None) -> bytes:
-    message = {
-        "type": "history",
-        **_about(reply.channel.name, identifier),
-        "publications": [_keyed(each) for each in reply.publications],
-        "position": _position(reply.position),
-    }
+    message = wire.LiveHistory(
+        topic=reply.channel.name,
+        id=optional(identifier),
+        publications=[
+            wire.LivePublication(
+                key=optional(each.key), data=each.data, ts=each.time, offset=each.offset
+            )
+            for each in reply.publications
+        ],
+        position=_position(reply.position),
+    )
     return _encode(message)
 
 
-def _position(position: Position) -> dict[str, Any]:
-    return {"offset": position.offset, "epoch": position.epoch}
+def _position(position: Position) -> StreamPosition:
+    return StreamPosition(offset=position.offset, epoch=position.epoch)
 
 
 def _data(push: say.Delivery) -> bytes:
-    return _encode({"type": "data", "topic": push.channel.name, **_keyed(push.publication)})
-
-
-def _keyed(publication: Publication) -> dict[str, Any]:
-    key = {} if publication.key is None else {"key": publication.key}
-    return key | _content(publication)
-
-
-def _content(publication: Publication) -> dict[str, Any]:
-    return {"data": publication.data, "ts": publication.time, "offset": publication.offset}
+    publication = push.publication
+    key = publication.key
+    return _encode(
+        wire.LiveData(
+            topic=push.channel.name,
+            key=UNSET if key is None else key,
+            data=publication.data,
+            ts=publication.time,
+            offset=publication.offset,
+        )
+    )

@@ -12,19 +12,24 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from portward.dialects import intake
+from portward.dialects import relay_messages as wire
+from portward.dialects.message import json_details, milliseconds, optional
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.commands import Command
 from portward.model.endings import Ending
-from portward.model.faults import RATE_FAULTS, Fault, FaultKind
+from portward.model.faults import Fault, FaultKind
 from portward.model.limits import KIB
 from portward.model.replies import Push, Reply
 
 _KEYS: Final = {
-    "authenticate": frozenset({"type", "id", "token"}),
-    "refresh": frozenset({"type", "id", "token"}),
-    "connect_realtime": frozenset({"type", "id", "model"}),
-    "ping": frozenset({"type", "id"}),
+    tag: frozenset({"type", *kind.__struct_encode_fields__})
+    for tag, kind in (
+        ("authenticate", wire.RelayAuthenticate),
+        ("refresh", wire.RelayRefresh),
+        ("connect_realtime", wire.RelayConnect),
+        ("ping", wire.RelayPing),
+    )
 }
 """What each message may have; one with any other key is none of this dialect."""
 
@@ -32,25 +37,6 @@ _TOKENS: Final = ("authenticate", "refresh")
 _OWN: Final = re.compile(rb'"(?:authenticate|refresh|ping)"|\\u')
 """One of these is in every message that may be the gateway's own: a word, or an escape that may hide it."""
 _MAX_OWN: Final = 64 * KIB
-
-_INVALID_TOKEN: Final = ("invalid_token", "Invalid token")
-_WORDS: Final[Mapping[FaultKind, tuple[str, str]]] = {
-    FaultKind.AUTHENTICATION_FAILED: _INVALID_TOKEN,
-    FaultKind.TOKEN_REVOKED: _INVALID_TOKEN,
-    FaultKind.TOKEN_REQUIRED: _INVALID_TOKEN,
-    FaultKind.NOT_AUTHENTICATED: ("not_authenticated", "Authentication required"),
-    **dict.fromkeys(RATE_FAULTS, ("rate_limited", "Too many requests")),
-}
-"""Codes and texts of this dialect where they differ from those of the fault."""
-
-_PARTINGS: Final[Mapping[Ending, tuple[str, str]]] = {
-    Ending.AUTH_TIMEOUT: ("auth_timeout", "Authentication timeout"),
-    Ending.BAD_GATEWAY: ("upstream_unavailable", "Upstream unavailable"),
-    Ending.QUOTA: ("quota_exceeded", "Quota exceeded"),
-    Ending.EXPIRED: ("token_expired", "Token expired"),
-    Ending.REVOKED: ("revoked", "Session revoked"),
-}
-"""Endings that are told in a message before the close."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -77,37 +63,42 @@ class RelayDialect:
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:  # noqa: ARG002 - the port's
         """The answer to a command."""
-        found = _REPLIES.get(type(reply))
-        if found is None:
-            return None
-        kind, build = found
-        return _message(kind, build(reply), command.id)
+        build = _REPLIES.get(type(reply))
+        return None if build is None else _encode(build(reply, optional(command.id)))
 
     def fault(self, fault: Fault, now: int) -> bytes:  # noqa: ARG002 - the port's
         """The error that answers a refused command or event; the latter's type is its `event`."""
         kind = fault.kind
-        body = _error(*_WORDS.get(kind, (kind.code, kind.text)))
-        if fault.retry_after is not None:
-            body["retryAfterMs"] = fault.retry_after
-        if kind is FaultKind.EVENT_REFUSED and fault.about is not None:
-            body["event"] = fault.about
-        if fault.details is not None:
-            body["details"] = fault.details
-        return _message("error", body, fault.command_id)
+        code, text = wire.FAULTS.get(kind, (kind.code, kind.text))
+        refused = wire.RelayError(
+            code=code,
+            message=text,
+            retry_after_ms=optional(fault.retry_after),
+            event=optional(fault.about if kind is FaultKind.EVENT_REFUSED else None),
+            details=json_details(fault.details),
+            id=optional(fault.command_id),
+        )
+        return _encode(refused)
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
-        """Words nobody asked for. What is no word of this dialect is not said."""
+        """What is sent unasked. What this dialect has no message for is not sent."""
         if isinstance(push, say.Parting):
-            words = _PARTINGS.get(push.ending)
-            if words is None:
-                return None
-            retry = {} if push.retry is None else {"retryMs": push.retry}
-            return _message("error", _error(*words) | retry)
+            return _parting(push)
         if isinstance(push, say.Expiring):
-            return _message("token_expiring", {"expiresAt": _milliseconds(push.expires_at)})
+            return _encode(wire.RelayTokenExpiring(expires_at=milliseconds(push.expires_at)))
         if isinstance(push, say.ShuttingDown):
-            return _message("shutdown", {"retryMs": push.retry})
+            return _encode(wire.RelayShutdown(retry_ms=push.retry))
         return None
+
+
+def _parting(push: say.Parting) -> bytes | None:
+    words = wire.PARTINGS.get(push.ending)
+    if words is None:
+        if push.retry is None or push.told:
+            return None
+        return _encode(wire.RelayClosing(reason=push.ending.name.lower(), retry_ms=push.retry))
+    code, text = words
+    return _encode(wire.RelayError(code=code, message=text, retry_ms=optional(push.retry)))
 
 
 def aside(payload: bytes) -> Command | None:
@@ -186,30 +177,15 @@ def _connect(message: dict[str, Any], identifier: str | int | None) -> Command:
     return ask.ConnectUpstream(id=identifier, model=model)
 
 
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds * 1000)
-
-
-def _error(code: str, text: str) -> dict[str, Any]:
-    return {"code": code, "message": text}
-
-
-def _message(kind: str, body: dict[str, Any], identifier: str | int | None = None) -> bytes:
-    message = {"type": kind, **body}
-    if identifier is not None:
-        message["id"] = identifier
-    return _encode(message)
-
-
-_REPLIES: Final[dict[type[Reply], tuple[str, Callable[[Any], dict[str, Any]]]]] = {
-    say.Authenticated: ("auth_success", lambda reply: {"userId": reply.identity.subject}),
-    say.UpstreamConnected: (
-        "realtime_connected",
-        lambda reply: {} if reply.model is None else {"model": reply.model},
+_REPLIES: Final[dict[type[Reply], Callable[[Any, Any], wire.RelayMessage]]] = {
+    say.Authenticated: lambda reply, identifier: wire.RelayAuthSuccess(
+        user_id=reply.identity.subject, id=identifier
     ),
-    say.Pong: ("pong", lambda _: {}),
-    say.Refreshed: (
-        "refresh_success",
-        lambda reply: {"expiresAt": _milliseconds(reply.expires_at)},
+    say.UpstreamConnected: lambda reply, identifier: wire.RelayConnected(
+        model=optional(reply.model), id=identifier
+    ),
+    say.Pong: lambda _, identifier: wire.RelayPong(id=identifier),
+    say.Refreshed: lambda reply, identifier: wire.RelayRefreshSuccess(
+        expires_at=milliseconds(reply.expires_at), id=identifier
     ),
 }

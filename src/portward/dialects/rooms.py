@@ -5,86 +5,24 @@ the answer. See docs/endpoints/rooms.md for the whole conversation.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from portward.dialects import intake
+from portward.dialects import rooms_messages as wire
+from portward.dialects.message import MAX_ID, Received, SincePosition
 from portward.dialects.rooms_words import Speech
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command, Wanted
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
-from portward.model.limits import JOINED_AT_ONCE
 from portward.model.position import Position
-from portward.model.room import RoomPermissions
 
 MAX_CONTENT: Final = 4000
 _ENVELOPE_KEYS: Final = frozenset({"type", "data", "timestamp", "id"})
-_MAX_ID: Final = 64
-
-Offset = Annotated[int, Meta(ge=0)]
-Limit = Annotated[int, Meta(ge=0)]
-
-
-class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A client message's `data`: unknown keys are refused."""
-
-
-class _Nothing(_Data, frozen=True):
-    pass
-
-
-class _Auth(_Data, frozen=True):
-    token: str | UnsetType = UNSET
-    wsToken: str | UnsetType = UNSET  # noqa: N815 - the word on the wire
-
-
-class _Token(_Data, frozen=True):
-    token: str | UnsetType = UNSET
-
-
-class _Since(_Data, frozen=True):
-    offset: Offset
-    epoch: Annotated[str, Meta(max_length=64)]
-
-
-class _Room(_Data, frozen=True):
-    roomId: str  # noqa: N815 - the word on the wire
-
-
-class _JoinOne(_Room, frozen=True):
-    since: _Since | None = None
-
-
-class _Join(_Data, frozen=True):
-    roomId: str | UnsetType = UNSET  # noqa: N815 - the word on the wire
-    since: _Since | UnsetType | None = UNSET
-    rooms: Annotated[list[_JoinOne], Meta(max_length=JOINED_AT_ONCE)] | UnsetType = UNSET
-
-
-class _Message(_Room, frozen=True):
-    content: str
-
-
-class _History(_Room, frozen=True):
-    limit: Limit | None = None
-    before: Offset | None = None
-    since: Offset | _Since | None = None
-
-
-class _Typing(_Room, frozen=True):
-    active: bool
-
-
-class _Kick(_Room, frozen=True):
-    userId: Annotated[str, Meta(min_length=1, max_length=128)]  # noqa: N815 - the word on the wire
-
-
-class _SetPermissions(_Room, frozen=True):
-    permissions: RoomPermissions
 
 
 class RoomsDialect:
@@ -104,18 +42,18 @@ class RoomsDialect:
         self.reply = speech.reply
         self.fault = speech.fault
         self.push = speech.push
-        self._readers: dict[str, tuple[type[_Data], Callable[[Any, str | None], Command]]] = {
-            "auth": (_Auth, self._auth),
-            "refresh": (_Token, self._refresh),
-            "join": (_Join, self._join),
-            "leave": (_Room, self._leave),
-            "message": (_Message, self._message),
-            "history": (_History, self._history),
-            "presence": (_Room, self._presence),
-            "heartbeat": (_Nothing, self._heartbeat),
-            "typing": (_Typing, self._typing),
-            "kick": (_Kick, self._kick),
-            "set_permissions": (_SetPermissions, self._set_permissions),
+        self._readers: dict[str, tuple[type[Received], Callable[[Any, str | None], Command]]] = {
+            "auth": (wire.RoomsAuth, self._auth),
+            "refresh": (wire.RoomsRefresh, self._refresh),
+            "join": (wire.RoomsJoin, self._join),
+            "leave": (wire.RoomsLeave, self._leave),
+            "message": (wire.RoomsSend, self._message),
+            "history": (wire.RoomsReadHistory, self._history),
+            "presence": (wire.RoomsReadPresence, self._presence),
+            "heartbeat": (wire.RoomsHeartbeat, self._heartbeat),
+            "typing": (wire.RoomsSetTyping, self._typing),
+            "kick": (wire.RoomsKick, self._kick),
+            "set_permissions": (wire.RoomsSetPermissions, self._set_permissions),
         }
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
@@ -144,34 +82,34 @@ class RoomsDialect:
         except ValueError:
             raise Fault(FaultKind.INVALID_CHANNEL) from None
 
-    def _auth(self, data: _Auth, identifier: str | None) -> Command:
-        if isinstance(data.token, str) and data.wsToken is UNSET and data.token:
+    def _auth(self, data: wire.RoomsAuth, identifier: str | None) -> Command:
+        if isinstance(data.token, str) and data.ws_token is UNSET and data.token:
             return ask.Authenticate(id=identifier, token=data.token)
-        if isinstance(data.wsToken, str) and data.token is UNSET and data.wsToken:
-            return ask.Resume(id=identifier, session_token=data.wsToken)
-        both = bool(data.token) and bool(data.wsToken)
+        if isinstance(data.ws_token, str) and data.token is UNSET and data.ws_token:
+            return ask.Resume(id=identifier, session_token=data.ws_token)
+        both = bool(data.token) and bool(data.ws_token)
         raise Fault(FaultKind.INVALID_STRUCTURE if both else FaultKind.TOKEN_REQUIRED)
 
-    def _refresh(self, data: _Token, identifier: str | None) -> Command:
+    def _refresh(self, data: wire.RoomsRefresh, identifier: str | None) -> Command:
         if not data.token:
             raise Fault(FaultKind.TOKEN_REQUIRED)
         return ask.Refresh(id=identifier, token=data.token)
 
-    def _join(self, data: _Join, identifier: str | None) -> Command:
-        if isinstance(data.rooms, list) and data.roomId is UNSET and data.since is UNSET:
+    def _join(self, data: wire.RoomsJoin, identifier: str | None) -> Command:
+        if isinstance(data.rooms, list) and data.room_id is UNSET and data.since is UNSET:
             return self._join_each(data.rooms, identifier)
-        if isinstance(data.roomId, UnsetType) or data.rooms is not UNSET:
+        if isinstance(data.room_id, UnsetType) or data.rooms is not UNSET:
             raise Fault(FaultKind.INVALID_STRUCTURE)
         since = _position(data.since or None)
-        return ask.Subscribe(id=identifier, channel=self._channel(data.roomId), since=since)
+        return ask.Subscribe(id=identifier, channel=self._channel(data.room_id), since=since)
 
-    def _join_each(self, rooms: list[_JoinOne], identifier: str | None) -> Command:
+    def _join_each(self, rooms: list[wire.RoomsJoinOne], identifier: str | None) -> Command:
         """Each room once, as it was named first; whether an id can be one is judged with the rest."""
         wanted: dict[str, Wanted] = {}
         for room in rooms:
-            if room.roomId not in wanted:
-                channel = self._perhaps_channel(room.roomId)
-                wanted[room.roomId] = Wanted(room.roomId, channel, _position(room.since))
+            if room.room_id not in wanted:
+                channel = self._perhaps_channel(room.room_id)
+                wanted[room.room_id] = Wanted(room.room_id, channel, _position(room.since))
         return ask.SubscribeEach(id=identifier, wanted=tuple(wanted.values()))
 
     def _perhaps_channel(self, room: str) -> Channel | None:
@@ -180,11 +118,11 @@ class RoomsDialect:
         except Fault:
             return None
 
-    def _leave(self, data: _Room, identifier: str | None) -> Command:
-        return ask.Unsubscribe(id=identifier, channel=self._channel(data.roomId))
+    def _leave(self, data: wire.RoomsRoom, identifier: str | None) -> Command:
+        return ask.Unsubscribe(id=identifier, channel=self._channel(data.room_id))
 
-    def _message(self, data: _Message, identifier: str | None) -> Command:
-        channel = self._channel(data.roomId)
+    def _message(self, data: wire.RoomsSend, identifier: str | None) -> Command:
+        channel = self._channel(data.room_id)
         content = data.content.strip()
         if len(content) > MAX_CONTENT:
             raise Fault(FaultKind.TOO_LONG)
@@ -192,14 +130,14 @@ class RoomsDialect:
             raise Fault(FaultKind.INVALID_STRUCTURE)
         return ask.Publish(id=identifier, channel=channel, data=content)
 
-    def _history(self, data: _History, identifier: str | None) -> Command:
-        since = data.since.offset if isinstance(data.since, _Since) else data.since
-        epoch = data.since.epoch if isinstance(data.since, _Since) else None
+    def _history(self, data: wire.RoomsReadHistory, identifier: str | None) -> Command:
+        since = data.since.offset if isinstance(data.since, SincePosition) else data.since
+        epoch = data.since.epoch if isinstance(data.since, SincePosition) else None
         if since is not None and data.before is not None:
             raise Fault(FaultKind.INVALID_STRUCTURE)
         return ask.ReadHistory(
             id=identifier,
-            channel=self._channel(data.roomId),
+            channel=self._channel(data.room_id),
             limit=data.limit,
             since=since,
             epoch=epoch,
@@ -207,25 +145,25 @@ class RoomsDialect:
             reverse=since is None,
         )
 
-    def _presence(self, data: _Room, identifier: str | None) -> Command:
-        return ask.ReadPresence(id=identifier, channel=self._channel(data.roomId))
+    def _presence(self, data: wire.RoomsRoom, identifier: str | None) -> Command:
+        return ask.ReadPresence(id=identifier, channel=self._channel(data.room_id))
 
-    def _heartbeat(self, _: _Nothing, identifier: str | None) -> Command:
+    def _heartbeat(self, _: wire.RoomsHeartbeat, identifier: str | None) -> Command:
         return ask.Ping(id=identifier)
 
-    def _typing(self, data: _Typing, identifier: str | None) -> Command:
-        channel = self._channel(data.roomId)
+    def _typing(self, data: wire.RoomsSetTyping, identifier: str | None) -> Command:
+        channel = self._channel(data.room_id)
         return ask.Signal(id=identifier, channel=channel, name="typing", active=data.active)
 
-    def _kick(self, data: _Kick, identifier: str | None) -> Command:
-        return ask.Kick(id=identifier, channel=self._channel(data.roomId), user=data.userId)
+    def _kick(self, data: wire.RoomsKick, identifier: str | None) -> Command:
+        return ask.Kick(id=identifier, channel=self._channel(data.room_id), user=data.user_id)
 
-    def _set_permissions(self, data: _SetPermissions, identifier: str | None) -> Command:
-        channel = self._channel(data.roomId)
+    def _set_permissions(self, data: wire.RoomsSetPermissions, identifier: str | None) -> Command:
+        channel = self._channel(data.room_id)
         return ask.SetPermissions(id=identifier, channel=channel, permissions=data.permissions)
 
 
-def _position(since: _Since | None) -> Position | None:
+def _position(since: SincePosition | None) -> Position | None:
     return None if since is None else Position(since.offset, since.epoch)
 
 
@@ -234,7 +172,7 @@ def _identifier(envelope: Any) -> str | None:
     if not isinstance(envelope, dict):
         return None
     identifier = envelope.get("id")
-    return identifier if isinstance(identifier, str) and len(identifier) <= _MAX_ID else None
+    return identifier if isinstance(identifier, str) and len(identifier) <= MAX_ID else None
 
 
 def _well_formed(envelope: Any, identifier: str | None) -> bool:

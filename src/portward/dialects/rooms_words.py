@@ -1,59 +1,30 @@
-"""What the rooms dialect says: replies, errors and pushes, as envelopes with fixed keys."""
+"""What the rooms dialect sends: replies, errors and pushes, as envelopes with fixed keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from portward.dialects import rooms_messages as wire
+from portward.dialects.message import Sent, StreamPosition, json_details, milliseconds, optional
+from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model import replies as say
 from portward.model.commands import Command
-from portward.model.faults import Fault, FaultKind
+from portward.model.faults import Fault
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
 
-TEXTS: Final = {
-    FaultKind.PERMISSION_DENIED: "Insufficient permissions",
-    FaultKind.UNKNOWN_CHANNEL: "Insufficient permissions",
-    FaultKind.UNKNOWN_ROOM: "Insufficient permissions",
-    FaultKind.CHANNEL_FULL: "Room is full",
-    FaultKind.NOT_SUBSCRIBED: "Room not found",
-    FaultKind.INVALID_CHANNEL: "Invalid room id",
-    FaultKind.RATE_LIMITED: "Rate limit exceeded",
-    FaultKind.AUTH_RATE_LIMITED: "Authentication rate limit exceeded",
-    FaultKind.SUBSCRIBE_RATE_LIMITED: "Join rate limit exceeded",
-    FaultKind.LIMIT_EXCEEDED: "Too many rooms",
-}
-"""The words of this dialect where they differ from the default text of a fault."""
-
-CODES: Final = {
-    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.code,
-    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.code,
-    FaultKind.NOT_SUBSCRIBED: "room_not_found",
-    FaultKind.CHANNEL_FULL: "room_full",
-    FaultKind.INVALID_CHANNEL: "invalid_room_id",
-    FaultKind.SUBSCRIBE_RATE_LIMITED: "join_rate_limited",
-    FaultKind.TOO_LONG: "message_too_long",
-}
-
 _encode = msgspec.json.Encoder().encode
 
 
-def _envelope(
-    kind: str, data: dict[str, Any], now: int, identifier: str | int | None = None
-) -> bytes:
-    envelope: dict[str, Any] = {"type": kind, "data": data, "timestamp": now}
-    if identifier is not None:
-        envelope["id"] = identifier
-    return _encode(envelope)
+def _envelope(kind: str, data: Sent, now: int, identifier: str | int | None = None) -> bytes:
+    return _encode(wire.RoomsEnvelope(kind, data, now, UNSET if identifier is None else identifier))
 
 
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds * 1000)
-
-
-def _position(position: Position) -> dict[str, Any]:
-    return {"offset": position.offset, "epoch": position.epoch}
+def _position(position: Position) -> StreamPosition:
+    return StreamPosition(offset=position.offset, epoch=position.epoch)
 
 
 class Speech:
@@ -61,24 +32,30 @@ class Speech:
 
     def __init__(self, *, expose_email: bool) -> None:
         self._expose_email = expose_email
-        self._replies: dict[type[Reply], tuple[str, Callable[[Any, int], dict[str, Any]]]] = {
+        self._replies: dict[type[Reply], tuple[str, Callable[[Any, int], Sent]]] = {
             say.Authenticated: ("auth_success", _authenticated),
             say.Refreshed: ("refresh_success", _refreshed),
-            say.Pong: ("heartbeat_response", lambda _, now: {"serverTime": now}),
+            say.Pong: (
+                "heartbeat_response",
+                lambda _, now: wire.RoomsHeartbeatResponse(server_time=now),
+            ),
             say.Subscribed: ("room_joined", self._subscribed),
             say.SubscribedEach: ("joined", _joined),
-            say.Unsubscribed: ("room_left", lambda reply, _: {"roomId": reply.channel.name}),
+            say.Unsubscribed: (
+                "room_left",
+                lambda reply, _: wire.RoomsRoomLeft(room_id=reply.channel.name),
+            ),
             say.HistoryRead: ("history", self._history),
             say.PresenceRead: ("presence", _presence),
         }
-        self._pushes: dict[type[Push], tuple[str, Callable[[Any, int], dict[str, Any]]]] = {
+        self._pushes: dict[type[Push], tuple[str, Callable[[Any, int], Sent]]] = {
             say.Welcome: ("handshake", _welcome),
             say.Delivery: ("message", self._delivery),
             say.Joined: ("user_joined", self._moved),
             say.Signalled: ("typing", _signalled),
             say.Expiring: ("token_expiring", _expiring),
             say.Removed: ("room_left", _removed),
-            say.ShuttingDown: ("shutdown", lambda push, _: {"retryMs": push.retry}),
+            say.ShuttingDown: ("shutdown", lambda push, _: wire.RoomsShutdown(retry_ms=push.retry)),
         }
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
@@ -86,7 +63,9 @@ class Speech:
         if isinstance(reply, say.Published):
             return self._ack(command, reply, now)
         if isinstance(reply, say.Done):
-            return None if command.id is None else _envelope("done", {}, now, command.id)
+            return (
+                None if command.id is None else _envelope("done", wire.RoomsDone(), now, command.id)
+            )
         kind, build = self._replies[type(reply)]
         return _envelope(kind, build(reply, now), now, command.id)
 
@@ -94,26 +73,29 @@ class Speech:
     def _ack(command: Command, reply: say.Published, now: int) -> bytes | None:
         if command.id is None:
             return None
-        data = {"messageId": reply.publication_id, **_position(reply.position)}
+        position = reply.position
+        data = wire.RoomsAck(
+            message_id=reply.publication_id, offset=position.offset, epoch=position.epoch
+        )
         return _envelope("ack", data, now, command.id)
 
     def fault(self, fault: Fault, now: int) -> bytes:
         """The error envelope of a refused command."""
         kind = fault.kind
-        data: dict[str, Any] = {
-            "message": TEXTS.get(kind, kind.text),
-            "code": CODES.get(kind, kind.code),
-        }
-        if fault.retry_after is not None:
-            data["retryAfterMs"] = fault.retry_after
-        if fault.details is not None:
-            data["details"] = fault.details
-        if fault.part is not None:
-            data["roomId"] = fault.part
+        data = wire.RoomsError(
+            message=TEXTS.get(kind, kind.text),
+            code=CODES.get(kind, kind.code),
+            retry_after_ms=optional(fault.retry_after),
+            details=json_details(fault.details),
+            room_id=optional(fault.part),
+        )
         return _envelope("error", data, now, fault.command_id)
 
     def push(self, push: Push, now: int) -> bytes | None:
-        """Words nobody asked for."""
+        """What is sent unasked. A client that may come back is told when, before the close."""
+        if isinstance(push, say.Parting):
+            closing = _closing(push)
+            return None if closing is None else _envelope("closing", closing, now)
         if isinstance(push, say.Left):
             return _envelope(_LEFT[push.reason], self._moved(push, now), now)
         word = self._pushes.get(type(push))
@@ -122,56 +104,56 @@ class Speech:
         kind, build = word
         return _envelope(kind, build(push, now), now)
 
-    def _person(self, user: str | None, email: str | None) -> dict[str, Any]:
-        person: dict[str, Any] = {"userId": user}
-        if self._expose_email and email is not None:
-            person["email"] = email
-        return person
+    def _email(self, email: str | None) -> str | UnsetType:
+        return email if self._expose_email and email is not None else UNSET
 
-    def _message(self, room: str, publication: Publication) -> dict[str, Any]:
-        message = {
-            "id": publication.id,
-            "type": publication.type or "chat_message",
-            "roomId": room,
-            "content": publication.data,
-            **self._person(publication.user, publication.email),
-            "timestamp": publication.time,
-            "offset": publication.offset,
-        }
-        if publication.signature is not None:
-            message["signature"] = publication.signature
-        return message
+    def _message(
+        self, room: str, publication: Publication, suppressed: int = 0
+    ) -> wire.RoomsMessage:
+        signature = publication.signature
+        return wire.RoomsMessage(
+            id=publication.id,
+            type=publication.type or "chat_message",
+            room_id=room,
+            content=publication.data,
+            user_id=publication.user,
+            email=self._email(publication.email),
+            timestamp=publication.time,
+            offset=publication.offset,
+            signature=UNSET if signature is None else signature,
+            suppressed=suppressed or UNSET,
+        )
 
-    def _delivery(self, push: say.Delivery, _: int) -> dict[str, Any]:
-        message = self._message(push.channel.name, push.publication)
-        if push.suppressed:
-            message["suppressed"] = push.suppressed
-        return message
+    def _messages(self, room: str, publications: Iterable[Publication]) -> list[wire.RoomsMessage]:
+        return [self._message(room, each) for each in publications]
 
-    def _subscribed(self, reply: say.Subscribed, _: int) -> dict[str, Any]:
+    def _delivery(self, push: say.Delivery, _: int) -> Sent:
+        return self._message(push.channel.name, push.publication, push.suppressed)
+
+    def _subscribed(self, reply: say.Subscribed, _: int) -> Sent:
         room = reply.channel.name
-        data: dict[str, Any] = {
-            "roomId": room,
-            "participants": reply.participants,
-            "position": _position(reply.position),
-        }
-        if reply.recovered is not None:
-            data["recovered"] = reply.recovered
-            data["messages"] = [self._message(room, each) for each in reply.publications]
-        if reply.snapshot is not None:
-            data["snapshot"] = [self._message(room, each) for each in reply.snapshot]
-        return data
+        recovered, snapshot = reply.recovered, reply.snapshot
+        return wire.RoomsRoomJoined(
+            room_id=room,
+            participants=reply.participants,
+            position=_position(reply.position),
+            recovered=optional(recovered),
+            messages=UNSET if recovered is None else self._messages(room, reply.publications),
+            snapshot=UNSET if snapshot is None else self._messages(room, snapshot),
+        )
 
-    def _history(self, reply: say.HistoryRead, _: int) -> dict[str, Any]:
+    def _history(self, reply: say.HistoryRead, _: int) -> Sent:
         room = reply.channel.name
-        return {
-            "roomId": room,
-            "messages": [self._message(room, each) for each in reply.publications],
-            "position": _position(reply.position),
-        }
+        return wire.RoomsHistory(
+            room_id=room,
+            messages=self._messages(room, reply.publications),
+            position=_position(reply.position),
+        )
 
-    def _moved(self, push: say.Joined | say.Left, _: int) -> dict[str, Any]:
-        return {**self._person(push.user, push.email), "roomId": push.channel.name}
+    def _moved(self, push: say.Joined | say.Left, _: int) -> Sent:
+        return wire.RoomsMoved(
+            user_id=push.user, email=self._email(push.email), room_id=push.channel.name
+        )
 
 
 _LEFT: Final = {
@@ -180,51 +162,63 @@ _LEFT: Final = {
 }
 
 
-def _authenticated(reply: say.Authenticated, _: int) -> dict[str, Any]:
+def _authenticated(reply: say.Authenticated, _: int) -> Sent:
     who = reply.identity
-    return {
-        "wsToken": reply.session_token,
-        "user": {"userId": who.subject, "email": who.email, "roles": sorted(who.roles)},
-        "expiresAt": _milliseconds(reply.expires_at),
-        "resumed": reply.resumed,
-    }
+    return wire.RoomsAuthSuccess(
+        ws_token=reply.session_token,
+        user=wire.RoomsUser(user_id=who.subject, email=who.email, roles=sorted(who.roles)),
+        expires_at=milliseconds(reply.expires_at),
+        resumed=reply.resumed,
+    )
 
 
-def _joined(reply: say.SubscribedEach, _: int) -> dict[str, Any]:
-    return {
-        "rooms": [channel.name for channel in reply.channels],
-        "failed": [_failure(each) for each in reply.failed],
-    }
+def _joined(reply: say.SubscribedEach, _: int) -> Sent:
+    return wire.RoomsJoined(
+        rooms=[channel.name for channel in reply.channels],
+        failed=[_failure(each) for each in reply.failed],
+    )
 
 
-def _failure(failure: say.Failure) -> dict[str, Any]:
-    kind, retry = failure.fault.kind, failure.fault.retry_after
-    told: dict[str, Any] = {"roomId": failure.about, "code": CODES.get(kind, kind.code)}
-    return told if retry is None else {**told, "retryAfterMs": retry}
+def _failure(failure: say.Failure) -> wire.RoomsFailure:
+    kind = failure.fault.kind
+    return wire.RoomsFailure(
+        room_id=failure.about,
+        code=CODES.get(kind, kind.code),
+        retry_after_ms=optional(failure.fault.retry_after),
+    )
 
 
-def _refreshed(reply: say.Refreshed, _: int) -> dict[str, Any]:
-    return {"expiresAt": _milliseconds(reply.expires_at), "wsToken": reply.session_token}
+def _refreshed(reply: say.Refreshed, _: int) -> Sent:
+    return wire.RoomsRefreshSuccess(
+        expires_at=milliseconds(reply.expires_at), ws_token=reply.session_token
+    )
 
 
-def _presence(reply: say.PresenceRead, _: int) -> dict[str, Any]:
+def _presence(reply: say.PresenceRead, _: int) -> Sent:
     participants = [
-        {"userId": each.user, "connections": each.connections} for each in reply.participants
+        wire.RoomsParticipant(user_id=each.user, connections=each.connections)
+        for each in reply.participants
     ]
-    return {"roomId": reply.channel.name, "participants": participants}
+    return wire.RoomsPresence(room_id=reply.channel.name, participants=participants)
 
 
-def _welcome(push: say.Welcome, now: int) -> dict[str, Any]:
-    return {"connectionId": push.connection_id, "serverTime": now}
+def _welcome(push: say.Welcome, now: int) -> Sent:
+    return wire.RoomsHandshake(connection_id=push.connection_id, server_time=now)
 
 
-def _signalled(push: say.Signalled, _: int) -> dict[str, Any]:
-    return {"roomId": push.channel.name, "userId": push.user, "active": push.active}
+def _closing(push: say.Parting) -> Sent | None:
+    if push.retry is None or push.told:
+        return None
+    return wire.RoomsClosing(reason=push.ending.name.lower(), retry_ms=push.retry)
 
 
-def _expiring(push: say.Expiring, _: int) -> dict[str, Any]:
-    return {"expiresAt": _milliseconds(push.expires_at)}
+def _signalled(push: say.Signalled, _: int) -> Sent:
+    return wire.RoomsTyping(room_id=push.channel.name, user_id=push.user, active=push.active)
 
 
-def _removed(push: say.Removed, _: int) -> dict[str, Any]:
-    return {"roomId": push.channel.name, "reason": push.reason}
+def _expiring(push: say.Expiring, _: int) -> Sent:
+    return wire.RoomsTokenExpiring(expires_at=milliseconds(push.expires_at))
+
+
+def _removed(push: say.Removed, _: int) -> Sent:
+    return wire.RoomsRoomLeft(room_id=push.channel.name, reason=push.reason)

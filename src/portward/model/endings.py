@@ -4,8 +4,9 @@ Codes 3000-3499 invite a reconnect and 3500-3999 forbid it (Centrifugo's convent
 1000-2999 are the codes of RFC 6455 section 7.4. Reasons are fixed tokens, never a peer's input.
 """
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class _Close(NamedTuple):
@@ -72,3 +73,7 @@ class Ending(Enum):
     PERMISSION_LOST = _Close(
         3507, "permission denied", False, "the right to this endpoint was withdrawn"
     )
+
+
+PROXIES: Final[Mapping[int, bool]] = {1006: True, 1012: True, 1013: True, 1014: True}
+"""Close codes of proxies and other servers (the IANA registry): whether to come back. All of it passes."""

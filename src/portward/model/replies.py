@@ -272,11 +272,13 @@ class ShuttingDown(Push, frozen=True):
 class Parting(Push, frozen=True):
     """The connection is about to be closed, and why: for dialects that say so in a message first.
 
-    `retry` is after how many milliseconds to come back, None for a client that is not to.
+    `retry` is after how many milliseconds to come back, None for a client that is not to. `told`: the
+    client knows it from `ShuttingDown`.
     """
 
     ending: Ending
     retry: int | None = None
+    told: bool = False
 
 
 class SharedChanged(Push, frozen=True):

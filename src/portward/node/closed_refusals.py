@@ -9,7 +9,9 @@ from typing import Final
 
 from portward.model.endings import Ending
 from portward.model.faults import Fault, FaultKind
+from portward.model.parcel import Words
 from portward.model.refusals import Refusal, Refused
+from portward.model.replies import Parting
 from portward.node.endpoint import Endpoint
 from portward.wire.answers import RETRY_AFTER
 from portward.wire.message import Message
@@ -36,18 +38,18 @@ _FAULTS: Final[Mapping[Ending, FaultKind]] = {
 
 
 class ClosedRefusal(Refused):
-    """A refusal that is sent as a 101, perhaps a message that says when to come back, and a close."""
+    """A refusal that is sent as a 101, messages that say when to come back, and a close."""
 
     def __init__(
         self,
         refused: Refused,
         close: tuple[int, str],
-        message: Message | None,
+        messages: tuple[Message, ...],
         subprotocol: str | None,
     ) -> None:
         super().__init__(refused.refusal, refused.detail, retry_after=refused.retry_after)
         self.code, self.reason = close
-        self.message = message
+        self.messages = messages
         self.subprotocol = subprotocol
 
 
@@ -67,10 +69,12 @@ def closed_refusal(
         return None
     dialect = endpoint.dialect
     close = dialect.closes.get(ending, (ending.code, ending.reason))
-    message = None
-    if ending in _FAULTS:
+    words: list[Words | None] = []
+    if ending.reconnect:
         least = refused.retry_after if refused.retry_after is not None else RETRY_AFTER
-        fault = Fault(_FAULTS[ending], retry_after=int(least * (1 + random()) * 1000))
-        words = dialect.fault(fault, now)
-        message = None if words is None else endpoint.framing.text(words)
-    return ClosedRefusal(refused, close, message, subprotocol)
+        retry = int(least * (1 + random()) * 1000)
+        if ending in _FAULTS:
+            words.append(dialect.fault(Fault(_FAULTS[ending], retry_after=retry), now))
+        words.append(dialect.push(Parting(ending=ending, retry=retry), now))
+    messages = tuple(endpoint.framing.text(each) for each in words if each is not None)
+    return ClosedRefusal(refused, close, messages, subprotocol)

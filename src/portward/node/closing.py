@@ -5,17 +5,28 @@ from collections.abc import Callable
 from typing import Final
 
 from portward.model.endings import Ending
+from portward.model.replies import Parting
 
 RETRY: Final = 1000
 """Milliseconds after which to come back, on average."""
 _LONGER: Final = {Ending.TOO_MANY_REQUESTS: 5000}
+_ADVISED: Final = frozenset({Ending.TOO_MANY_REQUESTS, Ending.SHUTDOWN})
+"""Endings for which an earlier advice counts."""
 
 
-def retry_after(ending: Ending) -> int | None:
-    """After how many milliseconds a client may come back, another number for each; None when it may not."""
+def parting(ending: Ending, wait: float) -> Parting:
+    """The last push of a connection: when its client may come back, another time for each.
+
+    `wait` is how many seconds an earlier advice to the client still lasts: by a limit, or by a drain.
+    """
     if not ending.reconnect:
-        return None
-    return int(_LONGER.get(ending, RETRY) * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load
+        return Parting(ending=ending)
+    told = ending is Ending.SHUTDOWN and wait > 0
+    spread = random.uniform(0.5, 1.5)  # noqa: S311 - spreads load
+    retry = 0 if told else int(_LONGER.get(ending, RETRY) * spread)
+    if ending in _ADVISED:
+        retry = max(retry, int(wait * 1000))
+    return Parting(ending=ending, retry=retry, told=told)
 
 
 class PeerClose:

@@ -50,6 +50,8 @@ class Drain:
     def _tell(self, session: Session) -> None:
         spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
         address = session.endpoint.rules.reconnect_url or session.newcomer.url
+        if not session.newcomer.transparent:  # else it is told by the last push alone
+            session.advised = self._clock.monotonic() + spread
         session.say(ShuttingDown(retry=int(spread * 1000), address=address))
 
     def _close(self, wave: list[Session]) -> None:

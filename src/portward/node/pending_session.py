@@ -32,6 +32,7 @@ class PendingSession:
         """Say when to come back, in the words of the dialect, and end it with 3013."""
         session, clock = self._session, self._session.conduct.clock
         fault = Fault(FaultKind.RATE_LIMITED, retry_after=int(retry * 1000))
+        session.advised = clock.monotonic() + retry
         payload = None
         if session.conversation is None:  # clients of Socket.IO are in no namespace to be told in
             payload = session.endpoint.dialect.fault(fault, int(clock.time() * 1000))

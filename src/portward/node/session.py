@@ -19,7 +19,7 @@ from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, Limit
 from portward.model.parcel import Words
 from portward.model.replies import Expiring, Parting, Push
 from portward.node import eager
-from portward.node.closing import PeerClose, retry_after
+from portward.node.closing import PeerClose, parting
 from portward.node.endpoint import INBOX, INBOX_BYTES, Newcomer
 from portward.node.subscription import Subscription
 from portward.node.wheel import ASLEEP, NEVER, Wheel
@@ -478,7 +478,7 @@ class Session:
         if ending is Ending.SLOW:  # what waits leaves no room for the reason, and is not read
             self.link.discard()
         if ending not in _LEFT:
-            self.say(Parting(ending=ending, retry=retry_after(ending)))
+            self.say(parting(ending, self.advised - self.conduct.clock.monotonic()))
         self.link.close(code, reason)
         if self.closing is not None:
             self.closing.over()

@@ -142,8 +142,9 @@ class AsgiApp:
 
 async def _close(send: Send, refused: ClosedRefusal) -> None:
     await send({"type": "websocket.accept", "subprotocol": refused.subprotocol})
-    for payload, _ in refused.message.parts() if refused.message is not None else ():
-        await send({"type": "websocket.send", "text": payload.decode()})
+    for message in refused.messages:
+        for payload, _ in message.parts():
+            await send({"type": "websocket.send", "text": payload.decode()})
     await send({"type": "websocket.close", "code": refused.code, "reason": refused.reason})
 
 

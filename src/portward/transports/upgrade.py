@@ -54,7 +54,7 @@ def refusal_answer(
     if head is None or not isinstance(refused, ClosedRefusal):
         return answers.refusal(refused, random)
     accept = accept_key(head.one("sec-websocket-key") or "")
-    message = refused.message.frame if refused.message is not None else b""
+    messages = (message.frame for message in refused.messages)
     close = frames.close(refused.code, refused.reason)
     switched = answers.switching(accept, subprotocol=refused.subprotocol)
-    return b"".join((switched, message, close))
+    return b"".join((switched, *messages, close))

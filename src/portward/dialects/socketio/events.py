@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
+from portward.dialects.message import Received
+from portward.dialects.socketio import messages as wire
 from portward.dialects.socketio.attachments import has_bytes
 from portward.dialects.socketio.packets import ROOT, Packet
 from portward.dialects.socketio.words import channel
 from portward.model import commands as ask
-from portward.model.approval import Decision
 from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.faults import Fault, FaultKind
@@ -21,37 +21,6 @@ MAX_JSON: Final = 10_000
 MAX_HINT: Final = 200
 
 _ROOM: Final = re.compile(r"workspace:([^:]*):([^:]*)\Z")
-
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
-
-
-class _Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The one argument of an event: unknown fields are refused."""
-
-
-class _Room(_Event, frozen=True):
-    room: Annotated[str, Meta(max_length=160)]
-
-
-class _Action(_Event, frozen=True):
-    action: Name
-    payload: Any = None
-
-
-class _Response(_Event, frozen=True, rename="camel"):
-    request_id: Annotated[str, Meta(min_length=1, max_length=64)]
-    decision: Decision
-    comment: Annotated[str, Meta(max_length=2000)] | None = None
-
-
-class _State(_Event, frozen=True):
-    key: Name
-    value: Any
-    version: Annotated[int, Meta(ge=0)] | None = None
-
-
-class _Token(_Event, frozen=True):
-    token: str
 
 
 def invalid(hint: str) -> Fault:
@@ -66,13 +35,13 @@ class Events:
         """`kinds` are the kinds of rooms there are."""
         self._namespace = namespace
         self._kinds = frozenset(kinds)
-        self._readers: dict[str, tuple[type[_Event], Callable[[str, Any], Command]]] = {
-            "join_room": (_Room, self._join),
-            "leave_room": (_Room, self._leave),
-            "dashboard_action": (_Action, _act),
-            "approval_response": (_Response, _decide),
-            "state_sync": (_State, _share),
-            "token_refresh": (_Token, _refresh),
+        self._readers: dict[str, tuple[type[Received], Callable[[str, Any], Command]]] = {
+            "join_room": (wire.WorkspacesRoom, self._join),
+            "leave_room": (wire.WorkspacesRoom, self._leave),
+            "dashboard_action": (wire.WorkspacesAction, _act),
+            "approval_response": (wire.WorkspacesResponse, _decide),
+            "state_sync": (wire.WorkspacesState, _share),
+            "token_refresh": (wire.WorkspacesToken, _refresh),
         }
 
     @property
@@ -113,30 +82,30 @@ class Events:
         except ValueError:
             raise invalid("no name of a workspace - at `$.room`") from None
 
-    def _join(self, address: str, event: _Room) -> Command:
+    def _join(self, address: str, event: wire.WorkspacesRoom) -> Command:
         return ask.Subscribe(id=address, channel=self._channel(event.room))
 
-    def _leave(self, address: str, event: _Room) -> Command:
+    def _leave(self, address: str, event: wire.WorkspacesRoom) -> Command:
         return ask.Unsubscribe(id=address, channel=self._channel(event.room))
 
 
-def _act(address: str, event: _Action) -> Command:
+def _act(address: str, event: wire.WorkspacesAction) -> Command:
     _bounded(event.payload, "$.payload")
     return ask.Act(id=address, action=event.action, payload=event.payload)
 
 
-def _decide(address: str, event: _Response) -> Command:
+def _decide(address: str, event: wire.WorkspacesResponse) -> Command:
     return ask.Decide(
         id=address, request=event.request_id, decision=event.decision, comment=event.comment
     )
 
 
-def _share(address: str, event: _State) -> Command:
+def _share(address: str, event: wire.WorkspacesState) -> Command:
     _bounded(event.value, "$.value")
     return ask.Share(id=address, key=event.key, value=event.value, version=event.version)
 
 
-def _refresh(address: str, event: _Token) -> Command:
+def _refresh(address: str, event: wire.WorkspacesToken) -> Command:
     return ask.Refresh(id=address, token=event.token)
 
 

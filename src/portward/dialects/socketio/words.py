@@ -93,11 +93,17 @@ def door_code(ending: Ending) -> str:
 
 def fault_code(fault: Fault) -> str:
     """What a client is told of a refused command."""
-    kind = fault.kind
+    if fault.kind is FaultKind.PERMISSION_DENIED and fault.about is not None:
+        return "ACCESS_DENIED"
+    return code_of(fault.kind)
+
+
+def code_of(kind: FaultKind) -> str:
+    """The code of a kind of fault, where it is not about a room."""
     if kind in RATE_FAULTS:
         return "RATE_LIMITED"
     if kind is FaultKind.PERMISSION_DENIED:
-        return "ACCESS_DENIED" if fault.about is not None else "PERMISSION_DENIED"
+        return "PERMISSION_DENIED"
     return _FAULTS.get(kind, VALIDATION_ERROR)
 
 

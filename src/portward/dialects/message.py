@@ -1,0 +1,121 @@
+"""What the messages of the protocols are made of.
+
+Each protocol has a module of structs with the keys of its messages. They are what is encoded and read, and
+what the types of clients, the AsyncAPI documents and the checks of examples are generated from.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from portward.dialects.json_rules import JsonRule
+from portward.model.endings import Ending
+from portward.model.faults import FaultKind
+
+MAX_ID: Final = 64
+"""Characters of a client's own id for a message."""
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The common part of what the gateway sends."""
+
+
+class Received(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """The common part of what clients send: unknown keys are refused."""
+
+
+MessageId = Annotated[
+    str, Meta(max_length=MAX_ID, description="The client's own id; the answer carries the same.")
+]
+AnyId = MessageId | int
+Milliseconds = Annotated[int, Meta(description="Unix time in milliseconds.")]
+Wait = Annotated[int, Meta(ge=0, description="Milliseconds to wait before the next attempt.")]
+Returning = Annotated[
+    str,
+    Meta(
+        description="Name of the ending, as in the table of endings.",
+        extra_json_schema={"enum": [each.name.lower() for each in Ending if each.reconnect]},
+    ),
+]
+Expiry = Annotated[
+    int | None, Meta(description="When the token expires, in Unix milliseconds; null: never.")
+]
+Offset = Annotated[int, Meta(ge=0)]
+Json = Annotated[Any, Meta(description="Any JSON value.")]
+
+
+class StreamPosition(Sent, frozen=True):
+    """A place in a channel's stream; offsets compare only within one epoch."""
+
+    offset: Offset
+    epoch: str
+
+
+class SincePosition(Received, frozen=True):
+    """The last position that a client has handled."""
+
+    offset: Offset
+    epoch: Annotated[str, Meta(max_length=64)]
+
+
+class JsonDetails(Sent, frozen=True):
+    """The rule of strict JSON that a message breaks, and the number of brackets around that place."""
+
+    rule: Annotated[str, Meta(extra_json_schema={"enum": [rule.code for rule in JsonRule]})]
+    depth: int | UnsetType = UNSET
+
+
+def optional(value: Any) -> Any:
+    """The value of a key that is absent when there is none."""
+    return UNSET if value is None else value
+
+
+def json_details(details: Mapping[str, Any] | None) -> JsonDetails | UnsetType:
+    """The details of a fault as they are encoded."""
+    return UNSET if details is None else JsonDetails(**details)
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """Seconds as whole milliseconds."""
+    return None if seconds is None else int(seconds * 1000)
+
+
+class ErrorCode(NamedTuple):
+    """A code that clients of a protocol may be sent, and whether the same command may succeed later."""
+
+    code: str
+    text: str
+    temporary: bool
+
+
+OTHERS: Final = frozenset(
+    {
+        FaultKind.EVENT_REFUSED,
+        FaultKind.MODEL_REFUSED,
+        FaultKind.NOT_CONNECTED,
+        FaultKind.ALREADY_DECIDED,
+        FaultKind.UNKNOWN_NAMESPACE,
+    }
+)
+"""Kinds of faults that belong to the relay or to Socket.IO."""
+
+
+def error_codes(
+    codes: Mapping[FaultKind, str], texts: Mapping[FaultKind, str]
+) -> tuple[ErrorCode, ...]:
+    """The codes of a protocol, from the kinds of faults and the words that it has of its own."""
+    found: dict[str, ErrorCode] = {}
+    for kind in FaultKind:
+        code = codes.get(kind, kind.code)
+        if kind not in OTHERS:
+            found.setdefault(code, ErrorCode(code, texts.get(kind, kind.text), kind.temporary))
+    return tuple(found.values())
+
+
+def enumerate_codes(errors: tuple[ErrorCode, ...]) -> Meta:
+    """The codes as a part of a JSON schema."""
+    return Meta(extra_json_schema={"enum": [error.code for error in errors]})
