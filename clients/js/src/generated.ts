@@ -1,4 +1,5 @@
 // Made by docs/generate.py: change the code, then run it.
+/* eslint-disable */
 
 /** One alert as subscribers are sent it. `timestamp` is in Unix milliseconds. `offset` and `epoch` are its position in the stream it was read from: that of its call, or the combined one of all calls. */
 export interface Alert {
