@@ -64,6 +64,7 @@ AIM_LINES = 250
 LONGER = {
     "app/gateway.py": "one public class: the library's whole face, most of it docstrings",
     "app/server.py": "one process from its first listener to its exit code",
+    "dialects/rooms_messages.py": "the messages of one protocol: one short struct each",
     "engines/port.py": "ten ports, and hardly a line that is not their contract",
     "hub/channels.py": "the fan-out loop and the one structure it walks",
     "model/replies.py": "what clients are told: one short class each",

@@ -984,7 +984,7 @@ export type RelayServerMessage<
 export type WorkspacesErrorCode = "CONFLICT" | "ACCESS_DENIED" | "INTERNAL_ERROR" | "AUTH_REQUIRED" | "INVALID_TOKEN" | "VALIDATION_ERROR" | "PERMISSION_DENIED" | "LIMIT_EXCEEDED" | "UNAVAILABLE" | "RATE_LIMITED" | "ALREADY_DECIDED" | "BAD_GATEWAY" | "EXPIRED" | "FLOODING" | "GOING_AWAY" | "IDLE" | "INTERNAL" | "INVALID_UTF8" | "NO_PONG" | "PERMISSION_LOST" | "PROTOCOL_ERROR" | "QUOTA" | "REVOKED" | "SLOW" | "TOO_BIG" | "TOO_MANY_CONNECTIONS" | "TOO_MANY_FAULTS" | "TRY_LATER" | "WRONG_DATA";
 
 /** Codes of workspaces after which the same may succeed later. */
-export const workspacesTemporary: readonly string[] = ["INTERNAL_ERROR", "UNAVAILABLE", "RATE_LIMITED", "BAD_GATEWAY", "EXPIRED", "GOING_AWAY", "IDLE", "INTERNAL", "NO_PONG", "RATE_LIMITED", "SLOW", "TRY_LATER", "UNAVAILABLE"];
+export const workspacesTemporary: readonly string[] = ["INTERNAL_ERROR", "UNAVAILABLE", "RATE_LIMITED", "BAD_GATEWAY", "EXPIRED", "GOING_AWAY", "IDLE", "INTERNAL", "NO_PONG", "SLOW", "TRY_LATER"];
 
 /** Events that clients emit, each with its acknowledgement. */
 export interface WorkspacesClientEvents {

@@ -38,14 +38,15 @@ def _faults() -> tuple[ErrorCode, ...]:
 
 def _endings() -> tuple[ErrorCode, ...]:
     codes = {words.ending_code(ending): ending.reconnect for ending in _SAID}
-    ordered = sorted(codes | {words.door_code(Ending.INTERNAL): True})
+    known = {each.code for each in FAULTS}
+    ordered = sorted((codes | {words.door_code(Ending.INTERNAL): True}).keys() - known)
     return tuple(ErrorCode(code, "", codes.get(code, True)) for code in ordered)
 
 
 FAULTS: Final = _faults()
 """Codes of acknowledgements; an application adds its own."""
 ENDINGS: Final = _endings()
-"""Codes of the event `error` for connections that end."""
+"""Further codes, of the event `error` for connections that end."""
 
 
 # -- what clients emit
