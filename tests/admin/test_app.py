@@ -3,7 +3,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from portward.admin import app as module
-from portward.admin.app import make_admin
+from portward.admin.app import make_admin, without_slash
 from portward.engines.memory import MemoryEngine
 from portward.model.refusals import Refused
 from portward.settings import Secret
@@ -50,6 +50,33 @@ async def test_health_can_be_asked_for_its_head(service: Service) -> None:
     assert (response.status_code, response.content) == (200, b"")
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/openapi.json"])
+async def test_one_slash_at_the_end_is_the_same_path(service: Service, path: str) -> None:
+    """With one slash a path is the same, with a query too; two slashes are another path."""
+    plain = await service.http.get(path)
+    for same in (f"{path}/", f"{path}/?a=1"):
+        assert (await service.http.get(same)).status_code == plain.status_code == 200
+    for other in (f"{path}//", f"/{path}", f"/{path}/"):
+        assert (await service.http.get(f"http://admin{other}")).status_code == 404
+
+
+async def test_methods_take_a_slash_at_the_end(service: Service) -> None:
+    """The API is reached with one slash at the end, and its keys are asked for as without."""
+    answer = await service.http.post("/api/info/", json={}, headers={"X-API-Key": ADMIN})
+    assert (answer.status_code, "nodes" in answer.json()["result"]) == (200, True)
+    assert (await service.http.post("/api/info/", json={})).status_code == 401
+    answer = await service.http.post("/api/info//", json={}, headers={"X-API-Key": ADMIN})
+    assert answer.status_code == 404
+
+
+def test_a_slash_of_the_root_stays() -> None:
+    """The page of a mounted application keeps its slash."""
+    assert without_slash("/", "") == "/"
+    assert without_slash("/admin/", "/admin") == "/admin/"
+    assert without_slash("/admin/health/", "/admin") == "/admin/health"
+    assert without_slash("/admin/health//", "/admin") == "/admin/health//"
+
+
 async def test_metrics_are_prometheus_text(service: Service) -> None:
     """Metrics come in the text format, with its version in the content type."""
     response = await service.http.get("/metrics")
@@ -89,7 +116,7 @@ async def test_an_attack_makes_no_series(service: Service) -> None:
 
 async def test_unknown_paths_are_json_too(service: Service) -> None:
     """A path that is none of ours, or has a slash too many, is 404 in the shape of every error."""
-    for path in ("/nowhere", "/health/", "/api", "/api/", "/api/info/more"):
+    for path in ("/nowhere", "/health//", "/api", "/api/", "/api/info/more"):
         response = await service.http.get(path)
         assert response.status_code == 404
         assert response.json() == {"error": {"code": 104, "message": "not found"}}

@@ -1,8 +1,11 @@
 import asyncio
+import socket
+from typing import Any
 
 import pytest
 
-from portward.admin.protocol import REQUEST_TIME, BoundedProtocol
+from portward.admin.protocol import ANSWER_STEP, ANSWER_TIME, REQUEST_TIME, BoundedProtocol
+from portward.admin.server import AdminServer
 from portward.engines.port import Stored
 from portward.model.position import Position
 from portward.node.operations import Operations
@@ -165,3 +168,84 @@ async def test_an_early_answer_does_not_restart_the_deadline(service: Service) -
         service.clock.advance(REQUEST_TIME / 2)
         assert await wire.rest() == b""
         await wire.close()
+
+
+REPEATED = 100
+"""Requests that are sent at once: their answers are more than the buffers of two kernels take."""
+
+
+class Reader:
+    """A client with a small buffer that asks for much and reads when it is told to."""
+
+    def __init__(self, server: AdminServer) -> None:
+        self._server = server
+        for each in server._sockets:  # inherited by what is accepted
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.setblocking(False)
+
+    async def ask(self) -> None:
+        """Connect, and ask for the description of the API over and over."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(self._socket, self._server.address)
+        request = b"GET /openapi.json HTTP/1.1\r\nHost: admin\r\n\r\n"
+        await loop.sock_sendall(self._socket, request * REPEATED)
+
+    async def read(self, count: int) -> bool:
+        """Read so many bytes; False when the connection ended before."""
+        loop = asyncio.get_running_loop()
+        while count > 0:
+            try:
+                data = await loop.sock_recv(self._socket, count)
+            except ConnectionResetError:
+                return False
+            if not data:
+                return False
+            count -= len(data)
+        return True
+
+    def close(self) -> None:
+        """Close."""
+        self._socket.close()
+
+
+def protocols(server: AdminServer) -> list[Any]:
+    """The connections of a server."""
+    assert server._server is not None
+    return list(server._server.server_state.connections)
+
+
+async def test_a_client_that_does_not_read_is_cut_off(service: Service) -> None:
+    """A client that asks and does not read is gone after thirty seconds, with all that waited for it."""
+    async with listening(service) as server:
+        reader = Reader(server)
+        await reader.ask()
+        await until(lambda: any(each._unread for each in protocols(server)))
+        service.clock.advance(ANSWER_TIME - 0.1)
+        await asyncio.sleep(0)
+        assert len(protocols(server)) == 1
+        service.clock.advance(0.2)
+        await until(lambda: not protocols(server))
+        assert not await reader.read(1 << 30)
+        reader.close()
+        wire = await Wire.to(server)
+        wire.send(*GET)
+        assert b" 200 " in await wire.head()
+        await wire.close()
+
+
+async def test_a_client_that_reads_slowly_is_served(service: Service) -> None:
+    """As long as a client reads, it may take its time: it has everything in the end."""
+    size = len((await service.http.get("/openapi.json")).content)
+    async with listening(service) as server:
+        reader = Reader(server)
+        await reader.ask()
+        await until(lambda: any(each._unread for each in protocols(server)))
+        left = REPEATED * size
+        while left > 0:
+            assert await reader.read(min(left, 2 * (size + ANSWER_STEP)))
+            left -= 2 * (size + ANSWER_STEP)
+            await asyncio.sleep(0.01)
+            service.clock.advance(ANSWER_TIME - 0.1)
+        reader.close()

@@ -9,6 +9,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as RequestScope
 
 from portward.admin import approvals, openapi, page
 from portward.admin.api import Api, json
@@ -45,6 +47,13 @@ class AdminApp(Starlette):
             exception_handlers={ApiError: _refused, HTTPException: _unrouted},
         )
         self.router.redirect_slashes = False
+
+    async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
+        """Serve a request; one slash at the end of its path changes nothing."""
+        if scope["type"] == "http":
+            path = without_slash(scope["path"], scope.get("root_path", ""))
+            scope = {**scope, "path": path}
+        await super().__call__(scope, receive, send)
 
     def adopt(self, keys: Iterable[ApiKey]) -> None:
         """Accept these keys, and no others, from now on.
@@ -91,6 +100,12 @@ class AdminApp(Starlette):
         # In a thread: rendering takes milliseconds, and there are messages to deliver meanwhile.
         text = await asyncio.to_thread(metrics.render)
         return Response(text, headers={"Content-Type": metrics.content_type})
+
+
+def without_slash(path: str, root: str) -> str:
+    """Return a path without one slash at its end; two are another path, and `/` stays."""
+    below = path.removeprefix(root)
+    return path[:-1] if len(below) > 1 and below[-1] == "/" and below[-2] != "/" else path
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by uvicorn, with the bounds it leaves open: a head's size, a request's time."""
+"""HTTP/1.1 by uvicorn, with the bounds it leaves open: a head's size, a request's time, an answer's pace."""
 
 import asyncio
 import logging
@@ -11,11 +11,16 @@ from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
 
 REQUEST_TIME: Final = 10.0
 """Seconds from the first byte of a request, or from the connection, to its last byte."""
-_PROBES: Final = frozenset({b"/health", b"/ready"})
+ANSWER_TIME: Final = 30.0
+ANSWER_STEP: Final = 64 * 1024
+"""Of an answer that is not read, so many bytes have to leave in so many seconds, or all that are left."""
+_PROBES: Final = frozenset({b"/health", b"/health/", b"/ready", b"/ready/"})
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. A head over the limits is answered 400; one that is late is cut off.
+
+    So is a client that does not read what it asked for: the answer is in memory until it has left.
 
     `logger` takes what uvicorn has to say about it, which would go to a logger of the process.
     """
@@ -30,6 +35,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limit = self.limit_concurrency
         self._size = 0
         self._count = 0
+        self._unread: Timer | None = None
+        self._left = 0
 
     # -- time
 
@@ -43,6 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Wait no more."""
         self._arrived()
         super().connection_lost(exc)
+        self._taken()
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes; the first after a whole request begin another."""
@@ -76,9 +84,46 @@ class BoundedProtocol(HttpToolsProtocol):
         """When this connection began to wait for a request; None while one is answered."""
         return self._since if self._due is not None else None
 
+    def pause_writing(self) -> None:
+        """Begin to watch how the client reads: more of an answer waits than goes out at once."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Begin anew: the client has read most of what waited."""
+        super().resume_writing()
+        self._taken()
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Watch how the client reads the rest: uvicorn closes, and closing waits for it without end."""
+        super().on_response_complete()
+        self._watch()
+
+    def _watch(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if self._unread is None and left:
+            self._left = left
+            self._unread = self._clock.call_later(ANSWER_TIME, self._look)
+
+    def _look(self) -> None:
+        """Cut off a client that has read too little of its answer; go on watching one that reads slowly."""
+        self._unread = None
+        left = self.transport.get_write_buffer_size()
+        if left > max(0, self._left - ANSWER_STEP):
+            self.close()
+        else:
+            self._watch()
+
+    def _taken(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def close(self) -> None:
         """End the connection at once."""
         self._arrived()
+        self._taken()
         self.transport.abort()
 
     def _wait(self) -> None:

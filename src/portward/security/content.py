@@ -1,6 +1,8 @@
 """What may stand in the text of a message."""
 
 import re
+from html.entities import html5
+from string import ascii_letters, digits
 from typing import Final, NamedTuple
 
 _BRACKETS: Final = str.maketrans("", "", "<>")
@@ -8,10 +10,17 @@ SCHEMES: Final = ("javascript", "vbscript", "data")
 """Schemes of addresses that run, or are, what their author wrote."""
 _SKIPPED: Final = "\t\n\r"
 """What a browser leaves out of an address, wherever it stands."""
+_NAME: Final = frozenset(ascii_letters + digits + "+-.")
+"""What the name of a scheme consists of (RFC 3986, section 3.1)."""
 _ENDS: Final = tuple(tuple(reversed(scheme)) for scheme in SCHEMES)
 _NAMED: Final = {"colon": ":", "Tab": "\t", "NewLine": "\n"}
 """Named character references of HTML for something that can be part of a scheme."""
+_UNCLOSED: Final = frozenset(name for name in html5 if not name.endswith(";"))
+"""Named references that are read without their semicolon, too. None means a part of a scheme's name."""
+_LONGEST_NAME: Final = max(map(len, _UNCLOSED))
 _PART: Final = frozenset("".join(SCHEMES) + "".join(SCHEMES).upper() + ":" + _SKIPPED)
+_BEFORE: Final = {10: "&#", 16: "&#x"}
+"""What stands before the digits of a reference, by their base."""
 _LONGEST: Final = 3
 """Digits of the greatest number that stands for a part of a scheme, without leading zeros."""
 _ASCII: Final = 127
@@ -29,7 +38,8 @@ def strip_markup(text: str) -> str:
     """Remove `<`, `>` and the `SCHEMES` with their colon, again and again until none is left.
 
     A scheme is what a browser reads as one: in any case, with tabs and line breaks in between, and where
-    the text becomes an attribute of HTML, with character references for any part of it.
+    the text becomes an attribute of HTML, with character references for any part of it. It begins where the
+    text does, or after what can be no part of its name: `metadata:` is another scheme.
     """
     text = text.translate(_BRACKETS)
     if _SUSPICIOUS.search(text) is None:
@@ -60,21 +70,25 @@ class _Reader:
         self._kept: list[str] = []
         self._decimal: list[_Run | None] = []
         self._hex: list[_Run | None] = []
+        self._closed: list[bool] = []
+        """Whether a character stands for a reference with a semicolon, after which an address may begin."""
         self._removed = False
 
     def take(self, character: str) -> None:
         """Take the next character."""
         if character not in _HEX:
-            read = self._hexadecimal_reference() or self._decimal_reference()
+            read = self._numeric_references()
             if character == ";" and (read or self._named_reference()):
+                self._closed[-1:] = [True] * bool(self._closed)
                 return
         elif character not in _DECIMAL:
-            self._decimal_reference()
+            while self._decimal_reference():
+                pass
         self._keep(character)
 
     def end(self) -> str | None:
         """All that was kept; None when nothing had to be removed."""
-        self._hexadecimal_reference() or self._decimal_reference()
+        self._numeric_references()
         return "".join(self._kept) if self._removed else None
 
     def _keep(self, character: str) -> None:
@@ -82,16 +96,17 @@ class _Reader:
         self._decimal.append(_run(self._decimal, character, at) if character in _DECIMAL else None)
         self._hex.append(_run(self._hex, character, at) if character in _HEX else None)
         self._kept.append(character)
+        self._closed.append(False)
         if character == ":":
             self._remove_scheme()
 
     def _cut(self, at: int) -> None:
-        del self._kept[at:], self._decimal[at:], self._hex[at:]
+        del self._kept[at:], self._decimal[at:], self._hex[at:], self._closed[at:]
 
     def _remove_scheme(self) -> None:
         for letters in _ENDS:
             at = self._start_of(letters)
-            if at is not None:
+            if at is not None and self._may_begin(at):
                 self._cut(at)
                 self._removed = True
                 return
@@ -107,6 +122,33 @@ class _Reader:
                 return None
         return at
 
+    def _may_begin(self, at: int) -> bool:
+        """Whether an address may begin at this letter, in the text as it is or with its references read."""
+        before = at - 1
+        if before < 0 or self._kept[before] not in _NAME or self._closed[before]:
+            return True
+        return (
+            self._ends_number(self._decimal[before], at, 10)
+            or (self._kept[at] not in _HEX and self._ends_number(self._hex[before], at, 16))
+            or self._ends_name(at)
+        )
+
+    def _ends_number(self, run: _Run | None, at: int, base: int) -> bool:
+        """Whether digits are a reference without a semicolon to what is no part of a scheme's name."""
+        if run is None or not self._follows(run.start, _BEFORE[base]):
+            return False
+        if run.first < 0 or at - run.first > _LONGEST:
+            return True
+        return chr(int("".join(self._kept[run.first : at]), base)) not in _NAME
+
+    def _ends_name(self, at: int) -> bool:
+        """Whether a named reference without a semicolon ends here."""
+        tail = "".join(self._kept[max(0, at - _LONGEST_NAME - 1) : at])
+        return tail.rpartition("&")[2] in _UNCLOSED and "&" in tail
+
+    def _follows(self, start: int, before: str) -> bool:
+        return "".join(self._kept[max(0, start - len(before)) : start]).lower() == before
+
     # -- character references, of which each returns whether it was there and means a part of a scheme
 
     def _named_reference(self) -> bool:
@@ -118,23 +160,29 @@ class _Reader:
                 return True
         return False
 
+    def _numeric_references(self) -> bool:
+        """All that end here: the meaning of one may be the last digit of another."""
+        read = False
+        while self._hexadecimal_reference() or self._decimal_reference():
+            read = True
+        return read
+
     def _hexadecimal_reference(self) -> bool:
-        return self._numeric_reference(self._hex, "&#x", 16)
+        return self._numeric_reference(self._hex, 16)
 
     def _decimal_reference(self) -> bool:
-        return self._numeric_reference(self._decimal, "&#", 10)
+        return self._numeric_reference(self._decimal, 10)
 
-    def _numeric_reference(self, runs: list[_Run | None], before: str, base: int) -> bool:
+    def _numeric_reference(self, runs: list[_Run | None], base: int) -> bool:
         run = runs[-1] if runs else None
         if run is None or run.first < 0 or len(self._kept) - run.first > _LONGEST:
             return False
-        start = run.start - len(before)
-        if start < 0 or "".join(self._kept[start : run.start]).lower() != before:
+        if not self._follows(run.start, _BEFORE[base]):
             return False
         number = int("".join(self._kept[run.first :]), base)
         if number > _ASCII or chr(number) not in _PART:
             return False
-        self._replace(start, chr(number))
+        self._replace(run.start - len(_BEFORE[base]), chr(number))
         return True
 
     def _replace(self, start: int, meaning: str) -> None:

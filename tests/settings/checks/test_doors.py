@@ -168,7 +168,6 @@ def test_the_paths_of_the_presets_are_free() -> None:
         ("/health/", "the gateway itself and endpoint rooms"),
         ("/test", "the gateway itself and endpoint rooms"),
         ("/realtime", "endpoint rooms and endpoint realtime"),
-        ("/echo", "endpoint rooms and endpoint echo"),
         ("/alerts", "endpoint alerts and endpoint rooms"),
         ("/live/", "endpoint live and endpoint rooms"),
     ],
@@ -178,6 +177,14 @@ def test_paths_have_one_owner(path: str, owners: str) -> None:
     text = f'endpoints.rooms.path = "{path}"'
     assert levels(text, "path-taken") == ALWAYS
     assert owners in findings(text, "path-taken")[0].what
+
+
+@pytest.mark.parametrize("path", ["/echo", "/echo/", "/mine"])
+def test_paths_that_answer_404_are_free(path: str) -> None:
+    """Echo and endpoints of one's own leave their paths when they are off, and take them when on."""
+    text = f'endpoints.rooms.path = "{path}"\n[endpoints.mine]\ndialect = "rooms"\nnamespace = "rooms"\n'
+    assert levels(f"{text}enabled = false", "path-taken") == FINE
+    assert levels(f"{text}[endpoints.echo]\nenabled = true", "path-taken") == ALWAYS
 
 
 @pytest.mark.parametrize("table", ["limits", "endpoints.rooms.limits"])

@@ -10,7 +10,7 @@ from portward.model.namespace import Rule as RightsRule
 from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import Context, Level, Problem, Rule
 from portward.settings.endpoint import AuthMode, Credential
-from portward.settings.presets import DIALECTS
+from portward.settings.presets import DIALECTS, unknown_when_off
 
 RESERVED_PATHS: Final = ("/health", "/test")
 
@@ -89,11 +89,13 @@ def _path_form(context: Context) -> Iterator[Problem]:
 
 
 def _path_taken(context: Context) -> Iterator[Problem]:
-    """Look at endpoints that are off as well: their paths answer too."""
+    """Look at endpoints that are off as well, where their paths answer 503 and so are taken."""
     takers = defaultdict(list)
     for path in RESERVED_PATHS:
         takers[path].append("the gateway itself")
     for name, endpoint in context.settings.endpoints.items():
+        if not endpoint.enabled and unknown_when_off(name, endpoint):
+            continue
         takers[endpoint.path.rstrip("/") or "/"].append(f"endpoint {name}")
     for path, names in takers.items():
         if len(names) > 1:
