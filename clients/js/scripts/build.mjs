@@ -1,10 +1,11 @@
 // Writes dist: one ES module and one CommonJS module for each source file, the declarations of both,
 // and one file for a plain <script>.
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { shortened, sources } from "./names.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(root, "dist");
@@ -16,21 +17,13 @@ export const shared = {
   charset: "utf8",
   jsx: "automatic",
   legalComments: "none",
-  mangleProps: /^_[a-z]/,
+  ...shortened(),
 };
-
-/** Every source file, as a path below the root of the package. */
-function sources() {
-  return readdirSync(join(root, "src"), { recursive: true })
-    .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
-    .map((name) => join("src", name))
-    .sort();
-}
 
 async function modules(format, folder) {
   await build({
     ...shared,
-    entryPoints: sources(),
+    entryPoints: sources().map((name) => join("src", name)),
     outbase: "src",
     outdir: join(dist, folder),
     format,

@@ -3,6 +3,7 @@ import { gzipSync } from "node:zlib";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { shortened } from "./names.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -51,7 +52,7 @@ export async function measure(contents, folder = root, options = {}) {
 
 /** Bytes of this package; its private names are shortened as in the build. */
 export function measureOwn(contents, options = {}) {
-  return measure(contents, root, { mangleProps: /^_[a-z]/, ...options });
+  return measure(contents, root, { ...shortened(), ...options });
 }
 
 /** Bytes that the hooks add; React itself is not counted. */
