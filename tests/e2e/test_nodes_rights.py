@@ -101,6 +101,29 @@ async def _may_join(peer: Peer, room: str) -> bool:
     return bool((await peer.ask("join", roomId=room))["type"] == "room_joined")
 
 
+async def test_a_closed_room_is_closed_at_both(two: Cluster, crowd: People) -> None:
+    """What is published once the change was answered reaches only who may still read, at both nodes."""
+    closed = {"read": ["staff"], "write": ["staff"], "admin": ["admin"]}
+    lost = [await crowd.user(node, token(f"dora-{node.name}", "user")) for node in two]
+    kept = [await crowd.user(node, token(f"sue-{node.name}", "user", "staff")) for node in two]
+    for number in range(8):
+        room = f"closing-{number}"
+        await two.a.call("rooms_set", id=room)
+        for peer in (*lost, *kept):
+            await peer.wish("join", roomId=room)
+        first, second = (two.a, two.b) if number % 2 else (two.b, two.a)
+        await first.call("rooms_set", id=room, permissions=closed)
+        for node in (first, second):
+            await node.call("publish", channel=f"rooms:{room}", data="secret")
+        for peer in kept:
+            for offset in (1, 2):
+                await peer.hears("message", roomId=room, offset=offset)
+        for peer in lost:
+            assert (await peer.hears("room_left"))["roomId"] == room
+            await peer.wish("heartbeat")
+            assert peer.unread("message") == []
+
+
 async def test_unsubscribe_reaches_the_other_node(two: Cluster, crowd: People) -> None:
     """The backend takes a user out of a room at both nodes by one call."""
     tabs = [await crowd.user(node, token("ida"), "out") for node in two]

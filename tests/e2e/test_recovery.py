@@ -121,6 +121,7 @@ async def test_twelve_rooms_of_a_slow_reader(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 async def test_128_rooms_of_300_messages(tmp_path: Path) -> None:
     """A full connection with as much missed as can be recovered, to a client of a megabyte a second."""
     await come_back(tmp_path, 128, 300, 1_000_000)

@@ -656,3 +656,84 @@ def test_cooldown_and_what_is_counted(sparing: Hub) -> None:
     assert early.heard == ["a", "c", "ann:typing:True", "d+1"]
     assert [fan_out[1:3] for fan_out in hub.watch.fan_outs] == [(1, 1), (3, 3), (2, 2)]
     assert [listeners for _, listeners in hub.watch.encoded] == [1, 1, 2, 2, 1, 1]
+
+
+# -- while rights are judged again
+
+
+def test_withholding(hub: Hub) -> None:
+    """What is kept back is written in order when it is released, encoded for the one; others do not wait."""
+    ear, other = hub.listener(), hub.listener()
+    hub.publish("before")
+    hub.channels.withhold(ROOM, ear)
+    hub.channels.withhold(ROOM, ear)
+    hub.publish("a")
+    hub.signal("ann", active=True)
+    hub.turn()
+    hub.publish("b")
+    assert (ear.heard, other.heard) == (["before"], ["before", "a", "ann:typing:True"])
+    assert hub.channels.release(ROOM, ear)
+    assert ear.heard == other.heard == ["before", "a", "ann:typing:True", "b"]
+    hub.publish("after")
+    hub.turn()
+    assert ear.heard == other.heard == ["before", "a", "ann:typing:True", "b", "after"]
+    assert set(ear.channels) == {ROOM}
+
+
+def test_withholding_leaves_out_what_is_left_out(hub: Hub) -> None:
+    """One that is excluded, or ahead, is not written to at the release either."""
+    ear = newcomer(hub, 0)
+    ahead = newcomer(hub, 2)
+    for each in (ear, ahead):
+        hub.channels.withhold(ROOM, each)
+    hub.publish("1", exclude=ear)
+    hub.publish("2")
+    hub.publish("3", exclude=ear)
+    hub.turn()
+    for each in (ear, ahead):
+        assert hub.channels.release(ROOM, each)
+    assert (ear.heard, ahead.heard) == (["2"], ["3"])
+
+
+def test_withholding_ends_with_leaving(hub: Hub) -> None:
+    """What was kept back from one that left is written nowhere, also when it comes again."""
+    ear = hub.listener()
+    hub.listener()
+    hub.channels.withhold(ROOM, ear)
+    hub.publish("a")
+    hub.channels.leave(ROOM, ear)
+    assert hub.channels.release(ROOM, ear)
+    hub.channels.join(ROOM, ear)
+    hub.channels.withhold(ROOM, ear)
+    hub.channels.settle(ROOM, ear, hub.voice)
+    hub.publish("b")
+    hub.turn()
+    assert ear.heard == ["b"]
+
+
+def test_withholding_is_bounded(hub: Hub) -> None:
+    """Of too much nothing is written, and the release says so."""
+    ear = hub.listener()
+    hub.channels.withhold(ROOM, ear)
+    for number in range(OUTBOX_COUNT + 1):
+        hub.publish(number)
+    assert not hub.channels.release(ROOM, ear)
+    assert ear.heard == []
+    assert hub.channels.release(ROOM, ear)
+
+
+def test_withholding_one_that_is_closed(hub: Hub) -> None:
+    """One whose connection ended meanwhile is written nothing."""
+    ear = hub.listener()
+    hub.channels.withhold(ROOM, ear)
+    hub.publish("a")
+    ear.open = False
+    assert hub.channels.release(ROOM, ear)
+    assert ear.heard == []
+
+
+def test_withholding_where_nobody_is(hub: Hub) -> None:
+    """Of a channel without listeners nothing is kept back, and nothing is released."""
+    hub.channels.withhold(ROOM, Ear())
+    assert hub.channels.release(ROOM, Ear())
+    assert len(hub.channels) == 0

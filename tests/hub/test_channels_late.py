@@ -170,3 +170,24 @@ def test_thousands_are_sent_by_one_deadline(hub: Hub) -> None:
     hub.leap(2.0)
     assert {len(ear.heard) for ear in ears} == {16}
     assert len(hub.channels.late) == 0
+
+
+def test_one_that_is_judged_again_is_sent_it_after(hub: Hub) -> None:
+    """While rights are judged again nothing is sent late either; afterwards the cooldown still counts."""
+    ear, other = hub.listener(), hub.listener()
+    publish(hub, "low 1", "low 2")
+    hub.channels.withhold(ROOM, ear)
+    hub.leap(2.1)
+    assert (ear.heard, other.heard) == (["low 1"], ["low 1", "low 2 late"])
+    assert hub.channels.release(ROOM, ear)
+    hub.leap(3.0)
+    assert ear.heard == ["low 1", "low 2 late"]
+
+
+def test_what_was_kept_back_is_subject_to_the_cooldown(hub: Hub) -> None:
+    """Of what came while rights were judged again the cooldown lets through what it would have."""
+    ear, other = hub.listener(), hub.listener()
+    hub.channels.withhold(ROOM, ear)
+    publish(hub, "low 1", "low 2", "high 3", "low 4")
+    assert hub.channels.release(ROOM, ear)
+    assert ear.heard == other.heard == ["low 1", "high 3+1"]

@@ -47,7 +47,7 @@ class Arrival(NamedTuple):
 
 
 class Joining:
-    """What is collected for an outlet on its way in: everything after the position `floor`."""
+    """What is collected for an outlet that is not written to now: everything after the position `floor`."""
 
     __slots__ = ("floor", "overflown", "pushes")
 
@@ -76,7 +76,7 @@ class ChannelState:
 
     __slots__ = (
         "ahead", "channel", "cooldown", "epoch", "groups", "held", "joining", "late", "latest_only",
-        "next", "offset", "pending", "size",
+        "next", "offset", "pending", "size", "withheld",
     )  # fmt: skip
 
     late: Queue | None
@@ -91,6 +91,8 @@ class ChannelState:
         self.joining: dict[Outlet, Joining] = {}
         self.pending: list[tuple[Push, tuple[Outlet, ...]]] = []
         self.ahead: dict[Outlet, int] = {}
+        self.withheld: dict[Outlet, Joining] = {}
+        """What is kept back from outlets until their rights were judged again."""
         self.held: list[Arrival] | None = None
         self.offset = self.next = NO_OFFSET
         self.epoch = ""
@@ -111,6 +113,13 @@ class ChannelState:
         self.next = position.offset + 1 if self.held is None else NO_OFFSET
         for newcomer in self.joining.values():
             newcomer.floor = position
+
+    def withhold(self, push: Push, spared: tuple[Outlet, ...]) -> tuple[Outlet, ...]:
+        """Keep a push back from the outlets that wait for a judgement. Returns who is not written to."""
+        for outlet, kept in self.withheld.items():
+            if outlet not in spared:
+                kept.add(push)
+        return (*spared, *self.withheld)
 
     def voice(self, outlet: Outlet) -> Voice | None:
         """The voice of an outlet that is written to; None for one that is not, or not yet."""

@@ -187,6 +187,7 @@ class Channels:
     @staticmethod
     def _remove(state: ChannelState, outlet: Outlet) -> bool:
         state.ahead.pop(outlet, None)
+        state.withheld.pop(outlet, None)
         if state.joining.pop(outlet, None) is not None:
             return True
         for voice, group in state.groups.items():
@@ -196,6 +197,32 @@ class Channels:
                     del state.groups[voice]
                 return True
         return False
+
+    # -- while rights are judged again
+
+    def withhold(self, channel: Channel, outlet: Outlet) -> None:
+        """Keep back from `outlet` what comes from now on, until `release`, or until it leaves."""
+        state = self._states.get(channel)
+        if state is not None and state.voice(outlet) is not None:
+            state.withheld.setdefault(outlet, Joining(None))
+
+    def release(self, channel: Channel, outlet: Outlet) -> bool:
+        """Write to `outlet` what was kept back. False when that was too much, and some is lost."""
+        state = self._states.get(channel)
+        kept = state.withheld.pop(outlet, None) if state is not None else None
+        if state is None or kept is None:
+            return True
+        self._flush(state)
+        voice = state.voice(outlet)
+        if kept.overflown or voice is None:
+            return False
+        written, began = 0, self._now()
+        for push in self.spare(channel, outlet, (), kept.pushes) if outlet.open else ():
+            told = self._tell(state, voice, push, [outlet])
+            written += told if type(push) is Delivery else 0
+        if written:
+            self._observer.fanned_out(channel, 0, written, self._now() - began)
+        return True
 
     # -- the line
 
@@ -265,6 +292,8 @@ class Channels:
         for outlet, newcomer in state.joining.items():
             if outlet not in spared:
                 newcomer.add(push)
+        if state.withheld:
+            spared = state.withhold(push, spared)
         state.pending.append((push, spared))
         if len(state.pending) == 1:
             if not self._dirty:
@@ -345,8 +374,8 @@ class Channels:
         for entry in due:
             state, outlet = entry.state, entry.listener
             voice = state.voice(outlet)
-            if voice is None or state.cooldown is None:
-                if outlet in state.joining:
+            if voice is None or state.cooldown is None or outlet in state.withheld:
+                if outlet in state.joining or outlet in state.withheld:
                     self.late.put(entry, now + _SETTLES)
                 continue
             push = state.cooldown.late(entry.window)

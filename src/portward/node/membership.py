@@ -369,6 +369,22 @@ class Membership:
 
     # -- rights that change
 
+    def withhold(self, session: Session, channels: Iterable[Channel]) -> None:
+        """Keep back what comes in these channels from a session that is to be judged again."""
+        for channel in channels:
+            subscription = session.subscriptions.get(channel)
+            if subscription is not None and subscription.settled and not subscription.trusted:
+                self._channels.withhold(channel, session.link)
+
+    def release(self, session: Session) -> None:
+        """Write what was kept back in the channels that the session is still in.
+
+        Where that was too much, the session is to come again with the position it has.
+        """
+        for channel in list(session.subscriptions):
+            if not self._channels.release(channel, session.link):
+                self.remove(session, channel, INSUFFICIENT_STATE)
+
     async def judge_all_again(self, session: Session, *, fresh: bool = False) -> None:
         """Judge every subscription by the rights of now; with `fresh` by no answer kept from before.
 

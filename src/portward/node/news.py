@@ -1,5 +1,6 @@
 """Acts on news about people and their rights, from this node or another."""
 
+from collections.abc import Awaitable, Iterable
 from typing import Final
 from weakref import WeakSet
 
@@ -41,6 +42,8 @@ class News:
         self._clock = clock
         self._owed: WeakSet[Session] = WeakSet()
         """Sessions that wait to be judged again."""
+        self._judging: dict[Session, int] = {}
+        """How many judgements of a session are under way because of an event."""
 
     def revoked(self, event: Revoked) -> None:
         """End every session that the revocation names."""
@@ -51,14 +54,37 @@ class News:
         self._telemetry.metrics.revoked(self._clock.time() - revocation.at)
 
     def rights_changed(self, event: RightsChanged) -> None:
-        """Judge a user's sessions again, or everyone in a channel."""
+        """Judge a user's sessions again, or everyone in a channel.
+
+        What comes meanwhile is kept back: who has lost the right does not get it.
+        """
         if event.user is not None:
             for session in self._registry.of_user(event.user):
-                self._background.run(self.judge_user(session))
+                self._begin(session, session.subscriptions)
+                self._background.run(self._judged(session, self.judge_user(session)))
         if event.channel is not None:
             for session in self._registry:
                 if event.channel in session.subscriptions:
-                    self._background.run(self._judge_channel(session, event.channel))
+                    self._begin(session, (event.channel,))
+                    judging = self._judge_channel(session, event.channel)
+                    self._background.run(self._judged(session, judging))
+
+    def _begin(self, session: Session, channels: Iterable[Channel]) -> None:
+        self._membership.withhold(session, channels)
+        self._judging[session] = self._judging.get(session, 0) + 1
+
+    async def _judged(self, session: Session, judging: Awaitable[None]) -> None:
+        """Wait for a judgement; after the last one of a session what was kept back is written.
+
+        So it is, too, when nobody could say: then the rights of before last until the next try.
+        """
+        try:
+            await judging
+        finally:
+            self._judging[session] -= 1
+            if not self._judging[session]:
+                del self._judging[session]
+                self._membership.release(session)
 
     async def judge_user(self, session: Session) -> None:
         """Judge one session again: its roles, then every channel it hears.
