@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = ROOT / "docs"
 _FENCE: Final = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+_FILE: Final = re.compile(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN: Final = re.compile(r"`[^`\n]*`")
 _LINK: Final = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING: Final = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
@@ -39,6 +40,11 @@ def blocks(info: str, folder: Path = DOCS) -> list[Block]:
         for match in _FENCE.finditer(page.read_text(encoding="utf-8"))
         if match[2] == info
     ]
+
+
+def files(page: Path) -> dict[str, str]:
+    """The whole files of a page: blocks below a line with nothing but a bold file name."""
+    return dict(_FILE.findall(page.read_text(encoding="utf-8")))
 
 
 def links(page: Path) -> Iterator[str]:
