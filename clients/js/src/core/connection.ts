@@ -11,6 +11,7 @@ import type {
   SocketOptions,
 } from "../types.js";
 import { after, jitter, milliseconds } from "./backoff.js";
+import type { Waiter } from "./channel.js";
 import { broken, ending } from "./closes.js";
 import { Emitter } from "./emitter.js";
 import { environment } from "./environment.js";
@@ -25,11 +26,6 @@ const STEADY = 5_000;
 export interface Address {
   readonly _url: string;
   readonly _options?: SocketOptions;
-}
-
-interface Waiter {
-  readonly _resolve: () => void;
-  readonly _reject: (error: PortwardError) => void;
 }
 
 /** Does nothing. */
@@ -116,7 +112,7 @@ export abstract class Connection<E extends ConnectionEvents>
   /** The connection is over; another one may follow. @internal */
   abstract _down(error: PortwardError | undefined): void;
   /** The attempt or connection failed; returns the error that stops, if it does. @internal */
-  _verdict(): PortwardError | undefined {
+  _verdict(_error: PortwardError): PortwardError | undefined {
     return undefined;
   }
 
@@ -170,16 +166,20 @@ export abstract class Connection<E extends ConnectionEvents>
   abstract _over(error: PortwardError, closed: boolean): void;
 
   private _finish(state: "stopped" | "closed", error: PortwardError): void {
+    const final = state === "closed";
+    const waiters = [...this._waiters];
+    this._waiters.clear();
+    this.state = state;
     this.error = error;
     this._unwatch?.();
     this._unwatch = undefined;
-    this._release(state === "closed" ? undefined : error);
+    this._release(final ? undefined : error);
     this._requests._refuse(() => true, error);
-    this._over(error, state === "closed");
-    this._end(state === "closed" ? undefined : error);
-    for (const waiter of this._waiters) waiter._reject(error);
-    this._waiters.clear();
-    this._become(state);
+    this._over(error, final);
+    this._end(final ? undefined : error);
+    for (const waiter of waiters) waiter._reject(error);
+    // A listener may have connected again.
+    if (this.state === state) this._announce("state", state);
   }
 
   private _become(state: ConnectionState): void {
@@ -234,7 +234,8 @@ export abstract class Connection<E extends ConnectionEvents>
         'there is no WebSocket here: give the option WebSocket, in Node that of "portward/node"',
       );
     }
-    const socket = (this._socket = new Socket(_url, [], _options));
+    const headers = { ...this._options.headers, ..._options?.headers };
+    const socket = (this._socket = new Socket(_url, [], { headers }));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this._opened = true;
@@ -296,7 +297,7 @@ export abstract class Connection<E extends ConnectionEvents>
   _lost(error: PortwardError): void {
     if (this.state !== "connecting" && this.state !== "ready") return;
     const steady = this.state === "ready" && this._env.now() - this._readyAt >= STEADY;
-    const stop = this._verdict();
+    const stop = this._verdict(error);
     if (stop) {
       this._stop(stop);
       return;
@@ -351,7 +352,13 @@ export abstract class Connection<E extends ConnectionEvents>
     }
     const { state } = this;
     if (event === "pagehide") {
-      this._release(undefined);
+      const error = broken("pagehide", "the page was left");
+      const stop = this._verdict(error);
+      if (stop) {
+        this._stop(stop);
+        return;
+      }
+      this._release(error);
       this._become("waiting");
     } else if (event !== "offline" && state === "waiting") {
       // At once, or when the server said; never two clients at the same instant.

@@ -1,6 +1,4 @@
-import { after, jitter } from "../core/backoff.js";
 import type { Address } from "../core/connection.js";
-import { sleep } from "../core/environment.js";
 import { ProvenConnection } from "../core/proven.js";
 import { type Frame, refusal } from "../core/requests.js";
 import { type PortwardError, RefusedError, UnauthorizedError } from "../errors.js";
@@ -137,7 +135,9 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
         void this._renew(data["expiresAt"], (token) => this._refresh(token));
         break;
       case "shutdown":
-        this._comeBack(data["retryMs"]);
+      case "error":
+        // An error that answers nothing, and names a time, comes before a close.
+        this._comeBack(data["retryMs"] ?? data["retryAfterMs"]);
         break;
       case "room_left":
         if (room) this._removed(room, String(data["reason"]));
@@ -154,7 +154,7 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
 
   private _removed(room: RoomChannel, code: string): void {
     const temporary = AGAIN.has(code);
-    if (temporary) room._again();
+    if (temporary) room._away();
     this._refused(room, new RefusedError(code, "removed from the room", { temporary }));
   }
 
@@ -170,7 +170,7 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
     queueMicrotask(() => {
       this._pumping = false;
       while (this.state === "ready") {
-        const rooms = [...this._rooms.values()].filter((room) => room._joins);
+        const rooms = [...this._rooms.values()].filter((room) => room._wanted);
         if (!rooms.length) return;
         void this._join(rooms.slice(0, MOST_TOGETHER));
       }
@@ -208,20 +208,12 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
   /** The server does not let this user in, or not now. */
   private _refused(room: RoomChannel, error: PortwardError): void {
     const { code, temporary, retryAfterMs, message } = error;
-    const random = this._env.random();
-    if (!temporary) {
-      room._left(code, message);
-      return;
-    }
-    const wait =
-      retryAfterMs === undefined ? jitter(room._tries++, random) : after(retryAfterMs, random);
-    sleep(this._env, wait, this._life.signal).then(
-      () => {
-        room._asked = false;
+    if (!temporary) room._left(code, message);
+    else {
+      room._later(this, retryAfterMs, () => {
         this._pump();
-      },
-      () => undefined,
-    );
+      });
+    }
   }
 
   /** @internal */

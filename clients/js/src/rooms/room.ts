@@ -1,4 +1,4 @@
-import { Emitter } from "../core/emitter.js";
+import { Channel } from "../core/channel.js";
 import type { Frame } from "../core/requests.js";
 import { Stream } from "../core/stream.js";
 import { PortwardError, RefusedError } from "../errors.js";
@@ -17,11 +17,6 @@ import type {
 import type { RoomsClient } from "./client.js";
 import { Users } from "./presence.js";
 
-interface Waiter {
-  readonly _resolve: () => void;
-  readonly _reject: (error: PortwardError) => void;
-}
-
 /** What became of a message, from the error that its request met. */
 function refused(error: PortwardError): SendResult {
   const { code, temporary, retryAfterMs } = error;
@@ -35,17 +30,11 @@ function refused(error: PortwardError): SendResult {
 }
 
 /** One room of a client. */
-export class RoomChannel extends Emitter<RoomEvents> implements Room {
+export class RoomChannel extends Channel<RoomEvents> implements Room {
   state: RoomState = "out";
   readonly presence = new Users();
   /** @internal */
   readonly _stream: Stream<RoomMessage>;
-  /** A join is on its way, or waits for its time. @internal */
-  _asked = false;
-  /** Joins in a row that were refused for a moment. @internal */
-  _tries = 0;
-  private readonly _waiters = new Set<Waiter>();
-  private _uses = 0;
   private _fresh = true;
   private _typed: readonly [active: boolean, until: number] = [false, 0];
 
@@ -73,38 +62,18 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
     return this._stream._place;
   }
 
-  join({ signal }: RequestOptions = {}): Promise<void> {
+  join(options: RequestOptions = {}): Promise<void> {
     const client = this._client;
     if (client.state === "closed" || client.state === "stopped") {
       return Promise.reject(client.error ?? new PortwardError(client.state, client.state));
     }
-    if (signal?.aborted) return Promise.reject(aborted());
     this._uses++;
     if (this.state === "in") return Promise.resolve();
     this.state = "joining";
     client._start();
     client._pump();
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        this._waiters.delete(waiter);
-        signal?.removeEventListener("abort", abort);
-      };
-      const waiter: Waiter = {
-        _resolve: () => {
-          done();
-          resolve();
-        },
-        _reject: (error) => {
-          done();
-          reject(error);
-        },
-      };
-      const abort = (): void => {
-        waiter._reject(aborted());
-        void this.leave();
-      };
-      this._waiters.add(waiter);
-      signal?.addEventListener("abort", abort);
+    return this._wait(options, () => {
+      void this.leave();
     });
   }
 
@@ -175,8 +144,8 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
 
   // What the client says.
 
-  /** Whether a join is to be sent. @internal */
-  get _joins(): boolean {
+  /** @internal */
+  get _wanted(): boolean {
     return this.state === "joining" && !this._asked;
   }
 
@@ -188,8 +157,6 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
     }
     const { participants, position, recovered, messages = [], snapshot } = data;
     this.state = "in";
-    this._asked = false;
-    this._tries = 0;
     this.presence._set(participants as string[]);
     this._emit("joined", {
       roomId: this.id,
@@ -200,7 +167,7 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
     });
     this._fresh = false;
     this._stream._joined(position as Position, recovered === true, messages as RoomMessage[]);
-    for (const waiter of this._waiters) waiter._resolve();
+    this._entered();
     this._client._requests._flush();
   }
 
@@ -210,12 +177,6 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
     this._uses = 0;
     this._out(new RefusedError(code, text));
     this._emit("left", { roomId: this.id, code });
-  }
-
-  /** The server lost count of this room: join again, in a moment. @internal */
-  _again(): void {
-    this._away();
-    this._asked = true;
   }
 
   /** The connection broke: join again. @internal */
@@ -232,7 +193,7 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
       this._uses = 0;
       this._out(error);
     } else {
-      for (const waiter of this._waiters) waiter._reject(error);
+      this._fail(error);
       this._end(error);
     }
   }
@@ -244,7 +205,7 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
     this._stream._reset();
     this.presence._set([]);
     this._client._requests._refuse(({ _owner }) => _owner === this, error);
-    for (const waiter of this._waiters) waiter._reject(error);
+    this._fail(error);
     this._end(error instanceof RefusedError ? error : undefined);
   }
 
@@ -259,8 +220,4 @@ export class RoomChannel extends Emitter<RoomEvents> implements Room {
       this._emit("typing", { roomId: this.id, userId: user, active: data["active"] === true });
     }
   }
-}
-
-function aborted(): PortwardError {
-  return new PortwardError("aborted", "the signal was aborted");
 }

@@ -118,6 +118,8 @@ export interface ClientOptions {
   readonly path?: string;
   /** Makes the WebSockets, in place of the global one. */
   readonly WebSocket?: SocketConstructor;
+  /** Headers of the handshake, such as `Cookie` and `Origin`, where the WebSocket sets them. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Bounds of what waits to be sent. */
   readonly queue?: QueueOptions;
   /** Gives a single-use ticket for the address, where headers cannot be set (alerts, in browsers). */
