@@ -209,9 +209,9 @@ export abstract class Connection<E extends ConnectionEvents>
     this._step(30_000);
     this._become("connecting");
     Promise.resolve()
-      .then(() => this._address())
+      .then(() => (life.signal.aborted ? undefined : this._address()))
       .then((address) => {
-        if (!life.signal.aborted) this._connect(address);
+        if (address && !life.signal.aborted) this._connect(address);
       })
       .catch((error: unknown) => {
         if (!life.signal.aborted) this._failed(error);
@@ -311,8 +311,8 @@ export abstract class Connection<E extends ConnectionEvents>
     this._attempt++;
     this._named = undefined;
     this._notBefore = named === undefined ? 0 : this._env.now() + wait;
-    this._become("waiting");
     this._again(wait);
+    this._become("waiting");
   }
 
   private _again(wait: number): void {

@@ -144,6 +144,8 @@ export class World {
   readonly sockets: FakeSocket[] = [];
   /** What the next random numbers are; afterwards 0.5. */
   randoms: number[] = [];
+  /** How far the wall clock is off. */
+  skew = 0;
   isOnline = true;
   takesHeaders = false;
   /** Called for every new socket. */
@@ -164,7 +166,7 @@ export class World {
       }
     }
     return {
-      now: () => this.clock.now,
+      now: () => this.clock.now + this.skew,
       random: () => this.randoms.shift() ?? 0.5,
       delay: this.clock.delay,
       online: () => this.isOnline,
