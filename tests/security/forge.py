@@ -53,7 +53,8 @@ def forge_public(key: PrivateKey, algorithm: str, claims: object = None, **heade
     """A token signed with a private key; keywords are added to the header."""
     top = json.dumps({"alg": algorithm, "typ": "JWT", **header})
     signed = f"{b64(top)}.{b64(json.dumps(CLAIMS if claims is None else claims))}"
-    signature = get_default_algorithms()[algorithm].sign(signed.encode(), key)
+    known = "EdDSA" if algorithm == "Ed25519" else algorithm
+    signature = get_default_algorithms()[known].sign(signed.encode(), key)
     return f"{signed}.{b64(signature)}"
 
 

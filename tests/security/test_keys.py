@@ -48,6 +48,7 @@ KINDS: list[tuple[PrivateKey, str]] = [
     (ec_key(ec.SECP384R1), "ES384"),
     (ec_key(ec.SECP521R1), "ES512"),
     (ed_key(), "EdDSA"),
+    (ed_key(), "Ed25519"),
 ]
 NAMES = [name for _, name in KINDS]
 
@@ -144,6 +145,29 @@ def test_algorithm_of_another_kind_is_refused(key: PrivateKey, algorithm: str) -
         if type(other) is not type(key) or (algorithm.startswith("ES") and name != algorithm):
             assert reason_of(KeySet([public_key(pem(other))]), token) is TokenReason.ALGORITHM
     assert reason_of(KeySet([secret_key(SECRET)]), token) is TokenReason.ALGORITHM
+
+
+@pytest.mark.parametrize("named", [None, "EdDSA", "Ed25519"])
+@pytest.mark.parametrize("said", ["EdDSA", "Ed25519"])
+def test_both_names_of_ed25519(named: str | None, said: str) -> None:
+    """EdDSA and Ed25519 (RFC 9864) are one algorithm, in tokens and in key sets."""
+    entry = jwk(ed_key(), kid="k", **({} if named is None else {"alg": named}))
+    keys = KeySet(keys_from_jwks(document(entry)), remote=True)
+    keys.check(parse_compact(forge_public(ed_key(), said, kid="k")))
+
+
+@pytest.mark.p0
+@pytest.mark.parametrize("said", ["Ed448", "ed25519", "eddsa", "ED25519", "Ed25519 ", "ES25519"])
+def test_other_names_of_edwards_curves_are_refused(said: str) -> None:
+    """Only the two registered names of Ed25519 are taken, as they are written there."""
+    keys = KeySet([public_key(pem(ed_key()))])
+    token = forge_public(ed_key(), "EdDSA")
+    top = b64(json.dumps({"alg": said, "typ": "JWT"}))
+    with pytest.raises(TokenRefused) as caught:
+        keys.check(parse_compact(f"{top}.{token.partition('.')[2]}"))
+    assert caught.value.reason is TokenReason.ALGORITHM
+    entry = jwk(ed_key(), kid="k", alg=said)
+    assert keys_from_jwks(document(entry)) == ()
 
 
 @pytest.mark.p0

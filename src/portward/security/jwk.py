@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from jwt.exceptions import PyJWTError
 
-from portward.security.jws import KID, TokenRefused, strict_object
+from portward.security.jws import EDWARDS, KID, TokenRefused, strict_object
 from portward.security.keys import (
     MAX_RSA_BITS,
     UNREADABLE,
@@ -93,7 +93,8 @@ def _from_jwk(entry: object) -> SigningKey:
     if not algorithms:
         raise _Unusable("size or kind of key is not supported")
     if "alg" in entry:
-        algorithms &= {str(entry["alg"])}
+        name = str(entry["alg"])
+        algorithms &= EDWARDS if name in EDWARDS else {name}
         if not algorithms:
             raise _Unusable("alg is not supported, or does not belong to the key")
     return SigningKey(material, algorithms, kid=kid)

@@ -18,7 +18,8 @@ HMAC: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 """The symmetric algorithms and their hashes."""
 RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 ELLIPTIC: Final = frozenset({"ES256", "ES384", "ES512"})
-EDWARDS: Final = frozenset({"EdDSA"})
+EDWARDS: Final = frozenset({"EdDSA", "Ed25519"})
+"""Two names of one algorithm: RFC 8037, and RFC 9864 for this curve. Other curves are not supported."""
 ALGORITHMS: Final = frozenset(HMAC) | RSA | ELLIPTIC | EDWARDS
 KID: Final = re.compile(r"[ -~]{1,256}\Z")
 """Key ids: printable ASCII. Issuers write base64 with `+`, `/`, `=`, addresses, names with `@` and `:`."""

@@ -36,8 +36,9 @@ MAX_RSA_BITS: Final = 8192
 """Larger keys make verifying dear for the gateway and safer for nobody."""
 _TRIED: Final = 8
 """Keys tried at most for one token."""
+_KNOWN: Final = get_default_algorithms()
 VERIFIERS: Final = {
-    name: algorithm for name, algorithm in get_default_algorithms().items() if name in ALGORITHMS
+    name: _KNOWN["EdDSA" if name in EDWARDS else name] for name in sorted(ALGORITHMS)
 }
 """The library that checks signatures, one algorithm at a time."""
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
