@@ -13,13 +13,16 @@ from portward.dialects.rooms import RoomsDialect
 from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model.endings import Ending
 from portward.model.faults import FaultKind
-from portward.model.room import Room
+from portward.model.room import Room, RoomPermissions
 from portward.settings import Secret, Settings
 from portward.testing import FakeClock, MemoryClient, connect, memory_gateway
 from tests.docs.pages import DOCS, Block, blocks
 
 PAGE = DOCS / "endpoints" / "rooms.md"
 SECRET = "a secret of the test that signs messages"
+VAULT = Room(
+    id="vault", name="Vault", permissions=RoomPermissions(read=("staff",), write=("staff",))
+)
 SHAPES = dict[str, set[str]]
 
 
@@ -75,6 +78,9 @@ async def conversation() -> list[Any]:
         await say(alice, "presence", "6", roomId="lobby")
         await say(alice, "typing", roomId="lobby", active=True)
         await say(alice, "join", "7", roomId="lobby", since=position)
+        await gateway.rooms.set("vault", VAULT)
+        several = [{"roomId": "lobby", "since": position}, {"roomId": "plans"}, {"roomId": "vault"}]
+        await say(alice, "join", "7", rooms=several)
         await say(alice, "leave", "8", roomId="lobby")
         await say(alice, "join", roomId="lobby")
         await say(boss, "kick", "9", roomId="lobby", userId="alice")
