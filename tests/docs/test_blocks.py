@@ -13,17 +13,23 @@ from tests.docs.test_snippets import GATEWAY
 
 KINDS: Final = (
     *("console", "json", "json client", "json server", "python", "toml"),
-    *("js", "javascript", "http", "yaml"),
+    *("js", "javascript", "ts", "tsx", "http", "yaml"),
 )
 """Kinds of blocks that a reader copies. Files of nginx and HAProxy are run by `tests/e2e/test_proxied.py`."""
 EVERY: Final[Mapping[str, str]] = {
     "toml": "docs/test_pages.py::test_settings_load",
     "js": "docs/test_snippets.py::test_javascript_is_javascript",
+    "ts": "docs/test_browser_client.py::test_types_resolve",
+    "tsx": "docs/test_browser_client.py::test_types_resolve",
 }
 """Kinds of which one test runs all."""
 WHOLE: Final[Mapping[tuple[str, str], str]] = {
     ("start.md", "console"): "docs/test_start.py::test_the_five_minutes",
     ("start.md", "python"): "docs/test_start.py::test_the_script",
+    ("tutorial.md", "console"): "docs/test_tutorial.py::test_the_tutorial",
+    ("tutorial.md", "json"): "docs/test_tutorial.py::test_the_tutorial",
+    ("tutorial.md", "python"): "docs/test_tutorial.py::test_the_tutorial",
+    ("how-to/browser-client.md", "console"): "docs/test_browser_client.py::test_common_js_in_node",
     ("../README.md", "python"): "docs/test_embed.py::test_the_application_of_the_readme",
     ("how-to/embed.md", "console"): "docs/test_embed.py::test_the_fastapi_application",
     ("endpoints/rooms.md", "python"): "docs/test_rooms.py::test_signature_is_verified_as_shown",
@@ -58,6 +64,14 @@ WHOLE: Final[Mapping[tuple[str, str], str]] = {
 }
 """Pages of which one test runs all blocks of a kind."""
 SINGLE: Final[Mapping[tuple[str, str], str]] = {
+    (
+        "how-to/production.md",
+        "--unix-socket",
+    ): "docs/test_commands.py::test_a_unix_socket",
+    (
+        "how-to/production.md",
+        "--haproxy-protocol",
+    ): "docs/test_commands.py::test_the_proxy_protocol",
     **{
         (each.page, each.within): "docs/test_commands.py::test_a_block_of_commands_runs"
         for each in CASES

@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs.commands import CASES, Case, Place, conversation, is_as_shown, run
 from tests.docs.pages import DOCS, blocks
-from tests.docs.test_start import Shell, Terminal
+from tests.docs.shell import Shell, Terminal
 from tests.engines.redis_servers import Server, need_redis, servers
 
 pytestmark = pytest.mark.timeout(300)
@@ -50,10 +50,10 @@ def terminal(place: Place, command: str) -> Iterator[Terminal]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway in development, with an echo endpoint and a key for an upstream."""
     folder = tmp_path_factory.mktemp("commands")
-    shell = Shell(folder)
+    shell = Shell(folder, DOCS)
     (folder / "portward.toml").touch(mode=0o600)
     environ = shell.environ | SETTINGS | {"KEY": "", "TOKEN": "", "COOKIE": "x"}
-    here = Place(folder, environ, *shell.ports)
+    here = Place(folder, environ, shell.ports[8080], shell.ports[8081])
     with terminal(here, "portward serve") as gateway:
         environ["KEY"] = gateway.expect(r"^admin key +(\S+)")[1]
         gateway.expect("^ready$")
@@ -138,13 +138,13 @@ def test_a_block_of_a_conversation(
 def test_the_blocks_of_operations(tmp_path: Path) -> None:
     """A gateway with a file of settings says what is shown, and its audit file is found sound as shown."""
     page = DOCS / "operations.md"
-    shell = Shell(tmp_path)
+    shell = Shell(tmp_path, DOCS)
     settings = (
         '[audit]\nfile = "audit.jsonl"\n[engine]\nurl = "sqlite:///portward.db"\n'
         "[endpoints.workspaces]\nenabled = false\n"
     )
     (tmp_path / "portward.toml").write_text(settings)
-    here = Place(tmp_path, shell.environ | {"TOKEN": ""}, *shell.ports)
+    here = Place(tmp_path, shell.environ | {"TOKEN": ""}, shell.ports[8080], shell.ports[8081])
 
     def mine(text: str) -> str:
         return text.replace("/etc/portward/", "").replace("/var/lib/portward/", "")
@@ -163,10 +163,51 @@ def test_the_blocks_of_operations(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_a_unix_socket(tmp_path: Path) -> None:
+    """With the settings of the page, its command is answered by the socket."""
+    settings, command, shown = asked('trusted_proxies = ["unix:"]', "--unix-socket")
+    path = str(tmp_path / "gateway.sock")
+    shell = Shell(tmp_path, DOCS)
+    settings = settings.replace("/run/portward/gateway.sock", path)
+    (tmp_path / "portward.toml").write_text(settings)
+    here = Place(tmp_path, shell.environ | {"TOKEN": ""}, shell.ports[8080], shell.ports[8081])
+    del here.environ["PORTWARD_SERVER__PORT"]
+    with terminal(here, "portward serve") as gateway:
+        gateway.expect("^ready$")
+        (first,) = command
+        assert is_as_shown(shown, run(here, first.replace("/run/portward/gateway.sock", path)))
+
+
+@pytest.mark.long
+def test_the_proxy_protocol(tmp_path: Path) -> None:
+    """With the settings of the page a request with a header is answered, and one without is not."""
+    settings, (first, second), shown = asked('proxy_protocol = "require"', "--haproxy-protocol")
+    for old, new in (("10.0.0.11", "127.0.0.1"), ("10.0.0.5/32", "127.0.0.1/32")):
+        settings, first, second = (text.replace(old, new) for text in (settings, first, second))
+    (tmp_path / "portward.toml").write_text(settings)
+    shell = Shell(tmp_path, DOCS)
+    here = Place(tmp_path, shell.environ | {"TOKEN": ""}, shell.ports[8080], shell.ports[8081])
+    with terminal(here, "portward serve") as gateway:
+        gateway.expect("^ready$")
+        assert is_as_shown(shown[:1], run(here, first))
+        assert run(here, second, (52, 56)) == ""
+        gateway.expect("PROXY protocol")
+
+
+def asked(setting: str, option: str) -> tuple[str, list[str], list[str]]:
+    """The settings of the production page with a line, and the commands with an option."""
+    page = DOCS / "how-to" / "production.md"
+    (settings,) = [each.text for each in blocks("toml", page) if setting in each.text]
+    (block,) = [each for each in blocks("console", page) if option in each.text]
+    found = conversation(block.text)
+    return settings, [command for command, _ in found], found[0][1]
+
+
+@pytest.mark.long
 def test_the_workers_of_the_page_on_scaling(tmp_path: Path) -> None:
     """Four workers over a Redis print what is shown, and end."""
     need_redis()
-    shell = Shell(tmp_path)
+    shell = Shell(tmp_path, DOCS)
     (block,) = [
         each for each in blocks("console", DOCS / "how-to" / "scale.md") if "--workers" in each.text
     ]
@@ -174,7 +215,12 @@ def test_the_workers_of_the_page_on_scaling(tmp_path: Path) -> None:
     with servers(Server(tmp_path / "redis", "--save", "")) as (redis,):
         name, _, value = export[0].removeprefix("export ").partition("=")
         assert value.startswith("redis://")
-        here = Place(tmp_path, shell.environ | {"TOKEN": "", name: redis.url}, *shell.ports)
+        here = Place(
+            tmp_path,
+            shell.environ | {"TOKEN": "", name: redis.url},
+            shell.ports[8080],
+            shell.ports[8081],
+        )
         with terminal(here, command) as gateway:
             gateway.expect("^ready$")
             assert {line.split()[0] for line in shown} <= {
@@ -192,7 +238,7 @@ def test_the_secrets_of_the_production_page(tmp_path: Path) -> None:
     user = str(os.geteuid())
     text = block.text.replace("/etc/portward", str(tmp_path / "etc"))
     text = text.replace("-o portward", f"-o {user}").replace("chown portward", f"chown {user}")
-    here = Place(tmp_path, Shell(tmp_path).environ | {"TOKEN": ""}, 1, 1)
+    here = Place(tmp_path, Shell(tmp_path, DOCS).environ | {"TOKEN": ""}, 1, 1)
     (tmp_path / "etc").mkdir()
     for command, _ in conversation(text):
         run(here, command)
