@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.docs.npm import CLIENT, packed, settings
+from tests.docs.npm import CLIENT, npm, packed, settings
 from tests.docs.pages import DOCS, ROOT, blocks, files
 from tests.docs.shell import Shell
 from tests.e2e.socketio_chromium import CHROMIUM, need_chromium
@@ -76,12 +76,21 @@ def test_an_es_module_in_node(tmp_path: Path) -> None:
         assert shell.run("node hello.mjs").splitlines() == ["erin: hello from TypeScript", "stored"]
 
 
-def test_react(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["19", "18"])
+def test_react(tmp_path: Path, version: str) -> None:
     """The page of the start page shows the room, and what its button sends, under its policy."""
     need_chromium()
     shell = opened(tmp_path, START)
     shell.run("portward-0.1.0.tgz ws")
     shell.run("react@19")
+    if version != "19":
+        npm(
+            "install",
+            f"react@{version}",
+            f"react-dom@{version}",
+            folder=shell.folder,
+            environ=shell.environ,
+        )
     shell.run("npx esbuild")
     with serving(shell):
         found = shown(shell, "hello.html", "frank", "Say hello", "hello from React")

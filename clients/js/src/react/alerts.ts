@@ -38,9 +38,11 @@ const EMPTY: AlertsView = { alerts: [], denied: [], error: undefined, gap: undef
 const wanted = new WeakMap<AlertsSource, Map<string, number>>();
 
 /** Counts one hook more, or one less, for each call; returns those that none wants now. */
-function count(client: AlertsSource, callIds: readonly string[], step: 1 | -1): string[] {
-  const counts = wanted.get(client) ?? new Map<string, number>();
-  wanted.set(client, counts);
+function count(
+  counts: Map<string, number>,
+  callIds: readonly string[],
+  step: 1 | -1,
+): readonly string[] {
   return callIds.filter((id) => {
     const hooks = (counts.get(id) ?? 0) + step;
     counts.set(id, hooks);
@@ -52,11 +54,20 @@ const watch: Make<AlertsSource, UseAlertsOptions, AlertsView> = (client, key, en
   const ids = JSON.parse(key) as string[];
   const mine = (id: string): boolean => ids.includes(id);
   return source(enabled && ids.length > 0, EMPTY, (change, get) => {
-    const fail = (error: unknown): void => {
-      change({ error: error as PortwardError });
+    const counts = wanted.get(client) ?? new Map<string, number>();
+    wanted.set(client, counts);
+    count(counts, ids, 1);
+    const subscribe = (): void => {
+      client.subscribe(ids).then(
+        () => {
+          change({ error: undefined });
+        },
+        (error: unknown) => {
+          change({ error: error as PortwardError });
+        },
+      );
     };
-    count(client, ids, 1);
-    client.subscribe(ids).catch(fail);
+    subscribe();
     return [
       client.on("alert", (alert) => {
         if (mine(alert.callId) || mine("*")) {
@@ -76,10 +87,16 @@ const watch: Make<AlertsSource, UseAlertsOptions, AlertsView> = (client, key, en
           latest.current.onGap?.(gap);
         }
       }),
-      client.on("stopped", fail),
-      giveBack(() => {
-        const free = count(client, ids, -1);
-        return free.length > 0 && client.unsubscribe(free);
+      client.on("state", (state) => {
+        if (state === "stopped") change({ error: client.error });
+        // What failed with an earlier connection is asked for anew.
+        else if (state === "ready" && get().error) subscribe();
+      }),
+      giveBack(async () => {
+        const free = count(counts, ids, -1);
+        if (free.length > 0) await client.unsubscribe(free);
+        // Single calls were not subscribed to beside all calls.
+        if (free.includes("*") && counts.size > 0) await client.subscribe([...counts.keys()]);
       }),
     ];
   });
