@@ -76,7 +76,13 @@ class Shell:
     @contextmanager
     def running(self, word: str) -> Iterator["Terminal"]:
         """A printed command that stays, in a terminal of its own."""
-        with terminal(f"exec {self.line(word)}", self.folder, self.environ) as found:
+        with self.started(self.line(word)) as found:
+            yield found
+
+    @contextmanager
+    def started(self, line: str) -> Iterator["Terminal"]:
+        """A command that stays, in a terminal of its own."""
+        with terminal(f"exec {line}", self.folder, self.environ) as found:
             yield found
 
 
