@@ -77,6 +77,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.AUTH_EXPIRE: "a connection ended because its token ran out",
     Event.AUTH_REFRESH: "a newer token was put in force on an open connection",
     Event.AUTH_REVOKE: "somebody revoked a `kind` of credential; `count` connections ended here",
+    Event.AUTH_REVOKE_FULL: "a `kind` of credential could not be revoked: the memory engine keeps as many"
+    " revocations as it can; open connections were ended",
     Event.AUTH_SCHEME_IGNORED: "an `Authorization` of a scheme (`kind`) that is no credential here: `basic`",
     Event.TOKEN_HEADER_IGNORED: "a token tried to bring its own key (`jku`, `jwk`, `x5u`, `x5c`)",
     Event.JWKS_KEY_DROPPED: "an entry of the issuer's key set, `key_id`, is not used, for `reason`",

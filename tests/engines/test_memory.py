@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from portward.engines.memory import MemoryEngine, meter, shared
-from portward.engines.port import Engine
+from portward.engines.memory import MemoryEngine, meter, revocations, shared
+from portward.engines.port import Engine, RevocationsFull
+from portward.model.revocation import Revocation, RevocationKind
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import EngineContract, Recorder
 from portward.testing.rooms_contract import ROOMS_BOUND
@@ -49,6 +50,27 @@ class TestMemoryEngine(EngineContract):
         clock.advance(10)
         counters.sweep()
         assert counters._counters == {}
+
+    async def test_revocations_are_bounded(
+        self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of too many the new one is refused, until one has run out; one that is there may be renewed."""
+        monkeypatch.setattr(revocations, "MAX_REVOCATIONS", 3)
+        kept = revocations.MemoryRevocations(clock)
+        now = clock.time()
+
+        def made(value: str, seconds: float) -> Revocation:
+            return Revocation(RevocationKind.SUBJECT, value, at=now, until=now + seconds)
+
+        for value, seconds in (("a", 10.0), ("b", 99.0), ("c", 99.0), ("b", 200.0)):
+            await kept.add(made(value, seconds))
+        for _ in range(2):
+            with pytest.raises(RevocationsFull):
+                await kept.add(made("d", 99.0))
+        assert {each.value for each in await kept.since(0.0)} == {"a", "b", "c"}
+        clock.advance(11)
+        await kept.add(made("d", 99.0))
+        assert {each.value for each in await kept.since(0.0)} == {"b", "c", "d"}
 
     async def test_shared_values_are_bounded_in_bytes(
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch

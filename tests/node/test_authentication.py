@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portward.engines.memory import MemoryEngine
+from portward.engines.memory import MemoryEngine, revocations
 from portward.engines.memory.revocations import MemoryRevocations
 from portward.engines.port import Facts
 from portward.model.events import Revoked, RightsChanged
@@ -166,6 +166,32 @@ async def test_every_connection_of_a_user(house: House) -> None:
     assert [tab.closed for tab in tabs] == [(3503, "force disconnect")] * 3
     await house.advance(1)
     await house.client("ann")
+
+
+@pytest.mark.parametrize("by", ["jti", "session", "user", "token"])
+async def test_no_place_for_another_revocation(
+    house: House, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused and reported, and the connections end; the others are kept, and may be renewed."""
+    monkeypatch.setattr(revocations, "MAX_REVOCATIONS", 2)
+    for number in range(2):
+        await house.gateway.revoke(user=f"user{number}")
+    token = house.token("ann", jti="j1", sid="s1")
+    ann = await house.client()
+    await ask(ann, "auth", token=token)
+    with pytest.raises(Fault) as caught:
+        await house.gateway.revoke(
+            **{by: {"jti": "j1", "session": "s1", "user": "ann", "token": token}[by]}
+        )
+    assert caught.value.kind is FaultKind.LIMIT_EXCEEDED
+    assert "as many revocations" in str(caught.value.detail)
+    assert ann.closed == (3503, "force disconnect")
+    assert [each.fields["kind"] for each in house.audited(Event.AUTH_REVOKE_FULL)] == [by]
+    await house.gateway.revoke(user="user1")
+    for number in range(2):
+        again = await house.client()
+        await ask(again, "auth", token=house.token(f"user{number}"))
+        assert errors(again) == ["Token has been revoked"]
 
 
 async def test_nothing_or_too_much_to_revoke(house: House) -> None:

@@ -44,6 +44,10 @@ class RoomEnded(Exception):  # noqa: N818 - an answer, not an error of the progr
     """The record by which this was allowed has been removed since; nothing was stored."""
 
 
+class RevocationsFull(Exception):  # noqa: N818 - an answer, not an error of the program
+    """The engine keeps as many revocations as it can; this one was not kept, and none was forgotten."""
+
+
 class Stored(msgspec.Struct, frozen=True):
     """The outcome of a publish. With `duplicate` nothing new was stored or announced."""
 
@@ -290,7 +294,11 @@ class Revocations(Protocol):
     """What was taken back, kept until it would have run out anyway."""
 
     async def add(self, revocation: Revocation) -> None:
-        """Keep a revocation. Announcing it is the caller's part."""
+        """Keep a revocation. Announcing it is the caller's part.
+
+        Raises:
+            RevocationsFull: there is no place for it.
+        """
 
     async def covers(self, identity: Identity, session: str | None) -> bool:
         """Whether this identity, or this session id, was revoked."""

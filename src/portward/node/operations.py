@@ -6,7 +6,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from portward.engines.port import Engine, Facts, Member, Stored
+from portward.engines.port import Engine, Facts, Member, RevocationsFull, Stored
 from portward.hub.channels import Channels
 from portward.hub.registry import Registry
 from portward.model.channel import Channel
@@ -204,6 +204,10 @@ class Operations:
         """Take back a token id, a session, everything of a user, or one whole token.
 
         Returns how many connections of this node it ended.
+
+        Raises:
+            Fault: the engine keeps as many revocations as it can. Open connections are ended all the same,
+                but what they came with is good for others.
         """
         now, whole = self._clock.time(), kind is RevocationKind.TOKEN
         ends = [stated_end(value)] if whole else []
@@ -211,7 +215,13 @@ class Operations:
         ends += [identity.expires_at for identity in self._named(revocation)]
         until = kept_until(now, [end for end in ends if end is not None], whole=whole)
         revocation = replace(revocation, until=until)
-        await self._engine.revocations.add(revocation)
+        try:
+            await self._engine.revocations.add(revocation)
+        except RevocationsFull:
+            self._telemetry.record(Event.AUTH_REVOKE_FULL, kind=kind.value)
+            await self._engine.broker.announce(Revoked(revocation=revocation))
+            detail = "the engine keeps as many revocations as it can; this one is not kept"
+            raise Fault(FaultKind.LIMIT_EXCEEDED, detail=detail) from None
         if kind is RevocationKind.SESSION:
             await self._engine.sessions.drop(value)
         ended = len(self._named(revocation))

@@ -70,6 +70,8 @@ class Event(StrEnum):
     AUTH_EXPIRE = "auth.expire", Level.INFO, _SAMPLED
     AUTH_REFRESH = "auth.refresh", Level.INFO, _SAMPLED
     AUTH_REVOKE = "auth.revoke", _WARNING, _ALWAYS
+    AUTH_REVOKE_FULL = "auth.revoke_full", _ERROR, _ALWAYS
+    """A revocation was refused, because the engine keeps as many as it can."""
     AUTH_SCHEME_IGNORED = "auth.scheme_ignored"
     """An `Authorization` header of a scheme that is no credential here, as a proxy in front asks for."""
     TOKEN_HEADER_IGNORED = "token.header_ignored", _WARNING, _SAMPLED

@@ -1,8 +1,14 @@
 """What was taken back, in a map by kind and value."""
 
+from typing import Final
+
+from portward.engines.port import RevocationsFull
 from portward.model.clock import Clock
 from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
+
+MAX_REVOCATIONS: Final = 250_000
+"""Revocations that are kept at most; of more the new one is refused, for none may be forgotten."""
 
 
 class MemoryRevocations:
@@ -13,8 +19,13 @@ class MemoryRevocations:
         self._kept: dict[tuple[RevocationKind, str], Revocation] = {}
 
     async def add(self, revocation: Revocation) -> None:
-        """Keep a revocation; of two for the same thing the later and longer one."""
-        self._kept[(revocation.kind, revocation.value)] = revocation
+        """Keep a revocation in place of an earlier one for the same thing."""
+        key = (revocation.kind, revocation.value)
+        if key not in self._kept and len(self._kept) >= MAX_REVOCATIONS:
+            self.sweep()
+            if len(self._kept) >= MAX_REVOCATIONS:
+                raise RevocationsFull
+        self._kept[key] = revocation
 
     async def covers(self, identity: Identity, session: str | None) -> bool:
         """Whether any kept revocation names this identity or session."""
