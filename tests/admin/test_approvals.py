@@ -99,7 +99,8 @@ async def test_addresses_of_their_own(service: Service) -> None:
         ("GET", f"/api/approvals/{'x' * 65}", 400),
         ("GET", "/api/approvals", 405),
         ("POST", "/api/approvals/x", 405),
-        ("GET", "/api/approvals/", 404),
+        ("GET", "/api/approvals/", 405),
+        ("GET", "/api/approvals//", 404),
     ],
 )
 async def test_addresses_that_lead_nowhere(
