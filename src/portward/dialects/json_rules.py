@@ -19,6 +19,7 @@ POISON: Final = frozenset({"__proto__", "constructor", "prototype"})
 SCANNED: Final = 4096
 """Tokens that are looked at for the place; in a longer text it may stay unknown."""
 
+_DIGITS: Final = len(str(INTEGER))
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:]|-?[0-9][0-9.eE+-]*|-?[A-Z]\w*')
 
 
@@ -83,7 +84,19 @@ def _duplicate(place: _Place, _: str, key: str | None) -> bool:
 
 
 def _number(piece: str) -> float:
-    return float(piece) if piece[-1].isdigit() and piece[0] in "-0123456789" else 0.0
+    """The value of a number, 0 for what is none."""
+    if piece[0] not in "-0123456789":
+        return 0.0
+    try:
+        return float(piece)
+    except ValueError:
+        return 0.0
+
+
+def _is_large_integer(piece: str) -> bool:
+    """Whether it is an integer out of range: a number with a fraction or an exponent is none."""
+    digits = piece.removeprefix("-")
+    return digits.isdecimal() and (len(digits) > _DIGITS or int(digits) > INTEGER)
 
 
 def _surrogate(place: _Place, piece: str, _: str | None) -> bool:
@@ -93,7 +106,7 @@ def _surrogate(place: _Place, piece: str, _: str | None) -> bool:
 _BREAKS: Final[dict[JsonRule, Callable[[_Place, str, str | None], bool]]] = {
     JsonRule.DUPLICATE_KEY: _duplicate,
     JsonRule.FORBIDDEN_KEY: lambda _, __, key: key in POISON,
-    JsonRule.INTEGER_RANGE: lambda _, piece, __: abs(_number(piece)) > INTEGER,
+    JsonRule.INTEGER_RANGE: lambda _, piece, __: _is_large_integer(piece),
     JsonRule.NUMBER_RANGE: lambda _, piece, __: not math.isfinite(_number(piece)),
     JsonRule.CONSTANT: lambda _, piece, __: piece.lstrip("-") in {"NaN", "Infinity"},
     JsonRule.LONE_SURROGATE: _surrogate,
