@@ -119,6 +119,8 @@ def test_change_check_calls_only_the_verbs() -> None:
         "export CI=true",
         "make clean",
         "make lint types test",
+        "timeout 20m make test-newest",
+        "timeout 20m make long",
         "timeout 12m make fresh",
     ]
     assert script.stat().st_mode & 0o111
