@@ -184,6 +184,7 @@ export class AlertsClient
         );
         break;
       case "shutdown":
+      case "closing":
         this._comeBack(payload["retryMs"]);
         break;
       case "error":

@@ -117,6 +117,8 @@ export class LiveClient extends Connection<ConnectionEvents> {
     }
     if (type === "data") topic?._data(frame as unknown as Publication);
     else if (type === "subscribed") topic?._joined(frame);
+    // Before a close that invites back: "shutdown" and "closing".
+    else this._comeBack(frame["retryMs"]);
     this._requests._answer(id, frame);
   }
 

@@ -94,7 +94,7 @@ export class RelayClient
     }
     if (type === "token_expiring") {
       void this._renew(frame["expiresAt"], (token) => this._ask("refresh", { token }));
-    } else if (error || type === "shutdown") this._comeBack(frame["retryMs"]);
+    } else if (error || type === "shutdown" || type === "closing") this._comeBack(frame["retryMs"]);
     if (this._talking) this._emit("event", frame as RelayEvent);
   }
 

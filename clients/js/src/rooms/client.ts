@@ -135,6 +135,7 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
         void this._renew(data["expiresAt"], (token) => this._refresh(token));
         break;
       case "shutdown":
+      case "closing":
       case "error":
         // An error that answers nothing, and names a time, comes before a close.
         this._comeBack(data["retryMs"] ?? data["retryAfterMs"]);

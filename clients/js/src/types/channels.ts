@@ -20,15 +20,19 @@ export interface RequestOptions {
 
 /** The message was stored, and has a place. */
 export interface Stored {
+  /** The message has a place. */
   readonly status: "stored";
   /** Id of the message. */
   readonly id: string;
+  /** Its number in the stream. */
   readonly offset: number;
+  /** The life of the stream. */
   readonly epoch: string;
 }
 
 /** The message was not stored. */
 export interface Refused {
+  /** The message was not stored. */
   readonly status: "refused";
   /** Code of the server, or `queue_full`, `closed`, `aborted`, `stopped` of the client. */
   readonly code: string;
@@ -40,6 +44,7 @@ export interface Refused {
 
 /** The message was written, and the connection broke before an answer: it may have been stored. */
 export interface Unknown {
+  /** Nobody knows. */
   readonly status: "unknown";
 }
 
@@ -89,14 +94,17 @@ export interface RoomMessage {
   readonly id: string;
   /** `chat_message`, or another word of the backend. */
   readonly type: string;
+  /** Room that it is of. */
   readonly roomId: string;
   /** Text of a user, or any JSON value of the backend. */
   readonly content: Json;
   /** Id of the sender; `null` for the backend. */
   readonly userId: string | null;
+  /** Address of the sender, where the server exposes it. */
   readonly email?: string;
   /** Unix milliseconds. */
   readonly timestamp: number;
+  /** Its number in the stream of the room. */
   readonly offset: number;
   /** HMAC of the message, where the server signs. */
   readonly signature?: string;
@@ -106,15 +114,21 @@ export interface RoomMessage {
 
 /** A user begins or stops to type. */
 export interface TypingEvent {
+  /** Room that it is of. */
   readonly roomId: string;
+  /** User that types. */
   readonly userId: string;
+  /** Whether the user types. */
   readonly active: boolean;
 }
 
 /** The room was joined, for the first time or after a break. */
 export interface JoinedEvent {
+  /** Room that was joined. */
   readonly roomId: string;
+  /** Ids of the users in it. */
   readonly participants: readonly string[];
+  /** Where the room stands. */
   readonly position: Position;
   /** Whether everything that was missed has come; `undefined` at the first join. */
   readonly recovered: boolean | undefined;
@@ -124,6 +138,7 @@ export interface JoinedEvent {
 
 /** The room was left, not by the application. */
 export interface LeftEvent {
+  /** Room that was left. */
   readonly roomId: string;
   /** `permission_denied`, `kicked`, `unsubscribed`, or the code that refused to join again. */
   readonly code: string;
@@ -131,12 +146,17 @@ export interface LeftEvent {
 
 /** Events of a room. */
 export interface RoomEvents {
+  /** A message, each once and in order. */
   message: (message: RoomMessage) => void;
   /** Messages are missing for good; only without `getState`. */
   gap: (gap: Gap) => void;
+  /** The room was joined, for the first time or again. */
   joined: (event: JoinedEvent) => void;
+  /** The server removed this user, or refused to let it in. */
   left: (event: LeftEvent) => void;
+  /** Another user begins or stops to type. */
   typing: (event: TypingEvent) => void;
+  /** The users of the room have changed. */
   presence: (users: readonly string[]) => void;
 }
 
@@ -160,8 +180,11 @@ export interface RoomHistory {
 
 /** Names of the roles that may read, write and administer a room. */
 export interface RoomPermissions {
+  /** Roles that may join and read. */
   readonly read?: readonly string[];
+  /** Roles that may also send. */
   readonly write?: readonly string[];
+  /** Roles that may also administer the room. */
   readonly admin?: readonly string[];
 }
 
@@ -197,14 +220,21 @@ export type Severity = "low" | "medium" | "high" | "critical";
 
 /** An alert of a call. */
 export interface Alert {
+  /** Id of the alert, the same for everybody. */
   readonly id: string;
   /** Unix milliseconds. */
   readonly timestamp: number;
+  /** Call that it is about. */
   readonly callId: string;
+  /** `call_quality`, `call_event:…`, `anomaly:…`, or a word of the backend. */
   readonly type: string;
+  /** How bad it is. */
   readonly severity: Severity;
+  /** What the type says. */
   readonly data: Readonly<Record<string, Json>>;
+  /** Its number in the stream of its call, or of all calls. */
   readonly offset: number;
+  /** The life of that stream. */
   readonly epoch: string;
   /** How many of the same call and type were left out before this one. */
   readonly suppressed?: number;
@@ -214,33 +244,43 @@ export interface Alert {
 
 /** A call that may not be heard, or no longer. */
 export interface DeniedEvent {
+  /** The call. */
   readonly callId: string;
+  /** `permission_denied`, or `limit_exceeded` for one too many. */
   readonly code: string;
 }
 
 /** Events of alerts. */
 export interface AlertEvents {
+  /** An alert, each once. */
   alert: (alert: Alert) => void;
+  /** Alerts of a call are missing for good. */
   gap: (gap: Gap) => void;
+  /** A call may not be heard, or no longer. */
   denied: (event: DeniedEvent) => void;
 }
 
 /** A publication of a topic. */
 export interface Publication {
+  /** Topic that it is of. */
   readonly topic: string;
   /** The part of the topic that this publication replaces. */
   readonly key?: string;
+  /** What was published. */
   readonly data: Json;
   /** Unix milliseconds. */
   readonly ts: number;
+  /** Its number in the stream of the topic. */
   readonly offset: number;
 }
 
 /** Events of a topic. */
 export interface TopicEvents {
+  /** A publication, each once and in order. */
   data: (publication: Publication) => void;
   /** The snapshot was replaced: at the first subscription, and after every break. */
   snapshot: (snapshot: ReadonlyMap<string, Publication>) => void;
+  /** Publications are missing for good; only without `getState`. */
   gap: (gap: Gap) => void;
   /** The topic may not be heard, or no longer. */
   forbidden: (error: PortwardError) => void;
@@ -262,6 +302,7 @@ export interface Topic extends AsyncIterable<Publication> {
 
 /** An event of the upstream behind a relay. */
 export interface RelayEvent {
+  /** What it is, in the words of the upstream. */
   readonly type: string;
   readonly [key: string]: unknown;
 }

@@ -60,11 +60,17 @@ export interface SocketLike {
   readonly bufferedAmount: number;
   /** How binary messages are given. */
   binaryType: string;
+  /** Called when the handshake has succeeded. */
   onopen: ((event: never) => void) | null;
+  /** Called for each message. */
   onmessage: ((event: never) => void) | null;
+  /** Called once, at the end. */
   onclose: ((event: never) => void) | null;
+  /** Called before an end that is an error. */
   onerror: ((event: never) => void) | null;
+  /** Sends a text or bytes. */
   send(data: string | Uint8Array<ArrayBuffer>): void;
+  /** Begins to close. */
   close(code?: number, reason?: string): void;
   /** Ends the connection at once, where the socket can. */
   terminate?(): void;

@@ -69,7 +69,7 @@ class Keeper {
   private refused: string | undefined;
   private rejected = false;
   private attempt = 0;
-  private provenAt = 0;
+  private provenAt = Infinity;
 
   constructor(
     private readonly socket: Socket,
@@ -134,6 +134,7 @@ class Keeper {
       this.rejected = false;
       this.attempt = 0;
     }
+    this.provenAt = Infinity;
     if (reason !== "io server disconnect") return;
     this.ended(
       code === undefined
@@ -199,7 +200,7 @@ class Keeper {
     const now = this.env.now();
     // Told at once: a token that does not live long. It is used for half of its life.
     const half = now - this.provenAt < 1000 ? Math.max(1000, (expiresAt - now) / 2 || 0) : 0;
-    await sleep(this.env, Math.min(15_000, half), signal).catch(() => undefined);
+    if (half) await sleep(this.env, Math.min(15_000, half), signal).catch(() => undefined);
     for (let n = 0; life === this.life; n++) {
       try {
         const token = await this.tokens._take("refresh", signal);
