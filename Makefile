@@ -98,6 +98,7 @@ size: $(CLIENT_BUILD) $(CLIENT_SIZE_STAMP) ## print the sizes of the TypeScript 
 
 docs: $(STAMP) ## write what follows from the code: pages of docs/reference, types of clients
 	$(BIN)/python -m docs.generate
+	cd $(CLIENT) && npm run --silent reference
 
 clean: ## remove everything that was generated
 	rm -rf $(VENV) $(NODE)/node_modules $(DIRECTUS)/node_modules build dist htmlcov
@@ -169,7 +170,7 @@ $(CLIENT_STAMP): $(CLIENT)/package.json $(CLIENT)/package-lock.json $(CLIENT)/.n
 	@cd $(CLIENT) && npm ci --silent
 	@touch $@
 
-$(CLIENT_BUILD): $(CLIENT_STAMP) $(CLIENT)/scripts/build.mjs $(shell find $(CLIENT)/src -type f)
+$(CLIENT_BUILD): $(CLIENT_STAMP) $(CLIENT)/scripts/build.mjs $(CLIENT)/scripts/names.mjs $(CLIENT)/tsconfig.build.json $(shell find $(CLIENT)/src -type f)
 	@cd $(CLIENT) && npm run --silent build
 	@touch $@
 

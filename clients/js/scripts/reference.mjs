@@ -1,4 +1,6 @@
-// Writes the reference of the package in Markdown, from the sources and their comments.
+// Writes docs/reference/client-ts.md from the sources and their comments; with --check it only says
+// whether the page is up to date, and exits with 1 when it is not.
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { root } from "./measure.mjs";
@@ -109,7 +111,7 @@ function section(name, symbol) {
 
 const seen = new Set();
 const parts = [
-  "# TypeScript client\n\nEverything that the package `portward` exports, by the module it is imported from.\n",
+  "<!-- Made by clients/js/scripts/reference.mjs: change the code, then run make docs. -->\n\n# TypeScript client\n\nEverything that the package `portward` exports, by the module it is imported from.\n",
 ];
 for (const [name, path] of files) {
   const module = checker.getSymbolAtLocation(program.getSourceFile(path));
@@ -124,4 +126,10 @@ for (const [name, path] of files) {
   sections.sort(([a], [b]) => (a < b ? -1 : 1));
   parts.push(`## ${name}\n`, ...sections.map(([, text]) => text));
 }
-process.stdout.write(parts.join("\n"));
+const page = join(root, "..", "..", "docs", "reference", "client-ts.md");
+const text = parts.join("\n");
+if (!process.argv.includes("--check")) writeFileSync(page, text);
+else if (readFileSync(page, "utf8") !== text) {
+  console.error("docs/reference/client-ts.md is out of date: run make docs");
+  process.exitCode = 1;
+}

@@ -1,5 +1,5 @@
-/** Longest wait that timers of browsers and Node can hold. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+/** Longest wait: timers of browsers and Node hold a little more, in 31 bits. */
+const LONGEST_TIMER = 2_000_000_000;
 
 /** Milliseconds before attempt `n`, counted from 0: anything up to a range that doubles. */
 export function jitter(n: number, random: number): number {

@@ -10,8 +10,10 @@ const LARGEST = 32 * 1024 * 1024;
 /** Milliseconds that a `Retry-After` stands for: seconds, or a date. */
 export function retryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  // Dates begin with the day of the week; other texts would be read as dates of all kinds.
+  const ms = /^[A-Z][a-z]{2,}, /.test(value) ? Date.parse(value) - now : NaN;
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 /**

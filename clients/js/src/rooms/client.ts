@@ -13,8 +13,11 @@ const AGAIN = new Set(["insufficient_state", "unavailable"]);
 
 /** Who the server takes the client for. */
 export interface User {
+  /** Id of the user. */
   readonly userId: string;
+  /** Address of the user, where the token has one. */
   readonly email: string | null;
+  /** Roles of the user. */
   readonly roles: readonly string[];
 }
 

@@ -193,8 +193,11 @@ export type RoomState = "out" | "joining" | "in";
 
 /** One room. */
 export interface Room extends AsyncIterable<RoomMessage> {
+  /** Id of the room. */
   readonly id: string;
+  /** Whether this client is in the room. */
   readonly state: RoomState;
+  /** Users of the room. */
   readonly presence: Presence;
   /** Place of the last message that was given out. */
   readonly position: Position | undefined;
@@ -212,6 +215,7 @@ export interface Room extends AsyncIterable<RoomMessage> {
   kick(userId: string, options?: RequestOptions): Promise<void>;
   /** Says which roles may do what, for administrators of the room. */
   setPermissions(permissions: RoomPermissions, options?: RequestOptions): Promise<void>;
+  /** Listens; returns the function that stops listening. */
   on<E extends keyof RoomEvents>(event: E, listener: RoomEvents[E]): Unsubscribe;
 }
 
@@ -288,6 +292,7 @@ export interface TopicEvents {
 
 /** One topic of live. */
 export interface Topic extends AsyncIterable<Publication> {
+  /** Name of the topic. */
   readonly name: string;
   /** The latest publication of every key. The same map until it changes. */
   readonly snapshot: ReadonlyMap<string, Publication>;
@@ -297,6 +302,7 @@ export interface Topic extends AsyncIterable<Publication> {
   ready(options?: RequestOptions): Promise<void>;
   /** Ends the subscription; the last user of the topic unsubscribes. */
   close(): void;
+  /** Listens; returns the function that stops listening. */
   on<E extends keyof TopicEvents>(event: E, listener: TopicEvents[E]): Unsubscribe;
 }
 
