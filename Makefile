@@ -96,7 +96,7 @@ build: $(STAMP) $(CLIENT_BUILD) ## make the sdist, the wheel and the npm package
 size: $(CLIENT_BUILD) $(CLIENT_SIZE_STAMP) ## print the sizes of the TypeScript client, beside those of its peers
 	cd $(CLIENT) && npm run --silent size
 
-docs: $(STAMP) ## write what follows from the code: pages of docs/reference, types of clients
+docs: $(STAMP) $(CLIENT_STAMP) ## write what follows from the code: pages of docs/reference, types of clients
 	$(BIN)/python -m docs.generate
 	cd $(CLIENT) && npm run --silent reference
 
