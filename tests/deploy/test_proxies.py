@@ -109,12 +109,16 @@ async def test_a_node_that_drains(doomed: Fleet) -> None:
         assert await second.open() >= len(staying[second])
         second.begin_stop()
         await eventually(lambda: "drain.start" in second.said)
-        for source in SOURCES:
-            with pytest.raises(InvalidStatus) as refused:
-                async with doomed.client(source):
-                    pass
-            assert refused.value.response.status_code == 503
-            assert "Retry-After" in refused.value.response.headers
+        # All at once: the node listens only until the last of its clients has left.
+        await asyncio.gather(*(_is_told_to_return(doomed, source) for source in SOURCES))
+
+
+async def _is_told_to_return(fleet: Fleet, source: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with fleet.client(source):
+            pass
+    assert refused.value.response.status_code == 503
+    assert "Retry-After" in refused.value.response.headers
 
 
 @pytest.mark.long
