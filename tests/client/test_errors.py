@@ -21,6 +21,12 @@ def test_handshake_status_says_whether_to_try_again(status: int, temporary: bool
     assert f"status {status}: " in str(refused)
 
 
+@pytest.mark.parametrize("status", [408, 425, 500, 501, 502, 504, 520, 522, 530, 599])
+def test_a_server_that_is_away_may_come_back(status: int) -> None:
+    """Every status from 500 on may pass, those that only proxies have too."""
+    assert HandshakeRefused(status).temporary
+
+
 def test_unknown_status_has_no_meaning() -> None:
     """A status nobody expects is named alone."""
     assert str(HandshakeRefused(418)) == "the handshake was refused with status 418"

@@ -23,7 +23,8 @@ from typing import Final
 
 from portward.model.faults import FaultKind
 
-_RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRIED: Final = frozenset({408, 425, 429})
+_SERVER_ERROR: Final = 500
 _MEANINGS: Final = {
     400: "the request is malformed",
     401: "no valid credential",
@@ -61,7 +62,8 @@ class HandshakeRefused(ClientError):  # noqa: N818 - see above
         super().__init__(f"the handshake was refused with status {status}{meaning}")
         self.status = status
         self.retry_after = retry_after
-        self.temporary = status in _RETRIED
+        # Proxies have statuses of their own from 500 on for a server that is away.
+        self.temporary = status in _RETRIED or status >= _SERVER_ERROR
 
 
 class TokenFailed(ClientError):  # noqa: N818 - see above
