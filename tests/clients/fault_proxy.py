@@ -66,7 +66,8 @@ UNHARMED: Final = always(PLAIN)
 def random_cuts(seed: int, bytes_down: int, cuts: int) -> Plan:
     """Return a plan that cuts the first `cuts` connections, each after a random number of bytes.
 
-    One in eight is cut in what the client sends, one in eight ends by FIN. The numbers are a function
+    One in eight is cut in what the client sends, or after `bytes_down` where it does not send so much;
+    one in eight ends by FIN. The numbers are a function
     of the seed and the number of the connection.
     """
 
@@ -76,7 +77,7 @@ def random_cuts(seed: int, bytes_down: int, cuts: int) -> Plan:
         chance = random.Random(seed * 1_000_003 + number)
         how = Cut.FIN if chance.random() < 0.125 else Cut.RST
         if chance.random() < 0.125:
-            return Script(cut_up=chance.randrange(1200), how=how)
+            return Script(cut_up=chance.randrange(1200), cut_down=bytes_down, how=how)
         return Script(cut_down=chance.randrange(bytes_down), how=how)
 
     return choose

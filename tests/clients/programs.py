@@ -36,18 +36,27 @@ class Records:
     async def first(
         self, met: Callable[[Record], bool] | str, start: int = 0, patience: float = PATIENCE
     ) -> Record:
-        """The first report, from a place in `records` on, of a kind or that meets a condition."""
+        """The first report, from a place in `records` on, of a kind or that meets a condition.
+
+        Raises:
+            TimeoutError: it has not come in time.
+        """
         place = start
-        async with asyncio.timeout(patience):
-            while True:
-                self._changed.clear()
-                while place < len(self.records):
-                    record = self.records[place]
-                    place += 1
-                    if record["kind"] == met if isinstance(met, str) else met(record):
-                        return record
-                assert not self._over, f"the client has ended; it reported last {self.records[-5:]}"
-                await self._changed.wait()
+        end = asyncio.get_running_loop().time() + patience
+        while True:
+            self._changed.clear()
+            while place < len(self.records):
+                record = self.records[place]
+                place += 1
+                assert record["kind"] != "order failed", record
+                if record["kind"] == met if isinstance(met, str) else met(record):
+                    return record
+            assert not self._over, f"the client has ended; it reported last {self.records[-5:]}"
+            try:
+                async with asyncio.timeout_at(end):
+                    await self._changed.wait()
+            except TimeoutError:
+                raise TimeoutError(f"not among these, or before: {self.records[-9:]}") from None
 
 
 class Program(Records):
@@ -88,12 +97,19 @@ async def program(*command: str, **environment: str) -> AsyncIterator[Program]:
     errors = asyncio.create_task(process.stderr.read())
     try:
         yield running
-    finally:
+    except BaseException as problem:
+        # What the program leaves behind then is no fault of its own.
+        with suppress(ProcessLookupError):
+            process.kill()
+        problem.add_note((await errors).decode(errors="replace"))
+        raise
+    else:
         await _end(process)
-        await reading
-        text = (await errors).decode(errors="replace")
-        if process.returncode != 0 or text:
-            raise AssertionError(f"{command[:2]} ended with {process.returncode}: {text}")
+    finally:
+        await process.wait()
+        await asyncio.gather(reading, errors, return_exceptions=True)
+    text = errors.result().decode(errors="replace")
+    assert (process.returncode, text) == (0, ""), command[:2]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
