@@ -17,6 +17,8 @@ CLIENT_STAMP := $(CLIENT)/node_modules/.installed
 CLIENT_BUILD := $(CLIENT)/dist/.built
 CLIENT_SIZE := $(CLIENT)/size
 CLIENT_SIZE_STAMP := $(CLIENT_SIZE)/node_modules/.installed
+ASYNCAPI := tests/asyncapi
+ASYNCAPI_STAMP := $(ASYNCAPI)/node_modules/.installed
 DIRECTUS := tests/directus
 DIRECTUS_STAMP := $(DIRECTUS)/node_modules/.installed
 
@@ -50,11 +52,11 @@ help: ## list the verbs
 demo: $(STAMP) ## serve every endpoint with pages and simulations, nothing else needed
 	$(BIN)/portward demo
 
-test: $(STAMP) $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests and check the coverage
+test: $(STAMP) $(NODE_STAMP) $(ASYNCAPI_STAMP) $(CLIENT_BUILD) tools ## run the tests and check the coverage
 	cd $(CLIENT) && npm test --silent
 	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term
 
-test-newest: $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests on the newest supported Python that is installed
+test-newest: $(NODE_STAMP) $(ASYNCAPI_STAMP) $(CLIENT_BUILD) tools ## run the tests on the newest supported Python that is installed
 	@test -z "$(NEWEST)" || $(MAKE) --no-print-directory $(NEWEST_STAMP)
 	@if test -z "$(NEWEST)"; then \
 		echo "No supported Python newer than that of make test is installed: nothing to do."; \
@@ -101,7 +103,7 @@ docs: $(STAMP) $(CLIENT_STAMP) ## write what follows from the code: pages of doc
 	cd $(CLIENT) && npm run --silent reference
 
 clean: ## remove everything that was generated
-	rm -rf $(VENV) $(NODE)/node_modules $(DIRECTUS)/node_modules build dist htmlcov
+	rm -rf $(VENV) $(NODE)/node_modules $(ASYNCAPI)/node_modules $(DIRECTUS)/node_modules build dist htmlcov
 	rm -rf $(CLIENT)/node_modules $(CLIENT)/dist $(CLIENT_SIZE)/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -176,6 +178,11 @@ $(CLIENT_BUILD): $(CLIENT_STAMP) $(CLIENT)/scripts/build.mjs $(CLIENT)/scripts/n
 
 $(CLIENT_SIZE_STAMP): $(CLIENT_SIZE)/package.json $(CLIENT_SIZE)/package-lock.json $(CLIENT_SIZE)/.npmrc
 	@cd $(CLIENT_SIZE) && npm ci --silent --ignore-scripts
+	@touch $@
+
+$(ASYNCAPI_STAMP): $(ASYNCAPI)/package.json $(ASYNCAPI)/package-lock.json $(ASYNCAPI)/.npmrc
+	@command -v npm >/dev/null || { echo "The tests need Node 20 with npm on PATH." >&2; exit 1; }
+	@cd $(ASYNCAPI) && npm ci --silent
 	@touch $@
 
 # Two packages are compiled: what runs is then what the lock file has the hashes of. The headers

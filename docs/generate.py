@@ -12,7 +12,7 @@ from typing import Final, get_type_hints
 
 from prometheus_client.core import Metric
 
-from docs import typescript
+from docs import asyncapi, typescript
 from portward.dialects.alerts import AlertsDialect
 from portward.dialects.live import LiveDialect
 from portward.dialects.relay import RelayDialect
@@ -32,6 +32,7 @@ _MADE: Final = "Made by docs/generate.py: change the code, then run it."
 _NOTES: Final = {
     ".md": f"<!-- {_MADE} -->\n\n",
     ".ts": f"// {_MADE}\n/* eslint-disable */\n\n",
+    ".yaml": f"# {_MADE}\n",
 }
 
 EVENTS: Final[Mapping[Event, str]] = {
@@ -393,6 +394,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/events.md": events_page,
     "reference/metrics.md": metrics_page,
     "../clients/js/src/generated.ts": typescript.module,
+    **asyncapi.PAGES,
 }
 
 

@@ -98,7 +98,7 @@ async def test_the_fastapi_application(tmp_path: Path) -> None:
     """Its login lets a browser in, its order reaches the room, and so does the script's message."""
     environ = environment()
     (tmp_path / "app.py").write_text(python_block("async def login"))
-    (tmp_path / "publish.py").write_text(python_block("httpx.post"))
+    (tmp_path / "publish.py").write_text(python_block("with Publisher("))
     with served(tmp_path, command("uvicorn app:app"), environ) as host:
         async with httpx.AsyncClient(base_url=f"http://{host}", trust_env=False) as http:
             wrong = await http.post("/login", json={"user": "ann", "password": "guess"})
@@ -114,7 +114,7 @@ async def test_the_fastapi_application(tmp_path: Path) -> None:
                     subprocess.run,
                     [sys.executable, *line[1:]],
                     cwd=tmp_path,
-                    env=environ | {"PUBLISH_URL": f"http://{host}/internal/publish"},
+                    env=environ | {"PUBLISH_URL": f"http://{host}/internal"},
                     capture_output=True,
                     text=True,
                     check=False,
@@ -122,9 +122,9 @@ async def test_the_fastapi_application(tmp_path: Path) -> None:
                 assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
                 assert (await heard(socket_, "message"))["content"] == line[-1]
             refused = await http.post(
-                "/internal/publish",
-                json={"channel": "rooms:orders", "data": "x"},
-                headers={"X-API-Key": "another"},
+                "/internal/api/publish",
+                json={"channel": "rooms:orders", "data": "x", "idempotency_key": "k"},
+                headers={"Authorization": "apikey another"},
             )
             assert refused.status_code == 401
 
