@@ -4,7 +4,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+import msgspec
+
 from docs.contract import CONTRACTS, Contract, Form, Kind, Schema, schemas
+from portward.admin.bodies import channel_schema
+from portward.admin.methods import METHODS
 from portward.model.endings import PROXIES, Ending
 
 _REF: Final = "{name}"
@@ -27,6 +31,25 @@ def module() -> str:
     return "\n".join(parts)
 
 
+def admin_module() -> str:
+    """The requests and results of the admin API."""
+    types = {kind for each in METHODS.values() for kind in (each.request, each.result)}
+    ordered = sorted(types, key=lambda kind: kind.__name__)
+    _, found = msgspec.json.schema_components(
+        ordered, schema_hook=channel_schema, ref_template=_REF
+    )
+    parts = list(_interfaces(dict(sorted(found.items()))))
+    rows = "".join(
+        f"{_comment(each.summary + '.', '  ')}  {name}: {{ request: {each.request.__name__};"
+        f" result: {each.result.__name__} }};\n"
+        for name, each in METHODS.items()
+    )
+    parts.append("/** Every method of the admin API. */")
+    parts.append(f"export interface Methods {{\n{rows}}}\n")
+    parts.append("export type MethodName = keyof Methods;\n")
+    return "\n".join(parts)
+
+
 def _literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
@@ -37,7 +60,7 @@ def _comment(text: str, indent: str = "") -> str:
 
 def _interfaces(found: dict[str, Schema]) -> Iterator[str]:
     for name, schema in found.items():
-        text = _comment(schema["description"])
+        text = _comment(schema.get("description", ""))
         if schema.get("type") == "object":
             yield f"{text}export interface {name} {_object(schema)}\n"
         else:

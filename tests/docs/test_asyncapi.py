@@ -68,6 +68,7 @@ def test_documents_and_examples_are_good() -> None:
     }
 
 
+@pytest.mark.long
 def test_faults_are_found() -> None:
     """A document with a fault, and examples that are not as they should be, are named."""
     document = asyncapi.document(CONTRACTS[0])

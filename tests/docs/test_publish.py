@@ -16,8 +16,9 @@ from portward.publisher import AsyncPublisher
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.e2e.process import KEY, serving
 
+CLIENT: Final = ROOT / "clients" / "js"
 PAGE: Final = DOCS / "how-to" / "publish.md"
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 
 
 def python_block(word: str) -> str:
@@ -91,6 +92,28 @@ async def test_scripts(place: Place) -> None:
     (place.folder / "many.py").write_text(python_block("AsyncPublisher("))
     assert await place.run("many.py") == str(len(reports) + 3)
     assert sorted((await place.said("rooms:orders"))[len(reports) :]) == [0, 1, 2]
+
+
+@pytest.mark.skipif(
+    not (CLIENT / "dist").exists(), reason="`make test` builds the TypeScript client"
+)
+async def test_node(place: Place) -> None:
+    """The script for Node publishes as it is printed."""
+    (place.folder / "node_modules").mkdir()
+    (place.folder / "node_modules" / "portward").symlink_to(CLIENT)
+    (block,) = blocks("js", PAGE)
+    (place.folder / "send.mjs").write_text(block.text)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["node", "send.mjs"],
+        cwd=place.folder,
+        env=os.environ | {"PORTWARD_ADMIN": place.admin, "PORTWARD_API_KEY": KEY},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert await place.said("rooms:lobby") == ["hello from Node"]
 
 
 async def test_the_django_command(place: Place) -> None:

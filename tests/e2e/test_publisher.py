@@ -1,6 +1,9 @@
 """The publisher against `portward serve`: retries over a restart publish once, and slow answers end."""
 
 import asyncio
+import json
+import os
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,10 +21,11 @@ from portward.publisher import (
     Publisher,
     Retries,
 )
-from tests.e2e.process import CONFIG, KEY, Served, serving
+from tests.e2e.process import CONFIG, KEY, ROOT, Served, serving
 
 pytestmark = pytest.mark.timeout(180)
 
+CLIENT = ROOT / "clients" / "js"
 PATIENT = Retries(attempts=1000, first=0.1, longest=0.5, within=90.0)
 
 
@@ -161,3 +165,29 @@ async def test_slow_answers_end() -> None:
             pytest.raises(CallTimedOut),
         ):
             await asyncio.to_thread(slow_too.publish, "rooms:lobby", 1)
+
+
+@pytest.mark.skipif(
+    not (CLIENT / "dist").exists(), reason="`make test` builds the TypeScript client"
+)
+async def test_a_restart_between_retries_of_node_publishes_once(tmp_path: Path) -> None:
+    """The publisher of `portward/server` does the same: the answer is lost, and one message published."""
+    modules = tmp_path / "node_modules"
+    modules.mkdir()
+    (modules / "portward").symlink_to(CLIENT)
+    shutil.copy(ROOT / "tests" / "e2e" / "publisher_node.mjs", tmp_path)
+    async with gateway(tmp_path) as it:
+        process = await asyncio.create_subprocess_exec(
+            *("node", str(tmp_path / "publisher_node.mjs")),
+            env=os.environ | {"PORTWARD_ADMIN": it.url, "PORTWARD_API_KEY": KEY},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert await process.stdout.readline() == b"lost\n"
+        await it.stop()
+        await it.start()
+        process.stdin.write(b"go\n")
+        assert json.loads(await process.stdout.readline()) == {"offset": 1, "said": ["once"]}
+        assert await process.wait() == 0
