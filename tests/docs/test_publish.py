@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import json
 import os
 import shlex
 import subprocess
@@ -11,9 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from portward.publisher import AsyncPublisher
 from tests.docs.pages import DOCS, ROOT, blocks
+from tests.e2e.nodes import token
 from tests.e2e.process import KEY, serving
 
 CLIENT: Final = ROOT / "clients" / "js"
@@ -37,8 +42,9 @@ def command(word: str) -> list[str]:
 class Place:
     """A folder to run programs in, and the gateway they publish to."""
 
-    def __init__(self, folder: Path, admin: str) -> None:
+    def __init__(self, folder: Path, admin: str, rooms: str) -> None:
         self.folder = folder
+        self.rooms = rooms
         self.admin = admin
         self.publisher = AsyncPublisher(admin, KEY)
 
@@ -67,7 +73,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     """A gateway with the rooms of the page."""
     (tmp_path / "work").mkdir()
     async with serving(tmp_path) as served:
-        place = Place(tmp_path / "work", served.admin)
+        place = Place(tmp_path / "work", served.admin, served.url)
         for room in ("lobby", "orders"):
             await place.publisher.set_room(room)
         yield place
@@ -144,6 +150,20 @@ async def test_the_celery_task(place: Place) -> None:
     )
     assert await place.run("-c", program, BROKER="memory://") == "[1, 1]"
     assert await place.said("rooms:orders") == [{"order": 7, "state": "shipped"}]
+
+
+async def test_a_ticket_for_a_page(place: Place) -> None:
+    """The lines of the page on the gate make a ticket, with which a page connects once."""
+    (block,) = blocks("python ticket", DOCS / "gate.md")
+    names: dict[str, Any] = {"api_key": KEY}
+    exec(block.text.replace("http://127.0.0.1:8081", place.admin), names)  # noqa: S102 - the page's own
+    made = await asyncio.to_thread(names["ticket_for"], token("ann"))
+    names["publisher"].close()
+    address = place.rooms.replace("/rooms", f"/alerts?ticket={made['ticket']}")
+    async with connect(address, origin=Origin("http://localhost:3000"), proxy=None) as socket:
+        assert json.loads(await socket.recv())["type"] == "handshake"
+    with pytest.raises(InvalidStatus, match="401"):
+        await connect(address, origin=Origin("http://localhost:3000"), proxy=None)
 
 
 def test_the_error_table_is_whole() -> None:

@@ -167,6 +167,7 @@ async def test_slow_answers_end() -> None:
             await asyncio.to_thread(slow_too.publish, "rooms:lobby", 1)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not (CLIENT / "dist").exists(), reason="`make test` builds the TypeScript client"
 )
