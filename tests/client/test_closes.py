@@ -1,5 +1,6 @@
 import pytest
 
+from docs.contract import CONTRACTS, Contract
 from portward.client.closes import invites_return
 from portward.model.endings import Ending
 
@@ -34,3 +35,10 @@ def test_endings_of_the_gateway(ending: Ending) -> None:
 def test_other_codes(code: int | None, invited: bool) -> None:
     """A broken link invites, and so do the ranges that are kept for it; everything else forbids."""
     assert invites_return(code) is invited
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda each: each.name)
+def test_the_words_of_protocols(contract: Contract) -> None:
+    """Closes that a protocol words itself mean what the ending means."""
+    for ending, (code, reason) in contract.closes.items():
+        assert invites_return(code, reason) is ending.reconnect, (code, reason)

@@ -53,6 +53,9 @@ async def epoch_of(house: House) -> str:
     [
         ({}, range(151, 201)),
         ({"limit": 3}, [198, 199, 200]),
+        ({"limit": 0}, []),
+        ({"limit": 0, "before": 10}, []),
+        ({"limit": 0, "since": 10}, []),
         ({"limit": 100}, range(101, 201)),
         ({"limit": 1000}, range(101, 201)),
         ({"before": 10}, range(1, 10)),
@@ -67,7 +70,7 @@ async def epoch_of(house: House) -> str:
     ],
 )
 async def test_pages(house: House, query: dict[str, int], expected: Any) -> None:
-    """The newest fifty by default, at most a hundred; `before` pages back and `since` forward."""
+    """The newest fifty by default, at most a hundred; `before` pages back and `since` forward; 0 is none."""
     await house.room()
     await say(house, 200)
     ann = await house.client("ann", "lobby")
