@@ -118,6 +118,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         yield served
 
 
+@pytest.mark.long
 async def test_no_attempt_follows_a_revocation(served: Served) -> None:
     """With the lines each client connects once and ends; without them it comes back for ever."""
     commands = {

@@ -87,6 +87,7 @@ class LosesAnswers(httpx.HTTPTransport):
         return answer
 
 
+@pytest.mark.long
 async def test_a_restart_between_retries_publishes_once(tmp_path: Path) -> None:
     """The answer is lost and the gateway restarted: the retry gets the position of the first publication."""
     async with gateway(tmp_path) as it:

@@ -1,0 +1,75 @@
+"""Before every close that invites a client to come back, its protocol says when."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from portward.model.endings import Ending
+from portward.testing import MemoryClient, connect
+from tests.house import House, running, session_of, settings
+
+INVITING = [each for each in Ending if each.reconnect and each is not Ending.GOING_AWAY]
+FORBIDDING = [each for each in Ending if not each.reconnect]
+PATHS = ("/rooms", "/alerts", "/realtime")
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A gateway."""
+    async with running(settings()) as house:
+        yield house
+
+
+async def visitor(house: House, path: str) -> MemoryClient:
+    """A client of an endpoint."""
+    token = house.gateway.token("ann", roles=["user"])
+    given = {"authorization": f"Bearer {token}"} if path == "/alerts" else {}
+    client = await connect(house.gateway, path, **given)
+    await client.settle()
+    return client
+
+
+def waits(message: dict[str, Any]) -> list[int]:
+    """The times in a message after which to come back."""
+    body = message | message.get("data", {}) | message.get("payload", {})
+    return [body["retryMs"]] if "retryMs" in body else []
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("ending", INVITING)
+async def test_a_close_that_invites_names_a_time(house: House, path: str, ending: Ending) -> None:
+    """The last message before the close has `retryMs`, and as `closing` the name of the ending."""
+    client = await visitor(house, path)
+    session_of(client).end(ending, "test")
+    last = client.received[-1]
+    assert client.closed is not None
+    assert waits(last) != []
+    assert last["type"] in {"closing", "error"}
+    if last["type"] == "closing":
+        assert ending.name.lower() in json.dumps(last)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("ending", FORBIDDING)
+async def test_a_close_that_forbids_names_none(house: House, path: str, ending: Ending) -> None:
+    """Nothing names a time to a client that is not to come back."""
+    client = await visitor(house, path)
+    session_of(client).end(ending, "test")
+    assert client.closed is not None
+    assert [wait for each in client.received for wait in waits(each)] == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_drain_names_one_time(house: House, path: str) -> None:
+    """A client of a gateway that stops is told once, and the close that follows names no other time."""
+    client = await visitor(house, path)
+    house.gateway.node.background.run(house.gateway.drain(5.0))
+    await client.settle()
+    for _ in range(6):
+        await house.advance(1)
+    assert client.closed is not None
+    told = [wait for each in client.received for wait in waits(each)]
+    assert len(told) == 1
+    assert 2500 <= told[0] <= 7500
