@@ -169,7 +169,7 @@ async def test_expiry() -> None:
     """A token that runs out ends the connection with 3005, and the client was told before."""
     settings = UNLIMITED + '[tokens]\nleeway = "0s"\n'
     async with own_door(settings) as place, visitor(place, ttl=2) as ann:
-        assert [each["type"] for each in await ann.goodbye()] == ["expiring"]
+        assert [each["type"] for each in await ann.goodbye()] == ["expiring", "closing"]
         assert ann.closed == (3005, "expired")
 
 

@@ -54,7 +54,7 @@ async def test_back_pressure(door: Site) -> None:
                 await place.gateway.live.publish("event:1", f"{sent} " + "x" * 50_000, key="k")
                 assert (await bob.data())["offset"] == sent
             assert await ended.get() == ("sam", "slow")
-            heard = await slow.goodbye()
+            heard = [each for each in await slow.goodbye() if each["type"] == "data"]
             assert [each["offset"] for each in heard] == list(range(1, len(heard) + 1))
             assert len(heard) < sent
             assert slow.closed == (1008, "back-pressure threshold exceeded")
@@ -77,7 +77,7 @@ async def test_stop(door: Site) -> None:
     async with door() as (place, provider), view_as(place.live, provider, "ann") as ann:
         await ann.subscribe("event:1")
         draining = asyncio.create_task(place.gateway.drain(2.0))
-        assert await ann.goodbye() == []
+        assert [each["type"] for each in await ann.goodbye()] == ["shutdown"]
         assert ann.closed == (1001, "server shutting down")
         assert await status(place.live, "cookie-of-ann") == 503
         await draining

@@ -51,7 +51,7 @@ class Drain:
         spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
         address = session.endpoint.rules.reconnect_url or session.newcomer.url
         if not session.newcomer.transparent:  # else it is told by the last push alone
-            session.advised = self._clock.monotonic() + spread
+            session.advised = self._deadline + spread  # beyond every close of the drain
         session.say(ShuttingDown(retry=int(spread * 1000), address=address))
 
     def _close(self, wave: list[Session]) -> None:
