@@ -143,7 +143,9 @@ async def conversation(session: Session) -> None:
             assert ann.closed == (3503, "force disconnect")
         await look(session)
         session.served.process.send_signal(signal.SIGTERM)
-        assert await bob.goodbye() == []
+        (leaving,) = await bob.goodbye()
+        assert leaving == {"type": "shutdown", "retryMs": leaving["retryMs"]}
+        assert leaving["retryMs"] > 0
         assert bob.closed == (1001, "server shutting down")
     assert await asyncio.wait_for(session.served.process.wait(), PATIENCE) == 0
 

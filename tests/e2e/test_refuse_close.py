@@ -53,10 +53,12 @@ async def test_a_refused_handshake_opens_and_closes(door: House) -> None:
         assert await ended(url) == (3500, "invalid token", [], None)
         token = place.gateway.token("ann", roles=["user"])
         async with connect(f"{url}?token={token}", origin=ORIGIN, proxy=None):  # type: ignore[arg-type]  # a NewType
-            code, reason, (told,), _ = await ended(f"{url}?token={token}")
+            code, reason, (told, closing), _ = await ended(f"{url}?token={token}")
         assert (code, reason) == (3013, "too many requests")
         assert told["type"] == "error"
         assert told["data"]["retryAfterMs"] > 0
+        again = told["data"]["retryAfterMs"]
+        assert closing["data"] == {"reason": "too_many_requests", "retryMs": again}
         with pytest.raises(InvalidStatus) as caught:
             async with connect(url, origin="https://evil.example", proxy=None):  # type: ignore[arg-type]  # a NewType
                 pass
