@@ -194,8 +194,9 @@ more; the tables are all there is of each.
 
 Codes from 3000 to 3499 invite a client to come back, those from 3500 to 3999 ask it to stay away;
 the others are those of RFC 6455. The name stands in logs, in metrics and in the disconnect hook.
-Before a close that invites back, rooms, alerts, live and the relay send `closing` with the name and the time to
-wait (`retryMs`), unless `shutdown` or an error has told it; Socket.IO has `retryMs` in the event `error`.
+Before a close that invites back, rooms, alerts, live and the relay send `closing` with the name and the
+time to wait (`retryMs`), unless `shutdown` or an error has told it; Socket.IO has `retryMs` in the event
+`error`.
 
 {endings}
 
