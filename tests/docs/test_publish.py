@@ -152,6 +152,13 @@ async def test_the_celery_task(place: Place) -> None:
     assert await place.said("rooms:orders") == [{"order": 7, "state": "shipped"}]
 
 
+def test_the_bounds() -> None:
+    """The example with its bounds makes a publisher."""
+    names: dict[str, Any] = {}
+    exec(python_block("Retries(attempts=6"), names)  # noqa: S102 - the page's own
+    names["publisher"].close()
+
+
 async def test_a_ticket_for_a_page(place: Place) -> None:
     """The lines of the page on the gate make a ticket, with which a page connects once."""
     (block,) = blocks("python ticket", DOCS / "gate.md")
