@@ -135,7 +135,7 @@ class EndpointClient(Listeners, ABC):
     def _common(self, connection: RequestConnection, incoming: Incoming) -> None:
         """What every endpoint says in the same words."""
         wait = incoming.data.get("retryMs")
-        if isinstance(wait, int | float) and incoming.kind in ("shutdown", "closing", "error"):
+        if isinstance(wait, int | float) and incoming.kind in ("shutdown", "error"):
             connection.retry_after = wait / 1000
 
     def _background(self, work: Any) -> None:
