@@ -12,7 +12,14 @@ from websockets.frames import Close
 from websockets.http11 import Request, Response
 
 from portward.client.errors import ConnectFailed, HandshakeRefused
-from portward.client.link import LinkClosed, _ended, _is_here, _why, dialer
+from portward.client.link import LinkClosed, dialer, link_dialer
+from portward.client.transport import (
+    WebSocketDialer,
+    _ended,
+    is_loopback,
+    own_origin,
+    reason_of,
+)
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -199,7 +206,7 @@ def test_address_is_checked(url: str) -> None:
 )
 def test_proxy_is_for_other_machines(host: str, here: bool) -> None:
     """No proxy of the environment is used to this machine."""
-    assert _is_here(host) is here
+    assert is_loopback(host) is here
 
 
 @pytest.mark.parametrize(
@@ -217,4 +224,43 @@ def test_proxy_is_for_other_machines(host: str, here: bool) -> None:
 )
 def test_reasons_in_plain_words(error: OSError, text: str) -> None:
     """The reason is the operating system's, without addresses and numbers."""
-    assert _why(error) == text
+    assert reason_of(error) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("ws://h:1/live", "http://h:1"),
+        ("wss://h", "https://h"),
+        ("wss://user:secret@h/x", "https://h"),
+    ],
+)
+def test_own_origin(url: str, origin: str) -> None:
+    """The origin of the gateway has its scheme, host and port, and no credentials."""
+    assert own_origin(url) == origin
+
+
+async def test_bytes_and_giving_up() -> None:
+    """A transport carries bytes; given up, it ends at once as one that broke."""
+    async with server(echo) as url:
+        transport = await WebSocketDialer(headers={"X-One": "1"})(url, {"X-Two": "2"})
+        await transport.send(b"\x00\xff")
+        assert await transport.receive() == b"\x00\xff"
+        transport.abort()
+        with pytest.raises(LinkClosed) as closed:
+            await transport.receive()
+        assert closed.value.code is None
+        with pytest.raises(LinkClosed):
+            await transport.send("x")
+
+
+async def test_a_link_in_the_place_of_a_transport() -> None:
+    """A function that makes links serves where transports are made."""
+    async with server(echo) as url:
+        transport = await link_dialer(dialer(url))("", {})
+        await transport.send("one")
+        assert await transport.receive() == "one"
+        await transport.send(b"two")
+        assert await transport.receive() == "two"
+        transport.abort()
+        await transport.close(1000)

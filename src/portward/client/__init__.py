@@ -10,6 +10,7 @@
 It is apart from the server, of which it uses the tables of :mod:`portward.model` alone.
 """
 
+from portward.client.alerts import AlertsClient
 from portward.client.backoff import Backoff
 from portward.client.channel import GetState
 from portward.client.closes import invites_return
@@ -31,7 +32,9 @@ from portward.client.errors import (
     UnauthorizedError,
 )
 from portward.client.events import (
+    CallAlert,
     Connected,
+    Denied,
     Disconnected,
     Event,
     Gap,
@@ -44,27 +47,33 @@ from portward.client.events import (
     ShuttingDown,
     TokenExpiring,
     TokenRefreshed,
+    TopicData,
     Typing,
     UserJoined,
     UserLeft,
 )
-from portward.client.link import Dial, Link, LinkClosed, dialer
+from portward.client.link import Link, LinkClosed, LinkDial, dialer
+from portward.client.live import LiveClient, Topic
 from portward.client.options import ConnectionOptions, ConnectionState, StateChange
 from portward.client.outgoing import QueueLimits, Refused, SendResult, Stored, Unknown
 from portward.client.portward import Portward
-from portward.client.proving import TokenSource
+from portward.client.relay import RelayClient, RelayMessage
 from portward.client.room import Room
 from portward.client.room_values import History, Presence, RoomPresence
 from portward.client.rooms import RoomClient
 from portward.client.rooms_client import Ack, RoomsClient
-from portward.client.tokens import GetToken
+from portward.client.tokens import GetToken, TokenSource
+from portward.client.transport import ClientTransport, Dial
 from portward.model.position import Position
 
 __all__ = [
     "Ack",
+    "AlertsClient",
     "AuthenticationRefused",
     "Backoff",
+    "CallAlert",
     "ClientError",
+    "ClientTransport",
     "ClosedError",
     "ConnectFailed",
     "Connected",
@@ -72,6 +81,7 @@ __all__ = [
     "ConnectionOptions",
     "ConnectionState",
     "ConversationEnded",
+    "Denied",
     "Dial",
     "Disconnected",
     "Ended",
@@ -87,6 +97,8 @@ __all__ = [
     "Left",
     "Link",
     "LinkClosed",
+    "LinkDial",
+    "LiveClient",
     "Message",
     "NoAnswer",
     "Other",
@@ -97,6 +109,8 @@ __all__ = [
     "Raw",
     "ReadOverflowError",
     "Refused",
+    "RelayClient",
+    "RelayMessage",
     "RequestRefused",
     "Room",
     "RoomClient",
@@ -111,6 +125,8 @@ __all__ = [
     "TokenFailed",
     "TokenRefreshed",
     "TokenSource",
+    "Topic",
+    "TopicData",
     "Typing",
     "UnauthorizedError",
     "Unknown",

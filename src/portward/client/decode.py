@@ -131,3 +131,70 @@ class ShutdownNotice(msgspec.Struct, frozen=True, rename="camel"):
     """The node leaves; milliseconds."""
 
     retry_ms: int
+
+
+class AlertMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """An alert, as it travels."""
+
+    id: str
+    timestamp: int
+    call_id: str
+    type: str
+    severity: str
+    data: dict[str, Any]
+    offset: int
+    epoch: str
+    suppressed: int = 0
+    late: bool = False
+
+    def event(self) -> events.CallAlert:
+        """The event it makes."""
+        return events.CallAlert(
+            call=self.call_id,
+            id=self.id,
+            type=self.type,
+            severity=self.severity,
+            data=self.data,
+            time=self.timestamp,
+            position=Position(self.offset, self.epoch),
+            suppressed=self.suppressed,
+            late=self.late,
+        )
+
+
+class AlertPage(msgspec.Struct, frozen=True):
+    """The answer to `getHistory`; positions by call where no alerts were asked for."""
+
+    alerts: tuple[AlertMessage, ...]
+    positions: dict[str, Position] = {}
+
+
+class Subscribed(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to `subscribe` of alerts."""
+
+    call_ids: tuple[str, ...]
+    denied: tuple[str, ...] = ()
+    recovered: dict[str, bool] = {}
+
+
+class TopicMessage(msgspec.Struct, frozen=True):
+    """A publication of a topic, alone or in a snapshot."""
+
+    data: Any
+    ts: int
+    offset: int
+    key: str | None = None
+
+    def event(self, topic: str) -> events.TopicData:
+        """The event it makes."""
+        return events.TopicData(
+            topic=topic, data=self.data, key=self.key, time=self.ts, offset=self.offset
+        )
+
+
+class TopicSubscribed(msgspec.Struct, frozen=True):
+    """The answer to `subscribe` of live."""
+
+    topic: str
+    position: Position
+    snapshot: tuple[TopicMessage, ...] = ()

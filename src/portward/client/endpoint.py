@@ -39,6 +39,7 @@ class EndpointClient(Listeners, ABC):
     def __init__(self, options: EndpointOptions, codec: Codec) -> None:
         super().__init__()
         self.codec = codec
+        self.resumes = True
         self.ping = self.PING
         self._options = options
         self._clock = options.connection.clock
@@ -50,7 +51,11 @@ class EndpointClient(Listeners, ABC):
             options.url, self, options.connection, self._state_changed
         )
         self._refresher = TokenRefresher(
-            options.tokens, self._clock, self._backoff, self._reconnecting.fail
+            options.tokens,
+            self._clock,
+            self._backoff,
+            fail=self._reconnecting.fail,
+            report=self.refresh_failed,
         )
 
     def __repr__(self) -> str:
@@ -75,6 +80,10 @@ class EndpointClient(Listeners, ABC):
             ClientError: an error that does not pass, such as a credential that is refused.
         """
         await self._reconnecting.ready()
+
+    async def ready_connection(self) -> RequestConnection:
+        """The connection, once it is ready; raises ConnectionLost when it is not in time."""
+        return await self._reconnecting.ready(self._options.connection.timeout)
 
     async def close(self) -> None:
         """Close, settle everything, and leave nothing behind."""
@@ -107,29 +116,33 @@ class EndpointClient(Listeners, ABC):
         self._reason = "rejected"
         return True
 
+    @property
+    def blocked(self) -> bool:
+        """Whether an iteration falls behind."""
+        return False
+
     async def before_read(self) -> None:
-        """Let readers that fall behind have a turn."""
-        if self._crowded():
-            await asyncio.sleep(0)
+        """Let iterations that fall behind have a turn."""
+        await asyncio.sleep(0)
 
     def lost(self) -> None:
         """The connection is gone."""
         self._refresher.cancel()
+
+    def refresh_failed(self, error: ClientError) -> None:
+        """A newer token could not be put in force; it is tried again."""
 
     def stopped(self, error: ClientError) -> None:
         """Nothing more comes, unless the application connects again."""
 
     # -- for subclasses
 
-    def _crowded(self) -> bool:
-        return False
-
     def _accepted(self) -> None:
         """The credential was accepted."""
         self._reason = "connect"
 
     async def _request(self, kind: str, data: Mapping[str, Any]) -> Incoming:
-        connection = await self._reconnecting.ready(self._options.connection.timeout)
+        connection = await self.ready_connection()
         return await connection.request(kind, data)
 
     def _common(self, connection: RequestConnection, incoming: Incoming) -> None:

@@ -12,6 +12,8 @@ class EndpointProtocol(Protocol):
     """What differs between the endpoints."""
 
     codec: Codec
+    resumes: bool
+    """Whether another connection follows by itself on one that was ready."""
     ping: tuple[str, Mapping[str, object]]
 
     async def prepare(self) -> Mapping[str, str]:
@@ -28,6 +30,10 @@ class EndpointProtocol(Protocol):
 
     def lost(self) -> None:
         """The connection is gone."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether `before_read` is to run."""
 
     async def before_read(self) -> None:
         """Runs before each message is read; while it waits, nothing is read."""

@@ -146,3 +146,36 @@ class Raw(Event, frozen=True):
     """Every message as it came, before what follows from it; only with `raw=True`."""
 
     text: str
+
+
+class CallAlert(Event, frozen=True):
+    """An alert of a call. `late`: a cooldown held it back, and newer ones may have come before it.
+
+    `suppressed` is how many of the same call and type were left out since the last one.
+    """
+
+    call: str
+    id: str
+    type: str
+    severity: str
+    data: dict[str, Any]
+    time: int
+    position: Position
+    suppressed: int = 0
+    late: bool = False
+
+
+class Denied(Event, frozen=True):
+    """Calls that this user may not hear, or may hear no longer."""
+
+    calls: tuple[str, ...]
+
+
+class TopicData(Event, frozen=True):
+    """A publication of a topic. `key` names the part of the topic that it replaces."""
+
+    topic: str
+    data: Any
+    key: str | None
+    time: int
+    offset: int

@@ -25,6 +25,11 @@ class Inbox:
         self._passable = asyncio.Event()
         self._passable.set()
 
+    @property
+    def open(self) -> bool:
+        """Whether more may be read."""
+        return self._passable.is_set()
+
     def put(self, event: Event) -> None:
         """Add an event."""
         self._events.append(event)

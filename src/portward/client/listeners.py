@@ -69,6 +69,8 @@ class Reader(Generic[T]):
 
     def __init__(self, limit: int = _LIMIT) -> None:
         self.used = False
+        self.finished = False
+        """Whether the end was read."""
         self._limit = limit
         self._items: deque[T | _Raise] = deque()
         self._filled = asyncio.Event()
@@ -115,6 +117,7 @@ class Reader(Generic[T]):
         self.used = True
         while not self._items:
             if self._over:
+                self.finished = True
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
@@ -142,13 +145,13 @@ class Feed(Listeners, Generic[T]):
         self._others: list[Reader[T]] = []
 
     def __aiter__(self) -> Reader[T]:
-        # One that has ended and was read to its end, or overflowed, is followed by a fresh one.
-        if self._main.over and self._main.used and self.open:
+        # One that was read to its end, such as an overflow, is followed by a fresh one.
+        if self._main.finished and self.expecting:
             self._main = Reader()
         return self._main.__aiter__()
 
     @property
-    def open(self) -> bool:
+    def expecting(self) -> bool:
         """Whether more items may come."""
         return True
 

@@ -1,5 +1,6 @@
 """How to connect, and what is told of a connection."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -36,3 +37,5 @@ class ConnectionOptions:
     queue: QueueLimits = field(default_factory=QueueLimits)
     reconnect: bool = True
     retry_first: bool = True
+    sleep: Callable[[float], Awaitable[None]] | None = None
+    """Waits between attempts, in place of the clock."""

@@ -2,20 +2,24 @@
 
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
+from portward.client.alerts import AlertsClient
 from portward.client.channel import GetState
 from portward.client.endpoint import EndpointClient, EndpointOptions
 from portward.client.errors import ClosedError
 from portward.client.listeners import Listeners
+from portward.client.live import LiveClient
 from portward.client.options import ConnectionOptions
 from portward.client.outgoing import QueueLimits
+from portward.client.relay import RelayClient
 from portward.client.room import Room
 from portward.client.rooms import RoomClient
 from portward.client.tokens import GetToken, TokenProvider
-from portward.client.transport import WebSocketDialer, checked_address
+from portward.client.transport import WebSocketDialer, checked_address, own_origin
 
 C = TypeVar("C", bound=EndpointClient)
 PATHS: Final = {
@@ -112,6 +116,29 @@ class Portward(Listeners):
     def room(self, room_id: str, *, get_state: GetState | None = None) -> Room:
         """A room; the same object each time. `get_state` counts the first time."""
         return self.rooms.room(room_id, get_state=get_state)
+
+    def alerts(self) -> AlertsClient:
+        """The alerts endpoint; the same object each time."""
+        return self._client("alerts", AlertsClient)
+
+    def live(
+        self, *, cookie: str | GetToken | None = None, origin: str | None = None
+    ) -> LiveClient:
+        """The live endpoint; the same object each time. Both arguments count the first time.
+
+        `cookie` is a Cookie header, or a function that returns one, as `get_token` returns tokens.
+        `origin` is the page's; without it, the one of the gateway.
+        """
+
+        def make(options: EndpointOptions) -> LiveClient:
+            cookies = TokenProvider(cookie, self._connection.clock, name="cookie")
+            return LiveClient(replace(options, tokens=cookies), origin or own_origin(self._url))
+
+        return self._client("live", make)
+
+    def relay(self, *, model: str | None = None) -> RelayClient:
+        """The relay endpoint; the same object each time. `model` counts the first time."""
+        return self._client("relay", lambda options: RelayClient(options, model))
 
     def _client(self, name: str, make: Callable[[EndpointOptions], C]) -> C:
         if self._closed:

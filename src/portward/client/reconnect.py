@@ -22,6 +22,7 @@ from portward.client.requests import RequestConnection
 from portward.client.transport import TransportClosed
 from portward.client.waiting import ConnectionWaiters
 
+_UPSTREAM_CLOSED: Final = "upstream closed"
 _LASTED: Final = 5.0
 """Seconds of a ready connection after which the waits begin anew."""
 
@@ -57,7 +58,9 @@ class ReconnectingConnection:
         self._attempt = 0
         self._ready_at: float | None = None
         self._was_ready = False
+        self._used = False
         self._failure: ClientError | None = None
+        self._resting: ClientError | None = None
 
     # -- what callers do
 
@@ -113,9 +116,15 @@ class ReconnectingConnection:
 
     async def _run(self) -> None:
         try:
+            resting, self._resting = self._resting, None
+            if resting is not None:
+                await self._wait(resting)
             while True:
                 error = await self._connect_once()
                 error = self._failure or error
+                if self._used and not self._protocol.resumes and _may_follow(error):
+                    self._rest(error)
+                    return
                 if error.temporary:
                     if not self._comes_back():
                         self._stop(error)
@@ -124,12 +133,11 @@ class ReconnectingConnection:
                 elif not self._protocol.may_retry(error):
                     self._stop(error)
                     return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see below
             # Not of the gateway: a fault here or in a callback. The application is told, not left waiting.
             failure = ClientError(f"the client failed: {type(error).__name__}")
             failure.__cause__ = error
             self._stop(failure)
-            raise
 
     def _comes_back(self) -> bool:
         options = self._options
@@ -138,6 +146,7 @@ class ReconnectingConnection:
     async def _connect_once(self) -> ClientError:
         """Make a connection and use it to its end; say why it is over."""
         self._become("connecting")
+        self._used = False
         try:
             headers = await self._protocol.prepare()
             transport = await self._options.dial(self._url, headers)
@@ -150,8 +159,8 @@ class ReconnectingConnection:
             self._options.timeout,
             lambda incoming, answer: self._received(connection, incoming, answer),
         )
-        reader = asyncio.create_task(connection.read(self._protocol.before_read))
-        self._liveness.start(lambda: connection.post(*self._protocol.ping), connection.drop)
+        reader = asyncio.create_task(connection.read(lambda: self._before_read(connection)))
+        self._watch(connection)
         try:
             return await self._use(connection, reader)
         finally:
@@ -187,6 +196,16 @@ class ReconnectingConnection:
             await asyncio.gather(writer, return_exceptions=True)
         return _error_of(closed, connection)
 
+    def _watch(self, connection: RequestConnection) -> None:
+        self._liveness.start(lambda: connection.post(*self._protocol.ping), connection.drop)
+
+    async def _before_read(self, connection: RequestConnection) -> None:
+        if self._protocol.blocked:
+            # While nothing is read, silence is no sign that the link is dead.
+            self._liveness.stop()
+            await self._protocol.before_read()
+            self._watch(connection)
+
     def _received(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
         self._liveness.received()
         self._protocol.receive(connection, incoming, answer)
@@ -194,7 +213,7 @@ class ReconnectingConnection:
     def _is_ready(self, connection: RequestConnection) -> None:
         self._connection = connection
         self._ready_at = self._clock.monotonic()
-        self._was_ready = True
+        self._was_ready = self._used = True
         self._become("ready")
         self._waiters.release(connection)
 
@@ -206,6 +225,9 @@ class ReconnectingConnection:
         self._attempt += 1
         self._not_before = self._clock.time() + (named or 0.0)
         self._become("waiting", error, seconds)
+        if self._options.sleep is not None:
+            await self._options.sleep(seconds)
+            return
         pause = self._pause = asyncio.get_running_loop().create_future()
         timer = self._clock.call_later(seconds, lambda: finish(pause))
         try:
@@ -219,6 +241,14 @@ class ReconnectingConnection:
         self._liveness.woke()
         if self._pause is not None and self._clock.time() >= self._not_before:
             finish(self._pause)
+
+    def _rest(self, error: ClientError) -> None:
+        """Wait for the application to connect again; the first wait is then as after any error."""
+        self._sleep.stop()
+        self._task = None
+        self._resting = error if error.temporary else None
+        self._become("idle", error)
+        self._waiters.release(error)
 
     def _stop(self, error: ClientError) -> None:
         self._sleep.stop()
@@ -238,6 +268,11 @@ class ReconnectingConnection:
         if error is not None or state == "ready":
             self.error = error
         self._changed(StateChange(state, error, retry_in))
+
+
+def _may_follow(error: ClientError) -> bool:
+    """Whether another conversation may follow: the upstream's close forbids nothing."""
+    return error.temporary or (isinstance(error, StoppedError) and error.reason == _UPSTREAM_CLOSED)
 
 
 def _error_of(closed: TransportClosed, connection: RequestConnection) -> ClientError:

@@ -15,10 +15,11 @@ _LEAST_INTERVAL: Final = 1.0
 
 
 class TokenRefresher:
-    """One refresh at a time on the connection that stands; `fail` stops the client.
+    """One refresh at a time on the connection that stands.
 
-    A refresh that fails is repeated after a wait. When it fails for good the connection stays until
-    the gateway closes it, and the next one begins with a new token.
+    `fail` stops the client; `report` gets every failure. A refresh that fails is repeated after a
+    wait. When it fails for good the connection stays until the gateway closes it, and the next one
+    begins with a new token.
     """
 
     def __init__(
@@ -26,12 +27,15 @@ class TokenRefresher:
         tokens: TokenProvider,
         clock: Clock,
         backoff: Backoff,
+        *,
         fail: Callable[[ClientError], None],
+        report: Callable[[ClientError], None],
     ) -> None:
         self._tokens = tokens
         self._clock = clock
         self._backoff = backoff
         self._fail = fail
+        self._report = report
         self._task: asyncio.Task[None] | None = None
         self._last = 0.0
 
@@ -67,6 +71,7 @@ class TokenRefresher:
             except ConnectionLost:
                 pass  # the next connection begins with a token
             except ClientError as error:
+                self._report(error)
                 if error.temporary:
                     named = error.retry_after
                     wait = (

@@ -31,6 +31,8 @@ class _Pending:
         self._last = last
         self._answers: list[Incoming] = []
         self._timer: Timer = clock.call_later(timeout, self._expire)
+        # Also when the caller gives up, which cancels the future.
+        self.done.add_done_callback(lambda _: self._timer.cancel())
 
     def answer(self, incoming: Incoming) -> bool:
         """Take an answer; whether it is the last one."""
@@ -111,9 +113,15 @@ class RequestConnection:
         return self.closed
 
     async def begin(
-        self, kind: str, data: Mapping[str, Any], last: str | None = None
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        last: str | None = None,
+        limit: float | None = None,
     ) -> asyncio.Future[Answers]:
         """Write a request; what is returned has its answers once they are there.
+
+        `limit` takes the place of the usual time limit, in seconds.
 
         Raises:
             ConnectionLost: it could not be written, or only in part.
@@ -121,7 +129,7 @@ class RequestConnection:
         if self.closed is not None:
             raise ConnectionLost("not connected")
         identifier = str(next(self._numbers))
-        pending = self._pending[identifier] = _Pending(self._clock, self._timeout, last)
+        pending = self._pending[identifier] = _Pending(self._clock, limit or self._timeout, last)
         pending.done.add_done_callback(lambda _: self._pending.pop(identifier, None))
         try:
             await self.send(self._codec.encode(kind, data, identifier))
@@ -130,25 +138,32 @@ class RequestConnection:
             raise
         return pending.done
 
-    async def request(self, kind: str, data: Mapping[str, Any]) -> Incoming:
-        """Ask, and wait for the answer.
+    async def request(
+        self, kind: str, data: Mapping[str, Any], limit: float | None = None
+    ) -> Incoming:
+        """Ask, and wait for the answer; `limit` takes the place of the usual time limit.
 
         Raises:
             RequestRefused: the answer is an error.
             ConnectionLost: there is none.
             NoAnswer: there is none in time.
         """
-        return (await self.request_several(kind, data, None))[-1]
+        return (await self._answers(kind, data, None, limit))[-1]
 
     async def request_several(
-        self, kind: str, data: Mapping[str, Any], last: str | None
+        self, kind: str, data: Mapping[str, Any], last: str
     ) -> list[Incoming]:
         """Ask for several things at once, and wait for an answer to each and the one of type `last`.
 
         The time limit counts from the latest answer. An error of one thing names its `roomId` and is
         returned like any answer; raises as `request` when the whole request is refused.
         """
-        outcome = await (await self.begin(kind, data, last))
+        return await self._answers(kind, data, last, None)
+
+    async def _answers(
+        self, kind: str, data: Mapping[str, Any], last: str | None, limit: float | None
+    ) -> list[Incoming]:
+        outcome = await (await self.begin(kind, data, last, limit))
         if isinstance(outcome, ClientError):
             raise outcome
         return outcome
@@ -186,6 +201,7 @@ class RequestConnection:
         """Close, unless the connection is over, and leave no task."""
         if self.closed is None:
             await self._transport.close()
+        self._end(TransportClosed(1000, "closed by the client"))
         for task in list(self._posts):
             task.cancel()
         await asyncio.gather(*self._posts, return_exceptions=True)
@@ -194,6 +210,7 @@ class RequestConnection:
 def refusal(data: Mapping[str, Any]) -> RequestRefused:
     """The error that an answer of type `error` stands for."""
     wait = data.get("retryAfterMs", data.get("retryMs"))
-    seconds = wait / 1000 if isinstance(wait, int | float) and wait >= 0 else None
+    named = isinstance(wait, int | float) and not isinstance(wait, bool) and wait >= 0
+    seconds = wait / 1000 if named else None
     code, text = str(data.get("code", "error")), str(data.get("message", "refused"))
     return RequestRefused(code, text, seconds)

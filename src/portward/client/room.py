@@ -77,7 +77,7 @@ class Room(RoomRequests):
         return f"Room({self.id!r}, {self.state})"
 
     @property
-    def open(self) -> bool:
+    def expecting(self) -> bool:
         """Whether messages may come."""
         return self.state != "out"
 
@@ -195,6 +195,10 @@ class Room(RoomRequests):
         if was_in != "out":
             self.emit("left", Left(room=self.id, reason=None if error is None else error.code))
         self._host.outgoing.look_again()
+
+    def give_up(self, error: ClientError) -> None:
+        """Whoever waits to be in the room is told that it will not be."""
+        self._entered_with(error)
 
     def _entered_with(self, outcome: ClientError | None) -> None:
         if self._entry is not None and not self._entry.done():

@@ -121,6 +121,9 @@ class RoomClient(EndpointClient):
         self.observe(incoming, answer)
         if incoming.kind == "token_expiring":
             self._refresher.due(connection)
+        elif incoming.kind == "room_joined" and incoming.data.get("roomId") not in self._wanted:
+            # Given up while it was joined: this connection is in it now, and is not to be.
+            connection.post("leave", {"roomId": incoming.data.get("roomId")})
         kind, handler = self._handlers.get(incoming.kind, (None, None))
         if kind is not None and handler is not None:
             handler(msgspec.convert(incoming.data, kind))
@@ -140,7 +143,9 @@ class RoomClient(EndpointClient):
         for room in wanted.values():
             room.out(error)
 
-    def _crowded(self) -> bool:
+    @property
+    def blocked(self) -> bool:
+        """Whether an iteration falls behind."""
         return any(room.crowded for room in self._wanted.values())
 
     # -- joining

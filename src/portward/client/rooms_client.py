@@ -1,7 +1,7 @@
-"""The client itself: what an application calls, and what keeps it connected."""
+"""The older client of the rooms endpoint. It works for one more release; `Portward` takes its place."""
 
-import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -10,15 +10,18 @@ import msgspec
 
 from portward.client import decode
 from portward.client.backoff import Backoff
-from portward.client.envelope import Envelope, encode
+from portward.client.endpoint import EndpointOptions
+from portward.client.envelope import Envelope
 from portward.client.errors import ClientError
 from portward.client.events import Event
-from portward.client.hearing import Hearing
 from portward.client.inbox import Inbox
-from portward.client.keeping import Keeper
-from portward.client.link import Dial, dialer
-from portward.client.proving import Prover, TokenSource
+from portward.client.link import LinkDial, link_dialer
+from portward.client.options import ConnectionOptions
+from portward.client.requests import RequestConnection
 from portward.client.room_values import History, Presence
+from portward.client.rooms_events import EventRooms
+from portward.client.tokens import TokenProvider, TokenSource
+from portward.client.transport import WebSocketDialer, checked_address
 from portward.model.position import Position
 
 T = TypeVar("T")
@@ -32,25 +35,19 @@ class Ack(NamedTuple):
 
 
 class RoomsClient:
-    """A client of the rooms dialect that reconnects and recovers by itself.
+    """The older client of the rooms endpoint: use `Portward(url, get_token=…).room(…)` instead.
 
-    Enter it as an asynchronous context manager and iterate it for events; other tasks may ask
-    meanwhile. The first connection is tried once. After that, a connection that breaks or closes
-    with a code that invites is made again (:class:`Backoff`), proven by the session or else the
-    token, and every room is joined again from where it was heard last: what was missed comes as
-    messages, each once, or `Joined.recovered` says that some are gone.
+    The first connection is tried once. After that, a connection that breaks or closes with a code that
+    invites is made again, and every room is joined again from its last position. Iterate it for events.
 
-    `token` is a token, or an async function that returns a fresh one each time: then the token is
-    also renewed before it runs out. `session` and `rooms` (room ids and last positions) take up
-    where an earlier client left off; what to keep for that are `session` and the `position` of each
-    message. `max_events` is how many unread events stop the reading; the gateway closes who reads
-    too slowly, and the client comes back. `timeout` bounds an answer, in seconds. With `raw` every
-    message is also an event as it came. `dial`, `sleep` and `reconnect` are for tests and special
-    needs.
+    `token` is a token, or an async function that returns a fresh one each time. `session` and `rooms`
+    (room ids and last positions) take up where an earlier client left off. `max_events` is how many
+    unread events stop the reading. `timeout` bounds an answer, in seconds. With `raw` every message is
+    also an event as it came. `dial`, `sleep` and `reconnect` are for tests and special needs.
 
     Raises (on entering):
         ValueError: `url` is no WebSocket address.
-        ConnectFailed, HandshakeRefused, AuthenticationRefused, RequestRefused, ConnectionLost.
+        ConnectFailed, HandshakeRefused, AuthenticationRefused, RequestRefused, ConnectionLost, Ended.
     """
 
     def __init__(  # noqa: PLR0913 - all but the address have defaults
@@ -67,27 +64,38 @@ class RoomsClient:
         timeout: float = 10.0,
         max_events: int = 1000,
         raw: bool = False,
-        dial: Dial | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        dial: LinkDial | None = None,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        self._inbox = Inbox(max_events)
-        self._hearing = Hearing(self._inbox, session=session, rooms=rooms or {}, raw=raw)
-        self._timeout = timeout
-        self._keeper = Keeper(
-            dial=dial or dialer(url, headers=headers, tls=tls, timeout=timeout),
-            inbox=self._inbox,
-            hearing=self._hearing,
-            prover=Prover(token, self._hearing, self._inbox),
+        warnings.warn(
+            "RoomsClient goes with the next release: use Portward(url, get_token=...).room(...)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        socket = WebSocketDialer(headers=headers, tls=tls, timeout=timeout)
+        connection = ConnectionOptions(
+            dial=socket if dial is None else link_dialer(dial),
             backoff=backoff or Backoff(),
-            reconnect=reconnect,
             timeout=timeout,
+            reconnect=reconnect,
+            retry_first=False,
             sleep=sleep,
         )
+        options = EndpointOptions(
+            checked_address(url), TokenProvider(token, connection.clock), connection
+        )
+        self._timeout = timeout
+        self._inbox = Inbox(max_events)
+        self._rooms = EventRooms(options, self._inbox, rooms or {}, session_token=session, raw=raw)
 
     # -- life
 
     async def __aenter__(self) -> Self:
-        await self._keeper.open()
+        try:
+            await self._rooms.connect()
+        except ClientError as error:
+            await self.close()
+            raise self._rooms.usable_error(error) from None
         return self
 
     async def __aexit__(
@@ -99,8 +107,9 @@ class RoomsClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close with 1000 and stay away. The iteration ends after the events that are there."""
-        await self._keeper.close()
+        """Close with 1000. The iteration ends after the events that are there."""
+        await self._rooms.close()
+        self._inbox.end(None)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Iterate over events, until `close`.
@@ -112,22 +121,22 @@ class RoomsClient:
         while (event := await self._inbox.get()) is not None:
             yield event
 
-    # -- where it stands
+    # -- its state
 
     @property
     def user(self) -> str | None:
         """The user id the gateway knows this client by."""
-        return self._hearing.user
+        return self._rooms.user
 
     @property
     def session(self) -> str | None:
         """What proves the next connection; new after every use. As secret as a token."""
-        return self._hearing.session
+        return self._rooms.session_token
 
     @property
     def connected(self) -> bool:
         """Whether a connection stands, and every room is joined again."""
-        return self._keeper.ready
+        return self._rooms.state == "ready"
 
     @property
     def positions(self) -> dict[str, Position]:
@@ -136,46 +145,33 @@ class RoomsClient:
         Events up to it may still wait to be iterated: to resume another client without a gap, keep
         the positions of what was handled instead.
         """
-        return {room: place for room, place in self._hearing.rooms.items() if place is not None}
+        return self._rooms.positions
 
-    # -- what it asks
+    # -- requests
 
     async def join(self, room: str, since: Position | None = None) -> decode.RoomJoined:
-        """Enter a room; with `since`, also hear what came after it.
+        """Enter a room; with `since`, also receive what came after it.
 
         Messages, the missed ones too, come as events, after a `Joined` that says the same as the
-        answer. The gateway joins again by itself after a reconnect.
+        answer. The client joins again by itself after a reconnect.
 
         Raises:
             RequestRefused: no right, no such room, or it is full.
             ConnectionLost: there was no answer.
             Ended: the client is over.
         """
-        self._hearing.asked[room] = since
-        data: dict[str, Any] = {"roomId": room}
-        if since is not None:
-            data["since"] = since
-        try:
-            return await self._ask("join", data, decode.RoomJoined)
-        finally:
-            self._hearing.asked.pop(room, None)
+        return await self._translated(self._rooms.enter(room, since))
 
     async def leave(self, room: str) -> None:
         """Leave a room. Raises as `join`."""
         await self.request("leave", {"roomId": room})
 
     async def say(self, room: str, content: str) -> Ack:
-        """Send a message, 1 to 4000 characters.
-
-        Raises:
-            RequestRefused: not in the room, no right, too long, or too many of them.
-            ConnectionLost: there was no answer; whether it was stored, the room will tell.
-            Ended: the client is over.
-        """
-        said = await self._ask(
+        """Send a message, 1 to 4000 characters. Raises as `join`."""
+        stored = await self._ask(
             "message", {"roomId": room, "content": content}, decode.StoredMessage
         )
-        return Ack(said.message_id, Position(said.offset, said.epoch))
+        return Ack(stored.message_id, Position(stored.offset, stored.epoch))
 
     async def history(
         self,
@@ -189,20 +185,15 @@ class RoomsClient:
 
         Raises as `join`.
         """
-        data: dict[str, Any] = {"roomId": room}
-        asked = {"limit": limit, "before": before, "since": since}
-        data |= {name: value for name, value in asked.items() if value is not None}
-        page = await self._ask("history", data, decode.HistoryPage)
-        epoch = page.position.epoch
-        return History(tuple(each.event(epoch) for each in page.messages), page.position)
+        reading = self._rooms.room_with_events(room).history(limit, before=before, since=since)
+        return await self._translated(reading)
 
     async def presence(self, room: str) -> tuple[Presence, ...]:
-        """Ask who is in a room. Raises as `join`."""
-        answer = await self._ask("presence", {"roomId": room}, decode.Participants)
-        return tuple(Presence(each.user_id, each.connections) for each in answer.participants)
+        """Ask for the users in a room. Raises as `join`."""
+        return await self._translated(self._rooms.room_with_events(room).participants())
 
     async def typing(self, room: str, *, active: bool = True) -> None:
-        """Tell the others in a room that one types; nothing is answered."""
+        """Tell the others in a room that this user types; nothing is answered."""
         await self.send("typing", {"roomId": room, "active": active})
 
     async def refresh(self, token: str) -> None:
@@ -210,9 +201,9 @@ class RoomsClient:
         await self.request("refresh", {"token": token})
 
     async def request(self, kind: str, data: Mapping[str, Any]) -> Envelope:
-        """Ask anything the dialect knows, once there is a connection. Raises as `join`."""
-        connection = await self._keeper.connection()
-        return await connection.request(kind, data)
+        """Send any request, once there is a connection. Raises as `join`."""
+        answer = await self._translated(self._rooms.ask(kind, data))
+        return Envelope(answer.kind, answer.data, id=answer.id)
 
     async def send(self, kind: str, data: Mapping[str, Any]) -> None:
         """Send without waiting for an answer; one that comes is an `Other`.
@@ -221,16 +212,31 @@ class RoomsClient:
             ConnectionLost: there is no connection.
             Ended: the client is over.
         """
-        await self.send_text(encode(kind, data))
+        await self.send_text(self._rooms.codec.encode(kind, data))
 
     async def send_text(self, text: str) -> None:
         """Send a text as it is. Raises as `send`."""
-        connection = await self._keeper.connection()
+        connection = await self._translated(self._connection())
         await connection.send(text)
+
+    async def _connection(self) -> RequestConnection:
+        if self._rooms.state == "stopped" and self._rooms.error is not None:
+            raise self._rooms.error
+        return await self._rooms.ready_connection()
+
+    async def _translated(self, work: Awaitable[T]) -> T:
+        if self._rooms.state == "stopped" and self._rooms.error is not None:
+            getattr(work, "close", lambda: None)()
+            raise self._rooms.usable_error(self._rooms.error)
+        try:
+            with self._inbox.hurry():
+                return await work
+        except ClientError as error:
+            raise self._rooms.usable_error(error) from None
 
     async def _ask(self, kind: str, data: Mapping[str, Any], answer: type[T]) -> T:
         envelope = await self.request(kind, data)
         try:
             return msgspec.convert(envelope.data, answer)
         except msgspec.ValidationError:
-            raise ClientError(f"the answer to {kind!r} is not what it should be") from None
+            raise ClientError(f"the answer to {kind!r} has not the expected form") from None

@@ -16,6 +16,9 @@ TokenReason = Literal["connect", "refresh", "rejected"]
 GetToken = Callable[..., Awaitable[str] | str]
 """Returns a token; is given the reason if it takes an argument. Raises UnauthorizedError to stop."""
 
+TokenSource = Callable[[], Awaitable[str]]
+"""Returns a token that is fresh enough."""
+
 _LIMIT: Final = 10.0
 
 
@@ -23,8 +26,14 @@ class TokenProvider:
     """A fixed token, or a function that returns a fresh one. Its `repr` shows neither."""
 
     def __init__(
-        self, source: str | GetToken | None, clock: Clock, *, limit: float = _LIMIT
+        self,
+        source: str | GetToken | None,
+        clock: Clock,
+        *,
+        limit: float = _LIMIT,
+        name: str = "get_token",
     ) -> None:
+        self._name = name
         self._source = source
         self._takes_reason = callable(source) and _takes_argument(source)
         self._clock = clock
@@ -88,9 +97,9 @@ class TokenProvider:
         except UnauthorizedError:
             raise
         except TimeoutError:
-            raise TokenFailed(f"get_token did not answer within {self._limit:g} s") from None
+            raise TokenFailed(f"{self._name} did not answer within {self._limit:g} s") from None
         except Exception as error:
-            raise TokenFailed(f"get_token failed: {type(error).__name__}") from error
+            raise TokenFailed(f"{self._name} failed: {type(error).__name__}") from error
         return self._accepted(token)
 
     def _accepted(self, token: Any) -> str:
@@ -100,12 +109,12 @@ class TokenProvider:
             or not token.isprintable()
             or not token
         ):
-            raise TokenFailed("get_token returned no token")
+            raise TokenFailed(f"{self._name} returned no usable text")
         claims = _claims(token)
         issued, expires = _number(claims, "iat"), _number(claims, "exp")
         if issued is not None:
             if issued < self._newest:
-                raise TokenFailed("get_token returned an older token than before")
+                raise TokenFailed(f"{self._name} returned an older token than before")
             self._newest = issued
         self._lifetime = None if issued is None or expires is None else expires - issued
         self._obtained = self._clock.monotonic()

@@ -17,9 +17,11 @@ from portward.client.errors import ConnectFailed, HandshakeRefused
 Payload = str | bytes
 """A message as it travels: text or binary."""
 
+_KEEPALIVE: Final = 1011
+"""What `websockets` closes with when its own pings stay unanswered: a link that broke."""
 _CLOSE_TIME: Final = 2.0
-_MAX_MESSAGE: Final = 4 * 1024 * 1024
-"""A room_joined with all the messages it may carry, each as long as it may be, fits twice."""
+_MAX_MESSAGE: Final = 17 * 1024 * 1024
+"""A message of the relay's upstream may have 16 MiB; those of other endpoints are much smaller."""
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -89,15 +91,16 @@ class WebSocketTransport:
 
 
 def _ended(closed: ConnectionClosed) -> TransportClosed:
-    close = closed.rcvd or closed.sent
+    sent = closed.sent if closed.sent is not None and closed.sent.code != _KEEPALIVE else None
+    close = closed.rcvd or sent
     return TransportClosed(close.code, close.reason) if close else TransportClosed(None, "")
 
 
 class WebSocketDialer:
     """Implements `Dial` on `websockets`; `timeout` bounds the handshake, in seconds.
 
-    A proxy of the environment is used, except to this machine. Redirects are not followed. Silence is
-    noticed above: no pings are sent here.
+    A proxy of the environment is used, except to this machine. Redirects are not followed. Without
+    `ping_interval` no pings are sent here: the client notices silence itself.
     """
 
     def __init__(
@@ -107,7 +110,9 @@ class WebSocketDialer:
         tls: ssl.SSLContext | None = None,
         timeout: float = 10.0,
         max_message: int = _MAX_MESSAGE,
+        ping_interval: float | None = None,
     ) -> None:
+        self._ping_interval = ping_interval
         self._headers = dict(headers or {})
         self._tls = tls
         self._timeout = timeout
@@ -129,7 +134,7 @@ class WebSocketDialer:
             proxy=proxy,
             open_timeout=self._timeout,
             close_timeout=_CLOSE_TIME,
-            ping_interval=None,
+            ping_interval=self._ping_interval,
             max_size=self._max_message,
         )
         try:
@@ -182,3 +187,9 @@ def reason_of(error: OSError) -> str:
     if number:
         return os.strerror(int(number[1])).lower()
     return (error.strerror or str(error) or "failed").lower()
+
+
+def own_origin(url: str) -> str:
+    """The origin of pages that the gateway itself would serve."""
+    parts = urlsplit(url)
+    return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc.rpartition('@')[2]}"

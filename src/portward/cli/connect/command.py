@@ -31,7 +31,7 @@ from portward.cli.output import shown
 from portward.cli.reading import ConfigOption
 from portward.cli.state import state_folder
 from portward.cli.tokens import DEFAULT_ROLE
-from portward.client import ClientError, Dial, Ended, HandshakeRefused, RoomsClient, dialer
+from portward.client import ClientError, Ended, HandshakeRefused, LinkDial, RoomsClient, dialer
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import COOKIE, TOKEN
 
@@ -131,7 +131,7 @@ def connect(
         raise Refusal(f"{shown(url)}: {shown(error)}") from None
 
 
-def _dial(asked: Asked, headers: dict[str, str]) -> Dial:
+def _dial(asked: Asked, headers: dict[str, str]) -> LinkDial:
     try:
         return dialer(asked.url, headers=headers, tls=asked.tls)
     except ValueError as error:
