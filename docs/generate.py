@@ -13,6 +13,7 @@ from typing import Final, get_type_hints
 from prometheus_client.core import Metric
 
 from docs import asyncapi, typescript
+from docs.client_reference import client_page
 from portward.dialects.alerts import AlertsDialect
 from portward.dialects.live import LiveDialect
 from portward.dialects.relay import RelayDialect
@@ -396,6 +397,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/endings.md": endings_page,
     "reference/events.md": events_page,
     "reference/metrics.md": metrics_page,
+    "reference/client.md": client_page,
     "../clients/js/src/generated.ts": typescript.module,
     "../clients/js/src/server/generated.ts": typescript.admin_module,
     **asyncapi.PAGES,

@@ -80,7 +80,7 @@ class FakeTransport:
         answerer = self.answers.get(content["type"], nothing)
         data = content["data"] if self.style == "rooms" else content
         for kind, answer in answerer(data):
-            self.say(kind, answer, content.get("id"))
+            self.say(kind, answer, None if kind == "alert" else content.get("id"))
 
     async def receive(self) -> Payload:
         """Give the client the next message."""

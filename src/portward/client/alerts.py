@@ -44,6 +44,8 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
         self._calls: dict[str, PositionTracker[CallAlert]] = {}
         self._established: set[str] = set()
         """Calls that the gateway has confirmed: what is missed of them is a gap."""
+        self._current: set[str] = set()
+        """Of these, those of the connection that stands."""
         self._unplaced: set[str] = set()
         """Of these, on a new connection, those whose position was never learnt."""
         self._ids: OrderedDict[str, None] = OrderedDict()
@@ -142,6 +144,11 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
             if isinstance(call, str):
                 self._deny([call])
 
+    def lost(self) -> None:
+        """The connection is gone."""
+        super().lost()
+        self._current.clear()
+
     def stopped(self, error: ClientError) -> None:
         """Nothing is subscribed any more."""
         self._forget(list(self._calls))
@@ -157,8 +164,12 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
     async def _subscribe(self, ids: list[str]) -> None:
         while True:
             connection = await self._reconnecting.ready()
+            # The connection may have been made for them, and has subscribed to them then.
+            missing = [call for call in ids if call in self._calls and call not in self._current]
+            if not missing:
+                return
             try:
-                await connection.request("subscribe", {"callIds": ids})
+                await connection.request("subscribe", {"callIds": missing})
                 await self._locate(connection)
             except NoAnswer:
                 connection.drop("no answer")
@@ -188,6 +199,7 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
             if said.recovered.get(call) is False or call in self._unplaced:
                 self._lose(call, tracker)
             self._established.add(call)
+            self._current.add(call)
             self._unplaced.discard(call)
         if said.denied:
             self._deny(said.denied)
@@ -208,6 +220,7 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
         for call in calls:
             self._calls.pop(call, None)
             self._established.discard(call)
+            self._current.discard(call)
 
     # -- alerts
 

@@ -155,6 +155,11 @@ class Feed(Listeners, Generic[T]):
         """Whether more items may come."""
         return True
 
+    @property
+    def ended(self) -> bool:
+        """Whether the items have ended, and that was not read yet."""
+        return self._main.over and not self._main.finished
+
     def reader(self) -> Reader[T]:
         """An iterator of its own, over what comes from now on."""
         self._others = [each for each in self._others if not each.over]

@@ -59,7 +59,8 @@ class Topic(ChannelFeed[TopicData]):
         return tuple(self._latest.values())
 
     def __aiter__(self) -> Reader[TopicData]:
-        self.subscribe()
+        if not self.ended:
+            self.subscribe()
         return super().__aiter__()
 
     def subscribe(self) -> None:

@@ -86,12 +86,13 @@ class ReconnectingConnection:
             ClientError: there will be none.
         """
         self.start()
-        return self._connection or await self._waiters.wait(limit)
+        return self.connection or await self._waiters.wait(limit)
 
     @property
     def connection(self) -> RequestConnection | None:
         """The connection that is ready now."""
-        return self._connection
+        connection = self._connection
+        return connection if connection is not None and connection.closed is None else None
 
     def fail(self, error: ClientError) -> None:
         """Stop for good, for a reason that was found elsewhere."""

@@ -1,0 +1,187 @@
+"""Rooms, alerts, topics and conversations for programs without an event loop."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, Self, TypeVar
+
+from portward.client.alerts import AlertsClient
+from portward.client.background import Background, unblocked
+from portward.client.events import CallAlert, Message, TopicData
+from portward.client.listeners import Callback, Feed
+from portward.client.live import LiveClient, Topic
+from portward.client.outgoing import SendResult
+from portward.client.relay import RelayClient, RelayMessage
+from portward.client.room import Room
+from portward.client.room_values import History, Presence
+from portward.model.position import Position
+
+T = TypeVar("T")
+
+
+class BlockingFeed(Generic[T]):
+    """Something that is iterated by a thread."""
+
+    def __init__(self, background: Background, feed: Feed[T]) -> None:
+        self._background = background
+        self._feed = feed
+
+    def on(self, event: str, callback: Callback) -> Callable[[], None]:
+        """Call `callback` with every event of this name, in the background thread."""
+        return self._feed.on(event, callback)
+
+    def next(self, timeout: float | None = None) -> T:
+        """The next item.
+
+        Raises:
+            TimeoutError: there was none in `timeout` seconds.
+            StopIteration: there will be none.
+            ClientError: there will be none, for this reason.
+        """
+        try:
+            return self._background.call(self._next, timeout)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    async def _next(self) -> T:
+        return await anext(self._feed.__aiter__())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        return self.next()
+
+
+class BlockingRoom(BlockingFeed[Message]):
+    """A room; see `portward.client.Room`."""
+
+    def __init__(self, background: Background, room: Room) -> None:
+        super().__init__(background, room)
+        self._room = room
+
+    def __repr__(self) -> str:
+        return repr(self._room)
+
+    @property
+    def id(self) -> str:
+        """The id of the room."""
+        return self._room.id
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """The users in the room, in the order in which they came."""
+        return self._room.presence.users
+
+    def join(self, timeout: float | None = None) -> None:
+        """Join."""
+        self._background.call(self._room.join, timeout)
+
+    def leave(self) -> None:
+        """Leave."""
+        self._background.call(self._room.leave)
+
+    def send(self, content: str, timeout: float | None = None) -> SendResult:
+        """Send a message; wait for what becomes of it."""
+        return self._background.call(partial(self._room.send, content), timeout)
+
+    def typing(self, *, active: bool = True) -> None:
+        """Tell the others that this user types."""
+        self._background.call(partial(self._room.typing, active=active))
+
+    def history(
+        self,
+        limit: int | None = None,
+        *,
+        before: int | None = None,
+        since: Position | None = None,
+    ) -> History:
+        """Read the room back."""
+        return self._background.call(partial(self._room.history, limit, before=before, since=since))
+
+    def participants(self) -> tuple[Presence, ...]:
+        """Ask the gateway for the users and their numbers of connections."""
+        return self._background.call(self._room.participants)
+
+    def kick(self, user: str) -> None:
+        """Remove a user, as an administrator of the room."""
+        self._background.call(partial(self._room.kick, user))
+
+    def set_permissions(self, permissions: Mapping[str, Sequence[str]]) -> None:
+        """Set the roles for `read`, `write` and `admin`."""
+        self._background.call(partial(self._room.set_permissions, permissions))
+
+
+class BlockingAlerts(BlockingFeed[CallAlert]):
+    """The alerts endpoint; see `portward.client.AlertsClient`."""
+
+    def __init__(self, background: Background, alerts: AlertsClient) -> None:
+        super().__init__(background, alerts)
+        self._alerts = alerts
+
+    def subscribe(self, call_ids: Iterable[str], timeout: float | None = None) -> tuple[str, ...]:
+        """Subscribe to calls."""
+        return self._background.call(partial(self._alerts.subscribe, call_ids), timeout)
+
+    def unsubscribe(self, call_ids: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Unsubscribe from calls, or from all."""
+        return self._background.call(partial(self._alerts.unsubscribe, call_ids))
+
+    def history(
+        self, call_id: str | None = None, limit: int | None = None
+    ) -> tuple[CallAlert, ...]:
+        """The newest alerts of a call, or of all subscribed ones."""
+        return self._background.call(partial(self._alerts.history, call_id, limit))
+
+
+class BlockingTopic(BlockingFeed[TopicData]):
+    """A topic; see `portward.client.Topic`."""
+
+    def __init__(self, background: Background, topic: Topic) -> None:
+        super().__init__(background, topic)
+        self._topic = topic
+
+    @property
+    def snapshot(self) -> tuple[TopicData, ...]:
+        """The latest of every key."""
+        return self._topic.snapshot
+
+    def subscribe(self) -> None:
+        """Subscribe; what comes waits for the iteration."""
+
+        async def subscribe() -> None:
+            self._topic.subscribe()
+
+        self._background.call(subscribe)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._background.call(self._topic.close)
+
+
+class BlockingLive:
+    """The live endpoint; see `portward.client.LiveClient`."""
+
+    def __init__(self, background: Background, live: LiveClient) -> None:
+        self._background = background
+        self._live = live
+
+    def topic(self, name: str, *, get_state: Callable[..., Any] | None = None) -> BlockingTopic:
+        """A topic."""
+        topic = self._live.topic(name, get_state=unblocked(get_state))
+        return BlockingTopic(self._background, topic)
+
+
+class BlockingRelay(BlockingFeed[RelayMessage]):
+    """The relay endpoint; see `portward.client.RelayClient`."""
+
+    def __init__(self, background: Background, relay: RelayClient) -> None:
+        super().__init__(background, relay)
+        self._relay = relay
+
+    def connect(self, model: str | None = None, timeout: float | None = None) -> None:
+        """Begin a conversation."""
+        self._background.call(partial(self._relay.connect, model), timeout)
+
+    def send(self, message: Mapping[str, Any] | str | bytes) -> None:
+        """Send an event, a text, or a binary message."""
+        self._background.call(partial(self._relay.send, message))
