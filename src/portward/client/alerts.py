@@ -133,6 +133,7 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
     def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
         """Take a message."""
         self._common(connection, incoming)
+        self.observe(incoming, answer)
         if incoming.kind == "alert":
             self._alert(msgspec.convert(incoming.data, decode.AlertMessage).event())
         elif incoming.kind == "subscribed":

@@ -103,6 +103,9 @@ class EndpointClient(Listeners, ABC):
     def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
         """Take a message; `answer` says whether a request of this client waits for it."""
 
+    def observe(self, incoming: Incoming, answer: bool) -> None:
+        """Sees every message before it is handled."""
+
     async def prepare(self) -> Mapping[str, str]:
         """Headers of the next handshake."""
         return {}

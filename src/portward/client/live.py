@@ -172,6 +172,7 @@ class LiveClient(EndpointClient):
     def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
         """Take a message."""
         self._common(connection, incoming)
+        self.observe(incoming, answer)
         topic = self._wanted.get(str(incoming.data.get("topic")))
         if topic is None:
             return

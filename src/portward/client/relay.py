@@ -131,6 +131,7 @@ class RelayClient(EndpointClient, Feed[RelayMessage]):
 
     def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
         """Take a message."""
+        self.observe(incoming, answer)
         if incoming.kind == "token_expiring":
             self._refresher.due(connection)
         if incoming.kind == "shutdown" or _is_own_error(incoming):

@@ -128,9 +128,6 @@ class RoomClient(EndpointClient):
         if kind is not None and handler is not None:
             handler(msgspec.convert(incoming.data, kind))
 
-    def observe(self, incoming: Incoming, answer: bool) -> None:
-        """Sees every message before it is handled."""
-
     def lost(self) -> None:
         """The connection is gone: what was in a room is to be joined again."""
         super().lost()

@@ -17,7 +17,6 @@ from portward.client.events import Event
 from portward.client.inbox import Inbox
 from portward.client.link import LinkDial, link_dialer
 from portward.client.options import ConnectionOptions
-from portward.client.requests import RequestConnection
 from portward.client.room_values import History, Presence
 from portward.client.rooms_events import EventRooms
 from portward.client.tokens import TokenProvider, TokenSource
@@ -216,18 +215,13 @@ class RoomsClient:
 
     async def send_text(self, text: str) -> None:
         """Send a text as it is. Raises as `send`."""
-        connection = await self._translated(self._connection())
+        connection = await self._translated(self._rooms.ready_connection())
         await connection.send(text)
-
-    async def _connection(self) -> RequestConnection:
-        if self._rooms.state == "stopped" and self._rooms.error is not None:
-            raise self._rooms.error
-        return await self._rooms.ready_connection()
 
     async def _translated(self, work: Awaitable[T]) -> T:
         if self._rooms.state == "stopped" and self._rooms.error is not None:
             getattr(work, "close", lambda: None)()
-            raise self._rooms.usable_error(self._rooms.error)
+            raise self._rooms.final_error(self._rooms.error)
         try:
             with self._inbox.hurry():
                 return await work

@@ -120,6 +120,12 @@ class EventRooms(RoomClient):
             return ConnectionLost("the client was closed")
         return error
 
+    def final_error(self, error: ClientError) -> ClientError:
+        """What the end of the client has always been raised as."""
+        if isinstance(error, ConnectionLost):
+            return Ended(error.close_code, str(error))
+        return self.usable_error(error)
+
     # -- for the connection
 
     @property
@@ -161,7 +167,7 @@ class EventRooms(RoomClient):
                 events.Disconnected(code=code, reason=str(error), retry_in=change.retry_in or 0.0)
             )
         elif change.state == "stopped" and error is not None:
-            self._inbox.end(self.usable_error(error))
+            self._inbox.end(self.final_error(error))
         elif change.state == "closed":
             self._inbox.end(None)
 

@@ -1,4 +1,4 @@
-"""Alerts, live and the relay at the terminal: what is said first, what is typed, what comes."""
+"""Alerts, live and the relay at the terminal: what is subscribed to, what is typed, what comes."""
 
 import asyncio
 import json
@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.app.gateway import Gateway
 from portward.cli.connect import plain as module
 from portward.cli.connect.addresses import dialect_of
-from portward.cli.connect.plain import Plain, opening, own_origin
+from portward.cli.connect.plain import Plain, own_origin
 from portward.cli.connect.screen import Screen
 from portward.cli.errors import Refusal, Usage
-from portward.client import dialer
-from portward.client.link import LinkClosed
+from portward.client import Backoff, ClientError, ConnectionOptions
+from portward.client.endpoint import EndpointOptions
+from portward.client.tokens import TokenProvider
 from tests.cli.connect.peers import Typist
-from tests.cli.connect.test_echo import Mirror
+from tests.e2e.directory import COOKIE, directory
 from tests.e2e.houses import Place, own_door
+from tests.e2e.relay import relayed
+from tests.e2e.viewer import asking
 
 
 @pytest.fixture(autouse=True)
@@ -32,37 +34,16 @@ async def place() -> AsyncIterator[Place]:
         yield place
 
 
-@pytest.mark.parametrize(
-    ("dialect", "wanted", "token", "said"),
-    [
-        ("alerts", [], "t", []),
-        ("alerts", ["a", "*"], "t", [{"type": "subscribe", "callIds": ["a", "*"]}]),
-        (
-            "live",
-            ["event:1", "x"],
-            None,
-            [{"type": "subscribe", "topic": "event:1"}, {"type": "subscribe", "topic": "x"}],
-        ),
-        (
-            "relay",
-            [],
-            "t",
-            [{"type": "authenticate", "token": "t"}, {"type": "connect_realtime"}],
-        ),
-        ("relay", [], None, [{"type": "connect_realtime"}]),
-    ],
-)
-def test_what_is_said_first(
-    dialect: str, wanted: list[str], token: str | None, said: list[object]
-) -> None:
-    """What was asked for on the command line, in the dialect's own words."""
-    assert [json.loads(each) for each in opening(dialect, wanted, token)] == said
+def options(url: str, credential: str | None) -> EndpointOptions:
+    """How to reach an endpoint."""
+    connection = ConnectionOptions(retry_first=False, backoff=Backoff(draw=lambda: 0.0))
+    return EndpointOptions(url, TokenProvider(credential, connection.clock), connection)
 
 
-def test_the_relay_has_nothing_to_hear() -> None:
+async def test_the_relay_has_nothing_to_hear() -> None:
     """Asking it for something is a mistake of the command line."""
     with pytest.raises(Usage, match="nothing to subscribe to"):
-        opening("relay", ["x"], "t")
+        Plain("relay", options("ws://h/realtime", None), Screen(), ["x"], "http://h")
 
 
 @pytest.mark.parametrize(
@@ -94,38 +75,87 @@ def test_the_gatewaysown_origin() -> None:
     assert own_origin("wss://h/live") == "https://h"
 
 
-async def talk(link: object, lines: tuple[str, ...], first: list[str]) -> None:
-    """Say what is said first, then what is typed, hear the answers and leave."""
-    plain = Plain(link, Screen(), first)  # type: ignore[arg-type]  # a mirror is one, too
+async def talk(plain: Plain, *lines: str) -> None:
+    """Connect, type some lines, see the answers and leave."""
+    await plain.start()
     listening = asyncio.create_task(plain.listen())
     await plain.type(Typist(*lines).keyboard)
     await plain.leave()
-    with pytest.raises(Refusal, match="the connection is over"):
+    await listening
+
+
+def kinds(shown: str) -> list[str]:
+    """The types of the messages that were shown, and the notes."""
+    return [
+        json.loads(line)["type"] if line.startswith("{") else line for line in shown.splitlines()
+    ]
+
+
+async def test_alerts(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Subscribed from the command line, and asked by hand; empty lines are not sent."""
+    token = place.gateway.token("ann")
+    plain = Plain("alerts", options(place.alerts, token), Screen(), ["c1"], "http://h")
+    await talk(plain, '{"type":"ping"}', "", "nonsense")
+    found = kinds(capsys.readouterr().out)
+    found[:2] = sorted(found[:2])
+    assert found == ["* connected", "handshake", "subscribed", "pong", "error"]
+
+
+async def test_alerts_come_back(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a break the client comes back, subscribes again, and shows what was missed."""
+    token = place.gateway.token("ann")
+    plain = Plain("alerts", options(place.alerts, token), Screen(), ["c1"], "http://h")
+    await plain.start()
+    connection = plain._client._reconnecting.connection
+    assert connection is not None
+    connection._transport.abort()
+    await place.gateway.alerts.publish("c1", "hold_time", "high", {})
+    shown = ""
+    async with asyncio.timeout(20):
+        while '"alert"' not in shown:
+            plain._client.came.clear()
+            shown += capsys.readouterr().out
+            await asyncio.wait({asyncio.create_task(plain._client.came.wait())}, timeout=0.1)
+    assert "* not connected: the connection broke; trying again" in shown
+    await plain.close()
+
+
+async def test_live(capsys: pytest.CaptureFixture[str]) -> None:
+    """A topic is subscribed to with the cookie."""
+    async with directory() as provider, own_door(asking(provider)) as place:
+        provider.login("good", "ann", "1")
+        given = options(place.live, f"{COOKIE}=good")
+        plain = Plain("live", given, Screen(), ["event:1"], own_origin(place.live))
+        await talk(plain, '{"type":"ping"}')
+        assert sorted(kinds(capsys.readouterr().out)) == ["* connected", "pong", "subscribed"]
+
+
+async def test_the_relay(capsys: pytest.CaptureFixture[str]) -> None:
+    """The upstream is asked for, and what it says is shown."""
+    async with relayed() as running:
+        given = options(running.url, running.token())
+        await talk(Plain("relay", given, Screen(), [], "http://h"), '{"type":"ping"}')
+        found = kinds(capsys.readouterr().out)
+        assert found[:2] == ["auth_success", "realtime_connected"]
+        assert {"session.created", "pong", "* connected"} <= set(found)
+
+
+async def test_the_other_side_closes(place: Place) -> None:
+    """A connection that is closed for good ends both directions, with the code."""
+    token = place.gateway.token("ann")
+    plain = Plain("alerts", options(place.alerts, token), Screen(), [], "http://h")
+    await plain.start()
+    listening = asyncio.create_task(plain.listen())
+    await place.gateway.revoke(user="ann")
+    with pytest.raises(Refusal, match=r"force disconnect \(3503\)"):
         await listening
-
-
-async def test_typed_lines_go_out_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """Empty ones apart; and nothing that comes back is taken for a command of the terminal."""
-    await talk(Mirror(), ("one", "", "\x1b[2J"), ["first"])
-    assert capsys.readouterr() == ("first\none\n\\x1b[2J\n", "")
-
-
-async def test_a_gateway_of_alerts(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """Subscribed from the command line, and asked by hand."""
-    gateway: Gateway = place.gateway
-    headers = {"Authorization": f"Bearer {gateway.token('ann')}"}
-    link = await dialer(place.alerts, headers=headers)()
-    await talk(link, ('{"type":"ping"}', "nonsense"), opening("alerts", ["c1"], None))
-    kinds = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
-    assert kinds == ["handshake", "subscribed", "pong", "error"]
-
-
-async def test_the_other_side_closes() -> None:
-    """A connection that breaks ends both directions."""
-    mirror = Mirror()
-    plain = Plain(mirror, Screen(), ["first"])
-    mirror.end(None, "connection lost")
     await plain.type(Typist("one").keyboard)
-    with pytest.raises(Refusal, match="connection lost"):
-        await plain.listen()
-    assert isinstance(mirror.closed, LinkClosed)
+    await plain.close()
+
+
+async def test_a_refused_handshake(place: Place) -> None:
+    """The first connection is tried once."""
+    plain = Plain("alerts", options(place.alerts, None), Screen(), [], "http://h")
+    with pytest.raises(ClientError, match="401"):
+        await plain.start()
+    await plain.close()

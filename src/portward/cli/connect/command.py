@@ -31,7 +31,18 @@ from portward.cli.output import shown
 from portward.cli.reading import ConfigOption
 from portward.cli.state import state_folder
 from portward.cli.tokens import DEFAULT_ROLE
-from portward.client import ClientError, Ended, HandshakeRefused, LinkDial, RoomsClient, dialer
+from portward.client import (
+    ClientError,
+    ConnectionOptions,
+    Ended,
+    HandshakeRefused,
+    LinkDial,
+    RoomsClient,
+    dialer,
+)
+from portward.client.endpoint import EndpointOptions
+from portward.client.tokens import TokenProvider
+from portward.client.transport import WebSocketDialer, checked_address
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import COOKIE, TOKEN
 
@@ -196,15 +207,27 @@ def _memory(asked: Asked, screen: Screen) -> Memory:
 
 
 async def _plain(asked: Asked, dialect: str) -> int:
-    token = await asked.token() if callable(asked.token) else asked.token
-    first = plain.opening(dialect, asked.rooms, token)
-    in_header = token is not None and dialect == "alerts"
-    headers = asked.headers | ({"Authorization": f"Bearer {token}"} if in_header else {})
     screen = Screen()
     _warn(asked, screen)
-    link = await _dial(asked, headers)()
-    screen.note("connected")
-    await converse(plain.Plain(link, screen, first), Keyboard(_STDIN))
+    # At live the cookie is the credential, which the client sends itself.
+    left_out = "Cookie" if dialect == "live" else ""
+    given = {name: value for name, value in asked.headers.items() if name != left_out}
+    connection = ConnectionOptions(
+        dial=WebSocketDialer(headers=given, tls=asked.tls), retry_first=False
+    )
+    source = asked.cookie if dialect == "live" else asked.token
+    try:
+        url = checked_address(asked.url)
+    except ValueError as error:
+        raise Usage(f"{shown(asked.url)}: {error}") from None
+    options = EndpointOptions(url, TokenProvider(source, connection.clock), connection)
+    origin = asked.origin or plain.own_origin(asked.url)
+    talk = plain.Plain(dialect, options, screen, asked.rooms, origin)
+    try:
+        await talk.start()
+        await converse(talk, Keyboard(_STDIN))
+    finally:
+        await talk.close()
     return 0
 
 

@@ -1,44 +1,28 @@
-"""A conversation in a dialect of plain messages: they are shown as they come, and typed as they are.
+"""Alerts, live and the relay at the terminal: messages are shown as they come, and typed as they are.
 
-For alerts, live and the relay. What is to be heard, and the proof of who one is where that goes in a
-message, is said first.
+The client subscribes to what the command line names, comes back after a break and subscribes again. A
+conversation of the relay ends with its connection.
 """
 
 import asyncio
-import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.screen import Screen
 from portward.cli.errors import Refusal, Usage
-from portward.client.link import Link, LinkClosed
+from portward.client import ClientError, ConnectionLost, StateChange, StoppedError
+from portward.client.alerts import AlertsClient
+from portward.client.codec import Incoming
+from portward.client.endpoint import EndpointOptions
+from portward.client.live import LiveClient
+from portward.client.relay import RelayClient
 
 DIALECTS: Final = ("alerts", "live", "relay")
 _QUIET: Final = 1.0
 """Seconds without a message after which the last answer has come."""
 _LAST_WORDS: Final = 5.0
-
-
-def opening(dialect: str, wanted: Sequence[str], token: str | None) -> list[str]:
-    """What is said first: `wanted` are calls, or topics.
-
-    Raises:
-        Usage: the dialect has nothing to subscribe to.
-    """
-    said: list[dict[str, Any]] = []
-    if dialect == "alerts" and wanted:
-        said.append({"type": "subscribe", "callIds": list(wanted)})
-    elif dialect == "live":
-        said += [{"type": "subscribe", "topic": topic} for topic in wanted]
-    elif dialect == "relay":
-        if wanted:
-            raise Usage("the relay has nothing to subscribe to")
-        if token:
-            said.append({"type": "authenticate", "token": token})
-        said.append({"type": "connect_realtime"})
-    return [json.dumps(each) for each in said]
 
 
 def own_origin(url: str) -> str:
@@ -47,47 +31,133 @@ def own_origin(url: str) -> str:
     return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
 
 
-class Plain:
-    """One connection, without coming back."""
+class _Shown:
+    """Shows every message, but for the answers to what the client asks for itself."""
 
-    def __init__(self, link: Link, screen: Screen, first: Sequence[str] = ()) -> None:
-        self._link = link
+    screen: Screen
+    came: asyncio.Event
+
+    def observe(self, incoming: Incoming, answer: bool) -> None:
+        """Show a message."""
+        if answer and incoming.kind == "history":
+            return
+        payload = incoming.payload
+        self.screen.plain(payload if isinstance(payload, str) else f"<{len(payload)} bytes>")
+        self.came.set()
+
+
+class ShownAlerts(_Shown, AlertsClient):
+    """Alerts, shown."""
+
+
+class ShownLive(_Shown, LiveClient):
+    """Topics, shown."""
+
+
+class ShownRelay(_Shown, RelayClient):
+    """A conversation, shown."""
+
+
+class Plain:
+    """A conversation with one of these endpoints."""
+
+    def __init__(
+        self,
+        dialect: str,
+        options: EndpointOptions,
+        screen: Screen,
+        wanted: Sequence[str],
+        origin: str,
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Raises:
+            Usage: the endpoint has nothing to subscribe to.
+        """
+        if dialect == "relay" and wanted:
+            raise Usage("the relay has nothing to subscribe to")
+        client: ShownAlerts | ShownLive | ShownRelay
+        if dialect == "alerts":
+            client = ShownAlerts(options)
+        elif dialect == "live":
+            client = ShownLive(options, origin)
+        else:
+            client = ShownRelay(options)
+        client.screen, client.came = screen, asyncio.Event()
+        self._client = client
         self._screen = screen
-        self._first = first
-        self._heard = asyncio.Event()
+        self._wanted = list(wanted)
+        self._over: asyncio.Future[ClientError | None]
+        self._over = asyncio.get_running_loop().create_future()
+        client.on("state", self._changed)
+
+    async def start(self) -> None:
+        """Connect, and subscribe.
+
+        Raises:
+            ClientError: it could not be done.
+        """
+        client = self._client
+        await client.connect()
+        if isinstance(client, ShownAlerts):
+            client.on("gap", lambda gap: self._screen.note(f"alerts of {gap.channel} are lost"))
+            client.on("alert", lambda _: None)
+            if self._wanted:
+                await client.subscribe(self._wanted)
+        elif isinstance(client, ShownLive):
+            for name in self._wanted:
+                topic = client.topic(name)
+                topic.on("gap", lambda _: None)
+                topic.on("data", lambda _: None)
+                topic.subscribe()
+        elif isinstance(client, ShownRelay):
+            client.on("event", lambda _: None)
 
     async def listen(self) -> None:
-        """Show what comes, until the connection is over.
+        """Show what comes, until the connection is over for good.
 
         Raises:
             Refusal: the other side closed.
         """
-        try:
-            while True:
-                self._screen.plain(await self._link.receive())
-                self._heard.set()
-        except LinkClosed as closed:
-            code = f" ({closed.code})" if closed.code is not None else ""
-            raise Refusal(f"the connection is over: {closed.reason or 'closed'}{code}") from None
+        error = await self._over
+        if error is not None:
+            known = (
+                isinstance(error, StoppedError | ConnectionLost) and error.close_code is not None
+            )
+            code = f" ({error.close_code})" if known else ""  # type: ignore[attr-defined]
+            raise Refusal(f"the connection is over: {error}{code}")
 
     async def type(self, keyboard: Keyboard) -> None:
-        """Say what is said first, then send line by line."""
+        """Send line by line."""
         try:
-            for message in self._first:
-                await self._link.send(message)
             while (line := await keyboard.line()) is not None:
                 if line.strip():
-                    await self._link.send(line)
-        except LinkClosed:
+                    connection = await self._client.ready_connection()
+                    await connection.send(line)
+        except ClientError:
             return  # the listener says how it ended
 
     async def leave(self) -> None:
-        """Hear the last answers, and close."""
+        """Wait for the last answers, and close."""
         try:
             async with asyncio.timeout(_LAST_WORDS):
                 while True:
-                    self._heard.clear()
-                    await asyncio.wait_for(self._heard.wait(), _QUIET)
+                    self._client.came.clear()
+                    await asyncio.wait_for(self._client.came.wait(), _QUIET)
         except TimeoutError:
             pass
-        await self._link.close()
+        await self._client.close()
+
+    async def close(self) -> None:
+        """Close at once."""
+        await self._client.close()
+
+    def _changed(self, change: StateChange) -> None:
+        error = change.error
+        if change.state == "ready":
+            self._screen.note("connected")
+        elif change.state == "waiting" and error is not None:
+            wait = f"trying again in {change.retry_in or 0.0:.1f} s"
+            self._screen.note(f"not connected: {error}; {wait}")
+        elif change.state in ("stopped", "idle", "closed") and not self._over.done():
+            self._over.set_result(error)
