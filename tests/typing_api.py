@@ -18,7 +18,21 @@ from portward import (
 )
 from portward.app.analysis import EngineConnection
 from portward.app.rooms import RoomStats
-from portward.client import Ack, Event, Message, Presence, RoomsClient
+from portward.client import (
+    Ack,
+    CallAlert,
+    Event,
+    Message,
+    Portward,
+    Presence,
+    Refused,
+    RoomsClient,
+    Stored,
+    TopicData,
+    Unknown,
+)
+from portward.client import Room as JoinedRoom
+from portward.client.sync import Portward as BlockingPortward
 from portward.engines.port import Broker, Engine, Member
 from portward.model.namespace import Namespace, PublishRight, Rule
 from portward.model.publication import Page, Publication
@@ -133,6 +147,45 @@ async def testing() -> None:
 
 async def talking() -> None:
     """Join, talk, and come back, as a client in another program."""
+    async with Portward("ws://127.0.0.1:8080", get_token=lambda: "token") as client:
+        room = client.room("lobby")
+        await room.join()
+        assert_type(room, JoinedRoom)
+        result = await room.send("hello")
+        assert_type(result, Stored | Refused | Unknown)
+        if isinstance(result, Stored):
+            assert_type(result.position, Position)
+        await room.typing(active=False)
+        assert_type(await room.participants(), tuple[Presence, ...])
+        assert_type(room.position, Position | None)
+        assert_type(room.presence.users, tuple[str, ...])
+        async for message in room:
+            assert_type(message, Message)
+            await room.leave()
+        alerts = client.alerts()
+        assert_type(await alerts.subscribe(["call-7"]), tuple[str, ...])
+        async for alert in alerts:
+            assert_type(alert, CallAlert)
+        async for data in client.live(cookie="name=value").topic("event:42"):
+            assert_type(data, TopicData)
+        relay = client.relay(model="gpt-realtime")
+        await relay.connect()
+        async for event in relay:
+            assert_type(event, dict[str, Any] | str | bytes)
+
+
+def talking_without_a_loop() -> None:
+    """The same from a program without an event loop."""
+    with BlockingPortward("ws://127.0.0.1:8080", get_token="token") as client:
+        room = client.room("lobby")
+        room.join(timeout=5)
+        assert_type(room.send("hello"), Stored | Refused | Unknown)
+        for message in room:
+            assert_type(message, Message)
+
+
+async def talking_as_before() -> None:
+    """The older client, for one more release."""
     async with RoomsClient("ws://127.0.0.1:8080/rooms", token="token") as client:
         await client.join("lobby", Position(3, "epoch"))
         assert_type(await client.say("lobby", "hello"), Ack)
