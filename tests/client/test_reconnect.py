@@ -77,6 +77,19 @@ async def test_a_named_time_is_never_undercut(retry: float, draw: float, wait: f
         assert len(world.dialled) == 2
 
 
+@pytest.mark.parametrize("kind", ["shutdown", "closing"])
+async def test_every_announcement_of_a_close_names_a_time(kind: str) -> None:
+    """The time of `closing` counts like that of `shutdown`."""
+    world, _ = rooms_world()
+    world.draw = 0.0
+    async with world.client() as client:
+        await connected(world, client)
+        world.last.say(kind, {"reason": "expired", "retryMs": 2500})
+        world.last.end(3005, "expired")
+        await settle()
+        assert waits(world) == [2.5]
+
+
 async def test_retry_after_of_a_handshake() -> None:
     """`Retry-After` of a refused handshake is a named time."""
     world, _ = rooms_world()

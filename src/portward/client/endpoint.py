@@ -16,6 +16,8 @@ from portward.client.requests import RequestConnection
 from portward.client.tokens import TokenProvider, TokenReason
 
 _UNAUTHORIZED = 401
+_TIMED = frozenset({"shutdown", "closing", "error"})
+"""Messages that may say when to come back."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class EndpointClient(Listeners, ABC):
     def _common(self, connection: RequestConnection, incoming: Incoming) -> None:
         """What every endpoint says in the same words."""
         wait = incoming.data.get("retryMs")
-        if isinstance(wait, int | float) and incoming.kind in ("shutdown", "error"):
+        if isinstance(wait, int | float) and incoming.kind in _TIMED:
             connection.retry_after = wait / 1000
 
     def _background(self, work: Any) -> None:

@@ -20,7 +20,7 @@ RelayMessage = dict[str, Any] | str | bytes
 """An event of the upstream; a text that is no event; a binary message."""
 
 _ANSWERS: Final = frozenset({"pong", "auth_success", "refresh_success", "realtime_connected"})
-_NOTICES: Final = frozenset({"token_expiring", "shutdown"})
+_NOTICES: Final = frozenset({"token_expiring", "shutdown", "closing"})
 _UPSTREAM_LIMIT: Final = 20.0
 """Seconds that the gateway may take to connect the upstream, and to say so."""
 
@@ -134,7 +134,7 @@ class RelayClient(EndpointClient, Feed[RelayMessage]):
         self.observe(incoming, answer)
         if incoming.kind == "token_expiring":
             self._refresher.due(connection)
-        if incoming.kind == "shutdown" or _is_own_error(incoming):
+        if incoming.kind in _NOTICES or _is_own_error(incoming):
             self._common(connection, incoming)
         if incoming.kind == "realtime_connected" and answer:
             self.model = incoming.data.get("model")

@@ -37,6 +37,7 @@ _KNOWN = frozenset(
         "typing",
         "token_expiring",
         "shutdown",
+        "closing",
     }
 )
 
