@@ -130,6 +130,17 @@ SINGLE: Final[Mapping[tuple[str, str], str]] = {
     ("how-to/embed.md", "get_asgi_application()"): "docs/test_embed.py::test_the_django_project",
     ("how-to/embed.md", "urlpatterns"): "docs/test_embed.py::test_the_django_project",
     ("how-to/embed.md", "memory_gateway"): "docs/test_snippets.py::test_the_test_of_the_page",
+    **{
+        ("how-to/python-client.md", within): "docs/test_python_client.py::test_programs"
+        for within in (
+            "python hello.py",
+            '== "bye"',
+            "are you there?",
+            "what did I miss?",
+            "alerts.subscribe",
+            "client.sync",
+        )
+    },
     (
         "how-to/write-an-engine.md",
         "engine=engine",
@@ -163,12 +174,20 @@ EXEMPT: Final[Mapping[tuple[str, str], str]] = {
     ): "needs an upstream; tests/e2e/test_relay.py uses that library",
     (
         "how-to/write-a-client.md",
-        "RoomsClient",
-    ): "needs a server; tests/client runs these calls against one",
+        "Portward(",
+    ): "needs a server; tests/e2e/test_python_client.py runs these calls against one",
     (
-        "reference/client.md",
-        "import asyncio",
-    ): "needs a server; tests/client runs these calls against one",
+        "how-to/python-client.md",
+        "httpx",
+    ): "asks the reader's own site; tests/client/test_tokens.py has every kind of source",
+    (
+        "how-to/python-client.md",
+        "client.live(",
+    ): "needs a provider; tests/e2e/test_python_client.py runs these calls against one",
+    (
+        "how-to/python-client.md",
+        "client.relay(",
+    ): "needs an upstream; tests/e2e/test_python_client.py runs these calls against one",
     (
         "reference/admin-api.md",
         "scrape_configs",

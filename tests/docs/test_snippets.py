@@ -30,8 +30,6 @@ GATEWAY: Final = (
     ("how-to/migrate-workspaces.md", "Comment"),
     ("how-to/revoke.md", "gateway.revoke"),
     ("how-to/write-an-engine.md", "class TestMyEngine"),
-    ("reference/client.md", "token=fresh"),
-    ("reference/client.md", "session=session"),
 )
 """Blocks that run with a `gateway` around them, without any other process."""
 
