@@ -14,6 +14,10 @@ from portward.settings.suggest import unknown_key, unknown_variable
         ("namespaces.docs.history_siz", "namespaces.docs.history_size"),
         ("limits.message", "limits.messages"),
         ("identity_provider.topic", "identity_provider.topics"),
+        ("admin.port", "server.admin_port"),
+        ("admin.host", "server.admin_host"),
+        ("admin.api_key", "admin.api_keys"),
+        ("token.secret", "tokens.secrets"),
         ("endpoints.live.reconect_url", "endpoints.live.reconnect_url"),
     ],
 )

@@ -1,12 +1,16 @@
 """What was probably meant by a key that does not exist."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from typing import Final
 
 from portward.settings.environment import parts, variable
 from portward.settings.errors import SettingsError
 from portward.settings.schema import Entry, Path, entries, example
 from portward.settings.tree import Settings
+
+_END: Final = 0.9
+"""What a likeness to the end of a name counts; the rest is the likeness to the whole name."""
 
 
 def unknown_key(path: Path, source: str) -> SettingsError:
@@ -33,4 +37,23 @@ def _all(path: Path) -> list[Entry]:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    return get_close_matches(word, sorted(known), n=1, cutoff=0.0)[0]
+    return max(sorted(known), key=lambda name: _likeness(word, name))
+
+
+def _likeness(word: str, name: str) -> float:
+    """Judge how alike two keys are, from 0 to 1.
+
+    A key may also be like the end of a name: `admin.port` is `server.admin_port` but for its table.
+    """
+    whole = _ratio(word, name)
+    ends = (name[at:] for at in range(len(name)) if at == 0 or name[at - 1] in "._")
+    end = max(_ratio(_flat(word), _flat(end)) for end in ends)
+    return max(whole, _END * end + (1 - _END) * whole)
+
+
+def _flat(key: str) -> str:
+    return key.replace(".", "_")
+
+
+def _ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
