@@ -316,7 +316,7 @@ async def test_refused_events_are_answered_and_not_sent(monkeypatch: pytest.Monk
 
 
 async def test_a_transparent_client(both: Both) -> None:
-    """It is sent the upstream's messages from the first on, and nothing of the gateway's drain."""
+    """It is sent the upstream's messages from the first on; a drain tells it once when to come back."""
     house, upstream = both
     upstream.opens.clear()
     client = await transparent(house, ttl=100.0)
@@ -330,10 +330,13 @@ async def test_a_transparent_client(both: Both) -> None:
     await turns()
     drain = asyncio.ensure_future(house.gateway.drain(1))
     await settle()
-    assert client.received == [{"type": "session.created"}]
     for _ in range(20):
         await house.advance(0.1)
     await drain
+    created, closing = client.received
+    assert created == {"type": "session.created"}
+    assert (closing["type"], closing["reason"]) == ("closing", "shutdown")
+    assert closing["retryMs"] > 0
     assert client.closed == (3001, "shutdown")
 
 
