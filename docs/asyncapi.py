@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from docs.contract import CONTRACTS, Contract, Form, Kind, Schema, message_schema, schemas
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.version import __version__
 
 _SCHEMA: Final = "#/components/schemas/{name}"
@@ -124,7 +124,7 @@ def _operations(contract: Contract) -> Iterator[tuple[str, Schema]]:
 
 
 def _closes(contract: Contract) -> Iterator[Schema]:
-    for ending in Ending:
+    for ending in Disconnect:
         code, reason = contract.closes.get(ending, (ending.code, ending.reason))
         yield {
             "name": ending.name.lower(),

@@ -18,7 +18,7 @@ from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.dialects.socketio import SocketIoDialect
 from portward.dialects.socketio import messages as workspaces
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 
 Schema = dict[str, Any]
 
@@ -61,7 +61,7 @@ class Contract(NamedTuple):
     client: tuple[Kind, ...]
     server: tuple[Kind, ...]
     errors: tuple[ErrorCode, ...]
-    closes: Mapping[Ending, tuple[int, str]]
+    closes: Mapping[Disconnect, tuple[int, str]]
     acknowledgements: Mapping[str, tuple[type[msgspec.Struct], ...]] = {}
     unlisted: str = ""
     """What else is sent, which no struct describes."""

@@ -6,6 +6,7 @@ python -m docs.generate --check   says which are out of date, and exits with 1 w
 
 import argparse
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, get_type_hints
@@ -19,9 +20,9 @@ from portward.dialects.live import LiveDialect
 from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.dialects.rooms_messages import CODES, TEXTS
-from portward.model.endings import Ending
-from portward.model.faults import FaultKind
-from portward.model.refusals import Refusal
+from portward.model.disconnects import Disconnect
+from portward.model.errors import ErrorKind
+from portward.model.handshake_errors import HandshakeRejection
 from portward.node.closed_refusals import ENDINGS as CLOSED
 from portward.settings import reference
 from portward.telemetry import Metrics
@@ -288,10 +289,10 @@ def yes(value: object) -> str:
 
 def endings_page() -> str:
     """Close codes, refusals and faults."""
-    endings = sorted(Ending, key=lambda each: each.code)
+    endings = sorted(Disconnect, key=lambda each: each.code)
     dialects = (AlertsDialect, LiveDialect, RelayDialect, RoomsDialect)
     closes = [(each.name, *row) for each in dialects for row in each.closes.items()]
-    refusals = sorted(Refusal, key=lambda each: each.status)
+    refusals = sorted(HandshakeRejection, key=lambda each: each.status)
     return _ENDINGS.format(
         endings=table(
             ("name", "code", "reason", "come back?", "when"),
@@ -316,26 +317,26 @@ def endings_page() -> str:
         ),
         faults=table(
             ("code", "number", "meaning", "temporary", "code in rooms", "text in rooms"),
-            map(_fault, FaultKind),
+            map(_fault, ErrorKind),
         ),
     )
 
 
-def _name(ending: Ending) -> str:
+def _name(ending: Disconnect) -> str:
     return code(ending.name.lower())
 
 
-def _closed(refusal: Refusal) -> str:
+def _closed(refusal: HandshakeRejection) -> str:
     ending = CLOSED.get(refusal)
     return "the status" if ending is None else f"{ending.code} {code(ending.reason)}"
 
 
-def _headers(refusal: Refusal) -> list[str]:
+def _headers(refusal: HandshakeRejection) -> list[str]:
     fixed = [f"{name}: {value}" for name, value in refusal.headers]
     return [*fixed, *(["Retry-After"] if refusal.retry else [])]
 
 
-def _fault(kind: FaultKind) -> tuple[object, ...]:
+def _fault(kind: ErrorKind) -> tuple[object, ...]:
     rooms = code(CODES.get(kind, kind.code)), TEXTS.get(kind, kind.text)
     return code(kind.code), kind.number, kind.text, "yes" if kind.temporary else "", *rooms
 
@@ -392,7 +393,19 @@ def _labels() -> Iterator[tuple[str, ...]]:
                 yield code(name), code(_called(family)), codes(values)
 
 
+def glossary_page() -> str:
+    """Render the terms of docs/glossary.toml."""
+    terms = tomllib.loads((HERE / "glossary.toml").read_text(encoding="utf-8"))["term"]
+    rows = ["| term | meaning |", "| --- | --- |"]
+    for term in sorted(terms, key=lambda each: each["name"]):
+        more = f" ([more]({term['page']}))" if "page" in term else ""
+        rows.append(f"| {term['name']} | {term['meaning']}{more} |")
+    head = "# Glossary\n\nThe terms of these pages and of the code, each with one meaning.\n\n"
+    return head + "\n".join(rows) + "\n"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "reference/glossary.md": glossary_page,
     "reference/settings.md": reference,
     "reference/endings.md": endings_page,
     "reference/events.md": events_page,

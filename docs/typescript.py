@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from docs.contract import CONTRACTS, Contract, Form, Kind, Schema, schemas
-from portward.admin.bodies import channel_schema
 from portward.admin.methods import METHODS
-from portward.model.endings import PROXIES, Ending
+from portward.admin.request_body import channel_schema
+from portward.model.disconnects import PROXIES, Disconnect
 
 _REF: Final = "{name}"
 _PLAIN: Final = {
@@ -166,7 +166,7 @@ def _events(contract: Contract) -> Iterator[str]:
 
 
 def _endings() -> Iterator[str]:
-    codes: dict[int, bool] = {**PROXIES, **{ending.code: ending.reconnect for ending in Ending}}
+    codes: dict[int, bool] = {**PROXIES, **{ending.code: ending.reconnect for ending in Disconnect}}
     rows = ", ".join(f"{code}: {_literal(codes[code])}" for code in sorted(codes))
     yield "/** Close codes, and whether a client may connect again after them. */"
     yield f"export const closeCodes: Readonly<Record<number, boolean>> = {{ {rows} }};\n"
@@ -180,7 +180,7 @@ def _endings() -> Iterator[str]:
     yield "/** Closes that a protocol words itself, as `code reason`: they come before `closeCodes`. */"
     yield "export const closeReasons: Readonly<Record<string, Readonly<Record<string, boolean>>>> ="
     yield f"  {_literal(words)};\n"
-    names = _union(_literal(ending.name.lower()) for ending in Ending)
+    names = _union(_literal(ending.name.lower()) for ending in Disconnect)
     yield f"export type EndingName = {names};\n"
     yield "/** An ending of a connection, for messages and documentation. */"
     yield (
@@ -188,10 +188,12 @@ def _endings() -> Iterator[str]:
         "  reconnect: boolean;\n  meaning: string;\n}\n"
     )
     yield "/** Every ending of the gateway. A bundler leaves the table out where it is not used. */"
-    yield "export const endings: readonly Ending[] = [\n" + "".join(map(_ending, Ending)) + "];\n"
+    yield (
+        "export const endings: readonly Ending[] = [\n" + "".join(map(_ending, Disconnect)) + "];\n"
+    )
 
 
-def _ending(ending: Ending) -> str:
+def _ending(ending: Disconnect) -> str:
     row = {
         "name": ending.name.lower(),
         "code": ending.code,

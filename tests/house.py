@@ -9,17 +9,17 @@ import msgspec
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.engines.port import Engine
 from portward.model.channel import Channel
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.namespace import Namespace
-from portward.model.refusals import Refusal, Refused
 from portward.model.room import Room
 from portward.node.session import Session
 from portward.settings import Settings
-from portward.settings.endpoint import Credential
+from portward.settings.endpoint import CredentialSource
 from portward.settings.presets import ENDPOINTS, NAMESPACES
-from portward.telemetry.chain import AuditEntry
+from portward.telemetry.audit.chain import AuditEntry
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, MemoryClient, connect
 
@@ -27,8 +27,8 @@ LOBBY = Channel.parse("rooms:lobby")
 USER = ("user",)
 
 
-_ELSEWHERE = frozenset({Credential.COOKIE, Credential.SUBPROTOCOL})
-CREDENTIALS = tuple(kind for kind in Credential if kind not in _ELSEWHERE)
+_ELSEWHERE = frozenset({CredentialSource.COOKIE, CredentialSource.SUBPROTOCOL})
+CREDENTIALS = tuple(kind for kind in CredentialSource if kind not in _ELSEWHERE)
 """Every place a token may come from, but a subprotocol."""
 
 
@@ -96,11 +96,11 @@ class House:
         """An access token of the running gateway."""
         return self.gateway.token(user, ttl=ttl, roles=list(roles), **claims)
 
-    async def refusal(self, path: str = "/rooms", **more: Any) -> Refusal:
+    async def refusal(self, path: str = "/rooms", **more: Any) -> HandshakeRejection:
         """Why a handshake is turned away."""
         try:
             await connect(self.gateway, path, **more)
-        except Refused as refused:
+        except HandshakeRejected as refused:
             return refused.refusal
         raise AssertionError("the handshake was let in")
 

@@ -8,14 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.settings import Settings
+from portward.settings.formats import UNLIMITED
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.presets import ENDPOINTS, NAMESPACES
-from portward.settings.values import UNLIMITED
 from portward.testing import MemoryClient
 from portward.testing.gateway import request
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 from tests.house import House, session_of, settings, settle
 
 PATH = "/socket.io/"
@@ -63,7 +63,7 @@ class SocketPeer(MemoryClient):
         self.blobs: list[bytes] = []
         self._next = 0
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: WireMessage) -> None:
         for payload, binary in message.parts():
             if binary:
                 self.blobs.append(payload)
@@ -131,7 +131,7 @@ class SocketPeer(MemoryClient):
 
 async def reach(gateway: Gateway, path: str = PATH, **headers: str) -> SocketPeer:
     """Open a connection, and say nothing yet."""
-    admission = await NodeGate(gateway.node).admit(request(path, **headers))
+    admission = await HandshakeService(gateway.node).admit(request(path, **headers))
     peer = SocketPeer()
     peer.attach(admission.open(peer))
     await peer.settle()

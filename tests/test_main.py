@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from portward.app.workers import words
+from portward.app.workers import control_protocol
 from tests.engines.redis_servers import Server, need_redis, servers, until
 from tests.starting import (
     CAUGHT,
@@ -89,7 +89,7 @@ def is_python_started_by_sh(pid: int) -> bool:
     """Return whether a worker's process has become Python, however far that is."""
     try:
         program = Path(f"/proc/{pid}/exe").resolve()
-        own = words.VARIABLE.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        own = control_protocol.VARIABLE.encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
     return own and program == Path(sys.executable).resolve()

@@ -6,10 +6,10 @@ from typing import Any, assert_type
 from portward import (
     Alert,
     Channel,
+    CommandError,
     ConnectionHandle,
     EngineUnavailable,
-    Fault,
-    FaultKind,
+    ErrorKind,
     Gateway,
     Position,
     Settings,
@@ -34,11 +34,11 @@ from portward.client import (
 from portward.client import Room as JoinedRoom
 from portward.client.sync import Portward as BlockingPortward
 from portward.engines.port import Broker, Engine, Member
-from portward.model.namespace import Namespace, PublishRight, Rule
-from portward.model.publication import Page, Publication
+from portward.model.namespace import AccessRule, Namespace, PublishRight
+from portward.model.publication import HistoryPage, Publication
 from portward.model.room import Room, RoomPermissions, RoomType
 from portward.node.ports import ConnectionInfo, MessageInfo
-from portward.settings.endpoint import Endpoint
+from portward.settings.endpoint import EndpointSettings
 from portward.testing import EngineContract, FakeClock, MemoryClient, connect, memory_gateway
 
 assert_type(__version__, str)
@@ -52,15 +52,15 @@ async def publishing(gateway: Gateway) -> None:
     assert_type(position, Position)
     assert_type(position.offset, int)
     page = await gateway.history("rooms:general", 10, position, reverse=True)
-    assert_type(page, Page)
+    assert_type(page, HistoryPage)
     assert_type(page.publications, tuple[Publication, ...])
     assert_type(page.publications[0].data, Any)
     try:
         await gateway.publish("rooms:general", 1)
     except EngineUnavailable:
         return
-    except Fault as fault:
-        assert_type(fault.kind, FaultKind)
+    except CommandError as fault:
+        assert_type(fault.kind, ErrorKind)
         assert_type(fault.kind.code, str)
 
 
@@ -121,9 +121,9 @@ def hooks(gateway: Gateway) -> None:
 async def life() -> None:
     """Run one, mount it, send everyone off."""
     settings = Settings(
-        endpoints={"chat": Endpoint(path="/chat", dialect="rooms", namespace="chat")},
+        endpoints={"chat": EndpointSettings(path="/chat", dialect="rooms", namespace="chat")},
         namespaces={
-            "chat": Namespace(name="chat", authorize=Rule.CLAIMS, publish=PublishRight.RIGHT)
+            "chat": Namespace(name="chat", authorize=AccessRule.CLAIMS, publish=PublishRight.RIGHT)
         },
     )
     async with Gateway(settings) as gateway:

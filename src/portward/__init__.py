@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from portward.model.alert import Alert, Severity
     from portward.model.approval import Approval, Decision, Verdict
     from portward.model.channel import Channel
-    from portward.model.faults import Fault, FaultKind
+    from portward.model.errors import CommandError, ErrorKind
     from portward.model.position import Position
-    from portward.node.handle import ConnectionHandle
+    from portward.node.connection_handle import ConnectionHandle
     from portward.node.ports import ActionInfo, ConnectionInfo
-    from portward.node.sockets import EventError, Socket
+    from portward.node.socketio_server import EventError, Socket
     from portward.settings import Settings
 
 __all__ = [
@@ -25,13 +25,13 @@ __all__ = [
     "Alert",
     "Approval",
     "Channel",
+    "CommandError",
     "ConnectionHandle",
     "ConnectionInfo",
     "Decision",
     "EngineUnavailable",
+    "ErrorKind",
     "EventError",
-    "Fault",
-    "FaultKind",
     "Gateway",
     "Position",
     "Settings",
@@ -46,24 +46,35 @@ _HOMES = {
     "Approval": "portward.model.approval",
     "Alert": "portward.model.alert",
     "Channel": "portward.model.channel",
-    "ConnectionHandle": "portward.node.handle",
+    "ConnectionHandle": "portward.node.connection_handle",
     "ConnectionInfo": "portward.node.ports",
     "Decision": "portward.model.approval",
     "EngineUnavailable": "portward.engines.port",
-    "EventError": "portward.node.sockets",
-    "Fault": "portward.model.faults",
-    "FaultKind": "portward.model.faults",
+    "EventError": "portward.node.socketio_server",
+    "CommandError": "portward.model.errors",
+    "ErrorKind": "portward.model.errors",
     "Gateway": "portward.app.gateway",
     "Position": "portward.model.position",
     "Settings": "portward.settings",
     "Severity": "portward.model.alert",
-    "Socket": "portward.node.sockets",
+    "Socket": "portward.node.socketio_server",
     "Verdict": "portward.model.approval",
 }
 
 
+_OLDER = {
+    "Fault": "portward.model.errors.CommandError",
+    "FaultKind": "portward.model.errors.ErrorKind",
+}
+"""Older names, which work for one release."""
+
+
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for: the client needs none of the server."""
+    if name in _OLDER:
+        from portward.model.renamed import older_names  # noqa: PLC0415 - only when needed
+
+        return older_names("portward", _OLDER)(name)
     if name not in _HOMES:
         raise AttributeError(f"module 'portward' has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - only when needed

@@ -7,7 +7,7 @@ import pytest
 
 from portward.engines.port import EngineUnavailable, Stored
 from portward.model.commands import Publish
-from portward.node.operations import Operations
+from portward.node.server_api import ServerApi
 from portward.testing.gateway import MemoryClient, connect
 from tests.admin.service import PUBLISHER, READER, Service
 
@@ -165,14 +165,14 @@ async def test_all_calls_are_read_back(service: Service) -> None:
 
 async def test_a_report_that_is_repeated(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """A report cut short by the store is published once when it is repeated with its key."""
-    publish, left = Operations.publish, [True, False]
+    publish, left = ServerApi.publish, [True, False]
 
-    async def once(self: Operations, command: Publish) -> Stored:
+    async def once(self: ServerApi, command: Publish) -> Stored:
         if left and not left.pop(0):
             raise EngineUnavailable
         return await publish(self, command)
 
-    monkeypatch.setattr(Operations, "publish", once)
+    monkeypatch.setattr(ServerApi, "publish", once)
     events = [{"type": name, "timestamp": 1} for name in ("a", "b", "c")]
     body = {"event": "events", "payload": {"callId": "c", "events": events}}
     assert (await service.fail("analysis", **body, idempotency_key="k"))[:2] == (503, 108)

@@ -4,7 +4,7 @@ import pytest
 
 from portward.admin.methods import METHODS
 from portward.engines.port import EngineUnavailable
-from portward.node.operations import Operations
+from portward.node.server_api import ServerApi
 from portward.settings.keys import Scope
 from tests.admin.service import ADMIN, KEYS, PUBLISHER, READER, Service
 
@@ -110,7 +110,7 @@ async def test_an_engine_that_is_away_is_503(
     async def away(*_: object) -> None:
         raise EngineUnavailable
 
-    monkeypatch.setattr(Operations, "publish", away)
+    monkeypatch.setattr(ServerApi, "publish", away)
     response = await service.post("publish", {"channel": "rooms:a", "data": 1})
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"

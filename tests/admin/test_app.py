@@ -5,7 +5,7 @@ from starlette.testclient import TestClient
 from portward.admin import app as module
 from portward.admin.app import make_admin, without_slash
 from portward.engines.memory import MemoryEngine
-from portward.model.refusals import Refused
+from portward.model.handshake_errors import HandshakeRejected
 from portward.settings import Secret
 from portward.settings.keys import ApiKey
 from portward.testing.gateway import connect
@@ -107,7 +107,7 @@ async def test_an_attack_makes_no_series(service: Service) -> None:
         await service.join(f"user{number}", f"room{number}", address=f"198.51.{number}.1")
         await service.post(f"method{number}", key=f"key{number}")
         await service.post("publish", {"channel": f"made-up{number}:a", "data": 1})
-        with pytest.raises(Refused):
+        with pytest.raises(HandshakeRejected):
             await connect(service.gateway, f"/path{number}", peer=f"198.51.{number}.2")
     after = (await service.http.get("/metrics")).text.splitlines()
     assert len(after) == len(before)

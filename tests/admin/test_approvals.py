@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from portward.engines.port import EngineUnavailable
-from portward.node.requests import MAX_LIFE, Requests
+from portward.node.approvals import MAX_LIFE, ApprovalRequests
 from portward.settings import Settings
 from tests.admin.service import ADMIN, PUBLISHER, READER, Service, serving
 from tests.sockets import SocketPeer, reach
@@ -189,8 +189,8 @@ async def test_the_store_is_away(service: Service, monkeypatch: pytest.MonkeyPat
     async def away(*_: object, **__: object) -> None:
         raise EngineUnavailable
 
-    monkeypatch.setattr(Requests, "ask", away)
-    monkeypatch.setattr(Requests, "get", away)
+    monkeypatch.setattr(ApprovalRequests, "ask", away)
+    monkeypatch.setattr(ApprovalRequests, "get", away)
     assert (await service.fail("approval_request", **ASKED))[:2] == (503, 108)
     assert (await service.fail("approval_get", id="x"))[:2] == (503, 108)
 

@@ -2,7 +2,7 @@ import pytest
 
 from portward.admin import batch
 from portward.engines.port import EngineUnavailable
-from portward.node.operations import Operations
+from portward.node.server_api import ServerApi
 from tests.admin.service import PUBLISHER, READER, Service
 
 PUBLISH = {"publish": {"channel": "rooms:a", "data": 1}}
@@ -81,7 +81,7 @@ async def test_one_accident_does_not_take_the_others(
     async def broken(*_: object) -> None:
         raise RuntimeError("canary")
 
-    monkeypatch.setattr(Operations, "publish", broken)
+    monkeypatch.setattr(ServerApi, "publish", broken)
     answer = await service.call("batch", commands=[PUBLISH, {"info": {}}])
     assert answer["replies"][0] == {"error": {"code": 100, "message": "internal error"}}
     assert "info" in answer["replies"][1]
@@ -97,6 +97,6 @@ async def test_an_engine_that_is_away_is_told_per_command(
     async def away(*_: object) -> None:
         raise EngineUnavailable
 
-    monkeypatch.setattr(Operations, "publish", away)
+    monkeypatch.setattr(ServerApi, "publish", away)
     answer = await service.call("batch", commands=[PUBLISH])
     assert answer["replies"][0]["error"]["code"] == 108

@@ -2,13 +2,13 @@ import pytest
 
 from portward.admin.errors import STATUSES, ApiError, bad_request, explain, unexpected
 from portward.engines.port import EngineUnavailable
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 
 
-@pytest.mark.parametrize("kind", list(FaultKind))
-def test_every_fault_has_a_status_and_its_number(kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_every_fault_has_a_status_and_its_number(kind: ErrorKind) -> None:
     """Each kind of fault becomes an error status with Centrifugo's number."""
-    error = explain(Fault(kind))
+    error = explain(CommandError(kind))
     assert 400 <= error.status < 600
     assert error.body.code == kind.number
     assert error.body.message == error.body.message.lower()
@@ -17,24 +17,24 @@ def test_every_fault_has_a_status_and_its_number(kind: FaultKind) -> None:
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
-        (FaultKind.AUTHENTICATION_FAILED, 400),
-        (FaultKind.INVALID_FORMAT, 400),
-        (FaultKind.UNKNOWN_CHANNEL, 404),
-        (FaultKind.PERMISSION_DENIED, 403),
-        (FaultKind.TOO_LONG, 413),
-        (FaultKind.UNAVAILABLE, 501),
-        (FaultKind.UNRECOVERABLE, 416),
+        (ErrorKind.AUTHENTICATION_FAILED, 400),
+        (ErrorKind.INVALID_FORMAT, 400),
+        (ErrorKind.UNKNOWN_CHANNEL, 404),
+        (ErrorKind.PERMISSION_DENIED, 403),
+        (ErrorKind.TOO_LONG, 413),
+        (ErrorKind.UNAVAILABLE, 501),
+        (ErrorKind.UNRECOVERABLE, 416),
     ],
 )
-def test_statuses_fit(kind: FaultKind, status: int) -> None:
+def test_statuses_fit(kind: ErrorKind, status: int) -> None:
     """The status says whose turn it is; a bad token in the body is not a missing API key."""
-    assert explain(Fault(kind)).status == status
+    assert explain(CommandError(kind)).status == status
     assert 401 not in STATUSES.values()
 
 
 def test_the_detail_is_for_the_backend() -> None:
     """What a client would not be told, the operator's API is."""
-    fault = Fault(FaultKind.AUTHENTICATION_FAILED, detail="expired")
+    fault = CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="expired")
     assert explain(fault).body.message == "authentication failed: expired"
 
 

@@ -8,7 +8,7 @@ from portward.admin.protocol import ANSWER_STEP, ANSWER_TIME, REQUEST_TIME, Boun
 from portward.admin.server import AdminServer
 from portward.engines.port import Stored
 from portward.model.position import Position
-from portward.node.operations import Operations
+from portward.node.server_api import ServerApi
 from tests.admin.service import Service
 from tests.admin.wires import GET, POST, Wire, listening, until
 
@@ -127,7 +127,7 @@ async def test_a_complete_request_has_all_the_time(
         await going.wait()
         return Stored("i", Position(7, "e"))
 
-    monkeypatch.setattr(Operations, "publish", publish)
+    monkeypatch.setattr(ServerApi, "publish", publish)
     body = b'{"channel":"rooms:a","data":1}'
     async with listening(service) as server:
         wire = await Wire.to(server)

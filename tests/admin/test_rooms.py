@@ -7,7 +7,7 @@ import pytest
 
 from portward.admin.rooms import RoomRequest, RoomsSetRequest, room_channel
 from portward.model.channel import Channel
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from tests.admin.service import PUBLISHER, READER, Service
 
 
@@ -20,9 +20,9 @@ def test_a_room_is_a_channel() -> None:
 @pytest.mark.parametrize(("namespace", "room"), [("rooms", "a b"), ("ro*ms", "a"), ("", "a")])
 def test_a_room_that_is_no_channel_is_a_fault(namespace: str, room: str) -> None:
     """An id that cannot be part of a channel's name is refused as such."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         room_channel(namespace, room)
-    assert caught.value.kind is FaultKind.INVALID_CHANNEL
+    assert caught.value.kind is ErrorKind.INVALID_CHANNEL
 
 
 async def test_a_room_is_made_read_and_removed(service: Service) -> None:

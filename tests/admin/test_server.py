@@ -14,7 +14,7 @@ from portward.admin import server as module
 from portward.admin.server import AdminServer
 from portward.engines.port import Stored
 from portward.model.position import Position
-from portward.node.operations import Operations
+from portward.node.server_api import ServerApi
 from tests.admin.service import ADMIN, Service
 from tests.admin.wires import GET, POST, Wire, listening, until
 
@@ -189,7 +189,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]
         await going.wait()
         return Stored("i", Position(7, "e"))
 
-    monkeypatch.setattr(Operations, "publish", publish)
+    monkeypatch.setattr(ServerApi, "publish", publish)
     return waiting, going
 
 

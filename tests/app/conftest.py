@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.settings import Settings
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock

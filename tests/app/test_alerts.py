@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
 from portward.model.alert import Alert, Severity
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
 from tests.app.calls import Faulty, alerts, subscriber
@@ -60,13 +60,13 @@ async def test_what_is_no_alert() -> None:
 async def test_too_much_data() -> None:
     """Data over 64 KiB, or that is no JSON, is refused as everywhere."""
     async with running() as house:
-        given: list[tuple[Any, FaultKind]] = [
-            ("x" * 70_000, FaultKind.TOO_LONG),
-            (object(), FaultKind.INVALID_STRUCTURE),
-            ("\ud800", FaultKind.INVALID_STRUCTURE),
+        given: list[tuple[Any, ErrorKind]] = [
+            ("x" * 70_000, ErrorKind.TOO_LONG),
+            (object(), ErrorKind.INVALID_STRUCTURE),
+            ("\ud800", ErrorKind.INVALID_STRUCTURE),
         ]
         for value, kind in given:
-            with pytest.raises(Fault) as caught:
+            with pytest.raises(CommandError) as caught:
                 await house.gateway.alerts.publish("c", "t", "low", {"x": value})
             assert caught.value.kind is kind
 

@@ -9,7 +9,7 @@ import pytest
 
 from portward.app import analysis
 from portward.app.analysis import PAUSES
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
 from tests.app.calls import Faulty
@@ -212,9 +212,9 @@ async def test_payloads_that_raise(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("error", "malformed", "event"),
     [
-        (Fault(FaultKind.TOO_LONG), True, Event.ANALYSIS_MALFORMED),
-        (Fault(FaultKind.INVALID_STRUCTURE), True, Event.ANALYSIS_MALFORMED),
-        (Fault(FaultKind.UNKNOWN_CHANNEL), False, Event.ANALYSIS_LOST),
+        (CommandError(ErrorKind.TOO_LONG), True, Event.ANALYSIS_MALFORMED),
+        (CommandError(ErrorKind.INVALID_STRUCTURE), True, Event.ANALYSIS_MALFORMED),
+        (CommandError(ErrorKind.UNKNOWN_CHANNEL), False, Event.ANALYSIS_LOST),
         (ZeroDivisionError("secret"), False, Event.INTERNAL_ERROR),
     ],
     ids=repr,

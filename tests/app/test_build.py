@@ -10,7 +10,13 @@ from portward.identity.jwks import JwksSource
 from portward.model.claim_path import ClaimPath
 from portward.security.tokens import KeySet, TokenRefused
 from portward.settings import Secret, Settings
-from portward.settings.sections import Engine, Environment, Gate, IdentityProvider, Server
+from portward.settings.sections import (
+    EngineSettings,
+    Environment,
+    GateSettings,
+    IdentityProviderSettings,
+    ServerSettings,
+)
 from portward.settings.tokens import Claims, Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
@@ -25,7 +31,7 @@ def test_engines() -> None:
     """The engine is the one the address names, and an unknown address is a mistake."""
     assert isinstance(make_engine(Settings(), CLOCK), MemoryEngine)
     with pytest.raises(ValueError, match="abacus"):
-        make_engine(settings(engine=Engine(url="abacus://")), CLOCK)
+        make_engine(settings(engine=EngineSettings(url="abacus://")), CLOCK)
 
 
 def test_keys() -> None:
@@ -79,8 +85,8 @@ def test_gate_and_node_rules() -> None:
     """The gate's and the node's settings are carried over."""
     given = settings(
         environment=Environment.PRODUCTION,
-        server=Server(behind_tls_proxy=True, trusted_proxies=("10.0.0.0/8",)),
-        gate=Gate(max_connections=5, max_unauthenticated=3, max_per_user=2),
+        server=ServerSettings(behind_tls_proxy=True, trusted_proxies=("10.0.0.0/8",)),
+        gate=GateSettings(max_connections=5, max_unauthenticated=3, max_per_user=2),
         tokens=Tokens(leeway=7.0, max_lifetime=60.0),
         roles={"host": ("room.create",)},
     )
@@ -95,7 +101,9 @@ def test_gate_and_node_rules() -> None:
 def test_identity_provider(telemetry: Telemetry) -> None:
     """There is one where its address is set, and a malformed pattern is a mistake."""
     assert build.make_provider(Settings(), CLOCK, telemetry) is None
-    given = IdentityProvider(url="http://127.0.0.1:1", cookies=("*",), topics={"a:{id}": "/a/{id}"})
+    given = IdentityProviderSettings(
+        url="http://127.0.0.1:1", cookies=("*",), topics={"a:{id}": "/a/{id}"}
+    )
     provider = build.make_provider(settings(identity_provider=given), CLOCK, telemetry)
     assert provider is not None
     named = build.make_provider(

@@ -11,10 +11,10 @@ from portward.engines.port import EngineUnavailable
 from portward.engines.redis import RedisEngine, parse_url
 from portward.engines.sqlite import SqliteEngine
 from portward.settings import Settings
-from portward.settings.operation import Audit
-from portward.settings.sections import Engine, Server
+from portward.settings.operation import AuditSettings
+from portward.settings.sections import EngineSettings, ServerSettings
 from portward.telemetry import AuditError, Checkpoint
-from portward.telemetry.checkpoint import as_text
+from portward.telemetry.audit.checkpoint import as_text
 from portward.testing import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.engines.redis_servers import Server as RedisServer
@@ -26,7 +26,10 @@ KEPT = Checkpoint("audit.jsonl", 7, "ab")
 
 def over(url: str, **server: object) -> Settings:
     """Settings with this engine."""
-    return Settings(engine=Engine(url=url), server=Server(instance_id="n1", **server))  # type: ignore[arg-type] # fields of tests
+    return Settings(
+        engine=EngineSettings(url=url),
+        server=ServerSettings(instance_id="n1", **server),  # type: ignore[arg-type] # fields of tests
+    )
 
 
 async def test_sqlite_is_read_while_it_is_in_use(tmp_path: Path) -> None:
@@ -81,11 +84,11 @@ async def test_engines_that_have_none(tmp_path: Path) -> None:
 def test_the_name_of_the_node() -> None:
     """One process is known by its name or its machine; workers by their number, which their file has."""
     machine = socket.gethostname()
-    audit = Audit(file="/var/lib/audit.jsonl")
+    audit = AuditSettings(file="/var/lib/audit.jsonl")
     assert node_of(Settings(), FILE) == machine
-    assert node_of(Settings(server=Server(instance_id="n1")), FILE) == "n1"
-    several = Settings(server=Server(workers=2, port=8080), audit=audit)
+    assert node_of(Settings(server=ServerSettings(instance_id="n1")), FILE) == "n1"
+    several = Settings(server=ServerSettings(workers=2, port=8080), audit=audit)
     assert node_of(several, FILE) == f"{machine}-8080-0"
     assert node_of(several, Path("audit.jsonl.1")) == f"{machine}-8080-1"
-    named = Settings(server=Server(workers=2, instance_id="n1"), audit=audit)
+    named = Settings(server=ServerSettings(workers=2, instance_id="n1"), audit=audit)
     assert node_of(named, Path("audit.jsonl.1")) == "n1-1"

@@ -10,18 +10,18 @@ from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
 from portward.app.judging import parse_origin_entry
-from portward.app.tell import insecure, make_telemetry
+from portward.app.telemetry import insecure, make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import EngineUnavailable, Sink
 from portward.model.channel import Channel
+from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import LimitMode, Rate
-from portward.model.refusals import Refusal
 from portward.node.clock import LoopClock
 from portward.settings import Secret, Settings, SettingsError
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.operation import Log, LogFormat
-from portward.settings.sections import Engine, Gate
+from portward.settings.operation import LogFormat, LogSettings
+from portward.settings.sections import EngineSettings, GateSettings
 from portward.settings.tokens import Claims, Tokens
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, connect, memory_gateway
@@ -124,7 +124,7 @@ async def test_settings_that_cannot_be_served() -> None:
 
 async def test_engine_that_is_not_there() -> None:
     """An address of an engine this version does not have is refused."""
-    given = settings(engine=Engine(url="abacus://"))
+    given = settings(engine=EngineSettings(url="abacus://"))
     with pytest.raises(SettingsError, match="engine"):
         await Gateway(given).start()
 
@@ -228,7 +228,7 @@ async def test_reload_of_origins_and_limits() -> None:
             rooms={"limits": limits, "allowed_origins": ("https://app.example.com",)}
         )
         house.gateway.reload(changed)
-        assert await house.refusal(origin="http://localhost") is Refusal.ORIGIN
+        assert await house.refusal(origin="http://localhost") is HandshakeRejection.ORIGIN
         await connect(house.gateway, origin="https://app.example.com")
         for _ in range(2):
             await ask(client, "heartbeat")
@@ -238,7 +238,7 @@ async def test_reload_of_origins_and_limits() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {"gate": Gate(allowed_origins=("nonsense",))},
+        {"gate": GateSettings(allowed_origins=("nonsense",))},
         {"tokens": Tokens(public_keys=("nonsense",))},
         {"tokens": Tokens(secrets=(Secret("-----BEGIN PUBLIC KEY-----" + "x" * 40),))},
     ],
@@ -253,7 +253,7 @@ async def test_bad_reload_changes_nothing(bad: dict[str, Any]) -> None:
             house.gateway.reload(changed)
         assert house.gateway.settings is before
         await house.client("ann")
-        assert await house.refusal(origin="https://app.example.com") is Refusal.ORIGIN
+        assert await house.refusal(origin="https://app.example.com") is HandshakeRejection.ORIGIN
 
 
 async def test_reload_without_a_secret_keeps_it() -> None:
@@ -410,7 +410,7 @@ async def test_two_gateways_do_not_meet() -> None:
 def reading(**tokens: Any) -> Settings:
     """Settings for tokens of another shape, with a log to be read by machines."""
     given = Tokens(secrets=(Secret(SECRET),), **tokens)
-    return settings(tokens=given, log=Log(format=LogFormat.JSON))
+    return settings(tokens=given, log=LogSettings(format=LogFormat.JSON))
 
 
 def logged(house: House, event: Event) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from portward.app import build
 from portward.app.gateway import Gateway
 from portward.app.live import Live
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import CLOSE_TIME
-from portward.node.handle import ConnectionHandle
+from portward.node.connection_handle import ConnectionHandle
 from portward.node.ports import Hooks
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, MemoryClient, connect
@@ -135,8 +135,8 @@ async def test_publish_once(house: House) -> None:
 
 async def test_publish_what_cannot_be(house: House) -> None:
     """What is no JSON, or too much of it, is refused."""
-    for data, kind in ((object(), FaultKind.INVALID_STRUCTURE), ("x" * 65536, FaultKind.TOO_LONG)):
-        with pytest.raises(Fault) as caught:
+    for data, kind in ((object(), ErrorKind.INVALID_STRUCTURE), ("x" * 65536, ErrorKind.TOO_LONG)):
+        with pytest.raises(CommandError) as caught:
             await house.gateway.live.publish("event:1", data)
         assert caught.value.kind is kind
 
@@ -299,7 +299,7 @@ def raises_at_once(_: ConnectionHandle, message: Any) -> Any:
 
 async def refuses(_: ConnectionHandle, message: Any) -> None:
     """A handler with a fault of its own."""
-    raise Fault(FaultKind.TOO_LONG, detail=str(message))
+    raise CommandError(ErrorKind.TOO_LONG, detail=str(message))
 
 
 @pytest.mark.parametrize("handler", [raises, raises_at_once, refuses])

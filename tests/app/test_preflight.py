@@ -10,7 +10,7 @@ from jwt.algorithms import ECAlgorithm
 from portward.app.preflight import build_checks, connect_checks
 from portward.demo.upstream import StandInUpstream
 from portward.node.clock import LoopClock
-from portward.settings import Finding, Level, Settings
+from portward.settings import CheckLevel, Finding, Settings
 from tests.engines.redis_servers import Server, need_redis, servers
 from tests.identity.standin_server import Standin, response
 from tests.settings.reading import settings
@@ -42,7 +42,7 @@ def built(text: str, rule: str) -> Finding:
 
 async def test_plain_settings_can_be_built() -> None:
     """Out of the box everything is built, and nothing is left behind."""
-    assert {each.level for each in build_checks(Settings())} == {Level.OK}
+    assert {each.level for each in build_checks(Settings())} == {CheckLevel.OK}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_plain_settings_can_be_built() -> None:
 async def test_what_a_start_refuses_fails(text: str, rule: str, words: str) -> None:
     """Files that are missing and keys that are none are found without serving."""
     found = built(text, rule)
-    assert found.level is Level.FAIL
+    assert found.level is CheckLevel.FAIL
     assert words in found.what
     assert found.change
 
@@ -76,22 +76,22 @@ async def test_an_audit_key_that_others_can_read_fails(tmp_path: Path) -> None:
     key.write_text("0f" * 32 + "\n")
     key.chmod(0o644)
     text = f'audit.file = "{tmp_path / "audit.jsonl"}"'
-    assert built(text, "start-audit").level is Level.FAIL
+    assert built(text, "start-audit").level is CheckLevel.FAIL
     key.chmod(0o600)
-    assert built(text, "start-audit").level is Level.OK
+    assert built(text, "start-audit").level is CheckLevel.OK
 
 
 async def test_a_memory_store_needs_no_service() -> None:
     """Nothing is asked."""
-    assert (await asked(Settings(), "connect-store")).level is Level.OK
+    assert (await asked(Settings(), "connect-store")).level is CheckLevel.OK
 
 
 async def test_the_folder_of_a_file_store_is_looked_at(tmp_path: Path) -> None:
     """The file itself may belong to a gateway that runs."""
     there = settings(f'engine.url = "sqlite:///{tmp_path}/portward.db"')
-    assert (await asked(there, "connect-store")).level is Level.OK
+    assert (await asked(there, "connect-store")).level is CheckLevel.OK
     absent = settings(f'engine.url = "sqlite:///{tmp_path}/absent/portward.db"')
-    assert (await asked(absent, "connect-store")).level is Level.FAIL
+    assert (await asked(absent, "connect-store")).level is CheckLevel.FAIL
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - names are enough
 
 
@@ -100,10 +100,10 @@ async def test_redis_is_asked(tmp_path: Path) -> None:
     need_redis()
     with servers(Server(tmp_path, "--save", "")) as (server,):
         tree = settings(f'engine.url = "{server.url}"')
-        assert (await asked(tree, "connect-store")).level is Level.OK
+        assert (await asked(tree, "connect-store")).level is CheckLevel.OK
         server.cli("CONFIG", "SET", "maxmemory", "10mb", "maxmemory-policy", "allkeys-lru")
         found = await asked(tree, "connect-store")
-        assert (found.level, "noeviction" in found.what) == (Level.FAIL, True)
+        assert (found.level, "noeviction" in found.what) == (CheckLevel.FAIL, True)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_redis_is_asked(tmp_path: Path) -> None:
 )
 async def test_a_service_that_is_away_fails(text: str) -> None:
     """The finding says so, and shows neither password nor key."""
-    found = [each async for each in connect_checks(settings(text)) if each.level is Level.FAIL]
+    found = [each async for each in connect_checks(settings(text)) if each.level is CheckLevel.FAIL]
     assert len(found) == 1
     assert "hunter2" not in repr(found)
 
@@ -125,16 +125,16 @@ async def test_a_service_that_is_away_fails(text: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "level"),
     [
-        (response(b"{}", "401 Unauthorized"), Level.OK),
-        (response(b"{}", "403 Forbidden"), Level.OK),
-        (response(b'{"data": null}'), Level.OK),
-        (response(b"", "404 Not Found"), Level.FAIL),
-        (response(b"", "502 Bad Gateway"), Level.FAIL),
-        (response(b"", "302 Found", "Location: http://127.0.0.1:1/"), Level.FAIL),
+        (response(b"{}", "401 Unauthorized"), CheckLevel.OK),
+        (response(b"{}", "403 Forbidden"), CheckLevel.OK),
+        (response(b'{"data": null}'), CheckLevel.OK),
+        (response(b"", "404 Not Found"), CheckLevel.FAIL),
+        (response(b"", "502 Bad Gateway"), CheckLevel.FAIL),
+        (response(b"", "302 Found", "Location: http://127.0.0.1:1/"), CheckLevel.FAIL),
     ],
 )
 async def test_the_provider_is_asked_without_a_cookie(
-    service: Standin, answer: bytes, level: Level
+    service: Standin, answer: bytes, level: CheckLevel
 ) -> None:
     """One that is well does not know who asks; anything else is not an identity provider."""
     service.answer = answer
@@ -150,16 +150,16 @@ async def test_the_key_set_is_fetched(service: Standin) -> None:
     tree = settings(f'tokens.jwks_url = "{service.url}/keys"')
     service.answer = response(msgspec.json.encode({"keys": [{**key, "kid": "one"}]}))
     found = await asked(tree, "connect-jwks")
-    assert (found.level, "1 usable" in found.what) == (Level.OK, True)
+    assert (found.level, "1 usable" in found.what) == (CheckLevel.OK, True)
     for body in (b'{"keys": []}', b"<html>", b"[]", b"x" * (1024 * 1024 + 1)):
         service.answer = response(body)
-        assert (await asked(tree, "connect-jwks")).level is Level.FAIL
+        assert (await asked(tree, "connect-jwks")).level is CheckLevel.FAIL
     service.answer = response(b"", "500 Internal Server Error")
-    assert (await asked(tree, "connect-jwks")).level is Level.FAIL
+    assert (await asked(tree, "connect-jwks")).level is CheckLevel.FAIL
 
 
-@pytest.mark.parametrize(("key", "level"), [(KEY, Level.OK), ("sk-another", Level.FAIL)])
-async def test_the_upstream_is_connected_to(key: str, level: Level) -> None:
+@pytest.mark.parametrize(("key", "level"), [(KEY, CheckLevel.OK), ("sk-another", CheckLevel.FAIL)])
+async def test_the_upstream_is_connected_to(key: str, level: CheckLevel) -> None:
     """With the key that is configured, and for the first model."""
     async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
         tree = settings(f"""
@@ -188,6 +188,6 @@ async def test_every_upstream_in_use_is_connected_to() -> None:
             upstream = "azure"
         """)
         found = await asked(tree, "connect-upstream")
-        assert (found.level, "upstreams.azure" in found.what) == (Level.OK, True)
+        assert (found.level, "upstreams.azure" in found.what) == (CheckLevel.OK, True)
         (handshake,) = upstream.handshakes
         assert ("api-key", KEY) in [(name.lower(), value) for name, value in handshake.headers]

@@ -7,8 +7,8 @@ import pytest
 
 from portward.app.workspaces import BUILT_IN
 from portward.dialects.socketio.events import Events
-from portward.model.faults import Fault, FaultKind
-from portward.node.sockets import Socket
+from portward.model.errors import CommandError, ErrorKind
+from portward.node.socketio_server import Socket
 from tests.house import House, running, settle
 from tests.sockets import SocketPeer, member, offices
 
@@ -221,9 +221,9 @@ async def test_what_is_no_room(house: House, room: str) -> None:
         ("disconnect", 1, ValueError),
         ("e", [b""] * 11, ValueError),
         ("e", [b"", {"_placeholder": True}], ValueError),
-        ("e", object(), Fault),
-        ("e", "x" * 65537, Fault),
-        ("e", b"x" * 65537, Fault),
+        ("e", object(), CommandError),
+        ("e", "x" * 65537, CommandError),
+        ("e", b"x" * 65537, CommandError),
     ],
 )
 async def test_what_cannot_be_emitted(
@@ -245,9 +245,9 @@ async def test_approvals(house: House) -> None:
     assert asked.expires_at == house.clock.time() + 60
     assert await workspaces.approval("r") == asked
     assert await workspaces.approval("other") is None
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await workspaces.request_approval("w1", "another", id="r")
-    assert caught.value.kind is FaultKind.INVALID_STRUCTURE
+    assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
 
 
 @pytest.mark.p1

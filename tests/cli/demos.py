@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.cli.demonstration import Demonstration, loaded
-from portward.cli.reading import ready
+from portward.cli.config import ready
+from portward.cli.demo_services import DemoServices, loaded
 from portward.demo.listener import DemoListener
 from portward.settings import Settings
 
@@ -43,7 +43,7 @@ async def demonstration() -> AsyncIterator[Demo]:
         settings = anywhere(ready(loaded(listener.url)).settings)
         async with Gateway(settings) as gateway:
             made = Demo(gateway, listener.url)
-            around = Demonstration(
+            around = DemoServices(
                 settings, listener, made.opened.append, made.lines.put_nowait, pause=0.0
             )
             async with around:

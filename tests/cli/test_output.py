@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from portward.cli import output
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 
 
 def test_table_has_aligned_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,5 +66,5 @@ def test_announcements_pass_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_results_are_not(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None) -> None:
     """A result that cannot be written is a refusal that says so."""
     monkeypatch.setattr(sys, "stdout", stream)
-    with pytest.raises(Refusal, match="standard output"):
+    with pytest.raises(CommandRefused, match="standard output"):
         output.line("token")

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from portward.cli.errors import Usage
-from portward.cli.reading import read, ready
-from portward.cli.remote import Api, reach
+from portward.cli.config import read, ready
+from portward.cli.errors import UsageError
+from portward.cli.remote import AdminClient, reach
 from portward.settings.keys import Scope
 from tests.cli.console import Console
 from tests.cli.processes import gateway, running
@@ -167,7 +167,7 @@ def test_address_and_key_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked for wins over what is configured; an IPv6 address stands in brackets."""
     monkeypatch.setenv("PORTWARD_SERVER__ADMIN_HOST", "::1")
     settings = ready(read(None)).settings
-    assert reach(settings, None, "k", Scope.READ) == Api("http://[::1]:8081", "k")
-    assert reach(settings, "http://x:1/", "k", Scope.READ) == Api("http://x:1/", "k")
-    with pytest.raises(Usage):
+    assert reach(settings, None, "k", Scope.READ) == AdminClient("http://[::1]:8081", "k")
+    assert reach(settings, "http://x:1/", "k", Scope.READ) == AdminClient("http://x:1/", "k")
+    with pytest.raises(UsageError):
         reach(read(None).settings, None, None, Scope.READ)

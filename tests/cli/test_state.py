@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 from portward.cli.state import development_state, made_up, replace_private, state_file, state_folder
 
 
@@ -32,7 +32,7 @@ def test_state_others_can_read_is_refused() -> None:
     """A file that others can read is not used, and the text says what to do."""
     development_state()
     state_file().chmod(0o644)
-    with pytest.raises(Refusal, match="chmod 600"):
+    with pytest.raises(CommandRefused, match="chmod 600"):
         development_state()
 
 
@@ -40,14 +40,14 @@ def test_damaged_state_is_refused() -> None:
     """A file that holds something else is not used."""
     development_state()
     state_file().write_text("{}")
-    with pytest.raises(Refusal, match="damaged"):
+    with pytest.raises(CommandRefused, match="damaged"):
         development_state()
 
 
 def test_state_that_cannot_be_kept(home: Path) -> None:
     """A place that cannot be written to is told with the reason."""
     (home / "state").write_text("a file where a folder should be")
-    with pytest.raises(Refusal, match="cannot keep development secrets"):
+    with pytest.raises(CommandRefused, match="cannot keep development secrets"):
         development_state()
 
 
@@ -74,7 +74,7 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setattr(Path, "home", nowhere)
-    with pytest.raises(Refusal, match="XDG_STATE_HOME"):
+    with pytest.raises(CommandRefused, match="XDG_STATE_HOME"):
         state_folder()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from portward.cli import tokens
-from portward.cli.errors import Usage
+from portward.cli.errors import UsageError
 from portward.cli.tokens import REASONS, seconds
 from portward.identity.jwks import KeysUnavailable
 from portward.identity.verifier import TokenVerifier
@@ -220,7 +220,7 @@ def test_durations(text: str, value: float) -> None:
 
 def test_duration_of_nothing() -> None:
     """A life of nothing is none."""
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         seconds("0s")
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from portward.app.gateway import Gateway
 from portward.client.link import LinkClosed
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.testing.gateway import MemoryClient, request
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 Answer = tuple[str, Any]
 Answerer = Callable[[Any], Answer | list[Answer]]
@@ -137,7 +137,7 @@ class GatewayLink(MemoryClient):
         super().__init__()
         self.texts: asyncio.Queue[str | None] = asyncio.Queue()
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: WireMessage) -> None:
         super()._take(message)
         for payload in message.payloads:
             self.texts.put_nowait(payload.decode())
@@ -189,7 +189,7 @@ class Cable:
 
     async def dial(self) -> ClientEnd:
         """Make a connection."""
-        admission = await NodeGate(self.gateway.node).admit(request("/rooms"))
+        admission = await HandshakeService(self.gateway.node).admit(request("/rooms"))
         end = GatewayLink()
         end.attach(admission.open(end))
         self.ends.append(end)

@@ -2,11 +2,11 @@ import pytest
 
 from docs.contract import CONTRACTS, Contract
 from portward.client.closes import invites_return
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 
 
-@pytest.mark.parametrize("ending", list(Ending))
-def test_endings_of_the_gateway(ending: Ending) -> None:
+@pytest.mark.parametrize("ending", list(Disconnect))
+def test_endings_of_the_gateway(ending: Disconnect) -> None:
     """The codes of the gateway's own endings mean what their table says."""
     assert invites_return(ending.code) is ending.reconnect
 

@@ -13,9 +13,9 @@ import pytest
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.cli.demonstration import loaded
-from portward.cli.minting import Bearer, mint
-from portward.cli.reading import ready
+from portward.cli.config import ready
+from portward.cli.demo_services import loaded
+from portward.cli.signing import TokenClaims, mint
 from portward.client import (
     ClientError,
     ClosedError,
@@ -64,7 +64,7 @@ class Running:
 
     def token(self, user: str) -> str:
         """A token of a user."""
-        return mint(self.settings, Bearer(sub=user, roles=("user",)))
+        return mint(self.settings, TokenClaims(sub=user, roles=("user",)))
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,14 @@ from random import Random
 
 import pytest
 
-from portward.demo.calls import ANOMALIES, BEST, EVENTS, LENGTH, WORST, Call, Report
+from portward.demo.calls import ANOMALIES, BEST, EVENTS, LENGTH, WORST, Report, SimulatedCall
 
 NOW = 1_700_000_000_000
 
 
-def whole(seed: int) -> tuple[Call, list[Report]]:
+def whole(seed: int) -> tuple[SimulatedCall, list[Report]]:
     """A call from its beginning to its end, and everything reported of it."""
-    call, reports = Call("call-1", Random(seed)), list[Report]()
+    call, reports = SimulatedCall("call-1", Random(seed)), list[Report]()
     while not call.over:
         reports += call.step(NOW)
     return call, reports
@@ -71,7 +71,7 @@ def test_bad_spells() -> None:
     """Most of the time calls are good, now and then bad; trouble comes with a bad line alone."""
     scores, anomalies, spoilt = [], 0, 0
     for seed in range(40):
-        call = Call("call-1", Random(seed))
+        call = SimulatedCall("call-1", Random(seed))
         while not call.over:
             reports = list(call.step(NOW))
             scores += [

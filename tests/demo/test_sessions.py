@@ -3,7 +3,7 @@ import re
 import pytest
 
 from portward.demo.people import User
-from portward.demo.sessions import Sessions
+from portward.demo.sessions import CookieSessions
 from portward.testing.clock import FakeClock
 
 ANN = User(email="ann@example.com", first_name="Ann", last_name="A", role="r")
@@ -17,7 +17,7 @@ def clock() -> FakeClock:
 
 def test_tokens_are_random(clock: FakeClock) -> None:
     """Every session has a token of its own, of 256 bits."""
-    sessions = Sessions(clock)
+    sessions = CookieSessions(clock)
     tokens = {sessions.open(ANN) for _ in range(20)}
     assert len(tokens) == len(sessions) == 20
     assert all(re.fullmatch("[0-9a-f]{64}", token) for token in tokens)
@@ -25,7 +25,7 @@ def test_tokens_are_random(clock: FakeClock) -> None:
 
 def test_life_of_a_session(clock: FakeClock) -> None:
     """A session is known until it is too old, and then takes no room."""
-    sessions = Sessions(clock, life=60.0)
+    sessions = CookieSessions(clock, life=60.0)
     token = sessions.open(ANN)
     clock.advance(59.9)
     assert sessions.user(token) is ANN
@@ -36,7 +36,7 @@ def test_life_of_a_session(clock: FakeClock) -> None:
 
 def test_end_of_a_session(clock: FakeClock) -> None:
     """A session that was closed is unknown, and closing it again does nothing."""
-    sessions = Sessions(clock)
+    sessions = CookieSessions(clock)
     token, other = sessions.open(ANN), sessions.open(ANN)
     sessions.close(token)
     sessions.close(token)
@@ -47,14 +47,14 @@ def test_end_of_a_session(clock: FakeClock) -> None:
 @pytest.mark.parametrize("token", ["", "x", "0" * 64, "\xff", "é" * 5000])
 def test_unknown_token(clock: FakeClock, token: str) -> None:
     """What was never handed out is nobody's, whatever it is made of."""
-    sessions = Sessions(clock)
+    sessions = CookieSessions(clock)
     sessions.open(ANN)
     assert sessions.user(token) is None
 
 
 def test_table_is_bounded(clock: FakeClock) -> None:
     """One session too many ends the oldest."""
-    sessions = Sessions(clock, size=3)
+    sessions = CookieSessions(clock, size=3)
     tokens = [sessions.open(ANN) for _ in range(5)]
     assert [sessions.user(token) is ANN for token in tokens] == [False, False, True, True, True]
     assert len(sessions) == 3
@@ -62,7 +62,7 @@ def test_table_is_bounded(clock: FakeClock) -> None:
 
 def test_tokens_are_not_kept(clock: FakeClock) -> None:
     """Only a hash of a token is held."""
-    sessions = Sessions(clock)
+    sessions = CookieSessions(clock)
     token = sessions.open(ANN)
     assert token.encode() not in sessions._open
     assert token not in repr(vars(sessions))

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
 
 from portward.demo.upstream import StandInUpstream
-from portward.demo.upstream_session import Conversation
+from portward.demo.upstream_session import UpstreamSession
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
 
@@ -153,7 +153,7 @@ class Session:
     """A session without a connection; every event is read by the SDK's types."""
 
     def __init__(self, model: str | None = MODEL) -> None:
-        self.conversation = Conversation(model, 1_700_000_000.5)
+        self.conversation = UpstreamSession(model, 1_700_000_000.5)
 
     def take(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """Say an event and give the answers."""

@@ -14,8 +14,8 @@ from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.position import Position
 
 DIALECT = AlertsDialect("calls")
@@ -28,14 +28,14 @@ def decode(message: Any) -> Command:
     return DIALECT.decode(json.dumps(message).encode(), binary=False)
 
 
-def refused(payload: bytes) -> Fault:
+def refused(payload: bytes) -> CommandError:
     """Why a message is refused."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         DIALECT.decode(payload, binary=False)
     return caught.value
 
 
-def fault(message: Any) -> Fault:
+def fault(message: Any) -> CommandError:
     """Why a message is refused."""
     return refused(json.dumps(message).encode())
 
@@ -43,7 +43,7 @@ def fault(message: Any) -> Fault:
 def test_what_it_is() -> None:
     """Text only, no session tokens, and a close code of its own for shutdown."""
     assert (DIALECT.name, DIALECT.binary, DIALECT.resumable) == ("alerts", False, False)
-    assert DIALECT.closes == {Ending.SHUTDOWN: (1001, "Server shutting down")}
+    assert DIALECT.closes == {Disconnect.SHUTDOWN: (1001, "Server shutting down")}
 
 
 COMMANDS: list[tuple[dict[str, Any], Command]] = [
@@ -162,7 +162,7 @@ def test_other_types_are_refused(kind: str, name: str, value: Any) -> None:
     if type(value) in TAKES[kind, name]:
         return
     found = fault({"type": kind, name: value, "id": 7})
-    assert (found.kind, found.command_id) == (FaultKind.INVALID_STRUCTURE, 7)
+    assert (found.kind, found.command_id) == (ErrorKind.INVALID_STRUCTURE, 7)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_other_types_are_refused(kind: str, name: str, value: Any) -> None:
 def test_since(since: Any) -> None:
     """A position of another shape refuses the message."""
     found = fault({"type": "subscribe", "callIds": ["c1"], "since": since})
-    assert found.kind is FaultKind.INVALID_STRUCTURE
+    assert found.kind is ErrorKind.INVALID_STRUCTURE
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_since(since: Any) -> None:
 )
 def test_other_messages_are_refused(message: Any) -> None:
     """No object, no type, a missing or unknown key, or a call that cannot be: an invalid message."""
-    assert fault(message).kind is FaultKind.INVALID_STRUCTURE
+    assert fault(message).kind is ErrorKind.INVALID_STRUCTURE
 
 
 @pytest.mark.parametrize("identifier", [None, True, 1.5, "a" * 65, [], {}], ids=repr)
@@ -224,7 +224,7 @@ def test_other_ids_are_refused(identifier: Any) -> None:
     """An id of another kind is refused, and not repeated; also beside a type nobody knows."""
     for kind in ("ping", "nothing"):
         found = fault({"type": kind, "id": identifier})
-        assert (found.kind, found.command_id) == (FaultKind.INVALID_STRUCTURE, None)
+        assert (found.kind, found.command_id) == (ErrorKind.INVALID_STRUCTURE, None)
 
 
 @pytest.mark.parametrize("kind", ["", "Ping", "auth", "publish", "x" * 100, "č\n", "__class__"])
@@ -232,7 +232,7 @@ def test_unknown_types(kind: str) -> None:
     """A type nobody knows is named in the fault, cut to 64 characters, whatever else is there."""
     found = fault({"type": kind, "id": "i", "more": 1})
     assert (found.kind, found.about, found.command_id) == (
-        FaultKind.UNKNOWN_TYPE,
+        ErrorKind.UNKNOWN_TYPE,
         kind[:64],
         "i",
     )
@@ -259,13 +259,13 @@ def test_unknown_types(kind: str) -> None:
 def test_no_json(payload: bytes) -> None:
     """What is no JSON by the rules of the house is an invalid format."""
     found = refused(payload)
-    assert (found.kind, found.command_id) == (FaultKind.INVALID_FORMAT, None)
+    assert (found.kind, found.command_id) == (ErrorKind.INVALID_FORMAT, None)
 
 
 def test_an_empty_token() -> None:
     """A refresh with an empty token lacks one."""
     found = fault({"type": "refresh", "token": "", "id": 1})
-    assert (found.kind, found.command_id) == (FaultKind.TOKEN_REQUIRED, 1)
+    assert (found.kind, found.command_id) == (ErrorKind.TOKEN_REQUIRED, 1)
 
 
 @pytest.mark.parametrize(("kind", "most"), [("subscribe", 100), ("unsubscribe", 1000)])
@@ -326,5 +326,5 @@ def test_ids_that_channels_do_not_tell() -> None:
 )
 def test_nothing_else_is_raised(message: dict[str, Any]) -> None:
     """Whatever comes is a command or a fault."""
-    with suppress(Fault):
+    with suppress(CommandError):
         assert isinstance(decode(message), Command)

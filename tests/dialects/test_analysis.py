@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.dialects.analysis import EVENTS, Reading, read
+from portward.dialects.analysis import EVENTS, AnalysisReport, read
 from portward.model.channel import Channel
 from portward.model.commands import Publish
 
@@ -75,7 +75,7 @@ def test_quality_without_a_score(quality: dict[str, Any]) -> None:
 @pytest.mark.parametrize("more", [{}, {"callQuality": None}, {"sentiment": {"score": 1}}])
 def test_a_result_without_quality(more: dict[str, Any]) -> None:
     """A result without call quality makes no alert, and is not malformed."""
-    assert read("alerts", "result", {"callId": "c1"} | more) == Reading()
+    assert read("alerts", "result", {"callId": "c1"} | more) == AnalysisReport()
 
 
 def test_events() -> None:
@@ -109,8 +109,8 @@ def test_anomalies(confidence: float, severity: str) -> None:
 
 def test_nothing_in_a_list() -> None:
     """An empty list makes no alert; a tuple is a list."""
-    assert read("alerts", "events", {"callId": "c1", "events": []}) == Reading()
-    assert read("alerts", "anomalies", {"callId": "c1", "anomalies": ()}) == Reading()
+    assert read("alerts", "events", {"callId": "c1", "events": []}) == AnalysisReport()
+    assert read("alerts", "anomalies", {"callId": "c1", "anomalies": ()}) == AnalysisReport()
 
 
 def test_keys() -> None:

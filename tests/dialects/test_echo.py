@@ -4,7 +4,7 @@ import pytest
 
 from portward.dialects.echo import EchoDialect
 from portward.model.commands import Echo, Ping
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.replies import Echoed, Pong, Welcome
 
 
@@ -23,6 +23,6 @@ def test_silent_otherwise() -> None:
     """There is no greeting, no error, no other answer, and no close code of its own."""
     dialect = EchoDialect()
     assert dialect.reply(Ping(), Pong(), 0) is None
-    assert dialect.fault(Fault(FaultKind.RATE_LIMITED), 0) is None
+    assert dialect.fault(CommandError(ErrorKind.RATE_LIMITED), 0) is None
     assert dialect.push(Welcome(connection_id="c"), 0) is None
     assert (dialect.closes, dialect.name) == ({}, "echo")

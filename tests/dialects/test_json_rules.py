@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.dialects import intake
+from portward.dialects import strict_json
 from portward.dialects.alerts import AlertsDialect
+from portward.dialects.base import Dialect
 from portward.dialects.json_rules import SCANNED, JsonRule, depth_of
 from portward.dialects.live import LiveDialect
-from portward.dialects.port import Dialect
 from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
 from portward.dialects.socketio import SocketIoDialect
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.security.relay import RelayPolicy
 
 BROKEN: dict[bytes, tuple[str, int | None]] = {
@@ -48,18 +48,18 @@ BROKEN: dict[bytes, tuple[str, int | None]] = {
 def test_the_rule_and_the_depth_are_named(payload: bytes) -> None:
     """Each rule has a name of its own, and the depth counts the brackets around the place."""
     rule, depth = BROKEN[payload]
-    with pytest.raises(Fault) as caught:
-        intake.parse(payload)
+    with pytest.raises(CommandError) as caught:
+        strict_json.parse(payload)
     told = caught.value.details
-    assert caught.value.kind is FaultKind.INVALID_FORMAT
+    assert caught.value.kind is ErrorKind.INVALID_FORMAT
     assert told == ({"rule": rule} if depth is None else {"rule": rule, "depth": depth})
 
 
 def test_a_place_far_away_stays_unknown() -> None:
     """Looking for the place costs no more than so many pieces of text."""
     payload = b"[" + b"1," * SCANNED + b"NaN]"
-    with pytest.raises(Fault) as caught:
-        intake.parse(payload)
+    with pytest.raises(CommandError) as caught:
+        strict_json.parse(payload)
     assert caught.value.details == {"rule": "constant"}
 
 
@@ -83,13 +83,13 @@ def test_any_text_has_an_answer(text: str) -> None:
 @pytest.mark.parametrize("payload", [b"", b"{", b'{"a":1}x', b"\xff", b"'a'", b"[01]"])
 def test_of_what_is_no_json_nothing_is_told(payload: bytes) -> None:
     """Text that no reader takes is called that."""
-    with pytest.raises(Fault) as caught:
-        intake.parse(payload)
+    with pytest.raises(CommandError) as caught:
+        strict_json.parse(payload)
     assert caught.value.details is None
 
 
 def _details(dialect: Dialect, payload: bytes) -> Any:
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         dialect.decode(payload, False)
     said = dialect.fault(caught.value, 0)
     assert isinstance(said, bytes)
@@ -109,8 +109,8 @@ HOSTILE = (
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_every_protocol_tells_them(payload: bytes) -> None:
     """Each protocol has a place for the details, and repeats nothing of the message."""
-    with pytest.raises(Fault) as caught:
-        intake.parse(payload)
+    with pytest.raises(CommandError) as caught:
+        strict_json.parse(payload)
     expected = caught.value.details
     places: tuple[tuple[Dialect, Any], ...] = (
         (RoomsDialect("rooms", expose_email=False), lambda said: said["data"]["details"]),
@@ -134,8 +134,8 @@ def test_every_protocol_tells_them(payload: bytes) -> None:
 def test_the_relay_tells_them_of_events(payload: bytes) -> None:
     """An event that a guard refuses for its JSON is answered with the rule."""
     policy = RelayPolicy(strict=True)
-    with pytest.raises(Fault) as caught:
-        policy.judge(payload, binary=False, model="m", parse=intake.parse)
+    with pytest.raises(CommandError) as caught:
+        policy.judge(payload, binary=False, model="m", parse=strict_json.parse)
     said = RelayDialect().fault(caught.value, 0)
     assert json.loads(said)["details"].keys() == {"rule", "depth"}
     assert SECRET.encode() not in said

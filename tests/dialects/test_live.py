@@ -12,8 +12,8 @@ from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import MAX_LENGTH, Channel
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.identity import ANONYMOUS
 from portward.model.position import Position
 from portward.model.publication import Publication
@@ -35,9 +35,9 @@ def decode(dialect: LiveDialect, **message: object) -> Command:
     return dialect.decode(json.dumps(message).encode(), binary=False)
 
 
-def refusal(dialect: LiveDialect, payload: bytes) -> Fault:
+def refusal(dialect: LiveDialect, payload: bytes) -> CommandError:
     """The fault with which a payload is refused."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         dialect.decode(payload, binary=False)
     return caught.value
 
@@ -59,8 +59,8 @@ def test_the_port(dialect: LiveDialect) -> None:
 def test_closes(dialect: LiveDialect) -> None:
     """Two endings have words of their own; the others are those of the table."""
     assert dialect.closes == {
-        Ending.SHUTDOWN: (1001, "server shutting down"),
-        Ending.SLOW: (1008, "back-pressure threshold exceeded"),
+        Disconnect.SHUTDOWN: (1001, "server shutting down"),
+        Disconnect.SLOW: (1008, "back-pressure threshold exceeded"),
     }
 
 
@@ -88,7 +88,7 @@ def test_longest_topic(dialect: LiveDialect) -> None:
     """A topic and its family have as many characters as a channel has."""
     longest = "x" * (MAX_LENGTH - len("show:"))
     assert isinstance(decode(dialect, type="subscribe", topic=longest), ask.Subscribe)
-    with pytest.raises(Fault):
+    with pytest.raises(CommandError):
         decode(dialect, type="subscribe", topic=longest + "x")
 
 
@@ -193,8 +193,8 @@ def test_impossible_topics(dialect: LiveDialect, topic: str) -> None:
     for identifier in (None, "i", 0):
         about = {"topic": topic} | ({} if identifier is None else {"id": identifier})
         asked = json.dumps({"type": "subscribe", **about}).encode()
-        assert refusal(dialect, asked).kind is FaultKind.PERMISSION_DENIED
-        known = Fault(FaultKind.PERMISSION_DENIED, about=topic, command_id=identifier)
+        assert refusal(dialect, asked).kind is ErrorKind.PERMISSION_DENIED
+        known = CommandError(ErrorKind.PERMISSION_DENIED, about=topic, command_id=identifier)
         assert answer(dialect, asked) == dialect.fault(known, NOW)
         left = answer(dialect, json.dumps({"type": "unsubscribe", **about}).encode())
         assert json.loads(left or b"") == {"type": "unsubscribed", **about}
@@ -213,7 +213,7 @@ def only_faults(dialect: LiveDialect, payload: bytes, binary: bool) -> Command |
     """Read a payload; a fault is answered with JSON."""
     try:
         return dialect.decode(payload, binary)
-    except Fault as fault:
+    except CommandError as fault:
         said = json.loads(dialect.fault(fault, NOW))
         assert said["type"] in {"error", "unsubscribed"}
         return None
@@ -328,7 +328,7 @@ PUSHES: list[tuple[Push, bytes | None]] = [
         '{"type":"data","topic":"event:1","data":"ž","ts":1001,"offset":9}'.encode(),
     ),
     (
-        say.Removed(channel=CHANNEL, reason=FaultKind.PERMISSION_DENIED.code),
+        say.Removed(channel=CHANNEL, reason=ErrorKind.PERMISSION_DENIED.code),
         b'{"type":"error","code":"forbidden","message":"Subscription refused","topic":"event:1"}',
     ),
     (
@@ -336,7 +336,7 @@ PUSHES: list[tuple[Push, bytes | None]] = [
         b'{"type":"error","code":"forbidden","message":"Subscription refused","topic":"event:1"}',
     ),
     (
-        say.Removed(channel=CHANNEL, reason=FaultKind.UNAVAILABLE.code),
+        say.Removed(channel=CHANNEL, reason=ErrorKind.UNAVAILABLE.code),
         b'{"type":"error","code":"unavailable","message":"Temporarily unavailable",'
         b'"topic":"event:1","retryMs":1000}',
     ),
@@ -351,10 +351,10 @@ PUSHES: list[tuple[Push, bytes | None]] = [
     (say.Welcome(connection_id="c"), None),
     (say.Expiring(expires_at=1.0), None),
     (say.ShuttingDown(retry=5), b'{"type":"shutdown","retryMs":5}'),
-    (say.Parting(ending=Ending.SHUTDOWN, retry=5, told=True), None),
-    (say.Parting(ending=Ending.REVOKED), None),
+    (say.Parting(ending=Disconnect.SHUTDOWN, retry=5, told=True), None),
+    (say.Parting(ending=Disconnect.REVOKED), None),
     (
-        say.Parting(ending=Ending.SLOW, retry=7),
+        say.Parting(ending=Disconnect.SLOW, retry=7),
         b'{"type":"closing","reason":"slow","retryMs":7}',
     ),
     (say.Joined(channel=CHANNEL, user="u"), None),
@@ -371,48 +371,48 @@ def test_pushes(dialect: LiveDialect, push: Push, said: bytes | None) -> None:
 
 
 MALFORMED_KINDS = {
-    FaultKind.INVALID_FORMAT,
-    FaultKind.INVALID_STRUCTURE,
-    FaultKind.UNKNOWN_TYPE,
+    ErrorKind.INVALID_FORMAT,
+    ErrorKind.INVALID_STRUCTURE,
+    ErrorKind.UNKNOWN_TYPE,
 }
-UNAVAILABLE_KINDS = {FaultKind.UNAVAILABLE, FaultKind.INTERNAL}
+UNAVAILABLE_KINDS = {ErrorKind.UNAVAILABLE, ErrorKind.INTERNAL}
 LIMIT_TEXTS = {
-    FaultKind.RATE_LIMITED: b"Too many requests",
-    FaultKind.AUTH_RATE_LIMITED: b"Too many authentication attempts",
-    FaultKind.SUBSCRIBE_RATE_LIMITED: b"Too many subscriptions",
-    FaultKind.LIMIT_EXCEEDED: b"Limit exceeded",
-    FaultKind.CHANNEL_FULL: b"Channel is full",
-    FaultKind.TOO_LONG: b"Message too long",
+    ErrorKind.RATE_LIMITED: b"Too many requests",
+    ErrorKind.AUTH_RATE_LIMITED: b"Too many authentication attempts",
+    ErrorKind.SUBSCRIBE_RATE_LIMITED: b"Too many subscriptions",
+    ErrorKind.LIMIT_EXCEEDED: b"Limit exceeded",
+    ErrorKind.CHANNEL_FULL: b"Channel is full",
+    ErrorKind.TOO_LONG: b"Message too long",
 }
 FORBIDDEN_KINDS = (
-    set(FaultKind)
+    set(ErrorKind)
     - MALFORMED_KINDS
     - UNAVAILABLE_KINDS
     - set(LIMIT_TEXTS)
-    - {FaultKind.NOT_SUBSCRIBED}
+    - {ErrorKind.NOT_SUBSCRIBED}
 )
 
 
-def in_order(kinds: set[FaultKind]) -> list[FaultKind]:
+def in_order(kinds: set[ErrorKind]) -> list[ErrorKind]:
     """Kinds of fault as they stand in their table."""
-    return [kind for kind in FaultKind if kind in kinds]
+    return [kind for kind in ErrorKind if kind in kinds]
 
 
-def full(kind: FaultKind, retry_after: int | None = None) -> Fault:
+def full(kind: ErrorKind, retry_after: int | None = None) -> CommandError:
     """A fault with everything that can be said of one, and what must not."""
-    return Fault(
+    return CommandError(
         kind, about="event:1", command_id="i", retry_after=retry_after, detail="for the operator"
     )
 
 
 @pytest.mark.parametrize("kind", in_order(FORBIDDEN_KINDS))
-def test_forbidden(dialect: LiveDialect, kind: FaultKind) -> None:
+def test_forbidden(dialect: LiveDialect, kind: ErrorKind) -> None:
     """What is not open, not there, or anything else of that sort, is refused in the same words."""
     assert dialect.fault(full(kind), NOW) == (
         b'{"type":"error","code":"forbidden","message":"Subscription refused",'
         b'"topic":"event:1","id":"i"}'
     )
-    assert dialect.fault(Fault(kind), NOW) == (
+    assert dialect.fault(CommandError(kind), NOW) == (
         b'{"type":"error","code":"forbidden","message":"Subscription refused"}'
     )
 
@@ -420,46 +420,46 @@ def test_forbidden(dialect: LiveDialect, kind: FaultKind) -> None:
 def test_forbidden_has_the_expected_kinds() -> None:
     """The words for what is not open are those of rights and of channels."""
     assert {
-        FaultKind.PERMISSION_DENIED,
-        FaultKind.UNKNOWN_CHANNEL,
-        FaultKind.INVALID_CHANNEL,
-        FaultKind.NOT_AUTHENTICATED,
+        ErrorKind.PERMISSION_DENIED,
+        ErrorKind.UNKNOWN_CHANNEL,
+        ErrorKind.INVALID_CHANNEL,
+        ErrorKind.NOT_AUTHENTICATED,
     } <= FORBIDDEN_KINDS
 
 
 @pytest.mark.parametrize("kind", in_order(UNAVAILABLE_KINDS))
-def test_unavailable(dialect: LiveDialect, kind: FaultKind) -> None:
+def test_unavailable(dialect: LiveDialect, kind: ErrorKind) -> None:
     """What fails for now is told with when to try again, a defect in the same words."""
     assert dialect.fault(full(kind, 250), NOW) == (
         b'{"type":"error","code":"unavailable","message":"Temporarily unavailable",'
         b'"topic":"event:1","id":"i","retryMs":250}'
     )
-    assert dialect.fault(Fault(kind), NOW) == (
+    assert dialect.fault(CommandError(kind), NOW) == (
         b'{"type":"error","code":"unavailable","message":"Temporarily unavailable","retryMs":1000}'
     )
 
 
 @pytest.mark.parametrize("kind", LIMIT_TEXTS)
-def test_limits(dialect: LiveDialect, kind: FaultKind) -> None:
+def test_limits(dialect: LiveDialect, kind: ErrorKind) -> None:
     """A limit is told by its own text, with when to try again if that is known."""
     text = LIMIT_TEXTS[kind]
     assert dialect.fault(full(kind, 250), NOW) == (
         b'{"type":"error","code":"limit","message":"%b","topic":"event:1","id":"i","retryMs":250}'
         % text
     )
-    assert dialect.fault(Fault(kind, command_id=0), NOW) == (
+    assert dialect.fault(CommandError(kind, command_id=0), NOW) == (
         b'{"type":"error","code":"limit","message":"%b","id":0}' % text
     )
 
 
 @pytest.mark.parametrize("kind", in_order(MALFORMED_KINDS))
-def test_violations(dialect: LiveDialect, kind: FaultKind) -> None:
+def test_violations(dialect: LiveDialect, kind: ErrorKind) -> None:
     """What is no message is told so with three keys, whatever else is known of it."""
     assert dialect.fault(full(kind, 250), NOW) == VIOLATION
 
 
 def test_not_subscribed(dialect: LiveDialect) -> None:
     """To leave what one is not in is answered as to leave what one is in."""
-    fault = full(FaultKind.NOT_SUBSCRIBED)
+    fault = full(ErrorKind.NOT_SUBSCRIBED)
     left = dialect.reply(Command(id="i"), say.Unsubscribed(channel=CHANNEL), NOW)
     assert dialect.fault(fault, NOW) == left

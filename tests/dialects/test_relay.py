@@ -11,8 +11,8 @@ from portward.dialects.relay import RelayDialect, aside
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import RATE_FAULTS, Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.identity import Identity
 from portward.model.replies import Push, Reply
 
@@ -25,9 +25,9 @@ def decode(message: object) -> Command:
     return DIALECT.decode(json.dumps(message).encode(), binary=False)
 
 
-def refusal(payload: bytes, *, binary: bool = False) -> Fault:
+def refusal(payload: bytes, *, binary: bool = False) -> CommandError:
     """The fault a message is answered with."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         DIALECT.decode(payload, binary=binary)
     return caught.value
 
@@ -41,7 +41,7 @@ def read(payload: bytes | None) -> Any:
 def test_its_properties() -> None:
     """It takes binary messages, hands out no session tokens, and closes late clients by its own code."""
     assert (DIALECT.name, DIALECT.binary, DIALECT.resumable) == ("relay", True, False)
-    assert DIALECT.closes == {Ending.AUTH_TIMEOUT: (1008, "Authentication timeout")}
+    assert DIALECT.closes == {Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout")}
 
 
 COMMANDS: list[tuple[dict[str, Any], Command]] = [
@@ -68,16 +68,16 @@ def test_commands(message: dict[str, Any], command: Command) -> None:
 def test_no_token_is_a_wrong_one(kind: str, token: object) -> None:
     """A missing, empty or odd token is answered as a bad one, under the client's id."""
     fault = refusal(json.dumps({"type": kind, "token": token, "id": 5}).encode())
-    assert (fault.kind, fault.command_id) == (FaultKind.AUTHENTICATION_FAILED, 5)
+    assert (fault.kind, fault.command_id) == (ErrorKind.AUTHENTICATION_FAILED, 5)
     missing = refusal(json.dumps({"type": kind}).encode())
-    assert (missing.kind, missing.command_id) == (FaultKind.AUTHENTICATION_FAILED, None)
+    assert (missing.kind, missing.command_id) == (ErrorKind.AUTHENTICATION_FAILED, None)
 
 
 @pytest.mark.parametrize("model", [None, 1, True, ["m"], {"id": "m"}], ids=repr)
 def test_a_model_is_text(model: object) -> None:
     """A model of another type is none that is allowed."""
     fault = refusal(json.dumps({"type": "connect_realtime", "model": model, "id": "i"}).encode())
-    assert (fault.kind, fault.command_id) == (FaultKind.MODEL_REFUSED, "i")
+    assert (fault.kind, fault.command_id) == (ErrorKind.MODEL_REFUSED, "i")
 
 
 OTHERS = {
@@ -106,7 +106,7 @@ OTHERS = {
 @pytest.mark.parametrize("payload", OTHERS.values(), ids=OTHERS)
 def test_anything_else_was_meant_for_the_upstream(payload: bytes) -> None:
     """What is none of this dialect's is told that nothing is connected yet."""
-    assert refusal(payload).kind is FaultKind.NOT_CONNECTED
+    assert refusal(payload).kind is ErrorKind.NOT_CONNECTED
 
 
 ASIDE: list[tuple[bytes, Command | None]] = [
@@ -137,16 +137,16 @@ def test_what_is_the_gateways_during_a_conversation(
 @pytest.mark.parametrize(
     ("payload", "kind"),
     [
-        (b'{"type":"authenticate","token":""}', FaultKind.AUTHENTICATION_FAILED),
-        (b'{"type":"refresh","token":5}', FaultKind.AUTHENTICATION_FAILED),
-        (b'{"type":"refresh","token":"t","x":1}', FaultKind.EVENT_REFUSED),
-        (b'{"type":"refresh","token":"t","id":1.5}', FaultKind.EVENT_REFUSED),
-        (b'{"type":"refresh","token":"t"}{}', FaultKind.EVENT_REFUSED),
+        (b'{"type":"authenticate","token":""}', ErrorKind.AUTHENTICATION_FAILED),
+        (b'{"type":"refresh","token":5}', ErrorKind.AUTHENTICATION_FAILED),
+        (b'{"type":"refresh","token":"t","x":1}', ErrorKind.EVENT_REFUSED),
+        (b'{"type":"refresh","token":"t","id":1.5}', ErrorKind.EVENT_REFUSED),
+        (b'{"type":"refresh","token":"t"}{}', ErrorKind.EVENT_REFUSED),
     ],
 )
-def test_what_is_refused_during_a_conversation(payload: bytes, kind: FaultKind) -> None:
+def test_what_is_refused_during_a_conversation(payload: bytes, kind: ErrorKind) -> None:
     """A token that cannot be one, and a token in another shape, which no upstream may get."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         aside(payload)
     assert caught.value.kind is kind
 
@@ -154,7 +154,7 @@ def test_what_is_refused_during_a_conversation(payload: bytes, kind: FaultKind) 
 def test_binary_messages_were_meant_for_the_upstream() -> None:
     """A binary message is no command, whatever it holds."""
     fault = refusal(b'{"type":"authenticate","token":"t","id":"i"}', binary=True)
-    assert (fault.kind, fault.command_id) == (FaultKind.NOT_CONNECTED, None)
+    assert (fault.kind, fault.command_id) == (ErrorKind.NOT_CONNECTED, None)
 
 
 def test_a_refused_message_keeps_its_id() -> None:
@@ -167,7 +167,7 @@ def test_a_refused_message_keeps_its_id() -> None:
 def test_other_ids_are_refused(identifier: object) -> None:
     """An id is a short string or an integer; a message with another is not obeyed."""
     fault = refusal(json.dumps({"type": "connect_realtime", "id": identifier}).encode())
-    assert (fault.kind, fault.command_id) == (FaultKind.NOT_CONNECTED, None)
+    assert (fault.kind, fault.command_id) == (ErrorKind.NOT_CONNECTED, None)
 
 
 @given(st.binary(), st.booleans())
@@ -175,7 +175,7 @@ def test_any_bytes_are_answered(payload: bytes, binary: bool) -> None:
     """Nothing but a command or a fault comes of any message."""
     try:
         assert isinstance(DIALECT.decode(payload, binary), Command)
-    except Fault as fault:
+    except CommandError as fault:
         assert read(DIALECT.fault(fault, NOW))["type"] == "error"  # noqa: PT017 - either is possible
 
 
@@ -212,55 +212,55 @@ def test_other_replies_are_silent(reply: Reply) -> None:
 
 
 WORDS = {
-    FaultKind.AUTHENTICATION_FAILED: ("invalid_token", "Invalid token"),
-    FaultKind.TOKEN_REVOKED: ("invalid_token", "Invalid token"),
-    FaultKind.TOKEN_REQUIRED: ("invalid_token", "Invalid token"),
-    FaultKind.NOT_AUTHENTICATED: ("not_authenticated", "Authentication required"),
-    FaultKind.NOT_CONNECTED: ("not_connected", "Not connected"),
-    FaultKind.RATE_LIMITED: ("rate_limited", "Too many requests"),
-    FaultKind.AUTH_RATE_LIMITED: ("rate_limited", "Too many requests"),
-    FaultKind.SUBSCRIBE_RATE_LIMITED: ("rate_limited", "Too many requests"),
-    FaultKind.EVENT_REFUSED: ("event_refused", "Event refused"),
-    FaultKind.MODEL_REFUSED: ("model_not_allowed", "Model not allowed"),
-    FaultKind.UNAVAILABLE: ("unavailable", "Temporarily unavailable"),
+    ErrorKind.AUTHENTICATION_FAILED: ("invalid_token", "Invalid token"),
+    ErrorKind.TOKEN_REVOKED: ("invalid_token", "Invalid token"),
+    ErrorKind.TOKEN_REQUIRED: ("invalid_token", "Invalid token"),
+    ErrorKind.NOT_AUTHENTICATED: ("not_authenticated", "Authentication required"),
+    ErrorKind.NOT_CONNECTED: ("not_connected", "Not connected"),
+    ErrorKind.RATE_LIMITED: ("rate_limited", "Too many requests"),
+    ErrorKind.AUTH_RATE_LIMITED: ("rate_limited", "Too many requests"),
+    ErrorKind.SUBSCRIBE_RATE_LIMITED: ("rate_limited", "Too many requests"),
+    ErrorKind.EVENT_REFUSED: ("event_refused", "Event refused"),
+    ErrorKind.MODEL_REFUSED: ("model_not_allowed", "Model not allowed"),
+    ErrorKind.UNAVAILABLE: ("unavailable", "Temporarily unavailable"),
 }
 
 
-@pytest.mark.parametrize("kind", FaultKind)
-def test_faults(kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_faults(kind: ErrorKind) -> None:
     """Every fault has a code and a text; those of a bad credential are all one."""
     code, text = WORDS.get(kind, (kind.code, kind.text))
     error = {"type": "error", "code": code, "message": text}
-    assert read(DIALECT.fault(Fault(kind), NOW)) == error
-    addressed = Fault(kind, command_id=0, detail="s3cret")
+    assert read(DIALECT.fault(CommandError(kind), NOW)) == error
+    addressed = CommandError(kind, command_id=0, detail="s3cret")
     assert read(DIALECT.fault(addressed, NOW)) == {**error, "id": 0}
 
 
 def test_limits_say_how_long() -> None:
     """A refusal by a limit says when to try again, in milliseconds."""
     for kind in RATE_FAULTS:
-        answer = read(DIALECT.fault(Fault(kind, retry_after=0), NOW))
+        answer = read(DIALECT.fault(CommandError(kind, retry_after=0), NOW))
         assert answer["retryAfterMs"] == 0
 
 
 def test_a_refused_event_is_named() -> None:
     """The answer says which type was refused; other faults repeat nothing of the client's."""
-    refused = Fault(FaultKind.EVENT_REFUSED, about='session."update"')
+    refused = CommandError(ErrorKind.EVENT_REFUSED, about='session."update"')
     assert read(DIALECT.fault(refused, NOW))["event"] == 'session."update"'
-    assert "event" not in read(DIALECT.fault(Fault(FaultKind.NOT_CONNECTED, about="x"), NOW))
+    assert "event" not in read(DIALECT.fault(CommandError(ErrorKind.NOT_CONNECTED, about="x"), NOW))
 
 
 PARTINGS = {
-    Ending.AUTH_TIMEOUT: ("auth_timeout", "Authentication timeout"),
-    Ending.BAD_GATEWAY: ("upstream_unavailable", "Upstream unavailable"),
-    Ending.QUOTA: ("quota_exceeded", "Quota exceeded"),
-    Ending.EXPIRED: ("token_expired", "Token expired"),
-    Ending.REVOKED: ("revoked", "Session revoked"),
+    Disconnect.AUTH_TIMEOUT: ("auth_timeout", "Authentication timeout"),
+    Disconnect.BAD_GATEWAY: ("upstream_unavailable", "Upstream unavailable"),
+    Disconnect.QUOTA: ("quota_exceeded", "Quota exceeded"),
+    Disconnect.EXPIRED: ("token_expired", "Token expired"),
+    Disconnect.REVOKED: ("revoked", "Session revoked"),
 }
 
 
-@pytest.mark.parametrize("ending", Ending)
-def test_partings(ending: Ending) -> None:
+@pytest.mark.parametrize("ending", Disconnect)
+def test_partings(ending: Disconnect) -> None:
     """Five endings are told by an error before the close; of the others, when to come back."""
     said = DIALECT.push(say.Parting(ending=ending), NOW)
     if ending not in PARTINGS:

@@ -13,8 +13,8 @@ from portward.model import replies as say
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import LeaveReason, Push
@@ -111,10 +111,10 @@ def test_other_types_are_refused(
     for name in data:
         if type(other) in TAKES[name] and (name, other, kind) != ("since", 1, "join"):
             continue
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(CommandError) as caught:
             decode(dialect, kind, data | {name: other}, id="i")
         assert caught.value.command_id == "i"
-        assert caught.value.kind is FaultKind.INVALID_STRUCTURE
+        assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
 
 
 @pytest.mark.parametrize(("kind", "data", "_"), COMMANDS)
@@ -124,9 +124,9 @@ def test_unknown_keys_are_refused(
     """A key nobody asked for is refused, in the data and beside it."""
     for envelope in (data | {"role": "admin"}, data):
         more = {} if "role" in envelope else {"role": "admin"}
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(CommandError) as caught:
             decode(dialect, kind, envelope, **more)
-        assert caught.value.kind is FaultKind.INVALID_STRUCTURE
+        assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
 
 
 @pytest.mark.parametrize(("length", "kind"), [(MAX_CONTENT, None), (MAX_CONTENT + 1, "too_long")])
@@ -137,7 +137,7 @@ def test_length_of_content(dialect: RoomsDialect, length: int, kind: str | None)
         if kind is None:
             assert isinstance(decode(dialect, "message", data), ask.Publish)
             continue
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(CommandError) as caught:
             decode(dialect, "message", data)
         assert caught.value.kind.code == kind
 
@@ -149,8 +149,8 @@ def test_room_ids(room: str) -> None:
     payload = json.dumps({"type": "leave", "data": {"roomId": room}, "timestamp": 1}).encode()
     try:
         command = dialect.decode(payload, binary=False)
-    except Fault as fault:
-        kinds = {FaultKind.INVALID_CHANNEL, FaultKind.INVALID_FORMAT}
+    except CommandError as fault:
+        kinds = {ErrorKind.INVALID_CHANNEL, ErrorKind.INVALID_FORMAT}
         assert fault.kind in kinds  # noqa: PT017 - either outcome is right
         return
     assert isinstance(command, ask.Unsubscribe)
@@ -162,8 +162,8 @@ def test_nothing_but_a_fault(payload: bytes) -> None:
     """Whatever comes is a command or a fault."""
     try:
         RoomsDialect("talk", expose_email=True).decode(payload, binary=False)
-    except Fault as fault:
-        assert fault.kind is not FaultKind.INTERNAL  # noqa: PT017 - either outcome is right
+    except CommandError as fault:
+        assert fault.kind is not ErrorKind.INTERNAL  # noqa: PT017 - either outcome is right
 
 
 # -- saying
@@ -215,7 +215,7 @@ PUSHES: list[tuple[Push, str, dict[str, Any]]] = [
     (say.Expiring(expires_at=1.5), "token_expiring", {"expiresAt": 1500}),
     (say.Removed(channel=ROOM, reason="r"), "room_left", {"roomId": "a", "reason": "r"}),
     (say.ShuttingDown(retry=5), "shutdown", {"retryMs": 5}),
-    (say.Parting(ending=Ending.IDLE, retry=7), "closing", {"reason": "idle", "retryMs": 7}),
+    (say.Parting(ending=Disconnect.IDLE, retry=7), "closing", {"reason": "idle", "retryMs": 7}),
 ]
 
 
@@ -244,8 +244,8 @@ def test_every_push_has_a_word(dialect: RoomsDialect) -> None:
         say.SharedChanged(key="k", value=1, version=1),
     ]
     silent = [
-        say.Parting(ending=Ending.QUOTA),
-        say.Parting(ending=Ending.SHUTDOWN, retry=1, told=True),
+        say.Parting(ending=Disconnect.QUOTA),
+        say.Parting(ending=Disconnect.SHUTDOWN, retry=1, told=True),
     ]
     assert [dialect.push(each, NOW) for each in silent] == [None, None]
     assert [dialect.push(each, NOW) for each in others] == [None] * len(others)
@@ -283,17 +283,17 @@ def test_silence(dialect: RoomsDialect) -> None:
     assert dialect.reply(publish, say.Done(), NOW) is None
 
 
-@pytest.mark.parametrize("kind", list(FaultKind))
-def test_every_fault_has_words(dialect: RoomsDialect, kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_every_fault_has_words(dialect: RoomsDialect, kind: ErrorKind) -> None:
     """Every fault is an error with a text, a code in snake case, and a time where one is known."""
-    payload = dialect.fault(Fault(kind, retry_after=5, command_id="i", detail="secret"), NOW)
+    payload = dialect.fault(CommandError(kind, retry_after=5, command_id="i", detail="secret"), NOW)
     assert payload is not None
     error = json.loads(payload)
     assert (error["type"], error["id"], error["timestamp"]) == ("error", "i", NOW)
     assert error["data"].keys() == {"message", "code", "retryAfterMs"}
     assert error["data"]["code"].replace("_", "").isalpha()
     assert b"secret" not in payload
-    plain = dialect.fault(Fault(kind), NOW)
+    plain = dialect.fault(CommandError(kind), NOW)
     assert plain is not None
     assert json.loads(plain).keys() == {"type", "data", "timestamp"}
     assert "retryAfterMs" not in json.loads(plain)["data"]
@@ -302,7 +302,7 @@ def test_every_fault_has_words(dialect: RoomsDialect, kind: FaultKind) -> None:
 def test_closes(dialect: RoomsDialect) -> None:
     """Two endings are closed in this protocol's own words, the others as the table says."""
     assert dict(dialect.closes) == {
-        Ending.AUTH_TIMEOUT: (1008, "Authentication timeout"),
-        Ending.IDLE: (1008, "Connection timeout"),
+        Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout"),
+        Disconnect.IDLE: (1008, "Connection timeout"),
     }
     assert (dialect.name, dialect.binary) == ("rooms", False)

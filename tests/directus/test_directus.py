@@ -17,7 +17,7 @@ from websockets.typing import Origin
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.node.clock import LoopClock
 from portward.settings import load
 from tests.directus.server import (

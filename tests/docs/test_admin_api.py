@@ -13,7 +13,7 @@ from portward.admin.errors import STATUSES
 from portward.admin.methods import METHODS
 from portward.admin.protocol import REQUEST_TIME
 from portward.admin.server import CONNECTIONS
-from portward.model.faults import FaultKind
+from portward.model.errors import ErrorKind
 from portward.model.limits import MIB
 from tests.admin.service import ADMIN, Service, serving
 from tests.docs.pages import DOCS, blocks
@@ -97,11 +97,11 @@ def test_statuses_and_numbers_are_those_of_the_code() -> None:
     found = re.findall(r"^\| (\d+) \| (\d+) \|", ERRORS_SECTION, re.MULTILINE)
     told = {(int(status), int(number)) for status, number in found}
     kinds = {
-        FaultKind.UNKNOWN_CHANNEL,
-        FaultKind.LIMIT_EXCEEDED,
-        FaultKind.TOO_LONG,
-        FaultKind.UNAVAILABLE,
-        FaultKind.UNRECOVERABLE,
+        ErrorKind.UNKNOWN_CHANNEL,
+        ErrorKind.LIMIT_EXCEEDED,
+        ErrorKind.TOO_LONG,
+        ErrorKind.UNAVAILABLE,
+        ErrorKind.UNRECOVERABLE,
     }
     assert {(STATUSES[kind], kind.number) for kind in kinds} <= told
     assert {(400, 101), (400, 107), (401, 101), (403, 103), (404, 104), (503, 108)} <= told

@@ -167,7 +167,7 @@ EXEMPT: Final[Mapping[tuple[str, str], str]] = {
     (
         "operations.md",
         "reloaded: gate",
-    ): "output alone; tests/cli/test_running.py reads the real line",
+    ): "output alone; tests/cli/test_serve.py reads the real line",
     (
         "endpoints/relay.md",
         "AsyncOpenAI",

@@ -9,21 +9,21 @@ import pytest
 
 from docs.contract import ALERTS, CONTRACTS, LIVE, RELAY, ROOMS, WORKSPACES, Contract, Form
 from portward.dialects.alerts import AlertsDialect
+from portward.dialects.base import Dialect
 from portward.dialects.live import _READ as LIVE_TYPES
 from portward.dialects.live import LiveDialect
 from portward.dialects.message import OTHERS
-from portward.dialects.port import Dialect
 from portward.dialects.relay import _KEYS as RELAY_TYPES
 from portward.dialects.relay import RelayDialect
 from portward.dialects.rooms import RoomsDialect
-from portward.dialects.socketio import SocketIoDialect, words
+from portward.dialects.socketio import SocketIoDialect, payloads
 from portward.dialects.socketio.events import Events
 from portward.model import replies as say
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.identity import Identity
 from portward.model.position import Position
 from portward.model.publication import Publication
@@ -40,10 +40,10 @@ BARE = Publication(id="2" * 32, offset=5, time=9, data=None)
 ALERT = Publication(
     id="3" * 32, offset=6, time=9, type="t", data={"callId": "a", "severity": "high", "data": {}}
 )
-REFUSED = Fault(FaultKind.RATE_LIMITED, retry_after=7)
-DETAILED = Fault(FaultKind.INVALID_FORMAT)
+REFUSED = CommandError(ErrorKind.RATE_LIMITED, retry_after=7)
+DETAILED = CommandError(ErrorKind.INVALID_FORMAT)
 DETAILED.details = {"rule": "depth", "depth": 33}
-ELSEWHERE = Fault(FaultKind.PERMISSION_DENIED, about="a")
+ELSEWHERE = CommandError(ErrorKind.PERMISSION_DENIED, about="a")
 ELSEWHERE.part = "a"
 APPROVAL = Approval(
     id="r", channel=A, title="t", data={"a": 1}, created_at=1.0, expires_at=2.0,
@@ -93,11 +93,11 @@ PUSHES: tuple[Push, ...] = (
     say.Removed(channel=A, reason=say.INSUFFICIENT_STATE),
     say.ShuttingDown(retry=5),
     say.ShuttingDown(retry=5, address="wss://other"),
-    *(say.Parting(ending=each, retry=9 if each.reconnect else None) for each in Ending),
+    *(say.Parting(ending=each, retry=9 if each.reconnect else None) for each in Disconnect),
     say.SharedChanged(key="k", value=1, version=2),
     say.Asked(approval=APPROVAL),
 )
-FAULTS = (*map(Fault, FaultKind), REFUSED, DETAILED, ELSEWHERE)
+FAULTS = (*map(CommandError, ErrorKind), REFUSED, DETAILED, ELSEWHERE)
 
 IN_ROOMS = (
     say.Authenticated, say.Refreshed, say.Pong, say.Subscribed, say.SubscribedEach, say.Unsubscribed,
@@ -193,8 +193,8 @@ def test_codes_are_known(contract: Contract, dialect: Dialect) -> None:
     """Each code stands once, and every code that a command can be refused with is among them."""
     codes = [error.code for error in contract.errors]
     assert len(set(codes)) == len(codes)
-    for kind in set(FaultKind) - OTHERS - {FaultKind.NOT_SUBSCRIBED}:
-        payload = dialect.fault(Fault(kind), 1)
+    for kind in set(ErrorKind) - OTHERS - {ErrorKind.NOT_SUBSCRIBED}:
+        payload = dialect.fault(CommandError(kind), 1)
         assert isinstance(payload, bytes)
         assert inside(contract, json.loads(payload))["code"] in codes
 
@@ -233,8 +233,8 @@ def test_events_of_workspaces_are_described() -> None:
         fault.command_id = ""
         found += [each for each in events(dialect.fault(fault, 1)) if each[0]]
     found += [
-        (words.UPDATE, words.updated("a", {"b": 1}, "ann")),
-        (words.RESOLVED, words.resolved(APPROVAL)),
+        (payloads.UPDATE, payloads.updated("a", {"b": 1}, "ann")),
+        (payloads.RESOLVED, payloads.resolved(APPROVAL)),
     ]
     assert [each for each in found if not fits(each[1], (kinds[each[0]],))] == []
     assert {name for name, _ in found} == kinds.keys()

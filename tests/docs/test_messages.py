@@ -10,7 +10,7 @@ import pytest
 from docs.contract import ALERTS, LIVE, RELAY, ROOMS, Contract, Form
 from portward.dialects.alerts import AlertsDialect
 from portward.dialects.rooms import RoomsDialect
-from portward.identity.answers import user_question
+from portward.identity.provider_responses import user_question
 from portward.model.claim_path import ClaimPath
 from portward.security.claims import channels
 from portward.telemetry.events import Event

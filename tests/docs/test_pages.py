@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from portward.app.judging import parse_origin_entry, this_machine
-from portward.dialects.port import Dialect
+from portward.dialects.base import Dialect
 from portward.model.channel import Channel
 from portward.model.commands import Publish
-from portward.settings import Level, Machine, Settings, checklist, load, startup_errors
+from portward.settings import CheckLevel, Machine, Settings, checklist, load, startup_errors
 from portward.settings.checks import RULES
 from tests.docs.pages import DOCS, ROOT, Block, anchors, blocks, links, pages
 
@@ -68,7 +68,7 @@ def test_production_settings_pass_the_checklist() -> None:
     whole = blocks("toml", DOCS / "how-to" / "production.md")[0]
     prepared = this_machine()._replace(is_folder=lambda path: path == "/var/lib/portward")
     found = checklist(loaded(whole), prepared)
-    assert [each for each in found if each.level in {Level.WARN, Level.FAIL}] == []
+    assert [each for each in found if each.level in {CheckLevel.WARN, CheckLevel.FAIL}] == []
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=repr)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from portward.app.judging import this_machine
-from portward.cli.demonstration import loaded
-from portward.settings import Level, Loaded, Machine, checklist, load, rows
+from portward.cli.demo_services import loaded
+from portward.settings import CheckLevel, Loaded, Machine, checklist, load, rows
 from tests.docs.pages import DOCS, blocks
 
 ROUNDS: Final = 4
@@ -69,7 +69,7 @@ def test_the_checklist_leads_from_the_demo_to_production() -> None:
     keys = {"environment": '"production"', **demo()}
     for _ in range(ROUNDS):
         found = checklist(read(keys).settings, machine(), production=True)
-        open_ = [each for each in found if each.level in {Level.WARN, Level.FAIL}]
+        open_ = [each for each in found if each.level in {CheckLevel.WARN, CheckLevel.FAIL}]
         if not open_:
             break
         for finding in open_:

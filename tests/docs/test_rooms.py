@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from portward.app.gateway import Gateway
 from portward.dialects.rooms import RoomsDialect
 from portward.dialects.rooms_messages import CODES, TEXTS
-from portward.model.endings import Ending
-from portward.model.faults import FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import ErrorKind
 from portward.model.room import Room, RoomPermissions
 from portward.settings import Secret, Settings
 from portward.testing import FakeClock, MemoryClient, connect, memory_gateway
@@ -57,7 +57,7 @@ def wait(clock: FakeClock, seconds: float, *clients: MemoryClient) -> None:
     for _ in range(int(seconds / 10)):
         clock.advance(10.0)
         for client in clients:
-            client.session.frame(control=True)
+            client.session.count_frame(control=True)
 
 
 async def conversation() -> list[Any]:
@@ -135,13 +135,13 @@ def test_error_table_is_whole() -> None:
     section = PAGE.read_text(encoding="utf-8").partition("## Errors")[2].partition("## Limits")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE)
     elsewhere = {
-        FaultKind.EVENT_REFUSED,
-        FaultKind.MODEL_REFUSED,
-        FaultKind.NOT_CONNECTED,
-        FaultKind.ALREADY_DECIDED,
-        FaultKind.UNKNOWN_NAMESPACE,
+        ErrorKind.EVENT_REFUSED,
+        ErrorKind.MODEL_REFUSED,
+        ErrorKind.NOT_CONNECTED,
+        ErrorKind.ALREADY_DECIDED,
+        ErrorKind.UNKNOWN_NAMESPACE,
     }
-    here = set(FaultKind) - elsewhere
+    here = set(ErrorKind) - elsewhere
     expected = {(CODES.get(kind, kind.code), TEXTS.get(kind, kind.text)) for kind in here}
     assert sorted(rows) == sorted(expected)
 
@@ -151,7 +151,7 @@ def test_close_codes_are_real() -> None:
     section = PAGE.read_text(encoding="utf-8").partition("## Close codes")[2]
     rows = re.findall(r"^\| (\d[\d, ]*) \| (?:`([^`]+)`)? ?\|", section, re.MULTILINE)
     shown = {(int(code), reason) for codes, reason in rows for code in codes.split(",")}
-    here = set(Ending) - {Ending.UPSTREAM_CLOSED, Ending.BAD_GATEWAY, Ending.QUOTA}
+    here = set(Disconnect) - {Disconnect.UPSTREAM_CLOSED, Disconnect.BAD_GATEWAY, Disconnect.QUOTA}
     closes = {RoomsDialect.closes.get(ending, (ending.code, ending.reason)) for ending in here}
     assert shown <= closes
     assert {code for code, _ in closes} - {code for code, _ in shown} == {1001, 1013}

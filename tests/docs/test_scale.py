@@ -38,9 +38,9 @@ def written(folder: Path, name: str) -> None:
         "import asyncio, sys\n"
         "from portward import Gateway\n"
         "from portward.settings import Settings\n"
-        "from portward.settings.operation import Audit\n"
+        "from portward.settings.operation import AuditSettings\n"
         "async def main():\n"
-        "    async with Gateway(Settings(audit=Audit(file=sys.argv[1]))):\n"
+        "    async with Gateway(Settings(audit=AuditSettings(file=sys.argv[1]))):\n"
         "        pass\n"
         "asyncio.run(main())\n"
     )

@@ -6,12 +6,12 @@ import shlex
 from typing import Any, Final
 
 from portward.app.webhook import PAUSES, ROOM, TIMEOUT, sign
-from portward.dialects.socketio import words
+from portward.dialects.socketio import payloads
 from portward.dialects.socketio.events import MAX_JSON, Events
-from portward.model.parcel import MAX_ATTACHMENTS
+from portward.model.payload import MAX_ATTACHMENTS
 from portward.settings import Settings
 from portward.settings.presets import ENDPOINTS
-from portward.telemetry.workplaces import LONGEST, NAME, NAMED
+from portward.telemetry.workspaces_gauge import LONGEST, NAME, NAMED
 from portward.transports.engineio.polling import REQUESTS, REQUESTS_AT_ONCE
 from tests.admin.service import ADMIN, serving
 from tests.docs.pages import DOCS, blocks
@@ -38,10 +38,10 @@ def test_events_are_those_of_the_code() -> None:
     listed = rows(section("Rooms and events"))
     events = Events("workspaces", ()).names
     assert set(listed[: len(events)]) == events
-    faults = {*words._FAULTS.values(), words.VALIDATION_ERROR, "CONFLICT", "RATE_LIMITED"}
+    faults = {*payloads._FAULTS.values(), payloads.VALIDATION_ERROR, "CONFLICT", "RATE_LIMITED"}
     entering = {"AUTH_REQUIRED", "INVALID_TOKEN"}
     assert set(listed[len(events) :]) == (faults - entering) | {"PERMISSION_DENIED"}
-    assert set(rows(section("Coming in"))) == set(words.REFUSALS)
+    assert set(rows(section("Coming in"))) == set(payloads.REFUSALS)
 
 
 def test_figures_are_those_of_the_code() -> None:

@@ -17,11 +17,11 @@ from websockets.exceptions import ConnectionClosed
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.tell import make_telemetry
-from portward.model.endings import Ending
+from portward.app.telemetry import make_telemetry
+from portward.model.disconnects import Disconnect
 from portward.node.clock import LoopClock
 from portward.settings import Settings, load
-from portward.settings.endpoint import AuthMode, Credential, Endpoint, Transport
+from portward.settings.endpoint import AuthMode, CredentialSource, EndpointSettings, TransportKind
 from portward.telemetry.events import Event
 from tests.e2e.roads import PATIENCE, uvicorn_server
 
@@ -85,7 +85,7 @@ class Peer:
         found = self.gateway.front.find(sid)
         return found is not None and found.polling._poll is not None
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: Disconnect) -> None:
         """Let the gateway end every session."""
         for session in list(self.gateway.node.registry):
             session.end(ending, "test")
@@ -133,13 +133,15 @@ async def quietly(socket: ClientConnection) -> AsyncIterator[str | bytes]:
 def engine(**changes: Any) -> Settings:
     """Settings with an Engine.IO echo; `changes` are those of its endpoint."""
     given = load({}, flags={"server.port": 0, "admin.enabled": False}).settings
-    echo = Endpoint(path=PATH, dialect="echo", transport=Transport.ENGINE_IO, auth=AuthMode.NONE)
+    echo = EndpointSettings(
+        path=PATH, dialect="echo", transport=TransportKind.ENGINE_IO, auth=AuthMode.NONE
+    )
     return replace(given, endpoints={"engine": replace(echo, **changes)})
 
 
 def guarded(**changes: Any) -> Settings:
     """The same where a token is wanted."""
-    credentials = (Credential.HEADER,)
+    credentials = (CredentialSource.HEADER,)
     return engine(auth=AuthMode.TOKEN, credentials=credentials, **changes)
 
 

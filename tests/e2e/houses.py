@@ -13,7 +13,7 @@ from typing import Final
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.node.clock import LoopClock
 from portward.settings import load
 from tests.e2e.process import KEY, ROOT, SECRET, Served

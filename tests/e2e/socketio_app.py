@@ -10,7 +10,7 @@ from typing import Any
 from portward.app.gateway import Gateway
 from portward.app.server import Server, serve
 from portward.app.workspaces import SocketNamespace
-from portward.node.sockets import Socket
+from portward.node.socketio_server import Socket
 from portward.settings import load
 
 

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.telemetry.events import Event
-from portward.transports.door import DRAINED
+from portward.transports.http_acceptor import DRAINED
 from tests.e2e.engines import ORIGIN, ROADS, Peer, engine, heard, rest, until
 
 TOO_MANY = "\x1e".join(["4x"] * 1025)
@@ -307,7 +307,7 @@ async def test_the_end_of_a_session(peer: Peer) -> None:
     sid = await peer.open()
     pending = peer.polling(sid)
     await until(lambda: peer.is_polling(sid))
-    peer.end(Ending.REVOKED)
+    peer.end(Disconnect.REVOKED)
     assert (await pending).text == "1"
     assert (await peer.poll(sid)).status_code == 400
     await peer.until_inside((0, 0))
@@ -316,7 +316,7 @@ async def test_the_end_of_a_session(peer: Peer) -> None:
 async def test_the_end_of_a_session_that_does_not_poll(peer: Peer) -> None:
     """Without a poll the goodbye waits a moment for one."""
     sid = await peer.open()
-    peer.end(Ending.REVOKED)
+    peer.end(Disconnect.REVOKED)
     assert await peer.hear(sid) == ["1"]
     await peer.until_inside((0, 0))
 

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from websockets.exceptions import InvalidStatus
 
 from portward.app import build
-from portward.settings.endpoint import Credential
-from portward.settings.sections import IdentityProvider
+from portward.settings.endpoint import CredentialSource
+from portward.settings.sections import IdentityProviderSettings
 from portward.telemetry.events import Event
 from tests.e2e.engines import ORIGIN, ROADS, Peer, engine, guarded, heard, own_door, until
 from tests.node.people import People
@@ -176,8 +176,8 @@ async def test_cross_site_with_cookies(
     people = People()
     monkeypatch.setattr(build, "make_provider", lambda *_: people)
     given = guarded(allowed_origins=(ORIGIN,))
-    cookies = replace(given.endpoints["engine"], credentials=(Credential.COOKIE,))
-    provider = IdentityProvider(url="http://127.0.0.1:1", cookies=("session",))
+    cookies = replace(given.endpoints["engine"], credentials=(CredentialSource.COOKIE,))
+    provider = IdentityProviderSettings(url="http://127.0.0.1:1", cookies=("session",))
     given = replace(given, endpoints={"engine": cookies}, identity_provider=provider)
     async with ROADS[road](given) as peer:
         hostile = {"cookie": "session=ann"} | ({"origin": origin} if origin else {})

@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.node.session import Session
 from portward.wire import message as wire
 from tests.e2e.engines import ROADS, Peer, engine, heard, rest, until
@@ -131,11 +131,11 @@ async def test_the_end_of_a_session_that_is_probed(peer: Peer, probed: bool) -> 
             await probe(socket)
         else:
             await until(lambda: (found := peer.gateway.front.find(sid)) and found.polling.probe)
-        peer.end(Ending.REVOKED)
+        peer.end(Disconnect.REVOKED)
         if probed:
             await socket.send("5")
         assert await rest(socket) == ["1"] * probed
-        assert socket.close_code == Ending.REVOKED.code
+        assert socket.close_code == Disconnect.REVOKED.code
     if not probed:
         assert await peer.hear(sid) == ["1"]
     assert (await peer.poll(sid)).status_code == 400
@@ -150,9 +150,9 @@ async def test_the_end_of_an_upgraded_session(peer: Peer) -> None:
         await socket.send("5")
         await socket.send("4hello")
         assert await heard(socket) == "4hello"
-        peer.end(Ending.REVOKED)
+        peer.end(Disconnect.REVOKED)
         assert await rest(socket) == ["1"]
-        assert socket.close_code == Ending.REVOKED.code
+        assert socket.close_code == Disconnect.REVOKED.code
     await peer.until_inside((0, 0))
 
 

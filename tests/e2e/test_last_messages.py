@@ -13,7 +13,7 @@ import pytest
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
 from portward.engines.redis import RedisEngine, parse_url
@@ -21,7 +21,7 @@ from portward.engines.sqlite import SqliteEngine
 from portward.model.channel import Channel
 from portward.model.publication import HistoryQuery
 from portward.node.clock import LoopClock
-from portward.node.sockets import Socket
+from portward.node.socketio_server import Socket
 from portward.settings import load
 from tests.e2e.delayed import DelayedEngine
 from tests.e2e.houses import TOKENS, UNLIMITED, until

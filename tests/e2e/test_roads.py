@@ -8,9 +8,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from portward.client import ClientError, RoomsClient
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.transports.listener import Listener
-from portward.transports.lobby import Lobby
+from portward.transports.listener_state import ListenerState
 from tests.e2e.roads import PATIENCE, ROADS, Road, Speaker, gateway
 from tests.transports.house import certificate
 
@@ -122,7 +122,7 @@ async def test_own_client_over_tls(tmp_path: Path) -> None:
     """Portward's own client reaches a wss:// address with a context that trusts its certificate."""
     server_tls, client_tls = certificate(tmp_path)
     async with gateway() as running:
-        lobby = Lobby(NodeGate(running.node), running.node.clock, tls=server_tls)
+        lobby = ListenerState(HandshakeService(running.node), running.node.clock, tls=server_tls)
         listener = Listener(lobby, "127.0.0.1", 0)
         await listener.start()
         port = listener.addresses[0][1]

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from portward.dialects.socketio import words
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.dialects.socketio import payloads
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.node.authentication import Authentication
-from portward.node.sockets import Socket
+from portward.node.socketio_server import Socket
 from tests.e2e.houses import Place, own_door
 from tests.e2e.socketio_client import CLIENTS, Tab, Tabs, browsing, token
 from tests.e2e.socketio_houses import FREE
@@ -26,21 +26,21 @@ DELAY: Final = 0.02
 """Seconds each way: a change of transport takes about six of them."""
 LATEST: Final = 0.25
 """Seconds after a client came in, or asked to, within which its session ends."""
-UNTOLD: Final = {Ending.NORMAL, Ending.GOING_AWAY, Ending.SHUTDOWN, Ending.NO_PONG}
+UNTOLD: Final = {Disconnect.NORMAL, Disconnect.GOING_AWAY, Disconnect.SHUTDOWN, Disconnect.NO_PONG}
 """Endings without a code, or whose client is not there."""
-ENDINGS: Final = [each for each in Ending if each not in UNTOLD]
-REFUSALS: Final[list[tuple[Any, str, Ending]]] = [
-    ({}, "AUTH_REQUIRED", Ending.AUTH_FAILED),
-    ({"token": "nonsense"}, "INVALID_TOKEN", Ending.AUTH_FAILED),
-    ({"token": "revoked"}, "INVALID_TOKEN", Ending.AUTH_FAILED),
-    ({"token": "unavailable"}, "UNAVAILABLE", Ending.INTERNAL),
-    ({"token": "limited"}, "RATE_LIMITED", Ending.TOO_MANY_REQUESTS),
+ENDINGS: Final = [each for each in Disconnect if each not in UNTOLD]
+REFUSALS: Final[list[tuple[Any, str, Disconnect]]] = [
+    ({}, "AUTH_REQUIRED", Disconnect.AUTH_FAILED),
+    ({"token": "nonsense"}, "INVALID_TOKEN", Disconnect.AUTH_FAILED),
+    ({"token": "revoked"}, "INVALID_TOKEN", Disconnect.AUTH_FAILED),
+    ({"token": "unavailable"}, "UNAVAILABLE", Disconnect.INTERNAL),
+    ({"token": "limited"}, "RATE_LIMITED", Disconnect.TOO_MANY_REQUESTS),
 ]
 FAULTS: Final[dict[str, Callable[[], Exception]]] = {
-    "nonsense": lambda: Fault(FaultKind.AUTHENTICATION_FAILED),
-    "revoked": lambda: Fault(FaultKind.TOKEN_REVOKED),
+    "nonsense": lambda: CommandError(ErrorKind.AUTHENTICATION_FAILED),
+    "revoked": lambda: CommandError(ErrorKind.TOKEN_REVOKED),
     "unavailable": Unavailable,
-    "limited": lambda: Fault(FaultKind.AUTH_RATE_LIMITED),
+    "limited": lambda: CommandError(ErrorKind.AUTH_RATE_LIMITED),
 }
 OPTIONS: Final = {"reconnection": False}
 
@@ -56,7 +56,7 @@ class Fate:
             self.auth, self.code, self.ending = REFUSALS[number // 2 % len(REFUSALS)]
         else:
             self.ending = ENDINGS[number // 2 % len(ENDINGS)]
-            self.code = words.ending_code(self.ending)
+            self.code = payloads.ending_code(self.ending)
             self.auth = {"token": token(self.user)}
 
     def open(self, tabs: Tabs, url: str) -> Tab:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from portward.dialects.socketio import words
+from portward.dialects.socketio import payloads
 from portward.engines.port import EngineUnavailable
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.node.session import Session
 from tests.e2e.houses import DOORS, TOKENS, UNLIMITED, Place, until
 from tests.e2e.socketio_client import token
@@ -19,7 +19,7 @@ from tests.e2e.socketio_houses import DASHBOARD, FREE, ROLES
 from tests.e2e.socketio_raw import polling
 from tests.e2e.socketio_upgrade import MOMENTS, Heard, Mover, mover
 
-UNSAID: Final = {Ending.NORMAL, Ending.GOING_AWAY, Ending.SHUTDOWN}
+UNSAID: Final = {Disconnect.NORMAL, Disconnect.GOING_AWAY, Disconnect.SHUTDOWN}
 """Endings that have no event `error`."""
 each_moment = pytest.mark.parametrize("moment", MOMENTS)
 
@@ -46,7 +46,7 @@ async def member(client: Mover, user: str, **claims: Any) -> None:
     client.packets.clear()
 
 
-def told(heard: Heard, code: str, ending: Ending, moment: str) -> None:
+def told(heard: Heard, code: str, ending: Disconnect, moment: str) -> None:
     """The client was told this code, whether it may come back, and by the right transport."""
     assert heard.errors() == ([] if ending in UNSAID else [code])
     assert ("1" in heard.packets) is not ending.reconnect, heard.packets
@@ -62,15 +62,15 @@ def told(heard: Heard, code: str, ending: Ending, moment: str) -> None:
 @each_moment
 async def test_every_ending(place: Place, moment: str) -> None:
     """Whatever ends a session, its client hears the code, and is sent out unless it may come back."""
-    for ending in set(Ending) - {Ending.NORMAL}:  # which is the client's own
-        if ending is Ending.NO_PONG and moment in {"polling", "connected"}:
+    for ending in set(Disconnect) - {Disconnect.NORMAL}:  # which is the client's own
+        if ending is Disconnect.NO_PONG and moment in {"polling", "connected"}:
             continue  # a client that answers no ping polls no more
         async with mover(place.base) as client:
             user = ending.name.lower()
             await member(client, user)
             await client.move(moment)
             session_of(place, user).end(ending, "test")
-            told(await client.end(), words.ending_code(ending), ending, moment)
+            told(await client.end(), payloads.ending_code(ending), ending, moment)
     await until(lambda: place.gateway.node.doorman.inside == 0)
     assert len(place.gateway.front) == 0
 
@@ -108,13 +108,13 @@ async def _slow(place: Place, client: Mover, __: str) -> None:
         await asyncio.sleep(0)
 
 
-TRIGGERS: Final[dict[str, tuple[Trigger, str, Ending]]] = {
-    "revoked": (_revoke, "REVOKED", Ending.REVOKED),
-    "disconnected": (_disconnect, "REVOKED", Ending.REVOKED),
-    "faults": (_faults, "TOO_MANY_FAULTS", Ending.TOO_MANY_FAULTS),
-    "protocol": (_protocol, "PROTOCOL_ERROR", Ending.PROTOCOL_ERROR),
-    "foreign token": (_foreign, "INVALID_TOKEN", Ending.AUTH_FAILED),
-    "slow": (_slow, "SLOW", Ending.SLOW),
+TRIGGERS: Final[dict[str, tuple[Trigger, str, Disconnect]]] = {
+    "revoked": (_revoke, "REVOKED", Disconnect.REVOKED),
+    "disconnected": (_disconnect, "REVOKED", Disconnect.REVOKED),
+    "faults": (_faults, "TOO_MANY_FAULTS", Disconnect.TOO_MANY_FAULTS),
+    "protocol": (_protocol, "PROTOCOL_ERROR", Disconnect.PROTOCOL_ERROR),
+    "foreign token": (_foreign, "INVALID_TOKEN", Disconnect.AUTH_FAILED),
+    "slow": (_slow, "SLOW", Disconnect.SLOW),
 }
 
 
@@ -144,7 +144,7 @@ async def test_an_expiry(road: str) -> None:
         await until(lambda: not any(session.alive for session in sessions))
         heard = await asyncio.gather(*(client.end() for client in clients))
         for moment, each in zip(MOMENTS, heard, strict=True):
-            told(each, "EXPIRED", Ending.EXPIRED, moment)
+            told(each, "EXPIRED", Disconnect.EXPIRED, moment)
 
 
 @each_moment
@@ -155,7 +155,7 @@ async def test_a_drain(place: Place, moment: str) -> None:
         await client.move(moment)
         draining = asyncio.create_task(place.gateway.drain(5.0))
         heard = await client.end()
-        told(heard, "", Ending.SHUTDOWN, moment)
+        told(heard, "", Disconnect.SHUTDOWN, moment)
         assert any(each.startswith('2["shutdown",{"retryMs":') for each in heard.packets)
         await draining
 
@@ -184,7 +184,7 @@ async def test_a_refused_connect(place: Place) -> None:
             await client.enter(auth)
             heard = await client.end()
             assert heard.packets[0].startswith('0{"sid":')
-            told(heard, code, Ending.AUTH_FAILED, moment)
+            told(heard, code, Disconnect.AUTH_FAILED, moment)
 
 
 @pytest.mark.parametrize("road", sorted(DOORS))
@@ -200,7 +200,7 @@ async def test_a_refused_connect_as_an_error(road: str) -> None:
                 (packet,) = heard.packets
                 assert packet.startswith("4{")
                 assert f'"data":{{"code":"{code}"}}' in packet
-                assert heard.code in {None, Ending.AUTH_FAILED.code}
+                assert heard.code in {None, Disconnect.AUTH_FAILED.code}
 
 
 @pytest.mark.parametrize("road", sorted(DOORS))
@@ -213,7 +213,9 @@ async def test_no_room(road: str) -> None:
             async with mover(place.base) as client:
                 await client.move(moment)
                 await client.enter({"token": token("ann")})
-                told(await client.end(), "TOO_MANY_CONNECTIONS", Ending.CONNECTION_LIMIT, moment)
+                told(
+                    await client.end(), "TOO_MANY_CONNECTIONS", Disconnect.CONNECTION_LIMIT, moment
+                )
 
 
 async def test_a_store_that_is_away(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +229,7 @@ async def test_a_store_that_is_away(place: Place, monkeypatch: pytest.MonkeyPatc
         async with mover(place.base) as client:
             await client.move(moment)
             await client.enter({"token": token("ann")})
-            told(await client.end(), "UNAVAILABLE", Ending.INTERNAL, moment)
+            told(await client.end(), "UNAVAILABLE", Disconnect.INTERNAL, moment)
 
 
 # -- the last step that never comes
@@ -239,7 +241,7 @@ async def test_no_last_step(place: Place) -> None:
         await client.move("probed")
         await client.enter({"token": "x"})
         began = time.monotonic()
-        assert await client.drain() == Ending.AUTH_FAILED.code
+        assert await client.drain() == Disconnect.AUTH_FAILED.code
         assert time.monotonic() - began > 1
         assert (await client.peer.get()).status_code == 400
         await until(lambda: place.gateway.node.doorman.inside == 0)
@@ -254,5 +256,5 @@ async def test_the_words_come_by_poll_meanwhile(place: Place) -> None:
         assert texts[1:] == ['42["error",{"code":"INVALID_TOKEN"}]', "41"]
         assert (await client.peer.get()).text == "6"
         await client.send("5")
-        assert await client.drain() == Ending.AUTH_FAILED.code
+        assert await client.drain() == Disconnect.AUTH_FAILED.code
         assert client.packets == []

@@ -13,7 +13,7 @@ from websockets.asyncio.client import unix_connect
 from websockets.exceptions import InvalidStatus
 
 from portward.app.gateway import Gateway
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.node.clock import LoopClock
 from portward.settings import load
 from tests.e2e.process import SECRET

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from portward.model.channel import Channel
-from portward.model.refusals import Refusal
+from portward.model.handshake_errors import HandshakeRejection
 from tests.app.calls import alerts, say, subscriber
 from tests.house import House, running, settle
 
@@ -186,4 +186,4 @@ async def test_generic_publications() -> None:
 async def test_nobody_comes_in_without_a_token() -> None:
     """A handshake without a credential is refused."""
     async with running() as house:
-        assert await house.refusal("/alerts") is Refusal.UNAUTHENTICATED
+        assert await house.refusal("/alerts") is HandshakeRejection.UNAUTHENTICATED

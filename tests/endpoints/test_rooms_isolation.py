@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from portward.model.limits import Rate
-from portward.model.namespace import Rule
+from portward.model.namespace import AccessRule
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
 from tests.house import House, ask, encoded, forget, running, settings, settle
@@ -111,7 +111,7 @@ async def test_nothing_is_told_outside(house: House) -> None:
 @pytest.fixture
 async def tenants() -> AsyncIterator[House]:
     """A gateway whose channels belong to workspaces."""
-    given = settings(rooms={"limits": FREE}, namespace={"authorize": Rule.MEMBERSHIP})
+    given = settings(rooms={"limits": FREE}, namespace={"authorize": AccessRule.MEMBERSHIP})
     async with running(given) as house:
         yield house
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from portward.dialects.rooms_messages import CODES, TEXTS
-from portward.model.faults import FaultKind
+from portward.model.errors import ErrorKind
 from portward.model.limits import LimitMode, Rate
 from portward.settings import Secret
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Environment, Gate
+from portward.settings.sections import Environment, GateSettings
 from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
@@ -272,7 +272,7 @@ async def test_room_not_found(house: House, kind: str, data: dict[str, Any]) -> 
 
 async def test_words_of_every_fault() -> None:
     """The dialect has words for every fault there is, and they give nothing away."""
-    words = {kind: TEXTS.get(kind, kind.text) for kind in FaultKind}
+    words = {kind: TEXTS.get(kind, kind.text) for kind in ErrorKind}
     assert set(words.values()) >= {
         "Invalid message format", "Invalid message structure", "Unknown message type",
         "Token required", "Authentication failed", "Token has been revoked",
@@ -280,8 +280,8 @@ async def test_words_of_every_fault() -> None:
         "Not authenticated", "Insufficient permissions", "Room is full", "Room not found",
         "Message too long", "Invalid room id",
     }  # fmt: skip
-    assert words[FaultKind.UNKNOWN_CHANNEL] == words[FaultKind.PERMISSION_DENIED]
-    assert CODES[FaultKind.UNKNOWN_CHANNEL] == FaultKind.PERMISSION_DENIED.code
+    assert words[ErrorKind.UNKNOWN_CHANNEL] == words[ErrorKind.PERMISSION_DENIED]
+    assert CODES[ErrorKind.UNKNOWN_CHANNEL] == ErrorKind.PERMISSION_DENIED.code
 
 
 # -- rights
@@ -793,7 +793,7 @@ async def test_authentication_timeout_is_absolute(free: House) -> None:
     """Neither pings nor failed attempts nor half a message put the deadline off."""
     client = await free.client()
     for _ in range(300):
-        client.session.frame(control=True)
+        client.session.count_frame(control=True)
         await ask(client, "auth", token="x")
         client.session.partial(True)
         client.session.partial(False)
@@ -809,7 +809,7 @@ async def test_idle() -> None:
         client = await house.client("ann")
         await house.advance(59)
         assert client.open
-        client.session.frame(control=True)
+        client.session.count_frame(control=True)
         await house.advance(59)
         assert client.open
         await house.advance(2)
@@ -837,7 +837,7 @@ async def test_production_defaults() -> None:
     """In production rooms are not made by joining and addresses are not shown."""
     given = settings(
         environment=Environment.PRODUCTION,
-        gate=Gate(allowed_origins=("https://app.example.com",)),
+        gate=GateSettings(allowed_origins=("https://app.example.com",)),
         tokens=Tokens(secrets=(Secret("Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"),)),
     )
     async with running(given) as house:

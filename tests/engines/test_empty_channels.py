@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from portward.app.gateway import Gateway
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
 from portward.engines.redis import RedisEngine, parse_url

@@ -3,7 +3,7 @@
 import pytest
 
 from portward.engines.redis import RedisOptions, parse_url
-from portward.engines.redis.options import Address, Kind, Tls
+from portward.engines.redis.options import Address, RedisKind, RedisTls
 
 SECRET = "hunter2"
 
@@ -20,18 +20,18 @@ SECRET = "hunter2"
             RedisOptions(addresses=(Address("h", 6379),), username="ann", password="p@ss/"),
         ),
         ("redis://:p@h", RedisOptions(addresses=(Address("h", 6379),), password="p")),
-        ("rediss://h", RedisOptions(addresses=(Address("h", 6379),), tls=Tls())),
+        ("rediss://h", RedisOptions(addresses=(Address("h", 6379),), tls=RedisTls())),
         (
             "rediss://h?ssl_ca_certs=%2Fca.pem&ssl_certfile=/c.pem&ssl_keyfile=/k.pem",
             RedisOptions(
                 addresses=(Address("h", 6379),),
-                tls=Tls(ca="/ca.pem", certificate="/c.pem", key="/k.pem"),
+                tls=RedisTls(ca="/ca.pem", certificate="/c.pem", key="/k.pem"),
             ),
         ),
         (
             "redis+sentinel://ann:p@h1:1,h2/mymaster/3?sentinel_username=s&sentinel_password=t",
             RedisOptions(
-                kind=Kind.SENTINEL,
+                kind=RedisKind.SENTINEL,
                 addresses=(Address("h1", 1), Address("h2", 26379)),
                 service="mymaster",
                 db=3,
@@ -44,9 +44,9 @@ SECRET = "hunter2"
         (
             "rediss+cluster://h1:7000,h2:7000",
             RedisOptions(
-                kind=Kind.CLUSTER,
+                kind=RedisKind.CLUSTER,
                 addresses=(Address("h1", 7000), Address("h2", 7000)),
-                tls=Tls(),
+                tls=RedisTls(),
             ),
         ),
     ],

@@ -7,7 +7,7 @@ import pytest
 from portward.engines.port import EngineUnavailable
 from portward.engines.redis import codec
 from portward.engines.redis.commands import together
-from portward.engines.redis.waiting import bound, pause, wake
+from portward.engines.redis.timeouts import bound, pause, wake
 from portward.model.channel import Channel
 from portward.model.publication import Draft
 from portward.testing.clock import FakeClock

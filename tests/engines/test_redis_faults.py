@@ -426,7 +426,7 @@ async def test_a_burst_is_bounded(redis: Server) -> None:
 
 async def test_a_burst_is_bounded_in_bytes(redis: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """More bytes than may wait are refused at once; what was accepted is carried out."""
-    monkeypatch.setattr("portward.engines.redis.line.WAITING_BYTES", 100_000)
+    monkeypatch.setattr("portward.engines.redis.connection.WAITING_BYTES", 100_000)
     async with engine_at(redis.url) as engine:
         publish = engine.broker.publish
         work = [publish(ROOM, draft("x" * 30_000), KEPT, None) for _ in range(10)]

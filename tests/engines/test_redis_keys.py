@@ -29,9 +29,14 @@ def test_channels_have_their_own_keys(one: Channel, other: Channel) -> None:
 @given(_channels, st.text(max_size=20))
 def test_keys_of_a_channel_are_together(channel: Channel, key: str) -> None:
     """A cluster keeps what one script touches in one slot, and the canary beside the announcements."""
-    said = KEYS.said(channel)
-    together = (*KEYS.stream(channel), *KEYS.presence(channel), said, KEYS.once(channel, key))
-    assert len({key_slot(name.encode()) for name in (*together, KEYS.canary(said, "n1"))}) == 1
+    said = KEYS.pubsub_channel(channel)
+    together = (
+        *KEYS.stream(channel),
+        *KEYS.presence(channel),
+        said,
+        KEYS.idempotency(channel, key),
+    )
+    assert len({key_slot(name.encode()) for name in (*together, KEYS.probe(said, "n1"))}) == 1
     assert len(set(together)) == len(together)
 
 
@@ -75,7 +80,7 @@ def test_databases_are_told_apart() -> None:
     """Servers announce over all databases; names say which one is meant."""
     channel = Channel.parse("rooms:general")
     assert Keys("portward:", "", 3).bus == "portward:db3:bus"
-    assert Keys("portward:", "", 3).said(channel) != KEYS.said(channel)
+    assert Keys("portward:", "", 3).pubsub_channel(channel) != KEYS.pubsub_channel(channel)
 
 
 @pytest.mark.parametrize("prefix", ["a b", "{x}", "p*", "\u00e9", "p\n"])

@@ -29,7 +29,7 @@ from portward.model.publication import HistoryQuery
 from portward.model.replies import LeaveReason
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin
-from portward.node import eager
+from portward.node import eager_task
 from tests.engines.redis_fixtures import (
     KEPT,
     LIMIT,
@@ -105,7 +105,7 @@ async def test_a_second_listener_misses_nothing(pair: Pair) -> None:
     first = asyncio.ensure_future(pair.one.broker.listen(ROOM))
     await asyncio.sleep(0)
     page = await pair.one.broker.history(ROOM, HistoryQuery(limit=9), KEPT)
-    assert pair.one._hearing._ears.hears("portward:{rooms:general}:said")
+    assert pair.one._hearing._ears.is_subscribed("portward:{rooms:general}:said")
     await pair.two.broker.publish(ROOM, draft("x"), KEPT, None)
     await eventually(lambda: len(pair.told.publications) == 1)
     assert page.position.offset == 0
@@ -429,7 +429,7 @@ async def test_nobody_needs_to_be_a_task(pair: Pair) -> None:
 
     loop = asyncio.get_running_loop()
     tasks = [
-        loop.call_soon(lambda call=call: eager.start(call, done))  # type: ignore[misc]
+        loop.call_soon(lambda call=call: eager_task.start(call, done))  # type: ignore[misc]
         for call in calls
     ]
     await eventually(lambda: len(finished) == len(tasks))

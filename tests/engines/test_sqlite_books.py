@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portward.engines.port import EngineUnavailable, Facts, RoomMade, SessionRecord
-from portward.engines.sqlite import SqliteEngine, facts, meter, revocations, shared, writer
+from portward.engines.sqlite import SqliteEngine, meter, revocations, rights_cache, shared, writer
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.identity import Identity
@@ -44,7 +44,7 @@ async def test_facts_of_everybody_are_known(
     path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """Whether they fit in memory or not, facts are what was last said, before and after a restart."""
-    monkeypatch.setattr(facts, "MAX_CACHED", limit)
+    monkeypatch.setattr(rights_cache, "MAX_CACHED", limit)
     names = [f"u{number}" for number in range(6)]
     async with opened(path, clock) as engine:
         for name in names:
@@ -64,7 +64,7 @@ async def test_facts_read_before_a_change_are_not_kept(
     path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read that was under way while the facts changed does not hide the change from later ones."""
-    monkeypatch.setattr(facts, "MAX_CACHED", 1)
+    monkeypatch.setattr(rights_cache, "MAX_CACHED", 1)
     async with opened(path, clock) as engine:
         for name in ("ann", "bob"):
             await engine.directory.set_roles(name, USER)

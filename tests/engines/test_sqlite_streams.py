@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.sqlite import SqliteEngine, broker, store, streams, sweeping, writer
+from portward.engines.sqlite import SqliteEngine, broker, expiry, store, streams, writer
 from portward.model.channel import Channel
 from portward.model.limits import SNAPSHOT_KEYS
 from portward.model.namespace import Namespace
@@ -170,7 +170,7 @@ async def test_the_sweep_takes_small_steps(
     engine: SqliteEngine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However much has expired, one transaction deletes a batch of it, and the sweep all."""
-    monkeypatch.setattr(sweeping, "BATCH", 10)
+    monkeypatch.setattr(expiry, "BATCH", 10)
     monkeypatch.setattr(store, "BATCH", 10)
     monkeypatch.setattr(broker, "BATCH", 10)
     namespace = replace(KEPT, history_size=1000, idle_ttl=30.0)

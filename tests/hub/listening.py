@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from portward.hub.channel_state import Traits
-from portward.hub.channels import Channels
+from portward.hub.channel_state import DeliveryOptions
+from portward.hub.encoder import Encoder
+from portward.hub.hub import Hub
 from portward.hub.late import NEVER
-from portward.hub.voice import Voice
 from portward.model.channel import Channel
 from portward.model.publication import Publication
 from portward.model.replies import Delivery, Push, Signalled
 from portward.wire import message as wire
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 ROOM = Channel.parse("rooms:a")
 OTHER = Channel.parse("rooms:b")
@@ -53,12 +53,12 @@ class Ear:
 
     def __init__(self, then: Callable[[], Any] = lambda: None) -> None:
         self.open = True
-        self.writes: list[Message] = []
+        self.writes: list[WireMessage] = []
         self.channels: list[Channel | None] = []
         self.dropped: list[Channel] = []
         self.then = then
 
-    def write(self, message: Message, channel: Channel | None = None) -> None:
+    def write(self, message: WireMessage, channel: Channel | None = None) -> None:
         """Keep a message."""
         self.writes.append(message)
         self.channels.append(channel)
@@ -82,7 +82,7 @@ class Watch:
     def __init__(self) -> None:
         self.fan_outs: list[tuple[Channel, int, int, float]] = []
         self.errors: list[tuple[Channel, Exception]] = []
-        self.encoded: list[tuple[Voice, int]] = []
+        self.encoded: list[tuple[Encoder, int]] = []
 
     def fanned_out(
         self, channel: Channel, publications: int, deliveries: int, seconds: float
@@ -90,29 +90,29 @@ class Watch:
         """Note a flush."""
         self.fan_outs.append((channel, publications, deliveries, seconds))
 
-    def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:  # noqa: ARG002 - the port
+    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:  # noqa: ARG002 - the port
         """Note an encoding."""
         self.encoded.append((voice, listeners))
 
-    def unspeakable(self, channel: Channel, error: Exception) -> None:
+    def encode_failed(self, channel: Channel, error: Exception) -> None:
         """Note what could not be said."""
         self.errors.append((channel, error))
 
 
-class Hub:
+class HubBench:
     """Channels whose turns of the loop are called by hand."""
 
-    def __init__(self, traits: Traits | None = None, *, late: bool = False) -> None:
+    def __init__(self, traits: DeliveryOptions | None = None, *, late: bool = False) -> None:
         self.watch = Watch()
         self.due = NEVER
         self.scheduled: list[Callable[[], None]] = []
         self.time = 0.0
-        chosen = traits or Traits()
-        self.channels = Channels(
+        chosen = traits or DeliveryOptions()
+        self.channels = Hub(
             self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen, self._wake_at
         )
         self.words = Words()
-        self.voice = Voice("rooms", self.words, wire.PLAIN.text, lambda: 7, late=late)
+        self.voice = Encoder("rooms", self.words, wire.PLAIN.text, lambda: 7, late=late)
         self.offset = 0
         self.offsets: Counter[Channel] = Counter()
 
@@ -124,13 +124,13 @@ class Hub:
         self.time = moment
         while self.due <= moment:
             self.due = NEVER
-            self.due = min(self.due, self.channels.late.wake(moment, late=False))
+            self.due = min(self.due, self.channels.late.fire(moment, late=False))
 
-    def listener(self, channel: Channel = ROOM, voice: Voice | None = None) -> Ear:
+    def listener(self, channel: Channel = ROOM, voice: Encoder | None = None) -> Ear:
         """An outlet that listens."""
         ear = Ear()
         self.channels.join(channel, ear)
-        self.channels.settle(channel, ear, voice or self.voice)
+        self.channels.go_live(channel, ear, voice or self.voice)
         return ear
 
     def publish(

@@ -2,38 +2,38 @@
 
 import pytest
 
-from portward.hub.channel_state import Traits
+from portward.hub.channel_state import DeliveryOptions
 from portward.hub.cooldown import Cooldown
-from portward.hub.voice import Voice
+from portward.hub.encoder import Encoder
 from portward.model.channel import Channel
 from portward.wire import message as wire
-from tests.hub.listening import OTHER, ROOM, Ear, Hub, Words
+from tests.hub.listening import OTHER, ROOM, Ear, HubBench, Words
 
 LEVELS = {"low": 0, "medium": 1, "high": 2}
 
 
 @pytest.fixture
-def hub() -> Hub:
+def hub() -> HubBench:
     """A hub with a cooldown of two seconds, in which data begins with its level."""
-    made: list[Hub] = []
+    made: list[HubBench] = []
     cooldown = Cooldown(
         2.0,
         lambda: made[0].time,
         8,
         lambda each: LEVELS.get(str(each.data).partition(" ")[0], 0),
     )
-    made.append(Hub(Traits(cooldown=cooldown), late=True))
+    made.append(HubBench(DeliveryOptions(cooldown=cooldown), late=True))
     return made[0]
 
 
-def publish(hub: Hub, *data: str, kind: str = "k", channel: Channel = ROOM) -> None:
+def publish(hub: HubBench, *data: str, kind: str = "k", channel: Channel = ROOM) -> None:
     """Publish one after the other, each in a turn of its own."""
     for each in data:
         hub.publish(each, channel, kind=kind)
         hub.turn()
 
 
-def test_the_last_comes_late(hub: Hub) -> None:
+def test_the_last_comes_late(hub: HubBench) -> None:
     """When the cooldown ends, once, with the number of the others; then the cooldown runs again."""
     ear = hub.listener()
     publish(hub, "low 1", "low 2", "low 3", "low 4")
@@ -50,7 +50,7 @@ def test_the_last_comes_late(hub: Hub) -> None:
     assert len(ear.heard) == 3
 
 
-def test_what_rises_comes_at_once(hub: Hub) -> None:
+def test_what_rises_comes_at_once(hub: HubBench) -> None:
     """Each level above the last sent passes; what falls waits, and the last of it comes late."""
     ear = hub.listener()
     publish(hub, "low 1", "medium 2", "high 3", "medium 4", "low 5")
@@ -59,7 +59,7 @@ def test_what_rises_comes_at_once(hub: Hub) -> None:
     assert ear.heard[3:] == ["low 5+1 late"]
 
 
-def test_one_encoding_for_many(hub: Hub) -> None:
+def test_one_encoding_for_many(hub: HubBench) -> None:
     """Listeners of the same voice that are owed the same are written the same bytes."""
     ears = [hub.listener() for _ in range(3)]
     publish(hub, "low 1", "low 2")
@@ -68,7 +68,7 @@ def test_one_encoding_for_many(hub: Hub) -> None:
     assert hub.watch.fan_outs[-1][:3] == (ROOM, 0, 3)
 
 
-def test_each_listener_has_its_own_time(hub: Hub) -> None:
+def test_each_listener_has_its_own_time(hub: HubBench) -> None:
     """One that came later is owed later."""
     ann = hub.listener()
     publish(hub, "low 1", "low 2")
@@ -81,21 +81,21 @@ def test_each_listener_has_its_own_time(hub: Hub) -> None:
     assert bob.heard == ["low 3", "low 4 late"]
 
 
-def test_who_left_is_sent_nothing_late(hub: Hub) -> None:
+def test_who_left_is_sent_nothing_late(hub: HubBench) -> None:
     """Neither after leaving, nor after coming back; nor is one that is closed."""
     gone, back, closed, stays = (hub.listener() for _ in range(4))
     publish(hub, "low 1", "low 2")
     hub.channels.leave(ROOM, gone)
     hub.channels.leave(ROOM, back)
     hub.channels.join(ROOM, back)
-    hub.channels.settle(ROOM, back, hub.voice)
+    hub.channels.go_live(ROOM, back, hub.voice)
     closed.open = False
     hub.leap(9.0)
     heard = [ear.heard for ear in (gone, back, closed, stays)]
     assert heard == [["low 1"], ["low 1"], ["low 1"], ["low 1", "low 2 late"]]
 
 
-def test_the_last_listener_leaves(hub: Hub) -> None:
+def test_the_last_listener_leaves(hub: HubBench) -> None:
     """With the channel forgotten nothing of it is sent, and nothing breaks."""
     ear = hub.listener()
     publish(hub, "low 1", "low 2")
@@ -105,7 +105,7 @@ def test_the_last_listener_leaves(hub: Hub) -> None:
     assert (ear.heard, again.heard) == (["low 1"], [])
 
 
-def test_one_that_is_on_its_way_in_is_sent_it_after(hub: Hub) -> None:
+def test_one_that_is_on_its_way_in_is_sent_it_after(hub: HubBench) -> None:
     """Who subscribes again is not written to before its answer."""
     ear = hub.listener()
     publish(hub, "low 1", "low 2")
@@ -113,34 +113,34 @@ def test_one_that_is_on_its_way_in_is_sent_it_after(hub: Hub) -> None:
     hub.channels.join(ROOM, ear)
     hub.leap(2.1)
     assert ear.heard == ["low 1"]
-    hub.channels.settle(ROOM, ear, hub.voice)
+    hub.channels.go_live(ROOM, ear, hub.voice)
     hub.leap(3.0)
     assert ear.heard == ["low 1", "low 2 late"]
 
 
-def test_what_was_recovered_is_not_sent_late(hub: Hub) -> None:
+def test_what_was_recovered_is_not_sent_late(hub: HubBench) -> None:
     """The answer with what was missed is newer than what was kept of the same kind."""
     ear = hub.listener()
     publish(hub, "low 1", "low 2")
     delivered = hub.words.said[0]
-    assert hub.channels.spare(ROOM, ear, [delivered], []) == ()
+    assert hub.channels.apply_cooldown(ROOM, ear, [delivered], []) == ()
     hub.leap(9.0)
     assert ear.heard == ["low 1"]
 
 
-def test_what_came_while_it_joined_is_kept_too(hub: Hub) -> None:
+def test_what_came_while_it_joined_is_kept_too(hub: HubBench) -> None:
     """A cooldown begins with the answer; what it leaves out of the rest comes late."""
     ear = hub.listener()
     publish(hub, "low 1")
     first = hub.words.said[0]
-    assert hub.channels.spare(ROOM, ear, [first], [first]) == ()
+    assert hub.channels.apply_cooldown(ROOM, ear, [first], [first]) == ()
     hub.leap(2.0)
     assert ear.heard == ["low 1", "low 1 late"]
 
 
-def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: Hub) -> None:
+def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: HubBench) -> None:
     """Its listeners are told the number with the next one, as before."""
-    plain = Voice("plain", Words(), wire.PLAIN.text, lambda: 7)
+    plain = Encoder("plain", Words(), wire.PLAIN.text, lambda: 7)
     ear = hub.listener(voice=plain)
     publish(hub, "low 1", "low 2")
     hub.leap(9.0)
@@ -150,9 +150,9 @@ def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: Hub) -> None:
     assert len(hub.channels.late) == 0
 
 
-def test_what_cannot_be_said_late_stops_nothing(hub: Hub) -> None:
+def test_what_cannot_be_said_late_stops_nothing(hub: HubBench) -> None:
     """The others are sent theirs."""
-    breaks = Voice("breaks", Words(" late"), wire.PLAIN.text, lambda: 7, late=True)
+    breaks = Encoder("breaks", Words(" late"), wire.PLAIN.text, lambda: 7, late=True)
     ann, bob = hub.listener(voice=breaks), hub.listener(OTHER)
     publish(hub, "low 1", "poison")
     publish(hub, "low 1", "low 2", channel=OTHER)
@@ -161,7 +161,7 @@ def test_what_cannot_be_said_late_stops_nothing(hub: Hub) -> None:
     assert len(hub.watch.errors) == 1
 
 
-def test_thousands_are_sent_by_one_deadline(hub: Hub) -> None:
+def test_thousands_are_sent_by_one_deadline(hub: HubBench) -> None:
     """However many wait, the wheel is asked for a moment, and holds nothing of them."""
     ears: list[Ear] = [hub.listener() for _ in range(200)]
     for kind in "abcdefgh":
@@ -172,7 +172,7 @@ def test_thousands_are_sent_by_one_deadline(hub: Hub) -> None:
     assert len(hub.channels.late) == 0
 
 
-def test_one_that_is_judged_again_is_sent_it_after(hub: Hub) -> None:
+def test_one_that_is_judged_again_is_sent_it_after(hub: HubBench) -> None:
     """While rights are judged again nothing is sent late either; afterwards the cooldown still counts."""
     ear, other = hub.listener(), hub.listener()
     publish(hub, "low 1", "low 2")
@@ -184,7 +184,7 @@ def test_one_that_is_judged_again_is_sent_it_after(hub: Hub) -> None:
     assert ear.heard == ["low 1", "low 2 late"]
 
 
-def test_what_was_kept_back_is_subject_to_the_cooldown(hub: Hub) -> None:
+def test_what_was_kept_back_is_subject_to_the_cooldown(hub: HubBench) -> None:
     """Of what came while rights were judged again the cooldown lets through what it would have."""
     ear, other = hub.listener(), hub.listener()
     hub.channels.withhold(ROOM, ear)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from portward.hub.cooldown import Listener, Window
+from portward.hub.cooldown import SubscriberCooldowns, Window
 from portward.hub.late import NEVER, Due, LateQueue
 from portward.model.channel import Channel
 from portward.model.publication import Publication
@@ -33,9 +33,9 @@ class Sent:
             self.sent.append((each.state, each.listener))
             each.window.release()
 
-    def window(self, until: float, who: Listener | None = None) -> Window:
+    def window(self, until: float, who: SubscriberCooldowns | None = None) -> Window:
         """A window that keeps something until a moment."""
-        made = Window(who or Listener())
+        made = Window(who or SubscriberCooldowns())
         made.until = until
         made.keep(PUSH)
         return made
@@ -52,11 +52,11 @@ def test_in_the_order_of_their_ends(sent: Sent) -> None:
     for name, until in (("b", 3.0), ("a", 1.0), ("c", 2.0)):
         sent.queue.of("rooms").add(name, sent.window(until))
     assert sent.wakes == [3.0, 1.0, 2.0]
-    assert sent.queue.wake(0.9, late=False) == 1.0
+    assert sent.queue.fire(0.9, late=False) == 1.0
     assert sent.sent == []
-    assert sent.queue.wake(2.0, late=False) == 3.0
+    assert sent.queue.fire(2.0, late=False) == 3.0
     assert sent.sent == [("rooms", "a"), ("rooms", "c")]
-    assert sent.queue.wake(9.0, late=True) == NEVER
+    assert sent.queue.fire(9.0, late=True) == NEVER
     assert len(sent.queue) == 0
 
 
@@ -68,8 +68,8 @@ def test_a_window_waits_once(sent: Sent) -> None:
     assert len(sent.queue) == 1
     window.until = 0.0
     queue.add("ann", window, again=True)
-    sent.queue.wake(0.0, late=False)
-    sent.queue.wake(1.0, late=False)
+    sent.queue.fire(0.0, late=False)
+    sent.queue.fire(1.0, late=False)
     assert sent.sent == [("rooms", "ann")]
     assert not window.queued
 
@@ -79,21 +79,21 @@ def test_a_window_that_began_anew_waits_on(sent: Sent) -> None:
     window = sent.window(1.0)
     sent.queue.of("rooms").add("ann", window)
     window.until = 2.5
-    assert sent.queue.wake(1.0, late=False) == 2.5
+    assert sent.queue.fire(1.0, late=False) == 2.5
     assert sent.sent == []
-    sent.queue.wake(2.5, late=False)
+    sent.queue.fire(2.5, late=False)
     assert sent.sent == [("rooms", "ann")]
 
 
 def test_what_nobody_waits_for_is_dropped(sent: Sent) -> None:
     """A window that was emptied, or whose listener is gone, is passed over."""
-    gone = Listener()
+    gone = SubscriberCooldowns()
     empty, left = sent.window(1.0), sent.window(1.0, gone)
     for window in (empty, left):
         sent.queue.of("rooms").add("ann", window)
     empty.release()
     gone.gone = True
-    assert sent.queue.wake(1.0, late=False) == NEVER
+    assert sent.queue.fire(1.0, late=False) == NEVER
     assert sent.sent == []
     assert (empty.queued, left.queued) == (False, False)
 
@@ -108,5 +108,5 @@ def test_the_heap_is_bounded_by_what_is_kept(sent: Sent) -> None:
         sent.queue.of("rooms").add("bob", window)
         window.release()
     assert len(sent.queue) < 2000
-    sent.queue.wake(9.0, late=False)
+    sent.queue.fire(9.0, late=False)
     assert sent.sent == [("rooms", "ann")] * 10

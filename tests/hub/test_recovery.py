@@ -8,7 +8,7 @@ from portward.hub.recovery import merge
 from portward.model.channel import Channel
 from portward.model.limits import RECOVERY_LIMIT
 from portward.model.position import Position
-from portward.model.publication import Page, Publication
+from portward.model.publication import HistoryPage, Publication
 from portward.model.replies import Delivery, Joined, Push
 
 ROOM = Channel.parse("rooms:a")
@@ -25,10 +25,10 @@ def delivery(offset: int, epoch: str = "e") -> Delivery:
     return Delivery(channel=ROOM, publication=publication(offset), epoch=epoch)
 
 
-def page(first: int, last: int, *, complete: bool = True, epoch: str = "e") -> Page:
+def page(first: int, last: int, *, complete: bool = True, epoch: str = "e") -> HistoryPage:
     """A page of the publications from `first` to `last`, which is where the stream stands."""
     publications = tuple(publication(offset) for offset in range(first, last + 1))
-    return Page(publications, Position(last, epoch), complete=complete)
+    return HistoryPage(publications, Position(last, epoch), complete=complete)
 
 
 def test_nothing_asked() -> None:
@@ -52,16 +52,16 @@ def test_recovered() -> None:
 @pytest.mark.parametrize(
     ("since", "given_page", "result"),
     [
-        (Position(4, "e"), Page((), Position(4, "e")), "recovered"),
+        (Position(4, "e"), HistoryPage((), Position(4, "e")), "recovered"),
         (Position(1, "x"), page(2, 4), "epoch"),
-        (Position(5, "e"), Page((), Position(4, "e")), "epoch"),
+        (Position(5, "e"), HistoryPage((), Position(4, "e")), "epoch"),
         (Position(1, "e"), page(3, 4, complete=False), "trimmed"),
         (Position(1, "e"), page(3, 4), "trimmed"),
         (Position(0, "e"), page(1, RECOVERY_LIMIT), "recovered"),
         (Position(0, "e"), page(1, RECOVERY_LIMIT + 1), "too_many"),
     ],
 )
-def test_judgement(since: Position, given_page: Page, result: str) -> None:
+def test_judgement(since: Position, given_page: HistoryPage, result: str) -> None:
     """Each reason for which nothing can be recovered has its word, and then nothing is."""
     recovery = merge(since, given_page, [])
     assert recovery.result == result

@@ -14,13 +14,13 @@ from portward.identity.provider import (
     CookieValues,
     ProviderRules,
 )
-from portward.identity.sharing import KEPT
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.identity.single_flight import KEPT
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node import eager
-from portward.node.ports import IdentityProvider
+from portward.node import eager_task
+from portward.node.ports import IdentityProviderPort
 from portward.testing.clock import START, FakeClock
 from tests.identity.standin_server import USER, Answer, Standin, data, hang, response
 from tests.identity.test_cookies import SPELLINGS, token
@@ -88,7 +88,7 @@ async def outcome(provider: CookieProvider, cookies: str = "sid=1") -> object:
     """The subject, or the fault's kind, or the class of what was raised."""
     try:
         return (await provider.identify(cookies)).subject
-    except Fault as fault:
+    except CommandError as fault:
         return fault.kind
     except Unavailable:
         return Unavailable
@@ -96,7 +96,7 @@ async def outcome(provider: CookieProvider, cookies: str = "sid=1") -> object:
 
 def test_is_what_the_node_is_handed(provider: CookieProvider) -> None:
     """It has the shape of the node's port."""
-    port: IdentityProvider = provider
+    port: IdentityProviderPort = provider
     assert port is provider
 
 
@@ -116,9 +116,9 @@ async def test_identity(provider: CookieProvider, clock: FakeClock) -> None:
     ("answer", "expected", "counted"),
     [
         (data(USER), "u-1", OK),
-        (NOBODY, FaultKind.AUTHENTICATION_FAILED, UNAUTHORIZED),
-        (response(b"", "403 No"), FaultKind.AUTHENTICATION_FAILED, UNAUTHORIZED),
-        (data(None), FaultKind.AUTHENTICATION_FAILED, UNAUTHORIZED),
+        (NOBODY, ErrorKind.AUTHENTICATION_FAILED, UNAUTHORIZED),
+        (response(b"", "403 No"), ErrorKind.AUTHENTICATION_FAILED, UNAUTHORIZED),
+        (data(None), ErrorKind.AUTHENTICATION_FAILED, UNAUTHORIZED),
         (response(b"{}"), Unavailable, ProviderResult.MALFORMED),
         (response(b"<html>"), Unavailable, ProviderResult.MALFORMED),
         (data({"id": 1}), Unavailable, ProviderResult.MALFORMED),
@@ -182,7 +182,7 @@ async def test_cookies_in_another_spelling_are_nobodys(
     """The provider might know them for what was revoked, and so is not asked."""
     await provider.identify("sid=1")
     clock.advance(60)
-    assert await outcome(provider, cookies) is FaultKind.AUTHENTICATION_FAILED
+    assert await outcome(provider, cookies) is ErrorKind.AUTHENTICATION_FAILED
     assert await provider.allows(cookies, "news") is False
     assert len(standin.heads) == 1
     assert results[1:] == [UNAUTHORIZED] * 2
@@ -202,7 +202,7 @@ async def test_cookies_that_cannot_be_sent_are_nobodys(
 ) -> None:
     """They are refused here, and open no circuit."""
     for each in [provider, lenient] * FAILURES:
-        with pytest.raises(Fault):
+        with pytest.raises(CommandError):
             await each.identify(cookies)
         assert await each.allows(cookies, "news") is False
     assert standin.heads == []
@@ -232,7 +232,7 @@ async def test_flood_of_bad_cookies(provider: CookieProvider, standin: Standin) 
     """Of any number of different cookies the provider has fifty before it at a time."""
     standin.answer = NOBODY
     found = await asyncio.gather(*[outcome(provider, f"sid={number}") for number in range(500)])
-    assert set(found) == {FaultKind.AUTHENTICATION_FAILED}
+    assert set(found) == {ErrorKind.AUTHENTICATION_FAILED}
     assert standin.most <= 50
 
 
@@ -270,7 +270,7 @@ async def test_answers_are_kept(
     clock.advance(9.9)
     assert await outcome(provider) == "u-1"
     clock.advance(0.1)
-    assert await outcome(provider) is FaultKind.AUTHENTICATION_FAILED
+    assert await outcome(provider) is ErrorKind.AUTHENTICATION_FAILED
     assert len(standin.heads) == 2
 
 
@@ -282,7 +282,7 @@ async def test_refusals_are_kept(
     await outcome(provider)
     standin.answer = data(USER)
     clock.advance(1.9)
-    assert await outcome(provider) is FaultKind.AUTHENTICATION_FAILED
+    assert await outcome(provider) is ErrorKind.AUTHENTICATION_FAILED
     clock.advance(0.1)
     assert await outcome(provider) == "u-1"
     assert len(standin.heads) == 2
@@ -306,7 +306,7 @@ async def test_confirmed_in_the_last_day(
     assert await outcome(provider) is Unavailable
     assert provider.confirmed("sid=1")
     standin.answer = NOBODY
-    assert await outcome(provider) is FaultKind.AUTHENTICATION_FAILED
+    assert await outcome(provider) is ErrorKind.AUTHENTICATION_FAILED
     assert not provider.confirmed("sid=1")
     assert not provider.confirmed("sid=\u20ac")
 
@@ -328,12 +328,12 @@ async def test_an_answer_may_be_so_old(
     await provider.identify("sid=1", max_age=5)
     assert len(standin.heads) == 1
     standin.answer = NOBODY
-    with pytest.raises(Fault):
+    with pytest.raises(CommandError):
         await provider.identify("sid=1", max_age=4)
-    assert await outcome(provider) is FaultKind.AUTHENTICATION_FAILED
+    assert await outcome(provider) is ErrorKind.AUTHENTICATION_FAILED
     assert len(standin.heads) == 2
     clock.advance(10)
-    with pytest.raises(Fault):
+    with pytest.raises(CommandError):
         await provider.identify("sid=1", max_age=3600)
     assert len(standin.heads) == 3
 
@@ -342,7 +342,7 @@ async def test_kept_answers_are_the_cookies_own(provider: CookieProvider, standi
     """One cookie's answer is nothing to another's question."""
     await provider.identify("sid=1")
     standin.answer = NOBODY
-    assert await outcome(provider, "sid=2") is FaultKind.AUTHENTICATION_FAILED
+    assert await outcome(provider, "sid=2") is ErrorKind.AUTHENTICATION_FAILED
     assert await outcome(provider, "sid=1") == "u-1"
 
 
@@ -528,7 +528,7 @@ async def test_what_may_be_json_is_refused_unasked(
     anything: CookieProvider, standin: Standin, value: str
 ) -> None:
     """A value that Express would read as JSON is not sent, and the reason says so."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await anything.identify(f"sid={value}")
     assert caught.value.detail == "cookie_form"
     assert standin.heads == []
@@ -539,12 +539,12 @@ async def test_the_reason_of_a_form_that_is_not_taken(
 ) -> None:
     """Without the setting a value with a percent sign is refused unasked, for its form."""
     for cookies in (EXPRESS, "sid=abc%3D", "sid=a,b"):
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(CommandError) as caught:
             await provider.identify(cookies)
         assert caught.value.detail == "cookie_form"
     assert standin.heads == []
     standin.answer = NOBODY
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await provider.identify("sid=1")
     assert caught.value.detail != "cookie_form"
 
@@ -826,14 +826,14 @@ async def test_one_probe(provider: CookieProvider, standin: Standin, clock: Fake
 async def test_asked_without_a_task(provider: CookieProvider) -> None:
     """A handler that was begun without a Task can ask, and what is known needs none."""
     done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    eager.start(provider.identify("sid=1"), lambda result, _: done.set_result(result))
+    eager_task.start(provider.identify("sid=1"), lambda result, _: done.set_result(result))
     found = await done
     assert isinstance(found, Identity)
     again: list[object] = []
-    assert eager.start(provider.identify("sid=1"), lambda got, _: again.append(got)) is None
+    assert eager_task.start(provider.identify("sid=1"), lambda got, _: again.append(got)) is None
     assert again == [found]
     allowed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    eager.start(provider.allows("sid=1", "news"), lambda got, _: allowed.set_result(got))
+    eager_task.start(provider.allows("sid=1", "news"), lambda got, _: allowed.set_result(got))
     assert await allowed is True
 
 
@@ -841,7 +841,7 @@ async def test_handler_that_is_cancelled(provider: CookieProvider, standin: Stan
     """A connection that goes away while its cookie is looked at takes nobody else with it."""
     standin.gate = asyncio.Event()
     errors: list[BaseException | None] = []
-    task = eager.start(provider.identify("sid=1"), lambda _, error: errors.append(error))
+    task = eager_task.start(provider.identify("sid=1"), lambda _, error: errors.append(error))
     other = asyncio.ensure_future(outcome(provider))
     await standin.asked()
     assert task is not None
@@ -914,7 +914,7 @@ async def test_cookie_shows_nowhere(
     for ask in (lambda: provider.identify(cookies), lambda: provider.allows(cookies, "news")):
         try:
             shown.append(repr(await ask()))
-        except (Fault, Unavailable) as error:
+        except (CommandError, Unavailable) as error:
             shown += [repr(error), str(getattr(error, "detail", "")), repr(error.__context__)]
             shown += traceback.format_exception(error)
     shown += [repr(task) for task in asyncio.all_tasks()]

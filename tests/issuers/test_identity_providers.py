@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from portward.app.judging import judge
-from portward.settings import Level, load
+from portward.settings import CheckLevel, load
 from portward.settings.checks.claims import CLAIM_RULES
 from portward.settings.checks.tokens import TOKEN_RULES
 from tests.docs.pages import DOCS, blocks
@@ -123,7 +123,9 @@ def test_the_printed_settings_are_sound(issuer: Issuer) -> None:
     rules = {rule.id for rule in (*TOKEN_RULES, *CLAIM_RULES)} - {"session-secret-missing"}
     found = judge(settings, production=True)
     objections = [
-        each for each in found if each.id in rules and each.level in {Level.WARN, Level.FAIL}
+        each
+        for each in found
+        if each.id in rules and each.level in {CheckLevel.WARN, CheckLevel.FAIL}
     ]
     expected = ["tokens.audience is empty"] if issuer is DIRECTUS else []
     assert [each.what.partition(":")[0] for each in objections] == expected

@@ -6,12 +6,12 @@ import pytest
 
 from portward.model import commands
 from portward.model.commands import BEFORE_AUTHENTICATION, Command
-from portward.model.endings import Ending
-from portward.model.faults import RATE_FAULTS, Fault, FaultKind
-from portward.model.lifecycle import TRANSITIONS, Move, State
+from portward.model.disconnects import Disconnect
+from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.lifecycle import TRANSITIONS, State, Transition
 from portward.model.limits import DEFAULT_RATES, LimitMode, LimitName, Rate
 from portward.model.namespace import Namespace
-from portward.model.refusals import Refusal, Refused
 
 TOKEN = re.compile(r"[a-z]+( [a-z]+)*|")
 
@@ -46,11 +46,11 @@ ENDINGS = {
 
 def test_endings() -> None:
     """Every ending has its code and its fixed reason."""
-    assert {each.name: (each.code, each.reason) for each in Ending} == ENDINGS
+    assert {each.name: (each.code, each.reason) for each in Disconnect} == ENDINGS
 
 
-@pytest.mark.parametrize("ending", list(Ending))
-def test_ending_codes_tell_whether_to_come_back(ending: Ending) -> None:
+@pytest.mark.parametrize("ending", list(Disconnect))
+def test_ending_codes_tell_whether_to_come_back(ending: Disconnect) -> None:
     """Codes 3000-3499 invite a reconnect and 3500-3999 forbid it; reasons are fixed tokens."""
     if 3000 <= ending.code < 4000:
         assert ending.reconnect is (ending.code < 3500)
@@ -60,17 +60,17 @@ def test_ending_codes_tell_whether_to_come_back(ending: Ending) -> None:
 
 def test_faults_are_distinct() -> None:
     """No two faults share a code, and every limit's fault can be tried again."""
-    assert len({kind.code for kind in FaultKind}) == len(FaultKind)
+    assert len({kind.code for kind in ErrorKind}) == len(ErrorKind)
     assert all(kind.temporary for kind in RATE_FAULTS)
-    assert {kind for kind in FaultKind if kind.temporary} == {
+    assert {kind for kind in ErrorKind if kind.temporary} == {
         *RATE_FAULTS,
-        FaultKind.INTERNAL,
-        FaultKind.UNAVAILABLE,
+        ErrorKind.INTERNAL,
+        ErrorKind.UNAVAILABLE,
     }
 
 
-@pytest.mark.parametrize("kind", list(FaultKind))
-def test_fault_rows(kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_fault_rows(kind: ErrorKind) -> None:
     """Each fault has a code in snake case, a number of Centrifugo's range, and a sentence."""
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
     assert 100 <= kind.number <= 113
@@ -79,7 +79,7 @@ def test_fault_rows(kind: FaultKind) -> None:
 
 def test_fault_shows_its_code_alone() -> None:
     """What a fault looks like in a log has no detail of the client's."""
-    fault = Fault(FaultKind.TOO_LONG, retry_after=5, command_id="secret", detail="secret")
+    fault = CommandError(ErrorKind.TOO_LONG, retry_after=5, command_id="secret", detail="secret")
     assert str(fault) == "too_long"
     assert (fault.retry_after, fault.command_id, fault.detail) == (5, "secret", "secret")
 
@@ -106,32 +106,38 @@ STATUS = {
 def test_refusals() -> None:
     """Every refusal has its status; those that pass say when to come again."""
     found: dict[int, set[str]] = {}
-    for refusal in Refusal:
+    for refusal in HandshakeRejection:
         found.setdefault(refusal.status, set()).add(refusal.reason)
     assert found == STATUS
-    retry = {refusal.reason for refusal in Refusal if refusal.retry}
+    retry = {refusal.reason for refusal in HandshakeRejection if refusal.retry}
     assert retry == STATUS[429] | STATUS[503] - {"disabled"}
 
 
 def test_headers_of_refusals() -> None:
     """The headers a status wants are with it, and credentials are not to be stored."""
-    assert ("Sec-WebSocket-Version", "13") in Refusal.WRONG_VERSION.headers
-    assert ("Allow", "GET") in Refusal.METHOD.headers
+    assert ("Sec-WebSocket-Version", "13") in HandshakeRejection.WRONG_VERSION.headers
+    assert ("Allow", "GET") in HandshakeRejection.METHOD.headers
     challenge = ("WWW-Authenticate", 'Bearer error="invalid_token"')
-    assert challenge in Refusal.UNAUTHENTICATED.headers
-    for refusal in (Refusal.UNAUTHENTICATED, Refusal.FORBIDDEN, Refusal.MULTIPLE_CREDENTIALS):
+    assert challenge in HandshakeRejection.UNAUTHENTICATED.headers
+    for refusal in (
+        HandshakeRejection.UNAUTHENTICATED,
+        HandshakeRejection.FORBIDDEN,
+        HandshakeRejection.MULTIPLE_CREDENTIALS,
+    ):
         assert ("Cache-Control", "no-store") in refusal.headers
 
 
 def test_refused_shows_its_reason_alone() -> None:
     """What a refusal looks like in a traceback has no detail."""
-    refused = Refused(Refusal.RATE, "detail", retry_after=2.5)
+    refused = HandshakeRejected(HandshakeRejection.RATE, "detail", retry_after=2.5)
     assert (str(refused), refused.detail, refused.retry_after) == ("rate", "detail", 2.5)
 
 
 def test_sessions_end_for_good() -> None:
     """Every state but the last can end, the last has no way out, and all states can be reached."""
-    assert {state for state, move in TRANSITIONS if move is Move.END} == set(State) - {State.ENDED}
+    assert {state for state, move in TRANSITIONS if move is Transition.END} == set(State) - {
+        State.ENDED
+    }
     assert not [state for state, _ in TRANSITIONS if state is State.ENDED]
     assert {*TRANSITIONS.values(), State.NEW} == set(State)
 
@@ -139,7 +145,7 @@ def test_sessions_end_for_good() -> None:
 def test_nobody_skips_authentication() -> None:
     """From the first state one is admitted or ended, nothing else."""
     moves = {move for state, move in TRANSITIONS if state is State.NEW}
-    assert moves == {Move.ADMIT, Move.END}
+    assert moves == {Transition.ADMIT, Transition.END}
 
 
 def test_default_limits() -> None:

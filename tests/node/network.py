@@ -26,7 +26,7 @@ from portward.model.channel import Channel
 from portward.model.events import BusEvent
 from portward.model.limits import Rate
 from portward.model.namespace import Namespace
-from portward.model.publication import Draft, HistoryQuery, Page, Publication
+from portward.model.publication import Draft, HistoryPage, HistoryQuery, Publication
 from portward.settings import Settings
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import FakeClock
@@ -55,7 +55,9 @@ class _Broker:
         self._node.check()
         return await self._inner.publish(channel, draft, namespace, idempotency_key, life)
 
-    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+    async def history(
+        self, channel: Channel, query: HistoryQuery, namespace: Namespace
+    ) -> HistoryPage:
         """Read, when the node may; the answer may be kept back."""
         self._node.reads.append((channel, query.limit))
         self._node.check()

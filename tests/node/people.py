@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from portward.app import build
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.settings import Settings
 from portward.settings.presets import ENDPOINTS, NAMESPACES
-from portward.settings.sections import IdentityProvider
+from portward.settings.sections import IdentityProviderSettings
 from portward.testing import MemoryClient, connect
 from tests.house import House, running, settle
 
@@ -46,7 +46,7 @@ class People:
         name = cookies.removeprefix("session=")
         self.good.discard(cookies)
         if name not in self.names:
-            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="cookie")
+            raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="cookie")
         self.good.add(cookies)
         role = self.roles.get(name)
         roles = frozenset({role} if role else ())
@@ -75,7 +75,7 @@ class People:
 def with_cookies(live: Mapping[str, Any] | None = None, **sections: Any) -> Settings:
     """Settings of a gateway with a provider; `live` changes the endpoint."""
     endpoints = {**ENDPOINTS, "live": replace(ENDPOINTS["live"], **(live or {}))}
-    provider = IdentityProvider(url="http://127.0.0.1:1", cookies=("session",))
+    provider = IdentityProviderSettings(url="http://127.0.0.1:1", cookies=("session",))
     given = {"endpoints": endpoints, "namespaces": dict(NAMESPACES)}
     return Settings(identity_provider=provider, **{**given, **sections})
 

@@ -9,16 +9,16 @@ import pytest
 from portward.engines.memory import MemoryEngine, revocations
 from portward.engines.memory.revocations import MemoryRevocations
 from portward.engines.port import Facts
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import Revoked, RightsChanged
-from portward.model.faults import Fault, FaultKind
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import Rate
-from portward.model.refusals import Refusal, Refused
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.node.ports import ConnectionInfo
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Gate
+from portward.settings.sections import GateSettings
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, MemoryClient, connect
 from portward.testing.gateway import request
@@ -179,11 +179,11 @@ async def test_no_place_for_another_revocation(
     token = house.token("ann", jti="j1", sid="s1")
     ann = await house.client()
     await ask(ann, "auth", token=token)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await house.gateway.revoke(
             **{by: {"jti": "j1", "session": "s1", "user": "ann", "token": token}[by]}
         )
-    assert caught.value.kind is FaultKind.LIMIT_EXCEEDED
+    assert caught.value.kind is ErrorKind.LIMIT_EXCEEDED
     assert "as many revocations" in str(caught.value.detail)
     assert ann.closed == (3503, "force disconnect")
     assert [each.fields["kind"] for each in house.audited(Event.AUTH_REVOKE_FULL)] == [by]
@@ -262,7 +262,7 @@ async def test_revoked_in_between(slow: Slow, way: str, moment: int) -> None:
     await engine.run(moment)
     await revoke_beside(house, engine)
     await engine.run()
-    if arrival.done() and isinstance(arrival.exception(), Refused):
+    if arrival.done() and isinstance(arrival.exception(), HandshakeRejected):
         assert house.inside() == (0, 0, 0)
         return
     client = await arrival
@@ -361,10 +361,10 @@ async def test_newer_change_wins(slow: Slow) -> None:
     client = await arrive(house, engine, "ann")
     session = session_of(client)
     authentication = house.gateway.node._authentication
-    first = asyncio.ensure_future(authentication.identity_again(session))
+    first = asyncio.ensure_future(authentication.refresh_roles(session))
     await engine.run(1)
     early = engine.answers.popleft()
-    second = asyncio.ensure_future(authentication.identity_again(session))
+    second = asyncio.ensure_future(authentication.refresh_roles(session))
     await engine.inner.directory.set_roles("ann", frozenset({"new"}))
     await engine.run()
     await second
@@ -479,13 +479,16 @@ async def test_error_nobody_expected_after_the_handshake(house: House) -> None:
 
 async def test_too_many_connections_of_a_user() -> None:
     """Over the cap of a user a connection is closed with 3504, and others of the user stay."""
-    async with running(settings(rooms=HEADER, gate=Gate(max_per_user=2))) as house:
+    async with running(settings(rooms=HEADER, gate=GateSettings(max_per_user=2))) as house:
         tabs = [await house.client("ann") for _ in range(2)]
         third = await house.client()
         await ask(third, "auth", token=house.token("ann"))
         assert third.closed == (3504, "connection limit")
         assert house.events(Event.CONN_LIMIT) == 1
-        assert await house.refusal(authorization=f"Bearer {house.token('ann')}") is Refusal.USER_CAP
+        assert (
+            await house.refusal(authorization=f"Bearer {house.token('ann')}")
+            is HandshakeRejection.USER_CAP
+        )
         tabs[0].leave()
         await settle()
         await house.client("ann")
@@ -494,8 +497,8 @@ async def test_too_many_connections_of_a_user() -> None:
 
 async def test_cap_of_a_user_between_handshake_and_registration() -> None:
     """Two handshakes of one user that were both let in do not both get the last place."""
-    async with running(settings(rooms=HEADER, gate=Gate(max_per_user=1))) as house:
-        gate = NodeGate(house.gateway.node)
+    async with running(settings(rooms=HEADER, gate=GateSettings(max_per_user=1))) as house:
+        gate = HandshakeService(house.gateway.node)
         head = request(authorization=f"Bearer {house.token('ann')}")
         entries = [await gate.admit(head) for _ in range(2)]
         clients = [MemoryClient() for _ in entries]
@@ -515,7 +518,7 @@ async def test_one_user_takes_few_places_of_an_endpoint() -> None:
             await connect(house.gateway, peer=f"10.0.{number % 2}.1", **header)
             for number in range(20)
         ]
-        assert await house.refusal(peer="10.0.2.1", **header) is Refusal.USER_CAP
+        assert await house.refusal(peer="10.0.2.1", **header) is HandshakeRejection.USER_CAP
         late = await house.client(peer="10.0.3.1")
         await ask(late, "auth", token=house.token("ann"))
         assert late.closed == (3504, "connection limit")
@@ -529,7 +532,7 @@ async def test_one_user_takes_few_places_of_an_endpoint() -> None:
 @pytest.mark.parametrize("auth", list(AuthMode))
 async def test_anonymous_is_not_one_user(auth: AuthMode) -> None:
     """Guests have no limit in common, whether nobody proves anything or their issuer calls them so."""
-    given = settings(rooms={**HEADER, "auth": auth}, gate=Gate(max_per_user=2))
+    given = settings(rooms={**HEADER, "auth": auth}, gate=GateSettings(max_per_user=2))
     async with running(given) as house:
         header = {"authorization": f"Bearer {house.token('anonymous')}"}
         guests = [await connect(house.gateway, **header) for _ in range(5)]
@@ -551,7 +554,7 @@ async def test_endpoint_for_some_roles() -> None:
         assert eve.closed == (3507, "permission denied")
         assert kinds(eve) == ["handshake"]
         header = f"Bearer {house.token('eve')}"
-        assert await house.refusal(authorization=header) is Refusal.FORBIDDEN
+        assert await house.refusal(authorization=header) is HandshakeRejection.FORBIDDEN
         await house.client("ann", roles=["boss"])
         await connect(house.gateway, authorization=f"Bearer {house.token('ann', roles=['staff'])}")
         await house.gateway.set_roles("bob", ["staff"])
@@ -596,7 +599,7 @@ async def test_entitlement_that_cannot_be_judged() -> None:
         engine.fails = {"directory.facts"}
         task = asyncio.ensure_future(house.refusal(f"/rooms?token={house.token('ann')}"))
         await engine.run()
-        assert await task is Refusal.UNAVAILABLE
+        assert await task is HandshakeRejection.UNAVAILABLE
         assert house.inside() == (0, 0, 0)
 
 
@@ -605,7 +608,7 @@ async def test_entitlement_that_cannot_be_judged() -> None:
 
 async def test_storm_of_authentications() -> None:
     """All together may authenticate so fast; above it they are asked to try again in a moment."""
-    given = settings(rooms={"limits": FREE}, gate=Gate(accept_rate=Rate(3, 1.0, 3)))
+    given = settings(rooms={"limits": FREE}, gate=GateSettings(accept_rate=Rate(3, 1.0, 3)))
     async with running(given) as house:
         clients = []
         for number in range(4):
@@ -625,9 +628,9 @@ async def test_binding_twice(house: House) -> None:
     """A session that is bound, or over, is not bound again."""
     ann = session_of(await house.client("ann"))
     assert ann.claims is not None
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await house.gateway.node._authentication.bind(ann, ann.claims)
-    assert caught.value.kind is FaultKind.NOT_AUTHENTICATED
+    assert caught.value.kind is ErrorKind.NOT_AUTHENTICATED
 
 
 # -- tickets
@@ -638,9 +641,9 @@ async def test_ticket_is_good_once(house: House) -> None:
     tickets = [await house.gateway.ticket(house.token("ann")) for _ in range(2)]
     client = await connect(house.gateway, f"/rooms?ticket={tickets[0]}")
     assert client.last("auth_success")["user"]["userId"] == "ann"
-    assert await house.refusal(f"/rooms?ticket={tickets[0]}") is Refusal.UNAUTHENTICATED
+    assert await house.refusal(f"/rooms?ticket={tickets[0]}") is HandshakeRejection.UNAUTHENTICATED
     await house.advance(61)
-    assert await house.refusal(f"/rooms?ticket={tickets[1]}") is Refusal.UNAUTHENTICATED
+    assert await house.refusal(f"/rooms?ticket={tickets[1]}") is HandshakeRejection.UNAUTHENTICATED
 
 
 async def test_many_redemptions_at_once(slow: Slow) -> None:
@@ -654,22 +657,22 @@ async def test_many_redemptions_at_once(slow: Slow) -> None:
     ]
     await engine.run()
     outcomes = await asyncio.gather(*arrivals, return_exceptions=True)
-    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 99
+    assert sum(isinstance(outcome, HandshakeRejected) for outcome in outcomes) == 99
     assert house.inside() == (1, 0, 1)
 
 
 async def test_ticket_of_a_bad_token(house: House) -> None:
     """A token that is refused gives no ticket."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await house.gateway.ticket("x")
-    assert caught.value.kind is FaultKind.AUTHENTICATION_FAILED
+    assert caught.value.kind is ErrorKind.AUTHENTICATION_FAILED
 
 
 async def test_ticket_does_not_outlive_its_token(house: House) -> None:
     """A ticket whose token has run out meanwhile is worth nothing."""
     ticket = await house.gateway.ticket(house.token("ann", ttl=1))
     await house.advance(32)
-    assert await house.refusal(f"/rooms?ticket={ticket}") is Refusal.UNAUTHENTICATED
+    assert await house.refusal(f"/rooms?ticket={ticket}") is HandshakeRejection.UNAUTHENTICATED
 
 
 async def test_store_away_while_others_revocations_are_asked(slow: Slow) -> None:
@@ -684,9 +687,9 @@ async def test_store_away_while_others_revocations_are_asked(slow: Slow) -> None
     headers = {"authorization": f"Bearer {house.token('ann')}"}
     arrival = asyncio.ensure_future(connect(house.gateway, **headers))
     await engine.run()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HandshakeRejected) as refused:
         await arrival
-    assert refused.value.refusal is Refusal.UNAVAILABLE
+    assert refused.value.refusal is HandshakeRejection.UNAVAILABLE
     engine.fails.clear()
 
 
@@ -731,10 +734,10 @@ async def test_a_token_revoked_elsewhere(elsewhere: tuple[House, set[str]]) -> N
     assert client.last("error")["code"] == "token_revoked"
     assert client.open
     refusal = await house.refusal(authorization=f"Bearer {bad}")
-    assert refusal is Refusal.UNAUTHENTICATED
-    with pytest.raises(Fault) as fault:
+    assert refusal is HandshakeRejection.UNAUTHENTICATED
+    with pytest.raises(CommandError) as fault:
         await house.gateway.ticket(bad)
-    assert fault.value.kind is FaultKind.TOKEN_REVOKED
+    assert fault.value.kind is ErrorKind.TOKEN_REVOKED
     assert not any(bad in str(entry.fields) for entry in house.audited(Event.AUTH_FAIL))
 
 

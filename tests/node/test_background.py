@@ -2,7 +2,7 @@
 
 import asyncio
 
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.node.background import Background
 
 

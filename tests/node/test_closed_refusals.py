@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import Rate
-from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.closed_refusals import ENDINGS, ClosedRefusal, closed_refusal
-from portward.node.gate import NodeGate
-from portward.settings.endpoint import Credential, Refuse
+from portward.node.handshake import HandshakeService
+from portward.settings.endpoint import CredentialSource, Refuse
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
 from portward.testing import connect
@@ -21,20 +21,20 @@ from portward.testing.gateway import request
 from tests.house import House, running, settings
 
 PAGE = "http://localhost:3000"
-CLOSE: Mapping[str, Any] = {"refuse": Refuse.CLOSE, "credentials": (Credential.QUERY,)}
-BY_STATUS = [each for each in Refusal if each not in ENDINGS]
+CLOSE: Mapping[str, Any] = {"refuse": Refuse.CLOSE, "credentials": (CredentialSource.QUERY,)}
+BY_STATUS = [each for each in HandshakeRejection if each not in ENDINGS]
 
 
-async def refused(house: House, head: RequestHead) -> Refused:
+async def refused(house: House, head: RequestHead) -> HandshakeRejected:
     """The refusal of a handshake."""
-    gate = NodeGate(house.gateway.node)
-    with pytest.raises(Refused) as caught:
+    gate = HandshakeService(house.gateway.node)
+    with pytest.raises(HandshakeRejected) as caught:
         await gate.admit(head)
     gate.refused(head, caught.value)
     return caught.value
 
 
-async def code(house: House, path: str = "/rooms", **headers: str) -> int | Refusal:
+async def code(house: House, path: str = "/rooms", **headers: str) -> int | HandshakeRejection:
     """The close code of a refused handshake, or its refusal where that is a status."""
     found = await refused(house, request(path, **{"origin": PAGE} | headers))
     return found.code if isinstance(found, ClosedRefusal) else found.refusal
@@ -43,33 +43,52 @@ async def code(house: House, path: str = "/rooms", **headers: str) -> int | Refu
 def test_every_refusal_is_decided() -> None:
     """What a page could have caused by its form, host or origin is never a close."""
     assert set(BY_STATUS) == {
-        *(Refusal.BAD_REQUEST, Refusal.MULTIPLE_CREDENTIALS, Refusal.WRONG_VERSION, Refusal.METHOD),
-        *(Refusal.HEADERS_TOO_LARGE, Refusal.URI_TOO_LONG, Refusal.HEAD_TIMEOUT),
-        *(Refusal.UNKNOWN_PATH, Refusal.DISABLED, Refusal.ORIGIN, Refusal.HOST, Refusal.INSECURE),
-        Refusal.INTERNAL,
+        *(
+            HandshakeRejection.BAD_REQUEST,
+            HandshakeRejection.MULTIPLE_CREDENTIALS,
+            HandshakeRejection.WRONG_VERSION,
+            HandshakeRejection.METHOD,
+        ),
+        *(
+            HandshakeRejection.HEADERS_TOO_LARGE,
+            HandshakeRejection.URI_TOO_LONG,
+            HandshakeRejection.HEAD_TIMEOUT,
+        ),
+        *(
+            HandshakeRejection.UNKNOWN_PATH,
+            HandshakeRejection.DISABLED,
+            HandshakeRejection.ORIGIN,
+            HandshakeRejection.HOST,
+            HandshakeRejection.INSECURE,
+        ),
+        HandshakeRejection.INTERNAL,
     }
 
 
 def test_codes_agree_with_statuses() -> None:
     """What comes with `Retry-After` invites to come back, but for the user's own number of connections."""
     for refusal, ending in ENDINGS.items():
-        assert ending.reconnect is (refusal.retry and refusal is not Refusal.USER_CAP), refusal
+        assert ending.reconnect is (refusal.retry and refusal is not HandshakeRejection.USER_CAP), (
+            refusal
+        )
 
 
 @pytest.mark.parametrize("path", ["/rooms", "/alerts", "/live", "/realtime", "/echo"])
 @pytest.mark.parametrize("refusal", ENDINGS)
-async def test_the_words_are_those_of_the_protocol(path: str, refusal: Refusal) -> None:
+async def test_the_words_are_those_of_the_protocol(path: str, refusal: HandshakeRejection) -> None:
     """A refusal that passes says first when to come back, where the protocol has a word for it."""
     endpoints = {name: replace(each, enabled=True) for name, each in ENDPOINTS.items()}
     async with running(replace(settings(), endpoints=endpoints)) as house:
         endpoint = house.gateway.node.endpoints[path]
-        found = closed_refusal(endpoint, Refused(refusal, retry_after=2.0), "x", lambda: 0.5, 0)
+        found = closed_refusal(
+            endpoint, HandshakeRejected(refusal, retry_after=2.0), "x", lambda: 0.5, 0
+        )
     assert found is not None
     ending = ENDINGS[refusal]
     own = endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
     assert ((found.code, found.reason), found.subprotocol) == (own, "x")
     texts = [each.payloads[0].decode() for each in found.messages]
-    told = {Ending.TOO_MANY_REQUESTS: 2, Ending.TRY_LATER: 2, Ending.SHUTDOWN: 1}
+    told = {Disconnect.TOO_MANY_REQUESTS: 2, Disconnect.TRY_LATER: 2, Disconnect.SHUTDOWN: 1}
     assert len(texts) == (0 if path == "/echo" else told.get(ending, 0))
     for text in texts:
         assert "3000" in text
@@ -79,20 +98,20 @@ async def test_the_words_are_those_of_the_protocol(path: str, refusal: Refusal) 
 
 
 @pytest.mark.parametrize("refusal", BY_STATUS)
-async def test_the_others_stay_a_status(refusal: Refusal) -> None:
+async def test_the_others_stay_a_status(refusal: HandshakeRejection) -> None:
     """There is no close for them."""
     async with running() as house:
         endpoint = house.gateway.node.endpoints["/rooms"]
-        assert closed_refusal(endpoint, Refused(refusal), None, lambda: 0.0, 0) is None
+        assert closed_refusal(endpoint, HandshakeRejected(refusal), None, lambda: 0.0, 0) is None
 
 
 async def test_an_endpoint_that_is_not_set_so_answers_by_status() -> None:
     """The default, beside an endpoint that closes."""
     async with running(settings(rooms=CLOSE)) as house:
         assert await code(house, "/rooms?token=x") == 3500
-        assert await code(house, "/alerts?token=x") is Refusal.UNAUTHENTICATED
-    async with running(settings(rooms={"credentials": (Credential.QUERY,)})) as house:
-        assert await code(house, "/rooms?token=x") is Refusal.UNAUTHENTICATED
+        assert await code(house, "/alerts?token=x") is HandshakeRejection.UNAUTHENTICATED
+    async with running(settings(rooms={"credentials": (CredentialSource.QUERY,)})) as house:
+        assert await code(house, "/rooms?token=x") is HandshakeRejection.UNAUTHENTICATED
 
 
 async def test_outcomes_of_a_credential() -> None:
@@ -103,8 +122,11 @@ async def test_outcomes_of_a_credential() -> None:
         assert await code(house, "/rooms/?token=x") == 3500
         token = house.token("ann", roles=["user"])
         assert await code(house, f"/rooms?token={token}") == 3507
-        assert await code(house, f"/rooms?token={token}&token=x") is Refusal.MULTIPLE_CREDENTIALS
-        assert await code(house, "/rooms?%zz") is Refusal.BAD_REQUEST
+        assert (
+            await code(house, f"/rooms?token={token}&token=x")
+            is HandshakeRejection.MULTIPLE_CREDENTIALS
+        )
+        assert await code(house, "/rooms?%zz") is HandshakeRejection.BAD_REQUEST
         assert house.inside() == (0, 0, 0)
 
 
@@ -112,15 +134,15 @@ async def test_a_page_that_may_not_connect_learns_nothing() -> None:
     """Origin, host and form are judged first, whatever else is wrong, and answered by their status."""
     async with running(settings(rooms=CLOSE)) as house:
         for origin in ("https://evil.example", "null"):
-            assert await code(house, "/rooms?token=x", origin=origin) is Refusal.ORIGIN
-        assert await code(house, "/rooms?token=x", host="a b") is Refusal.BAD_REQUEST
-        assert await code(house, "/rooms?token=x", upgrade="h2c") is Refusal.BAD_REQUEST
+            assert await code(house, "/rooms?token=x", origin=origin) is HandshakeRejection.ORIGIN
+        assert await code(house, "/rooms?token=x", host="a b") is HandshakeRejection.BAD_REQUEST
+        assert await code(house, "/rooms?token=x", upgrade="h2c") is HandshakeRejection.BAD_REQUEST
         found = await code(house, "/rooms?token=x", sec_websocket_protocol="chat")
-        assert found is Refusal.BAD_REQUEST
+        assert found is HandshakeRejection.BAD_REQUEST
         house.gateway.node.doorman.draining = True
         assert await code(house, "/rooms") == 3001
         # The order of checks stays, and the answer is not a close.
-        assert await code(house, origin="https://evil.example") is Refusal.DRAINING
+        assert await code(house, origin="https://evil.example") is HandshakeRejection.DRAINING
 
 
 async def test_a_program_is_answered_alike() -> None:
@@ -139,7 +161,7 @@ async def test_rates_and_caps() -> None:
         assert await code(house, f"/rooms?token={token}") == 3013
         found = await refused(house, request("/rooms?token=x", peer="127.0.0.2", origin=PAGE))
         assert isinstance(found, ClosedRefusal)
-        assert found.refusal is Refusal.UNAUTHENTICATED
+        assert found.refusal is HandshakeRejection.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize(

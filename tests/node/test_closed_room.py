@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from portward.engines.port import Engine
 from portward.engines.sqlite import SqliteEngine
 from portward.model.channel import Channel
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import RightsChanged
-from portward.model.faults import Fault, FaultKind
-from portward.model.namespace import Rule
+from portward.model.namespace import AccessRule
 from portward.model.publication import Draft
 from portward.model.room import Room, RoomOrigin, RoomPermissions
 from portward.settings import Settings
@@ -150,9 +150,9 @@ async def test_messages_without_a_record_are_read_by_nobody(
         assert house.audited(Event.AUTHZ_DENY)[0].fields["reason"] == (
             "messages are kept there without a record"
         )
-        with pytest.raises(Fault) as refused:
+        with pytest.raises(CommandError) as refused:
             await house.gateway.publish("rooms:board", "x")
-        assert refused.value.kind is FaultKind.UNKNOWN_ROOM
+        assert refused.value.kind is ErrorKind.UNKNOWN_ROOM
         assert await house.gateway.operations.orphans() == (BOARD,)
         # One who sat in it reads no more, and cannot say more.
         forget(insider)
@@ -190,9 +190,9 @@ async def test_publishing_to_a_room_without_a_record(
     """Where joining makes rooms, so does publishing; elsewhere the room is unknown."""
     async with house_of(make_engine, given(auto_create=auto_create)) as house:
         if not auto_create:
-            with pytest.raises(Fault) as refused:
+            with pytest.raises(CommandError) as refused:
                 await house.gateway.publish("rooms:news", "x")
-            assert refused.value.kind is FaultKind.UNKNOWN_ROOM
+            assert refused.value.kind is ErrorKind.UNKNOWN_ROOM
             assert refused.value.detail == "no such room; auto_create is off"
             assert await house.gateway.node.engine.broker.channels() == ()
             return
@@ -277,7 +277,7 @@ async def test_several_channels_at_once() -> None:
         **ENDPOINTS,
         "alerts": replace(ENDPOINTS["alerts"], limits=FREE, namespace="alerts"),
     }
-    namespaces = {**NAMESPACES, "alerts": replace(NAMESPACES["alerts"], authorize=Rule.ROLES)}
+    namespaces = {**NAMESPACES, "alerts": replace(NAMESPACES["alerts"], authorize=AccessRule.ROLES)}
     async with running(Settings(endpoints=endpoints, namespaces=namespaces)) as house:
         operations = house.gateway.operations
         board, other = Channel.parse("alerts:board"), Channel.parse("alerts:other")

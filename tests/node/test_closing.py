@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME
 from portward.node.closing import PeerClose
 from portward.settings.limits import Limits
@@ -147,7 +147,7 @@ async def test_the_gateways_own_end_drops_what_waits(slow: Slow) -> None:
     say(ann, 5)
     parted: list[int] = []
     ann.session.peer_closed(lambda: parted.append(1))
-    session_of(ann).end(Ending.REVOKED, "test")
+    session_of(ann).end(Disconnect.REVOKED, "test")
     assert parted == [1]
     assert ann.closed == (3503, "force disconnect")
     await engine.run()

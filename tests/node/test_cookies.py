@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from portward.model.refusals import Refusal
-from portward.settings.endpoint import AuthMode, Credential
-from portward.settings.sections import Gate
+from portward.model.handshake_errors import HandshakeRejection
+from portward.settings.endpoint import AuthMode, CredentialSource
+from portward.settings.sections import GateSettings
 from portward.telemetry.events import Event
 from tests.house import House, running, session_of, settle
 from tests.node.people import ORIGIN, People, peopled, visit, with_cookies
@@ -26,7 +26,7 @@ async def peopled_house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People
         yield both
 
 
-async def refused(house: House, **headers: str) -> Refusal:
+async def refused(house: House, **headers: str) -> HandshakeRejection:
     """Why a handshake at `/live` is turned away."""
     return await house.refusal("/live", **headers)
 
@@ -53,7 +53,7 @@ async def test_a_known_cookie_admits(peopled_house: Peopled) -> None:
 async def test_the_origin_comes_first(peopled_house: Peopled, headers: dict[str, str]) -> None:
     """From a page that is not listed, or from none, the provider never hears."""
     house, people = peopled_house
-    assert await refused(house, cookie="session=ann", **headers) is Refusal.ORIGIN
+    assert await refused(house, cookie="session=ann", **headers) is HandshakeRejection.ORIGIN
     assert (people.asked, people.without) == ([], 0)
 
 
@@ -61,7 +61,7 @@ async def test_a_star_is_not_enough_for_cookies(monkeypatch: pytest.MonkeyPatch)
     """An origin list of `*` lets no cookie in."""
     given = with_cookies({"allowed_origins": ("*",)})
     async with peopled(monkeypatch, given) as (house, people):
-        assert await refused(house, cookie="session=ann", **PAGE) is Refusal.ORIGIN
+        assert await refused(house, cookie="session=ann", **PAGE) is HandshakeRejection.ORIGIN
         assert people.asked == []
 
 
@@ -71,7 +71,7 @@ async def test_without_a_cookie_nobody_is_asked(
 ) -> None:
     """A handshake without the cookie is 401, and counted as such."""
     house, people = peopled_house
-    assert await refused(house, **PAGE, **headers) is Refusal.UNAUTHENTICATED
+    assert await refused(house, **PAGE, **headers) is HandshakeRejection.UNAUTHENTICATED
     assert (people.asked, people.without) == ([], 1)
 
 
@@ -79,12 +79,16 @@ async def test_an_unknown_cookie(peopled_house: Peopled) -> None:
     """It is 401, and counts against its address once; the provider is asked again after a pause."""
     house, people = peopled_house
     for _ in range(20):
-        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
+        assert (
+            await refused(house, cookie="session=eve", **PAGE) is HandshakeRejection.UNAUTHENTICATED
+        )
     assert len(people.asked) == 1
     asked: list[int] = []
     for second in range(1, 61):
         await house.advance(1)
-        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
+        assert (
+            await refused(house, cookie="session=eve", **PAGE) is HandshakeRejection.UNAUTHENTICATED
+        )
         asked += [second] * (len(people.asked) - 1 - len(asked))
     assert asked == [2, 6, 14, 24, 34, 44, 54]
     people.names.add("eve")
@@ -98,30 +102,32 @@ async def test_guessed_cookies(peopled_house: Peopled) -> None:
     await visit(house, "ann")
     for number in range(10):
         guess = f"session=guess{number}"
-        assert await refused(house, cookie=guess, **PAGE) is Refusal.UNAUTHENTICATED
-    assert await refused(house, cookie="session=guess10", **PAGE) is Refusal.RATE
-    assert await refused(house, cookie="session=bob", **PAGE) is Refusal.RATE
+        assert await refused(house, cookie=guess, **PAGE) is HandshakeRejection.UNAUTHENTICATED
+    assert await refused(house, cookie="session=guess10", **PAGE) is HandshakeRejection.RATE
+    assert await refused(house, cookie="session=bob", **PAGE) is HandshakeRejection.RATE
     assert len(people.asked) == 11
     await visit(house, "ann")
     await visit(house, "bob", peer="10.0.0.9")
     await visit(house, "bob")
     people.names.remove("ann")
-    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.RATE
-    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.RATE
+    assert await refused(house, cookie="session=ann", **PAGE) is HandshakeRejection.RATE
+    assert await refused(house, cookie="session=ann", **PAGE) is HandshakeRejection.RATE
     assert len(people.asked) == 15
     await house.advance(0.7)
-    assert await refused(house, cookie="session=guess11", **PAGE) is Refusal.UNAUTHENTICATED
-    assert await refused(house, cookie="session=guess12", **PAGE) is Refusal.RATE
+    assert (
+        await refused(house, cookie="session=guess11", **PAGE) is HandshakeRejection.UNAUTHENTICATED
+    )
+    assert await refused(house, cookie="session=guess12", **PAGE) is HandshakeRejection.RATE
 
 
 async def test_guessed_tokens_keep_no_cookie_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an address guesses in tokens costs the provider nothing: a new cookie is asked about."""
-    both = with_cookies({"credentials": (Credential.COOKIE, Credential.HEADER)})
+    both = with_cookies({"credentials": (CredentialSource.COOKIE, CredentialSource.HEADER)})
     async with peopled(monkeypatch, both) as (house, people):
         for number in range(50):
             await refused(house, authorization=f"Bearer guess{number}", **PAGE)
         await visit(house, "ann")
-        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.RATE
+        assert await refused(house, cookie="session=eve", **PAGE) is HandshakeRejection.RATE
         assert len(people.asked) == 2
 
 
@@ -129,7 +135,7 @@ async def test_a_provider_that_is_away(peopled_house: Peopled) -> None:
     """Nobody gets in, and nobody is told to be wrong."""
     house, people = peopled_house
     people.down = True
-    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.UNAVAILABLE
+    assert await refused(house, cookie="session=ann", **PAGE) is HandshakeRejection.UNAVAILABLE
     assert house.inside() == (0, 0, 0)
 
 
@@ -137,8 +143,8 @@ async def test_no_provider_is_set() -> None:
     """Without one the door stays shut."""
     async with running() as house:
         cookie = "directus_session_token=ann"
-        assert await refused(house, cookie=cookie, **PAGE) is Refusal.UNAVAILABLE
-        assert await refused(house, **PAGE) is Refusal.UNAUTHENTICATED
+        assert await refused(house, cookie=cookie, **PAGE) is HandshakeRejection.UNAVAILABLE
+        assert await refused(house, **PAGE) is HandshakeRejection.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("other", ["Basic c3RhZ2luZzpw", "Negotiate", 'Digest username="u"'])
@@ -149,7 +155,7 @@ async def test_a_login_of_a_proxy_beside_the_cookie(peopled_house: Peopled, othe
     assert client.open
     assert [cookie for cookie, _ in people.asked] == ["session=ann"]
     assert house.events(Event.AUTH_SCHEME_IGNORED) == 1
-    assert await refused(house, authorization=other, **PAGE) is Refusal.UNAUTHENTICATED
+    assert await refused(house, authorization=other, **PAGE) is HandshakeRejection.UNAUTHENTICATED
 
 
 async def test_a_second_credential(peopled_house: Peopled) -> None:
@@ -157,7 +163,7 @@ async def test_a_second_credential(peopled_house: Peopled) -> None:
     house, people = peopled_house
     bearer = f"Bearer {house.token('ann')}"
     refusal = await refused(house, cookie="session=ann", authorization=bearer, **PAGE)
-    assert refusal is Refusal.MULTIPLE_CREDENTIALS
+    assert refusal is HandshakeRejection.MULTIPLE_CREDENTIALS
     assert people.asked == []
 
 
@@ -169,7 +175,7 @@ async def test_without_authentication_cookies_are_not_looked_at(
         client = await visit(house, "ann")
         assert session_of(client).user == "anonymous"
         assert people.asked == []
-        assert await refused(house, cookie="session=ann") is Refusal.ORIGIN
+        assert await refused(house, cookie="session=ann") is HandshakeRejection.ORIGIN
 
 
 async def test_a_revoked_subject_is_turned_away(peopled_house: Peopled) -> None:
@@ -178,7 +184,7 @@ async def test_a_revoked_subject_is_turned_away(peopled_house: Peopled) -> None:
     client = await visit(house, "ann")
     assert await house.gateway.revoke(user="ann") == 1
     assert client.closed == (3503, "force disconnect")
-    assert await refused(house, cookie="session=ann", **PAGE) is Refusal.UNAUTHENTICATED
+    assert await refused(house, cookie="session=ann", **PAGE) is HandshakeRejection.UNAUTHENTICATED
 
 
 async def test_topics_are_asked_with_the_callers_cookie(peopled_house: Peopled) -> None:
@@ -203,7 +209,7 @@ async def test_topics_are_asked_with_the_callers_cookie(peopled_house: Peopled) 
 
 async def test_a_token_opens_no_topic(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where tokens are taken too, who came by token has no cookie the provider could be asked with."""
-    both = with_cookies({"credentials": (Credential.COOKIE, Credential.HEADER)})
+    both = with_cookies({"credentials": (CredentialSource.COOKIE, CredentialSource.HEADER)})
     async with peopled(monkeypatch, both) as (house, people):
         bearer = f"Bearer {house.token('ann')}"
         client = await visit(house, "ann", cookie="", authorization=bearer)
@@ -251,18 +257,25 @@ async def test_the_provider_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_handshakes_on_the_way_have_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those the provider is being asked about count with the unauthenticated, until it answers."""
-    given = with_cookies(gate=Gate(max_unauthenticated=2))
+    given = with_cookies(gate=GateSettings(max_unauthenticated=2))
     async with peopled(monkeypatch, given) as (house, people):
         people.gate = asyncio.Event()
         waiting = [asyncio.ensure_future(visit(house, name)) for name in ("ann", "bob")]
         await settle()
-        assert await refused(house, cookie="session=ann", **PAGE) is Refusal.UNAUTHENTICATED_CAP
+        assert (
+            await refused(house, cookie="session=ann", **PAGE)
+            is HandshakeRejection.UNAUTHENTICATED_CAP
+        )
         assert len(people.asked) == 2
         people.gate.set()
         await asyncio.gather(*waiting)
         await visit(house, "ann")
-        assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAUTHENTICATED
+        assert (
+            await refused(house, cookie="session=eve", **PAGE) is HandshakeRejection.UNAUTHENTICATED
+        )
         people.down = True
         await house.advance(2)
         for _ in range(3):
-            assert await refused(house, cookie="session=eve", **PAGE) is Refusal.UNAVAILABLE
+            assert (
+                await refused(house, cookie="session=eve", **PAGE) is HandshakeRejection.UNAVAILABLE
+            )

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import Rate
-from portward.model.refusals import Refusal, Refused
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.settings import Secret, Settings
-from portward.settings.endpoint import Credential
+from portward.settings.endpoint import CredentialSource
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Gate, Server
+from portward.settings.sections import GateSettings, ServerSettings
 from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
 from portward.testing import connect
@@ -55,8 +55,10 @@ async def house() -> AsyncIterator[House]:
 async def _handshake(house: House, path: str, **headers: str) -> str:
     try:
         client = await connect(house.gateway, path, **headers)
-    except Refused as refused:
-        return {Refusal.UNAUTHENTICATED: "refused", Refusal.RATE: "limited"}[refused.refusal]
+    except HandshakeRejected as refused:
+        return {HandshakeRejection.UNAUTHENTICATED: "refused", HandshakeRejection.RATE: "limited"}[
+            refused.refusal
+        ]
     client.leave()
     await settle()
     return "ok"
@@ -299,7 +301,7 @@ async def test_a_store_that_is_away() -> None:
         for _ in range(12):
             arrival = asyncio.ensure_future(house.refusal(authorization=f"Bearer {token}"))
             await engine.run()
-            assert await arrival is Refusal.UNAVAILABLE
+            assert await arrival is HandshakeRejection.UNAVAILABLE
         engine.fails.clear()
         entering = asyncio.ensure_future(connect(house.gateway, authorization=f"Bearer {token}"))
         await engine.run()
@@ -314,8 +316,8 @@ async def test_a_role_that_is_given_later() -> None:
     async with running(replace(tree, endpoints={**tree.endpoints, "rooms": rooms})) as house:
         bearer = {"authorization": f"Bearer {house.token('eve')}"}
         for _ in range(20):
-            assert await house.refusal(**bearer) is Refusal.FORBIDDEN
-        assert await house.refusal(authorization="Bearer x") is Refusal.UNAUTHENTICATED
+            assert await house.refusal(**bearer) is HandshakeRejection.FORBIDDEN
+        assert await house.refusal(authorization="Bearer x") is HandshakeRejection.UNAUTHENTICATED
         await house.gateway.set_roles("eve", ["staff"])
         await connect(house.gateway, **bearer)
 
@@ -331,14 +333,14 @@ async def test_the_same_at_the_same_time() -> None:
         bearer = {"authorization": f"Bearer {token}"}
         arrivals = [asyncio.ensure_future(house.refusal(**bearer)) for _ in range(50)]
         await engine.run()
-        assert set(await asyncio.gather(*arrivals)) == {Refusal.UNAUTHENTICATED}
+        assert set(await asyncio.gather(*arrivals)) == {HandshakeRejection.UNAUTHENTICATED}
         more = [
             asyncio.ensure_future(house.refusal(authorization=f"Bearer x{number}"))
             for number in range(10)
         ]
         await engine.run()
         outcomes = [await each for each in more]
-        assert outcomes == [Refusal.UNAUTHENTICATED] * 9 + [Refusal.RATE]
+        assert outcomes == [HandshakeRejection.UNAUTHENTICATED] * 9 + [HandshakeRejection.RATE]
 
 
 async def test_a_limit_that_observes_refuses_nothing() -> None:
@@ -356,11 +358,11 @@ async def test_a_limit_that_observes_refuses_nothing() -> None:
 
 async def test_a_ticket_survives_a_storm() -> None:
     """When too many come at once a ticket is not looked at, and works afterwards."""
-    async with running(given(gate=Gate(accept_rate=Rate(2, 1.0, 2)))) as house:
+    async with running(given(gate=GateSettings(accept_rate=Rate(2, 1.0, 2)))) as house:
         made = await _good_ticket(house)
         for number in range(2):
             await connect(house.gateway, peer=f"10.0.0.{number}")
-        assert await house.refusal(f"/rooms?ticket={made}") is Refusal.OVERLOAD
+        assert await house.refusal(f"/rooms?ticket={made}") is HandshakeRejection.OVERLOAD
         await house.advance(1)
         assert await ticket(house, made) == "ok"
         assert await ticket(house, made) == "refused"
@@ -368,7 +370,7 @@ async def test_a_ticket_survives_a_storm() -> None:
 
 async def test_a_session_survives_a_storm() -> None:
     """When too many authenticate at once the token of a session is not used up."""
-    async with running(given(gate=Gate(accept_rate=Rate(3, 1.0, 3)))) as house:
+    async with running(given(gate=GateSettings(accept_rate=Rate(3, 1.0, 3)))) as house:
         kept = await _good_session(house)
         await house.advance(2)
         clients = [await house.client(peer=f"10.0.0.{number}") for number in range(3)]
@@ -387,8 +389,8 @@ async def test_a_session_survives_a_storm() -> None:
 
 
 BEHIND = {
-    "server": Server(trusted_proxies=("127.0.0.1",)),
-    "gate": Gate(accept_rate=Rate(500, 1.0, 500), max_connections=100_000),
+    "server": ServerSettings(trusted_proxies=("127.0.0.1",)),
+    "gate": GateSettings(accept_rate=Rate(500, 1.0, 500), max_connections=100_000),
 }
 
 
@@ -397,8 +399,8 @@ async def _admitted(house: House, address: str, token: str = "") -> bool:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     head = request(x_forwarded_for=address, **headers)
     try:
-        (await NodeGate(house.gateway.node).admit(head)).cancel()
-    except Refused:
+        (await HandshakeService(house.gateway.node).admit(head)).cancel()
+    except HandshakeRejected:
         return False
     return True
 
@@ -441,4 +443,4 @@ async def test_newcomers_and_an_attack() -> None:
 def test_there_is_a_way_for_each_place() -> None:
     """No place a credential may come from is left out here, but for cookies, which have their own tests."""
     covered = {"header": by_header, "query": by_query, "message": by_message, "ticket": ticket}
-    assert {kind.value for kind in Credential} - covered.keys() == {"cookie", "subprotocol"}
+    assert {kind.value for kind in CredentialSource} - covered.keys() == {"cookie", "subprotocol"}

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from portward.model.limits import Rate
 from portward.node.drain import SPREAD
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.settings import Settings
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
-from portward.settings.sections import Server
+from portward.settings.sections import ServerSettings
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from portward.testing.gateway import request
@@ -83,7 +83,7 @@ async def test_nobody_to_wait_for(house: House) -> None:
 
 async def test_default_time() -> None:
     """Without a time of its own a drain takes the configured one."""
-    async with running(settings(server=Server(drain_timeout=2.0))) as house:
+    async with running(settings(server=ServerSettings(drain_timeout=2.0))) as house:
         client = await house.client()
         client.abort = lambda: None  # type: ignore[method-assign]  # a peer that does not go
         drained = await begin(house, None)
@@ -142,7 +142,7 @@ async def test_peer_that_does_not_close_is_aborted(house: House) -> None:
             super().abort()
 
     client = Stubborn()
-    client.attach((await NodeGate(house.gateway.node).admit(request())).open(client))
+    client.attach((await HandshakeService(house.gateway.node).admit(request())).open(client))
     drained = await begin(house, 5)
     await house.advance(4.9)
     assert not drained.done()

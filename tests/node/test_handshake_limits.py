@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import Rate
-from portward.model.refusals import Refusal, Refused
 from portward.settings.limits import Limits, RateLimit
-from portward.settings.sections import Gate
+from portward.settings.sections import GateSettings
 from portward.testing import MemoryClient, connect
 from tests.house import CREDENTIALS, House, running, settings, settle
 
@@ -21,12 +21,14 @@ def few(**rooms: Any) -> dict[str, Any]:
     return {"limits": FIVE, "credentials": CREDENTIALS, **rooms}
 
 
-async def came(house: House, token: str = "", path: str = "/rooms", **more: str) -> Refusal | None:
+async def came(
+    house: House, token: str = "", path: str = "/rooms", **more: str
+) -> HandshakeRejection | None:
     """Why a handshake is turned away; None when it is let in, which is left again."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
         client = await connect(house.gateway, path, **headers, **more)
-    except Refused as refused:
+    except HandshakeRejected as refused:
         return refused.refusal
     await settle()
     client.leave()
@@ -39,8 +41,8 @@ async def test_good_ones_are_counted_by_address() -> None:
     async with running(settings(rooms=few())) as house:
         tokens = ["", house.token("ann"), "", house.token("bob"), house.token("ann"), "", ""]
         outcomes = [await came(house, token) for token in tokens]
-        assert outcomes == [None] * 5 + [Refusal.RATE] * 2
-        assert await came(house, house.token("ann")) is Refusal.RATE
+        assert outcomes == [None] * 5 + [HandshakeRejection.RATE] * 2
+        assert await came(house, house.token("ann")) is HandshakeRejection.RATE
         assert await came(house, house.token("ann"), peer="10.0.0.9") is None
 
 
@@ -49,11 +51,11 @@ async def test_refused_credentials_take_no_handshakes() -> None:
     async with running(settings(rooms=few())) as house:
         for number in range(50):
             assert await came(house, f"bad{number % 20}") in {
-                Refusal.UNAUTHENTICATED,
-                Refusal.RATE,
+                HandshakeRejection.UNAUTHENTICATED,
+                HandshakeRejection.RATE,
             }
         assert [await came(house, house.token("ann")) for _ in range(5)] == [None] * 5
-        assert await came(house, house.token("ann")) is Refusal.RATE
+        assert await came(house, house.token("ann")) is HandshakeRejection.RATE
 
 
 async def test_handshakes_without_a_credential_are_counted() -> None:
@@ -61,7 +63,7 @@ async def test_handshakes_without_a_credential_are_counted() -> None:
     given = settings(rooms=few(credentials=CREDENTIALS[:1]))
     async with running(given) as house:
         assert [await came(house) for _ in range(7)] == (
-            [Refusal.UNAUTHENTICATED] * 5 + [Refusal.RATE] * 2
+            [HandshakeRejection.UNAUTHENTICATED] * 5 + [HandshakeRejection.RATE] * 2
         )
 
 
@@ -70,31 +72,31 @@ async def test_a_user_who_may_not_come_in_pays_alone() -> None:
     async with running(settings(rooms=few(roles=("staff",)))) as house:
         eve = house.token("eve")
         outcomes = [await came(house, eve) for _ in range(8)]
-        assert outcomes == [Refusal.FORBIDDEN] * 5 + [Refusal.RATE] * 3
+        assert outcomes == [HandshakeRejection.FORBIDDEN] * 5 + [HandshakeRejection.RATE] * 3
         assert await came(house, house.token("bob", roles=["staff"])) is None
-        assert await came(house, eve, peer="10.0.0.9") is Refusal.RATE
+        assert await came(house, eve, peer="10.0.0.9") is HandshakeRejection.RATE
         await house.advance(60)
-        assert await came(house, eve) is Refusal.FORBIDDEN
+        assert await came(house, eve) is HandshakeRejection.FORBIDDEN
 
 
 async def test_a_user_with_too_many_connections_pays_alone() -> None:
     """Trying again over the cap of a user costs the address nothing."""
-    async with running(settings(rooms=few(), gate=Gate(max_per_user=1))) as house:
+    async with running(settings(rooms=few(), gate=GateSettings(max_per_user=1))) as house:
         header = {"authorization": f"Bearer {house.token('ann')}"}
         held: MemoryClient = await connect(house.gateway, **header)
         for _ in range(10):
-            assert await came(house, house.token("ann")) is Refusal.USER_CAP
+            assert await came(house, house.token("ann")) is HandshakeRejection.USER_CAP
         assert [await came(house, house.token("bob")) for _ in range(4)] == [None] * 4
         assert held.open
 
 
 async def test_a_storm_costs_the_address_nothing() -> None:
     """Handshakes refused because all together are too many do not count against their address."""
-    given = settings(rooms=few(), gate=Gate(accept_rate=Rate(1, 1.0, 1)))
+    given = settings(rooms=few(), gate=GateSettings(accept_rate=Rate(1, 1.0, 1)))
     async with running(given) as house:
         assert await came(house, peer="10.0.0.1") is None
         for _ in range(20):
-            assert await came(house) is Refusal.OVERLOAD
+            assert await came(house) is HandshakeRejection.OVERLOAD
         for _ in range(5):
             await house.advance(1)
             assert await came(house) is None
@@ -102,10 +104,10 @@ async def test_a_storm_costs_the_address_nothing() -> None:
 
 async def test_bad_tokens_take_nothing_from_all() -> None:
     """What is refused takes nothing from the handshakes of all together: that is taken last."""
-    given = settings(rooms=few(), gate=Gate(accept_rate=Rate(2, 1.0, 2)))
+    given = settings(rooms=few(), gate=GateSettings(accept_rate=Rate(2, 1.0, 2)))
     async with running(given) as house:
         for number in range(20):
             await came(house, f"bad{number}", peer=f"10.0.0.{number}")
         assert await came(house, house.token("ann")) is None
         assert await came(house, house.token("bob")) is None
-        assert await came(house, house.token("cat")) is Refusal.OVERLOAD
+        assert await came(house, house.token("cat")) is HandshakeRejection.OVERLOAD

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from portward.node.ports import ConnectionInfo, MessageInfo
-from portward.settings.sections import Gate
+from portward.settings.sections import GateSettings
 from portward.telemetry.events import Event
 from portward.testing import connect
 from tests.house import (
@@ -27,7 +27,7 @@ from tests.slow_engine import arrive, slow_house
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     """A gateway that takes credentials from anywhere."""
-    async with running(settings(rooms={"credentials": CREDENTIALS}, gate=Gate())) as house:
+    async with running(settings(rooms={"credentials": CREDENTIALS}, gate=GateSettings())) as house:
         yield house
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.testing import MemoryClient, connect
 from tests.house import House, running, session_of, settings
 
-INVITING = [each for each in Ending if each.reconnect and each is not Ending.GOING_AWAY]
-FORBIDDING = [each for each in Ending if not each.reconnect]
+INVITING = [each for each in Disconnect if each.reconnect and each is not Disconnect.GOING_AWAY]
+FORBIDDING = [each for each in Disconnect if not each.reconnect]
 PATHS = ("/rooms", "/alerts", "/realtime")
 
 
@@ -39,7 +39,9 @@ def waits(message: dict[str, Any]) -> list[int]:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ending", INVITING)
-async def test_a_close_that_invites_names_a_time(house: House, path: str, ending: Ending) -> None:
+async def test_a_close_that_invites_names_a_time(
+    house: House, path: str, ending: Disconnect
+) -> None:
     """The last message before the close has `retryMs`, and as `closing` the name of the ending."""
     client = await visitor(house, path)
     session_of(client).end(ending, "test")
@@ -53,7 +55,7 @@ async def test_a_close_that_invites_names_a_time(house: House, path: str, ending
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ending", FORBIDDING)
-async def test_a_close_that_forbids_names_none(house: House, path: str, ending: Ending) -> None:
+async def test_a_close_that_forbids_names_none(house: House, path: str, ending: Disconnect) -> None:
     """Nothing names a time to a client that is not to come back."""
     client = await visitor(house, path)
     session_of(client).end(ending, "test")

@@ -5,11 +5,11 @@ from io import StringIO
 
 import pytest
 
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import LimitMode, LimitName, Rate
 from portward.node.limits import Limiter
 from portward.telemetry import Options, open_telemetry
-from portward.telemetry.bundle import Telemetry
+from portward.telemetry.telemetry import Telemetry
 from portward.testing import FakeClock
 
 
@@ -31,19 +31,19 @@ def counted(telemetry: Telemetry, name: LimitName, mode: LimitMode) -> float:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        (LimitName.MESSAGES, FaultKind.RATE_LIMITED),
-        (LimitName.HISTORY, FaultKind.RATE_LIMITED),
-        (LimitName.AUTH, FaultKind.AUTH_RATE_LIMITED),
-        (LimitName.JOIN, FaultKind.SUBSCRIBE_RATE_LIMITED),
+        (LimitName.MESSAGES, ErrorKind.RATE_LIMITED),
+        (LimitName.HISTORY, ErrorKind.RATE_LIMITED),
+        (LimitName.AUTH, ErrorKind.AUTH_RATE_LIMITED),
+        (LimitName.JOIN, ErrorKind.SUBSCRIBE_RATE_LIMITED),
     ],
 )
 def test_refusal_has_its_kind_and_time(
-    telemetry: Telemetry, name: LimitName, kind: FaultKind
+    telemetry: Telemetry, name: LimitName, kind: ErrorKind
 ) -> None:
     """Each limit is refused in its own words, with the milliseconds to wait, rounded up."""
     limiter = Limiter(name, Rate(2, 1.0, 1), telemetry)
     limiter.check(("user ann",), 10.0)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         limiter.check(("user ann",), 10.2)
     assert caught.value.kind is kind
     assert caught.value.retry_after == 301

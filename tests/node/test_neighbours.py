@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.settings import Settings
-from portward.settings.endpoint import Credential
+from portward.settings.endpoint import CredentialSource
 from portward.testing import MemoryClient, connect
 from tests.house import CREDENTIALS, House, ask, settings, settle
 from tests.node.people import ORIGIN, People, peopled, with_cookies
@@ -26,7 +26,7 @@ def office() -> Settings:
     """The default settings; rooms take every credential, and a second endpoint wants a role."""
     tree = with_cookies(endpoints=settings(rooms={"credentials": CREDENTIALS}).endpoints)
     staff = replace(tree.endpoints["rooms"], path="/staff", roles=("staff",))
-    live = replace(tree.endpoints["live"], credentials=(Credential.COOKIE,))
+    live = replace(tree.endpoints["live"], credentials=(CredentialSource.COOKIE,))
     return replace(tree, endpoints={**tree.endpoints, "staff": staff, "live": live})
 
 
@@ -42,7 +42,7 @@ async def outcome(house: House, path: str, **headers: str) -> str:
     """What a handshake comes to; whoever is let in leaves again."""
     try:
         client = await connect(house.gateway, path, **headers)
-    except Refused as refused:
+    except HandshakeRejected as refused:
         return str(refused.refusal.status)
     await settle()
     client.leave()
@@ -175,13 +175,13 @@ async def test_an_office_without_a_guesser(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_guesses_are_bounded_by_the_wider_prefix_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 5,000 guesses from one /64 at most 110 are answered as such; a /48 has sixteen times as many."""
     async with opened(monkeypatch) as (house, _):
-        statuses = Counter[Refusal]()
+        statuses = Counter[HandshakeRejection]()
         for number in range(5000):
             house.clock.advance(60 / 5000)
             peer = f"2001:db8:0:1::{number:x}"
             statuses[await house.refusal(peer=peer, authorization=f"Bearer g{number}")] += 1
-        assert set(statuses) == {Refusal.UNAUTHENTICATED, Refusal.RATE}
-        assert 100 <= statuses[Refusal.UNAUTHENTICATED] <= 110
+        assert set(statuses) == {HandshakeRejection.UNAUTHENTICATED, HandshakeRejection.RATE}
+        assert 100 <= statuses[HandshakeRejection.UNAUTHENTICATED] <= 110
         token = house.token("ann")
         peer = "2001:db8:0:1::ffff"
         assert (await connect(house.gateway, peer=peer, authorization=f"Bearer {token}")).open

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import Rate
-from portward.model.refusals import Refusal
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
-from portward.settings.sections import Gate, Server
+from portward.settings.sections import GateSettings, ServerSettings
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from tests.house import House, ask, errors, kinds, running, settings, settle
@@ -24,8 +24,8 @@ async def house() -> AsyncIterator[House]:
     """A gateway behind a proxy, with room for eighty who have not authenticated."""
     given = settings(
         rooms={"limits": LIMITS},
-        gate=Gate(max_unauthenticated=80, accept_rate=Rate(0, 1.0, 1)),
-        server=Server(trusted_proxies=(PROXY,)),
+        gate=GateSettings(max_unauthenticated=80, accept_rate=Rate(0, 1.0, 1)),
+        server=ServerSettings(trusted_proxies=(PROXY,)),
     )
     async with running(given) as house:
         yield house
@@ -41,7 +41,7 @@ async def test_silent_sockets_of_few_addresses(house: House) -> None:
     silent = [await visitor(house, f"2001:db8:{number % 5}:{number:x}::1") for number in range(80)]
     assert house.inside() == (80, 80, 80)
     assert await house.refusal(peer=PROXY, x_forwarded_for="198.51.100.1") is (
-        Refusal.UNAUTHENTICATED_CAP
+        HandshakeRejection.UNAUTHENTICATED_CAP
     )
     await house.advance(1)
     for number in range(40):

@@ -8,7 +8,7 @@ from portward.node.presence_order import CAPACITY, WINDOW, PresenceOrder
 from portward.testing import FakeClock
 from tests.house import LOBBY, forget, kinds, settle
 from tests.node.network import network
-from tests.node.test_delivery import sink_of
+from tests.node.test_bus_events import sink_of
 
 
 def joined(order: int, user: str = "bob", channel: Channel = LOBBY) -> UserJoined:

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW
 from portward.node.refused_commands import count_fault, count_refusal
 from portward.testing import MemoryClient
 from tests.house import House, running, session_of, settings
 
-LIMITED = Fault(FaultKind.RATE_LIMITED, retry_after=1000)
+LIMITED = CommandError(ErrorKind.RATE_LIMITED, retry_after=1000)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def test_one_refusal_a_wait(client: MemoryClient) -> None:
 async def test_the_tenth_ends_it(client: MemoryClient, wait: int) -> None:
     """Ten that counted end the session, with leave to come back; nine do not."""
     session = session_of(client)
-    limited = Fault(FaultKind.SUBSCRIBE_RATE_LIMITED, retry_after=wait)
+    limited = CommandError(ErrorKind.SUBSCRIBE_RATE_LIMITED, retry_after=wait)
     for number in range(REFUSALS_IN_A_ROW):
         assert client.open
         for _ in range(5):
@@ -52,7 +52,7 @@ async def test_a_refusal_without_a_wait(client: MemoryClient) -> None:
     """Where no wait was told each refusal counts."""
     for _ in range(REFUSALS_IN_A_ROW):
         assert client.open
-        count_refusal(session_of(client), Fault(FaultKind.RATE_LIMITED), 1000.0)
+        count_refusal(session_of(client), CommandError(ErrorKind.RATE_LIMITED), 1000.0)
     assert not client.open
 
 
@@ -60,18 +60,18 @@ async def test_faults(client: MemoryClient) -> None:
     """Twenty faults end the session for good."""
     for _ in range(FAULTS_IN_A_ROW):
         assert client.open
-        count_fault(session_of(client), Fault(FaultKind.INVALID_FORMAT))
+        count_fault(session_of(client), CommandError(ErrorKind.INVALID_FORMAT))
     assert client.closed == (3501, "bad request")
 
 
 @pytest.mark.parametrize(
     "kind",
-    [FaultKind.AUTHENTICATION_FAILED, FaultKind.TOKEN_REVOKED, FaultKind.TOKEN_REQUIRED],
+    [ErrorKind.AUTHENTICATION_FAILED, ErrorKind.TOKEN_REVOKED, ErrorKind.TOKEN_REQUIRED],
 )
-async def test_refused_credentials(client: MemoryClient, kind: FaultKind) -> None:
+async def test_refused_credentials(client: MemoryClient, kind: ErrorKind) -> None:
     """Refused credentials end it sooner, where the endpoint says so."""
     for _ in range(3):
         assert client.open
-        count_fault(session_of(client), Fault(kind))
+        count_fault(session_of(client), CommandError(kind))
     assert client.closed is not None
     assert client.closed[0] == 3500

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from portward.app import build
 from portward.settings import Settings
-from portward.settings.operation import Log, LogFormat
+from portward.settings.operation import LogFormat, LogSettings
 from portward.settings.presets import ENDPOINTS
-from portward.settings.upstream import Upstream
+from portward.settings.upstream import UpstreamSettings
 from portward.testing import connect
 from tests.house import House, running, settle
 from tests.node.upstream import FakeUpstream, connected, proven, relaying, tell, transparent
@@ -112,7 +112,7 @@ async def test_why_the_upstream_closed_is_logged(
     monkeypatch: pytest.MonkeyPatch, code: int, reason: str, logged: str
 ) -> None:
     """The line has the code the client got; the reason went through the link's redaction."""
-    given = replace(Settings(), log=Log(format=LogFormat.JSON))
+    given = replace(Settings(), log=LogSettings(format=LogFormat.JSON))
     async with relaying(monkeypatch, given) as (house, upstream):
         client = await connected(house)
         upstream.link.end(code, reason.replace("sk-canary-9f31", "***"))
@@ -126,7 +126,7 @@ async def test_why_the_upstream_closed_is_logged(
 
 async def test_the_code_of_a_client_that_leaves_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the client's own."""
-    given = replace(Settings(), log=Log(format=LogFormat.JSON))
+    given = replace(Settings(), log=LogSettings(format=LogFormat.JSON))
     async with relaying(monkeypatch, given) as (house, _):
         (await connected(house)).leave(4321)
         await turns()
@@ -228,13 +228,13 @@ async def two(monkeypatch: pytest.MonkeyPatch, **azure: Any) -> AsyncIterator[tu
     """A gateway whose second relay leads to an upstream of its own."""
     fakes: dict[str, FakeUpstream] = {}
 
-    def make(given: Upstream) -> FakeUpstream:
+    def make(given: UpstreamSettings) -> FakeUpstream:
         return fakes.setdefault(given.url, FakeUpstream())
 
     monkeypatch.setattr(build, "make_upstream", make)
     relay = ENDPOINTS["realtime"]
     given = Settings(
-        upstreams={"azure": Upstream(url="wss://azure.example", models=("m/1",), **azure)},
+        upstreams={"azure": UpstreamSettings(url="wss://azure.example", models=("m/1",), **azure)},
         endpoints={**ENDPOINTS, "azure": replace(relay, path="/azure", upstream="azure")},
     )
     async with running(given) as house:
@@ -247,7 +247,7 @@ async def test_an_endpoint_names_its_upstream(monkeypatch: pytest.MonkeyPatch) -
         await transparent(house, "/azure?model=m%2F1")
         await transparent(house, "/realtime")
         assert [link.model for link in fakes["wss://azure.example"].links] == ["m/1"]
-        assert [link.model for link in fakes[Upstream().url].links] == ["gpt-realtime"]
+        assert [link.model for link in fakes[UpstreamSettings().url].links] == ["gpt-realtime"]
         client = await transparent(house, "/azure?model=gpt-realtime")
         assert client.received[-1]["code"] == "model_not_allowed"
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from portward.model.limits import LimitName
 from portward.settings import Settings
 from portward.settings.endpoint import AuthMode
+from portward.settings.formats import parse_rate
 from portward.settings.limits import RateLimit
 from portward.settings.presets import ENDPOINTS
-from portward.settings.values import parse_rate
 from portward.testing import MemoryClient
 from tests.house import House, settle
 from tests.node.upstream import FakeUpstream, connected, relaying, tell, transparent

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.lifecycle import State
 from portward.model.limits import OUTBOX_BYTES, LimitMode, Rate
 from portward.node.endpoint import INBOX
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.settings.limits import Limits, RateLimit
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient
@@ -93,7 +93,7 @@ async def test_queue_is_dropped_at_expiry(house: House) -> None:
     ann.reading = False
     await house.gateway.publish(LOBBY, "late")
     await house.advance(26)
-    ann.session.frame(control=True)
+    ann.session.count_frame(control=True)
     await house.advance(25)
     assert ann.closed == (3005, "expired")
     ann.read()
@@ -132,7 +132,7 @@ async def test_silent_connection_is_pinged(house: House) -> None:
     """After 25 seconds of silence a ping is sent; frames put it off."""
     ann = await house.client("ann")
     await house.advance(20)
-    ann.session.frame(control=False)
+    ann.session.count_frame(control=False)
     await house.advance(20)
     assert ann.pings == 0
     await house.advance(5.3)
@@ -223,7 +223,7 @@ async def test_unfinished_message(house: House) -> None:
     ann.session.partial(True)
     for _ in range(9):
         await house.advance(1)
-        ann.session.frame(control=False)
+        ann.session.count_frame(control=False)
         ann.session.partial(True)
     assert ann.open
     await house.advance(1.3)
@@ -249,10 +249,10 @@ async def test_finished_message_starts_no_deadline(house: House) -> None:
 async def test_frame_flood(house: House, control: bool, burst: int) -> None:
     """More frames than the burst end the connection, also before it has authenticated."""
     client = await house.client()
-    assert [client.session.frame(control) for _ in range(burst)] == [True] * burst
-    assert client.session.frame(control) is False
+    assert [client.session.count_frame(control) for _ in range(burst)] == [True] * burst
+    assert client.session.count_frame(control) is False
     assert client.closed == (1008, "policy violation")
-    assert client.session.frame(control) is False
+    assert client.session.count_frame(control) is False
     limit = "control_frames" if control else "frames"
     assert house.count("limit_refusals_total", limit=limit, mode="enforce") == 1
 
@@ -263,8 +263,8 @@ async def test_frames_at_the_allowed_pace(house: House) -> None:
     for _ in range(100):
         await house.advance(0.1)
         for _ in range(20):
-            assert client.session.frame(control=False)
-        assert client.session.frame(control=True)
+            assert client.session.count_frame(control=False)
+        assert client.session.count_frame(control=True)
 
 
 async def test_observed_frames_end_nothing() -> None:
@@ -272,7 +272,7 @@ async def test_observed_frames_end_nothing() -> None:
     frames = RateLimit(rate=Rate(1, 1.0, 1, LimitMode.OBSERVE), mode=LimitMode.OBSERVE)
     async with running(settings(rooms={"limits": Limits(frames=frames)})) as house:
         client = await house.client()
-        assert all(client.session.frame(control=False) for _ in range(50))
+        assert all(client.session.count_frame(control=False) for _ in range(50))
         assert house.count("limit_refusals_total", limit="frames", mode="observe") > 40
 
 
@@ -319,7 +319,7 @@ async def test_session_that_ends_before_its_next_message(slow: tuple[House, Slow
         ann.send({"type": "history", "data": {"roomId": "lobby"}, "id": identifier})
     task = session_of(ann).task
     assert isinstance(task, asyncio.Task)
-    task.add_done_callback(lambda _: session_of(ann).end(Ending.REVOKED, "because"))
+    task.add_done_callback(lambda _: session_of(ann).end(Disconnect.REVOKED, "because"))
     await engine.run()
     assert [each["id"] for each in ann.all("history")] == ["first"]
     assert ann.closed == (3503, "force disconnect")
@@ -360,7 +360,7 @@ async def test_ended_session_serves_nothing_more(slow: tuple[House, SlowEngine])
     for number in range(3):
         ann.send({"type": "message", "data": {"roomId": "lobby", "content": str(number)}})
     await engine.run(1)
-    session_of(ann).end(Ending.REVOKED, "test")
+    session_of(ann).end(Disconnect.REVOKED, "test")
     await engine.run()
     await settle()
     assert contents(bob) == ["0"]
@@ -397,7 +397,7 @@ async def test_stale_queue(house: House) -> None:
             return True
 
     client = Stale()
-    admission = await NodeGate(house.gateway.node).admit(request())
+    admission = await HandshakeService(house.gateway.node).admit(request())
     client.attach(admission.open(client))
     await house.advance(26)
     assert client.closed == (3008, "slow")
@@ -410,7 +410,7 @@ async def test_end_happens_once(house: House) -> None:
     """Of several reasons to end, the first one counts, in every book."""
     ann = await house.client("ann", "lobby")
     session = session_of(ann)
-    for ending in (Ending.SLOW, Ending.REVOKED, Ending.EXPIRED):
+    for ending in (Disconnect.SLOW, Disconnect.REVOKED, Disconnect.EXPIRED):
         session.end(ending, "because")
     assert ann.closed == (3008, "slow")
     assert (house.closes("slow"), house.closes("revoked")) == (1, 0)
@@ -435,7 +435,7 @@ async def test_client_that_leaves(house: House, code: int | None, ending: str) -
 async def test_protocol_faults_end_the_session(house: House) -> None:
     """A transport that found the protocol broken ends the session with the fitting code."""
     ann = await house.client("ann")
-    ann.session.fail(Ending.INVALID_UTF8, "not UTF-8")
+    ann.session.fail(Disconnect.INVALID_UTF8, "not UTF-8")
     assert ann.closed == (1007, "")
 
 
@@ -444,7 +444,7 @@ async def test_ended_session_is_not_woken(house: House) -> None:
     ann = await house.client("ann")
     ann.leave()
     session = session_of(ann)
-    assert session.wake(house.clock.monotonic(), late=False) == float("inf")
+    assert session.fire(house.clock.monotonic(), late=False) == float("inf")
     await house.advance(100)
     assert len(house.gateway.node.wheel) == 0
 
@@ -462,7 +462,7 @@ async def test_unread_answer_of_a_dead_session(slow: tuple[House, SlowEngine]) -
     house, engine = slow
     ann = await arrive(house, engine, "ann", "lobby")
     await ask(ann, "history", roomId="lobby")
-    session_of(ann).end(Ending.REVOKED, "because")
+    session_of(ann).end(Disconnect.REVOKED, "because")
     heard = len(ann.received)
     await engine.run()
     assert (len(ann.received), errors(ann)) == (heard, [])

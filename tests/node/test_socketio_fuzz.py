@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from portward.node.sockets import Socket
+from portward.node.socketio_server import Socket
 from portward.telemetry.events import Event
 from tests.house import running, settle
 from tests.sockets import UNLIMITED_HOUSE, member, offices

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.node.gate import Answer, NodeGate
+from portward.node.handshake import HandshakeService, RejectionReply
 from portward.settings import Secret, Settings
 from portward.settings.endpoint import AuthMode
 from portward.settings.presets import ENDPOINTS
@@ -33,10 +33,10 @@ async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
         yield house
 
 
-def ask(house: House, **headers: str) -> Answer:
+def ask(house: House, **headers: str) -> RejectionReply:
     """Ask for the status."""
-    answer = NodeGate(house.gateway.node).answer(request("/test", **headers))
-    assert isinstance(answer, Answer)
+    answer = HandshakeService(house.gateway.node).answer(request("/test", **headers))
+    assert isinstance(answer, RejectionReply)
     return answer
 
 
@@ -88,7 +88,7 @@ async def test_questions_count_as_attempts(house: House) -> None:
 
 async def test_a_slash_at_the_end(house: House) -> None:
     """`/test/` is the same page, refusals included; `/test//` is none."""
-    gate = NodeGate(house.gateway.node)
+    gate = HandshakeService(house.gateway.node)
     for path in ("/test", "/test/"):
         answer = gate.answer(request(path))
         assert answer is not None
@@ -101,7 +101,7 @@ async def test_a_slash_at_the_end(house: House) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
 async def test_other_methods(house: House, method: str) -> None:
     """It is for reading; and who asks otherwise is judged all the same."""
-    gate = NodeGate(house.gateway.node)
+    gate = HandshakeService(house.gateway.node)
     answer = gate.answer(replace(request("/test"), method=method))
     assert answer is not None
     assert (answer.status, dict(answer.headers)["Allow"]) == (405, "GET")
@@ -113,7 +113,7 @@ async def test_other_methods(house: House, method: str) -> None:
 
 async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
     """A page whose tracing adds headers asks first; what is no preflight, or not listed, is refused."""
-    gate = NodeGate(house.gateway.node)
+    gate = HandshakeService(house.gateway.node)
     asked = request("/test", origin=ORIGIN, access_control_request_method="GET")
     for _ in range(20):
         answer = gate.answer(replace(asked, method="OPTIONS"))
@@ -128,7 +128,7 @@ async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
     assert refused is not None
     assert refused.status == 403
     async with running(given(enabled=False)) as off:
-        answer = NodeGate(off.gateway.node).answer(replace(asked, method="OPTIONS"))
+        answer = HandshakeService(off.gateway.node).answer(replace(asked, method="OPTIONS"))
         assert answer is not None
         assert answer.status == 503
 
@@ -137,7 +137,9 @@ async def test_switched_off() -> None:
     """The relay and its status are 503 together, however it is asked."""
     async with running(given(enabled=False)) as house:
         assert ask(house).status == 503
-        posted = NodeGate(house.gateway.node).answer(replace(request("/test"), method="POST"))
+        posted = HandshakeService(house.gateway.node).answer(
+            replace(request("/test"), method="POST")
+        )
         assert posted is not None
         assert posted.status == 503
         assert (await house.refusal("/realtime")).status == 503
@@ -146,7 +148,7 @@ async def test_switched_off() -> None:
 async def test_there_is_no_relay() -> None:
     """Without one the path is as unknown as any other."""
     async with running(Settings(endpoints={"rooms": ENDPOINTS["rooms"]})) as house:
-        assert NodeGate(house.gateway.node).answer(request("/test")) is None
+        assert HandshakeService(house.gateway.node).answer(request("/test")) is None
 
 
 async def test_a_key_that_comes_later() -> None:

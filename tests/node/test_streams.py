@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import DATA
 from portward.model.position import Position
 from portward.settings import Secret
@@ -61,9 +61,9 @@ async def test_size_of_a_publication(house: House, size: int, shape: str) -> Non
     if size <= 0:
         await house.gateway.publish(LOBBY, data)
         return
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await house.gateway.publish(LOBBY, data)
-    assert caught.value.kind is FaultKind.TOO_LONG
+    assert caught.value.kind is ErrorKind.TOO_LONG
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ async def test_size_of_a_publication(house: House, size: int, shape: str) -> Non
 async def test_what_is_no_json(house: House, data: object) -> None:
     """What has no JSON is refused before it is stored, so that it poisons nobody's history."""
     ann = await house.client("ann", "lobby")
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await house.gateway.publish(LOBBY, data)
-    assert caught.value.kind is FaultKind.INVALID_STRUCTURE
+    assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
     await ask(ann, "history", roomId="lobby")
     assert ann.last("history")["messages"] == []
 
@@ -99,9 +99,9 @@ async def test_unknown_family(house: House) -> None:
         house.gateway.history("nowhere:x"),
         house.gateway.presence("nowhere:x"),
     ):
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(CommandError) as caught:
             await operation
-        assert caught.value.kind is FaultKind.UNKNOWN_CHANNEL
+        assert caught.value.kind is ErrorKind.UNKNOWN_CHANNEL
     with pytest.raises(ValueError, match="channel"):
         await house.gateway.publish("lobby", 1)
 
@@ -122,9 +122,9 @@ async def test_history_of_the_backend(house: House) -> None:
     assert await read() == list(range(1, 51))
     assert await read(0) == await read(-5) == []
     assert (await history(LOBBY, 0)).position == position
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         await history(LOBBY, 3, Position(10, "other"))
-    assert caught.value.kind is FaultKind.UNRECOVERABLE
+    assert caught.value.kind is ErrorKind.UNRECOVERABLE
 
 
 async def test_presence_of_the_backend(house: House) -> None:
@@ -142,9 +142,9 @@ async def test_presence_of_the_backend(house: House) -> None:
 async def test_presence_where_it_is_off() -> None:
     """A family without presence has none to show."""
     async with running(settings(namespace={"presence": False})) as house:
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(CommandError) as caught:
             await house.gateway.presence(LOBBY)
-        assert caught.value.kind is FaultKind.UNAVAILABLE
+        assert caught.value.kind is ErrorKind.UNAVAILABLE
 
 
 async def test_publishing_into_other_families() -> None:
@@ -166,7 +166,7 @@ async def test_backend_messages_are_cleaned_and_signed_like_any() -> None:
         await settle()
         assert contents(ann) == ["b"]
         assert ann.last("message")["signature"]
-        with pytest.raises(Fault):
+        with pytest.raises(CommandError):
             await house.gateway.publish(LOBBY, "<>")
 
 

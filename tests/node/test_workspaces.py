@@ -12,7 +12,7 @@ from portward.engines.port import EngineUnavailable
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.node.ports import ActionInfo
-from portward.node.sockets import EventError
+from portward.node.socketio_server import EventError
 from portward.settings.limits import Limits
 from portward.telemetry.events import Event
 from tests.house import House, running, session_of, settle

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.dialects.socketio import words
+from portward.dialects.socketio import payloads
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.events import RightsChanged
 from portward.model.publication import Draft
 from portward.settings.endpoint import Refuse
@@ -98,9 +98,9 @@ def end(ann: SocketPeer, way: str) -> None:
         case "stopped":
             if isinstance(session.task, asyncio.Task):
                 session.task.cancel()
-            session.end(Ending.SHUTDOWN, "test")
+            session.end(Disconnect.SHUTDOWN, "test")
         case _:
-            session.end(Ending.REVOKED, "test")
+            session.end(Disconnect.REVOKED, "test")
 
 
 async def test_everything_is_done(slow: Slow) -> None:
@@ -192,7 +192,7 @@ async def test_a_request_made_at_every_moment(slow: Slow, moment: int) -> None:
     new = request(house, "new")
     await engine.inner.approvals.add(new)
     await engine.run(3)
-    await says(engine, words.REQUESTED, words.requested(new))
+    await says(engine, payloads.REQUESTED, payloads.requested(new))
     await engine.run()
     told = [each["requestId"] for each in ann.events("approval_requested")]
     assert told.count("new") in {1, 2}
@@ -214,7 +214,7 @@ async def test_a_verdict_given_at_every_moment(slow: Slow, moment: int, pause: i
     assert won
     assert decided is not None
     await engine.run(pause)
-    await says(engine, words.RESOLVED, words.resolved(decided))
+    await says(engine, payloads.RESOLVED, payloads.resolved(decided))
     await engine.run()
     names = [json.loads(packet[1:])[0] for packet in ann.packets if packet.startswith("2[")]
     assert names in (
@@ -283,7 +283,7 @@ async def test_revoked_at_the_door(refuse: Refuse, moment: int) -> None:
         await engine.run(moment)
         if ann.packets:
             return
-        session_of(ann).end(Ending.REVOKED, "test")
+        session_of(ann).end(Disconnect.REVOKED, "test")
         if refuse is Refuse.EVENT:
             assert ann.packets[1:] == ['2["error",{"code":"INVALID_TOKEN"}]', "1"]
         else:

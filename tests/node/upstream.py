@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from portward.app import build
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.model.upstream import UpstreamClosed
 from portward.settings import Settings
 from portward.testing import MemoryClient, connect

@@ -2,11 +2,11 @@ import itertools
 
 import pytest
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.security.credentials import (
-    Credential,
     CredentialKind,
+    GivenCredential,
     extract,
     foreign_scheme,
     query_pairs,
@@ -22,9 +22,9 @@ def request(*headers: tuple[str, str], query: str = "") -> RequestHead:
     return RequestHead(method="GET", path="/alerts", query=query, headers=headers)
 
 
-def refusal_of(head: RequestHead, allowed: frozenset[str] = EVERYWHERE) -> Refusal:
+def refusal_of(head: RequestHead, allowed: frozenset[str] = EVERYWHERE) -> HandshakeRejection:
     """The refusal a request is answered with."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         extract(head, allowed)
     assert TOKEN not in f"{caught.value!r} {caught.value} {caught.value.detail}"
     return caught.value.refusal
@@ -42,7 +42,7 @@ def refusal_of(head: RequestHead, allowed: frozenset[str] = EVERYWHERE) -> Refus
 )
 def test_credential_is_found_where_it_may_be(head: RequestHead, kind: CredentialKind) -> None:
     """Each place gives the same value and says which place it was."""
-    assert extract(head, {kind.value}) == Credential(kind, TOKEN)
+    assert extract(head, {kind.value}) == GivenCredential(kind, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,10 @@ def test_every_pair_of_places_is_refused(pair: tuple[str, str], allowed: frozens
     chosen = [PLACES[place] for place in pair]
     headers = [header for header, _ in chosen if header is not None]
     query = "&".join(query for _, query in chosen if query)
-    assert refusal_of(request(*headers, query=query), allowed) is Refusal.MULTIPLE_CREDENTIALS
+    assert (
+        refusal_of(request(*headers, query=query), allowed)
+        is HandshakeRejection.MULTIPLE_CREDENTIALS
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_every_pair_of_places_is_refused(pair: tuple[str, str], allowed: frozens
 )
 def test_unusable_credential_is_unauthenticated(head: RequestHead) -> None:
     """An empty one, or another scheme than Bearer, proves nothing."""
-    assert refusal_of(head) is Refusal.UNAUTHENTICATED
+    assert refusal_of(head) is HandshakeRejection.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_unusable_credential_is_unauthenticated(head: RequestHead) -> None:
 )
 def test_malformed_query_is_a_bad_request(query: str) -> None:
     """A query two readers could take differently is not read at all."""
-    assert refusal_of(request(query=query)) is Refusal.BAD_REQUEST
+    assert refusal_of(request(query=query)) is HandshakeRejection.BAD_REQUEST
 
 
 def test_query_pairs_keep_order_and_repetition() -> None:
@@ -144,7 +147,7 @@ def test_query_pairs_keep_order_and_repetition() -> None:
 @pytest.mark.p0
 def test_credential_shows_its_value_nowhere() -> None:
     """Neither printing nor formatting gives the value away."""
-    credential = Credential(CredentialKind.HEADER, TOKEN)
+    credential = GivenCredential(CredentialKind.HEADER, TOKEN)
     assert TOKEN not in f"{credential!r} {credential}"
     assert "header" in repr(credential)
 
@@ -192,15 +195,15 @@ def test_a_star_forwards_every_cookie() -> None:
 @pytest.mark.parametrize("header", ["session=a; session=a", "session=a; session=b", "session=\x7f"])
 def test_a_cookie_that_is_there_twice_or_malformed_is_refused(header: str) -> None:
     """Two of one name could be read differently by the provider than by anyone else."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         cookies(header)
-    assert caught.value.refusal is Refusal.BAD_REQUEST
+    assert caught.value.refusal is HandshakeRejection.BAD_REQUEST
 
 
 def test_cookies_count_only_where_they_are_taken() -> None:
     """Browsers send cookies everywhere: elsewhere they are neither a credential nor one too many."""
     head = request(("cookie", "session=a"), BEARER)
-    assert extract(head, EVERYWHERE, NAMES) == Credential(CredentialKind.HEADER, TOKEN)
+    assert extract(head, EVERYWHERE, NAMES) == GivenCredential(CredentialKind.HEADER, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -214,9 +217,9 @@ def test_cookies_count_only_where_they_are_taken() -> None:
 )
 def test_a_cookie_and_another_credential_are_too_many(head: RequestHead) -> None:
     """Where cookies are taken, a second credential is refused whatever it is."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         extract(head, COOKIES, NAMES)
-    assert caught.value.refusal is Refusal.MULTIPLE_CREDENTIALS
+    assert caught.value.refusal is HandshakeRejection.MULTIPLE_CREDENTIALS
 
 
 # -- Authorization of other schemes
@@ -260,11 +263,11 @@ def test_another_scheme_is_no_credential(value: str, scheme: str) -> None:
     assert foreign_scheme(request(header)) == scheme
     assert extract(request(header), EVERYWHERE) is None
     query = request(header, query=f"token={TOKEN}")
-    assert extract(query, EVERYWHERE) == Credential(CredentialKind.QUERY, TOKEN)
+    assert extract(query, EVERYWHERE) == GivenCredential(CredentialKind.QUERY, TOKEN)
     cookie = extract(request(header, ("cookie", "session=a")), COOKIES, NAMES)
-    assert cookie == Credential(CredentialKind.COOKIE, "session=a")
+    assert cookie == GivenCredential(CredentialKind.COOKIE, "session=a")
     pair = request(header, query=f"token={TOKEN}&ticket={TOKEN}")
-    assert refusal_of(pair) is Refusal.MULTIPLE_CREDENTIALS
+    assert refusal_of(pair) is HandshakeRejection.MULTIPLE_CREDENTIALS
 
 
 @pytest.mark.parametrize("value", NOT_FOREIGN)
@@ -278,7 +281,7 @@ def test_two_headers_are_not_sorted_out() -> None:
     basic = ("authorization", "Basic eDp5")
     for pair in ((basic, BEARER), (BEARER, basic), (basic, basic)):
         assert foreign_scheme(request(*pair)) == ""
-        assert refusal_of(request(*pair)) is Refusal.MULTIPLE_CREDENTIALS
+        assert refusal_of(request(*pair)) is HandshakeRejection.MULTIPLE_CREDENTIALS
 
 
 def test_a_scheme_that_may_be_a_secret_is_not_named() -> None:

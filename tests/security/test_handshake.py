@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.security.handshake import accept_key, check_upgrade
 
@@ -27,9 +27,9 @@ def request(
     )
 
 
-def refusal_of(head: RequestHead) -> Refusal:
+def refusal_of(head: RequestHead) -> HandshakeRejection:
     """The refusal a handshake is answered with."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         check_upgrade(head)
     return caught.value.refusal
 
@@ -54,14 +54,14 @@ def test_sound_handshake_gives_its_key(head: RequestHead) -> None:
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "get", ""])
 def test_other_methods_are_told_so(method: str) -> None:
     """Only GET opens a socket."""
-    assert refusal_of(request(method=method)) is Refusal.METHOD
+    assert refusal_of(request(method=method)) is HandshakeRejection.METHOD
 
 
 @pytest.mark.p0
 @pytest.mark.parametrize("version", ["12", "14", "8", "13, 8", "013", "thirteen", ""])
 def test_other_versions_are_told_so(version: str) -> None:
     """The answer names the one version spoken here."""
-    assert refusal_of(request(sec_websocket_version=version)) is Refusal.WRONG_VERSION
+    assert refusal_of(request(sec_websocket_version=version)) is HandshakeRejection.WRONG_VERSION
 
 
 @pytest.mark.p0
@@ -98,7 +98,7 @@ def test_other_versions_are_told_so(version: str) -> None:
 )
 def test_anything_less_is_a_bad_request(head: RequestHead) -> None:
     """A request that is no handshake, or carries a body, is refused."""
-    assert refusal_of(head) is Refusal.BAD_REQUEST
+    assert refusal_of(head) is HandshakeRejection.BAD_REQUEST
 
 
 @pytest.mark.p0
@@ -127,7 +127,7 @@ def test_doubled_header_is_a_bad_request(name: str) -> None:
             (name, value),
         ),
     )
-    assert refusal_of(doubled) is Refusal.BAD_REQUEST
+    assert refusal_of(doubled) is HandshakeRejection.BAD_REQUEST
 
 
 def test_accept_is_the_answer_of_the_rfc() -> None:

@@ -1,9 +1,9 @@
 import pytest
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.security.hosts import (
-    Authority,
     HostPolicy,
+    HostPort,
     parse_authority,
     parse_host,
     parse_port,
@@ -74,9 +74,9 @@ def test_port_outside_the_range_is_refused(text: str) -> None:
 
 def test_authority_splits_at_the_last_colon_outside_brackets() -> None:
     """IPv6 literals keep their colons."""
-    assert parse_authority("a.example:1") == Authority("a.example", 1)
-    assert parse_authority("[::1]") == Authority("[::1]", None)
-    assert parse_authority("[::1]:65535") == Authority("[::1]", 65535)
+    assert parse_authority("a.example:1") == HostPort("a.example", 1)
+    assert parse_authority("[::1]") == HostPort("[::1]", None)
+    assert parse_authority("[::1]:65535") == HostPort("[::1]", 65535)
     with pytest.raises(ValueError, match="host"):
         parse_authority("::1")
 
@@ -90,7 +90,7 @@ def test_wildcard_over_strangers_is_refused(text: str) -> None:
 
 def test_wildcard_over_localhost_is_allowed() -> None:
     """Names under localhost never leave the machine."""
-    assert parse_wildcard("localhost:3000") == Authority("localhost", 3000)
+    assert parse_wildcard("localhost:3000") == HostPort("localhost", 3000)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_host_off_the_list_is_refused(host: str) -> None:
             "*.exact.example.com:7",
         ]
     )
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         policy.check([host])
-    assert caught.value.refusal is Refusal.HOST
+    assert caught.value.refusal is HandshakeRejection.HOST
 
 
 @pytest.mark.p0
@@ -154,9 +154,9 @@ def test_anything_but_one_sound_host_is_a_bad_request(
     values: list[str], allowed: list[str]
 ) -> None:
     """A missing, repeated or malformed Host is no request at all, list or no list."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         HostPolicy(allowed).check(values)
-    assert caught.value.refusal is Refusal.BAD_REQUEST
+    assert caught.value.refusal is HandshakeRejection.BAD_REQUEST
 
 
 def test_empty_list_answers_to_every_sound_name() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.security.origin import Origin, OriginPolicy, parse_origin
 
 ALLOWED = (
@@ -17,11 +17,11 @@ POLICY = OriginPolicy(ALLOWED, production=True)
 
 def refusal_of(
     policy: OriginPolicy, values: list[str], *, ambient: bool = False, allow_missing: bool = False
-) -> Refusal | None:
+) -> HandshakeRejection | None:
     """The refusal a policy answers with, None when it lets the request pass."""
     try:
         policy.check(values, ambient=ambient, allow_missing=allow_missing)
-    except Refused as refused:
+    except HandshakeRejected as refused:
         return refused.refusal
     return None
 
@@ -146,7 +146,10 @@ def test_listed_origin_passes(value: str, ambient: bool) -> None:
 @pytest.mark.parametrize("ambient", [True, False])
 def test_look_alike_is_refused(value: str, ambient: bool) -> None:
     """No prefix, suffix, user-info, path, encoding or list talks its way past the list."""
-    assert refusal_of(POLICY, [value], ambient=ambient, allow_missing=True) is Refusal.ORIGIN
+    assert (
+        refusal_of(POLICY, [value], ambient=ambient, allow_missing=True)
+        is HandshakeRejection.ORIGIN
+    )
 
 
 @pytest.mark.p0
@@ -196,7 +199,7 @@ def test_only_what_parses_to_a_member_passes(start: str, edits: list[tuple[int, 
 @pytest.mark.parametrize("value", ["https://app.example.com", "https://evil.example", "null"])
 def test_several_origins_are_a_bad_request(value: str) -> None:
     """Two headers are refused as such, even when each of them would pass."""
-    assert refusal_of(POLICY, ["https://app.example.com", value]) is Refusal.BAD_REQUEST
+    assert refusal_of(POLICY, ["https://app.example.com", value]) is HandshakeRejection.BAD_REQUEST
 
 
 @pytest.mark.p0
@@ -204,13 +207,13 @@ def test_several_origins_are_a_bad_request(value: str) -> None:
     ("ambient", "allow_missing", "refusal"),
     [
         (False, True, None),
-        (False, False, Refusal.ORIGIN),
-        (True, True, Refusal.ORIGIN),
-        (True, False, Refusal.ORIGIN),
+        (False, False, HandshakeRejection.ORIGIN),
+        (True, True, HandshakeRejection.ORIGIN),
+        (True, False, HandshakeRejection.ORIGIN),
     ],
 )
 def test_missing_origin_passes_with_an_explicit_credential_alone(
-    ambient: bool, allow_missing: bool, refusal: Refusal | None
+    ambient: bool, allow_missing: bool, refusal: HandshakeRejection | None
 ) -> None:
     """A cookie is never accepted from who does not say where they come from."""
     assert refusal_of(POLICY, [], ambient=ambient, allow_missing=allow_missing) is refusal
@@ -240,14 +243,14 @@ def test_development_without_a_list_allows_loopback(value: str) -> None:
 )
 def test_development_without_a_list_allows_nothing_else(value: str) -> None:
     """The defaults of development are two hosts over plain HTTP."""
-    assert refusal_of(OriginPolicy(production=False), [value]) is Refusal.ORIGIN
+    assert refusal_of(OriginPolicy(production=False), [value]) is HandshakeRejection.ORIGIN
 
 
 @pytest.mark.p0
 def test_production_without_a_list_refuses_every_present_origin() -> None:
     """Nothing is allowed by leaving a setting out."""
     policy = OriginPolicy(production=True)
-    assert refusal_of(policy, ["http://localhost"], allow_missing=True) is Refusal.ORIGIN
+    assert refusal_of(policy, ["http://localhost"], allow_missing=True) is HandshakeRejection.ORIGIN
     assert refusal_of(policy, [], allow_missing=True) is None
 
 
@@ -258,9 +261,11 @@ def test_star_covers_every_origin_but_no_cookie_and_no_null() -> None:
     assert policy.anything
     assert policy.listed
     assert refusal_of(policy, ["https://anything.example"]) is None
-    assert refusal_of(policy, ["https://anything.example"], ambient=True) is Refusal.ORIGIN
-    assert refusal_of(policy, ["null"]) is Refusal.ORIGIN
-    assert refusal_of(policy, ["https://a@b"]) is Refusal.ORIGIN
+    assert (
+        refusal_of(policy, ["https://anything.example"], ambient=True) is HandshakeRejection.ORIGIN
+    )
+    assert refusal_of(policy, ["null"]) is HandshakeRejection.ORIGIN
+    assert refusal_of(policy, ["https://a@b"]) is HandshakeRejection.ORIGIN
 
 
 def test_any_port_can_be_listed_for_loopback_in_development() -> None:
@@ -268,7 +273,7 @@ def test_any_port_can_be_listed_for_loopback_in_development() -> None:
     policy = OriginPolicy(["http://localhost:*", "https://[::1]:*"], production=False)
     assert refusal_of(policy, ["http://localhost:8"]) is None
     assert refusal_of(policy, ["https://[::1]:9"]) is None
-    assert refusal_of(policy, ["http://127.0.0.1:8"]) is Refusal.ORIGIN
+    assert refusal_of(policy, ["http://127.0.0.1:8"]) is HandshakeRejection.ORIGIN
 
 
 @pytest.mark.parametrize("entry", ["*", "http://localhost:*"])

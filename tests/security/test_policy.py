@@ -8,9 +8,9 @@ from portward.model import commands
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.identity import ANONYMOUS, ChannelRight, Identity
-from portward.model.namespace import Namespace, PublishRight, Rule
+from portward.model.namespace import AccessRule, Namespace, PublishRight
 from portward.model.rights import Right
 from portward.model.room import Room, RoomPermissions
 from portward.security import policy
@@ -20,7 +20,7 @@ ROOM = Channel.parse("rooms:w1:a")
 WRITE = Right.READ | Right.PUBLISH
 
 
-def family(rule: Rule, **options: object) -> Namespace:
+def family(rule: AccessRule, **options: object) -> Namespace:
     """A family where clients may publish and presence is kept."""
     defaults = {"presence": True, "publish": PublishRight.RIGHT}
     return Namespace(name="rooms", authorize=rule, **{**defaults, **options})  # type: ignore[arg-type]  # options are any
@@ -42,12 +42,12 @@ def someone(
     )
 
 
-@pytest.mark.parametrize("rule", list(Rule))
+@pytest.mark.parametrize("rule", list(AccessRule))
 @pytest.mark.parametrize("who", [someone("user"), ANONYMOUS], ids=["user", "anonymous"])
-def test_without_facts(rule: Rule, who: Identity) -> None:
+def test_without_facts(rule: AccessRule, who: Identity) -> None:
     """With no facts every rule denies everything, but the one that asks for none."""
     rights = policy.rights(who, ROOM, family(rule), NO_FACTS)
-    assert rights == (WRITE if rule is Rule.AUTHENTICATED else Right.NONE)
+    assert rights == (WRITE if rule is AccessRule.AUTHENTICATED else Right.NONE)
 
 
 ROLES = [
@@ -68,7 +68,7 @@ def test_roles(roles: tuple[str, ...], rights: Right) -> None:
     """A role that may more may also less; one that is on no list may nothing."""
     permissions = RoomPermissions(read=("user",), write=("author",), admin=("admin",))
     facts = ChannelFacts(room=Room(id="a", permissions=permissions))
-    assert policy.rights(someone(*roles), ROOM, family(Rule.ROLES), facts) == rights
+    assert policy.rights(someone(*roles), ROOM, family(AccessRule.ROLES), facts) == rights
 
 
 def test_room_without_roles() -> None:
@@ -76,7 +76,7 @@ def test_room_without_roles() -> None:
     permissions = RoomPermissions(read=(), write=(), admin=())
     facts = ChannelFacts(room=Room(id="a", permissions=permissions))
     for who in (someone(), someone("user", "admin"), someone("")):
-        assert policy.rights(who, ROOM, family(Rule.ROLES), facts) == Right.NONE
+        assert policy.rights(who, ROOM, family(AccessRule.ROLES), facts) == Right.NONE
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_membership(
     """
     facts = ChannelFacts(workspaces=None if workspaces is None else frozenset(workspaces))
     who = someone(workspace=workspace)
-    assert policy.rights(who, ROOM, family(Rule.MEMBERSHIP), facts) == rights
+    assert policy.rights(who, ROOM, family(AccessRule.MEMBERSHIP), facts) == rights
 
 
 def test_no_workspace_is_no_key() -> None:
     """A channel without a workspace in its name lets in nobody who has none."""
     channel = Channel.parse("rooms::a")
-    assert policy.rights(someone(), channel, family(Rule.MEMBERSHIP), NO_FACTS) == Right.NONE
+    assert policy.rights(someone(), channel, family(AccessRule.MEMBERSHIP), NO_FACTS) == Right.NONE
 
 
 def test_claims() -> None:
@@ -120,7 +120,7 @@ def test_claims() -> None:
         ChannelRight("rooms:w2:*", ("history",)),
     ]
     who = someone(channels=entries)
-    rights = policy.rights(who, ROOM, family(Rule.CLAIMS), NO_FACTS)
+    rights = policy.rights(who, ROOM, family(AccessRule.CLAIMS), NO_FACTS)
     assert rights == Right.SUBSCRIBE | Right.PUBLISH
 
 
@@ -128,7 +128,7 @@ def test_listed_channels_narrow_what_everyone_may() -> None:
     """A credential that lists channels is good for those alone, even where everyone is welcome."""
     entries = [ChannelRight("rooms:w1:*", ("subscribe",))]
     elsewhere = Channel.parse("rooms:w2:a")
-    rule = family(Rule.AUTHENTICATED)
+    rule = family(AccessRule.AUTHENTICATED)
     assert policy.rights(someone(channels=entries), ROOM, rule, NO_FACTS) == Right.SUBSCRIBE
     assert policy.rights(someone(channels=entries), elsewhere, rule, NO_FACTS) == Right.NONE
     assert policy.rights(someone(channels=[]), ROOM, rule, NO_FACTS) == Right.NONE
@@ -162,9 +162,9 @@ HEAR = Right.SUBSCRIBE | Right.HISTORY
         ),
     ],
 )
-@pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.DENY])
+@pytest.mark.parametrize("rule", [rule for rule in AccessRule if rule is not AccessRule.DENY])
 def test_hearing_everything_takes_a_right_of_its_own(
-    rule: Rule, who: Identity, rights: Right
+    rule: AccessRule, who: Identity, rights: Right
 ) -> None:
     """Under every rule alike, and never to publish."""
     facts = ChannelFacts(room=Room(id="a"), workspaces=frozenset({"%2A"}), answers=Right.ALL)
@@ -174,17 +174,17 @@ def test_hearing_everything_takes_a_right_of_its_own(
 def test_without_a_combined_channel_nobody_hears_it() -> None:
     """Where channels are not combined, or the rule denies, no permission helps."""
     who = someone(permissions=["*"], channels=[ChannelRight("*", ("subscribe",))])
-    for namespace in (family(Rule.AUTHENTICATED), family(Rule.DENY, combined=True)):
+    for namespace in (family(AccessRule.AUTHENTICATED), family(AccessRule.DENY, combined=True)):
         assert policy.rights(who, EVERYTHING, namespace, NO_FACTS) == Right.NONE
 
 
-@pytest.mark.parametrize("rule", [Rule.HTTP, Rule.IDENTITY_PROVIDER])
+@pytest.mark.parametrize("rule", [AccessRule.HTTP, AccessRule.IDENTITY_PROVIDER])
 @pytest.mark.parametrize("answers", [Right.NONE, Right.READ, Right.ALL])
-def test_answers_from_outside(rule: Rule, answers: Right) -> None:
+def test_answers_from_outside(rule: AccessRule, answers: Right) -> None:
     """What the application or the provider allowed is allowed, by the rules that ask them alone."""
     facts = ChannelFacts(answers=answers)
     assert policy.rights(someone(), ROOM, family(rule), facts) == answers
-    assert policy.rights(someone(), ROOM, family(Rule.DENY), facts) == Right.NONE
+    assert policy.rights(someone(), ROOM, family(AccessRule.DENY), facts) == Right.NONE
 
 
 @pytest.mark.parametrize("publish", list(PublishRight))
@@ -192,7 +192,7 @@ def test_answers_from_outside(rule: Rule, answers: Right) -> None:
 def test_what_a_family_does_not_have(publish: PublishRight, presence: bool) -> None:
     """Where only the server publishes, or presence is not kept, no rule gives those rights."""
     facts = ChannelFacts(answers=Right.ALL)
-    namespace = family(Rule.HTTP, publish=publish, presence=presence)
+    namespace = family(AccessRule.HTTP, publish=publish, presence=presence)
     rights = policy.rights(someone(), ROOM, namespace, facts)
     assert (Right.PUBLISH in rights) is (publish is PublishRight.RIGHT)
     assert (Right.PRESENCE in rights) is presence
@@ -240,18 +240,18 @@ def test_grants(command: Command, needed: Right) -> None:
     assert policy.grant(command, Right.ALL).rights == Right.ALL
     for right in EACH:
         if right in needed:
-            with pytest.raises(Fault) as caught:
+            with pytest.raises(CommandError) as caught:
                 policy.grant(command, Right.ALL & ~right)
-            assert caught.value.kind is FaultKind.PERMISSION_DENIED
+            assert caught.value.kind is ErrorKind.PERMISSION_DENIED
 
 
 def test_commands_without_a_row_are_never_granted() -> None:
     """What takes no channel is granted to nobody, whatever the rights."""
     ungranted = [ask.Ping(), ask.Authenticate(token="t"), ask.Echo(payload=b"", binary=False)]
     for command in ungranted:
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(CommandError) as caught:
             policy.grant(command, Right.ALL)
-        assert caught.value.kind is FaultKind.PERMISSION_DENIED
+        assert caught.value.kind is ErrorKind.PERMISSION_DENIED
 
 
 def test_every_command_with_a_channel_has_a_row() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from portward.dialects.intake import parse
-from portward.model.faults import Fault, FaultKind
+from portward.dialects.strict_json import parse
+from portward.model.errors import CommandError, ErrorKind
 from portward.security.relay import RelayPolicy, opening
 
 pytestmark = pytest.mark.p0
@@ -23,12 +23,12 @@ LISTED = RelayPolicy(allow=frozenset({APPEND, "session.update"}))
 PINNED = RelayPolicy(pin={"instructions": "be kind", "voice": "marin", "max_output_tokens": 4096})
 
 
-def refusal(policy: RelayPolicy, payload: bytes, *, binary: bool = False) -> Fault | None:
+def refusal(policy: RelayPolicy, payload: bytes, *, binary: bool = False) -> CommandError | None:
     """The fault with which a message is refused; None when it may go upstream."""
     try:
         policy.judge(payload, binary=binary, model=MODEL, parse=parse)
-    except Fault as fault:
-        assert fault.kind is FaultKind.EVENT_REFUSED  # noqa: PT017 - either outcome is possible
+    except CommandError as fault:
+        assert fault.kind is ErrorKind.EVENT_REFUSED  # noqa: PT017 - either outcome is possible
         return fault
     return None
 
@@ -430,11 +430,11 @@ def test_a_reader_without_detail_will_do() -> None:
     """A fault of the reader counts, whether it has words for it or not."""
 
     def nothing(payload: bytes) -> Any:
-        raise Fault(FaultKind.INVALID_FORMAT)
+        raise CommandError(ErrorKind.INVALID_FORMAT)
 
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         PINNED.judge(b"{}", binary=False, model=MODEL, parse=nothing)
-    assert (caught.value.kind, caught.value.detail) == (FaultKind.EVENT_REFUSED, "invalid_format")
+    assert (caught.value.kind, caught.value.detail) == (ErrorKind.EVENT_REFUSED, "invalid_format")
 
 
 def test_pins_stay_out_of_the_log() -> None:

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.security.credentials import Credential, CredentialKind, extract
+from portward.security.credentials import CredentialKind, GivenCredential, extract
 from portward.security.subprotocols import (
     KEY_PREFIX,
     REALTIME,
@@ -62,9 +62,9 @@ def test_offers_are_one_list(values: tuple[str, ...], found: tuple[str, ...]) ->
 def test_malformed_offers_are_refused(value: str) -> None:
     """A name has only the characters of a token, and there are at most eight; browser or not."""
     for page in (False, True):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(HandshakeRejected) as caught:
             select(request(value, page=page), SPOKEN)
-        assert caught.value.refusal is Refusal.BAD_REQUEST
+        assert caught.value.refusal is HandshakeRejection.BAD_REQUEST
         assert value not in caught.value.detail
 
 
@@ -89,9 +89,9 @@ def test_what_is_spoken_is_answered(value: str, chosen: str | None) -> None:
     if chosen is not None:
         assert select(request(value, page=True), SPOKEN) == chosen
         return
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         select(request(value, page=True), SPOKEN)
-    assert caught.value.refusal is Refusal.BAD_REQUEST
+    assert caught.value.refusal is HandshakeRejection.BAD_REQUEST
     assert value not in caught.value.detail
     assert "spoken" in caught.value.detail
 
@@ -146,7 +146,7 @@ def test_a_token_is_never_answered(offer: str) -> None:
     head = request(f"{offer}{TOKEN}, {KEY}")
     try:
         assert select(head, (offer,), first=True) is None
-    except Refused:
+    except HandshakeRejected:
         assert offers(request()) == ()
 
 
@@ -176,22 +176,22 @@ def test_the_token_is_taken_where_it_may_be(
 ) -> None:
     """Only behind its prefix, and only where the endpoint lists the place."""
     found = extract(request(*values), allowed)
-    wanted = None if expected is None else Credential(CredentialKind.SUBPROTOCOL, expected)
+    wanted = None if expected is None else GivenCredential(CredentialKind.SUBPROTOCOL, expected)
     assert found == wanted
     assert TOKEN not in repr(found)
 
 
 def test_an_empty_token_is_no_credential_to_use() -> None:
     """The prefix alone is refused as a credential that is not valid."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRejected) as caught:
         extract(request(f"realtime, {KEY_PREFIX}"), {"subprotocol"})
-    assert caught.value.refusal is Refusal.UNAUTHENTICATED
+    assert caught.value.refusal is HandshakeRejection.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("second", [KEY, TOKEN, f"{KEY_PREFIX}opaque"])
 def test_two_tokens_are_too_many(second: str) -> None:
     """Two offers that carry a token are refused like any two credentials."""
     for allowed in ({"subprotocol"}, {"header"}, set()):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(HandshakeRejected) as caught:
             extract(request(f"{KEY}, {second}"), allowed)
-        assert caught.value.refusal is Refusal.MULTIPLE_CREDENTIALS
+        assert caught.value.refusal is HandshakeRejection.MULTIPLE_CREDENTIALS

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.security.usage import Usage, usage
+from portward.security.usage import UpstreamUsage, usage
 
 pytestmark = pytest.mark.p0
 
@@ -19,39 +19,42 @@ def event(kind: object, **members: Any) -> bytes:
     return json.dumps({"type": kind, **members}).encode()
 
 
-REPORTS: dict[str, tuple[bytes, Usage]] = {
-    "an answer": (event("response.done", response={"usage": {"total_tokens": 12}}), Usage(12)),
+REPORTS: dict[str, tuple[bytes, UpstreamUsage]] = {
+    "an answer": (event("response.done", response={"usage": {"total_tokens": 12}}), UpstreamUsage(12)),
     "a transcription in tokens": (
         event(TRANSCRIBED, usage={"type": "tokens", "total_tokens": 300_000, "input_tokens": 1}),
-        Usage(300_000),
+        UpstreamUsage(300_000),
     ),
     "a transcription in seconds": (
         event(TRANSCRIBED, usage={"type": "duration", "seconds": 3.5}),
-        Usage(0, 3.5),
+        UpstreamUsage(0, 3.5),
     ),
-    "both": (event("x", usage={"total_tokens": 2, "seconds": 1}), Usage(2, 1.0)),
+    "both": (event("x", usage={"total_tokens": 2, "seconds": 1}), UpstreamUsage(2, 1.0)),
     "parts without a total": (
-        event("x.done", usage={"input_tokens": 5, "output_tokens": 6}), Usage(11),
+        event("x.done", usage={"input_tokens": 5, "output_tokens": 6}), UpstreamUsage(11),
     ),
     "parts by older names": (
-        event("x.done", response={"usage": {"prompt_tokens": 5, "completion_tokens": 6}}), Usage(11),
+        event("x.done", response={"usage": {"prompt_tokens": 5, "completion_tokens": 6}}), UpstreamUsage(11),
     ),
-    "one part alone": (event("x.done", usage={"output_tokens": 6}), Usage(6)),
-    "an item": (event("conversation.item.done", item={"usage": {"total_tokens": 4}}), Usage(4)),
-    "a session": (event("session.ended", session={"usage": {"total_tokens": 4}}), Usage(4)),
-    "an unknown event": (event("a.b.c", anything={"usage": {"total_tokens": 4}}), Usage(4)),
-    "no type": (b'{"usage":{"total_tokens":4}}', Usage(4)),
+    "one part alone": (event("x.done", usage={"output_tokens": 6}), UpstreamUsage(6)),
+    "an item": (event("conversation.item.done", item={"usage": {"total_tokens": 4}}), UpstreamUsage(4)),
+    "a session": (event("session.ended", session={"usage": {"total_tokens": 4}}), UpstreamUsage(4)),
+    "an unknown event": (event("a.b.c", anything={"usage": {"total_tokens": 4}}), UpstreamUsage(4)),
+    "no type": (b'{"usage":{"total_tokens":4}}', UpstreamUsage(4)),
     "two places": (
-        event("x", usage={"total_tokens": 1}, response={"usage": {"total_tokens": 2}}), Usage(3),
+        event("x", usage={"total_tokens": 1}, response={"usage": {"total_tokens": 2}}), UpstreamUsage(3),
     ),
-    "blanks": (b' { "response" : {"usage" : {"total_tokens":7}}, "type" : "response.done"}', Usage(7)),
-    "a fraction": (event("x", usage={"total_tokens": 1.5}), Usage(2)),
-    "the largest": (event("x", usage={"total_tokens": 2**53}), Usage(2**53)),
+    "blanks": (
+        b' { "response" : {"usage" : {"total_tokens":7}}, "type" : "response.done"}',
+        UpstreamUsage(7),
+    ),
+    "a fraction": (event("x", usage={"total_tokens": 1.5}), UpstreamUsage(2)),
+    "the largest": (event("x", usage={"total_tokens": 2**53}), UpstreamUsage(2**53)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("payload", "expected"), REPORTS.values(), ids=REPORTS)
-def test_every_report_counts(payload: bytes, expected: Usage) -> None:
+def test_every_report_counts(payload: bytes, expected: UpstreamUsage) -> None:
     """The type of the event does not matter, nor which object of it has the report."""
     assert usage(payload) == expected
     assert bool(usage(payload))
@@ -101,7 +104,7 @@ NOTHING = {
 @pytest.mark.parametrize("payload", NOTHING.values(), ids=NOTHING)
 def test_anything_else_counts_nothing(payload: bytes) -> None:
     """Words, empty reports and what is no event are no usage."""
-    assert usage(payload) == Usage()
+    assert usage(payload) == UpstreamUsage()
     assert not usage(payload)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from portward.model.namespace import Namespace, Rule
+from portward.model.namespace import AccessRule, Namespace
 from portward.settings.endpoint import AuthMode
 from portward.settings.errors import SettingsError
 from portward.settings.presets import ENDPOINTS
@@ -70,7 +70,7 @@ def test_a_namespace_keeps_what_is_not_written() -> None:
     text = '[namespaces.rooms]\nhistory_ttl = "1h"\n[namespaces.docs]\nauthorize = "claims"'
     spaces = settings(text).namespaces
     assert (spaces["rooms"].history_size, spaces["rooms"].history_ttl) == (1000, 3600.0)
-    assert spaces["docs"] == Namespace(name="docs", authorize=Rule.CLAIMS)
+    assert spaces["docs"] == Namespace(name="docs", authorize=AccessRule.CLAIMS)
 
 
 def test_an_empty_namespace_exists() -> None:

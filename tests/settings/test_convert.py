@@ -10,7 +10,7 @@ from portward.settings.convert import convert
 from portward.settings.describe import shown
 from portward.settings.errors import SettingsError
 from portward.settings.keys import ApiKey, Scope
-from portward.settings.schema import Entry, Leaf, entries, example, leaf_at
+from portward.settings.schema import Leaf, SettingEntry, entries, example, leaf_at
 from portward.settings.secret import Secret
 
 
@@ -143,7 +143,7 @@ VALUES = st.recursive(
 
 
 @given(st.sampled_from(list(entries(example()))), VALUES, st.booleans())
-def test_any_value_is_taken_or_refused(entry: Entry, raw: object, text: bool) -> None:
+def test_any_value_is_taken_or_refused(entry: SettingEntry, raw: object, text: bool) -> None:
     """Whatever is written, the answer is a value that can be shown, or a SettingsError."""
     with contextlib.suppress(SettingsError):
         value = convert(entry.leaf, raw, text=text)

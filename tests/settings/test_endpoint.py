@@ -1,12 +1,12 @@
 from portward.model.limits import MESSAGE, OUTBOX_BYTES, PING_INTERVAL, PONG_TIME
-from portward.settings.endpoint import AuthMode, Credential, Endpoint
+from portward.settings.endpoint import AuthMode, CredentialSource, EndpointSettings
 
 
 def test_the_defaults_are_the_careful_ones() -> None:
     """A bare endpoint wants a token in the first message and compresses nothing."""
-    endpoint = Endpoint()
+    endpoint = EndpointSettings()
     assert endpoint.auth is AuthMode.TOKEN
-    assert endpoint.credentials == (Credential.MESSAGE,)
+    assert endpoint.credentials == (CredentialSource.MESSAGE,)
     assert not endpoint.compression
     assert (endpoint.ping_interval, endpoint.pong_timeout) == (PING_INTERVAL, PONG_TIME)
     assert endpoint.max_message == MESSAGE
@@ -17,5 +17,7 @@ def test_the_defaults_are_the_careful_ones() -> None:
 
 def test_an_endpoint_knows_whether_it_takes_cookies() -> None:
     """Among other credentials as well."""
-    assert not Endpoint().takes_cookies
-    assert Endpoint(credentials=(Credential.MESSAGE, Credential.COOKIE)).takes_cookies
+    assert not EndpointSettings().takes_cookies
+    assert EndpointSettings(
+        credentials=(CredentialSource.MESSAGE, CredentialSource.COOKIE)
+    ).takes_cookies

@@ -1,8 +1,8 @@
 import pytest
 
 from portward.model.limits import LimitName, Rate
-from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
-from portward.settings.endpoint import Credential
+from portward.model.namespace import AccessRule, Namespace, PublishRight, Snapshot
+from portward.settings.endpoint import CredentialSource
 from portward.settings.presets import (
     DIALECTS,
     ENDPOINTS,
@@ -40,14 +40,18 @@ def test_an_endpoint_is_called_what_it_speaks(name: str) -> None:
 def test_alerts_is_for_a_few_who_bring_a_token() -> None:
     """In a header, or where a browser can put one; they have time to leave."""
     alerts = ENDPOINTS["alerts"]
-    assert alerts.credentials == (Credential.HEADER, Credential.QUERY, Credential.TICKET)
+    assert alerts.credentials == (
+        CredentialSource.HEADER,
+        CredentialSource.QUERY,
+        CredentialSource.TICKET,
+    )
     assert (alerts.max_connections, alerts.farewell) == (100, 5.0)
 
 
 def test_live_is_for_browsers_with_a_session() -> None:
     """Their cookies and nothing else; they may subscribe to much."""
     live = ENDPOINTS["live"]
-    assert live.credentials == (Credential.COOKIE,)
+    assert live.credentials == (CredentialSource.COOKIE,)
     assert live.takes_cookies
     assert Settings().rate(LimitName.MESSAGES, live) == Rate(600, 60.0, 600)
 
@@ -56,7 +60,7 @@ def test_realtime_is_for_a_few_who_talk_much() -> None:
     """A first message, a header or a subprotocol; as much as the upstream may say fits."""
     realtime = ENDPOINTS["realtime"]
     assert (realtime.path, realtime.dialect, realtime.namespace) == ("/realtime", "relay", "")
-    places = (Credential.MESSAGE, Credential.HEADER, Credential.SUBPROTOCOL)
+    places = (CredentialSource.MESSAGE, CredentialSource.HEADER, CredentialSource.SUBPROTOCOL)
     assert realtime.credentials == places
     assert (realtime.auth_timeout, realtime.auth_attempts) == (10.0, 3)
     assert (realtime.max_message, realtime.backpressure_threshold) == (2**20, 17 * 2**20)
@@ -105,10 +109,10 @@ def test_the_rights_of_the_namespaces_are_as_promised() -> None:
     """Which rule judges, and whether clients may publish."""
     rights = {name: (space.authorize, space.publish) for name, space in NAMESPACES.items()}
     assert rights == {
-        "alerts": (Rule.AUTHENTICATED, PublishRight.SERVER),
-        "live": (Rule.IDENTITY_PROVIDER, PublishRight.SERVER),
-        "rooms": (Rule.ROLES, PublishRight.RIGHT),
-        "workspaces": (Rule.MEMBERSHIP, PublishRight.RIGHT),
+        "alerts": (AccessRule.AUTHENTICATED, PublishRight.SERVER),
+        "live": (AccessRule.IDENTITY_PROVIDER, PublishRight.SERVER),
+        "rooms": (AccessRule.ROLES, PublishRight.RIGHT),
+        "workspaces": (AccessRule.MEMBERSHIP, PublishRight.RIGHT),
     }
 
 
@@ -133,7 +137,7 @@ def test_a_new_endpoint_starts_from_its_dialect() -> None:
     chat, tester = base_endpoint("chat", "rooms"), base_endpoint("tester", "echo")
     assert (chat.path, chat.namespace, chat.idle_timeout) == ("/chat", "rooms", 60.0)
     assert tester.enabled
-    assert tester.credentials == (Credential.HEADER, Credential.TICKET)
+    assert tester.credentials == (CredentialSource.HEADER, CredentialSource.TICKET)
 
 
 def test_a_known_endpoint_with_another_dialect_starts_from_that() -> None:

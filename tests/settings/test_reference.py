@@ -2,14 +2,14 @@ import pytest
 
 from portward.settings.environment import ALIASES, variable
 from portward.settings.reference import kind, reference
-from portward.settings.schema import Entry, entries, example, leaf_at
+from portward.settings.schema import SettingEntry, entries, example, leaf_at
 
 PAGE = reference()
 ENTRIES = list(entries(example()))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.key)
-def test_every_key_is_on_the_page(entry: Entry) -> None:
+def test_every_key_is_on_the_page(entry: SettingEntry) -> None:
     """With its variable, its meaning, and the sign of what can be reloaded."""
     key = entry.key
     (line,) = (line for line in PAGE.splitlines() if line.startswith(f"| `{key}`"))

@@ -1,6 +1,6 @@
 from msgspec.structs import replace
 
-from portward.model.namespace import Rule
+from portward.model.namespace import AccessRule
 from portward.settings.reload import changes, reloaded
 from portward.settings.secret import Secret
 from portward.settings.tree import Settings
@@ -140,7 +140,7 @@ def test_what_is_reloaded_is_taken_and_the_rest_is_kept() -> None:
     taken = reloaded(Settings(), new)
     assert taken.server.port == 8080
     assert taken.tokens.secrets == (Secret("a"),)
-    assert taken.namespaces["rooms"].authorize is Rule.DENY
+    assert taken.namespaces["rooms"].authorize is AccessRule.DENY
     assert taken == replace(new, server=Settings().server)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from portward.model.room import Room, RoomPermissions, RoomType, Sanitize
-from portward.settings import Level, SettingsError
+from portward.settings import CheckLevel, SettingsError
 from portward.settings.reload import changes, reloaded
 from tests.settings.checks.judging import ROOMS_ALONE, findings, levels
 from tests.settings.reading import settings
@@ -86,16 +86,19 @@ def test_rooms_are_reloaded_whole() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", (Level.OK, Level.WARN)),
-        ("[rooms.lobby]", (Level.OK, Level.OK)),
-        ("endpoints.rooms.auto_create = true", (Level.OK, Level.OK)),
-        ("endpoints.rooms.auto_create = false", (Level.WARN, Level.WARN)),
-        ('[namespaces.rooms]\nauthorize = "authenticated"', (Level.OK, Level.OK)),
-        ("endpoints.rooms.enabled = false", (Level.OK, Level.OK)),
-        ('namespaces.x.authorize = "roles"\nrooms.a.namespace = "x"', (Level.OK, Level.WARN)),
+        ("", (CheckLevel.OK, CheckLevel.WARN)),
+        ("[rooms.lobby]", (CheckLevel.OK, CheckLevel.OK)),
+        ("endpoints.rooms.auto_create = true", (CheckLevel.OK, CheckLevel.OK)),
+        ("endpoints.rooms.auto_create = false", (CheckLevel.WARN, CheckLevel.WARN)),
+        ('[namespaces.rooms]\nauthorize = "authenticated"', (CheckLevel.OK, CheckLevel.OK)),
+        ("endpoints.rooms.enabled = false", (CheckLevel.OK, CheckLevel.OK)),
+        (
+            'namespaces.x.authorize = "roles"\nrooms.a.namespace = "x"',
+            (CheckLevel.OK, CheckLevel.WARN),
+        ),
     ],
 )
-def test_the_checklist_asks_for_a_room(text: str, expected: tuple[Level, Level]) -> None:
+def test_the_checklist_asks_for_a_room(text: str, expected: tuple[CheckLevel, CheckLevel]) -> None:
     """Where joining makes no room and none is declared, that is said, and the start goes on."""
     here, there, stops = levels(text, "rooms-declared")
     assert (here, there) == expected
@@ -109,4 +112,4 @@ def test_the_checklist_says_what_to_write() -> None:
         [finding] = findings(text, "rooms-declared", production=True)
         line = finding.change.partition("  #")[0]
         [after] = findings(f"{line}\n{text}", "rooms-declared", production=True)
-        assert (finding.level, after.level) == (Level.WARN, Level.OK)
+        assert (finding.level, after.level) == (CheckLevel.WARN, CheckLevel.OK)

@@ -3,12 +3,12 @@ from typing import get_args
 import pytest
 
 from portward.model.namespace import Namespace
-from portward.settings.endpoint import Endpoint
+from portward.settings.endpoint import EndpointSettings
 from portward.settings.limits import RateLimit
 from portward.settings.schema import (
-    Entry,
     Leaf,
     Named,
+    SettingEntry,
     Table,
     entries,
     example,
@@ -23,7 +23,7 @@ ENTRIES = list(entries(example()))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.key)
-def test_every_key_has_a_meaning(entry: Entry) -> None:
+def test_every_key_has_a_meaning(entry: SettingEntry) -> None:
     """One line stands beside every field, without a full stop, so that tables can carry it."""
     text = entry.leaf.about.text
     assert text
@@ -64,7 +64,7 @@ def test_kinds_of_keys_are_told_apart() -> None:
     assert isinstance(node_at(("endpoints",)), Named)
     endpoint = node_at(("endpoints", "any"))
     assert isinstance(endpoint, Table)
-    assert endpoint.struct is Endpoint
+    assert endpoint.struct is EndpointSettings
     limit = node_at(("endpoints", "any", "limits", "auth"))
     assert isinstance(limit, Table)
     assert limit.struct is RateLimit

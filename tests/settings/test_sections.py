@@ -1,7 +1,7 @@
 import pytest
 
 from portward.settings.errors import SettingsError
-from portward.settings.sections import IdentityProvider
+from portward.settings.sections import IdentityProviderSettings
 from tests.settings.reading import settings
 
 
@@ -54,7 +54,7 @@ def test_figures_at_their_bounds_are_taken() -> None:
 def test_the_identity_provider_is_nobody_by_itself() -> None:
     """It is told by its address; the rest fits a Directus."""
     provider = settings().identity_provider
-    assert provider == IdentityProvider()
+    assert provider == IdentityProviderSettings()
     assert (provider.url, provider.timeout, provider.revalidate) == ("", 5.0, 60.0)
     assert provider.cookies == ("directus_session_token", "directus_refresh_token")
     assert settings().server.instance_id == ""

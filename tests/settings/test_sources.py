@@ -1,7 +1,7 @@
 import pytest
 
 from portward.settings import SettingsError
-from portward.settings.endpoint import AuthMode, Credential
+from portward.settings.endpoint import AuthMode, CredentialSource
 from portward.settings.secret import Secret
 from tests.settings.reading import loaded
 
@@ -68,7 +68,7 @@ def test_two_older_servers_move_in() -> None:
     assert (settings.server.port, settings.drain_timeout) == (3002, 0.5)
     assert settings.endpoints["alerts"].auth is AuthMode.NONE
     assert (live.ping_interval, live.backpressure_threshold) == (15.0, 65536)
-    assert (live.path, live.credentials) == ("/live", (Credential.COOKIE,))
+    assert (live.path, live.credentials) == ("/live", (CredentialSource.COOKIE,))
     assert settings.server.instance_id == "node-1"
     assert settings.identity_provider.url == "http://directus:8055"
     assert found.sources["endpoints.alerts.auth"] == "alias ALERT_AUTH_DISABLED"

@@ -2,7 +2,7 @@ import pytest
 
 from portward.settings.errors import SettingsError
 from portward.settings.secret import Secret
-from portward.settings.upstream import RelayMode, Upstream
+from portward.settings.upstream import RelayMode, UpstreamSettings
 from tests.settings.reading import settings
 
 WHOLE = """
@@ -37,7 +37,7 @@ EXPECTED = "expected what JSON has: texts, true, false, numbers up to 2^53, list
 def test_by_itself_it_is_openai_without_a_key() -> None:
     """One model, an hour a connection, nothing pinned, no event refused."""
     upstream = settings().upstream
-    assert upstream == Upstream()
+    assert upstream == UpstreamSettings()
     assert upstream.url == "wss://api.openai.com/v1/realtime?model={model}"
     assert (upstream.api_key, upstream.models) == (Secret(), ("gpt-realtime",))
     assert (upstream.allow_private, upstream.connect_timeout) == (False, 10.0)
@@ -48,7 +48,7 @@ def test_by_itself_it_is_openai_without_a_key() -> None:
 
 def test_every_key_can_be_written() -> None:
     """What is pinned is kept as it is, whatever JSON has."""
-    assert settings(WHOLE).upstream == Upstream(
+    assert settings(WHOLE).upstream == UpstreamSettings(
         url="wss://upstream.example/{model}",
         api_key=Secret("k"),
         models=("a", "b"),
@@ -207,8 +207,8 @@ def test_more_upstreams_have_names() -> None:
     azure, other = found.upstreams["azure"], found.upstreams["Other"]
     assert (azure.api_key, azure.models, azure.scheme) == (Secret("sk-a"), ("gpt-4o",), "")
     assert azure.pin == {"voice": "marin", "instructions_file": "/k"}
-    assert other == Upstream(api_key=Secret("o"))
-    assert found.upstream == Upstream()
+    assert other == UpstreamSettings(api_key=Secret("o"))
+    assert found.upstream == UpstreamSettings()
     assert found.upstream_of(found.endpoints["azure"]) is azure
     assert found.upstream_of(found.endpoints["realtime"]) is found.upstream
 
@@ -271,4 +271,4 @@ def test_what_is_no_upstream_is_refused(text: str, message: str) -> None:
 )
 def test_the_word_before_the_key(header: str, scheme: str | None, expected: str) -> None:
     """Where none is set it follows from the header."""
-    assert Upstream(auth_header=header, auth_scheme=scheme).scheme == expected
+    assert UpstreamSettings(auth_header=header, auth_scheme=scheme).scheme == expected

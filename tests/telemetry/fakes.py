@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from portward.telemetry.audit import Audit, AuditFile
-from portward.telemetry.checkpoint import Checkpoint, CheckpointStore
+from portward.telemetry.audit.checkpoint import Checkpoint, CheckpointStore
+from portward.telemetry.audit.log import AuditFile, AuditLog
 from portward.testing.clock import FakeClock
 
 KEY = b"k" * 32
-OPENED: list[Audit] = []
+OPENED: list[AuditLog] = []
 """Closed after each test, so that no thread of a failed one troubles the next."""
 
 
@@ -101,13 +101,13 @@ def open_audit(
     key: bytes = KEY,
     every: int = 20,
     capacity: int = 1000,
-) -> Audit:
+) -> AuditLog:
     """An audit at `path` that tries again at once when a write fails."""
     clock = clock or FakeClock()
     file = AuditFile(
         path, key, clock, checkpoints=store, every=every, capacity=capacity, retry=0.001
     )
-    audit = Audit(clock, file)
+    audit = AuditLog(clock, file)
     OPENED.append(audit)
     return audit
 

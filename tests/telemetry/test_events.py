@@ -1,6 +1,6 @@
 import re
 
-from portward.telemetry.events import Audited, Event, Level
+from portward.telemetry.events import Audited, Event, LogSeverity
 
 REQUIRED = re.findall(
     r"\S+",
@@ -42,6 +42,6 @@ def test_what_attackers_cause_is_sampled_and_what_operators_do_is_not() -> None:
 
 def test_every_event_has_a_level() -> None:
     """Ordinary life is `info`, and a failure of ours an `error`."""
-    assert {event.level for event in Event} == set(Level)
-    assert Event.CONN_OPEN.level is Level.INFO
-    assert Event.INTERNAL_ERROR.level is Level.ERROR
+    assert {event.level for event in Event} == set(LogSeverity)
+    assert Event.CONN_OPEN.level is LogSeverity.INFO
+    assert Event.INTERNAL_ERROR.level is LogSeverity.ERROR

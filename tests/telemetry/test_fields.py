@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portward.model.channel import Channel
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import LimitName
 from portward.model.request import RequestHead
 from portward.security.redaction import pseudonym
-from portward.telemetry.fields import FIELDS, Tidier
+from portward.telemetry.fields import FIELDS, Sanitizer
 
-tidy = Tidier()
+tidy = Sanitizer()
 FORBIDDEN = (
     *("token", "cookie", "body", "data", "secret", "password", "authorization", "query"),
     *("headers", "message", "payload", "key", "api_key", "session", "session_token", "ticket"),
@@ -60,7 +60,7 @@ def test_addresses_are_masked_once(address: object, shown: str) -> None:
 
 def test_people_are_hashed_with_a_key() -> None:
     """With a key, `user` and `actor` are stand-ins; without, they are cleaned like the rest."""
-    hashed = Tidier(b"key")({"user": "alice", "actor": "bob", "client": "c1"})
+    hashed = Sanitizer(b"key")({"user": "alice", "actor": "bob", "client": "c1"})
     assert hashed == {
         "user": pseudonym("alice", b"key"),
         "actor": pseudonym("bob", b"key"),
@@ -76,7 +76,7 @@ def test_a_person_that_is_no_text_is_named_by_type() -> None:
 
 def test_members_of_enumerations_show_their_names() -> None:
     """A string enumeration shows its value, another one its name in lower case."""
-    assert tidy({"limit": LimitName.MESSAGES, "ending": Ending.NO_PONG}) == {
+    assert tidy({"limit": LimitName.MESSAGES, "ending": Disconnect.NO_PONG}) == {
         "limit": "messages",
         "ending": "no_pong",
     }

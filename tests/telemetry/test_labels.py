@@ -1,5 +1,5 @@
 from portward.model import commands, replies
-from portward.model.refusals import Refusal
+from portward.model.handshake_errors import HandshakeRejection
 from portward.telemetry import labels
 
 
@@ -31,7 +31,7 @@ def test_every_command_reply_and_push_has_a_label() -> None:
 
 def test_every_refusal_has_a_reason_of_its_own() -> None:
     """No two rows of the outcome table share a label."""
-    assert len(set(labels.REASON.values())) == len(Refusal)
+    assert len(set(labels.REASON.values())) == len(HandshakeRejection)
 
 
 def test_every_outcome_at_the_identity_provider_has_its_label() -> None:

@@ -3,11 +3,11 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from portward.model.endings import Ending
-from portward.model.faults import FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import ErrorKind
+from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import LimitMode, LimitName
 from portward.model.provider import ProviderResult
-from portward.model.refusals import Refusal
 from portward.telemetry.events import Event
 from portward.telemetry.labels import AuthResult, GapResult, RecoveryResult
 from portward.telemetry.metrics import Metrics
@@ -36,7 +36,7 @@ def test_a_connection_is_counted_from_its_opening_to_its_end(metrics: Metrics) -
     """The gauge falls again, the counters do not; a slow reader is counted twice over."""
     metrics.connection_opened("rooms")
     metrics.connection_opened("rooms")
-    metrics.closed("rooms", Ending.SLOW)
+    metrics.closed("rooms", Disconnect.SLOW)
     found = samples(metrics)
     assert found["connections{endpoint=rooms}"] == 1
     assert found["connections_total{endpoint=rooms}"] == 2
@@ -47,15 +47,15 @@ def test_a_connection_is_counted_from_its_opening_to_its_end(metrics: Metrics) -
 def test_an_ordinary_end_is_no_slow_disconnect(metrics: Metrics) -> None:
     """Only the ending `slow` is."""
     metrics.connection_opened("rooms")
-    metrics.closed("rooms", Ending.NORMAL)
+    metrics.closed("rooms", Disconnect.NORMAL)
     assert "slow_disconnects_total{}" not in samples(metrics)
 
 
 def test_refusals_are_counted_by_reason(metrics: Metrics) -> None:
     """A handshake for no endpoint at all is counted too."""
-    metrics.refused("rooms", Refusal.ORIGIN)
-    metrics.refused(None, Refusal.UNKNOWN_PATH)
-    metrics.refused("rooms", Refusal.HOST)
+    metrics.refused("rooms", HandshakeRejection.ORIGIN)
+    metrics.refused(None, HandshakeRejection.UNKNOWN_PATH)
+    metrics.refused("rooms", HandshakeRejection.HOST)
     found = samples(metrics)
     assert found["handshakes_refused_total{endpoint=rooms,reason=origin}"] == 1
     assert found["handshakes_refused_total{endpoint=rooms,reason=host}"] == 1
@@ -87,7 +87,7 @@ def test_a_delivery_is_counted_and_timed(metrics: Metrics) -> None:
 
 def test_what_went_wrong_is_counted(metrics: Metrics) -> None:
     """Faults, limits, authentication and recoveries have their closed labels."""
-    metrics.fault("rooms", FaultKind.UNRECOVERABLE)
+    metrics.fault("rooms", ErrorKind.UNRECOVERABLE)
     metrics.limit(LimitName.MESSAGES, LimitMode.OBSERVE)
     metrics.authenticated("rooms", AuthResult.EXPIRED)
     metrics.recovered("alerts", RecoveryResult.TOO_MANY)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.telemetry.metrics import Metrics
 
 ENDPOINTS = ["live", "scores", "rooms"]
@@ -18,7 +18,7 @@ def metrics() -> Metrics:
             made.received(endpoint, kind, 10)
         for kind in ("subscribed", "delivery", "removed", "fault", "pong", "told"):
             made.sent(endpoint, kind, 10, 2)
-    made.closed("scores", Ending.NORMAL)
+    made.closed("scores", Disconnect.NORMAL)
     return made
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from portward.telemetry.labels import label
-from portward.telemetry.series import Counter, Gauge, Histogram, Reading, Sheet
+from portward.telemetry.series import Collector, Counter, Gauge, Histogram, Sample
 
 COLOR = label("color", ["red"])
 
@@ -64,7 +64,7 @@ def test_a_histogram_puts_values_below_their_bounds() -> None:
 
 def test_a_reading_is_taken_at_each_scrape() -> None:
     """It is zero until somebody keeps a number for it."""
-    reading = Reading("lost_total", "Lost.")
+    reading = Sample("lost_total", "Lost.")
     assert reading.collect().samples[0].value == 0
     reading.read = lambda: 5
     assert reading.collect().samples[0].value == 5
@@ -72,7 +72,7 @@ def test_a_reading_is_taken_at_each_scrape() -> None:
 
 def test_a_sheet_collects_its_families_in_order() -> None:
     """What was added comes out."""
-    sheet = Sheet()
+    sheet = Collector()
     sheet.gauge("open", "Open.")
     sheet.counter("seen_total", "Seen.", COLOR)
     sheet.histogram("took_seconds", "Took.")

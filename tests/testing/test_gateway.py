@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.settings import Settings
 from portward.testing import FakeClock, MemoryClient, connect, memory_gateway
 from portward.testing.gateway import request
@@ -37,9 +37,9 @@ async def test_log_and_clock() -> None:
 async def test_refused() -> None:
     """Who is not let in is told so, as a real client would be."""
     async with memory_gateway() as gateway:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(HandshakeRejected) as caught:
             await connect(gateway, "/rooms?x=1", origin="https://evil.example")
-        assert caught.value.refusal is Refusal.ORIGIN
+        assert caught.value.refusal is HandshakeRejection.ORIGIN
 
 
 def test_request() -> None:

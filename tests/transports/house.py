@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from portward.model.endings import Ending
-from portward.model.refusals import Refusal, Refused
+from portward.model.disconnects import Disconnect
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.link import Admission, Link
 from portward.node.pending_connections import PendingConnections
+from portward.node.transport import Admission, Transport
 from portward.testing.clock import FakeClock
 from portward.transports.listener import Listener
-from portward.transports.lobby import Lobby
+from portward.transports.listener_state import ListenerState
 from portward.wire import message
 from tests.certificates import make_certificates
 
@@ -59,7 +59,7 @@ def masked(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0)
 class FakeSession:
     """A receiver that remembers what it was told, and answers as a session would."""
 
-    link: Link
+    link: Transport
     echo: bool = False
     pongs: bool = False
     allowed: bool = True
@@ -69,13 +69,13 @@ class FakeSession:
     controls: list[bool] = field(default_factory=list)
     pings: list[bytes] = field(default_factory=list)
     partials: list[bool] = field(default_factory=list)
-    failures: list[tuple[Ending, str]] = field(default_factory=list)
+    failures: list[tuple[Disconnect, str]] = field(default_factory=list)
     slows: int = 0
     busy: bool = False
     parting: Callable[[], object] | None = None
     losses: list[int | None] = field(default_factory=list)
 
-    def frame(self, control: bool) -> bool:
+    def count_frame(self, control: bool) -> bool:
         """Remember which kind it was."""
         self.controls.append(control)
         return self.allowed
@@ -101,7 +101,7 @@ class FakeSession:
     def due(self) -> None:
         """Nothing is."""
 
-    def fail(self, ending: Ending, cause: str) -> None:
+    def fail(self, ending: Disconnect, cause: str) -> None:
         """Remember it, and close."""
         self.failures.append((ending, cause))
         if self.ends_itself:
@@ -131,7 +131,7 @@ class FakeSession:
         self.losses.append(code)
 
     @property
-    def endings(self) -> list[Ending]:
+    def endings(self) -> list[Disconnect]:
         """The endings of the failures."""
         return [ending for ending, _ in self.failures]
 
@@ -157,7 +157,7 @@ class FakeAdmission:
     subprotocol: str | None = None
     cancelled: int = 0
 
-    def open(self, link: Link) -> FakeSession:
+    def open(self, link: Transport) -> FakeSession:
         """Open a session that remembers."""
         session = FakeSession(link)
         self.gate.sessions.append(session)
@@ -174,7 +174,7 @@ class FakeGate:
     """Lets everyone in, unless told otherwise, and remembers."""
 
     def __init__(self) -> None:
-        self.full: Refusal | None = None
+        self.full: HandshakeRejection | None = None
         self.answers: dict[str, FakeAnswer] = {"/health": FakeAnswer(200, b'{"status":"ok"}')}
         self.refuse: BaseException | None = None
         self.hold: asyncio.Event | None = None
@@ -185,11 +185,11 @@ class FakeGate:
         self.admissions: list[FakeAdmission] = []
         self.sessions: list[FakeSession] = []
         self.follow_ups: list[tuple[RequestHead, Admission]] = []
-        self.stranger: Refused | None = None
-        self.refusals: list[tuple[RequestHead | None, Refused]] = []
+        self.stranger: HandshakeRejected | None = None
+        self.refusals: list[tuple[RequestHead | None, HandshakeRejected]] = []
         self.pending = PendingConnections(2000, FakeClock())
 
-    def room_for_one(self) -> Refusal | None:
+    def has_capacity(self) -> HandshakeRejection | None:
         """Say what the test wants."""
         return self.full
 
@@ -209,18 +209,18 @@ class FakeGate:
         self.admissions.append(admission)
         return admission
 
-    async def follow_up(self, head: RequestHead, admission: Admission) -> None:
+    async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
         """Let it come, or refuse, as the test wants."""
         self.follow_ups.append((head, admission))
         if self.stranger is not None:
             raise self.stranger
 
-    def refused(self, head: RequestHead | None, refused: Refused) -> None:
+    def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
         """Remember it."""
         self.refusals.append((head, refused))
 
     @property
-    def reasons(self) -> list[Refusal]:
+    def reasons(self) -> list[HandshakeRejection]:
         """The rows of the refusals."""
         return [refused.refusal for _, refused in self.refusals]
 
@@ -310,7 +310,7 @@ class House:
 
     gate: FakeGate
     clock: FakeClock
-    lobby: Lobby
+    lobby: ListenerState
     listener: Listener
     port: int
     clients: list[Client]
@@ -353,7 +353,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """Serve on a free port of this machine, with time that stands still."""
     gate, clock = gate or FakeGate(), FakeClock()
-    lobby = Lobby(gate, clock, random=lambda: 0.0, **options)
+    lobby = ListenerState(gate, clock, random=lambda: 0.0, **options)
     listener = Listener(lobby, "127.0.0.1", 0, descriptors=descriptors, proxies=proxies)
     await listener.start()
     house = House(gate, clock, lobby, listener, listener.addresses[0][1], [])

@@ -8,7 +8,7 @@ import uvicorn
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.node.clock import LoopClock
 from portward.node.closed_refusals import ClosedRefusal
 from portward.testing.clock import FakeClock
@@ -161,7 +161,7 @@ async def test_a_handshake_is_judged_and_accepted() -> None:
 async def test_a_refusal_is_answered_in_full_where_the_server_can() -> None:
     """With the denial extension the client gets status, headers and an empty body."""
     gate = FakeGate()
-    gate.refuse = Refused(Refusal.RATE)
+    gate.refuse = HandshakeRejected(HandshakeRejection.RATE)
 
     assert await refused_with(gate, **DENIAL) == [
         {
@@ -171,20 +171,20 @@ async def test_a_refusal_is_answered_in_full_where_the_server_can() -> None:
         },
         {"type": "websocket.http.response.body", "body": b""},
     ]
-    assert gate.reasons == [Refusal.RATE]
+    assert gate.reasons == [HandshakeRejection.RATE]
 
 
 async def test_a_refusal_is_a_close_where_the_server_cannot() -> None:
     """Without the extension the server answers 403, whatever the reason."""
     gate = FakeGate()
-    gate.refuse = Refused(Refusal.ORIGIN)
+    gate.refuse = HandshakeRejected(HandshakeRejection.ORIGIN)
 
     assert await refused_with(gate) == [{"type": "websocket.close", "code": 1000}]
 
 
 def closed() -> ClosedRefusal:
     """A refusal that is sent as a close."""
-    refused = Refused(Refusal.RATE)
+    refused = HandshakeRejected(HandshakeRejection.RATE)
     return ClosedRefusal(refused, (3013, "too many requests"), (wire.text(b'{"a":1}'),), "realtime")
 
 
@@ -198,7 +198,7 @@ async def test_a_refusal_may_be_a_close_after_the_handshake() -> None:
         {"type": "websocket.send", "text": '{"a":1}'},
         {"type": "websocket.close", "code": 3013, "reason": "too many requests"},
     ]
-    assert gate.reasons == [Refusal.RATE]
+    assert gate.reasons == [HandshakeRejection.RATE]
     assert gate.sessions == []
 
 
@@ -228,7 +228,7 @@ async def test_few_refusals_are_closes_at_a_time() -> None:
 async def test_a_full_house_refuses_before_it_judges() -> None:
     """The global cap holds here, too."""
     gate = FakeGate()
-    gate.full = Refusal.GLOBAL_CAP
+    gate.full = HandshakeRejection.GLOBAL_CAP
 
     assert (await refused_with(gate, **DENIAL))[0]["status"] == 503
     assert gate.heads == []
@@ -267,7 +267,7 @@ async def test_plain_http_gets_a_small_answer_or_404(path: str, status: int, bod
     assert (start["type"], start["status"]) == ("http.response.start", status)
     assert (b"content-length", str(len(body)).encode()) in start["headers"]
     assert rest == {"type": "http.response.body", "body": body}
-    assert gate.reasons == ([Refusal.UNKNOWN_PATH] if status == 404 else [])
+    assert gate.reasons == ([HandshakeRejection.UNKNOWN_PATH] if status == 404 else [])
 
 
 # -- life
@@ -363,7 +363,7 @@ async def test_behind_uvicorn_messages_pass_and_both_sides_close() -> None:
 async def test_behind_uvicorn_a_refusal_has_its_status() -> None:
     """The denial extension of a real server carries the outcome table."""
     gate = FakeGate()
-    gate.refuse = Refused(Refusal.UNAUTHENTICATED)
+    gate.refuse = HandshakeRejected(HandshakeRejection.UNAUTHENTICATED)
     async with uvicorn_server(gate) as port:
         with pytest.raises(InvalidStatus) as caught:
             await connect(f"ws://127.0.0.1:{port}/ws")

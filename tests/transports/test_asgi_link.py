@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from portward.model.channel import Channel
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_COUNT, UNAUTHENTICATED_MESSAGE
 from portward.testing.clock import FakeClock
 from portward.transports.asgi_link import AsgiLink, Event
@@ -113,7 +113,7 @@ async def test_a_message_over_the_limit_ends_the_connection(
     connection.comes(bytes=bytes(UNAUTHENTICATED_MESSAGE + 1))
     await connection.settle()
 
-    assert connection.session.endings == ([] if authenticated else [Ending.TOO_BIG])
+    assert connection.session.endings == ([] if authenticated else [Disconnect.TOO_BIG])
     assert len(connection.session.messages) == authenticated
 
 

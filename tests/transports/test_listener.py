@@ -5,17 +5,17 @@ import sys
 
 import pytest
 
-from portward.model.refusals import Refusal
+from portward.model.handshake_errors import HandshakeRejection
 from portward.testing.clock import FakeClock
 from portward.transports import listener as listening
 from portward.transports.listener import Listener
-from portward.transports.lobby import Lobby
+from portward.transports.listener_state import ListenerState
 from tests.transports.house import Client, FakeGate, handshake, open_house, until
 
 
 def made(host: str | None = "127.0.0.1", port: int = 0, **options: object) -> Listener:
     """A listener that was not started."""
-    return Listener(Lobby(FakeGate(), FakeClock()), host, port, **options)  # type: ignore[arg-type]
+    return Listener(ListenerState(FakeGate(), FakeClock()), host, port, **options)  # type: ignore[arg-type]
 
 
 async def test_it_listens_on_a_port_of_the_kernels_choice() -> None:
@@ -39,7 +39,7 @@ async def test_several_addresses_share_one_port(monkeypatch: pytest.MonkeyPatch)
             for address in ("127.0.0.1", "127.0.0.2", "127.0.0.1")
         ]
 
-    lobby = Lobby(FakeGate(), FakeClock())
+    lobby = ListenerState(FakeGate(), FakeClock())
     listener = Listener(lobby, "both.example", 0)
     monkeypatch.setattr(listening, "_resolve", both)
     await listener.start()
@@ -167,7 +167,7 @@ async def test_it_stops_accepting_when_most_descriptors_are_used_and_goes_on_lat
             clients.append(client)
             await client.send(handshake("/health"))
             await asyncio.sleep(0)
-        assert Refusal.OVERLOAD in house.gate.reasons
+        assert HandshakeRejection.OVERLOAD in house.gate.reasons
         waiting = await house.client()
         house.clock.advance(listening.RETRY)
         await asyncio.sleep(0.01)

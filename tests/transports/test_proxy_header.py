@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from portward.model.refusals import Refusal
+from portward.model.handshake_errors import HandshakeRejection
 from portward.wire.proxy_protocol import SIGNATURE
 from tests.transports.house import (
     TEXT,
@@ -161,7 +161,7 @@ async def test_what_is_wrong_is_closed_without_a_byte(data: bytes, why: str) -> 
         await client.send(data)
         await silent(client)
         ((head, refused),) = house.gate.refusals
-        assert (head, refused.refusal) == (None, Refusal.BAD_REQUEST)
+        assert (head, refused.refusal) == (None, HandshakeRejection.BAD_REQUEST)
         assert why in refused.detail
         assert "127.0.0.xxx" in refused.detail
         assert house.lobby.sockets == 0
@@ -197,7 +197,7 @@ async def test_half_a_header_has_the_time_of_a_head(start: bytes) -> None:
         assert house.gate.refusals == []
         house.clock.advance(0.2)
         await silent(client)
-        assert house.gate.reasons == [Refusal.HEAD_TIMEOUT]
+        assert house.gate.reasons == [HandshakeRejection.HEAD_TIMEOUT]
         assert (house.lobby.sockets, len(house.lobby.heads), house.lobby.doors) == (0, 0, set())
 
 
@@ -241,12 +241,12 @@ async def test_a_peer_that_leaves_within_the_header() -> None:
 async def test_no_room_is_silent_as_well() -> None:
     """Before its header a connection is not answered at all."""
     gate = FakeGate()
-    gate.full = Refusal.GLOBAL_CAP
+    gate.full = HandshakeRejection.GLOBAL_CAP
     async with proxied(gate=gate) as house:
         client = await house.client()
         await client.send(LINE + HEALTH)
         await silent(client)
-        assert gate.reasons == [Refusal.GLOBAL_CAP]
+        assert gate.reasons == [HandshakeRejection.GLOBAL_CAP]
         assert house.lobby.sockets == 0
 
 

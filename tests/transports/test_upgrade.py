@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.transports.websocket import WebSocketLink
+from portward.transports.websocket import WebSocketTransport
 from portward.wire import message
 from tests.transports.house import TEXT, House, handshake, masked, open_house
 
@@ -32,7 +32,7 @@ async def test_the_link_is_made_for_what_was_agreed(house: House) -> None:
     )
     link = session.link
 
-    assert isinstance(link, WebSocketLink)
+    assert isinstance(link, WebSocketTransport)
     assert link.compression
     assert link._descriptor == link._transport.get_extra_info("socket").fileno()
     assert link._assembler.limit == 5000

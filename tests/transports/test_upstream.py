@@ -10,10 +10,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from portward.demo.upstream import StandInUpstream
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.model.upstream import UpstreamClosed
-from portward.node import eager
-from portward.node.ports import Upstream, UpstreamLink
+from portward.node import eager_task
+from portward.node.ports import UpstreamLink, UpstreamPort
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
 from portward.transports.upstream import UpstreamClient
@@ -65,7 +65,7 @@ def upgrading(**changes: str) -> Callable[[bytes], bytes]:
 async def test_ports() -> None:
     """The client is what the node asks for."""
     async with serving(idle) as url:
-        upstream: Upstream = client(url)
+        upstream: UpstreamPort = client(url)
         link: UpstreamLink = await upstream.open(MODEL)
         await link.close(1000)
 
@@ -426,7 +426,7 @@ def begin(upstream: UpstreamClient, done: list[Any]) -> asyncio.Future[asyncio.T
     def now() -> None:
         assert asyncio.current_task() is None
         opening = upstream.open(MODEL)
-        begun.set_result(eager.start(opening, lambda *outcome: done.append(outcome)))
+        begun.set_result(eager_task.start(opening, lambda *outcome: done.append(outcome)))
 
     loop.call_soon(now)
     return begun

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.transports.upstream_address import MOST, find, is_public
 
 PUBLIC = ["104.18.6.192", "8.8.8.8", "2606:4700::6812:6c0", "::ffff:8.8.8.8", "64:ff9b::808:808"]

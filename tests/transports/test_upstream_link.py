@@ -6,7 +6,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from portward.model.upstream import UpstreamClosed
-from portward.node import eager
+from portward.node import eager_task
 from portward.transports import upstream_link
 from portward.transports.upstream_link import MAX_MESSAGE, UpstreamConnection
 from tests.transports.upstreams import (
@@ -246,7 +246,7 @@ async def test_sending_while_the_upstream_closes() -> None:
         server.writers[0].write(answer)
         await until(lambda: link._socket.state.name != "OPEN")
         ended: list[BaseException | None] = []
-        eager.start(link.send(b"x", binary=False), lambda _, error: ended.append(error))
+        eager_task.start(link.send(b"x", binary=False), lambda _, error: ended.append(error))
         assert isinstance(ended[0], UpstreamClosed)
         assert ended[0].code == 4001
         link.drop()
@@ -344,7 +344,7 @@ async def test_closing_is_not_given_up() -> None:
     async with linked(hears) as link:
         task: list[asyncio.Task[None] | None] = []
         asyncio.get_running_loop().call_soon(
-            lambda: task.append(eager.start(link.close(4003), lambda *_: None))
+            lambda: task.append(eager_task.start(link.close(4003), lambda *_: None))
         )
         await asyncio.sleep(0)
         assert task[0] is not None

@@ -8,10 +8,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 from websockets.typing import Subprotocol
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME, UNAUTHENTICATED_MESSAGE
 from portward.transports import websocket
-from portward.transports.websocket import WebSocketLink
+from portward.transports.websocket import WebSocketTransport
 from portward.wire import message
 from tests.transports.house import (
     BINARY,
@@ -42,9 +42,9 @@ def begin(session: FakeSession) -> None:
     session.echo = session.pongs = True
 
 
-def link_of(session: FakeSession) -> WebSocketLink:
+def link_of(session: FakeSession) -> WebSocketTransport:
     """The link of a session, with its insides."""
-    assert isinstance(session.link, WebSocketLink)
+    assert isinstance(session.link, WebSocketTransport)
     return session.link
 
 
@@ -120,41 +120,41 @@ def raw(first: int, second: int, rest: bytes = b"") -> bytes:
 MASK = bytes(4)
 
 
-HOSTILE: dict[str, tuple[bytes, Ending]] = {
-    "length 2^63": (raw(0x81, 0xFF, (2**63).to_bytes(8, "big")), Ending.PROTOCOL_ERROR),
-    "length 2^64-1": (raw(0x81, 0xFF, (2**64 - 1).to_bytes(8, "big")), Ending.PROTOCOL_ERROR),
-    "length 2^62": (raw(0x81, 0xFF, (2**62).to_bytes(8, "big")), Ending.TOO_BIG),
-    "one byte over": (raw(0x81, 0xFF, (65537).to_bytes(8, "big")), Ending.TOO_BIG),
-    "long form of 64": (raw(0x81, 0xFF, (100).to_bytes(8, "big")), Ending.PROTOCOL_ERROR),
-    "long form of 16": (raw(0x81, 0xFE, (100).to_bytes(2, "big")), Ending.PROTOCOL_ERROR),
-    "not masked": (raw(0x81, 0x01, b"x"), Ending.PROTOCOL_ERROR),
-    "two bytes that killed servers": (bytes.fromhex("a180") + MASK, Ending.PROTOCOL_ERROR),
-    "reserved data opcode": (raw(0x83, 0x80, MASK), Ending.PROTOCOL_ERROR),
-    "reserved control opcode": (raw(0x8B, 0x80, MASK), Ending.PROTOCOL_ERROR),
-    "RSV1": (masked(TEXT, b"x", rsv=4), Ending.PROTOCOL_ERROR),
-    "RSV2": (masked(TEXT, b"x", rsv=2), Ending.PROTOCOL_ERROR),
-    "RSV3": (masked(BINARY, b"x", rsv=1), Ending.PROTOCOL_ERROR),
-    "RSV1 on a ping": (masked(PING, b"x", rsv=4), Ending.PROTOCOL_ERROR),
-    "RSV2 on a pong": (masked(PONG, rsv=2), Ending.PROTOCOL_ERROR),
-    "long ping": (masked(PING, b"x" * 126), Ending.PROTOCOL_ERROR),
-    "fragmented ping": (masked(PING, fin=False), Ending.PROTOCOL_ERROR),
-    "fragmented close": (masked(CLOSE, fin=False), Ending.PROTOCOL_ERROR),
-    "continuation of nothing": (masked(0, b"x"), Ending.PROTOCOL_ERROR),
-    "message in a message": (masked(TEXT, fin=False) + masked(TEXT), Ending.PROTOCOL_ERROR),
-    "bad text": (masked(TEXT, b"\xff"), Ending.INVALID_UTF8),
-    "bad fragment": (masked(TEXT, b"\xed\xa0\x80", fin=False), Ending.INVALID_UTF8),
+HOSTILE: dict[str, tuple[bytes, Disconnect]] = {
+    "length 2^63": (raw(0x81, 0xFF, (2**63).to_bytes(8, "big")), Disconnect.PROTOCOL_ERROR),
+    "length 2^64-1": (raw(0x81, 0xFF, (2**64 - 1).to_bytes(8, "big")), Disconnect.PROTOCOL_ERROR),
+    "length 2^62": (raw(0x81, 0xFF, (2**62).to_bytes(8, "big")), Disconnect.TOO_BIG),
+    "one byte over": (raw(0x81, 0xFF, (65537).to_bytes(8, "big")), Disconnect.TOO_BIG),
+    "long form of 64": (raw(0x81, 0xFF, (100).to_bytes(8, "big")), Disconnect.PROTOCOL_ERROR),
+    "long form of 16": (raw(0x81, 0xFE, (100).to_bytes(2, "big")), Disconnect.PROTOCOL_ERROR),
+    "not masked": (raw(0x81, 0x01, b"x"), Disconnect.PROTOCOL_ERROR),
+    "two bytes that killed servers": (bytes.fromhex("a180") + MASK, Disconnect.PROTOCOL_ERROR),
+    "reserved data opcode": (raw(0x83, 0x80, MASK), Disconnect.PROTOCOL_ERROR),
+    "reserved control opcode": (raw(0x8B, 0x80, MASK), Disconnect.PROTOCOL_ERROR),
+    "RSV1": (masked(TEXT, b"x", rsv=4), Disconnect.PROTOCOL_ERROR),
+    "RSV2": (masked(TEXT, b"x", rsv=2), Disconnect.PROTOCOL_ERROR),
+    "RSV3": (masked(BINARY, b"x", rsv=1), Disconnect.PROTOCOL_ERROR),
+    "RSV1 on a ping": (masked(PING, b"x", rsv=4), Disconnect.PROTOCOL_ERROR),
+    "RSV2 on a pong": (masked(PONG, rsv=2), Disconnect.PROTOCOL_ERROR),
+    "long ping": (masked(PING, b"x" * 126), Disconnect.PROTOCOL_ERROR),
+    "fragmented ping": (masked(PING, fin=False), Disconnect.PROTOCOL_ERROR),
+    "fragmented close": (masked(CLOSE, fin=False), Disconnect.PROTOCOL_ERROR),
+    "continuation of nothing": (masked(0, b"x"), Disconnect.PROTOCOL_ERROR),
+    "message in a message": (masked(TEXT, fin=False) + masked(TEXT), Disconnect.PROTOCOL_ERROR),
+    "bad text": (masked(TEXT, b"\xff"), Disconnect.INVALID_UTF8),
+    "bad fragment": (masked(TEXT, b"\xed\xa0\x80", fin=False), Disconnect.INVALID_UTF8),
     "too much in fragments": (
         masked(BINARY, bytes(65_536), fin=False) + masked(0, b"x"),
-        Ending.TOO_BIG,
+        Disconnect.TOO_BIG,
     ),
     "too many fragments": (
         masked(TEXT, fin=False) + masked(0, fin=False) * 1024,
-        Ending.FLOODING,
+        Disconnect.FLOODING,
     ),
-    "half a close code": (masked(CLOSE, b"\x03"), Ending.PROTOCOL_ERROR),
-    "bad close reason": (masked(CLOSE, b"\x03\xe8\xff"), Ending.INVALID_UTF8),
+    "half a close code": (masked(CLOSE, b"\x03"), Disconnect.PROTOCOL_ERROR),
+    "bad close reason": (masked(CLOSE, b"\x03\xe8\xff"), Disconnect.INVALID_UTF8),
     **{
-        f"close code {code}": (masked(CLOSE, code.to_bytes(2, "big")), Ending.PROTOCOL_ERROR)
+        f"close code {code}": (masked(CLOSE, code.to_bytes(2, "big")), Disconnect.PROTOCOL_ERROR)
         for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
     },
 }
@@ -228,7 +228,7 @@ async def test_an_error_in_the_session_ends_its_connection_alone(house: House) -
     await other.send(masked(TEXT, b"y"))
 
     assert await client.closed() == (1011, "")
-    assert session.failures == [(Ending.INTERNAL, "ZeroDivisionError")]
+    assert session.failures == [(Disconnect.INTERNAL, "ZeroDivisionError")]
     assert [type(error) for error in told] == [ZeroDivisionError]
     assert await other.frame() == (0x81, b"y")
 
@@ -242,7 +242,7 @@ async def test_an_error_while_counting_a_frame_is_an_internal_one(
     def fail(_: bool) -> bool:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(session, "frame", fail)
+    monkeypatch.setattr(session, "count_frame", fail)
     await client.send(masked(TEXT, b"x"))
 
     assert await client.closed() == (1011, "")
@@ -269,7 +269,7 @@ async def test_before_authentication_a_large_frame_ends_before_it_is_whole(house
     await client.send(masked(TEXT, b"x" * 60_000)[: UNAUTHENTICATED_MESSAGE + 100])
 
     assert await client.closed() == (1009, "")
-    assert session.endings == [Ending.TOO_BIG]
+    assert session.endings == [Disconnect.TOO_BIG]
 
 
 async def test_after_authentication_the_endpoint_decides(house: House) -> None:
@@ -634,7 +634,7 @@ async def test_a_peer_that_is_gone_when_we_close_our_side_is_dropped(house: Hous
     await client.send(masked(0))
 
     await until(lambda: session.losses == [None])
-    assert session.endings == [Ending.PROTOCOL_ERROR]
+    assert session.endings == [Disconnect.PROTOCOL_ERROR]
 
 
 async def test_without_a_session_nothing_is_heard(house: House) -> None:
@@ -643,7 +643,7 @@ async def test_without_a_session_nothing_is_heard(house: House) -> None:
 
     def listen(session: FakeSession) -> None:
         nobody = link_of(session)._receiver
-        heard.append(nobody.frame(control=False))
+        heard.append(nobody.count_frame(control=False))
         session.link.resume()
 
     house.gate.on_open = listen

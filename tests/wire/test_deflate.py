@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import HEAD_TOTAL
 from portward.wire import deflate
 from portward.wire.errors import WireFault
@@ -105,7 +105,7 @@ def test_a_bomb_is_stopped_at_the_limit(size: int) -> None:
     with pytest.raises(WireFault) as caught:
         deflate.inflate(compressed(bytes(size)), 100)
 
-    assert caught.value.ending is Ending.TOO_BIG
+    assert caught.value.ending is Disconnect.TOO_BIG
 
 
 def test_a_message_at_the_limit_passes() -> None:
@@ -119,7 +119,7 @@ def test_what_is_no_deflate_stream_is_refused(payload: bytes) -> None:
     with pytest.raises(WireFault) as caught:
         deflate.inflate(payload, 100)
 
-    assert caught.value.ending is Ending.PROTOCOL_ERROR
+    assert caught.value.ending is Disconnect.PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("end", [b"", b"\x00"])
@@ -139,4 +139,4 @@ def test_data_behind_a_final_block_is_refused() -> None:
     with pytest.raises(WireFault) as caught:
         deflate.inflate(stream + stream, 100)
 
-    assert caught.value.ending is Ending.PROTOCOL_ERROR
+    assert caught.value.ending is Disconnect.PROTOCOL_ERROR

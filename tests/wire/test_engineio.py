@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.model.endings import Ending
-from portward.model.parcel import Parcel
+from portward.model.disconnects import Disconnect
+from portward.model.payload import MultipartPayload
 from portward.wire import engineio
 from portward.wire import message as wire
-from portward.wire.engineio import Kind, Opening, Packet
+from portward.wire.engineio import EngineIoPacket, EngineIoPacketKind, Opening
 from portward.wire.errors import WireFault
 
 TEXT = st.text(alphabet=st.characters(exclude_characters="\x1e", exclude_categories=["Cs"]))
@@ -18,14 +18,14 @@ PACKETS = st.lists(st.one_of(TEXT.map(str.encode), st.binary()), min_size=1, max
 
 def test_the_kinds() -> None:
     """The seven kinds are the digits from 0 to 6."""
-    assert [kind.value for kind in Kind] == [b"%d" % number for number in range(7)]
+    assert [kind.value for kind in EngineIoPacketKind] == [b"%d" % number for number in range(7)]
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_reading_a_packet(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", EngineIoPacketKind)
+def test_reading_a_packet(kind: EngineIoPacketKind) -> None:
     """The first character is the kind, what follows is the payload."""
-    assert engineio.read(kind.value) == Packet(kind, b"")
-    assert engineio.read(kind.value + b"data") == Packet(kind, b"data")
+    assert engineio.read(kind.value) == EngineIoPacket(kind, b"")
+    assert engineio.read(kind.value + b"data") == EngineIoPacket(kind, b"data")
 
 
 @pytest.mark.parametrize(
@@ -35,47 +35,49 @@ def test_a_packet_that_is_none(text: bytes) -> None:
     """Whatever begins otherwise is a fault."""
     with pytest.raises(WireFault) as fault:
         engineio.read(text)
-    assert fault.value.ending is Ending.PROTOCOL_ERROR
+    assert fault.value.ending is Disconnect.PROTOCOL_ERROR
 
 
 def test_reading_base64() -> None:
     """`b` marks a binary message in text."""
-    assert engineio.read(b"bAQI=") == Packet(Kind.MESSAGE, b"\x01\x02", binary=True)
-    assert engineio.read(b"b") == Packet(Kind.MESSAGE, b"", binary=True)
+    assert engineio.read(b"bAQI=") == EngineIoPacket(
+        EngineIoPacketKind.MESSAGE, b"\x01\x02", binary=True
+    )
+    assert engineio.read(b"b") == EngineIoPacket(EngineIoPacketKind.MESSAGE, b"", binary=True)
 
 
 def test_reading_a_body() -> None:
     """Packets are told apart by the record separator; bytes come in base64."""
     assert engineio.read_body(b"4hello\x1ebAQIDBA==\x1e3\x1eb") == [
-        Packet(Kind.MESSAGE, b"hello"),
-        Packet(Kind.MESSAGE, b"\x01\x02\x03\x04", binary=True),
-        Packet(Kind.PONG, b""),
-        Packet(Kind.MESSAGE, b"", binary=True),
+        EngineIoPacket(EngineIoPacketKind.MESSAGE, b"hello"),
+        EngineIoPacket(EngineIoPacketKind.MESSAGE, b"\x01\x02\x03\x04", binary=True),
+        EngineIoPacket(EngineIoPacketKind.PONG, b""),
+        EngineIoPacket(EngineIoPacketKind.MESSAGE, b"", binary=True),
     ]
 
 
 @pytest.mark.parametrize(
     ("body", "ending"),
     [
-        (b"", Ending.PROTOCOL_ERROR),
-        (b"4a\x1e", Ending.PROTOCOL_ERROR),
-        (b"\x1e4a", Ending.PROTOCOL_ERROR),
-        (b"\x1e".join([b"4"] * 1025), Ending.PROTOCOL_ERROR),
-        (b"4\xff", Ending.INVALID_UTF8),
-        (b"4\xed\xa0\x80", Ending.INVALID_UTF8),
-        (b"bA", Ending.PROTOCOL_ERROR),
-        (b"bAQ", Ending.PROTOCOL_ERROR),
-        (b"bAQI", Ending.PROTOCOL_ERROR),
+        (b"", Disconnect.PROTOCOL_ERROR),
+        (b"4a\x1e", Disconnect.PROTOCOL_ERROR),
+        (b"\x1e4a", Disconnect.PROTOCOL_ERROR),
+        (b"\x1e".join([b"4"] * 1025), Disconnect.PROTOCOL_ERROR),
+        (b"4\xff", Disconnect.INVALID_UTF8),
+        (b"4\xed\xa0\x80", Disconnect.INVALID_UTF8),
+        (b"bA", Disconnect.PROTOCOL_ERROR),
+        (b"bAQ", Disconnect.PROTOCOL_ERROR),
+        (b"bAQI", Disconnect.PROTOCOL_ERROR),
         (b"bAQI=", None),
-        (b"bAQ=I", Ending.PROTOCOL_ERROR),
-        (b"b====", Ending.PROTOCOL_ERROR),
-        (b"bAQ\nI", Ending.PROTOCOL_ERROR),
-        (b"bAQ-_", Ending.PROTOCOL_ERROR),
-        (b"b AQI", Ending.PROTOCOL_ERROR),
+        (b"bAQ=I", Disconnect.PROTOCOL_ERROR),
+        (b"b====", Disconnect.PROTOCOL_ERROR),
+        (b"bAQ\nI", Disconnect.PROTOCOL_ERROR),
+        (b"bAQ-_", Disconnect.PROTOCOL_ERROR),
+        (b"b AQI", Disconnect.PROTOCOL_ERROR),
         (b"\x1e".join([b"4"] * 64), None),
     ],
 )
-def test_hostile_bodies(body: bytes, ending: Ending | None) -> None:
+def test_hostile_bodies(body: bytes, ending: Disconnect | None) -> None:
     """A body is read whole or not at all."""
     if ending is None:
         assert engineio.read_body(body)
@@ -99,7 +101,7 @@ def test_any_bytes(body: bytes) -> None:
 def test_what_is_written_can_be_read(payloads: list[bytes], kinds: list[bool]) -> None:
     """Messages come back as they went."""
     given = [
-        Packet(Kind.MESSAGE, payload, binary or not _is_text(payload))
+        EngineIoPacket(EngineIoPacketKind.MESSAGE, payload, binary or not _is_text(payload))
         for payload, binary in zip(payloads, kinds, strict=False)
     ]
     messages = [
@@ -119,7 +121,7 @@ def _is_text(payload: bytes) -> bool:
 
 def test_a_parcel_is_written_in_order() -> None:
     """Text and its attachments follow each other."""
-    parcel = wire.ENGINE.text(Parcel(b"text", (b"\x01", b"\x02")))
+    parcel = wire.ENGINE.text(MultipartPayload(b"text", (b"\x01", b"\x02")))
     encoded = [b"b" + b64encode(each) for each in (b"\x01", b"\x02")]
     assert engineio.write_body([parcel]) == b"\x1e".join([b"4text", *encoded])
 
@@ -128,7 +130,7 @@ def test_a_message_as_text() -> None:
     """Bytes become base64 in place; weight and key stay, and what has no bytes stays as it is."""
     plain = wire.ENGINE.text(b"text")
     assert engineio.as_text(plain) is plain
-    parcel = wire.keyed(wire.ENGINE.text(Parcel(b"text", (b"\x01",), b"then")), "key")
+    parcel = wire.keyed(wire.ENGINE.text(MultipartPayload(b"text", (b"\x01",), b"then")), "key")
     texts = engineio.as_text(parcel)
     assert list(texts.parts()) == [(b"4text", False), (b"bAQ==", False), (b"4then", False)]
     assert texts.frame == b"".join(wire.text(each).frame for each in texts.payloads)
@@ -139,7 +141,7 @@ def test_the_opening() -> None:
     """The names of its fields are those of the protocol."""
     opening = Opening("id", ("websocket",), 25000, 20000, 100000)
     packet = opening.packet()
-    assert packet[:1] == Kind.OPEN.value
+    assert packet[:1] == EngineIoPacketKind.OPEN.value
     assert json.loads(packet[1:]) == {
         "sid": "id",
         "upgrades": ["websocket"],

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.wire import frames
 from portward.wire.errors import WireFault
 
@@ -64,7 +64,7 @@ def test_codes_a_peer_must_not_use_are_refused(code: int) -> None:
     with pytest.raises(WireFault) as caught:
         frames.close_code(code.to_bytes(2, "big"))
 
-    assert caught.value.ending is Ending.PROTOCOL_ERROR
+    assert caught.value.ending is Disconnect.PROTOCOL_ERROR
 
 
 def test_half_a_code_is_refused() -> None:
@@ -72,7 +72,7 @@ def test_half_a_code_is_refused() -> None:
     with pytest.raises(WireFault) as caught:
         frames.close_code(b"\x03")
 
-    assert caught.value.ending is Ending.PROTOCOL_ERROR
+    assert caught.value.ending is Disconnect.PROTOCOL_ERROR
 
 
 def test_a_reason_that_is_not_utf8_is_refused() -> None:
@@ -80,7 +80,7 @@ def test_a_reason_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(WireFault) as caught:
         frames.close_code(b"\x03\xe8\xff")
 
-    assert caught.value.ending is Ending.INVALID_UTF8
+    assert caught.value.ending is Disconnect.INVALID_UTF8
 
 
 @given(st.integers(0, 4999), st.text(max_size=40))

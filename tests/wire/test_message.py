@@ -1,6 +1,6 @@
 import pytest
 
-from portward.model.parcel import Parcel
+from portward.model.payload import MultipartPayload
 from portward.wire import deflate, message
 
 
@@ -57,7 +57,7 @@ def test_nothing_cannot_be_joined() -> None:
 @pytest.mark.parametrize(
     ("framing", "mark"), [(message.PLAIN, b""), (message.ENGINE, b"4")], ids=["plain", "engine"]
 )
-def test_framings(framing: message.Framing, mark: bytes) -> None:
+def test_framings(framing: message.FrameBuilder, mark: bytes) -> None:
     """Engine.IO marks text, compressed or not, and no framing marks bytes."""
     assert framing.text(b"a").payloads == (mark + b"a",)
     assert framing.binary(b"a").payloads == (b"a",)
@@ -67,7 +67,7 @@ def test_framings(framing: message.Framing, mark: bytes) -> None:
 
 def test_a_parcel_is_one_publication() -> None:
     """Text and its attachments follow each other in one message, which counts as one."""
-    made = message.ENGINE.text(Parcel(b"51-x", (b"\x00", b"\x01")))
+    made = message.ENGINE.text(MultipartPayload(b"51-x", (b"\x00", b"\x01")))
 
     assert list(made.parts()) == [(b"451-x", False), (b"\x00", True), (b"\x01", True)]
     assert made.frame == b"\x81\x05451-x\x82\x01\x00\x82\x01\x01"

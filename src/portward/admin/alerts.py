@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from portward.admin.call import Call, politely
+from portward.admin.context import MethodContext, politely
 from portward.admin.errors import bad_request
 from portward.admin.requests import ApiRequest, Once, Word
 from portward.admin.results import AlertResult, AnalysisResult
 from portward.dialects import alert_record
-from portward.dialects.analysis import Reading, read
+from portward.dialects.analysis import AnalysisReport, read
 from portward.model.alert import Severity
 from portward.model.commands import Publish
 from portward.telemetry import Event
@@ -36,7 +36,7 @@ class AnalysisRequest(ApiRequest, frozen=True):
     namespace: Word = "alerts"
 
 
-async def alert(call: Call, request: AlertRequest) -> AlertResult:
+async def alert(call: MethodContext, request: AlertRequest) -> AlertResult:
     """Publish one alert."""
     try:
         command = alert_record.write(
@@ -52,7 +52,7 @@ async def alert(call: Call, request: AlertRequest) -> AlertResult:
     return AlertResult(id=await _publish(call, command))
 
 
-async def analysis(call: Call, request: AnalysisRequest) -> AnalysisResult:
+async def analysis(call: MethodContext, request: AnalysisRequest) -> AnalysisResult:
     """Publish what a report says; entries that cannot be read are logged and left out.
 
     When the store goes away in the middle, the alerts before that are published: whoever repeats the
@@ -63,7 +63,7 @@ async def analysis(call: Call, request: AnalysisRequest) -> AnalysisResult:
     return AnalysisResult(ids=ids)
 
 
-def _read(call: Call, request: AnalysisRequest) -> Reading:
+def _read(call: MethodContext, request: AnalysisRequest) -> AnalysisReport:
     try:
         reading = read(
             request.namespace, request.event, request.payload, key=request.idempotency_key
@@ -76,9 +76,9 @@ def _read(call: Call, request: AnalysisRequest) -> Reading:
     return reading
 
 
-def _record(call: Call, count: int, reason: str) -> None:
+def _record(call: MethodContext, count: int, reason: str) -> None:
     call.node.telemetry.record(Event.ANALYSIS_MALFORMED, count=count, detail=reason)
 
 
-async def _publish(call: Call, command: Publish) -> str:
+async def _publish(call: MethodContext, command: Publish) -> str:
     return alert_record.alert_id((await call.operations.publish(command)).id)

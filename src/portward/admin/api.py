@@ -6,14 +6,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portward.admin import bodies
+from portward.admin import request_body
 from portward.admin.batch import NAME as BATCH
-from portward.admin.call import Call
-from portward.admin.errors import NOT_FOUND, ApiError, Failure, bad_request, explain
-from portward.admin.keys import Caller, Keyring
+from portward.admin.context import MethodContext
+from portward.admin.errors import NOT_FOUND, ApiError, ApiFailure, bad_request, explain
+from portward.admin.keys import ApiCaller, Keyring
 from portward.admin.methods import METHODS, Method
 from portward.admin.results import BatchResult
-from portward.model.faults import Fault, Unavailable
+from portward.model.errors import CommandError, Unavailable
 from portward.node.node import Node
 from portward.telemetry import Event
 from portward.telemetry.fields import Fields
@@ -23,7 +23,7 @@ LISTENER: Final = "admin"
 """What stands for this listener where the log names an endpoint."""
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class ApiAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to a request that was carried out.
 
     The replies of a batch stand beside `result` as well: that is where Centrifugo puts them.
@@ -59,15 +59,15 @@ class Api:
         try:
             body = given
             if given is None:
-                body = await bodies.parse(await bodies.read(request))
-            call = Call(self._node, caller, _address(request), self.run)
+                body = await request_body.parse(await request_body.read(request))
+            call = MethodContext(self._node, caller, _address(request), self.run)
             result = await self._carry_out(call, name, method, body)
-        except (Fault, Unavailable) as error:
+        except (CommandError, Unavailable) as error:
             raise explain(error) from None
         replies = result.replies if isinstance(result, BatchResult) else None
-        return json(Answer(result, replies))
+        return json(ApiAnswer(result, replies))
 
-    def authorize(self, request: Request) -> Caller:
+    def authorize(self, request: Request) -> ApiCaller:
         """Who calls.
 
         Raises:
@@ -84,7 +84,7 @@ class Api:
             )
             raise
 
-    async def run(self, call: Call, name: str, body: Any) -> msgspec.Struct:
+    async def run(self, call: MethodContext, name: str, body: Any) -> msgspec.Struct:
         """Carry out one command on its way through a batch.
 
         Raises:
@@ -94,7 +94,7 @@ class Api:
             raise bad_request("a batch inside a batch")
         return await self._carry_out(call, name, self._method(call.caller, name), body)
 
-    def _method(self, caller: Caller, name: str) -> Method:
+    def _method(self, caller: ApiCaller, name: str) -> Method:
         method = METHODS.get(name)
         if method is None:
             raise ApiError(404, NOT_FOUND, "unknown method")
@@ -109,15 +109,17 @@ class Api:
             raise
         return method
 
-    async def _carry_out(self, call: Call, name: str, method: Method, body: Any) -> msgspec.Struct:
-        request = bodies.convert(body, method.request)
+    async def _carry_out(
+        self, call: MethodContext, name: str, method: Method, body: Any
+    ) -> msgspec.Struct:
+        request = request_body.convert(body, method.request)
         result = await method.handler(call, request)
         if method.act:
             self._node.telemetry.record(Event.ADMIN_ACT, **_about(call, name, request))
         return result
 
 
-def _about(call: Call, name: str, request: msgspec.Struct) -> Fields:
+def _about(call: MethodContext, name: str, request: msgspec.Struct) -> Fields:
     """Who did what to whom, and nothing else of the request."""
     return {
         "method": name,
@@ -134,7 +136,7 @@ def _address(request: Request) -> str | None:
     return request.client.host if request.client is not None else None
 
 
-def json(value: Answer | Failure | dict[str, Any], status: int = 200) -> Response:
+def json(value: ApiAnswer | ApiFailure | dict[str, Any], status: int = 200) -> Response:
     """A response in JSON, without a character that a browser could read as the start of a tag."""
     text = msgspec.json.encode(value).replace(b"<", b"\\u003c")
     return Response(text, status, media_type=JSON)

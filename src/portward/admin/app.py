@@ -14,8 +14,8 @@ from starlette.types import Scope as RequestScope
 
 from portward.admin import approvals, openapi, page
 from portward.admin.api import Api, json
-from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, Failure
-from portward.admin.guard import Guard
+from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, ApiFailure
+from portward.admin.headers_middleware import HeadersMiddleware
 from portward.admin.keys import Keyring
 from portward.node.node import Node
 from portward.settings.keys import ApiKey, Scope
@@ -43,7 +43,7 @@ class AdminApp(Starlette):
                 Route("/api/approvals/{id}", self._approval, methods=["GET"]),
                 Route("/api/{method}", self._call, methods=["POST"]),
             ],
-            middleware=[Middleware(Guard, telemetry=node.telemetry)],
+            middleware=[Middleware(HeadersMiddleware, telemetry=node.telemetry)],
             exception_handlers={ApiError: _refused, HTTPException: _unrouted},
         )
         self.router.redirect_slashes = False
@@ -111,7 +111,7 @@ def without_slash(path: str, root: str) -> str:
 async def _refused(_: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise error
-    response = json(Failure(error.body), error.status)
+    response = json(ApiFailure(error.body), error.status)
     response.headers.update(error.headers or {})
     return response
 

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from portward.admin.call import Call
+from portward.admin.context import MethodContext
 from portward.admin.errors import NOT_FOUND, ApiError, bad_request
 from portward.admin.requests import ApiRequest, Word
 from portward.admin.results import ApprovalRequestResult, ApprovalResult, ApprovalStatus
-from portward.dialects.socketio.words import APPROVALS
+from portward.dialects.socketio.payloads import APPROVALS
 from portward.model.approval import Approval
 from portward.model.channel import Channel
-from portward.model.faults import Fault, FaultKind
-from portward.node.requests import DEFAULT_LIFE, MAX_ID, MAX_LIFE, MAX_TITLE
+from portward.model.errors import CommandError, ErrorKind
+from portward.node.approvals import DEFAULT_LIFE, MAX_ID, MAX_LIFE, MAX_TITLE
 
 ASK: Final = "approval_request"
 GET: Final = "approval_get"
@@ -48,7 +48,7 @@ class ApprovalGetRequest(ApiRequest, frozen=True):
     id: ApprovalId
 
 
-async def ask(call: Call, request: ApprovalAskRequest) -> ApprovalRequestResult:
+async def ask(call: MethodContext, request: ApprovalAskRequest) -> ApprovalRequestResult:
     """Ask for a decision."""
     approval = await call.node.requests.ask(
         _channel(call, request),
@@ -60,17 +60,17 @@ async def ask(call: Call, request: ApprovalAskRequest) -> ApprovalRequestResult:
     return ApprovalRequestResult(id=approval.id, expires_at=approval.expires_at)
 
 
-def _channel(call: Call, request: ApprovalAskRequest) -> Channel:
+def _channel(call: MethodContext, request: ApprovalAskRequest) -> Channel:
     """The channel of those who decide. A family that is not there would keep what nobody can hear."""
     if request.namespace not in call.node.namespaces:
-        raise Fault(FaultKind.UNKNOWN_CHANNEL)
+        raise CommandError(ErrorKind.UNKNOWN_CHANNEL)
     try:
         return Channel.parse(f"{request.namespace}:{request.workspace}:{APPROVALS}")
     except ValueError as error:
         raise bad_request(f"{error} - at `$.workspace`") from None
 
 
-async def get(call: Call, request: ApprovalGetRequest) -> ApprovalResult:
+async def get(call: MethodContext, request: ApprovalGetRequest) -> ApprovalResult:
     """Read a request and its verdict."""
     approval = await call.node.requests.get(request.id)
     if approval is None:
@@ -78,7 +78,7 @@ async def get(call: Call, request: ApprovalGetRequest) -> ApprovalResult:
     return _shown(call, approval)
 
 
-def _shown(call: Call, approval: Approval) -> ApprovalResult:
+def _shown(call: MethodContext, approval: Approval) -> ApprovalResult:
     verdict = approval.verdict
     return ApprovalResult(
         id=approval.id,
@@ -95,7 +95,7 @@ def _shown(call: Call, approval: Approval) -> ApprovalResult:
     )
 
 
-def _status(call: Call, approval: Approval) -> ApprovalStatus:
+def _status(call: MethodContext, approval: Approval) -> ApprovalStatus:
     if approval.verdict is not None:
         return ApprovalStatus.of(approval.verdict.decision)
     pending = call.node.requests.pending(approval)

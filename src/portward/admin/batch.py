@@ -4,11 +4,11 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.admin.call import Call, politely
+from portward.admin.context import MethodContext, politely
 from portward.admin.errors import ApiError, ErrorBody, explain, unexpected
 from portward.admin.requests import BatchRequest
 from portward.admin.results import BatchResult
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.limits import MIB
 
 NAME: Final = "batch"
@@ -16,7 +16,7 @@ ROOM: Final = 8 * MIB
 """Bytes of replies after which the rest of a batch is refused."""
 
 
-async def batch(call: Call, request: BatchRequest) -> BatchResult:
+async def batch(call: MethodContext, request: BatchRequest) -> BatchResult:
     """Run each command with the rights of the caller."""
     replies: list[msgspec.Raw] = []
     size = 0
@@ -30,14 +30,14 @@ async def batch(call: Call, request: BatchRequest) -> BatchResult:
 
 
 def _full() -> dict[str, ErrorBody]:
-    fault = Fault(FaultKind.LIMIT_EXCEEDED, detail="the replies of the batch are too long")
+    fault = CommandError(ErrorKind.LIMIT_EXCEEDED, detail="the replies of the batch are too long")
     return {"error": explain(fault).body}
 
 
-async def _reply(call: Call, name: str, body: Any) -> dict[str, Any]:
+async def _reply(call: MethodContext, name: str, body: Any) -> dict[str, Any]:
     try:
         return {name: await call.again(call, name, body)}
-    except (ApiError, Fault, Unavailable) as error:
+    except (ApiError, CommandError, Unavailable) as error:
         return {"error": explain(error).body}
     except Exception as error:  # noqa: BLE001 - one command must not take the answers of the others
         call.node.telemetry.failure(error, method=name)

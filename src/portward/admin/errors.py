@@ -4,7 +4,7 @@
     |- Fault      an operation was refused: the number of its kind
     `- Unavailable  the engine or the issuer of a key cannot be asked now: 503
 
-The numbers are Centrifugo's error codes, see `model.faults`.
+The numbers are Centrifugo's error codes, see `model.errors`.
 """
 
 from collections.abc import Mapping
@@ -12,36 +12,36 @@ from typing import Final
 
 import msgspec
 
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.security.redaction import clean
 
-BAD_REQUEST: Final = FaultKind.INVALID_FORMAT.number
-UNAUTHORIZED: Final = FaultKind.NOT_AUTHENTICATED.number
-FORBIDDEN: Final = FaultKind.PERMISSION_DENIED.number
-NOT_FOUND: Final = FaultKind.UNKNOWN_TYPE.number
+BAD_REQUEST: Final = ErrorKind.INVALID_FORMAT.number
+UNAUTHORIZED: Final = ErrorKind.NOT_AUTHENTICATED.number
+FORBIDDEN: Final = ErrorKind.PERMISSION_DENIED.number
+NOT_FOUND: Final = ErrorKind.UNKNOWN_TYPE.number
 
 STATUSES: Final = {
-    FaultKind.INTERNAL: 500,
-    FaultKind.UNKNOWN_CHANNEL: 404,
-    FaultKind.UNKNOWN_ROOM: 404,
-    FaultKind.NOT_SUBSCRIBED: 404,
-    FaultKind.PERMISSION_DENIED: 403,
-    FaultKind.UNKNOWN_TYPE: 404,
-    FaultKind.LIMIT_EXCEEDED: 409,
-    FaultKind.CHANNEL_FULL: 409,
-    FaultKind.TOO_LONG: 413,
-    FaultKind.UNAVAILABLE: 501,
-    FaultKind.RATE_LIMITED: 429,
-    FaultKind.AUTH_RATE_LIMITED: 429,
-    FaultKind.SUBSCRIBE_RATE_LIMITED: 429,
-    FaultKind.UNRECOVERABLE: 416,
+    ErrorKind.INTERNAL: 500,
+    ErrorKind.UNKNOWN_CHANNEL: 404,
+    ErrorKind.UNKNOWN_ROOM: 404,
+    ErrorKind.NOT_SUBSCRIBED: 404,
+    ErrorKind.PERMISSION_DENIED: 403,
+    ErrorKind.UNKNOWN_TYPE: 404,
+    ErrorKind.LIMIT_EXCEEDED: 409,
+    ErrorKind.CHANNEL_FULL: 409,
+    ErrorKind.TOO_LONG: 413,
+    ErrorKind.UNAVAILABLE: 501,
+    ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.AUTH_RATE_LIMITED: 429,
+    ErrorKind.SUBSCRIBE_RATE_LIMITED: 429,
+    ErrorKind.UNRECOVERABLE: 416,
 }
 """The status of each kind of fault; 400 for the rest, a refused token in the body included."""
 
 _TEXTS: Final = {
-    FaultKind.INVALID_FORMAT: "bad request",
-    FaultKind.INVALID_STRUCTURE: "bad request",
-    FaultKind.UNAVAILABLE: "not available",
+    ErrorKind.INVALID_FORMAT: "bad request",
+    ErrorKind.INVALID_STRUCTURE: "bad request",
+    ErrorKind.UNAVAILABLE: "not available",
 }
 """The API's words where the default text is a client's."""
 
@@ -53,7 +53,7 @@ class ErrorBody(msgspec.Struct, frozen=True):
     message: str
 
 
-class Failure(msgspec.Struct, frozen=True):
+class ApiFailure(msgspec.Struct, frozen=True):
     """The answer to a request that was refused."""
 
     error: ErrorBody
@@ -78,15 +78,15 @@ def bad_request(message: str) -> ApiError:
 
 def unexpected() -> ApiError:
     """The gateway failed; the log knows why."""
-    return ApiError(500, FaultKind.INTERNAL.number, "internal error")
+    return ApiError(500, ErrorKind.INTERNAL.number, "internal error")
 
 
-def explain(error: Fault | Unavailable | ApiError) -> ApiError:
+def explain(error: CommandError | Unavailable | ApiError) -> ApiError:
     """Put a refusal into the words of the API."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, Unavailable):
-        number = FaultKind.UNAVAILABLE.number
+        number = ErrorKind.UNAVAILABLE.number
         return ApiError(503, number, "temporarily unavailable", {"Retry-After": "1"})
     kind = error.kind
     text = _TEXTS.get(kind, kind.text.lower())

@@ -8,9 +8,9 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from portward.admin.api import json
-from portward.admin.errors import FORBIDDEN, ErrorBody, Failure
+from portward.admin.errors import FORBIDDEN, ApiFailure, ErrorBody
 from portward.model.clock import Clock
-from portward.model.refusals import Refused
+from portward.model.handshake_errors import HandshakeRejected
 from portward.security.hosts import HostPolicy, parse_authority
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
@@ -21,7 +21,7 @@ _DENIED: Final = 403
 _REFUSED: Final = ErrorBody(FORBIDDEN, "the admin listener does not answer to this name")
 
 
-class Application(Protocol):
+class CheckedApplication(Protocol):
     """What is served behind the check."""
 
     clock: Clock
@@ -40,7 +40,7 @@ class HostCheck:
         ValueError: a name is none; the text names it.
     """
 
-    def __init__(self, app: Application, own: str, allowed: Iterable[str]) -> None:
+    def __init__(self, app: CheckedApplication, own: str, allowed: Iterable[str]) -> None:
         self.clock = app.clock
         self.telemetry = app.telemetry
         self._app = app
@@ -55,7 +55,7 @@ class HostCheck:
             self.telemetry.record(
                 Event.HANDSHAKE_REJECT, endpoint="admin", status=_DENIED, reason="host"
             )
-            await json(Failure(_REFUSED), _DENIED)(scope, receive, send)
+            await json(ApiFailure(_REFUSED), _DENIED)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -65,7 +65,7 @@ class HostCheck:
             if len(values) == 1 and _is_address(parse_authority(values[0]).host):
                 return True
             self._names.check(values)
-        except (ValueError, Refused):
+        except (ValueError, HandshakeRejected):
             return False
         return True
 

@@ -15,7 +15,7 @@ _LABEL: Final = 8
 _CHALLENGE: Final = {"WWW-Authenticate": "apikey"}
 
 
-class Caller(msgspec.Struct, frozen=True):
+class ApiCaller(msgspec.Struct, frozen=True):
     """A key that was presented: what it is good for, and a name for the log that is not the key."""
 
     label: str
@@ -44,10 +44,11 @@ class Keyring:
             ValueError: a key is written as a digest and is none; the old ones stay in force.
         """
         self._known = tuple(
-            (key.digest, Caller(key.digest.hex()[:_LABEL], frozenset(key.scopes))) for key in keys
+            (key.digest, ApiCaller(key.digest.hex()[:_LABEL], frozenset(key.scopes)))
+            for key in keys
         )
 
-    def find(self, presented: str) -> Caller | None:
+    def find(self, presented: str) -> ApiCaller | None:
         """The caller behind a key. Every known key is looked at, whichever matches."""
         given = sha256(presented.encode("utf-8", "surrogatepass")).digest()
         found = None
@@ -56,7 +57,7 @@ class Keyring:
                 found = caller
         return found
 
-    def caller(self, headers: Headers) -> Caller:
+    def caller(self, headers: Headers) -> ApiCaller:
         """Who sent these headers: `X-API-Key`, or `Authorization: apikey …`, exactly one of them.
 
         Raises:

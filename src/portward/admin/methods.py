@@ -5,7 +5,16 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from portward.admin import alerts, approvals, people, requests, results, rooms, streams, watch
+from portward.admin import (
+    alerts,
+    approvals,
+    channel_methods,
+    node_methods,
+    requests,
+    results,
+    rooms,
+    user_methods,
+)
 from portward.admin.batch import NAME as BATCH
 from portward.admin.batch import batch
 from portward.model.room import Room
@@ -39,11 +48,11 @@ def _act(request: type[Struct], result: type[Struct], run: Handler, summary: str
 
 METHODS: Final[dict[str, Method]] = {
     "publish": _publish(
-        requests.PublishRequest, results.PositionResult, streams.publish,
+        requests.PublishRequest, results.PositionResult, channel_methods.publish,
         "Publish to a channel",
     ),
     "broadcast": _publish(
-        requests.BroadcastRequest, results.BroadcastResult, streams.broadcast,
+        requests.BroadcastRequest, results.BroadcastResult, channel_methods.broadcast,
         "Publish the same to several channels",
     ),
     "alert": _publish(
@@ -63,71 +72,71 @@ METHODS: Final[dict[str, Method]] = {
         "Read a request for approval and its verdict",
     ),
     "history": _read(
-        requests.HistoryRequest, results.HistoryResult, streams.history,
+        requests.HistoryRequest, results.HistoryResult, channel_methods.history,
         "Read a channel back",
     ),
     "presence": _read(
-        requests.ChannelRequest, results.PresenceResult, streams.presence,
+        requests.ChannelRequest, results.PresenceResult, channel_methods.presence,
         "List the connections in a channel",
     ),
     "presence_stats": _read(
-        requests.ChannelRequest, results.PresenceStatsResult, streams.presence_stats,
+        requests.ChannelRequest, results.PresenceStatsResult, channel_methods.presence_stats,
         "Count the connections and users in a channel",
     ),
     "channels": _read(
-        requests.ChannelsRequest, results.ChannelsResult, streams.channels,
+        requests.ChannelsRequest, results.ChannelsResult, channel_methods.channels,
         "List channels somebody listens to",
     ),
     "verify": _read(
-        requests.VerifyRequest, results.VerifyResult, streams.verify,
+        requests.VerifyRequest, results.VerifyResult, channel_methods.verify,
         "Check the signature of a signed message",
     ),
     "info": _read(
-        requests.NothingRequest, results.InfoResult, watch.info,
+        requests.NothingRequest, results.InfoResult, node_methods.info,
         "Describe the nodes",
     ),
     "connections": _read(
-        requests.ConnectionsRequest, results.ConnectionsResult, watch.connections,
+        requests.ConnectionsRequest, results.ConnectionsResult, node_methods.connections,
         "List open connections",
     ),
     "security_events": _read(
-        requests.SecurityEventsRequest, results.SecurityEventsResult, watch.security_events,
+        requests.SecurityEventsRequest, results.SecurityEventsResult, node_methods.security_events,
         "Read recent security events",
     ),
     "disconnect": _act(
-        requests.DisconnectRequest, results.DoneResult, people.disconnect,
+        requests.DisconnectRequest, results.DoneResult, user_methods.disconnect,
         "End the connections of a user, or one of them",
     ),
     "unsubscribe": _act(
-        requests.UnsubscribeRequest, results.DoneResult, people.unsubscribe,
+        requests.UnsubscribeRequest, results.DoneResult, user_methods.unsubscribe,
         "Take a user out of a channel",
     ),
     "revoke": _act(
-        requests.RevokeRequest, results.RevokeResult, people.revoke,
+        requests.RevokeRequest, results.RevokeResult, user_methods.revoke,
         "Take back a token, a session, or everything a user holds",
     ),
     "ticket": Method(
-        Scope.MANAGE, requests.TicketRequest, results.TicketResult, people.ticket,
+        Scope.MANAGE, requests.TicketRequest, results.TicketResult, user_methods.ticket,
         "Exchange a token for a single-use ticket",
     ),
     "roles_set": _act(
-        requests.RolesSetRequest, results.DoneResult, people.roles_set,
+        requests.RolesSetRequest, results.DoneResult, user_methods.roles_set,
         "Replace the roles of a user",
     ),
     "roles_get": _read(
-        requests.UserRequest, results.RolesResult, people.roles_get,
+        requests.UserRequest, results.RolesResult, user_methods.roles_get,
         "Read the roles of a user",
     ),
     "permissions_set": _act(
-        requests.PermissionsSetRequest, results.DoneResult, people.permissions_set,
+        requests.PermissionsSetRequest, results.DoneResult, user_methods.permissions_set,
         "Replace the permissions of a user",
     ),
     "permissions_get": _read(
-        requests.UserRequest, results.PermissionsResult, people.permissions_get,
+        requests.UserRequest, results.PermissionsResult, user_methods.permissions_get,
         "Read the permissions of a user",
     ),
     "membership_set": _act(
-        requests.MembershipSetRequest, results.DoneResult, people.membership_set,
+        requests.MembershipSetRequest, results.DoneResult, user_methods.membership_set,
         "Replace the workspaces a user belongs to",
     ),
     "rooms_set": _act(

@@ -7,9 +7,9 @@ import msgspec
 
 from portward.admin import approvals
 from portward.admin.batch import NAME as BATCH
-from portward.admin.bodies import channel_schema
-from portward.admin.errors import Failure
+from portward.admin.errors import ApiFailure
 from portward.admin.methods import METHODS, Method
+from portward.admin.request_body import channel_schema
 from portward.version import __version__
 
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -50,7 +50,7 @@ _PROBES: Final = {
 def document() -> dict[str, Any]:
     """The whole description."""
     types = {kind for each in METHODS.values() for kind in (each.request, each.result)}
-    ordered = [*sorted(types, key=lambda kind: kind.__name__), Failure]
+    ordered = [*sorted(types, key=lambda kind: kind.__name__), ApiFailure]
     _, schemas = msgspec.json.schema_components(
         ordered, schema_hook=channel_schema, ref_template=_REFERENCE
     )
@@ -75,7 +75,7 @@ def document() -> dict[str, Any]:
         "components": {
             "securitySchemes": _KEYS,
             "schemas": schemas,
-            "responses": {"Error": _response("Refused.", _named(Failure))},
+            "responses": {"Error": _response("Refused.", _named(ApiFailure))},
         },
     }
 

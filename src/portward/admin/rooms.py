@@ -5,11 +5,11 @@ from typing import Annotated
 from msgspec import Meta
 from msgspec.structs import asdict
 
-from portward.admin.call import Call
+from portward.admin.context import MethodContext
 from portward.admin.requests import MAX_ITEMS, ApiRequest, Offset, PageSize, Word
 from portward.admin.results import ApiResult
 from portward.model.channel import Channel
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
 LONGEST_TTL = 10 * 365 * 86400
@@ -64,7 +64,7 @@ def room_channel(namespace: str, room: str) -> Channel:
     try:
         return Channel.parse(f"{namespace}:{room}")
     except ValueError:
-        raise Fault(FaultKind.INVALID_CHANNEL) from None
+        raise CommandError(ErrorKind.INVALID_CHANNEL) from None
 
 
 class RoomResult(Room, frozen=True, kw_only=True, omit_defaults=False):
@@ -101,21 +101,21 @@ class RemovedResult(ApiResult, frozen=True):
     removed: bool
 
 
-async def rooms_set(call: Call, request: RoomsSetRequest) -> Room:
+async def rooms_set(call: MethodContext, request: RoomsSetRequest) -> Room:
     """Make or replace a room."""
     record = Room(**{name: getattr(request, name) for name in Room.__struct_fields__})
     return await call.operations.set_room(request.channel, record, ttl=request.ttl)
 
 
-async def rooms_get(call: Call, request: RoomRequest) -> Room:
+async def rooms_get(call: MethodContext, request: RoomRequest) -> Room:
     """Read a room."""
     record = await call.operations.room(request.channel)
     if record is None:
-        raise Fault(FaultKind.UNKNOWN_CHANNEL, detail="there is no such room")
+        raise CommandError(ErrorKind.UNKNOWN_CHANNEL, detail="there is no such room")
     return record.room
 
 
-async def rooms_list(call: Call, request: RoomsListRequest) -> RoomsResult:
+async def rooms_list(call: MethodContext, request: RoomsListRequest) -> RoomsResult:
     """List rooms, or channels that have lost their record."""
     first, last = request.offset, request.offset + request.limit
     if request.orphans:
@@ -132,6 +132,6 @@ def _asked(request: RoomsListRequest, channel: Channel) -> bool:
     return request.namespace in {None, channel.namespace}
 
 
-async def rooms_remove(call: Call, request: RoomRequest) -> RemovedResult:
+async def rooms_remove(call: MethodContext, request: RoomRequest) -> RemovedResult:
     """Forget a room."""
     return RemovedResult(removed=await call.operations.remove_room(request.channel))

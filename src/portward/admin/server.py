@@ -24,7 +24,7 @@ _ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """A name may stand for addresses this machine does not have."""
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
@@ -39,7 +39,7 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
-class Application(Protocol):
+class AdminApplication(Protocol):
     """An ASGI application with what its server needs. See `admin.app.AdminApp`."""
 
     clock: Clock
@@ -52,13 +52,15 @@ class Application(Protocol):
 class AdminServer:
     """Serves `app` on every address of `host`. Port 0 takes a free one; see `address`."""
 
-    def __init__(self, app: Application, host: str, port: int, *, grace: float = GRACE) -> None:
+    def __init__(
+        self, app: AdminApplication, host: str, port: int, *, grace: float = GRACE
+    ) -> None:
         self.app = app
         self._host = host
         self._port = port
         self._grace = grace
         self._sockets: list[socket.socket] = []
-        self._server: _Server | None = None
+        self._server: _UvicornServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -88,7 +90,7 @@ class AdminServer:
             why = error.strerror or str(error)
             where = f"{self._host}:{self._port}"
             raise OSError(error.errno, f"the admin listener cannot use {where}: {why}") from None
-        server = self._server = _Server(self._config())
+        server = self._server = _UvicornServer(self._config())
         task = self._task = asyncio.create_task(server.serve(self._sockets))
         ready = asyncio.create_task(server.ready.wait())
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -110,7 +112,7 @@ class AdminServer:
         self._release()
 
     @staticmethod
-    def _abort(server: _Server) -> None:
+    def _abort(server: _UvicornServer) -> None:
         server.force_exit = True
         for connection in tuple(server.server_state.connections):
             connection.transport.abort()

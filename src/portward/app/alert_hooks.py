@@ -16,7 +16,7 @@ DISCONNECTED: Final = "subscriber_disconnected"
 EMITTED: Final = "alert_emitted"
 
 
-class Listeners:
+class SubscriptionListeners:
     """The application's hooks on the alerts of one namespace. One that raises is recorded."""
 
     def __init__(self, node: Callable[[], Node], hooks: Hooks, namespace: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, Protocol, overload, runtime_checkable
 
-from portward.app.alert_hooks import Hook, Listeners
+from portward.app.alert_hooks import Hook, SubscriptionListeners
 from portward.app.analysis import EngineConnection
 from portward.app.analysis_sources import EmitterConnection, IteratorConnection
 from portward.dialects import alert_record, analysis
@@ -33,7 +33,7 @@ class Alerts:
         """`node` is asked for each time: hooks are added before the gateway runs."""
         self._node = node
         self._namespace = namespace
-        self._listeners = Listeners(node, hooks, namespace)
+        self._listeners = SubscriptionListeners(node, hooks, namespace)
         self._connections: set[EngineConnection] = set()
         hooks.published[namespace] = self._emitted
 

@@ -8,9 +8,9 @@ from secrets import token_hex
 from threading import Lock
 from typing import Any, Final
 
-from portward.dialects.analysis import Reading, read
+from portward.dialects.analysis import AnalysisReport, read
 from portward.model.commands import Publish
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.node.node import Node
 from portward.telemetry.events import Event
 
@@ -21,7 +21,7 @@ GRACE: Final = 5.0
 TURN: Final = 64
 """Steps between which the event loop gets its turn."""
 
-_OWN_FAULT: Final = frozenset({FaultKind.INVALID_STRUCTURE, FaultKind.TOO_LONG})
+_OWN_FAULT: Final = frozenset({ErrorKind.INVALID_STRUCTURE, ErrorKind.TOO_LONG})
 """Faults that lie in the report itself."""
 
 Send = Callable[[Publish], Awaitable[object]]
@@ -104,14 +104,14 @@ class EngineConnection(ABC):
             self._give_up(self._queued - self._done, "closed")
             self._moved.set()
 
-    def _read(self, event: Any, payload: Any) -> Reading:
+    def _read(self, event: Any, payload: Any) -> AnalysisReport:
         """Read a report; one that is no report is a malformed one, and nothing is raised."""
         try:
             return read(self._namespace, event, payload, key=token_hex(8))
         except ValueError as error:
-            return Reading(malformed=1, reason=str(error))
+            return AnalysisReport(malformed=1, reason=str(error))
         except Exception as error:  # noqa: BLE001 - a payload may be an object with code of its own
-            return Reading(malformed=1, reason=f"reading it raised {type(error).__name__}")
+            return AnalysisReport(malformed=1, reason=f"reading it raised {type(error).__name__}")
 
     def _tell_malformed(self, count: int, reason: str) -> None:
         self._node.telemetry.record(Event.ANALYSIS_MALFORMED, count=count, detail=reason)
@@ -128,7 +128,7 @@ class EngineConnection(ABC):
             await self._attempt(command)
         except Unavailable:
             self._give_up(1, "unavailable")
-        except Fault as fault:
+        except CommandError as fault:
             if fault.kind in _OWN_FAULT:
                 with self._lock:
                     self.malformed += 1

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from portward.app.analysis import EngineConnection, Send
-from portward.dialects.analysis import EVENTS, Reading
+from portward.dialects.analysis import EVENTS, AnalysisReport
 from portward.model.commands import Publish
 from portward.node.node import Node
 from portward.telemetry.events import Event
@@ -54,7 +54,7 @@ class EmitterConnection(EngineConnection):
         if not woken:
             self._wake()
 
-    def _take(self, reading: Reading) -> None:
+    def _take(self, reading: AnalysisReport) -> None:
         room = QUEUE - len(self._queue)
         fits = reading.alerts[:room]
         self.received += 1
@@ -151,7 +151,7 @@ class IteratorConnection(EngineConnection):
     async def _take(self, item: Any) -> None:
         self.received += 1
         pair = isinstance(item, tuple | list) and len(item) == 2  # noqa: PLR2004 - a pair
-        reading = self._read(*item) if pair else Reading(malformed=1, reason="not a pair")
+        reading = self._read(*item) if pair else AnalysisReport(malformed=1, reason="not a pair")
         if reading.malformed:
             self.malformed += reading.malformed
             self._tell_malformed(reading.malformed, reading.reason)

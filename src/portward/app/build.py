@@ -4,12 +4,12 @@ import secrets as random
 import socket
 from collections.abc import Callable, Mapping
 
-from portward.app.doors import make_endpoints
+from portward.app.build_endpoints import make_endpoints
 from portward.app.engines import make_engine
 from portward.engines.port import Engine
+from portward.identity.http_authorizer import HttpAuthorizer
 from portward.identity.jwks import JwksSource
 from portward.identity.provider import CookieProvider, CookieValues, ProviderRules
-from portward.identity.question import HttpQuestion
 from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
 from portward.model.clock import Clock
@@ -33,9 +33,9 @@ from portward.security.tokens import (
     secret_key,
 )
 from portward.settings import Settings
-from portward.settings.sections import CookieForm, IdentityProvider
+from portward.settings.sections import CookieForm, IdentityProviderSettings
 from portward.settings.tokens import Claims, Tokens
-from portward.settings.upstream import Upstream
+from portward.settings.upstream import UpstreamSettings
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.upstream import UpstreamClient
@@ -136,18 +136,18 @@ def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> Coo
     return CookieProvider(rules, clock, telemetry.metrics.identity_provider, changed)
 
 
-def _cookie_values(given: IdentityProvider) -> CookieValues:
+def _cookie_values(given: IdentityProviderSettings) -> CookieValues:
     if given.cookie_values is not CookieForm.PLAIN:
         return CookieValues.ANY
     return CookieValues.SENDABLE if "*" in given.cookies else CookieValues.PLAIN
 
 
-def upstreams(settings: Settings) -> dict[str, Upstream]:
+def upstreams(settings: Settings) -> dict[str, UpstreamSettings]:
     """The tables of all upstreams by name; the default one's is empty."""
     return {"": settings.upstream, **settings.upstreams}
 
 
-def relay_rules(given: Upstream) -> RelayRules:
+def relay_rules(given: UpstreamSettings) -> RelayRules:
     """What may go to an upstream, and how much of it."""
     return RelayRules(
         policy=RelayPolicy(
@@ -165,7 +165,7 @@ def relay_rules(given: Upstream) -> RelayRules:
     )
 
 
-def make_upstream(given: Upstream) -> UpstreamClient | None:
+def make_upstream(given: UpstreamSettings) -> UpstreamClient | None:
     """The client of an upstream; None when there is no key for it."""
     if not given.api_key:
         return None
@@ -219,7 +219,7 @@ def make_ports(
     return NodePorts(
         engine=engine or make_engine(settings, clock),
         verifier=make_verifier(settings, clock, telemetry),
-        question=HttpQuestion(),
+        question=HttpAuthorizer(),
         session_tokens=make_session_tokens(settings),
         telemetry=telemetry,
         clock=clock,

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from portward.app.engines import make_engine
-from portward.app.workers.place import node_name
+from portward.app.workers.worker import node_name
 from portward.node.clock import LoopClock
 from portward.settings import Settings
 from portward.telemetry import Checkpoint
-from portward.telemetry.checkpoint import from_text, note_key
+from portward.telemetry.audit.checkpoint import from_text, note_key
 
 SQLITE: Final = "sqlite:"
 

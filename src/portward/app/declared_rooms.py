@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from portward.model.channel import Channel
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.model.room import Room, RoomOrigin
 from portward.node.node import Node
 from portward.settings import Settings

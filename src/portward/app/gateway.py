@@ -19,7 +19,7 @@ from portward.app.live import Live
 from portward.app.reload import apply
 from portward.app.rooms import Rooms
 from portward.app.single_process import ProcessClaim
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.app.webhook import Webhook, targets
 from portward.app.workspaces import Workspaces
 from portward.engines.port import Engine, Member
@@ -28,14 +28,14 @@ from portward.model.claim_path import ClaimPath
 from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory
 from portward.model.position import Position
-from portward.model.publication import Page
+from portward.model.publication import HistoryPage
 from portward.model.revocation import RevocationKind
 from portward.node.clock import LoopClock
-from portward.node.gate import NodeGate
+from portward.node.handshake import HandshakeService
 from portward.node.node import Node
-from portward.node.operations import Operations
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.rules import NodePorts
+from portward.node.server_api import ServerApi
 from portward.security.tokens import sign
 from portward.settings import Secret, Settings, reloaded
 from portward.telemetry import Telemetry
@@ -119,11 +119,11 @@ class Gateway:
         """
         node = self.node
         if self._front is None:
-            self._front = EngineServer(NodeGate(node), node.clock, node.endpoints)
+            self._front = EngineServer(HandshakeService(node), node.clock, node.endpoints)
         return self._front
 
     @property
-    def operations(self) -> Operations:
+    def operations(self) -> ServerApi:
         """Everything the backend can ask of the running node."""
         return self.node.operations
 
@@ -273,7 +273,7 @@ class Gateway:
         since: Position | None = None,
         *,
         reverse: bool = False,
-    ) -> Page:
+    ) -> HistoryPage:
         """Read a channel back, oldest first, at most 100; with `reverse` the newest.
 
         Raises:

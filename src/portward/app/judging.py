@@ -8,12 +8,12 @@ from typing import Final
 
 from portward.security.origin import OriginPolicy
 from portward.settings import (
+    CheckLevel,
     Finding,
-    Level,
     Machine,
     Settings,
     SettingsError,
-    Store,
+    StoreFacts,
     checklist,
     startup_errors,
 )
@@ -40,7 +40,7 @@ def parse_origin_entry(text: str) -> object:
     return OriginPolicy([text], production=False)
 
 
-def parse_store(url: str) -> Store:
+def parse_store(url: str) -> StoreFacts:
     """Read an engine address as its engine does.
 
     Raises:
@@ -51,14 +51,14 @@ def parse_store(url: str) -> Store:
         from portward.engines.sqlite import sqlite_path  # noqa: PLC0415 - loaded where it is used
 
         sqlite_path(url)
-        return Store()
+        return StoreFacts()
     if not scheme.startswith("redis"):
-        return Store()  # an unknown engine is another rule's business
+        return StoreFacts()  # an unknown engine is another rule's business
     from portward.engines.redis import parse_url  # noqa: PLC0415 - loaded where it is used
 
     options = parse_url(url)
     tls = options.tls
-    return Store(
+    return StoreFacts(
         remote=not all(_is_here(address.host) for address in options.addresses),
         encrypted=tls is not None,
         password=bool(options.password),
@@ -121,7 +121,7 @@ def refuse_unsafe(settings: Settings) -> None:
     """
     if not settings.production:
         return
-    failed = [each for each in judge(settings) if each.level is Level.FAIL]
+    failed = [each for each in judge(settings) if each.level is CheckLevel.FAIL]
     if failed:
         raise SettingsError("\n".join(f"{each.id}: {each.what}" for each in failed))
 
@@ -136,6 +136,6 @@ def refuse_start(settings: Settings) -> None:
     found = startup_errors(settings, machine)
     if settings.production:
         rules = checklist(settings, machine)
-        found += [each for each in rules if each.level is Level.FAIL and each.id in EMBEDDED]
+        found += [each for each in rules if each.level is CheckLevel.FAIL and each.id in EMBEDDED]
     if found:
         raise SettingsError(f"{found[0].id}: {found[0].what}. {found[0].change}".strip())

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.position import Position
-from portward.node.handle import ConnectionHandle
+from portward.node.connection_handle import ConnectionHandle
 from portward.node.node import Node
 from portward.node.ports import Hooks
 

@@ -18,17 +18,17 @@ from portward.app import build
 from portward.app.engines import make_engine
 from portward.app.gateway import with_secret
 from portward.app.server import tls_context
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.engines.sqlite import sqlite_path
 from portward.model.channel import Channel
+from portward.model.errors import Unavailable
 from portward.model.events import BusEvent
-from portward.model.faults import Unavailable
 from portward.model.publication import Publication
 from portward.node.clock import LoopClock
 from portward.node.ports import Hooks
 from portward.security.hosts import HostPolicy
 from portward.security.tokens import keys_from_jwks
-from portward.settings import Finding, Level, Settings, SettingsError
+from portward.settings import CheckLevel, Finding, Settings, SettingsError
 from portward.telemetry.keys import AuditError, audit_key, key_path
 
 TIMEOUT: Final = 10.0
@@ -37,7 +37,7 @@ LARGEST: Final = 1024 * 1024
 _OK: Final = 200
 
 
-class _Failed(Exception):  # noqa: N818 - the text of a finding
+class _PreflightFailed(Exception):  # noqa: N818 - the text of a finding
     """A service did not answer as it must; the text says how."""
 
 
@@ -51,11 +51,11 @@ def build_checks(settings: Settings) -> list[Finding]:
         try:
             attempt(settings)
         except (SettingsError, AuditError, Unavailable, ValueError) as error:
-            found.append(Finding(rule, Level.FAIL, " ".join(str(error).split()), change))
+            found.append(Finding(rule, CheckLevel.FAIL, " ".join(str(error).split()), change))
         except OSError as error:
-            found.append(Finding(rule, Level.FAIL, _reason(error), change))
+            found.append(Finding(rule, CheckLevel.FAIL, _reason(error), change))
         else:
-            found.append(Finding(rule, Level.OK, right))
+            found.append(Finding(rule, CheckLevel.OK, right))
     return found
 
 
@@ -112,13 +112,13 @@ async def connect_checks(settings: Settings) -> AsyncIterator[Finding]:
             async with asyncio.timeout(TIMEOUT):
                 answer = await ask(settings)
         except TimeoutError:
-            yield Finding(rule, Level.FAIL, f"no answer within {TIMEOUT:g} s", change)
-        except (_Failed, Unavailable, ValueError) as error:
-            yield Finding(rule, Level.FAIL, str(error) or type(error).__name__, change)
+            yield Finding(rule, CheckLevel.FAIL, f"no answer within {TIMEOUT:g} s", change)
+        except (_PreflightFailed, Unavailable, ValueError) as error:
+            yield Finding(rule, CheckLevel.FAIL, str(error) or type(error).__name__, change)
         except (httpx.HTTPError, OSError) as error:
-            yield Finding(rule, Level.FAIL, f"cannot be reached: {_reason(error)}", change)
+            yield Finding(rule, CheckLevel.FAIL, f"cannot be reached: {_reason(error)}", change)
         else:
-            yield Finding(rule, Level.OK, answer)
+            yield Finding(rule, CheckLevel.OK, answer)
 
 
 _Ask = Callable[[Settings], Awaitable[str]]
@@ -179,7 +179,7 @@ async def _store(settings: Settings) -> str:
 def _folder(settings: Settings) -> str:
     folder = Path(sqlite_path(settings.engine_url)).resolve().parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _Failed(f"the folder {folder} is missing, or this user cannot write to it")
+        raise _PreflightFailed(f"the folder {folder} is missing, or this user cannot write to it")
     return f"the folder {folder} can be written to"
 
 
@@ -188,17 +188,19 @@ async def _provider(settings: Settings) -> str:
     base = settings.identity_provider.url.rstrip("/")
     status, _ = await _get(f"{base}/users/me?fields=id")
     if status not in {_OK, 401, 403}:
-        raise _Failed(f"answers {status} to a question without a cookie; 401 or 403 is expected")
+        raise _PreflightFailed(
+            f"answers {status} to a question without a cookie; 401 or 403 is expected"
+        )
     return f"the identity provider answers ({status} without a cookie)"
 
 
 async def _jwks(settings: Settings) -> str:
     status, body = await _get(settings.tokens.jwks_url)
     if status != _OK:
-        raise _Failed(f"answers {status}")
+        raise _PreflightFailed(f"answers {status}")
     keys = keys_from_jwks(body)
     if not keys:
-        raise _Failed("has no key that tokens can be verified with")
+        raise _PreflightFailed("has no key that tokens can be verified with")
     return f"the key set has {len(keys)} usable keys"
 
 
@@ -207,7 +209,7 @@ async def _upstream(key: str, settings: Settings) -> str:
     given = settings.relayed[key]
     client = build.make_upstream(given)
     if client is None:
-        raise _Failed("no upstream can be made of these settings")
+        raise _PreflightFailed("no upstream can be made of these settings")
     model = given.models[0]
     connection = await client.open(model)
     await connection.close(1000)
@@ -223,7 +225,7 @@ async def _get(url: str) -> tuple[int, bytes]:
         async for chunk in answer.aiter_bytes():
             body += chunk
             if len(body) > LARGEST:
-                raise _Failed("answers with more than 1 MiB")
+                raise _PreflightFailed("answers with more than 1 MiB")
         return answer.status_code, bytes(body)
 
 

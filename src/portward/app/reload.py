@@ -1,6 +1,6 @@
 """Puts changed settings in force on a running node: all of them, or none."""
 
-from portward.app import build, doors
+from portward.app import build, build_endpoints
 from portward.app.declared_rooms import DeclaredRooms, declared
 from portward.identity.provider import CookieProvider
 from portward.identity.verifier import TokenVerifier
@@ -26,7 +26,9 @@ def apply(
     endpoints = [
         (
             endpoint,
-            doors.endpoint_rules(settings, endpoint.name, settings.endpoints[endpoint.name]),
+            build_endpoints.endpoint_rules(
+                settings, endpoint.name, settings.endpoints[endpoint.name]
+            ),
             OriginPolicy(
                 settings.origins(settings.endpoints[endpoint.name]), production=settings.production
             ),
@@ -39,7 +41,7 @@ def apply(
         for name, given in build.upstreams(settings).items()
         if given != before[name]
     }
-    limits = doors.make_limits(settings, ports.telemetry)
+    limits = build_endpoints.make_limits(settings, ports.telemetry)
     records = declared(settings)
     provider, topics = ports.provider, settings.identity_provider.topics
     if isinstance(provider, CookieProvider):

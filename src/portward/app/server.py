@@ -7,21 +7,21 @@ from collections.abc import Callable
 from typing import Final
 
 from portward.admin.app import make_admin
-from portward.admin.host_check import Application, HostCheck
+from portward.admin.host_check import CheckedApplication, HostCheck
 from portward.admin.server import AdminServer
 from portward.app.gateway import Gateway
 from portward.app.judging import raise_descriptor_limit, refuse_unsafe
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
 from portward.app.workers.handover import Handover
-from portward.app.workers.inside import make_listener
-from portward.app.workers.place import Obedience, Place
+from portward.app.workers.worker import WorkerOrders, WorkerPlace
+from portward.app.workers.worker_admin import make_listener
 from portward.model.limits import head_limits
 from portward.security.client_address import AddressRules
 from portward.settings import Changes, Settings, SettingsError, changes
 from portward.telemetry.events import Event
 from portward.transports.listener import Listener
-from portward.transports.lobby import Lobby
+from portward.transports.listener_state import ListenerState
 from portward.transports.unix_socket import PREFIX
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -57,7 +57,7 @@ def proxies(settings: Settings) -> Callable[[str], bool] | None:
     return AddressRules(server.trusted_proxies).trusts_peer
 
 
-def host_check(app: Application, settings: Settings) -> HostCheck:
+def host_check(app: CheckedApplication, settings: Settings) -> HostCheck:
     """The admin API behind the check of its names.
 
     Raises:
@@ -69,12 +69,12 @@ def host_check(app: Application, settings: Settings) -> HostCheck:
 class Server:
     """Both listeners of one gateway. Of a worker, with a `place` among others, they are shared."""
 
-    def __init__(self, gateway: Gateway, place: Place | None = None) -> None:
+    def __init__(self, gateway: Gateway, place: WorkerPlace | None = None) -> None:
         """`gateway` must be running."""
         settings, node = gateway.settings, gateway.node
         server, gate = settings.server, settings.gate
         self.gateway = gateway
-        self.lobby = Lobby(
+        self.lobby = ListenerState(
             gateway.front,
             node.clock,
             hotel=gateway.front,
@@ -168,7 +168,7 @@ async def serve(
     announce: Announce,
     reload: Callable[[], Settings] | None = None,
     started: Callable[[Gateway, Server], None] | None = None,
-    place: Place | None = None,
+    place: WorkerPlace | None = None,
 ) -> int:
     """Serve until a signal asks for the end; returns the exit code.
 
@@ -199,7 +199,7 @@ async def _serve(
     again: Callable[[], None] | None,
     announce: Announce,
     started: Callable[[Gateway, Server], None] | None,
-    place: Place | None,
+    place: WorkerPlace | None,
 ) -> None:
     """Listen until a signal asks for the end, then drain."""
     gateway = server.gateway
@@ -232,8 +232,10 @@ def _spare_collector() -> None:
     gc.set_threshold(GC_THRESHOLD)
 
 
-def _obey(place: Place, signals: Signals, again: Callable[[], None] | None, drain: float) -> None:
-    deeds = Obedience(leave=signals.asked.set, end=signals.end, reload=again or (lambda: None))
+def _obey(
+    place: WorkerPlace, signals: Signals, again: Callable[[], None] | None, drain: float
+) -> None:
+    deeds = WorkerOrders(leave=signals.asked.set, end=signals.end, reload=again or (lambda: None))
     place.obey(deeds, asyncio.get_running_loop().call_soon_threadsafe, drain)
 
 

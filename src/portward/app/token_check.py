@@ -5,10 +5,10 @@ from typing import Final
 from portward.app.build import make_keys, token_rules
 from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.node.clock import LoopClock
 from portward.security.jws import TokenRefused, parse_compact, strict_object
-from portward.settings import Finding, Level, Settings
+from portward.settings import CheckLevel, Finding, Settings
 
 _ACCEPTED: Final = "token-accepted"
 _SEEN: Final = "claim-seen"
@@ -28,12 +28,12 @@ async def token_checks(settings: Settings, token: str) -> list[Finding]:
         await _verify(settings, token)
     except TokenRefused as refused:
         what = f"the token is refused: {refused.reason.value}" + _of(refused.claim)
-        return [Finding(_ACCEPTED, Level.FAIL, what, "portward inspect -  # says why")]
+        return [Finding(_ACCEPTED, CheckLevel.FAIL, what, "portward inspect -  # says why")]
     except (Unavailable, ValueError):
         what = "the token cannot be verified: there is no key, or the key set cannot be fetched"
-        return [Finding(_ACCEPTED, Level.FAIL, what, 'tokens.jwks_url = "https://…"')]
+        return [Finding(_ACCEPTED, CheckLevel.FAIL, what, 'tokens.jwks_url = "https://…"')]
     claims = strict_object(parse_compact(token, settings.tokens.max_size).payload)
-    found = [Finding(_ACCEPTED, Level.OK, "the token is accepted")]
+    found = [Finding(_ACCEPTED, CheckLevel.OK, "the token is accepted")]
     return found + [_looked_for(path, claims) for path in watched]
 
 
@@ -51,13 +51,13 @@ async def _verify(settings: Settings, token: str) -> None:
 def _looked_for(path: ClaimPath, claims: dict[str, object]) -> Finding:
     if path.find(claims) is None:
         what = f"the token has no claim {path}, which tokens.claims names"
-        return Finding(_SEEN, Level.WARN, what, "tokens.claims  # where the issuer writes it")
-    return Finding(_SEEN, Level.OK, f"the token has the claim {path}")
+        return Finding(_SEEN, CheckLevel.WARN, what, "tokens.claims  # where the issuer writes it")
+    return Finding(_SEEN, CheckLevel.OK, f"the token has the claim {path}")
 
 
 def _unseen(path: ClaimPath) -> Finding:
     what = f"whether tokens have the claim {path} was not looked at: {_ASK}"
-    return Finding(_SEEN, Level.SKIP, what)
+    return Finding(_SEEN, CheckLevel.SKIP, what)
 
 
 def _of(claim: str) -> str:

@@ -5,19 +5,19 @@ from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
-from portward.dialects.socketio import words
+from portward.dialects.socketio import payloads
 from portward.dialects.socketio.attachments import pack
 from portward.dialects.socketio.packets import RESERVED, ROOT
-from portward.dialects.socketio.words import APPROVALS, ROOM
+from portward.dialects.socketio.payloads import APPROVALS, ROOM
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.position import Position
-from portward.node.namespaces import channel_of
+from portward.node.approvals import DEFAULT_LIFE
 from portward.node.node import Node
 from portward.node.ports import Hooks
-from portward.node.requests import DEFAULT_LIFE
-from portward.node.sockets import Handler, NamespaceHandlers, Socket
+from portward.node.socketio_namespaces import channel_of
+from portward.node.socketio_server import Handler, NamespaceHandlers, Socket
 
 BUILT_IN: Final = frozenset(
     {
@@ -190,7 +190,7 @@ class Workspaces:
         workspace, colon, kind = room.removeprefix(ROOM).partition(":")
         if not room.startswith(ROOM) or not colon:
             raise ValueError("a room is written workspace:{id}:{kind}")
-        return words.channel(self._family, workspace, kind)
+        return payloads.channel(self._family, workspace, kind)
 
     async def emit(self, room: str, event: str, data: Any) -> Position:
         """Emit an event to a room, on all nodes: JSON values, and bytes anywhere in them.

@@ -7,13 +7,13 @@ Usage     2   what was asked makes no sense
 import typer
 
 
-class Refusal(typer.TyperException):
+class CommandRefused(typer.TyperException):
     """The command is not carried out; the text is one line and holds no secret."""
 
     exit_code = 1
 
 
-class Usage(typer.TyperException):
+class UsageError(typer.TyperException):
     """The command, or what is configured, cannot be understood."""
 
     exit_code = 2

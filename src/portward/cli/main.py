@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from portward.cli import checking, records, remote, rooms, running, tokens
+from portward.cli import audit, check, remote, rooms, serve, tokens
 from portward.cli.connect import command as connect
 from portward.cli.output import complain, line, shown
 from portward.settings import SettingsError
@@ -31,19 +31,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(running.serve)
-app.command()(running.demo)
-app.command()(checking.check)
+app.command()(serve.serve)
+app.command()(serve.demo)
+app.command()(check.check)
 app.command()(tokens.token)
 app.command()(tokens.inspect)
-app.command()(checking.config)
+app.command()(check.config)
 app.command()(remote.publish)
 app.command()(remote.revoke)
 app.command()(remote.connections)
 app.command()(connect.connect)
 app.add_typer(rooms.rooms)
-app.add_typer(records.audit)
-app.command()(records.version)
+app.add_typer(audit.audit)
+app.command()(audit.version)
 
 
 @app.callback()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 from portward.security.redaction import clean
 from portward.telemetry.sink import sink_for
 
@@ -35,13 +35,13 @@ def line(text: str) -> None:
         Refusal: it cannot be written.
     """
     if sys.stdout is None:
-        raise Refusal("standard output is closed")
+        raise CommandRefused("standard output is closed")
     try:
         typer.echo(text)
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Refusal(f"standard output cannot be written: {error.strerror}") from None
+        raise CommandRefused(f"standard output cannot be written: {error.strerror}") from None
 
 
 def announce(text: str) -> None:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
-from portward.cli.errors import Refusal, Usage
+from portward.cli.config import ConfigOption, known, read
+from portward.cli.errors import CommandRefused, UsageError
 from portward.cli.output import line, shown, table
-from portward.cli.reading import ConfigOption, known, read
 from portward.settings import Settings
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import API_KEY
@@ -34,7 +34,7 @@ KeyOption = Annotated[
 ]
 
 
-class Denied(Refusal):
+class AdminDenied(CommandRefused):
     """The admin API has refused a call, with the number of an error."""
 
     def __init__(self, text: str, code: object) -> None:
@@ -42,7 +42,7 @@ class Denied(Refusal):
         self.code = code
 
 
-class Api(NamedTuple):
+class AdminClient(NamedTuple):
     """Where the admin API is, and the key to it."""
 
     address: str
@@ -64,7 +64,9 @@ class Api(NamedTuple):
                     headers={"X-API-Key": self.key},
                 )
         except httpx.HTTPError as error:
-            raise Refusal(f"no answer from the admin API at {self.address}: {error}") from None
+            raise CommandRefused(
+                f"no answer from the admin API at {self.address}: {error}"
+            ) from None
         return _result(answer)
 
 
@@ -80,7 +82,7 @@ def _host(address: str) -> str:
             return parts.hostname
     except ValueError:
         pass  # brackets that do not match
-    raise Usage(f"{shown(address)} is not an address of the admin API")
+    raise UsageError(f"{shown(address)} is not an address of the admin API")
 
 
 def _result(answer: httpx.Response) -> Any:
@@ -93,11 +95,11 @@ def _result(answer: httpx.Response) -> Any:
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         code = error.get("code")
-        raise Denied(f"refused: {shown(error.get('message'))} (code {shown(code)})", code)
-    raise Refusal(f"this is no admin API: it answered with status {answer.status_code}")
+        raise AdminDenied(f"refused: {shown(error.get('message'))} (code {shown(code)})", code)
+    raise CommandRefused(f"this is no admin API: it answered with status {answer.status_code}")
 
 
-def reach(settings: Settings, admin: str | None, key: str | None, scope: Scope) -> Api:
+def reach(settings: Settings, admin: str | None, key: str | None, scope: Scope) -> AdminClient:
     """Find the admin API: as asked for, else as configured.
 
     Raises:
@@ -110,10 +112,10 @@ def reach(settings: Settings, admin: str | None, key: str | None, scope: Scope) 
         (each.key.reveal() for each in settings.admin.api_keys if _usable(each, scope)), None
     )
     if chosen is None:
-        raise Usage(f"no API key for this: give --api-key or set {API_KEY}")
+        raise UsageError(f"no API key for this: give --api-key or set {API_KEY}")
     if not (chosen.isascii() and chosen.isprintable()):
-        raise Usage("an API key is made of printable ASCII characters")
-    return Api(address, chosen)
+        raise UsageError("an API key is made of printable ASCII characters")
+    return AdminClient(address, chosen)
 
 
 def _usable(key: ApiKey, scope: Scope) -> bool:
@@ -147,7 +149,7 @@ def _json(text: str) -> Any:
         return json.loads(sys.stdin.read() if text == "-" else text)
     except ValueError as error:
         hint = """a text is written '"like this"'"""
-        raise Usage(f"the data is not JSON ({error}); {hint}") from None
+        raise UsageError(f"the data is not JSON ({error}); {hint}") from None
 
 
 def revoke(
@@ -163,9 +165,9 @@ def revoke(
     named = {"user": sub, "jti": jti, "session": session, "token": token}
     chosen = {name: value for name, value in named.items() if value}
     if len(chosen) != 1:
-        raise Usage("name exactly one of --sub, --jti, --session and --token")
+        raise UsageError("name exactly one of --sub, --jti, --session and --token")
     if token is not None and token.count(".") != _DOTS:
-        raise Usage("--token takes a whole token, three parts with dots between them")
+        raise UsageError("--token takes a whole token, three parts with dots between them")
     api = reach(known(read(config)).settings, admin, api_key, Scope.MANAGE)
     ended = api.call("revoke", chosen)["ended"]
     line(f"revoked; {shown(ended)} open connection{'' if ended == 1 else 's'} ended")

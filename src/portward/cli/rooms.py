@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from portward.cli.errors import Refusal, Usage
+from portward.cli.config import ConfigOption, known, read
+from portward.cli.errors import CommandRefused, UsageError
 from portward.cli.output import line, shown, table
-from portward.cli.reading import ConfigOption, known, read
-from portward.cli.remote import AdminOption, Api, Denied, KeyOption, reach
+from portward.cli.remote import AdminClient, AdminDenied, AdminOption, KeyOption, reach
 from portward.model.room import RoomType, Sanitize
+from portward.settings.formats import parse_duration
 from portward.settings.keys import Scope
-from portward.settings.values import parse_duration
 
 _PAGE: Final = 1000
 _UNKNOWN: Final = 102
@@ -27,7 +27,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, one line each
 Role = list[str] | None
 
 
-def _api(config: Path | None, admin: str | None, key: str | None, scope: Scope) -> Api:
+def _api(config: Path | None, admin: str | None, key: str | None, scope: Scope) -> AdminClient:
     return reach(known(read(config)).settings, admin, key, scope)
 
 
@@ -79,7 +79,7 @@ def set_(
     line(f"room {shown(made['id'])}: {_may(made)}")
 
 
-def _record(api: Api, room: str, namespace: str) -> dict[str, Any]:
+def _record(api: AdminClient, room: str, namespace: str) -> dict[str, Any]:
     """The record there is, else that of a new room.
 
     A room that is closed must not become open because somebody gives it a name.
@@ -87,7 +87,7 @@ def _record(api: Api, room: str, namespace: str) -> dict[str, Any]:
     place = {"id": room, "namespace": namespace}
     try:
         return {**api.call("rooms_get", place), **place}
-    except Denied as denied:
+    except AdminDenied as denied:
         if denied.code != _UNKNOWN:
             raise
         return {**place, "permissions": {}}
@@ -97,7 +97,7 @@ def _seconds(text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise Usage(f"--ttl: {error}") from None
+        raise UsageError(f"--ttl: {error}") from None
 
 
 def _may(record: dict[str, Any]) -> str:
@@ -154,7 +154,9 @@ def list_(
         line(f"\n{len(rows)} room{'' if len(rows) == 1 else 's'}")
 
 
-def _all(api: Api, *, namespace: str | None = None, orphans: bool = False) -> dict[str, Any]:
+def _all(
+    api: AdminClient, *, namespace: str | None = None, orphans: bool = False
+) -> dict[str, Any]:
     """All pages of the list."""
     body = {"namespace": namespace, "orphans": orphans, "limit": _PAGE}
     found: dict[str, Any] = {"rooms": [], "orphans": []}
@@ -196,5 +198,5 @@ def remove(
     """
     api = _api(config, admin, api_key, Scope.MANAGE)
     if not api.call("rooms_remove", {"id": room, "namespace": namespace})["removed"]:
-        raise Refusal(f"there is no room {shown(room)}, nor anything kept in it")
+        raise CommandRefused(f"there is no room {shown(room)}, nor anything kept in it")
     line(f"room {shown(room)} removed, with what was said in it")

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 
 _FOLDER: Final = "portward"
 _NAME: Final = "development.json"
@@ -45,7 +45,9 @@ def state_folder() -> Path:
     try:
         return Path.home() / ".local" / "state" / _FOLDER
     except RuntimeError:
-        raise Refusal("there is no home folder to keep state in; set XDG_STATE_HOME") from None
+        raise CommandRefused(
+            "there is no home folder to keep state in; set XDG_STATE_HOME"
+        ) from None
 
 
 def state_file() -> Path:
@@ -65,16 +67,20 @@ def development_state() -> DevelopmentState:
             _make(path)
         return _read(path)
     except OSError as error:
-        raise Refusal(f"cannot keep development secrets in {path}: {error.strerror}") from None
+        raise CommandRefused(
+            f"cannot keep development secrets in {path}: {error.strerror}"
+        ) from None
 
 
 def _read(path: Path) -> DevelopmentState:
     if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
-        raise Refusal(f"others can read {path}: run chmod 600, or remove it to have a new one")
+        raise CommandRefused(
+            f"others can read {path}: run chmod 600, or remove it to have a new one"
+        )
     try:
         return msgspec.json.decode(path.read_bytes(), type=DevelopmentState)
     except msgspec.MsgspecError:
-        raise Refusal(f"{path} is damaged; remove it to have a new one") from None
+        raise CommandRefused(f"{path} is damaged; remove it to have a new one") from None
 
 
 def made_up() -> DevelopmentState:

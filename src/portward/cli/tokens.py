@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from portward.app.build import make_keys, token_rules
-from portward.cli.errors import Refusal, Usage
-from portward.cli.minting import Bearer, mint, objection
+from portward.cli.config import ConfigOption, given_token, known, read, ready
+from portward.cli.errors import CommandRefused, UsageError
 from portward.cli.output import complain, line, shown
-from portward.cli.reading import ConfigOption, given_token, known, read, ready
+from portward.cli.signing import TokenClaims, mint, objection
 from portward.identity.verifier import TokenVerifier
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.model.identity import Identity
 from portward.model.limits import MAX_TOKEN
 from portward.node.clock import LoopClock
@@ -22,7 +22,7 @@ from portward.security.jwk import DroppedKey
 from portward.security.jws import parse_compact, strict_object
 from portward.security.tokens import TokenReason, TokenRefused
 from portward.settings import Settings
-from portward.settings.values import parse_duration, show_duration
+from portward.settings.formats import parse_duration, show_duration
 
 DEFAULT_ROLE: Final = "user"
 _TIMES: Final = frozenset({"exp", "iat", "nbf"})
@@ -53,9 +53,9 @@ def seconds(text: str) -> float:
     try:
         value = parse_duration(float(text) if text.isdecimal() else text)
     except ValueError as error:
-        raise Usage(f"--ttl: {error}") from None
+        raise UsageError(f"--ttl: {error}") from None
     if value <= 0:
-        raise Usage("--ttl: a token lives longer than nothing")
+        raise UsageError("--ttl: a token lives longer than nothing")
     return value
 
 
@@ -69,7 +69,7 @@ def pairs(entries: Iterable[str]) -> dict[str, Any]:
     for entry in entries:
         name, equals, value = entry.partition("=")
         if not (name and equals):
-            raise Usage(f"--claim {shown(entry)!r} is not written name=value")
+            raise UsageError(f"--claim {shown(entry)!r} is not written name=value")
         try:
             claims[name] = json.loads(value)
         except ValueError:
@@ -104,7 +104,7 @@ def token(
     settings = ready(read(config)).settings
     made = mint(
         settings,
-        Bearer(
+        TokenClaims(
             sub=sub,
             roles=() if no_role else tuple(role or [DEFAULT_ROLE]),
             permissions=tuple(permission or ()),
@@ -133,15 +133,15 @@ def inspect(
     _describe(text)
     keys = settings.tokens
     if not (keys.secrets or keys.jwks_url or keys.public_keys):
-        raise Refusal("no token can be verified: no key is configured")
+        raise CommandRefused("no token can be verified: no key is configured")
     try:
         identity = asyncio.run(_identify(settings, text))
     except TokenRefused as refused:
-        raise Refusal(f"the token is refused: {_why(refused)}") from None
+        raise CommandRefused(f"the token is refused: {_why(refused)}") from None
     except Unavailable:
-        raise Refusal("the issuer's key set cannot be fetched") from None
+        raise CommandRefused("the issuer's key set cannot be fetched") from None
     except ValueError as error:
-        raise Refusal(f"no token can be verified: {error}") from None
+        raise CommandRefused(f"no token can be verified: {error}") from None
     _read_from(settings, text, identity)
     line(f"accepted: {shown(identity.subject)}, for another {_left(identity)}")
     return 0

@@ -137,7 +137,7 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
         if incoming.kind == "alert":
             self._alert(msgspec.convert(incoming.data, decode.AlertMessage).event())
         elif incoming.kind == "subscribed":
-            self._subscribed(msgspec.convert(incoming.data, decode.Subscribed))
+            self._subscribed(msgspec.convert(incoming.data, decode.SubscribedAnswer))
         elif incoming.kind == "expiring":
             self._refresher.due(connection)
         elif incoming.kind == "error" and not answer:
@@ -192,7 +192,7 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
             if tracker is not None and tracker.position is None:
                 tracker.entered(position, None)
 
-    def _subscribed(self, said: decode.Subscribed) -> None:
+    def _subscribed(self, said: decode.SubscribedAnswer) -> None:
         for call in said.call_ids:
             tracker = self._calls.get(call)
             if tracker is None:

@@ -14,7 +14,7 @@ _LOOK: Final = 0.5
 """Seconds between two looks at the signals of the calling thread."""
 
 
-class Background:
+class ClientTasks:
     """An event loop in a thread of its own."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
 from portward.client.alerts import AlertsClient
-from portward.client.background import Background, unblocked
+from portward.client.background import ClientTasks, unblocked
 from portward.client.events import CallAlert, Message, TopicData
 from portward.client.listeners import Callback, Feed
 from portward.client.live import LiveClient, Topic
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class BlockingFeed(Generic[T]):
     """Something that is iterated by a thread."""
 
-    def __init__(self, background: Background, feed: Feed[T]) -> None:
+    def __init__(self, background: ClientTasks, feed: Feed[T]) -> None:
         self._background = background
         self._feed = feed
 
@@ -55,7 +55,7 @@ class BlockingFeed(Generic[T]):
 class BlockingRoom(BlockingFeed[Message]):
     """A room; see `portward.client.Room`."""
 
-    def __init__(self, background: Background, room: Room) -> None:
+    def __init__(self, background: ClientTasks, room: Room) -> None:
         super().__init__(background, room)
         self._room = room
 
@@ -114,7 +114,7 @@ class BlockingRoom(BlockingFeed[Message]):
 class BlockingAlerts(BlockingFeed[CallAlert]):
     """The alerts endpoint; see `portward.client.AlertsClient`."""
 
-    def __init__(self, background: Background, alerts: AlertsClient) -> None:
+    def __init__(self, background: ClientTasks, alerts: AlertsClient) -> None:
         super().__init__(background, alerts)
         self._alerts = alerts
 
@@ -136,7 +136,7 @@ class BlockingAlerts(BlockingFeed[CallAlert]):
 class BlockingTopic(BlockingFeed[TopicData]):
     """A topic; see `portward.client.Topic`."""
 
-    def __init__(self, background: Background, topic: Topic) -> None:
+    def __init__(self, background: ClientTasks, topic: Topic) -> None:
         super().__init__(background, topic)
         self._topic = topic
 
@@ -161,7 +161,7 @@ class BlockingTopic(BlockingFeed[TopicData]):
 class BlockingLive:
     """The live endpoint; see `portward.client.LiveClient`."""
 
-    def __init__(self, background: Background, live: LiveClient) -> None:
+    def __init__(self, background: ClientTasks, live: LiveClient) -> None:
         self._background = background
         self._live = live
 
@@ -174,7 +174,7 @@ class BlockingLive:
 class BlockingRelay(BlockingFeed[RelayMessage]):
     """The relay endpoint; see `portward.client.RelayClient`."""
 
-    def __init__(self, background: Background, relay: RelayClient) -> None:
+    def __init__(self, background: ClientTasks, relay: RelayClient) -> None:
         super().__init__(background, relay)
         self._relay = relay
 

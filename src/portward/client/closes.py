@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from portward.model.endings import PROXIES, Ending
+from portward.model.disconnects import PROXIES, Disconnect
 
-_TABLE: Final = {**PROXIES, **{ending.code: ending.reconnect for ending in Ending}}
+_TABLE: Final = {**PROXIES, **{ending.code: ending.reconnect for ending in Disconnect}}
 _POLICY: Final = 1008
 _PASSING: Final = frozenset({"Connection timeout", "back-pressure threshold exceeded"})
 """Reasons of 1008, in the words of rooms and of live, that say the network or the reader was slow."""

@@ -47,7 +47,7 @@ class RoomJoined(msgspec.Struct, frozen=True, rename="camel"):
     messages: tuple[RoomMessage, ...] = ()
 
 
-class HistoryPage(msgspec.Struct, frozen=True, rename="camel"):
+class RoomHistoryPage(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to `history`."""
 
     room_id: str
@@ -169,7 +169,7 @@ class AlertPage(msgspec.Struct, frozen=True):
     positions: dict[str, Position] = {}
 
 
-class Subscribed(msgspec.Struct, frozen=True, rename="camel"):
+class SubscribedAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to `subscribe` of alerts."""
 
     call_ids: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 from portward.client.codec import Codec, Incoming
 from portward.client.errors import ClientError, HandshakeRefused
-from portward.client.listeners import Listeners
+from portward.client.listeners import EventListeners
 from portward.client.options import ConnectionOptions, ConnectionState, StateChange
 from portward.client.reconnect import ReconnectingConnection
 from portward.client.refresh import TokenRefresher
@@ -29,7 +29,7 @@ class EndpointOptions:
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
 
 
-class EndpointClient(Listeners, ABC):
+class EndpointClient(EventListeners, ABC):
     """Implements what `EndpointProtocol` asks of every endpoint alike.
 
     Events: `state` with a `StateChange`, and `stopped` with the error that ended it for good.

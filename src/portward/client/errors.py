@@ -21,7 +21,7 @@ Each has `code` for programs, `temporary` and `retry_after` in seconds. No text 
 
 from typing import Final
 
-from portward.model.faults import FaultKind
+from portward.model.errors import ErrorKind
 
 _RETRIED: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
@@ -33,7 +33,7 @@ _MEANINGS: Final = {
     429: "too many connections or attempts",
     503: "it is full, leaving, or switched off",
 }
-_TEMPORARY: Final = frozenset(kind.code for kind in FaultKind if kind.temporary)
+_TEMPORARY: Final = frozenset(kind.code for kind in ErrorKind if kind.temporary)
 
 
 class ClientError(Exception):

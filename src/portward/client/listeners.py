@@ -21,7 +21,7 @@ class _Raise:
 Callback = Callable[[Any], object]
 
 
-class Listeners:
+class EventListeners:
     """Callbacks by the name of an event. One that raises is reported to the loop, and stops nothing."""
 
     EVENTS: frozenset[str] = frozenset()
@@ -61,7 +61,7 @@ class Listeners:
                 )
 
 
-class Reader(Generic[T]):
+class EventReader(Generic[T]):
     """An asynchronous iterator over what comes, for one task at a time.
 
     More than `limit` items that nobody took end it with ReadOverflowError.
@@ -129,7 +129,7 @@ class Reader(Generic[T]):
         return item
 
 
-class Feed(Listeners, Generic[T]):
+class Feed(EventListeners, Generic[T]):
     """Something that can be iterated: `async for item in it`.
 
     Items wait from the moment on when it begins, so none is lost before the first iteration, and none
@@ -141,13 +141,13 @@ class Feed(Listeners, Generic[T]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._main: Reader[T] = Reader()
-        self._others: list[Reader[T]] = []
+        self._main: EventReader[T] = EventReader()
+        self._others: list[EventReader[T]] = []
 
-    def __aiter__(self) -> Reader[T]:
+    def __aiter__(self) -> EventReader[T]:
         # One that was read to its end, such as an overflow, is followed by a fresh one.
         if self._main.finished and self.expecting:
-            self._main = Reader()
+            self._main = EventReader()
         return self._main.__aiter__()
 
     @property
@@ -160,10 +160,10 @@ class Feed(Listeners, Generic[T]):
         """Whether the items have ended, and that was not read yet."""
         return self._main.over and not self._main.finished
 
-    def reader(self) -> Reader[T]:
+    def reader(self) -> EventReader[T]:
         """An iterator of its own, over what comes from now on."""
         self._others = [each for each in self._others if not each.over]
-        reader: Reader[T] = Reader()
+        reader: EventReader[T] = EventReader()
         self._others.append(reader)
         return reader
 
@@ -195,4 +195,4 @@ class Feed(Listeners, Generic[T]):
     def resume(self) -> None:
         """Items come again after `finish`."""
         if self._main.over:
-            self._main = Reader()
+            self._main = EventReader()

@@ -13,7 +13,7 @@ from portward.client.codec import FlatCodec, Incoming
 from portward.client.endpoint import EndpointClient, EndpointOptions
 from portward.client.errors import ClientError, ConnectionLost, NoAnswer, RequestRefused
 from portward.client.events import TopicData
-from portward.client.listeners import Reader
+from portward.client.listeners import EventReader
 from portward.client.requests import RequestConnection, refusal
 from portward.model.clock import Clock
 
@@ -58,7 +58,7 @@ class Topic(ChannelFeed[TopicData]):
         """The latest of every key, the one longest unchanged first."""
         return tuple(self._latest.values())
 
-    def __aiter__(self) -> Reader[TopicData]:
+    def __aiter__(self) -> EventReader[TopicData]:
         if not self.ended:
             self.subscribe()
         return super().__aiter__()

@@ -60,7 +60,7 @@ class QueueLimits(NamedTuple):
 
 
 @dataclass(eq=False)
-class _Entry:
+class _QueuedSend:
     kind: str
     data: Mapping[str, Any]
     size: int
@@ -81,9 +81,9 @@ class OutgoingQueue:
 
     def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[_QueuedSend] = deque()
         self._size = 0
-        self._unanswered: set[_Entry] = set()
+        self._unanswered: set[_QueuedSend] = set()
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -109,7 +109,7 @@ class OutgoingQueue:
         if len(self._waiting) >= self._limits.messages or self._size + size > self._limits.size:
             return Refused("queue_full", "too many messages are waiting to be sent", temporary=True)
         result: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
-        entry = _Entry(kind, data, size, may_go, stored, result)
+        entry = _QueuedSend(kind, data, size, may_go, stored, result)
         self._waiting.append(entry)
         self._size += size
         self.look_again()
@@ -153,16 +153,16 @@ class OutgoingQueue:
             self._waiting.popleft().settle(Refused(code, text))
         self._size = 0
 
-    def _next(self) -> _Entry | None:
+    def _next(self) -> _QueuedSend | None:
         if len(self._unanswered) >= _MOST_UNANSWERED:
             return None
         return next((entry for entry in self._waiting if entry.may_go()), None)
 
-    def _remove(self, entry: _Entry) -> None:
+    def _remove(self, entry: _QueuedSend) -> None:
         self._waiting.remove(entry)
         self._size -= entry.size
 
-    def _answered(self, entry: _Entry, done: "asyncio.Future[Answers]") -> None:
+    def _answered(self, entry: _QueuedSend, done: "asyncio.Future[Answers]") -> None:
         answers = done.result()
         if isinstance(answers, RequestRefused):
             refused = Refused(answers.code, answers.text, answers.temporary, answers.retry_after)
@@ -173,13 +173,13 @@ class OutgoingQueue:
             self._settle(entry, self._read(entry, answers[-1]))
 
     @staticmethod
-    def _read(entry: _Entry, answer: Incoming) -> SendResult:
+    def _read(entry: _QueuedSend, answer: Incoming) -> SendResult:
         try:
             return entry.stored(answer)
         except ValueError:
             return Unknown()
 
-    def _settle(self, entry: _Entry, result: SendResult) -> None:
+    def _settle(self, entry: _QueuedSend, result: SendResult) -> None:
         self._unanswered.discard(entry)
         entry.settle(result)
         self._changed.set()

@@ -11,7 +11,7 @@ from portward.client.alerts import AlertsClient
 from portward.client.channel import GetState
 from portward.client.endpoint import EndpointClient, EndpointOptions
 from portward.client.errors import ClosedError
-from portward.client.listeners import Listeners
+from portward.client.listeners import EventListeners
 from portward.client.live import LiveClient
 from portward.client.options import ConnectionOptions
 from portward.client.outgoing import QueueLimits
@@ -31,7 +31,7 @@ PATHS: Final = {
 """Where the endpoints are unless the operator has set another path."""
 
 
-class Portward(Listeners):
+class Portward(EventListeners):
     """A client of the gateway at `url`, such as `wss://gateway.example.com`.
 
         async with Portward("wss://gateway.example.com", get_token=get_token) as client:

@@ -58,7 +58,7 @@ class RoomRequests(ChannelFeed[Message]):
         asked = {"limit": limit, "before": before, "since": since}
         data = {name: value for name, value in asked.items() if value is not None}
         answer = await self._requests.ask("history", {"roomId": self.id, **data})
-        page = converted(answer, decode.HistoryPage)
+        page = converted(answer, decode.RoomHistoryPage)
         epoch = page.position.epoch
         return History(tuple(each.event(epoch) for each in page.messages), page.position)
 

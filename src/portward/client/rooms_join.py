@@ -21,7 +21,7 @@ class JoinFailure(NamedTuple):
     error: RequestRefused
 
 
-class _Failed(msgspec.Struct, frozen=True, rename="camel"):
+class _FailedRoom(msgspec.Struct, frozen=True, rename="camel"):
     room_id: str
     code: str
     retry_after_ms: int | float | None = None
@@ -30,7 +30,7 @@ class _Failed(msgspec.Struct, frozen=True, rename="camel"):
 class _Joined(msgspec.Struct, frozen=True):
     """The end of the answers to a `join` of several rooms."""
 
-    failed: tuple[_Failed, ...] = ()
+    failed: tuple[_FailedRoom, ...] = ()
 
 
 async def join_rooms(
@@ -69,7 +69,7 @@ async def _join_several(
     return [JoinFailure(each.room_id, _error(each, texts.get(each.room_id))) for each in failed]
 
 
-def _error(failed: _Failed, text: str | None) -> RequestRefused:
+def _error(failed: _FailedRoom, text: str | None) -> RequestRefused:
     wait = failed.retry_after_ms
     return RequestRefused(failed.code, text or failed.code, None if wait is None else wait / 1000)
 

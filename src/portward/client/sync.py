@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from portward.client import portward as asynchronous
-from portward.client.background import Background, unblocked
+from portward.client.background import ClientTasks, unblocked
 from portward.client.blocking import (
     BlockingAlerts,
     BlockingLive,
@@ -44,7 +44,7 @@ class Portward:
     ) -> None:
         given = get_token if isinstance(get_token, str) else unblocked(get_token)
         self._client = asynchronous.Portward(url, get_token=given, **options)
-        self._background = Background()
+        self._background = ClientTasks()
 
     def __repr__(self) -> str:
         return repr(self._client)

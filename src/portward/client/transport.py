@@ -61,7 +61,7 @@ class _Connect(connect):
         return exc
 
 
-class WebSocketTransport:
+class WebSocketClientTransport:
     """Implements `ClientTransport` on `websockets`."""
 
     def __init__(self, socket: ClientConnection) -> None:
@@ -118,7 +118,7 @@ class WebSocketDialer:
         self._timeout = timeout
         self._max_message = max_message
 
-    async def __call__(self, url: str, headers: Mapping[str, str]) -> WebSocketTransport:
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> ClientTransport:
         """Connect.
 
         Raises:
@@ -138,7 +138,7 @@ class WebSocketDialer:
             max_size=self._max_message,
         )
         try:
-            return WebSocketTransport(await attempt)
+            return WebSocketClientTransport(await attempt)
         except InvalidStatus as refused:
             raise refusal_of(refused) from None
         except TimeoutError:

@@ -5,7 +5,7 @@ from functools import partial
 from random import Random
 from typing import Any, Final, TypeAlias, TypeVar
 
-from portward.demo.calls import Call
+from portward.demo.calls import SimulatedCall
 from portward.model.clock import Clock, Timer
 
 Handler: TypeAlias = Callable[[Any], object]
@@ -33,7 +33,7 @@ class SimulatedEngine:
         self._handlers: dict[str, list[Handler]] = {}
         self._numbers = {team: team * 1000 + random.randint(10, 60) for team in TEAMS}
         self._count = calls
-        self._lines: dict[int, Call] = {}
+        self._lines: dict[int, SimulatedCall] = {}
         self._timers: dict[int, Timer] = {}
 
     @property
@@ -81,10 +81,10 @@ class SimulatedEngine:
     def _begin(self, line: int) -> None:
         team = TEAMS[line % len(TEAMS)]
         self._numbers[team] += self._random.randint(1, 5)
-        call = self._lines[line] = Call(f"call-{self._numbers[team]}", self._random)
+        call = self._lines[line] = SimulatedCall(f"call-{self._numbers[team]}", self._random)
         self._measure(line, call)
 
-    def _measure(self, line: int, call: Call) -> None:
+    def _measure(self, line: int, call: SimulatedCall) -> None:
         reports = list(call.step(int(self._clock.time() * 1000)))
         # What comes next is settled first: a handler that fails ends nothing.
         if call.over:

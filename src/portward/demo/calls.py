@@ -26,7 +26,7 @@ EVENTS: Final = ("hold", "transfer", "silence", "overtalk", "keyword")
 ANOMALIES: Final = ("packet_loss", "jitter_spike", "robotic_voice", "echo")
 
 
-class Call:
+class SimulatedCall:
     """A random walk. It begins with `started`, ends with `ended`, and has bad spells between."""
 
     def __init__(self, call_id: str, random: Random) -> None:

@@ -17,7 +17,7 @@ GRACE: Final = 1
 _HIGHEST: Final = 65_535
 
 
-class _Server(uvicorn.Server):
+class _DemoServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals of the process alone."""
@@ -37,7 +37,7 @@ class DemoListener:
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
-        self._server: _Server | None = None
+        self._server: _DemoServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     def __enter__(self) -> "DemoListener":
@@ -60,7 +60,7 @@ class DemoListener:
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=GRACE,
         )
-        self._server = _Server(config)
+        self._server = _DemoServer(config)
         self._task = asyncio.create_task(self._server.serve([self._socket]))
 
     async def stop(self) -> None:

@@ -22,7 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from portward.demo.people import EVENTS, User, people
-from portward.demo.sessions import LIFE, SIZE, Sessions
+from portward.demo.sessions import LIFE, SIZE, CookieSessions
 from portward.model.clock import Clock
 from portward.settings import Settings, SettingsError
 
@@ -73,7 +73,7 @@ class StandInProvider:
         self.users: Sequence[User] = people()
         self._by_email = {user.email: user for user in self.users}
         self._events = events
-        self._sessions = Sessions(clock, size=size, life=life)
+        self._sessions = CookieSessions(clock, size=size, life=life)
         self._nobody = random.token_hex(16)
         self.routes = [
             Route("/users/me", self._me),

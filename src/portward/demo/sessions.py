@@ -14,7 +14,7 @@ LIFE: Final = 24 * 3600.0
 _BYTES: Final = 32
 
 
-class Sessions:
+class CookieSessions:
     """Sessions by the SHA-256 of their token, so that looking one up tells nothing by its timing."""
 
     def __init__(self, clock: Clock, *, size: int = SIZE, life: float = LIFE) -> None:

@@ -22,8 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from portward.demo.listener import HOST
-from portward.demo.upstream_peer import Naps, Peer
-from portward.demo.upstream_session import Conversation
+from portward.demo.upstream_peer import Naps, UpstreamPeer
+from portward.demo.upstream_session import UpstreamSession
 from portward.model.clock import Clock
 from portward.settings import Settings, SettingsError
 
@@ -91,7 +91,7 @@ class StandInUpstream:
         self._models = models
         self.flooded = 0
         """Bytes of floods that clients took."""
-        self._peers: set[Peer] = set()
+        self._peers: set[UpstreamPeer] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._slow = Naps(clock)
@@ -198,7 +198,9 @@ class StandInUpstream:
         assert connection.request is not None  # noqa: S101 - for the type checker: it was admitted
         asked = parse_qs(urlsplit(connection.request.path).query)
         naps = Naps(self._clock)
-        peer = Peer(connection, self._flowing, naps, lambda: self.pace, self.received.append)
+        peer = UpstreamPeer(
+            connection, self._flowing, naps, lambda: self.pace, self.received.append
+        )
         self._peers.add(peer)
         if self.stall:
             peer.stop()
@@ -207,14 +209,14 @@ class StandInUpstream:
         finally:
             self._peers.discard(peer)
 
-    async def _converse(self, peer: Peer, asked: dict[str, list[str]]) -> None:
+    async def _converse(self, peer: UpstreamPeer, asked: dict[str, list[str]]) -> None:
         model = asked.get("model", [None])[0]
         if asked.get("intent") == ["transcription"]:
             if model is not None:
                 text = "You must not provide a model parameter for transcription sessions."
                 await _turn_away(peer, "invalid_parameter", text)
                 return
-            await peer.run(Conversation(None, self._clock.time()))
+            await peer.run(UpstreamSession(None, self._clock.time()))
             return
         if model is None and asked.get("call_id"):
             model = self._models[0]  # of the call, which was begun elsewhere
@@ -222,10 +224,10 @@ class StandInUpstream:
             text = "The model does not exist or you do not have access to it."
             await _turn_away(peer, "model_not_found", text)
             return
-        await peer.run(Conversation(model, self._clock.time()))
+        await peer.run(UpstreamSession(model, self._clock.time()))
 
 
-async def _turn_away(peer: Peer, code: str, text: str) -> None:
+async def _turn_away(peer: UpstreamPeer, code: str, text: str) -> None:
     """Say over the connection what is wrong with the address, and end it."""
     kind = "invalid_request_error"
     error = {"type": kind, "code": code, "message": text, "param": None, "event_id": None}

@@ -9,8 +9,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from portward.demo.upstream_reply import Reply
-from portward.demo.upstream_session import Conversation
+from portward.demo.upstream_reply import UpstreamReply
+from portward.demo.upstream_session import UpstreamSession
 from portward.demo.upstream_words import Json, make_id
 from portward.model.clock import Clock
 
@@ -47,7 +47,7 @@ def _wake(awake: asyncio.Future[None]) -> None:
         awake.set_result(None)
 
 
-class Peer:
+class UpstreamPeer:
     """A connection. It waits for `flowing` before it reads or says anything.
 
     `pace` gives the seconds between two events of a response; `heard` is called with every message.
@@ -68,7 +68,7 @@ class Peer:
         self._heard = heard
         self._telling: set[asyncio.Task[None]] = set()
 
-    async def run(self, conversation: Conversation) -> None:
+    async def run(self, conversation: UpstreamSession) -> None:
         """Talk until the connection ends."""
         try:
             await self.say(conversation.begin())
@@ -119,7 +119,7 @@ class Peer:
                 await self._connection.send(message, text=True)
                 taken(len(message))
 
-    async def _answer(self, conversation: Conversation, message: str | bytes) -> None:
+    async def _answer(self, conversation: UpstreamSession, message: str | bytes) -> None:
         before = conversation.reply
         for event in conversation.take(message):
             await self.say(event)
@@ -131,7 +131,7 @@ class Peer:
         elif reply is not None and reply.cancelled:
             self._naps.wake()
 
-    async def _tell(self, conversation: Conversation, reply: Reply) -> None:
+    async def _tell(self, conversation: UpstreamSession, reply: UpstreamReply) -> None:
         with suppress(ConnectionClosed):
             for event in reply.events():
                 if event["type"] == "response.done":

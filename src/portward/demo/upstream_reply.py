@@ -25,7 +25,7 @@ _RATES: Final = [
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class ReplyPlan:
     """What a response will be. `tool` and `arguments` where it calls one; `limit` in output tokens."""
 
     text: str
@@ -41,13 +41,13 @@ class Plan:
     audio: Json = field(default_factory=dict)
 
 
-class Reply:
+class UpstreamReply:
     """Walks through the events of a response. `cancelled` may be set between two of them.
 
     `item` is what it adds to the conversation; it is whole when the walk is over.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ReplyPlan) -> None:
         self.id = make_id("resp")
         self.cancelled = False
         self._plan = plan

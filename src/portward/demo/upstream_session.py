@@ -22,7 +22,7 @@ from portward.demo.upstream_intake import (
     read,
     wrong,
 )
-from portward.demo.upstream_reply import Plan, Reply
+from portward.demo.upstream_reply import ReplyPlan, UpstreamReply
 from portward.demo.upstream_words import (
     Json,
     arguments,
@@ -40,12 +40,12 @@ MAX_SOUND: Final = 15 * 1024 * 1024
 MAX_ITEMS: Final = 500
 
 
-class Conversation:
+class UpstreamSession:
     """A session with `model` that began at the Unix time `now`; without a model one that only transcribes."""
 
     def __init__(self, model: str | None, now: float) -> None:
         self.id = make_id("conv")
-        self.reply: Reply | None = None
+        self.reply: UpstreamReply | None = None
         """The response that is being told."""
         self._items: list[Json] = []
         self._sound = 0
@@ -172,7 +172,7 @@ class Conversation:
             raise Invalid("A response is being told.", code)
         asked = given(inside(event, "response")) if event.get("response") is not None else {}
         check(asked, "response")
-        self.reply = Reply(self._plan(asked))
+        self.reply = UpstreamReply(self._plan(asked))
         yield from ()
 
     def _cancel(self, event: Json) -> Iterator[Json]:
@@ -184,7 +184,7 @@ class Conversation:
 
     # -- what comes of it
 
-    def _plan(self, asked: Json) -> Plan:
+    def _plan(self, asked: Json) -> ReplyPlan:
         chosen = self.session | asked
         apart = asked.get("conversation") == "none"
         given = asked.get("input")
@@ -195,7 +195,7 @@ class Conversation:
         texts = [chosen["instructions"], *map(said, items)]
         heard = [self._heard.get(item["id"], 0) for item in items]
         limit, output = chosen["max_output_tokens"], self.session["audio"]["output"]
-        return Plan(
+        return ReplyPlan(
             text=reply_to(last, heard[-1] if heard else 0),
             spoken=chosen["output_modalities"] != ["text"],
             input_text=sum(map(text_tokens, texts)),

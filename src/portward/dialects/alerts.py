@@ -12,14 +12,14 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import UnsetType
 
-from portward.dialects import alert_record, alerts_words, call_ids, intake
+from portward.dialects import alert_record, alerts_encode, call_ids, strict_json
 from portward.dialects import alerts_messages as wire
 from portward.dialects.call_ids import CallIds
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import HISTORY_LIMIT
 from portward.model.position import Position
 from portward.model.replies import Push, Reply
@@ -33,15 +33,15 @@ _NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
 
 class AlertsDialect:
-    """Implements `dialects.port.Dialect` and `Ranking`. A call `c1` is the channel `<namespace>:c1`."""
+    """Implements `dialects.base.Dialect` and `Ranking`. A call `c1` is the channel `<namespace>:c1`."""
 
     name = "alerts"
     binary = False
     resumable = False
-    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
-        Ending.SHUTDOWN: (1001, "Server shutting down"),
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
+        Disconnect.SHUTDOWN: (1001, "Server shutting down"),
     }
-    fault = staticmethod(alerts_words.fault)
+    fault = staticmethod(alerts_encode.fault)
     urgency = staticmethod(alert_record.urgency)
 
     def __init__(self, namespace: str) -> None:
@@ -56,31 +56,31 @@ class AlertsDialect:
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
         """Read one message. See `Dialect.decode`."""
-        message = intake.parse(payload)
-        identifier = intake.identifier(message)
+        message = strict_json.parse(payload)
+        identifier = strict_json.identifier(message)
         try:
             return self._decode(message, identifier)
         except msgspec.ValidationError:
-            raise Fault(FaultKind.INVALID_STRUCTURE, command_id=identifier) from None
-        except Fault as fault:
+            raise CommandError(ErrorKind.INVALID_STRUCTURE, command_id=identifier) from None
+        except CommandError as fault:
             fault.command_id = identifier
             raise
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
         """The answer to a command. See `Dialect.reply`."""
-        return alerts_words.reply(command, reply, now, self._ids)
+        return alerts_encode.reply(command, reply, now, self._ids)
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
         """Words nobody asked for. See `Dialect.push`."""
-        return alerts_words.push(push, self._ids)
+        return alerts_encode.push(push, self._ids)
 
     def _decode(self, message: Any, identifier: str | int | None) -> Command:
         kind = message.get("type") if isinstance(message, dict) else None
         if not isinstance(kind, str) or ("id" in message and identifier is None):
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         schema, build = self._readers.get(kind, (None, None))
         if schema is None or build is None:
-            raise Fault(FaultKind.UNKNOWN_TYPE, about=kind[: intake.MAX_ID])
+            raise CommandError(ErrorKind.UNKNOWN_TYPE, about=kind[: strict_json.MAX_ID])
         return build(msgspec.convert(message, schema), identifier)
 
     def _channels(self, calls: Iterable[Any], most: int) -> dict[str, Channel]:
@@ -113,7 +113,7 @@ class AlertsDialect:
         if message.call_id is not None:
             channel = self._ids.encode(message.call_id)
             if channel is None:
-                raise Fault(FaultKind.INVALID_STRUCTURE)
+                raise CommandError(ErrorKind.INVALID_STRUCTURE)
         return ask.ReadHistories(id=identifier, channel=channel, limit=_limit(message.limit))
 
     @staticmethod
@@ -123,7 +123,7 @@ class AlertsDialect:
     @staticmethod
     def _refresh(message: wire.AlertsRefresh, identifier: str | int | None) -> Command:
         if not message.token:
-            raise Fault(FaultKind.TOKEN_REQUIRED)
+            raise CommandError(ErrorKind.TOKEN_REQUIRED)
         return ask.Refresh(id=identifier, token=message.token)
 
 

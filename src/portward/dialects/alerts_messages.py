@@ -21,21 +21,21 @@ from portward.dialects.message import (
     error_codes,
 )
 from portward.model.alert import Alert
-from portward.model.faults import FaultKind
+from portward.model.errors import ErrorKind
 
 TEXTS: Final = {
-    FaultKind.INVALID_FORMAT: "Invalid JSON",
-    FaultKind.INVALID_STRUCTURE: "Invalid message",
-    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.text,
-    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.text,
+    ErrorKind.INVALID_FORMAT: "Invalid JSON",
+    ErrorKind.INVALID_STRUCTURE: "Invalid message",
+    ErrorKind.UNKNOWN_CHANNEL: ErrorKind.PERMISSION_DENIED.text,
+    ErrorKind.UNKNOWN_ROOM: ErrorKind.PERMISSION_DENIED.text,
 }
 """The words of this dialect where they differ from the default text of a fault."""
 
 CODES: Final = {
-    FaultKind.INVALID_FORMAT: "invalid_json",
-    FaultKind.INVALID_STRUCTURE: "invalid_message",
-    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.code,
-    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.code,
+    ErrorKind.INVALID_FORMAT: "invalid_json",
+    ErrorKind.INVALID_STRUCTURE: "invalid_message",
+    ErrorKind.UNKNOWN_CHANNEL: ErrorKind.PERMISSION_DENIED.code,
+    ErrorKind.UNKNOWN_ROOM: ErrorKind.PERMISSION_DENIED.code,
 }
 
 ERRORS: Final = error_codes(CODES, TEXTS)

@@ -39,7 +39,7 @@ _ROOM: Final = 512
 """Bytes of a publication that its call id and severity may take."""
 
 
-class Reading(NamedTuple):
+class AnalysisReport(NamedTuple):
     """What a report says: the alerts to publish, and how many of its entries could not be read."""
 
     alerts: tuple[Publish, ...] = ()
@@ -72,7 +72,7 @@ class _Anomalies(
     entries: list[Any]
 
 
-class _Event(msgspec.Struct, frozen=True):
+class _AnalysisEvent(msgspec.Struct, frozen=True):
     type: Word
     timestamp: Any
 
@@ -86,7 +86,7 @@ _Alert = tuple[str, Severity, dict[str, Any]]
 """Type, severity and data."""
 
 
-def read(namespace: str, event: Any, payload: Any, *, key: str | None = None) -> Reading:
+def read(namespace: str, event: Any, payload: Any, *, key: str | None = None) -> AnalysisReport:
     """Read one report. With `key`, the idempotency key of its alerts starts with it.
 
     Raises:
@@ -114,7 +114,7 @@ def read(namespace: str, event: Any, payload: Any, *, key: str | None = None) ->
         reason = f"a report has at most {MOST} entries"
     if malformed and not alerts:
         raise ValueError(reason)
-    return Reading(tuple(alerts), malformed, reason)
+    return AnalysisReport(tuple(alerts), malformed, reason)
 
 
 def _convert(value: Any, kind: type[S]) -> S:
@@ -139,7 +139,7 @@ def _severity(score: Any) -> Severity:
 
 
 def _event(entry: Any) -> _Alert:
-    event = _convert(entry, _Event)
+    event = _convert(entry, _AnalysisEvent)
     stamp = event.timestamp
     if not isinstance(stamp, str):
         stamp = _number(stamp, "timestamp")

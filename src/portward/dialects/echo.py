@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from portward.model.commands import Command, Echo
-from portward.model.endings import Ending
-from portward.model.faults import Fault
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError
 from portward.model.replies import Echoed, Push, Reply
 
 
 class EchoDialect:
-    """Implements `dialects.port.Dialect`. It has no words of its own: no greeting, no errors."""
+    """Implements `dialects.base.Dialect`. It has no words of its own: no greeting, no errors."""
 
     name = "echo"
     binary = True
     resumable = False
-    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {}
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {}
 
     def decode(self, payload: bytes, binary: bool) -> Command:
         """Anything is a message."""
@@ -25,7 +25,7 @@ class EchoDialect:
         """What came."""
         return reply.payload if isinstance(reply, Echoed) else None
 
-    def fault(self, fault: Fault, now: int) -> bytes | None:  # noqa: ARG002 - the port
+    def fault(self, fault: CommandError, now: int) -> bytes | None:  # noqa: ARG002 - the port
         """Silence."""
         return None
 

@@ -11,15 +11,15 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from portward.dialects import intake
 from portward.dialects import live_messages as wire
+from portward.dialects import strict_json
 from portward.dialects.message import StreamPosition, json_details, optional
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import RATE_FAULTS, Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.position import Position
 from portward.model.replies import Push, Reply
 
@@ -27,13 +27,13 @@ RETRY: Final = 1000
 """Milliseconds after which to try again, where nobody knows better."""
 
 _MALFORMED: Final = frozenset(
-    {FaultKind.INVALID_FORMAT, FaultKind.INVALID_STRUCTURE, FaultKind.UNKNOWN_TYPE}
+    {ErrorKind.INVALID_FORMAT, ErrorKind.INVALID_STRUCTURE, ErrorKind.UNKNOWN_TYPE}
 )
-_UNAVAILABLE: Final = frozenset({FaultKind.UNAVAILABLE, FaultKind.INTERNAL})
+_UNAVAILABLE: Final = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.INTERNAL})
 _LIMITS: Final = RATE_FAULTS | {
-    FaultKind.LIMIT_EXCEEDED,
-    FaultKind.CHANNEL_FULL,
-    FaultKind.TOO_LONG,
+    ErrorKind.LIMIT_EXCEEDED,
+    ErrorKind.CHANNEL_FULL,
+    ErrorKind.TOO_LONG,
 }
 """All other faults are said as one: nobody learns whether a topic exists from how it is refused."""
 
@@ -41,7 +41,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LiveDialect:
-    """Implements `dialects.port.Dialect`. A topic `event:1` is the channel `<namespace>:event:1`.
+    """Implements `dialects.base.Dialect`. A topic `event:1` is the channel `<namespace>:event:1`.
 
     While `hands_over()` is true every message is for the application's own handler.
     """
@@ -49,9 +49,9 @@ class LiveDialect:
     name = "live"
     binary = False
     resumable = False
-    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
-        Ending.SHUTDOWN: (1001, "server shutting down"),
-        Ending.SLOW: (1008, "back-pressure threshold exceeded"),
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
+        Disconnect.SHUTDOWN: (1001, "server shutting down"),
+        Disconnect.SLOW: (1008, "back-pressure threshold exceeded"),
     }
 
     def __init__(self, namespace: str, hands_over: Callable[[], bool] = lambda: False) -> None:
@@ -62,47 +62,47 @@ class LiveDialect:
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
         """Read one message. See `Dialect.decode`."""
-        message = intake.parse(payload)
+        message = strict_json.parse(payload)
         if self._hands_over():
             return ask.HandOver(data=message)
-        identifier = intake.identifier(message)
+        identifier = strict_json.identifier(message)
         try:
             return self._decode(message, identifier)
         except msgspec.ValidationError:
-            raise Fault(FaultKind.INVALID_STRUCTURE, command_id=identifier) from None
-        except Fault as fault:
+            raise CommandError(ErrorKind.INVALID_STRUCTURE, command_id=identifier) from None
+        except CommandError as fault:
             fault.command_id = identifier
             raise
 
     def _decode(self, message: Any, identifier: str | int | None) -> Command:
         if isinstance(message, dict) and "id" in message and identifier is None:
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         kind = message.get("type") if isinstance(message, dict) else None
         schema = _READ.get(kind) if isinstance(kind, str) else None
         if schema is None:
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         read = msgspec.convert(message, schema)
         if isinstance(read, wire.LivePing):
             return ask.Ping(id=identifier, charged=False)
         if isinstance(read, wire.LiveReadHistory):
             return self._history(read, identifier)
         if isinstance(read, wire.LiveUnsubscribe):
-            channel = self._channel(read.topic, FaultKind.NOT_SUBSCRIBED)
+            channel = self._channel(read.topic, ErrorKind.NOT_SUBSCRIBED)
             return ask.Unsubscribe(id=identifier, channel=channel)
-        channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
+        channel = self._channel(read.topic, ErrorKind.PERMISSION_DENIED)
         return ask.Subscribe(id=identifier, channel=channel)
 
     def _history(self, read: wire.LiveReadHistory, identifier: str | int | None) -> Command:
-        channel = self._channel(read.topic, FaultKind.PERMISSION_DENIED)
+        channel = self._channel(read.topic, ErrorKind.PERMISSION_DENIED)
         limit = None if isinstance(read.limit, UnsetType) else read.limit
         return ask.ReadHistory(id=identifier, channel=channel, limit=limit, reverse=True)
 
-    def _channel(self, topic: str, otherwise: FaultKind) -> Channel:
+    def _channel(self, topic: str, otherwise: ErrorKind) -> Channel:
         """The channel behind a topic. What cannot be one is refused like any that is not open."""
         try:
             return Channel.parse(f"{self._namespace}:{topic}")
         except ValueError:
-            raise Fault(otherwise, about=topic) from None
+            raise CommandError(otherwise, about=topic) from None
 
     # -- what is said
 
@@ -118,12 +118,12 @@ class LiveDialect:
             return _encode(wire.LivePong(id=optional(command.id)))
         return None
 
-    def fault(self, fault: Fault, now: int) -> bytes:  # noqa: ARG002 - the port
+    def fault(self, fault: CommandError, now: int) -> bytes:  # noqa: ARG002 - the port
         """The answer to a refused command. To leave what one is not in is no mistake."""
         kind = fault.kind
         if kind in _MALFORMED:
             return _encode(_error("protocol-violation", details=json_details(fault.details)))
-        if kind is FaultKind.NOT_SUBSCRIBED:
+        if kind is ErrorKind.NOT_SUBSCRIBED:
             return _unsubscribed(fault.about, fault.command_id)
         about = {"topic": optional(fault.about), "id": optional(fault.command_id)}
         if kind in _UNAVAILABLE:
@@ -139,7 +139,7 @@ class LiveDialect:
             return _data(push)
         if isinstance(push, say.Removed):
             topic = push.channel.name
-            lost = push.reason in {FaultKind.UNAVAILABLE.code, say.INSUFFICIENT_STATE}
+            lost = push.reason in {ErrorKind.UNAVAILABLE.code, say.INSUFFICIENT_STATE}
             return _unavailable(topic=topic) if lost else _encode(_error("forbidden", topic=topic))
         if isinstance(push, say.Told):
             return _encode(push.data)

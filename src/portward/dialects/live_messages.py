@@ -18,13 +18,13 @@ from portward.dialects.message import (
     Wait,
     enumerate_codes,
 )
-from portward.model.faults import FaultKind
+from portward.model.errors import ErrorKind
 
 ERRORS: Final = (
     ErrorCode("protocol-violation", "Invalid message envelope", temporary=False),
     ErrorCode("forbidden", "Subscription refused", temporary=False),
-    ErrorCode("unavailable", FaultKind.UNAVAILABLE.text, temporary=True),
-    ErrorCode("limit", FaultKind.LIMIT_EXCEEDED.text, temporary=False),
+    ErrorCode("unavailable", ErrorKind.UNAVAILABLE.text, temporary=True),
+    ErrorCode("limit", ErrorKind.LIMIT_EXCEEDED.text, temporary=False),
 )
 """A `limit` that passes with time says so by its `retryMs`."""
 

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from portward.dialects.json_rules import JsonRule
-from portward.model.endings import Ending
-from portward.model.faults import FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import ErrorKind
 
 MAX_ID: Final = 64
 """Characters of a client's own id for a message."""
@@ -38,7 +38,7 @@ Returning = Annotated[
     str,
     Meta(
         description="Name of the ending, as in the table of endings.",
-        extra_json_schema={"enum": [each.name.lower() for each in Ending if each.reconnect]},
+        extra_json_schema={"enum": [each.name.lower() for each in Disconnect if each.reconnect]},
     ),
 ]
 Expiry = Annotated[
@@ -94,22 +94,22 @@ class ErrorCode(NamedTuple):
 
 OTHERS: Final = frozenset(
     {
-        FaultKind.EVENT_REFUSED,
-        FaultKind.MODEL_REFUSED,
-        FaultKind.NOT_CONNECTED,
-        FaultKind.ALREADY_DECIDED,
-        FaultKind.UNKNOWN_NAMESPACE,
+        ErrorKind.EVENT_REFUSED,
+        ErrorKind.MODEL_REFUSED,
+        ErrorKind.NOT_CONNECTED,
+        ErrorKind.ALREADY_DECIDED,
+        ErrorKind.UNKNOWN_NAMESPACE,
     }
 )
 """Kinds of faults that belong to the relay or to Socket.IO."""
 
 
 def error_codes(
-    codes: Mapping[FaultKind, str], texts: Mapping[FaultKind, str]
+    codes: Mapping[ErrorKind, str], texts: Mapping[ErrorKind, str]
 ) -> tuple[ErrorCode, ...]:
     """The codes of a protocol, from the kinds of faults and the words that it has of its own."""
     found: dict[str, ErrorCode] = {}
-    for kind in FaultKind:
+    for kind in ErrorKind:
         code = codes.get(kind, kind.code)
         if kind not in OTHERS:
             found.setdefault(code, ErrorCode(code, texts.get(kind, kind.text), kind.temporary))

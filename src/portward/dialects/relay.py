@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from portward.dialects import intake
 from portward.dialects import relay_messages as wire
+from portward.dialects import strict_json
 from portward.dialects.message import json_details, milliseconds, optional
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import KIB
 from portward.model.replies import Push, Reply
 
@@ -42,22 +42,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RelayDialect:
-    """Implements `dialects.port.Dialect`. Messages are read here until the upstream is connected."""
+    """Implements `dialects.base.Dialect`. Messages are read here until the upstream is connected."""
 
     name = "relay"
     binary = True
     resumable = False
-    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
-        Ending.AUTH_TIMEOUT: (1008, "Authentication timeout"),
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
+        Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout"),
     }
 
     def decode(self, payload: bytes, binary: bool) -> Command:
         """Read one message. What is none of this dialect's was meant for the upstream: `NOT_CONNECTED`."""
         message = _object(payload, binary)
-        identifier = intake.identifier(message)
+        identifier = strict_json.identifier(message)
         try:
             return _command(message, identifier)
-        except Fault as fault:
+        except CommandError as fault:
             fault.command_id = identifier
             raise
 
@@ -66,7 +66,7 @@ class RelayDialect:
         build = _REPLIES.get(type(reply))
         return None if build is None else _encode(build(reply, optional(command.id)))
 
-    def fault(self, fault: Fault, now: int) -> bytes:  # noqa: ARG002 - the port's
+    def fault(self, fault: CommandError, now: int) -> bytes:  # noqa: ARG002 - the port's
         """The error that answers a refused command or event; the latter's type is its `event`."""
         kind = fault.kind
         code, text = wire.FAULTS.get(kind, (kind.code, kind.text))
@@ -74,7 +74,7 @@ class RelayDialect:
             code=code,
             message=text,
             retry_after_ms=optional(fault.retry_after),
-            event=optional(fault.about if kind is FaultKind.EVENT_REFUSED else None),
+            event=optional(fault.about if kind is ErrorKind.EVENT_REFUSED else None),
             details=json_details(fault.details),
             id=optional(fault.command_id),
         )
@@ -113,10 +113,10 @@ def aside(payload: bytes) -> Command | None:
     if len(payload) > _MAX_OWN or not _OWN.search(payload):
         return None
     try:
-        message = intake.parse(payload)
-    except Fault as fault:
+        message = strict_json.parse(payload)
+    except CommandError as fault:
         if b'"token"' in payload and any(f'"{each}"'.encode() in payload for each in _TOKENS):
-            refused = Fault(FaultKind.EVENT_REFUSED, detail="a token of the gateway")
+            refused = CommandError(ErrorKind.EVENT_REFUSED, detail="a token of the gateway")
             refused.details = fault.details
             raise refused from None
         return None
@@ -127,28 +127,28 @@ def aside(payload: bytes) -> Command | None:
         return None
     command = _own(message)
     if command is None:
-        raise Fault(FaultKind.EVENT_REFUSED, about=kind, detail="a token of the gateway")
+        raise CommandError(ErrorKind.EVENT_REFUSED, about=kind, detail="a token of the gateway")
     return command
 
 
 def _own(message: dict[str, Any]) -> Command | None:
     """The command in a message of exactly this shape; None in any other."""
-    identifier = intake.identifier(message)
+    identifier = strict_json.identifier(message)
     try:
         return _command(message, identifier)
-    except Fault as fault:
-        if fault.kind is FaultKind.NOT_CONNECTED:
+    except CommandError as fault:
+        if fault.kind is ErrorKind.NOT_CONNECTED:
             return None
         fault.command_id = identifier
         raise
 
 
 def _object(payload: bytes, binary: bool) -> dict[str, Any]:
-    refused = Fault(FaultKind.NOT_CONNECTED)
+    refused = CommandError(ErrorKind.NOT_CONNECTED)
     message = None
     try:
-        message = None if binary else intake.parse(payload)
-    except Fault as fault:
+        message = None if binary else strict_json.parse(payload)
+    except CommandError as fault:
         refused.details = fault.details
     if not isinstance(message, dict):
         raise refused
@@ -159,21 +159,21 @@ def _command(message: dict[str, Any], identifier: str | int | None) -> Command:
     kind = message.get("type")
     keys = _KEYS.get(kind) if isinstance(kind, str) else None
     if keys is None or not keys.issuperset(message) or ("id" in message and identifier is None):
-        raise Fault(FaultKind.NOT_CONNECTED)
+        raise CommandError(ErrorKind.NOT_CONNECTED)
     if kind == "connect_realtime":
         return _connect(message, identifier)
     if kind == "ping":
         return ask.Ping(id=identifier, charged=False)
     token = message.get("token")
     if not isinstance(token, str) or not token:
-        raise Fault(FaultKind.AUTHENTICATION_FAILED)
+        raise CommandError(ErrorKind.AUTHENTICATION_FAILED)
     return (ask.Authenticate if kind == "authenticate" else ask.Refresh)(id=identifier, token=token)
 
 
 def _connect(message: dict[str, Any], identifier: str | int | None) -> Command:
     model = message.get("model")
     if "model" in message and not isinstance(model, str):
-        raise Fault(FaultKind.MODEL_REFUSED)
+        raise CommandError(ErrorKind.MODEL_REFUSED)
     return ask.ConnectUpstream(id=identifier, model=model)
 
 

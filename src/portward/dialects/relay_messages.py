@@ -19,37 +19,37 @@ from portward.dialects.message import (
     Wait,
     enumerate_codes,
 )
-from portward.model.endings import Ending
-from portward.model.faults import RATE_FAULTS, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import RATE_FAULTS, ErrorKind
 
 _INVALID_TOKEN: Final = ("invalid_token", "Invalid token")
-FAULTS: Final[Mapping[FaultKind, tuple[str, str]]] = {
-    FaultKind.AUTHENTICATION_FAILED: _INVALID_TOKEN,
-    FaultKind.TOKEN_REVOKED: _INVALID_TOKEN,
-    FaultKind.TOKEN_REQUIRED: _INVALID_TOKEN,
-    FaultKind.NOT_AUTHENTICATED: ("not_authenticated", "Authentication required"),
+FAULTS: Final[Mapping[ErrorKind, tuple[str, str]]] = {
+    ErrorKind.AUTHENTICATION_FAILED: _INVALID_TOKEN,
+    ErrorKind.TOKEN_REVOKED: _INVALID_TOKEN,
+    ErrorKind.TOKEN_REQUIRED: _INVALID_TOKEN,
+    ErrorKind.NOT_AUTHENTICATED: ("not_authenticated", "Authentication required"),
     **dict.fromkeys(RATE_FAULTS, ("rate_limited", "Too many requests")),
 }
 """Codes and texts of this dialect where they differ from those of the fault."""
 
-PARTINGS: Final[Mapping[Ending, tuple[str, str]]] = {
-    Ending.AUTH_TIMEOUT: ("auth_timeout", "Authentication timeout"),
-    Ending.BAD_GATEWAY: ("upstream_unavailable", "Upstream unavailable"),
-    Ending.QUOTA: ("quota_exceeded", "Quota exceeded"),
-    Ending.EXPIRED: ("token_expired", "Token expired"),
-    Ending.REVOKED: ("revoked", "Session revoked"),
+PARTINGS: Final[Mapping[Disconnect, tuple[str, str]]] = {
+    Disconnect.AUTH_TIMEOUT: ("auth_timeout", "Authentication timeout"),
+    Disconnect.BAD_GATEWAY: ("upstream_unavailable", "Upstream unavailable"),
+    Disconnect.QUOTA: ("quota_exceeded", "Quota exceeded"),
+    Disconnect.EXPIRED: ("token_expired", "Token expired"),
+    Disconnect.REVOKED: ("revoked", "Session revoked"),
 }
 """Endings that are told in an error before the close."""
 
 _KINDS: Final = (
     *FAULTS,
-    FaultKind.NOT_CONNECTED,
-    FaultKind.EVENT_REFUSED,
-    FaultKind.MODEL_REFUSED,
-    FaultKind.LIMIT_EXCEEDED,
-    FaultKind.TOO_LONG,
-    FaultKind.UNAVAILABLE,
-    FaultKind.INTERNAL,
+    ErrorKind.NOT_CONNECTED,
+    ErrorKind.EVENT_REFUSED,
+    ErrorKind.MODEL_REFUSED,
+    ErrorKind.LIMIT_EXCEEDED,
+    ErrorKind.TOO_LONG,
+    ErrorKind.UNAVAILABLE,
+    ErrorKind.INTERNAL,
 )
 
 

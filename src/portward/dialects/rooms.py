@@ -10,15 +10,15 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from portward.dialects import intake
 from portward.dialects import rooms_messages as wire
+from portward.dialects import strict_json
 from portward.dialects.message import MAX_ID, Received, SincePosition
-from portward.dialects.rooms_words import Speech
+from portward.dialects.rooms_encode import RoomsEncoder
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command, Wanted
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.position import Position
 
 MAX_CONTENT: Final = 4000
@@ -26,19 +26,19 @@ _ENVELOPE_KEYS: Final = frozenset({"type", "data", "timestamp", "id"})
 
 
 class RoomsDialect:
-    """Implements `dialects.port.Dialect`. A room `general` is the channel `<namespace>:general`."""
+    """Implements `dialects.base.Dialect`. A room `general` is the channel `<namespace>:general`."""
 
     name = "rooms"
     binary = False
     resumable = True
-    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {
-        Ending.AUTH_TIMEOUT: (1008, "Authentication timeout"),
-        Ending.IDLE: (1008, "Connection timeout"),
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
+        Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout"),
+        Disconnect.IDLE: (1008, "Connection timeout"),
     }
 
     def __init__(self, namespace: str, *, expose_email: bool) -> None:
         self._namespace = namespace
-        speech = Speech(expose_email=expose_email)
+        speech = RoomsEncoder(expose_email=expose_email)
         self.reply = speech.reply
         self.fault = speech.fault
         self.push = speech.push
@@ -58,29 +58,29 @@ class RoomsDialect:
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
         """Read one envelope. See `Dialect.decode`."""
-        envelope = intake.parse(payload)
+        envelope = strict_json.parse(payload)
         identifier = _identifier(envelope)
         try:
             return self._decode(envelope, identifier)
         except msgspec.ValidationError:
-            raise Fault(FaultKind.INVALID_STRUCTURE, command_id=identifier) from None
-        except Fault as fault:
+            raise CommandError(ErrorKind.INVALID_STRUCTURE, command_id=identifier) from None
+        except CommandError as fault:
             fault.command_id = identifier
             raise
 
     def _decode(self, envelope: Any, identifier: str | None) -> Command:
         if not _well_formed(envelope, identifier):
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         schema, build = self._readers.get(envelope["type"], (None, None))
         if schema is None or build is None:
-            raise Fault(FaultKind.UNKNOWN_TYPE)
+            raise CommandError(ErrorKind.UNKNOWN_TYPE)
         return build(msgspec.convert(envelope["data"], schema), identifier)
 
     def _channel(self, room: str) -> Channel:
         try:
             return Channel.parse(f"{self._namespace}:{room}")
         except ValueError:
-            raise Fault(FaultKind.INVALID_CHANNEL) from None
+            raise CommandError(ErrorKind.INVALID_CHANNEL) from None
 
     def _auth(self, data: wire.RoomsAuth, identifier: str | None) -> Command:
         if isinstance(data.token, str) and data.ws_token is UNSET and data.token:
@@ -88,18 +88,18 @@ class RoomsDialect:
         if isinstance(data.ws_token, str) and data.token is UNSET and data.ws_token:
             return ask.Resume(id=identifier, session_token=data.ws_token)
         both = bool(data.token) and bool(data.ws_token)
-        raise Fault(FaultKind.INVALID_STRUCTURE if both else FaultKind.TOKEN_REQUIRED)
+        raise CommandError(ErrorKind.INVALID_STRUCTURE if both else ErrorKind.TOKEN_REQUIRED)
 
     def _refresh(self, data: wire.RoomsRefresh, identifier: str | None) -> Command:
         if not data.token:
-            raise Fault(FaultKind.TOKEN_REQUIRED)
+            raise CommandError(ErrorKind.TOKEN_REQUIRED)
         return ask.Refresh(id=identifier, token=data.token)
 
     def _join(self, data: wire.RoomsJoin, identifier: str | None) -> Command:
         if isinstance(data.rooms, list) and data.room_id is UNSET and data.since is UNSET:
             return self._join_each(data.rooms, identifier)
         if isinstance(data.room_id, UnsetType) or data.rooms is not UNSET:
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         since = _position(data.since or None)
         return ask.Subscribe(id=identifier, channel=self._channel(data.room_id), since=since)
 
@@ -115,7 +115,7 @@ class RoomsDialect:
     def _perhaps_channel(self, room: str) -> Channel | None:
         try:
             return self._channel(room)
-        except Fault:
+        except CommandError:
             return None
 
     def _leave(self, data: wire.RoomsRoom, identifier: str | None) -> Command:
@@ -125,16 +125,16 @@ class RoomsDialect:
         channel = self._channel(data.room_id)
         content = data.content.strip()
         if len(content) > MAX_CONTENT:
-            raise Fault(FaultKind.TOO_LONG)
-        if not content or intake.has_control(content):
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.TOO_LONG)
+        if not content or strict_json.has_control(content):
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         return ask.Publish(id=identifier, channel=channel, data=content)
 
     def _history(self, data: wire.RoomsReadHistory, identifier: str | None) -> Command:
         since = data.since.offset if isinstance(data.since, SincePosition) else data.since
         epoch = data.since.epoch if isinstance(data.since, SincePosition) else None
         if since is not None and data.before is not None:
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         return ask.ReadHistory(
             id=identifier,
             channel=self._channel(data.room_id),

@@ -21,33 +21,33 @@ from portward.dialects.message import (
     enumerate_codes,
     error_codes,
 )
-from portward.model.faults import FaultKind
+from portward.model.errors import ErrorKind
 from portward.model.limits import JOINED_AT_ONCE
 from portward.model.replies import INSUFFICIENT_STATE
 from portward.model.room import RoomPermissions
 
 TEXTS: Final = {
-    FaultKind.PERMISSION_DENIED: "Insufficient permissions",
-    FaultKind.UNKNOWN_CHANNEL: "Insufficient permissions",
-    FaultKind.UNKNOWN_ROOM: "Insufficient permissions",
-    FaultKind.CHANNEL_FULL: "Room is full",
-    FaultKind.NOT_SUBSCRIBED: "Room not found",
-    FaultKind.INVALID_CHANNEL: "Invalid room id",
-    FaultKind.RATE_LIMITED: "Rate limit exceeded",
-    FaultKind.AUTH_RATE_LIMITED: "Authentication rate limit exceeded",
-    FaultKind.SUBSCRIBE_RATE_LIMITED: "Join rate limit exceeded",
-    FaultKind.LIMIT_EXCEEDED: "Too many rooms",
+    ErrorKind.PERMISSION_DENIED: "Insufficient permissions",
+    ErrorKind.UNKNOWN_CHANNEL: "Insufficient permissions",
+    ErrorKind.UNKNOWN_ROOM: "Insufficient permissions",
+    ErrorKind.CHANNEL_FULL: "Room is full",
+    ErrorKind.NOT_SUBSCRIBED: "Room not found",
+    ErrorKind.INVALID_CHANNEL: "Invalid room id",
+    ErrorKind.RATE_LIMITED: "Rate limit exceeded",
+    ErrorKind.AUTH_RATE_LIMITED: "Authentication rate limit exceeded",
+    ErrorKind.SUBSCRIBE_RATE_LIMITED: "Join rate limit exceeded",
+    ErrorKind.LIMIT_EXCEEDED: "Too many rooms",
 }
 """The words of this dialect where they differ from the default text of a fault."""
 
 CODES: Final = {
-    FaultKind.UNKNOWN_CHANNEL: FaultKind.PERMISSION_DENIED.code,
-    FaultKind.UNKNOWN_ROOM: FaultKind.PERMISSION_DENIED.code,
-    FaultKind.NOT_SUBSCRIBED: "room_not_found",
-    FaultKind.CHANNEL_FULL: "room_full",
-    FaultKind.INVALID_CHANNEL: "invalid_room_id",
-    FaultKind.SUBSCRIBE_RATE_LIMITED: "join_rate_limited",
-    FaultKind.TOO_LONG: "message_too_long",
+    ErrorKind.UNKNOWN_CHANNEL: ErrorKind.PERMISSION_DENIED.code,
+    ErrorKind.UNKNOWN_ROOM: ErrorKind.PERMISSION_DENIED.code,
+    ErrorKind.NOT_SUBSCRIBED: "room_not_found",
+    ErrorKind.CHANNEL_FULL: "room_full",
+    ErrorKind.INVALID_CHANNEL: "invalid_room_id",
+    ErrorKind.SUBSCRIBE_RATE_LIMITED: "join_rate_limited",
+    ErrorKind.TOO_LONG: "message_too_long",
 }
 
 ERRORS: Final = error_codes(CODES, TEXTS)

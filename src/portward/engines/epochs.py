@@ -12,7 +12,7 @@ import msgspec
 
 from portward.model.channel import Channel
 from portward.model.position import Position
-from portward.model.publication import HistoryQuery, Page
+from portward.model.publication import HistoryPage, HistoryQuery
 
 GROUPS: Final = 65_536
 """Channels share the counts of ended streams, so that memory is bounded."""
@@ -41,10 +41,10 @@ class NextEpochs(msgspec.Struct):
         seed = f"{self.secret} {self.ended.get(_group(channel), 0)} {channel}"
         return blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=_SIZE).hexdigest()
 
-    def page(self, channel: Channel, query: HistoryQuery) -> Page:
+    def page(self, channel: Channel, query: HistoryQuery) -> HistoryPage:
         """The answer to a query about a channel without a stream."""
         position = Position(0, self.of(channel))
-        return Page((), position, complete=query.since in {None, position})
+        return HistoryPage((), position, complete=query.since in {None, position})
 
     def end(self, channel: Channel) -> None:
         """A stream has ended: the next one of the channel has another epoch."""

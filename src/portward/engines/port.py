@@ -12,7 +12,7 @@
     |- meter         limits that count across nodes
     `- notes         texts by key, and lists of the newest
 
-Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager`).
+Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager_task`).
 Times are Unix seconds unless said otherwise.
 """
 
@@ -24,13 +24,13 @@ import msgspec
 
 from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
+from portward.model.errors import Unavailable
 from portward.model.events import BusEvent
-from portward.model.faults import Unavailable
 from portward.model.identity import Identity
 from portward.model.namespace import Namespace
 from portward.model.node import NodeInfo
 from portward.model.position import Position
-from portward.model.publication import Draft, HistoryQuery, Page, Publication
+from portward.model.publication import Draft, HistoryPage, HistoryQuery, Publication
 from portward.model.revocation import Revocation
 from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.model.shared import SharedValue
@@ -97,7 +97,9 @@ class Broker(Protocol):
             RoomEnded: that record has been removed; what it guarded stays removed.
         """
 
-    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+    async def history(
+        self, channel: Channel, query: HistoryQuery, namespace: Namespace
+    ) -> HistoryPage:
         """Read a part of the stream together with its position.
 
         Reading a channel without a stream makes none. Its position has the offset 0 and the epoch that the

@@ -3,28 +3,28 @@
 from typing import Final, NamedTuple, Protocol
 
 from portward.hub.cooldown import Cooldown, Queue
-from portward.hub.voice import Voice
+from portward.hub.encoder import Encoder
 from portward.model.channel import Channel
 from portward.model.limits import OUTBOX_COUNT
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 
-class Outlet(Protocol):
+class Subscriber(Protocol):
     """Where a listener is written to: a link as the hub sees it."""
 
     open: bool
 
-    def write(self, message: Message, channel: Channel | None = None) -> None:
+    def write(self, message: WireMessage, channel: Channel | None = None) -> None:
         """Send or queue. Never raises."""
 
     def drop(self, channel: Channel) -> None:
         """Forget what is queued for the channel."""
 
 
-class Traits(NamedTuple):
+class DeliveryOptions(NamedTuple):
     """How a family of channels is told.
 
     With `latest_only` a listener that reads slowly is spared older values of a key, instead of being
@@ -35,15 +35,15 @@ class Traits(NamedTuple):
     latest_only: bool = False
 
 
-PLAIN: Final = Traits()
+PLAIN: Final = DeliveryOptions()
 
 
-class Arrival(NamedTuple):
+class BusMessage(NamedTuple):
     """A publication as the bus brought it."""
 
     publication: Publication
     epoch: str
-    exclude: Outlet | None = None
+    exclude: Subscriber | None = None
 
 
 class Joining:
@@ -82,18 +82,18 @@ class ChannelState:
     late: Queue | None
     """Where publications wait that a cooldown left out."""
 
-    def __init__(self, channel: Channel, traits: Traits) -> None:
+    def __init__(self, channel: Channel, traits: DeliveryOptions) -> None:
         self.channel = channel
         self.cooldown = traits.cooldown
         self.late = None
         self.latest_only = traits.latest_only
-        self.groups: dict[Voice, dict[Outlet, None]] = {}
-        self.joining: dict[Outlet, Joining] = {}
-        self.pending: list[tuple[Push, tuple[Outlet, ...]]] = []
-        self.ahead: dict[Outlet, int] = {}
-        self.withheld: dict[Outlet, Joining] = {}
+        self.groups: dict[Encoder, dict[Subscriber, None]] = {}
+        self.joining: dict[Subscriber, Joining] = {}
+        self.pending: list[tuple[Push, tuple[Subscriber, ...]]] = []
+        self.ahead: dict[Subscriber, int] = {}
+        self.withheld: dict[Subscriber, Joining] = {}
         """What is kept back from outlets until their rights were judged again."""
-        self.held: list[Arrival] | None = None
+        self.held: list[BusMessage] | None = None
         self.offset = self.next = NO_OFFSET
         self.epoch = ""
         self.size = 0
@@ -114,22 +114,22 @@ class ChannelState:
         for newcomer in self.joining.values():
             newcomer.floor = position
 
-    def withhold(self, push: Push, spared: tuple[Outlet, ...]) -> tuple[Outlet, ...]:
+    def withhold(self, push: Push, spared: tuple[Subscriber, ...]) -> tuple[Subscriber, ...]:
         """Keep a push back from the outlets that wait for a judgement. Returns who is not written to."""
         for outlet, kept in self.withheld.items():
             if outlet not in spared:
                 kept.add(push)
         return (*spared, *self.withheld)
 
-    def voice(self, outlet: Outlet) -> Voice | None:
+    def encoder(self, outlet: Subscriber) -> Encoder | None:
         """The voice of an outlet that is written to; None for one that is not, or not yet."""
         return next((voice for voice, group in self.groups.items() if outlet in group), None)
 
-    def queue(self, voice: Voice | None) -> Queue | None:
+    def queue(self, voice: Encoder | None) -> Queue | None:
         """Where publications wait for a listener with this voice; None where it cannot be told of them."""
         return self.late if voice is not None and voice.late else None
 
-    def spared(self, offset: int, exclude: Outlet | None) -> tuple[Outlet, ...]:
+    def excluded(self, offset: int, exclude: Subscriber | None) -> tuple[Subscriber, ...]:
         """Who is not told the publication with this offset."""
         self.ahead = {outlet: known for outlet, known in self.ahead.items() if known >= offset}
         return (*self.ahead, exclude) if exclude is not None else tuple(self.ahead)

@@ -18,7 +18,7 @@ PENDING: Final = 256
 """Publications that are kept for one listener. Beyond them none is left out: it is sent at once."""
 
 
-class Listener:
+class SubscriberCooldowns:
     """The cooldowns of one listener, by kind; those begun last come last."""
 
     __slots__ = ("gone", "pending", "windows")
@@ -34,7 +34,7 @@ class Window:
 
     __slots__ = ("last", "listener", "queued", "suppressed", "until", "urgency")
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: SubscriberCooldowns) -> None:
         self.listener = listener
         self.until = 0.0
         self.urgency = 0
@@ -92,7 +92,7 @@ class Cooldown:
         self._now = now
         self._remembered = remembered
         self._urgency = urgency
-        self._listeners: dict[object, Listener] = {}
+        self._listeners: dict[object, SubscriberCooldowns] = {}
 
     def admit(self, listener: object, push: Push, queue: "Queue | None" = None) -> int | None:
         """Judge a push: None leaves it out, else it is sent with the number of those left out before it.
@@ -104,7 +104,7 @@ class Cooldown:
         publication = push.publication
         held = self._listeners.get(listener)
         if held is None:
-            held = self._listeners[listener] = Listener()
+            held = self._listeners[listener] = SubscriberCooldowns()
         kind = (publication.origin, publication.type)
         window = held.windows.get(kind)
         now = self._now()
@@ -124,7 +124,7 @@ class Cooldown:
     def told(self, listener: object, push: Push, queue: "Queue | None" = None) -> None:
         """Note what a listener is sent whatever its cooldown: the history it missed."""
         if isinstance(push, Delivery):
-            held = self._listeners.setdefault(listener, Listener())
+            held = self._listeners.setdefault(listener, SubscriberCooldowns())
             publication = push.publication
             kind = (publication.origin, publication.type)
             self._begin(listener, held, kind, publication, self._now(), queue)
@@ -132,7 +132,7 @@ class Cooldown:
     def _begin(
         self,
         listener: object,
-        held: Listener,
+        held: SubscriberCooldowns,
         kind: Kind,
         publication: Publication,
         now: float,

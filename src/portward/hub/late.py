@@ -27,7 +27,7 @@ class Due(NamedTuple, Generic[S]):
 
 
 class LateQueue(Generic[S]):
-    """Implements `node.wheel.Sleeper`.
+    """Implements `node.timer_wheel.Timed`.
 
     `wake_at` asks the wheel to be woken at a moment; `send` sends what is due.
     """
@@ -59,7 +59,7 @@ class LateQueue(Generic[S]):
             self._tidy()
         self._wake_at(self, moment)
 
-    def wake(self, now: float, *, late: bool) -> float:  # noqa: ARG002 - the wheel's
+    def fire(self, now: float, *, late: bool) -> float:  # noqa: ARG002 - the wheel's
         """Send what is due; returns when to be woken next."""
         due: list[Due[S]] = []
         while self._heap and self._heap[0][0] <= now:

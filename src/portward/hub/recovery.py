@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from portward.model.limits import RECOVERY_LIMIT
 from portward.model.position import Position
-from portward.model.publication import Page, Publication
+from portward.model.publication import HistoryPage, Publication
 from portward.model.replies import Delivery, Push
 
 
@@ -23,7 +23,7 @@ class Recovery(NamedTuple):
     result: str | None
 
 
-def merge(since: Position | None, page: Page, collected: list[Push]) -> Recovery:
+def merge(since: Position | None, page: HistoryPage, collected: list[Push]) -> Recovery:
     """Decide whether `page`, read after `since`, covers all that was missed.
 
     It does when the epoch is the same, nothing before its first publication was trimmed, the asked-for
@@ -37,7 +37,7 @@ def merge(since: Position | None, page: Page, collected: list[Push]) -> Recovery
     return Recovery(recovered, page.position, page.publications if recovered else (), later, result)
 
 
-def _judge(since: Position, page: Page) -> str:
+def _judge(since: Position, page: HistoryPage) -> str:
     missing = page.position.offset - since.offset
     if since.epoch != page.position.epoch or missing < 0:
         return "epoch"

@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 
 from portward.model.clock import Clock, Timer
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.security.jwk import DroppedKey, read_jwks
 from portward.security.tokens import (
     KeySet,

@@ -11,12 +11,17 @@ from typing import Final
 import msgspec
 
 from portward.identity import cookies as jar
-from portward.identity.answers import Answer, Question, topic_question, user_question
-from portward.identity.asking import Asker
-from portward.identity.sharing import Recent, Shared
+from portward.identity.provider_client import ProviderClient
+from portward.identity.provider_responses import (
+    ProviderAnswer,
+    ProviderQuestion,
+    topic_question,
+    user_question,
+)
+from portward.identity.single_flight import Recent, SingleFlight
 from portward.identity.topics import Topics
 from portward.model.clock import Clock
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 
@@ -84,8 +89,8 @@ class CookieProvider:
         self._takes = _TAKEN[rules.values]
         self._clock = clock
         self._observe = observe
-        self._asker = Asker(rules.url, rules.timeout, clock, observe, changed)
-        self._shared = Shared(clock)
+        self._asker = ProviderClient(rules.url, rules.timeout, clock, observe, changed)
+        self._shared = SingleFlight(clock)
         self._stamps: Recent[float] = Recent(READINGS)
         self._confirmed: Recent[float] = Recent(STAMPS)
         self._key = secrets.token_bytes(32)
@@ -122,9 +127,9 @@ class CookieProvider:
         answer = await self._answer(cookies, _ME, max_age)
         if answer.user is None:
             if not self._takes(cookies.strip(" \t")):
-                raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="cookie_form")
+                raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="cookie_form")
             detail = "the identity provider does not know the cookie"
-            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail=detail)
+            raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail=detail)
         return answer.user
 
     async def allows(self, cookies: str, name: str, *, max_age: float | None = None) -> bool:
@@ -147,19 +152,23 @@ class CookieProvider:
         await self._shared.aclose()
         await self._asker.aclose()
 
-    async def _answer(self, cookies: str, question: Question, max_age: float | None) -> Answer:
+    async def _answer(
+        self, cookies: str, question: ProviderQuestion, max_age: float | None
+    ) -> ProviderAnswer:
         """An answer that settles the question: OK or UNAUTHORIZED."""
         cookies = cookies.strip(" \t")
         if not self._takes(cookies):
             # It cannot be sent, or might be another spelling of one that was revoked: nobody is asked.
             self._observe(ProviderResult.UNAUTHORIZED, 0.0)
-            return Answer(ProviderResult.UNAUTHORIZED)
+            return ProviderAnswer(ProviderResult.UNAUTHORIZED)
         answer = await self._find(cookies.encode("latin-1"), question, max_age)
         if answer.result not in {ProviderResult.OK, ProviderResult.UNAUTHORIZED}:
             raise Unavailable(f"identity provider: {answer.result}")
         return answer
 
-    async def _find(self, cookies: bytes, question: Question, max_age: float | None) -> Answer:
+    async def _find(
+        self, cookies: bytes, question: ProviderQuestion, max_age: float | None
+    ) -> ProviderAnswer:
         """The answer that is kept, or that of the call under way, or that of a new one."""
         if self._closed:
             raise Unavailable("identity provider: closed")
@@ -179,7 +188,7 @@ class CookieProvider:
             raise Unavailable("identity provider: closed")
         return call.result()
 
-    async def _ask(self, cookies: bytes, question: Question) -> Answer:
+    async def _ask(self, cookies: bytes, question: ProviderQuestion) -> ProviderAnswer:
         asked = self._clock.time()
         # The header as a whole: a cookie that means nothing may be part of anybody's.
         header = self._digest(b"", cookies)
@@ -191,7 +200,9 @@ class CookieProvider:
             return answer
         self._confirmed.put(header, self._clock.monotonic() + CONFIRMED)
         issued_at = self._issued(cookies, answer.user.subject, asked)
-        return Answer(answer.result, msgspec.structs.replace(answer.user, issued_at=issued_at))
+        return ProviderAnswer(
+            answer.result, msgspec.structs.replace(answer.user, issued_at=issued_at)
+        )
 
     def _issued(self, cookies: bytes, subject: str, now: float) -> float:
         """When the oldest of the cookies was issued to this subject, as far as can be known.

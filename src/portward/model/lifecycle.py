@@ -13,7 +13,7 @@ class State(Enum):
     ENDED = auto()
 
 
-class Move(Enum):
+class Transition(Enum):
     """What can happen to a session."""
 
     ADMIT = auto()
@@ -22,13 +22,13 @@ class Move(Enum):
     END = auto()
 
 
-TRANSITIONS: Final[dict[tuple[State, Move], State]] = {
-    (State.NEW, Move.ADMIT): State.AUTHENTICATED,
-    (State.NEW, Move.END): State.ENDED,
-    (State.AUTHENTICATED, Move.ADMIT): State.AUTHENTICATED,
-    (State.AUTHENTICATED, Move.NOTICE): State.EXPIRING,
-    (State.AUTHENTICATED, Move.REFRESH): State.AUTHENTICATED,
-    (State.AUTHENTICATED, Move.END): State.ENDED,
-    (State.EXPIRING, Move.REFRESH): State.AUTHENTICATED,
-    (State.EXPIRING, Move.END): State.ENDED,
+TRANSITIONS: Final[dict[tuple[State, Transition], State]] = {
+    (State.NEW, Transition.ADMIT): State.AUTHENTICATED,
+    (State.NEW, Transition.END): State.ENDED,
+    (State.AUTHENTICATED, Transition.ADMIT): State.AUTHENTICATED,
+    (State.AUTHENTICATED, Transition.NOTICE): State.EXPIRING,
+    (State.AUTHENTICATED, Transition.REFRESH): State.AUTHENTICATED,
+    (State.AUTHENTICATED, Transition.END): State.ENDED,
+    (State.EXPIRING, Transition.REFRESH): State.AUTHENTICATED,
+    (State.EXPIRING, Transition.END): State.ENDED,
 }

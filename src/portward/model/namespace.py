@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Rule(StrEnum):
+class AccessRule(StrEnum):
     """How rights in a namespace are judged. Deny is the default."""
 
     DENY = "deny"
@@ -53,7 +53,7 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     """Whether what is said in any of the channels is also said in `Channel.combined(name)`."""
     max_subscribers: int = 0
     max_subscriptions: int = 128
-    authorize: Rule = Rule.DENY
+    authorize: AccessRule = AccessRule.DENY
     authorize_url: str = ""
     idle_ttl: float = 300.0
     slow: SlowPolicy = SlowPolicy.CLOSE

@@ -60,7 +60,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Page(msgspec.Struct, frozen=True):
+class HistoryPage(msgspec.Struct, frozen=True):
     """Some publications of a stream in offset order, and the stream's position when they were read."""
 
     publications: tuple[Publication, ...]

@@ -8,8 +8,8 @@ import msgspec
 
 from portward.model.approval import Approval
 from portward.model.channel import Channel
-from portward.model.endings import Ending
-from portward.model.faults import Fault
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError
 from portward.model.identity import Identity
 from portward.model.position import Position
 from portward.model.publication import Publication
@@ -86,7 +86,7 @@ class Failure(msgspec.Struct, frozen=True):
     """One of several things asked for in one command that was refused, by the client's word for it."""
 
     about: str
-    fault: Fault
+    fault: CommandError
 
 
 class SubscribedEach(Reply, frozen=True):
@@ -276,7 +276,7 @@ class Parting(Push, frozen=True):
     client knows it from `ShuttingDown`.
     """
 
-    ending: Ending
+    ending: Disconnect
     retry: int | None = None
     told: bool = False
 

@@ -8,7 +8,7 @@ UNIX_PEER: Final = "unix:"
 """The peer of a request that came by a Unix socket, which has no address."""
 
 
-class Peer(msgspec.Struct, frozen=True, kw_only=True):
+class PeerAddress(msgspec.Struct, frozen=True, kw_only=True):
     """The other end of a connection.
 
     `address` is text, `UNIX_PEER` for a Unix socket. `via` is the trusted proxy whose PROXY header named it,
@@ -25,7 +25,7 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP request without its body. Header names are lower case, values stripped, order kept.
 
     `peer` is the address of the other end of the socket as text, before any proxy header is believed;
-    `UNIX_PEER` for a Unix socket. `via` and `scheme` are those of :class:`Peer`.
+    `UNIX_PEER` for a Unix socket. `via` and `scheme` are those of :class:`PeerAddress`.
     Never log `query` or `headers`: they may carry credentials.
     """
 

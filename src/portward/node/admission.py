@@ -6,18 +6,18 @@ from typing import Final
 from uuid import uuid4
 
 from portward.model.clock import Clock
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.identity import Identity
 from portward.model.limits import LimitMode, LimitName
-from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.authentication import Authentication
-from portward.node.endpoint import Endpoint, Newcomer, at_path
+from portward.node.cluster_limits import ClusterRateLimiter
+from portward.node.endpoint import ActiveEndpoint, HandshakeFacts, at_path
 from portward.node.gate_rules import GateRules
+from portward.node.handshake_auth import HandshakeAuthenticator
 from portward.node.handshake_limits import HandshakeLimits
 from portward.node.pending_connections import PendingConnections
-from portward.node.proving import Proving
-from portward.node.span import Span
 from portward.security.address import limit_keys, mask
 from portward.security.client_address import ClientAddress
 from portward.security.credentials import CredentialKind
@@ -38,15 +38,15 @@ CROWD: Final = 2
 """Times the cap of an address that are let in where a dialect says what is the matter."""
 
 
-class Doorman:
-    """Judges newcomers and counts who is inside. Implements the judging half of `node.link.Gate`."""
+class AdmissionControl:
+    """Checks handshakes and counts open connections: one half of `node.transport.HandshakeGate`."""
 
     def __init__(
         self,
         rules: GateRules,
-        endpoints: Mapping[str, Endpoint],
+        endpoints: Mapping[str, ActiveEndpoint],
         authentication: Authentication,
-        span: Span,
+        span: ClusterRateLimiter,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
@@ -60,18 +60,18 @@ class Doorman:
         self._by_address = ConcurrencyTable()
         self._counts = HandshakeLimits(rules.accept_rate, span, clock)
         self.pending = PendingConnections(rules.max_unauthenticated, clock)
-        self.proving = Proving(authentication, self._spare)
+        self.proving = HandshakeAuthenticator(authentication, self._spare)
 
     def _spare(self) -> int:
         """How many more may be inside without a user, after one has made room if that is needed."""
         self.pending.make_room()
         return self.rules.max_unauthenticated - self.unauthenticated
 
-    def room_for_one(self) -> Refusal | None:
+    def has_capacity(self) -> HandshakeRejection | None:
         """Check 1, the global cap."""
-        return Refusal.GLOBAL_CAP if self.inside >= self.rules.max_connections else None
+        return HandshakeRejection.GLOBAL_CAP if self.inside >= self.rules.max_connections else None
 
-    async def judge(self, head: RequestHead, *, upgrade_checked: bool) -> Newcomer:
+    async def judge(self, head: RequestHead, *, upgrade_checked: bool) -> HandshakeFacts:
         """Checks 3 to 10. What it counts is given back by `left`, or at once when it refuses.
 
         Raises:
@@ -84,7 +84,7 @@ class Doorman:
         credential = self.proving.find(head, endpoint.rules)
         self._counts.check_address(endpoint, keys)
         crowded = self._enter(endpoint, keys, shown=credential is not None)
-        newcomer = Newcomer(
+        newcomer = HandshakeFacts(
             endpoint,
             address,
             keys,
@@ -98,19 +98,19 @@ class Doorman:
         try:
             if used_once:
                 self._counts.check_accepts(newcomer)
-            newcomer = await self.proving.prove(head, newcomer, credential)
+            newcomer = await self.proving.authenticate(head, newcomer, credential)
             await self._check_entitlement(newcomer)
             self._check_capacity(endpoint, newcomer.identity)
             await self._counts.count(newcomer, refuse=not used_once)
         except BaseException as error:
             self.left(newcomer)
-            if isinstance(error, Refused):
+            if isinstance(error, HandshakeRejected):
                 self._counts.refused(newcomer, error.refusal, shown=credential is not None)
             raise
         return newcomer
 
     def check_page(
-        self, head: RequestHead, endpoint: Endpoint, *, upgrade_checked: bool
+        self, head: RequestHead, endpoint: ActiveEndpoint, *, upgrade_checked: bool
     ) -> str | None:
         """Judge the form of a handshake and where it comes from; the subprotocol that is answered.
 
@@ -124,7 +124,7 @@ class Doorman:
         rules = endpoint.rules
         return select(head, rules.subprotocols, first=rules.steady_ping)
 
-    def approach(self, head: RequestHead, endpoint: Endpoint) -> str:
+    def check_request(self, head: RequestHead, endpoint: ActiveEndpoint) -> str:
         """Judge where a further request of a session comes from; the client's address.
 
         Raises:
@@ -157,7 +157,9 @@ class Doorman:
 
     def _check_secure(self, head: RequestHead, found: ClientAddress) -> None:
         if self.rules.require_https and not head.secure and found.scheme != "https":
-            raise Refused(Refusal.INSECURE, f"not https: {clean(found.claim, _CLAIM)}")
+            raise HandshakeRejected(
+                HandshakeRejection.INSECURE, f"not https: {clean(found.claim, _CLAIM)}"
+            )
 
     def _url(self, head: RequestHead) -> str:
         """The address the client believes to talk to; empty when its `Host` is none."""
@@ -167,30 +169,30 @@ class Doorman:
         secure = head.secure or self.rules.require_https
         return f"{'wss' if secure else 'ws'}://{host}{head.path}"
 
-    def _endpoint(self, head: RequestHead) -> Endpoint:
+    def _endpoint(self, head: RequestHead) -> ActiveEndpoint:
         endpoint = at_path(self._endpoints, head.path)
         if endpoint is None:
-            raise Refused(Refusal.UNKNOWN_PATH)
+            raise HandshakeRejected(HandshakeRejection.UNKNOWN_PATH)
         if not endpoint.rules.enabled:
-            raise Refused(Refusal.DISABLED)
+            raise HandshakeRejected(HandshakeRejection.DISABLED)
         if self.draining:
-            raise Refused(Refusal.DRAINING)
+            raise HandshakeRejected(HandshakeRejection.DRAINING)
         return endpoint
 
-    def _check_origin(self, head: RequestHead, endpoint: Endpoint) -> None:
+    def _check_origin(self, head: RequestHead, endpoint: ActiveEndpoint) -> None:
         endpoint.origins.check(
             head.all("origin"),
             ambient=endpoint.by_cookie,
             allow_missing=endpoint.rules.allow_missing_origin,
         )
 
-    def _enter(self, endpoint: Endpoint, keys: tuple[str, ...], *, shown: bool) -> bool:
+    def _enter(self, endpoint: ActiveEndpoint, keys: tuple[str, ...], *, shown: bool) -> bool:
         """Count the newcomer, unless its address, or the whole node, has too many already.
 
         True: its address has too many, and there is a dialect to say so.
         """
-        if self.room_for_one() is not None:
-            raise Refused(Refusal.GLOBAL_CAP, "while it was judged")
+        if self.has_capacity() is not None:
+            raise HandshakeRejected(HandshakeRejection.GLOBAL_CAP, "while it was judged")
         limit = endpoint.rules.connections_per_address
         held: list[str] = []
         crowded = False
@@ -201,12 +203,14 @@ class Doorman:
                 )
                 enforced = endpoint.rules.connections_mode is LimitMode.ENFORCE
                 crowded = crowded or enforced
-                if enforced and not self._crowd(endpoint, f"{endpoint.name} {key}", looser):
+                if enforced and not self._count_over_cap(
+                    endpoint, f"{endpoint.name} {key}", looser
+                ):
                     for each in held:
                         self._by_address.release(each)
                     if not shown:
                         self._counts.charge(endpoint, keys)
-                    raise Refused(Refusal.ADDRESS_CAP)
+                    raise HandshakeRejected(HandshakeRejection.ADDRESS_CAP)
                 if not enforced:
                     self._by_address.acquire(f"{endpoint.name} {key}", 0)
             held.append(f"{endpoint.name} {key}")
@@ -214,19 +218,19 @@ class Doorman:
         endpoint.open += 1
         return crowded
 
-    def _crowd(self, endpoint: Endpoint, key: str, looser: int) -> bool:
+    def _count_over_cap(self, endpoint: ActiveEndpoint, key: str, looser: int) -> bool:
         """Let as many in again as the cap allows, where they can be told what is the matter."""
         limit = endpoint.rules.connections_per_address * looser * CROWD
         return endpoint.rules.deferred and self._by_address.acquire(key, limit)
 
-    def left(self, newcomer: Newcomer) -> None:
+    def left(self, newcomer: HandshakeFacts) -> None:
         """Give back what `judge` counted. Called exactly once for each newcomer."""
         for key in newcomer.keys:
             self._by_address.release(f"{newcomer.endpoint.name} {key}")
         self.inside -= 1
         newcomer.endpoint.open -= 1
 
-    async def _check_entitlement(self, newcomer: Newcomer) -> None:
+    async def _check_entitlement(self, newcomer: HandshakeFacts) -> None:
         endpoint, identity = newcomer.endpoint, newcomer.identity
         if identity is None or not endpoint.rules.authenticated:
             return
@@ -235,12 +239,16 @@ class Doorman:
         try:
             entitled = await self._authentication.entitled(endpoint, identity)
         except Unavailable as unavailable:
-            raise Refused(Refusal.UNAVAILABLE, type(unavailable).__name__) from None
+            raise HandshakeRejected(
+                HandshakeRejection.UNAVAILABLE, type(unavailable).__name__
+            ) from None
         if not entitled:
-            raise Refused(Refusal.FORBIDDEN, "none of the roles the endpoint wants")
+            raise HandshakeRejected(
+                HandshakeRejection.FORBIDDEN, "none of the roles the endpoint wants"
+            )
 
-    def _check_capacity(self, endpoint: Endpoint, identity: Identity | None) -> None:
+    def _check_capacity(self, endpoint: ActiveEndpoint, identity: Identity | None) -> None:
         if 0 < endpoint.rules.max_connections < endpoint.open:
-            raise Refused(Refusal.ENDPOINT_CAP)
+            raise HandshakeRejected(HandshakeRejection.ENDPOINT_CAP)
         if identity is not None and self._authentication.has_too_many(endpoint, identity):
-            raise Refused(Refusal.USER_CAP)
+            raise HandshakeRejected(HandshakeRejection.USER_CAP)

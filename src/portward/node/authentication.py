@@ -8,18 +8,18 @@ from portward.engines.port import Engine, SessionRecord
 from portward.hub.registry import Registry
 from portward.model.clock import Clock
 from portward.model.commands import Authenticate, Refresh, Resume
-from portward.model.endings import Ending
-from portward.model.faults import CredentialFault, Fault, FaultKind, Unavailable
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.identity import ANONYMOUS, Identity
-from portward.model.lifecycle import Move, State
+from portward.model.lifecycle import State, Transition
 from portward.model.limits import Rate
 from portward.model.replies import Authenticated, Refreshed
-from portward.node.authority import Authority
+from portward.node.authorization import Authorizer
 from portward.node.credential_judge import CredentialJudge
-from portward.node.endpoint import Endpoint
-from portward.node.ports import IdentityProvider, Verifier
+from portward.node.endpoint import ActiveEndpoint
+from portward.node.ports import IdentityProviderPort, Verifier
 from portward.node.session import Session
-from portward.security.credential_memory import Form
+from portward.security.credential_memory import CredentialForm
 from portward.security.fair_budget import FairBudget
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import TokenRefused
@@ -40,7 +40,7 @@ class Authentication:
         self,
         engine: Engine,
         registry: Registry[Session],
-        authority: Authority,
+        authority: Authorizer,
         verifier: Verifier,
         session_tokens: SessionTokens,
         telemetry: Telemetry,
@@ -53,7 +53,7 @@ class Authentication:
         admits: Callable[[Session], Awaitable[bool]],
         opened: Callable[[Session], None],
         judge: CredentialJudge,
-        provider: IdentityProvider | None = None,
+        provider: IdentityProviderPort | None = None,
     ) -> None:
         """`bound` is told of every session that ceased to be anonymous; `admits` has the last word.
 
@@ -92,10 +92,10 @@ class Authentication:
         await self._check_revoked(identity, None)
         if await self._engine.revocations.token_revoked(token):
             # The other application may take that back.
-            raise Fault(FaultKind.TOKEN_REVOKED, detail="revoked by another application")
+            raise CommandError(ErrorKind.TOKEN_REVOKED, detail="revoked by another application")
         return identity
 
-    async def recognise(self, cookies: str) -> Identity:
+    async def authenticate_cookie(self, cookies: str) -> Identity:
         """The identity behind a browser's cookies, and make sure it was not revoked.
 
         Raises:
@@ -119,7 +119,7 @@ class Authentication:
             Event.AUTH_SCHEME_IGNORED, endpoint=endpoint, address=address, kind=scheme
         )
 
-    async def redeem(self, ticket: str) -> Identity:
+    async def redeem_ticket(self, ticket: str) -> Identity:
         """The identity behind a single-use ticket.
 
         Raises:
@@ -127,7 +127,7 @@ class Authentication:
         """
         identity = await self._engine.sessions.take_ticket(digest(ticket))
         if identity is None or self._expired(identity):
-            raise CredentialFault(FaultKind.AUTHENTICATION_FAILED, "ticket", lasting=True)
+            raise CredentialError(ErrorKind.AUTHENTICATION_FAILED, "ticket", lasting=True)
         await self._check_revoked(identity, None)
         return identity
 
@@ -148,7 +148,7 @@ class Authentication:
 
     async def _check_revoked(self, identity: Identity, session: str | None) -> None:
         if await self._engine.revocations.covers(identity, session):
-            raise CredentialFault(FaultKind.TOKEN_REVOKED, "revoked", lasting=True)
+            raise CredentialError(ErrorKind.TOKEN_REVOKED, "revoked", lasting=True)
 
     # -- from an identity to a session
 
@@ -158,7 +158,7 @@ class Authentication:
         Raises:
             Fault: the token is refused, or too many attempts were made from this address.
         """
-        return await self.greet(session, await self.prove(session, command.token))
+        return await self.open_resumable_session(session, await self.prove(session, command.token))
 
     async def prove(self, session: Session, token: str) -> Identity:
         """Prove a session by a token, or put a newer one in force; nothing is kept to come back with.
@@ -185,7 +185,10 @@ class Authentication:
         )
         token = command.session_token
         record = await self.judge.judge(
-            Form.SESSION_TOKEN, token, session.newcomer, lambda: self._take(session, token)
+            CredentialForm.SESSION_TOKEN,
+            token,
+            session.newcomer,
+            lambda: self._take(session, token),
         )
         self._accepts.take(_user(record.identity), self._clock.monotonic(), known=True)
         session.resume_id = record.id
@@ -201,26 +204,26 @@ class Authentication:
             claims = self._session_tokens.verify(token, self._clock.time())
         except TokenRefused as refused:
             raise _refusal(refused, lasting=True) from None
-        self._insist_on_own(session, claims.subject)
+        self._check_same_subject(session, claims.subject)
         record = await self._engine.sessions.swap(
             claims.session_id, claims.token_id, secrets.token_hex(16), session.id
         )
         if record is None or self._expired(record.identity):
-            raise CredentialFault(FaultKind.AUTHENTICATION_FAILED, "session", lasting=True)
+            raise CredentialError(ErrorKind.AUTHENTICATION_FAILED, "session", lasting=True)
         await self._check_revoked(record.identity, record.id)
         return record
 
     @staticmethod
-    def _insist_on_own(session: Session, subject: str) -> None:
+    def _check_same_subject(session: Session, subject: str) -> None:
         """End who presents another's session token, before that is used up: its owner loses nothing."""
         if session.claims is not None and session.claims.subject != subject:
-            session.end(Ending.AUTH_FAILED, "session token of another subject")
-            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="session of another subject")
+            session.end(Disconnect.AUTH_FAILED, "session token of another subject")
+            raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="session of another subject")
 
     async def _judged(self, session: Session, token: str) -> Identity:
         """The identity behind a token; then the session may authenticate, if not too many do."""
         identity = await self.judge.judge(
-            Form.TOKEN, token, session.newcomer, lambda: self.identify(token)
+            CredentialForm.TOKEN, token, session.newcomer, lambda: self.identify(token)
         )
         wait = self._accepts.take(_user(identity), self._clock.monotonic(), known=True)
         self._check_accepts(session, wait)
@@ -229,7 +232,7 @@ class Authentication:
     def _check_accepts(self, session: Session, wait: float) -> None:
         if wait:
             self.judge.limited(session.newcomer)
-            raise Fault(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
+            raise CommandError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     async def bind(self, session: Session, identity: Identity) -> None:
         """Make a new session this identity's, then gather what else there is to know of it.
@@ -243,12 +246,12 @@ class Authentication:
             Unavailable: the store cannot be asked, which ends the session as well.
         """
         if session.state is not State.NEW:
-            raise Fault(FaultKind.NOT_AUTHENTICATED)
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
         if self.has_too_many(session.endpoint, identity):
-            session.end(Ending.CONNECTION_LIMIT, "too many connections of one user")
-            raise Fault(FaultKind.LIMIT_EXCEEDED)
+            session.end(Disconnect.CONNECTION_LIMIT, "too many connections of one user")
+            raise CommandError(ErrorKind.LIMIT_EXCEEDED)
         session.claims = session.identity = identity
-        session.move(Move.ADMIT)
+        session.move(Transition.ADMIT)
         self._bound(session)
         self._registry.bind(session, identity.subject)
         session.authenticated(identity.expires_at, self.leeway)
@@ -256,7 +259,7 @@ class Authentication:
         try:
             await self._complete(session, identity)
         except Unavailable:
-            session.end(Ending.INTERNAL, "the store cannot be asked")
+            session.end(Disconnect.INTERNAL, "the store cannot be asked")
             raise
         self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.OK)
         self._telemetry.record(
@@ -264,7 +267,7 @@ class Authentication:
         )
         self._opened(session)
 
-    def has_too_many(self, endpoint: Endpoint, identity: Identity) -> bool:
+    def has_too_many(self, endpoint: ActiveEndpoint, identity: Identity) -> bool:
         """Whether a user has as many connections at an endpoint as one user may have.
 
         `anonymous` is not one user.
@@ -277,21 +280,21 @@ class Authentication:
         return sum(each.endpoint is endpoint for each in self._registry.of_user(subject)) >= limit
 
     async def _complete(self, session: Session, identity: Identity) -> None:
-        await self.identity_again(session)
+        await self.refresh_roles(session)
         await self._check_after_binding(session, identity)
         if session.alive and not await self._admits(session):
-            session.end(Ending.PERMISSION_LOST, "refused by a connect hook")
-            raise Fault(FaultKind.PERMISSION_DENIED)
+            session.end(Disconnect.PERMISSION_LOST, "refused by a connect hook")
+            raise CommandError(ErrorKind.PERMISSION_DENIED)
         if not session.alive:
-            raise Fault(FaultKind.NOT_AUTHENTICATED)
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
 
     async def _check_after_binding(self, session: Session, identity: Identity) -> None:
         """A revocation between the first look and the registration found no session to end."""
         if await self._engine.revocations.covers(identity, session.resume_id):
-            session.end(Ending.REVOKED, "revoked while it was authenticated")
-            raise Fault(FaultKind.TOKEN_REVOKED)
+            session.end(Disconnect.REVOKED, "revoked while it was authenticated")
+            raise CommandError(ErrorKind.TOKEN_REVOKED)
 
-    async def greet(self, session: Session, identity: Identity) -> Authenticated:
+    async def open_resumable_session(self, session: Session, identity: Identity) -> Authenticated:
         """What a session is told that was authenticated: unasked when that was in the handshake."""
         record = await self._save(session, identity)
         return self._answer(record, resumed=False, effective=session.identity)
@@ -342,22 +345,24 @@ class Authentication:
     async def _exchange(self, session: Session, identity: Identity) -> None:
         current = session.claims
         if current is None or not session.alive:
-            raise Fault(FaultKind.NOT_AUTHENTICATED)
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
         same = (identity.subject, identity.workspace, identity.issuer) == (
             current.subject,
             current.workspace,
             current.issuer,
         )
         if not same:
-            session.end(Ending.AUTH_FAILED, "refresh with the token of another subject")
-            raise Fault(FaultKind.AUTHENTICATION_FAILED)
+            session.end(Disconnect.AUTH_FAILED, "refresh with the token of another subject")
+            raise CommandError(ErrorKind.AUTHENTICATION_FAILED)
         if (identity.issued_at or 0.0) < (current.issued_at or 0.0):
-            raise Fault(FaultKind.AUTHENTICATION_FAILED, detail="older than the current token")
+            raise CommandError(
+                ErrorKind.AUTHENTICATION_FAILED, detail="older than the current token"
+            )
         await self._put_in_force(session, identity)
-        self._insist_on_entitlement(session)
+        self._check_entitlement(session)
         if not session.alive:
-            raise Fault(FaultKind.NOT_AUTHENTICATED)
-        session.move(Move.REFRESH)
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
+        session.move(Transition.REFRESH)
         session.authenticated(identity.expires_at, self.leeway)
         await self._check_after_binding(session, identity)
         self._telemetry.record(Event.AUTH_REFRESH, client=session.id, user=identity.subject)
@@ -365,28 +370,28 @@ class Authentication:
     async def replace_facts(self, session: Session, identity: Identity) -> None:
         """Take what the identity provider says of the same subject now; rights are judged by it next."""
         await self._put_in_force(session, identity)
-        self._insist_on_entitlement(session)
+        self._check_entitlement(session)
 
     # -- the directory changed
 
-    async def identity_again(self, session: Session) -> None:
+    async def refresh_roles(self, session: Session) -> None:
         """Take the directory's roles and permissions of now; the rights version moves on.
 
         A session that is no longer entitled to its endpoint ends.
         """
         await self._put_in_force(session)
-        self._insist_on_entitlement(session)
+        self._check_entitlement(session)
 
-    def _insist_on_entitlement(self, session: Session) -> None:
+    def _check_entitlement(self, session: Session) -> None:
         who = session.identity
         if session.alive and who is not None and not session.endpoint.entitles(who):
-            session.end(Ending.PERMISSION_LOST, "none of the roles the endpoint wants")
+            session.end(Disconnect.PERMISSION_LOST, "none of the roles the endpoint wants")
 
-    async def entitled(self, endpoint: Endpoint, identity: Identity) -> bool:
+    async def entitled(self, endpoint: ActiveEndpoint, identity: Identity) -> bool:
         """Whether a verified identity may come in at an endpoint, its roles of now included."""
         if not endpoint.rules.roles:
             return True
-        return endpoint.entitles(await self._authority.effective(identity))
+        return endpoint.entitles(await self._authority.with_directory_roles(identity))
 
     async def _put_in_force(self, session: Session, newer: Identity | None = None) -> None:
         """Join a token, by default the one in force, with what the directory says of its subject.
@@ -398,16 +403,16 @@ class Authentication:
             version, claims = session.version, newer or session.claims
             if claims is None:
                 return
-            effective = await self._authority.effective(claims)
+            effective = await self._authority.with_directory_roles(claims)
             if session.version == version:
                 session.claims, session.identity = claims, effective
                 session.version += 1
                 return
 
 
-def _refusal(refused: TokenRefused, *, lasting: bool) -> Fault:
-    kind, claim = FaultKind.AUTHENTICATION_FAILED, refused.claim or None
-    return CredentialFault(kind, refused.reason.value, lasting=lasting, claim=claim)
+def _refusal(refused: TokenRefused, *, lasting: bool) -> CommandError:
+    kind, claim = ErrorKind.AUTHENTICATION_FAILED, refused.claim or None
+    return CredentialError(kind, refused.reason.value, lasting=lasting, claim=claim)
 
 
 def _user(identity: Identity) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from portward.model.faults import Unavailable
-from portward.node import eager
+from portward.model.errors import Unavailable
+from portward.node import eager_task
 
 
 class Background:
@@ -20,7 +20,7 @@ class Background:
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Start a coroutine and forget it."""
-        task = eager.start(coroutine, self._done)
+        task = eager_task.start(coroutine, self._done)
         if task is not None:
             self.adopt(task)
 

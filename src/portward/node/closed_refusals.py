@@ -7,44 +7,44 @@ right: a page that may not connect learns nothing.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
-from portward.model.parcel import Words
-from portward.model.refusals import Refusal, Refused
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.payload import Words
 from portward.model.replies import Parting
-from portward.node.endpoint import Endpoint
-from portward.wire.answers import RETRY_AFTER
-from portward.wire.message import Message
+from portward.node.endpoint import ActiveEndpoint
+from portward.wire.http_response import RETRY_AFTER
+from portward.wire.message import WireMessage
 
-ENDINGS: Final[Mapping[Refusal, Ending]] = {
-    Refusal.UNAUTHENTICATED: Ending.AUTH_FAILED,
-    Refusal.FORBIDDEN: Ending.PERMISSION_LOST,
-    Refusal.USER_CAP: Ending.CONNECTION_LIMIT,
+ENDINGS: Final[Mapping[HandshakeRejection, Disconnect]] = {
+    HandshakeRejection.UNAUTHENTICATED: Disconnect.AUTH_FAILED,
+    HandshakeRejection.FORBIDDEN: Disconnect.PERMISSION_LOST,
+    HandshakeRejection.USER_CAP: Disconnect.CONNECTION_LIMIT,
     # An address is shared: its other users fill it, and leave again.
-    Refusal.ADDRESS_CAP: Ending.TOO_MANY_REQUESTS,
-    Refusal.RATE: Ending.TOO_MANY_REQUESTS,
-    Refusal.DRAINING: Ending.SHUTDOWN,
-    Refusal.GLOBAL_CAP: Ending.TRY_LATER,
-    Refusal.UNAUTHENTICATED_CAP: Ending.TRY_LATER,
-    Refusal.ENDPOINT_CAP: Ending.TRY_LATER,
-    Refusal.OVERLOAD: Ending.TRY_LATER,
-    Refusal.UNAVAILABLE: Ending.TRY_LATER,
+    HandshakeRejection.ADDRESS_CAP: Disconnect.TOO_MANY_REQUESTS,
+    HandshakeRejection.RATE: Disconnect.TOO_MANY_REQUESTS,
+    HandshakeRejection.DRAINING: Disconnect.SHUTDOWN,
+    HandshakeRejection.GLOBAL_CAP: Disconnect.TRY_LATER,
+    HandshakeRejection.UNAUTHENTICATED_CAP: Disconnect.TRY_LATER,
+    HandshakeRejection.ENDPOINT_CAP: Disconnect.TRY_LATER,
+    HandshakeRejection.OVERLOAD: Disconnect.TRY_LATER,
+    HandshakeRejection.UNAVAILABLE: Disconnect.TRY_LATER,
 }
 """What a refusal comes to as an ending. The others are answered with their status, however it is set."""
-_FAULTS: Final[Mapping[Ending, FaultKind]] = {
-    Ending.TOO_MANY_REQUESTS: FaultKind.RATE_LIMITED,
-    Ending.TRY_LATER: FaultKind.UNAVAILABLE,
+_FAULTS: Final[Mapping[Disconnect, ErrorKind]] = {
+    Disconnect.TOO_MANY_REQUESTS: ErrorKind.RATE_LIMITED,
+    Disconnect.TRY_LATER: ErrorKind.UNAVAILABLE,
 }
 
 
-class ClosedRefusal(Refused):
+class ClosedRefusal(HandshakeRejected):
     """A refusal that is sent as a 101, messages that say when to come back, and a close."""
 
     def __init__(
         self,
-        refused: Refused,
+        refused: HandshakeRejected,
         close: tuple[int, str],
-        messages: tuple[Message, ...],
+        messages: tuple[WireMessage, ...],
         subprotocol: str | None,
     ) -> None:
         super().__init__(refused.refusal, refused.detail, retry_after=refused.retry_after)
@@ -54,8 +54,8 @@ class ClosedRefusal(Refused):
 
 
 def closed_refusal(
-    endpoint: Endpoint,
-    refused: Refused,
+    endpoint: ActiveEndpoint,
+    refused: HandshakeRejected,
     subprotocol: str | None,
     random: Callable[[], float],
     now: int,
@@ -74,7 +74,7 @@ def closed_refusal(
         least = refused.retry_after if refused.retry_after is not None else RETRY_AFTER
         retry = int(least * (1 + random()) * 1000)
         if ending in _FAULTS:
-            words.append(dialect.fault(Fault(_FAULTS[ending], retry_after=retry), now))
+            words.append(dialect.fault(CommandError(_FAULTS[ending], retry_after=retry), now))
         words.append(dialect.push(Parting(ending=ending, retry=retry), now))
     messages = tuple(endpoint.framing.text(each) for each in words if each is not None)
     return ClosedRefusal(refused, close, messages, subprotocol)

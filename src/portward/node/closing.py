@@ -4,24 +4,24 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.replies import Parting
 
 RETRY: Final = 1000
 """Milliseconds after which to come back, on average."""
-_LONGER: Final = {Ending.TOO_MANY_REQUESTS: 5000}
-_ADVISED: Final = frozenset({Ending.TOO_MANY_REQUESTS, Ending.SHUTDOWN})
+_LONGER: Final = {Disconnect.TOO_MANY_REQUESTS: 5000}
+_ADVISED: Final = frozenset({Disconnect.TOO_MANY_REQUESTS, Disconnect.SHUTDOWN})
 """Endings for which an earlier advice counts."""
 
 
-def parting(ending: Ending, wait: float) -> Parting:
+def parting(ending: Disconnect, wait: float) -> Parting:
     """The last push of a connection: when its client may come back, another time for each.
 
     `wait` is how many seconds an earlier advice to the client still lasts: by a limit, or by a drain.
     """
     if not ending.reconnect:
         return Parting(ending=ending)
-    told = ending is Ending.SHUTDOWN and wait > 0
+    told = ending is Disconnect.SHUTDOWN and wait > 0
     spread = random.uniform(0.5, 1.5)  # noqa: S311 - spreads load
     retry = 0 if told else int(_LONGER.get(ending, RETRY) * spread)
     if ending in _ADVISED:

@@ -2,9 +2,9 @@
 
 from typing import Final, TypeAlias
 
-from portward.model.refusals import Refused
+from portward.model.handshake_errors import HandshakeRejected
 from portward.model.request import RequestHead
-from portward.node.endpoint import Endpoint
+from portward.node.endpoint import ActiveEndpoint
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -22,12 +22,12 @@ MAX_AGE: Final = 600
 """Seconds for which a browser need not ask again."""
 
 
-def cors(endpoint: Endpoint, head: RequestHead) -> Headers:
+def cors(endpoint: ActiveEndpoint, head: RequestHead) -> Headers:
     """What lets the page of an allowed origin read the answer; nothing for any other."""
     origins = head.all("origin")
     try:
         endpoint.origins.check(origins, ambient=endpoint.by_cookie, allow_missing=False)
-    except Refused:
+    except HandshakeRejected:
         return ()
     return readable_by(origins[0])
 
@@ -41,7 +41,7 @@ def readable_by(origin: str) -> Headers:
     )
 
 
-def preflight(endpoint: Endpoint, methods: str) -> Headers:
+def preflight(endpoint: ActiveEndpoint, methods: str) -> Headers:
     """What a page that may read answers may send."""
     headers = dict.fromkeys((*ALLOWED_HEADERS, *map(str.lower, endpoint.rules.allowed_headers)))
     return (

@@ -10,13 +10,18 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
 from portward.model.clock import Clock
-from portward.model.faults import CredentialFault, Fault, FaultKind, Unavailable
+from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.limits import VERIFICATIONS, LimitName
-from portward.node.chronicle import Chronicle
-from portward.node.endpoint import Newcomer
-from portward.node.span import Span
+from portward.node.cluster_limits import ClusterRateLimiter
+from portward.node.endpoint import HandshakeFacts
+from portward.node.legacy_events import LegacyRelayEvents
 from portward.security.address import mask
-from portward.security.credential_memory import Again, CredentialMemory, Form, Remembered
+from portward.security.credential_memory import (
+    CredentialForm,
+    CredentialMemory,
+    Remembered,
+    RetryTime,
+)
 from portward.security.fair_budget import FairBudget
 from portward.security.jws import TokenReason
 from portward.telemetry import Telemetry
@@ -27,7 +32,7 @@ T = TypeVar("T")
 
 CLOCK_JUMP: Final = 1.0
 """Seconds by which the wall clock may move against the monotonic one before it counts as set anew."""
-_KNOWN_AGAIN: Final = frozenset({Form.TOKEN, Form.COOKIE})
+_KNOWN_AGAIN: Final = frozenset({CredentialForm.TOKEN, CredentialForm.COOKIE})
 """Credentials that are presented more than once when they are good."""
 
 
@@ -39,7 +44,7 @@ class Standards(Protocol):
         """A number that changes whenever the same token may be judged otherwise."""
 
 
-class Overloaded(Fault):
+class OverloadedError(CommandError):
     """Too many credentials are being judged, those of every address together."""
 
 
@@ -53,9 +58,9 @@ class CredentialJudge:
         self,
         standards: Standards,
         confirmed: Callable[[str], bool],
-        span: Span,
+        span: ClusterRateLimiter,
         telemetry: Telemetry,
-        chronicle: Chronicle,
+        chronicle: LegacyRelayEvents,
         clock: Clock,
     ) -> None:
         self._standards = standards
@@ -75,9 +80,9 @@ class CredentialJudge:
 
     async def judge(
         self,
-        form: Form,
+        form: CredentialForm,
         credential: str,
-        newcomer: Newcomer,
+        newcomer: HandshakeFacts,
         trial: Callable[[], Awaitable[T]],
     ) -> T:
         """What `trial` finds out about a credential, unless the answer is known.
@@ -95,7 +100,7 @@ class CredentialJudge:
         self._check_cost(form, credential, key, newcomer)
         try:
             found = await trial()
-        except Fault as fault:
+        except CommandError as fault:
             self._look_for_changes()  # so that it is not forgotten as a judgement of before
             raise await self._refused(key, _again(form, fault), fault, newcomer) from None
         except Unavailable:
@@ -105,11 +110,11 @@ class CredentialJudge:
             self._memory.accept(key, self._clock.monotonic())
         return found
 
-    def limited(self, newcomer: Newcomer) -> None:
+    def limited(self, newcomer: HandshakeFacts) -> None:
         """Count an attempt that a limit refused."""
         self._telemetry.metrics.authenticated(newcomer.endpoint.name, AuthResult.LIMITED)
 
-    def unreachable(self, newcomer: Newcomer) -> None:
+    def unreachable(self, newcomer: HandshakeFacts) -> None:
         """Count and log a credential that could not be judged."""
         self._telemetry.metrics.authenticated(newcomer.endpoint.name, AuthResult.UNAVAILABLE)
         self._telemetry.record(
@@ -125,18 +130,20 @@ class CredentialJudge:
             self.forget_refusals()
         self._edition, self._offset = edition, offset
 
-    def _check_cost(self, form: Form, credential: str, key: bytes, newcomer: Newcomer) -> None:
+    def _check_cost(
+        self, form: CredentialForm, credential: str, key: bytes, newcomer: HandshakeFacts
+    ) -> None:
         """Take from the budget; and spare the identity provider what is probably a guess.
 
         Cookies cannot be judged here. An address whose cookies were refused too often may still use
         those that the provider called good within the last day, and no others.
         """
         now = self._clock.monotonic()
-        if form is Form.COOKIE:
+        if form is CredentialForm.COOKIE:
             limiter = newcomer.endpoint.limits[LimitName.AUTH]
             wait = limiter.peek(_cookie_keys(newcomer), now)
             if wait and not self._confirmed(credential):
-                limiter.refused()
+                limiter.record_refusal()
                 self.limited(newcomer)
                 raise _too_many(wait)
         # A credential that was good before does not depend on who else is at its address.
@@ -144,11 +151,11 @@ class CredentialJudge:
         wait = self._budget.take((key,) if known else newcomer.keys, now, known=known)
         if wait:
             self.limited(newcomer)
-            raise Overloaded(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
+            raise OverloadedError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     # -- after
 
-    async def _repeated(self, known: Remembered, newcomer: Newcomer) -> Fault:
+    async def _repeated(self, known: Remembered, newcomer: HandshakeFacts) -> CommandError:
         """The answer to a credential that is known to be refused."""
         wait = await self._count(known, newcomer)
         result = AuthResult.LIMITED if wait else AuthResult.REPEATED
@@ -156,17 +163,19 @@ class CredentialJudge:
         self._record(newcomer, fault, result)
         return _too_many(wait) if wait else fault
 
-    async def _refused(self, key: bytes, again: Again, fault: Fault, newcomer: Newcomer) -> Fault:
+    async def _refused(
+        self, key: bytes, again: RetryTime, fault: CommandError, newcomer: HandshakeFacts
+    ) -> CommandError:
         """The answer to a credential that was refused just now, which is remembered."""
         now = self._clock.monotonic()
         known = self._memory.refuse(key, fault, again, now)
-        if again is Again.PAUSED and not known.counted:
+        if again is RetryTime.PAUSED and not known.counted:
             newcomer.endpoint.limits[LimitName.AUTH].wait(_cookie_keys(newcomer), now)
         wait = await self._count(known, newcomer)
         self._record(newcomer, fault, AuthResult.LIMITED if wait else _result(fault))
         return _too_many(wait) if wait else fault
 
-    async def _count(self, known: Remembered, newcomer: Newcomer) -> float:
+    async def _count(self, known: Remembered, newcomer: HandshakeFacts) -> float:
         """Count a refused credential against the address, once; seconds to wait when it has too many."""
         if known.counted:
             return 0.0
@@ -179,7 +188,7 @@ class CredentialJudge:
         known.counted = not wait
         return wait
 
-    def _record(self, newcomer: Newcomer, fault: Fault, result: AuthResult) -> None:
+    def _record(self, newcomer: HandshakeFacts, fault: CommandError, result: AuthResult) -> None:
         endpoint, address = newcomer.endpoint.name, mask(newcomer.address)
         self._telemetry.metrics.authenticated(endpoint, result)
         reason = fault.detail or fault.kind.code
@@ -189,23 +198,27 @@ class CredentialJudge:
         self._chronicle.failed(endpoint, address, fault.kind.code)
 
 
-def _cookie_keys(newcomer: Newcomer) -> tuple[str, ...]:
+def _cookie_keys(newcomer: HandshakeFacts) -> tuple[str, ...]:
     """The keys by which refused cookies are counted apart, for the identity provider's sake."""
     return tuple(f"cookies {key}" for key in newcomer.keys)
 
 
-def _again(form: Form, fault: Fault) -> Again:
-    if form is Form.COOKIE:
-        return Again.PAUSED
-    return Again.NEVER if isinstance(fault, CredentialFault) and fault.lasting else Again.AT_ONCE
+def _again(form: CredentialForm, fault: CommandError) -> RetryTime:
+    if form is CredentialForm.COOKIE:
+        return RetryTime.PAUSED
+    return (
+        RetryTime.NEVER
+        if isinstance(fault, CredentialError) and fault.lasting
+        else RetryTime.AT_ONCE
+    )
 
 
-def _too_many(wait: float) -> Fault:
-    return Fault(FaultKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
+def _too_many(wait: float) -> CommandError:
+    return CommandError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
 
-def _result(fault: Fault) -> AuthResult:
+def _result(fault: CommandError) -> AuthResult:
     """How a refusal is counted."""
-    if fault.kind is FaultKind.TOKEN_REVOKED:
+    if fault.kind is ErrorKind.TOKEN_REVOKED:
         return AuthResult.REVOKED
     return AuthResult.EXPIRED if fault.detail == TokenReason.EXPIRED else AuthResult.FAILED

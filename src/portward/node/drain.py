@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from portward.model.clock import Clock
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.replies import ShuttingDown
 from portward.node.session import Session
 
@@ -52,7 +52,7 @@ class Drain:
         address = session.endpoint.rules.reconnect_url or session.newcomer.url
         if not session.newcomer.transparent:  # else it is told by the last push alone
             session.advised = self._deadline + spread  # beyond every close of the drain
-        session.say(ShuttingDown(retry=int(spread * 1000), address=address))
+        session.push(ShuttingDown(retry=int(spread * 1000), address=address))
 
     def _close(self, wave: list[Session]) -> None:
         self._left += wave
@@ -65,7 +65,7 @@ class Drain:
         batch, self._left = self._left[: self._size], self._left[self._size :]
         for session in batch:
             if session.task is None:
-                session.end(Ending.SHUTDOWN, "drain")
+                session.end(Disconnect.SHUTDOWN, "drain")
             else:
                 self._left.append(session)
         self._slicing = bool(self._left)
@@ -74,7 +74,7 @@ class Drain:
 
     def _abort(self) -> None:
         for session in self._everyone:
-            session.end(Ending.SHUTDOWN, "drain deadline")
+            session.end(Disconnect.SHUTDOWN, "drain deadline")
             session.link.abort()
         self._everyone = self._left = []
         self.finished.set()

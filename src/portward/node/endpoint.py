@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from portward.dialects.port import Dialect
-from portward.hub.voice import Voice
+from portward.dialects.base import Dialect
+from portward.hub.encoder import Encoder
 from portward.model.identity import Identity
 from portward.model.limits import (
     CONNECTIONS_PER_ADDRESS,
@@ -20,7 +20,7 @@ from portward.model.limits import (
 from portward.model.namespace import Namespace
 from portward.node.limits import Limiter
 from portward.security.origin import OriginPolicy
-from portward.wire.message import Framing
+from portward.wire.message import FrameBuilder
 
 T = TypeVar("T")
 INBOX: Final = 16
@@ -86,7 +86,7 @@ class EndpointRules:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Endpoint:
+class ActiveEndpoint:
     """Everything sessions of one endpoint share. `plain` and `deflated` are its two voices."""
 
     rules: EndpointRules
@@ -94,9 +94,9 @@ class Endpoint:
     namespace: Namespace | None
     origins: OriginPolicy
     limits: Mapping[LimitName, Limiter]
-    framing: Framing
-    plain: Voice
-    deflated: Voice
+    framing: FrameBuilder
+    plain: Encoder
+    deflated: Encoder
     open: int = field(default=0)
 
     @property
@@ -130,7 +130,7 @@ def at_path(table: Mapping[str, T], path: str) -> T | None:
     return table.get(path[:-1] if path.endswith("/") else f"{path}/")
 
 
-class Newcomer(msgspec.Struct, frozen=True):
+class HandshakeFacts(msgspec.Struct, frozen=True):
     """What is known of a connection when it is let in.
 
     `url` is the address it came by, `cookies` the value of a `Cookie` header with those that count.
@@ -138,7 +138,7 @@ class Newcomer(msgspec.Struct, frozen=True):
     show again: where the page comes from, and a digest of the credential.
     """
 
-    endpoint: Endpoint
+    endpoint: ActiveEndpoint
     address: str
     keys: tuple[str, ...]
     id: str

@@ -2,30 +2,34 @@
 
 from typing import Final
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.node.session import Session
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
-DISCARDING: Final = frozenset({Ending.REVOKED, Ending.EXPIRED, Ending.PERMISSION_LOST, Ending.SLOW})
+DISCARDING: Final = frozenset(
+    {Disconnect.REVOKED, Disconnect.EXPIRED, Disconnect.PERMISSION_LOST, Disconnect.SLOW}
+)
 """Endings after which nothing that was queued may still be written."""
 
 EVENTS: Final = {
-    Ending.SLOW: Event.SLOW_DROP,
-    Ending.NO_PONG: Event.HB_TIMEOUT,
-    Ending.IDLE: Event.HB_TIMEOUT,
-    Ending.EXPIRED: Event.AUTH_EXPIRE,
-    Ending.CONNECTION_LIMIT: Event.CONN_LIMIT,
-    Ending.PROTOCOL_ERROR: Event.PROTO_ERROR,
-    Ending.WRONG_DATA: Event.PROTO_ERROR,
-    Ending.INVALID_UTF8: Event.PROTO_ERROR,
-    Ending.FLOODING: Event.PROTO_ERROR,
-    Ending.TOO_BIG: Event.PROTO_ERROR,
+    Disconnect.SLOW: Event.SLOW_DROP,
+    Disconnect.NO_PONG: Event.HB_TIMEOUT,
+    Disconnect.IDLE: Event.HB_TIMEOUT,
+    Disconnect.EXPIRED: Event.AUTH_EXPIRE,
+    Disconnect.CONNECTION_LIMIT: Event.CONN_LIMIT,
+    Disconnect.PROTOCOL_ERROR: Event.PROTO_ERROR,
+    Disconnect.WRONG_DATA: Event.PROTO_ERROR,
+    Disconnect.INVALID_UTF8: Event.PROTO_ERROR,
+    Disconnect.FLOODING: Event.PROTO_ERROR,
+    Disconnect.TOO_BIG: Event.PROTO_ERROR,
 }
 """What is recorded beside `conn.close` when a connection ends so."""
 
 
-def record(telemetry: Telemetry, session: Session, ending: Ending, cause: str, now: float) -> None:
+def record(
+    telemetry: Telemetry, session: Session, ending: Disconnect, cause: str, now: float
+) -> None:
     """Count and log the end of a session at `now`, in monotonic seconds."""
     telemetry.metrics.closed(session.endpoint.name, ending)
     telemetry.metrics.left(session.id)

@@ -3,14 +3,16 @@
 from typing import Final
 
 from portward.model.clock import Clock
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.identity import ANONYMOUS
 from portward.model.limits import LimitName, Rate
-from portward.model.refusals import Refusal, Refused
-from portward.node.endpoint import Endpoint, Newcomer
-from portward.node.span import Span
+from portward.node.cluster_limits import ClusterRateLimiter
+from portward.node.endpoint import ActiveEndpoint, HandshakeFacts
 from portward.security.fair_budget import FairBudget
 
-_OF_USERS: Final = frozenset({Refusal.FORBIDDEN, Refusal.USER_CAP, Refusal.ENDPOINT_CAP})
+_OF_USERS: Final = frozenset(
+    {HandshakeRejection.FORBIDDEN, HandshakeRejection.USER_CAP, HandshakeRejection.ENDPOINT_CAP}
+)
 """Refusals of those who proved who they are: trying again is held against the user."""
 
 
@@ -22,12 +24,12 @@ class HandshakeLimits:
     charged as a user.
     """
 
-    def __init__(self, accept_rate: Rate, span: Span, clock: Clock) -> None:
+    def __init__(self, accept_rate: Rate, span: ClusterRateLimiter, clock: Clock) -> None:
         self._accepts = FairBudget(accept_rate)
         self._span = span
         self._clock = clock
 
-    def check_address(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+    def check_address(self, endpoint: ActiveEndpoint, keys: tuple[str, ...]) -> None:
         """Look whether the address has handshakes left; nothing is counted yet.
 
         Raises:
@@ -35,7 +37,7 @@ class HandshakeLimits:
         """
         self._check(endpoint, keys, "connection attempts")
 
-    def check_user(self, newcomer: Newcomer) -> None:
+    def check_user(self, newcomer: HandshakeFacts) -> None:
         """Look whether the user was refused too often, before it is found out whether to refuse again.
 
         Raises:
@@ -43,14 +45,14 @@ class HandshakeLimits:
         """
         self._check(newcomer.endpoint, _payer(newcomer), "refused handshakes of one user")
 
-    def _check(self, endpoint: Endpoint, keys: tuple[str, ...], what: str) -> None:
+    def _check(self, endpoint: ActiveEndpoint, keys: tuple[str, ...], what: str) -> None:
         limiter = endpoint.limits[LimitName.ATTEMPTS]
         wait = limiter.peek(keys, self._clock.monotonic())
         if wait:
-            limiter.refused()
-            raise Refused(Refusal.RATE, what, retry_after=wait)
+            limiter.record_refusal()
+            raise HandshakeRejected(HandshakeRejection.RATE, what, retry_after=wait)
 
-    def check_accepts(self, newcomer: Newcomer) -> None:
+    def check_accepts(self, newcomer: HandshakeFacts) -> None:
         """Look whether one more may be let in, those of all addresses together; nothing is counted yet.
 
         Raises:
@@ -59,9 +61,9 @@ class HandshakeLimits:
         keys, now = _payer(newcomer), self._clock.monotonic()
         wait = self._accepts.peek(keys, now, known=newcomer.identity is not None)
         if wait:
-            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
+            raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 
-    async def count(self, newcomer: Newcomer, *, refuse: bool) -> None:
+    async def count(self, newcomer: HandshakeFacts, *, refuse: bool) -> None:
         """Count a handshake that may be let in: its address, then over all nodes, then over all addresses.
 
         In this order one address cannot use up what all of them share. Without `refuse` it is counted and
@@ -76,26 +78,30 @@ class HandshakeLimits:
         wait = limiter.wait(keys, self._clock.monotonic())
         wait = wait or await self._span.wait(limiter, keys, self._clock.monotonic())
         if wait and refuse:
-            raise Refused(Refusal.RATE, "connection attempts", retry_after=wait)
+            raise HandshakeRejected(
+                HandshakeRejection.RATE, "connection attempts", retry_after=wait
+            )
         payer, now = _payer(newcomer), self._clock.monotonic()
         wait = self._accepts.take(payer, now, known=newcomer.identity is not None)
         if wait and refuse:
-            raise Refused(Refusal.OVERLOAD, "accept rate", retry_after=wait)
+            raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 
-    def charge(self, endpoint: Endpoint, keys: tuple[str, ...]) -> None:
+    def charge(self, endpoint: ActiveEndpoint, keys: tuple[str, ...]) -> None:
         """Count a handshake without a credential that was refused."""
         endpoint.limits[LimitName.ATTEMPTS].wait(keys, self._clock.monotonic())
 
-    def refused(self, newcomer: Newcomer, refusal: Refusal, *, shown: bool) -> None:
+    def refused(
+        self, newcomer: HandshakeFacts, refusal: HandshakeRejection, *, shown: bool
+    ) -> None:
         """Count a handshake that was refused; `shown` is whether it brought a credential."""
         limiter, now = newcomer.endpoint.limits[LimitName.ATTEMPTS], self._clock.monotonic()
         if newcomer.identity is not None and refusal in _OF_USERS:
             limiter.wait(_payer(newcomer), now)
-        elif refusal is Refusal.UNAUTHENTICATED and not shown:
+        elif refusal is HandshakeRejection.UNAUTHENTICATED and not shown:
             self.charge(newcomer.endpoint, newcomer.keys)
 
 
-def _payer(newcomer: Newcomer) -> tuple[str, ...]:
+def _payer(newcomer: HandshakeFacts) -> tuple[str, ...]:
     """What a handshake counts by: the user who proved to be one, else the address."""
     identity = newcomer.identity
     if identity is None or identity.subject == ANONYMOUS.subject:

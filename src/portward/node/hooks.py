@@ -8,13 +8,13 @@ from typing import Any, Final
 from portward.engines.port import Stored
 from portward.model.channel import Channel
 from portward.model.commands import Publish
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.node.background import Background
-from portward.node.handle import ConnectionHandle
+from portward.node.connection_handle import ConnectionHandle
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.session import Session
-from portward.node.sockets import NamespaceHandlers
+from portward.node.socketio_server import NamespaceHandlers
 
 _NONE: Final[Mapping[str, NamespaceHandlers]] = {}
 
@@ -83,7 +83,7 @@ class HookRunner:
         info = MessageInfo(connection=describe(session), channel=channel, data=data)
         for hook in self._hooks.message:
             if await self._ask(hook, info) is False:
-                raise Fault(FaultKind.PERMISSION_DENIED)
+                raise CommandError(ErrorKind.PERMISSION_DENIED)
 
     def opened(self, session: Session) -> None:
         """Tell who wants to know of every connection, in the background."""
@@ -104,12 +104,12 @@ class HookRunner:
         """
         handler = self._hooks.takeover.get(_namespace(session))
         if handler is None:
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         try:
             await self.run(session, handler, ConnectionHandle(session), data)
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self._failed(error)
-            raise Fault(FaultKind.INTERNAL, detail="handler") from None
+            raise CommandError(ErrorKind.INTERNAL, detail="handler") from None
 
     async def run(self, session: Session, handler: Callable[..., Any], *told: Any) -> Any:
         """What a handler says for one connection; it ends when the connection does.
@@ -143,7 +143,7 @@ class HookRunner:
         """The handler of the actions in workspaces."""
         return self._hooks.actions.get(_namespace(session))
 
-    def disconnected(self, session: Session, ending: Ending) -> None:
+    def disconnected(self, session: Session, ending: Disconnect) -> None:
         """Tell every disconnect hook, in the background, and end the handler of its messages."""
         work = self._taking.get(session)
         if (

@@ -1,14 +1,14 @@
 """Limits as the node applies them: a rate table, its name, and what a refusal looks like."""
 
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import LimitMode, LimitName, Rate
 from portward.security.rate import RateTable
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 _FAULTS = {
-    LimitName.AUTH: FaultKind.AUTH_RATE_LIMITED,
-    LimitName.JOIN: FaultKind.SUBSCRIBE_RATE_LIMITED,
+    LimitName.AUTH: ErrorKind.AUTH_RATE_LIMITED,
+    LimitName.JOIN: ErrorKind.SUBSCRIBE_RATE_LIMITED,
 }
 
 WEIGHTS = (1.0, 1 / 16)
@@ -24,7 +24,7 @@ class Limiter:
         self.name = name
         self.scope = scope
         self.rate = rate
-        self._fault = _FAULTS.get(name, FaultKind.RATE_LIMITED)
+        self._fault = _FAULTS.get(name, ErrorKind.RATE_LIMITED)
         self._table = RateTable(rate)
         self._telemetry = telemetry
 
@@ -32,7 +32,7 @@ class Limiter:
         """Count one event of an address: in its own bucket, and lighter in the wider one around it."""
         for weight, key in zip(WEIGHTS, keys, strict=False):
             wait = self._table.take(key, now, weight * cost)
-            if wait and self.refused():
+            if wait and self.record_refusal():
                 return wait
         return 0.0
 
@@ -45,7 +45,7 @@ class Limiter:
                     return wait
         return 0.0
 
-    def refused(self) -> bool:
+    def record_refusal(self) -> bool:
         """Count a refusal; False when the limit only observes, and the event may pass all the same.
 
         Who was refused is logged where that is known; what was only observed is logged here.
@@ -68,6 +68,6 @@ class Limiter:
         if wait:
             raise self.fault(wait)
 
-    def fault(self, wait: float) -> Fault:
+    def fault(self, wait: float) -> CommandError:
         """What is answered to an event that would pass in `wait` seconds."""
-        return Fault(self._fault, retry_after=int(wait * 1000) + 1)
+        return CommandError(self._fault, retry_after=int(wait * 1000) + 1)

@@ -8,65 +8,65 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
-from portward.dialects.socketio import Packet, SocketIoDialect
-from portward.hub.channel_state import Traits
-from portward.hub.channels import Channels
+from portward.dialects.socketio import SocketIoDialect, SocketIoPacket
+from portward.hub.channel_state import DeliveryOptions
+from portward.hub.encoder import Encoder
+from portward.hub.hub import Hub
 from portward.hub.registry import Registry
-from portward.hub.voice import Voice
 from portward.model.channel import Channel
 from portward.model.clock import Timer
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
-from portward.model.lifecycle import Move
+from portward.model.lifecycle import Transition
 from portward.model.namespace import Namespace
 from portward.model.replies import Push, Welcome
 from portward.node import ends
-from portward.node.admission import Doorman
-from portward.node.answering import Answering
+from portward.node.admission import AdmissionControl
+from portward.node.approvals import ApprovalRequests
+from portward.node.audit_export import AuditExporter
 from portward.node.authentication import RELEASED_TTL, Authentication
-from portward.node.authority import Authority
+from portward.node.authorization import Authorizer
 from portward.node.background import Background
-from portward.node.backlog import Backlog
-from portward.node.chronicle import Chronicle
-from portward.node.commands import Commands
-from portward.node.comparison import Comparison
-from portward.node.connects import ConnectAuthentication
-from portward.node.continuity import Continuity
-from portward.node.conversation import Conversation
+from portward.node.bus_events import BusEventHandler
+from portward.node.cluster_limits import ClusterRateLimiter
 from portward.node.credential_judge import CredentialJudge
-from portward.node.delivery import Delivery
+from portward.node.dispatcher import Dispatcher
 from portward.node.drain import Drain
-from portward.node.each import Each
-from portward.node.endpoint import Endpoint, Newcomer
+from portward.node.endpoint import ActiveEndpoint, HandshakeFacts
+from portward.node.gap_repair import GapRepair
+from portward.node.handlers import CommandHandlers
 from portward.node.hooks import HookRunner
-from portward.node.joins import Joins
-from portward.node.membership import Membership
-from portward.node.namespaces import Namespaces
-from portward.node.news import News
-from portward.node.notes import Notes
-from portward.node.operations import Operations
+from portward.node.legacy_events import LegacyRelayEvents
+from portward.node.maintenance import ClusterMaintenance
+from portward.node.multi_subscribe import MultiSubscribe
+from portward.node.pending_replay import PendingReplay
 from portward.node.pending_session import PendingSession
 from portward.node.ports import Hooks
+from portward.node.position_check import PositionCheck
 from portward.node.records import RoomRecords
 from portward.node.recovering import Recovering
 from portward.node.relay import Relays
-from portward.node.requests import Requests
+from portward.node.replying import ReplyWriter
 from portward.node.revalidation import Revalidation
+from portward.node.rights_events import RightsEventHandler
 from portward.node.rules import NodePorts, NodeRules
-from portward.node.serving import Serving
+from portward.node.server_api import ServerApi
 from portward.node.session import Session
-from portward.node.span import Span
+from portward.node.socketio_connect import ConnectAuthentication
+from portward.node.socketio_connection import SocketIoConnection
+from portward.node.socketio_namespaces import SocketIoNamespaces
 from portward.node.status import StatusPage
-from portward.node.streams import Streams
+from portward.node.streams import Publishing
+from portward.node.subscribe_cost import SubscribeCost
+from portward.node.subscriptions import Subscriptions
+from portward.node.timer_wheel import TimerWheel
 from portward.node.traits import traits
-from portward.node.upkeep import Upkeep
-from portward.node.wheel import Wheel
-from portward.node.workspaces import Workspaces
+from portward.node.workspaces import WorkspaceCommands
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 SWEEP_INTERVAL: Final = 10.0
 
@@ -78,7 +78,7 @@ class Node:
         self,
         rules: NodeRules,
         ports: NodePorts,
-        endpoints: Mapping[str, Endpoint],
+        endpoints: Mapping[str, ActiveEndpoint],
         namespaces: Mapping[str, Namespace],
         hooks: Hooks,
     ) -> None:
@@ -89,13 +89,13 @@ class Node:
         self.telemetry = ports.telemetry
         self.endpoints = endpoints
         self.namespaces = namespaces
-        self.wheel = Wheel(ports.clock, self._failed)
+        self.wheel = TimerWheel(ports.clock, self._failed)
         self._loop = asyncio.get_running_loop()
         self.registry: Registry[Session] = Registry()
         self.background = Background(self._failed)
         self.hooks = HookRunner(hooks, self.background, self._failed)
-        self.channels = Channels(
-            self.later, self, self.clock.monotonic, self._traits, self.wheel.wake_at
+        self.channels = Hub(
+            self.later, self, self.clock.monotonic, self._traits, self.wheel.schedule_at
         )
         self.started_at = self.clock.time()
         self._drain: Drain | None = None
@@ -105,11 +105,11 @@ class Node:
     def _assemble(self, ports: NodePorts) -> None:
         engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
         relays = [each for each in self.endpoints.values() if each.rules.relays]
-        self.chronicle = Chronicle(
+        self.chronicle = LegacyRelayEvents(
             telemetry, (each.name for each in relays), exact=self.rules.older_log_names
         )
-        self.span = Span(engine)
-        authority = Authority(
+        self.span = ClusterRateLimiter(engine)
+        authority = Authorizer(
             engine,
             self.namespaces,
             ports.question,
@@ -135,15 +135,17 @@ class Node:
             judge=self._make_judge(ports),
             provider=ports.provider,
         )
-        self.membership = Membership(
+        self.membership = Subscriptions(
             engine, self.channels, authority, telemetry, self.background, clock
         )
-        self._joins = Joins(engine, authority, self.registry, self.span, self.background, clock)
+        self._joins = SubscribeCost(
+            engine, authority, self.registry, self.span, self.background, clock
+        )
         self._revalidation = self._make_revalidation(ports, authentication)
-        self.news = News(
+        self.news = RightsEventHandler(
             self.registry, authentication, self.membership, self.background, telemetry, clock
         )
-        self._streams = streams = Streams(
+        self._streams = streams = Publishing(
             engine, authority, telemetry, clock, self._signing(), self.background
         )
         self._authority = authority
@@ -151,20 +153,20 @@ class Node:
         self.relays = Relays(
             self.rules.relays, ports.upstreams, engine, telemetry, self.background, clock
         )
-        answering = Answering(telemetry, clock, self.membership.leave)
-        self.sockets = Namespaces(
+        answering = ReplyWriter(telemetry, clock, self.membership.leave)
+        self.sockets = SocketIoNamespaces(
             ConnectAuthentication(authentication, self.membership, self._let_in),
             self.membership,
             self.hooks,
             self.background,
             self.registry,
-            answering.tell,
+            answering.reply,
         )
-        backlog = Backlog(engine, self.background, clock)
-        self.workspaces = Workspaces(engine, streams, self.hooks, backlog, telemetry, clock)
-        self.requests = Requests(engine, self.workspaces, clock)
+        backlog = PendingReplay(engine, self.background, clock)
+        self.workspaces = WorkspaceCommands(engine, streams, self.hooks, backlog, telemetry, clock)
+        self.requests = ApprovalRequests(engine, self.workspaces, clock)
         recovering = Recovering(engine, self.membership, answering)
-        commands = Commands(
+        commands = CommandHandlers(
             authentication,
             authority,
             self.membership,
@@ -177,11 +179,13 @@ class Node:
             self.span,
             self._joins,
             recovering,
-            Each(self._joins, authority, recovering, answering, telemetry, self.background, clock),
+            MultiSubscribe(
+                self._joins, authority, recovering, answering, telemetry, self.background, clock
+            ),
             telemetry,
         )
-        self._serving = Serving(commands, telemetry, clock, self._failed, answering, self.span)
-        self.doorman = Doorman(
+        self._serving = Dispatcher(commands, telemetry, clock, self._failed, answering, self.span)
+        self.doorman = AdmissionControl(
             self.rules.gate, self.endpoints, authentication, self.span, telemetry, clock
         )
         self.status_page = (
@@ -194,7 +198,7 @@ class Node:
             if relays
             else None
         )
-        self.operations = Operations(
+        self.operations = ServerApi(
             engine=engine,
             channels=self.channels,
             registry=self.registry,
@@ -209,7 +213,7 @@ class Node:
             uid=self.rules.instance,
             machine=self.rules.machine,
         )
-        self.continuity = Continuity(
+        self.continuity = GapRepair(
             engine=engine,
             channels=self.channels,
             registry=self.registry,
@@ -220,13 +224,13 @@ class Node:
             clock=clock,
             later=self.later,
         )
-        self.membership.doubt = self.continuity.suspect
+        self.membership.doubt = self.continuity.suspect_gap
         self.membership.lost = self._joins.lost
-        self.upkeep = Upkeep(
+        self.upkeep = ClusterMaintenance(
             engine=engine,
             registry=self.registry,
             judges=self.news,
-            comparison=Comparison(engine, self.channels, authority, self.continuity, clock),
+            comparison=PositionCheck(engine, self.channels, authority, self.continuity, clock),
             counted=self.span.count,
             info=self.operations.info,
             telemetry=telemetry,
@@ -234,7 +238,7 @@ class Node:
             clock=clock,
         )
         name = self.rules.instance or self.rules.machine
-        self._notes = Notes(engine, telemetry, self.background, clock, name)
+        self._notes = AuditExporter(engine, telemetry, self.background, clock, name)
 
     def _make_judge(self, ports: NodePorts) -> CredentialJudge:
         provider = ports.provider
@@ -278,7 +282,7 @@ class Node:
 
     async def start(self) -> None:
         """Connect the engine and begin to sweep."""
-        sink = Delivery(
+        sink = BusEventHandler(
             self.channels, self.registry, self.news, self.continuity, self.upkeep, self.clock
         )
         await self.engine.start(sink)
@@ -314,7 +318,7 @@ class Node:
             if isinstance(session.task, asyncio.Task):
                 self.background.adopt(session.task)
                 session.task.cancel()
-            session.end(Ending.SHUTDOWN, "stop")
+            session.end(Disconnect.SHUTDOWN, "stop")
             session.link.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -335,15 +339,15 @@ class Node:
         self._authentication.leeway = rules.leeway
         self._authentication.judge.forget_refusals()
         for session in self.registry:
-            self.background.run(self.news.judge_user(session))
+            self.background.run(self.news.reauthorize_user(session))
 
     # -- sessions come and go
 
-    def open(self, newcomer: Newcomer, session: Session) -> None:
+    def open(self, newcomer: HandshakeFacts, session: Session) -> None:
         """Register a session whose link is set, greet it, and bind the identity it came with."""
         endpoint = newcomer.endpoint
         if isinstance(endpoint.dialect, SocketIoDialect):  # the rest of it is in `namespaces`
-            session.conversation = Conversation(session, endpoint.dialect, self.sockets)
+            session.conversation = SocketIoConnection(session, endpoint.dialect, self.sockets)
         self.registry.add(session)
         self.doorman.unauthenticated += 1
         if newcomer.identity is None:
@@ -357,12 +361,12 @@ class Node:
             address=session.address,
         )
         self.chronicle.established(endpoint.name, session.address, len(self.registry))
-        session.say(Welcome(connection_id=session.id))
+        session.push(Welcome(connection_id=session.id))
         session.begin()
         if self.draining:
-            session.end(Ending.SHUTDOWN, "let in before the drain began")
+            session.end(Disconnect.SHUTDOWN, "let in before the drain began")
         elif newcomer.identity is not None and session.conversation is None:
-            session.occupy(self._bind(session, newcomer.identity))
+            session.run(self._bind(session, newcomer.identity))
 
     async def _bind(self, session: Session, identity: Identity) -> None:
         """Make the session somebody's, and do what it asked for by the way it came."""
@@ -376,27 +380,27 @@ class Node:
             if session.newcomer.transparent:
                 await self.relays.connect(session, None)
             elif session.endpoint.dialect.resumable and session.endpoint.rules.authenticated:
-                greeting = await self._authentication.greet(session, identity)
-                self._serving.tell(session, Command(), greeting)
-        except Fault as fault:
-            if fault.kind is FaultKind.MODEL_REFUSED:
-                self._serving.refuse(session, fault)
+                greeting = await self._authentication.open_resumable_session(session, identity)
+                self._serving.reply(session, Command(), greeting)
+        except CommandError as fault:
+            if fault.kind is ErrorKind.MODEL_REFUSED:
+                self._serving.reply_error(session, fault)
                 # Not at once: this ending drops what is queued, and so may the answer be.
                 self.later(
-                    partial(session.end, Ending.PERMISSION_LOST, "a model that is not allowed")
+                    partial(session.end, Disconnect.PERMISSION_LOST, "a model that is not allowed")
                 )
                 return
-            session.end(Ending.AUTH_FAILED, f"after the handshake: {fault}")
+            session.end(Disconnect.AUTH_FAILED, f"after the handshake: {fault}")
         except Unavailable:
-            session.end(Ending.INTERNAL, "after the handshake: the store cannot be asked")
+            session.end(Disconnect.INTERNAL, "after the handshake: the store cannot be asked")
         except Exception as error:  # noqa: BLE001 - as in `serve`
             self._failed(error)
-            session.end(Ending.INTERNAL, "after the handshake")
+            session.end(Disconnect.INTERNAL, "after the handshake")
 
     def _let_in(self, session: Session, identity: Identity) -> None:
         """Where nobody proves who they are."""
         session.claims = session.identity = identity
-        session.move(Move.ADMIT)
+        session.move(Transition.ADMIT)
         session.link.authenticated()
         self._bound(session)
         self._opened(session)
@@ -420,7 +424,7 @@ class Node:
     async def _admits(self, session: Session) -> bool:
         return not self.hooks.on_connect or await self.hooks.connect(session)
 
-    def ended(self, session: Session, ending: Ending, cause: str) -> None:
+    def ended(self, session: Session, ending: Disconnect, cause: str) -> None:
         """Take a session out of every map."""
         if session.identity is None:
             self._bound(session)
@@ -431,7 +435,7 @@ class Node:
         self.sockets.ended(session, ending)
         self.hooks.disconnected(session, ending)
         self._joins.broke(session, ending)
-        self.membership.abandon(session, drop=ending is not Ending.SHUTDOWN)
+        self.membership.abandon(session, drop=ending is not Disconnect.SHUTDOWN)
         self.registry.remove(session, session.user)
         if session.resume_id is not None:
             self.background.run(
@@ -443,7 +447,7 @@ class Node:
         """Say that messages which came before the peer's close were given up."""
         ends.unhandled(self.telemetry, session, count)
 
-    def gone(self, newcomer: Newcomer) -> None:
+    def connection_lost(self, newcomer: HandshakeFacts) -> None:
         """A connection's transport is gone: give back what it counted for."""
         self.doorman.left(newcomer)
         if self._drain is not None and not self.doorman.inside:
@@ -452,10 +456,10 @@ class Node:
     # -- messages
 
     def serve(
-        self, session: Session, payload: bytes | Packet, binary: bool
+        self, session: Session, payload: bytes | SocketIoPacket, binary: bool
     ) -> Coroutine[Any, Any, None]:
         """Decode, count, carry out and answer one message. Raises nothing."""
-        return self._serving.serve(session, payload, binary)
+        return self._serving.handle_message(session, payload, binary)
 
     def now(self) -> int:
         """Unix time in milliseconds, for stamps."""
@@ -469,12 +473,12 @@ class Node:
         """Count a fan-out."""
         self.telemetry.metrics.delivered(channel.namespace, publications, deliveries, seconds)
 
-    def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:
+    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
         """Count what was told unasked."""
         kind = type_name(type(push))
         self.telemetry.metrics.sent(voice.name, kind, len(message.payloads[0]), listeners)
 
-    def unspeakable(self, channel: Channel, error: Exception) -> None:
+    def encode_failed(self, channel: Channel, error: Exception) -> None:
         """A publication could not be put into one endpoint's words."""
         self.telemetry.record(
             Event.INTERNAL_ERROR, channel=channel, error=type(error).__name__, detail="encode"
@@ -488,7 +492,7 @@ class Node:
             if endpoint.namespace is not None and endpoint.rules.sign_secret
         }
 
-    def _traits(self, channel: Channel) -> Traits:
+    def _traits(self, channel: Channel) -> DeliveryOptions:
         return traits(self.namespaces[channel.namespace], channel, self.endpoints, self.clock)
 
     def _failed(self, error: BaseException) -> None:

@@ -1,7 +1,7 @@
 """A session that has not authenticated, as the pool of pending connections sees it."""
 
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.node.session import Session
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
@@ -31,7 +31,7 @@ class PendingSession:
     def displace(self, retry: float) -> None:
         """Say when to come back, in the words of the dialect, and end it with 3013."""
         session, clock = self._session, self._session.conduct.clock
-        fault = Fault(FaultKind.RATE_LIMITED, retry_after=int(retry * 1000))
+        fault = CommandError(ErrorKind.RATE_LIMITED, retry_after=int(retry * 1000))
         session.advised = clock.monotonic() + retry
         payload = None
         if session.conversation is None:  # clients of Socket.IO are in no namespace to be told in
@@ -41,4 +41,4 @@ class PendingSession:
         self._telemetry.record(
             Event.CONN_LIMIT, client=session.id, address=session.address, detail=_CAUSE
         )
-        session.end(Ending.TOO_MANY_REQUESTS, _CAUSE)
+        session.end(Disconnect.TOO_MANY_REQUESTS, _CAUSE)

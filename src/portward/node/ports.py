@@ -14,8 +14,8 @@ from portward.model.rights import Right
 from portward.security.jws import TokenRefused
 
 if TYPE_CHECKING:
-    from portward.node.handle import ConnectionHandle
-    from portward.node.sockets import NamespaceHandlers
+    from portward.node.connection_handle import ConnectionHandle
+    from portward.node.socketio_server import NamespaceHandlers
 
 
 class Verifier(Protocol):
@@ -53,7 +53,7 @@ class RightsQuestion(Protocol):
         """Whether `who` may do `action`; False when the application does not say a clear yes in time."""
 
 
-class IdentityProvider(Protocol):
+class IdentityProviderPort(Protocol):
     """Knows who a browser's cookies belong to, and what they open."""
 
     async def identify(self, cookies: str, *, max_age: float | None = None) -> Identity:
@@ -106,7 +106,7 @@ class UpstreamLink(Protocol):
         """Close in order with `code`, or drop it when it does not answer in time. Never raises."""
 
 
-class Upstream(Protocol):
+class UpstreamPort(Protocol):
     """Opens connections to the upstream, with the key that clients never see."""
 
     async def open(

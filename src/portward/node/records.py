@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from portward.engines.port import Engine, RoomMade
 from portward.model.channel import Channel
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.identity import Identity
 from portward.model.namespace import Namespace
 from portward.model.rights import Right
@@ -65,7 +65,7 @@ class RoomRecords:
         if record is None and namespace.name in self._creating():
             record, reason = await self._make(channel, namespace)
         if record is None:
-            raise Fault(FaultKind.UNKNOWN_ROOM, detail=reason)
+            raise CommandError(ErrorKind.UNKNOWN_ROOM, detail=reason)
         return record
 
     async def _make(

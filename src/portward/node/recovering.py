@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from portward.engines.port import Engine
 from portward.hub.recovery import merge
 from portward.model.commands import Subscribe
-from portward.model.faults import Fault
+from portward.model.errors import CommandError
 from portward.model.grants import Grant
 from portward.model.position import Position
-from portward.model.publication import HistoryQuery, Page
+from portward.model.publication import HistoryPage, HistoryQuery
 from portward.model.replies import (
     INSUFFICIENT_STATE,
     AnsweredLater,
@@ -18,10 +18,10 @@ from portward.model.replies import (
     Reply,
     Subscribed,
 )
-from portward.node.answering import Answering
-from portward.node.membership import Membership, Prepared
 from portward.node.pacing import PACED, fitting, must_wait, size_of, taken
+from portward.node.replying import ReplyWriter
 from portward.node.session import Session
+from portward.node.subscriptions import Prepared, Subscriptions
 
 CHUNK: Final = 64
 """Publications that are read at a time once an answer could not take more."""
@@ -30,7 +30,7 @@ CHUNK: Final = 64
 class Recovering:
     """Enters channels. A recovery that is more than one answer goes on in ordinary publications."""
 
-    def __init__(self, engine: Engine, membership: Membership, answering: Answering) -> None:
+    def __init__(self, engine: Engine, membership: Subscriptions, answering: ReplyWriter) -> None:
         self._engine = engine
         self._membership = membership
         self._answering = answering
@@ -39,7 +39,7 @@ class Recovering:
         """Subscribe; the answer, or `AnsweredLater` when it was given in parts.
 
         Raises:
-            Fault: as `Membership.enter`.
+            Fault: as `Subscriptions.subscribe`.
         """
         prepared = await self._membership.prepare(session, grant)
         try:
@@ -51,7 +51,7 @@ class Recovering:
                 if must_wait(session, sum(map(size_of, publications))):
                     await taken(session)
         except BaseException:
-            self._membership.give_up(session, prepared)
+            self._membership.rollback(session, prepared)
             raise
         return self._membership.complete(session, prepared)
 
@@ -64,7 +64,7 @@ class Recovering:
         at = first[-1].offset
         if must_wait(session, PACED):
             await taken(session)
-        self._membership.insist(session, prepared.subscription)
+        self._membership.check_current(session, prepared.subscription)
         answer = Subscribed(
             channel=channel,
             position=Position(at, page.position.epoch),
@@ -72,7 +72,7 @@ class Recovering:
             recovered=True,
             publications=first,
         )
-        self._answering.tell(session, command, answer)
+        self._answering.reply(session, command, answer)
         # From here on the client is in: if it goes wrong it has to be told.
         prepared.known = prepared.subscription.settled = True
         prepared.page = replace(page, publications=())
@@ -85,10 +85,10 @@ class Recovering:
         prepared.since = page.position
         reply = self._membership.complete(session, prepared)
         for push in reply.later:
-            session.say(push)
+            session.push(push)
         return AnsweredLater()
 
-    async def _following(self, session: Session, prepared: Prepared, at: int) -> Page | None:
+    async def _following(self, session: Session, prepared: Prepared, at: int) -> HistoryPage | None:
         """What comes after an offset; None when the session is no longer in the channel."""
         subscription, epoch = prepared.subscription, prepared.page.position.epoch
         query = HistoryQuery(limit=CHUNK, since=Position(at, epoch))
@@ -96,8 +96,8 @@ class Recovering:
         page = await self._engine.broker.history(channel, query, prepared.namespace)
         try:
             await self._membership.look_again(session, subscription)
-            self._membership.insist(session, subscription)
-        except Fault:
+            self._membership.check_current(session, subscription)
+        except CommandError:
             # Whoever took the subscription away has said so.
             return None
         whole = page.complete and page.position.epoch == epoch and page.publications
@@ -107,13 +107,13 @@ class Recovering:
         return None
 
     @staticmethod
-    def _bring(session: Session, prepared: Prepared, page: Page) -> int:
+    def _bring(session: Session, prepared: Prepared, page: HistoryPage) -> int:
         """Write some of a page as ordinary publications; up to which offset."""
         at, room = 0, PACED
         channel, epoch = prepared.subscription.channel, page.position.epoch
         for publication in page.publications:
             if publication.offset > prepared.page.position.offset or (room <= 0 and at):
                 break
-            session.say(Delivery(channel=channel, publication=publication, epoch=epoch))
+            session.push(Delivery(channel=channel, publication=publication, epoch=epoch))
             at, room = publication.offset, room - size_of(publication)
         return at

@@ -2,17 +2,17 @@
 
 from typing import Final
 
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW
 from portward.node.session import Session
 
 _REFUSED_CREDENTIALS: Final = frozenset(
-    {FaultKind.AUTHENTICATION_FAILED, FaultKind.TOKEN_REVOKED, FaultKind.TOKEN_REQUIRED}
+    {ErrorKind.AUTHENTICATION_FAILED, ErrorKind.TOKEN_REVOKED, ErrorKind.TOKEN_REQUIRED}
 )
 
 
-def count_refusal(session: Session, fault: Fault, now: float) -> None:
+def count_refusal(session: Session, fault: CommandError, now: float) -> None:
     """Count a refusal by a limit, once within the wait that the client was told.
 
     What was sent before the client could know of the wait is refused and answered, and not counted.
@@ -22,15 +22,15 @@ def count_refusal(session: Session, fault: Fault, now: float) -> None:
     session.advised = now + (fault.retry_after or 0) / 1000
     session.refusals += 1
     if session.refusals >= REFUSALS_IN_A_ROW:
-        session.end(Ending.TOO_MANY_REQUESTS, "refused by a limit too often")
+        session.end(Disconnect.TOO_MANY_REQUESTS, "refused by a limit too often")
 
 
-def count_fault(session: Session, fault: Fault) -> None:
+def count_fault(session: Session, fault: CommandError) -> None:
     """Count a fault of the client's own making, and a refused credential where the endpoint bounds those."""
     session.faults += 1
     if fault.kind in _REFUSED_CREDENTIALS:
         session.attempts += 1
         if 0 < session.endpoint.rules.auth_attempts <= session.attempts:
-            session.end(Ending.AUTH_FAILED, "refused credentials too often")
+            session.end(Disconnect.AUTH_FAILED, "refused credentials too often")
     if session.faults >= FAULTS_IN_A_ROW:
-        session.end(Ending.TOO_MANY_FAULTS, "too many faults in a row")
+        session.end(Disconnect.TOO_MANY_FAULTS, "too many faults in a row")

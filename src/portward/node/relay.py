@@ -7,17 +7,17 @@ from typing import Final
 
 from portward.engines.port import Engine
 from portward.model.clock import Clock
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind, Unavailable
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import UpstreamConnected
 from portward.model.upstream import UpstreamClosed
 from portward.node.background import Background
-from portward.node.endpoint import Endpoint
-from portward.node.ports import Parameters, Upstream, UpstreamLink
+from portward.node.endpoint import ActiveEndpoint
+from portward.node.ports import Parameters, UpstreamLink, UpstreamPort
 from portward.node.session import Session
 from portward.node.tunnel import RelayRules, Tunnel
 from portward.security import relay as policy
-from portward.security.usage import Usage
+from portward.security.usage import UpstreamUsage
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
@@ -41,7 +41,7 @@ class Relay:
         self,
         name: str,
         rules: RelayRules,
-        upstream: Upstream | None,
+        upstream: UpstreamPort | None,
         engine: Engine,
         telemetry: Telemetry,
         background: Background,
@@ -70,13 +70,13 @@ class Relay:
         asked = session.newcomer.model if model is None else model
         chosen = self.rules.models[0] if asked is None else asked
         if chosen not in self.rules.models:
-            raise Fault(FaultKind.MODEL_REFUSED)
+            raise CommandError(ErrorKind.MODEL_REFUSED)
         await self._insist_on_budget(session)
         named = asked is not None or not _chosen_elsewhere(session.newcomer.parameters)
         link = await self._open(session, chosen, named=named)
         if not session.alive:
             self._background.run(link.close(1001))
-            raise Fault(FaultKind.NOT_AUTHENTICATED)
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
         session.tunnel = tunnel = Tunnel(
             session,
             link,
@@ -99,8 +99,8 @@ class Relay:
             self._telemetry.record(
                 Event.UPSTREAM_FAIL, client=session.id, user=session.user, detail=str(error)
             )
-            session.end(Ending.BAD_GATEWAY, "the upstream cannot be reached")
-            raise Fault(FaultKind.UNAVAILABLE) from None
+            session.end(Disconnect.BAD_GATEWAY, "the upstream cannot be reached")
+            raise CommandError(ErrorKind.UNAVAILABLE) from None
 
     async def _reach(self, model: str, parameters: Parameters, *, named: bool) -> UpstreamLink:
         """Connect, and set the fields that are pinned before the client can send anything."""
@@ -118,8 +118,8 @@ class Relay:
 
     async def _insist_on_budget(self, session: Session) -> None:
         if self.rules.max_tokens and await self._used(session, 0) >= self.rules.max_tokens:
-            session.end(Ending.QUOTA, "the user's tokens of the day are used up")
-            raise Fault(FaultKind.LIMIT_EXCEEDED)
+            session.end(Disconnect.QUOTA, "the user's tokens of the day are used up")
+            raise CommandError(ErrorKind.LIMIT_EXCEEDED)
 
     async def _used(self, session: Session, tokens: int) -> int:
         purse = self._purse(session)
@@ -144,7 +144,7 @@ class Relay:
             or self._empty.get(self._purse(session), 0) < self.rules.max_tokens
         )
 
-    def _spent(self, session: Session, used: Usage) -> None:
+    def _spent(self, session: Session, used: UpstreamUsage) -> None:
         """Count what the upstream reports; over the user's budget the session ends."""
         self._telemetry.metrics.upstream_usage(used.tokens, used.seconds)
         tokens = used.tokens + ceil(used.seconds * self.rules.tokens_per_second)
@@ -155,7 +155,7 @@ class Relay:
         used = await self._used(session, tokens)
         limit = self.rules.max_tokens
         if 0 < limit <= used:
-            session.end(Ending.QUOTA, "the user's tokens of the day are used up")
+            session.end(Disconnect.QUOTA, "the user's tokens of the day are used up")
 
 
 class Relays:
@@ -164,7 +164,7 @@ class Relays:
     def __init__(
         self,
         rules: Mapping[str, RelayRules],
-        upstreams: Mapping[str, Upstream | None],
+        upstreams: Mapping[str, UpstreamPort | None],
         engine: Engine,
         telemetry: Telemetry,
         background: Background,
@@ -175,7 +175,7 @@ class Relays:
             for name, each in rules.items()
         }
 
-    def of(self, endpoint: Endpoint) -> Relay:
+    def of(self, endpoint: ActiveEndpoint) -> Relay:
         """The way to the upstream of an endpoint.
 
         Raises:
@@ -192,6 +192,6 @@ class Relays:
         for name, relay in self._relays.items():
             relay.rules = rules.get(name, relay.rules)
 
-    def use(self, name: str, upstream: Upstream | None) -> None:
+    def use(self, name: str, upstream: UpstreamPort | None) -> None:
         """Connect new sessions by this client from now on."""
         self._relays[name].upstream = upstream

@@ -5,15 +5,15 @@ from typing import Final
 from weakref import WeakSet
 
 from portward.model.clock import Clock
-from portward.model.endings import Ending
-from portward.model.faults import Fault, Unavailable
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, Unavailable
 from portward.model.identity import Identity
 from portward.model.limits import REVALIDATION_CACHE
 from portward.node.authentication import Authentication
 from portward.node.background import Background
-from portward.node.membership import Membership
-from portward.node.ports import IdentityProvider
+from portward.node.ports import IdentityProviderPort
 from portward.node.session import Session
+from portward.node.subscriptions import Subscriptions
 
 _SHARE: Final = 6
 """Of the bound this part at most may be the age of an answer that was kept."""
@@ -28,9 +28,9 @@ class Revalidation:
 
     def __init__(
         self,
-        provider: IdentityProvider,
+        provider: IdentityProviderPort,
         authentication: Authentication,
-        membership: Membership,
+        membership: Subscriptions,
         background: Background,
         clock: Clock,
         bound: float,
@@ -65,8 +65,8 @@ class Revalidation:
             )
             await self._compare(session, identity)
             wait = self._period
-        except Fault:
-            session.end(Ending.REVOKED, "the identity provider knows its cookie no longer")
+        except CommandError:
+            session.end(Disconnect.REVOKED, "the identity provider knows its cookie no longer")
         except Unavailable:
             self._authentication.judge.unreachable(session.newcomer)
         finally:
@@ -79,11 +79,11 @@ class Revalidation:
         if claims is None or not session.alive:
             return
         if identity.subject != claims.subject:
-            session.end(Ending.REVOKED, "its cookie is another subject's now")
+            session.end(Disconnect.REVOKED, "its cookie is another subject's now")
         elif session in self._owed or _facts(identity) != _facts(claims):
             self._owed.add(session)
             await self._authentication.replace_facts(session, identity)
-            await self._membership.judge_all_again(session, fresh=True)
+            await self._membership.reauthorize_all(session, fresh=True)
             self._owed.discard(session)
 
 

@@ -7,7 +7,7 @@ from portward.engines.port import Engine
 from portward.model.clock import Clock
 from portward.model.limits import CONNECTIONS_PER_USER
 from portward.node.gate_rules import GateRules
-from portward.node.ports import IdentityProvider, RightsQuestion, Upstream, Verifier
+from portward.node.ports import IdentityProviderPort, RightsQuestion, UpstreamPort, Verifier
 from portward.node.tunnel import RelayRules
 from portward.security.session_tokens import SessionTokens
 from portward.telemetry import Telemetry
@@ -44,6 +44,6 @@ class NodePorts:
     session_tokens: SessionTokens
     telemetry: Telemetry
     clock: Clock
-    provider: IdentityProvider | None = None
-    upstreams: Mapping[str, Upstream | None] = field(default_factory=dict)
+    provider: IdentityProviderPort | None = None
+    upstreams: Mapping[str, UpstreamPort | None] = field(default_factory=dict)
     """Clients of the upstreams by name; None for one without a key."""

@@ -1,6 +1,6 @@
 """The life of one connection: its state, its deadlines, its small inbox.
 
-A session decides when, not what: commands go to `Conduct.serve`, endings to `Conduct.ended`.
+A session decides when, not what: commands go to `SessionHost.serve`, endings to `SessionHost.ended`.
 """
 
 from collections import deque
@@ -8,61 +8,61 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from portward.dialects.socketio import Packet, PacketError
-from portward.hub.voice import Voice
+from portward.dialects.socketio import PacketError, SocketIoPacket
+from portward.hub.encoder import Encoder
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.identity import Identity
-from portward.model.lifecycle import TRANSITIONS, Move, State
+from portward.model.lifecycle import TRANSITIONS, State, Transition
 from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, LimitName
-from portward.model.parcel import Words
+from portward.model.payload import Words
 from portward.model.replies import Expiring, Parting, Push
-from portward.node import eager
+from portward.node import eager_task
 from portward.node.closing import PeerClose, parting
-from portward.node.endpoint import INBOX, INBOX_BYTES, Newcomer
+from portward.node.endpoint import INBOX, INBOX_BYTES, HandshakeFacts
 from portward.node.subscription import Subscription
-from portward.node.wheel import ASLEEP, NEVER, Wheel
+from portward.node.timer_wheel import ASLEEP, NEVER, TimerWheel
 from portward.security.address import mask
 from portward.security.rate import gcra
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 if TYPE_CHECKING:
     import asyncio
 
-    from portward.node.link import Link, Passage, Talk
+    from portward.node.transport import ProtocolState, Transport, UpstreamPipe
 
 
 NOTICE_RETRY: Final = 1.0
 """Seconds after which the notice of a token's end is tried again that has to wait for the upstream."""
-_LEFT: Final = frozenset({Ending.NORMAL, Ending.GOING_AWAY})
+_LEFT: Final = frozenset({Disconnect.NORMAL, Disconnect.GOING_AWAY})
 """Endings of the peer's own making: there is nobody to tell."""
 
 
-class Conduct(Protocol):
+class SessionHost(Protocol):
     """What a session needs of the node."""
 
     clock: Clock
-    wheel: Wheel
+    wheel: TimerWheel
 
     def serve(
-        self, session: "Session", payload: bytes | Packet, binary: bool
+        self, session: "Session", payload: bytes | SocketIoPacket, binary: bool
     ) -> Coroutine[Any, Any, None]:
         """Handle one message. Raises nothing."""
 
-    def ended(self, session: "Session", ending: Ending, cause: str) -> None:
+    def ended(self, session: "Session", ending: Disconnect, cause: str) -> None:
         """The session moved to its end; take it out of every map."""
 
     def recheck(self, session: "Session") -> None:
         """Look at the credential of a session again."""
 
-    def gone(self, newcomer: Newcomer) -> None:
+    def connection_lost(self, newcomer: HandshakeFacts) -> None:
         """The transport of a session, ended or not, is gone. Called once."""
 
     def unhandled(self, session: "Session", count: int) -> None:
         """So many messages that came before the peer's close were not handled in time."""
 
-    def said(self, voice: Voice, push: Push, message: Message, listeners: int) -> None:
+    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
         """Count what was told unasked."""
 
     def later(self, action: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class Conduct(Protocol):
 
 
 class Session:
-    """Implements `node.link.Receiver` and `node.wheel.Sleeper`."""
+    """Implements `node.transport.TransportCallbacks` and `node.timer_wheel.Timed`."""
 
     __slots__ = (
         "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
@@ -80,9 +80,9 @@ class Session:
         "subscriptions", "task", "tunnel", "until", "version",
     )  # fmt: skip
 
-    link: "Link"
+    link: "Transport"
 
-    def __init__(self, conduct: Conduct, newcomer: Newcomer) -> None:
+    def __init__(self, conduct: SessionHost, newcomer: HandshakeFacts) -> None:
         now = conduct.clock.monotonic()
         self.conduct = conduct
         self.newcomer = newcomer
@@ -110,12 +110,12 @@ class Session:
         self.refusals = 0
         self.advised = 0.0
         self.attempts = 0
-        self.inbox: deque[tuple[bytes | Packet, bool]] | None = None
+        self.inbox: deque[tuple[bytes | SocketIoPacket, bool]] | None = None
         self.task: asyncio.Task[None] | bool | None = None
         self.paused = False
         self.closing: PeerClose | None = None
-        self.tunnel: Passage | None = None
-        self.conversation: Talk | None = None
+        self.tunnel: UpstreamPipe | None = None
+        self.conversation: ProtocolState | None = None
         self.peer_code: int | None = None
         self.close_code = 0
         self.slot = ASLEEP
@@ -145,7 +145,7 @@ class Session:
         return self.identity.subject if self.identity is not None else None
 
     @property
-    def voice(self) -> Voice:
+    def encoder(self) -> Encoder:
         """How this connection is spoken to when many are told the same."""
         return self.endpoint.deflated if self.link.compression else self.endpoint.plain
 
@@ -154,7 +154,7 @@ class Session:
         """What limits per person count by: the user, before authentication the address."""
         return (f"user {self.identity.subject}",) if self.identity is not None else self.keys
 
-    def move(self, move: Move) -> None:
+    def move(self, move: Transition) -> None:
         """Take a step in the table of transitions.
 
         Raises:
@@ -164,29 +164,29 @@ class Session:
 
     def begin(self) -> None:
         """Ask the wheel for the first deadline."""
-        self.conduct.wheel.wake_at(self, self._next())
+        self.conduct.wheel.schedule_at(self, self._next())
 
-    def say(self, push: Push) -> None:
+    def push(self, push: Push) -> None:
         """Send a push to this connection alone; to a transparent one only what it has to act on."""
         if self.newcomer.transparent and not isinstance(push, Parting | Expiring):
             return
         voice = self.endpoint.plain
         if self.conversation is None:
-            message = voice.say(push)
+            message = voice.encode(push)
         else:
             words = self.conversation.words(push)
             message = None if words is None else self.endpoint.framing.text(words)
         if message is not None:
             self.link.write(message)
-            self.conduct.said(voice, push, message, 1)
+            self.conduct.on_encoded(voice, push, message, 1)
 
-    def utter(self, words: Words) -> None:
+    def send_raw(self, words: Words) -> None:
         """Say words that are ready."""
         self.link.write(self.endpoint.framing.text(words))
 
     # -- what the transport tells
 
-    def frame(self, control: bool) -> bool:
+    def count_frame(self, control: bool) -> bool:
         """Count a frame against the limits per connection; over them the session ends with 1008."""
         if self.state is State.ENDED:
             return False
@@ -198,8 +198,8 @@ class Session:
             limiter = self.endpoint.limits[LimitName.CONTROL_FRAMES]
             rate = limiter.rate
             self.control_tat, wait = gcra(self.control_tat, now, rate.interval, rate.burst)
-        if wait and limiter.refused():
-            self.end(Ending.FLOODING, f"over the limit {limiter.name}")
+        if wait and limiter.record_refusal():
+            self.end(Disconnect.FLOODING, f"over the limit {limiter.name}")
             return False
         return True
 
@@ -209,32 +209,32 @@ class Session:
             return
         self.spoke = True
         if binary and not self.endpoint.dialect.binary:
-            self.end(Ending.WRONG_DATA, "binary message")
+            self.end(Disconnect.WRONG_DATA, "binary message")
         elif self.conversation is not None:
             self._converse(self.conversation, payload, binary)
         else:
             self._take(payload, binary)
 
-    def _converse(self, conversation: "Talk", payload: bytes, binary: bool) -> None:
+    def _converse(self, conversation: "ProtocolState", payload: bytes, binary: bool) -> None:
         """Take a packet once it is whole."""
         now = self.conduct.clock.monotonic()
         try:
             packet = conversation.take(payload, binary, now)
         except PacketError as error:
-            self.end(Ending.PROTOCOL_ERROR, f"Socket.IO: {error}")
+            self.end(Disconnect.PROTOCOL_ERROR, f"Socket.IO: {error}")
             return
         if packet is not None:
             self._take(packet, False)
         elif conversation.began:
-            self.conduct.wheel.wake_at(self, conversation.began + MESSAGE_TIME)
+            self.conduct.wheel.schedule_at(self, conversation.began + MESSAGE_TIME)
 
-    def _take(self, payload: bytes | Packet, binary: bool) -> None:
+    def _take(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
         if self.task is None and not self.inbox:
             self._serve(payload, binary)
         else:
-            self._keep(payload, binary)
+            self._enqueue(payload, binary)
 
-    def _keep(self, payload: bytes | Packet, binary: bool) -> None:
+    def _enqueue(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
         if self.inbox is None:
             self.inbox = deque()
         self.inbox.append((payload, binary))
@@ -243,16 +243,16 @@ class Session:
             self.link.pause()
 
     @staticmethod
-    def _full(inbox: deque[tuple[bytes | Packet, bool]]) -> bool:
+    def _full(inbox: deque[tuple[bytes | SocketIoPacket, bool]]) -> bool:
         return len(inbox) >= INBOX or sum(len(payload) for payload, _ in inbox) >= INBOX_BYTES
 
-    def _serve(self, payload: bytes | Packet, binary: bool) -> None:
-        self.occupy(self.conduct.serve(self, payload, binary))
+    def _serve(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
+        self.run(self.conduct.serve(self, payload, binary))
 
-    def occupy(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` now; messages wait in the inbox until it is done."""
         self.task = True
-        task = eager.start(work, self._served)
+        task = eager_task.start(work, self._served)
         if task is not None:
             self.task = task
 
@@ -281,7 +281,7 @@ class Session:
         if self.conversation is not None and self.conversation.began:
             self.conversation.began = now
         if self._unfinished():
-            self.conduct.wheel.wake_at(self, now + MESSAGE_TIME)
+            self.conduct.wheel.schedule_at(self, now + MESSAGE_TIME)
 
     def ping_received(self, payload: bytes) -> None:
         """Answer a ping."""
@@ -294,15 +294,15 @@ class Session:
             self.partial_since = 0.0
         elif not self.partial_since:
             self.partial_since = self.conduct.clock.monotonic()
-            self.conduct.wheel.wake_at(self, self.partial_since + MESSAGE_TIME)
+            self.conduct.wheel.schedule_at(self, self.partial_since + MESSAGE_TIME)
 
-    def fail(self, ending: Ending, cause: str) -> None:
+    def fail(self, ending: Disconnect, cause: str) -> None:
         """The peer broke the protocol."""
         self.end(ending, cause)
 
     def slow(self) -> None:
         """Unsent data is over a bound. Called from within a fan-out, so the end comes after it."""
-        self.conduct.later(lambda: self.end(Ending.SLOW, "unsent data over a bound"))
+        self.conduct.later(lambda: self.end(Disconnect.SLOW, "unsent data over a bound"))
 
     def peer_closed(self, then: Callable[[], object]) -> None:
         """End the connection by `then`, behind what the peer said before; see `Receiver`."""
@@ -311,7 +311,7 @@ class Session:
             then()
         elif self.closing is None:
             self.closing = PeerClose(self.conduct.clock.monotonic() + CLOSE_TIME, then)
-            self.conduct.wheel.wake_at(self, self.closing.deadline)
+            self.conduct.wheel.schedule_at(self, self.closing.deadline)
             if self.conversation is not None:
                 self.conversation.peer_closed()
         elif self.closing.then is None:
@@ -337,10 +337,10 @@ class Session:
 
     def _gone(self, code: int | None) -> None:
         if code is None:
-            self.end(Ending.GOING_AWAY, "connection lost")
+            self.end(Disconnect.GOING_AWAY, "connection lost")
         else:
-            self.end(Ending.NORMAL, f"closed by the client with {code}")
-        self.conduct.gone(self.newcomer)
+            self.end(Disconnect.NORMAL, f"closed by the client with {code}")
+        self.conduct.connection_lost(self.newcomer)
 
     # -- deadlines
 
@@ -353,43 +353,43 @@ class Session:
         now = self.conduct.clock.monotonic()
         self.notice = now + left - EXPIRY_NOTICE
         self.expires = now + left + leeway
-        self.conduct.wheel.wake_at(self, max(now, self.notice))
+        self.conduct.wheel.schedule_at(self, max(now, self.notice))
 
     def recheck_at(self, moment: float) -> None:
         """Have the credential looked at again at `moment`, in monotonic seconds."""
         self.recheck = moment
-        self.conduct.wheel.wake_at(self, moment)
+        self.conduct.wheel.schedule_at(self, moment)
 
     def end_at(self, moment: float) -> None:
         """Have the session end at `moment`, in monotonic seconds, however busy it is."""
         self.until = moment
-        self.conduct.wheel.wake_at(self, moment)
+        self.conduct.wheel.schedule_at(self, moment)
 
-    def wake(self, now: float, *, late: bool) -> float:
+    def fire(self, now: float, *, late: bool) -> float:
         """Act on what is due."""
         if self.closing is not None and now >= self.closing.deadline:
             self._close_overdue(self.closing)
-        self._judge(now, late=late)
+        self._check_deadlines(now, late=late)
         return self._next() if self.state is not State.ENDED else NEVER
 
     def due(self) -> None:
         """Act on what is due now, before the wheel gets to it."""
-        self._judge(self.conduct.clock.monotonic(), late=False)
+        self._check_deadlines(self.conduct.clock.monotonic(), late=False)
 
-    def _judge(self, now: float, *, late: bool) -> None:
+    def _check_deadlines(self, now: float, *, late: bool) -> None:
         rules = self.endpoint.rules
         if self.state is State.ENDED:
             return
         if self.state is State.NEW and now >= self.opened + rules.auth_timeout:
-            self.end(Ending.AUTH_TIMEOUT, "no credential in time")
+            self.end(Disconnect.AUTH_TIMEOUT, "no credential in time")
         elif now >= self.expires:
-            self.end(Ending.EXPIRED, "token expired")
+            self.end(Disconnect.EXPIRED, "token expired")
         elif now >= self.until:
-            self.end(Ending.QUOTA, "longer than a session may last")
-        elif self._dribbled(now):
-            self.end(Ending.FLOODING, "message not complete in time")
+            self.end(Disconnect.QUOTA, "longer than a session may last")
+        elif self._incomplete_too_long(now):
+            self.end(Disconnect.FLOODING, "message not complete in time")
         elif self.link.stale(now):
-            self.end(Ending.SLOW, "unsent data too old")
+            self.end(Disconnect.SLOW, "unsent data too old")
         else:
             if now >= self.recheck:
                 self.recheck = NEVER
@@ -397,7 +397,7 @@ class Session:
             self._warn(now)
             self._heartbeat(now, late=late)
 
-    def _dribbled(self, now: float) -> bool:
+    def _incomplete_too_long(self, now: float) -> bool:
         """Whether a message is not complete in its time, which runs only while we read."""
         began = self._unfinished()
         return bool(began) and not self.paused and now >= began + MESSAGE_TIME
@@ -412,8 +412,8 @@ class Session:
             if self.newcomer.transparent and self.tunnel is None:
                 self.notice = now + NOTICE_RETRY  # its first message is the upstream's
                 return
-            self.move(Move.NOTICE)
-            self.say(Expiring(expires_at=self.claims.expires_at or 0.0))
+            self.move(Transition.NOTICE)
+            self.push(Expiring(expires_at=self.claims.expires_at or 0.0))
 
     def _heartbeat(self, now: float, *, late: bool) -> None:
         rules = self.endpoint.rules
@@ -422,9 +422,9 @@ class Session:
         if late or self.paused:  # an answer we do not read is not missing
             self.last_seen, self.ping_sent = now, 0.0
         if self.ping_sent and now >= self.ping_sent + rules.pong_timeout:
-            self.end(Ending.NO_PONG, "no answer to a ping")
+            self.end(Disconnect.NO_PONG, "no answer to a ping")
         elif rules.idle_timeout and now >= self.last_seen + rules.idle_timeout:
-            self.end(Ending.IDLE, "no frame for long")
+            self.end(Disconnect.IDLE, "no frame for long")
         elif not self.ping_sent and rules.ping_interval and now >= self._ping_due():
             # Where pings are steady the answer's time runs from when the ping was due, not from when we
             # got to it: a peer counts on the sum of both.
@@ -462,23 +462,23 @@ class Session:
 
     # -- the end
 
-    def end(self, ending: Ending, cause: str, *, close: tuple[int, str] | None = None) -> None:
+    def end(self, ending: Disconnect, cause: str, *, close: tuple[int, str] | None = None) -> None:
         """End the session once: leave every map, say why, then close the link in the dialect's words.
 
         `close` is a code and a reason in place of those.
         """
         if self.state is State.ENDED:
             return
-        self.move(Move.END)
+        self.move(Transition.END)
         self.inbox = None
         table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
         code, reason = close or table
         self.close_code = self.peer_code or code
         self.conduct.ended(self, ending, cause)
-        if ending is Ending.SLOW:  # what waits leaves no room for the reason, and is not read
+        if ending is Disconnect.SLOW:  # what waits leaves no room for the reason, and is not read
             self.link.discard()
         if ending not in _LEFT:
-            self.say(parting(ending, self.advised - self.conduct.clock.monotonic()))
+            self.push(parting(ending, self.advised - self.conduct.clock.monotonic()))
         self.link.close(code, reason)
         if self.closing is not None:
             self.closing.over()

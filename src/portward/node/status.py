@@ -7,11 +7,11 @@ from random import Random
 import msgspec
 
 from portward.model.clock import Clock
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import LimitName
-from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
 from portward.node.cors import Headers, preflight, readable_by
-from portward.node.endpoint import Endpoint
+from portward.node.endpoint import ActiveEndpoint
 from portward.security.address import limit_keys
 
 
@@ -32,7 +32,7 @@ class StatusPage:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: ActiveEndpoint,
         clock: Clock,
         *,
         configured: Callable[[], bool],
@@ -56,7 +56,7 @@ class StatusPage:
         keys = limit_keys(self._address(head))
         wait = endpoint.limits[LimitName.ATTEMPTS].wait(keys, self._clock.monotonic())
         if wait:
-            raise Refused(Refusal.RATE, "status", retry_after=wait)
+            raise HandshakeRejected(HandshakeRejection.RATE, "status", retry_after=wait)
         return RelayStatus(
             status="ok",
             enabled=True,
@@ -84,11 +84,11 @@ class StatusPage:
     def _check(self, head: RequestHead) -> None:
         endpoint = self.endpoint
         if not endpoint.rules.enabled:
-            raise Refused(Refusal.DISABLED)
+            raise HandshakeRejected(HandshakeRejection.DISABLED)
         allow_missing = endpoint.rules.allow_missing_origin
         endpoint.origins.check(head.all("origin"), ambient=False, allow_missing=allow_missing)
 
-    def retry_after(self, refused: Refused) -> tuple[tuple[str, str], ...]:
+    def retry_after(self, refused: HandshakeRejected) -> tuple[tuple[str, str], ...]:
         """When to ask again, spread a little so that not all come back at once."""
         if refused.retry_after is None:
             return ()

@@ -11,16 +11,16 @@ from portward.engines.port import Engine, RoomEnded, Stored
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory, Signal
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import UserSignalled
-from portward.model.faults import Fault, FaultKind
 from portward.model.grants import Grant
 from portward.model.identity import Identity
 from portward.model.limits import DATA, HISTORY_LIMIT
 from portward.model.namespace import Namespace
 from portward.model.position import Position
-from portward.model.publication import Draft, HistoryQuery, Page
+from portward.model.publication import Draft, HistoryPage, HistoryQuery
 from portward.model.room import Room, RoomRecord
-from portward.node.authority import Authority
+from portward.node.authorization import Authorizer
 from portward.node.background import Background
 from portward.security.content import strip_markup
 from portward.security.signing import sign_message
@@ -31,7 +31,7 @@ _LONGEST_ESCAPE: Final = 6
 """Bytes of JSON one character takes at most, as in `\\u0001`."""
 
 
-class Streams:
+class Publishing:
     """Publications in and out of the engine.
 
     `signing` has the secrets of the namespaces whose messages are signed.
@@ -40,7 +40,7 @@ class Streams:
     def __init__(
         self,
         engine: Engine,
-        authority: Authority,
+        authority: Authorizer,
         telemetry: Telemetry,
         clock: Clock,
         signing: Mapping[str, bytes],
@@ -71,8 +71,8 @@ class Streams:
         command = grant.command
         namespace = self._authority.namespace(command.channel)
         if command.channel.is_combined:
-            raise Fault(
-                FaultKind.INVALID_CHANNEL, detail="a combined channel is filled by the others"
+            raise CommandError(
+                ErrorKind.INVALID_CHANNEL, detail="a combined channel is filled by the others"
             )
         guarded = self._authority.needs_record(command.channel)
         if guarded and record is None:
@@ -108,7 +108,7 @@ class Streams:
         try:
             stored = await self._engine.broker.publish(channel, draft, namespace, key, life)
         except RoomEnded:
-            raise Fault(FaultKind.UNKNOWN_ROOM, detail="the room has been removed") from None
+            raise CommandError(ErrorKind.UNKNOWN_ROOM, detail="the room has been removed") from None
         self._metrics.engine("publish", self._clock.monotonic() - began)
         return stored
 
@@ -117,9 +117,9 @@ class Streams:
         if room is not None and room.strips and isinstance(data, str):
             data = strip_markup(data)
             if not data.strip():
-                raise Fault(FaultKind.INVALID_STRUCTURE)
+                raise CommandError(ErrorKind.INVALID_STRUCTURE)
         if _too_large(data) or sum(map(len, command.attachments)) > DATA:
-            raise Fault(FaultKind.TOO_LONG)
+            raise CommandError(ErrorKind.TOO_LONG)
         return Draft(
             id=secrets.token_hex(16),
             time=int(self._clock.time() * 1000),
@@ -132,7 +132,7 @@ class Streams:
             exclude=command.exclude,
         )
 
-    async def history(self, grant: Grant[ReadHistory]) -> Page:
+    async def history(self, grant: Grant[ReadHistory]) -> HistoryPage:
         """Read back a channel, at most `HISTORY_LIMIT` publications.
 
         Raises:
@@ -150,7 +150,7 @@ class Streams:
         page = await self._engine.broker.history(command.channel, query, namespace)
         self._metrics.engine("history", self._clock.monotonic() - began)
         if since is not None and since.epoch != page.position.epoch:
-            raise Fault(FaultKind.UNRECOVERABLE)
+            raise CommandError(ErrorKind.UNRECOVERABLE)
         return page
 
     async def _since(self, command: ReadHistory) -> Position | None:
@@ -192,4 +192,4 @@ def _too_large(data: Any) -> bool:
     try:
         return len(msgspec.json.encode(data)) > DATA
     except (TypeError, ValueError, RecursionError):
-        raise Fault(FaultKind.INVALID_STRUCTURE, detail="data is no JSON value") from None
+        raise CommandError(ErrorKind.INVALID_STRUCTURE, detail="data is no JSON value") from None

@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 
-from portward.dialects.port import Ranking
-from portward.hub.channel_state import Traits
+from portward.dialects.base import Ranking
+from portward.hub.channel_state import DeliveryOptions
 from portward.hub.cooldown import Cooldown, all_alike
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import COOLDOWN_COMBINED, COOLDOWN_TYPES
 from portward.model.namespace import Namespace, SlowPolicy
-from portward.node.endpoint import Endpoint
+from portward.node.endpoint import ActiveEndpoint
 
 
 def traits(
-    namespace: Namespace, channel: Channel, endpoints: Mapping[str, Endpoint], clock: Clock
-) -> Traits:
+    namespace: Namespace, channel: Channel, endpoints: Mapping[str, ActiveEndpoint], clock: Clock
+) -> DeliveryOptions:
     """The traits of one channel.
 
     The urgency of its publications is a matter of the dialect that an endpoint of the namespace speaks.
@@ -31,4 +31,4 @@ def traits(
         )
         urgency = next(ranks, all_alike)
         cooldown = Cooldown(namespace.cooldown, clock.monotonic, remembered, urgency)
-    return Traits(cooldown=cooldown, latest_only=namespace.slow is SlowPolicy.LATEST_ONLY)
+    return DeliveryOptions(cooldown=cooldown, latest_only=namespace.slow is SlowPolicy.LATEST_ONLY)

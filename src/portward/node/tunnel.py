@@ -6,16 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from portward.dialects import intake, relay
+from portward.dialects import relay, strict_json
 from portward.model.commands import Command
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import KIB, OUTBOX_COUNT
 from portward.model.upstream import UpstreamClosed
 from portward.node.background import Background
 from portward.node.ports import UpstreamLink
 from portward.node.session import Session
 from portward.security.relay import RelayPolicy
-from portward.security.usage import Usage, usage
+from portward.security.usage import UpstreamUsage, usage
 from portward.telemetry import Telemetry
 
 UNSENT: Final = 256 * KIB
@@ -67,7 +67,7 @@ class Tunnel:
         background: Background,
         *,
         rules: Callable[[], RelayRules],
-        spent: Callable[[Session, Usage], None],
+        spent: Callable[[Session, UpstreamUsage], None],
         affords: Callable[[Session], bool],
     ) -> None:
         """`rules` are read each time, since they may change; `spent` is called with each report of usage.
@@ -110,12 +110,12 @@ class Tunnel:
         """
         rules = self._rules()
         if not self._affords(self._session):
-            self._session.end(Ending.QUOTA, "the user's tokens of the day are used up")
+            self._session.end(Disconnect.QUOTA, "the user's tokens of the day are used up")
             return
-        rules.policy.judge(payload, binary=binary, model=self._model, parse=intake.parse)
+        rules.policy.judge(payload, binary=binary, model=self._model, parse=strict_json.parse)
         self._messages += 1
         if 0 < rules.max_messages < self._messages:
-            self._session.end(Ending.QUOTA, "more messages than a session may send")
+            self._session.end(Disconnect.QUOTA, "more messages than a session may send")
             return
         if self._count(len(payload)):
             with suppress(UpstreamClosed):  # the pump sees it too, after what was said before
@@ -125,7 +125,7 @@ class Tunnel:
         """Count bytes of either way; False when they are too many, which ends the session."""
         self._bytes += size
         if 0 < self._rules().max_bytes < self._bytes:
-            self._session.end(Ending.QUOTA, "more bytes than a session may take")
+            self._session.end(Disconnect.QUOTA, "more bytes than a session may take")
             return False
         return True
 
@@ -166,20 +166,20 @@ class Tunnel:
         """Close the client as the upstream closed, with the same code where that may be sent."""
         passed = sendable(closed.code)
         if passed is None:
-            self._session.end(Ending.BAD_GATEWAY, "the upstream was lost")
+            self._session.end(Disconnect.BAD_GATEWAY, "the upstream was lost")
         else:
             why = f": {closed.reason}" if closed.reason else ""
             cause = f"the upstream closed with {closed.code}{why}"
-            ending = Ending.UPSTREAM_CLOSED
+            ending = Disconnect.UPSTREAM_CLOSED
             self._session.end(ending, cause, close=(passed, ending.reason))
 
-    def close(self, ending: Ending) -> None:
+    def close(self, ending: Disconnect) -> None:
         """The session has ended: close the upstream, with the client's own code where there is one."""
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
-        if ending is Ending.NORMAL:
+        if ending is Disconnect.NORMAL:
             code = sendable(self._session.peer_code) or 1011
-        elif ending is Ending.GOING_AWAY:
+        elif ending is Disconnect.GOING_AWAY:
             code = 1011
         else:
             code = 1001

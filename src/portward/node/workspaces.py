@@ -6,14 +6,14 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from portward.dialects.socketio import words
+from portward.dialects.socketio import payloads
 from portward.engines.port import Engine
 from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Act, Decide, Publish, Share
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import ValueShared
-from portward.model.faults import Fault, FaultKind
 from portward.model.identity import Identity
 from portward.model.replies import (
     Acted,
@@ -25,12 +25,12 @@ from portward.model.replies import (
     Sharing,
     Subscribed,
 )
-from portward.node.backlog import SLICE, Backlog
-from portward.node.calls import outcome
 from portward.node.hooks import HookRunner
+from portward.node.pending_replay import SLICE, PendingReplay
 from portward.node.ports import ActionInfo
 from portward.node.session import Session
-from portward.node.streams import Streams
+from portward.node.socketio_handlers import outcome
+from portward.node.streams import Publishing
 from portward.security import policy
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
@@ -40,15 +40,15 @@ SHARED_TTL: Final = 86400.0
 """Seconds a user's shared state is kept after it was last set."""
 
 
-class Workspaces:
+class WorkspaceCommands:
     """Carries these commands out. `decided` is told of every verdict that was given here."""
 
     def __init__(
         self,
         engine: Engine,
-        streams: Streams,
+        streams: Publishing,
         hooks: HookRunner,
-        backlog: Backlog,
+        backlog: PendingReplay,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
@@ -74,7 +74,7 @@ class Workspaces:
         workspace = _workspace(who, memberships)
         if workspace is None or not policy.may_act(who, command.action):
             raise self._denied(session, type_name(Act))
-        channel = self._channel(session, workspace, words.DASHBOARD)
+        channel = self._channel(session, workspace, payloads.DASHBOARD)
         handler = self._hooks.action(session)
         result = None
         if handler is not None:
@@ -88,8 +88,8 @@ class Workspaces:
             result = await outcome(self._hooks, session, handler, info)
         if isinstance(result, Called):
             return result
-        data = words.updated(command.action, command.payload, who.subject)
-        await self._say(channel, words.UPDATE, data)
+        data = payloads.updated(command.action, command.payload, who.subject)
+        await self._say(channel, payloads.UPDATE, data)
         return Acted(result=result)
 
     async def _memberships(self, session: Session) -> frozenset[str] | None:
@@ -118,7 +118,7 @@ class Workspaces:
         )
         decided, won = await self._engine.approvals.decide(command.request, verdict)
         if decided is None or not won:
-            raise Fault(FaultKind.ALREADY_DECIDED)
+            raise CommandError(ErrorKind.ALREADY_DECIDED)
         self._telemetry.record(
             Event.APPROVAL_DECIDED,
             user=who.subject,
@@ -127,12 +127,12 @@ class Workspaces:
         )
         if self.decided is not None:
             self.decided(decided)
-        await self._say(decided.channel, words.RESOLVED, words.resolved(decided))
+        await self._say(decided.channel, payloads.RESOLVED, payloads.resolved(decided))
         return Decided()
 
     async def pending(self, channel: Channel) -> tuple[Approval, ...]:
         """The requests that wait for a decision of those in a room."""
-        if channel.name.rpartition(":")[2] != words.APPROVALS:
+        if channel.name.rpartition(":")[2] != payloads.APPROVALS:
             return ()
         return await self._engine.approvals.pending(channel)
 
@@ -144,10 +144,12 @@ class Workspaces:
         What is more than one slice follows as fast as it reads.
         """
         told = {
-            words.request_of(push.publication) for push in reply.later if isinstance(push, Delivery)
+            payloads.request_of(push.publication)
+            for push in reply.later
+            if isinstance(push, Delivery)
         }
         waiting = [each for each in pending if each.id not in told]
-        self._backlog.tell(session, reply.channel, waiting[SLICE:])
+        self._backlog.replay(session, reply.channel, waiting[SLICE:])
         asked = (Asked(approval=each) for each in waiting[:SLICE])
         return replace(reply, later=(*asked, *reply.later))
 
@@ -169,7 +171,7 @@ class Workspaces:
             EngineUnavailable: it was not told.
         """
         once = f"approval {approval.id}"
-        await self._say(approval.channel, words.REQUESTED, words.requested(approval), once)
+        await self._say(approval.channel, payloads.REQUESTED, payloads.requested(approval), once)
 
     # -- shared state
 
@@ -198,7 +200,7 @@ class Workspaces:
         """Record who asked for a room that is not open to it."""
         if session.conversation is not None:
             self._telemetry.record(
-                Event.UNAUTHORIZED_ROOM_ACCESS, userId=session.user, room=words.room(channel)
+                Event.UNAUTHORIZED_ROOM_ACCESS, userId=session.user, room=payloads.room(channel)
             )
 
     # -- inside
@@ -213,21 +215,21 @@ class Workspaces:
     def _channel(session: Session, workspace: str, kind: str) -> Channel:
         namespace = session.endpoint.namespace
         try:
-            return words.channel(namespace.name if namespace else "", workspace, kind)
+            return payloads.channel(namespace.name if namespace else "", workspace, kind)
         except ValueError:
-            raise Fault(FaultKind.PERMISSION_DENIED, detail="workspace") from None
+            raise CommandError(ErrorKind.PERMISSION_DENIED, detail="workspace") from None
 
-    def _denied(self, session: Session, command: str) -> Fault:
+    def _denied(self, session: Session, command: str) -> CommandError:
         self._telemetry.record(
             Event.AUTHZ_DENY, client=session.id, user=session.user, command=command
         )
-        return Fault(FaultKind.PERMISSION_DENIED)
+        return CommandError(ErrorKind.PERMISSION_DENIED)
 
 
 def _who(session: Session) -> Identity:
     """Who it is now; nobody, once it has ended."""
     if session.identity is None or not session.alive:
-        raise Fault(FaultKind.NOT_AUTHENTICATED)
+        raise CommandError(ErrorKind.NOT_AUTHENTICATED)
     return session.identity
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 
 REMEMBERED: Final = 50_000
 """Refused credentials that are remembered, and as many good ones: those seen last."""
@@ -25,7 +25,7 @@ NEVER: Final = float("inf")
 _DIGEST: Final = 16
 
 
-class Form(StrEnum):
+class CredentialForm(StrEnum):
     """What kind of thing was presented. The same text as another kind is another credential."""
 
     TOKEN = "token"  # noqa: S105 - the name of a kind
@@ -34,7 +34,7 @@ class Form(StrEnum):
     COOKIE = "cookie"
 
 
-class Again(StrEnum):
+class RetryTime(StrEnum):
     """When a refused credential is judged again."""
 
     NEVER = "never"
@@ -51,7 +51,7 @@ class Remembered(msgspec.Struct):
     `counted` is whether it was counted against an address. Times are monotonic seconds.
     """
 
-    kind: FaultKind
+    kind: ErrorKind
     detail: str | None
     claim: str | None
     until: float
@@ -59,9 +59,9 @@ class Remembered(msgspec.Struct):
     pause: float = 0.0
     counted: bool = False
 
-    def fault(self) -> Fault:
+    def fault(self) -> CommandError:
         """The answer, anew."""
-        return Fault(self.kind, detail=self.detail, claim=self.claim)
+        return CommandError(self.kind, detail=self.detail, claim=self.claim)
 
 
 class CredentialMemory:
@@ -77,7 +77,7 @@ class CredentialMemory:
     def __len__(self) -> int:
         return len(self._refused)
 
-    def key(self, form: Form, credential: str) -> bytes:
+    def key(self, form: CredentialForm, credential: str) -> bytes:
         """The hash a credential is remembered by."""
         text = f"{form}\0{credential}".encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._key, digest_size=_DIGEST).digest()
@@ -90,7 +90,7 @@ class CredentialMemory:
         self._refused[key] = found
         return found
 
-    def refuse(self, key: bytes, fault: Fault, again: Again, now: float) -> Remembered:
+    def refuse(self, key: bytes, fault: CommandError, again: RetryTime, now: float) -> Remembered:
         """Remember a refusal, the latest answer in place of the one before."""
         found = self.refused(key, now)
         if found is None:
@@ -99,11 +99,11 @@ class CredentialMemory:
             _trim(self._refused, self._capacity)
         self._good.pop(key, None)
         found.kind, found.detail, found.claim = fault.kind, fault.detail, fault.claim
-        if again is Again.PAUSED:
+        if again is RetryTime.PAUSED:
             found.pause = min(max(2 * found.pause, FIRST_PAUSE), LONGEST_PAUSE)
             found.again = now + found.pause
         else:
-            found.again = NEVER if again is Again.NEVER else now
+            found.again = NEVER if again is RetryTime.NEVER else now
         return found
 
     def accept(self, key: bytes, now: float) -> None:

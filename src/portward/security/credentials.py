@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.security.subprotocols import KEY_PREFIX, has_jwt, offers
 
@@ -45,7 +45,7 @@ class CredentialKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class GivenCredential:
     """One credential as it was presented. Its value shows in no representation."""
 
     kind: CredentialKind
@@ -57,7 +57,7 @@ _PARAMETERS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TI
 
 def extract(
     head: RequestHead, allowed: Collection[str], cookies: Collection[str] = ()
-) -> Credential | None:
+) -> GivenCredential | None:
     """Find the credential of a handshake. None when there is none in the places allowed.
 
     Browsers send cookies everywhere, so they are looked at only where they are allowed; `cookies` are
@@ -73,7 +73,7 @@ def extract(
     if CredentialKind.COOKIE in allowed and (value := _cookies(head, cookies)):
         found.append((CredentialKind.COOKIE, value))
     if len(found) > 1:
-        raise Refused(Refusal.MULTIPLE_CREDENTIALS, "several credentials")
+        raise HandshakeRejected(HandshakeRejection.MULTIPLE_CREDENTIALS, "several credentials")
     if not found:
         return None
     kind, value = found[0]
@@ -83,8 +83,10 @@ def extract(
         bearer = _BEARER.match(value)
         value = bearer[1] if bearer else ""
     if not value:
-        raise Refused(Refusal.UNAUTHENTICATED, f"no usable credential in {kind.value}")
-    return Credential(kind, value)
+        raise HandshakeRejected(
+            HandshakeRejection.UNAUTHENTICATED, f"no usable credential in {kind.value}"
+        )
+    return GivenCredential(kind, value)
 
 
 def foreign_scheme(head: RequestHead) -> str:
@@ -134,7 +136,7 @@ def _cookies(head: RequestHead, names: Collection[str]) -> str:
         if not equals or not _COOKIE_NAME.match(name) or not (every or name in names):
             continue
         if name in chosen or not _COOKIE_VALUE.match(value):
-            raise Refused(Refusal.BAD_REQUEST, "ambiguous or malformed cookie")
+            raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "ambiguous or malformed cookie")
         chosen[name] = value
     return "; ".join(f"{name}={value}" for name, value in chosen.items())
 
@@ -150,11 +152,11 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
         return []
     parts = [part for part in query.split("&", _MAX_PARAMETERS + 1) if part]
     if len(parts) > _MAX_PARAMETERS or not _QUERY.match(query):
-        raise Refused(Refusal.BAD_REQUEST, "malformed query")
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "malformed query")
     try:
         return [_pair(part) for part in parts]
     except UnicodeDecodeError:
-        raise Refused(Refusal.BAD_REQUEST, "malformed query") from None
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "malformed query") from None
 
 
 def _pair(part: str) -> tuple[str, str]:

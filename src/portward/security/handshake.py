@@ -5,7 +5,7 @@ import hashlib
 import re
 from typing import Final
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 
 VERSION: Final = "13"
@@ -35,7 +35,7 @@ def check_upgrade(head: RequestHead) -> str:
         Refused: METHOD, WRONG_VERSION, or BAD_REQUEST with the reason for the log.
     """
     if head.method != "GET":
-        raise Refused(Refusal.METHOD)
+        raise HandshakeRejected(HandshakeRejection.METHOD)
     if head.http_version != "1.1":
         raise _bad("http version")
     headers = _singles(head)
@@ -68,7 +68,7 @@ def _check_key(headers: dict[str, str]) -> str:
     if version is None:
         raise _bad("no version")
     if version != VERSION:
-        raise Refused(Refusal.WRONG_VERSION)
+        raise HandshakeRejected(HandshakeRejection.WRONG_VERSION)
     key = headers.get("sec-websocket-key", "")
     if not _KEY.match(key):
         raise _bad("bad key")
@@ -80,8 +80,8 @@ def _tokens(head: RequestHead, name: str) -> set[str]:
     return {token.strip(" \t").lower() for token in joined.split(",")}
 
 
-def _bad(detail: str) -> Refused:
-    return Refused(Refusal.BAD_REQUEST, detail)
+def _bad(detail: str) -> HandshakeRejected:
+    return HandshakeRejected(HandshakeRejection.BAD_REQUEST, detail)
 
 
 def accept_key(key: str) -> str:

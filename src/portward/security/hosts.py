@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 
 _LONGEST: Final = 253
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -20,7 +20,7 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}\Z")
 _LAST_PORT: Final = 65535
 
 
-class Authority(NamedTuple):
+class HostPort(NamedTuple):
     """A host and the port written behind it, None when there was none."""
 
     host: str
@@ -69,7 +69,7 @@ def parse_port(text: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def parse_authority(text: str) -> Authority:
+def parse_authority(text: str) -> HostPort:
     """Take `host` or `host:port` apart. User-info, paths and blanks do not fit the grammar.
 
     Raises:
@@ -77,11 +77,11 @@ def parse_authority(text: str) -> Authority:
     """
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
-        return Authority(parse_host(text), None)
-    return Authority(parse_host(host), parse_port(port))
+        return HostPort(parse_host(text), None)
+    return HostPort(parse_host(host), parse_port(port))
 
 
-def parse_wildcard(text: str) -> Authority:
+def parse_wildcard(text: str) -> HostPort:
     """What follows `*.` in a pattern that stands for exactly one label.
 
     Raises:
@@ -107,8 +107,8 @@ class HostPolicy:
     __slots__ = ("_exact", "_open", "_wild")
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._exact: set[Authority] = set()
-        self._wild: set[Authority] = set()
+        self._exact: set[HostPort] = set()
+        self._wild: set[HostPort] = set()
         for entry in allowed:
             self._add(entry)
         self._open = not self._exact and not self._wild
@@ -130,13 +130,15 @@ class HostPolicy:
                 not on the list.
         """
         if len(values) != 1:
-            raise Refused(Refusal.BAD_REQUEST, "no host" if not values else "several hosts")
+            raise HandshakeRejected(
+                HandshakeRejection.BAD_REQUEST, "no host" if not values else "several hosts"
+            )
         try:
             host, port = parse_authority(values[0])
         except ValueError:
-            raise Refused(Refusal.BAD_REQUEST, "malformed host") from None
+            raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "malformed host") from None
         if not (self._open or self._covers(host, port)):
-            raise Refused(Refusal.HOST, "host not listed")
+            raise HandshakeRejected(HandshakeRejection.HOST, "host not listed")
 
     def _covers(self, host: str, port: int | None) -> bool:
         if (host, None) in self._exact or (host, port) in self._exact:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from portward.model.refusals import Refusal, Refused
-from portward.security.hosts import Authority, parse_authority, parse_host, parse_wildcard
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.security.hosts import HostPort, parse_authority, parse_host, parse_wildcard
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,31}\Z")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -36,7 +36,7 @@ def _split(text: str) -> tuple[str, str]:
     return scheme, rest
 
 
-def _join(scheme: str, authority: Authority) -> Origin:
+def _join(scheme: str, authority: HostPort) -> Origin:
     port = authority.port
     return Origin(scheme, authority.host, _DEFAULT_PORTS.get(scheme, 0) if port is None else port)
 
@@ -126,18 +126,18 @@ class OriginPolicy:
             Refused: BAD_REQUEST for several headers, else ORIGIN.
         """
         if len(values) > 1:
-            raise Refused(Refusal.BAD_REQUEST, "several origins")
+            raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "several origins")
         if values:
             self._check_present(values[0], ambient=ambient)
         elif ambient or not allow_missing:
-            raise Refused(Refusal.ORIGIN, "no origin")
+            raise HandshakeRejected(HandshakeRejection.ORIGIN, "no origin")
 
     def _check_present(self, value: str, *, ambient: bool) -> None:
         if value.lower() == _NULL:
-            raise Refused(Refusal.ORIGIN, "null origin")
+            raise HandshakeRejected(HandshakeRejection.ORIGIN, "null origin")
         try:
             origin = parse_origin(value)
         except ValueError:
-            raise Refused(Refusal.ORIGIN, "malformed origin") from None
+            raise HandshakeRejected(HandshakeRejection.ORIGIN, "malformed origin") from None
         if not self.allows(origin, ambient=ambient):
-            raise Refused(Refusal.ORIGIN, "origin not listed")
+            raise HandshakeRejected(HandshakeRejection.ORIGIN, "origin not listed")

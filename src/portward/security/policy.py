@@ -12,10 +12,10 @@ import msgspec
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.grants import Grant, mint
 from portward.model.identity import Identity
-from portward.model.namespace import Namespace, PublishRight, Rule
+from portward.model.namespace import AccessRule, Namespace, PublishRight
 from portward.model.rights import Right
 from portward.model.room import Room
 
@@ -100,13 +100,13 @@ def _answered(_: Identity, __: Channel, facts: ChannelFacts) -> Right:
     return facts.answers
 
 
-_RULES: Final[dict[Rule, Callable[[Identity, Channel, ChannelFacts], Right]]] = {
-    Rule.AUTHENTICATED: _authenticated,
-    Rule.CLAIMS: _claims,
-    Rule.ROLES: _roles,
-    Rule.MEMBERSHIP: _membership,
-    Rule.HTTP: _answered,
-    Rule.IDENTITY_PROVIDER: _answered,
+_RULES: Final[dict[AccessRule, Callable[[Identity, Channel, ChannelFacts], Right]]] = {
+    AccessRule.AUTHENTICATED: _authenticated,
+    AccessRule.CLAIMS: _claims,
+    AccessRule.ROLES: _roles,
+    AccessRule.MEMBERSHIP: _membership,
+    AccessRule.HTTP: _answered,
+    AccessRule.IDENTITY_PROVIDER: _answered,
 }
 
 
@@ -129,7 +129,7 @@ def _combined(who: Identity, channel: Channel, namespace: Namespace) -> Right:
     It is the permission, or the entry among the credential's channels, written `<namespace>:*`, or `*`;
     a pattern that covers the channel's name by chance is neither.
     """
-    if not namespace.combined or namespace.authorize is Rule.DENY:
+    if not namespace.combined or namespace.authorize is AccessRule.DENY:
         return Right.NONE
     written = {f"{namespace.name}:*", "*"}
     chosen = tuple(entry for entry in who.channels or () if entry.channel in written)
@@ -178,7 +178,7 @@ def grant(command: C, allowed: Right) -> Grant[C]:
     """
     needed = NEEDS.get(type(command))
     if needed is None or needed not in allowed:
-        raise Fault(FaultKind.PERMISSION_DENIED)
+        raise CommandError(ErrorKind.PERMISSION_DENIED)
     return mint(command, allowed)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 
 _Path = tuple[str, ...]
 
@@ -105,7 +105,7 @@ class RelayPolicy:
         """Let a client's message pass, or not. `model` is the connection's.
 
         Without a guard only text that could name a model is looked into; binary messages always are.
-        `parse` reads JSON and raises `Fault` for what two readers could understand differently.
+        `parse` reads JSON and raises `CommandError` for what two readers could understand differently.
 
         Raises:
             Fault: `EVENT_REFUSED`, about the event's type when it has one.
@@ -122,7 +122,7 @@ class RelayPolicy:
             self._check(event, model)
         except _Objection as objection:
             about = kind[:_MAX_ABOUT] if isinstance(kind, str) else None
-            refused = Fault(FaultKind.EVENT_REFUSED, about=about, detail=str(objection))
+            refused = CommandError(ErrorKind.EVENT_REFUSED, about=about, detail=str(objection))
             refused.details = objection.details
             raise refused from None
 
@@ -132,7 +132,7 @@ class RelayPolicy:
         """The event in a message; None for a binary message that may go upstream though it is no event."""
         try:
             event = parse(payload)
-        except Fault as fault:
+        except CommandError as fault:
             if binary and self.allow_binary and not self._guarded:
                 if not _could_name_model(payload):
                     return None

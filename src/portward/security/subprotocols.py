@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 
 REALTIME: Final = "realtime"
@@ -41,9 +41,9 @@ def offers(head: RequestHead) -> tuple[str, ...]:
         return ()
     found = tuple(offer for part in ",".join(values).split(",") if (offer := part.strip(" \t")))
     if len(found) > MAX_OFFERS:
-        raise Refused(Refusal.BAD_REQUEST, "too many subprotocols")
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "too many subprotocols")
     if not all(map(_NAME.match, found)):
-        raise Refused(Refusal.BAD_REQUEST, "malformed subprotocol")
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "malformed subprotocol")
     return found
 
 
@@ -77,5 +77,7 @@ def select(head: RequestHead, spoken: Collection[str], *, first: bool = False) -
         (offer for offer in found if (first or offer in spoken) and is_nameable(offer)), None
     )
     if chosen is None and head.all("origin"):
-        raise Refused(Refusal.BAD_REQUEST, f"none of {len(found)} subprotocols is spoken here")
+        raise HandshakeRejected(
+            HandshakeRejection.BAD_REQUEST, f"none of {len(found)} subprotocols is spoken here"
+        )
     return chosen

@@ -20,7 +20,7 @@ _TIMES: Final = ("seconds", "duration_seconds")
 _decode = msgspec.json.Decoder().decode
 
 
-class Usage(NamedTuple):
+class UpstreamUsage(NamedTuple):
     """What one message reports."""
 
     tokens: int = 0
@@ -30,10 +30,10 @@ class Usage(NamedTuple):
         return bool(self.tokens or self.seconds)
 
 
-NOTHING: Final = Usage()
+NOTHING: Final = UpstreamUsage()
 
 
-def usage(payload: bytes) -> Usage:
+def usage(payload: bytes) -> UpstreamUsage:
     """The usage that one message of the upstream reports; nothing for any other message."""
     if _MARK not in payload:
         return NOTHING
@@ -44,7 +44,7 @@ def usage(payload: bytes) -> Usage:
     if not isinstance(event, dict):
         return NOTHING
     reports = list(_reports(event))
-    return Usage(
+    return UpstreamUsage(
         min(sum(map(_tokens, reports)), _MOST), min(sum(map(_seconds, reports)), float(_MOST))
     )
 

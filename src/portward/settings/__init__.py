@@ -6,14 +6,14 @@ are in :mod:`~portward.settings.sections`, :mod:`~portward.settings.endpoint` an
 """
 
 from portward.settings.checks import (
+    CheckLevel,
     Finding,
-    Level,
     Machine,
-    Store,
+    StoreFacts,
     checklist,
     startup_errors,
 )
-from portward.settings.describe import Row, rows
+from portward.settings.describe import SettingRow, rows
 from portward.settings.errors import SettingsError
 from portward.settings.reference import reference
 from portward.settings.reload import Changes, changes, reloaded
@@ -23,15 +23,15 @@ from portward.settings.tree import Settings
 
 __all__ = [
     "Changes",
+    "CheckLevel",
     "Finding",
-    "Level",
     "Loaded",
     "Machine",
-    "Row",
     "Secret",
+    "SettingRow",
     "Settings",
     "SettingsError",
-    "Store",
+    "StoreFacts",
     "changes",
     "checklist",
     "load",

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from portward.model.channel import Channel
-from portward.model.namespace import Rule
+from portward.model.namespace import AccessRule
 from portward.settings.convert import convert
 from portward.settings.errors import SettingsError
 from portward.settings.layers import ROOT, Given, Rank, Written
@@ -15,7 +15,7 @@ from portward.settings.presets import DIALECTS, base_endpoint, base_namespace
 from portward.settings.rooms import DeclaredRoom
 from portward.settings.schema import Leaf, Named, Path, Table, keys
 from portward.settings.tree import Settings
-from portward.settings.upstream import Upstream
+from portward.settings.upstream import UpstreamSettings
 
 
 def build(written: Written) -> Settings:
@@ -78,7 +78,7 @@ def _base(path: Path, written: Written) -> Struct:
     if path[0] == "namespaces":
         return base_namespace(path[1])
     if path[0] == "upstreams":
-        return Upstream()
+        return UpstreamSettings()
     if path[0] == "rooms":
         return DeclaredRoom()
     dialect = written.values.get((*path, "dialect"))
@@ -115,7 +115,7 @@ def _refuse_bad_rooms(settings: Settings, written: Written) -> None:
         namespace = settings.namespaces.get(room.namespace)
         given = written.values.get(("rooms", name, "namespace"))
         source = f" ({given.source})" if given else ""
-        if namespace is None or namespace.authorize is not Rule.ROLES:
+        if namespace is None or namespace.authorize is not AccessRule.ROLES:
             what = f"{room.namespace!r} is no namespace whose rule is `roles`"
             raise SettingsError(f"rooms.{name}.namespace: {what}{source}")
         if not _is_room(f"{room.namespace}:{name}"):

@@ -4,7 +4,7 @@ from typing import Final
 
 from portward.model.claim_path import ClaimPath
 from portward.model.limits import INTEGER
-from portward.settings.values import Form, show_json
+from portward.settings.formats import Format, show_json
 
 
 def parse_claim(value: object) -> str | tuple[str, ...]:
@@ -47,5 +47,5 @@ def show_plain(values: tuple[object, ...]) -> str:
     return show_json(values[0] if len(values) == 1 else values)
 
 
-CLAIM: Final = Form("name, path or list of keys", parse_claim, show_claim)
-PLAIN: Final = Form("value or list of values", parse_plain, show_plain)
+CLAIM: Final = Format("name, path or list of keys", parse_claim, show_claim)
+PLAIN: Final = Format("value or list of values", parse_plain, show_plain)

@@ -6,9 +6,9 @@ from typing import Any, Final
 import msgspec
 
 from portward.settings.errors import SettingsError
+from portward.settings.formats import JSON
 from portward.settings.schema import Leaf
 from portward.settings.secret import Secret
-from portward.settings.values import JSON
 
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _WORDS: Final = {

@@ -4,11 +4,11 @@ import re
 from enum import Enum
 from typing import Final, NamedTuple
 
+from portward.settings.formats import JSON, show_list
 from portward.settings.schema import Leaf, entries
 from portward.settings.secret import MASK
 from portward.settings.sources import Loaded
 from portward.settings.tree import Settings
-from portward.settings.values import JSON, show_list
 
 _PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^/@]+@")
 _STORE: Final = re.compile(r"^([a-z+]*:/*)?.*@", re.IGNORECASE | re.DOTALL)
@@ -23,7 +23,7 @@ _HIDDEN: Final = re.compile(
 _PEM: Final = re.compile(r"(-----BEGIN [^-]+-----).*?(-----END [^-]+-----|\Z)", re.DOTALL)
 
 
-class Row(NamedTuple):
+class SettingRow(NamedTuple):
     """One setting: its dotted key, its value as text, where it came from."""
 
     key: str
@@ -31,7 +31,7 @@ class Row(NamedTuple):
     source: str
 
 
-def rows(loaded: Loaded) -> list[Row]:
+def rows(loaded: Loaded) -> list[SettingRow]:
     """List every setting in force; an unset one shows what it stands for."""
     settings, sources = loaded.settings, loaded.sources
     found = []
@@ -42,7 +42,7 @@ def rows(loaded: Loaded) -> list[Row]:
         value = shown(entry.leaf, effective(entry.leaf, value, settings))
         if entry.key == "engine.url":
             value = _STORE.sub(rf"\1{MASK}@", value)
-        found.append(Row(entry.key, value, sources[entry.key]))
+        found.append(SettingRow(entry.key, value, sources[entry.key]))
     return found
 
 

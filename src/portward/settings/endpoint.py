@@ -6,13 +6,13 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from portward.model.limits import KIB, MESSAGE, OUTBOX_BYTES, PING_INTERVAL, PONG_TIME
-from portward.settings.about import About, Bytes, Count, Seconds, Span
+from portward.settings.formats import SIZE
 from portward.settings.limits import Limits
+from portward.settings.meta import Bytes, Count, FieldMeta, Seconds, Span
 from portward.settings.secret import Secret
-from portward.settings.values import SIZE
 
 
-class Credential(StrEnum):
+class CredentialSource(StrEnum):
     """Where a credential may come from."""
 
     HEADER = "header"
@@ -30,7 +30,7 @@ class AuthMode(StrEnum):
     NONE = "none"
 
 
-class Transport(StrEnum):
+class TransportKind(StrEnum):
     """What carries the dialect's messages."""
 
     WEBSOCKET = "websocket"
@@ -46,118 +46,119 @@ class Refuse(StrEnum):
     CONNECT_ERROR = "connect_error"
 
 
-class Endpoint(Struct, frozen=True, kw_only=True):
+class EndpointSettings(Struct, frozen=True, kw_only=True):
     """A path, the dialect spoken there, the channels behind it, and who comes in."""
 
     enabled: Annotated[
         bool,
-        About(
+        FieldMeta(
             "whether it is served; otherwise its path answers 503, that of `echo` and of endpoints with"
             " names of their own 404"
         ),
     ] = True
-    path: Annotated[str, About("path of the address, exactly as requested")] = ""
-    dialect: Annotated[str, About("which protocol its clients speak")] = ""
+    path: Annotated[str, FieldMeta("path of the address, exactly as requested")] = ""
+    dialect: Annotated[str, FieldMeta("which protocol its clients speak")] = ""
     transport: Annotated[
-        Transport,
-        About(
+        TransportKind,
+        FieldMeta(
             "`websocket`, or `engine.io`: WebSocket and HTTP polling as Socket.IO clients use them"
         ),
-    ] = Transport.WEBSOCKET
+    ] = TransportKind.WEBSOCKET
     bind_address: Annotated[
         bool,
-        About(
+        FieldMeta(
             "whether all requests of an `engine.io` session have to come from one address; clients"
             " that move to another one have to connect again"
         ),
     ] = True
-    namespace: Annotated[str, About("the namespace its channels belong to")] = ""
+    namespace: Annotated[str, FieldMeta("the namespace its channels belong to")] = ""
     upstream: Annotated[
         str,
-        About(
+        FieldMeta(
             "where a `relay` endpoint leads: the name of a table in `upstreams`; empty: the table"
             " `upstream`"
         ),
     ] = ""
     credentials: Annotated[
-        tuple[Credential, ...],
-        About(
+        tuple[CredentialSource, ...],
+        FieldMeta(
             "where a credential may come from: `header`, `query`, `ticket`, `cookie`, `message`,"
             " `subprotocol`"
         ),
-    ] = (Credential.MESSAGE,)
+    ] = (CredentialSource.MESSAGE,)
     roles: Annotated[
         tuple[str, ...],
-        About("roles one of which is needed to come in; empty: any valid token", reload=True),
+        FieldMeta("roles one of which is needed to come in; empty: any valid token", reload=True),
     ] = ()
     allowed_origins: Annotated[
-        tuple[str, ...], About("origins let in here; empty: those of `gate`", reload=True)
+        tuple[str, ...], FieldMeta("origins let in here; empty: those of `gate`", reload=True)
     ] = ()
     allow_missing_origin: Annotated[
         bool | None,
-        About(
+        FieldMeta(
             "whether clients are let in that send no `Origin`, which every browser sends",
             unset="`false` with cookies, and for `alerts` with a list of origins; else `true`",
         ),
     ] = None
     allowed_headers: Annotated[
         tuple[str, ...],
-        About(
+        FieldMeta(
             "request headers that pages of another origin may send here by HTTP (polling, `/test`),"
             " beside `content-type`, `authorization`, `traceparent`, `tracestate`, `baggage` and"
             " `sentry-trace`",
             reload=True,
         ),
     ] = ()
-    max_connections: Annotated[Count, About("connections open at once; 0 for no limit")] = 0
-    auth_timeout: Annotated[Span, About("time a connection has to authenticate")] = 30.0
+    max_connections: Annotated[Count, FieldMeta("connections open at once; 0 for no limit")] = 0
+    auth_timeout: Annotated[Span, FieldMeta("time a connection has to authenticate")] = 30.0
     auth_attempts: Annotated[
         Count,
-        About(
+        FieldMeta(
             "failed attempts to authenticate by message after which a connection is closed; 0 for no"
             " bound of its own"
         ),
     ] = 0
     auth: Annotated[
-        AuthMode, About("`token`, or `none` to let everyone in while developing on this machine")
+        AuthMode,
+        FieldMeta("`token`, or `none` to let everyone in while developing on this machine"),
     ] = AuthMode.TOKEN
     idle_timeout: Annotated[
-        Seconds, About("a connection without any frame for this long is closed; 0 for never")
+        Seconds, FieldMeta("a connection without any frame for this long is closed; 0 for never")
     ] = 0.0
     ping_interval: Annotated[
-        Seconds, About("quiet time after which a client is pinged; 0 for never")
+        Seconds, FieldMeta("quiet time after which a client is pinged; 0 for never")
     ] = PING_INTERVAL
-    pong_timeout: Annotated[Span, About("time a client has to answer a ping")] = PONG_TIME
-    max_message: Annotated[Bytes, About("largest message of an authenticated client")] = MESSAGE
+    pong_timeout: Annotated[Span, FieldMeta("time a client has to answer a ping")] = PONG_TIME
+    max_message: Annotated[Bytes, FieldMeta("largest message of an authenticated client")] = MESSAGE
     backpressure_threshold: Annotated[
-        int, Meta(ge=KIB), SIZE, About("unsent bytes over which a slow reader is closed")
+        int, Meta(ge=KIB), SIZE, FieldMeta("unsent bytes over which a slow reader is closed")
     ] = OUTBOX_BYTES
     farewell: Annotated[
         Seconds,
-        About(
+        FieldMeta(
             "time clients are given to leave by themselves after they were told of the end,"
             " before they are closed"
         ),
     ] = 0.0
     reconnect_url: Annotated[
-        str, About("address clients are told to come back to; empty: the one they came by")
+        str, FieldMeta("address clients are told to come back to; empty: the one they came by")
     ] = ""
-    compression: Annotated[bool, About("whether permessage-deflate is offered")] = False
+    compression: Annotated[bool, FieldMeta("whether permessage-deflate is offered")] = False
     expose_email: Annotated[
         bool | None,
-        About("whether users see each other's e-mail", development=True, production=False),
+        FieldMeta("whether users see each other's e-mail", development=True, production=False),
     ] = None
     auto_create: Annotated[
         bool | None,
-        About("whether joining an unknown room makes it", development=True, production=False),
+        FieldMeta("whether joining an unknown room makes it", development=True, production=False),
     ] = None
     room_kinds: Annotated[
         tuple[str, ...],
-        About("kinds of rooms a workspace has: the last part of `workspace:{id}:{kind}`"),
+        FieldMeta("kinds of rooms a workspace has: the last part of `workspace:{id}:{kind}`"),
     ] = ("dashboard", "approvals")
     refuse: Annotated[
         Refuse,
-        About(
+        FieldMeta(
             "how clients learn that they are not let in: `status`, by the HTTP status of the handshake;"
             " `close`, by a close code after it, which a browser can see; with `socketio` `event`, by the"
             " event `error` and a disconnect, or `connect_error`, with the code in its data"
@@ -165,30 +166,32 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     ] = Refuse.STATUS
     approval_webhook: Annotated[
         str,
-        About(
+        FieldMeta(
             "address that every verdict on a request for approval is posted to; empty: none",
             reload=True,
         ),
     ] = ""
     approval_webhook_secret: Annotated[
         Secret,
-        About(
+        FieldMeta(
             "key of the signature in the header `X-Portward-Signature` of those posts", reload=True
         ),
     ] = Secret()
     approval_webhook_secret_file: Annotated[
-        str, About("file that holds `approval_webhook_secret`", reload=True)
+        str, FieldMeta("file that holds `approval_webhook_secret`", reload=True)
     ] = ""
-    sign_messages: Annotated[bool, About("whether each message carries an HMAC signature")] = False
+    sign_messages: Annotated[bool, FieldMeta("whether each message carries an HMAC signature")] = (
+        False
+    )
     sign_secret: Annotated[
-        Secret, About("key of those signatures, at least 32 bytes", reload=True)
+        Secret, FieldMeta("key of those signatures, at least 32 bytes", reload=True)
     ] = Secret()
-    sign_secret_file: Annotated[str, About("file that holds `sign_secret`", reload=True)] = ""
-    limits: Annotated[Limits, About("Limits of this endpoint; unset ones as in `limits`.")] = (
+    sign_secret_file: Annotated[str, FieldMeta("file that holds `sign_secret`", reload=True)] = ""
+    limits: Annotated[Limits, FieldMeta("Limits of this endpoint; unset ones as in `limits`.")] = (
         Limits()
     )
 
     @property
     def takes_cookies(self) -> bool:
         """Whether a browser's cookies prove there who its user is."""
-        return Credential.COOKIE in self.credentials
+        return CredentialSource.COOKIE in self.credentials

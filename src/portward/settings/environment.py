@@ -98,7 +98,7 @@ ALIASES: Final = (
 )
 
 
-class Window(NamedTuple):
+class OlderWindow(NamedTuple):
     """Two names that are one rate between them: how many, and in how many milliseconds."""
 
     amount: str
@@ -120,7 +120,7 @@ class Window(NamedTuple):
         return (f"{count}/{period}ms", " and ".join(told)) if told else None
 
 
-WINDOW: Final = Window(
+WINDOW: Final = OlderWindow(
     "RATE_LIMIT_MAX_REQUESTS",
     "RATE_LIMIT_WINDOW_MS",
     ("endpoints", "realtime", "limits", "attempts"),

@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from portward.settings.about import About
 from portward.settings.environment import chosen, parts, variables
 from portward.settings.errors import SettingsError
+from portward.settings.formats import JSON, read_json
+from portward.settings.meta import FieldMeta
 from portward.settings.schema import (
     Leaf,
     Named,
@@ -24,9 +25,8 @@ from portward.settings.schema import (
 )
 from portward.settings.suggest import unknown_key, unknown_variable
 from portward.settings.tree import Settings
-from portward.settings.values import JSON, read_json
 
-ROOT: Final = Table(Settings, About("All settings."))
+ROOT: Final = Table(Settings, FieldMeta("All settings."))
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|_(?!_)){0,63}")
 """A chosen name: fit to be a label in metrics, and to be spelt in a variable."""
 

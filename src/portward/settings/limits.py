@@ -12,11 +12,11 @@ from portward.model.limits import (
     LimitName,
     Rate,
 )
-from portward.settings.about import About, Count, Pace
+from portward.settings.meta import Count, FieldMeta, Pace
 
 Mode = Annotated[
     LimitMode | None,
-    About("`enforce`, or `observe`: count and log what would be refused", reload=True),
+    FieldMeta("`enforce`, or `observe`: count and log what would be refused", reload=True),
 ]
 
 
@@ -24,11 +24,11 @@ class RateLimit(Struct, frozen=True, kw_only=True):
     """A limit on how often. What is not set is taken from the table of the same name above it."""
 
     rate: Annotated[
-        Pace | None, About("events per time, as `60/min`; `none` for no limit", reload=True)
+        Pace | None, FieldMeta("events per time, as `60/min`; `none` for no limit", reload=True)
     ] = None
     burst: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        About("events at once; as many as the rate counts when not set", reload=True),
+        FieldMeta("events at once; as many as the rate counts when not set", reload=True),
     ] = None
     mode: Mode = None
 
@@ -36,28 +36,32 @@ class RateLimit(Struct, frozen=True, kw_only=True):
 class ConnectionLimit(Struct, frozen=True, kw_only=True):
     """A limit on how many at once."""
 
-    max: Annotated[Count | None, About("connections open at once; 0 for no limit", reload=True)] = (
-        None
-    )
+    max: Annotated[
+        Count | None, FieldMeta("connections open at once; 0 for no limit", reload=True)
+    ] = None
     mode: Mode = None
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """One table a limit."""
 
-    connections: Annotated[ConnectionLimit, About("Connections open at once, per address.")] = (
+    connections: Annotated[ConnectionLimit, FieldMeta("Connections open at once, per address.")] = (
         ConnectionLimit()
     )
-    attempts: Annotated[RateLimit, About("Handshakes, per address.")] = RateLimit()
+    attempts: Annotated[RateLimit, FieldMeta("Handshakes, per address.")] = RateLimit()
     messages: Annotated[
-        RateLimit, About("Messages, per user, or per address before authentication.")
+        RateLimit, FieldMeta("Messages, per user, or per address before authentication.")
     ] = RateLimit()
-    auth: Annotated[RateLimit, About("Distinct refused credentials, per address.")] = RateLimit()
-    join: Annotated[RateLimit, About("Subscriptions, per user.")] = RateLimit()
-    history: Annotated[RateLimit, About("History reads, per user.")] = RateLimit()
-    typing: Annotated[RateLimit, About("`typing` messages, per user and room.")] = RateLimit()
-    frames: Annotated[RateLimit, About("Frames of any kind, per connection.")] = RateLimit()
-    control_frames: Annotated[RateLimit, About("Pings and pongs, per connection.")] = RateLimit()
+    auth: Annotated[RateLimit, FieldMeta("Distinct refused credentials, per address.")] = (
+        RateLimit()
+    )
+    join: Annotated[RateLimit, FieldMeta("Subscriptions, per user.")] = RateLimit()
+    history: Annotated[RateLimit, FieldMeta("History reads, per user.")] = RateLimit()
+    typing: Annotated[RateLimit, FieldMeta("`typing` messages, per user and room.")] = RateLimit()
+    frames: Annotated[RateLimit, FieldMeta("Frames of any kind, per connection.")] = RateLimit()
+    control_frames: Annotated[RateLimit, FieldMeta("Pings and pongs, per connection.")] = (
+        RateLimit()
+    )
 
 
 def _default(name: LimitName) -> RateLimit:

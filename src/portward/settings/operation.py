@@ -5,18 +5,18 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from portward.settings.about import About
+from portward.settings.formats import KEYS
 from portward.settings.keys import ApiKey
-from portward.settings.values import KEYS
+from portward.settings.meta import FieldMeta
 
 
-class Admin(Struct, frozen=True, kw_only=True):
+class AdminSettings(Struct, frozen=True, kw_only=True):
     """The admin API, on a listener of its own."""
 
-    enabled: Annotated[bool, About("whether the admin listener is opened")] = True
+    enabled: Annotated[bool, FieldMeta("whether the admin listener is opened")] = True
     allowed_hosts: Annotated[
         tuple[str, ...],
-        About(
+        FieldMeta(
             "names in `Host` that the admin listener answers to, beside addresses, `localhost` and"
             " `server.admin_host`: those that scrapers and callers use"
         ),
@@ -24,12 +24,14 @@ class Admin(Struct, frozen=True, kw_only=True):
     api_keys: Annotated[
         tuple[ApiKey, ...],
         KEYS,
-        About('keys: plain, `"sha256:…"`, or `{ key = "…", scopes = ["publish"] }`', reload=True),
+        FieldMeta(
+            'keys: plain, `"sha256:…"`, or `{ key = "…", scopes = ["publish"] }`', reload=True
+        ),
     ] = ()
-    api_keys_file: Annotated[str, About("file with `api_keys`, one per line", reload=True)] = ""
+    api_keys_file: Annotated[str, FieldMeta("file with `api_keys`, one per line", reload=True)] = ""
     allow_plain: Annotated[
         bool,
-        About(
+        FieldMeta(
             "whether the admin listener may be reached from other machines without TLS, because the"
             " network between is yours alone"
         ),
@@ -51,12 +53,12 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class Log(Struct, frozen=True, kw_only=True):
+class LogSettings(Struct, frozen=True, kw_only=True):
     """The log, on standard error."""
 
     level: Annotated[
         LogLevel,
-        About(
+        FieldMeta(
             "least level of the events that are logged; audit file, security events and metrics have"
             " all of them"
         ),
@@ -64,7 +66,7 @@ class Log(Struct, frozen=True, kw_only=True):
 
     format: Annotated[
         LogFormat | None,
-        About(
+        FieldMeta(
             "`console` for eyes, `json` for machines",
             development=LogFormat.CONSOLE,
             production=LogFormat.JSON,
@@ -72,12 +74,14 @@ class Log(Struct, frozen=True, kw_only=True):
     ] = None
     hash_users: Annotated[
         bool | None,
-        About("whether user ids are logged as keyed hashes", development=False, production=True),
+        FieldMeta(
+            "whether user ids are logged as keyed hashes", development=False, production=True
+        ),
     ] = None
 
     older_names: Annotated[
         bool,
-        About(
+        FieldMeta(
             "whether events of an older relay are logged under its names too, such as"
             " `WS_AUTH_SUCCESS`; on by itself while a name that an older server read is set in the"
             " environment"
@@ -85,12 +89,12 @@ class Log(Struct, frozen=True, kw_only=True):
     ] = False
 
 
-class Metrics(Struct, frozen=True, kw_only=True):
+class MetricsSettings(Struct, frozen=True, kw_only=True):
     """The metrics."""
 
     older_names: Annotated[
         bool,
-        About(
+        FieldMeta(
             "whether those of an older live server are shown too, such as"
             " `processor_live_connections`; on by itself while a name that an older server read is"
             " set in the environment"
@@ -98,7 +102,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
     ] = False
 
 
-class Audit(Struct, frozen=True, kw_only=True):
+class AuditSettings(Struct, frozen=True, kw_only=True):
     """The chained record of security events."""
 
-    file: Annotated[str, About("file it is appended to; empty for none")] = ""
+    file: Annotated[str, FieldMeta("file it is appended to; empty for none")] = ""

@@ -9,35 +9,39 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from portward.model.limits import MIB, Rate
-from portward.model.namespace import Namespace, PublishRight, Rule, Snapshot
-from portward.settings.about import About
-from portward.settings.endpoint import Credential, Endpoint, Refuse, Transport
+from portward.model.namespace import AccessRule, Namespace, PublishRight, Snapshot
+from portward.settings.endpoint import CredentialSource, EndpointSettings, Refuse, TransportKind
+from portward.settings.formats import DURATION, UNLIMITED
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
-from portward.settings.values import DURATION, UNLIMITED
+from portward.settings.meta import FieldMeta
 
 ENDPOINTS: Final = {
-    "alerts": Endpoint(
+    "alerts": EndpointSettings(
         path="/alerts",
         dialect="alerts",
         namespace="alerts",
-        credentials=(Credential.HEADER, Credential.QUERY, Credential.TICKET),
+        credentials=(CredentialSource.HEADER, CredentialSource.QUERY, CredentialSource.TICKET),
         max_connections=100,
         farewell=5.0,
         # Each call counts, and a dashboard asks for many at once.
         limits=Limits(join=RateLimit(rate=Rate(200, 60.0, 200), burst=100)),
     ),
-    "live": Endpoint(
+    "live": EndpointSettings(
         path="/live",
         dialect="live",
         namespace="live",
-        credentials=(Credential.COOKIE,),
+        credentials=(CredentialSource.COOKIE,),
         limits=Limits(messages=RateLimit(rate=Rate(600, 60.0, 600))),
     ),
-    "rooms": Endpoint(path="/rooms", dialect="rooms", namespace="rooms", idle_timeout=60.0),
-    "realtime": Endpoint(
+    "rooms": EndpointSettings(path="/rooms", dialect="rooms", namespace="rooms", idle_timeout=60.0),
+    "realtime": EndpointSettings(
         path="/realtime",
         dialect="relay",
-        credentials=(Credential.MESSAGE, Credential.HEADER, Credential.SUBPROTOCOL),
+        credentials=(
+            CredentialSource.MESSAGE,
+            CredentialSource.HEADER,
+            CredentialSource.SUBPROTOCOL,
+        ),
         auth_timeout=10.0,
         auth_attempts=3,
         max_message=MIB,
@@ -50,23 +54,23 @@ ENDPOINTS: Final = {
             messages=RateLimit(rate=UNLIMITED),
         ),
     ),
-    "workspaces": Endpoint(
+    "workspaces": EndpointSettings(
         path="/socket.io/",
         dialect="socketio",
-        transport=Transport.ENGINE_IO,
+        transport=TransportKind.ENGINE_IO,
         namespace="workspaces",
-        credentials=(Credential.MESSAGE, Credential.HEADER),
+        credentials=(CredentialSource.MESSAGE, CredentialSource.HEADER),
         refuse=Refuse.EVENT,
         auth_timeout=45.0,
         pong_timeout=20.0,
         max_message=100_000,
         limits=Limits(connections=ConnectionLimit(max=10)),
     ),
-    "echo": Endpoint(
+    "echo": EndpointSettings(
         enabled=False,
         path="/echo",
         dialect="echo",
-        credentials=(Credential.HEADER, Credential.TICKET),
+        credentials=(CredentialSource.HEADER, CredentialSource.TICKET),
     ),
 }
 UNKNOWN_WHEN_OFF: Final = frozenset({"echo"})
@@ -83,10 +87,10 @@ NAMESPACES: Final = {
         cooldown=2.0,
         combined=True,
         max_subscriptions=50,
-        authorize=Rule.AUTHENTICATED,
+        authorize=AccessRule.AUTHENTICATED,
     ),
     "live": Namespace(
-        name="live", snapshot=Snapshot.LATEST_BY_KEY, authorize=Rule.IDENTITY_PROVIDER
+        name="live", snapshot=Snapshot.LATEST_BY_KEY, authorize=AccessRule.IDENTITY_PROVIDER
     ),
     "rooms": Namespace(
         name="rooms",
@@ -95,7 +99,7 @@ NAMESPACES: Final = {
         presence=True,
         publish=PublishRight.RIGHT,
         max_subscribers=100,
-        authorize=Rule.ROLES,
+        authorize=AccessRule.ROLES,
         idle_ttl=_DAY,
     ),
     "workspaces": Namespace(
@@ -104,46 +108,52 @@ NAMESPACES: Final = {
         history_ttl=_HOUR,
         presence=True,
         publish=PublishRight.RIGHT,
-        authorize=Rule.MEMBERSHIP,
+        authorize=AccessRule.MEMBERSHIP,
     ),
 }
 
 _COUNT: Final = Meta(ge=0)
 NAMESPACE_KEYS: Final[dict[str, tuple[Any, ...]]] = {
-    "history_size": (_COUNT, About("publications kept per channel; 0 for none")),
-    "history_ttl": (DURATION, About("how long they are kept")),
+    "history_size": (_COUNT, FieldMeta("publications kept per channel; 0 for none")),
+    "history_ttl": (DURATION, FieldMeta("how long they are kept")),
     "snapshot": (
-        About("`latest_by_key`: a new subscriber is first sent the last publication of every key"),
+        FieldMeta(
+            "`latest_by_key`: a new subscriber is first sent the last publication of every key"
+        ),
     ),
-    "presence": (About("whether who is there is known, and told when it changes"),),
+    "presence": (FieldMeta("whether who is there is known, and told when it changes"),),
     "leave_grace": (
         DURATION,
-        About("how long a user may be gone before the others are told"),
+        FieldMeta("how long a user may be gone before the others are told"),
     ),
     "cooldown": (
         DURATION,
-        About(
+        FieldMeta(
             "time in which one session is not sent the same channel and type again; of alerts, what is"
             " more severe passes, and the last one left out is sent when it ends"
         ),
     ),
     "publish": (
-        About("who may publish: `server` alone, or clients with the right `publish`", reload=True),
+        FieldMeta(
+            "who may publish: `server` alone, or clients with the right `publish`", reload=True
+        ),
     ),
-    "combined": (About("whether all channels can be heard as one, under `<namespace>:*`"),),
-    "max_subscribers": (_COUNT, About("users in one channel; 0 for no limit")),
-    "max_subscriptions": (_COUNT, About("channels of this namespace on one connection")),
-    "authorize": (About("the rule by which rights are judged", reload=True),),
-    "authorize_url": (About("address the rule `http` asks", reload=True),),
-    "idle_ttl": (DURATION, About("when the bookkeeping of an empty channel is dropped")),
+    "combined": (FieldMeta("whether all channels can be heard as one, under `<namespace>:*`"),),
+    "max_subscribers": (_COUNT, FieldMeta("users in one channel; 0 for no limit")),
+    "max_subscriptions": (_COUNT, FieldMeta("channels of this namespace on one connection")),
+    "authorize": (FieldMeta("the rule by which rights are judged", reload=True),),
+    "authorize_url": (FieldMeta("address the rule `http` asks", reload=True),),
+    "idle_ttl": (DURATION, FieldMeta("when the bookkeeping of an empty channel is dropped")),
     "slow": (
-        About("what happens to a reader over its bounds: `close`, or `latest_only` of each key"),
+        FieldMeta(
+            "what happens to a reader over its bounds: `close`, or `latest_only` of each key"
+        ),
     ),
 }
 """What belongs beside the fields of `Namespace`, a word of the model that knows no files."""
 
 
-def base_endpoint(name: str, dialect: str | None) -> Endpoint:
+def base_endpoint(name: str, dialect: str | None) -> EndpointSettings:
     """Return the endpoint that the keys written for `name` are laid over.
 
     Another name, or another dialect under a known name, starts from the endpoint that speaks the
@@ -155,10 +165,10 @@ def base_endpoint(name: str, dialect: str | None) -> Endpoint:
     for endpoint in ENDPOINTS.values():
         if endpoint.dialect == dialect:
             return replace(endpoint, enabled=True, path=f"/{name}")
-    return Endpoint(path=f"/{name}", dialect=dialect or "")
+    return EndpointSettings(path=f"/{name}", dialect=dialect or "")
 
 
-def unknown_when_off(name: str, endpoint: Endpoint) -> bool:
+def unknown_when_off(name: str, endpoint: EndpointSettings) -> bool:
     """Return whether a switched-off endpoint answers 404, as a path that never had one, and not 503.
 
     503 means "not now", which clients of the servers that the presets take the place of expect. An

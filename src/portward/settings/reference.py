@@ -6,7 +6,16 @@ from typing import Final, get_args
 from portward.settings.describe import shown
 from portward.settings.environment import ALIASES, WINDOW, variable
 from portward.settings.presets import ENDPOINTS, NAMESPACES
-from portward.settings.schema import Entry, Leaf, Named, Table, entries, example, keys, node_at
+from portward.settings.schema import (
+    Leaf,
+    Named,
+    SettingEntry,
+    Table,
+    entries,
+    example,
+    keys,
+    node_at,
+)
 from portward.settings.secret import Secret
 from portward.settings.tree import Settings
 
@@ -60,7 +69,7 @@ def _section(name: str) -> str:
     return "\n".join(lines)
 
 
-def _table(found: Iterable[Entry]) -> Iterator[str]:
+def _table(found: Iterable[SettingEntry]) -> Iterator[str]:
     yield "| key | type | default | variable | meaning |"
     yield "|---|---|---|---|---|"
     for entry in found:
@@ -69,14 +78,14 @@ def _table(found: Iterable[Entry]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} | {_meaning(entry)} |"
 
 
-def _meaning(entry: Entry) -> str:
+def _meaning(entry: SettingEntry) -> str:
     """Put what a table inside a table is about before the meaning of its keys."""
     above = node_at(entry.path[:-1]) if entry.path[1:-1] else None
     about = above.about.text.rstrip(".") if isinstance(above, Table) else ""
     return f"{about}: {entry.leaf.about.text}" if about else entry.leaf.about.text
 
 
-def _default(entry: Entry) -> str:
+def _default(entry: SettingEntry) -> str:
     about = entry.leaf.about
     if isinstance(node_at(entry.path[:-1]) if entry.path[1:] else None, Named):
         return ""  # there is no such key until somebody names it

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from portward.model.room import Room, RoomPermissions, RoomType, Sanitize
-from portward.settings.about import About, Count
+from portward.settings.meta import Count, FieldMeta
 
 _DEFAULT = RoomPermissions()
 
@@ -13,12 +13,13 @@ _DEFAULT = RoomPermissions()
 class DeclaredPermissions(Struct, frozen=True, kw_only=True):
     """Roles that may read, write and administer a declared room."""
 
-    read: Annotated[tuple[str, ...], About("roles that may read", reload=True)] = _DEFAULT.read
-    write: Annotated[tuple[str, ...], About("roles that may write, and so read", reload=True)] = (
-        _DEFAULT.write
-    )
+    read: Annotated[tuple[str, ...], FieldMeta("roles that may read", reload=True)] = _DEFAULT.read
+    write: Annotated[
+        tuple[str, ...], FieldMeta("roles that may write, and so read", reload=True)
+    ] = _DEFAULT.write
     admin: Annotated[
-        tuple[str, ...], About("roles that may do everything, and change these lists", reload=True)
+        tuple[str, ...],
+        FieldMeta("roles that may do everything, and change these lists", reload=True),
     ] = _DEFAULT.admin
 
 
@@ -26,23 +27,25 @@ class DeclaredRoom(Struct, frozen=True, kw_only=True):
     """A room that is there from the start of the gateway, and does not end."""
 
     name: Annotated[
-        str, Meta(max_length=256), About("its name; the id when empty", reload=True)
+        str, Meta(max_length=256), FieldMeta("its name; the id when empty", reload=True)
     ] = ""
-    type: Annotated[RoomType, About("what it is for", reload=True)] = RoomType.CHAT
-    permissions: Annotated[DeclaredPermissions, About("Who may do what.")] = DeclaredPermissions()
+    type: Annotated[RoomType, FieldMeta("what it is for", reload=True)] = RoomType.CHAT
+    permissions: Annotated[DeclaredPermissions, FieldMeta("Who may do what.")] = (
+        DeclaredPermissions()
+    )
     max_participants: Annotated[
-        Count, About("users in it at once; 0 for no limit", reload=True)
+        Count, FieldMeta("users in it at once; 0 for no limit", reload=True)
     ] = 100
     sanitize: Annotated[
         Sanitize | None,
-        About(
+        FieldMeta(
             "`strip` removes markup from text, `none` leaves it alone",
             reload=True,
             unset="`strip` in a room of type `chat`, else `none`",
         ),
     ] = None
     namespace: Annotated[
-        str, About("namespace it belongs to, whose rule is `roles`", reload=True)
+        str, FieldMeta("namespace it belongs to, whose rule is `roles`", reload=True)
     ] = "rooms"
 
     def record(self, room: str) -> Room:

@@ -23,15 +23,15 @@ from typing import (
 from msgspec import Struct
 
 from portward.model.namespace import Namespace
-from portward.settings.about import About
-from portward.settings.endpoint import Endpoint
+from portward.settings.endpoint import EndpointSettings
+from portward.settings.formats import Format
+from portward.settings.meta import FieldMeta
 from portward.settings.presets import NAMESPACE_KEYS
 from portward.settings.rooms import DeclaredRoom
-from portward.settings.sections import IdentityProvider
+from portward.settings.sections import IdentityProviderSettings
 from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
-from portward.settings.upstream import Upstream
-from portward.settings.values import Form
+from portward.settings.upstream import UpstreamSettings
 
 Path: TypeAlias = tuple[str, ...]
 """The parts of a dotted key."""
@@ -42,8 +42,8 @@ class Leaf(NamedTuple):
 
     hint: Any
     plain: Any
-    about: About
-    form: Form | None
+    about: FieldMeta
+    form: Format | None
     optional: bool
 
     @property
@@ -64,14 +64,14 @@ class Table(NamedTuple):
     """A key that holds keys fixed by a struct."""
 
     struct: type[Struct]
-    about: About
+    about: FieldMeta
 
 
 class Named(NamedTuple):
     """A key under which the operator chooses names; each holds what `inner` says."""
 
     inner: Leaf | Table
-    about: About
+    about: FieldMeta
 
     @property
     def free(self) -> bool:
@@ -79,7 +79,7 @@ class Named(NamedTuple):
         return isinstance(self.inner, Leaf) or self.about.free
 
 
-class Entry(NamedTuple):
+class SettingEntry(NamedTuple):
     """One key of a tree with its value."""
 
     path: Path
@@ -113,14 +113,14 @@ def _node(hint: Any) -> "Leaf | Table | Named":
 
 def _inner(hint: Any) -> Leaf | Table:
     plain, extras = _bare(hint)
-    form = next((extra for extra in extras if isinstance(extra, Form)), None)
+    form = next((extra for extra in extras if isinstance(extra, Format)), None)
     if form is None and isinstance(plain, type) and issubclass(plain, Struct):
         return Table(plain, _about(extras))
     return Leaf(hint, plain, _about(extras), form, _optional(hint))
 
 
-def _about(extras: list[object]) -> About:
-    return next((extra for extra in extras if isinstance(extra, About)), About(""))
+def _about(extras: list[object]) -> FieldMeta:
+    return next((extra for extra in extras if isinstance(extra, FieldMeta)), FieldMeta(""))
 
 
 def _bare(hint: Any) -> tuple[Any, list[object]]:
@@ -167,12 +167,12 @@ def name_place(path: Path) -> int:
     return next(iter(name_places(path)), 0)
 
 
-def entries(settings: Settings) -> Iterator[Entry]:
+def entries(settings: Settings) -> Iterator[SettingEntry]:
     """Walk all keys of a tree that hold values, in the order of the tree."""
     return _walk(Settings, settings, ())
 
 
-def _walk(struct: type[Struct], value: object, path: Path) -> Iterator[Entry]:
+def _walk(struct: type[Struct], value: object, path: Path) -> Iterator[SettingEntry]:
     for name, node in keys(struct).items():
         held = getattr(value, name)
         if isinstance(node, Named):
@@ -182,9 +182,9 @@ def _walk(struct: type[Struct], value: object, path: Path) -> Iterator[Entry]:
             yield from _below(node, held, (*path, name))
 
 
-def _below(node: Leaf | Table, value: object, path: Path) -> Iterator[Entry]:
+def _below(node: Leaf | Table, value: object, path: Path) -> Iterator[SettingEntry]:
     if isinstance(node, Leaf):
-        yield Entry(path, node, value)
+        yield SettingEntry(path, node, value)
     else:
         yield from _walk(node.struct, value, path)
 
@@ -193,11 +193,11 @@ def example(name: str = "<name>") -> Settings:
     """Make a tree with one entry called `name` under every key with chosen names."""
     return Settings(
         tokens=Tokens(require={name: ()}),
-        identity_provider=IdentityProvider(topics={name: ""}),
-        upstream=Upstream(pin={name: None}),
-        upstreams={name: Upstream(pin={name: None})},
+        identity_provider=IdentityProviderSettings(topics={name: ""}),
+        upstream=UpstreamSettings(pin={name: None}),
+        upstreams={name: UpstreamSettings(pin={name: None})},
         roles={name: ()},
-        endpoints={name: Endpoint()},
+        endpoints={name: EndpointSettings()},
         namespaces={name: Namespace(name=name)},
         rooms={name: DeclaredRoom()},
     )

@@ -10,7 +10,7 @@ from portward.settings.environment import CONFIG
 from portward.settings.files import Reader, read_file, read_secrets, text_of
 from portward.settings.keys import ApiKey
 from portward.settings.layers import Written, from_file, from_flags, from_variables
-from portward.settings.older import from_aliases, lets_everyone_in, names_in_use
+from portward.settings.legacy_env import from_aliases, lets_everyone_in, names_in_use
 from portward.settings.schema import entries
 from portward.settings.secret import Secret
 from portward.settings.tree import Settings

@@ -6,7 +6,7 @@ from typing import Final
 
 from portward.settings.environment import parts, variable
 from portward.settings.errors import SettingsError
-from portward.settings.schema import Entry, Path, entries, example
+from portward.settings.schema import Path, SettingEntry, entries, example
 from portward.settings.tree import Settings
 
 _END: Final = 0.9
@@ -30,7 +30,7 @@ def unknown_variable(name: str) -> SettingsError:
     return SettingsError(f"unknown variable {name}; nearest is {_nearest(name, known)}")
 
 
-def _all(path: Path) -> list[Entry]:
+def _all(path: Path) -> list[SettingEntry]:
     """List the keys there are; below chosen names, those of the name in question as well."""
     own = entries(example(path[1])) if len(path) > 1 else ()
     return [*entries(Settings()), *own]

@@ -11,8 +11,7 @@ from msgspec import Struct, field
 
 from portward.model.limits import LimitName, Rate
 from portward.model.namespace import Namespace
-from portward.settings.about import About
-from portward.settings.endpoint import Endpoint
+from portward.settings.endpoint import EndpointSettings
 from portward.settings.limits import (
     DEFAULT_LIMITS,
     ConnectionLimit,
@@ -20,55 +19,77 @@ from portward.settings.limits import (
     resolved_connections,
     resolved_rate,
 )
-from portward.settings.operation import Admin, Audit, Log, LogFormat, Metrics
+from portward.settings.meta import FieldMeta
+from portward.settings.operation import (
+    AdminSettings,
+    AuditSettings,
+    LogFormat,
+    LogSettings,
+    MetricsSettings,
+)
 from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.settings.rooms import DeclaredRoom
-from portward.settings.sections import Engine, Environment, Gate, IdentityProvider, Server
+from portward.settings.sections import (
+    EngineSettings,
+    Environment,
+    GateSettings,
+    IdentityProviderSettings,
+    ServerSettings,
+)
 from portward.settings.tokens import Tokens
-from portward.settings.upstream import Upstream
+from portward.settings.upstream import UpstreamSettings
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings. `Settings()` is what holds when nothing is written down."""
 
-    environment: Annotated[Environment, About("what it is run for; production is stricter")] = (
+    environment: Annotated[Environment, FieldMeta("what it is run for; production is stricter")] = (
         Environment.DEVELOPMENT
     )
-    server: Annotated[Server, About("The listeners and the process.")] = Server()
-    gate: Annotated[Gate, About("Who is let in before anyone asks for a credential.")] = Gate()
-    tokens: Annotated[Tokens, About("How tokens (JWT) are verified.")] = field(
+    server: Annotated[ServerSettings, FieldMeta("The listeners and the process.")] = (
+        ServerSettings()
+    )
+    gate: Annotated[
+        GateSettings, FieldMeta("Who is let in before anyone asks for a credential.")
+    ] = GateSettings()
+    tokens: Annotated[Tokens, FieldMeta("How tokens (JWT) are verified.")] = field(
         default_factory=Tokens
     )
-    engine: Annotated[Engine, About("Where shared state lives.")] = Engine()
+    engine: Annotated[EngineSettings, FieldMeta("Where shared state lives.")] = EngineSettings()
     identity_provider: Annotated[
-        IdentityProvider, About("The service that knows whose cookies a browser sends.")
-    ] = field(default_factory=IdentityProvider)
+        IdentityProviderSettings, FieldMeta("The service that knows whose cookies a browser sends.")
+    ] = field(default_factory=IdentityProviderSettings)
     upstream: Annotated[
-        Upstream,
-        About("The realtime API behind endpoints that speak `relay`, and what it may cost."),
-    ] = field(default_factory=Upstream)
+        UpstreamSettings,
+        FieldMeta("The realtime API behind endpoints that speak `relay`, and what it may cost."),
+    ] = field(default_factory=UpstreamSettings)
     upstreams: Annotated[
-        Mapping[str, Upstream],
-        About("More upstreams, for endpoints that name one in `endpoints.<name>.upstream`."),
+        Mapping[str, UpstreamSettings],
+        FieldMeta("More upstreams, for endpoints that name one in `endpoints.<name>.upstream`."),
     ] = field(default_factory=dict)
-    limits: Annotated[Limits, About("How often and how many, per table.")] = DEFAULT_LIMITS
+    limits: Annotated[Limits, FieldMeta("How often and how many, per table.")] = DEFAULT_LIMITS
     roles: Annotated[
-        Mapping[str, Annotated[tuple[str, ...], About("permissions this role gives", reload=True)]],
-        About("Permissions by role; `*` ends a pattern."),
+        Mapping[
+            str, Annotated[tuple[str, ...], FieldMeta("permissions this role gives", reload=True)]
+        ],
+        FieldMeta("Permissions by role; `*` ends a pattern."),
     ] = field(default_factory=dict)
-    admin: Annotated[Admin, About("The admin API.")] = Admin()
-    log: Annotated[Log, About("The log.")] = Log()
-    metrics: Annotated[Metrics, About("The metrics.")] = Metrics()
-    audit: Annotated[Audit, About("The chained record of security events.")] = Audit()
+    admin: Annotated[AdminSettings, FieldMeta("The admin API.")] = AdminSettings()
+    log: Annotated[LogSettings, FieldMeta("The log.")] = LogSettings()
+    metrics: Annotated[MetricsSettings, FieldMeta("The metrics.")] = MetricsSettings()
+    audit: Annotated[AuditSettings, FieldMeta("The chained record of security events.")] = (
+        AuditSettings()
+    )
     endpoints: Annotated[
-        Mapping[str, Endpoint], About("The doors: each a path, a dialect and a namespace.")
+        Mapping[str, EndpointSettings],
+        FieldMeta("The doors: each a path, a dialect and a namespace."),
     ] = field(default_factory=lambda: dict(ENDPOINTS))
     namespaces: Annotated[
-        Mapping[str, Namespace], About("Families of channels and their options.")
+        Mapping[str, Namespace], FieldMeta("Families of channels and their options.")
     ] = field(default_factory=lambda: dict(NAMESPACES))
     rooms: Annotated[
         Mapping[str, DeclaredRoom],
-        About(
+        FieldMeta(
             "Rooms that are there from the start, by id: `[rooms.lobby]`. They do not end, also when"
             " they are declared no longer: `portward rooms remove` removes one.",
             reload=True,
@@ -103,16 +124,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Whether user ids are hashed in logs: by setting, else in production."""
         return self.production if self.log.hash_users is None else self.log.hash_users
 
-    def exposes_email(self, endpoint: Endpoint) -> bool:
+    def exposes_email(self, endpoint: EndpointSettings) -> bool:
         """Whether users see each other's e-mail there: by setting, else in development."""
         setting = endpoint.expose_email
         return not self.production if setting is None else setting
 
-    def creates_rooms(self, endpoint: Endpoint) -> bool:
+    def creates_rooms(self, endpoint: EndpointSettings) -> bool:
         """Whether joining an unknown room there makes it: by setting, else in development."""
         return not self.production if endpoint.auto_create is None else endpoint.auto_create
 
-    def upstream_of(self, endpoint: Endpoint) -> Upstream:
+    def upstream_of(self, endpoint: EndpointSettings) -> UpstreamSettings:
         """The upstream that a `relay` endpoint leads to.
 
         Raises:
@@ -121,7 +142,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.upstreams[endpoint.upstream] if endpoint.upstream else self.upstream
 
     @property
-    def relayed(self) -> dict[str, Upstream]:
+    def relayed(self) -> dict[str, UpstreamSettings]:
         """The upstreams that enabled endpoints lead to, by the key of their table."""
         relays = [
             each for each in self.endpoints.values() if each.enabled and each.dialect == "relay"
@@ -131,14 +152,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             for each in relays
         }
 
-    def origins(self, endpoint: Endpoint) -> tuple[str, ...]:
+    def origins(self, endpoint: EndpointSettings) -> tuple[str, ...]:
         """List the origins let in at an endpoint: its own, else the gate's.
 
         Empty stands for pages of this machine in development, and for no page in production.
         """
         return endpoint.allowed_origins or self.gate.allowed_origins
 
-    def admits_missing_origin(self, endpoint: Endpoint) -> bool:
+    def admits_missing_origin(self, endpoint: EndpointSettings) -> bool:
         """Whether clients without an `Origin` are let in at an endpoint.
 
         By setting. Else not where cookies are taken, which a browser adds by itself, nor where
@@ -149,7 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         listed = endpoint.dialect == "alerts" and bool(self.origins(endpoint))
         return not (endpoint.takes_cookies or listed)
 
-    def rate(self, name: LimitName, endpoint: Endpoint) -> Rate:
+    def rate(self, name: LimitName, endpoint: EndpointSettings) -> Rate:
         """Say what a limit comes to at an endpoint.
 
         Raises:
@@ -157,6 +178,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         """
         return resolved_rate(name, self.limits, endpoint.limits)
 
-    def connection_limit(self, endpoint: Endpoint) -> ConnectionLimit:
+    def connection_limit(self, endpoint: EndpointSettings) -> ConnectionLimit:
         """Say how many connections an address may have open there; `max` and `mode` are set."""
         return resolved_connections(self.limits, endpoint.limits)

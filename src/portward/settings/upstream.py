@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from portward.settings.about import About, Count, Seconds, Span
+from portward.settings.formats import JSON, SIZE
+from portward.settings.meta import Count, FieldMeta, Seconds, Span
 from portward.settings.secret import Secret
-from portward.settings.values import JSON, SIZE
 
 
 class RelayMode(StrEnum):
@@ -18,81 +18,83 @@ class RelayMode(StrEnum):
     STRICT = "strict"
 
 
-class Upstream(Struct, frozen=True, kw_only=True):
+class UpstreamSettings(Struct, frozen=True, kw_only=True):
     """A realtime API that is paid for, and what its clients here may ask of it."""
 
     url: Annotated[
         str,
-        About(
+        FieldMeta(
             "its address; `{model}` stands for the model, percent-encoded, which else is not sent",
             reload=True,
         ),
     ] = "wss://api.openai.com/v1/realtime?model={model}"
     api_key: Annotated[
-        Secret, About("key it is paid with; no client ever sees it", reload=True)
+        Secret, FieldMeta("key it is paid with; no client ever sees it", reload=True)
     ] = Secret()
-    api_key_file: Annotated[str, About("file that holds `api_key`", reload=True)] = ""
+    api_key_file: Annotated[str, FieldMeta("file that holds `api_key`", reload=True)] = ""
     auth_header: Annotated[
-        str, About("header that carries the key, such as `api-key` for Azure", reload=True)
+        str, FieldMeta("header that carries the key, such as `api-key` for Azure", reload=True)
     ] = "Authorization"
     auth_scheme: Annotated[
         str | None,
-        About(
+        FieldMeta(
             "word before the key in that header; empty for none",
             reload=True,
             unset="`Bearer` in `Authorization`, none in another header",
         ),
     ] = None
     models: Annotated[
-        tuple[str, ...], About("models clients may choose; the first is the default", reload=True)
+        tuple[str, ...],
+        FieldMeta("models clients may choose; the first is the default", reload=True),
     ] = ("gpt-realtime",)
     parameters: Annotated[
         tuple[str, ...],
-        About(
+        FieldMeta(
             "parameters of a client's address that are passed on, beside `model`; any other is"
             " refused with 400",
             reload=True,
         ),
     ] = ("intent", "call_id")
     allow_private: Annotated[
-        bool, About("whether it may have a private, loopback or link-local address", reload=True)
+        bool,
+        FieldMeta("whether it may have a private, loopback or link-local address", reload=True),
     ] = False
-    connect_timeout: Annotated[Span, About("time it has to accept a connection", reload=True)] = (
-        10.0
-    )
+    connect_timeout: Annotated[
+        Span, FieldMeta("time it has to accept a connection", reload=True)
+    ] = 10.0
     policy: Annotated[
-        RelayMode, About("`strict`: only the events of `allow_events` go upstream", reload=True)
+        RelayMode, FieldMeta("`strict`: only the events of `allow_events` go upstream", reload=True)
     ] = RelayMode.OPEN
     allow_events: Annotated[
         tuple[str, ...],
-        About(
+        FieldMeta(
             "types of client events that go upstream; empty: all of them, with `strict` none",
             reload=True,
         ),
     ] = ()
     allow_binary: Annotated[
         bool,
-        About(
+        FieldMeta(
             "whether binary messages that are no JSON go upstream; never with `strict`,"
             " `allow_events` or a pin",
             reload=True,
         ),
     ] = False
     max_duration: Annotated[
-        Seconds, About("longest time of one connection; 0 for no bound", reload=True)
+        Seconds, FieldMeta("longest time of one connection; 0 for no bound", reload=True)
     ] = 3600.0
     max_messages: Annotated[
-        Count, About("messages of one connection, from its client; 0 for no bound", reload=True)
+        Count, FieldMeta("messages of one connection, from its client; 0 for no bound", reload=True)
     ] = 0
     max_bytes: Annotated[
         int,
         Meta(ge=0),
         SIZE,
-        About("bytes of one connection, both ways; 0 for no bound", reload=True),
+        FieldMeta("bytes of one connection, both ways; 0 for no bound", reload=True),
     ] = 0
     max_tokens: Annotated[
         Count,
-        About(
+        FieldMeta(
             "tokens one user may use in a day (UTC), by the upstream's own count; 0 for no limit",
             reload=True,
         ),
@@ -100,7 +102,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     tokens_per_second: Annotated[
         float,
         Meta(ge=0),
-        About(
+        FieldMeta(
             "tokens that a second of audio counts for in `max_tokens`, where the upstream reports"
             " seconds; 0: seconds are not bounded",
             reload=True,
@@ -112,14 +114,14 @@ class Upstream(Struct, frozen=True, kw_only=True):
             Annotated[
                 Any,
                 JSON,
-                About(
+                FieldMeta(
                     "what this field of the upstream's session is set to by the gateway and not by"
                     " clients, such as `model`, `instructions`, `tools`, `max_output_tokens`",
                     reload=True,
                 ),
             ],
         ],
-        About("Fields of the upstream's session that clients cannot set."),
+        FieldMeta("Fields of the upstream's session that clients cannot set."),
     ] = field(default_factory=dict)
 
     @property

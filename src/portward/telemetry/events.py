@@ -3,7 +3,7 @@
 from enum import Enum, StrEnum
 
 
-class Level(StrEnum):
+class LogSeverity(StrEnum):
     """How much an operator should care."""
 
     INFO = "info"
@@ -21,18 +21,18 @@ class Audited(Enum):
     """Yes, each one: somebody with a right did it."""
 
 
-_WARNING, _ERROR = Level.WARNING, Level.ERROR
+_WARNING, _ERROR = LogSeverity.WARNING, LogSeverity.ERROR
 _SAMPLED, _ALWAYS = Audited.SAMPLED, Audited.ALWAYS
 
 
 class Event(StrEnum):
     """Every event by its dotted name, with its level and whether it is a security event."""
 
-    level: Level
+    level: LogSeverity
     audited: Audited
 
     def __new__(
-        cls, name: str, level: Level = Level.INFO, audited: Audited = Audited.NO
+        cls, name: str, level: LogSeverity = LogSeverity.INFO, audited: Audited = Audited.NO
     ) -> "Event":
         """Make a member whose value is the dotted name."""
         member = str.__new__(cls, name)
@@ -41,11 +41,11 @@ class Event(StrEnum):
         member.audited = audited
         return member
 
-    SERVER_START = "server.start", Level.INFO, _ALWAYS
-    SERVER_STOP = "server.stop", Level.INFO, _ALWAYS
+    SERVER_START = "server.start", LogSeverity.INFO, _ALWAYS
+    SERVER_STOP = "server.stop", LogSeverity.INFO, _ALWAYS
     DRAIN_START = "drain.start"
     DRAIN_END = "drain.end"
-    SETTINGS_RELOAD = "settings.reload", Level.INFO, _ALWAYS
+    SETTINGS_RELOAD = "settings.reload", LogSeverity.INFO, _ALWAYS
     SETTINGS_REJECT = "settings.reject", _ERROR, _ALWAYS
     WORKER_START = "worker.start"
     WORKER_END = "worker.end", _WARNING
@@ -64,11 +64,11 @@ class Event(StrEnum):
     """A client closed, and what it had sent before could not be handled in time."""
     HB_TIMEOUT = "hb.timeout"
 
-    AUTH_OK = "auth.ok", Level.INFO, _SAMPLED
+    AUTH_OK = "auth.ok", LogSeverity.INFO, _SAMPLED
     AUTH_FAIL = "auth.fail", _WARNING, _SAMPLED
     AUTH_UNAVAILABLE = "auth.unavailable", _ERROR, _SAMPLED
-    AUTH_EXPIRE = "auth.expire", Level.INFO, _SAMPLED
-    AUTH_REFRESH = "auth.refresh", Level.INFO, _SAMPLED
+    AUTH_EXPIRE = "auth.expire", LogSeverity.INFO, _SAMPLED
+    AUTH_REFRESH = "auth.refresh", LogSeverity.INFO, _SAMPLED
     AUTH_REVOKE = "auth.revoke", _WARNING, _ALWAYS
     AUTH_REVOKE_FULL = "auth.revoke_full", _ERROR, _ALWAYS
     """A revocation was refused, because the engine keeps as many as it can."""
@@ -80,23 +80,23 @@ class Event(StrEnum):
     TOKEN_CLAIM_ABSENT = "token.claim_absent", _WARNING
     """A claim that the settings name is in none of the first tokens."""
     AUTHZ_DENY = "authz.deny", _WARNING, _SAMPLED
-    RIGHTS_CHANGE = "rights.change", Level.INFO, _ALWAYS
-    ADMIN_ACT = "admin.act", Level.INFO, _ALWAYS
+    RIGHTS_CHANGE = "rights.change", LogSeverity.INFO, _ALWAYS
+    ADMIN_ACT = "admin.act", LogSeverity.INFO, _ALWAYS
     RATELIMIT_HIT = "ratelimit.hit", _WARNING, _SAMPLED
 
-    ROOM_CREATE = "room.create", Level.INFO, _ALWAYS
-    ROOM_KICK = "room.kick", Level.INFO, _ALWAYS
-    ROOM_PERMISSIONS = "room.permissions", Level.INFO, _ALWAYS
-    ROOM_REMOVE = "room.remove", Level.INFO, _ALWAYS
+    ROOM_CREATE = "room.create", LogSeverity.INFO, _ALWAYS
+    ROOM_KICK = "room.kick", LogSeverity.INFO, _ALWAYS
+    ROOM_PERMISSIONS = "room.permissions", LogSeverity.INFO, _ALWAYS
+    ROOM_REMOVE = "room.remove", LogSeverity.INFO, _ALWAYS
 
-    APPROVAL_DECIDED = "approval.decided", Level.INFO, _ALWAYS
+    APPROVAL_DECIDED = "approval.decided", LogSeverity.INFO, _ALWAYS
 
     ENGINE_UP = "engine.up"
     ENGINE_DOWN = "engine.down", _ERROR
     ENGINE_GAP = "engine.gap", _WARNING
     ENGINE_EVICTION = "engine.eviction", _ERROR, _ALWAYS
     """The store may drop keys when its memory is full: revocations would be forgotten."""
-    ENGINE_EVICTION_END = "engine.eviction_end", Level.INFO, _ALWAYS
+    ENGINE_EVICTION_END = "engine.eviction_end", LogSeverity.INFO, _ALWAYS
     PROVIDER_UP = "provider.up"
     PROVIDER_DOWN = "provider.down", _ERROR
     """The identity provider failed too often in a row and is not asked for a while."""
@@ -109,9 +109,9 @@ class Event(StrEnum):
     """A verdict could not be posted to the backend."""
 
     # Under the names of an older relay, beside the events above that say the same.
-    CONNECTION_ESTABLISHED = "connection_established", Level.INFO, _SAMPLED
+    CONNECTION_ESTABLISHED = "connection_established", LogSeverity.INFO, _SAMPLED
     CONNECTION_BLOCKED = "connection_blocked", _WARNING, _SAMPLED
-    AUTH_SUCCESS = "auth_success", Level.INFO, _SAMPLED
+    AUTH_SUCCESS = "auth_success", LogSeverity.INFO, _SAMPLED
     AUTH_FAILED = "auth_failed", _WARNING, _SAMPLED
     HTTP_RATE_LIMIT_EXCEEDED = "http_rate_limit_exceeded", _WARNING, _SAMPLED
 
@@ -133,7 +133,7 @@ class Event(StrEnum):
     """Something a library reported."""
 
     LOG_SUPPRESSED = "log.suppressed", _WARNING
-    AUDIT_OPEN = "audit.open", Level.INFO, _ALWAYS
+    AUDIT_OPEN = "audit.open", LogSeverity.INFO, _ALWAYS
     """The first line of an audit file."""
     AUDIT_MEND = "audit.mend", _ERROR, _ALWAYS
     """The audit file was not as it was left: torn, cut or changed."""

@@ -3,13 +3,13 @@
 from portward.telemetry import labels
 from portward.telemetry.events import Event
 from portward.telemetry.labels import Label
-from portward.telemetry.series import SLOW, Sheet
+from portward.telemetry.series import SLOW, Collector
 
 
 class ConnectionsFamilies:
     """Families about connections as such."""
 
-    def __init__(self, sheet: Sheet, endpoint: Label) -> None:
+    def __init__(self, sheet: Collector, endpoint: Label) -> None:
         self.open = sheet.gauge("connections", "Connections open now.", endpoint)
         self.opened = sheet.counter("connections_total", "Connections opened.", endpoint)
         self.refused = sheet.counter(
@@ -27,7 +27,7 @@ class ConnectionsFamilies:
 class TrafficFamilies:
     """Families about messages and what came of them."""
 
-    def __init__(self, sheet: Sheet, endpoint: Label, namespace: Label) -> None:
+    def __init__(self, sheet: Collector, endpoint: Label, namespace: Label) -> None:
         received = labels.label("type", labels.RECEIVED_TYPES)
         sent = labels.label("type", labels.SENT_TYPES)
         self.received = sheet.counter(
@@ -76,7 +76,7 @@ class TrafficFamilies:
 class NodeFamilies:
     """Families about the process and what it stands on."""
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: Collector) -> None:
         operation = labels.label("operation", labels.ENGINE_OPERATIONS)
         self.revocations = sheet.counter("revocations_total", "Revocations taken into account.")
         self.revocation = sheet.histogram(

@@ -110,7 +110,7 @@ _PEOPLE: Final = frozenset({"user", "actor", "userId"})
 _ADDRESSES: Final = frozenset({"address", "ip"})
 
 
-class Tidier:
+class Sanitizer:
     """Makes fields fit for a line. With a key, user ids are shown as keyed hashes.
 
     A field that is not in the list is left out and counted in `unlisted`; a value of an unforeseen

@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 
 from portward.model import commands, replies
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import ErrorKind
+from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import LimitMode, LimitName
 from portward.model.provider import ProviderResult
-from portward.model.refusals import Refusal
 from portward.model.replies import Push, Reply
 
 OTHER: Final = "other"
@@ -90,9 +90,9 @@ ENGINE_OPERATIONS: Final = (
 )
 """The methods of an engine's ports."""
 
-REASON: Final = {refusal: refusal.reason for refusal in Refusal}
-ENDING: Final = {ending: ending.name.lower() for ending in Ending}
-CODE: Final = {kind: kind.code for kind in FaultKind}
+REASON: Final = {refusal: refusal.reason for refusal in HandshakeRejection}
+ENDING: Final = {ending: ending.name.lower() for ending in Disconnect}
+CODE: Final = {kind: kind.code for kind in ErrorKind}
 
 REASONS: Final = label("reason", REASON.values())
 ENDINGS: Final = label("ending", ENDING.values())

@@ -15,11 +15,11 @@ from structlog.typing import EventDict, Processor
 
 from portward.model.clock import Clock
 from portward.settings.operation import LogFormat, LogLevel
-from portward.telemetry.drain import Drain
 from portward.telemetry.events import Event
-from portward.telemetry.fields import Fields, Tidier, Tidy
+from portward.telemetry.fields import Fields, Sanitizer, Tidy
 from portward.telemetry.sampling import Sampler
-from portward.telemetry.sink import LineWriter, Sink
+from portward.telemetry.sink import LineWriter, LogSink
+from portward.telemetry.worker_queue import QueueThread
 
 LINES: Final = 100
 """Lines of one event a second."""
@@ -27,7 +27,7 @@ QUEUE: Final = 8192
 """Lines waiting to be written."""
 
 
-class _Entry(NamedTuple):
+class _LogEntry(NamedTuple):
     time: float
     event: Event
     fields: Tidy
@@ -48,7 +48,7 @@ class Log:
 
     def __init__(  # noqa: PLR0913 - one for each option of a log, all but two by name
         self,
-        sink: Sink,
+        sink: LogSink,
         clock: Clock,
         *,
         style: LogFormat = LogFormat.CONSOLE,
@@ -59,13 +59,15 @@ class Log:
         lines: int = LINES,
         capacity: int = QUEUE,
     ) -> None:
-        self.tidy = Tidier(user_key)
+        self.tidy = Sanitizer(user_key)
         self.sampler = Sampler(lines, clock.monotonic)
         self._clock = clock
         self._writer = LineWriter(sink)
         self._rendered = _Rendered()
         self._say = _methods(self._rendered, _head(node), _renderer(style, colors=colors))
-        self._drain: Drain[_Entry] = Drain(self._handle, name="portward-log", capacity=capacity)
+        self._drain: QueueThread[_LogEntry] = QueueThread(
+            self._handle, name="portward-log", capacity=capacity
+        )
         self._lost = 0
         levels = tuple(LogLevel)
         self._levels: frozenset[str] = frozenset(levels[levels.index(level) :])
@@ -84,7 +86,7 @@ class Log:
         """Write a line of fields that are tidy already, asking no sampler."""
         if event.level not in self._levels:
             return
-        self._drain.put(_Entry(self._clock.time(), event, fields))
+        self._drain.put(_LogEntry(self._clock.time(), event, fields))
 
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until everything is written, or was lost. False when that took too long."""
@@ -94,7 +96,7 @@ class Log:
         """Write what is left and stop; lines after this are counted as lost."""
         self._lost = self._drain.close(timeout)
 
-    def _handle(self, entries: list[_Entry]) -> int:
+    def _handle(self, entries: list[_LogEntry]) -> int:
         """Render and write, on the log's own thread. A failed line is lost, not tried again."""
         for entry in entries:
             self._say[entry.event.level](entry.event.value, _time=entry.time, **entry.fields)

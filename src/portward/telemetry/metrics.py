@@ -17,18 +17,18 @@ from typing import Final
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from portward.model.endings import Ending
-from portward.model.faults import FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import ErrorKind
+from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import LimitMode, LimitName
 from portward.model.provider import ProviderResult
-from portward.model.refusals import Refusal
 from portward.telemetry import labels
 from portward.telemetry import older_live as older_names
 from portward.telemetry.events import Event
 from portward.telemetry.families import ConnectionsFamilies, NodeFamilies, TrafficFamilies
 from portward.telemetry.labels import AuthResult, GapResult, Label, RecoveryResult
-from portward.telemetry.series import PREFIX, Reading, Sheet
-from portward.telemetry.workplaces import Workplaces
+from portward.telemetry.series import PREFIX, Collector, Sample
+from portward.telemetry.workspaces_gauge import WorkspacesGauge
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -51,12 +51,12 @@ class Metrics:
         older_live: Collection[str] = (),
         instance: str = "",
     ) -> None:
-        sheet = Sheet()
+        sheet = Collector()
         endpoint = labels.label("endpoint", endpoints)
         self._connections = ConnectionsFamilies(sheet, endpoint)
         self._traffic = TrafficFamilies(sheet, endpoint, labels.label("namespace", namespaces))
         self._node = NodeFamilies(sheet)
-        self._workplaces = sheet.add(Workplaces())
+        self._workplaces = sheet.add(WorkspacesGauge())
         if older_live:
             older_names.add(sheet, self._connections, self._traffic, older_live, instance)
         build = (Label("version", (version,)), Label("python", (platform.python_version(),)))
@@ -78,14 +78,14 @@ class Metrics:
         self._connections.open.add((endpoint,))
         self._connections.opened.add((endpoint,))
 
-    def closed(self, endpoint: str, ending: Ending) -> None:
+    def closed(self, endpoint: str, ending: Disconnect) -> None:
         """An open connection is gone."""
         self._connections.open.add((endpoint,), -1)
         self._connections.closed.add((endpoint, labels.ENDING[ending]))
-        if ending is Ending.SLOW:
+        if ending is Disconnect.SLOW:
             self._connections.slow.add()
 
-    def refused(self, endpoint: str | None, refusal: Refusal) -> None:
+    def refused(self, endpoint: str | None, refusal: HandshakeRejection) -> None:
         """A handshake was not let in; no endpoint when its path names none."""
         self._connections.refused.add((endpoint or labels.OTHER, labels.REASON[refusal]))
 
@@ -124,7 +124,7 @@ class Metrics:
         traffic.deliveries.add((namespace,), deliveries)
         traffic.fanout.observe(seconds, (namespace,))
 
-    def fault(self, endpoint: str, kind: FaultKind) -> None:
+    def fault(self, endpoint: str, kind: ErrorKind) -> None:
         """A command was refused."""
         self._traffic.faults.add((endpoint, labels.CODE[kind]))
 
@@ -197,11 +197,11 @@ class Metrics:
         self._node.events.add((event,))
 
     @property
-    def log_dropped(self) -> Reading:
+    def log_dropped(self) -> Sample:
         """Where to hang the log's count of lost lines."""
         return self._node.log_dropped
 
     @property
-    def audit_failures(self) -> Reading:
+    def audit_failures(self) -> Sample:
         """Where to hang the audit's count of failures."""
         return self._node.audit_failures

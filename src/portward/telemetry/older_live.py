@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from portward.telemetry.families import ConnectionsFamilies, TrafficFamilies
 from portward.telemetry.labels import OTHER
-from portward.telemetry.series import Sheet, Values
+from portward.telemetry.series import Collector, Values
 
 CONNECTIONS: Final = "processor_live_connections"
 INBOUND: Final = "processor_live_messages_inbound_total"
@@ -47,7 +47,7 @@ class _Family:
 
 
 def add(
-    sheet: Sheet,
+    sheet: Collector,
     connections: ConnectionsFamilies,
     traffic: TrafficFamilies,
     endpoints: Collection[str],

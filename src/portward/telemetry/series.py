@@ -88,7 +88,7 @@ class Gauge(Counter):
         return family
 
 
-class _Spread:
+class _HistogramSeries:
     """One series of a histogram: how many fell below each bound, and their sum."""
 
     __slots__ = ("counts", "total")
@@ -110,7 +110,8 @@ class Histogram:
         self.bounds = bounds
         self._edges = (*(str(bound) for bound in bounds), "+Inf")
         self._spreads = {
-            key: _Spread(len(self._edges)) for key in product(*(label.values for label in labels))
+            key: _HistogramSeries(len(self._edges))
+            for key in product(*(label.values for label in labels))
         }
 
     def observe(self, value: float, labels: Values = ()) -> None:
@@ -131,7 +132,7 @@ class Histogram:
         return family
 
 
-class Reading:
+class Sample:
     """A number that somebody else keeps, asked for at each scrape; it may be kept by any thread."""
 
     def __init__(self, name: str, text: str) -> None:
@@ -144,7 +145,7 @@ class Reading:
         return CounterMetricFamily(self.name, self.text, value=self.read())
 
 
-class Sheet:
+class Collector:
     """The families of one gateway; register it with a registry of prometheus-client."""
 
     def __init__(self) -> None:
@@ -164,9 +165,9 @@ class Sheet:
         """Add a histogram."""
         return self.add(Histogram(name, text, labels, bounds))
 
-    def reading(self, name: str, text: str) -> Reading:
+    def reading(self, name: str, text: str) -> Sample:
         """Add a counter that is read at scrape time; zero until its `read` is set."""
-        return self.add(Reading(name, text))
+        return self.add(Sample(name, text))
 
     def collect(self) -> Iterator[Metric]:
         """Every family's samples of now."""

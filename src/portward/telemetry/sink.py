@@ -11,7 +11,7 @@ _PATIENCE: Final = 100
 _PAUSE: Final = 0.02
 
 
-class Sink(Protocol):
+class LogSink(Protocol):
     """The end of the log. Called on the log's own thread."""
 
     def write(self, data: bytes) -> int:
@@ -66,7 +66,7 @@ class NoSink:
         return 0
 
 
-def sink_for(stream: TextIO | None, pause: Callable[[float], None] = time.sleep) -> Sink:
+def sink_for(stream: TextIO | None, pause: Callable[[float], None] = time.sleep) -> LogSink:
     """Choose the sink for a stream, past its buffer where it has a descriptor; None is a closed one."""
     if stream is None:
         return NoSink()
@@ -83,7 +83,7 @@ class LineWriter:
     glued to the remains of another.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: LogSink) -> None:
         self.dropped = 0
         self._sink = sink
         self._ragged = False

@@ -16,16 +16,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from portward.app.gateway import Gateway
-from portward.app.tell import make_telemetry
+from portward.app.telemetry import make_telemetry
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
 from portward.model.request import RequestHead
-from portward.node.gate import NodeGate
-from portward.node.link import Receiver, both
+from portward.node.handshake import HandshakeService
+from portward.node.transport import TransportCallbacks, both
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -58,7 +58,7 @@ def request(path: str = "/rooms", *, peer: str = "127.0.0.1", **headers: str) ->
 
 
 class MemoryClient:
-    """One connection. Implements `node.link.Link`, and speaks for the peer.
+    """One connection. Implements `node.transport.Transport`, and speaks for the peer.
 
     `received` holds every text message parsed, `binary` every binary one; `closed` is (code, reason)
     once the gateway has closed. With `reading` off nothing is taken, as by a client that stopped.
@@ -77,20 +77,20 @@ class MemoryClient:
         self.paused = False
         self.large = False
         self.reading = True
-        self.queue: list[tuple[Message, Channel | None]] = []
-        self._session: Receiver | None = None
+        self.queue: list[tuple[WireMessage, Channel | None]] = []
+        self._session: TransportCallbacks | None = None
         self._lost = False
 
     # -- as the peer
 
     @property
-    def session(self) -> Receiver:
+    def session(self) -> TransportCallbacks:
         """The session behind this connection."""
         if self._session is None:
             raise RuntimeError("not connected")
         return self._session
 
-    def attach(self, session: Receiver) -> None:
+    def attach(self, session: TransportCallbacks) -> None:
         """Remember whom to tell."""
         self._session = session
 
@@ -102,7 +102,7 @@ class MemoryClient:
 
     def send_bytes(self, payload: bytes, *, binary: bool) -> None:
         """Send one message as it is."""
-        if self.session.frame(control=False):
+        if self.session.count_frame(control=False):
             self.session.message(payload, binary)
 
     def pong(self, payload: bytes) -> None:
@@ -144,7 +144,7 @@ class MemoryClient:
 
     # -- as the gateway's way out
 
-    def write(self, message: Message, channel: Channel | None = None) -> None:
+    def write(self, message: WireMessage, channel: Channel | None = None) -> None:
         """Take a message, or queue it."""
         if not self.open:
             return
@@ -155,7 +155,7 @@ class MemoryClient:
         if self.unsent() > self.max_unsent:
             self.session.slow()
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: WireMessage) -> None:
         for payload, binary in message.parts():
             if binary:
                 self.binary.append(payload)
@@ -174,7 +174,7 @@ class MemoryClient:
         """Count a ping and answer it, as browsers do; one that stopped reading does not."""
         self.pings += 1
         if self.open and self.reading:
-            self.session.frame(control=True)
+            self.session.count_frame(control=True)
 
     def pause(self) -> None:
         """Note that the gateway stopped reading."""
@@ -234,7 +234,7 @@ async def connect(
     Raises:
         Refused: as a real client would be, with the row of the outcome table.
     """
-    admission = await NodeGate(gateway.node).admit(request(path, peer=peer, **headers))
+    admission = await HandshakeService(gateway.node).admit(request(path, peer=peer, **headers))
     client = MemoryClient()
     client.max_unsent = admission.max_unsent
     client.attach(admission.open(client))

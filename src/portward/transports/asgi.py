@@ -11,15 +11,15 @@ from typing import Final
 from urllib.parse import quote
 
 from portward.model.clock import Clock
-from portward.model.refusals import Refusal, Refused
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import UNIX_PEER, RequestHead
 from portward.node.closed_refusals import ClosedRefusal
-from portward.node.link import Admission, Gate
-from portward.transports.asgi_caller import AsgiCaller
+from portward.node.transport import Admission, HandshakeGate
+from portward.transports.asgi_http import AsgiResponseSender
 from portward.transports.asgi_link import AsgiLink, Event, Receive, Send
-from portward.transports.lobby import Hotel
-from portward.wire.answers import refusal_headers
-from portward.wire.heads import read_target
+from portward.transports.listener_state import RequestRouter
+from portward.wire.http_request import read_target
+from portward.wire.http_response import refusal_headers
 
 _DENIAL: Final = "websocket.http.response"
 CLOSING: Final = 64
@@ -37,10 +37,10 @@ class AsgiApp:
 
     def __init__(
         self,
-        gate: Callable[[], Gate],
+        gate: Callable[[], HandshakeGate],
         clock: Callable[[], Clock],
         *,
-        hotel: Callable[[], Hotel] | None = None,
+        hotel: Callable[[], RequestRouter] | None = None,
         lifespan: Lifespan = nullcontext,
         random: Callable[[], float] = _random.random,
     ) -> None:
@@ -71,7 +71,7 @@ class AsgiApp:
         head = head_of(scope)
         try:
             admission = await self._admit(head)
-        except Refused as refused:
+        except HandshakeRejected as refused:
             await self._deny(scope, send, head, refused)
             return
         try:
@@ -87,12 +87,14 @@ class AsgiApp:
 
     async def _admit(self, head: RequestHead) -> Admission:
         gate = self._gate()
-        refusal = gate.room_for_one()
+        refusal = gate.has_capacity()
         if refusal is not None:
-            raise Refused(refusal)
+            raise HandshakeRejected(refusal)
         return await gate.admit(head, upgrade_checked=True)
 
-    async def _deny(self, scope: Event, send: Send, head: RequestHead, refused: Refused) -> None:
+    async def _deny(
+        self, scope: Event, send: Send, head: RequestHead, refused: HandshakeRejected
+    ) -> None:
         self._gate().refused(head, refused)
         if isinstance(refused, ClosedRefusal) and self._closing < CLOSING:
             self._closing += 1
@@ -111,7 +113,7 @@ class AsgiApp:
         head = head_of(scope)
         guest = self._hotel().take(head) if self._hotel is not None else None
         if guest is not None:
-            caller = AsgiCaller()
+            caller = AsgiResponseSender()
             response = await caller.serve(guest, receive)
             if response is not None:
                 await _respond(send, "http.response.", *response)
@@ -120,8 +122,8 @@ class AsgiApp:
         gate = self._gate()
         answer = gate.answer(head)
         if answer is None:
-            gate.refused(head, Refused(Refusal.UNKNOWN_PATH))
-            await _respond(send, "http.response.", Refusal.UNKNOWN_PATH.status, (), b"")
+            gate.refused(head, HandshakeRejected(HandshakeRejection.UNKNOWN_PATH))
+            await _respond(send, "http.response.", HandshakeRejection.UNKNOWN_PATH.status, (), b"")
         else:
             await _respond(send, "http.response.", answer.status, answer.headers, answer.body)
 
@@ -171,7 +173,7 @@ def head_of(scope: Event) -> RequestHead:
     raw = scope.get("raw_path")
     path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
     if not path.startswith("/"):  # some servers hand an absolute form on as it came
-        with suppress(Refused):  # what is neither form is no endpoint's path
+        with suppress(HandshakeRejected):  # what is neither form is no endpoint's path
             path, headers = read_target(path.encode("latin-1"), headers)
     return RequestHead(
         method=scope.get("method", "GET"),

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.link import Receiver, both
+from portward.node.transport import TransportCallbacks, both
 from portward.wire.frames import NO_STATUS
-from portward.wire.message import Message
-from portward.wire.outbox import Outbox
+from portward.wire.message import WireMessage
+from portward.wire.send_queue import SendQueue
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -22,7 +22,7 @@ _ABNORMAL: Final = 1006
 
 
 class AsgiLink:
-    """Implements `node.link.Link` and drives a `node.link.Receiver`.
+    """Implements `node.transport.Transport` and drives a `node.transport.TransportCallbacks`.
 
     Writing only queues; `run` sends, so a slow peer shows in how long the server's `send` waits.
     There are no frames here: pings are the server's, each message counts as one frame, and is
@@ -43,7 +43,7 @@ class AsgiLink:
         self._clock = clock
         self._limit = limit
         self._early = min(limit, early)
-        self._outbox = Outbox(room)
+        self._outbox = SendQueue(room)
         self._sending = 0
         self._since = 0.0
         self._wake = asyncio.Event()
@@ -55,15 +55,15 @@ class AsgiLink:
         self._slow = False
         self._taken: Callable[[], object] | None = None
         self._timer: Timer | None = None
-        self._receiver: Receiver
+        self._receiver: TransportCallbacks
 
-    def begin(self, receiver: Receiver) -> None:
+    def begin(self, receiver: TransportCallbacks) -> None:
         """Tell `receiver` from now on."""
         self._receiver = receiver
 
     # What the session asks.
 
-    def write(self, message: Message, channel: Channel | None = None) -> None:
+    def write(self, message: WireMessage, channel: Channel | None = None) -> None:
         """Queue; a full queue is reported once."""
         if not self.open:
             return
@@ -87,7 +87,7 @@ class AsgiLink:
     def ping(self) -> None:
         """Report life: the server pings by itself, and ends what does not answer."""
         if self.open:
-            asyncio.get_running_loop().call_soon(self._receiver.frame, True)
+            asyncio.get_running_loop().call_soon(self._receiver.count_frame, True)
 
     def pong(self, payload: bytes) -> None:
         """Do nothing: the server answers pings."""
@@ -175,19 +175,19 @@ class AsgiLink:
     def _take(self, event: Event) -> None:
         text = event.get("text")
         payload = text.encode() if text is not None else event["bytes"]
-        if not self._receiver.frame(False):
+        if not self._receiver.count_frame(False):
             return
         if len(payload) > self._early:
-            self._fail(Ending.TOO_BIG, "message over the size limit")
+            self._fail(Disconnect.TOO_BIG, "message over the size limit")
             return
         try:
             self._receiver.message(payload, text is None)
         except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
             context = {"message": "a message could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
-            self._fail(Ending.INTERNAL, type(error).__name__)
+            self._fail(Disconnect.INTERNAL, type(error).__name__)
 
-    def _fail(self, ending: Ending, cause: str) -> None:
+    def _fail(self, ending: Disconnect, cause: str) -> None:
         self._receiver.fail(ending, cause)
         if self.open:
             self.discard()
@@ -206,7 +206,7 @@ class AsgiLink:
         except Exception:  # noqa: BLE001 - whatever a server raises when its client is gone
             self.abort()
 
-    async def _forward(self, message: Message, send: Send) -> None:
+    async def _forward(self, message: WireMessage, send: Send) -> None:
         self._sending = len(message.frame)
         self._since = self._clock.monotonic()
         for payload, binary in message.parts():

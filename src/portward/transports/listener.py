@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, Final
 
 from portward.model.clock import Timer
-from portward.model.request import Peer
+from portward.model.request import PeerAddress
 from portward.transports.deadlines import Waiter
-from portward.transports.door import Door
-from portward.transports.lobby import Lobby
+from portward.transports.http_acceptor import HandshakeProtocol
+from portward.transports.listener_state import ListenerState
 from portward.transports.proxy_header import ProxyHeaderProtocol
 from portward.transports.unix_socket import PREFIX, UnixListener
 
@@ -40,7 +40,7 @@ class Listener:
 
     def __init__(
         self,
-        lobby: Lobby,
+        lobby: ListenerState,
         host: str | None,
         port: int,
         *,
@@ -153,7 +153,7 @@ class Listener:
             self._stop_servers()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> asyncio.Server:
-        make: Callable[[], asyncio.BaseProtocol] = partial(Door, self._lobby)
+        make: Callable[[], asyncio.BaseProtocol] = partial(HandshakeProtocol, self._lobby)
         if self._proxies is not None:
             make = partial(ProxyHeaderProtocol, self._lobby, self._proxies, self._announced)
         backlog = self._backlog
@@ -161,8 +161,8 @@ class Listener:
             return await loop.create_server(make, sock=sock, backlog=backlog)
         return await loop.create_unix_server(make, sock=sock, backlog=backlog, **_KEEP_PATH)
 
-    def _announced(self, peer: Peer, waiter: Waiter) -> Door:
-        return Door(self._lobby, peer=peer, waiter=waiter)
+    def _announced(self, peer: PeerAddress, waiter: Waiter) -> HandshakeProtocol:
+        return HandshakeProtocol(self._lobby, peer=peer, waiter=waiter)
 
     def _crowded(self, descriptor: int) -> None:
         """Stop accepting when most descriptors are in use; newcomers wait in the kernel's queue."""

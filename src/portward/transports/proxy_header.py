@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from portward.model.refusals import Refusal, Refused
-from portward.model.request import Peer
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.request import PeerAddress
 from portward.security.address import mask
 from portward.transports.deadlines import Waiter
-from portward.transports.lobby import Lobby
+from portward.transports.listener_state import ListenerState
 from portward.transports.unix_socket import peer_of
 from portward.wire.proxy_protocol import (
     LONGEST_BLOCK,
@@ -22,7 +22,7 @@ from portward.wire.proxy_protocol import (
 )
 
 _ROOM: Final = LONGEST_BLOCK + 16
-Handler = Callable[[Peer, Waiter], asyncio.Protocol]
+Handler = Callable[[PeerAddress, Waiter], asyncio.Protocol]
 """Makes the protocol of a connection; the waiter is what the deadline of its request head is kept for."""
 
 
@@ -35,7 +35,9 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, lobby: Lobby, trusts: Callable[[str], bool], handler: Handler) -> None:
+    def __init__(
+        self, lobby: ListenerState, trusts: Callable[[str], bool], handler: Handler
+    ) -> None:
         """`trusts` tells whether an address is that of a proxy whose headers are taken."""
         self._lobby = lobby
         self._trusts = trusts
@@ -58,7 +60,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
         if refusal is not None:
             self._close(refusal, "")
         elif not self._trusts(self._proxy):
-            self._close(Refusal.BAD_REQUEST, "the peer is no trusted proxy")
+            self._close(HandshakeRejection.BAD_REQUEST, "the peer is no trusted proxy")
         else:
             lobby.heads.add(self)
 
@@ -75,14 +77,14 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
         try:
             header = self._reader.feed(bytes(self._buffer[:nbytes]))
         except ProxyHeaderError as error:
-            self._close(Refusal.BAD_REQUEST, str(error))
+            self._close(HandshakeRejection.BAD_REQUEST, str(error))
             return
         if header is not None:
             self._pass_on(header)
 
     def eof_received(self) -> bool:
         """Close: half a header is none."""
-        self._close(Refusal.BAD_REQUEST, "the peer left within the header")
+        self._close(HandshakeRejection.BAD_REQUEST, "the peer left within the header")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -95,7 +97,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
     def overdue(self) -> None:
         """The header, or the request head after it, is not whole in time."""
         if self._then is None:
-            self._close(Refusal.HEAD_TIMEOUT, "the header is not whole")
+            self._close(HandshakeRejection.HEAD_TIMEOUT, "the header is not whole")
         elif isinstance(self._then, Waiter):
             self._then.overdue()
 
@@ -107,7 +109,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
 
     def _pass_on(self, header: ProxyHeader) -> None:
         transport: Any = self._transport
-        peer = Peer(
+        peer = PeerAddress(
             address=self._proxy if header.source is None else header.source,
             via=self._proxy,
             scheme=header.scheme,
@@ -126,9 +128,9 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
             self._lobby.doors.discard(self)
             self._lobby.sockets -= 1
 
-    def _close(self, refusal: Refusal, detail: str) -> None:
+    def _close(self, refusal: HandshakeRejection, detail: str) -> None:
         if self._transport.is_closing():
             return
         said = f"PROXY protocol: {detail} ({mask(self._proxy)})" if detail else ""
-        self._lobby.gate.refused(None, Refused(refusal, said))
+        self._lobby.gate.refused(None, HandshakeRejected(refusal, said))
         self._transport.abort()

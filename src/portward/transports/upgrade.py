@@ -3,20 +3,20 @@
 import asyncio
 from collections.abc import Callable
 
-from portward.model.refusals import Refused
+from portward.model.handshake_errors import HandshakeRejected
 from portward.model.request import RequestHead
 from portward.node.closed_refusals import ClosedRefusal
-from portward.node.link import Admission
+from portward.node.transport import Admission
 from portward.security.handshake import accept_key
-from portward.transports.framing import feed, reader_for
-from portward.transports.lobby import Lobby
-from portward.transports.websocket import WebSocketLink
-from portward.wire import answers, deflate, frames
+from portward.transports.listener_state import ListenerState
+from portward.transports.picows_reader import feed, reader_for
+from portward.transports.websocket import WebSocketTransport
+from portward.wire import deflate, frames, http_response
 
 
 def upgrade(
     transport: asyncio.Transport,
-    lobby: Lobby,
+    lobby: ListenerState,
     admission: Admission,
     head: RequestHead,
     early: bytes,
@@ -28,7 +28,7 @@ def upgrade(
     offers = head.all("sec-websocket-extensions") if admission.compression else []
     extension = deflate.negotiate(offers)
     plain = transport.get_extra_info("ssl_object") is None
-    link = WebSocketLink(
+    link = WebSocketTransport(
         transport,
         lobby,
         descriptor=transport.get_extra_info("socket").fileno() if plain else -1,
@@ -43,18 +43,20 @@ def upgrade(
     # The answer and the greeting leave together: one system call where there would be two or three.
     link.cork()
     link.begin(admission.open(link))
-    link.uncork(answers.switching(accept, extension=extension, subprotocol=admission.subprotocol))
+    link.uncork(
+        http_response.switching(accept, extension=extension, subprotocol=admission.subprotocol)
+    )
     feed(reader, early)
 
 
 def refusal_answer(
-    refused: Refused, head: RequestHead | None, random: Callable[[], float]
+    refused: HandshakeRejected, head: RequestHead | None, random: Callable[[], float]
 ) -> bytes:
     """The whole answer to a refused request: a status, or a 101 and a close, written and left alike."""
     if head is None or not isinstance(refused, ClosedRefusal):
-        return answers.refusal(refused, random)
+        return http_response.refusal(refused, random)
     accept = accept_key(head.one("sec-websocket-key") or "")
     messages = (message.frame for message in refused.messages)
     close = frames.close(refused.code, refused.reason)
-    switched = answers.switching(accept, subprotocol=refused.subprotocol)
+    switched = http_response.switching(accept, subprotocol=refused.subprotocol)
     return b"".join((switched, *messages, close))

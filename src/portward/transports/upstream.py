@@ -15,10 +15,15 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.uri import WebSocketURI, parse_uri
 
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.security.redaction import redacted
 from portward.transports.upstream_address import find
-from portward.transports.upstream_link import CLOSE_TIME, MAX_MESSAGE, Socket, UpstreamConnection
+from portward.transports.upstream_link import (
+    CLOSE_TIME,
+    MAX_MESSAGE,
+    UpstreamConnection,
+    UpstreamSocket,
+)
 
 Parameters: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -30,7 +35,7 @@ _SILENT: Final = logging.Logger(  # noqa: LOG001 - beside the tree: no level set
 """`websockets` logs handshakes with all their headers, the key among them. Nothing comes of it here."""
 
 
-class _Connect(connect):
+class _UpstreamConnect(connect):
     """Follows no redirect: the key is for the host that was configured."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -113,7 +118,7 @@ class UpstreamClient:
         socket.watch()
         return UpstreamConnection(socket, lambda text: redacted(text, (self._key(),)))
 
-    async def _reach(self, url: str, headers: dict[str, str]) -> Socket:
+    async def _reach(self, url: str, headers: dict[str, str]) -> UpstreamSocket:
         """Try one address after the other, each with its share of the time that is left."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timeout
@@ -129,11 +134,11 @@ class UpstreamClient:
                 if not addresses:
                     raise
 
-    async def _connect(self, url: str, address: str, headers: dict[str, str]) -> Socket:
+    async def _connect(self, url: str, address: str, headers: dict[str, str]) -> UpstreamSocket:
         named: dict[str, Any] = (
             {} if self._tls is None else {"ssl": self._tls, "server_hostname": self._target.host}
         )
-        connection = await _Connect(
+        connection = await _UpstreamConnect(
             url,
             host=address,
             port=self._target.port,
@@ -142,17 +147,17 @@ class UpstreamClient:
             compression=None,
             proxy=None,
             open_timeout=None,
-            # `Socket` pings by itself: for it any frame of the upstream is a sign of life, not a pong alone.
+            # `UpstreamSocket` pings by itself: any frame of the upstream is a sign of life, not a pong alone.
             ping_interval=None,
             close_timeout=CLOSE_TIME,
             max_size=MAX_MESSAGE,
             # Reading stops at the first whole frame that nobody has asked for.
             max_queue=0,
             logger=_SILENT,
-            create_connection=Socket,
+            create_connection=UpstreamSocket,
             **named,
         )
-        return cast(Socket, connection)
+        return cast(UpstreamSocket, connection)
 
 
 def _parse(url: str) -> WebSocketURI:

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, IPv6Network
 from itertools import zip_longest
 from typing import Final
 
-from portward.model.faults import Unavailable
+from portward.model.errors import Unavailable
 from portward.security.address import parse_address
 
 MOST: Final = 4

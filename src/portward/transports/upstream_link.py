@@ -29,7 +29,7 @@ _SOON: Final = 0.001
 """A timer may come early by its resolution: it is never set again for no time at all."""
 
 
-class Socket(ClientConnection):
+class UpstreamSocket(ClientConnection):
     """A connection that nobody waits for once it is over, and that can be left while it is full."""
 
     _linger: asyncio.TimerHandle | None = None
@@ -98,7 +98,7 @@ class Socket(ClientConnection):
 class UpstreamConnection:
     """Implements `node.ports.UpstreamLink`. One may send while another one receives."""
 
-    def __init__(self, socket: Socket, redact: Callable[[str], str] = redacted) -> None:
+    def __init__(self, socket: UpstreamSocket, redact: Callable[[str], str] = redacted) -> None:
         """`redact` makes the reason of a close fit for the log."""
         self._socket = socket
         self._redact = redact

@@ -7,15 +7,15 @@ from typing import Final
 
 from picows import WSFrame, WSMsgType, WSTransport
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.link import Receiver
-from portward.transports.framing import reader_for
-from portward.transports.lobby import Lobby
-from portward.transports.sending import Sender
+from portward.node.transport import TransportCallbacks
+from portward.transports.frame_writer import FrameWriter
+from portward.transports.listener_state import ListenerState
+from portward.transports.picows_reader import reader_for
 from portward.wire import frames
-from portward.wire.assembly import Assembler
 from portward.wire.errors import WireFault
+from portward.wire.message_assembler import MessageAssembler
 
 HEADER: Final = 14
 """Longest header of a masked frame, in bytes."""
@@ -26,10 +26,10 @@ gets to see the close frame, where a socket closed over unread bytes would answe
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
 _OPCODES: Final = {WSMsgType.CONTINUATION: 0, WSMsgType.TEXT: 1, WSMsgType.BINARY: 2}
 _ENDINGS: Final = {
-    1002: Ending.PROTOCOL_ERROR,
-    1007: Ending.INVALID_UTF8,
-    1009: Ending.TOO_BIG,
-    1011: Ending.INTERNAL,
+    1002: Disconnect.PROTOCOL_ERROR,
+    1007: Disconnect.INVALID_UTF8,
+    1009: Disconnect.TOO_BIG,
+    1011: Disconnect.INTERNAL,
 }
 
 _Frame = tuple[WSMsgType, int, int, bytes]
@@ -39,7 +39,7 @@ _Frame = tuple[WSMsgType, int, int, bytes]
 class _Nobody:
     """The receiver before there is one and after it was told that all is over."""
 
-    def frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
+    def count_frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
         """Hear nothing."""
         return False
 
@@ -56,8 +56,8 @@ class _Nobody:
 _NOBODY: Final = _Nobody()
 
 
-class WebSocketLink(Sender):
-    """Implements `node.link.Link` and drives a `node.link.Receiver`.
+class WebSocketTransport(FrameWriter):
+    """Implements `node.transport.Transport` and drives a `node.transport.TransportCallbacks`.
 
     `limit` is the endpoint's message size in bytes; until `authenticated` the smaller one acts.
     """
@@ -81,7 +81,7 @@ class WebSocketLink(Sender):
     def __init__(
         self,
         transport: asyncio.Transport,
-        lobby: Lobby,
+        lobby: ListenerState,
         *,
         descriptor: int,
         limit: int,
@@ -90,9 +90,9 @@ class WebSocketLink(Sender):
         room: int = OUTBOX_BYTES,
     ) -> None:
         super().__init__(transport, lobby.clock, descriptor, room)
-        self.deaf = self.swollen = False
+        self.ignoring = self.buffer_grown = False
         self.pending = 0
-        self._assembler = Assembler(min(limit, limit_before), compression=compression)
+        self._assembler = MessageAssembler(min(limit, limit_before), compression=compression)
         self._code: int | None = None
         self._held: deque[_Frame] | None = None
         self._ignored = 0
@@ -100,14 +100,14 @@ class WebSocketLink(Sender):
         self._lobby = lobby
         self._eof = self._lost = self._over = False
         self._paused = self._replaying = self._told = False
-        self._receiver: Receiver = _NOBODY
+        self._receiver: TransportCallbacks = _NOBODY
 
     @property
     def compression(self) -> bool:
         """Whether permessage-deflate was negotiated, so that compressed frames may be written."""
         return self._assembler.compression
 
-    def begin(self, receiver: Receiver) -> None:
+    def begin(self, receiver: TransportCallbacks) -> None:
         """Tell `receiver` from now on."""
         self._receiver = receiver
 
@@ -117,8 +117,8 @@ class WebSocketLink(Sender):
 
     def ping(self) -> None:
         """Send a ping. A silent connection gives back the buffer a busy time has left it with."""
-        if self.swollen and not self.pending and not self._paused and self.open:
-            self.swollen = False
+        if self.buffer_grown and not self.pending and not self._paused and self.open:
+            self.buffer_grown = False
             self._transport.set_protocol(reader_for(self, self._limit))
         super().ping()
 
@@ -151,7 +151,7 @@ class WebSocketLink(Sender):
     def abort(self) -> None:
         """Drop the connection at once."""
         self._shut()
-        self.deaf = True
+        self.ignoring = True
         self._held = self._outbox = None
         if not self._lost:
             self._transport.abort()
@@ -165,10 +165,13 @@ class WebSocketLink(Sender):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - picows
         """Take a frame: count it, then deliver it, or hold it while the session does not read."""
         self.pending = frame.tail_size
-        if self.deaf:
+        if self.ignoring:
             return
         kind = frame.msg_type
-        if not (self.open and self._receiver.frame(kind not in _OPCODES)) and kind is not _CLOSE:
+        if (
+            not (self.open and self._receiver.count_frame(kind not in _OPCODES))
+            and kind is not _CLOSE
+        ):
             return
         rsv = frame.rsv1 << 2 | frame.rsv2 << 1 | frame.rsv3
         if not self._paused:
@@ -178,26 +181,26 @@ class WebSocketLink(Sender):
             self._held = deque()
         self._held.append((kind, frame.fin, rsv, frame.get_payload_as_bytes()))
 
-    def heard(self) -> None:
+    def on_read_done(self) -> None:
         """Watch over what has begun and not ended (the message deadline, and the size so far)."""
-        if self.open and not self.deaf and (self.pending or self._assembler.unfinished):
+        if self.open and not self.ignoring and (self.pending or self._assembler.unfinished):
             if not self._told:
                 self._told = True
                 self._receiver.partial(True)
             if self.pending > self._assembler.limit + HEADER:
-                self._fail(Ending.TOO_BIG, "frame over the size limit")
+                self._fail(Disconnect.TOO_BIG, "frame over the size limit")
 
-    def ignored(self, size: int) -> None:
+    def on_discarded(self, size: int) -> None:
         """Read on for a while, so that the peer can still read us."""
         self._ignored += size
         if self._ignored > IGNORED:
             self._transport.pause_reading()
 
-    def broken(self, code: int) -> None:
+    def on_protocol_error(self, code: int) -> None:
         """The frame parser refuses the peer's bytes."""
-        self._fail(_ENDINGS.get(code, Ending.PROTOCOL_ERROR), f"frame parser said {code}")
+        self._fail(_ENDINGS.get(code, Disconnect.PROTOCOL_ERROR), f"frame parser said {code}")
 
-    def ended(self) -> bool:
+    def on_eof(self) -> bool:
         """The peer closed its side of TCP: answer what it said before, then close ours.
 
         With TLS (no descriptor) there is no half of a connection: the transport closes at once.
@@ -211,14 +214,14 @@ class WebSocketLink(Sender):
         self._lobby.closing.add(self)
         return False
 
-    def gone(self) -> None:
+    def on_connection_lost(self) -> None:
         """The transport is gone; the descriptor may be someone else's from here on."""
         self._shut()
         self._lost = True
         self._descriptor = -1
         self._outbox = None
         self._deliver_held()
-        self.deaf = True
+        self.ignoring = True
         self._lobby.closing.remove(self)
         self._lobby.sockets -= 1
         receiver, self._receiver = self._receiver, _NOBODY
@@ -229,13 +232,13 @@ class WebSocketLink(Sender):
     def _deliver_held(self) -> None:
         """Deliver what was read before the transport was lost, though the session does not read."""
         held, self._held = self._held, None
-        while held and not self.deaf:
+        while held and not self.ignoring:
             self._deliver(*held.popleft())
 
     def _replay(self) -> None:
         held = self._held
         self._replaying = True
-        while held and not self._paused and self.open and not self.deaf:
+        while held and not self._paused and self.open and not self.ignoring:
             self._deliver(*held.popleft())
         self._replaying = False
         if not self._paused and self.open:
@@ -254,7 +257,7 @@ class WebSocketLink(Sender):
         except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
             context = {"message": "a frame could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
-            self._fail(Ending.INTERNAL, type(error).__name__)
+            self._fail(Disconnect.INTERNAL, type(error).__name__)
 
     def _data(self, opcode: int, fin: int, rsv: int, payload: bytes) -> None:
         message = self._assembler.feed(opcode, fin, rsv, payload)
@@ -265,7 +268,7 @@ class WebSocketLink(Sender):
     def _control(self, kind: WSMsgType, rsv: int, payload: bytes) -> None:
         self._settle()
         if rsv:
-            raise WireFault(Ending.PROTOCOL_ERROR, "reserved bit set")
+            raise WireFault(Disconnect.PROTOCOL_ERROR, "reserved bit set")
         if kind is _CLOSE:
             self._closed_by_peer(frames.close_code(payload))
         elif kind is _PING and self.open:
@@ -288,7 +291,7 @@ class WebSocketLink(Sender):
     def _wait_for_session(self) -> None:
         """Hear no more; part from the peer once the session has handled what it said before."""
         if not self._over:
-            self.deaf = self._over = True
+            self.ignoring = self._over = True
             self._receiver.peer_closed(self._part)
 
     def _part(self) -> None:
@@ -302,11 +305,11 @@ class WebSocketLink(Sender):
             self._lobby.closing.add(self)
             self._transport.close()
 
-    def _fail(self, ending: Ending, cause: str) -> None:
+    def _fail(self, ending: Disconnect, cause: str) -> None:
         """Hear no more (RFC 6455 section 7.1.7), and end."""
-        if self.deaf:
+        if self.ignoring:
             return
-        self.deaf = True
+        self.ignoring = True
         self._held = None
         if not self.open:
             self._finish()
@@ -334,10 +337,10 @@ class WebSocketLink(Sender):
         """
         if self._farewell is not None or self._transport.is_closing():
             return
-        cut = self.deaf and not self._transport.can_write_eof()
+        cut = self.ignoring and not self._transport.can_write_eof()
         if self._code is not None or self._eof or cut:
             self._transport.close()
-        elif self.deaf:
+        elif self.ignoring:
             self._close_our_side()
 
     def _close_our_side(self) -> None:

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.wire.errors import WireFault
 
 MAX_OFFERS: Final = 8
@@ -81,10 +81,10 @@ def inflate(payload: bytes, limit: int) -> bytes:
     try:
         message = inflater.decompress(payload + _TAIL, limit + 1)
     except zlib.error:
-        raise WireFault(Ending.PROTOCOL_ERROR, "bad compressed data") from None
+        raise WireFault(Disconnect.PROTOCOL_ERROR, "bad compressed data") from None
     if len(message) > limit:
-        raise WireFault(Ending.TOO_BIG, "inflates beyond the limit")
+        raise WireFault(Disconnect.TOO_BIG, "inflates beyond the limit")
     if inflater.unused_data not in _ENDS:
         # A stream may end with a final block (section 7.2.3.4), and then nothing more follows.
-        raise WireFault(Ending.PROTOCOL_ERROR, "data after the final block")
+        raise WireFault(Disconnect.PROTOCOL_ERROR, "data after the final block")
     return message

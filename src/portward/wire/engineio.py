@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.wire import message as wire
 from portward.wire.errors import WireFault
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 PROTOCOL: Final = "4"
 MESSAGE: Final = wire.ENGINE_MESSAGE
@@ -23,7 +23,7 @@ _BINARY: Final = b"b"
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 
 
-class Kind(Enum):
+class EngineIoPacketKind(Enum):
     """What a packet is, by its first character."""
 
     OPEN = b"0"
@@ -35,20 +35,20 @@ class Kind(Enum):
     NOOP = b"6"
 
 
-_KINDS: Final = {kind.value: kind for kind in Kind}
+_KINDS: Final = {kind.value: kind for kind in EngineIoPacketKind}
 
-PING: Final = wire.text(Kind.PING.value)
-NOOP: Final = wire.text(Kind.NOOP.value)
-CLOSE: Final = wire.text(Kind.CLOSE.value)
+PING: Final = wire.text(EngineIoPacketKind.PING.value)
+NOOP: Final = wire.text(EngineIoPacketKind.NOOP.value)
+CLOSE: Final = wire.text(EngineIoPacketKind.CLOSE.value)
 PROBE: Final = b"2probe"
 PROBED: Final = wire.text(b"3probe")
-UPGRADE: Final = Kind.UPGRADE.value
+UPGRADE: Final = EngineIoPacketKind.UPGRADE.value
 
 
-class Packet(NamedTuple):
+class EngineIoPacket(NamedTuple):
     """One packet. A binary one is always a message."""
 
-    kind: Kind
+    kind: EngineIoPacketKind
     payload: bytes
     binary: bool = False
 
@@ -64,10 +64,10 @@ class Opening(msgspec.Struct, frozen=True, rename="camel"):
 
     def packet(self) -> bytes:
         """The packet that says so."""
-        return Kind.OPEN.value + msgspec.json.encode(self)
+        return EngineIoPacketKind.OPEN.value + msgspec.json.encode(self)
 
 
-def read(text: bytes) -> Packet:
+def read(text: bytes) -> EngineIoPacket:
     """Read one packet of text, which is known to be UTF-8. `b` in front of base64 is a binary message.
 
     Raises:
@@ -77,11 +77,13 @@ def read(text: bytes) -> Packet:
         return _bytes(text[1:])
     kind = _KINDS.get(text[:1])
     if kind is None:
-        raise WireFault(Ending.PROTOCOL_ERROR, "no Engine.IO packet" if text else "empty packet")
-    return Packet(kind, text[1:])
+        raise WireFault(
+            Disconnect.PROTOCOL_ERROR, "no Engine.IO packet" if text else "empty packet"
+        )
+    return EngineIoPacket(kind, text[1:])
 
 
-def read_body(body: bytes) -> list[Packet]:
+def read_body(body: bytes) -> list[EngineIoPacket]:
     """Read the body of a request, in order.
 
     Raises:
@@ -89,35 +91,37 @@ def read_body(body: bytes) -> list[Packet]:
     """
     texts = body.split(SEPARATOR, PACKETS)
     if len(texts) > PACKETS:
-        raise WireFault(Ending.PROTOCOL_ERROR, "too many packets at once")
+        raise WireFault(Disconnect.PROTOCOL_ERROR, "too many packets at once")
     try:
         body.decode()
     except UnicodeDecodeError:
-        raise WireFault(Ending.INVALID_UTF8, "packets are not UTF-8") from None
+        raise WireFault(Disconnect.INVALID_UTF8, "packets are not UTF-8") from None
     return [read(text) for text in texts]
 
 
-def _bytes(text: bytes) -> Packet:
+def _bytes(text: bytes) -> EngineIoPacket:
     """Base64, padded; the decoder would overlook what has no place in it."""
     if not _BASE64.match(text):
-        raise WireFault(Ending.PROTOCOL_ERROR, "malformed base64")
-    return Packet(Kind.MESSAGE, a2b_base64(text), binary=True)
+        raise WireFault(Disconnect.PROTOCOL_ERROR, "malformed base64")
+    return EngineIoPacket(EngineIoPacketKind.MESSAGE, a2b_base64(text), binary=True)
 
 
-def write_body(messages: Iterable[Message]) -> bytes:
+def write_body(messages: Iterable[WireMessage]) -> bytes:
     """Everything in order as the answer to one poll. Text of messages is marked already."""
     return SEPARATOR.join([text for message in messages for text in _texts(message)])
 
 
-def as_text(message: Message) -> Message:
+def as_text(message: WireMessage) -> WireMessage:
     """The same message without binary frames, for a client that takes none (`b64=1`)."""
     if True not in message.kinds:
         return message
     frames = [wire.text(text) for text in _texts(message)]
     whole = wire.join(frames)
-    return Message(whole.payloads, whole.kinds, whole.frame, weight=message.weight, key=message.key)
+    return WireMessage(
+        whole.payloads, whole.kinds, whole.frame, weight=message.weight, key=message.key
+    )
 
 
-def _texts(message: Message) -> Iterator[bytes]:
+def _texts(message: WireMessage) -> Iterator[bytes]:
     for payload, binary in message.parts():
         yield _BINARY + b64encode(payload) if binary else payload

@@ -3,7 +3,7 @@
 from struct import pack
 from typing import Final
 
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.wire.errors import WireFault
 
 FIN: Final = 0x80
@@ -58,9 +58,9 @@ def close_code(body: bytes) -> int:
         return NO_STATUS
     code = int.from_bytes(body[:2], "big")
     if len(body) == 1 or not (code in _CODES or code in _OWN_CODES):
-        raise WireFault(Ending.PROTOCOL_ERROR, "invalid close code")
+        raise WireFault(Disconnect.PROTOCOL_ERROR, "invalid close code")
     try:
         body[2:].decode()
     except UnicodeDecodeError:
-        raise WireFault(Ending.INVALID_UTF8, "close reason is not UTF-8") from None
+        raise WireFault(Disconnect.INVALID_UTF8, "close reason is not UTF-8") from None
     return code

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from portward.model.parcel import Parcel, Words
+from portward.model.payload import MultipartPayload, Words
 from portward.wire import deflate, frames
 
 ENGINE_MESSAGE: Final = b"4"
@@ -14,7 +14,7 @@ _BINARY: Final = frames.FIN | frames.BINARY
 _DEFLATED: Final = frames.FIN | frames.RSV1 | frames.TEXT
 
 
-class Message:
+class WireMessage:
     """One or more payloads, and all their frames in a row.
 
     `frame` is what goes to a socket; `payloads` go through a server that frames by itself, each as text
@@ -54,52 +54,58 @@ class Message:
         return f"<Message {kind} x{len(self.payloads)}, {len(self.frame)} bytes>"
 
 
-def text(payload: bytes) -> Message:
+def text(payload: bytes) -> WireMessage:
     """Frame UTF-8 text."""
-    return Message((payload,), (False,), frames.frame(_TEXT, payload))
+    return WireMessage((payload,), (False,), frames.frame(_TEXT, payload))
 
 
-def binary(payload: bytes) -> Message:
+def binary(payload: bytes) -> WireMessage:
     """Frame bytes."""
-    return Message((payload,), (True,), frames.frame(_BINARY, payload))
+    return WireMessage((payload,), (True,), frames.frame(_BINARY, payload))
 
 
-def deflated(payload: bytes) -> Message:
+def deflated(payload: bytes) -> WireMessage:
     """Frame UTF-8 text compressed, for connections that negotiated it.
 
     Nothing of one message is used to compress the next, so that one frame serves every recipient
     and no message tells about another.
     """
-    return Message((payload,), (False,), frames.frame(_DEFLATED, deflate.compress(payload)))
+    return WireMessage((payload,), (False,), frames.frame(_DEFLATED, deflate.compress(payload)))
 
 
-class Framing(NamedTuple):
+class FrameBuilder(NamedTuple):
     """How the words of a dialect become messages on one kind of transport."""
 
-    text: Callable[[Words], Message]
-    deflated: Callable[[Words], Message]
-    binary: Callable[[bytes], Message]
+    text: Callable[[Words], WireMessage]
+    deflated: Callable[[Words], WireMessage]
+    binary: Callable[[bytes], WireMessage]
 
 
-def framing(mark: bytes = b"") -> Framing:
+def framing(mark: bytes = b"") -> FrameBuilder:
     """A framing that begins each text with `mark`."""
 
-    def with_text(frame: Callable[[bytes], Message]) -> Callable[[Words], Message]:
+    def with_text(frame: Callable[[bytes], WireMessage]) -> Callable[[Words], WireMessage]:
         return lambda words: (
-            _parcel(words, mark, frame) if isinstance(words, Parcel) else frame(mark + words)
+            _parcel(words, mark, frame)
+            if isinstance(words, MultipartPayload)
+            else frame(mark + words)
         )
 
-    return Framing(with_text(text), with_text(deflated), binary)
+    return FrameBuilder(with_text(text), with_text(deflated), binary)
 
 
-def _parcel(parcel: Parcel, mark: bytes, frame: Callable[[bytes], Message]) -> Message:
+def _parcel(
+    parcel: MultipartPayload, mark: bytes, frame: Callable[[bytes], WireMessage]
+) -> WireMessage:
     """Text and its attachments: one publication, which nothing may come between."""
     parts = [frame(mark + parcel.text), *(binary(each) for each in parcel.attachments)]
     if parcel.then is not None:
         rest = parcel.then
-        parts.append(_parcel(rest, mark, frame) if isinstance(rest, Parcel) else frame(mark + rest))
+        parts.append(
+            _parcel(rest, mark, frame) if isinstance(rest, MultipartPayload) else frame(mark + rest)
+        )
     whole = join(parts)
-    return Message(whole.payloads, whole.kinds, whole.frame)
+    return WireMessage(whole.payloads, whole.kinds, whole.frame)
 
 
 PLAIN: Final = framing()
@@ -108,12 +114,14 @@ ENGINE: Final = framing(ENGINE_MESSAGE)
 """Messages of Engine.IO."""
 
 
-def keyed(message: Message, key: str) -> Message:
+def keyed(message: WireMessage, key: str) -> WireMessage:
     """The same message, to replace an earlier one with this key."""
-    return Message(message.payloads, message.kinds, message.frame, weight=message.weight, key=key)
+    return WireMessage(
+        message.payloads, message.kinds, message.frame, weight=message.weight, key=key
+    )
 
 
-def join(messages: Sequence[Message]) -> Message:
+def join(messages: Sequence[WireMessage]) -> WireMessage:
     """Several messages as one write.
 
     Raises:
@@ -123,7 +131,7 @@ def join(messages: Sequence[Message]) -> Message:
         return messages[0]
     if not messages:
         raise ValueError("there is nothing to join")
-    return Message(
+    return WireMessage(
         tuple(payload for each in messages for payload in each.payloads),
         tuple(kind for each in messages for kind in each.kinds),
         b"".join([each.frame for each in messages]),

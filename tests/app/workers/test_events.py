@@ -3,16 +3,16 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.app.workers.events import RANKS, Entry, merged, read, time_of
+from portward.app.workers.events import RANKS, WorkerEvent, merged, read, time_of
 
 BASE = 1_700_000_000_000
 
 
-def entry(seq: int, milliseconds: int) -> Entry:
+def entry(seq: int, milliseconds: int) -> WorkerEvent:
     """An event of a worker."""
     moment = datetime.fromtimestamp((BASE + milliseconds) / 1000, UTC)
     stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Entry(seq, stamp, "auth.ok", {"n": seq})
+    return WorkerEvent(seq, stamp, "auth.ok", {"n": seq})
 
 
 def test_time_is_read_to_the_millisecond() -> None:
@@ -37,7 +37,7 @@ workers = st.lists(
 
 
 @given(workers, st.integers(1, 7))
-def test_reading_on_sees_everything_once(answers: list[list[Entry]], limit: int) -> None:
+def test_reading_on_sees_everything_once(answers: list[list[WorkerEvent]], limit: int) -> None:
     """Whoever goes on from the last number sees every event once, in the order of time."""
     seen: list[tuple[str, int]] = []
     since = 0
@@ -54,7 +54,7 @@ def test_reading_on_sees_everything_once(answers: list[list[Entry]], limit: int)
 
 
 @given(workers, st.integers(1, 7))
-def test_without_a_number_the_newest(answers: list[list[Entry]], limit: int) -> None:
+def test_without_a_number_the_newest(answers: list[list[WorkerEvent]], limit: int) -> None:
     """Without a number the newest events are given, oldest first."""
     total = sum(map(len, answers))
     everything = merged(answers, total + 1, 0, BASE + 100)

@@ -14,15 +14,15 @@ from websockets.exceptions import InvalidStatus
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.tell import make_telemetry
-from portward.app.workers import handover, words
-from portward.app.workers.handover import LIMIT, Handover, Parcel
+from portward.app.telemetry import make_telemetry
+from portward.app.workers import control_protocol, handover
+from portward.app.workers.handover import LIMIT, Handover, HandoverMessage
 from portward.model.request import RequestHead
 from portward.node.clock import LoopClock
 from portward.settings import Settings, load
 from portward.testing import FakeClock
 from portward.transports.engineio import EngineServer
-from portward.transports.lobby import Lobby
+from portward.transports.listener_state import ListenerState
 from tests.app.workers.work import place_in
 
 PATIENCE = 30.0
@@ -219,13 +219,13 @@ class Alone:
 
     def __init__(self, folder: Path, gateway: Gateway) -> None:
         self.clock = FakeClock()
-        self.lobby = Lobby(gateway.front, self.clock)
+        self.lobby = ListenerState(gateway.front, self.clock)
         place, self._parent = place_in(folder, 0)
         self._place = place
         self.sessions = EngineServer(gateway.front, self.clock, gateway.node.endpoints)
         self.handover = Handover(place, self.sessions, self.lobby, 2)
         self.handover.start()
-        self.path = words.door_socket(str(folder), 0)
+        self.path = control_protocol.door_socket(str(folder), 0)
 
     def sender(self) -> socket.socket:
         """Somebody who hands something over."""
@@ -257,7 +257,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[Alone]:
 def parcel(path: str = "/health") -> bytes:
     """What is handed over with a connection."""
     head = RequestHead(method="GET", path=path, headers=(("host", "localhost"),))
-    return msgspec.msgpack.encode(Parcel(head, b""))
+    return msgspec.msgpack.encode(HandoverMessage(head, b""))
 
 
 async def test_connection_is_served_here(alone: Alone) -> None:
@@ -331,7 +331,7 @@ async def test_end_while_one_arrives(alone: Alone) -> None:
     client, theirs = socket.socketpair()
     with client:
         theirs.setblocking(False)
-        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=Parcel), theirs)
+        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=HandoverMessage), theirs)
         assert len(alone.handover._arrivals) == 1
         alone.handover.close()
         await closed(client)
@@ -342,7 +342,7 @@ async def test_connection_that_cannot_be_served(alone: Alone) -> None:
     """What is handed over and is no connection is closed."""
     client, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with client:
-        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=Parcel), theirs)
+        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=HandoverMessage), theirs)
         await until(lambda: not alone.handover._arrivals)
     assert theirs.fileno() == -1
 

@@ -4,11 +4,15 @@ from msgspec.structs import replace
 
 from portward.app.workers.reloads import Reloads
 from portward.settings import Settings, SettingsError
-from portward.settings.operation import Admin
-from portward.settings.sections import Gate, Server, Tls
+from portward.settings.operation import AdminSettings
+from portward.settings.sections import GateSettings, ServerSettings, TlsSettings
 
-OLD = Settings(admin=Admin(enabled=False))
-NEW = replace(OLD, gate=Gate(allowed_origins=("https://app.example",)), server=Server(port=4711))
+OLD = Settings(admin=AdminSettings(enabled=False))
+NEW = replace(
+    OLD,
+    gate=GateSettings(allowed_origins=("https://app.example",)),
+    server=ServerSettings(port=4711),
+)
 
 
 class Stage:
@@ -67,7 +71,7 @@ def test_bad_settings_reach_nobody() -> None:
     stage.reloads.begin()
     assert stage.printed == ["reload refused: not valid TOML"]
     assert stage.told == 0
-    no_file = replace(OLD, server=Server(tls=Tls(cert="/nowhere", key="/nowhere")))
+    no_file = replace(OLD, server=ServerSettings(tls=TlsSettings(cert="/nowhere", key="/nowhere")))
     stage = Stage(lambda: no_file)
     stage.reloads.begin()
     assert stage.told == 1  # the certificate is no matter of a reload: the old one stays

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from portward.app.workers.backoff import FIRST
+from portward.app.workers.control_protocol import WorkerOrder, WorkerReport
 from portward.app.workers.supervisor import TRIES, Heard, StartFailedError, Supervisor
-from portward.app.workers.words import Order, Report
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock
 from tests.app.workers.work import Puppet, telemetry
@@ -52,7 +52,7 @@ class Stage:
     async def up(self, *puppets: Puppet) -> None:
         """Let workers accept."""
         for puppet in puppets:
-            puppet.report(Report(ready=True))
+            puppet.report(WorkerReport(ready=True))
         await self.settle()
 
     @property
@@ -115,7 +115,7 @@ async def test_start_that_fails(stage: Stage) -> None:
     watching = asyncio.create_task(stage.crew.watch())
     await stage.up(stage.started[0])
     for _ in range(TRIES):
-        stage.started[-1].report(Report(failed="no store"))
+        stage.started[-1].report(WorkerReport(failed="no store"))
         stage.started[-1].die(1)
         await stage.leap(5.0)
     with pytest.raises(StartFailedError, match="no store"):
@@ -137,7 +137,7 @@ async def test_later_nobody_is_given_up(stage: Stage) -> None:
     """Once all have accepted, a worker that cannot start is tried again for ever."""
     await stage.up(*stage.started)
     for _ in range(3 * TRIES):
-        stage.started[-1].report(Report(failed="no store"))
+        stage.started[-1].report(WorkerReport(failed="no store"))
         stage.started[-1].die(1)
         await stage.leap(30.0)
     assert len(stage.started) == 2 + 3 * TRIES
@@ -238,7 +238,7 @@ async def test_who_does_not_leave_is_killed(stage: Stage) -> None:
 async def test_orders_reach_who_accepts(stage: Stage) -> None:
     """An order goes to those that accept, and what they answer is passed on."""
     await stage.up(stage.started[1])
-    assert stage.crew.order(Order.RELOAD) == [1]
+    assert stage.crew.order(WorkerOrder.RELOAD) == [1]
     assert [each.told for each in stage.started] == [[], ["RELOAD"]]
-    stage.started[1].report(Report(said="reloaded: nothing changed"))
+    stage.started[1].report(WorkerReport(said="reloaded: nothing changed"))
     assert stage.said == [(1, "reloaded: nothing changed")]

@@ -16,25 +16,26 @@ from msgspec.structs import replace
 from portward.admin.app import make_admin
 from portward.admin.server import AdminServer
 from portward.app.gateway import Gateway
-from portward.app.tell import make_telemetry
-from portward.app.workers.front import Front, make_front
-from portward.app.workers.inside import make_listener
-from portward.app.workers.place import Ear, Place
+from portward.app.telemetry import make_telemetry
+from portward.app.workers.control_protocol import Task, WorkerOrder, WorkerReport
+from portward.app.workers.parent_admin import ParentAdmin, make_front
 from portward.app.workers.supervisor import Heard, Supervisor
-from portward.app.workers.words import Order, Report, Task
+from portward.app.workers.worker import PipeReader, WorkerPlace
+from portward.app.workers.worker_admin import make_listener
 from portward.engines.memory import MemoryEngine
 from portward.node.clock import LoopClock
 from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey
-from portward.settings.operation import Admin
-from portward.settings.sections import Server
+from portward.settings.operation import AdminSettings
+from portward.settings.sections import ServerSettings
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock, MemoryClient, connect
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "admin-key-" + "a" * 32
 SETTINGS = Settings(
-    server=Server(port=0, admin_port=0), admin=Admin(api_keys=(ApiKey(key=Secret(KEY)),))
+    server=ServerSettings(port=0, admin_port=0),
+    admin=AdminSettings(api_keys=(ApiKey(key=Secret(KEY)),)),
 )
 
 
@@ -50,11 +51,11 @@ def telemetry(clock: FakeClock | LoopClock) -> Telemetry:
     return make_telemetry(SETTINGS, clock, io.StringIO())
 
 
-def place_in(folder: Path, number: int) -> tuple[Place, socket.socket]:
+def place_in(folder: Path, number: int) -> tuple[WorkerPlace, socket.socket]:
     """A worker's place, and its parent's socket."""
     ours, theirs = socket.socketpair()
     task = Task(number=number, port=0, name="box", folder=str(folder))
-    return Place(task, theirs, Ear(theirs)), ours
+    return WorkerPlace(task, theirs, PipeReader(theirs)), ours
 
 
 class Puppet:
@@ -69,7 +70,7 @@ class Puppet:
         self._heard = heard
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def order(self, order: Order) -> None:
+    def order(self, order: WorkerOrder) -> None:
         """Keep it."""
         self.told.append(order.name)
 
@@ -87,7 +88,7 @@ class Puppet:
         if not self._code.done():
             self._code.set_result(code)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: WorkerReport) -> None:
         """Say something."""
         self.ready = self.ready or report.ready
         self.failed = report.failed or self.failed
@@ -107,7 +108,7 @@ class House:
         self.gateways: list[Gateway] = []
         self.listeners: list[AdminServer] = []
         self.crew: Supervisor
-        self.front: Front
+        self.front: ParentAdmin
         self.http: httpx.AsyncClient
 
     async def join(self, number: int, user: str, room: str = "general") -> MemoryClient:

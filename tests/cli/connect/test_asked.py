@@ -3,21 +3,21 @@ from pathlib import Path
 import pytest
 
 from portward.cli.connect.asked import (
-    Asked,
+    ConnectOptions,
     credential_of,
     headers_of,
     source_of,
     subject_of,
     tls_of,
 )
-from portward.cli.errors import Refusal, Usage
-from portward.cli.minting import Bearer
+from portward.cli.errors import CommandRefused, UsageError
+from portward.cli.signing import TokenClaims
 from tests.cli.console import Console
 
 
-def asked(**changed: str | None) -> Asked:
+def asked(**changed: str | None) -> ConnectOptions:
     """A command line."""
-    return Asked(
+    return ConnectOptions(
         url="ws://h/rooms",
         user="ann",
         token="secret",
@@ -49,7 +49,7 @@ def test_headers_are_read() -> None:
 )
 def test_what_is_no_header_is_refused(text: str) -> None:
     """A second line, a control character, and what the handshake sends by itself."""
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         headers_of([text])
 
 
@@ -68,7 +68,7 @@ def test_certificates_are_chosen(tmp_path: Path) -> None:
         ("ws://h", None, True),
         ("ws://h", empty, False),
     ]:
-        with pytest.raises(Usage):
+        with pytest.raises(UsageError):
             tls_of(url, cacert, insecure=insecure)
 
 
@@ -103,7 +103,7 @@ def test_credentials_differ() -> None:
 
 async def test_tokens_are_made_anew(portward: Console) -> None:
     """Each is another one, for the same user."""
-    source = source_of(None, Bearer(sub="ann", workspace="w1"))
+    source = source_of(None, TokenClaims(sub="ann", workspace="w1"))
     first, second = await source(), await source()
     assert first != second
     assert subject_of(first) == subject_of(second) == "ann"
@@ -112,8 +112,8 @@ async def test_tokens_are_made_anew(portward: Console) -> None:
 def test_where_no_token_can_be_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before anything is tried."""
     monkeypatch.setenv("PORTWARD_TOKENS__JWKS_URL", "https://issuer.example.org/keys")
-    with pytest.raises(Refusal):
-        source_of(None, Bearer(sub="ann"))
+    with pytest.raises(CommandRefused):
+        source_of(None, TokenClaims(sub="ann"))
 
 
 def test_headers() -> None:

@@ -3,9 +3,9 @@ import asyncio
 import pytest
 
 from portward.cli.connect import echo as module
-from portward.cli.connect.echo import Echo
+from portward.cli.connect.echo import EchoConversation
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 from portward.client.link import LinkClosed
 from tests.cli.connect.peers import Typist
 
@@ -45,11 +45,11 @@ class Mirror:
 async def test_everything_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
     """What is typed goes out as it is, and what comes back is shown; then one leaves."""
     link = Mirror()
-    echo = Echo(link, Screen())
+    echo = EchoConversation(link, Screen())
     listening = asyncio.create_task(echo.listen())
     await echo.type(Typist("/join x", "", "\x1b[2J").keyboard)
     await echo.leave()
-    with pytest.raises(Refusal, match=r"the connection is over: closed \(1000\)"):
+    with pytest.raises(CommandRefused, match=r"the connection is over: closed \(1000\)"):
         await listening
     assert capsys.readouterr() == ("/join x\n\n\\x1b[2J\n", "")
 
@@ -59,7 +59,7 @@ async def test_nothing_comes_back(
 ) -> None:
     """Lines that do not come back are counted."""
     monkeypatch.setattr(module, "_LAST_WORDS", 0.0)
-    echo = Echo(Mirror(dumb=True), Screen())
+    echo = EchoConversation(Mirror(dumb=True), Screen())
     await echo.type(Typist("one", "two").keyboard)
     await echo.leave()
     assert capsys.readouterr().err == "! 2 lines did not come back\n"
@@ -68,8 +68,8 @@ async def test_nothing_comes_back(
 async def test_other_side_closes() -> None:
     """A connection that breaks ends both directions."""
     link = Mirror()
-    echo = Echo(link, Screen())
+    echo = EchoConversation(link, Screen())
     link.end(None, "connection lost")
     await echo.type(Typist("one", "two").keyboard)
-    with pytest.raises(Refusal, match=r"the connection is over: connection lost$"):
+    with pytest.raises(CommandRefused, match=r"the connection is over: connection lost$"):
         await echo.listen()

@@ -10,7 +10,7 @@ from portward.cli.connect import plain as module
 from portward.cli.connect.addresses import dialect_of
 from portward.cli.connect.plain import Plain, own_origin
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import Refusal, Usage
+from portward.cli.errors import CommandRefused, UsageError
 from portward.client import Backoff, ClientError, ConnectionOptions
 from portward.client.endpoint import EndpointOptions
 from portward.client.tokens import TokenProvider
@@ -42,7 +42,7 @@ def options(url: str, credential: str | None) -> EndpointOptions:
 
 async def test_the_relay_has_nothing_to_hear() -> None:
     """Asking it for something is a mistake of the command line."""
-    with pytest.raises(Usage, match="nothing to subscribe to"):
+    with pytest.raises(UsageError, match="nothing to subscribe to"):
         Plain("relay", options("ws://h/realtime", None), Screen(), ["x"], "http://h")
 
 
@@ -65,7 +65,7 @@ def test_the_dialect_follows_from_the_path(url: str, dialect: str) -> None:
 
 def test_a_path_that_says_nothing() -> None:
     """The error names every dialect there is."""
-    with pytest.raises(Usage, match=r"rooms.alerts.live.relay.socketio.echo"):
+    with pytest.raises(UsageError, match=r"rooms.alerts.live.relay.socketio.echo"):
         dialect_of("ws://h/chat", None)
 
 
@@ -147,7 +147,7 @@ async def test_the_other_side_closes(place: Place) -> None:
     await plain.start()
     listening = asyncio.create_task(plain.listen())
     await place.gateway.revoke(user="ann")
-    with pytest.raises(Refusal, match=r"force disconnect \(3503\)"):
+    with pytest.raises(CommandRefused, match=r"force disconnect \(3503\)"):
         await listening
     await plain.type(Typist("one").keyboard)
     await plain.close()

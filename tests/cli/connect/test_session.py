@@ -6,7 +6,7 @@ import pytest
 
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.session import converse
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 from tests.cli.connect.peers import Typist
 
 
@@ -61,9 +61,9 @@ async def test_interrupt() -> None:
 async def test_other_side_ends_it() -> None:
     """When the other side ends it there is nothing to leave."""
     scene = Scene()
-    scene.error = Refusal("over")
+    scene.error = CommandRefused("over")
     scene.over.set()
-    with pytest.raises(Refusal, match="over"):
+    with pytest.raises(CommandRefused, match="over"):
         await converse(scene, Typist().keyboard)
     assert not scene.left
 

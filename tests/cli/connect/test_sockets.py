@@ -10,10 +10,10 @@ import pytest
 from portward.cli.connect.addresses import dialect_of
 from portward.cli.connect.screen import Screen
 from portward.cli.connect.sockets import SocketTalk, address, textual, typed
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 from portward.client import dialer
 from portward.client.link import LinkClosed
-from portward.node.sockets import Socket
+from portward.node.socketio_server import Socket
 from tests.cli.connect.peers import Typist
 from tests.cli.connect.test_echo import Mirror
 from tests.e2e.houses import Place, own_door
@@ -57,7 +57,7 @@ async def hear(*texts: str, token: str | None = None, rooms: tuple[str, ...] = (
     script = Script(*texts)
     talk = SocketTalk(script, Screen(), token, rooms)
     script.queue.put_nowait(LinkClosed(1001, "going away"))
-    with pytest.raises(Refusal, match=r"the connection is over: going away \(1001\)"):
+    with pytest.raises(CommandRefused, match=r"the connection is over: going away \(1001\)"):
         await talk.listen()
     return script
 
@@ -132,7 +132,7 @@ async def talk(
     done, _ = await asyncio.wait({listening, typing}, return_when=asyncio.FIRST_COMPLETED)
     if typing in done:
         await made.leave()
-        with pytest.raises(Refusal, match="the connection is over"):
+        with pytest.raises(CommandRefused, match="the connection is over"):
             await listening
         return made
     typing.cancel()
@@ -180,7 +180,7 @@ async def test_refusals_are_told(place: Place, capsys: pytest.CaptureFixture[str
 
 async def test_strangers(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """Who is not let in is shown why, and the connection is over."""
-    with pytest.raises(Refusal, match="the connection is over: sent out by the gateway"):
+    with pytest.raises(CommandRefused, match="the connection is over: sent out by the gateway"):
         await talk(place, None)
     assert 'error {"code": "AUTH_REQUIRED"}' in capsys.readouterr().out
 
@@ -244,7 +244,7 @@ async def test_what_needs_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
 )
 async def test_the_end(text: str, why: str) -> None:
     """What ends it is told in one line, whether it was meant or made no sense."""
-    with pytest.raises(Refusal, match=why):
+    with pytest.raises(CommandRefused, match=why):
         await SocketTalk(Script(text), Screen(), None, ()).listen()
 
 
@@ -265,6 +265,6 @@ async def test_no_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     await made.leave()
     assert script.said == ["40", '420["one"]']
     await made.type(Typist("two").keyboard)
-    with pytest.raises(Refusal, match="closed"):
+    with pytest.raises(CommandRefused, match="closed"):
         await listening
     assert json.loads(script.said[-1][3:]) == ["one"]

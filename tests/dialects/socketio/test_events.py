@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from portward.dialects.socketio.events import MAX_HINT, MAX_JSON, Events
-from portward.dialects.socketio.packets import Kind, Packet
+from portward.dialects.socketio.packets import SocketIoPacket, SocketIoPacketKind
 from portward.model import commands as ask
 from portward.model.approval import Decision
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 
 EVENTS = Events("workspaces", ("dashboard", "approvals"))
 
@@ -18,15 +18,17 @@ EVENTS = Events("workspaces", ("dashboard", "approvals"))
 def read(name: str, *arguments: Any, nsp: str = "/") -> Command:
     """The command behind an event with the acknowledgement id 7."""
     size = 1
-    packet = Packet(kind=Kind.EVENT, nsp=nsp, size=size, id=7, name=name, data=list(arguments))
+    packet = SocketIoPacket(
+        kind=SocketIoPacketKind.EVENT, nsp=nsp, size=size, id=7, name=name, data=list(arguments)
+    )
     return EVENTS.read(packet)
 
 
 def hint(name: str, *arguments: Any) -> str:
     """Why an event is refused."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         read(name, *arguments)
-    assert caught.value.kind is FaultKind.INVALID_STRUCTURE
+    assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
     assert caught.value.hint
     return caught.value.hint
 
@@ -157,8 +159,12 @@ def test_what_is_no_room(room: str) -> None:
 def test_kinds_are_settings() -> None:
     """Which kinds of rooms there are is for the operator to say."""
     events = Events("family", ("notes",))
-    packet = Packet(
-        kind=Kind.EVENT, nsp="/", size=1, name="join_room", data=[{"room": "workspace:w1:notes"}]
+    packet = SocketIoPacket(
+        kind=SocketIoPacketKind.EVENT,
+        nsp="/",
+        size=1,
+        name="join_room",
+        data=[{"room": "workspace:w1:notes"}],
     )
     assert events.read(packet) == ask.Subscribe(id="", channel=Channel.parse("family:w1:notes"))
 

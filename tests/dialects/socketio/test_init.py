@@ -5,14 +5,19 @@ from typing import Any
 
 import pytest
 
-from portward.dialects.socketio import Kind, Packet, PacketError, SocketIoDialect
+from portward.dialects.socketio import (
+    PacketError,
+    SocketIoDialect,
+    SocketIoPacket,
+    SocketIoPacketKind,
+)
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.approval import Approval, Decision
 from portward.model.channel import Channel
-from portward.model.endings import Ending
-from portward.model.faults import Fault, FaultKind
-from portward.model.parcel import Parcel
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind
+from portward.model.payload import MultipartPayload
 from portward.model.publication import Publication
 from portward.model.replies import Push
 
@@ -20,13 +25,15 @@ DIALECT = SocketIoDialect("workspaces", ("dashboard", "approvals"))
 ROOM = Channel.parse("workspaces:w1:dashboard")
 
 
-def delivered(channel: str, data: Any, kind: str | None = "e", *blobs: bytes) -> str | Parcel:
+def delivered(
+    channel: str, data: Any, kind: str | None = "e", *blobs: bytes
+) -> str | MultipartPayload:
     """How a publication is told."""
     publication = Publication(id="p", offset=1, time=0, data=data, type=kind, attachments=blobs)
     push = say.Delivery(channel=Channel.parse(channel), publication=publication, epoch="e")
     told = DIALECT.push(push, 0)
     assert told is not None
-    return told if isinstance(told, Parcel) else told.decode()
+    return told if isinstance(told, MultipartPayload) else told.decode()
 
 
 # -- what is heard
@@ -61,26 +68,29 @@ def test_connects_do_not_show_their_token() -> None:
 )
 def test_faults_know_where_they_go(text: bytes, address: str) -> None:
     """What is not taken is answered where an answer is waited for."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         DIALECT.decode(text, False)
     assert caught.value.command_id == address
 
 
 def test_no_piece_of_a_packet() -> None:
     """Bytes alone, and what is no packet, are no command."""
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         DIALECT.decode(b"x", True)
-    assert caught.value.kind is FaultKind.INVALID_STRUCTURE
-    with pytest.raises(Fault) as caught:
+    assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
+    with pytest.raises(CommandError) as caught:
         DIALECT.decode(b"x", False)
-    assert caught.value.kind is FaultKind.INVALID_FORMAT
+    assert caught.value.kind is ErrorKind.INVALID_FORMAT
 
 
-@pytest.mark.parametrize("kind", [Kind.ACK, Kind.BINARY_ACK, Kind.CONNECT_ERROR])
-def test_what_is_no_command(kind: Kind) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [SocketIoPacketKind.ACK, SocketIoPacketKind.BINARY_ACK, SocketIoPacketKind.CONNECT_ERROR],
+)
+def test_what_is_no_command(kind: SocketIoPacketKind) -> None:
     """An acknowledgement asks for nothing, and no client refuses us."""
     with pytest.raises(PacketError):
-        DIALECT.command(Packet(kind=kind, nsp="/", size=1))
+        DIALECT.command(SocketIoPacket(kind=kind, nsp="/", size=1))
 
 
 # -- answers
@@ -108,7 +118,7 @@ def test_results() -> None:
     assert DIALECT.reply(call, say.Called(), 0) == b"35[]"
     assert DIALECT.reply(call, say.Called(result=(1, [2])), 0) == b"35[1,[2]]"
     told = DIALECT.reply(call, say.Called(result=(b"x",)), 0)
-    assert told == Parcel(b'61-5[{"_placeholder":true,"num":0}]', (b"x",))
+    assert told == MultipartPayload(b'61-5[{"_placeholder":true,"num":0}]', (b"x",))
     assert DIALECT.reply(ask.Call(nsp="/", event="e"), say.Called(result=(b"x",)), 0) is None
 
 
@@ -124,47 +134,47 @@ def test_done_is_not_told() -> None:
     ("fault", "told"),
     [
         (
-            Fault(FaultKind.PERMISSION_DENIED, command_id="/x,5"),
+            CommandError(ErrorKind.PERMISSION_DENIED, command_id="/x,5"),
             [b'3/x,5[{"error":"PERMISSION_DENIED"}]'],
         ),
         (
-            Fault(FaultKind.PERMISSION_DENIED, command_id="/x,"),
+            CommandError(ErrorKind.PERMISSION_DENIED, command_id="/x,"),
             [b'2/x,["error",{"code":"PERMISSION_DENIED"}]'],
         ),
-        (Fault(FaultKind.UNAVAILABLE), [b'2["error",{"code":"UNAVAILABLE"}]']),
+        (CommandError(ErrorKind.UNAVAILABLE), [b'2["error",{"code":"UNAVAILABLE"}]']),
         (
-            Fault(FaultKind.RATE_LIMITED, command_id="5", retry_after=9),
+            CommandError(ErrorKind.RATE_LIMITED, command_id="5", retry_after=9),
             [b'35[{"error":"RATE_LIMITED","retryMs":9}]', b'2["error",{"code":"RATE_LIMITED"}]'],
         ),
-        (Fault(FaultKind.RATE_LIMITED), [b'2["error",{"code":"RATE_LIMITED"}]']),
+        (CommandError(ErrorKind.RATE_LIMITED), [b'2["error",{"code":"RATE_LIMITED"}]']),
         (
-            Fault(FaultKind.UNKNOWN_NAMESPACE, command_id="/x,", nsp="/x"),
+            CommandError(ErrorKind.UNKNOWN_NAMESPACE, command_id="/x,", nsp="/x"),
             [b'4/x,{"message":"Invalid namespace"}'],
         ),
         (
-            Fault(FaultKind.RATE_LIMITED, command_id="", nsp="/", retry_after=9),
+            CommandError(ErrorKind.RATE_LIMITED, command_id="", nsp="/", retry_after=9),
             [b'4{"message":"Too many requests","data":{"code":"RATE_LIMITED"}}'],
         ),
         (
-            Fault(FaultKind.INTERNAL, command_id="/x,", nsp="/x"),
+            CommandError(ErrorKind.INTERNAL, command_id="/x,", nsp="/x"),
             [b'4/x,{"message":"Internal error","data":{"code":"INTERNAL_ERROR"}}'],
         ),
         (
-            Fault(FaultKind.NOT_SUBSCRIBED, command_id="5", about="w1:dashboard"),
+            CommandError(ErrorKind.NOT_SUBSCRIBED, command_id="5", about="w1:dashboard"),
             [b'35[{"left":"workspace:w1:dashboard"}]'],
         ),
     ],
 )
-def test_refusals(fault: Fault, told: list[bytes]) -> None:
+def test_refusals(fault: CommandError, told: list[bytes]) -> None:
     """A refusal is acknowledged, else told as an event; one by a limit both."""
     words = DIALECT.fault(fault, 0)
-    said = [words.text, words.then] if isinstance(words, Parcel) else [words]
+    said = [words.text, words.then] if isinstance(words, MultipartPayload) else [words]
     assert said == told
 
 
 def test_leaving_where_one_is_not() -> None:
     """To leave a room one is not in is a success, and without an id a silent one."""
-    fault = Fault(FaultKind.NOT_SUBSCRIBED, about="w1:dashboard")
+    fault = CommandError(ErrorKind.NOT_SUBSCRIBED, about="w1:dashboard")
     assert DIALECT.fault(fault, 0) is None
 
 
@@ -188,7 +198,7 @@ def test_pushes(push: Push, told: bytes | None) -> None:
 
 def test_told_in_a_namespace() -> None:
     """What concerns the connection can be told in any namespace, or has no words in any."""
-    assert DIALECT.tell("/x", say.Parting(ending=Ending.EXPIRED)) == (
+    assert DIALECT.tell("/x", say.Parting(ending=Disconnect.EXPIRED)) == (
         b'2/x,["error",{"code":"EXPIRED"}]'
     )
     assert DIALECT.tell("/x", say.Welcome(connection_id="c")) is None
@@ -227,4 +237,4 @@ def test_publications_with_bytes() -> None:
     """Bytes of a publication follow its event."""
     place = {"_placeholder": True, "num": 0}
     told = delivered("workspaces:/x", [place], "e", b"x")
-    assert told == Parcel(b'51-/x,["e",{"_placeholder":true,"num":0}]', (b"x",))
+    assert told == MultipartPayload(b'51-/x,["e",{"_placeholder":true,"num":0}]', (b"x",))

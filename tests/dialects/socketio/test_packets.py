@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from portward.dialects.socketio import packets
 from portward.dialects.socketio.attachments import unpack
-from portward.dialects.socketio.packets import RESERVED, Kind, Packet, PacketError, parse
-from portward.model.faults import FaultKind
-from portward.model.parcel import Parcel, Words
+from portward.dialects.socketio.packets import (
+    RESERVED,
+    PacketError,
+    SocketIoPacket,
+    SocketIoPacketKind,
+    parse,
+)
+from portward.model.errors import ErrorKind
+from portward.model.payload import MultipartPayload, Words
 from tests.dialects.socketio.coder import Said, decode, encode
 
 unhurried = effort(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -48,7 +54,12 @@ def test_events_are_read(nsp: str, number: int | None, name: str, arguments: lis
     """An event comes out as another encoder put it in."""
     text, _ = encode(Said(2, nsp, number, [name, *arguments]))
     packet = parse(text)
-    assert (packet.kind, packet.nsp, packet.id, packet.fault) == (Kind.EVENT, nsp, number, None)
+    assert (packet.kind, packet.nsp, packet.id, packet.fault) == (
+        SocketIoPacketKind.EVENT,
+        nsp,
+        number,
+        None,
+    )
     assert (packet.name, packet.data, packet.attachments) == (name, arguments, 0)
     assert len(packet) == len(text)
 
@@ -66,7 +77,7 @@ def test_attachments_are_counted_and_put_back(
         return
     packet = parse(text)
     assert packet.attachments == len(blobs)
-    assert packet.kind is (Kind.BINARY_EVENT if blobs else Kind.EVENT)
+    assert packet.kind is (SocketIoPacketKind.BINARY_EVENT if blobs else SocketIoPacketKind.EVENT)
     assert unpack(packet.data, blobs) == arguments
 
 
@@ -75,7 +86,12 @@ def test_attachments_are_counted_and_put_back(
 def test_acknowledgements_are_read(nsp: str, number: int, data: list[Any]) -> None:
     """So does an acknowledgement."""
     packet = parse(encode(Said(3, nsp, number, data))[0])
-    assert (packet.kind, packet.nsp, packet.id, packet.data) == (Kind.ACK, nsp, number, data)
+    assert (packet.kind, packet.nsp, packet.id, packet.data) == (
+        SocketIoPacketKind.ACK,
+        nsp,
+        number,
+        data,
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,14 +112,14 @@ def test_acknowledgements_are_read(nsp: str, number: int, data: list[Any]) -> No
 def test_connects(text: bytes, nsp: str, data: dict[str, Any]) -> None:
     """A CONNECT names a namespace, and may bring an object."""
     packet = parse(text)
-    assert (packet.kind, packet.nsp, packet.data) == (Kind.CONNECT, nsp, data)
+    assert (packet.kind, packet.nsp, packet.data) == (SocketIoPacketKind.CONNECT, nsp, data)
 
 
 @pytest.mark.parametrize(("text", "nsp"), [(b"1", "/"), (b"1/x,", "/x"), (b"1/x", "/x")])
 def test_disconnects(text: bytes, nsp: str) -> None:
     """A DISCONNECT names a namespace alone."""
     packet = parse(text)
-    assert (packet.kind, packet.nsp, packet.data) == (Kind.DISCONNECT, nsp, None)
+    assert (packet.kind, packet.nsp, packet.data) == (SocketIoPacketKind.DISCONNECT, nsp, None)
 
 
 @pytest.mark.p1
@@ -158,7 +174,7 @@ def test_json_that_is_not_taken(json_text: str) -> None:
     """JSON one can read and does not take leaves a packet, with the fault that answers it."""
     packet = parse(b"2/x,7" + json_text.encode())
     assert packet.fault is not None
-    assert packet.fault.kind is FaultKind.INVALID_FORMAT
+    assert packet.fault.kind is ErrorKind.INVALID_FORMAT
     assert packet.fault.command_id == packet.address == "/x,7"
     assert (packet.name, packet.data) == ("", None)
 
@@ -181,7 +197,7 @@ def test_anything_is_a_packet_or_none(text: bytes) -> None:
         packet = parse(text)
     except PacketError:
         return
-    assert isinstance(packet, Packet)
+    assert isinstance(packet, SocketIoPacket)
     assert packet.attachments <= 10
 
 
@@ -196,7 +212,7 @@ def test_a_packet_does_not_show_what_it_carries() -> None:
 
 def parts(words: Words) -> Said:
     """What words say to another decoder."""
-    if isinstance(words, Parcel):
+    if isinstance(words, MultipartPayload):
         assert words.then is None
         return decode(words.text, *words.attachments)
     return decode(words)
@@ -226,7 +242,7 @@ def test_acknowledgements_are_said(nsp: str, number: int, arguments: list[Any]) 
 def test_acknowledgement_with_bytes() -> None:
     """Bytes in an acknowledgement follow it."""
     words = packets.acknowledgement("/x,3", (b"\0", {"a": b"\1"}))
-    assert isinstance(words, Parcel)
+    assert isinstance(words, MultipartPayload)
     assert words.text.startswith(b"62-/x,3[")
     assert words.attachments == (b"\0", b"\1")
 

@@ -1,6 +1,14 @@
 """Running the rules in tests: an origin is anything with `://`, and files are those named."""
 
-from portward.settings import Finding, Level, Machine, Settings, Store, checklist, startup_errors
+from portward.settings import (
+    CheckLevel,
+    Finding,
+    Machine,
+    Settings,
+    StoreFacts,
+    checklist,
+    startup_errors,
+)
 from tests.settings.reading import settings
 
 GOOD = "N2u8Wq3Zk5Yb7Tc9Rd1Fe4Hg6Jj0Lm2Pn8Qs5Vt3Xw"
@@ -20,12 +28,14 @@ def parse_origin(text: str) -> object:
     return text
 
 
-def parse_store(text: str) -> Store:
+def parse_store(text: str) -> StoreFacts:
     """Stand in for the parser of store addresses."""
     if "?" in text:
         raise ValueError("unknown option")
     here = "127.0.0.1" in text or "://" not in text or not text.startswith("redis")
-    return Store(remote=not here, encrypted=text.startswith("rediss"), password=":secret@" in text)
+    return StoreFacts(
+        remote=not here, encrypted=text.startswith("rediss"), password=":secret@" in text
+    )
 
 
 MACHINE = Machine(parse_origin=parse_origin, parse_store=parse_store)
@@ -51,15 +61,15 @@ def findings(
 
 def level(
     tree: Settings | str, rule: str, *, production: bool = False, files: tuple[str, ...] = ()
-) -> Level:
+) -> CheckLevel:
     """Return how grave the only finding of a rule is; a rule about an unused part objects to nothing."""
     (finding,) = findings(tree, rule, production=production, files=files)
-    return Level.OK if finding.level is Level.SKIP else finding.level
+    return CheckLevel.OK if finding.level is CheckLevel.SKIP else finding.level
 
 
 def levels(
     tree: Settings | str, rule: str, *, files: tuple[str, ...] = ()
-) -> tuple[Level, Level, bool]:
+) -> tuple[CheckLevel, CheckLevel, bool]:
     """Return how grave it is in development and in production, and whether it stops any start."""
     made = settings(tree) if isinstance(tree, str) else tree
     here = level(made, rule, files=files)

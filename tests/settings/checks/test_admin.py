@@ -1,13 +1,13 @@
 import pytest
 
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from tests.settings.checks.judging import GOOD, levels
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
-Levels = tuple[Level, Level, bool]
+Levels = tuple[CheckLevel, CheckLevel, bool]
 
 
 def test_the_admin_api_has_a_key() -> None:

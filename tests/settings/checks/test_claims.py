@@ -1,11 +1,11 @@
 import pytest
 
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from portward.settings.tokens import Claims, Tokens
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import findings, level, levels
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 USER_WRITTEN = [
     "user_metadata.roles",
     "user_metadata.a.b.c",
@@ -107,7 +107,7 @@ def test_a_claim_without_a_name_stops_any_start() -> None:
         ("token_use = 5", OK),
     ],
 )
-def test_what_is_always_refused_is_not_asked_for(text: str, expected: Level) -> None:
+def test_what_is_always_refused_is_not_asked_for(text: str, expected: CheckLevel) -> None:
     """A kind of token that no endpoint takes cannot be required."""
     assert level(f"tokens.require = {{ {text} }}", "claim-required") is expected
 

@@ -1,9 +1,9 @@
 import pytest
 
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from tests.settings.checks.judging import findings, levels
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
 ENGINE = '[endpoints.more]\nnamespace = "rooms"\ntransport = "engine.io"\n'
@@ -24,7 +24,7 @@ ENGINE = '[endpoints.more]\nnamespace = "rooms"\ntransport = "engine.io"\n'
         ),
     ],
 )
-def test_what_carries_a_dialect(text: str, expected: tuple[Level, Level, bool]) -> None:
+def test_what_carries_a_dialect(text: str, expected: tuple[CheckLevel, CheckLevel, bool]) -> None:
     """Socket.IO needs Engine.IO, the relay has no use for it, every other dialect takes both."""
     assert levels(text, "transport") == expected
 
@@ -45,6 +45,8 @@ def test_the_line_that_changes_a_transport() -> None:
         ("endpoints.rooms.ping_interval = 0", FINE),
     ],
 )
-def test_engine_clients_are_pinged(text: str, expected: tuple[Level, Level, bool]) -> None:
+def test_engine_clients_are_pinged(
+    text: str, expected: tuple[CheckLevel, CheckLevel, bool]
+) -> None:
     """Their own clock ends a connection on which no ping comes."""
     assert levels(text, "engine-ping") == expected

@@ -1,4 +1,4 @@
-from portward.settings.checks import RULES, Level, checklist, startup_errors
+from portward.settings.checks import RULES, CheckLevel, checklist, startup_errors
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import GOOD, MACHINE, OTHER, findings
 from tests.settings.reading import settings
@@ -45,14 +45,16 @@ def test_every_rule_speaks() -> None:
 def test_a_careful_production_passes_every_rule() -> None:
     """Nothing is warned about that cannot be put right."""
     found = checklist(settings(PRODUCTION), MACHINE)
-    assert {finding.level for finding in found} == {Level.OK, Level.SKIP}
+    assert {finding.level for finding in found} == {CheckLevel.OK, CheckLevel.SKIP}
     assert all(not finding.change for finding in found)
 
 
 def test_every_objection_says_what_to_change() -> None:
     """A warning without a way out would be noise."""
     found = checklist(Settings(), MACHINE, production=True)
-    objections = [finding for finding in found if finding.level in {Level.WARN, Level.FAIL}]
+    objections = [
+        finding for finding in found if finding.level in {CheckLevel.WARN, CheckLevel.FAIL}
+    ]
     assert objections
     assert all(finding.change and "\n" not in finding.what for finding in objections)
 
@@ -61,15 +63,15 @@ def test_a_bare_development_starts_and_a_bare_production_does_not() -> None:
     """Defaults are for this machine; production has to be thought about."""
     assert startup_errors(Settings(), MACHINE) == []
     found = checklist(Settings(), MACHINE, production=True)
-    failed = {finding.id for finding in found if finding.level is Level.FAIL}
+    failed = {finding.id for finding in found if finding.level is CheckLevel.FAIL}
     assert failed == {"token-key-missing", "plain-text", "admin-key-missing"}
 
 
 def test_production_can_be_asked_for() -> None:
     """The same file is judged for where it will run, without changing it."""
     tree = Settings()
-    assert findings(tree, "plain-text")[0].level is Level.SKIP
-    assert findings(tree, "plain-text", production=True)[0].level is Level.FAIL
+    assert findings(tree, "plain-text")[0].level is CheckLevel.SKIP
+    assert findings(tree, "plain-text", production=True)[0].level is CheckLevel.FAIL
     assert not tree.production
 
 

@@ -1,16 +1,16 @@
 import pytest
 
 from portward.settings.checks.listeners import is_loopback
-from portward.settings.checks.rule import Level
-from portward.settings.sections import Server
+from portward.settings.checks.rule import CheckLevel
+from portward.settings.sections import ServerSettings
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import findings, levels
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
-Levels = tuple[Level, Level, bool]
+Levels = tuple[CheckLevel, CheckLevel, bool]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_certificate_and_key_are_there() -> None:
 
 def test_proxies_made_by_hand_are_checked() -> None:
     """A tree that was not loaded is held to the same form, and told once."""
-    tree = Settings(server=Server(trusted_proxies=("nonsense",)))
+    tree = Settings(server=ServerSettings(trusted_proxies=("nonsense",)))
     assert levels(tree, "proxies-form") == ALWAYS
     assert levels(tree, "proxies-everyone") == FINE
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from tests.settings.checks.judging import levels
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 WARNED = (WARN, WARN, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
@@ -37,7 +37,7 @@ def test_allowed_headers_are_names(header: str) -> None:
     ],
 )
 def test_refusals_can_be_understood(
-    endpoint: str, word: str, expected: tuple[Level, Level, bool]
+    endpoint: str, word: str, expected: tuple[CheckLevel, CheckLevel, bool]
 ) -> None:
     """Socket.IO knows no close codes, and the others do not know its events."""
     assert levels(f'endpoints.{endpoint}.refuse = "{word}"', "refuse") == expected

@@ -1,20 +1,20 @@
 import pytest
 
 from portward.settings import startup_errors
-from portward.settings.checks.rule import Level
-from portward.settings.sections import IdentityProvider
+from portward.settings.checks.rule import CheckLevel
+from portward.settings.sections import IdentityProviderSettings
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import MACHINE, ROOMS_ALONE, findings, levels
 from tests.settings.reading import settings
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
 WARNED = (WARN, WARN, False)
 IN_PRODUCTION = (OK, WARN, False)
 ASKED = 'identity_provider.url = "https://idp.example"\n'
-Levels = tuple[Level, Level, bool]
+Levels = tuple[CheckLevel, CheckLevel, bool]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_address_of_the_provider_is_judged(url: str, form: Levels, plain: Le
     found = findings(text, "provider-form") + findings(text, "provider-plain", production=True)
     assert "hunter2" not in repr(found)
     assert all(
-        each.level in {OK, Level.SKIP} or each.change.startswith("identity_provider")
+        each.level in {OK, CheckLevel.SKIP} or each.change.startswith("identity_provider")
         for each in found
     )
 
@@ -140,7 +140,7 @@ def test_somebody_knows_whose_cookies_they_are(text: str, expected: Levels) -> N
     assert levels(text, "provider-missing") == expected
     found = findings(text, "provider-missing")[0]
     assert (
-        found.level in {OK, Level.SKIP}
+        found.level in {OK, CheckLevel.SKIP}
         or "endpoint live takes cookies, and lets nobody in" in found.what
     )
 
@@ -174,7 +174,7 @@ def test_the_wrong_name_of_a_cookie_is_told_by_its_place() -> None:
 
 def topics(pattern: str, question: str) -> Settings:
     """Make a tree with one topic."""
-    return Settings(identity_provider=IdentityProvider(topics={pattern: question}))
+    return Settings(identity_provider=IdentityProviderSettings(topics={pattern: question}))
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ import json
 import pytest
 
 from portward.settings.checks.proxies import is_unix
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from tests.settings.checks.judging import findings, levels
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
@@ -68,7 +68,7 @@ def test_workers_share_no_path() -> None:
     ],
 )
 def test_the_peer_of_a_unix_socket_is_trusted(
-    trusted: str, expected: tuple[Level, Level, bool]
+    trusted: str, expected: tuple[CheckLevel, CheckLevel, bool]
 ) -> None:
     """Otherwise all clients would be one; the finding has the line to write."""
     text = f"{SOCKET}server.trusted_proxies = {trusted}"

@@ -1,8 +1,8 @@
 import pytest
 from msgspec.structs import replace
 
-from portward.settings.checks.rule import Context, Level
-from portward.settings.endpoint import Endpoint
+from portward.settings.checks.rule import CheckLevel, Context
+from portward.settings.endpoint import EndpointSettings
 from portward.settings.sections import Environment
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import MACHINE
@@ -10,9 +10,9 @@ from tests.settings.checks.judging import MACHINE
 
 @pytest.mark.parametrize(
     ("environment", "level"),
-    [(Environment.DEVELOPMENT, Level.WARN), (Environment.PRODUCTION, Level.FAIL)],
+    [(Environment.DEVELOPMENT, CheckLevel.WARN), (Environment.PRODUCTION, CheckLevel.FAIL)],
 )
-def test_production_is_stricter(environment: Environment, level: Level) -> None:
+def test_production_is_stricter(environment: Environment, level: CheckLevel) -> None:
     """What is grave is a warning in development and a fail in production."""
     tree = Settings(environment=environment)
     assert Context(tree, MACHINE).grave is level
@@ -20,5 +20,7 @@ def test_production_is_stricter(environment: Environment, level: Level) -> None:
 
 def test_only_what_is_served_is_judged() -> None:
     """Endpoints that are off do no harm."""
-    tree = replace(Settings(), endpoints={"a": Endpoint(), "b": Endpoint(enabled=False)})
+    tree = replace(
+        Settings(), endpoints={"a": EndpointSettings(), "b": EndpointSettings(enabled=False)}
+    )
     assert list(Context(tree, MACHINE).served) == ["a"]

@@ -1,13 +1,13 @@
 import pytest
 
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from portward.settings.errors import SettingsError
 from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
 from tests.settings.checks.judging import GOOD, OTHER, ROOMS_ALONE, findings, level, levels
 from tests.settings.reading import settings
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 PEM = "-----BEGIN PUBLIC KEY-----\\nMCow\\n-----END PUBLIC KEY-----"
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
@@ -28,7 +28,9 @@ FINE = (OK, OK, False)
         (f'{ROOMS_ALONE}endpoints.rooms.credentials = ["ticket"]', GRAVE),
     ],
 )
-def test_a_key_is_needed_where_tokens_are(text: str, expected: tuple[Level, Level, bool]) -> None:
+def test_a_key_is_needed_where_tokens_are(
+    text: str, expected: tuple[CheckLevel, CheckLevel, bool]
+) -> None:
     """Any kind of key will do; without endpoints that take tokens none is needed."""
     assert levels(text, "token-key-missing") == expected
 
@@ -36,7 +38,9 @@ def test_a_key_is_needed_where_tokens_are(text: str, expected: tuple[Level, Leve
 @pytest.mark.parametrize(
     ("secret", "expected"), [(GOOD, FINE), ("short", GRAVE), ("a" * 40, GRAVE)]
 )
-def test_token_secrets_are_judged(secret: str, expected: tuple[Level, Level, bool]) -> None:
+def test_token_secrets_are_judged(
+    secret: str, expected: tuple[CheckLevel, CheckLevel, bool]
+) -> None:
     """A weak one is put up with in development alone."""
     assert levels(f'tokens.secrets = ["{secret}"]', "token-secret-weak") == expected
 
@@ -84,7 +88,7 @@ def test_one_issuer_has_one_kind_of_key(key: str) -> None:
 @pytest.mark.parametrize(
     ("url", "expected"), [("https://x", FINE), ("http://x", GRAVE), ("", FINE), ("ftp://x", GRAVE)]
 )
-def test_key_sets_come_over_https(url: str, expected: tuple[Level, Level, bool]) -> None:
+def test_key_sets_come_over_https(url: str, expected: tuple[CheckLevel, CheckLevel, bool]) -> None:
     """Plain HTTP is for development."""
     assert levels(f'tokens.jwks_url = "{url}"', "jwks-not-https") == expected
 
@@ -106,7 +110,7 @@ def test_issuer_and_audience_are_advised() -> None:
 @pytest.mark.parametrize(
     ("leeway", "expected"), [(0.0, FINE), (60.0, FINE), (61.0, ALWAYS), (-1.0, ALWAYS)]
 )
-def test_leeway_is_bounded(leeway: float, expected: tuple[Level, Level, bool]) -> None:
+def test_leeway_is_bounded(leeway: float, expected: tuple[CheckLevel, CheckLevel, bool]) -> None:
     """A tree made by hand is held to the same bound as a file."""
     assert levels(Settings(tokens=Tokens(leeway=leeway)), "leeway") == expected
 
@@ -115,7 +119,9 @@ def test_leeway_is_bounded(leeway: float, expected: tuple[Level, Level, bool]) -
     ("size", "expected"),
     [(1024, FINE), (32 * 1024, FINE), (1023, ALWAYS), (32 * 1024 + 1, ALWAYS), (0, ALWAYS)],
 )
-def test_the_size_of_a_token_is_bounded(size: int, expected: tuple[Level, Level, bool]) -> None:
+def test_the_size_of_a_token_is_bounded(
+    size: int, expected: tuple[CheckLevel, CheckLevel, bool]
+) -> None:
     """A tree made by hand is held to the same bounds as a file."""
     assert levels(Settings(tokens=Tokens(max_size=size)), "token-size") == expected
 
@@ -148,7 +154,7 @@ def test_a_size_of_a_token_that_makes_no_sense(size: str) -> None:
     ],
 )
 def test_signatures_need_a_secret_of_their_own(
-    text: str, expected: tuple[Level, Level, bool]
+    text: str, expected: tuple[CheckLevel, CheckLevel, bool]
 ) -> None:
     """None, and one that tokens are signed with, stop any start; a weak one is grave."""
     assert (

@@ -2,13 +2,13 @@
 
 import pytest
 
-from portward.settings import Level, Machine
+from portward.settings import CheckLevel, Machine
 from tests.settings.checks.judging import GOOD, MACHINE, OTHER, findings, levels
 
 LIMITED = MACHINE._replace(descriptors=1024)
 OPEN = MACHINE._replace(mode=lambda _: 0o644, secret_files=("portward.toml", "secrets/tokens"))
 CLOSED = OPEN._replace(mode=lambda _: 0o640)
-FAIL, WARN = Level.FAIL, Level.WARN
+FAIL, WARN = CheckLevel.FAIL, CheckLevel.WARN
 
 
 UNSAFE = [
@@ -78,7 +78,7 @@ TRIED_ELSEWHERE = {"secret-files": FAIL, "descriptor-limit": FAIL, "leeway": FAI
 
 
 @pytest.mark.parametrize(("text", "rule", "level"), UNSAFE)
-def test_an_unsafe_setting_is_named(text: str, rule: str, level: Level) -> None:
+def test_an_unsafe_setting_is_named(text: str, rule: str, level: CheckLevel) -> None:
     """Production is told of it, with the line to change."""
     (found,) = findings(text, rule, production=True)
     assert (found.level, bool(found.change)) == (level, True)
@@ -117,12 +117,15 @@ def test_an_unsafe_setting_is_named(text: str, rule: str, level: Level) -> None:
 def test_its_safe_neighbour_passes(text: str, rule: str) -> None:
     """At the bound, or one step on the safe side of it, nothing is said."""
     (found,) = findings(text, rule, production=True)
-    assert found.level in {Level.OK, Level.SKIP}
+    assert found.level in {CheckLevel.OK, CheckLevel.SKIP}
 
 
 def test_development_is_warned_of_what_production_refuses() -> None:
     """A loopback page, a plain store of the same machine and unknown rooms are usual there."""
-    assert levels('gate.allowed_origins = ["http://localhost:3000"]', "origin-plain")[0] is Level.OK
+    assert (
+        levels('gate.allowed_origins = ["http://localhost:3000"]', "origin-plain")[0]
+        is CheckLevel.OK
+    )
     assert levels('gate.accept_rate = "none"', "accept-rate") == (WARN, FAIL, False)
     assert levels('engine.url = "redis://:secret@store"', "store-plain") == (WARN, FAIL, False)
 
@@ -134,8 +137,8 @@ def test_a_plain_store_on_a_network_of_ones_own() -> None:
     assert findings(own, "store-password", production=True)[0].level is FAIL
 
 
-@pytest.mark.parametrize(("machine", "level"), [(OPEN, FAIL), (CLOSED, Level.OK)])
-def test_files_with_secrets_are_closed_to_others(machine: Machine, level: Level) -> None:
+@pytest.mark.parametrize(("machine", "level"), [(OPEN, FAIL), (CLOSED, CheckLevel.OK)])
+def test_files_with_secrets_are_closed_to_others(machine: Machine, level: CheckLevel) -> None:
     """The settings file, files of secrets and private keys: each is named."""
     text = 'server.tls = { cert = "chain.pem", key = "key.pem" }'
     found = findings(text, "secret-files", production=True, machine=machine)
@@ -161,8 +164,8 @@ def test_connections_need_descriptors() -> None:
     (found,) = findings("", "descriptor-limit", production=True, machine=LIMITED)
     assert (found.level, "1024" in found.what) == (FAIL, True)
     fits = "gate.max_connections = 800"
-    assert findings(fits, "descriptor-limit", machine=LIMITED)[0].level is Level.OK
-    assert findings("", "descriptor-limit", machine=MACHINE)[0].level is Level.OK
+    assert findings(fits, "descriptor-limit", machine=LIMITED)[0].level is CheckLevel.OK
+    assert findings("", "descriptor-limit", machine=MACHINE)[0].level is CheckLevel.OK
 
 
 def test_a_rule_without_its_subject_claims_nothing() -> None:
@@ -176,5 +179,5 @@ def test_a_rule_without_its_subject_claims_nothing() -> None:
         ("", "audit-folder"),
     ]:
         (found,) = findings(text, rule)
-        assert (found.level, found.change) == (Level.SKIP, "")
+        assert (found.level, found.change) == (CheckLevel.SKIP, "")
         assert found.what

@@ -1,10 +1,10 @@
 import pytest
 
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from tests.settings.checks.judging import GOOD, findings, levels
 from tests.settings.reading import settings
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
@@ -13,7 +13,7 @@ IN_PRODUCTION = (OK, WARN, False)
 OFF = "endpoints.realtime.enabled = false\n"
 KEYED = f'upstream.api_key = "sk-proj-{GOOD}"\n'
 SECOND = '[endpoints.talk]\ndialect = "relay"\n'
-Levels = tuple[Level, Level, bool]
+Levels = tuple[CheckLevel, CheckLevel, bool]
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_the_header_of_the_key_is_judged(header: str, scheme: str | None, expect
         ('["v"]', WARN),
     ],
 )
-def test_parameters_are_judged(names: str, level: Level) -> None:
+def test_parameters_are_judged(names: str, level: CheckLevel) -> None:
     """Names that mean something to the gateway, or are none, are refused."""
     text = (
         f'upstream.url = "wss://upstream.example/?v=1&m={{model}}"\nupstream.parameters = {names}'

@@ -2,16 +2,16 @@
 
 import pytest
 
-from portward.settings.checks.rule import Level
+from portward.settings.checks.rule import CheckLevel
 from tests.settings.checks.judging import GOOD, OTHER, findings, levels
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 GRAVE = (WARN, FAIL, False)
 ALWAYS = (FAIL, FAIL, True)
 FINE = (OK, OK, False)
 WARNED = (WARN, WARN, False)
 KEY = "endpoints.workspaces.approval_webhook"
-Levels = tuple[Level, Level, bool]
+Levels = tuple[CheckLevel, CheckLevel, bool]
 
 
 def hook(url: str, *, secret: str = GOOD, endpoint: str = "workspaces") -> str:

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from portward.dialects.echo import EchoDialect
-from portward.hub.voice import Voice
-from portward.node.endpoint import Endpoint, EndpointRules
+from portward.hub.encoder import Encoder
+from portward.node.endpoint import ActiveEndpoint, EndpointRules
 from portward.security.origin import OriginPolicy
 from portward.testing.clock import FakeClock
 from portward.transports.engineio import EngineServer
 from portward.transports.listener import Listener
-from portward.transports.lobby import Lobby
+from portward.transports.listener_state import ListenerState
 from portward.wire import message as wire
 from tests.transports.house import Client, FakeGate, FakeSession, handshake, masked, until
 
@@ -21,11 +21,13 @@ POLL = "EIO=4&transport=polling"
 SOCKET = "EIO=4&transport=websocket"
 
 
-def endpoint(framing: wire.Framing = wire.ENGINE, path: str = PATH, **rules: Any) -> Endpoint:
+def endpoint(
+    framing: wire.FrameBuilder = wire.ENGINE, path: str = PATH, **rules: Any
+) -> ActiveEndpoint:
     """An endpoint as far as a transport looks at it."""
     dialect = EchoDialect()
-    voice = Voice("engine", dialect, framing.text, lambda: 0)
-    return Endpoint(
+    voice = Encoder("engine", dialect, framing.text, lambda: 0)
+    return ActiveEndpoint(
         rules=EndpointRules(name="engine", path=path, **rules),
         dialect=dialect,
         namespace=None,
@@ -63,7 +65,7 @@ class PollHouse:
         self.gate = gate
         self.clock = clock
         self.server = server
-        self.lobby = Lobby(server, clock, hotel=server, random=lambda: 0.0)
+        self.lobby = ListenerState(server, clock, hotel=server, random=lambda: 0.0)
         self.listener = Listener(self.lobby, "127.0.0.1", 0)
         self.clients: list[Client] = []
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from portward.model.channel import Channel
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE
 from portward.transports.engineio.polling import REQUESTS_AT_ONCE
 from portward.wire import message as wire
@@ -13,7 +13,7 @@ from tests.transports.house import FakeGate, until
 CHANNEL = Channel.parse("rooms:lobby")
 
 
-def text(words: bytes) -> wire.Message:
+def text(words: bytes) -> wire.WireMessage:
     """A message of Engine.IO."""
     return wire.ENGINE.text(words)
 
@@ -94,7 +94,7 @@ async def test_an_answer_that_is_not_taken() -> None:
         assert not taken
 
         second = await house.ask("GET", query)
-        assert (second.status, session.endings) == (400, [Ending.GOING_AWAY])
+        assert (second.status, session.endings) == (400, [Disconnect.GOING_AWAY])
         client.leave()
 
 
@@ -112,7 +112,7 @@ async def test_an_answer_that_was_lost() -> None:
         assert session.link.unsent() > 0
         session.link.write(text(b"more"))
         assert (await house.ask("GET", query)).code == 3
-        assert session.endings == [Ending.GOING_AWAY]
+        assert session.endings == [Disconnect.GOING_AWAY]
         assert (await house.ask("GET", query)).code == 1
 
 
@@ -124,7 +124,7 @@ async def test_a_poll_that_comes_twice(house: PollHouse) -> None:
     first = await house.poll(query)
     assert (await house.ask("GET", query)).code == 3
     assert (await house.answer(first)).told == (200, b"1")
-    assert session.endings == [Ending.GOING_AWAY]
+    assert session.endings == [Disconnect.GOING_AWAY]
     assert (await house.ask("GET", query)).code == 1
     assert session.losses == [None]
 
@@ -201,7 +201,7 @@ async def test_no_goodbye_to_who_is_not_there(house: PollHouse) -> None:
     """A session that ends because nobody answers is gone at once."""
     query, session = await house.begin()
     session.link.write(text(b"a"))
-    session.link.close(Ending.NO_PONG.code, "no pong")
+    session.link.close(Disconnect.NO_PONG.code, "no pong")
     await until(lambda: session.losses)
     assert (await house.ask("GET", query)).code == 1
 
@@ -262,7 +262,7 @@ async def test_polls_have_a_rate(house: PollHouse) -> None:
         session.link.write(text(b"x"))
         assert (await house.ask("GET", query)).status == 200
     assert (await house.ask("GET", query)).code == 3
-    assert session.endings == [Ending.FLOODING]
+    assert session.endings == [Disconnect.FLOODING]
 
 
 async def test_polls_in_time(house: PollHouse) -> None:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
-from portward.model.endings import Ending
-from portward.model.refusals import Refusal, Refused
+from portward.model.disconnects import Disconnect
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.settings import Settings
-from portward.settings.endpoint import AuthMode, Endpoint, Transport
-from portward.settings.sections import Gate
+from portward.settings.endpoint import AuthMode, EndpointSettings, TransportKind
+from portward.settings.sections import GateSettings
 from portward.testing.gateway import request
-from portward.transports.lobby import Guest, Headers
+from portward.transports.listener_state import Headers, RequestHandler
 from portward.wire import message as wire
 from tests.house import House, running
 from tests.transports.engineio.polls import PATH, POLL, SOCKET, PollHouse, poll_house
@@ -81,7 +81,7 @@ async def test_base64_that_is_none(house: PollHouse, text: bytes) -> None:
     await client.frame()
     await client.send(masked(TEXT, text))
     assert await client.frame() == (0x81, b"1")
-    assert (await client.closed())[0] == Ending.PROTOCOL_ERROR.code
+    assert (await client.closed())[0] == Disconnect.PROTOCOL_ERROR.code
 
 
 async def test_a_newcomer_that_never_arrives(house: PollHouse) -> None:
@@ -95,8 +95,8 @@ async def test_the_path_is_the_endpoint_s_own(house: PollHouse) -> None:
     """The gate sees one spelling, in what it judges and in what it counts."""
     head = replace(request(PATH.rstrip("/")), query=SOCKET)
     (await house.server.admit(head, upgrade_checked=True)).cancel()
-    house.server.refused(head, Refused(Refusal.ORIGIN))
-    house.server.refused(None, Refused(Refusal.GLOBAL_CAP))
+    house.server.refused(head, HandshakeRejected(HandshakeRejection.ORIGIN))
+    house.server.refused(None, HandshakeRejected(HandshakeRejection.GLOBAL_CAP))
     assert house.gate.heads[0].path == PATH
     refused = [each for each, _ in house.gate.refusals]
     assert isinstance(refused[0], RequestHead)
@@ -107,13 +107,13 @@ async def test_the_path_is_the_endpoint_s_own(house: PollHouse) -> None:
 async def test_polls_come_through_a_full_house(house: PollHouse) -> None:
     """At the cap those who are inside can still be heard; newcomers meet it when they are judged."""
     query, session = await house.begin()
-    house.gate.full = Refusal.GLOBAL_CAP
+    house.gate.full = HandshakeRejection.GLOBAL_CAP
     assert (await house.post(query, b"4a")).body == b"ok"
-    house.gate.refuse = Refused(Refusal.GLOBAL_CAP)
+    house.gate.refuse = HandshakeRejected(HandshakeRejection.GLOBAL_CAP)
     assert (await house.ask("GET", POLL)).status == 503
     session.link.abort()
     await until(lambda: len(house.server) == 0)
-    assert house.server.room_for_one() is Refusal.GLOBAL_CAP
+    assert house.server.has_capacity() is HandshakeRejection.GLOBAL_CAP
 
 
 async def test_ids_are_long_and_new(house: PollHouse) -> None:
@@ -124,11 +124,11 @@ async def test_ids_are_long_and_new(house: PollHouse) -> None:
 
 
 class Waiting:
-    """Somebody whose poll is pending. Implements `transports.lobby.Caller`."""
+    """Somebody whose poll is pending. Implements `transports.listener_state.ResponseSender`."""
 
     __slots__ = ("status", "visit")
 
-    def __init__(self, visit: Guest | None) -> None:
+    def __init__(self, visit: RequestHandler | None) -> None:
         assert visit is not None
         self.status = 0
         self.visit = visit
@@ -162,8 +162,10 @@ def crowd(house: House) -> list[Waiting]:
 @pytest.mark.timeout(300)
 async def test_ten_thousand_idle_polls() -> None:
     """Ten thousand sessions that poll are cheap, each ends in its time, and nothing of them is left."""
-    echo = Endpoint(path=PATH, dialect="echo", transport=Transport.ENGINE_IO, auth=AuthMode.NONE)
-    given = Settings(endpoints={"engine": echo}, gate=Gate(max_connections=IDLE))
+    echo = EndpointSettings(
+        path=PATH, dialect="echo", transport=TransportKind.ENGINE_IO, auth=AuthMode.NONE
+    )
+    given = Settings(endpoints={"engine": echo}, gate=GateSettings(max_connections=IDLE))
     async with running(given) as house:
         node, server = house.gateway.node, house.gateway.front
         gc.collect()

@@ -8,7 +8,7 @@ SOUND: Final = 60.0
 """Seconds of life after which what was before is forgotten."""
 
 
-class Backoff:
+class RestartBackoff:
     """Doubles from death to death; a worker that lived for a minute begins anew."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ RANKS: Final = 2048
 """Numbers of one millisecond. With more bits, they would not fit into a JSON number much longer."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class WorkerEvent(msgspec.Struct, frozen=True):
     """An event as a worker tells it."""
 
     seq: int
@@ -29,9 +29,9 @@ class Entry(msgspec.Struct, frozen=True):
         return round(datetime.fromisoformat(self.time).timestamp() * 1000)
 
 
-def read(result: Mapping[str, Any] | None) -> list[Entry]:
+def read(result: Mapping[str, Any] | None) -> list[WorkerEvent]:
     """The events of one worker's result; none without one."""
-    return msgspec.convert(result["events"], list[Entry]) if result is not None else []
+    return msgspec.convert(result["events"], list[WorkerEvent]) if result is not None else []
 
 
 def time_of(number: int) -> int:
@@ -40,7 +40,7 @@ def time_of(number: int) -> int:
 
 
 def merged(
-    answers: Iterable[Iterable[Entry]], limit: int, since: int | None, until: int
+    answers: Iterable[Iterable[WorkerEvent]], limit: int, since: int | None, until: int
 ) -> list[dict[str, Any]]:
     """The newest events, or the first after number `since`; oldest first, none of `until` or later."""
     ordered = sorted(

@@ -14,15 +14,15 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.app.workers import words
-from portward.app.workers.inside import listening
-from portward.app.workers.place import Place
+from portward.app.workers import control_protocol
+from portward.app.workers.worker import WorkerPlace
+from portward.app.workers.worker_admin import listening
 from portward.model.clock import Clock, Timer
 from portward.model.limits import MIB
 from portward.model.request import RequestHead
-from portward.transports.door import Door
 from portward.transports.engineio import EngineServer
-from portward.transports.lobby import Lobby
+from portward.transports.http_acceptor import HandshakeProtocol
+from portward.transports.listener_state import ListenerState
 
 LIMIT: Final = 1 * MIB
 """Bytes of one handover: a head, and what came with it in one read."""
@@ -31,20 +31,22 @@ TIME: Final = 5.0
 PIECE: Final = 64 * 1024
 
 
-class Parcel(msgspec.Struct, frozen=True):
+class HandoverMessage(msgspec.Struct, frozen=True):
     """What was read of a connection."""
 
     head: RequestHead
     early: bytes
 
 
-_parcel: Final = msgspec.msgpack.Decoder(Parcel)
+_parcel: Final = msgspec.msgpack.Decoder(HandoverMessage)
 
 
 class Handover:
-    """Implements `transports.lobby.Ferry`, and takes over what others hand here."""
+    """Implements `transports.listener_state.ConnectionHandoff`, and takes over what others hand here."""
 
-    def __init__(self, place: Place, sessions: EngineServer, lobby: Lobby, size: int) -> None:
+    def __init__(
+        self, place: WorkerPlace, sessions: EngineServer, lobby: ListenerState, size: int
+    ) -> None:
         """`size` is the number of all workers."""
         self._folder = place.task.folder
         self._own = str(place.task.number)
@@ -61,7 +63,9 @@ class Handover:
         Raises:
             OSError: the socket for them cannot be had.
         """
-        listener = self._listener = listening(words.door_socket(self._folder, int(self._own)))
+        listener = self._listener = listening(
+            control_protocol.door_socket(self._folder, int(self._own))
+        )
         asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
         self._sessions.tag = self._own
         self._lobby.ferry = self
@@ -88,11 +92,11 @@ class Handover:
         tag = self._sessions.tag_of(head)
         if tag not in self._others:
             return False
-        parcel = msgspec.msgpack.encode(Parcel(head, early))
+        parcel = msgspec.msgpack.encode(HandoverMessage(head, early))
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            sock.connect(words.door_socket(self._folder, int(tag)))
+            sock.connect(control_protocol.door_socket(self._folder, int(tag)))
             sent = socket.send_fds(sock, [parcel], [descriptor])
         except OSError:
             sock.close()
@@ -110,9 +114,9 @@ class Handover:
         sock.setblocking(False)
         _Receiving(sock, self._arrived, self._lobby.clock, self._transfers)
 
-    def _arrived(self, parcel: Parcel, sock: socket.socket) -> None:
+    def _arrived(self, parcel: HandoverMessage, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        make = partial(Door, self._lobby, (parcel.head, parcel.early))
+        make = partial(HandshakeProtocol, self._lobby, (parcel.head, parcel.early))
         task = asyncio.ensure_future(loop.connect_accepted_socket(make, sock))
         self._arrivals.add(task)
         task.add_done_callback(partial(self._settled, sock))
@@ -174,7 +178,7 @@ class _Receiving(_Transfer):
     def __init__(
         self,
         sock: socket.socket,
-        arrived: Callable[[Parcel, socket.socket], None],
+        arrived: Callable[[HandoverMessage, socket.socket], None],
         clock: Clock,
         under_way: "set[_Transfer]",
     ) -> None:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from portward.app.workers.backoff import Backoff
-from portward.app.workers.place import node_name
-from portward.app.workers.words import Order, Report
+from portward.app.workers.backoff import RestartBackoff
+from portward.app.workers.control_protocol import WorkerOrder, WorkerReport
+from portward.app.workers.worker import node_name
 from portward.model.clock import Clock
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
@@ -34,7 +34,7 @@ class Worker(Protocol):
     def pid(self) -> int:
         """The id of its process."""
 
-    def order(self, order: Order) -> None:
+    def order(self, order: WorkerOrder) -> None:
         """Tell it what to do."""
 
     def terminate(self) -> None:
@@ -47,7 +47,7 @@ class Worker(Protocol):
         """Wait for its end; the exit code."""
 
 
-Heard = Callable[["Worker", Report], None]
+Heard = Callable[["Worker", WorkerReport], None]
 Start = Callable[[int, Heard], Awaitable[Worker]]
 
 
@@ -110,7 +110,7 @@ class Supervisor:
         """
         await asyncio.gather(*self._keepers)
 
-    def order(self, order: Order) -> list[int]:
+    def order(self, order: WorkerOrder) -> list[int]:
         """Tell all workers that accept what to do; returns their numbers."""
         for number in self.ready:
             self.workers[number].order(order)
@@ -121,7 +121,7 @@ class Supervisor:
         self._left.set()
         for worker in self.workers.values():
             if worker.ready:
-                worker.order(Order.LEAVE)
+                worker.order(WorkerOrder.LEAVE)
             else:
                 worker.terminate()
 
@@ -129,7 +129,7 @@ class Supervisor:
         """Let all of them end at once."""
         self._left.set()
         for worker in self.workers.values():
-            worker.order(Order.END)
+            worker.order(WorkerOrder.END)
             if not worker.ready:
                 worker.terminate()
 
@@ -152,11 +152,11 @@ class Supervisor:
     # -- one of them
 
     async def _keep(self, number: int) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         while await self._again(number, backoff):
             self.replaced += 1
 
-    async def _again(self, number: int, backoff: Backoff) -> bool:
+    async def _again(self, number: int, backoff: RestartBackoff) -> bool:
         """One life, and the pause after it. False when no other is to follow."""
         if self._left.is_set():
             return False
@@ -194,7 +194,7 @@ class Supervisor:
             self.complete.clear()
             self._said(number, "")
 
-    def _heard(self, worker: Worker, report: Report) -> None:
+    def _heard(self, worker: Worker, report: WorkerReport) -> None:
         if report.ready:
             node = node_name(self._name, worker.number)
             self._telemetry.record(Event.WORKER_START, node=node)

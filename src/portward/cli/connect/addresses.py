@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portward.cli.connect import plain, sockets
-from portward.cli.errors import Usage
+from portward.cli.errors import UsageError
 from portward.cli.output import shown
 
 DIALECTS: Final = ("rooms", *plain.DIALECTS, sockets.DIALECT, "echo")
@@ -29,7 +29,7 @@ def dialect_of(url: str, chosen: str | None) -> str:
     if named in DIALECTS:
         return named
     path = urlsplit(url).path or "/"
-    raise Usage(
+    raise UsageError(
         f"the path {shown(path)} does not say which protocol to speak. By default a gateway serves"
         f" {_PATHS}; for a path of your own give --dialect {'|'.join(DIALECTS)}"
     )

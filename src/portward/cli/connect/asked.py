@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
+from portward.cli.config import read, ready
 from portward.cli.connect.memory import fingerprint
-from portward.cli.errors import Usage
-from portward.cli.minting import Bearer, mint
-from portward.cli.reading import read, ready
+from portward.cli.errors import UsageError
+from portward.cli.signing import TokenClaims, mint
 from portward.client import TokenSource
 from portward.security.jws import TokenRefused, parse_compact, strict_object
 
@@ -23,7 +23,7 @@ _OWN: Final = frozenset(
 )
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The command line, understood. `credential` tells two ways to prove oneself apart."""
 
     url: str
@@ -58,9 +58,11 @@ def headers_of(written: Iterable[str]) -> dict[str, str]:
     for text in written:
         name, colon, value = text.partition(":")
         if not (colon and _HEADER.fullmatch(name) and _VALUE.fullmatch(value.strip())):
-            raise Usage("a header is written as 'Name: value', on one line")
+            raise UsageError("a header is written as 'Name: value', on one line")
         if name.lower() in _OWN:
-            raise Usage(f"the handshake sends {name} itself; see --origin, --cookie and --token")
+            raise UsageError(
+                f"the handshake sends {name} itself; see --origin, --cookie and --token"
+            )
         found[name] = value.strip()
     return found
 
@@ -74,9 +76,9 @@ def tls_of(url: str, cacert: Path | None, *, insecure: bool) -> ssl.SSLContext |
     if cacert is None and not insecure:
         return None
     if cacert is not None and insecure:
-        raise Usage("give --cacert or --insecure, not both")
+        raise UsageError("give --cacert or --insecure, not both")
     if not url.lower().startswith("wss://"):
-        raise Usage(
+        raise UsageError(
             "--cacert and --insecure are about certificates: the address begins with wss://"
         )
     context = ssl.create_default_context()
@@ -88,11 +90,11 @@ def tls_of(url: str, cacert: Path | None, *, insecure: bool) -> ssl.SSLContext |
         context.load_verify_locations(cacert)
     except (OSError, ssl.SSLError) as error:
         why = getattr(error, "strerror", None) or "no certificate in PEM"
-        raise Usage(f"--cacert {cacert}: {why}") from None
+        raise UsageError(f"--cacert {cacert}: {why}") from None
     return context
 
 
-def source_of(config: Path | None, bearer: Bearer) -> TokenSource:
+def source_of(config: Path | None, bearer: TokenClaims) -> TokenSource:
     """What makes tokens for somebody, each time anew.
 
     Raises:

@@ -9,26 +9,26 @@ from urllib.parse import urlsplit
 import typer
 from msgspec.structs import replace
 
+from portward.cli.config import ConfigOption
 from portward.cli.connect import plain, sockets
 from portward.cli.connect.addresses import DIALECTS, advice, dialect_of
 from portward.cli.connect.asked import (
-    Asked,
+    ConnectOptions,
     credential_of,
     headers_of,
     source_of,
     subject_of,
     tls_of,
 )
-from portward.cli.connect.echo import Echo
+from portward.cli.connect.echo import EchoConversation
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.memory import Memory
 from portward.cli.connect.screen import Screen
 from portward.cli.connect.session import converse
 from portward.cli.connect.talk import Talk
-from portward.cli.errors import Refusal, Usage
-from portward.cli.minting import Bearer
+from portward.cli.errors import CommandRefused, UsageError
 from portward.cli.output import shown
-from portward.cli.reading import ConfigOption
+from portward.cli.signing import TokenClaims
 from portward.cli.state import state_folder
 from portward.cli.tokens import DEFAULT_ROLE
 from portward.client import (
@@ -110,13 +110,13 @@ def connect(
     Killed, and started again the same way, it takes up where it was and shows what it missed.
     """
     if sub is not None and token is not None and os.environ.get(TOKEN) != token:
-        raise Usage("give --token or --sub, not both")
+        raise UsageError("give --token or --sub, not both")
     speaks = dialect_of(url, dialect)
     source = None
     if sub is not None:
-        bearer = Bearer(sub=sub, roles=tuple(role or [DEFAULT_ROLE]), workspace=workspace)
+        bearer = TokenClaims(sub=sub, roles=tuple(role or [DEFAULT_ROLE]), workspace=workspace)
         source = source_of(config, bearer)
-    asked = Asked(
+    asked = ConnectOptions(
         url=url,
         user=sub if sub is not None else subject_of(token),
         token=source or token,
@@ -135,21 +135,21 @@ def connect(
         return asyncio.run(talk(asked) if talk is not None else _plain(asked, speaks))
     except Ended as ended:
         code = f" ({ended.code})" if ended.code is not None else ""
-        raise Refusal(f"the gateway ended it: {shown(ended)}{code}") from None
+        raise CommandRefused(f"the gateway ended it: {shown(ended)}{code}") from None
     except HandshakeRefused as refused:
-        raise Refusal(f"{shown(url)}: {shown(refused)}{advice(refused.status)}") from None
+        raise CommandRefused(f"{shown(url)}: {shown(refused)}{advice(refused.status)}") from None
     except ClientError as error:
-        raise Refusal(f"{shown(url)}: {shown(error)}") from None
+        raise CommandRefused(f"{shown(url)}: {shown(error)}") from None
 
 
-def _dial(asked: Asked, headers: dict[str, str]) -> LinkDial:
+def _dial(asked: ConnectOptions, headers: dict[str, str]) -> LinkDial:
     try:
         return dialer(asked.url, headers=headers, tls=asked.tls)
     except ValueError as error:
-        raise Usage(f"{shown(asked.url)}: {error}") from None
+        raise UsageError(f"{shown(asked.url)}: {error}") from None
 
 
-def _warn(asked: Asked, screen: Screen) -> None:
+def _warn(asked: ConnectOptions, screen: Screen) -> None:
     parts = urlsplit(asked.url)
     secret = "token" if asked.token else "cookie"
     sent = asked.token or asked.cookie
@@ -157,7 +157,7 @@ def _warn(asked: Asked, screen: Screen) -> None:
         screen.bad(f"the {secret} travels unencrypted: this is ws://, not wss://")
 
 
-async def _rooms(asked: Asked) -> int:
+async def _rooms(asked: ConnectOptions) -> int:
     screen, dial = Screen(as_json=asked.as_json), _dial(asked, asked.headers)
     _warn(asked, screen)
     memory = _memory(asked, screen)
@@ -193,11 +193,13 @@ class _Beginning:
         await self._talk.type(keyboard)
 
 
-def _memory(asked: Asked, screen: Screen) -> Memory:
+def _memory(asked: ConnectOptions, screen: Screen) -> Memory:
     try:
         memory = Memory(asked.url, asked.user, asked.profile)
     except OSError as error:
-        raise Refusal(f"cannot keep anything in {state_folder()}: {error.strerror}") from None
+        raise CommandRefused(
+            f"cannot keep anything in {state_folder()}: {error.strerror}"
+        ) from None
     if not memory.mine:
         screen.note("another client of this user is running: nothing is kept; see --profile")
     if memory.kept.credential != asked.credential:
@@ -206,7 +208,7 @@ def _memory(asked: Asked, screen: Screen) -> Memory:
     return memory
 
 
-async def _plain(asked: Asked, dialect: str) -> int:
+async def _plain(asked: ConnectOptions, dialect: str) -> int:
     screen = Screen()
     _warn(asked, screen)
     # At live the cookie is the credential, which the client sends itself.
@@ -219,7 +221,7 @@ async def _plain(asked: Asked, dialect: str) -> int:
     try:
         url = checked_address(asked.url)
     except ValueError as error:
-        raise Usage(f"{shown(asked.url)}: {error}") from None
+        raise UsageError(f"{shown(asked.url)}: {error}") from None
     options = EndpointOptions(url, TokenProvider(source, connection.clock), connection)
     origin = asked.origin or plain.own_origin(asked.url)
     talk = plain.Plain(dialect, options, screen, asked.rooms, origin)
@@ -231,7 +233,7 @@ async def _plain(asked: Asked, dialect: str) -> int:
     return 0
 
 
-async def _sockets(asked: Asked) -> int:
+async def _sockets(asked: ConnectOptions) -> int:
     token = await asked.token() if callable(asked.token) else asked.token
     screen = Screen()
     _warn(asked, screen)
@@ -243,18 +245,18 @@ async def _sockets(asked: Asked) -> int:
             tls=asked.tls,
         )
     except ValueError as error:
-        raise Usage(f"{shown(asked.url)}: {error}") from None
+        raise UsageError(f"{shown(asked.url)}: {error}") from None
     talk = sockets.SocketTalk(await dial(), screen, token, asked.rooms)
     await converse(talk, Keyboard(_STDIN))
     return 1 if talk.failed and not os.isatty(_STDIN) else 0
 
 
-async def _echo(asked: Asked) -> int:
+async def _echo(asked: ConnectOptions) -> int:
     token = await asked.token() if callable(asked.token) else asked.token
     headers = asked.headers | ({"Authorization": f"Bearer {token}"} if token else {})
     screen = Screen()
     _warn(asked, screen)
     link = await _dial(asked, headers)()
     screen.note("connected")
-    await converse(Echo(link, screen), Keyboard(_STDIN))
+    await converse(EchoConversation(link, screen), Keyboard(_STDIN))
     return 0

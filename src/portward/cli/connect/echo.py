@@ -5,13 +5,13 @@ from typing import Final
 
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 from portward.client.link import Link, LinkClosed
 
 _LAST_WORDS: Final = 5.0
 
 
-class Echo:
+class EchoConversation:
     """One connection, without coming back: it is for finding out whether there is one."""
 
     def __init__(self, link: Link, screen: Screen) -> None:
@@ -35,7 +35,9 @@ class Echo:
                     self._settled.set()
         except LinkClosed as closed:
             code = f" ({closed.code})" if closed.code is not None else ""
-            raise Refusal(f"the connection is over: {closed.reason or 'closed'}{code}") from None
+            raise CommandRefused(
+                f"the connection is over: {closed.reason or 'closed'}{code}"
+            ) from None
 
     async def type(self, keyboard: Keyboard) -> None:
         """Send line by line."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import Refusal, Usage
+from portward.cli.errors import CommandRefused, UsageError
 from portward.client import ClientError, ConnectionLost, StateChange, StoppedError
 from portward.client.alerts import AlertsClient
 from portward.client.codec import Incoming
@@ -75,7 +75,7 @@ class Plain:
             Usage: the endpoint has nothing to subscribe to.
         """
         if dialect == "relay" and wanted:
-            raise Usage("the relay has nothing to subscribe to")
+            raise UsageError("the relay has nothing to subscribe to")
         client: ShownAlerts | ShownLive | ShownRelay
         if dialect == "alerts":
             client = ShownAlerts(options)
@@ -125,7 +125,7 @@ class Plain:
                 isinstance(error, StoppedError | ConnectionLost) and error.close_code is not None
             )
             code = f" ({error.close_code})" if known else ""  # type: ignore[attr-defined]
-            raise Refusal(f"the connection is over: {error}{code}")
+            raise CommandRefused(f"the connection is over: {error}{code}")
 
     async def type(self, keyboard: Keyboard) -> None:
         """Send line by line."""

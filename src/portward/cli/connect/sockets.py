@@ -14,21 +14,21 @@ from urllib.parse import urlsplit
 
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import Refusal
+from portward.cli.errors import CommandRefused
 from portward.client.link import Link, LinkClosed
 from portward.dialects.socketio import packets
 from portward.dialects.socketio.attachments import unpack
-from portward.dialects.socketio.packets import Kind, Packet, PacketError
+from portward.dialects.socketio.packets import PacketError, SocketIoPacket, SocketIoPacketKind
 from portward.wire import engineio
 from portward.wire.errors import WireFault
 
 DIALECT: Final = "socketio"
 _BINARY: Final = "b"
 _LAST_WORDS: Final = 5.0
-_REFUSED: Final = str(int(Kind.CONNECT_ERROR))
-_ENTER: Final = f"4{int(Kind.CONNECT)}"
-_LEAVE: Final = f"4{int(Kind.DISCONNECT)}"
-_ACKS: Final = frozenset({Kind.ACK, Kind.BINARY_ACK})
+_REFUSED: Final = str(int(SocketIoPacketKind.CONNECT_ERROR))
+_ENTER: Final = f"4{int(SocketIoPacketKind.CONNECT)}"
+_LEAVE: Final = f"4{int(SocketIoPacketKind.DISCONNECT)}"
+_ACKS: Final = frozenset({SocketIoPacketKind.ACK, SocketIoPacketKind.BINARY_ACK})
 
 
 def address(url: str) -> str:
@@ -77,7 +77,7 @@ class SocketTalk:
         self._entered = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
-        self._awaited: Packet | None = None
+        self._awaited: SocketIoPacket | None = None
         self._parts: list[bytes] = []
 
     # -- out of the network
@@ -93,9 +93,11 @@ class SocketTalk:
                 await self._hear(await self._link.receive())
         except LinkClosed as closed:
             code = f" ({closed.code})" if closed.code is not None else ""
-            raise Refusal(f"the connection is over: {closed.reason or 'closed'}{code}") from None
+            raise CommandRefused(
+                f"the connection is over: {closed.reason or 'closed'}{code}"
+            ) from None
         except (PacketError, WireFault, ValueError) as error:
-            raise Refusal(f"what came is no Socket.IO: {error}") from None
+            raise CommandRefused(f"what came is no Socket.IO: {error}") from None
         finally:
             await self._link.close()  # whoever says goodbye in words may leave it to us
 
@@ -105,14 +107,14 @@ class SocketTalk:
             return
         packet = engineio.read(text.encode())
         match packet.kind:
-            case engineio.Kind.OPEN:
+            case engineio.EngineIoPacketKind.OPEN:
                 auth = json.dumps({"token": self._token}) if self._token else ""
                 await self._link.send(_ENTER + auth)
-            case engineio.Kind.PING:
+            case engineio.EngineIoPacketKind.PING:
                 await self._link.send("3" + packet.payload.decode())
-            case engineio.Kind.CLOSE:
+            case engineio.EngineIoPacketKind.CLOSE:
                 raise LinkClosed(None, "closed by the gateway")
-            case engineio.Kind.MESSAGE:
+            case engineio.EngineIoPacketKind.MESSAGE:
                 await self._message(packet.payload)
             case _:
                 pass
@@ -132,7 +134,7 @@ class SocketTalk:
     def _turned_away(text: bytes) -> None:
         said = json.loads(text[text.index(b"{") :])
         code = said.get("data", {}).get("code") if isinstance(said.get("data"), dict) else None
-        raise Refusal(f"not let in: {said.get('message')}{f' ({code})' if code else ''}")
+        raise CommandRefused(f"not let in: {said.get('message')}{f' ({code})' if code else ''}")
 
     async def _attached(self, part: bytes) -> None:
         packet = self._awaited
@@ -143,10 +145,10 @@ class SocketTalk:
             self._awaited = None
             await self._whole(packet, unpack(packet.data, self._parts))
 
-    async def _whole(self, packet: Packet, data: Any) -> None:
-        if packet.kind is Kind.CONNECT:
+    async def _whole(self, packet: SocketIoPacket, data: Any) -> None:
+        if packet.kind is SocketIoPacketKind.CONNECT:
             await self._begin()
-        elif packet.kind is Kind.DISCONNECT:
+        elif packet.kind is SocketIoPacketKind.DISCONNECT:
             raise LinkClosed(None, "sent out by the gateway")
         elif packet.kind in _ACKS:
             self._answered(packet.id, data)
@@ -154,7 +156,7 @@ class SocketTalk:
             self.failed |= packet.name == "error"
             self._show(packet.name, data)
             if packet.id is not None:
-                await self._link.send(f"4{int(Kind.ACK)}{packet.id}[]")
+                await self._link.send(f"4{int(SocketIoPacketKind.ACK)}{packet.id}[]")
 
     async def _begin(self) -> None:
         self._screen.note("connected")
@@ -201,7 +203,7 @@ class SocketTalk:
         number = next(self._ids)
         self._asked[number] = event[0]
         self._settled.clear()
-        await self._link.send(f"4{int(Kind.EVENT)}{number}{json.dumps(event)}")
+        await self._link.send(f"4{int(SocketIoPacketKind.EVENT)}{number}{json.dumps(event)}")
 
     async def leave(self) -> None:
         """Hear the last answers, and go."""

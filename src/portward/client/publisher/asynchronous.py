@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import httpx
 
 from portward.client.publisher import calls, results
-from portward.client.publisher.calls import Call, Since
+from portward.client.publisher.calls import AdminCall, Since
 from portward.client.publisher.errors import PublisherError
 from portward.client.publisher.exchange import (
     TIMEOUT,
@@ -69,7 +69,7 @@ class AsyncPublisher:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _do(self, call: Call[T]) -> T:
+    async def _do(self, call: AdminCall[T]) -> T:
         attempts = Attempts(self._retries)
         while True:
             try:
@@ -78,7 +78,7 @@ class AsyncPublisher:
                 wait = attempts.wait(error)
             await self._sleep(wait)
 
-    async def _once(self, call: Call[T]) -> T:
+    async def _once(self, call: AdminCall[T]) -> T:
         try:
             answer = await self._http.post(f"{self._url}/api/{call.method}", content=call.body)
         except httpx.HTTPError as error:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from portward.client.publisher import calls, results
-from portward.client.publisher.calls import Call, Since
+from portward.client.publisher.calls import AdminCall, Since
 from portward.client.publisher.errors import PublisherError
 from portward.client.publisher.exchange import (
     TIMEOUT,
@@ -82,7 +82,7 @@ class Publisher:
         """Close the connections."""
         self._http.close()
 
-    def _do(self, call: Call[T]) -> T:
+    def _do(self, call: AdminCall[T]) -> T:
         attempts = Attempts(self._retries)
         while True:
             try:
@@ -91,7 +91,7 @@ class Publisher:
                 wait = attempts.wait(error)
             self._sleep(wait)
 
-    def _once(self, call: Call[T]) -> T:
+    def _once(self, call: AdminCall[T]) -> T:
         if self._process != os.getpid():  # the connections are those of the parent
             self._process, self._http = os.getpid(), self._open()
         try:

@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
+class AdminCall(Generic[T]):
     """One call: a method, the encoded body, and what makes the result of the answer."""
 
     method: str
@@ -63,121 +63,125 @@ def _since(since: Since) -> dict[str, Any] | None:
     return None if since is None else {"offset": since}
 
 
-def any_method(method: str, body: Json) -> Call[Any]:
+def any_method(method: str, body: Json) -> AdminCall[Any]:
     """Any method. What publishes gets an idempotency key, so that it can be repeated."""
     fields = dict(body)
     if method in _PUBLISHING:
         fields.setdefault("idempotency_key", uuid4().hex)
-    return Call(method, encode(fields), lambda result: result)
+    return AdminCall(method, encode(fields), lambda result: result)
 
 
 def publish(
     channel: str, data: Any, key: str | None, kind: str | None, once: str | None
-) -> Call[results.Published]:
+) -> AdminCall[results.Published]:
     """Publish to a channel."""
     fields = _given(channel=channel, key=key, type=kind, idempotency_key=once or uuid4().hex)
-    return Call("publish", encode({**fields, "data": data}), _into(results.Published))
+    return AdminCall("publish", encode({**fields, "data": data}), _into(results.Published))
 
 
 def broadcast(
     channels: Sequence[str], data: Any, key: str | None, kind: str | None, once: str | None
-) -> Call[list[results.BroadcastOutcome]]:
+) -> AdminCall[list[results.BroadcastOutcome]]:
     """Publish the same to several channels."""
     fields = _given(key=key, type=kind, idempotency_key=once or uuid4().hex)
     body = {"channels": list(channels), **fields, "data": data}
-    return Call("broadcast", encode(body), _field("responses", list[results.BroadcastOutcome]))
+    return AdminCall("broadcast", encode(body), _field("responses", list[results.BroadcastOutcome]))
 
 
 def alert(
     call_id: str, kind: str, severity: str, data: Json, once: str | None, namespace: str | None
-) -> Call[str]:
+) -> AdminCall[str]:
     """Publish an alert about a call."""
     fields = _given(idempotency_key=once or uuid4().hex, namespace=namespace)
     body = {"callId": call_id, "type": kind, "severity": severity, "data": dict(data), **fields}
-    return Call("alert", encode(body), _field("id", str))
+    return AdminCall("alert", encode(body), _field("id", str))
 
 
-def analysis(event: str, payload: Json, once: str | None, namespace: str | None) -> Call[list[str]]:
+def analysis(
+    event: str, payload: Json, once: str | None, namespace: str | None
+) -> AdminCall[list[str]]:
     """Publish the alerts of a call-analysis report."""
     fields = _given(idempotency_key=once or uuid4().hex, namespace=namespace)
     body = {"event": event, "payload": dict(payload), **fields}
-    return Call("analysis", encode(body), _field("ids", list[str]))
+    return AdminCall("analysis", encode(body), _field("ids", list[str]))
 
 
 def request_approval(
     workspace: str, title: str, data: Any, expires_in: float | None, once: str | None,
     namespace: str | None,
-) -> Call[results.AskedApproval]:  # fmt: skip
+) -> AdminCall[results.AskedApproval]:  # fmt: skip
     """Ask the members of a workspace for a decision."""
     fields = _given(expires_in=expires_in, id=once or uuid4().hex, namespace=namespace)
     body = {"workspace": workspace, "title": title, "data": data, **fields}
-    return Call("approval_request", encode(body), _into(results.AskedApproval))
+    return AdminCall("approval_request", encode(body), _into(results.AskedApproval))
 
 
-def approval(identifier: str) -> Call[results.ApprovalState]:
+def approval(identifier: str) -> AdminCall[results.ApprovalState]:
     """Read a request for approval."""
-    return Call("approval_get", encode({"id": identifier}), _into(results.ApprovalState))
+    return AdminCall("approval_get", encode({"id": identifier}), _into(results.ApprovalState))
 
 
 def history(
     channel: str, limit: int | None, since: Since, *, reverse: bool
-) -> Call[results.History]:
+) -> AdminCall[results.History]:
     """Read a channel back."""
     body = _given(channel=channel, limit=limit, since=_since(since), reverse=reverse or None)
-    return Call("history", encode(body), _into(results.History))
+    return AdminCall("history", encode(body), _into(results.History))
 
 
-def presence(channel: str) -> Call[dict[str, results.PresentClient]]:
+def presence(channel: str) -> AdminCall[dict[str, results.PresentClient]]:
     """List the connections in a channel."""
     read = _field("presence", dict[str, results.PresentClient])
-    return Call("presence", encode({"channel": channel}), read)
+    return AdminCall("presence", encode({"channel": channel}), read)
 
 
-def presence_stats(channel: str) -> Call[results.PresenceCount]:
+def presence_stats(channel: str) -> AdminCall[results.PresenceCount]:
     """Count the connections and users in a channel."""
-    return Call("presence_stats", encode({"channel": channel}), _into(results.PresenceCount))
+    return AdminCall("presence_stats", encode({"channel": channel}), _into(results.PresenceCount))
 
 
-def channels(pattern: str | None) -> Call[dict[str, int]]:
+def channels(pattern: str | None) -> AdminCall[dict[str, int]]:
     """List channels that have subscribers."""
 
     def read(result: Any) -> dict[str, int]:
         return {name: each["num_clients"] for name, each in result["channels"].items()}
 
-    return Call("channels", encode(_given(pattern=pattern)), read)
+    return AdminCall("channels", encode(_given(pattern=pattern)), read)
 
 
-def info() -> Call[list[results.NodeInfo]]:
+def info() -> AdminCall[list[results.NodeInfo]]:
     """Describe the nodes."""
-    return Call("info", b"{}", _field("nodes", list[results.NodeInfo]))
+    return AdminCall("info", b"{}", _field("nodes", list[results.NodeInfo]))
 
 
 def connections(
     user: str | None, endpoint: str | None, limit: int | None, offset: int | None
-) -> Call[results.Connections]:
+) -> AdminCall[results.Connections]:
     """List open connections."""
     body = _given(user=user, endpoint=endpoint, limit=limit, offset=offset)
-    return Call("connections", encode(body), _into(results.Connections))
+    return AdminCall("connections", encode(body), _into(results.Connections))
 
 
-def security_events(limit: int | None, since: int | None) -> Call[list[results.SecurityEvent]]:
+def security_events(limit: int | None, since: int | None) -> AdminCall[list[results.SecurityEvent]]:
     """Read audited events."""
     body = _given(limit=limit, since=since)
-    return Call("security_events", encode(body), _field("events", list[results.SecurityEvent]))
+    return AdminCall("security_events", encode(body), _field("events", list[results.SecurityEvent]))
 
 
-def disconnect(user: str, client: str | None) -> Call[None]:
+def disconnect(user: str, client: str | None) -> AdminCall[None]:
     """End connections of a user."""
-    return Call("disconnect", encode(_given(user=user, client=client)), _nothing)
+    return AdminCall("disconnect", encode(_given(user=user, client=client)), _nothing)
 
 
-def unsubscribe(user: str, channel: str, client: str | None) -> Call[None]:
+def unsubscribe(user: str, channel: str, client: str | None) -> AdminCall[None]:
     """Take a user out of a channel."""
     body = _given(user=user, channel=channel, client=client)
-    return Call("unsubscribe", encode(body), _nothing)
+    return AdminCall("unsubscribe", encode(body), _nothing)
 
 
-def revoke(user: str | None, jti: str | None, session: str | None, token: str | None) -> Call[int]:
+def revoke(
+    user: str | None, jti: str | None, session: str | None, token: str | None
+) -> AdminCall[int]:
     """Take a credential back.
 
     Raises:
@@ -186,57 +190,57 @@ def revoke(user: str | None, jti: str | None, session: str | None, token: str | 
     body = _given(user=user, jti=jti, session=session, token=token)
     if len(body) != 1:
         raise ValueError("name exactly one of user, jti, session and token")
-    return Call("revoke", encode(body), _field("ended", int))
+    return AdminCall("revoke", encode(body), _field("ended", int))
 
 
-def ticket(token: str) -> Call[results.Ticket]:
+def ticket(token: str) -> AdminCall[results.Ticket]:
     """Exchange a token for a ticket."""
-    return Call("ticket", encode({"token": token}), _into(results.Ticket))
+    return AdminCall("ticket", encode({"token": token}), _into(results.Ticket))
 
 
-def names(method: str, user: str, field: str) -> Call[list[str]]:
+def names(method: str, user: str, field: str) -> AdminCall[list[str]]:
     """Read the roles or permissions of a user."""
-    return Call(method, encode({"user": user}), _field(field, list[str]))
+    return AdminCall(method, encode({"user": user}), _field(field, list[str]))
 
 
-def set_names(method: str, user: str, field: str, values: Sequence[str] | None) -> Call[None]:
+def set_names(method: str, user: str, field: str, values: Sequence[str] | None) -> AdminCall[None]:
     """Replace the roles, permissions or workspaces of a user."""
     given = None if values is None else list(values)
-    return Call(method, encode({"user": user, field: given}), _nothing)
+    return AdminCall(method, encode({"user": user, field: given}), _nothing)
 
 
-def set_room(identifier: str, record: Json) -> Call[results.RoomRecord]:
+def set_room(identifier: str, record: Json) -> AdminCall[results.RoomRecord]:
     """Make or replace the record of a room."""
     body = {"id": identifier, **_given(**record)}
-    return Call("rooms_set", encode(body), _into(results.RoomRecord))
+    return AdminCall("rooms_set", encode(body), _into(results.RoomRecord))
 
 
-def room(identifier: str, namespace: str | None) -> Call[results.RoomRecord]:
+def room(identifier: str, namespace: str | None) -> AdminCall[results.RoomRecord]:
     """Read the record of a room."""
     body = _given(id=identifier, namespace=namespace)
-    return Call("rooms_get", encode(body), _into(results.RoomRecord))
+    return AdminCall("rooms_get", encode(body), _into(results.RoomRecord))
 
 
 def rooms(
     namespace: str | None, limit: int | None, offset: int | None, *, orphans: bool
-) -> Call[results.Rooms]:
+) -> AdminCall[results.Rooms]:
     """List rooms."""
     body = _given(namespace=namespace, orphans=orphans or None, limit=limit, offset=offset)
-    return Call("rooms_list", encode(body), _into(results.Rooms))
+    return AdminCall("rooms_list", encode(body), _into(results.Rooms))
 
 
-def remove_room(identifier: str, namespace: str | None) -> Call[bool]:
+def remove_room(identifier: str, namespace: str | None) -> AdminCall[bool]:
     """Delete a room."""
-    return Call(
+    return AdminCall(
         "rooms_remove", encode(_given(id=identifier, namespace=namespace)), _field("removed", bool)
     )
 
 
-def batch(commands: Sequence[Json]) -> Call[list[Any]]:
+def batch(commands: Sequence[Json]) -> AdminCall[list[Any]]:
     """Several calls in order, each as `{method: body}`; those that publish get idempotency keys."""
     keyed = []
     for command in commands:
         ((method, body),) = command.items()
         more = {"idempotency_key": uuid4().hex} if method in _PUBLISHING else {}
         keyed.append({method: {**more, **body}})
-    return Call("batch", encode({"commands": keyed}), _field("replies", list[Any]))
+    return AdminCall("batch", encode({"commands": keyed}), _field("replies", list[Any]))

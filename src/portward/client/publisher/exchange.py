@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from portward.client.publisher.calls import Call
+from portward.client.publisher.calls import AdminCall
 from portward.client.publisher.errors import (
     CallRefused,
     CallTimedOut,
@@ -68,7 +68,7 @@ def failure(error: httpx.HTTPError) -> PublisherError:
     return GatewayUnreachable(type(error).__name__)
 
 
-def read(call: Call[T], answer: httpx.Response) -> T:
+def read(call: AdminCall[T], answer: httpx.Response) -> T:
     """The result in an answer.
 
     Raises:

@@ -1,28 +1,28 @@
 """The Socket.IO dialect: workspaces for `socket.io-client`, and events of the application.
 
-A message of this dialect is a packet, or a part of one; the conversation of a connection
-(`node.conversation`) puts packets together and knows its namespaces. Here packets are read and written.
+A message of this protocol is a packet, or a part of one. `node.socketio_connection` puts packets together and
+knows the namespaces of a connection; here packets are read and written.
 """
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from portward.dialects.socketio import packets, speech, words
+from portward.dialects.socketio import encode, packets, payloads
 from portward.dialects.socketio.events import Events
-from portward.dialects.socketio.packets import ROOT, Kind, Packet, PacketError
+from portward.dialects.socketio.packets import ROOT, PacketError, SocketIoPacket, SocketIoPacketKind
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.commands import Command
-from portward.model.endings import Ending
-from portward.model.faults import RATE_FAULTS, Fault, FaultKind
-from portward.model.parcel import Parcel, Words
+from portward.model.disconnects import Disconnect
+from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
+from portward.model.payload import MultipartPayload, Words
 from portward.model.replies import Push, Reply
 
-__all__ = ["ROOT", "Kind", "Packet", "PacketError", "SocketIoDialect"]
+__all__ = ["ROOT", "PacketError", "SocketIoDialect", "SocketIoPacket", "SocketIoPacketKind"]
 
 
 class SocketIoDialect:
-    """Implements `dialects.port.Dialect`. Rooms `workspace:{id}:{kind}` are channels of `namespace`.
+    """Implements `dialects.base.Dialect`. Rooms `workspace:{id}:{kind}` are channels of `namespace`.
 
     With `tells_error` a refused CONNECT is answered with a CONNECT_ERROR, else let in and at once told
     the event `error` and disconnected, as older workspace gateways did.
@@ -31,7 +31,7 @@ class SocketIoDialect:
     name = "socketio"
     binary = True
     resumable = False
-    closes: ClassVar[Mapping[Ending, tuple[int, str]]] = {}
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {}
 
     def __init__(
         self, namespace: str, kinds: tuple[str, ...], *, tells_error: bool = False
@@ -44,13 +44,13 @@ class SocketIoDialect:
     def decode(self, payload: bytes, binary: bool) -> Command:
         """Read a packet that came in one piece. See `Dialect.decode`."""
         if binary:
-            raise Fault(FaultKind.INVALID_STRUCTURE)
+            raise CommandError(ErrorKind.INVALID_STRUCTURE)
         try:
             return self.command(packets.parse(payload))
         except PacketError:
-            raise Fault(FaultKind.INVALID_FORMAT) from None
+            raise CommandError(ErrorKind.INVALID_FORMAT) from None
 
-    def command(self, packet: Packet) -> Command:
+    def command(self, packet: SocketIoPacket) -> Command:
         """The command behind a whole packet, its attachments in their places.
 
         Raises:
@@ -60,19 +60,19 @@ class SocketIoDialect:
         if packet.fault is not None:
             raise packet.fault
         match packet.kind:
-            case Kind.CONNECT:
+            case SocketIoPacketKind.CONNECT:
                 return ask.OpenSocket(id=packet.address, nsp=packet.nsp, auth=packet.data)
-            case Kind.DISCONNECT:
+            case SocketIoPacketKind.DISCONNECT:
                 return ask.CloseSocket(id=packet.address, nsp=packet.nsp)
-            case Kind.EVENT | Kind.BINARY_EVENT:
+            case SocketIoPacketKind.EVENT | SocketIoPacketKind.BINARY_EVENT:
                 return self._event(packet)
             case _:
                 raise PacketError("packet type")
 
-    def _event(self, packet: Packet) -> Command:
+    def _event(self, packet: SocketIoPacket) -> Command:
         try:
             return self.events.read(packet)
-        except Fault as fault:
+        except CommandError as fault:
             fault.command_id = packet.address
             raise
 
@@ -84,20 +84,20 @@ class SocketIoDialect:
             return packets.connected(reply.nsp, reply.sid)
         if isinstance(reply, say.Called):
             return _acknowledge(command.id, reply.result)
-        answer = speech.answer(reply)
+        answer = encode.answer(reply)
         return None if answer is None else _acknowledge(command.id, (answer,))
 
-    def fault(self, fault: Fault, now: int) -> Words | None:  # noqa: ARG002 - the port
+    def fault(self, fault: CommandError, now: int) -> Words | None:  # noqa: ARG002 - the port
         """The answer to a refused command. Refusals by a limit are told as the event `error`, too."""
         address = str(fault.command_id or "")
         if fault.nsp is not None:
             return _turned_away(fault.nsp, fault)
-        if fault.kind is FaultKind.NOT_SUBSCRIBED and fault.about is not None:
-            return _acknowledge(address, ({"left": words.ROOM + fault.about},))
-        answer = _acknowledge(address, (words.refusal(fault),))
+        if fault.kind is ErrorKind.NOT_SUBSCRIBED and fault.about is not None:
+            return _acknowledge(address, ({"left": payloads.ROOM + fault.about},))
+        answer = _acknowledge(address, (payloads.refusal(fault),))
         if answer is not None and fault.kind not in RATE_FAULTS:
             return answer
-        error = packets.event(_nsp(address), "error", ({"code": words.fault_code(fault)},))
+        error = packets.event(_nsp(address), "error", ({"code": payloads.fault_code(fault)},))
         return error if answer is None else _both(answer, error)
 
     def push(self, push: Push, now: int) -> Words | None:  # noqa: ARG002 - the port
@@ -110,7 +110,7 @@ class SocketIoDialect:
 
     def tell(self, nsp: str, push: Push) -> Words | None:
         """What concerns the whole connection, to one of its namespaces."""
-        said = speech.event(push)
+        said = encode.event(push)
         if said is None:
             return None
         if isinstance(push, say.Told):
@@ -118,12 +118,12 @@ class SocketIoDialect:
         return packets.prepared(nsp, said[0], (said[1],), ())  # JSON, which may be nested deeply
 
 
-def _turned_away(nsp: str, fault: Fault) -> bytes:
+def _turned_away(nsp: str, fault: CommandError) -> bytes:
     """The answer to a CONNECT that lets nobody in."""
-    if fault.kind is FaultKind.UNKNOWN_NAMESPACE:
+    if fault.kind is ErrorKind.UNKNOWN_NAMESPACE:
         return packets.connect_error(nsp, fault.kind.text)
-    code = words.fault_code(fault)
-    return packets.connect_error(nsp, words.REFUSALS.get(code, fault.kind.text), code)
+    code = payloads.fault_code(fault)
+    return packets.connect_error(nsp, payloads.REFUSALS.get(code, fault.kind.text), code)
 
 
 def _acknowledge(address: str | int | None, result: tuple[Any, ...]) -> Words | None:
@@ -137,16 +137,16 @@ def _nsp(address: str) -> str:
 
 
 def _both(first: Words, second: Words) -> Words:
-    if isinstance(first, Parcel):
-        return Parcel(first.text, first.attachments, second)
-    return Parcel(first, (), second)
+    if isinstance(first, MultipartPayload):
+        return MultipartPayload(first.text, first.attachments, second)
+    return MultipartPayload(first, (), second)
 
 
 def _published(push: say.Delivery) -> Words:
     publication = push.publication
-    name, nsp = publication.type or speech.MESSAGE, speech.nsp_of(push.channel)
+    name, nsp = publication.type or encode.MESSAGE, encode.nsp_of(push.channel)
     if name in packets.RESERVED:  # whoever heard it under this name would break the connection off
-        name = speech.MESSAGE
+        name = encode.MESSAGE
     if nsp == ROOT:
         return packets.prepared(nsp, name, (publication.data,), publication.attachments)
     data = publication.data

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from portward.model.limits import JSON_DEPTH
-from portward.model.parcel import MAX_ATTACHMENTS
+from portward.model.payload import MAX_ATTACHMENTS
 
 _MARK: Final = "_placeholder"
 _KEYS: Final = frozenset({_MARK, "num"})

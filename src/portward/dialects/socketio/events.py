@@ -9,12 +9,12 @@ import msgspec
 from portward.dialects.message import Received
 from portward.dialects.socketio import messages as wire
 from portward.dialects.socketio.attachments import has_bytes
-from portward.dialects.socketio.packets import ROOT, Packet
-from portward.dialects.socketio.words import channel
+from portward.dialects.socketio.packets import ROOT, SocketIoPacket
+from portward.dialects.socketio.payloads import channel
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.faults import Fault, FaultKind
+from portward.model.errors import CommandError, ErrorKind
 
 MAX_JSON: Final = 10_000
 """Characters of JSON in an action's payload, and in a shared value."""
@@ -23,9 +23,9 @@ MAX_HINT: Final = 200
 _ROOM: Final = re.compile(r"workspace:([^:]*):([^:]*)\Z")
 
 
-def invalid(hint: str) -> Fault:
+def invalid(hint: str) -> CommandError:
     """The fault of an event that is not as it should be; `hint` says how."""
-    return Fault(FaultKind.INVALID_STRUCTURE, hint=hint[:MAX_HINT])
+    return CommandError(ErrorKind.INVALID_STRUCTURE, hint=hint[:MAX_HINT])
 
 
 class Events:
@@ -49,7 +49,7 @@ class Events:
         """The events that are read here."""
         return frozenset(self._readers)
 
-    def read(self, packet: Packet) -> Command:
+    def read(self, packet: SocketIoPacket) -> Command:
         """The command behind an event; what is not known here is for the application.
 
         Raises:

@@ -15,31 +15,35 @@ from portward.dialects.message import (
     Wait,
     enumerate_codes,
 )
-from portward.dialects.socketio import words
+from portward.dialects.socketio import payloads
 from portward.model.approval import Decision
-from portward.model.endings import Ending
-from portward.model.faults import FaultKind
+from portward.model.disconnects import Disconnect
+from portward.model.errors import ErrorKind
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Room = Annotated[str, Meta(max_length=160, description="`workspace:{id}:{kind}`")]
 Done = Annotated[bool, Meta(extra_json_schema={"const": True})]
 Version = Annotated[int, Meta(ge=0)]
 
-_SAID: Final = frozenset(Ending) - {Ending.NORMAL, Ending.SHUTDOWN, Ending.UPSTREAM_CLOSED}
+_SAID: Final = frozenset(Disconnect) - {
+    Disconnect.NORMAL,
+    Disconnect.SHUTDOWN,
+    Disconnect.UPSTREAM_CLOSED,
+}
 
 
 def _faults() -> tuple[ErrorCode, ...]:
     temporary: dict[str, bool] = {"CONFLICT": False, "ACCESS_DENIED": False}
-    for kind in FaultKind:
-        code = words.code_of(kind)
+    for kind in ErrorKind:
+        code = payloads.code_of(kind)
         temporary[code] = temporary.get(code, False) or kind.temporary
     return tuple(ErrorCode(code, "", later) for code, later in temporary.items())
 
 
 def _endings() -> tuple[ErrorCode, ...]:
-    codes = {words.ending_code(ending): ending.reconnect for ending in _SAID}
+    codes = {payloads.ending_code(ending): ending.reconnect for ending in _SAID}
     known = {each.code for each in FAULTS}
-    ordered = sorted((codes | {words.door_code(Ending.INTERNAL): True}).keys() - known)
+    ordered = sorted((codes | {payloads.door_code(Disconnect.INTERNAL): True}).keys() - known)
     return tuple(ErrorCode(code, "", codes.get(code, True)) for code in ordered)
 
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.dialects import intake
+from portward.dialects import strict_json
 from portward.dialects.socketio.attachments import pack
-from portward.model.faults import Fault
-from portward.model.parcel import MAX_ATTACHMENTS, Parcel, Words
+from portward.model.errors import CommandError
+from portward.model.payload import MAX_ATTACHMENTS, MultipartPayload, Words
 
 MAX_NSP: Final = 128
 MAX_EVENT: Final = 128
@@ -36,7 +36,7 @@ class PacketError(ValueError):
     """The client does not speak the protocol; the text says how, in our words."""
 
 
-class Kind(IntEnum):
+class SocketIoPacketKind(IntEnum):
     """The types of packets."""
 
     CONNECT = 0
@@ -48,23 +48,23 @@ class Kind(IntEnum):
     BINARY_ACK = 6
 
 
-_EVENTS: Final = frozenset({Kind.EVENT, Kind.BINARY_EVENT})
+_EVENTS: Final = frozenset({SocketIoPacketKind.EVENT, SocketIoPacketKind.BINARY_EVENT})
 
 
-class Packet(msgspec.Struct, frozen=True, kw_only=True):
+class SocketIoPacket(msgspec.Struct, frozen=True, kw_only=True):
     """One packet of a client. `attachments` is how many are still to come, `size` is in bytes.
 
     `name` is the event of an EVENT and `data` its arguments; `fault` says why they were not taken.
     """
 
-    kind: Kind
+    kind: SocketIoPacketKind
     nsp: str
     size: int
     id: int | None = None
     attachments: int = 0
     name: str = ""
     data: Any = None
-    fault: Fault | None = None
+    fault: CommandError | None = None
 
     def __len__(self) -> int:
         return self.size
@@ -83,7 +83,7 @@ def address(nsp: str, ack: int | None) -> str:
     return f"{'' if nsp == ROOT else f'{nsp},'}{'' if ack is None else ack}"
 
 
-def parse(text: bytes) -> Packet:
+def parse(text: bytes) -> SocketIoPacket:
     """Read the text of a packet.
 
     Raises:
@@ -93,8 +93,8 @@ def parse(text: bytes) -> Packet:
     if head is None:
         raise PacketError("no packet")
     kind, count, nsp, ack = head.groups()
-    packet = Packet(
-        kind=Kind(int(kind)),
+    packet = SocketIoPacket(
+        kind=SocketIoPacketKind(int(kind)),
         nsp=(nsp or b"/").decode(),
         size=len(text),
         id=int(ack) if ack is not None else None,
@@ -104,35 +104,39 @@ def parse(text: bytes) -> Packet:
 
 
 def _count(kind: int, count: bytes | None) -> int:
-    if kind not in {Kind.BINARY_EVENT, Kind.BINARY_ACK}:
+    if kind not in {SocketIoPacketKind.BINARY_EVENT, SocketIoPacketKind.BINARY_ACK}:
         return 0
     if count is None or int(count) > MAX_ATTACHMENTS:
         raise PacketError("attachments")
     return int(count)
 
 
-def _with_data(packet: Packet, json: bytes) -> Packet:
+def _with_data(packet: SocketIoPacket, json: bytes) -> SocketIoPacket:
     """Add the payload, as its type wants it."""
     try:
-        return _checked(packet, intake.parse(json) if json else None)
-    except Fault as fault:
-        if fault.detail == intake.NOT_JSON or packet.kind not in _EVENTS:
+        return _checked(packet, strict_json.parse(json) if json else None)
+    except CommandError as fault:
+        if fault.detail == strict_json.NOT_JSON or packet.kind not in _EVENTS:
             raise PacketError("payload") from None
         fault.command_id = packet.address
         return msgspec.structs.replace(packet, fault=fault)
 
 
-def _checked(packet: Packet, data: Any) -> Packet:
+def _checked(packet: SocketIoPacket, data: Any) -> SocketIoPacket:
     match packet.kind:
-        case Kind.CONNECT if data is None or isinstance(data, dict):
+        case SocketIoPacketKind.CONNECT if data is None or isinstance(data, dict):
             return msgspec.structs.replace(packet, data=data or {})
-        case Kind.DISCONNECT if data is None:
+        case SocketIoPacketKind.DISCONNECT if data is None:
             return packet
-        case Kind.EVENT | Kind.BINARY_EVENT if isinstance(data, list) and data:
+        case SocketIoPacketKind.EVENT | SocketIoPacketKind.BINARY_EVENT if (
+            isinstance(data, list) and data
+        ):
             name, *arguments = data
             if isinstance(name, str) and name not in RESERVED and len(name) <= MAX_EVENT:
                 return msgspec.structs.replace(packet, name=name, data=arguments)
-        case Kind.ACK | Kind.BINARY_ACK if isinstance(data, list) and packet.id is not None:
+        case SocketIoPacketKind.ACK | SocketIoPacketKind.BINARY_ACK if (
+            isinstance(data, list) and packet.id is not None
+        ):
             return msgspec.structs.replace(packet, data=data)
         case _:
             pass
@@ -173,7 +177,7 @@ def _words(plain: bytes, binary: bytes, address: str, data: list[Any]) -> Words:
     text = address.encode() + _encode(packed)
     if not attachments:
         return plain + text
-    return Parcel(b"%s%d-%s" % (binary, len(attachments), text), attachments)
+    return MultipartPayload(b"%s%d-%s" % (binary, len(attachments), text), attachments)
 
 
 def prepared(
@@ -183,4 +187,4 @@ def prepared(
     text = address(nsp, None).encode() + _encode([name, *arguments])
     if not attachments:
         return b"2" + text
-    return Parcel(b"5%d-%s" % (len(attachments), text), attachments)
+    return MultipartPayload(b"5%d-%s" % (len(attachments), text), attachments)

@@ -16,7 +16,7 @@ from portward.model.events import BusEvent
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
 from portward.model.namespace import Namespace, Snapshot
 from portward.model.position import Position
-from portward.model.publication import Draft, HistoryQuery, Page, Publication
+from portward.model.publication import Draft, HistoryPage, HistoryQuery, Publication
 
 
 class _Stream:
@@ -124,7 +124,7 @@ class MemoryBroker:
         channel: Channel,
         query: HistoryQuery,
         namespace: Namespace,  # noqa: ARG002 - the port's: a stream has the settings it was made with
-    ) -> Page:
+    ) -> HistoryPage:
         """Read a part of the stream."""
         stream = self._streams.get(channel)
         if stream is None:
@@ -201,16 +201,16 @@ class MemoryBroker:
                 self.forget(channel)
 
 
-def _read(stream: _Stream, query: HistoryQuery) -> Page:
+def _read(stream: _Stream, query: HistoryQuery) -> HistoryPage:
     page = _page(stream, query)
     if query.latest and stream.latest:
         return replace(page, latest=tuple(stream.latest.values()))
     return page
 
 
-def _page(stream: _Stream, query: HistoryQuery) -> Page:
+def _page(stream: _Stream, query: HistoryQuery) -> HistoryPage:
     if query.since is not None and query.since.epoch != stream.epoch:
-        return Page((), stream.position, complete=False)
+        return HistoryPage((), stream.position, complete=False)
     first = stream.offset - len(stream.kept) + 1
     low = max(first, query.since.offset + 1 if query.since is not None else first)
     high = stream.offset + 1 if query.before is None else min(stream.offset + 1, query.before)
@@ -219,4 +219,4 @@ def _page(stream: _Stream, query: HistoryQuery) -> Page:
     high = min(high, low + query.limit)
     chosen = tuple(islice(stream.kept, low - first, max(low, high) - first))
     complete = query.since is None or query.since.offset + 1 >= first
-    return Page(chosen, stream.position, complete=complete)
+    return HistoryPage(chosen, stream.position, complete=complete)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from portward.engines.memory.broker import MemoryBroker
 from portward.engines.memory.presence import MemoryPresence
-from portward.engines.memory.rooms import Entry, RoomTable, new_life
+from portward.engines.memory.rooms import RoomEntry, RoomTable, new_life
 from portward.engines.port import MAX_ROOMS_OF_USER, Facts, RoomMade
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -78,7 +78,7 @@ class MemoryDirectory:
             maker=before.maker if before is not None and origin is RoomOrigin.ADMIN else "",
             expires=expires,
         )
-        self._rooms.put(channel, Entry(record))
+        self._rooms.put(channel, RoomEntry(record))
 
     async def make_room(
         self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
@@ -95,7 +95,7 @@ class MemoryDirectory:
         if maker and self._rooms.made_by(maker) >= MAX_ROOMS_OF_USER:
             return RoomMade.MAKER_FULL
         record = RoomRecord(room=room, origin=origin, life=new_life(), maker=maker)
-        self._rooms.put(channel, Entry(record, self._clock.monotonic() + idle, idle))
+        self._rooms.put(channel, RoomEntry(record, self._clock.monotonic() + idle, idle))
         return RoomMade.MADE
 
     async def keep_room(self, channel: Channel, idle: float) -> None:

@@ -6,7 +6,7 @@ from portward.engines.port import Member
 from portward.model.channel import Channel
 
 
-class _Room:
+class _PresentRoom:
     __slots__ = ("members", "users")
 
     def __init__(self) -> None:
@@ -18,14 +18,14 @@ class MemoryPresence:
     """Implements `engines.port.Presence`."""
 
     def __init__(self) -> None:
-        self._rooms: dict[Channel, _Room] = {}
+        self._rooms: dict[Channel, _PresentRoom] = {}
         self._order = count(1)
 
     async def enter(self, channel: Channel, member: Member, limit: int = 0) -> int | None:
         """Add a connection."""
         room = self._rooms.get(channel)
         if room is None:
-            room = self._rooms[channel] = _Room()
+            room = self._rooms[channel] = _PresentRoom()
         if member.client in room.members:
             return 0
         held = room.users.get(member.user, 0)

@@ -10,7 +10,7 @@ from portward.model.room import RoomRecord
 
 
 @dataclass(slots=True)
-class Entry:
+class RoomEntry:
     """A record. `due` is when it may end if it is not used, on the monotonic clock; None for never."""
 
     record: RoomRecord
@@ -23,10 +23,10 @@ class RoomTable:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[Channel, Entry] = {}
+        self._entries: dict[Channel, RoomEntry] = {}
         self._made: Counter[str] = Counter()
 
-    def get(self, channel: Channel) -> Entry | None:
+    def get(self, channel: Channel) -> RoomEntry | None:
         """What is known of a room, expired or not."""
         return self._entries.get(channel)
 
@@ -44,7 +44,7 @@ class RoomTable:
         record = self.current(channel)
         return record is not None and record.life == life
 
-    def put(self, channel: Channel, entry: Entry) -> None:
+    def put(self, channel: Channel, entry: RoomEntry) -> None:
         """Keep a record in place of another."""
         self.drop(channel)
         self._entries[channel] = entry
@@ -71,7 +71,7 @@ class RoomTable:
         """How many rooms the joins of one user have made."""
         return self._made[maker]
 
-    def all(self) -> dict[Channel, Entry]:
+    def all(self) -> dict[Channel, RoomEntry]:
         """A copy of everything."""
         return dict(self._entries)
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-from portward.engines.redis.options import Address, Kind, RedisOptions, Tls
+from portward.engines.redis.options import Address, RedisKind, RedisOptions, RedisTls
 
-_PORTS: Final = {Kind.SINGLE: 6379, Kind.SENTINEL: 26379, Kind.CLUSTER: 6379}
+_PORTS: Final = {RedisKind.SINGLE: 6379, RedisKind.SENTINEL: 26379, RedisKind.CLUSTER: 6379}
 _TLS_WORDS: Final = {"ssl_ca_certs": "ca", "ssl_certfile": "certificate", "ssl_keyfile": "key"}
 _SENTINEL_WORDS: Final = ("sentinel_username", "sentinel_password")
 _HIGHEST_PORT: Final = 65535
@@ -48,26 +48,26 @@ def parse_url(url: str) -> RedisOptions:
     )
 
 
-def _scheme(scheme: str) -> tuple[Kind, bool]:
+def _scheme(scheme: str) -> tuple[RedisKind, bool]:
     base, _, kind = scheme.partition("+")
-    if base not in {"redis", "rediss"} or kind == Kind.SINGLE:
+    if base not in {"redis", "rediss"} or kind == RedisKind.SINGLE:
         raise ValueError(
             "redis address: the scheme is redis, rediss, redis+sentinel or redis+cluster"
         )
     try:
-        return Kind(kind or Kind.SINGLE), base == "rediss"
+        return RedisKind(kind or RedisKind.SINGLE), base == "rediss"
     except ValueError:
         raise ValueError("redis address: after redis+ comes sentinel or cluster") from None
 
 
-def _addresses(kind: Kind, hosts: str) -> tuple[Address, ...]:
+def _addresses(kind: RedisKind, hosts: str) -> tuple[Address, ...]:
     addresses = tuple(_address(kind, each) for each in hosts.split(","))
-    if kind is Kind.SINGLE and len(addresses) > 1:
+    if kind is RedisKind.SINGLE and len(addresses) > 1:
         raise ValueError("redis address: more than one host needs redis+sentinel or redis+cluster")
     return addresses
 
 
-def _address(kind: Kind, text: str) -> Address:
+def _address(kind: RedisKind, text: str) -> Address:
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not colon:
         host, port = text, str(_PORTS[kind])
@@ -79,22 +79,25 @@ def _address(kind: Kind, text: str) -> Address:
     return Address(host, int(port))
 
 
-def _path(kind: Kind, path: str) -> tuple[str, int]:
+def _path(kind: RedisKind, path: str) -> tuple[str, int]:
     service = ""
-    if kind is Kind.SENTINEL:
+    if kind is RedisKind.SENTINEL:
         service, _, path = path.partition("/")
         if not service:
             raise ValueError("redis address: after the hosts comes the name of the service")
     if path and not (path.isascii() and path.isdigit()):
         raise ValueError("redis address: the database is a number")
     db = int(path or 0)
-    if db and kind is Kind.CLUSTER:
+    if db and kind is RedisKind.CLUSTER:
         raise ValueError("redis address: a cluster has no database but 0")
     return unquote(service), db
 
 
-def _query(kind: Kind, query: str, *, secure: bool) -> dict[str, str]:
-    allowed = {*(_TLS_WORDS if secure else ()), *(_SENTINEL_WORDS if kind is Kind.SENTINEL else ())}
+def _query(kind: RedisKind, query: str, *, secure: bool) -> dict[str, str]:
+    allowed = {
+        *(_TLS_WORDS if secure else ()),
+        *(_SENTINEL_WORDS if kind is RedisKind.SENTINEL else ()),
+    }
     words: dict[str, str] = {}
     for word, value in parse_qsl(query, keep_blank_values=True):
         if word not in allowed:
@@ -106,5 +109,5 @@ def _query(kind: Kind, query: str, *, secure: bool) -> dict[str, str]:
     return words
 
 
-def _tls(words: Mapping[str, str]) -> Tls:
-    return Tls(**{name: words[word] for word, name in _TLS_WORDS.items() if word in words})
+def _tls(words: Mapping[str, str]) -> RedisTls:
+    return RedisTls(**{name: words[word] for word, name in _TLS_WORDS.items() if word in words})

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from portward.engines.port import APPROVAL_KEPT, MAX_PENDING, EngineUnavailable
 from portward.engines.redis import codec
 from portward.engines.redis.broker import milliseconds
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 from portward.model.approval import Approval, Verdict
@@ -25,7 +25,7 @@ _verdict = codec.decoder(Verdict)
 class RedisApprovals:
     """Implements `engines.port.Approvals`."""
 
-    def __init__(self, commands: Commands, keys: Keys, clock: Clock) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys, clock: Clock) -> None:
         self._commands = commands
         self._keys = keys
         self._clock = clock

@@ -11,18 +11,18 @@ from typing import Any, Final
 
 from portward.engines.port import EngineUnavailable, RoomEnded, Stored
 from portward.engines.redis import codec
-from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.epochs import EpochKeys
-from portward.engines.redis.hearing import Hearing
 from portward.engines.redis.keys import Keys
-from portward.engines.redis.roads import Road
 from portward.engines.redis.scripts import script
+from portward.engines.redis.subscriptions import RedisSubscriptions
+from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
 from portward.model.events import BusEvent
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
 from portward.model.namespace import Namespace, Snapshot
 from portward.model.position import Position
-from portward.model.publication import Draft, HistoryQuery, Page
+from portward.model.publication import Draft, HistoryPage, HistoryQuery
 
 _SLACK: Final = 600.0
 """Seconds the books of a stream outlive what is kept in it."""
@@ -39,9 +39,9 @@ class RedisBroker:
 
     def __init__(
         self,
-        commands: Commands,
-        road: Road,
-        hearing: Hearing,
+        commands: RedisCommands,
+        road: Topology,
+        hearing: RedisSubscriptions,
         keys: Keys,
         uid: str,
         tell: Callable[[BusEvent], None],
@@ -71,7 +71,7 @@ class RedisBroker:
             _PUBLISH,
             (
                 *self._keys.stream(channel),
-                self._keys.once(channel, idempotency_key or ""),
+                self._keys.idempotency(channel, idempotency_key or ""),
                 self._keys.ended(channel),
                 self._epochs.key(channel),
             ),
@@ -87,7 +87,7 @@ class RedisBroker:
                 _optional(draft.key),
                 SNAPSHOT_KEYS if by_key else 0,
                 self._road.publish,
-                self._keys.said(channel),
+                self._keys.pubsub_channel(channel),
                 life or "",
                 self._epochs.groups,
             ),
@@ -105,10 +105,12 @@ class RedisBroker:
         if namespace.snapshot is Snapshot.LATEST_BY_KEY:
             kept = max(kept, _SNAPSHOT_TIME)
         books = milliseconds(max(kept, namespace.idle_ttl) + _SLACK)
-        self._hearing.note_books(channel, books)
+        self._hearing.note_stream_counts(channel, books)
         return books
 
-    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+    async def history(
+        self, channel: Channel, query: HistoryQuery, namespace: Namespace
+    ) -> HistoryPage:
         """Read a part of the stream."""
         since = query.since
         await self._hearing.settled(channel)
@@ -200,10 +202,10 @@ def _optional(text: str | None) -> str:
     return "" if text is None else "=" + text
 
 
-def _page(answer: list[Any]) -> Page:
+def _page(answer: list[Any]) -> HistoryPage:
     offset, epoch, complete, first, chosen, latest = answer
     snapshot = [each.split(b" ", 1) for each in latest if each is not None]
-    return Page(
+    return HistoryPage(
         tuple(codec.publication(first + n, kept) for n, kept in enumerate(chosen)),
         Position(offset, epoch.decode()),
         complete=bool(complete),

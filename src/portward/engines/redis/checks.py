@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 
 OLDEST: Final = 7
 _KEEPS: Final = "noeviction"
@@ -25,7 +25,7 @@ class MemoryPolicy(NamedTuple):
         return self.policy != _KEEPS and self.limit > 0
 
 
-async def check_servers(commands: Commands, *, allow_eviction: bool) -> None:
+async def check_servers(commands: RedisCommands, *, allow_eviction: bool) -> None:
     """Look at version and memory policy of every server.
 
     Raises:
@@ -47,7 +47,7 @@ async def check_servers(commands: Commands, *, allow_eviction: bool) -> None:
             )
 
 
-async def memory_policies(commands: Commands) -> list[MemoryPolicy]:
+async def memory_policies(commands: RedisCommands) -> list[MemoryPolicy]:
     """Ask every server what it does when its memory is full, and what it has dropped.
 
     Raises:

@@ -14,27 +14,27 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.redis.dial import TROUBLE, Dialer, ask, hang_up
+from portward.engines.redis.connect import TROUBLE, Connector, ask, hang_up
 from portward.engines.redis.options import Address, Timing
-from portward.engines.redis.roads import Lines
+from portward.engines.redis.topology import ServerConnections
 
 _REDIRECTIONS: Final = 5
 _PAUSE: Final = 0.05
 """Seconds before a server is asked again that has half of what a command needs."""
 
 
-class ClusterRoad:
+class ClusterTopology:
     """Implements `Road` with the primaries of a cluster. `seeds` are asked where these are."""
 
     publish, subscribe, unsubscribe = "SPUBLISH", "SSUBSCRIBE", "SUNSUBSCRIBE"
     whole = False
 
-    def __init__(self, dialer: Dialer, seeds: Sequence[Address], timing: Timing) -> None:
+    def __init__(self, dialer: Connector, seeds: Sequence[Address], timing: Timing) -> None:
         self._dialer = dialer
         self._seeds = tuple(seeds)
         self._timing = timing
         self._slots: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
-        self._lines: dict[Address, Lines] = {}
+        self._lines: dict[Address, ServerConnections] = {}
         self._looking: asyncio.Task[None] | None = None
 
     # -- commands
@@ -65,24 +65,24 @@ class ClusterRoad:
         raise EngineUnavailable("the cluster is being changed")
 
     async def _seek(self, slot: int) -> Address:
-        await self.look()
+        await self.refresh()
         address = self._slots[slot]
         if address is None:
             raise EngineUnavailable("no server has this part of the store")
         return address
 
-    def _line(self, address: Address) -> Lines:
+    def _line(self, address: Address) -> ServerConnections:
         lines = self._lines.get(address)
         if lines is None:
-            lines = self._lines[address] = Lines(
+            lines = self._lines[address] = ServerConnections(
                 partial(self._dialer.server, address), self._timing
             )
         return lines
 
-    async def servers(self) -> list[Lines]:
+    async def servers(self) -> list[ServerConnections]:
         """Every primary that has a part of the store."""
         if not any(self._slots):
-            await self.look()
+            await self.refresh()
         return [self._line(address) for address in self._primaries()]
 
     def _primaries(self) -> list[Address]:
@@ -101,7 +101,7 @@ class ClusterRoad:
         if not task.cancelled():
             task.exception()
 
-    async def look(self) -> bool:
+    async def refresh(self) -> bool:
         """Read the map of slots. Servers themselves tell listeners what they announce no longer."""
         await asyncio.shield(self._look_soon())
         return False
@@ -131,11 +131,11 @@ class ClusterRoad:
         for address in [address for address in self._lines if address not in kept]:
             await self._lines.pop(address).close()
 
-    def home(self, name: str) -> Hashable:
+    def channel_owner(self, name: str) -> Hashable:
         """The server that has the slot of `name`."""
         return self._slots[key_slot(name.encode())]
 
-    async def dial(self, home: Hashable) -> Connection:
+    async def connect(self, home: Hashable) -> Connection:
         """A connection to a primary."""
         if not isinstance(home, Address):
             raise EngineUnavailable("no server has this part of the store")

@@ -12,7 +12,7 @@ MALFORMED = (msgspec.DecodeError, RecursionError)
 """What reading something else than was expected raises."""
 
 
-class Kept(Draft, frozen=True, kw_only=True, omit_defaults=True):
+class KeptPublication(Draft, frozen=True, kw_only=True, omit_defaults=True):
     """A draft as it is stored."""
 
 
@@ -21,10 +21,10 @@ class Announced(msgspec.Struct, frozen=True):
 
     offset: int
     epoch: str
-    draft: Kept
+    draft: KeptPublication
 
 
-class Told(msgspec.Struct, frozen=True):
+class BusEnvelope(msgspec.Struct, frozen=True):
     """An event on the bus, and the node that told it."""
 
     node: str
@@ -46,8 +46,8 @@ def _to_channel(kind: type, value: Any) -> Any:
 _encoder = msgspec.json.Encoder(enc_hook=_from_channel)
 encode = _encoder.encode
 read_announced = msgspec.json.Decoder(Announced, dec_hook=_to_channel).decode
-read_kept = msgspec.json.Decoder(Kept, dec_hook=_to_channel).decode
-read_told = msgspec.json.Decoder(Told, dec_hook=_to_channel).decode
+read_kept = msgspec.json.Decoder(KeptPublication, dec_hook=_to_channel).decode
+read_told = msgspec.json.Decoder(BusEnvelope, dec_hook=_to_channel).decode
 
 
 def decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
@@ -58,7 +58,7 @@ def decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
 def keep(draft: Draft) -> bytes:
     """A draft for the store."""
     return encode(
-        Kept(
+        KeptPublication(
             id=draft.id,
             time=draft.time,
             data=draft.data,

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from redis.exceptions import NoScriptError, ResponseError
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.redis.line import Crowded
-from portward.engines.redis.roads import Road
+from portward.engines.redis.connection import Backpressure
 from portward.engines.redis.scripts import Script
+from portward.engines.redis.topology import Topology
 
 _TOGETHER = 256
 """How many commands one caller has under way at once."""
@@ -19,14 +19,14 @@ _SCAN = 1000
 T = TypeVar("T")
 
 
-class Commands:
+class RedisCommands:
     """Gives commands. `failed` is told when the store does not answer.
 
     While the store is known to be `away`, and there is but one server, commands fail at once; so they do
     when all is `closed`.
     """
 
-    def __init__(self, road: Road, failed: Callable[[], None]) -> None:
+    def __init__(self, road: Topology, failed: Callable[[], None]) -> None:
         self.away = False
         self.closed = False
         self._road = road
@@ -67,7 +67,7 @@ class Commands:
             raise EngineUnavailable("redis is away")
         try:
             return await self._road.send(key, command, bulk=bulk)
-        except Crowded:
+        except Backpressure:
             raise
         except EngineUnavailable:
             self._failed()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from portward.engines.port import Facts, RoomMade
-from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.scripts import script
@@ -19,7 +19,7 @@ _REPLACE = script("replace")
 class RedisDirectory:
     """Implements `engines.port.Directory`."""
 
-    def __init__(self, commands: Commands, keys: Keys, rooms: RedisRooms) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys, rooms: RedisRooms) -> None:
         self._commands = commands
         self._keys = keys
         self._rooms = rooms

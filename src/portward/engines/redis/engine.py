@@ -8,25 +8,25 @@ from portward.engines.port import MAX_ROOMS, EngineUnavailable, Sink
 from portward.engines.redis.approvals import RedisApprovals
 from portward.engines.redis.broker import RedisBroker
 from portward.engines.redis.checks import check_servers
-from portward.engines.redis.cluster import ClusterRoad
-from portward.engines.redis.dial import Dialer
+from portward.engines.redis.cluster import ClusterTopology
+from portward.engines.redis.connect import Connector
 from portward.engines.redis.directory import RedisDirectory
-from portward.engines.redis.ears import Ears
 from portward.engines.redis.eviction import EvictionWatch
-from portward.engines.redis.hearing import Hearing
+from portward.engines.redis.health import HealthMonitor
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.meter import RedisMeter
 from portward.engines.redis.nodes import RedisNodes
 from portward.engines.redis.notes import RedisNotes
-from portward.engines.redis.options import Kind, RedisOptions, Timing
+from portward.engines.redis.options import RedisKind, RedisOptions, Timing
 from portward.engines.redis.presence import RedisPresence
-from portward.engines.redis.pulse import Pulse
+from portward.engines.redis.pubsub_pool import PubSubPool
 from portward.engines.redis.revocations import RedisRevocations
-from portward.engines.redis.roads import Road, SingleRoad
 from portward.engines.redis.rooms import RedisRooms
-from portward.engines.redis.sentinel import SentinelRoad
+from portward.engines.redis.sentinel import SentinelTopology
 from portward.engines.redis.sessions import RedisSessions
 from portward.engines.redis.shared import RedisShared
+from portward.engines.redis.subscriptions import RedisSubscriptions
+from portward.engines.redis.topology import SingleTopology, Topology
 from portward.model.clock import Clock
 from portward.model.events import BusEvent, Revoked, RightsChanged
 
@@ -65,10 +65,12 @@ class RedisEngine:
         keys = Keys(prefix, shared_prefix, options.db)
         self._allow_eviction = allow_eviction
         self._road = road = _road(options, timing, f"portward-{uid}")
-        self._pulse = Pulse(road, timing, clock, self._changed, self._moved)
+        self._pulse = HealthMonitor(road, timing, clock, self._changed, self._moved)
         commands = self._pulse.commands
-        self._ears = Ears(road, commands, keys, uid, timing, clock, self._hear, self._interrupted)
-        self._hearing = Hearing(self._ears, keys, uid, timing, clock, self._tell)
+        self._ears = PubSubPool(
+            road, commands, keys, uid, timing, clock, self._hear, self._interrupted
+        )
+        self._hearing = RedisSubscriptions(self._ears, keys, uid, timing, clock, self._tell)
         self._keys = keys
         self._sink: Sink | None = None
         self._eviction = EvictionWatch(
@@ -162,7 +164,7 @@ class RedisEngine:
     # -- what the parts tell
 
     def _hear(self, name: bytes, payload: bytes) -> None:
-        self._hearing.hear(name, payload)
+        self._hearing.on_message(name, payload)
 
     def _tell(self, event: BusEvent) -> None:
         if isinstance(event, Revoked):
@@ -202,10 +204,10 @@ class RedisEngine:
             await self.revocations.restore()
 
 
-def _road(options: RedisOptions, timing: Timing, name: str) -> Road:
-    dialer = Dialer(options, timing, name)
-    if options.kind is Kind.SENTINEL:
-        return SentinelRoad(dialer, options.addresses, options.service, timing)
-    if options.kind is Kind.CLUSTER:
-        return ClusterRoad(dialer, options.addresses, timing)
-    return SingleRoad(dialer, options.addresses[0], timing)
+def _road(options: RedisOptions, timing: Timing, name: str) -> Topology:
+    dialer = Connector(options, timing, name)
+    if options.kind is RedisKind.SENTINEL:
+        return SentinelTopology(dialer, options.addresses, options.service, timing)
+    if options.kind is RedisKind.CLUSTER:
+        return ClusterTopology(dialer, options.addresses, timing)
+    return SingleTopology(dialer, options.addresses[0], timing)

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 from portward.engines.port import EngineUnavailable
 from portward.engines.redis.checks import MemoryPolicy, memory_policies
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.options import Timing
-from portward.engines.redis.waiting import pause, wake
+from portward.engines.redis.timeouts import pause, wake
 from portward.model.clock import Clock
 
 
@@ -24,7 +24,7 @@ class EvictionWatch:
 
     def __init__(
         self,
-        commands: Commands,
+        commands: RedisCommands,
         timing: Timing,
         clock: Clock,
         changed: Callable[[bool], None],

@@ -103,15 +103,15 @@ class Keys:
         base = f"{self._prefix}{{{encoded(channel)}}}:"
         return StreamKeys(*(base + name for name in StreamKeys._fields))
 
-    def once(self, channel: Channel, key: str) -> str:
+    def idempotency(self, channel: Channel, key: str) -> str:
         """Where the outcome of a publish with an idempotency key is kept."""
         return f"{self._prefix}{{{encoded(channel)}}}:once:{encoded(key)}"
 
-    def said(self, channel: Channel) -> str:
+    def pubsub_channel(self, channel: Channel) -> str:
         """Where publications of a channel are announced."""
         return f"{self._said}{{{encoded(channel)}}}:said"
 
-    def canary(self, name: str, uid: str) -> str:
+    def probe(self, name: str, uid: str) -> str:
         """A private place on the server where `name` is announced."""
         _, brace, rest = name.partition("{")
         tag = rest.partition("}")[0] if brace else name

@@ -3,7 +3,7 @@
 from math import ceil
 
 from portward.engines.redis.broker import milliseconds
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 
@@ -15,7 +15,7 @@ _MICROSECONDS = 1_000_000
 class RedisMeter:
     """Implements `engines.port.Meter`."""
 
-    def __init__(self, commands: Commands, keys: Keys) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands
         self._keys = keys
 

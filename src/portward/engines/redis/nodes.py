@@ -4,7 +4,7 @@ import msgspec
 
 from portward.engines.redis import codec
 from portward.engines.redis.broker import milliseconds
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 from portward.model.node import NodeInfo
@@ -17,7 +17,7 @@ _node = codec.decoder(NodeInfo)
 class RedisNodes:
     """Implements `engines.port.Nodes`."""
 
-    def __init__(self, commands: Commands, keys: Keys) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands
         self._keys = (keys.nodes, keys.nodes_until)
 

@@ -1,6 +1,6 @@
 """Texts by key, and lists of the newest, under the names that other applications look for."""
 
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 
@@ -10,7 +10,7 @@ _PREPEND = script("prepend")
 class RedisNotes:
     """Implements `engines.port.Notes`: strings and lists of Redis."""
 
-    def __init__(self, commands: Commands, keys: Keys) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands
         self._keys = keys
 

@@ -8,7 +8,7 @@ import msgspec
 from portward.engines.port import LEASE
 
 
-class Kind(StrEnum):
+class RedisKind(StrEnum):
     """How the servers stand to each other."""
 
     SINGLE = "single"
@@ -23,7 +23,7 @@ class Address(NamedTuple):
     port: int
 
 
-class Tls(msgspec.Struct, frozen=True, kw_only=True):
+class RedisTls(msgspec.Struct, frozen=True, kw_only=True):
     """How servers are verified, and what is shown to them. Without `ca` the system's own list is used."""
 
     ca: str | None = None
@@ -34,7 +34,7 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
 class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where to connect. `addresses` are Sentinels when it is they who know the primary of `service`."""
 
-    kind: Kind = Kind.SINGLE
+    kind: RedisKind = RedisKind.SINGLE
     addresses: tuple[Address, ...]
     service: str = ""
     db: int = 0
@@ -42,7 +42,7 @@ class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     sentinel_username: str | None = None
     sentinel_password: str | None = None
-    tls: Tls | None = None
+    tls: RedisTls | None = None
 
     def __repr__(self) -> str:
         where = ",".join(f"{host}:{port}" for host, port in self.addresses)

@@ -11,10 +11,10 @@ from typing import Final
 from portward.engines.port import EngineUnavailable, Member
 from portward.engines.redis import codec
 from portward.engines.redis.broker import milliseconds
-from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
-from portward.engines.redis.roads import Road
 from portward.engines.redis.scripts import script
+from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
 from portward.model.events import BusEvent, UserLeft
 from portward.model.replies import LeaveReason
@@ -40,8 +40,8 @@ class RedisPresence:
 
     def __init__(
         self,
-        commands: Commands,
-        road: Road,
+        commands: RedisCommands,
+        road: Topology,
         keys: Keys,
         lease: float,
         announce: Callable[[BusEvent], Awaitable[None]],

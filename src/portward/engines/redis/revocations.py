@@ -8,7 +8,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import Final
 
-from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 from portward.model.clock import Clock
@@ -27,7 +27,7 @@ _Name = tuple[RevocationKind, str]
 class RedisRevocations:
     """Implements `engines.port.Revocations`."""
 
-    def __init__(self, commands: Commands, keys: Keys, clock: Clock) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys, clock: Clock) -> None:
         self._commands = commands
         self._keys = keys
         self._clock = clock

@@ -13,11 +13,11 @@ from portward.engines.memory.rooms import new_life
 from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
 from portward.engines.redis import codec
 from portward.engines.redis.broker import milliseconds
-from portward.engines.redis.commands import Commands, together
+from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
-from portward.engines.redis.roads import Road
 from portward.engines.redis.room_values import NO_RECORD, OLDER, FoundRoom, found_room
 from portward.engines.redis.scripts import script
+from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.room import Room, RoomOrigin, RoomRecord
@@ -49,7 +49,7 @@ class RedisRooms:
     """Records of rooms, of which joins may make `limit`."""
 
     def __init__(
-        self, commands: Commands, road: Road, keys: Keys, clock: Clock, limit: int
+        self, commands: RedisCommands, road: Topology, keys: Keys, clock: Clock, limit: int
     ) -> None:
         self._commands = commands
         self._listeners = "SHARDNUMSUB" if road.publish == "SPUBLISH" else "NUMSUB"
@@ -170,7 +170,7 @@ class RedisRooms:
         Returns how much there was, -1 for a room in use. `seen` is the record's time in the list.
         """
         key = self._keys.room(channel)
-        words = (self._listeners, self._keys.said(channel)) if unused else ("", "")
+        words = (self._listeners, self._keys.pubsub_channel(channel)) if unused else ("", "")
         deleted: int = await self._commands.run(
             _END,
             (

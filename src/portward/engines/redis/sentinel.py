@@ -11,24 +11,24 @@ from redis.asyncio.connection import Connection
 from redis.exceptions import ReadOnlyError
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.redis.dial import TROUBLE, Dialer, ask, hang_up
+from portward.engines.redis.connect import TROUBLE, Connector, ask, hang_up
 from portward.engines.redis.options import Address, Timing
-from portward.engines.redis.roads import Lines
+from portward.engines.redis.topology import ServerConnections
 
 
-class SentinelRoad:
+class SentinelTopology:
     """Implements `Road` with the primary of `service`."""
 
     publish, subscribe, unsubscribe = "PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"
     whole = True
 
     def __init__(
-        self, dialer: Dialer, sentinels: Sequence[Address], service: str, timing: Timing
+        self, dialer: Connector, sentinels: Sequence[Address], service: str, timing: Timing
     ) -> None:
         self._dialer = dialer
         self._sentinels = list(sentinels)
         self._service = service
-        self._lines = Lines(self._find, timing)
+        self._lines = ServerConnections(self._find, timing)
         self._writing: Address | None = None
         self._listening: Address | None = None
         """Where commands went and announcements came from last."""
@@ -38,7 +38,7 @@ class SentinelRoad:
         before, self._writing = self._writing, address
         if before not in {None, address}:
             # The other line may still lead to the one before.
-            self._lines.drop()
+            self._lines.disconnect()
         return connection
 
     async def _connect(self) -> tuple[Connection, Address]:
@@ -83,26 +83,26 @@ class SentinelRoad:
         try:
             return await self._lines.request(command, bulk=bulk)
         except ReadOnlyError:
-            self._lines.drop()
+            self._lines.disconnect()
             raise EngineUnavailable("the primary was replaced") from None
 
-    async def servers(self) -> list[Lines]:
+    async def servers(self) -> list[ServerConnections]:
         """The primary."""
         return [self._lines]
 
-    async def look(self) -> bool:
+    async def refresh(self) -> bool:
         """Ask who is primary now; what is connected to another one is connected anew."""
         now = await self._named()
         if self._writing not in {None, now}:
             self._writing = None
-            self._lines.drop()
+            self._lines.disconnect()
         return self._listening not in {None, now}
 
-    def home(self, _: str) -> Hashable:
+    def channel_owner(self, _: str) -> Hashable:
         """The primary, whichever that is."""
         return None
 
-    async def dial(self, _: Hashable) -> Connection:
+    async def connect(self, _: Hashable) -> Connection:
         """A connection to the primary."""
         connection, self._listening = await self._connect()
         return connection

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from portward.engines.port import EngineUnavailable, SessionRecord
 from portward.engines.redis import codec
 from portward.engines.redis.broker import milliseconds
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 from portward.model.channel import Channel
@@ -26,7 +26,7 @@ _identity = codec.decoder(Identity)
 class RedisSessions:
     """Implements `engines.port.Sessions`."""
 
-    def __init__(self, commands: Commands, keys: Keys) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands
         self._keys = keys
 

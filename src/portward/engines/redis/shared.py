@@ -7,7 +7,7 @@ import msgspec
 from portward.engines.port import SHARED_KEYS
 from portward.engines.redis import codec
 from portward.engines.redis.broker import milliseconds
-from portward.engines.redis.commands import Commands
+from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 from portward.model.shared import SharedValue
@@ -18,7 +18,7 @@ _PUT = script("put")
 class RedisShared:
     """Implements `engines.port.Shared`."""
 
-    def __init__(self, commands: Commands, keys: Keys) -> None:
+    def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands
         self._keys = keys
 

@@ -13,11 +13,11 @@ from portward.engines.sqlite.files import EngineFileError, EngineInUse, sqlite_p
 from portward.engines.sqlite.meter import SqliteMeter
 from portward.engines.sqlite.notes import SqliteNotes, stored_note
 from portward.engines.sqlite.revocations import SqliteRevocations
-from portward.engines.sqlite.rooms import RoomsBook
+from portward.engines.sqlite.rooms import SqliteRooms
 from portward.engines.sqlite.sessions import SqliteSessions
 from portward.engines.sqlite.shared import SqliteShared
-from portward.engines.sqlite.store import Store
-from portward.engines.sqlite.streams import Streams
+from portward.engines.sqlite.store import SqliteStore
+from portward.engines.sqlite.streams import StreamTables
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.events import RightsChanged
@@ -36,12 +36,12 @@ class SqliteEngine:
     spans = False
 
     def __init__(self, path: str, clock: Clock, *, max_rooms: int = MAX_ROOMS) -> None:
-        streams = Streams()
+        streams = StreamTables()
         self._streams = streams
-        self.store = Store(path, self._load, streams.forget, self._changed)
+        self.store = SqliteStore(path, self._load, streams.forget, self._changed)
         self.broker = SqliteBroker(self.store, streams, clock)
         self.presence = MemoryPresence()
-        rooms = RoomsBook(
+        rooms = SqliteRooms(
             self.store, streams, clock, max_rooms, self._occupied, self.broker.removed
         )
         self.directory = SqliteDirectory(self.store, rooms)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from portward.engines.port import APPROVAL_KEPT, MAX_PENDING
 from portward.engines.sqlite.codec import pack, reader
-from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.store import SqliteStore
 from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -36,7 +36,7 @@ _EXPIRED: Final = (
 class SqliteApprovals:
     """Implements `engines.port.Approvals`."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 

@@ -6,22 +6,22 @@ from functools import partial
 from sqlite3 import Connection
 
 from portward.engines.port import RoomEnded, Sink, Stored
+from portward.engines.sqlite.expiry import EXPIRED_KEYS, Moment, look, still_idle, touch
+from portward.engines.sqlite.history_query import keeps, read_page
 from portward.engines.sqlite.orders import Order, Outcome
-from portward.engines.sqlite.pages import keeps, read_page
-from portward.engines.sqlite.store import BATCH, Store
-from portward.engines.sqlite.streams import Streams
-from portward.engines.sqlite.sweeping import EXPIRED_KEYS, Moment, look, still_idle, touch
+from portward.engines.sqlite.store import BATCH, SqliteStore
+from portward.engines.sqlite.streams import StreamTables
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.events import BusEvent
 from portward.model.namespace import Namespace
-from portward.model.publication import Draft, HistoryQuery, Page
+from portward.model.publication import Draft, HistoryPage, HistoryQuery
 
 
 class SqliteBroker:
     """Implements `engines.port.Broker`. The bus is a method call: a file has one process."""
 
-    def __init__(self, store: Store, streams: Streams, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, streams: StreamTables, clock: Clock) -> None:
         self.sink: Sink | None = None
         self._store = store
         self._streams = streams
@@ -68,7 +68,9 @@ class SqliteBroker:
             epoch = outcome.stored.position.epoch
             self.sink.published(order.channel, outcome.publication, epoch, order.draft.exclude)
 
-    async def history(self, channel: Channel, query: HistoryQuery, namespace: Namespace) -> Page:
+    async def history(
+        self, channel: Channel, query: HistoryQuery, namespace: Namespace
+    ) -> HistoryPage:
         """Read a part of the stream. The writer knows the epoch of one that does not exist."""
         now = self._clock.time()
         self._touched[channel] = now

@@ -4,9 +4,14 @@ import sqlite3
 from collections.abc import Mapping
 
 from portward.engines.port import Facts, RoomMade
-from portward.engines.sqlite.facts import SET_PERMISSIONS, SET_ROLES, SET_WORKSPACES, FactsBook
-from portward.engines.sqlite.rooms import RoomsBook
-from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.rights_cache import (
+    SET_PERMISSIONS,
+    SET_ROLES,
+    SET_WORKSPACES,
+    RightsCache,
+)
+from portward.engines.sqlite.rooms import SqliteRooms
+from portward.engines.sqlite.store import SqliteStore
 from portward.model.channel import Channel
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
@@ -14,8 +19,8 @@ from portward.model.room import Room, RoomOrigin, RoomRecord
 class SqliteDirectory:
     """Implements `engines.port.Directory`. Questions are answered from memory."""
 
-    def __init__(self, store: Store, rooms: RoomsBook) -> None:
-        self._facts = FactsBook(store)
+    def __init__(self, store: SqliteStore, rooms: SqliteRooms) -> None:
+        self._facts = RightsCache(store)
         self._rooms = rooms
 
     def load(self, db: sqlite3.Connection) -> None:

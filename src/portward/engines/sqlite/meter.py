@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.store import SqliteStore
 from portward.model.clock import Clock
 
 MAX_COUNTERS: Final = 100_000
@@ -24,7 +24,7 @@ _SURPLUS: Final = (
 class SqliteMeter:
     """Implements `engines.port.Meter`."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from portward.engines.sqlite.files import EngineFileError
 from portward.engines.sqlite.schema import open_visitor
-from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.store import SqliteStore
 
 _SET: Final = "INSERT OR REPLACE INTO kept (key, value) VALUES (?, ?)"
 _PUT: Final = "INSERT INTO lists (key, value) VALUES (?, ?)"
@@ -20,7 +20,7 @@ _READ: Final = "SELECT value FROM lists WHERE key = ? ORDER BY number DESC LIMIT
 class SqliteNotes:
     """Implements `engines.port.Notes`. The empty key is the store's own, for its probes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
     async def get(self, key: str) -> str | None:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.store import SqliteStore
 from portward.model.clock import Clock
 from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
@@ -28,7 +28,7 @@ _EXPIRED: Final = (
 class SqliteRevocations:
     """Implements `engines.port.Revocations`."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._cache: dict[_Key, Revocation] = {}

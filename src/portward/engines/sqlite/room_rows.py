@@ -5,7 +5,7 @@ from math import inf
 from typing import Final, NamedTuple
 
 from portward.engines.sqlite.codec import reader
-from portward.engines.sqlite.pages import keeps
+from portward.engines.sqlite.history_query import keeps
 from portward.model.channel import Channel
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
@@ -22,7 +22,7 @@ _HAS_KEYS: Final = (
 )
 
 
-class Row(NamedTuple):
+class StoredRoomRow(NamedTuple):
     """A record as the table has it.
 
     `until` is Unix time: when the record expires, or, with `idle` seconds, when it may end unused.
@@ -41,7 +41,7 @@ class Row(NamedTuple):
         return not self.idle and self.until <= now
 
 
-class Entry(NamedTuple):
+class RoomRow(NamedTuple):
     """A record as this process keeps it."""
 
     record: RoomRecord
@@ -49,7 +49,7 @@ class Entry(NamedTuple):
     idle: float
 
 
-def entry_of(row: Row) -> Entry:
+def entry_of(row: StoredRoomRow) -> RoomRow:
     """Read a row."""
     record = RoomRecord(
         room=_ROOM.decode(row.body),
@@ -58,13 +58,13 @@ def entry_of(row: Row) -> Entry:
         maker=row.maker,
         expires=None if row.idle or row.until == inf else row.until,
     )
-    return Entry(record, row.until, row.idle)
+    return RoomRow(record, row.until, row.idle)
 
 
-def find(db: sqlite3.Connection, channel: Channel) -> Row | None:
+def find(db: sqlite3.Connection, channel: Channel) -> StoredRoomRow | None:
     """The row of a room."""
     row = db.execute(READ_ONE, (channel,)).fetchone()
-    return None if row is None else Row(*row)
+    return None if row is None else StoredRoomRow(*row)
 
 
 def busy(db: sqlite3.Connection, channel: Channel, now: float) -> bool:

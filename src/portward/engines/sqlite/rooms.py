@@ -9,11 +9,20 @@ from typing import NamedTuple
 from portward.engines.memory.rooms import new_life
 from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
 from portward.engines.sqlite.codec import pack
-from portward.engines.sqlite.pages import keeps
-from portward.engines.sqlite.room_rows import READ, SAVE, Entry, Row, busy, entry_of, find, prolong
-from portward.engines.sqlite.store import BATCH, Store
-from portward.engines.sqlite.streams import Streams
-from portward.engines.sqlite.sweeping import RETURN_TIME
+from portward.engines.sqlite.expiry import RETURN_TIME
+from portward.engines.sqlite.history_query import keeps
+from portward.engines.sqlite.room_rows import (
+    READ,
+    SAVE,
+    RoomRow,
+    StoredRoomRow,
+    busy,
+    entry_of,
+    find,
+    prolong,
+)
+from portward.engines.sqlite.store import BATCH, SqliteStore
+from portward.engines.sqlite.streams import StreamTables
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.room import Room, RoomOrigin, RoomRecord
@@ -23,11 +32,11 @@ class _Change(NamedTuple):
     """What a transaction did: the record that is there now, and whether a stream was deleted."""
 
     made: RoomMade
-    row: Row | None = None
+    row: StoredRoomRow | None = None
     deleted: bool = False
 
 
-class RoomsBook:
+class SqliteRooms:
     """Rooms by channel, of which joins may make `limit`. Times are Unix time.
 
     `occupied` says whether any connection is in a channel, `removed` is told of streams that are deleted.
@@ -36,8 +45,8 @@ class RoomsBook:
 
     def __init__(
         self,
-        store: Store,
-        streams: Streams,
+        store: SqliteStore,
+        streams: StreamTables,
         clock: Clock,
         limit: int,
         occupied: Callable[[Channel], bool],
@@ -50,13 +59,13 @@ class RoomsBook:
         self._occupied = occupied
         self._stream_removed = removed
         self._started = clock.time()
-        self._cache: dict[Channel, Entry] = {}
+        self._cache: dict[Channel, RoomRow] = {}
         self._used: dict[Channel, float] = {}
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read all of them."""
         self._started = self._clock.time()
-        rows = [Row(*row) for row in db.execute(READ)]
+        rows = [StoredRoomRow(*row) for row in db.execute(READ)]
         self._cache = {Channel.parse(row.channel): entry_of(row) for row in rows}
         self._used = {}
 
@@ -65,7 +74,7 @@ class RoomsBook:
         entry = self._cache.get(channel)
         return None if entry is None or self._over(entry) else entry.record
 
-    def _over(self, entry: Entry) -> bool:
+    def _over(self, entry: RoomRow) -> bool:
         return not entry.idle and entry.until <= self._clock.time()
 
     def all(self) -> Mapping[Channel, RoomRecord]:
@@ -77,13 +86,15 @@ class RoomsBook:
     ) -> None:
         """Make or replace a record that does not end unused."""
         until = inf if expires is None else expires
-        row = Row(str(channel), until, pack(room), origin.value, "", new_life(), 0.0)
+        row = StoredRoomRow(str(channel), until, pack(room), origin.value, "", new_life(), 0.0)
         now = self._clock.time()
         await self._store.write(
             lambda db: self._save(db, channel, row, now), lambda done: self._changed(channel, done)
         )
 
-    def _save(self, db: sqlite3.Connection, channel: Channel, row: Row, now: float) -> _Change:
+    def _save(
+        self, db: sqlite3.Connection, channel: Channel, row: StoredRoomRow, now: float
+    ) -> _Change:
         deleted, before = self._clear(db, channel, now)
         if before is not None:
             maker = before.maker if row.origin == RoomOrigin.ADMIN else ""
@@ -93,7 +104,7 @@ class RoomsBook:
 
     def _clear(
         self, db: sqlite3.Connection, channel: Channel, now: float
-    ) -> tuple[bool, Row | None]:
+    ) -> tuple[bool, StoredRoomRow | None]:
         """Delete a record that has expired, with its stream; else return the record there is."""
         row = find(db, channel)
         if row is None or not row.over(now):
@@ -110,13 +121,17 @@ class RoomsBook:
     ) -> RoomMade:
         """Make a record that may end when it is not used for `idle` seconds."""
         now = self._clock.time()
-        row = Row(str(channel), now + idle, pack(room), origin.value, maker, new_life(), idle)
+        row = StoredRoomRow(
+            str(channel), now + idle, pack(room), origin.value, maker, new_life(), idle
+        )
         done = await self._store.write(
             lambda db: self._make(db, channel, row, now), lambda done: self._changed(channel, done)
         )
         return done.made
 
-    def _make(self, db: sqlite3.Connection, channel: Channel, row: Row, now: float) -> _Change:
+    def _make(
+        self, db: sqlite3.Connection, channel: Channel, row: StoredRoomRow, now: float
+    ) -> _Change:
         deleted, before = self._clear(db, channel, now)
         if before is not None:
             return _Change(RoomMade.EXISTS, before)
@@ -193,7 +208,7 @@ class RoomsBook:
         await self.flush()
         return tuple(ended)
 
-    def _due(self, channel: Channel, entry: Entry, now: float) -> bool:
+    def _due(self, channel: Channel, entry: RoomRow, now: float) -> bool:
         """Whether a room may end by what this loop knows; one in use is put off."""
         if entry.until > now:
             return False

@@ -6,7 +6,7 @@ from typing import Final
 from portward.engines.port import SessionRecord
 from portward.engines.returns import Returns
 from portward.engines.sqlite.codec import pack, reader
-from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.store import SqliteStore
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.identity import Identity
@@ -34,7 +34,7 @@ _EXPIRED_TICKETS: Final = (
 class SqliteSessions:
     """Implements `engines.port.Sessions`."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._returns = Returns(clock)

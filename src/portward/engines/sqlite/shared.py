@@ -7,7 +7,7 @@ import msgspec
 
 from portward.engines.port import SHARED_KEYS
 from portward.engines.sqlite.codec import pack
-from portward.engines.sqlite.store import Store
+from portward.engines.sqlite.store import SqliteStore
 from portward.model.clock import Clock
 from portward.model.shared import SharedValue
 
@@ -49,7 +49,7 @@ class _Put(NamedTuple):
 class SqliteShared:
     """Implements `engines.port.Shared`. Of too many owners the one begun longest ago is forgotten."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 

@@ -25,7 +25,7 @@ SPARE_PAGES: Final = 1000
 RETURNED_PAGES: Final = 2000
 
 
-class Store:
+class SqliteStore:
     """A file, once it was started. `load` reads what is cached, before anybody else reads or writes.
 
     `forget` drops what the writer's thread has cached, `changed` hears whether the store answers.

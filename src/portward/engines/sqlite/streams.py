@@ -8,14 +8,14 @@ from portward.engines.epochs import NextEpochs
 from portward.engines.port import Stored
 from portward.engines.sqlite import epochs
 from portward.engines.sqlite.codec import pack
+from portward.engines.sqlite.history_query import read_page
 from portward.engines.sqlite.orders import Order, Outcome
-from portward.engines.sqlite.pages import read_page
 from portward.engines.sqlite.room_rows import alive
 from portward.model.channel import Channel
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
 from portward.model.namespace import Namespace, Snapshot
 from portward.model.position import Position
-from portward.model.publication import HistoryQuery, Page, Publication
+from portward.model.publication import HistoryPage, HistoryQuery, Publication
 
 MAX_CACHED: Final = 50_000
 """Streams the writer remembers; with more it begins anew."""
@@ -23,7 +23,7 @@ MAX_STEP: Final = 64
 """Publications that may lie beyond the size of a history before they are deleted together."""
 
 
-class Settings(NamedTuple):
+class StreamSettings(NamedTuple):
     """What a stream takes from its namespace. Times are seconds."""
 
     size: int
@@ -32,7 +32,7 @@ class Settings(NamedTuple):
     by_key: bool
 
     @classmethod
-    def of(cls, namespace: Namespace) -> "Settings":
+    def of(cls, namespace: Namespace) -> "StreamSettings":
         """Pick them."""
         return cls(
             namespace.history_size,
@@ -49,11 +49,11 @@ class Stream:
     number: int
     epoch: str
     offset: int
-    settings: Settings
+    settings: StreamSettings
     keyed: int | None = None
 
 
-class Streams:
+class StreamTables:
     """Called in the writer's thread, inside its transactions."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Streams:
         self, db: sqlite3.Connection, channel: Channel, namespace: Namespace, now: float
     ) -> tuple[Stream, bool]:
         """The stream with its namespace's settings of now, and whether it had to be made."""
-        settings = Settings.of(namespace)
+        settings = StreamSettings.of(namespace)
         stream = self._cache.get(channel)
         created = False
         if stream is None:
@@ -122,7 +122,7 @@ class Streams:
         query: HistoryQuery,
         namespace: Namespace,
         now: float,
-    ) -> tuple[Page, bool]:
+    ) -> tuple[HistoryPage, bool]:
         """Read a channel as the writer sees it, and tell whether it has a stream."""
         page = read_page(db, channel, query, namespace, now)
         if page is not None:
@@ -156,11 +156,11 @@ def _find(db: sqlite3.Connection, channel: Channel) -> Stream | None:
     if row is None:
         return None
     number, epoch, offset, size, ttl, idle_ttl, by_key = row
-    return Stream(number, epoch, offset, Settings(size, ttl, idle_ttl, bool(by_key)))
+    return Stream(number, epoch, offset, StreamSettings(size, ttl, idle_ttl, bool(by_key)))
 
 
 def _create(
-    db: sqlite3.Connection, channel: Channel, epoch: str, settings: Settings, now: float
+    db: sqlite3.Connection, channel: Channel, epoch: str, settings: StreamSettings, now: float
 ) -> Stream:
     due = now + min(settings.ttl, settings.idle_ttl)
     cursor = db.execute(
@@ -172,7 +172,7 @@ def _create(
     return Stream(cursor.lastrowid, epoch, 0, settings)
 
 
-def _adapt(db: sqlite3.Connection, stream: Stream, settings: Settings, now: float) -> None:
+def _adapt(db: sqlite3.Connection, stream: Stream, settings: StreamSettings, now: float) -> None:
     """Follow a namespace that was set otherwise; what it keeps no longer is deleted at once.
 
     What is kept must stay without holes, and a history of size 0 makes one with each publication.

@@ -25,7 +25,7 @@ MAX_GROUP: Final = 1_000
 
 
 @dataclass(slots=True)
-class Command(Generic[T]):
+class WriteCommand(Generic[T]):
     """`settle` is called on the loop with the result; with `alone` it runs outside of transactions."""
 
     work: Work[T]
@@ -53,7 +53,7 @@ class Writer:
         self._forget = forget
         self._changed = changed
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Command[Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[WriteCommand[Any] | None] = SimpleQueue()
         self._stopping = False
         self.ended: asyncio.Future[None] = self._loop.create_future()
         """Done when the connection is closed."""
@@ -75,7 +75,7 @@ class Writer:
         if self._queue.qsize() >= MAX_QUEUED:
             raise EngineUnavailable("too many commands wait for the store")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(Command(work, settle, future, alone))
+        self._queue.put(WriteCommand(work, settle, future, alone))
         return future
 
     def stop(self) -> None:
@@ -87,7 +87,7 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._next():
-            part: list[Command[Any]] = []
+            part: list[WriteCommand[Any]] = []
             for command in group:
                 if command.alone:
                     self._finish(part)
@@ -101,9 +101,9 @@ class Writer:
         self._db.close()
         self._tell(self.ended.set_result, None)
 
-    def _next(self) -> list[Command[Any]]:
+    def _next(self) -> list[WriteCommand[Any]]:
         """Wait for a command, and take all that are there. Nothing in the end."""
-        group: list[Command[Any]] = []
+        group: list[WriteCommand[Any]] = []
         command = self._queue.get()
         while command is not None:
             group.append(command)
@@ -117,7 +117,7 @@ class Writer:
             self._queue.put(None)
         return group
 
-    def _finish(self, group: list[Command[Any]]) -> None:
+    def _finish(self, group: list[WriteCommand[Any]]) -> None:
         """Carry a group out in one transaction, and have its callers told."""
         if not group:
             return
@@ -135,7 +135,7 @@ class Writer:
             up = None  # nothing had to be written, so nothing is known of the disk
         self._tell(self._settle, group, up)
 
-    def _attempt(self, command: Command[Any]) -> None:
+    def _attempt(self, command: WriteCommand[Any]) -> None:
         """Carry one command out; its own failure leaves the others of the group alone."""
         self._db.execute("SAVEPOINT command")
         try:
@@ -148,7 +148,7 @@ class Writer:
             self._db.execute("ROLLBACK TO command")
         self._db.execute("RELEASE command")
 
-    def _give_up(self, group: list[Command[Any]], error: Exception) -> None:
+    def _give_up(self, group: list[WriteCommand[Any]], error: Exception) -> None:
         """Undo a whole group: the disk is full, or cannot be written."""
         with suppress(sqlite3.Error):
             if self._db.in_transaction:
@@ -157,7 +157,7 @@ class Writer:
         for command in group:
             command.error = EngineUnavailable(f"the store cannot be written: {error}")
 
-    def _perform(self, command: Command[Any]) -> None:
+    def _perform(self, command: WriteCommand[Any]) -> None:
         """Carry out a command that cannot be part of a transaction."""
         try:
             command.result = command.work(self._db)
@@ -172,7 +172,7 @@ class Writer:
 
     # -- on the loop
 
-    def _settle(self, group: list[Command[Any]], up: bool | None) -> None:
+    def _settle(self, group: list[WriteCommand[Any]], up: bool | None) -> None:
         if up is not None:
             self._changed(up)
         for command in group:
@@ -185,7 +185,7 @@ class Writer:
             else:
                 command.future.set_result(command.result)
 
-    def _say(self, command: Command[Any]) -> None:
+    def _say(self, command: WriteCommand[Any]) -> None:
         try:
             assert command.settle is not None  # noqa: S101 - for the type checker
             command.settle(command.result)

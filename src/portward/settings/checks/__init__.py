@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from portward.settings.checks.admin import ADMIN_RULES
 from portward.settings.checks.claims import CLAIM_RULES
-from portward.settings.checks.doors import DOOR_RULES
+from portward.settings.checks.endpoints import DOOR_RULES
 from portward.settings.checks.engine import ENGINE_RULES
 from portward.settings.checks.files import FILE_RULES
 from portward.settings.checks.listeners import LISTENER_RULES
@@ -21,7 +21,14 @@ from portward.settings.checks.provider import PROVIDER_RULES
 from portward.settings.checks.proxies import PROXY_RULES
 from portward.settings.checks.resources import RESOURCE_RULES
 from portward.settings.checks.rights import RIGHTS_RULES
-from portward.settings.checks.rule import Context, Finding, Level, Machine, Rule, Store
+from portward.settings.checks.rule import (
+    CheckLevel,
+    CheckRule,
+    Context,
+    Finding,
+    Machine,
+    StoreFacts,
+)
 from portward.settings.checks.store import STORE_RULES
 from portward.settings.checks.tokens import TOKEN_RULES
 from portward.settings.checks.upstream import UPSTREAM_RULES
@@ -29,9 +36,9 @@ from portward.settings.checks.webhook import WEBHOOK_RULES
 from portward.settings.sections import Environment
 from portward.settings.tree import Settings
 
-__all__ = ["RULES", "Finding", "Level", "Machine", "Store", "checklist", "startup_errors"]
+__all__ = ["RULES", "CheckLevel", "Finding", "Machine", "StoreFacts", "checklist", "startup_errors"]
 
-RULES: Final[tuple[Rule, ...]] = (
+RULES: Final[tuple[CheckRule, ...]] = (
     *TOKEN_RULES,
     *CLAIM_RULES,
     *LISTENER_RULES,
@@ -74,18 +81,18 @@ def startup_errors(settings: Settings, machine: Machine) -> list[Finding]:
     """
     context = Context(settings, machine)
     found = (finding for rule in RULES if rule.always for finding in _findings(rule, context))
-    return [finding for finding in found if finding.level is Level.FAIL]
+    return [finding for finding in found if finding.level is CheckLevel.FAIL]
 
 
-def _findings(rule: Rule, context: Context) -> Iterator[Finding]:
+def _findings(rule: CheckRule, context: Context) -> Iterator[Finding]:
     if rule.unused is not None:
         unused = rule.unused(context)
         if unused:
-            yield Finding(rule.id, Level.SKIP, unused)
+            yield Finding(rule.id, CheckLevel.SKIP, unused)
             return
     met = True
     for problem in rule.judge(context):
         met = False
         yield Finding(rule.id, *problem)
     if met:
-        yield Finding(rule.id, Level.OK, rule.right)
+        yield Finding(rule.id, CheckLevel.OK, rule.right)

@@ -6,7 +6,7 @@ from typing import Final
 
 from portward.model.claim_path import ClaimPath
 from portward.model.token_class import CLASS_CLAIMS, OTHER_CLASSES
-from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
 from portward.settings.tokens import Claims
 
 _SIGNS: Final = re.compile(r"[^a-z0-9]+")
@@ -55,50 +55,52 @@ def _words(path: ClaimPath) -> list[str]:
     return [_SIGNS.sub("", part.lower()) for part in parts]
 
 
-def _user_written(context: Context) -> Iterator[Problem]:
+def _user_written(context: Context) -> Iterator[CheckProblem]:
     for key, path in _paths(context):
         words = _words(path)
         change = f"{key.partition(': ')[0]}  # a claim that only the issuer or your backend writes"
         if not _USER_WRITTEN.isdisjoint(words):
             what = f"{key} reads {path}, which users write themselves: anybody can have any right"
-            yield Problem(Level.FAIL, what, change)
+            yield CheckProblem(CheckLevel.FAIL, what, change)
         elif len(words) == 1 and words[0] in _PROFILE:
             is_sub = key == "tokens.claims.sub"
             what = f"{key} reads {path}, which users may change themselves at most issuers"
-            yield Problem(Level.WARN if is_sub else Level.FAIL, what, change)
+            yield CheckProblem(CheckLevel.WARN if is_sub else CheckLevel.FAIL, what, change)
         elif path.keys and path.keys[0].lower().startswith(_OWN):
             what = (
                 f"{key} reads {path}: see that no client of the user pool may write the attribute"
             )
-            yield Problem(Level.WARN, what, change)
+            yield CheckProblem(CheckLevel.WARN, what, change)
 
 
-def _form(context: Context) -> Iterator[Problem]:
+def _form(context: Context) -> Iterator[CheckProblem]:
     tokens = context.settings.tokens
     if not _read(tokens.claims.sub).keys:
         what = "tokens.claims.sub names no claim: no token says whose it is, and none is accepted"
-        yield Problem(Level.FAIL, what, f'tokens.claims.sub = "{Claims().sub}"')
+        yield CheckProblem(CheckLevel.FAIL, what, f'tokens.claims.sub = "{Claims().sub}"')
     for name in _RIGHTS[1:]:
         place = getattr(tokens.claims, name)
         if place and not _read(place).keys:
             what = f"tokens.claims.{name} is no name, path or list of keys"
-            yield Problem(Level.FAIL, what, f'tokens.claims.{name} = "{name}"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'tokens.claims.{name} = "{name}"')
     for place in tokens.require:
         if not _read(place).keys:
             what = f"tokens.require: {place!r} is no name, path or list of keys"
-            yield Problem(Level.FAIL, what, '[tokens.require]  # token_use = "access"')
+            yield CheckProblem(CheckLevel.FAIL, what, '[tokens.require]  # token_use = "access"')
 
 
-def _contradiction(context: Context) -> Iterator[Problem]:
+def _contradiction(context: Context) -> Iterator[CheckProblem]:
     for name, values in context.settings.tokens.require.items():
         asked = {each.lower() if isinstance(each, str) else "" for each in values}
         if name in CLASS_CLAIMS and asked <= OTHER_CLASSES:
             what = f"tokens.require asks for a {name} that marks no access token: none is accepted"
-            yield Problem(Level.FAIL, what, f'tokens.require.{name} = "access"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'tokens.require.{name} = "access"')
 
 
 CLAIM_RULES: Final = (
-    Rule("claim-form", "each claim that is read has a name", _form, always=True),
-    Rule("claim-user-written", "no right is read from what users write", _user_written),
-    Rule("claim-required", "the claims asked for can be those of an access token", _contradiction),
+    CheckRule("claim-form", "each claim that is read has a name", _form, always=True),
+    CheckRule("claim-user-written", "no right is read from what users write", _user_written),
+    CheckRule(
+        "claim-required", "the claims asked for can be those of an access token", _contradiction
+    ),
 )

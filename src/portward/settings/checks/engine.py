@@ -4,31 +4,31 @@ from collections.abc import Iterator
 from typing import Final
 
 from portward.settings.checks import unused
-from portward.settings.checks.rule import Context, Level, Problem, Rule
-from portward.settings.endpoint import Transport
+from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
+from portward.settings.endpoint import TransportKind
 
 
-def _carried(context: Context) -> Iterator[Problem]:
+def _carried(context: Context) -> Iterator[CheckProblem]:
     for name, endpoint in context.served.items():
-        engine = endpoint.transport is Transport.ENGINE_IO
+        engine = endpoint.transport is TransportKind.ENGINE_IO
         if endpoint.dialect == "socketio" and not engine:
             what = f"endpoint {name}: Socket.IO is carried by engine.io alone"
-            yield Problem(Level.FAIL, what, f'endpoints.{name}.transport = "engine.io"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'endpoints.{name}.transport = "engine.io"')
         elif endpoint.dialect == "relay" and engine:
             what = f"endpoint {name}: the relay is carried by websocket alone"
-            yield Problem(Level.FAIL, what, f'endpoints.{name}.transport = "websocket"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'endpoints.{name}.transport = "websocket"')
 
 
-def _pinged(context: Context) -> Iterator[Problem]:
+def _pinged(context: Context) -> Iterator[CheckProblem]:
     for name, endpoint in context.served.items():
-        if endpoint.transport is Transport.ENGINE_IO and not endpoint.ping_interval:
+        if endpoint.transport is TransportKind.ENGINE_IO and not endpoint.ping_interval:
             what = f"endpoint {name}: clients of engine.io leave when nobody pings them"
-            yield Problem(Level.FAIL, what, f'endpoints.{name}.ping_interval = "25s"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'endpoints.{name}.ping_interval = "25s"')
 
 
 ENGINE_RULES: Final = (
-    Rule("transport", "every dialect has a transport that carries it", _carried, always=True),
-    Rule(
+    CheckRule("transport", "every dialect has a transport that carries it", _carried, always=True),
+    CheckRule(
         "engine-ping",
         "clients of engine.io are pinged",
         _pinged,

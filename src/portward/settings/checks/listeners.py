@@ -7,8 +7,8 @@ from typing import Final
 from portward.model.request import UNIX_PEER
 from portward.settings.checks import unused
 from portward.settings.checks.proxies import is_unix
-from portward.settings.checks.rule import Context, Level, Problem, Rule
-from portward.settings.endpoint import AuthMode, Transport
+from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
+from portward.settings.endpoint import AuthMode, TransportKind
 
 SHARED_ENGINES: Final = tuple(
     f"{kind}{where}" for where in ("", "+sentinel", "+cluster") for kind in ("redis", "rediss")
@@ -38,29 +38,31 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _plain(context: Context) -> Iterator[Problem]:
+def _plain(context: Context) -> Iterator[CheckProblem]:
     server = context.settings.server
     if context.settings.production and not (server.tls.cert or server.behind_tls_proxy):
         what = "the public listener takes plain text, so tokens travel in the open"
-        yield Problem(Level.FAIL, what, 'server.tls = { cert = "…", key = "…" }')
+        yield CheckProblem(CheckLevel.FAIL, what, 'server.tls = { cert = "…", key = "…" }')
 
 
-def _behind(context: Context) -> Iterator[Problem]:
+def _behind(context: Context) -> Iterator[CheckProblem]:
     server = context.settings.server
     if server.behind_tls_proxy and not server.trusted_proxies:
         what = "server.behind_tls_proxy is on, and no proxy is trusted to say whether TLS was used"
-        yield Problem(context.grave, what, _PROXIES)
+        yield CheckProblem(context.grave, what, _PROXIES)
 
 
-def _tls_files(context: Context) -> Iterator[Problem]:
+def _tls_files(context: Context) -> Iterator[CheckProblem]:
     tls = context.settings.server.tls
     if bool(tls.cert) != bool(tls.key):
         what = "server.tls has a certificate without a key, or a key without a certificate"
-        yield Problem(Level.FAIL, what, 'server.tls = { cert = "…", key = "…" }')
+        yield CheckProblem(CheckLevel.FAIL, what, 'server.tls = { cert = "…", key = "…" }')
     for name, path in (("cert", tls.cert), ("key", tls.key)):
         if path and not context.machine.is_file(path):
             change = f'server.tls.{name} = "…"'
-            yield Problem(Level.FAIL, f"server.tls.{name}: there is no file {path}", change)
+            yield CheckProblem(
+                CheckLevel.FAIL, f"server.tls.{name}: there is no file {path}", change
+            )
 
 
 def _networks(context: Context) -> tuple[list[IPv4Network], list[IPv6Network]]:
@@ -76,15 +78,15 @@ def _networks(context: Context) -> tuple[list[IPv4Network], list[IPv6Network]]:
     return four, six
 
 
-def _proxies_form(context: Context) -> Iterator[Problem]:
+def _proxies_form(context: Context) -> Iterator[CheckProblem]:
     try:
         _networks(context)
     except ValueError:
         what = "server.trusted_proxies has an entry that is no network"
-        yield Problem(Level.FAIL, what, 'server.trusted_proxies = ["10.0.0.0/8"]')
+        yield CheckProblem(CheckLevel.FAIL, what, 'server.trusted_proxies = ["10.0.0.0/8"]')
 
 
-def _proxies_all(context: Context) -> Iterator[Problem]:
+def _proxies_all(context: Context) -> Iterator[CheckProblem]:
     try:
         four, six = _networks(context)
     except ValueError:
@@ -101,64 +103,64 @@ def _proxies_all(context: Context) -> Iterator[Problem]:
         what = (
             "server.trusted_proxies covers more than a /8 of IPv4 or a /16 of IPv6: clients in it"
         )
-        yield Problem(context.grave, f"{what} can claim any address", _PROXIES)
+        yield CheckProblem(context.grave, f"{what} can claim any address", _PROXIES)
 
 
-def _proxies_none(context: Context) -> Iterator[Problem]:
+def _proxies_none(context: Context) -> Iterator[CheckProblem]:
     server = context.settings.server
     if server.trusted_proxies or is_unix(server.host):
         return
     if is_loopback(server.host):
         if context.settings.production:
             what = "only this machine can connect: what forwards to it must be a trusted proxy, or"
-            yield Problem(Level.WARN, f"{what} all clients share its limits", _PROXIES)
+            yield CheckProblem(CheckLevel.WARN, f"{what} all clients share its limits", _PROXIES)
     else:
         what = "no proxy is trusted: should there be one in front, all clients share its limits"
-        yield Problem(Level.WARN, what, _PROXIES)
+        yield CheckProblem(CheckLevel.WARN, what, _PROXIES)
 
 
-def _no_auth(context: Context) -> Iterator[Problem]:
+def _no_auth(context: Context) -> Iterator[CheckProblem]:
     settings = context.settings
     if not settings.production and is_loopback(settings.server.host):
         return
     for name, endpoint in context.served.items():
         if endpoint.auth is AuthMode.NONE:
             what = f'endpoints.{name}.auth = "none" is for development on a loopback address alone'
-            yield Problem(Level.FAIL, what, f'endpoints.{name}.auth = "token"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'endpoints.{name}.auth = "token"')
 
 
-def _ports(context: Context) -> Iterator[Problem]:
+def _ports(context: Context) -> Iterator[CheckProblem]:
     server = context.settings.server
     same = server.port and server.port == server.admin_port and not is_unix(server.host)
     if context.settings.admin.enabled and same:
         what = "the public and the admin listener have the same port"
-        yield Problem(Level.FAIL, what, "server.admin_port = 8081")
+        yield CheckProblem(CheckLevel.FAIL, what, "server.admin_port = 8081")
 
 
-def _engine(context: Context) -> Iterator[Problem]:
+def _engine(context: Context) -> Iterator[CheckProblem]:
     scheme = context.settings.engine_url.partition("://")[0]
     if scheme not in ENGINES:
         known = ", ".join(f"{name}://" for name in ENGINES)
         what = f"engine.url names no engine of this version; there are: {known}"
-        yield Problem(Level.FAIL, what, 'engine.url = "memory://"')
+        yield CheckProblem(CheckLevel.FAIL, what, 'engine.url = "memory://"')
 
 
-def _workers(context: Context) -> Iterator[Problem]:
+def _workers(context: Context) -> Iterator[CheckProblem]:
     settings = context.settings
     scheme = settings.engine_url.partition("://")[0]
     if settings.server.workers == 1 or scheme in SHARED_ENGINES or scheme not in ENGINES:
         return
     why = _WHY_ALONE[scheme]
     what = f"{settings.server.workers} workers need a shared engine: {why}"
-    yield Problem(
-        Level.FAIL, what, 'engine.url = "redis://127.0.0.1:6379/0"  # or server.workers = 1'
+    yield CheckProblem(
+        CheckLevel.FAIL, what, 'engine.url = "redis://127.0.0.1:6379/0"  # or server.workers = 1'
     )
 
 
-def _workers_tls(context: Context) -> Iterator[Problem]:
+def _workers_tls(context: Context) -> Iterator[CheckProblem]:
     server = context.settings.server
     polled = [
-        name for name, door in context.served.items() if door.transport is Transport.ENGINE_IO
+        name for name, door in context.served.items() if door.transport is TransportKind.ENGINE_IO
     ]
     if server.workers == 1 or not server.tls.cert:
         return
@@ -167,53 +169,53 @@ def _workers_tls(context: Context) -> Iterator[Problem]:
             f"endpoint {name} takes polling, and with TLS here a worker cannot hand a poll to the one"
             " that knows its session: clients that poll will fail"
         )
-        yield Problem(
-            Level.WARN,
+        yield CheckProblem(
+            CheckLevel.WARN,
             what,
             "server.behind_tls_proxy = true  # with TLS in a proxy; or let clients use WebSockets only",
         )
 
 
 LISTENER_RULES: Final = (
-    Rule(
+    CheckRule(
         "plain-text",
         "the public listener is protected by TLS, here or in a proxy",
         _plain,
         unused=unused.in_development,
     ),
-    Rule(
+    CheckRule(
         "tls-proxy", "the proxy that ends TLS is a trusted one", _behind, unused=unused.no_tls_proxy
     ),
-    Rule(
+    CheckRule(
         "tls-files", "certificate and key are there", _tls_files, always=True, unused=unused.no_tls
     ),
-    Rule(
+    CheckRule(
         "proxies-form",
         "trusted proxies are networks",
         _proxies_form,
         always=True,
         unused=unused.no_proxies,
     ),
-    Rule(
+    CheckRule(
         "proxies-everyone",
         "trusted proxies cover few addresses",
         _proxies_all,
         unused=unused.no_proxies,
     ),
-    Rule("proxies-none", "clients behind proxies can be told apart", _proxies_none),
-    Rule("auth-none", "nobody comes in without proof", _no_auth, always=True),
-    Rule(
+    CheckRule("proxies-none", "clients behind proxies can be told apart", _proxies_none),
+    CheckRule("auth-none", "nobody comes in without proof", _no_auth, always=True),
+    CheckRule(
         "ports",
         "the listeners have ports of their own",
         _ports,
         always=True,
         unused=unused.no_admin,
     ),
-    Rule("engine", "the engine is known", _engine, always=True),
-    Rule(
+    CheckRule("engine", "the engine is known", _engine, always=True),
+    CheckRule(
         "workers", "workers can share their state", _workers, always=True, unused=unused.one_worker
     ),
-    Rule(
+    CheckRule(
         "workers-tls",
         "every worker can serve every request",
         _workers_tls,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from publicsuffixlist import PublicSuffixList
 
 from portward.settings.checks import unused
-from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
 
 
 def _listed(context: Context) -> Iterator[tuple[str, str]]:
@@ -21,21 +21,21 @@ def _listed(context: Context) -> Iterator[tuple[str, str]]:
             yield f"endpoints.{name}.allowed_origins", origin
 
 
-def _any_origin(context: Context) -> Iterator[Problem]:
+def _any_origin(context: Context) -> Iterator[CheckProblem]:
     for key, origin in _listed(context):
         if origin == "*":
             what = f"{key} has *: every page on the web may connect in its visitors' name"
-            yield Problem(context.grave, what, f'{key} = ["https://…"]')
+            yield CheckProblem(context.grave, what, f'{key} = ["https://…"]')
 
 
-def _null_origin(context: Context) -> Iterator[Problem]:
+def _null_origin(context: Context) -> Iterator[CheckProblem]:
     for key, origin in _listed(context):
         if origin.lower() == "null":
             what = f"{key} has null, which any sandboxed page can be"
-            yield Problem(Level.FAIL, what, f'{key} = ["https://…"]')
+            yield CheckProblem(CheckLevel.FAIL, what, f'{key} = ["https://…"]')
 
 
-def _origin_form(context: Context) -> Iterator[Problem]:
+def _origin_form(context: Context) -> Iterator[CheckProblem]:
     for key, origin in _listed(context):
         if origin == "*" or origin.lower() == "null":
             continue
@@ -43,29 +43,29 @@ def _origin_form(context: Context) -> Iterator[Problem]:
             context.machine.parse_origin(origin)
         except ValueError:
             what = f"{key}: {origin!r} is no origin"
-            yield Problem(Level.FAIL, what, f'{key} = ["https://app.example.com"]')
+            yield CheckProblem(CheckLevel.FAIL, what, f'{key} = ["https://app.example.com"]')
 
 
-def _no_origin(context: Context) -> Iterator[Problem]:
+def _no_origin(context: Context) -> Iterator[CheckProblem]:
     if not context.settings.production:
         return
     for name, endpoint in context.served.items():
         if not context.settings.origins(endpoint):
             what = f"no origin is allowed at endpoint {name}: pages in browsers are refused"
-            yield Problem(Level.WARN, what, 'gate.allowed_origins = ["https://…"]')
+            yield CheckProblem(CheckLevel.WARN, what, 'gate.allowed_origins = ["https://…"]')
 
 
-def _plain(context: Context) -> Iterator[Problem]:
+def _plain(context: Context) -> Iterator[CheckProblem]:
     """A page that came over plain HTTP may have been changed on the way; a local one is not public."""
     if not context.settings.production:
         return
     for key, origin in _listed(context):
         change = f'{key} = ["https://app.example.com"]'
         if origin.lower().startswith("http://"):
-            yield Problem(Level.FAIL, f"{key}: {origin!r} is not https", change)
+            yield CheckProblem(CheckLevel.FAIL, f"{key}: {origin!r} is not https", change)
         elif _is_local(origin):
             what = f"{key}: {origin!r} is a page of the visitor's own machine"
-            yield Problem(Level.FAIL, what, change)
+            yield CheckProblem(CheckLevel.FAIL, what, change)
 
 
 def _is_local(origin: str) -> bool:
@@ -85,7 +85,7 @@ def _host(origin: str) -> str:
         return ""
 
 
-def _suffix(context: Context) -> Iterator[Problem]:
+def _suffix(context: Context) -> Iterator[CheckProblem]:
     """A wildcard whose labels anyone can register is a wildcard for everyone."""
     for key, origin in _listed(context):
         host = _host(origin)
@@ -94,7 +94,7 @@ def _suffix(context: Context) -> Iterator[Problem]:
         parent = host.removeprefix("*.")
         if _suffixes().publicsuffix(parent) == parent:
             what = f"{key}: anyone can get a name that {origin!r} lets in"
-            yield Problem(context.grave, what, f'{key} = ["https://app.{parent}"]')
+            yield CheckProblem(context.grave, what, f'{key} = ["https://app.{parent}"]')
 
 
 @cache
@@ -104,31 +104,31 @@ def _suffixes() -> PublicSuffixList:
 
 
 ORIGIN_RULES: Final = (
-    Rule("origin-any", "not every page may connect", _any_origin, unused=unused.no_origins),
-    Rule(
+    CheckRule("origin-any", "not every page may connect", _any_origin, unused=unused.no_origins),
+    CheckRule(
         "origin-null",
         "the origin null is not let in",
         _null_origin,
         always=True,
         unused=unused.no_origins,
     ),
-    Rule(
+    CheckRule(
         "origin-form",
         "every allowed origin is one",
         _origin_form,
         always=True,
         unused=unused.no_origins,
     ),
-    Rule(
+    CheckRule(
         "origin-none", "pages that may connect are listed", _no_origin, unused=unused.in_development
     ),
-    Rule(
+    CheckRule(
         "origin-plain",
         "allowed pages come over https, from other machines",
         _plain,
         unused=unused.any_of(unused.in_development, unused.no_origins),
     ),
-    Rule(
+    CheckRule(
         "origin-suffix",
         "no wildcard covers names that anyone can get",
         _suffix,

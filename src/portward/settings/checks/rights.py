@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
-from portward.model.namespace import Rule as AccessRule
+from portward.model.namespace import AccessRule
 from portward.settings.checks import unused
-from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
 from portward.settings.keys import ApiKey
 from portward.settings.schema import entries
 from portward.settings.secret import Secret
@@ -34,7 +34,7 @@ def _held(value: object) -> Iterator[bytes]:
             yield from _held(each)
 
 
-def _reused(context: Context) -> Iterator[Problem]:
+def _reused(context: Context) -> Iterator[CheckProblem]:
     places: dict[bytes, list[str]] = defaultdict(list)
     for entry in entries(context.settings):
         for digest in _held(entry.value):
@@ -43,36 +43,36 @@ def _reused(context: Context) -> Iterator[Problem]:
         if len(keys) > 1:
             names = " and ".join(dict.fromkeys(keys))
             what = f"one secret stands more than once, in {names}: who has one use of it has all"
-            yield Problem(context.grave, what, f"{keys[-1]}: a secret of its own")
+            yield CheckProblem(context.grave, what, f"{keys[-1]}: a secret of its own")
 
 
-def _issuer(context: Context) -> Iterator[Problem]:
+def _issuer(context: Context) -> Iterator[CheckProblem]:
     tokens = context.settings.tokens
     if not tokens.issuer:
         what = "tokens.issuer is empty, and keys are fetched: any token of that service comes in"
-        yield Problem(context.grave, what, 'tokens.issuer = "https://…"')
+        yield CheckProblem(context.grave, what, 'tokens.issuer = "https://…"')
 
 
-def _everybody(context: Context) -> Iterator[Problem]:
+def _everybody(context: Context) -> Iterator[CheckProblem]:
     for role, permissions in context.settings.roles.items():
         if role.lower() in EVERYBODY and "*" in permissions:
             what = f"roles.{role} has the permission *, so that everybody may do everything"
-            yield Problem(context.grave, what, f'roles.{role} = ["dashboard.view"]')
+            yield CheckProblem(context.grave, what, f'roles.{role} = ["dashboard.view"]')
         elif role == "*":
             what = "roles has an entry for *, which is no role; everybody is no role either"
-            yield Problem(context.grave, what, 'roles.user = ["dashboard.view"]')
+            yield CheckProblem(context.grave, what, 'roles.user = ["dashboard.view"]')
 
 
-def _creates(context: Context) -> Iterator[Problem]:
+def _creates(context: Context) -> Iterator[CheckProblem]:
     if not context.settings.production:
         return
     for name, endpoint in context.served.items():
         if endpoint.dialect == "rooms" and context.settings.creates_rooms(endpoint):
             what = f"endpoint {name}: joining an unknown room makes it, for whoever asks"
-            yield Problem(Level.WARN, what, f"endpoints.{name}.auto_create = false")
+            yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.auto_create = false")
 
 
-def _declared(context: Context) -> Iterator[Problem]:
+def _declared(context: Context) -> Iterator[CheckProblem]:
     """A gateway where nobody can join anything passes every other rule."""
     settings = context.settings
     made = {room.namespace for room in settings.rooms.values()}
@@ -86,30 +86,32 @@ def _declared(context: Context) -> Iterator[Problem]:
             change = 'rooms.lobby.name = "Lobby"'
             if endpoint.namespace != "rooms":
                 change = f'rooms.lobby.namespace = "{endpoint.namespace}"'
-            yield Problem(Level.WARN, what, f"{change}  # or: portward rooms set lobby")
+            yield CheckProblem(CheckLevel.WARN, what, f"{change}  # or: portward rooms set lobby")
 
 
-def _emails(context: Context) -> Iterator[Problem]:
+def _emails(context: Context) -> Iterator[CheckProblem]:
     if not context.settings.production:
         return
     for name, endpoint in context.served.items():
         if endpoint.dialect == "rooms" and context.settings.exposes_email(endpoint):
             what = f"endpoint {name}: users see the e-mail addresses of other users"
-            yield Problem(Level.WARN, what, f"endpoints.{name}.expose_email = false")
+            yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.expose_email = false")
 
 
 RIGHTS_RULES: Final = (
-    Rule("secret-reused", "every secret has one purpose", _reused),
-    Rule("jwks-issuer", "fetched keys belong to a named issuer", _issuer, unused=unused.no_jwks),
-    Rule("role-everybody", "no role of everybody has every permission", _everybody),
-    Rule(
+    CheckRule("secret-reused", "every secret has one purpose", _reused),
+    CheckRule(
+        "jwks-issuer", "fetched keys belong to a named issuer", _issuer, unused=unused.no_jwks
+    ),
+    CheckRule("role-everybody", "no role of everybody has every permission", _everybody),
+    CheckRule(
         "auto-create",
         "rooms are made by those who may",
         _creates,
         unused=unused.any_of(unused.in_development, unused.no_rooms),
     ),
-    Rule("rooms-declared", "there are rooms to join", _declared, unused=unused.no_rooms),
-    Rule(
+    CheckRule("rooms-declared", "there are rooms to join", _declared, unused=unused.no_rooms),
+    CheckRule(
         "expose-email",
         "e-mail addresses of other users are hidden",
         _emails,

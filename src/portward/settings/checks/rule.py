@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from portward.model.namespace import Namespace
-from portward.settings.endpoint import Endpoint
+from portward.settings.endpoint import EndpointSettings
 from portward.settings.tree import Settings
 
 
-class Level(StrEnum):
+class CheckLevel(StrEnum):
     """How a rule is met. `skip`: it is about a part that is not in use, and looked at nothing."""
 
     OK = "ok"
@@ -26,20 +26,20 @@ class Finding(NamedTuple):
     """
 
     id: str
-    level: Level
+    level: CheckLevel
     what: str
     change: str = ""
 
 
-class Problem(NamedTuple):
+class CheckProblem(NamedTuple):
     """Something a rule objects to."""
 
-    level: Level
+    level: CheckLevel
     what: str
     change: str
 
 
-class Store(NamedTuple):
+class StoreFacts(NamedTuple):
     """What an engine address says: servers and options, as its own parser reads them.
 
     `remote`: a server is on another machine. `key_files`: private keys that the address names.
@@ -64,7 +64,7 @@ class Machine(NamedTuple):
 
     parse_origin: Callable[[str], object] = no_origin_parser
     """Reads an entry of an origin list, wildcards included, or raises ValueError."""
-    parse_store: Callable[[str], Store] = lambda _: Store()
+    parse_store: Callable[[str], StoreFacts] = lambda _: StoreFacts()
     """Reads an engine address, or raises ValueError with a text that shows no secret."""
     is_file: Callable[[str], bool] = lambda _: False
     is_folder: Callable[[str], bool] = lambda _: False
@@ -83,12 +83,12 @@ class Context(NamedTuple):
     machine: Machine
 
     @property
-    def grave(self) -> Level:
+    def grave(self) -> CheckLevel:
         """The level of what development puts up with and production does not."""
-        return Level.FAIL if self.settings.production else Level.WARN
+        return CheckLevel.FAIL if self.settings.production else CheckLevel.WARN
 
     @property
-    def served(self) -> dict[str, Endpoint]:
+    def served(self) -> dict[str, EndpointSettings]:
         """The endpoints that are switched on, by name."""
         return {
             name: endpoint for name, endpoint in self.settings.endpoints.items() if endpoint.enabled
@@ -101,10 +101,10 @@ class Context(NamedTuple):
         return (space for name, space in self.settings.namespaces.items() if name in names)
 
 
-Judge: TypeAlias = Callable[[Context], Iterator[Problem]]
+Judge: TypeAlias = Callable[[Context], Iterator[CheckProblem]]
 
 
-class Rule(NamedTuple):
+class CheckRule(NamedTuple):
     """A rule: `right` is what holds when `judge` finds nothing.
 
     With `always`, what the rule fails stops any start; else it stops production alone. `unused` says

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from portward.settings.checks import unused
-from portward.settings.checks.rule import Context, Level, Problem, Rule, Store
+from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context, StoreFacts
 
 _TLS: Final = 'engine.url = "rediss://…"'
 _OWN: Final = "engine.allow_plain = true, when the network between is yours alone"
@@ -14,7 +14,7 @@ def _scheme(context: Context) -> str:
     return context.settings.engine_url.partition("://")[0]
 
 
-def _store(context: Context) -> Store | None:
+def _store(context: Context) -> StoreFacts | None:
     """What the address says; None when it cannot be read, which `store-address` reports."""
     try:
         return context.machine.parse_store(context.settings.engine_url)
@@ -22,51 +22,53 @@ def _store(context: Context) -> Store | None:
         return None
 
 
-def _address(context: Context) -> Iterator[Problem]:
+def _address(context: Context) -> Iterator[CheckProblem]:
     try:
         context.machine.parse_store(context.settings.engine_url)
     except ValueError as error:
-        yield Problem(Level.FAIL, f"engine.url: {error}", 'engine.url = "redis://127.0.0.1:6379/0"')
+        yield CheckProblem(
+            CheckLevel.FAIL, f"engine.url: {error}", 'engine.url = "redis://127.0.0.1:6379/0"'
+        )
 
 
-def _plain(context: Context) -> Iterator[Problem]:
+def _plain(context: Context) -> Iterator[CheckProblem]:
     store = _store(context)
     if store is None or store.encrypted or not store.remote:
         return
     what = "engine.url is not encrypted and leads to another machine: its password and all messages"
-    level = Level.WARN if context.settings.engine.allow_plain else context.grave
-    yield Problem(level, f"{what} travel in the open", f"{_TLS}  # or {_OWN}")
+    level = CheckLevel.WARN if context.settings.engine.allow_plain else context.grave
+    yield CheckProblem(level, f"{what} travel in the open", f"{_TLS}  # or {_OWN}")
 
 
-def _password(context: Context) -> Iterator[Problem]:
+def _password(context: Context) -> Iterator[CheckProblem]:
     store = _store(context)
     if store is not None and store.remote and not store.password:
         what = "engine.url has no password, and leads to another machine"
-        yield Problem(context.grave, what, 'engine.url = "rediss://:password@…"')
+        yield CheckProblem(context.grave, what, 'engine.url = "rediss://:password@…"')
 
 
-def _eviction(context: Context) -> Iterator[Problem]:
+def _eviction(context: Context) -> Iterator[CheckProblem]:
     if context.settings.engine.allow_eviction:
         what = "engine.allow_eviction: Redis may drop revocations, and revoked tokens come in again"
         change = "engine.allow_eviction = false  # and maxmemory-policy noeviction in Redis"
-        yield Problem(context.grave, what, change)
+        yield CheckProblem(context.grave, what, change)
 
 
 STORE_RULES: Final = (
-    Rule("store-address", "the address of the store can be read", _address, always=True),
-    Rule(
+    CheckRule("store-address", "the address of the store can be read", _address, always=True),
+    CheckRule(
         "store-plain",
         "the way to Redis is encrypted, or stays on this machine",
         _plain,
         unused=unused.no_redis,
     ),
-    Rule(
+    CheckRule(
         "store-password",
         "Redis asks for a password, or is on this machine",
         _password,
         unused=unused.no_redis,
     ),
-    Rule(
+    CheckRule(
         "store-eviction",
         "Redis that may drop revocations is refused",
         _eviction,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from portward.settings.checks.rule import Context
-from portward.settings.endpoint import Transport
+from portward.settings.endpoint import TransportKind
 
 
 def any_of(*reasons: Callable[[Context], str]) -> Callable[[Context], str]:
@@ -132,7 +132,7 @@ def _unspoken(context: Context, dialect: str) -> str:
 
 def no_polling(context: Context) -> str:
     """No endpoint is carried by Engine.IO."""
-    polled = any(door.transport is Transport.ENGINE_IO for door in context.served.values())
+    polled = any(door.transport is TransportKind.ENGINE_IO for door in context.served.values())
     return "" if polled else "no endpoint is carried by engine.io"
 
 

@@ -6,9 +6,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portward.settings.checks import addresses, unused
-from portward.settings.checks.rule import Context, Level, Problem, Rule
+from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
 from portward.settings.checks.secrets import key_flaw
-from portward.settings.upstream import RelayMode, Upstream
+from portward.settings.upstream import RelayMode, UpstreamSettings
 
 _PLACE: Final = "{model}"
 _MODEL: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]{1,256}")
@@ -27,14 +27,14 @@ _MODELS: Final = 'models = ["gpt-realtime"]'
 _PRIVATE: Final = "allow_private = true"
 
 
-def _all(context: Context) -> Iterator[tuple[str, Upstream]]:
+def _all(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
     """Walk all tables with the keys they stand under."""
     yield "upstream", context.settings.upstream
     for name, given in context.settings.upstreams.items():
         yield f"upstreams.{name}", given
 
 
-def _used(context: Context) -> Iterator[tuple[str, Upstream, list[str]]]:
+def _used(context: Context) -> Iterator[tuple[str, UpstreamSettings, list[str]]]:
     """Walk the tables that endpoints lead to, with the names of those endpoints."""
     for key, given in _all(context):
         name = key.partition(".")[2]
@@ -60,110 +60,112 @@ def _url_flaw(url: str) -> str | None:
     return addresses.flaw(plain, ("wss", "ws"), query=True)
 
 
-def _form(context: Context) -> Iterator[Problem]:
+def _form(context: Context) -> Iterator[CheckProblem]:
     for key, given in _all(context):
         flaw = _url_flaw(given.url)
         if flaw:
-            yield Problem(Level.FAIL, f"{key}.url {flaw}", f"{key}.{_URL}")
+            yield CheckProblem(CheckLevel.FAIL, f"{key}.url {flaw}", f"{key}.{_URL}")
 
 
-def _leads(context: Context) -> Iterator[tuple[str, Upstream]]:
+def _leads(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
     """Walk the tables in use whose address no other rule objects to."""
     for key, given, _ in _used(context):
         if not _url_flaw(given.url):
             yield key, given
 
 
-def _plain(context: Context) -> Iterator[Problem]:
+def _plain(context: Context) -> Iterator[CheckProblem]:
     for key, given in _leads(context):
         if not given.url.lower().startswith("ws://") or addresses.is_here(given.url):
             continue
         what = f"{key}.url is plain ws: the key and all messages travel in the open"
         if addresses.is_near(given.url):
-            yield Problem(Level.WARN, f"{what} on your own network", f"{key}.{_URL}")
+            yield CheckProblem(CheckLevel.WARN, f"{what} on your own network", f"{key}.{_URL}")
         else:
-            yield Problem(context.grave, what, f"{key}.{_URL}")
+            yield CheckProblem(context.grave, what, f"{key}.{_URL}")
 
 
-def _private(context: Context) -> Iterator[Problem]:
+def _private(context: Context) -> Iterator[CheckProblem]:
     for key, given in _leads(context):
         if given.allow_private:
             continue
         what, change = f"and {key}.allow_private is off", f"{key}.{_URL}  # or {key}.{_PRIVATE}"
         if addresses.is_private(given.url):
-            yield Problem(
-                Level.FAIL, f"{key}.url has an address that is not public, {what}", change
+            yield CheckProblem(
+                CheckLevel.FAIL, f"{key}.url has an address that is not public, {what}", change
             )
         elif addresses.is_near(given.url):
             near = f"{key}.url looks like a name of your own network, {what}: it may be refused"
-            yield Problem(Level.WARN, near, change)
+            yield CheckProblem(CheckLevel.WARN, near, change)
 
 
-def _missing(context: Context) -> Iterator[Problem]:
+def _missing(context: Context) -> Iterator[CheckProblem]:
     for key, given, relays in _used(context):
         for name in () if given.api_key else relays:
             what = f"{key}.api_key is not set: endpoint {name} can connect nobody to the upstream"
-            yield Problem(Level.WARN, what, f"{key}.{_KEY}  # or endpoints.{name}.enabled = false")
+            yield CheckProblem(
+                CheckLevel.WARN, what, f"{key}.{_KEY}  # or endpoints.{name}.enabled = false"
+            )
 
 
-def _key_form(context: Context) -> Iterator[Problem]:
+def _key_form(context: Context) -> Iterator[CheckProblem]:
     for key, given in _all(context):
         why = key_flaw(given.api_key.reveal())
         if given.api_key and why:
             change = f"{key}.{_KEY}  # with the key alone in it"
-            yield Problem(context.grave, f"{key}.api_key {why}", change)
+            yield CheckProblem(context.grave, f"{key}.api_key {why}", change)
 
 
-def _header(context: Context) -> Iterator[Problem]:
+def _header(context: Context) -> Iterator[CheckProblem]:
     for key, given in _all(context):
         name = given.auth_header
         reserved = name.lower() in _HANDSHAKE or name.lower().startswith("sec-")
         if not _TOKEN.fullmatch(name) or reserved:
             what = f"{key}.auth_header is no header that can carry a key"
-            yield Problem(Level.FAIL, what, f'{key}.auth_header = "Authorization"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'{key}.auth_header = "Authorization"')
         if given.scheme and not _TOKEN.fullmatch(given.scheme):
             what = f"{key}.auth_scheme is not one word"
-            yield Problem(Level.FAIL, what, f'{key}.auth_scheme = "Bearer"')
+            yield CheckProblem(CheckLevel.FAIL, what, f'{key}.auth_scheme = "Bearer"')
 
 
-def _models(context: Context) -> Iterator[Problem]:
+def _models(context: Context) -> Iterator[CheckProblem]:
     for key, given in _all(context):
         if not given.models:
             what = f"{key}.models is empty: there is no model to ask the upstream for"
-            yield Problem(Level.FAIL, what, f"{key}.{_MODELS}")
+            yield CheckProblem(CheckLevel.FAIL, what, f"{key}.{_MODELS}")
         for number, model in enumerate(given.models, start=1):
             if not _MODEL.fullmatch(model):
                 what = f"{key}.models entry {number} is no name of a model"
                 change = f"{key}.{_MODELS}  # no blanks, no control characters, at most 256"
-                yield Problem(Level.FAIL, what, change)
+                yield CheckProblem(CheckLevel.FAIL, what, change)
 
 
-def _parameters(context: Context) -> Iterator[Problem]:
+def _parameters(context: Context) -> Iterator[CheckProblem]:
     for key, given in _all(context):
         fixed = {pair.partition("=")[0] for pair in urlsplit(given.url).query.split("&")}
         for number, name in enumerate(given.parameters, start=1):
             entry = f"{key}.parameters entry {number}"
             change = f'{key}.parameters = ["intent", "call_id"]'
             if not _PARAMETER.fullmatch(name):
-                yield Problem(Level.FAIL, f"{entry} is no name of a parameter", change)
+                yield CheckProblem(CheckLevel.FAIL, f"{entry} is no name of a parameter", change)
             elif name == "model" or name in _CREDENTIALS:
                 what = f"{entry} has a meaning of its own here and is never passed on: {name}"
-                yield Problem(Level.FAIL, what, change)
+                yield CheckProblem(CheckLevel.FAIL, what, change)
             elif name in fixed:
                 what = f"{entry} is in {key}.url already, and clients cannot change it: {name}"
-                yield Problem(Level.WARN, what, change)
+                yield CheckProblem(CheckLevel.WARN, what, change)
 
 
-def _pin(context: Context) -> Iterator[Problem]:
+def _pin(context: Context) -> Iterator[CheckProblem]:
     for key, given in _all(context):
         for number, name in enumerate(given.pin, start=1):
             if not _FIELD.fullmatch(name):
                 what = f"{key}.pin: entry {number} is no field of a session, {name[:64]!r}"
                 change = f"[{key}.pin]  # small letters and _ alone, such as instructions"
-                yield Problem(Level.FAIL, what, change)
+                yield CheckProblem(CheckLevel.FAIL, what, change)
 
 
-def _binary(context: Context) -> Iterator[Problem]:
+def _binary(context: Context) -> Iterator[CheckProblem]:
     for key, given in _all(context):
         if not given.allow_binary:
             continue
@@ -179,13 +181,13 @@ def _binary(context: Context) -> Iterator[Problem]:
         ]
         if guards:
             what = f"{key}.allow_binary contradicts {key}.{guards[0]}, which binary messages could break"
-            yield Problem(Level.FAIL, what, change)
+            yield CheckProblem(CheckLevel.FAIL, what, change)
         elif context.settings.production:
             what = f"{key}.allow_binary: messages that the gateway cannot read go upstream"
-            yield Problem(Level.WARN, what, change)
+            yield CheckProblem(CheckLevel.WARN, what, change)
 
 
-def _unbounded(context: Context) -> Iterator[Problem]:
+def _unbounded(context: Context) -> Iterator[CheckProblem]:
     """Say for each upstream in use what bounds the cost of one user, and what does not."""
     if not context.settings.production:
         return
@@ -197,16 +199,16 @@ def _unbounded(context: Context) -> Iterator[Problem]:
                 f"{key}.max_tokens is 0: a user may spend your money without limit, day after day"
             )
             bounds = _bounds_of_connection(given)
-            yield Problem(Level.WARN, f"{what}; {bounds}", f"{key}.max_tokens = 200000")
+            yield CheckProblem(CheckLevel.WARN, f"{what}; {bounds}", f"{key}.max_tokens = 200000")
         elif not given.tokens_per_second:
             what = (
                 f"{key}.tokens_per_second is 0: {key}.max_tokens bounds what the upstream reports in"
                 " tokens, and nothing bounds transcriptions that it reports in seconds"
             )
-            yield Problem(Level.WARN, what, f"{key}.tokens_per_second = 10")
+            yield CheckProblem(CheckLevel.WARN, what, f"{key}.tokens_per_second = 10")
 
 
-def _bounds_of_connection(given: Upstream) -> str:
+def _bounds_of_connection(given: UpstreamSettings) -> str:
     names = [name for name in ("max_duration", "max_messages", "max_bytes") if getattr(given, name)]
     return (
         f"{', '.join(names)} bound one connection alone"
@@ -216,29 +218,33 @@ def _bounds_of_connection(given: Upstream) -> str:
 
 
 UPSTREAM_RULES: Final = (
-    Rule("upstream-url", "every upstream has an address", _form, always=True),
-    Rule(
+    CheckRule("upstream-url", "every upstream has an address", _form, always=True),
+    CheckRule(
         "upstream-plain",
         "every upstream in use is connected to over TLS",
         _plain,
         unused=unused.no_relay,
     ),
-    Rule("upstream-private", "no upstream has a private address unasked", _private, always=True),
-    Rule(
+    CheckRule(
+        "upstream-private", "no upstream has a private address unasked", _private, always=True
+    ),
+    CheckRule(
         "upstream-missing",
         "there is a key for every upstream in use",
         _missing,
         unused=unused.no_relay,
     ),
-    Rule("upstream-key-form", "the keys of upstreams have the form of keys", _key_form),
-    Rule("upstream-header", "the header of the upstream's key can be sent", _header, always=True),
-    Rule("upstream-models", "there are models to choose from", _models, always=True),
-    Rule(
+    CheckRule("upstream-key-form", "the keys of upstreams have the form of keys", _key_form),
+    CheckRule(
+        "upstream-header", "the header of the upstream's key can be sent", _header, always=True
+    ),
+    CheckRule("upstream-models", "there are models to choose from", _models, always=True),
+    CheckRule(
         "upstream-parameters", "parameters that are passed on have names", _parameters, always=True
     ),
-    Rule("upstream-pin", "pinned fields are fields of a session", _pin, always=True),
-    Rule("upstream-binary", "binary messages cannot pass by the policy", _binary),
-    Rule(
+    CheckRule("upstream-pin", "pinned fields are fields of a session", _pin, always=True),
+    CheckRule("upstream-binary", "binary messages cannot pass by the policy", _binary),
+    CheckRule(
         "upstream-unbounded",
         "max_tokens bounds what one user spends in a day: answers, and transcriptions in tokens or"
         " seconds",

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 from portward.model.channel import Channel
-from portward.model.endings import Ending
-from portward.node.link import Admission, Link, Receiver
+from portward.model.disconnects import Disconnect
+from portward.node.transport import Admission, Transport, TransportCallbacks
 from portward.transports.engineio.polling import Polling
 from portward.wire import engineio
-from portward.wire.engineio import Kind
+from portward.wire.engineio import EngineIoPacketKind
 from portward.wire.errors import WireFault
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 
 class EngineLink:
-    """Implements `node.link.Link` for the whole life of a session.
+    """Implements `node.transport.Transport` for the whole life of a session.
 
     The carrier is a WebSocket, or a `Polling` that can give way to one. `write` is the carrier's
     own, so that nothing lies between a fan-out and the socket; with `base64` it replaces binary
@@ -35,7 +35,7 @@ class EngineLink:
 
     def __init__(
         self,
-        carrier: Link,
+        carrier: Transport,
         forget: Callable[[], object] | None = None,
         *,
         base64: bool = False,
@@ -48,15 +48,15 @@ class EngineLink:
         self._base64 = base64
         self.write: Callable[..., None] = self._write_text if base64 else carrier.write
         self._large = self._lost = self._paused = False
-        self._receiver: Receiver
+        self._receiver: TransportCallbacks
 
     @property
-    def carrier(self) -> Link:
+    def carrier(self) -> Transport:
         """What carries the session now."""
         return self._carrier
 
     @property
-    def receiver(self) -> Receiver:
+    def receiver(self) -> TransportCallbacks:
         """Who is told."""
         return self._receiver
 
@@ -66,8 +66,8 @@ class EngineLink:
 
     def switch(
         self,
-        carrier: Link,
-        queued: list[tuple[Message, Channel | None]],
+        carrier: Transport,
+        queued: list[tuple[WireMessage, Channel | None]],
         farewell: tuple[int, str] | None = None,
         *,
         base64: bool = False,
@@ -88,7 +88,7 @@ class EngineLink:
         elif self._paused:
             carrier.pause()
 
-    def _write_text(self, message: Message, channel: Channel | None = None) -> None:
+    def _write_text(self, message: WireMessage, channel: Channel | None = None) -> None:
         self._carrier.write(engineio.as_text(message), channel)
 
     def lost(self, code: int | None) -> None:
@@ -163,16 +163,16 @@ class EngineLink:
         self._carrier.authenticated()
 
 
-class Ear:
-    """Implements `node.link.Receiver` for a WebSocket that carries a session."""
+class PayloadListener:
+    """Implements `node.transport.TransportCallbacks` for a WebSocket that carries a session."""
 
-    __slots__ = ("_carrier", "_link", "_message", "_receiver", "frame")
+    __slots__ = ("_carrier", "_link", "_message", "_receiver", "count_frame")
 
-    def __init__(self, link: EngineLink, carrier: Link) -> None:
+    def __init__(self, link: EngineLink, carrier: Transport) -> None:
         self._link = link
         self._carrier = carrier
         self._receiver = link.receiver
-        self.frame = link.receiver.frame
+        self.count_frame = link.receiver.count_frame
         self._message: Callable[[bytes, bool], None] = link.receiver.message
 
     def message(self, payload: bytes, binary: bool) -> None:
@@ -191,21 +191,21 @@ class Ear:
             self.fail(fault.ending, fault.cause)
             return
         kind = packet.kind
-        if kind is Kind.MESSAGE:  # base64
+        if kind is EngineIoPacketKind.MESSAGE:  # base64
             self._message(packet.payload, packet.binary)
-        elif kind is Kind.PONG:
-            self.frame(True)
-        elif kind is Kind.CLOSE:
+        elif kind is EngineIoPacketKind.PONG:
+            self.count_frame(True)
+        elif kind is EngineIoPacketKind.CLOSE:
             self._message = _nothing
             self._receiver.peer_closed(self._part)
-        elif kind is not Kind.NOOP:
-            self.fail(Ending.PROTOCOL_ERROR, f"a client sends no {kind.name.lower()} packet")
+        elif kind is not EngineIoPacketKind.NOOP:
+            self.fail(Disconnect.PROTOCOL_ERROR, f"a client sends no {kind.name.lower()} packet")
 
     def _part(self) -> None:
         """What the client said before its goodbye is handled."""
         if self._link.open:
             self._link.open = False
-            self._carrier.close(Ending.NORMAL.code, "")
+            self._carrier.close(Disconnect.NORMAL.code, "")
 
     def ping_received(self, payload: bytes) -> None:
         """The peer wants a pong frame."""
@@ -219,7 +219,7 @@ class Ear:
         """Act on deadlines."""
         self._receiver.due()
 
-    def fail(self, ending: Ending, cause: str) -> None:
+    def fail(self, ending: Disconnect, cause: str) -> None:
         """The peer broke the protocol."""
         self._receiver.fail(ending, cause)
 

@@ -3,9 +3,9 @@
 import secrets
 from typing import Final
 
-from portward.node.endpoint import Endpoint
-from portward.node.link import Admission, Link, Receiver
-from portward.transports.engineio.link import Ear, EngineLink
+from portward.node.endpoint import ActiveEndpoint
+from portward.node.transport import Admission, Transport, TransportCallbacks
+from portward.transports.engineio.link import EngineLink, PayloadListener
 from portward.wire import engineio
 from portward.wire import message as wire
 
@@ -18,7 +18,7 @@ def session_id() -> str:
     return secrets.token_urlsafe(_ID)
 
 
-def opening(endpoint: Endpoint, sid: str, upgrades: tuple[str, ...]) -> bytes:
+def opening(endpoint: ActiveEndpoint, sid: str, upgrades: tuple[str, ...]) -> bytes:
     """The packet that tells a client of its session."""
     rules = endpoint.rules
     return engineio.Opening(
@@ -31,9 +31,9 @@ def opening(endpoint: Endpoint, sid: str, upgrades: tuple[str, ...]) -> bytes:
 
 
 class SocketAdmission:
-    """Implements `node.link.Admission`: a session that begins with a WebSocket."""
+    """Implements `node.transport.Admission`: a session that begins with a WebSocket."""
 
-    def __init__(self, endpoint: Endpoint, admission: Admission, *, base64: bool) -> None:
+    def __init__(self, endpoint: ActiveEndpoint, admission: Admission, *, base64: bool) -> None:
         self._base64 = base64
         self._endpoint = endpoint
         self._admission = admission
@@ -43,12 +43,12 @@ class SocketAdmission:
         self.compression = admission.compression
         self.subprotocol = admission.subprotocol
 
-    def open(self, link: Link) -> Receiver:
+    def open(self, link: Transport) -> TransportCallbacks:
         """Tell the client of its session, then make it."""
         link.write(wire.text(opening(self._endpoint, session_id(), ())))
         carried = EngineLink(link, base64=self._base64)
         carried.begin(self._admission)
-        return Ear(carried, link)
+        return PayloadListener(carried, link)
 
     def cancel(self) -> None:
         """Give back what was counted."""

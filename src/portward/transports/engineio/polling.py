@@ -6,16 +6,16 @@ from typing import Final, Protocol
 
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.endings import Ending
+from portward.model.disconnects import Disconnect
 from portward.model.limits import OUTBOX_AGE
-from portward.node.link import Receiver, both
+from portward.node.transport import TransportCallbacks, both
 from portward.security.rate import gcra
 from portward.transports.deadlines import Deadlines, Waiter
-from portward.transports.engineio import told
-from portward.transports.engineio.mailbox import Mailbox
-from portward.transports.engineio.posts import Posts, Request
+from portward.transports.engineio import responses
+from portward.transports.engineio.payload_reader import PayloadReader, Request
+from portward.transports.engineio.polling_queue import PollingQueue
 from portward.wire import engineio
-from portward.wire.message import Message
+from portward.wire.message import WireMessage
 
 REQUESTS: Final = 1 / 50
 """Seconds between two polls of a session, or attempts to upgrade it, at the sustained rate."""
@@ -35,7 +35,7 @@ class Carried(Protocol):
     """The session that is carried."""
 
     @property
-    def receiver(self) -> Receiver:
+    def receiver(self) -> TransportCallbacks:
         """Who is told."""
 
     def lost(self, code: int | None) -> None:
@@ -43,7 +43,7 @@ class Carried(Protocol):
 
 
 class Polling:
-    """Implements `node.link.Link` for as long as a session is carried by HTTP.
+    """Implements `node.transport.Transport` for as long as a session is carried by HTTP.
 
     At most one poll is pending. `limit` is the endpoint's message size in bytes, `room` what may wait
     for the client. `probe` is the WebSocket that asks to take over; once it was answered (`yielding`)
@@ -65,20 +65,20 @@ class Polling:
         self,
         clock: Clock,
         closing: "Deadlines[Polling]",
-        bodies: Deadlines[Posts],
+        bodies: Deadlines[PayloadReader],
         *,
         limit: int,
         room: int,
         early: int,
     ) -> None:
         self.open = True
-        self.posts = Posts(self, bodies, limit, early)
+        self.posts = PayloadReader(self, bodies, limit, early)
         self.probe: Takeover | None = None
         self.farewell: tuple[int, str] | None = None
         self.parting = self.yielding = False
         self._clock = clock
         self._closing = closing
-        self._mail = Mailbox(room)
+        self._mail = PollingQueue(room)
         self._poll: Request | None = None
         self._answered: Request | None = None
         self._flushing = self._nooped = self._slow = False
@@ -90,13 +90,13 @@ class Polling:
         self._link = link
 
     @property
-    def receiver(self) -> Receiver:
+    def receiver(self) -> TransportCallbacks:
         """Who is told."""
         return self._link.receiver
 
     # What the session asks.
 
-    def write(self, message: Message, channel: Channel | None = None) -> None:
+    def write(self, message: WireMessage, channel: Channel | None = None) -> None:
         """Queue; what was said in one turn of the loop leaves in one answer."""
         if not self.open:
             return
@@ -157,7 +157,7 @@ class Polling:
         self.posts.end()
         if not self.yielding:
             self._drop_probe()
-            if code == Ending.NO_PONG.code:
+            if code == Disconnect.NO_PONG.code:
                 self.abort()  # no client is there to poll
                 return
         self.parting = True
@@ -171,7 +171,7 @@ class Polling:
         if not self.open:
             return
         self.open = False
-        self.farewell = (Ending.GOING_AWAY.code, Ending.GOING_AWAY.reason)
+        self.farewell = (Disconnect.GOING_AWAY.code, Disconnect.GOING_AWAY.reason)
         self._mail.clear()
         self._answer([engineio.CLOSE])
         self.refuse_rest()
@@ -220,7 +220,7 @@ class Polling:
 
     # Polls.
 
-    def poll(self, request: Request) -> told.Response | None:
+    def poll(self, request: Request) -> responses.Response | None:
         """Let a request wait for what is said; a response at once when it must not wait.
 
         A second poll can be the first one, sent again by a browser or a proxy: what the first was
@@ -228,11 +228,11 @@ class Polling:
         """
         self.receiver.due()
         if self.hurried():
-            return self._fail(Ending.FLOODING, "too many polls")
+            return self._fail(Disconnect.FLOODING, "too many polls")
         if self._poll is not None or self._ahead():
-            return self._fail(Ending.GOING_AWAY, "a poll while another one is pending")
+            return self._fail(Disconnect.GOING_AWAY, "a poll while another one is pending")
         if not (self.open or self.parting):
-            return told.BAD_REQUEST
+            return responses.BAD_REQUEST
         self._poll = request
         if not (self.open or self.yielding):
             self._say_goodbye()
@@ -255,10 +255,10 @@ class Polling:
         if not self._mail:
             self._tell_taken()
 
-    def _fail(self, ending: Ending, cause: str) -> told.Response:
+    def _fail(self, ending: Disconnect, cause: str) -> responses.Response:
         self.cut()
         self.receiver.fail(ending, cause)
-        return told.BAD_REQUEST
+        return responses.BAD_REQUEST
 
     def gone(self, request: Request) -> None:
         """A request was given up; with a pending poll the session is."""
@@ -276,7 +276,7 @@ class Polling:
         if self.open or self.parting:
             self.open = False
             self._answer(self._queued() or [engineio.NOOP])
-            self._leave(Ending.NORMAL.code)
+            self._leave(Disconnect.NORMAL.code)
 
     def _flush(self) -> None:
         """Answer the pending poll with what is queued; with nothing at all when it must not wait."""
@@ -290,7 +290,7 @@ class Polling:
             self._nooped = True
             self._answer([engineio.NOOP])
 
-    def _queued(self) -> list[Message]:
+    def _queued(self) -> list[WireMessage]:
         return [message for message, _ in self._mail.empty()]
 
     def _say_goodbye(self) -> None:
@@ -306,13 +306,13 @@ class Polling:
             self._answer([engineio.CLOSE])
             self._leave(None)
 
-    def _answer(self, messages: list[Message]) -> None:
+    def _answer(self, messages: list[WireMessage]) -> None:
         poll, self._poll = self._poll, None
         if poll is None:
             return
         self._answered = poll
         self._since = self._clock.monotonic()
-        poll.respond(told.body(engineio.write_body(messages)))
+        poll.respond(responses.body(engineio.write_body(messages)))
         if not self._ahead():
             self._answered = None
             self._tell_taken()
@@ -337,13 +337,15 @@ class Polling:
         elif not (self.open or self.parting):
             self._leave(None)
 
-    def hand_over(self) -> tuple[list[tuple[Message, Channel | None]], Callable[[], object] | None]:
+    def hand_over(
+        self,
+    ) -> tuple[list[tuple[WireMessage, Channel | None]], Callable[[], object] | None]:
         """Leave the session to another carrier: what was not sent, and who waits until it is."""
         self.probe = None
         self.open = self.parting = self.yielding = False
         self._closing.remove(self)
         self._answer([engineio.NOOP])
-        self.posts.drop(told.BAD_REQUEST)
+        self.posts.drop(responses.BAD_REQUEST)
         then, self._taken = self._taken, None
         return self._mail.empty(), then
 
@@ -353,7 +355,9 @@ class Polling:
         probe, self.probe = self.probe, None
         self.yielding = False
         if probe is not None:
-            probe.close(*(self.farewell or (Ending.GOING_AWAY.code, Ending.GOING_AWAY.reason)))
+            probe.close(
+                *(self.farewell or (Disconnect.GOING_AWAY.code, Disconnect.GOING_AWAY.reason))
+            )
 
     def _leave(self, code: int | None) -> None:
         """Be gone, as soon as whoever is at work has finished."""
@@ -362,6 +366,6 @@ class Polling:
         self._drop_probe()
         self._mail.clear()
         self._answer([engineio.CLOSE])
-        self.posts.drop(told.BAD_REQUEST)
+        self.posts.drop(responses.BAD_REQUEST)
         self._tell_taken()
         asyncio.get_running_loop().call_soon(self._link.lost, code)

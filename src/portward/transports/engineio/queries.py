@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from portward.model.refusals import Refused
+from portward.model.handshake_errors import HandshakeRejected
 from portward.model.request import RequestHead
 from portward.security.credentials import query_pairs
 
@@ -33,7 +33,7 @@ def read_query(query: str) -> Query:
     """Read a query; whatever is not for us may be there too."""
     try:
         pairs = query_pairs(query)
-    except Refused:
+    except HandshakeRejected:
         return Query(sound=False)
     given = [(name, value) for name, value in pairs if name in _READ]
     found = dict(given)

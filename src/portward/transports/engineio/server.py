@@ -7,24 +7,24 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from portward.model.clock import Clock
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import CLOSE_TIME, MESSAGE_TIME
-from portward.model.refusals import Refusal, Refused
 from portward.model.request import RequestHead
-from portward.node.endpoint import Endpoint, at_path
-from portward.node.link import Admission, Gate, HttpAnswer
+from portward.node.endpoint import ActiveEndpoint, at_path
 from portward.node.pending_connections import PendingConnections
+from portward.node.transport import Admission, HandshakeGate, HttpReply
 from portward.security.handshake import check_upgrade
 from portward.security.subprotocols import select
 from portward.transports.deadlines import Deadlines
-from portward.transports.engineio.entrance import Entrance
+from portward.transports.engineio.http_request import PollingRequest
 from portward.transports.engineio.link import EngineLink
 from portward.transports.engineio.opening import SocketAdmission, opening, session_id
+from portward.transports.engineio.payload_reader import PayloadReader
 from portward.transports.engineio.polling import Polling
-from portward.transports.engineio.posts import Posts
-from portward.transports.engineio.probe import PROBE_TIME, Latecomer, Probe
 from portward.transports.engineio.queries import Query, is_upgrade, read_query
-from portward.transports.engineio.visit import Visit
-from portward.transports.lobby import Guest
+from portward.transports.engineio.session_entry import SessionEntry
+from portward.transports.engineio.upgrade_probe import PROBE_TIME, LateUpgrade, Probe
+from portward.transports.listener_state import RequestHandler
 from portward.wire import engineio
 from portward.wire import message as wire
 
@@ -32,16 +32,16 @@ _TAGGED: Final = "."
 
 
 class EngineServer:
-    """Implements `node.link.Gate` and `transports.lobby.Hotel` around another gate.
+    """`node.transport.HandshakeGate` and `transports.listener_state.RequestRouter` around another gate.
 
     It knows the sessions that began by polling, by their ids; of others nobody asks for one.
     """
 
     def __init__(
         self,
-        gate: Gate,
+        gate: HandshakeGate,
         clock: Clock,
-        endpoints: Mapping[str, Endpoint],
+        endpoints: Mapping[str, ActiveEndpoint],
         *,
         random: Callable[[], float] = _random.random,
     ) -> None:
@@ -56,9 +56,9 @@ class EngineServer:
             for path, endpoint in endpoints.items()
             if endpoint.framing is wire.ENGINE
         }
-        self._sessions: dict[str, Entrance] = {}
+        self._sessions: dict[str, SessionEntry] = {}
         self._closing: Deadlines[Polling] = Deadlines(clock, CLOSE_TIME)
-        self._bodies: Deadlines[Posts] = Deadlines(clock, MESSAGE_TIME)
+        self._bodies: Deadlines[PayloadReader] = Deadlines(clock, MESSAGE_TIME)
         self._probes: Deadlines[Probe] = Deadlines(clock, PROBE_TIME)
 
     @property
@@ -82,18 +82,18 @@ class EngineServer:
         """The pool of those who have not proved anything."""
         return self.gate.pending
 
-    def room_for_one(self) -> Refusal | None:
+    def has_capacity(self) -> HandshakeRejection | None:
         """The global cap, for all but the polls of those who are inside: theirs must come through.
 
         Which of them it is shows only in the head; there newcomers meet the cap again.
         """
-        return None if self._sessions else self.gate.room_for_one()
+        return None if self._sessions else self.gate.has_capacity()
 
-    def answer(self, head: RequestHead) -> HttpAnswer | None:
+    def answer(self, head: RequestHead) -> HttpReply | None:
         """Answer one of the small HTTP paths."""
         return self.gate.answer(head)
 
-    def refused(self, head: RequestHead | None, refused: Refused) -> None:
+    def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
         """Log and count a refusal."""
         known = self._named(head) if head is not None else None
         self.gate.refused(known or head, refused)
@@ -127,11 +127,11 @@ class EngineServer:
         _check(query)
         found = self._sessions.get(query.sid)
         if found is None:
-            raise Refused(Refusal.BAD_REQUEST, "no such Engine.IO session")
-        await self.gate.follow_up(head, found.admission)
+            raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "no such Engine.IO session")
+        await self.gate.verify_followup(head, found.admission)
         wait = found.polling.hurried()
         if wait:
-            raise Refused(Refusal.RATE, "upgrades", retry_after=wait)
+            raise HandshakeRejected(HandshakeRejection.RATE, "upgrades", retry_after=wait)
         subprotocol = select(head, (), first=True)
         carrier = found.link.carrier
         if found.link.open and isinstance(carrier, Polling) and carrier.probe is None:
@@ -144,20 +144,20 @@ class EngineServer:
                 subprotocol=subprotocol,
             )
         found.count_latecomer()
-        return Latecomer(found.admission, subprotocol)
+        return LateUpgrade(found.admission, subprotocol)
 
-    async def follow_up(self, head: RequestHead, admission: Admission) -> None:
+    async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
         """Judge a further request of a session."""
-        await self.gate.follow_up(head, admission)
+        await self.gate.verify_followup(head, admission)
 
     # As a hotel.
 
-    def take(self, head: RequestHead) -> Guest | None:
+    def take(self, head: RequestHead) -> RequestHandler | None:
         """Somebody for a request of Engine.IO that is no WebSocket handshake."""
         named = self._named(head)
         if named is None or is_upgrade(head):
             return None
-        return Visit(self, self._endpoints[named.path], named)
+        return PollingRequest(self, self._endpoints[named.path], named)
 
     def _named(self, head: RequestHead) -> RequestHead | None:
         """The request with the endpoint's own spelling of its path; None when it is not for here."""
@@ -175,7 +175,7 @@ class EngineServer:
 
     # What requests ask.
 
-    def find(self, sid: str) -> Entrance | None:
+    def find(self, sid: str) -> SessionEntry | None:
         """The session with this id, if it began by polling and has not gone."""
         return self._sessions.get(sid)
 
@@ -187,19 +187,21 @@ class EngineServer:
         """
         rules = self._endpoints[head.path].rules
         if rules.authenticated and not rules.deferred and read_query(head.query).credential:
-            raise Refused(Refusal.UNAUTHENTICATED, "a credential in the address of a poll")
+            raise HandshakeRejected(
+                HandshakeRejection.UNAUTHENTICATED, "a credential in the address of a poll"
+            )
         return await self.gate.admit(head, upgrade_checked=True)
 
-    async def known(self, head: RequestHead, found: Entrance) -> Entrance:
+    async def known(self, head: RequestHead, found: SessionEntry) -> SessionEntry:
         """Judge a further request of a session.
 
         Raises:
             Refused: it is not the session's own, or may not come here.
         """
-        await self.gate.follow_up(head, found.admission)
+        await self.gate.verify_followup(head, found.admission)
         return found
 
-    def open(self, endpoint: Endpoint, admission: Admission, *, base64: bool) -> bytes:
+    def open(self, endpoint: ActiveEndpoint, admission: Admission, *, base64: bool) -> bytes:
         """Make a session that polls; returns its open packet."""
         sid = _TAGGED.join(filter(None, (self.tag, session_id())))
         polling = Polling(
@@ -212,13 +214,13 @@ class EngineServer:
         )
         link = EngineLink(polling, lambda: self._sessions.pop(sid, None))
         polling.begin(link)
-        self._sessions[sid] = Entrance(link, polling, admission, base64)
+        self._sessions[sid] = SessionEntry(link, polling, admission, base64)
         link.begin(admission)
         return opening(endpoint, sid, ("websocket",))
 
 
 def _check(query: Query) -> None:
     if query.protocol != engineio.PROTOCOL:
-        raise Refused(Refusal.BAD_REQUEST, "Engine.IO protocol")
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "Engine.IO protocol")
     if query.transport != "websocket" or not query.sound:
-        raise Refused(Refusal.BAD_REQUEST, "Engine.IO transport")
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "Engine.IO transport")

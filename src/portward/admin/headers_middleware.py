@@ -1,0 +1,53 @@
+"""What every answer of the listener has in common: its headers, and no traceback."""
+
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from portward.admin.api import json
+from portward.admin.errors import ApiFailure, unexpected
+from portward.telemetry import Telemetry
+
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+"""A response that brings its own keeps it."""
+
+
+class HeadersMiddleware:
+    """The outermost of our own layers. Starlette's would raise again what it answered."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; an exception nobody expected is recorded and answered without its text."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, guarded)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 - the log keeps it; nothing above may print it
+            self._telemetry.failure(error, path=scope["path"])
+            if not begun:
+                failed = unexpected()
+                await json(ApiFailure(failed.body), failed.status)(scope, receive, guarded)

@@ -1,0 +1,219 @@
+"""Answers of the admin API that are about one process, put together from those of all workers."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from portward.admin import request_body, requests
+from portward.admin.errors import ApiError
+from portward.app.workers import events
+from portward.app.workers.admin_client import (
+    QUICK,
+    STEADY,
+    SilenceError,
+    WorkerAdminClient,
+    WorkerAnswer,
+    WorkerQuestion,
+)
+from portward.app.workers.worker_admin import HELD, PARENT
+from portward.model.clock import Clock
+from portward.model.errors import CommandError
+
+R = TypeVar("R", bound=requests.ApiRequest)
+
+_OK: Final = 200
+_PAGES: Final = 100
+"""Most questions one worker is asked for one answer."""
+
+
+class RefusingError(Exception):
+    """A worker refuses: its answer is that of all."""
+
+    def __init__(self, answer: WorkerAnswer) -> None:
+        super().__init__("refused")
+        self.answer = answer
+
+
+class AnswerMerge:
+    """One method for each method of the API that is gathered.
+
+    Each returns the result; None for a question that cannot be understood, which any worker may
+    answer as it is: whoever has no key is not told what is wrong with the body.
+    """
+
+    def __init__(self, colleagues: WorkerAdminClient, clock: Clock) -> None:
+        self._colleagues = colleagues
+        self._clock = clock
+
+    async def connections(self, question: WorkerQuestion) -> dict[str, Any] | None:
+        """Connections worker by worker, oldest first in each.
+
+        Raises:
+            RefusingError: a worker does not answer that.
+        """
+        asked = await _understood(question, requests.ConnectionsRequest)
+        if asked is None:
+            return None
+        chosen = {"user": asked.user, "endpoint": asked.endpoint}
+        first = _with(question, {**chosen, "limit": 1})
+        totals = {number: result["total"] for number, result in (await self._all(first)).items()}
+        shares = slices(totals, asked.offset, asked.limit)
+        questions = {
+            number: _with(question, {**chosen, "offset": offset, "limit": limit})
+            for number, (offset, limit) in shares.items()
+        }
+        found = _results(await self._colleagues.ask_each(questions, STEADY))
+        return {
+            "connections": [
+                each for number in shares for each in found.get(number, _EMPTY)["connections"]
+            ],
+            "total": sum(totals.values()),
+        }
+
+    async def channels(self, question: WorkerQuestion) -> dict[str, Any] | None:
+        """Channels with the connections of all workers.
+
+        Raises:
+            RefusingError: a worker does not answer that.
+        """
+        asked = await _understood(question, requests.ChannelsRequest)
+        if asked is None:
+            return None
+        answers = await asyncio.gather(
+            *(
+                self._channels(number, question, asked.pattern)
+                for number in self._colleagues.ready()
+            )
+        )
+        merged: dict[str, int] = {}
+        for sizes in answers:
+            for name, size in sizes.items():
+                merged[name] = merged.get(name, 0) + size
+        page = list(merged.items())[asked.offset : asked.offset + asked.limit]
+        return {
+            "channels": {name: {"num_clients": size} for name, size in page},
+            "total": len(merged),
+        }
+
+    async def _channels(
+        self, number: int, question: WorkerQuestion, pattern: str
+    ) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for page in range(_PAGES):
+            offset = page * requests.MAX_CHANNELS
+            result = await self._one(
+                number, _with(question, {"pattern": pattern, "offset": offset})
+            )
+            channels = result["channels"] if result is not None else {}
+            found.update((name, each["num_clients"]) for name, each in channels.items())
+            if len(channels) < requests.MAX_CHANNELS:
+                break
+        return found
+
+    async def security_events(self, question: WorkerQuestion) -> dict[str, Any] | None:
+        """Events of all workers by their time, with numbers of their own: see `events`.
+
+        Raises:
+            RefusingError: a worker does not answer that.
+        """
+        asked = await _understood(question, requests.SecurityEventsRequest)
+        if asked is None:
+            return None
+        # What happens while the workers are asked, one of them may tell and another not yet.
+        until = int(self._clock.time() * 1000)
+        since = None if asked.since is None else events.time_of(asked.since)
+        answers = await asyncio.gather(
+            *(
+                self._events(number, question, asked.limit, since)
+                for number in self._colleagues.ready()
+            )
+        )
+        return {"events": events.merged(answers, asked.limit, asked.since, until)}
+
+    async def _events(
+        self, number: int, question: WorkerQuestion, limit: int, since: int | None
+    ) -> list[events.WorkerEvent]:
+        """The newest of one worker: `limit` of them, or back to the millisecond `since`."""
+        size = requests.MAX_ITEMS if since is not None else limit
+        result = await self._one(number, _with(question, {"limit": size}))
+        found: list[events.WorkerEvent] = events.read(result)
+        for _ in range(_PAGES):
+            if since is None or not found or found[0].seq <= 1 or found[0].milliseconds < since:
+                break
+            before = max(0, found[0].seq - 1 - size)
+            wanted = {"limit": found[0].seq - 1 - before, "since": before}
+            older = events.read(await self._one(number, _with(question, wanted)))
+            older = [each for each in older if each.seq < found[0].seq]
+            if not older:
+                break
+            found = older + found
+        return found
+
+    async def revoke(self, question: WorkerQuestion) -> dict[str, Any] | None:
+        """The act of one worker, with the connections that it ends at all of them.
+
+        Raises:
+            RefusingError: the worker refuses.
+            SilenceError: nobody answers; it may have been done.
+        """
+        if await _understood(question, requests.RevokeRequest) is None:
+            return None
+        ours = (*question.headers, (PARENT.encode(), b"1"))
+        held = await self._colleagues.ask_all(question._replace(target=HELD, headers=ours), QUICK)
+        counts = {
+            number: msgspec.json.decode(answer.body)["held"]
+            for number, answer in held.items()
+            if answer.status == _OK
+        }
+        number, answer = await self._colleagues.ask_any(question)
+        others = sum(count for other, count in counts.items() if other != number)
+        return {"ended": _result(answer)["ended"] + others}
+
+    async def _all(self, question: WorkerQuestion) -> dict[int, dict[str, Any]]:
+        return _results(await self._colleagues.ask_all(question, STEADY))
+
+    async def _one(self, number: int, question: WorkerQuestion) -> dict[str, Any] | None:
+        try:
+            return _result(await self._colleagues.ask(number, question, STEADY))
+        except SilenceError:
+            return None
+
+
+_EMPTY: Final[Mapping[str, Any]] = {"connections": ()}
+
+
+def slices(totals: Mapping[int, int], offset: int, limit: int) -> dict[int, tuple[int, int]]:
+    """What to ask of each worker for one page over all of them: offset and limit by number."""
+    shares: dict[int, tuple[int, int]] = {}
+    for number, total in totals.items():
+        count = min(limit, max(0, total - offset))
+        if count:
+            shares[number] = (offset, count)
+        offset = max(0, offset - total)
+        limit -= count
+    return shares
+
+
+async def _understood(question: WorkerQuestion, kind: type[R]) -> R | None:
+    try:
+        return request_body.convert(await request_body.parse(question.body), kind)
+    except (ApiError, CommandError):
+        return None
+
+
+def _with(question: WorkerQuestion, body: Mapping[str, Any]) -> WorkerQuestion:
+    given = {name: value for name, value in body.items() if value is not None}
+    return question._replace(body=msgspec.json.encode(given))
+
+
+def _results(answers: Mapping[int, WorkerAnswer]) -> dict[int, dict[str, Any]]:
+    return {number: _result(answer) for number, answer in answers.items()}
+
+
+def _result(answer: WorkerAnswer) -> dict[str, Any]:
+    if answer.status != _OK:
+        raise RefusingError(answer)
+    result: dict[str, Any] = msgspec.json.decode(answer.body)["result"]
+    return result

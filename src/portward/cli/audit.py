@@ -1,0 +1,91 @@
+"""`portward audit verify` and `portward version`."""
+
+import asyncio
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portward.app.checkpoints import engine_checkpoint
+from portward.cli.config import DEFAULT_STORE, ConfigOption, lasting, read
+from portward.cli.errors import CommandRefused
+from portward.cli.output import complain, line
+from portward.engines.port import EngineUnavailable
+from portward.settings import Settings
+from portward.telemetry import Checkpoint
+from portward.telemetry.audit.verify import verify_audit
+from portward.telemetry.keys import AuditError
+from portward.version import __version__
+
+audit = typer.Typer(name="audit", help="The chained record of security events.")
+
+
+@audit.callback()
+def _audit() -> None:
+    """Make a group of the one command there is."""
+
+
+@audit.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="The audit file.", metavar="FILE")],
+    config: ConfigOption = None,
+    engine: Annotated[
+        bool | None,
+        typer.Option(
+            "--engine/--no-engine",
+            help="Whether the engine's checkpoint counts too; by default where the engine lasts.",
+        ),
+    ] = None,
+    node: Annotated[
+        str, typer.Option(help="The node that wrote it, when that is another.", metavar="NAME")
+    ] = "",
+) -> int:
+    """Check the chain of an audit file: names the first bad line, and notices a cut tail.
+
+    Its key and one checkpoint are the files beside it, its earlier days are checked with it. The
+    engine that the settings name has another checkpoint, which is not where the file is.
+    """
+    kept = _kept(file, config, node, insists=bool(engine)) if engine is not False else None
+    try:
+        report = verify_audit(file, engine=kept)
+    except AuditError as error:
+        raise CommandRefused(str(error)) from None
+    except OSError as error:
+        raise CommandRefused(f"{file}: {error.strerror}") from None
+    if not report.ok:
+        raise CommandRefused(str(report))
+    line(str(report))
+    return 0
+
+
+def _kept(file: Path, config: Path | None, node: str, *, insists: bool) -> Checkpoint | None:
+    """The engine's checkpoint, before the file is looked at: later the file is no shorter."""
+    loaded = read(config)
+    if not insists and _forgets(loaded.settings):
+        return None
+    try:
+        found = asyncio.run(engine_checkpoint(lasting(loaded).settings, file, node))
+    except EngineUnavailable as error:
+        raise CommandRefused(f"{error}; --no-engine checks the file alone") from None
+    except (AuditError, ValueError) as error:
+        raise CommandRefused(str(error)) from None
+    if found is None:
+        absent = f"the engine has no checkpoint of {file.name} by this node; --node names another"
+        if insists:
+            raise CommandRefused(absent)
+        complain(f"portward: {absent}")
+    return found
+
+
+def _forgets(settings: Settings) -> bool:
+    """Whether no engine remembers anything: it ends with its process, or none was ever served here."""
+    if settings.engine.url is None:
+        return not Path(DEFAULT_STORE.removeprefix("sqlite:///")).exists()
+    return settings.engine_url.startswith("memory:")
+
+
+def version() -> None:
+    """Print the version, and what it runs on."""
+    line(f"portward {__version__}")
+    line(f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}")

@@ -1,0 +1,172 @@
+"""One connection that many commands share: written in the order they were given, answered in the same.
+
+Who asks awaits a plain future and need not be a Task. Who gives up leaves its place in the queue, so the
+answer that arrives for it is read and dropped, and never taken for another's. A command without an answer
+in time takes the connection with it, and all that wait on it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from redis.asyncio.connection import Connection
+from redis.exceptions import ConnectionError as Broken
+from redis.exceptions import ResponseError
+
+from portward.engines.port import EngineUnavailable
+from portward.engines.redis.connect import TROUBLE, hang_up
+from portward.engines.redis.options import Timing
+from portward.model.limits import MIB
+
+WAITING: Final = 10_000
+"""Commands that may wait on one line."""
+WAITING_BYTES: Final = 64 * MIB
+"""Bytes of values in them."""
+_BATCH: Final = 500
+
+Command = Sequence[Any]
+
+
+class Backpressure(EngineUnavailable):
+    """Too many commands wait; the store itself may be well."""
+
+
+class _Waiting(NamedTuple):
+    """Who waits for an answer, until when, and how many bytes were sent for it."""
+
+    future: asyncio.Future[Any]
+    until: float
+    size: int
+
+
+class MultiplexedConnection:
+    """`dial` connects. It is called for the first command, and again for the first one after a loss."""
+
+    def __init__(self, dial: Callable[[], Awaitable[Connection]], timing: Timing) -> None:
+        self._dial = dial
+        self._timing = timing
+        self._queue: deque[tuple[Command, _Waiting]] = deque()
+        self._sent: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._reason = "disconnected"
+        """Why it did not, in one word: what servers say may quote what was sent."""
+
+    def request(self, *commands: Command) -> asyncio.Future[Any]:
+        """Give commands, with nobody else's in between; the future is of the last one's answer.
+
+        It ends with `ResponseError` when the server says no, with `EngineUnavailable` when it says nothing.
+
+        Raises:
+            Crowded: too many wait.
+        """
+        full = len(self._queue) + len(self._sent) >= WAITING
+        if full or self._bytes >= WAITING_BYTES:
+            raise Backpressure("too many commands wait for redis")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._timing.command
+        for command in commands:
+            future: asyncio.Future[Any] = loop.create_future()
+            future.add_done_callback(_looked_at)
+            size = sum(len(part) for part in command if isinstance(part, bytes))
+            self._bytes += size
+            self._queue.append((command, _Waiting(future, until, size)))
+        if self._task is None:
+            self._task = loop.create_task(self._run())
+            self._task.add_done_callback(self._over)
+        self._wake.set()
+        return future
+
+    def drop(self) -> None:
+        """Give the connection up; the next command connects again."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def close(self) -> None:
+        """Give the connection up, and wait until it is closed."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.timeout(self._timing.connect):
+                connection = await self._dial()
+            try:
+                await self._serve(connection)
+            finally:
+                await hang_up(connection)
+        except TROUBLE as error:
+            self._reason = type(error).__name__
+
+    def _over(self, _: asyncio.Task[None]) -> None:
+        """Tell who waits; the next command starts anew. A Task cancelled early ends here alone."""
+        self._task = None
+        lost = [*self._sent, *(waiting for _, waiting in self._queue)]
+        self._queue, self._sent, self._bytes = deque(), deque(), 0
+        for waiting in lost:
+            if not waiting.future.done():
+                waiting.future.set_exception(
+                    EngineUnavailable(f"redis does not answer: {self._reason}")
+                )
+
+    async def _serve(self, connection: Connection) -> None:
+        parts = [
+            asyncio.ensure_future(part)
+            for part in (self._write(connection), self._read(connection), self._watch())
+        ]
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
+        finally:
+            for part in parts:
+                part.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*parts, return_exceptions=True)
+
+    async def _write(self, connection: Connection) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+                self._sent.extend(waiting for _, waiting in batch)
+                packed = connection.pack_commands([command for command, _ in batch])
+                await connection.send_packed_command(packed, check_health=False)
+
+    async def _read(self, connection: Connection) -> None:
+        while True:
+            answer: Any
+            try:
+                answer = await connection.read_response(disconnect_on_error=False)
+            except ResponseError as error:
+                answer = error
+            if not self._sent:
+                raise Broken("an answer that nobody asked for")
+            future, _, size = self._sent.popleft()
+            self._bytes -= size
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._timing.command / 8)
+            oldest = self._sent[0] if self._sent else self._queue[0][1] if self._queue else None
+            if oldest is not None and oldest.until <= loop.time():
+                raise TimeoutError
+
+
+def _looked_at(future: asyncio.Future[Any]) -> None:
+    """Who gave up does not ask for the error."""
+    if not future.cancelled():
+        future.exception()

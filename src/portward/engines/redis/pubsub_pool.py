@@ -1,0 +1,159 @@
+"""Who listens where: one ear for one server, and every name on the ear that hears it."""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from functools import partial
+
+from portward.engines.port import EngineUnavailable
+from portward.engines.redis.commands import RedisCommands
+from portward.engines.redis.keys import Keys
+from portward.engines.redis.options import Timing
+from portward.engines.redis.pubsub_connection import PubSubConnection
+from portward.engines.redis.timeouts import bound
+from portward.engines.redis.topology import Topology
+from portward.model.clock import Clock
+
+
+class PubSubPool:
+    """Implements `ear.Listener`. `hear` is told what is announced, `interrupted` when some may be lost."""
+
+    def __init__(
+        self,
+        road: Topology,
+        commands: RedisCommands,
+        keys: Keys,
+        uid: str,
+        timing: Timing,
+        clock: Clock,
+        hear: Callable[[bytes, bytes], None],
+        interrupted: Callable[[], None],
+    ) -> None:
+        self._road = road
+        self._commands = commands
+        self._keys = keys
+        self._uid = uid
+        self._timing = timing
+        self._clock = clock
+        self._hear = hear
+        self._interrupted = interrupted
+        self._ears: dict[Hashable, PubSubConnection] = {}
+        self._leaving: list[PubSubConnection] = []
+        """Ears that have nothing left to listen to, and will notice soon."""
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._canaries: set[asyncio.Task[None]] = set()
+
+    # -- listening
+
+    async def listen(self, name: str, seconds: float | None = None) -> None:
+        """Listen to a name; returns when it is heard, which is waited for so long.
+
+        Raises:
+            EngineUnavailable: not in time. It is listened to all the same, as soon as that is possible.
+        """
+        ear = self._where(name)
+        if ear is None:
+            ear = self._ear(self._road.channel_owner(name), name)
+            ear.add(name)
+        elif ear.is_subscribed(name):
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(name, [])
+        waiting.append(future)
+        future.add_done_callback(lambda _: self._waited(name, future))
+        seconds = self._timing.command if seconds is None else seconds
+        bound(future, seconds, EngineUnavailable("redis does not confirm"))
+        await future
+
+    def ignore(self, name: str) -> None:
+        """Listen to a name no longer."""
+        ear = self._where(name)
+        if ear is not None:
+            ear.remove(name)
+
+    def is_subscribed(self, name: str) -> bool:
+        """Whether what is announced at `name` arrives."""
+        ear = self._where(name)
+        return ear is not None and ear.is_subscribed(name)
+
+    def _waited(self, name: str, future: "asyncio.Future[None]") -> None:
+        waiting = self._waiting.get(name, [])
+        if future in waiting:
+            waiting.remove(future)
+        if not waiting:
+            self._waiting.pop(name, None)
+
+    def _where(self, name: str) -> PubSubConnection | None:
+        return next((ear for ear in self._ears.values() if name in ear.names), None)
+
+    def _ear(self, home: Hashable, name: str) -> PubSubConnection:
+        ear = self._ears.get(home)
+        if ear is None:
+            words = (self._road.subscribe, self._road.unsubscribe)
+            dial = partial(self._road.connect, home)
+            ear = self._ears[home] = PubSubConnection(dial, words, self, self._timing, self._clock)
+            ear.canary = self._keys.probe(name, self._uid)
+        return ear
+
+    # -- what the ears tell
+
+    def on_message(self, name: bytes, payload: bytes) -> None:
+        """Something was announced."""
+        self._hear(name, payload)
+
+    def on_confirmed(self, ear: PubSubConnection, name: str) -> None:
+        """A name is heard now."""
+        for future in tuple(self._waiting.get(name, ())):
+            if not future.done():
+                future.set_result(None)
+        if ear.missed and not ear.pending:
+            ear.missed = False
+            self._interrupted()
+
+    async def on_lost(self, ear: PubSubConnection) -> None:
+        """Find out where everything is now, and move what moved."""
+        with suppress(EngineUnavailable):
+            await self._road.refresh()
+        self._settle(ear)
+
+    def _settle(self, ear: PubSubConnection) -> None:
+        home = next((home for home, each in self._ears.items() if each is ear), None)
+        for name in tuple(ear.names):
+            now = self._road.channel_owner(name)
+            if now not in {home, None}:
+                del ear.names[name]
+                ear.pending.discard(name)
+                other = self._ear(now, name)
+                other.missed = True
+                other.add(name)
+        if not ear.names:
+            self._ears.pop(home, None)
+            self._leaving = [each for each in (*self._leaving, ear) if not each.over]
+        else:
+            ear.canary = self._keys.probe(next(iter(ear.names)), self._uid)
+
+    def probe_name(self, ear: PubSubConnection) -> None:
+        """Announce something to the ear itself."""
+        task = asyncio.get_running_loop().create_task(self._send_probes(ear.canary))
+        self._canaries.add(task)
+        task.add_done_callback(self._canaries.discard)
+
+    async def _send_probes(self, name: str) -> None:
+        with suppress(EngineUnavailable):
+            await self._commands.send(name, self._road.publish, name, "")
+
+    def drop(self) -> None:
+        """Connect anew, everywhere."""
+        for ear in tuple(self._ears.values()):
+            ear.drop()
+
+    async def close(self) -> None:
+        """End all listening."""
+        for task in tuple(self._canaries):
+            task.cancel()
+        if self._canaries:
+            await asyncio.wait(tuple(self._canaries))
+        ears = (*self._ears.values(), *self._leaving)
+        self._ears.clear()
+        for ear in ears:
+            await ear.close()

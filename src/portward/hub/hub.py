@@ -1,0 +1,437 @@
+"""Channels with listeners on this node, and the fan-out to them.
+
+What arrives for a channel within one turn of the loop leaves together: `deliver` and `announce` only
+note it, and one scheduled `flush` encodes it once per voice and writes it once per listener.
+
+A channel is told without a gap and without a repeat: `deliver` takes nothing but the publication that
+is next in line. A listener whose answer reached further than that is ahead, and spared what it has.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from portward.hub.channel_state import (
+    NO_OFFSET,
+    PLAIN,
+    BusMessage,
+    ChannelState,
+    DeliveryOptions,
+    Joining,
+    Subscriber,
+)
+from portward.hub.cooldown import Cooldown
+from portward.hub.encoder import Encoder
+from portward.hub.late import Due, LateQueue
+from portward.model.channel import Channel
+from portward.model.position import Position
+from portward.model.publication import Publication
+from portward.model.replies import Delivery, Push, Signalled
+from portward.wire import message as wire
+from portward.wire.message import WireMessage
+
+_SETTLES: Final = 0.5
+"""Seconds after which what is due is tried again for a listener that is on its way in."""
+
+
+class Observer(Protocol):
+    """Who is told about fan-outs."""
+
+    def fanned_out(
+        self, channel: Channel, publications: int, deliveries: int, seconds: float
+    ) -> None:
+        """One flush of one channel wrote `deliveries` publications in all."""
+
+    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
+        """A push was encoded for one voice, and is being written to so many listeners."""
+
+    def encode_failed(self, channel: Channel, error: Exception) -> None:
+        """A push could not be encoded for one voice; the others got it."""
+
+
+class Hub:
+    """The listeners of every channel.
+
+    `schedule` runs a callable at the end of the current turn of the loop (`loop.call_soon`); `now`
+    reads monotonic seconds; `traits` says how the family of a channel is told; `wake_at` has the queue
+    of late publications woken at a moment (`Wheel.wake_at`).
+    """
+
+    def __init__(
+        self,
+        schedule: Callable[[Callable[[], None]], object],
+        observer: Observer,
+        now: Callable[[], float],
+        traits: Callable[[Channel], DeliveryOptions] = lambda _: PLAIN,
+        wake_at: Callable[[LateQueue[ChannelState], float], None] = lambda *_: None,
+    ) -> None:
+        self._traits = traits
+        self._states: dict[Channel, ChannelState] = {}
+        self._dirty: list[ChannelState] = []
+        self._schedule = schedule
+        self._observer = observer
+        self._now = now
+        self.late = LateQueue(wake_at, self._send_late)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def names(self) -> Iterable[Channel]:
+        """The channels somebody here listens to."""
+        return tuple(self._states)
+
+    def size(self, channel: Channel) -> int:
+        """How many connections of this node listen to `channel`."""
+        state = self._states.get(channel)
+        return state.size if state is not None else 0
+
+    def position(self, channel: Channel) -> Position | None:
+        """The position up to which listeners here were told, None while nothing is known of it."""
+        state = self._states.get(channel)
+        return state.position if state is not None else None
+
+    def listeners(self, channel: Channel) -> tuple[Subscriber, ...]:
+        """Every outlet that listens to `channel`, those still joining included."""
+        state = self._states.get(channel)
+        if state is None:
+            return ()
+        settled = (outlet for group in state.groups.values() for outlet in group)
+        return (*settled, *state.joining)
+
+    # -- coming and going
+
+    def join(self, channel: Channel, outlet: Subscriber) -> bool:
+        """Begin to collect what arrives for `outlet`. Returns True for the node's first listener."""
+        state = self._states.get(channel)
+        first = state is None
+        if state is None:
+            state = self._states[channel] = ChannelState(channel, self._traits(channel))
+            if state.cooldown is not None:
+                state.late = self.late.of(state)
+        state.joining[outlet] = Joining(state.position)
+        state.size += 1
+        return first
+
+    def follows(self, channel: Channel, outlet: Subscriber, position: Position) -> bool:
+        """Whether what is collected for `outlet` goes on where `position` ends, without a gap."""
+        state = self._states[channel]
+        floor = state.joining[outlet].floor
+        if state.joining[outlet].overflown:
+            return False
+        if not state.epoch or floor is None:
+            return True
+        return state.epoch == position.epoch and position.offset >= floor.offset
+
+    def go_live(
+        self, channel: Channel, outlet: Subscriber, voice: Encoder, position: Position | None = None
+    ) -> list[Push]:
+        """End the collecting: return what arrived meanwhile, and write to `outlet` from now on.
+
+        What is pending in this turn is flushed first, so that nothing is both returned and written.
+        `position` is where its answer ends; what arrives here up to there it is not told again.
+        """
+        state = self._states[channel]
+        self._flush(state)
+        collected = state.joining.pop(outlet).pushes
+        state.groups.setdefault(voice, {})[outlet] = None
+        if position is not None and position.epoch:
+            self._place(state, outlet, position)
+        return collected
+
+    @staticmethod
+    def _place(state: ChannelState, outlet: Subscriber, position: Position) -> None:
+        known = state.position
+        if known is None:
+            state.move(position)
+        elif known.epoch == position.epoch and known.offset < position.offset:
+            state.ahead[outlet] = position.offset
+
+    def apply_cooldown(
+        self, channel: Channel, outlet: Subscriber, missed: Iterable[Push], later: Iterable[Push]
+    ) -> tuple[Push, ...]:
+        """What `outlet` is to be told of `later`, having been told all that it missed."""
+        state = self._states[channel]
+        cooldown = state.cooldown
+        if cooldown is None:
+            return tuple(later)
+        queue = state.queue(state.encoder(outlet))
+        for push in missed:
+            cooldown.told(outlet, push, queue)
+        judged = ((push, cooldown.admit(outlet, push, queue)) for push in later)
+        return tuple(_counted(push, spared) for push, spared in judged if spared is not None)
+
+    def leave(
+        self, channel: Channel, outlet: Subscriber, *, drop: bool = True, returning: bool = False
+    ) -> bool:
+        """Write to `outlet` no more; with `drop` not even what is queued.
+
+        One that is `returning` at once is not told again what it was told a moment ago.
+
+        Returns True after the node's last listener of the channel.
+        """
+        state = self._states.get(channel)
+        if state is None:
+            return False
+        if self._remove(state, outlet):
+            state.size -= 1
+            if drop:
+                outlet.drop(channel)
+            if state.cooldown is not None and not returning:
+                state.cooldown.forget(outlet)
+        if state.size or returning:
+            return False
+        del self._states[channel]
+        return True
+
+    @staticmethod
+    def _remove(state: ChannelState, outlet: Subscriber) -> bool:
+        state.ahead.pop(outlet, None)
+        state.withheld.pop(outlet, None)
+        if state.joining.pop(outlet, None) is not None:
+            return True
+        for voice, group in state.groups.items():
+            if outlet in group:
+                del group[outlet]
+                if not group:
+                    del state.groups[voice]
+                return True
+        return False
+
+    # -- while rights are judged again
+
+    def withhold(self, channel: Channel, outlet: Subscriber) -> None:
+        """Keep back from `outlet` what comes from now on, until `release`, or until it leaves."""
+        state = self._states.get(channel)
+        if state is not None and state.encoder(outlet) is not None:
+            state.withheld.setdefault(outlet, Joining(None))
+
+    def release(self, channel: Channel, outlet: Subscriber) -> bool:
+        """Write to `outlet` what was kept back. False when that was too much, and some is lost."""
+        state = self._states.get(channel)
+        kept = state.withheld.pop(outlet, None) if state is not None else None
+        if state is None or kept is None:
+            return True
+        self._flush(state)
+        voice = state.encoder(outlet)
+        if kept.overflown or voice is None:
+            return False
+        written, began = 0, self._now()
+        for push in self.apply_cooldown(channel, outlet, (), kept.pushes) if outlet.open else ():
+            told = self._tell(state, voice, push, [outlet])
+            written += told if type(push) is Delivery else 0
+        if written:
+            self._observer.fanned_out(channel, 0, written, self._now() - began)
+        return True
+
+    # -- the line
+
+    def paused(self, channel: Channel) -> list[BusMessage] | None:
+        """What waits until a gap before it is closed; None while the channel is told as things come."""
+        state = self._states.get(channel)
+        return state.held if state is not None else None
+
+    def pause(self, channel: Channel, held: list[BusMessage]) -> None:
+        """Tell no publication of the channel until `resume`; `held` is the list for what comes."""
+        state = self._states[channel]
+        state.offset = state.next - 1
+        state.held, state.next = held, NO_OFFSET
+
+    def resume(self, channel: Channel) -> None:
+        """Tell publications again as they come."""
+        state = self._states[channel]
+        state.held, state.next = None, state.offset + 1
+
+    def move(self, channel: Channel, position: Position) -> None:
+        """Go on after `position`, whatever lies between."""
+        self._states[channel].move(position)
+
+    def already_delivered(self, channel: Channel, outlet: Subscriber, position: Position) -> bool:
+        """Whether a listener was told everything up to `position` by its answer already."""
+        state = self._states[channel]
+        return state.epoch == position.epoch and state.ahead.get(outlet, -1) >= position.offset
+
+    # -- telling
+
+    def deliver(
+        self,
+        channel: Channel,
+        publication: Publication,
+        epoch: str,
+        exclude: Subscriber | None = None,
+    ) -> bool:
+        """Note a publication for everyone who listens, except the outlet `exclude`.
+
+        False when it is not next in line: it was not noted.
+        """
+        state = self._states.get(channel)
+        if state is None:
+            return True
+        offset = publication.offset
+        if offset != state.next or epoch != state.epoch:
+            if state.epoch:
+                return False
+            state.move(Position(offset - 1, epoch))
+        state.next = offset + 1
+        spared: tuple[Subscriber, ...] = () if exclude is None else (exclude,)
+        if state.ahead:
+            spared = state.excluded(offset, exclude)
+        self._note(state, Delivery(channel=channel, publication=publication, epoch=epoch), spared)
+        return True
+
+    def announce(self, channel: Channel, push: Push, exclude: Subscriber | None = None) -> None:
+        """Note something that has no position. A later signal of a user replaces an earlier one."""
+        state = self._states.get(channel)
+        if state is None:
+            return
+        if isinstance(push, Signalled):
+            state.pending = [entry for entry in state.pending if not _supersedes(push, entry[0])]
+        self._note(state, push, () if exclude is None else (exclude,))
+
+    def _note(self, state: ChannelState, push: Push, spared: tuple[Subscriber, ...]) -> None:
+        for outlet, newcomer in state.joining.items():
+            if outlet not in spared:
+                newcomer.add(push)
+        if state.withheld:
+            spared = state.withhold(push, spared)
+        state.pending.append((push, spared))
+        if len(state.pending) == 1:
+            if not self._dirty:
+                self._schedule(self.flush)
+            self._dirty.append(state)
+
+    def flush(self) -> None:
+        """Write everything that is pending."""
+        dirty, self._dirty = self._dirty, []
+        for state in dirty:
+            self._flush(state)
+
+    def _flush(self, state: ChannelState) -> None:
+        pending, state.pending = state.pending, []
+        if not pending or not state.groups:
+            return
+        began = self._now()
+        publications = sum(type(push) is Delivery for push, _ in pending)
+        written = 0
+        for voice, group in list(state.groups.items()):
+            if state.cooldown is None:
+                written += self._write(state, voice, group, pending) * publications
+            else:
+                written += self._write_spared(state, state.cooldown, voice, group, pending)
+        if publications:
+            self._observer.fanned_out(state.channel, publications, written, self._now() - began)
+
+    def _write(
+        self,
+        state: ChannelState,
+        voice: Encoder,
+        group: dict[Subscriber, None],
+        pending: list[tuple[Push, tuple[Subscriber, ...]]],
+    ) -> int:
+        channel = state.channel
+        said = self._encode(state, voice, pending, len(group))
+        if not said:
+            return 0
+        if state.latest_only:
+            for outlet in tuple(group):
+                _write_rest(said, outlet, channel)
+            return len(group)
+        excluded = {outlet for _, spared in said for outlet in spared}
+        message = wire.join([each for each, _ in said])
+        for outlet in tuple(group):
+            if outlet.open:
+                if outlet not in excluded:
+                    outlet.write(message, channel)
+                else:
+                    _write_rest(said, outlet, channel)
+        return len(group)
+
+    def _write_spared(
+        self,
+        state: ChannelState,
+        cooldown: Cooldown,
+        voice: Encoder,
+        group: dict[Subscriber, None],
+        pending: list[tuple[Push, tuple[Subscriber, ...]]],
+    ) -> int:
+        """Write to each listener what its cooldown lets through, encoded once per count left out."""
+        written, queue = 0, state.queue(voice)
+        for push, excluded in pending:
+            told: dict[int, list[Subscriber]] = {}
+            for outlet in group:
+                if outlet.open and outlet not in excluded:
+                    spared = cooldown.admit(outlet, push, queue)
+                    if spared is not None:
+                        told.setdefault(spared, []).append(outlet)
+            for spared, outlets in told.items():
+                heard = self._tell(state, voice, _counted(push, spared), outlets)
+                written += heard if type(push) is Delivery else 0
+        return written
+
+    def _send_late(self, due: Sequence[Due[ChannelState]], now: float) -> None:
+        """Send what cooldowns left out and have ended, to listeners that are still there."""
+        told: dict[tuple[ChannelState, Encoder, str, int], tuple[Delivery, list[Subscriber]]] = {}
+        for entry in due:
+            state, outlet = entry.state, entry.listener
+            voice = state.encoder(outlet)
+            if voice is None or state.cooldown is None or outlet in state.withheld:
+                if outlet in state.joining or outlet in state.withheld:
+                    self.late.put(entry, now + _SETTLES)
+                continue
+            push = state.cooldown.late(entry.window)
+            if push is not None and outlet.open:
+                publication = push.publication
+                key = (state, voice, publication.id, push.suppressed)
+                told.setdefault(key, (push, []))[1].append(outlet)
+        for (state, voice, _, _), (push, outlets) in told.items():
+            written = self._tell(state, voice, push, outlets)
+            self._observer.fanned_out(state.channel, 0, written, self._now() - now)
+
+    def _tell(
+        self, state: ChannelState, voice: Encoder, push: Push, outlets: list[Subscriber]
+    ) -> int:
+        """Write one push to some of a group; to how many it was."""
+        said = self._encode(state, voice, [(push, ())], len(outlets))
+        for message, _ in said:
+            for outlet in outlets:
+                outlet.write(message, state.channel)
+        return len(said) * len(outlets)
+
+    def _encode(
+        self,
+        state: ChannelState,
+        voice: Encoder,
+        pending: list[tuple[Push, tuple[Subscriber, ...]]],
+        listeners: int,
+    ) -> list[tuple[WireMessage, tuple[Subscriber, ...]]]:
+        said = []
+        for push, spared in pending:
+            try:
+                message = voice.encode(push)
+            except Exception as error:  # noqa: BLE001 - one message must not stop the others
+                self._observer.encode_failed(state.channel, error)
+                continue
+            if message is not None:
+                self._observer.on_encoded(voice, push, message, listeners)
+                if state.latest_only and isinstance(push, Delivery) and push.publication.key:
+                    message = wire.keyed(message, push.publication.key)
+                said.append((message, spared))
+        return said
+
+
+def _counted(push: Push, spared: int) -> Push:
+    return replace(push, suppressed=spared) if spared and isinstance(push, Delivery) else push
+
+
+def _supersedes(push: Signalled, earlier: Push) -> bool:
+    return (
+        isinstance(earlier, Signalled) and earlier.user == push.user and earlier.name == push.name
+    )
+
+
+def _write_rest(
+    said: list[tuple[WireMessage, tuple[Subscriber, ...]]], outlet: Subscriber, channel: Channel
+) -> None:
+    for message, spared in said:
+        if outlet.open and outlet not in spared:
+            outlet.write(message, channel)

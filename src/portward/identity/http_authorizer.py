@@ -1,0 +1,73 @@
+"""Asks the application's own URL whether a user may do something (rule `http`)."""
+
+import asyncio
+from typing import Final
+
+import httpx
+import msgspec
+
+from portward.model.channel import Channel
+from portward.model.identity import Identity
+
+TIMEOUT: Final = 2.0
+MAX_BYTES: Final = 4096
+IN_FLIGHT: Final = 50
+
+
+class _Answer(msgspec.Struct):
+    allow: bool = False
+
+
+class HttpAuthorizer:
+    """POSTs `{"user", "channel", "action", "roles", "workspace"}`; a yes is 200 `{"allow": true}`.
+
+    Anything else is a no: another status, a redirect, no answer within `timeout` seconds, a body
+    that is long, compressed or no JSON. At most `IN_FLIGHT` questions are out at a time.
+    """
+
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
+        self._client: httpx.AsyncClient | None = None
+        self._places = asyncio.Semaphore(IN_FLIGHT)
+
+    async def ask(self, url: str, who: Identity, channel: Channel, action: str) -> bool:
+        """Whether `who` may do `action` ("subscribe", "publish" or "manage") in `channel`."""
+        if not url:
+            return False
+        body = {
+            "user": who.subject,
+            "channel": str(channel),
+            "action": action,
+            "roles": sorted(who.roles),
+            "workspace": who.workspace,
+        }
+        question = asyncio.ensure_future(self._post(url, msgspec.json.encode(body)))
+        return await question
+
+    async def _post(self, url: str, body: bytes) -> bool:
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                timeout=self._timeout, follow_redirects=False, trust_env=False
+            )
+        try:
+            async with asyncio.timeout(self._timeout), self._places:
+                return await self._read(self._client, url, body)
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError):
+            return False
+
+    async def _read(self, client: httpx.AsyncClient, url: str, body: bytes) -> bool:
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        async with client.stream("POST", url, content=body, headers=headers) as response:
+            if response.status_code != httpx.codes.OK:
+                return False
+            read = b""
+            async for chunk in response.aiter_raw():
+                read += chunk
+                if len(read) > MAX_BYTES:
+                    return False
+        return msgspec.json.decode(read, type=_Answer).allow
+
+    async def aclose(self) -> None:
+        """Close the connections to the application."""
+        if self._client is not None:
+            await self._client.aclose()

@@ -1,0 +1,116 @@
+"""What the answers of an identity provider mean (Directus: `{"data": ...}`)."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, TypeGuard
+
+from portward.dialects import strict_json
+from portward.model.errors import CommandError
+from portward.model.identity import Identity
+from portward.model.provider import ProviderResult
+
+SUBJECT: Final = 128
+"""Characters of a user id."""
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_FIELDS: Final = ("email", "role", "first_name", "last_name")
+_ABSENT: Final = object()
+
+_REQUEST: Final = frozenset({400, 413, 414, 431})
+"""Statuses a client's own cookie can cause: they are no sign that the provider is in trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAnswer:
+    """What came of a question. A user is known when the question was for one and the result is OK."""
+
+    result: ProviderResult
+    user: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderQuestion:
+    """What to ask for, and how to read the answer: its status, and its body unless it is not taken.
+
+    What fails with a status in `blameless` comes of what is asked, and is not held against the
+    provider. Results in `brief` are kept for a moment, so as not to ask the same at once again.
+    """
+
+    path: str
+    read: Callable[[int, bytes | None], ProviderAnswer]
+    blameless: frozenset[int] = _REQUEST
+    brief: frozenset[ProviderResult] = frozenset({ProviderResult.UNAUTHORIZED})
+
+
+def read_user(status: int, body: bytes | None) -> ProviderAnswer:
+    """Who it is."""
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return ProviderAnswer(ProviderResult.UNAUTHORIZED)
+    return _read(status, body, _user)
+
+
+def read_topic(status: int, body: bytes | None) -> ProviderAnswer:
+    """Whether there is such a thing, and the user may see it."""
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return ProviderAnswer(ProviderResult.UNAUTHORIZED)
+    return _read(status, body, lambda _: ProviderAnswer(ProviderResult.OK))
+
+
+def user_question() -> ProviderQuestion:
+    """The question who somebody is."""
+    return ProviderQuestion(f"/users/me?fields={','.join(('id', *_FIELDS))}", read_user)
+
+
+def topic_question(path: str) -> ProviderQuestion:
+    """The question whether somebody may see what lies at `path`.
+
+    Its last part is the client's choice, and so what lies there: some stores fail with 500 on an id
+    they cannot read, and one thing among many may be too large, or otherwise no answer.
+    """
+    blameless = _REQUEST | {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR}
+    brief = frozenset({ProviderResult.UNAUTHORIZED, ProviderResult.MALFORMED})
+    return ProviderQuestion(path, read_topic, blameless, brief)
+
+
+def _read(status: int, body: bytes | None, take: Callable[[Any], ProviderAnswer]) -> ProviderAnswer:
+    if status != HTTPStatus.OK:
+        return ProviderAnswer(ProviderResult.ERROR)
+    data = _data(body)
+    if data is _ABSENT:
+        return ProviderAnswer(ProviderResult.MALFORMED)
+    return ProviderAnswer(ProviderResult.UNAUTHORIZED) if data is None else take(data)
+
+
+def _data(body: bytes | None) -> Any:
+    """What stands under `data` in a JSON object, or `_ABSENT`."""
+    if body is None:
+        return _ABSENT
+    try:
+        document = strict_json.parse(body)
+    except CommandError:
+        return _ABSENT
+    return document.get("data", _ABSENT) if isinstance(document, dict) else _ABSENT
+
+
+def _user(data: Any) -> ProviderAnswer:
+    facts = {name: data.get(name) for name in ("id", *_FIELDS)} if isinstance(data, dict) else {}
+    subject = facts.pop("id", None)
+    if not _is_subject(subject) or not all(_is_text(value) for value in facts.values()):
+        return ProviderAnswer(ProviderResult.MALFORMED)
+    role = facts["role"]
+    user = Identity(
+        subject=subject,
+        email=facts["email"],
+        roles=frozenset({role} if role else ()),
+        profile={"id": subject, **facts},
+    )
+    return ProviderAnswer(ProviderResult.OK, user)
+
+
+def _is_subject(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= SUBJECT and not _UNSAFE.search(value)
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)

@@ -1,0 +1,198 @@
+"""Commands about several channels at once: each is judged by itself, and one refused spoils no other."""
+
+from heapq import nlargest
+from typing import Final
+
+import msgspec
+
+from portward.model.channel import Channel
+from portward.model.commands import (
+    ReadHistories,
+    ReadHistory,
+    Subscribe,
+    SubscribeMany,
+    UnsubscribeMany,
+)
+from portward.model.errors import CommandError, ErrorKind
+from portward.model.limits import KIB
+from portward.model.position import Position
+from portward.model.publication import HistoryPage
+from portward.model.replies import (
+    Delivery,
+    HistoriesRead,
+    Push,
+    Subscribed,
+    SubscribedMany,
+    UnsubscribedMany,
+)
+from portward.node.authorization import Authorizer
+from portward.node.session import Session
+from portward.node.streams import Publishing
+from portward.node.subscriptions import Prepared, Subscriptions, deliveries
+
+ASKED_AT_ONCE: Final = 100
+"""Channels of one message that are looked at; the others are left out without a word."""
+REPLAYED: Final = 500
+"""Publications one answer brings back over all its channels; the channels beyond start afresh."""
+REPLAYED_BYTES: Final = 512 * KIB
+
+_DENIED: Final = frozenset(
+    {ErrorKind.PERMISSION_DENIED, ErrorKind.UNKNOWN_CHANNEL, ErrorKind.CHANNEL_FULL}
+)
+
+
+class _Outcome:
+    """What came of one `SubscribeMany` so far."""
+
+    def __init__(self) -> None:
+        self.prepared: list[Prepared] = []
+        self.denied: list[Channel] = []
+        self.recovered: dict[Channel, bool] = {}
+        self.missed: list[Delivery] = []
+        self.later: list[Push] = []
+        self._bytes = 0
+
+    def has_room_for(self, prepared: Prepared) -> bool:
+        """Whether what a channel has missed still fits into the answer."""
+        publications = prepared.page.publications if prepared.since is not None else ()
+        if len(self.missed) + len(publications) > REPLAYED:
+            return False
+        self._bytes += sum(len(msgspec.json.encode(each.data)) for each in publications)
+        return self._bytes <= REPLAYED_BYTES
+
+    def entered(self, reply: Subscribed, epoch: str) -> None:
+        """Take the answer of one channel."""
+        self.missed += deliveries(reply.channel, reply.publications, epoch)
+        self.later += reply.later
+        if reply.recovered is not None:
+            self.recovered[reply.channel] = reply.recovered
+
+
+class BatchSubscriptions:
+    """Subscribing to, leaving and reading lists of channels.
+
+    A combined channel stands for all channels of its namespace: who hears it hears none of them twice.
+    """
+
+    def __init__(
+        self, authority: Authorizer, membership: Subscriptions, streams: Publishing
+    ) -> None:
+        self._authority = authority
+        self._membership = membership
+        self._streams = streams
+
+    async def subscribe(self, session: Session, command: SubscribeMany) -> SubscribedMany:
+        """Hear as many of the channels as one may, in the order given, until the session has enough.
+
+        All of them go live in the same step, and with it their answer: none is heard before it, and a
+        right that was withdrawn meanwhile counts.
+
+        Raises:
+            Fault: the session has ended.
+            Unavailable: the store, or who knows the rights, cannot be asked; none of them is heard.
+        """
+        outcome = _Outcome()
+        try:
+            await self._prepare(session, command, outcome)
+        except BaseException:
+            for prepared in outcome.prepared:
+                self._membership.rollback(session, prepared)
+            raise
+        for prepared in outcome.prepared:
+            self._complete(session, prepared, outcome)
+        for channel in [each for each in session.subscriptions if _covered(session, each)]:
+            self._membership.leave(session, channel)
+        return SubscribedMany(
+            channels=tuple(session.subscriptions),
+            denied=tuple(outcome.denied),
+            recovered=outcome.recovered if command.since else None,
+            later=(*sorted(outcome.missed, key=_age), *outcome.later),
+        )
+
+    async def _prepare(self, session: Session, command: SubscribeMany, outcome: _Outcome) -> None:
+        full = False
+        for channel in command.channels[:ASKED_AT_ONCE]:
+            since = command.since.get(channel)
+            heard = channel in session.subscriptions
+            if _covered(session, channel) or (heard and since is None) or (full and not heard):
+                continue
+            try:
+                wanted = Subscribe(channel=channel, since=since)
+                grant = await self._authority.grant(session, channel, wanted)
+                outcome.prepared.append(await self._membership.prepare(session, grant))
+            except CommandError as fault:
+                full = full or fault.kind is ErrorKind.LIMIT_EXCEEDED
+                if fault.kind in _DENIED and session.alive:
+                    outcome.denied.append(channel)
+                elif not full:
+                    raise
+
+    def _complete(self, session: Session, prepared: Prepared, outcome: _Outcome) -> None:
+        replay = outcome.has_room_for(prepared)
+        try:
+            reply = self._membership.complete(session, prepared, replay=replay)
+        except CommandError:
+            outcome.denied.append(prepared.subscription.channel)
+        else:
+            outcome.entered(reply, prepared.page.position.epoch)
+
+    def unsubscribe(self, session: Session, command: UnsubscribeMany) -> UnsubscribedMany:
+        """Hear these channels no longer; those that are not heard are passed over."""
+        chosen = tuple(session.subscriptions) if command.channels is None else command.channels
+        for channel in chosen:
+            self._membership.leave(session, channel)
+        return UnsubscribedMany(channels=tuple(session.subscriptions))
+
+    async def histories(self, session: Session, command: ReadHistories) -> HistoriesRead:
+        """The newest publications of one channel, or of all that are heard, by the rights of now.
+
+        Raises:
+            Unavailable: the store cannot be asked.
+        """
+        one = command.channel
+        found: list[Delivery] = []
+        positions: dict[Channel, Position] = {}
+        for channel in tuple(session.subscriptions) if one is None else (one,):
+            page = await self._history(session, channel, command.limit)
+            if page is not None:
+                found += deliveries(channel, page.publications, page.position.epoch)
+                positions[channel] = page.position
+        if not session.alive:
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
+        if one is None:
+            heard = session.subscriptions
+            found = [each for each in found if each.channel in heard]
+            positions = {channel: at for channel, at in positions.items() if channel in heard}
+        newest = nlargest(command.limit, found, key=_age)
+        return HistoriesRead(
+            deliveries=tuple(reversed(newest)), positions=None if command.limit else positions
+        )
+
+    async def _history(self, session: Session, channel: Channel, limit: int) -> HistoryPage | None:
+        """None, when there is nothing one may hear."""
+        command = ReadHistory(channel=channel, limit=limit, reverse=True)
+        try:
+            page = await self._authority.read(session, channel, command, self._streams.history)
+        except CommandError as fault:
+            if fault.kind not in _DENIED:
+                raise
+            return None
+        return page
+
+
+def wanted(session: Session, command: SubscribeMany) -> list[Channel]:
+    """The channels of a command that the session is not subscribed to yet."""
+    held = session.subscriptions
+    asked = command.channels[:ASKED_AT_ONCE]
+    return [each for each in asked if each not in held and not _covered(session, each)]
+
+
+def _covered(session: Session, channel: Channel) -> bool:
+    """Whether the session hears the channel through the combined one of its namespace."""
+    combined = Channel.combined(channel.namespace)
+    return channel != combined and combined in session.subscriptions
+
+
+def _age(delivery: Delivery) -> tuple[int, Channel, int]:
+    """By time; what was said in one channel stays in order."""
+    return (delivery.publication.time, delivery.channel, delivery.publication.offset)

@@ -1,0 +1,134 @@
+"""Who a newcomer is, by what its handshake carries."""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from portward.model.errors import CommandError, ErrorKind, Unavailable
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.identity import ANONYMOUS, Identity
+from portward.model.request import RequestHead
+from portward.node.authentication import Authentication, digest
+from portward.node.credential_judge import OverloadedError
+from portward.node.endpoint import EndpointRules, HandshakeFacts
+from portward.node.relay_handshake import relayed
+from portward.security.address import mask
+from portward.security.credential_memory import CredentialForm
+from portward.security.credentials import CredentialKind, GivenCredential, extract, foreign_scheme
+
+_FORMS: Final = {
+    CredentialKind.TICKET: CredentialForm.TICKET,
+    CredentialKind.COOKIE: CredentialForm.COOKIE,
+}
+
+
+class HandshakeAuthenticator:
+    """Judges the credentials of handshakes. `spare` tells how many more may be inside unproven."""
+
+    def __init__(self, authentication: Authentication, spare: Callable[[], int]) -> None:
+        self._authentication = authentication
+        self._spare = spare
+        self._asking = 0  # newcomers whose cookies the identity provider is being asked about
+
+    def find(self, head: RequestHead, rules: EndpointRules) -> GivenCredential | None:
+        """The credential of a handshake, where the endpoint takes one there.
+
+        Raises:
+            Refused: BAD_REQUEST or MULTIPLE_CREDENTIALS.
+        """
+        if rules.deferred:
+            taken = rules.credentials & {CredentialKind.SUBPROTOCOL}
+            return extract(head, {CredentialKind.HEADER, *taken})
+        return extract(head, rules.credentials, rules.cookies)
+
+    async def authenticate(
+        self, head: RequestHead, newcomer: HandshakeFacts, credential: GivenCredential | None
+    ) -> HandshakeFacts:
+        """Look at the credential of a handshake.
+
+        Raises:
+            Refused: with the row of the outcome table.
+        """
+        rules = newcomer.endpoint.rules
+        scheme = foreign_scheme(head)
+        if scheme:
+            name, address = newcomer.endpoint.name, mask(newcomer.address)
+            self._authentication.ignored_scheme(name, address, scheme)
+        if rules.deferred:
+            return self._defer(newcomer, credential)
+        if credential is not None and rules.steady_ping:
+            newcomer = replace(newcomer, proof=digest(credential.value))
+        if rules.relays:
+            newcomer = relayed(head, newcomer, credential)
+        if not rules.authenticated:
+            return replace(newcomer, identity=ANONYMOUS)
+        if credential is not None:
+            cookies = credential.value if credential.kind is CredentialKind.COOKIE else ""
+            identity = await self.verify(credential, newcomer)
+            return replace(newcomer, identity=identity, cookies=cookies)
+        if not newcomer.endpoint.by_message:
+            if newcomer.endpoint.by_cookie:
+                self._authentication.without_cookie()
+            ignored = f"; Authorization: {scheme} is none here" if scheme else ""
+            raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED, f"no credential{ignored}")
+        self._check_unauthenticated()
+        return newcomer
+
+    def _defer(
+        self, newcomer: HandshakeFacts, credential: GivenCredential | None
+    ) -> HandshakeFacts:
+        """Keep the token, if there is one, for the dialect to present when it is asked for one."""
+        self._check_unauthenticated()
+        if credential is None:
+            return newcomer
+        return replace(newcomer, bearer=credential.value, proof=digest(credential.value))
+
+    def _check_unauthenticated(self) -> None:
+        if self._spare() <= self._asking:
+            raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED_CAP)
+
+    async def verify(self, credential: GivenCredential, newcomer: HandshakeFacts) -> Identity:
+        """The identity behind a credential.
+
+        Raises:
+            Refused: UNAUTHENTICATED, RATE, OVERLOAD or UNAVAILABLE.
+        """
+        form = _FORMS.get(credential.kind, CredentialForm.TOKEN)
+        value = credential.value
+        try:
+            return await self._authentication.judge.judge(
+                form, value, newcomer, lambda: self._try(form, value)
+            )
+        except Unavailable as unavailable:
+            raise HandshakeRejected(
+                HandshakeRejection.UNAVAILABLE, type(unavailable).__name__
+            ) from None
+        except CommandError as fault:
+            raise _refusal(fault) from None
+
+    async def _try(self, form: CredentialForm, value: str) -> Identity:
+        if form is CredentialForm.TICKET:
+            return await self._authentication.redeem_ticket(value)
+        if form is CredentialForm.TOKEN:
+            return await self._authentication.identify(value)
+        self._check_unauthenticated()
+        self._asking += 1
+        try:
+            return await self._authentication.authenticate_cookie(value)
+        finally:
+            self._asking -= 1
+
+
+def _refusal(fault: CommandError) -> HandshakeRejected:
+    """How a refused credential is answered in a handshake."""
+    if fault.kind is not ErrorKind.AUTH_RATE_LIMITED:
+        return HandshakeRejected(
+            HandshakeRejection.UNAUTHENTICATED, fault.detail or fault.kind.code
+        )
+    wait = (fault.retry_after or 0) / 1000
+    if isinstance(fault, OverloadedError):
+        return HandshakeRejected(
+            HandshakeRejection.OVERLOAD, "credentials judged, over all", retry_after=wait
+        )
+    return HandshakeRejected(HandshakeRejection.RATE, "refused credentials", retry_after=wait)

@@ -1,0 +1,76 @@
+"""Security events of endpoints that relay, with the fields that an older relay logged.
+
+They stand beside the gateway's other events. Where `log.older_names` is on, each that the older relay
+had is logged once more under the exact name it had there.
+"""
+
+from collections.abc import Iterable
+from typing import Final, Unpack
+
+from portward.model.handshake_errors import HandshakeRejection
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+from portward.telemetry.fields import Fields
+
+_REASONS: Final = {
+    HandshakeRejection.RATE: "rate_limit",
+    HandshakeRejection.ORIGIN: "origin",
+    HandshakeRejection.ADDRESS_CAP: "ip_limit",
+    HandshakeRejection.DISABLED: "disabled",
+}
+_EXACT: Final = {
+    Event.CONNECTION_ESTABLISHED: Event.WS_CONNECTION_ESTABLISHED,
+    Event.AUTH_SUCCESS: Event.WS_AUTH_SUCCESS,
+    Event.AUTH_FAILED: Event.WS_AUTH_FAILED_INVALID_TOKEN,
+    Event.HTTP_RATE_LIMIT_EXCEEDED: Event.EXACT_HTTP_RATE_LIMIT_EXCEEDED,
+}
+
+
+class LegacyRelayEvents:
+    """Records for the endpoints named, under `exact` names too. Addresses are masked ones."""
+
+    def __init__(
+        self, telemetry: Telemetry, endpoints: Iterable[str], *, exact: bool = False
+    ) -> None:
+        self._telemetry = telemetry
+        self._endpoints = frozenset(endpoints)
+        self._exact = exact
+
+    def established(self, endpoint: str, address: str, total: int) -> None:
+        """A connection was let in; with it there are `total`."""
+        if endpoint in self._endpoints:
+            self._record(Event.CONNECTION_ESTABLISHED, ip=address, totalConnections=total)
+
+    def blocked(
+        self,
+        endpoint: str,
+        address: str | None,
+        refusal: HandshakeRejection,
+        *,
+        status_page: bool = False,
+    ) -> None:
+        """A request was turned away for one of the reasons that the older relay knew."""
+        reason = _REASONS.get(refusal)
+        if endpoint in self._endpoints and reason is not None:
+            self._telemetry.record(Event.CONNECTION_BLOCKED, ip=address, reason=reason)
+            if self._exact and refusal is HandshakeRejection.RATE and not status_page:
+                self._telemetry.record(Event.WS_CONNECTION_BLOCKED_RATE_LIMIT, ip=address)
+
+    def proven(self, endpoint: str, address: str, user: str | None) -> None:
+        """Somebody proved who they are."""
+        if endpoint in self._endpoints:
+            self._record(Event.AUTH_SUCCESS, ip=address, userId=user)
+
+    def failed(self, endpoint: str, address: str, error: str) -> None:
+        """A credential was refused; `error` is one of our own words."""
+        if endpoint in self._endpoints:
+            self._record(Event.AUTH_FAILED, ip=address, error=error)
+
+    def limited(self, address: str) -> None:
+        """Somebody asked for the status too often."""
+        self._record(Event.HTTP_RATE_LIMIT_EXCEEDED, ip=address)
+
+    def _record(self, event: Event, **fields: Unpack[Fields]) -> None:
+        self._telemetry.record(event, **fields)
+        if self._exact:
+            self._telemetry.record(_EXACT[event], **fields)

@@ -1,0 +1,45 @@
+"""Requests that wait for a decision, told to a newcomer of their room as fast as it reads."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from portward.engines.port import Engine
+from portward.model.approval import Approval
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.replies import Asked
+from portward.node.background import Background
+from portward.node.session import Session
+
+SLICE: Final = 8
+"""Requests told at a time: of the largest ones a quarter of what may wait for a reader."""
+
+
+class PendingReplay:
+    """Tells what is more than one slice. Nothing of it is lost because a reader is slow."""
+
+    def __init__(self, engine: Engine, background: Background, clock: Clock) -> None:
+        self._engine = engine
+        self._background = background
+        self._clock = clock
+
+    def replay(self, session: Session, channel: Channel, waiting: Iterable[Approval]) -> None:
+        """Tell these requests, after what is said in this turn of the loop."""
+        rest = deque(each.id for each in waiting)
+        if rest:
+            work = self._replay(session, channel, rest)
+            session.conduct.later(lambda: self._background.run(work))
+
+    async def _replay(self, session: Session, channel: Channel, rest: deque[str]) -> None:
+        while rest:
+            taken = asyncio.Event()
+            session.link.when_taken(taken.set)
+            await taken.wait()
+            for _ in range(min(SLICE, len(rest))):
+                approval = await self._engine.approvals.get(rest.popleft())
+                if not session.alive or channel not in session.subscriptions:
+                    return
+                if approval is not None and approval.pending(self._clock.time()):
+                    session.push(Asked(approval=approval))

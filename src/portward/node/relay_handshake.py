@@ -1,0 +1,62 @@
+"""The part of a handshake that is about the upstream: the model, and parameters that are passed on."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.request import RequestHead
+from portward.node.endpoint import EndpointRules, HandshakeFacts
+from portward.security.credentials import CredentialKind, GivenCredential, query_pairs
+
+_MODEL: Final = "model"
+_TRANSPARENT: Final = frozenset({CredentialKind.HEADER, CredentialKind.SUBPROTOCOL})
+"""Where SDKs that know nothing of a gateway put their key."""
+_CREDENTIALS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TICKET}
+_VALUE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
+_SHOWN: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
+"""A name that a log may show."""
+
+
+def relayed(
+    head: RequestHead, newcomer: HandshakeFacts, credential: GivenCredential | None
+) -> HandshakeFacts:
+    """Add the model and the parameters that a client asks for.
+
+    A client with its credential in the handshake is connected to the upstream at once.
+
+    Raises:
+        Refused: BAD_REQUEST, for a parameter that is not passed on, for one that is there twice, and for
+            a value that cannot be passed on.
+    """
+    pairs = query_pairs(head.query)
+    chosen = [value for name, value in pairs if name == _MODEL]
+    if len(chosen) > 1:
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "several models")
+    transparent = credential is not None and credential.kind in _TRANSPARENT
+    return replace(
+        newcomer,
+        model=chosen[0] if chosen else None,
+        parameters=_passed(pairs, newcomer.endpoint.rules),
+        transparent=transparent,
+    )
+
+
+def _passed(pairs: Iterable[tuple[str, str]], rules: EndpointRules) -> tuple[tuple[str, str], ...]:
+    passed: dict[str, str] = {}
+    for name, value in pairs:
+        if name == _MODEL or _CREDENTIALS.get(name) in rules.credentials:
+            continue
+        shown = name if _SHOWN.fullmatch(name) else "with an odd name"
+        if name not in rules.parameters:
+            raise HandshakeRejected(
+                HandshakeRejection.BAD_REQUEST, f"parameter {shown} is not passed on"
+            )
+        if name in passed or not _VALUE.fullmatch(value):
+            raise HandshakeRejected(
+                HandshakeRejection.BAD_REQUEST, f"parameter {shown} is there twice, or malformed"
+            )
+        passed[name] = value
+    return tuple(passed.items())

@@ -1,0 +1,330 @@
+"""What the backend may ask, through the library or the admin API. Every method acts on the whole house."""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+
+from msgspec.structs import replace
+
+from portward.engines.port import Engine, Facts, Member, RevocationsFull, Stored
+from portward.hub.hub import Hub
+from portward.hub.registry import Registry
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.commands import Publish, ReadHistory
+from portward.model.errors import CommandError, ErrorKind, Unavailable
+from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
+from portward.model.identity import Identity
+from portward.model.limits import TICKET_TIME
+from portward.model.node import NodeInfo
+from portward.model.position import Position
+from portward.model.publication import HistoryPage
+from portward.model.replies import Participant
+from portward.model.revocation import Revocation, RevocationKind
+from portward.model.room import Room, RoomOrigin, RoomRecord
+from portward.node.authentication import Authentication
+from portward.node.authorization import Authorizer
+from portward.node.hooks import describe
+from portward.node.ports import ConnectionInfo
+from portward.node.retention import kept_until, stated_end
+from portward.node.session import Session
+from portward.node.streams import Publishing
+from portward.node.subscribe_cost import SubscribeCost
+from portward.node.subscriptions import Subscriptions
+from portward.security import policy
+from portward.security.redaction import fingerprint
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+from portward.version import __version__
+
+
+class ServerApi:
+    """Publish, read, move and end things on behalf of the application."""
+
+    def __init__(  # noqa: PLR0913 - ports and rules, wired by name in one place
+        self,
+        *,
+        engine: Engine,
+        channels: Hub,
+        registry: Registry[Session],
+        authority: Authorizer,
+        authentication: Authentication,
+        membership: Subscriptions,
+        joins: SubscribeCost,
+        streams: Publishing,
+        telemetry: Telemetry,
+        clock: Clock,
+        published: Callable[[Publish, Stored], None],
+        uid: str = "",
+        machine: str = "",
+    ) -> None:
+        """`published` is told of every publication; `uid` names the node, else one is made.
+
+        `machine` is the name of what it runs on.
+        """
+        self._engine = engine
+        self._channels = channels
+        self._registry = registry
+        self._authority = authority
+        self._authentication = authentication
+        self._membership = membership
+        self._joins = joins
+        self._streams = streams
+        self._telemetry = telemetry
+        self._clock = clock
+        self._published = published
+        self._uid = uid or secrets.token_hex(8)
+        self._machine = machine
+        self._began = clock.monotonic()
+
+    # -- streams
+
+    async def publish(self, command: Publish) -> Stored:
+        """Publish as the backend. `exclude` names the one connection that is not sent it.
+
+        Raises:
+            Fault: the channel's family is unknown, or its room is, or the data is over 64 KiB.
+            EngineUnavailable: nothing was stored.
+        """
+        record = await self._authority.record_to_publish(command.channel)
+        stored = await self._streams.publish(policy.trusted(command), record=record)
+        self._published(command, stored)
+        return stored
+
+    async def history(self, command: ReadHistory) -> HistoryPage:
+        """Read a channel back.
+
+        Raises:
+            Fault: the channel's family is unknown, or the epoch asked for is gone.
+        """
+        return await self._streams.history(policy.trusted(command))
+
+    async def position(self, channel: Channel) -> Position:
+        """Where a channel's stream stands.
+
+        Raises:
+            Fault: the channel's family is unknown.
+        """
+        return await self._streams.position(channel)
+
+    async def presence(self, channel: Channel) -> tuple[Member, ...]:
+        """Every connection in a channel.
+
+        Raises:
+            Fault: the channel's family is unknown, or keeps no presence.
+        """
+        if not self._authority.namespace(channel).presence:
+            raise CommandError(ErrorKind.UNAVAILABLE, detail="presence is off for this namespace")
+        return await self._engine.presence.members(channel)
+
+    async def participants(self, channel: Channel) -> tuple[Participant, ...]:
+        """Users in a channel with the number of their connections."""
+        return await self._membership.participants(channel)
+
+    def channels(self) -> dict[Channel, int]:
+        """Channels somebody here listens to, with the number of their connections."""
+        return {name: self._channels.size(name) for name in self._channels.names()}
+
+    def channel_names(self) -> Iterable[Channel]:
+        """The names of :meth:`channels`, as they are now."""
+        return self._channels.names()
+
+    def channel_size(self, channel: Channel) -> int:
+        """How many connections of this node listen to a channel."""
+        return self._channels.size(channel)
+
+    # -- connections
+
+    def info(self) -> NodeInfo:
+        """This node in numbers."""
+        return NodeInfo(
+            uid=self._uid,
+            clients=len(self._registry),
+            users=self._registry.users(),
+            subscriptions=sum(len(session.subscriptions) for session in self._registry),
+            channels=len(self._channels),
+            uptime=self._clock.monotonic() - self._began,
+            name=self._machine,
+            version=__version__,
+        )
+
+    async def nodes(self) -> tuple[NodeInfo, ...]:
+        """Every node in numbers, by the order of their ids; this one alone while the store is away."""
+        own = self.info()
+        try:
+            present = await self._engine.nodes.present()
+        except Unavailable:
+            present = ()
+        known = {each.uid: each for each in present} | {own.uid: own}
+        return tuple(known[uid] for uid in sorted(known))
+
+    def connections(
+        self,
+        user: str | None = None,
+        endpoint: str | None = None,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> Iterable[ConnectionInfo]:
+        """Open connections, of a user or an endpoint; at most `limit` after the first `offset`."""
+        chosen = self._chosen(user, endpoint)
+        for session in islice(chosen, offset, None if limit is None else offset + limit):
+            yield describe(session)
+
+    def count_connections(self, user: str | None = None, endpoint: str | None = None) -> int:
+        """How many connections are open, all or of a user or an endpoint."""
+        return sum(1 for _ in self._chosen(user, endpoint))
+
+    def _chosen(self, user: str | None, endpoint: str | None) -> Iterable[Session]:
+        sessions = self._registry.of_user(user) if user is not None else self._registry
+        return (s for s in sessions if endpoint is None or s.endpoint.name == endpoint)
+
+    async def disconnect(self, user: str, client: str | None = None) -> None:
+        """End a user's connections, or the one with the id `client`."""
+        await self._engine.broker.announce(Disconnected(user=user, client=client))
+
+    async def unsubscribe(self, user: str, channel: Channel, client: str | None = None) -> None:
+        """Remove a user from a channel, on all connections or on one."""
+        self._joins.forget(user, channel)
+        await self._engine.broker.announce(
+            Expelled(user=user, channel=channel, client=client, reason="unsubscribed")
+        )
+
+    # -- credentials
+
+    async def ticket(self, token: str, ttl: float = TICKET_TIME) -> str:
+        """Exchange a token for a single-use ticket, good for `ttl` seconds (at most 60).
+
+        Raises:
+            Fault: the token is not valid.
+        """
+        return await self._authentication.issue_ticket(token, min(ttl, TICKET_TIME))
+
+    async def revoke(self, kind: RevocationKind, value: str) -> int:
+        """Take back a token id, a session, everything of a user, or one whole token.
+
+        Returns how many connections of this node it ended.
+
+        Raises:
+            Fault: the engine keeps as many revocations as it can. Open connections are ended all the same,
+                but what they came with is good for others.
+        """
+        now, whole = self._clock.time(), kind is RevocationKind.TOKEN
+        ends = [stated_end(value)] if whole else []
+        revocation = Revocation(kind, fingerprint(value) if whole else value, now, now)
+        ends += [identity.expires_at for identity in self._named(revocation)]
+        until = kept_until(now, [end for end in ends if end is not None], whole=whole)
+        revocation = replace(revocation, until=until)
+        try:
+            await self._engine.revocations.add(revocation)
+        except RevocationsFull:
+            self._telemetry.record(Event.AUTH_REVOKE_FULL, kind=kind.value)
+            await self._engine.broker.announce(Revoked(revocation=revocation))
+            detail = "the engine keeps as many revocations as it can; this one is not kept"
+            raise CommandError(ErrorKind.LIMIT_EXCEEDED, detail=detail) from None
+        if kind is RevocationKind.SESSION:
+            await self._engine.sessions.drop(value)
+        ended = len(self._named(revocation))
+        self._telemetry.record(Event.AUTH_REVOKE, kind=kind.value, count=ended)
+        await self._engine.broker.announce(Revoked(revocation=revocation))
+        return ended
+
+    def _named(self, revocation: Revocation) -> list[Identity]:
+        """The identities of the sessions here that a revocation ends."""
+        return [
+            session.claims
+            for session in self._registry
+            if session.claims is not None and revocation.names(session.claims, session.resume_id)
+        ]
+
+    # -- the directory
+
+    async def facts(self, user: str) -> Facts:
+        """Roles, permissions and workspaces the directory has for a user."""
+        return await self._engine.directory.facts(user)
+
+    async def set_roles(self, user: str, roles: Iterable[str]) -> None:
+        """Replace a user's roles; open connections are judged again at once."""
+        await self._engine.directory.set_roles(user, frozenset(roles))
+        await self._changed(user, "roles")
+
+    async def set_permissions(self, user: str, permissions: Iterable[str]) -> None:
+        """Replace a user's permissions; open connections are judged again at once."""
+        await self._engine.directory.set_permissions(user, frozenset(permissions))
+        await self._changed(user, "permissions")
+
+    async def set_workspaces(self, user: str, workspaces: Iterable[str] | None) -> None:
+        """Replace a user's memberships; open connections are judged again at once.
+
+        From then on these count, and not what the user's token says; with None the token's count again.
+        """
+        given = frozenset(workspaces) if workspaces is not None else None
+        await self._engine.directory.set_workspaces(user, given)
+        await self._changed(user, "workspaces")
+
+    async def _changed(self, user: str, what: str) -> None:
+        self._telemetry.record(Event.RIGHTS_CHANGE, user=user, kind=what)
+        await self._engine.broker.announce(RightsChanged(user=user))
+
+    # -- rooms
+
+    async def room(self, channel: Channel) -> RoomRecord | None:
+        """The record of a room."""
+        self._authority.namespace(channel)
+        return await self._engine.directory.room(channel)
+
+    async def rooms(self) -> Mapping[Channel, RoomRecord]:
+        """All records of rooms."""
+        return await self._engine.directory.rooms()
+
+    async def orphans(self) -> tuple[Channel, ...]:
+        """Channels where something is kept and that need a record and have none: nobody may join them."""
+        directory, broker = self._engine.directory, self._engine.broker
+        return tuple(
+            [
+                channel
+                for channel in await broker.channels()
+                if self._authority.needs_record(channel)
+                and await directory.room(channel) is None
+                and await broker.keeps(channel)
+            ]
+        )
+
+    async def set_room(
+        self,
+        channel: Channel,
+        room: Room,
+        *,
+        ttl: float | None = None,
+        origin: RoomOrigin = RoomOrigin.BACKEND,
+    ) -> Room:
+        """Make or replace the record of a room; its members are judged again at once.
+
+        It stays until it is removed, or for `ttl` seconds.
+
+        Raises:
+            Fault: the channel's family is unknown.
+        """
+        self._authority.namespace(channel)
+        room = replace(room, id=channel.name, name=room.name or channel.name)
+        directory = self._engine.directory
+        new = await directory.room(channel) is None
+        expires = None if ttl is None else self._clock.time() + ttl
+        await directory.save_room(channel, room, origin, expires=expires)
+        self._telemetry.record(
+            Event.ROOM_CREATE if new else Event.ROOM_PERMISSIONS, channel=channel, kind=origin.value
+        )
+        await self._engine.broker.announce(RightsChanged(channel=channel))
+        return room
+
+    async def remove_room(self, channel: Channel) -> bool:
+        """Delete what was said in a room, then its record; its members are removed.
+
+        False when there was neither.
+        """
+        self._authority.namespace(channel)
+        removed = await self._engine.directory.remove_room(channel)
+        if removed:
+            self._telemetry.record(Event.ROOM_REMOVE, channel=channel)
+        await self._engine.broker.announce(RightsChanged(channel=channel))
+        return removed

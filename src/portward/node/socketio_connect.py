@@ -1,0 +1,102 @@
+"""Credentials of Socket.IO CONNECTs: the first authenticates the connection, others may refresh it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from portward.model.commands import OpenSocket, Refresh
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, ErrorKind, Unavailable
+from portward.model.identity import ANONYMOUS, Identity
+from portward.model.lifecycle import State
+from portward.node.authentication import Authentication
+from portward.node.session import Session
+from portward.node.socketio_connection import conversation
+from portward.node.subscriptions import Subscriptions
+from portward.security.redaction import fingerprint
+
+_CODES: Final = {
+    ErrorKind.TOKEN_REQUIRED: ("AUTH_REQUIRED", Disconnect.AUTH_FAILED),
+    ErrorKind.AUTH_RATE_LIMITED: ("RATE_LIMITED", Disconnect.TOO_MANY_REQUESTS),
+}
+
+
+class ConnectAuthentication:
+    """Judges the credential of a CONNECT. `let_in` admits a client that has to prove nothing."""
+
+    def __init__(
+        self,
+        authentication: Authentication,
+        membership: Subscriptions,
+        let_in: Callable[[Session, Identity], None],
+    ) -> None:
+        self._authentication = authentication
+        self._membership = membership
+        self._let_in = let_in
+
+    async def prove(self, session: Session, command: OpenSocket) -> None:
+        """Judge the CONNECT of a namespace that the client is not in. A refusal ends the session.
+
+        Raises:
+            Fault: the credential is refused.
+            Unavailable: it cannot be judged now.
+        """
+        talk = conversation(session)
+        try:
+            await self._authenticate(session, command)
+        except CommandError as fault:
+            talk.code, ending = _CODES.get(fault.kind, ("INVALID_TOKEN", Disconnect.AUTH_FAILED))
+            session.end(ending, f"refused in a CONNECT: {fault.detail or fault}")
+            raise
+        except Unavailable:
+            talk.code = "UNAVAILABLE"
+            session.end(Disconnect.INTERNAL, "a CONNECT could not be judged")
+            raise
+
+    async def prove_again(self, session: Session, command: OpenSocket) -> None:
+        """Judge the CONNECT of a namespace that the client is in: another token is a refresh.
+
+        A token that is refused changes nothing, unless it is of another user or workspace, which ends
+        the session.
+
+        Raises:
+            Fault: the token is refused.
+            Unavailable: it cannot be judged now.
+        """
+        token = _token(command)
+        if not token or not session.endpoint.rules.authenticated or _in_force(session, token):
+            return
+        talk = conversation(session)
+        talk.reopening = command.nsp
+        try:
+            await self._authentication.refresh(session, Refresh(token=token))
+        finally:
+            talk.reopening = None
+        await self._membership.reauthorize_all(session)
+
+    async def _authenticate(self, session: Session, command: OpenSocket) -> None:
+        rules = session.endpoint.rules
+        if session.newcomer.crowded:
+            session.end(Disconnect.CONNECTION_LIMIT, "more connections than an address may have")
+            return
+        if not rules.authenticated:
+            if session.state is State.NEW:
+                self._let_in(session, ANONYMOUS)
+            return
+        token = _token(command) or session.newcomer.bearer
+        if token and _in_force(session, token):
+            return  # the same again, for another namespace
+        if token:
+            await self._authentication.prove(session, token)
+        elif session.state is State.NEW:
+            raise CommandError(ErrorKind.TOKEN_REQUIRED)
+
+
+def _token(command: OpenSocket) -> str:
+    """The token that a CONNECT brings, empty when there is none."""
+    given = command.auth.get("token")
+    return given if isinstance(given, str) else ""
+
+
+def _in_force(session: Session, token: str) -> bool:
+    """Whether this is the token that the session has proven."""
+    return session.claims is not None and fingerprint(token) == session.claims.digest

@@ -1,0 +1,212 @@
+"""Socket.IO as the application meets it: its handlers by namespace, and one client in one of them."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from portward.dialects.socketio.packets import RESERVED, ROOT
+from portward.model.channel import Channel
+from portward.model.errors import CommandError, ErrorKind
+from portward.model.replies import Emitted
+from portward.node.connection_handle import ConnectionHandle
+from portward.node.session import Session
+from portward.security.policy import permits
+
+MAX_WAITING: Final = 1000
+"""Acknowledgements of one socket that may be waited for."""
+ACK_TIME: Final = 10.0
+
+Handler = Callable[..., Any]
+
+
+class EventError(Exception):
+    """Raised by a handler to refuse an event: the client's acknowledgement is `{error, details?}`."""
+
+    def __init__(self, code: str, details: Any = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The acknowledgement."""
+        return {"error": self.code} | ({} if self.details is None else {"details": self.details})
+
+
+@dataclass(frozen=True, slots=True)
+class EventHandler:
+    """What is called for one event; with a `schema` its one argument is read into that type first."""
+
+    handler: Handler
+    schema: type[msgspec.Struct] | None = None
+
+
+@dataclass(slots=True)
+class NamespaceHandlers:
+    """What the application does in one Socket.IO namespace."""
+
+    connect: Handler | None = None
+    disconnect: Handler | None = None
+    events: dict[str, EventHandler] = field(default_factory=dict)
+
+    def set(self, event: str, handler: Handler, schema: type[msgspec.Struct] | None = None) -> None:
+        """Call `handler` for an event; the last one set for it counts.
+
+        Raises:
+            ValueError: no client can emit an event of this name.
+        """
+        if event == "connect":
+            self.connect = handler
+        elif event == "disconnect":
+            self.disconnect = handler
+        elif event in RESERVED or not event:
+            raise ValueError(f"{event!r} is no name of an event")
+        else:
+            self.events[event] = EventHandler(handler, schema)
+
+
+class SocketRooms(Protocol):
+    """Who puts sockets into channels."""
+
+    async def join(self, session: Session, channel: Channel) -> None:
+        """Hear a channel."""
+
+    def quit(self, session: Session, channel: Channel) -> None:
+        """Hear it no longer."""
+
+
+class Socket:
+    """One client in one namespace. Handlers are given it, and may keep it while it is `open`."""
+
+    __slots__ = ("_next", "_rooms", "_session", "_waiting", "nsp", "open", "sid", "user")
+
+    def __init__(self, session: Session, nsp: str, rooms: "SocketRooms") -> None:
+        self._session = session
+        self._rooms = rooms
+        self._next = 0
+        self._waiting: dict[int, asyncio.Future[tuple[Any, ...]]] = {}
+        self.nsp = nsp
+        self.sid = secrets.token_urlsafe(15)
+        self.open = True
+        self.user = session.user
+
+    def __repr__(self) -> str:
+        return f"Socket({self.sid[:6]}…, {self.nsp!r})"
+
+    @property
+    def connection(self) -> ConnectionHandle:
+        """The connection it is on, shared with the client's other namespaces."""
+        return ConnectionHandle(self._session)
+
+    @property
+    def client(self) -> str:
+        """The id of the connection, which :meth:`SocketNamespace.emit` may exclude."""
+        return self._session.id
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles of the user now: of the token, and of the directory."""
+        identity = self._session.identity
+        return identity.roles if identity is not None else frozenset()
+
+    def may(self, permission: str) -> bool:
+        """Whether one of the user's permissions of now covers this one, as `reports.read`."""
+        identity = self._session.identity
+        return identity is not None and permits(identity.permissions, permission)
+
+    @property
+    def workspace(self) -> str | None:
+        """The workspace of the token that was proven."""
+        identity = self._session.identity
+        return identity.workspace if identity is not None else None
+
+    async def emit(self, event: str, *arguments: Any, volatile: bool = False) -> None:
+        """Emit an event to this client: JSON values, and bytes anywhere in them.
+
+        One that is `volatile` is left out when the client has not yet read what came before.
+
+        Raises:
+            RuntimeError: the client is gone.
+            TypeError: an argument holds what JSON does not know.
+            ValueError: the event is reserved, there are too many attachments, or an argument looks like a
+                placeholder beside bytes.
+        """
+        if event in RESERVED:
+            raise ValueError(f"{event!r} is reserved")
+        if volatile and self._session.link.unsent():
+            return
+        self._say(Emitted(nsp=self.nsp, event=event, arguments=arguments))
+
+    async def call(self, event: str, *arguments: Any, timeout: float = ACK_TIME) -> tuple[Any, ...]:  # noqa: ASYNC109 - the application's own wish
+        """Emit an event and wait for the client's acknowledgement, at most `timeout` seconds.
+
+        Raises:
+            TimeoutError: it did not come.
+            ConnectionError: the client left before it came.
+            RuntimeError, TypeError, ValueError: as :meth:`emit`; or too many are waited for.
+        """
+        if event in RESERVED:
+            raise ValueError(f"{event!r} is reserved")
+        if len(self._waiting) >= MAX_WAITING:
+            raise RuntimeError("too many acknowledgements are waited for")
+        number, self._next = self._next, self._next + 1
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._say(Emitted(nsp=self.nsp, event=event, arguments=arguments, ack=number))
+            async with asyncio.timeout(timeout):
+                answer: tuple[Any, ...] = await waiting
+        finally:
+            self._waiting.pop(number, None)
+        return answer
+
+    def _say(self, push: Emitted) -> None:
+        if not self.open:
+            raise RuntimeError("the client is gone")
+        self._session.push(push)
+
+    async def listen(self, channel: Channel) -> None:
+        """Hear a channel, by the application's will.
+
+        Raises:
+            Fault: it has too many, or is gone.
+        """
+        if not self.open:
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
+        await self._rooms.join(self._session, channel)
+
+    def ignore(self, channel: Channel) -> None:
+        """Hear a channel no longer."""
+        if self.open:
+            self._rooms.quit(self._session, channel)
+
+    def disconnect(self) -> None:
+        """Send the client out of this namespace; it does not come back by itself. Harmless when repeated."""
+        conversation = self._session.conversation
+        if self.open and conversation is not None:
+            conversation.dismiss(self.nsp)
+
+    # -- what the conversation tells
+
+    def acknowledged(self, number: int, arguments: tuple[Any, ...]) -> None:
+        """The client acknowledges; an answer nobody waits for is forgotten."""
+        waiting = self._waiting.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(arguments)
+
+    def gone(self) -> None:
+        """The client has left; whoever waits for it is told."""
+        self.open = False
+        self.unanswered()
+
+    def unanswered(self) -> None:
+        """End every wait for an acknowledgement."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionResetError("the client is gone"))
+
+
+__all__ = ["ROOT", "EventError", "EventHandler", "NamespaceHandlers", "Socket"]

@@ -1,0 +1,1 @@
+"""The audit: numbered, chained security events in files, and their verification."""

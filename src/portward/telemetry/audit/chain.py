@@ -1,0 +1,111 @@
+"""One line of the audit file, and what ties it to the line before.
+
+    {"seq":7,"time":"...","event":"auth.fail","fields":{...},"prev":"<hex>","mac":"<hex>"}
+
+`prev` is the `mac` of the line before, `mac` is HMAC-SHA256(key, prev + the line without `mac`).
+A line is checked as it was written, byte for byte; nothing is parsed before its code is right.
+"""
+
+import hashlib
+import hmac
+import json
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+_DIGITS: Final = 64
+NO_MAC: Final = "0" * _DIGITS
+LINE_LIMIT: Final = 64 * 1024
+"""Longer lines were not written by us."""
+_BEFORE: Final = b',"mac":"'
+_AFTER: Final = b'"}'
+_TAIL: Final = len(_BEFORE) + _DIGITS + len(_AFTER)
+_PREV: Final = slice(-_TAIL - 1 - _DIGITS, -_TAIL - 1)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+class ChainEnd(NamedTuple):
+    """The end of a chain so far: the last line's number and code."""
+
+    seq: int
+    mac: str
+
+
+START: Final = ChainEnd(0, NO_MAC)
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """A security event. `seq` counts from 1, `time` is UTC as in the log."""
+
+    seq: int
+    time: str
+    event: str
+    fields: dict[str, Any]
+
+
+class AuditLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole line of the file."""
+
+    seq: int
+    time: str
+    event: str
+    fields: dict[str, Any]
+    prev: str
+    mac: str
+
+    @property
+    def link(self) -> ChainEnd:
+        """What the next line is tied to."""
+        return ChainEnd(self.seq, self.mac)
+
+    @property
+    def entry(self) -> AuditEntry:
+        """The event it records."""
+        return AuditEntry(self.seq, self.time, self.event, self.fields)
+
+
+_DECODER: Final = msgspec.json.Decoder(AuditLine)
+
+
+class BadLine(ValueError):  # noqa: N818 - a finding about somebody else's bytes
+    """A line is not what was written; the text says in which way."""
+
+
+def seal(key: bytes, prev: bytes, body: bytes) -> bytes:
+    """The code of a line: `body` is the line without its `mac`."""
+    return hmac.digest(key, prev + body, hashlib.sha256).hex().encode("ascii")
+
+
+def forge(key: bytes, last: ChainEnd, entry: AuditEntry) -> tuple[bytes, ChainEnd]:
+    """The line, with its line feed, that records `entry` after `last`; and the chain's new end."""
+    record = {
+        "seq": entry.seq,
+        "time": entry.time,
+        "event": entry.event,
+        "fields": entry.fields,
+        "prev": last.mac,
+    }
+    body = _ENCODER.encode(record).encode("ascii")
+    mac = seal(key, last.mac.encode("ascii"), body)
+    return body[:-1] + _BEFORE + mac + _AFTER + b"\n", ChainEnd(entry.seq, mac.decode("ascii"))
+
+
+def read(key: bytes, raw: bytes) -> AuditLine:
+    """Check one line by itself (without its line feed) and take it apart.
+
+    Raises:
+        BadLine: it was changed, or written with another key.
+    """
+    head, tail = raw[:-_TAIL], raw[-_TAIL:]
+    if not (tail.startswith(_BEFORE) and tail.endswith(_AFTER)):
+        raise BadLine("not a line of an audit file")
+    mac = tail[len(_BEFORE) : -len(_AFTER)]
+    if not hmac.compare_digest(seal(key, raw[_PREV], head + b"}"), mac):
+        raise BadLine("changed, or written with another key")
+    return _DECODER.decode(raw)
+
+
+def checkpoint_mac(key: bytes, link: ChainEnd) -> str:
+    """The code of a checkpoint: made from a line's, and not to be made from the file alone."""
+    text = f"checkpoint:{link.seq}:{link.mac}"
+    return hmac.digest(key, text.encode(), hashlib.sha256).hex()

@@ -1,0 +1,189 @@
+"""Metrics, log and audit in one hand: what the node is given to tell what happens."""
+
+import logging
+import secrets
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO, Unpack
+
+import msgspec
+
+from portward.model.clock import Clock
+from portward.settings.operation import LogFormat, LogLevel
+from portward.telemetry.audit.checkpoint import CheckpointStore
+from portward.telemetry.audit.log import AuditFile, AuditLog
+from portward.telemetry.events import Audited, Event
+from portward.telemetry.fields import Fields, Tidy
+from portward.telemetry.keys import audit_key, derive
+from portward.telemetry.lag import BOUND, LoopLag
+from portward.telemetry.log import Log
+from portward.telemetry.metrics import Metrics
+from portward.telemetry.sink import sink_for
+from portward.telemetry.stdlib_handler import LibraryHandler, exception_fields
+
+
+class Telemetry:
+    """Everything one gateway has to say about itself. Nothing here waits, and nothing raises.
+
+    Until `start`, events are recorded all the same; what needs a regular look (counts of left-out
+    lines, failures of the audit, the lag of the loop) begins with it.
+    """
+
+    def __init__(self, metrics: Metrics, log: Log, audit: AuditLog, clock: Clock) -> None:
+        self.metrics = metrics
+        self.log = log
+        self.audit = audit
+        self.lag = LoopLag(clock, self._tick)
+        self._errors = 0
+        self._alarmed = 0
+        self._lost = 0
+        metrics.log_dropped.read = self._dropped
+        metrics.audit_failures.read = lambda: audit.failures
+        for note in audit.mended:
+            log.write(Event.AUDIT_MEND, note)
+
+    def start(self) -> None:
+        """Look after things every half second, on the clock's event loop."""
+        self.lag.start()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Say what is unsaid, write what is unwritten, and stop."""
+        self.lag.stop()
+        self._summarise(everything=True)
+        self.audit.close(timeout)
+        self._alarm()
+        self.log.close(timeout)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def record(self, event: Event, /, **fields: Unpack[Fields]) -> None:
+        """Log an event, and audit it when it is a security event. In a flood it is only counted."""
+        self._record(event, fields)
+
+    def failure(self, error: BaseException, /, **fields: Unpack[Fields]) -> None:
+        """Record an exception nobody expected, without its text: that may hold what a peer sent."""
+        fields.update(exception_fields(error))
+        self._record(Event.INTERNAL_ERROR, fields)
+
+    def handler(self) -> logging.Handler:
+        """A handler to hang on a library's logger."""
+        return LibraryHandler(self._record)
+
+    def _record(self, event: Event, fields: Fields) -> None:
+        try:
+            self.metrics.event(event)
+            admitted = self.log.sampler.admits(event)
+            if not admitted and event.audited is not Audited.ALWAYS:
+                return
+            tidy = self.log.tidy(fields)
+            if admitted:
+                self.log.write(event, tidy)
+            if event.audited is not Audited.NO:
+                self.audit.append(event, tidy)
+        except Exception:  # noqa: BLE001 - a line is not worth a connection; the loss is counted
+            self._errors += 1
+
+    def _dropped(self) -> int:
+        return self.log.dropped + self._errors
+
+    def _tick(self, lag: float, jump: float) -> None:
+        self.metrics.loop_lag(lag)
+        if lag >= BOUND:
+            self.record(Event.RES_LOOP_LAG, seconds=round(lag, 3))
+        if jump:
+            self.record(Event.CLOCK_JUMP, seconds=round(jump, 3))
+        self._summarise()
+        self._alarm()
+
+    def _summarise(self, *, everything: bool = False) -> None:
+        """Say how many lines were left out, in the audit as well where they would have stood."""
+        for event, count in self.log.sampler.over(everything=everything).items():
+            note: Tidy = {"of": event.value, "count": count}
+            self.log.write(Event.LOG_SUPPRESSED, note)
+            if event.audited is Audited.SAMPLED:
+                self.audit.append(Event.LOG_SUPPRESSED, note)
+
+    def _alarm(self) -> None:
+        """Say in the log that the audit has failed since the last look."""
+        failures, lost = self.audit.failures, self.audit.lost
+        if failures > self._alarmed:
+            note: Tidy = {"reason": self.audit.trouble or "full", "count": lost - self._lost}
+            self.log.write(Event.AUDIT_FAIL, note)
+            self.metrics.event(Event.AUDIT_FAIL)
+        self._alarmed, self._lost = failures, lost
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `open_telemetry` needs to know. Empty `audit_file`: security events stay in memory."""
+
+    endpoints: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    version: str = ""
+    older_live: tuple[str, ...] = ()
+    """Endpoints that an older live server's metrics are shown for."""
+    instance: str = ""
+    """Their `instance_id`."""
+    style: LogFormat = LogFormat.CONSOLE
+    level: LogLevel = LogLevel.INFO
+    colors: bool = False
+    hash_users: bool = False
+    insecure: bool = False
+    audit_file: str = ""
+    node: str = ""
+    """What this process is called in every line of the log; empty where it is alone."""
+
+
+def open_telemetry(
+    clock: Clock,
+    options: Options,
+    *,
+    secret: str | bytes = b"",
+    user_secret: str | bytes = b"",
+    stream: TextIO | None = None,
+    checkpoints: CheckpointStore | None = None,
+) -> Telemetry:
+    """Put the parts together. The log goes to `stream`, standard error by default.
+
+    From `secret` comes the key of the audit; without it one is kept in a file beside the audit file.
+    From `user_secret` comes the key user ids are hashed with; without it one lives as long as the
+    process, and hashes of two nodes, or of two runs, are not comparable.
+
+    Raises:
+        AuditError: the audit file or its key cannot be used.
+    """
+    metrics = Metrics(
+        options.endpoints,
+        options.namespaces,
+        version=options.version,
+        older_live=options.older_live,
+        instance=options.instance,
+    )
+    metrics.insecure(on=options.insecure)
+    user_key = derive(user_secret or secrets.token_bytes(), "users") if options.hash_users else None
+    sink = sink_for(stream or sys.stderr)
+    log = Log(
+        sink,
+        clock,
+        style=options.style,
+        level=options.level,
+        colors=options.colors,
+        user_key=user_key,
+        node=options.node,
+    )
+    file = None
+    if options.audit_file:
+        path = Path(options.audit_file)
+        key = audit_key(path, secret, create=True)
+        file = AuditFile(path, key, clock, checkpoints=checkpoints)
+    return Telemetry(metrics, log, AuditLog(clock, file), clock)

@@ -1,0 +1,59 @@
+"""One HTTP request through an ASGI server, for a guest who takes its time to answer it."""
+
+import asyncio
+from typing import Any
+
+from portward.transports.asgi_link import Receive
+from portward.transports.listener_state import Headers, RequestHandler
+
+Answer = tuple[int, Headers, bytes]
+
+
+class AsgiResponseSender:
+    """Implements `transports.listener_state.ResponseSender`."""
+
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._unsent = 0
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer, unless that was done or the caller has left."""
+        if not self._answer.done():
+            self._unsent = len(body)
+            self._answer.set_result((status, headers, body))
+
+    def unsent(self) -> int:
+        """Bytes of the answer the server has not taken."""
+        return self._unsent
+
+    def taken(self) -> None:
+        """The server has taken the answer."""
+        self._unsent = 0
+
+    async def serve(self, guest: RequestHandler, receive: Receive) -> Answer | None:
+        """Let the guest have the request; its answer, or None when the caller has left."""
+        guest.begin(self)
+        listening = asyncio.ensure_future(self._listen(guest, receive))
+        try:
+            either: set[asyncio.Future[Any]] = {listening, self._answer}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                listening.result()
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            if not self._answer.done():
+                self._answer.cancel()
+                guest.gone()
+        return self._answer.result()
+
+    async def _listen(self, guest: RequestHandler, receive: Receive) -> None:
+        """Pass the body on, until there is an answer or the caller leaves."""
+        while not self._answer.done():
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                if not self._answer.done():
+                    self._answer.set_result(None)
+                    guest.gone()
+            elif event.get("body"):
+                guest.arrived(event["body"])

@@ -1,0 +1,372 @@
+"""The door: one request head under a deadline, then out by one of three ways.
+
+A refusal or a small answer, and the connection ends; a guest that serves the request by itself; or
+an upgrade, after which nothing of the door is left.
+"""
+
+import asyncio
+from enum import Enum, auto
+from ssl import SSLContext
+from typing import Any, Final, cast
+
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.limits import CLOSE_TIME
+from portward.model.request import PeerAddress, RequestHead
+from portward.node import eager_task
+from portward.node.transport import Admission
+from portward.transports.deadlines import Waiter
+from portward.transports.listener_state import (
+    LINGERING,
+    ConnectionHandoff,
+    Headers,
+    ListenerState,
+    RequestHandler,
+)
+from portward.transports.unix_socket import peer_of
+from portward.transports.upgrade import refusal_answer, upgrade
+from portward.wire import http_response
+from portward.wire.http_request import HttpRequestReader
+
+EARLY: Final = 4096
+"""Bytes after the head that are held while admission takes its time; then reading stops."""
+DRAINED: Final = 64 * 1024
+"""Bytes read and forgotten after an answer, so that it arrives before a reset can."""
+
+PIECE: Final = 64 * 1024
+"""Bytes of an answer that are written at once."""
+
+
+class Phase(Enum):
+    """Where a newcomer stands."""
+
+    SECURING = auto()
+    READING = auto()
+    ADMITTING = auto()
+    SERVING = auto()
+    ANSWERING = auto()
+    LEAVING = auto()
+    GONE = auto()
+
+
+class HandshakeProtocol(asyncio.Protocol):
+    """Receives one connection: one request, and never another after it.
+
+    `carried` is the head and what came after it, of a connection another process has begun to read.
+    `peer` is the other end, where a PROXY header has named it; `waiter` then has the deadline of the head.
+    """
+
+    __slots__ = (
+        "_carried",
+        "_early",
+        "_guest",
+        "_head",
+        "_lobby",
+        "_peer",
+        "_phase",
+        "_reader",
+        "_rest",
+        "_size",
+        "_task",
+        "_transport",
+        "_untaken",
+        "_waiter",
+    )
+
+    silent = True
+    judged = False
+    _transport: asyncio.Transport
+    _reader: HttpRequestReader
+
+    def __init__(
+        self,
+        lobby: ListenerState,
+        carried: tuple[RequestHead, bytes] | None = None,
+        *,
+        peer: PeerAddress | None = None,
+        waiter: Waiter | None = None,
+    ) -> None:
+        self._lobby = lobby
+        self._carried = carried
+        self._peer = peer
+        self._waiter: Waiter = waiter or self
+        self._phase = Phase.READING
+        self._head: RequestHead | None = None
+        self._early = bytearray()
+        self._rest = b""
+        self._size = 0
+        self._untaken = 0
+        self._guest: RequestHandler | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Judge whether there is room, then wait for the head."""
+        lobby = self._lobby
+        lobby.sockets += 1
+        lobby.doors.add(self)
+        self._transport = cast("asyncio.Transport", transport)
+        refusal = lobby.room_for(transport.get_extra_info("socket").fileno())
+        if refusal is not None:
+            self._reject_at_accept(HandshakeRejected(refusal))
+            return
+        if self._carried is not None:
+            self._begin(*self._carried)
+            return
+        peer = self._peer or PeerAddress(address=peer_of(transport))
+        lobby.await_head(self, peer.address, self._waiter)
+        secure = lobby.tls is not None
+        self._reader = HttpRequestReader(peer, secure=secure, limits=lobby.head_limits)
+        if lobby.tls is not None:
+            self._phase = Phase.SECURING
+            self._task = eager_task.start(self._secure(lobby.tls), self._secured)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, and do with them what the phase wants."""
+        if self._phase is Phase.READING:
+            self._read(data)
+        elif self._phase is Phase.SECURING:
+            # TLS is done, and this comes in the same turn of the loop in which we learn of it.
+            self._early += data
+        elif self._phase is Phase.ADMITTING:
+            # Not looked at before our 101: a refused upgrade must not become a second request.
+            self._early += data
+            if len(self._early) > EARLY:
+                self._transport.pause_reading()
+        elif self._guest is not None:
+            self._guest.arrived(data)
+        else:
+            self._size += len(data)
+            if self._size > DRAINED:
+                self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Wait: an answer is being taken, and `_leave` sees that it is."""
+
+    def resume_writing(self) -> None:
+        """Go on with the answer, and part when it is taken."""
+        # Not now: asyncio ends a transport twice that is closed from within here.
+        asyncio.get_running_loop().call_soon(self._resumed)
+
+    def _resumed(self) -> None:
+        if self._phase is Phase.ANSWERING:
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        """Stop whatever was going on. TLS may call this, fail its handshake, or both."""
+        phase, self._phase = self._phase, Phase.GONE
+        if phase is Phase.GONE:
+            return
+        if phase is Phase.ANSWERING:  # asyncio has forgotten how much of it was left
+            self._untaken = len(self._rest) or 1
+        self._lobby.sockets -= 1
+        self._lobby.doors.discard(self)
+        self._lobby.head_done(self, self._waiter)
+        self._lobby.answering.remove(self)
+        self._lobby.lingering.remove(self)
+        if phase is Phase.ADMITTING and self._task is not None:
+            self._task.cancel()
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.gone()
+
+    def overdue(self) -> None:
+        """The head is not whole, or the peer of an answer does not take it, or does not leave."""
+        if self._phase is Phase.READING:
+            self._refuse(HandshakeRejected(HandshakeRejection.HEAD_TIMEOUT))
+        else:
+            self._transport.abort()
+
+    def displace(self, retry: float) -> None:
+        """Make room for a newcomer: nothing was sent here for long, and the address holds many sockets."""
+        refused = HandshakeRejected(
+            HandshakeRejection.UNAUTHENTICATED_CAP, "no request yet", retry_after=retry
+        )
+        if self._phase is Phase.READING:
+            self._refuse(refused)
+        else:
+            self._lobby.gate.refused(None, refused)
+            self._transport.abort()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._transport.abort()
+
+    # The steps.
+
+    async def _secure(self, tls: SSLContext) -> None:
+        """Do the TLS handshake, within the time of the head."""
+        raw = self._transport
+        # With a limit of zero below, TLS above notices at once that the kernel takes no more.
+        raw.set_write_buffer_limits(high=0)
+        secured = await asyncio.get_running_loop().start_tls(
+            raw,
+            self,
+            tls,
+            server_side=True,
+            ssl_handshake_timeout=self._lobby.head_time,
+            ssl_shutdown_timeout=CLOSE_TIME,
+        )
+        # A peer that leaves half-way can look like success: then there is nothing to read from.
+        if secured is None or secured.is_closing():
+            raise ConnectionResetError
+        self._transport = secured
+        self._phase = Phase.READING
+        early, self._early = bytes(self._early), bytearray()
+        if early:
+            self._read(early)
+
+    def _secured(self, _: None, error: BaseException | None) -> None:
+        self._task = None
+        if error is None:
+            return
+        if not isinstance(error, OSError):
+            self._report(error)
+        detail = f"TLS handshake: {type(error).__name__}"
+        self._lobby.gate.refused(None, HandshakeRejected(HandshakeRejection.BAD_REQUEST, detail))
+        if not self._transport.is_closing():
+            self._transport.abort()
+        self.connection_lost(None)
+
+    def _read(self, data: bytes) -> None:
+        try:
+            found = self._reader.feed(data)
+            if found is not None:
+                self._lobby.head_done(self, self._waiter)
+                self._begin(*found)
+        except HandshakeRejected as refused:
+            self._refuse(refused)
+
+    def _begin(self, head: RequestHead, early: bytes) -> None:
+        self._head = head
+        self._early += early
+        ferry = self._lobby.ferry if self._carried is None else None
+        if ferry is None or not self._leaves_by(ferry, head):
+            self._serve(head)
+
+    def _leaves_by(self, ferry: ConnectionHandoff, head: RequestHead) -> bool:
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if not ferry.carry(head, bytes(self._early), descriptor):
+            return False
+        # Only our descriptor is closed by this; the connection goes on at the other one.
+        self._phase = Phase.LEAVING
+        self._transport.abort()
+        return True
+
+    def _serve(self, head: RequestHead) -> None:
+        lobby = self._lobby
+        guest = lobby.hotel.take(head) if lobby.hotel is not None else None
+        if guest is not None:
+            self._host(guest)
+            return
+        answer = lobby.gate.answer(head)
+        if answer is not None:
+            told = answer.status, answer.headers, answer.body
+            self._respond(http_response.answer(*told, head_only=head.method == "HEAD"))
+            return
+        self._phase = Phase.ADMITTING
+        task = eager_task.start(lobby.gate.admit(head), self._judged)
+        if self._phase is Phase.ADMITTING:
+            self._task = task
+
+    def _host(self, guest: RequestHandler) -> None:
+        self._phase = Phase.SERVING
+        self._guest = guest
+        early, self._early = bytes(self._early), bytearray()
+        guest.begin(self)
+        if early and self._guest is not None:
+            guest.arrived(early)
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer for a guest, who is done with it."""
+        if self._phase is Phase.SERVING and self._head is not None:
+            self._guest = None
+            head_only = self._head.method == "HEAD"
+            self._respond(http_response.answer(status, headers, body, head_only=head_only))
+
+    def unsent(self) -> int:
+        """Bytes of the answer the peer has not taken, or never will: it left before."""
+        if self._phase is not Phase.ANSWERING:
+            return self._untaken
+        return len(self._rest) + self._transport.get_write_buffer_size()
+
+    def _judged(self, admission: Admission | None, error: BaseException | None) -> None:
+        self._task = None
+        if self._phase is not Phase.ADMITTING:
+            if admission is not None:
+                admission.cancel()
+        elif admission is not None:
+            self._upgrade(admission)
+        elif isinstance(error, HandshakeRejected):
+            self._refuse(error)
+        else:
+            self._report(error)
+            self._refuse(HandshakeRejected(HandshakeRejection.INTERNAL, type(error).__name__))
+
+    def _upgrade(self, admission: Admission) -> None:
+        assert self._head is not None  # noqa: S101 - for the type checker: there is one by now
+        early = bytes(self._early)
+        try:
+            upgrade(self._transport, self._lobby, admission, self._head, early)
+        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+            self._report(error)
+            self._transport.abort()
+        else:
+            self._phase = Phase.GONE
+            self._lobby.doors.discard(self)
+
+    def _report(self, error: BaseException | None) -> None:
+        context = {"message": "a handshake could not be handled", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+    def _reject_at_accept(self, refused: HandshakeRejected) -> None:
+        """Answer at accept, as cheaply as can be: there is no room to be polite to many."""
+        lobby = self._lobby
+        lobby.gate.refused(None, refused)
+        if lobby.tls is None and len(lobby.lingering) < LINGERING:
+            self._respond(http_response.refusal(refused, lobby.random))
+            return
+        self._phase = Phase.LEAVING
+        if lobby.tls is None:
+            self._transport.write(http_response.refusal(refused, lobby.random))
+        self._transport.close()
+
+    def _refuse(self, refused: HandshakeRejected) -> None:
+        self._lobby.gate.refused(self._head, refused)
+        self._respond(refusal_answer(refused, self._head, self._lobby.random))
+
+    def _respond(self, response: bytes) -> None:
+        """Answer; when all of it is taken, part. Nothing that comes from now on is answered."""
+        lobby, transport = self._lobby, self._transport
+        self._phase = Phase.ANSWERING
+        lobby.head_done(self, self._waiter)
+        # Be told when everything is taken. TLS transports pause at the limit, others beyond it.
+        transport.set_write_buffer_limits(high=0 if lobby.tls is None else 1, low=0)
+        transport.resume_reading()
+        self._rest = response
+        self._go_on()
+        if self._phase is Phase.ANSWERING:
+            lobby.answering.add(self)
+
+    def _go_on(self) -> None:
+        """Write what the peer takes. A piece at a time: of one, TLS cannot tell where it is."""
+        transport = self._transport
+        while self._rest and not transport.get_write_buffer_size():
+            piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+            transport.write(piece)
+        if transport.is_closing() or not (self._rest or transport.get_write_buffer_size()):
+            self._linger_close()
+
+    def _linger_close(self) -> None:
+        """Close our side; then read and forget for a moment."""
+        lobby, transport = self._lobby, self._transport
+        self._phase = Phase.LEAVING
+        lobby.answering.remove(self)
+        if not transport.can_write_eof():
+            transport.close()
+            return
+        lobby.lingering.add(self)
+        try:
+            transport.write_eof()
+        except OSError:
+            transport.abort()

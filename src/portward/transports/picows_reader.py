@@ -1,0 +1,180 @@
+"""picows as a frame parser: the one place that knows its insides (written against picows 2.3).
+
+picows brings a parser in C, a listener that gets frames, and a transport that writes. Only the
+first two are used here. Its transport is handed a dead end, so that every byte that goes to a peer
+is written by the link: picows cannot put its own words into a close frame, nor bytes into the
+middle of a frame of ours, nor close the connection under us. What it meant to do is read from
+`WSTransport.close_handshake` afterwards.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from multidict import CIMultiDict
+from picows import WSAutoPingStrategy, WSListener, WSTransport
+
+if TYPE_CHECKING:
+    # picows' stub file leaves its protocol out. This is the part of it that is used.
+    class WSProtocol(asyncio.BufferedProtocol):
+        """Parses what `buffer_updated` announces and calls the listener for each frame."""
+
+        transport: WSTransport
+        listener: "FrameListener"
+
+        def __init__(self, **options: object) -> None:
+            """Take the options that `reader_for` gives."""
+
+        def get_buffer(self, sizehint: int) -> memoryview:
+            """Offer room for the next read."""
+
+else:
+    from picows.picows import WSProtocol
+
+READ: Final = 16 * 1024
+"""Most bytes taken from a socket at once. picows doubles its buffer whenever a read fills it,
+without a bound of its own; this is the bound."""
+_SMALL: Final = 2048
+_HEAD: Final = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+_NO_HEADERS: Final[CIMultiDict[str]] = CIMultiDict()
+
+
+class FrameListener(WSListener):
+    """Who hears the frames, and what the reader tells beside them."""
+
+    __slots__ = ("buffer_grown", "ignoring", "pending")
+
+    ignoring: bool
+    """True: what arrives is no longer parsed."""
+    pending: int
+    """Bytes after the last whole frame. `on_ws_frame` sets it to the frame's `tail_size`."""
+    buffer_grown: bool
+    """The read buffer has grown beyond what an idle connection should hold."""
+
+    def on_read_done(self) -> None:
+        """All whole frames of a read were delivered."""
+
+    def on_discarded(self, size: int) -> None:
+        """Bytes came while deaf."""
+
+    def on_protocol_error(self, code: int) -> None:
+        """The parser gave up on the peer for the reason behind this close code."""
+
+    def on_eof(self) -> bool:
+        """The peer will send no more bytes. False: the transport may close now."""
+        return False
+
+    def on_connection_lost(self) -> None:
+        """The transport is gone."""
+
+
+def _nothing(*_: object, **__: object) -> int:
+    return 0
+
+
+class _DeadEnd:
+    """Stands where picows expects its transport, its socket and its logger. One serves all.
+
+    picows keeps some of these for every connection: static methods are kept without a binding each.
+    """
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Be the socket too: picows sets options that the listener has set for all."""
+        return self if name == "socket" else default
+
+    @staticmethod
+    def get_write_buffer_size() -> int:
+        """Look busy, so that nothing is sent to the descriptor directly."""
+        return 1
+
+    @staticmethod
+    def fileno() -> int:
+        """Have no descriptor."""
+        return -1
+
+    isEnabledFor = staticmethod(_nothing)  # noqa: N815 - logging's name
+    write = close = abort = setsockopt = getsockopt = isEnabledFor
+    log = debug = info = warning = error = exception = isEnabledFor
+
+
+_DEAD_END: Final = _DeadEnd()
+
+
+class FrameReader(WSProtocol):
+    """Feeds picows, and tells the ear what picows does not: how much of a frame is waiting."""
+
+    __slots__ = ()
+
+    # uvloop keeps a reference to `data_received` of the protocol before, the door, unless the next
+    # one has its own; a static method adds no bound method per connection.
+    data_received = staticmethod(_nothing)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Offer room for the next read."""
+        room = WSProtocol.get_buffer(self, sizehint)
+        if len(room) <= _SMALL:
+            return room
+        self.listener.buffer_grown = True
+        return room[:READ]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read."""
+        ear = self.listener
+        if ear.ignoring:
+            # picows is not told, so the next read goes to the same place.
+            ear.on_discarded(nbytes)
+            return
+        ear.pending += nbytes
+        WSProtocol.buffer_updated(self, nbytes)
+        if self.transport.is_close_frame_sent:
+            handshake = self.transport.close_handshake
+            ear.on_protocol_error(handshake.sent.code.value if handshake.sent else 0)
+        else:
+            ear.on_read_done()
+
+    def eof_received(self) -> bool:
+        """Say whether the transport stays open for a while."""
+        return self.listener.on_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Pass it on; picows itself has nothing to clean up."""
+        self.listener.on_connection_lost()
+
+
+def reader_for(ear: FrameListener, limit: int) -> FrameReader:
+    """A parser at the start of a frame. `limit` bounds a frame's payload, in bytes."""
+    reader = FrameReader(
+        host_port=None,
+        ws_path=None,
+        is_client_side=False,
+        ws_listener_factory=lambda _: ear,
+        logger=_DEAD_END,
+        disconnect_on_exception=True,
+        websocket_handshake_timeout=None,
+        enable_auto_ping=False,
+        auto_ping_idle_timeout=None,
+        auto_ping_reply_timeout=None,
+        auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+        enable_auto_pong=False,
+        max_frame_size=limit,
+        extra_headers=None,
+        read_buffer_init_size=0,  # its own smallest, 2 KiB
+    )
+    reader.connection_made(_DEAD_END)  # type: ignore[arg-type]
+    # The real handshake is done; picows is walked through one of its own to get to the frames.
+    reader.get_buffer(-1)[: len(_HEAD)] = _HEAD
+    WSProtocol.buffer_updated(reader, len(_HEAD))
+    reader.transport.request.headers = reader.transport.response.headers = _NO_HEADERS
+    return reader
+
+
+def feed(reader: FrameReader, data: bytes) -> None:
+    """Let the reader have bytes that were read before it was there."""
+    while data and not reader.listener.ignoring:
+        room = reader.get_buffer(-1)
+        size = min(len(room), len(data))
+        room[:size] = data[:size]
+        reader.buffer_updated(size)
+        data = data[size:]

@@ -1,0 +1,108 @@
+"""What a peer has not read yet: a queue with bounds, between a link and its transport."""
+
+from collections import deque
+from typing import Final
+
+from portward.model.channel import Channel
+from portward.model.limits import OUTBOX_AGE, OUTBOX_BYTES, OUTBOX_COUNT
+from portward.wire.message import WireMessage
+
+_Entry = tuple[WireMessage, Channel | None, float]
+_CHUNK: Final = 512
+"""Frames handed out at once: within what one `writev` takes (IOV_MAX, 1024 on Linux)."""
+
+
+class SendQueue:
+    """Messages in order, each with its channel and the time (monotonic seconds) it was queued.
+
+    `size` is in bytes of frames, at most `room`; `weight` in publications.
+    """
+
+    __slots__ = ("_entries", "_room", "size", "weight")
+
+    def __init__(self, room: int = OUTBOX_BYTES) -> None:
+        self._room = room
+        self._entries: deque[_Entry] = deque()
+        self.size = 0
+        self.weight = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def push(self, message: WireMessage, channel: Channel | None, now: float, ahead: int) -> bool:
+        """Queue, unless that would break a bound; False when it would, and nothing was queued.
+
+        `ahead` is the number of bytes that wait in front of this queue.
+        """
+        if message.key is not None:
+            self._supersede(message.key, channel)
+        size = self.size + len(message.frame)
+        weight = self.weight + message.weight
+        if size + ahead > self._room or weight > OUTBOX_COUNT or self.stale(now):
+            return False
+        self._entries.append((message, channel, now))
+        self.size = size
+        self.weight = weight
+        return True
+
+    def _supersede(self, key: str, channel: Channel | None) -> None:
+        """Forget the earlier message with this key of this channel."""
+        for entry in self._entries:
+            earlier = entry[0]
+            if earlier.key == key and entry[1] == channel:
+                self._entries.remove(entry)
+                self.size -= len(earlier.frame)
+                self.weight -= earlier.weight
+                return
+
+    def stale(self, now: float) -> bool:
+        """Whether the oldest message has waited too long."""
+        return bool(self._entries) and now - self._entries[0][2] > OUTBOX_AGE
+
+    def frames(self) -> list[bytes]:
+        """The first frames in order, to be written; tell `sent` how much of them was."""
+        entries = self._entries
+        if len(entries) <= _CHUNK:
+            return [message.frame for message, _, _ in entries]
+        return [entries[index][0].frame for index in range(_CHUNK)]
+
+    def sent(self, count: int) -> bytes:
+        """Forget the first `count` bytes; the rest of a frame that was cut goes next."""
+        while self._entries:
+            frame = self._entries[0][0].frame
+            if count < len(frame):
+                break
+            self.pop()
+            count -= len(frame)
+        return self.pop().frame[count:] if count else b""
+
+    def pop(self) -> WireMessage:
+        """Take the oldest message.
+
+        Raises:
+            IndexError: there is none.
+        """
+        return self.take()[0]
+
+    def take(self) -> tuple[WireMessage, Channel | None]:
+        """Take the oldest message, with its channel.
+
+        Raises:
+            IndexError: there is none.
+        """
+        message, channel, _ = self._entries.popleft()
+        self.size -= len(message.frame)
+        self.weight -= message.weight
+        return message, channel
+
+    def drop(self, channel: Channel) -> None:
+        """Forget what is queued for this channel."""
+        kept = [entry for entry in self._entries if entry[1] != channel]
+        self._entries = deque(kept)
+        self.size = sum(len(message.frame) for message, _, _ in kept)
+        self.weight = sum(message.weight for message, _, _ in kept)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self.size = self.weight = 0
