@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-newest long soak fresh tools test-directus lint types bench build size clean conformance docs lock
+.PHONY: help demo test test-newest again again-newest long soak fresh tools test-directus lint types bench build size clean conformance docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,6 +64,12 @@ test-newest: $(NODE_STAMP) $(ASYNCAPI_STAMP) $(CLIENT_BUILD) tools ## run the te
 
 long: $(STAMP) $(NODE_STAMP) $(CLIENT_BUILD) tools ## run the tests that take more than ten seconds of real time each
 	$(BIN)/pytest -n 2 --dist worksteal -m long --durations=0 --durations-min=10
+
+again: $(STAMP) ## run once more, one by one, the tests that failed in the run before
+	$(BIN)/pytest -n 0 -m "" --last-failed --last-failed-no-failures none
+
+again-newest: $(NEWEST_STAMP) ## the same on the newest supported Python
+	$(NEWEST_VENV)/bin/python -m pytest -n 0 -m "" --last-failed --last-failed-no-failures none
 
 fresh: ## install from nothing with three pips beside newer releases, and serve the demo, in ten minutes
 	$(PYTHON) -m tests.fresh

@@ -118,9 +118,10 @@ def test_change_check_calls_only_the_verbs() -> None:
         'cd "$(dirname "$0")/.."',
         "export CI=true",
         "make clean",
-        "make lint types test",
-        "timeout 20m make test-newest",
-        "timeout 20m make long",
+        "make lint types",
+        "make test || make again",
+        "timeout 20m make test-newest || make again-newest",
+        "timeout 20m make long || make again",
         "timeout 12m make fresh",
     ]
     assert script.stat().st_mode & 0o111
