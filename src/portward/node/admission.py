@@ -1,4 +1,4 @@
-"""The order of checks at the public door, cheapest first (see docs/gate.md)."""
+"""Admission: the checks of a handshake on the public listener, cheapest first (see docs/gate.md)."""
 
 import re
 from collections.abc import Mapping
@@ -29,17 +29,17 @@ from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 LOOSER = (1, 16)
-"""How much more room the wide bucket of an IPv6 client (/48) has than its own (/64)."""
+"""Factors of the connection cap: for the key of an address (IPv6: its /64), and for its /48."""
 
 _CLAIM: Final = 80
-"""Characters of what a proxy, or a client, says of the scheme that a log line shows."""
+"""Maximum length, in characters, of the claimed scheme (from a proxy or client) in a log line."""
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 CROWD: Final = 2
-"""Times the cap of an address that are let in where a dialect says what is the matter."""
+"""Factor of the cap of an address on deferred endpoints: there the protocol sends the error after 101."""
 
 
 class AdmissionControl:
-    """Checks handshakes and counts open connections: one half of `node.transport.HandshakeGate`."""
+    """Checks handshakes and counts open connections for `node.transport.HandshakeGate`."""
 
     def __init__(
         self,
@@ -63,19 +63,19 @@ class AdmissionControl:
         self.proving = HandshakeAuthenticator(authentication, self._spare)
 
     def _spare(self) -> int:
-        """How many more may be inside without a user, after one has made room if that is needed."""
+        """Return how many more connections without a user fit, after closing one if the pool needs room."""
         self.pending.make_room()
         return self.rules.max_unauthenticated - self.unauthenticated
 
     def has_capacity(self) -> HandshakeRejection | None:
-        """Check 1, the global cap."""
+        """Run check 1, the global cap; None when one more connection fits."""
         return HandshakeRejection.GLOBAL_CAP if self.inside >= self.rules.max_connections else None
 
     async def judge(self, head: RequestHead, *, upgrade_checked: bool) -> HandshakeFacts:
-        """Checks 3 to 10. What it counts is given back by `left`, or at once when it refuses.
+        """Run checks 3 to 10. `left` releases what this counts; a rejection releases it at once.
 
         Raises:
-            Refused: with the row of the outcome table.
+            HandshakeRejected: with the row of the outcome table.
         """
         address = self._address(head)
         endpoint = self._endpoint(head)
@@ -96,7 +96,7 @@ class AdmissionControl:
         )
         used_once = credential is not None and credential.kind is CredentialKind.TICKET
         try:
-            if used_once:
+            if used_once:  # authentication uses the ticket up: check the accept rate before
                 self._counts.check_accepts(newcomer)
             newcomer = await self.proving.authenticate(head, newcomer, credential)
             await self._check_entitlement(newcomer)
@@ -112,10 +112,10 @@ class AdmissionControl:
     def check_page(
         self, head: RequestHead, endpoint: ActiveEndpoint, *, upgrade_checked: bool
     ) -> str | None:
-        """Judge the form of a handshake and where it comes from; the subprotocol that is answered.
+        """Check the upgrade headers, the host and the origin; return the subprotocol to answer.
 
         Raises:
-            Refused: with the row of the outcome table.
+            HandshakeRejected: with the row of the outcome table.
         """
         if not upgrade_checked:
             check_upgrade(head)
@@ -125,10 +125,10 @@ class AdmissionControl:
         return select(head, rules.subprotocols, first=rules.steady_ping)
 
     def check_request(self, head: RequestHead, endpoint: ActiveEndpoint) -> str:
-        """Judge where a further request of a session comes from; the client's address.
+        """Check scheme, host and origin of a further request of a session; return the client's address.
 
         Raises:
-            Refused: INSECURE, BAD_REQUEST, HOST or ORIGIN.
+            HandshakeRejected: INSECURE, BAD_REQUEST, HOST or ORIGIN.
         """
         found = self._derive(head)
         self._check_secure(head, found)
@@ -137,11 +137,11 @@ class AdmissionControl:
         return found.address
 
     def address(self, head: RequestHead) -> str:
-        """The client's address as it is derived, masked for logs."""
+        """Return the derived address of the client, masked for logs."""
         return mask(self.client_address(head))
 
     def client_address(self, head: RequestHead) -> str:
-        """The client's address as it is derived."""
+        """Return the derived address of the client."""
         return self._derive(head).address
 
     def _address(self, head: RequestHead) -> str:
@@ -162,7 +162,7 @@ class AdmissionControl:
             )
 
     def _url(self, head: RequestHead) -> str:
-        """The address the client believes to talk to; empty when its `Host` is none."""
+        """Return the WebSocket URL that the client used; empty when its `Host` header is not valid."""
         host = next(iter(head.all("host")), "")
         if not _HOST.match(host):
             return ""
@@ -187,9 +187,9 @@ class AdmissionControl:
         )
 
     def _enter(self, endpoint: ActiveEndpoint, keys: tuple[str, ...], *, shown: bool) -> bool:
-        """Count the newcomer, unless its address, or the whole node, has too many already.
+        """Count the handshake, unless its address or the whole node has too many connections already.
 
-        True: its address has too many, and there is a dialect to say so.
+        Return True when the address is over its cap and the protocol of the endpoint reports that itself.
         """
         if self.has_capacity() is not None:
             raise HandshakeRejected(HandshakeRejection.GLOBAL_CAP, "while it was judged")
@@ -211,7 +211,7 @@ class AdmissionControl:
                     if not shown:
                         self._counts.charge(endpoint, keys)
                     raise HandshakeRejected(HandshakeRejection.ADDRESS_CAP)
-                if not enforced:
+                if not enforced:  # count it all the same, since `left` releases it
                     self._by_address.acquire(f"{endpoint.name} {key}", 0)
             held.append(f"{endpoint.name} {key}")
         self.inside += 1
@@ -219,12 +219,12 @@ class AdmissionControl:
         return crowded
 
     def _count_over_cap(self, endpoint: ActiveEndpoint, key: str, looser: int) -> bool:
-        """Let as many in again as the cap allows, where they can be told what is the matter."""
+        """Count a connection above the cap, up to `CROWD` times the cap, on deferred endpoints only."""
         limit = endpoint.rules.connections_per_address * looser * CROWD
         return endpoint.rules.deferred and self._by_address.acquire(key, limit)
 
     def left(self, newcomer: HandshakeFacts) -> None:
-        """Give back what `judge` counted. Called exactly once for each newcomer."""
+        """Release what `judge` counted. Called exactly once for each counted handshake."""
         for key in newcomer.keys:
             self._by_address.release(f"{newcomer.endpoint.name} {key}")
         self.inside -= 1
@@ -234,7 +234,7 @@ class AdmissionControl:
         endpoint, identity = newcomer.endpoint, newcomer.identity
         if identity is None or not endpoint.rules.authenticated:
             return
-        if endpoint.rules.roles:  # else nobody has to be asked
+        if endpoint.rules.roles:  # without roles the directory is not asked
             self._counts.check_user(newcomer)
         try:
             entitled = await self._authentication.entitled(endpoint, identity)

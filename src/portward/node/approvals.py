@@ -1,4 +1,4 @@
-"""Requests for approval, as the backend makes and reads them."""
+"""Approval requests: how the backend creates and reads them."""
 
 import re
 import secrets
@@ -20,11 +20,11 @@ MAX_LIFE: Final = 30 * 86400.0
 MAX_TITLE: Final = 200
 MAX_ID: Final = 64
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
-"""What stands in an address as it is."""
+"""A valid id: it has only characters that need no escaping in a URL."""
 
 
 class ApprovalRequests:
-    """Asks people for decisions."""
+    """Creates and reads approval requests, which users decide."""
 
     def __init__(self, engine: Engine, workspaces: WorkspaceCommands, clock: Clock) -> None:
         self._engine = engine
@@ -40,15 +40,15 @@ class ApprovalRequests:
         life: float = DEFAULT_LIFE,
         id: str | None = None,  # noqa: A002 - what it is
     ) -> Approval:
-        """Ask those who hear `channel` for a decision within `life` seconds, at most 30 days.
+        """Ask the subscribers of `channel` for a decision within `life` seconds, at most 30 days.
 
-        It is kept until it is decided or has expired: none is lost because nobody was there. Asking
-        again with the same `id` and content changes nothing, and returns what was asked first.
+        The request is stored until it is decided or has expired, also when there is no subscriber.
+        Asking again with the same `id` and content changes nothing and returns the first request.
 
         Raises:
-            Fault: the title or the data is too long or no JSON, or too many requests wait in the channel,
-                or the id is taken by another request.
-            EngineUnavailable: it may be kept; ask again with the same id.
+            CommandError: the title or the data is too long or not JSON, or too many requests are pending in
+                the channel, or the id belongs to another request.
+            Unavailable: it is unknown whether the request was stored; ask again with the same id.
         """
         _check(title, life, id)
         data = _plain(title, data)
@@ -72,16 +72,16 @@ class ApprovalRequests:
             raise CommandError(
                 ErrorKind.INVALID_STRUCTURE, detail="the id is taken by another request"
             )
-        if known.pending(now):  # the first time it may have been kept, and not told
+        if known.pending(now):  # the first call may have stored it without announcing it
             await self._workspaces.announce(known)
         return known
 
     async def get(self, approval: str) -> Approval | None:
-        """A request and its verdict; None when it is unknown, or long over."""
+        """Return a request and its verdict; None when it is unknown or was deleted after its end."""
         return await self._engine.approvals.get(approval)
 
     def pending(self, approval: Approval) -> bool:
-        """Whether somebody may still decide."""
+        """Return whether the request can still be decided."""
         return approval.pending(self._clock.time())
 
 
@@ -98,7 +98,7 @@ def _check(title: str, life: float, identifier: str | None) -> None:
 
 
 def _plain(title: str, data: Any) -> Any:
-    """The data as every engine gives it back: what its JSON says."""
+    """Return the data after a JSON round trip, the form in which every engine returns it."""
     try:
         title.encode()
         json = b"" if has_bytes(data) else msgspec.json.encode(data)

@@ -1,6 +1,6 @@
-"""What a node writes down in the store about its audit: how far it went, and what happened.
+"""Export of a node's audit log to the store: checkpoints of the file, and a list of security events.
 
-Nobody waits for any of it.
+All writes run in the background.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ T = TypeVar("T")
 
 CHECKPOINT_INTERVAL: Final = 10.0
 FLUSH_TIME: Final = 1.0
-"""Seconds to wait until what was recorded is on the disk."""
+"""Seconds to wait until the recorded entries are on the disk."""
 
 EVENTS: Final = "ws_security_events"
 EVENTS_KEPT: Final = 10_000
 WAITING: Final = 1_000
-"""Events that may wait for the store."""
+"""Maximum number of events that wait for the store."""
 BATCH: Final = 250
 GATHER: Final = 1.0
-"""Seconds over which events are gathered, and after which a store that was away is tried again."""
+"""Seconds over which events are gathered, and after which a failed write is tried again."""
 
 
 class AuditExporter:
-    """Both kinds, for one node. `node` is its name, the same in every run."""
+    """Checkpoints and security events of one node. `node` is its name, the same in every run."""
 
     def __init__(
         self, engine: Engine, telemetry: Telemetry, background: Background, clock: Clock, node: str
@@ -45,18 +45,18 @@ class AuditExporter:
         )
 
     def start(self) -> None:
-        """Compare the audit with what the store knows of it, and begin to write. The engine runs."""
+        """Compare the audit file with the stored checkpoint and start writing. The engine must run."""
         for part in self._parts:
             part.start()
 
     def stop(self) -> None:
-        """Write what is left, in the background, and then no more."""
+        """Write the remaining entries in the background, then stop."""
         for part in self._parts:
             self._background.run(part.stop())
 
 
 class Checkpoints:
-    """Keeps the newest checkpoint of the audit file in the store, where cutting the file does not reach."""
+    """Stores the newest checkpoint of the audit file, so that a later cut of the file is detected."""
 
     def __init__(
         self, engine: Engine, telemetry: Telemetry, background: Background, clock: Clock, node: str
@@ -68,7 +68,7 @@ class Checkpoints:
         self._node = node
         self._timer: Timer | None = None
         self._compared = False
-        """Nothing is written over before it was looked at."""
+        """Whether the stored checkpoint was compared with the file; it is not overwritten before that."""
         self._busy = False
         self._kept = 0
         self._seen = 0
@@ -78,7 +78,7 @@ class Checkpoints:
         return self._telemetry.audit
 
     def start(self) -> None:
-        """Compare, and begin; without a file there is nothing to do."""
+        """Compare once, then store checkpoints; without an audit file this does nothing."""
         if self._audit.file is not None:
             self._due()
 
@@ -87,16 +87,16 @@ class Checkpoints:
         self._background.run(self.keep())
 
     async def stop(self) -> None:
-        """Keep a last one."""
+        """Store a last checkpoint."""
         if self._timer is not None:
             self._timer.cancel()
             await self.keep()
 
     async def keep(self) -> None:
-        """Keep a checkpoint of all that was recorded, when that is more than last time.
+        """Store a checkpoint of all recorded entries, when there are more than at the last one.
 
         Raises:
-            EngineUnavailable: it is not kept.
+            Unavailable: the checkpoint was not stored.
         """
         file = self._audit.file
         if self._busy or file is None:
@@ -123,7 +123,7 @@ class Checkpoints:
             self._seen = min(last, self._kept)
 
     async def _compare(self, file: AuditFile, key: str) -> None:
-        """Say loudly that the file is not what it was when the last checkpoint was kept."""
+        """Record `audit.cut` when the file contradicts the stored checkpoint or one cannot be read."""
         text = await self._engine.notes.get(key)
         if text is None:
             return
@@ -143,10 +143,10 @@ class Checkpoints:
 
 
 class SecurityEvents:
-    """Puts what is audited before a list that every node of the store writes and others may read.
+    """Prepends audit events to a list in the store, which all nodes write and other programs may read.
 
-    While the store is away so many wait; of more the number is told, later, as `audit.fail`. An answer
-    that was lost may put the same events there twice.
+    While the store is unavailable up to `WAITING` events are queued; further events are dropped, and
+    their number is recorded later as `audit.fail`. A lost reply of the store may duplicate a batch.
     """
 
     def __init__(
@@ -162,10 +162,10 @@ class SecurityEvents:
         self._writing = False
         self._stopped = False
         self.lost = 0
-        """Events that found no room, since that was last told."""
+        """Events dropped because the queue was full, since the last report."""
 
     def start(self) -> None:
-        """Begin, with what this run has recorded already. A store that nobody shares has no such list."""
+        """Start with the entries of this run so far. An engine for one process only has no such list."""
         if self._engine.spans:
             audit = self._telemetry.audit
             for entry in audit.recent(WAITING, since=audit.began):
@@ -173,7 +173,7 @@ class SecurityEvents:
             audit.listeners.append(self.add)
 
     async def stop(self) -> None:
-        """Write what waits."""
+        """Write the queued events and stop."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -183,9 +183,9 @@ class SecurityEvents:
             await self.write()
 
     def add(self, entry: AuditEntry) -> None:
-        """Take an event, if there is room."""
+        """Queue an event, or count it as lost when the queue is full."""
         if len(self._queue) >= WAITING:
-            if not self.lost:  # to the log at once: it may be long until the list can be told
+            if not self.lost:  # log now: the store may stay unavailable for long
                 self._telemetry.log.event(Event.AUDIT_FAIL, reason="shared")
             self.lost += 1
             return
@@ -201,10 +201,10 @@ class SecurityEvents:
         self._background.run(self.write())
 
     async def write(self) -> None:
-        """Write what waits, in batches; what cannot be written waits on.
+        """Write the queued events in batches; a batch that fails stays queued.
 
         Raises:
-            EngineUnavailable: the store is away.
+            Unavailable: the store cannot be reached.
         """
         if self._writing:
             return
@@ -227,7 +227,7 @@ class SecurityEvents:
             self._telemetry.record(Event.AUDIT_FAIL, reason="shared", count=lost)
 
     def _text(self, entry: AuditEntry) -> str:
-        """The fields of a line of the audit file, and whose line it is."""
+        """Return the fields of a line of the audit file and the name of the node, as JSON."""
         return json.dumps(
             {
                 "seq": entry.seq,

@@ -1,4 +1,4 @@
-"""Who is there: tokens by message, header, query or ticket; session tokens; refreshing in place."""
+"""Authentication by token, cookie, ticket or session token, and refresh on an open connection."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -28,13 +28,13 @@ from portward.telemetry.events import Event
 from portward.telemetry.labels import AuthResult
 
 SESSION_TTL = 3600.0
-"""Seconds a session can be come back to, from its last use."""
+"""Seconds during which a session can be resumed, from its last use."""
 RELEASED_TTL = 120.0
-"""Seconds that are left of it once its connection has closed."""
+"""Seconds during which it can be resumed once its connection has closed."""
 
 
 class Authentication:
-    """Binds identities to sessions, on every road a credential can take."""
+    """Verifies every kind of credential and binds identities to sessions."""
 
     def __init__(  # noqa: PLR0913 - ports and rules, wired by name in one place
         self,
@@ -55,9 +55,10 @@ class Authentication:
         judge: CredentialJudge,
         provider: IdentityProviderPort | None = None,
     ) -> None:
-        """`bound` is told of every session that ceased to be anonymous; `admits` has the last word.
+        """Take the ports and rules; times are seconds, `max_per_user` 0 means no limit.
 
-        `opened` is told of every one that is in for good.
+        `bound` is called when a session gets its identity, `admits` then runs the connect hooks and may
+        refuse, and `opened` is called when the session is fully authenticated.
         """
         self._engine = engine
         self._registry = registry
@@ -74,16 +75,16 @@ class Authentication:
         self.judge = judge
         self._max_per_user = max_per_user
         self._accepts = FairBudget(accept_rate)
-        """Authentications on open connections, over all addresses: a storm of them is turned away."""
+        """Budget for authentications on open connections, over all addresses."""
 
     # -- from a credential to an identity
 
     async def identify(self, token: str) -> Identity:
-        """Verify a token and make sure it was not revoked.
+        """Verify a token and check that it was not revoked.
 
         Raises:
-            Fault: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
-            Unavailable: its key cannot be fetched now, or the store cannot be asked.
+            CommandError: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
+            Unavailable: the key cannot be fetched now, or the store cannot be reached.
         """
         try:
             identity = await self._verifier.identify(token)
@@ -91,16 +92,16 @@ class Authentication:
             raise _refusal(refused, lasting=self._verifier.lasts(refused)) from None
         await self._check_revoked(identity, None)
         if await self._engine.revocations.token_revoked(token):
-            # The other application may take that back.
+            # Not lasting: the other application may withdraw this revocation.
             raise CommandError(ErrorKind.TOKEN_REVOKED, detail="revoked by another application")
         return identity
 
     async def authenticate_cookie(self, cookies: str) -> Identity:
-        """The identity behind a browser's cookies, and make sure it was not revoked.
+        """Return the identity of a browser's cookies, after checking that it was not revoked.
 
         Raises:
-            Fault: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
-            Unavailable: the identity provider gives no answer, or there is none.
+            CommandError: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
+            Unavailable: the identity provider does not answer, or none is configured.
         """
         if self._provider is None:
             raise Unavailable("no identity provider is set")
@@ -109,21 +110,21 @@ class Authentication:
         return identity
 
     def without_cookie(self) -> None:
-        """Count a handshake that should have brought a cookie."""
+        """Count a handshake without the cookie that its endpoint needs."""
         if self._provider is not None:
             self._provider.absent()
 
     def ignored_scheme(self, endpoint: str, address: str, scheme: str) -> None:
-        """Log that an `Authorization` header was ignored for its scheme."""
+        """Log that an `Authorization` header was ignored because of its scheme."""
         self._telemetry.record(
             Event.AUTH_SCHEME_IGNORED, endpoint=endpoint, address=address, kind=scheme
         )
 
     async def redeem_ticket(self, ticket: str) -> Identity:
-        """The identity behind a single-use ticket.
+        """Use up a single-use ticket and return its identity.
 
         Raises:
-            Fault: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
+            CommandError: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
         """
         identity = await self._engine.sessions.take_ticket(digest(ticket))
         if identity is None or self._expired(identity):
@@ -135,7 +136,7 @@ class Authentication:
         """Exchange a token for a ticket that works once within `ttl` seconds.
 
         Raises:
-            Fault: the token is not valid.
+            CommandError: the token is not valid.
         """
         identity = await self.identify(token)
         ticket = secrets.token_urlsafe(32)
@@ -153,18 +154,18 @@ class Authentication:
     # -- from an identity to a session
 
     async def authenticate(self, session: Session, command: Authenticate) -> Authenticated:
-        """Prove a session by its first message; once proven, the same as a refresh.
+        """Authenticate a session by its first message; on an authenticated session, refresh it.
 
         Raises:
-            Fault: the token is refused, or too many attempts were made from this address.
+            CommandError: the token is refused, or too many attempts were made from this address.
         """
         return await self.open_resumable_session(session, await self.prove(session, command.token))
 
     async def prove(self, session: Session, token: str) -> Identity:
-        """Prove a session by a token, or put a newer one in force; nothing is kept to come back with.
+        """Authenticate a session by a token, or apply a newer token; store nothing for a later resume.
 
         Raises:
-            Fault: as :meth:`authenticate`.
+            CommandError: as :meth:`authenticate`.
         """
         identity = await self._judged(session, token)
         if session.state is not State.NEW:
@@ -174,12 +175,12 @@ class Authentication:
         return identity
 
     async def resume(self, session: Session, command: Resume) -> Authenticated:
-        """Come back with a session token; each works once and gives a new one.
+        """Resume a session with a session token; each token works once and yields a new one.
 
         Raises:
-            Fault: it is no longer good, or too many attempts were made from this address.
+            CommandError: the token is not valid any more, or too many attempts were made from this address.
         """
-        # Before the token is used up: who is not let in now may come again with it.
+        # Before the token is used up: a client that is refused here can retry with the same token.
         self._check_accepts(
             session, self._accepts.peek(session.keys, self._clock.monotonic(), known=True)
         )
@@ -215,13 +216,13 @@ class Authentication:
 
     @staticmethod
     def _check_same_subject(session: Session, subject: str) -> None:
-        """End who presents another's session token, before that is used up: its owner loses nothing."""
+        """End a session that presents another user's session token, before that token is used up."""
         if session.claims is not None and session.claims.subject != subject:
             session.end(Disconnect.AUTH_FAILED, "session token of another subject")
             raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="session of another subject")
 
     async def _judged(self, session: Session, token: str) -> Identity:
-        """The identity behind a token; then the session may authenticate, if not too many do."""
+        """Return the identity of a token, after charging the budget for authentications."""
         identity = await self.judge.judge(
             CredentialForm.TOKEN, token, session.newcomer, lambda: self.identify(token)
         )
@@ -235,15 +236,15 @@ class Authentication:
             raise CommandError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     async def bind(self, session: Session, identity: Identity) -> None:
-        """Make a new session this identity's, then gather what else there is to know of it.
+        """Bind an identity to a new session, then load its roles and check revocations again.
 
-        In this order nothing slips through: from its registration on a session is told of every
-        revocation and every change of rights.
+        The registration comes first: from then on the session gets every revocation and every change
+        of rights, so that none is missed while the checks run.
 
         Raises:
-            Fault: the user has too many connections, was revoked or is refused by the application;
-                all of which ends the session.
-            Unavailable: the store cannot be asked, which ends the session as well.
+            CommandError: the user has too many connections, was revoked or is refused by the application;
+                each of these ends the session.
+            Unavailable: the store cannot be reached, which also ends the session.
         """
         if session.state is not State.NEW:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
@@ -268,14 +269,14 @@ class Authentication:
         self._opened(session)
 
     def has_too_many(self, endpoint: ActiveEndpoint, identity: Identity) -> bool:
-        """Whether a user has as many connections at an endpoint as one user may have.
+        """Return whether a user has reached the limit of connections per user at an endpoint.
 
-        `anonymous` is not one user.
+        The identity `anonymous` has no such limit.
         """
         limit, subject = self._max_per_user, identity.subject
         if not limit or subject == ANONYMOUS.subject:
             return False
-        if self._registry.count_of_user(subject) < limit:  # at all endpoints together
+        if self._registry.count_of_user(subject) < limit:  # over all endpoints: a cheap check first
             return False
         return sum(each.endpoint is endpoint for each in self._registry.of_user(subject)) >= limit
 
@@ -289,13 +290,13 @@ class Authentication:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
 
     async def _check_after_binding(self, session: Session, identity: Identity) -> None:
-        """A revocation between the first look and the registration found no session to end."""
+        """Check revocations again: one between the first check and the registration found no session."""
         if await self._engine.revocations.covers(identity, session.resume_id):
             session.end(Disconnect.REVOKED, "revoked while it was authenticated")
             raise CommandError(ErrorKind.TOKEN_REVOKED)
 
     async def open_resumable_session(self, session: Session, identity: Identity) -> Authenticated:
-        """What a session is told that was authenticated: unasked when that was in the handshake."""
+        """Store a resumable session and return its `Authenticated` reply (a push after a handshake)."""
         record = await self._save(session, identity)
         return self._answer(record, resumed=False, effective=session.identity)
 
@@ -330,10 +331,10 @@ class Authentication:
     # -- a newer token on an open connection
 
     async def refresh(self, session: Session, command: Refresh) -> Refreshed:
-        """Put a newer token in force; roles and rights are judged again by the caller.
+        """Apply a newer token; the caller evaluates the rights again.
 
         Raises:
-            Fault: the token is refused, or older than the one in force.
+            CommandError: the token is refused, or older than the current one.
         """
         identity = await self._judged(session, command.token)
         await self._exchange(session, identity)
@@ -368,14 +369,14 @@ class Authentication:
         self._telemetry.record(Event.AUTH_REFRESH, client=session.id, user=identity.subject)
 
     async def replace_facts(self, session: Session, identity: Identity) -> None:
-        """Take what the identity provider says of the same subject now; rights are judged by it next."""
+        """Apply newer facts of the identity provider about the same subject, and check the roles."""
         await self._put_in_force(session, identity)
         self._check_entitlement(session)
 
     # -- the directory changed
 
     async def refresh_roles(self, session: Session) -> None:
-        """Take the directory's roles and permissions of now; the rights version moves on.
+        """Apply the current roles and permissions of the directory; this increments the rights version.
 
         A session that is no longer entitled to its endpoint ends.
         """
@@ -388,16 +389,16 @@ class Authentication:
             session.end(Disconnect.PERMISSION_LOST, "none of the roles the endpoint wants")
 
     async def entitled(self, endpoint: ActiveEndpoint, identity: Identity) -> bool:
-        """Whether a verified identity may come in at an endpoint, its roles of now included."""
+        """Return whether a verified identity, with its current roles, may use an endpoint."""
         if not endpoint.rules.roles:
             return True
         return endpoint.entitles(await self._authority.with_directory_roles(identity))
 
     async def _put_in_force(self, session: Session, newer: Identity | None = None) -> None:
-        """Join a token, by default the one in force, with what the directory says of its subject.
+        """Apply a token, by default the current one, merged with the directory's facts of its subject.
 
-        Asks again when something changed while it asked: of two changes that overtake each other the
-        later one holds.
+        Reads again when the session's version changed during the read, so that the later of two
+        concurrent changes is kept.
         """
         while session.alive:
             version, claims = session.version, newer or session.claims
@@ -416,10 +417,10 @@ def _refusal(refused: TokenRefused, *, lasting: bool) -> CommandError:
 
 
 def _user(identity: Identity) -> tuple[str, ...]:
-    """What a user counts by once there is one: those at the same address do not pay for each other."""
+    """Return the budget key of a user, so that users of one address are counted separately."""
     return (f"user {identity.subject}",)
 
 
 def digest(secret: str) -> str:
-    """What is stored of a ticket: enough to recognise it, not to use it."""
+    """Return the SHA-256 (hex) of a secret: enough to recognise it, not to use it."""
     return sha256(secret.encode()).hexdigest()

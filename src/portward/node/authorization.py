@@ -1,4 +1,4 @@
-"""Gathers the facts that policy judges by: the directory's, the room's, the application's answer."""
+"""Authorization: gathers the facts (directory, room record, application) and applies the policy."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, TypeVar
@@ -28,9 +28,9 @@ R = TypeVar("R")
 
 
 class Authorization(NamedTuple):
-    """What a session may do in a channel, and the room's record if it has one.
+    """The rights of a session in a channel, and the room's record if it has one.
 
-    `reason` says why there is no record where one is needed.
+    `reason` explains why there is no record where one is needed.
     """
 
     rights: Right
@@ -39,7 +39,7 @@ class Authorization(NamedTuple):
 
 
 class Authorizer:
-    """Judges one session and one channel at a time, and remembers for channels it is in."""
+    """Evaluates the rights of one session in one channel; for settled subscriptions it reuses the result."""
 
     def __init__(
         self,
@@ -64,15 +64,15 @@ class Authorizer:
         namespaces: Mapping[str, Namespace],
         role_permissions: Mapping[str, frozenset[str]],
     ) -> None:
-        """Judge by these from now on."""
+        """Use these settings from now on."""
         self._namespaces = namespaces
         self._role_permissions = role_permissions
 
     def namespace(self, channel: Channel) -> Namespace:
-        """The settings of a channel's family.
+        """Return the namespace (the settings) of a channel.
 
         Raises:
-            Fault: `UNKNOWN_CHANNEL`; dialects say it in the words of `PERMISSION_DENIED`.
+            CommandError: `UNKNOWN_CHANNEL`; protocols send it with the text of `PERMISSION_DENIED`.
         """
         namespace = self._namespaces.get(channel.namespace)
         if namespace is None:
@@ -80,7 +80,7 @@ class Authorizer:
         return namespace
 
     def needs_record(self, channel: Channel) -> bool:
-        """Whether a record says who may read a channel."""
+        """Return whether a room record decides who may read a channel."""
         namespace = self._namespaces.get(channel.namespace)
         return (
             namespace is not None
@@ -89,7 +89,7 @@ class Authorizer:
         )
 
     async def with_directory_roles(self, claims: Identity) -> Identity:
-        """The identity of a token, with the directory's roles and permissions and those of the roles."""
+        """Return the token's identity with the directory's roles and permissions, and those of the roles."""
         facts = await self._engine.directory.facts(claims.subject)
         roles = claims.roles | facts.roles
         permissions = claims.permissions | facts.permissions
@@ -103,7 +103,7 @@ class Authorizer:
         """Allow one command, or refuse it.
 
         Raises:
-            Fault: the session may not.
+            CommandError: the session lacks the right.
         """
         subscription = session.subscriptions.get(channel)
         if subscription is not None and subscription.settled:
@@ -138,12 +138,12 @@ class Authorizer:
     ) -> R:
         """Allow one command that reads, and read.
 
-        The record of a room guards what is kept in it, and an engine need not read both in one step: so
-        the record is looked at before and after. Only what one and the same life of the room allowed
-        both times is handed out.
+        A room's record protects its history, and an engine need not read both in one step. So the
+        record is checked before and after the read, and the result is returned only when both checks
+        allow it and both found the same room, not one that was removed and created again.
 
         Raises:
-            Fault: the session may not, or the room was made anew meanwhile.
+            CommandError: the session lacks the right, or the room was removed and created again meanwhile.
         """
         subscription = session.subscriptions.get(channel)
         trusted = subscription is not None and subscription.trusted
@@ -162,11 +162,10 @@ class Authorizer:
     async def evaluate(
         self, session: Session, channel: Channel, *, create: bool = False, fresh: bool = False
     ) -> Authorization:
-        """Everything the session may do in the channel now, and the room's record if it has one.
+        """Return the current rights of the session in the channel, and the room's record if it has one.
 
-        With `create` a room nobody has made is made, when the session may make it. Judges again when
-        the session's rights changed while the facts were gathered; with `fresh` by no answer that was
-        kept from before.
+        `create` creates a missing room, when the session may create it. `fresh` ignores cached answers
+        of the identity provider. Evaluates again when the session's version changed meanwhile.
         """
         while (who := session.identity) is not None:
             version = session.version
@@ -215,9 +214,9 @@ class Authorizer:
         return answers
 
     async def _with_cookies(self, session: Session, channel: Channel, *, fresh: bool) -> Right:
-        """What the identity provider says to the session's own cookies; without any, nothing.
+        """Return the rights that the identity provider grants for the session's cookies; none without any.
 
-        With `fresh` an answer from before now does not count.
+        `fresh` ignores cached answers.
         """
         cookies = session.newcomer.cookies
         if self._provider is None or not cookies:
@@ -227,12 +226,12 @@ class Authorizer:
         return Right.READ if allowed else Right.NONE
 
     async def record_to_publish(self, channel: Channel) -> RoomRecord | None:
-        """The record by which the backend publishes to a channel; None where none is there, nor needed.
+        """Return the record for a publication of the backend; None where there is none and none is needed.
 
-        Where joining makes rooms, publishing makes one, too.
+        Where subscribing creates rooms, publishing creates one as well.
 
         Raises:
-            Fault: `UNKNOWN_ROOM`, there is no record, and none is made.
+            CommandError: `UNKNOWN_ROOM`: there is no record and none is created.
         """
         if not self.needs_record(channel):
             return await self._engine.directory.room(channel)

@@ -1,4 +1,4 @@
-"""Work nobody waits for, kept alive and waited for at the end."""
+"""Background tasks of a node: kept alive while they run, and awaited when the node stops."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -19,13 +19,13 @@ class Background:
         return len(self._tasks)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Start a coroutine and forget it."""
+        """Start a coroutine; the caller does not wait for it."""
         task = eager_task.start(coroutine, self._done)
         if task is not None:
             self.adopt(task)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
-        """Wait at the end for a Task of somebody else's, too."""
+        """Keep a Task that was started elsewhere, so that `drain` waits for it."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -34,7 +34,7 @@ class Background:
             self._failed(error)
 
     async def drain(self, seconds: float) -> None:
-        """Wait for what is running and what that starts, at most `seconds`, then cancel it."""
+        """Wait at most `seconds` per round for running tasks and those they start, then cancel the rest."""
         late: set[asyncio.Task[Any]] = set()
         while self._tasks and not late:
             _, late = await asyncio.wait(set(self._tasks), timeout=seconds)

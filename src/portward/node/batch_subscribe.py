@@ -1,4 +1,4 @@
-"""Commands about several channels at once: each is judged by itself, and one refused spoils no other."""
+"""Commands on several channels: each channel is authorized alone; a refused one stops no other."""
 
 from heapq import nlargest
 from typing import Final
@@ -31,9 +31,9 @@ from portward.node.streams import Publishing
 from portward.node.subscriptions import Prepared, Subscriptions, deliveries
 
 ASKED_AT_ONCE: Final = 100
-"""Channels of one message that are looked at; the others are left out without a word."""
+"""Maximum number of channels of one message; further ones are ignored without an error."""
 REPLAYED: Final = 500
-"""Publications one answer brings back over all its channels; the channels beyond start afresh."""
+"""Maximum number of publications in one reply; channels beyond it start without recovery."""
 REPLAYED_BYTES: Final = 512 * KIB
 
 _DENIED: Final = frozenset(
@@ -42,7 +42,7 @@ _DENIED: Final = frozenset(
 
 
 class _Outcome:
-    """What came of one `SubscribeMany` so far."""
+    """The results of one `SubscribeMany` so far."""
 
     def __init__(self) -> None:
         self.prepared: list[Prepared] = []
@@ -53,7 +53,7 @@ class _Outcome:
         self._bytes = 0
 
     def has_room_for(self, prepared: Prepared) -> bool:
-        """Whether what a channel has missed still fits into the answer."""
+        """Return whether the missed publications of a channel still fit into the reply."""
         publications = prepared.page.publications if prepared.since is not None else ()
         if len(self.missed) + len(publications) > REPLAYED:
             return False
@@ -61,7 +61,7 @@ class _Outcome:
         return self._bytes <= REPLAYED_BYTES
 
     def entered(self, reply: Subscribed, epoch: str) -> None:
-        """Take the answer of one channel."""
+        """Add the reply of one channel."""
         self.missed += deliveries(reply.channel, reply.publications, epoch)
         self.later += reply.later
         if reply.recovered is not None:
@@ -69,9 +69,10 @@ class _Outcome:
 
 
 class BatchSubscriptions:
-    """Subscribing to, leaving and reading lists of channels.
+    """Subscribes to, unsubscribes from and reads lists of channels.
 
-    A combined channel stands for all channels of its namespace: who hears it hears none of them twice.
+    A combined channel stands for all channels of its namespace: a session that is subscribed to it
+    keeps no subscription to one of them, so that it gets no publication twice.
     """
 
     def __init__(
@@ -82,14 +83,14 @@ class BatchSubscriptions:
         self._streams = streams
 
     async def subscribe(self, session: Session, command: SubscribeMany) -> SubscribedMany:
-        """Hear as many of the channels as one may, in the order given, until the session has enough.
+        """Subscribe to the allowed channels in the given order, up to the session's limit.
 
-        All of them go live in the same step, and with it their answer: none is heard before it, and a
-        right that was withdrawn meanwhile counts.
+        All subscriptions go live in one step, without an await up to the reply: no publication is sent
+        before the reply, and a right that was withdrawn meanwhile is respected.
 
         Raises:
-            Fault: the session has ended.
-            Unavailable: the store, or who knows the rights, cannot be asked; none of them is heard.
+            CommandError: the session has ended.
+            Unavailable: the store or the source of the rights cannot be reached; nothing is subscribed.
         """
         outcome = _Outcome()
         try:
@@ -137,17 +138,17 @@ class BatchSubscriptions:
             outcome.entered(reply, prepared.page.position.epoch)
 
     def unsubscribe(self, session: Session, command: UnsubscribeMany) -> UnsubscribedMany:
-        """Hear these channels no longer; those that are not heard are passed over."""
+        """Unsubscribe from these channels, or from all; those without a subscription are ignored."""
         chosen = tuple(session.subscriptions) if command.channels is None else command.channels
         for channel in chosen:
             self._membership.leave(session, channel)
         return UnsubscribedMany(channels=tuple(session.subscriptions))
 
     async def histories(self, session: Session, command: ReadHistories) -> HistoriesRead:
-        """The newest publications of one channel, or of all that are heard, by the rights of now.
+        """Read the newest publications of one channel or of all subscribed ones, by the current rights.
 
         Raises:
-            Unavailable: the store cannot be asked.
+            Unavailable: the store cannot be reached.
         """
         one = command.channel
         found: list[Delivery] = []
@@ -169,7 +170,7 @@ class BatchSubscriptions:
         )
 
     async def _history(self, session: Session, channel: Channel, limit: int) -> HistoryPage | None:
-        """None, when there is nothing one may hear."""
+        """Read one channel's newest publications; None when the session may not read it."""
         command = ReadHistory(channel=channel, limit=limit, reverse=True)
         try:
             page = await self._authority.read(session, channel, command, self._streams.history)
@@ -181,18 +182,18 @@ class BatchSubscriptions:
 
 
 def wanted(session: Session, command: SubscribeMany) -> list[Channel]:
-    """The channels of a command that the session is not subscribed to yet."""
+    """Return the channels of a command to which the session is not subscribed yet."""
     held = session.subscriptions
     asked = command.channels[:ASKED_AT_ONCE]
     return [each for each in asked if each not in held and not _covered(session, each)]
 
 
 def _covered(session: Session, channel: Channel) -> bool:
-    """Whether the session hears the channel through the combined one of its namespace."""
+    """Return whether the session gets the channel through the combined one of its namespace."""
     combined = Channel.combined(channel.namespace)
     return channel != combined and combined in session.subscriptions
 
 
 def _age(delivery: Delivery) -> tuple[int, Channel, int]:
-    """By time; what was said in one channel stays in order."""
+    """Return a sort key by time that keeps the order of offsets within a channel."""
     return (delivery.publication.time, delivery.channel, delivery.publication.offset)

@@ -1,4 +1,4 @@
-"""From the engine to the hub: what was published or happened anywhere reaches the listeners here."""
+"""Handles what the engine's bus delivers: publications and events of all nodes, for local sessions."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -26,35 +26,35 @@ from portward.node.session import Session
 
 
 class RightsEvents(Protocol):
-    """Who acts on news about people and their rights."""
+    """Handlers of events about users and their rights: `node.rights_events.RightsEventHandler`."""
 
     def revoked(self, event: Revoked) -> None:
-        """End what is revoked."""
+        """End the sessions that the revocation names."""
 
     def rights_changed(self, event: RightsChanged) -> None:
-        """Judge again."""
+        """Evaluate the affected rights again."""
 
     def disconnected(self, event: Disconnected) -> None:
         """End a user's connections."""
 
     def shared(self, event: ValueShared) -> None:
-        """Tell a user's other connections."""
+        """Send a shared value to the user's other connections."""
 
     def expelled(self, event: Expelled) -> None:
         """Remove a user from a channel."""
 
 
 class EngineEvents(Protocol):
-    """Who acts on news about the engine itself."""
+    """Handlers of the engine's own state: `node.maintenance.ClusterMaintenance`."""
 
     def interrupted(self) -> None:
-        """Find out what was lost."""
+        """Look for what the bus may have lost."""
 
     def engine_changed(self, up: bool) -> None:
-        """Say so."""
+        """Report that the engine became available or unavailable."""
 
     def eviction_changed(self, possible: bool) -> None:
-        """Report that the store may drop keys, or no longer may."""
+        """Report whether the store may evict keys."""
 
 
 class BusEventHandler:
@@ -88,26 +88,26 @@ class BusEventHandler:
     def published(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
-        """Hand a publication to the fan-out, when it is the next one of its channel."""
+        """Deliver a publication that is next in its channel; pass any other one to the gap repair."""
         session = self._registry.get(exclude) if exclude is not None else None
         outlet = session.link if session is not None else None
         if not self._channels.deliver(channel, publication, epoch, outlet):
             self._continuity.out_of_line(channel, publication, epoch, outlet)
 
     def happened(self, event: BusEvent) -> None:
-        """Hand an event to whom it concerns."""
+        """Call the handler of an event's type."""
         self._handlers[type(event)](event)
 
     def interrupted(self) -> None:
-        """Have what was lost looked for."""
+        """Start the search for what the bus may have lost."""
         self._watchers.interrupted()
 
     def engine_changed(self, up: bool) -> None:
-        """Have it told."""
+        """Forward the change."""
         self._watchers.engine_changed(up)
 
     def eviction_changed(self, possible: bool) -> None:
-        """Pass it on."""
+        """Forward the change."""
         self._watchers.eviction_changed(possible)
 
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:

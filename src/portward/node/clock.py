@@ -1,4 +1,4 @@
-"""Real time, from the running loop."""
+"""The real clock, with timers of the running event loop."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from portward.model.clock import Timer
 
 
 class LoopClock:
-    """Implements `model.clock.Clock`. Make it while its loop runs."""
+    """Implements `model.clock.Clock`. Create it while its loop runs."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
-"""Handshakes that are refused by a close code: a browser shows no status, but it shows that code.
+"""Rejections sent as a close code after 101: a page can read that code, but not an HTTP status.
 
-Only for endpoints that are set so, and only after the form of the request, its host and its origin were found
-right: a page that may not connect learns nothing.
+Only for endpoints that are configured so, and only when the form of the request, its host and its origin
+are valid: a page that may not connect gets no information.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ ENDINGS: Final[Mapping[HandshakeRejection, Disconnect]] = {
     HandshakeRejection.UNAUTHENTICATED: Disconnect.AUTH_FAILED,
     HandshakeRejection.FORBIDDEN: Disconnect.PERMISSION_LOST,
     HandshakeRejection.USER_CAP: Disconnect.CONNECTION_LIMIT,
-    # An address is shared: its other users fill it, and leave again.
+    # Temporary: an address is shared, and its other users disconnect again.
     HandshakeRejection.ADDRESS_CAP: Disconnect.TOO_MANY_REQUESTS,
     HandshakeRejection.RATE: Disconnect.TOO_MANY_REQUESTS,
     HandshakeRejection.DRAINING: Disconnect.SHUTDOWN,
@@ -30,7 +30,7 @@ ENDINGS: Final[Mapping[HandshakeRejection, Disconnect]] = {
     HandshakeRejection.OVERLOAD: Disconnect.TRY_LATER,
     HandshakeRejection.UNAVAILABLE: Disconnect.TRY_LATER,
 }
-"""What a refusal comes to as an ending. The others are answered with their status, however it is set."""
+"""The disconnect for each rejection. All others are sent as an HTTP status, on every endpoint."""
 _FAULTS: Final[Mapping[Disconnect, ErrorKind]] = {
     Disconnect.TOO_MANY_REQUESTS: ErrorKind.RATE_LIMITED,
     Disconnect.TRY_LATER: ErrorKind.UNAVAILABLE,
@@ -38,7 +38,7 @@ _FAULTS: Final[Mapping[Disconnect, ErrorKind]] = {
 
 
 class ClosedRefusal(HandshakeRejected):
-    """A refusal that is sent as a 101, messages that say when to come back, and a close."""
+    """A rejection sent as 101, messages with the time to reconnect, and a close frame."""
 
     def __init__(
         self,
@@ -60,9 +60,10 @@ def closed_refusal(
     random: Callable[[], float],
     now: int,
 ) -> ClosedRefusal | None:
-    """The refusal as a close, in the words of the endpoint's protocol; None for one that stays a status.
+    """Return the rejection as a close in the endpoint's protocol; None for one that stays a status.
 
-    `random` gives numbers in [0, 1): the time to come back is spread as that of `Retry-After` is.
+    `random` returns numbers in [0, 1) and spreads the reconnect time as that of `Retry-After`. `now` is
+    in Unix milliseconds.
     """
     ending = ENDINGS.get(refused.refusal)
     if ending is None:

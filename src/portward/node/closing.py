@@ -1,4 +1,4 @@
-"""Ends of connections: of a peer that closes, and of clients that may come back."""
+"""The close of a connection: by the peer, and with the advice when to reconnect."""
 
 import random
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from portward.model.disconnects import Disconnect
 from portward.model.replies import Parting
 
 RETRY: Final = 1000
-"""Milliseconds after which to come back, on average."""
+"""Milliseconds after which to reconnect, on average."""
 _LONGER: Final = {Disconnect.TOO_MANY_REQUESTS: 5000}
 _ADVISED: Final = frozenset({Disconnect.TOO_MANY_REQUESTS, Disconnect.SHUTDOWN})
-"""Endings for which an earlier advice counts."""
+"""Disconnects for which an earlier advice counts."""
 
 
 def parting(ending: Disconnect, wait: float) -> Parting:
-    """The last push of a connection: when its client may come back, another time for each.
+    """Return the last push of a connection, with a random reconnect time in milliseconds.
 
-    `wait` is how many seconds an earlier advice to the client still lasts: by a limit, or by a drain.
+    `wait` is the remaining time, in seconds, of an earlier advice to the client: by a limit or a drain.
     """
     if not ending.reconnect:
         return Parting(ending=ending)
@@ -30,10 +30,10 @@ def parting(ending: Disconnect, wait: float) -> Parting:
 
 
 class PeerClose:
-    """The close of the peer, which waits behind the messages that came before it.
+    """The close of the peer, handled after the messages that came before it.
 
-    At `deadline` (monotonic seconds) it waits no longer. `then` ends the connection; it is None once
-    that was called.
+    At `deadline` (monotonic seconds) it waits no longer. `then` ends the connection; it is None after
+    the call.
     """
 
     __slots__ = ("deadline", "then")
@@ -43,7 +43,7 @@ class PeerClose:
         self.then: Callable[[], object] | None = then
 
     def over(self) -> bool:
-        """Call `then`, unless it was called before. False when it was."""
+        """Call `then` once. Return False when it was called before."""
         then, self.then = self.then, None
         if then is None:
             return False

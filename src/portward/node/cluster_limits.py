@@ -1,7 +1,7 @@
-"""Limits that count over all nodes: once a node's own table has said yes, the engine is asked.
+"""Limits over all nodes: after a node's own table allows an event, the engine's shared counter is checked.
 
-While the store cannot be asked, each node allows its part of the limit: the limit divided by the number
-of nodes. It never allows for lack of an answer.
+While the store is unavailable, each node enforces its share: the limit divided by the number of nodes.
+A missing reply never allows an event.
 """
 
 from msgspec.structs import replace
@@ -14,22 +14,22 @@ from portward.security.rate import RateTable
 
 
 class ClusterRateLimiter:
-    """Counts events in the store that nodes share. `nodes` is how many there were when last counted."""
+    """Counts events in the shared store. `nodes` is the last known number of nodes."""
 
     def __init__(self, engine: Engine) -> None:
         self._meter = engine.meter
         self.wide = engine.spans
-        """Whether there may be other nodes at all."""
+        """Whether the engine can be shared with other nodes."""
         self._nodes = 1
         self._lean: dict[tuple[str, LimitName], RateTable] = {}
 
     @property
     def nodes(self) -> int:
-        """How many nodes share the store."""
+        """The number of nodes that share the store."""
         return self._nodes
 
     def count(self, nodes: int) -> None:
-        """Note how many nodes there are now."""
+        """Set the number of nodes."""
         if nodes != self._nodes:
             self._nodes = max(1, nodes)
             self._lean.clear()
@@ -37,7 +37,7 @@ class ClusterRateLimiter:
     async def wait(
         self, limiter: Limiter, keys: tuple[str, ...], now: float, cost: float = 1.0
     ) -> float:
-        """Count an event that the node's own table allows; seconds to wait, 0.0 when it may pass."""
+        """Count an event that the node's own table allows; return seconds to wait, 0.0 when allowed."""
         if not self.wide or not limiter.rate.interval:
             return 0.0
         try:
@@ -52,7 +52,7 @@ class ClusterRateLimiter:
         """Count an event that the node's own table allows.
 
         Raises:
-            Fault: it is refused; `retry_after` says when it would pass.
+            CommandError: over the limit; `retry_after` is the wait in milliseconds.
         """
         wait = await self.wait(limiter, keys, now, cost)
         if wait:
@@ -72,7 +72,7 @@ class ClusterRateLimiter:
     def _local_share(
         self, limiter: Limiter, keys: tuple[str, ...], now: float, cost: float
     ) -> float:
-        """What this node may allow by itself."""
+        """Count an event against this node's share of the limit; return seconds to wait."""
         name = limiter.scope, limiter.name
         table = self._lean.get(name)
         if table is None:

@@ -1,4 +1,4 @@
-"""One connection as the application holds it."""
+"""The application's handle of one connection."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from portward.node.session import Session
 
 
 class ConnectionHandle:
-    """Knows one connection, tells it things and ends it. Two handles of one connection are equal."""
+    """Reads, sends to and closes one connection. Two handles of one connection are equal."""
 
     __slots__ = ("_session",)
 
@@ -34,7 +34,7 @@ class ConnectionHandle:
 
     @property
     def user(self) -> dict[str, str | None] | None:
-        """Who it is: `id`, `email`, `role`, `first_name` and `last_name`; None before that is known."""
+        """The user: `id`, `email`, `role`, `first_name` and `last_name`; None before authentication."""
         identity = self._session.identity
         if identity is None:
             return None
@@ -45,41 +45,41 @@ class ConnectionHandle:
 
     @property
     def remote_address(self) -> str:
-        """The client's address, whole."""
+        """The client's address, not masked."""
         return self._session.newcomer.address
 
     @property
     def opened_at(self) -> float:
-        """When it was opened, in Unix seconds."""
+        """The time when it was opened, in Unix seconds."""
         return self._session.opened_at
 
     @property
     def last_seen_at(self) -> float:
-        """When its last frame came, a pong included, in Unix seconds."""
+        """The time of the last received frame, pongs included, in Unix seconds."""
         clock = self._session.conduct.clock
         return clock.time() - (clock.monotonic() - self._session.last_seen)
 
     @property
     def open(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the connection is open."""
         return self._session.alive
 
     async def send(self, message: Any) -> None:
-        """Send one message: any JSON value, as it is. Returns when it is sent or queued.
+        """Send one message, any JSON value, unchanged. Returns when it is sent or queued.
 
         Raises:
             RuntimeError: the connection has ended.
-            TypeError: `message` holds what JSON does not know.
-            ValueError: it holds itself, or text that UTF-8 cannot write.
+            TypeError: `message` holds a value that JSON has no type for.
+            ValueError: it contains itself, or text that cannot be encoded in UTF-8.
         """
         if not self.open:
             raise RuntimeError("the connection has ended")
         try:
             self._session.push(Told(data=message))
         except (RecursionError, UnicodeEncodeError):
-            # What was raised would show the message, or is no ValueError.
+            # The original error would show the message, or is not a ValueError.
             raise ValueError("the message is no JSON value") from None
 
     def close(self) -> None:
-        """End it with 1000. Harmless when repeated."""
+        """Close the connection with code 1000. Repeated calls do nothing."""
         self._session.end(Disconnect.NORMAL, "closed by the application")

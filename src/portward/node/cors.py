@@ -1,4 +1,4 @@
-"""What a browser is told about which page may read an answer, and what that page may send (CORS)."""
+"""CORS headers: which page may read a response, and which requests that page may send."""
 
 from typing import Final, TypeAlias
 
@@ -11,19 +11,19 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 ALLOWED_HEADERS: Final = (
     "content-type",
     "authorization",
-    # What tracing of pages adds to every request by itself: W3C Trace Context and Baggage, and Sentry.
+    # Headers that tracing libraries add to each request: W3C Trace Context and Baggage, and Sentry.
     "traceparent",
     "tracestate",
     "baggage",
     "sentry-trace",
 )
-"""Request headers that any page that is let in may send; an endpoint can allow more."""
+"""Request headers that every page of an allowed origin may send; an endpoint can allow more."""
 MAX_AGE: Final = 600
-"""Seconds for which a browser need not ask again."""
+"""Seconds for which a browser may cache the reply to a preflight."""
 
 
 def cors(endpoint: ActiveEndpoint, head: RequestHead) -> Headers:
-    """What lets the page of an allowed origin read the answer; nothing for any other."""
+    """Return the headers that let a page of an allowed origin read the response; else none."""
     origins = head.all("origin")
     try:
         endpoint.origins.check(origins, ambient=endpoint.by_cookie, allow_missing=False)
@@ -33,7 +33,7 @@ def cors(endpoint: ActiveEndpoint, head: RequestHead) -> Headers:
 
 
 def readable_by(origin: str) -> Headers:
-    """What lets the page of this one origin read the answer, its cookies included."""
+    """Return the headers that let pages of this origin read a response to a request with cookies."""
     return (
         ("Access-Control-Allow-Origin", origin),
         ("Access-Control-Allow-Credentials", "true"),
@@ -42,7 +42,7 @@ def readable_by(origin: str) -> Headers:
 
 
 def preflight(endpoint: ActiveEndpoint, methods: str) -> Headers:
-    """What a page that may read answers may send."""
+    """Return the headers of a preflight reply: allowed methods and request headers."""
     headers = dict.fromkeys((*ALLOWED_HEADERS, *map(str.lower, endpoint.rules.allowed_headers)))
     return (
         ("Access-Control-Allow-Methods", methods),

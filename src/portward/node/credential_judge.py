@@ -1,8 +1,8 @@
-"""Judges credentials, by whichever way they come in, so that no client pays for its neighbours.
+"""Verification of credentials, with limits that do not affect other clients of the same address.
 
-In this order: a credential that is known to be refused is answered at once; a judgement takes from the
-budget of all; a refusal is counted against the address, once for each credential, and when the address
-has had too many it is answered "too many" instead. A good credential is never counted.
+In this order: a credential that is known to be refused is answered at once; a verification takes from
+the common budget; a refusal is counted against the address, once for each credential, and when the
+address had too many the answer is "too many" instead. A valid credential is never counted.
 """
 
 import secrets
@@ -31,27 +31,27 @@ from portward.telemetry.labels import AuthResult
 T = TypeVar("T")
 
 CLOCK_JUMP: Final = 1.0
-"""Seconds by which the wall clock may move against the monotonic one before it counts as set anew."""
+"""Seconds by which the wall clock may drift from the monotonic one before it counts as adjusted."""
 _KNOWN_AGAIN: Final = frozenset({CredentialForm.TOKEN, CredentialForm.COOKIE})
-"""Credentials that are presented more than once when they are good."""
+"""Kinds of credentials that can be used more than once."""
 
 
 class Standards(Protocol):
-    """What judgements depend on beside the credential."""
+    """The keys and rules by which credentials are verified."""
 
     @property
     def edition(self) -> int:
-        """A number that changes whenever the same token may be judged otherwise."""
+        """A number that changes whenever the result for the same token may change."""
 
 
 class OverloadedError(CommandError):
-    """Too many credentials are being judged, those of every address together."""
+    """Too many credentials are being verified, counted over all addresses."""
 
 
 class CredentialJudge:
-    """The memory of judgements, the budget for them, and what a refusal costs its address.
+    """Verifies credentials: remembers refused ones, limits verifications, counts refusals by address.
 
-    `confirmed` tells whether the identity provider called cookies good within the last day.
+    `confirmed` returns whether the identity provider accepted these cookies within the last day.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class CredentialJudge:
         self._offset = clock.time() - clock.monotonic()
 
     def forget_refusals(self) -> None:
-        """Judge every credential anew."""
+        """Forget the refused credentials, so that each is verified again."""
         self._memory.forget_refusals()
 
     async def judge(
@@ -85,12 +85,12 @@ class CredentialJudge:
         newcomer: HandshakeFacts,
         trial: Callable[[], Awaitable[T]],
     ) -> T:
-        """What `trial` finds out about a credential, unless the answer is known.
+        """Verify a credential with `trial` and return its result, unless it is known to be refused.
 
         Raises:
-            Overloaded: it cannot be judged now.
-            Fault: `AUTH_RATE_LIMITED`, or the refusal itself.
-            Unavailable: whoever has to be asked does not answer.
+            OverloadedError: the common budget is used up.
+            CommandError: `AUTH_RATE_LIMITED`, or the refusal itself.
+            Unavailable: the service that verifies it does not answer.
         """
         self._look_for_changes()
         key, now = self._memory.key(form, credential), self._clock.monotonic()
@@ -101,7 +101,7 @@ class CredentialJudge:
         try:
             found = await trial()
         except CommandError as fault:
-            self._look_for_changes()  # so that it is not forgotten as a judgement of before
+            self._look_for_changes()  # else the next check would forget this refusal
             raise await self._refused(key, _again(form, fault), fault, newcomer) from None
         except Unavailable:
             self.unreachable(newcomer)
@@ -111,20 +111,20 @@ class CredentialJudge:
         return found
 
     def limited(self, newcomer: HandshakeFacts) -> None:
-        """Count an attempt that a limit refused."""
+        """Count an attempt that was refused by a limit."""
         self._telemetry.metrics.authenticated(newcomer.endpoint.name, AuthResult.LIMITED)
 
     def unreachable(self, newcomer: HandshakeFacts) -> None:
-        """Count and log a credential that could not be judged."""
+        """Count and log a credential that could not be verified."""
         self._telemetry.metrics.authenticated(newcomer.endpoint.name, AuthResult.UNAVAILABLE)
         self._telemetry.record(
             Event.AUTH_UNAVAILABLE, client=newcomer.id, address=mask(newcomer.address)
         )
 
-    # -- before
+    # -- before the verification
 
     def _look_for_changes(self) -> None:
-        """What was refused by other keys, or at another time of day, may be good now."""
+        """Forget the refusals when keys, rules or the wall clock changed: they may be wrong now."""
         edition, offset = self._standards.edition, self._clock.time() - self._clock.monotonic()
         if edition != self._edition or abs(offset - self._offset) > CLOCK_JUMP:
             self.forget_refusals()
@@ -133,10 +133,10 @@ class CredentialJudge:
     def _check_cost(
         self, form: CredentialForm, credential: str, key: bytes, newcomer: HandshakeFacts
     ) -> None:
-        """Take from the budget; and spare the identity provider what is probably a guess.
+        """Take from the common budget, and do not send probable guesses to the identity provider.
 
-        Cookies cannot be judged here. An address whose cookies were refused too often may still use
-        those that the provider called good within the last day, and no others.
+        Cookies cannot be verified here. An address whose cookies were refused too often may only use
+        cookies that the provider accepted within the last day.
         """
         now = self._clock.monotonic()
         if form is CredentialForm.COOKIE:
@@ -146,17 +146,17 @@ class CredentialJudge:
                 limiter.record_refusal()
                 self.limited(newcomer)
                 raise _too_many(wait)
-        # A credential that was good before does not depend on who else is at its address.
+        # A credential that was valid before has its own key, apart from other clients of its address.
         known = self._memory.is_known(key, now)
         wait = self._budget.take((key,) if known else newcomer.keys, now, known=known)
         if wait:
             self.limited(newcomer)
             raise OverloadedError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
-    # -- after
+    # -- after the verification
 
     async def _repeated(self, known: Remembered, newcomer: HandshakeFacts) -> CommandError:
-        """The answer to a credential that is known to be refused."""
+        """Return the error for a credential that is known to be refused."""
         wait = await self._count(known, newcomer)
         result = AuthResult.LIMITED if wait else AuthResult.REPEATED
         fault = known.fault()
@@ -166,7 +166,7 @@ class CredentialJudge:
     async def _refused(
         self, key: bytes, again: RetryTime, fault: CommandError, newcomer: HandshakeFacts
     ) -> CommandError:
-        """The answer to a credential that was refused just now, which is remembered."""
+        """Remember a credential that was refused now, and return the error for it."""
         now = self._clock.monotonic()
         known = self._memory.refuse(key, fault, again, now)
         if again is RetryTime.PAUSED and not known.counted:
@@ -176,14 +176,14 @@ class CredentialJudge:
         return _too_many(wait) if wait else fault
 
     async def _count(self, known: Remembered, newcomer: HandshakeFacts) -> float:
-        """Count a refused credential against the address, once; seconds to wait when it has too many."""
+        """Count a refused credential once against the address; return seconds to wait, 0.0 for none."""
         if known.counted:
             return 0.0
         limiter, keys = newcomer.endpoint.limits[LimitName.AUTH], newcomer.keys
         wait = limiter.wait(keys, self._clock.monotonic())
         if wait:
             return wait
-        known.counted = True  # before the store answers: the same at the same time counts once
+        known.counted = True  # before the await: a concurrent attempt with it must not count again
         wait = await self._span.wait(limiter, keys, self._clock.monotonic())
         known.counted = not wait
         return wait
@@ -199,7 +199,7 @@ class CredentialJudge:
 
 
 def _cookie_keys(newcomer: HandshakeFacts) -> tuple[str, ...]:
-    """The keys by which refused cookies are counted apart, for the identity provider's sake."""
+    """Return the keys of the separate count of refused cookies, which protects the identity provider."""
     return tuple(f"cookies {key}" for key in newcomer.keys)
 
 
@@ -218,7 +218,7 @@ def _too_many(wait: float) -> CommandError:
 
 
 def _result(fault: CommandError) -> AuthResult:
-    """How a refusal is counted."""
+    """Return the metric label of a refusal."""
     if fault.kind is ErrorKind.TOKEN_REVOKED:
         return AuthResult.REVOKED
     return AuthResult.EXPIRED if fault.detail == TokenReason.EXPIRED else AuthResult.FAILED

@@ -1,4 +1,4 @@
-"""Serves messages: decode, count, carry out, answer; a fault is an answer, too."""
+"""Dispatch of client messages: decode, count, run the command, reply or send a command error."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from portward.telemetry.labels import type_name
 
 
 class Dispatcher:
-    """Turns the messages of every session into commands, and what comes of them into answers."""
+    """Decodes the messages of all sessions, runs their commands and sends the replies."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Dispatcher:
     async def handle_message(
         self, session: Session, payload: bytes | SocketIoPacket, binary: bool
     ) -> None:
-        """Decode, count, carry out and answer one message. Raises nothing."""
+        """Decode, count, run and answer one message. Raises no error, except a cancellation."""
         command: Command | None = None
         try:
             if session.tunnel is not None and isinstance(payload, bytes):
@@ -90,7 +90,7 @@ class Dispatcher:
         session.faults = 0
 
     def _read(self, session: Session, payload: bytes | SocketIoPacket, binary: bool) -> Command:
-        """Decode one message and count it, whether it could be decoded or not."""
+        """Decode one message and count it, also when it cannot be decoded."""
         endpoint, metrics = session.endpoint, self._telemetry.metrics
         try:
             command = self._decode(session, payload, binary)
@@ -102,7 +102,7 @@ class Dispatcher:
         return command
 
     def _charge(self, session: Session, command: Command, size: int) -> None:
-        """Count a command of so many bytes against the limit on messages."""
+        """Count a command of `size` bytes against the limit on messages."""
         self._telemetry.metrics.received(session.endpoint.name, type_name(type(command)), size)
         try:
             self._count(session, command, command.id)
@@ -138,11 +138,11 @@ class Dispatcher:
             raise
 
     def reply(self, session: Session, command: Command, reply: Reply) -> None:
-        """Answer a command. Raises as `ReplyWriter.reply`."""
+        """Send the reply to a command. Raises the errors of `ReplyWriter.reply`."""
         self._answering.reply(session, command, reply)
 
     def reply_error(self, session: Session, fault: CommandError) -> None:
-        """Answer with a fault, and count it: too many in a row end the session."""
+        """Send a command error and count it: too many in a row end the session."""
         self._answering.reply_error(session, fault)
         if not session.alive:
             return
@@ -157,11 +157,11 @@ class Dispatcher:
             )
             count_refusal(session, fault, self._clock.monotonic())
         elif not fault.kind.temporary and fault.kind is not ErrorKind.NOT_SUBSCRIBED:
-            # Who leaves where it is not has made no mistake worth counting.
+            # Unsubscribing without a subscription is harmless, so it is not counted.
             count_fault(session, fault)
 
     def _record_excess(self, session: Session) -> None:
-        """Say it in the older workspace gateways' words, too, where their clients are served."""
+        """Also record the event of the older workspace gateway, for Socket.IO sessions."""
         if session.conversation is not None:
             self._telemetry.record(
                 Event.RATE_LIMIT_EXCEEDED, clientId=session.id, ip=session.address
@@ -169,12 +169,12 @@ class Dispatcher:
 
 
 def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[str, ...]] | None:
-    """The limit that counts a message, and the keys it counts by; None when it is not counted.
+    """Return the limit that counts a message and the keys to count by; None when it is not counted.
 
-    A first credential is left to the limit of refused credentials: counted as messages of one address,
-    those of one client would keep its neighbours out. `typing` is counted by user and room, so that it
-    leaves the budget of messages alone; in a room the client is not in it is a message like any other.
-    A ping that is not charged is bounded by the limit on frames.
+    A first credential is counted by the limit of refused credentials alone: counted as messages of an
+    address, those of one client would block others of that address. `typing` has its own count by user
+    and channel; without a subscription to the channel it counts as an ordinary message. A ping that is
+    not charged is bounded by the limit on frames.
     """
     limits = session.endpoint.limits
     if session.state is State.NEW and type(command) in FIRST_CREDENTIAL:
@@ -187,9 +187,9 @@ def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[st
 
 
 def _clear(session: Session, command: Command, reply: Reply) -> None:
-    """Begin the count of faults anew.
+    """Reset the counts of command errors and refusals after a successful command.
 
-    A message that is not charged does not change it, nor one of several parts that were all refused.
+    A message that is not charged leaves them unchanged, as does one whose channels were all refused.
     """
     if isinstance(command, Ping) and not command.charged:
         return
@@ -199,7 +199,7 @@ def _clear(session: Session, command: Command, reply: Reply) -> None:
 
 
 def _addressed(fault: CommandError, command: Command | None) -> CommandError:
-    """Say which command a fault answers, and which channel that was about."""
+    """Set the command id and the channel that a command error is about, and return the error."""
     if command is not None:
         fault.command_id = command.id
         if isinstance(command, OpenSocket):

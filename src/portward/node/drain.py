@@ -1,4 +1,4 @@
-"""Leaving politely: tell everyone when to come back, close in random slices, abort the stragglers."""
+"""Drain of a node: announce the shutdown, close connections in random groups, abort the rest."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,14 +12,15 @@ from portward.model.replies import ShuttingDown
 from portward.node.session import Session
 
 SPREAD: Final = 0.6
-"""The part of the drain time over which connections are closed; the rest is for their answers."""
+"""Share of the drain time over which connections are closed; the rest is for the peers' close frames."""
 STEP: Final = 0.05
 
 
 class Drain:
-    """One drain of a node. A connection whose handler is at work waits for it until the deadline.
+    """One drain of a node. A connection with a running handler stays open until it ends or the deadline.
 
-    `finished` is set by the node when the last connection is gone, at the latest at the deadline.
+    `seconds` is the time to the deadline. The node sets `finished` when the last connection is closed;
+    at the deadline it is set in any case.
     """
 
     def __init__(self, sessions: Iterable[Session], clock: Clock, seconds: float) -> None:
@@ -36,7 +37,7 @@ class Drain:
         self.finished = asyncio.Event()
 
     def begin(self) -> None:
-        """Tell everyone, and start to close; those who may leave by themselves first have their time."""
+        """Notify all sessions and start closing; endpoints with a `farewell` time close after it."""
         waves: dict[float, list[Session]] = {0.0: []}
         for session in self._everyone:
             self._tell(session)
@@ -50,12 +51,13 @@ class Drain:
     def _tell(self, session: Session) -> None:
         spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
         address = session.endpoint.rules.reconnect_url or session.newcomer.url
-        if not session.newcomer.transparent:  # else it is told by the last push alone
+        if not session.newcomer.transparent:  # else only the last push advises it
             session.advised = self._deadline + spread  # beyond every close of the drain
         session.push(ShuttingDown(retry=int(spread * 1000), address=address))
 
     def _close(self, wave: list[Session]) -> None:
         self._left += wave
+        # As many per step as are needed to close all within the first `SPREAD` of the time left.
         left = self._deadline - self._clock.monotonic()
         self._size = max(1, round(len(self._left) * STEP / max(STEP, left * SPREAD)))
         if not self._slicing:

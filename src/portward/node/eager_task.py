@@ -1,9 +1,9 @@
-"""Runs a coroutine at once, and as a Task only when it really waits.
+"""Eager execution of a coroutine: it runs at once and becomes a Task only when it suspends.
 
-With the memory engine nothing a handler awaits ever suspends, so a message is served without the cost
-of a Task and without a turn of the loop. Python 3.12 has eager tasks; this is the part of them that
-3.11 needs. Until its first suspension the coroutine has no current task: what it awaits must not ask
-for one, which is why ports that do network I/O run it in tasks of their own.
+With the memory engine no await of a handler suspends, so a message is handled without the cost of a
+Task and without another iteration of the event loop. Python 3.12 has eager tasks; this is the part that
+3.11 needs. Until its first suspension the coroutine has no current task: code that it awaits must not
+need one, which is why ports that do network I/O use tasks of their own.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class _Resumed(Coroutine[Any, Any, T]):
-    """A coroutine that has already yielded its first future, and yields it again to its Task.
+    """A wrapper of a coroutine that has yielded its first future; it yields that future again to a Task.
 
-    It is no coroutine function around the other: a Task that is cancelled before its first step would
-    end such a function before it began, and the coroutine inside would never hear of it.
+    It is a class because a Task that is cancelled before its first step would end a wrapping coroutine
+    function before its start, and the inner coroutine would never get the cancellation.
     """
 
     __slots__ = ("_begun", "_coroutine", "_first")
@@ -28,21 +28,21 @@ class _Resumed(Coroutine[Any, Any, T]):
         self._begun = False
 
     def send(self, value: Any) -> Any:
-        """Hand over the first future, then carry on."""
+        """Return the first future, then resume the coroutine."""
         if self._begun:
             return self._coroutine.send(value)
         self._begun = True
         return self._first
 
     def throw(self, *error: Any) -> Any:
-        """Raise inside; what was waited for and never handed over is given up as well."""
+        """Raise inside the coroutine; cancel the first future when no Task has received it yet."""
         if not self._begun and isinstance(self._first, asyncio.Future):
             self._first.cancel()
         self._begun = True
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
-        """Give the coroutine up."""
+        """Close the coroutine."""
         self._coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -52,10 +52,10 @@ class _Resumed(Coroutine[Any, Any, T]):
 def start(
     coroutine: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]
 ) -> asyncio.Task[T] | None:
-    """Step `coroutine` now; call `done(result, error)` when it ends, perhaps before returning.
+    """Run `coroutine` until it suspends; call `done(result, error)` at its end, perhaps before returning.
 
-    Returns the Task that carries on when the coroutine suspended, None when it is already over. The
-    caller keeps the Task alive and may cancel it; `done` is called in that case too.
+    Returns the Task that continues a suspended coroutine, None when the coroutine has ended. The caller
+    keeps the Task alive and may cancel it; `done` is called in that case too.
     """
     try:
         first = coroutine.send(None)

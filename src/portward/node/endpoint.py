@@ -1,4 +1,4 @@
-"""A front door at run time: its dialect, its rules and what is counted for it."""
+"""Endpoints at run time: settings, protocol, limits and counts; and the facts of a handshake."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,70 +24,70 @@ from portward.wire.message import FrameBuilder
 
 T = TypeVar("T")
 INBOX: Final = 16
-"""Messages of one connection that wait for the one in flight before reading is paused."""
+"""Maximum number of messages of one connection that wait for its running command; then reading stops."""
 INBOX_BYTES: Final = 256 * KIB
-"""Bytes of them that may wait."""
+"""Maximum bytes of these waiting messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRules:
-    """The settings of an endpoint, resolved: no defaults are left to decide. Times are seconds."""
+    """The settings of an endpoint, with all defaults applied. Times are in seconds, sizes in bytes."""
 
     name: str
     path: str
     enabled: bool = True
     authenticated: bool = True
-    """False lets anyone in as `anonymous`; development only."""
+    """False admits every connection as `anonymous`; for development only."""
     credentials: frozenset[str] = frozenset({"message"})
     allow_missing_origin: bool = True
     max_connections: int = 0
     max_message: int = 65536
     max_early: int = UNAUTHENTICATED_MESSAGE
-    """Bytes of a message before authentication, where `max_message` is not smaller."""
+    """Maximum size of a message before authentication, unless `max_message` is smaller."""
     compression: bool = False
     auth_timeout: float = 30.0
     idle_timeout: float = 0.0
     ping_interval: float = 25.0
     pong_timeout: float = 10.0
     roles: frozenset[str] = frozenset()
-    """Roles one of which is needed to come in; empty lets every valid credential in."""
+    """Roles of which a user needs at least one; empty admits every valid credential."""
     auto_create: bool = False
     sign_secret: bytes = b""
     cookies: tuple[str, ...] = ()
-    """Names of the cookies that are a credential here; `*` stands for all."""
+    """Names of the cookies that are a credential here; `*` means all."""
     max_unsent: int = OUTBOX_BYTES
-    """Bytes a reader may leave unread before it is too slow."""
+    """Bytes that may stay unsent before the client counts as too slow."""
     farewell: float = 0.0
-    """How long clients may take to leave by themselves, once they were told that the node goes."""
+    """How long clients may take to disconnect by themselves after the notice of a drain."""
     reconnect_url: str = ""
-    """Where they are told to come back; empty for the address they came by."""
+    """The URL in that notice; empty for the URL of the handshake."""
     steady_ping: bool = False
-    """Whether clients are pinged however much they say."""
+    """Whether the client is pinged at the interval, also while it sends messages (Engine.IO)."""
     deferred: bool = False
-    """Whether a credential of the handshake is kept for the dialect to present."""
+    """Whether a credential of the handshake is kept for the protocol's own authentication step."""
     bind_address: bool = True
-    """Whether all requests of one session have to come from the same address."""
+    """Whether all requests of one session must come from the same address."""
     relays: bool = False
-    """Whether clients are connected to an upstream here."""
+    """Whether this endpoint connects clients to an upstream."""
     upstream: str = ""
     """The name of that upstream; empty for the default one."""
     parameters: frozenset[str] = frozenset()
-    """Parameters of a client's address that go into the upstream's."""
+    """Query parameters of the client's URL that are copied to the upstream URL."""
     refuses_by_close: bool = False
-    """Whether a refused handshake is accepted, and closed with a code that a browser can see."""
+    """Whether a rejection is sent as 101 and a close code, which a page in a browser can read."""
     allowed_headers: tuple[str, ...] = ()
-    """Request headers that pages may send to HTTP paths here, beside those they always may."""
+    """Request headers that pages may send to the HTTP paths, in addition to the default ones (CORS)."""
     subprotocols: frozenset[str] = frozenset()
-    """Names of WebSocket subprotocols that are spoken here; Engine.IO answers the first one offered."""
+    """Names of supported WebSocket subprotocols; Engine.IO selects the first one offered."""
     auth_attempts: int = 0
-    """Refused credentials by message after which the connection is closed; 0 for any number."""
+    """Number of refused credentials by message after which the connection is closed; 0 for no limit."""
     connections_per_address: int = CONNECTIONS_PER_ADDRESS
     connections_mode: LimitMode = LimitMode.ENFORCE
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ActiveEndpoint:
-    """Everything sessions of one endpoint share. `plain` and `deflated` are its two voices."""
+    """The shared objects of one endpoint. `plain` and `deflated` are its encoders, `open` a count."""
 
     rules: EndpointRules
     dialect: Dialect
@@ -105,24 +105,24 @@ class ActiveEndpoint:
         return self.rules.name
 
     def entitles(self, who: Identity) -> bool:
-        """Whether `who` may be here at all."""
+        """Return whether `who` has one of the roles that the endpoint needs."""
         return not self.rules.roles or not self.rules.roles.isdisjoint(who.roles)
 
     @property
     def by_message(self) -> bool:
-        """Whether the credential may come in the first message."""
+        """Whether the credential may be sent in the first message."""
         return "message" in self.rules.credentials
 
     @property
     def by_cookie(self) -> bool:
-        """Whether the credential may be one that browsers add by themselves."""
+        """Whether the credential may be a cookie, which browsers add automatically."""
         return "cookie" in self.rules.credentials
 
 
 def at_path(table: Mapping[str, T], path: str) -> T | None:
-    """What a table by path has for a requested one: one slash more or less at its end is the same.
+    """Look up a path in a table; one trailing slash more or less makes no difference.
 
-    Two slashes are another path, wherever they are.
+    A double slash, at any place, makes a different path.
     """
     found = table.get(path)
     if found is not None or path.endswith("//"):
@@ -131,11 +131,11 @@ def at_path(table: Mapping[str, T], path: str) -> T | None:
 
 
 class HandshakeFacts(msgspec.Struct, frozen=True):
-    """What is known of a connection when it is let in.
+    """The facts of an admitted handshake.
 
-    `url` is the address it came by, `cookies` the value of a `Cookie` header with those that count.
-    `bearer` is a token nobody has looked at; `origin` and `proof` are what further requests have to
-    show again: where the page comes from, and a digest of the credential.
+    `url` is the WebSocket URL the client used; `cookies` is a `Cookie` header value of the relevant
+    cookies. Further requests of the session must show the same `origin` (of the page) and `proof` (a
+    digest of the credential).
     """
 
     endpoint: ActiveEndpoint
@@ -147,17 +147,17 @@ class HandshakeFacts(msgspec.Struct, frozen=True):
     cookies: str = ""
     model: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
-    """Names and values that go into the address of the upstream."""
+    """Names and values of query parameters for the upstream URL."""
     bearer: str = ""
-    """A token that is judged later, in a CONNECT packet that brings none itself."""
+    """A token not verified yet, used by a CONNECT packet that has no token itself."""
     crowded: bool = False
-    """Whether its address has too many connections, which it is yet to be told."""
+    """Whether its address is over the cap of connections and the error is still to be sent."""
     transparent: bool = False
-    """Whether it only passes on what an upstream says, and knows no words of ours."""
+    """Whether it only relays messages of an upstream, so that the gateway sends no own messages."""
     origin: str = ""
     proof: str = ""
     subprotocol: str | None = None
-    """The subprotocol that is answered."""
+    """The selected WebSocket subprotocol."""
 
     def __repr__(self) -> str:
         return f"Newcomer({self.id[:8]}, {self.endpoint.name})"

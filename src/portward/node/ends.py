@@ -1,4 +1,4 @@
-"""What the end of a connection does to what was queued, and what it is recorded as."""
+"""Effects of a disconnect: whether queued messages are discarded, and what is recorded."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from portward.telemetry.events import Event
 DISCARDING: Final = frozenset(
     {Disconnect.REVOKED, Disconnect.EXPIRED, Disconnect.PERMISSION_LOST, Disconnect.SLOW}
 )
-"""Endings after which nothing that was queued may still be written."""
+"""Disconnects after which queued messages are discarded."""
 
 EVENTS: Final = {
     Disconnect.SLOW: Event.SLOW_DROP,
@@ -24,13 +24,13 @@ EVENTS: Final = {
     Disconnect.FLOODING: Event.PROTO_ERROR,
     Disconnect.TOO_BIG: Event.PROTO_ERROR,
 }
-"""What is recorded beside `conn.close` when a connection ends so."""
+"""The event that is recorded in addition to `conn.close`, by disconnect."""
 
 
 def record(
     telemetry: Telemetry, session: Session, ending: Disconnect, cause: str, now: float
 ) -> None:
-    """Count and log the end of a session at `now`, in monotonic seconds."""
+    """Count and log the disconnect of a session at `now`, in monotonic seconds."""
     telemetry.metrics.closed(session.endpoint.name, ending)
     telemetry.metrics.left(session.id)
     telemetry.record(
@@ -54,7 +54,7 @@ def record(
 
 
 def unhandled(telemetry: Telemetry, session: Session, count: int) -> None:
-    """Count and log messages that were given up because their client had closed a while ago."""
+    """Count and log messages that were dropped because their client closed too long ago."""
     telemetry.metrics.unhandled(session.endpoint.name, count)
     telemetry.record(
         Event.INBOX_DROP,

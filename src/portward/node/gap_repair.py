@@ -1,11 +1,11 @@
-"""No silent gap: what the bus lost, doubled or mixed up is mended from the engine, or listeners are told.
+"""Repair of gaps: what the bus lost, repeated or reordered is corrected from the engine's history.
 
-The hub takes nothing but the publication that is next in line; every other one comes here.
+The hub accepts only the publication that is next in its channel; every other one is handled here.
 
-    repeat          dropped
-    gap             the channel is held, what is missing is read, and all goes out in order
-    not to be read  everyone in the channel loses the subscription, and may come back at once
-    no history      what came goes out, and the gap is counted
+    repeat          it is dropped
+    gap             the channel is paused, the missing part is read, and all is delivered in order
+    unreadable gap  the subscriptions of the channel end; clients may subscribe again at once
+    no history      the publication is delivered, and the gap is counted
 """
 
 from collections.abc import Callable, Iterable
@@ -33,16 +33,16 @@ from portward.telemetry.events import Event
 from portward.telemetry.labels import GapResult
 
 HELD: Final = 1000
-"""Publications of one channel that wait for a gap to be closed; what comes then is read later."""
+"""Maximum number of held publications of one channel; further ones are read from the engine later."""
 RETRY: Final = 2.0
-"""Seconds until an engine is asked again that gave no answer, or one that did not help."""
+"""Seconds until the next read after one that failed or made no progress."""
 NOWHERE: Final = Position(0, "")
 ROUNDS: Final = 3
-"""Answers in a row that did not help before a gap counts as lost."""
+"""Number of reads in a row without progress after which a gap counts as lost."""
 
 
 class GapRepair:
-    """Keeps every channel of this node in step with the engine's stream."""
+    """Keeps the channels of this node consistent with the engine's streams."""
 
     def __init__(  # noqa: PLR0913 - ports and parts of the node, wired by name in one place
         self,
@@ -57,7 +57,7 @@ class GapRepair:
         clock: Clock,
         later: Callable[[Callable[[], None]], object],
     ) -> None:
-        """`later` runs a callable at the end of this turn of the loop."""
+        """`later` runs a callable at the end of the current iteration of the event loop."""
         self._engine = engine
         self._channels = channels
         self._registry = registry
@@ -74,7 +74,7 @@ class GapRepair:
     def out_of_line(
         self, channel: Channel, publication: Publication, epoch: str, exclude: Subscriber | None
     ) -> None:
-        """Take a publication that is not the next one of a channel somebody here listens to."""
+        """Handle a publication that is not the next one of a channel with local subscribers."""
         arrival = BusMessage(publication, epoch, exclude)
         held, known = self._channels.paused(channel), self._channels.position(channel) or NOWHERE
         if held is not None:
@@ -91,12 +91,12 @@ class GapRepair:
             self._channels.deliver(channel, publication, epoch, exclude)
 
     def suspect_gap(self, channel: Channel) -> None:
-        """Compare a channel with the engine now: there is reason to think that they differ."""
+        """Compare a channel with the engine now; called when publications may be missing."""
         if self._channels.position(channel) is not None and self._channels.paused(channel) is None:
             self._mend(channel, [])
 
     def _keeps(self, channel: Channel) -> bool:
-        """Whether what is missing in a channel can be read."""
+        """Return whether the channel has a history from which missing publications can be read."""
         return self._authority.namespace(channel).history_size > 0
 
     def _mend(self, channel: Channel, held: list[BusMessage]) -> None:
@@ -104,9 +104,9 @@ class GapRepair:
         self._background.run(self._repair(channel, held))
 
     async def _repair(self, channel: Channel, held: list[BusMessage], rounds: int = 0) -> None:
-        """Read what is missing until nothing is; `rounds` answers have not helped so far.
+        """Read missing publications until none is missing; `rounds` counts reads without progress.
 
-        A channel that was left meanwhile needs nothing: what is held is no longer its list.
+        Stops when the channel lost its subscribers meanwhile: then `held` is not its list any more.
         """
         while (known := self._waiting(channel, held)) is not None:
             seen = len(held)
@@ -126,7 +126,7 @@ class GapRepair:
             rounds = 0
 
     def _waiting(self, channel: Channel, held: list[BusMessage]) -> Position | None:
-        """Where a channel stands that is held by this very list."""
+        """Return the position of a channel that is paused with exactly this list, else None."""
         return self._channels.position(channel) if self._channels.paused(channel) is held else None
 
     def _once_more(self, channel: Channel, held: list[BusMessage], rounds: int) -> None:
@@ -134,24 +134,24 @@ class GapRepair:
             self._background.run(self._repair(channel, held, rounds))
 
     async def _read(self, channel: Channel, known: Position) -> HistoryPage | None:
-        """What comes after a position; None when the engine gives no answer, whatever the reason."""
+        """Read the publications after a position; None when the read fails for any reason."""
         query = HistoryQuery(limit=RECOVERY_LIMIT + 1, since=known)
         namespace = self._authority.namespace(channel)
         try:
             return await self._engine.broker.history(channel, query, namespace)
         except Unavailable:
             return None
-        except Exception as error:  # noqa: BLE001 - a channel must not be held for ever
+        except Exception as error:  # noqa: BLE001 - a channel must not stay paused
             self._telemetry.failure(error)
             return None
 
     def _go_on(
         self, channel: Channel, held: list[BusMessage], missed: Iterable[Publication], seen: int
     ) -> None:
-        """Tell what was missed, then what is held and follows; hold again what still does not.
+        """Deliver the missed publications, then the held ones that follow; hold the rest again.
 
-        `seen` of what is held came before the engine was asked: what is of another epoch among that
-        is of an older one.
+        The first `seen` entries of `held` arrived before the read: of these, any with another epoch
+        belong to an older epoch and are dropped.
         """
         before = self._channels.position(channel) or NOWHERE
         epoch, full = before.epoch, len(held) >= HELD
@@ -170,22 +170,22 @@ class GapRepair:
             self._channels.pause(channel, held)
 
     def _follows(self, channel: Channel, arrival: BusMessage) -> bool:
-        """Tell what was held, when it is next in line. False: there is a gap before it."""
+        """Deliver a held publication when it is next. Return False when there is a gap before it."""
         publication, epoch, exclude = arrival
         known = self._channels.position(channel) or NOWHERE
         repeated = publication.offset <= known.offset
         return repeated or self._channels.deliver(channel, publication, epoch, exclude)
 
-    # -- what cannot be mended
+    # -- gaps that cannot be repaired
 
     def _lose(self, channel: Channel, held: list[BusMessage], page: HistoryPage) -> None:
-        """Note a channel that cannot be mended: those of one turn are told together."""
+        """Note a channel that cannot be repaired; those of one loop iteration are handled together."""
         if not self._lost:
             self._later(self._tell)
         self._lost[channel] = (held, page)
 
     def _tell(self) -> None:
-        """Take the subscriptions away; who stays, and who comes, goes on from where the stream is."""
+        """End the subscriptions of the lost channels; others continue from the stream's current position."""
         lost, self._lost = self._lost, {}
         gone = {}
         for channel, (held, page) in lost.items():
@@ -201,7 +201,7 @@ class GapRepair:
             self._start_afresh(channel, lost[channel][0], position)
 
     def _withdraw(self, session: Session, channel: Channel, position: Position) -> None:
-        """One that the application chose stays: its client did not ask, and cannot ask again."""
+        """End a subscription. One made by the application stays: its client cannot subscribe again."""
         subscription = session.subscriptions[channel]
         if subscription.trusted or not subscription.settled:
             return
@@ -224,7 +224,7 @@ class GapRepair:
 
 
 def _before(held: Iterable[BusMessage], position: Position) -> Position:
-    """Where to go on from, so that of what came up to `position` nothing is passed over."""
+    """Return the position to continue from, so that held publications up to `position` are delivered."""
     came = {each.publication.offset for each in held if each.epoch == position.epoch}
     offset = position.offset
     while offset in came:
@@ -233,5 +233,5 @@ def _before(held: Iterable[BusMessage], position: Position) -> Position:
 
 
 def _missing(known: Position, position: Position) -> int:
-    """How many publications lie between, 0 when nobody can tell."""
+    """Return the number of missing publications, 0 when the epochs differ."""
     return max(0, position.offset - known.offset) if known.epoch == position.epoch else 0

@@ -1,4 +1,4 @@
-"""The settings of the gate, resolved."""
+"""Settings of the admission of handshakes, with all defaults applied."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ ACCEPT_RATE: Final = Rate(500, 1.0, 500)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRules:
-    """What holds for every handshake, whatever its endpoint."""
+    """The rules for the handshakes of all endpoints."""
 
     addresses: AddressRules
     hosts: HostPolicy
@@ -20,4 +20,4 @@ class GateRules:
     max_unauthenticated: int = 2_000
     accept_rate: Rate = ACCEPT_RATE
     require_https: bool = False
-    """Behind a TLS-terminating proxy in production: plain requests are turned away."""
+    """Reject requests that did not use TLS; for production behind a proxy that terminates TLS."""

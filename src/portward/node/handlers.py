@@ -1,4 +1,4 @@
-"""Runs the commands of clients: one method each, found by the command's type."""
+"""Handlers of the clients' commands: one method for each type of command."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -51,9 +51,9 @@ Handler = Callable[[Session, Any], Awaitable[Reply]]
 
 
 class CommandHandlers:
-    """What each command does. Every way to the hub or the engine goes through a grant."""
+    """Runs each command. Every access to the hub or the engine needs a grant."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one for each part of the node that carries commands out
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each part of the node that runs commands
         self,
         authentication: Authentication,
         authority: Authorizer,
@@ -113,11 +113,11 @@ class CommandHandlers:
         }
 
     async def run(self, session: Session, command: Command) -> Reply:
-        """Carry out one command.
+        """Run one command and return its reply.
 
         Raises:
-            Fault: it is refused.
-            EngineUnavailable: the store cannot be asked now.
+            CommandError: the command is refused.
+            Unavailable: the store cannot be reached now.
         """
         if session.state is State.NEW and type(command) not in BEFORE_AUTHENTICATION:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
@@ -211,7 +211,7 @@ class CommandHandlers:
         grant = await self._authority.grant(session, command.channel, command)
         if self._hooks.on_message:
             await self._hooks.message(session, command.channel, command.data)
-            # The hook took its time: the right may be gone.
+            # The hook may have taken long: check the subscription and the right again.
             subscription = self._subscription(session, command.channel)
             grant = await self._authority.grant(session, command.channel, command)
         stored = await self._streams.publish(grant, session.identity, subscription.record)
@@ -258,7 +258,7 @@ class CommandHandlers:
         if record is None:
             raise CommandError(ErrorKind.PERMISSION_DENIED)
         changed = replace(record.room, permissions=command.permissions)
-        # A rule that was chosen is not forgotten: from now on the room does not end unused.
+        # A room with chosen permissions must keep them: from now on it is not deleted when unused.
         origin = RoomOrigin.ADMIN if record.origin.ends_unused else record.origin
         await self._engine.directory.save_room(channel, changed, origin, expires=record.expires)
         self._telemetry.record(Event.ROOM_PERMISSIONS, actor=session.user, channel=channel)

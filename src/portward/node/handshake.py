@@ -1,4 +1,4 @@
-"""The gate as the transports see it: judging, the small HTTP answers, and opening sessions."""
+"""The handshake service of the transports: admission, plain HTTP replies, and opening sessions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class RejectionReply:
 
 
 class AdmittedHandshake:
-    """Implements `node.transport.Admission`: a newcomer that was let in and has no link yet."""
+    """Implements `node.transport.Admission`: an admitted handshake that has no link yet."""
 
     __slots__ = (
         "_newcomer", "_node", "_used", "bond", "compression", "max_early", "max_message",
@@ -56,7 +56,7 @@ class AdmittedHandshake:
         self.bond = SessionBinding(newcomer) if rules.steady_ping else None
 
     def open(self, link: Transport) -> TransportCallbacks:
-        """Make the session."""
+        """Create the session of the link."""
         self._used = True
         session = Session(self._node, self._newcomer)
         session.link = link
@@ -66,7 +66,7 @@ class AdmittedHandshake:
         return session
 
     def cancel(self) -> None:
-        """Give back what was counted, if no session was made."""
+        """Release what was counted, if no session was created."""
         if not self._used:
             self._used = True
             self._node.doorman.left(self._newcomer)
@@ -86,15 +86,15 @@ class HandshakeService:
 
     @property
     def pending(self) -> PendingConnections:
-        """The pool of those who have not proved anything."""
+        """The pool of unauthenticated connections."""
         return self._node.doorman.pending
 
     def has_capacity(self) -> HandshakeRejection | None:
-        """The global cap."""
+        """Check the global cap; None when one more connection fits."""
         return self._node.doorman.has_capacity()
 
     def answer(self, head: RequestHead) -> HttpReply | None:
-        """`GET /health`: whether this node takes connections; `GET /test`: whether the relay does."""
+        """Answer `GET /health` (state of the node) and `GET /test` (state of the relay), else None."""
         answer = at_path(self._answers, head.path)
         if answer is None or (answer == self._health and head.method not in _READ):
             return None
@@ -122,10 +122,10 @@ class HandshakeService:
         return RejectionReply(200, b'{"status":"ok"}')
 
     async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> AdmittedHandshake:
-        """Judge a handshake.
+        """Check a handshake and admit it.
 
         Raises:
-            Refused: with the row of the outcome table.
+            HandshakeRejected: with the row of the outcome table.
         """
         try:
             newcomer = await self._node.doorman.judge(head, upgrade_checked=upgrade_checked)
@@ -137,7 +137,7 @@ class HandshakeService:
     def _closed(
         self, head: RequestHead, refused: HandshakeRejected, *, upgrade_checked: bool
     ) -> ClosedRefusal | None:
-        """The refusal as a close code, where the endpoint is set so and the page may connect at all."""
+        """Return the rejection as a close code, where the endpoint is set so and the page may connect."""
         node = self._node
         endpoint = at_path(node.endpoints, head.path)
         if endpoint is None or not endpoint.rules.refuses_by_close:
@@ -150,10 +150,11 @@ class HandshakeService:
         return closed_refusal(endpoint, refused, subprotocol, self._random.random, now)
 
     async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
-        """Judge a further request of a session.
+        """Check a further request of a session.
 
         Raises:
-            Refused: FORBIDDEN when it is somebody else's; else with the row of the outcome table.
+            HandshakeRejected: FORBIDDEN when the session belongs to another client; else with the row of
+                the outcome table.
         """
         if not isinstance(admission, AdmittedHandshake) or admission.bond is None:
             raise HandshakeRejected(HandshakeRejection.FORBIDDEN, "no session of several requests")
@@ -174,14 +175,14 @@ class HandshakeService:
         )
 
     def _named(self, path: str) -> ActiveEndpoint | None:
-        """The endpoint that a request is for."""
+        """Return the endpoint of a request's path, also for the status page."""
         page = self._node.status_page
         if page is not None and at_path({_TEST: page}, path) is not None:
             return page.endpoint
         return at_path(self._node.endpoints, path)
 
     def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
-        """Log and count a refusal."""
+        """Log and count a rejection."""
         node, refusal = self._node, refused.refusal
         endpoint = self._named(head.path) if head is not None else None
         name = endpoint.name if endpoint is not None else "none"

@@ -1,4 +1,4 @@
-"""Who a newcomer is, by what its handshake carries."""
+"""Authentication of a handshake by its credential."""
 
 from collections.abc import Callable
 from typing import Final
@@ -24,18 +24,18 @@ _FORMS: Final = {
 
 
 class HandshakeAuthenticator:
-    """Judges the credentials of handshakes. `spare` tells how many more may be inside unproven."""
+    """Verifies the credentials of handshakes. `spare` returns the free places for unauthenticated ones."""
 
     def __init__(self, authentication: Authentication, spare: Callable[[], int]) -> None:
         self._authentication = authentication
         self._spare = spare
-        self._asking = 0  # newcomers whose cookies the identity provider is being asked about
+        self._asking = 0  # handshakes whose cookies the identity provider is verifying now
 
     def find(self, head: RequestHead, rules: EndpointRules) -> GivenCredential | None:
-        """The credential of a handshake, where the endpoint takes one there.
+        """Return the credential of a handshake, where the endpoint accepts one there.
 
         Raises:
-            Refused: BAD_REQUEST or MULTIPLE_CREDENTIALS.
+            HandshakeRejected: BAD_REQUEST or MULTIPLE_CREDENTIALS.
         """
         if rules.deferred:
             taken = rules.credentials & {CredentialKind.SUBPROTOCOL}
@@ -45,10 +45,10 @@ class HandshakeAuthenticator:
     async def authenticate(
         self, head: RequestHead, newcomer: HandshakeFacts, credential: GivenCredential | None
     ) -> HandshakeFacts:
-        """Look at the credential of a handshake.
+        """Verify the credential of a handshake and return the facts with the identity.
 
         Raises:
-            Refused: with the row of the outcome table.
+            HandshakeRejected: with the row of the outcome table.
         """
         rules = newcomer.endpoint.rules
         scheme = foreign_scheme(head)
@@ -78,7 +78,7 @@ class HandshakeAuthenticator:
     def _defer(
         self, newcomer: HandshakeFacts, credential: GivenCredential | None
     ) -> HandshakeFacts:
-        """Keep the token, if there is one, for the dialect to present when it is asked for one."""
+        """Keep the token, if there is one, for the authentication step of the protocol."""
         self._check_unauthenticated()
         if credential is None:
             return newcomer
@@ -89,10 +89,10 @@ class HandshakeAuthenticator:
             raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED_CAP)
 
     async def verify(self, credential: GivenCredential, newcomer: HandshakeFacts) -> Identity:
-        """The identity behind a credential.
+        """Verify a credential and return its identity.
 
         Raises:
-            Refused: UNAUTHENTICATED, RATE, OVERLOAD or UNAVAILABLE.
+            HandshakeRejected: UNAUTHENTICATED, RATE, OVERLOAD or UNAVAILABLE.
         """
         form = _FORMS.get(credential.kind, CredentialForm.TOKEN)
         value = credential.value
@@ -121,7 +121,7 @@ class HandshakeAuthenticator:
 
 
 def _refusal(fault: CommandError) -> HandshakeRejected:
-    """How a refused credential is answered in a handshake."""
+    """Return the rejection of a handshake for a refused credential."""
     if fault.kind is not ErrorKind.AUTH_RATE_LIMITED:
         return HandshakeRejected(
             HandshakeRejection.UNAUTHENTICATED, fault.detail or fault.kind.code

@@ -1,4 +1,4 @@
-"""How often handshakes may come: of one address, of one user who is refused, and of all together."""
+"""Rate limits of handshakes: by address, by refused user, and over all addresses."""
 
 from typing import Final
 
@@ -13,15 +13,15 @@ from portward.security.fair_budget import FairBudget
 _OF_USERS: Final = frozenset(
     {HandshakeRejection.FORBIDDEN, HandshakeRejection.USER_CAP, HandshakeRejection.ENDPOINT_CAP}
 )
-"""Refusals of those who proved who they are: trying again is held against the user."""
+"""Rejections of authenticated users: further attempts are counted by user, not by address."""
 
 
 class HandshakeLimits:
-    """Counts handshakes in such a way that no client pays for its neighbours.
+    """Counts handshakes so that a client does not use up the limit of others at its address.
 
-    An address is charged for handshakes that are let in and for those without a credential. A refused
-    credential is charged where it is judged; a user who is not entitled, or has too many connections, is
-    charged as a user.
+    An address is charged for admitted handshakes and for those without a credential. A refused
+    credential is charged where it is verified (`node.credential_judge`). A user who is not entitled or
+    has too many connections is charged by user.
     """
 
     def __init__(self, accept_rate: Rate, span: ClusterRateLimiter, clock: Clock) -> None:
@@ -30,18 +30,18 @@ class HandshakeLimits:
         self._clock = clock
 
     def check_address(self, endpoint: ActiveEndpoint, keys: tuple[str, ...]) -> None:
-        """Look whether the address has handshakes left; nothing is counted yet.
+        """Check that the address has handshakes left, without counting.
 
         Raises:
-            Refused: RATE.
+            HandshakeRejected: RATE.
         """
         self._check(endpoint, keys, "connection attempts")
 
     def check_user(self, newcomer: HandshakeFacts) -> None:
-        """Look whether the user was refused too often, before it is found out whether to refuse again.
+        """Check that the user was not rejected too often, before the roles are read; without counting.
 
         Raises:
-            Refused: RATE.
+            HandshakeRejected: RATE.
         """
         self._check(newcomer.endpoint, _payer(newcomer), "refused handshakes of one user")
 
@@ -53,10 +53,10 @@ class HandshakeLimits:
             raise HandshakeRejected(HandshakeRejection.RATE, what, retry_after=wait)
 
     def check_accepts(self, newcomer: HandshakeFacts) -> None:
-        """Look whether one more may be let in, those of all addresses together; nothing is counted yet.
+        """Check that the accept rate over all addresses allows one more, without counting.
 
         Raises:
-            Refused: OVERLOAD.
+            HandshakeRejected: OVERLOAD.
         """
         keys, now = _payer(newcomer), self._clock.monotonic()
         wait = self._accepts.peek(keys, now, known=newcomer.identity is not None)
@@ -64,13 +64,13 @@ class HandshakeLimits:
             raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 
     async def count(self, newcomer: HandshakeFacts, *, refuse: bool) -> None:
-        """Count a handshake that may be let in: its address, then over all nodes, then over all addresses.
+        """Count a handshake that may be admitted: by address, over all nodes, then over all addresses.
 
-        In this order one address cannot use up what all of them share. Without `refuse` it is counted and
-        let in: its credential works once and is used up by now.
+        In this order one address cannot use up the limit that all share. Without `refuse` it is counted
+        and admitted anyway: its single-use credential is already used up.
 
         Raises:
-            Refused: RATE or OVERLOAD.
+            HandshakeRejected: RATE or OVERLOAD.
         """
         limiter, keys = newcomer.endpoint.limits[LimitName.ATTEMPTS], newcomer.keys
         if refuse:
@@ -87,13 +87,13 @@ class HandshakeLimits:
             raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 
     def charge(self, endpoint: ActiveEndpoint, keys: tuple[str, ...]) -> None:
-        """Count a handshake without a credential that was refused."""
+        """Count a rejected handshake without a credential against its address."""
         endpoint.limits[LimitName.ATTEMPTS].wait(keys, self._clock.monotonic())
 
     def refused(
         self, newcomer: HandshakeFacts, refusal: HandshakeRejection, *, shown: bool
     ) -> None:
-        """Count a handshake that was refused; `shown` is whether it brought a credential."""
+        """Count a rejected handshake; `shown` is whether it had a credential."""
         limiter, now = newcomer.endpoint.limits[LimitName.ATTEMPTS], self._clock.monotonic()
         if newcomer.identity is not None and refusal in _OF_USERS:
             limiter.wait(_payer(newcomer), now)
@@ -102,7 +102,7 @@ class HandshakeLimits:
 
 
 def _payer(newcomer: HandshakeFacts) -> tuple[str, ...]:
-    """What a handshake counts by: the user who proved to be one, else the address."""
+    """Return the keys to count by: the authenticated user, else the address."""
     identity = newcomer.identity
     if identity is None or identity.subject == ANONYMOUS.subject:
         return newcomer.keys

@@ -1,4 +1,4 @@
-"""Runs the application's hooks: in tasks of their own, so that they may use anything asyncio offers."""
+"""Runs the application's hooks in tasks of their own, so that they can use everything in asyncio."""
 
 import asyncio
 import inspect
@@ -20,7 +20,7 @@ _NONE: Final[Mapping[str, NamespaceHandlers]] = {}
 
 
 def describe(session: Session) -> ConnectionInfo:
-    """A connection as the outside may see it."""
+    """Return the public facts of a connection."""
     return ConnectionInfo(
         id=session.id,
         endpoint=session.endpoint.name,
@@ -37,18 +37,18 @@ def _namespace(session: Session) -> str:
 
 
 async def _awaited(answer: Awaitable[Any]) -> Any:
-    """A coroutine around whatever the application gave us to await."""
+    """Await any awaitable in a coroutine, which can run as a Task."""
     return await answer
 
 
 async def _called(handler: Callable[..., Any], *told: Any) -> Any:
-    """What a handler returns, whether it is a coroutine function or not."""
+    """Call a plain or a coroutine function and return its result."""
     answer = handler(*told)
     return await answer if inspect.isawaitable(answer) else answer
 
 
 class HookRunner:
-    """The hooks as the node calls them."""
+    """Calls the application's hooks and handlers for the node."""
 
     def __init__(
         self, hooks: Hooks, background: Background, failed: Callable[[BaseException], None]
@@ -60,25 +60,25 @@ class HookRunner:
 
     @property
     def on_message(self) -> bool:
-        """Whether anybody wants to see messages before they are stored."""
+        """Whether there is a hook for messages before they are stored."""
         return bool(self._hooks.message)
 
     @property
     def on_connect(self) -> bool:
-        """Whether anybody wants to see connections."""
+        """Whether there is a hook for new connections."""
         return bool(self._hooks.connect)
 
     async def connect(self, session: Session) -> bool:
-        """Ask every connect hook; False when one of them refuses."""
+        """Call every connect hook; return False when one of them refuses."""
         info = describe(session)
         answers = [await self._ask(hook, info) for hook in self._hooks.connect]
         return False not in answers
 
     async def message(self, session: Session, channel: Channel, data: Any) -> None:
-        """Ask every message hook.
+        """Call the message hooks in order, up to the first that refuses.
 
         Raises:
-            Fault: one of them refuses.
+            CommandError: `PERMISSION_DENIED`, one of them refuses.
         """
         info = MessageInfo(connection=describe(session), channel=channel, data=data)
         for hook in self._hooks.message:
@@ -86,21 +86,21 @@ class HookRunner:
                 raise CommandError(ErrorKind.PERMISSION_DENIED)
 
     def opened(self, session: Session) -> None:
-        """Tell who wants to know of every connection, in the background."""
+        """Call the hooks for opened connections, in the background."""
         for hook in self._hooks.opened:
             self._background.run(self._ask(hook, describe(session)))
 
     def published(self, command: Publish, stored: Stored) -> None:
-        """Tell who wants to know of what the backend publishes."""
+        """Call the namespace's callback for publications of the backend, unless it is a duplicate."""
         told = self._hooks.published.get(command.channel.namespace)
         if told is not None and not stored.duplicate:
             told(command, stored)
 
     async def take(self, session: Session, data: Any) -> None:
-        """Give a message to the application's own handler. It ends when its connection does.
+        """Run the application's own handler on a message. It is cancelled when its connection ends.
 
         Raises:
-            Fault: there is none, or it failed.
+            CommandError: there is no handler, or it failed.
         """
         handler = self._hooks.takeover.get(_namespace(session))
         if handler is None:
@@ -112,10 +112,10 @@ class HookRunner:
             raise CommandError(ErrorKind.INTERNAL, detail="handler") from None
 
     async def run(self, session: Session, handler: Callable[..., Any], *told: Any) -> Any:
-        """What a handler says for one connection; it ends when the connection does.
+        """Run a handler for one connection and return its result; cancel it when the connection ends.
 
         Raises:
-            Exception: whatever the handler raises.
+            Exception: any error of the handler.
         """
         work = asyncio.ensure_future(_called(handler, *told))
         self._taking[session] = work
@@ -125,30 +125,30 @@ class HookRunner:
             self._taking.pop(session, None)
 
     async def call(self, handler: Callable[..., Any], *told: Any) -> None:
-        """Call a handler that nobody waits for; an error of its is recorded."""
+        """Call a handler without a result; record its error."""
         try:
             await asyncio.ensure_future(_called(handler, *told))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self._failed(error)
 
     def failed(self, error: BaseException) -> None:
-        """Record an error of the application's own code."""
+        """Record an error of the application's code."""
         self._failed(error)
 
     def sockets(self, session: Session) -> Mapping[str, NamespaceHandlers]:
-        """The handlers of the Socket.IO namespaces that a session may enter."""
+        """Return the handlers of the Socket.IO namespaces that a session may connect to."""
         return self._hooks.sockets.get(_namespace(session), _NONE)
 
     def action(self, session: Session) -> Callable[..., Any] | None:
-        """The handler of the actions in workspaces."""
+        """Return the handler of actions in workspaces."""
         return self._hooks.actions.get(_namespace(session))
 
     def disconnected(self, session: Session, ending: Disconnect) -> None:
-        """Tell every disconnect hook, in the background, and end the handler of its messages."""
+        """Call the disconnect hooks in the background and cancel the session's running handler."""
         work = self._taking.get(session)
         if (
             work is not None and work is not asyncio.current_task()
-        ):  # who closes a connection may finish
+        ):  # a handler that closes its own connection may finish
             work.cancel()
         for hook in self._hooks.disconnect:
             self._background.run(self._ask(hook, describe(session), ending.name.lower()))

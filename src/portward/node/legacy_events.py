@@ -1,7 +1,7 @@
-"""Security events of endpoints that relay, with the fields that an older relay logged.
+"""Security events of relay endpoints, with the fields that an older relay logged.
 
-They stand beside the gateway's other events. Where `log.older_names` is on, each that the older relay
-had is logged once more under the exact name it had there.
+They are recorded in addition to the gateway's other events. With `log.older_names` each event of the
+older relay is also logged under the exact name it had there.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ _EXACT: Final = {
 
 
 class LegacyRelayEvents:
-    """Records for the endpoints named, under `exact` names too. Addresses are masked ones."""
+    """Records events of the given endpoints, with `exact` also under old names. Addresses are masked."""
 
     def __init__(
         self, telemetry: Telemetry, endpoints: Iterable[str], *, exact: bool = False
@@ -37,7 +37,7 @@ class LegacyRelayEvents:
         self._exact = exact
 
     def established(self, endpoint: str, address: str, total: int) -> None:
-        """A connection was let in; with it there are `total`."""
+        """Record an admitted connection; `total` is the number of connections, this one included."""
         if endpoint in self._endpoints:
             self._record(Event.CONNECTION_ESTABLISHED, ip=address, totalConnections=total)
 
@@ -49,7 +49,7 @@ class LegacyRelayEvents:
         *,
         status_page: bool = False,
     ) -> None:
-        """A request was turned away for one of the reasons that the older relay knew."""
+        """Record a rejection, if it has one of the reasons that the older relay logged."""
         reason = _REASONS.get(refusal)
         if endpoint in self._endpoints and reason is not None:
             self._telemetry.record(Event.CONNECTION_BLOCKED, ip=address, reason=reason)
@@ -57,17 +57,17 @@ class LegacyRelayEvents:
                 self._telemetry.record(Event.WS_CONNECTION_BLOCKED_RATE_LIMIT, ip=address)
 
     def proven(self, endpoint: str, address: str, user: str | None) -> None:
-        """Somebody proved who they are."""
+        """Record a successful authentication."""
         if endpoint in self._endpoints:
             self._record(Event.AUTH_SUCCESS, ip=address, userId=user)
 
     def failed(self, endpoint: str, address: str, error: str) -> None:
-        """A credential was refused; `error` is one of our own words."""
+        """Record a refused credential; `error` is an error code of the gateway."""
         if endpoint in self._endpoints:
             self._record(Event.AUTH_FAILED, ip=address, error=error)
 
     def limited(self, address: str) -> None:
-        """Somebody asked for the status too often."""
+        """Record that a client requested the status too often."""
         self._record(Event.HTTP_RATE_LIMIT_EXCEEDED, ip=address)
 
     def _record(self, event: Event, **fields: Unpack[Fields]) -> None:

@@ -1,4 +1,4 @@
-"""Limits as the node applies them: a rate table, its name, and what a refusal looks like."""
+"""Rate limits of a node: a rate table with its name and the command error of a refusal."""
 
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import LimitMode, LimitName, Rate
@@ -12,11 +12,11 @@ _FAULTS = {
 }
 
 WEIGHTS = (1.0, 1 / 16)
-"""What an event costs in the bucket of an IPv6 /64, and in that of the /48 around it."""
+"""The cost of an event in the bucket of an IPv6 /64, and in that of its /48."""
 
 
 class Limiter:
-    """One limit of one endpoint, or of all of them: `scope` is the endpoint's name, or empty."""
+    """One limit. `scope` is the name of its endpoint, or empty for a limit of all endpoints."""
 
     __slots__ = ("_fault", "_table", "_telemetry", "name", "rate", "scope")
 
@@ -29,7 +29,7 @@ class Limiter:
         self._telemetry = telemetry
 
     def wait(self, keys: tuple[str, ...], now: float, cost: float = 1.0) -> float:
-        """Count one event of an address: in its own bucket, and lighter in the wider one around it."""
+        """Count one event of an address, weighted by key; return seconds to wait, 0.0 when allowed."""
         for weight, key in zip(WEIGHTS, keys, strict=False):
             wait = self._table.take(key, now, weight * cost)
             if wait and self.record_refusal():
@@ -37,7 +37,7 @@ class Limiter:
         return 0.0
 
     def peek(self, keys: tuple[str, ...], now: float) -> float:
-        """What `wait` would say, without counting anything."""
+        """Return the result of `wait` without counting."""
         if self.rate.mode is LimitMode.ENFORCE:
             for weight, key in zip(WEIGHTS, keys, strict=False):
                 wait = self._table.peek(key, now, weight)
@@ -46,9 +46,9 @@ class Limiter:
         return 0.0
 
     def record_refusal(self) -> bool:
-        """Count a refusal; False when the limit only observes, and the event may pass all the same.
+        """Count a refusal; return False in the mode observe, where the event is allowed anyway.
 
-        Who was refused is logged where that is known; what was only observed is logged here.
+        A real refusal is logged by the caller, which knows the client; an observed one is logged here.
         """
         self._telemetry.metrics.limit(self.name, self.rate.mode)
         if self.rate.mode is LimitMode.ENFORCE:
@@ -59,15 +59,15 @@ class Limiter:
     def check(self, keys: tuple[str, ...], now: float, cost: float = 1.0) -> None:
         """Count one event of a user, or of an address with its wider bucket.
 
-        It costs as much as `cost` of them, and at most the whole burst.
+        It costs as much as `cost` events, at most the whole burst.
 
         Raises:
-            Fault: it is refused; `retry_after` says when it would pass.
+            CommandError: over the limit; `retry_after` is the wait in milliseconds.
         """
         wait = self.wait(keys, now, cost)
         if wait:
             raise self.fault(wait)
 
     def fault(self, wait: float) -> CommandError:
-        """What is answered to an event that would pass in `wait` seconds."""
+        """Return the command error for an event that would be allowed in `wait` seconds."""
         return CommandError(self._fault, retry_after=int(wait * 1000) + 1)

@@ -1,4 +1,4 @@
-"""What a node owes an engine that other nodes use too, and does not wait to be asked for."""
+"""Periodic work of a node on a shared engine: leases, revocations, positions, heartbeat."""
 
 import asyncio
 from collections import deque
@@ -24,37 +24,37 @@ from portward.telemetry.events import Event
 TOUCH_INTERVAL: Final = 10.0
 """Seconds between two renewals of presence, and of the node's own entry."""
 PRESENCE_INTERVAL: Final = 1.0
-"""Seconds between two looks for leases that ran out: presence of a dead node ends within 35 seconds."""
+"""Seconds between two sweeps of expired leases: presence of a dead node ends within 35 seconds."""
 NODE_TTL: Final = 30.0
 PULL_INTERVAL: Final = 30.0
 OVERLAP: Final = 90.0
-"""Seconds by which two pulls of revocations overlap: clocks differ, and a store may be late."""
+"""Seconds by which two pulls of revocations overlap: clocks differ, and a store may be delayed."""
 COMPARE_INTERVAL: Final = 25.0
 JITTER: Final = 2.5
-"""Seconds by which comparing positions may be earlier or later, so that nodes do not do it together."""
+"""Random part, in seconds, of the time between comparisons, so that nodes compare at different times."""
 SOON: Final = 1.0
-"""Seconds within which a node begins to look for what an interruption has cost it."""
+"""Seconds within which a node starts to look for what it lost in an interruption."""
 SPREAD: Final = 10.0
-"""Seconds over which all sessions are judged again."""
+"""Seconds over which the rights of all sessions are evaluated again."""
 STEP: Final = 0.1
 TURN: Final = 500
-"""Sessions that are looked at before everybody else has a turn."""
+"""Sessions that are checked before control returns to the event loop."""
 
 
 class Reauthorizer(Protocol):
-    """Who acts on revocations and changed rights: `node.rights_events.RightsEventHandler`."""
+    """Handles revocations and changed rights: `node.rights_events.RightsEventHandler`."""
 
     def revoked(self, event: Revoked) -> None:
         """End every session that the revocation names."""
 
     async def reauthorize_user(self, session: Session) -> None:
-        """Judge one session again."""
+        """Evaluate the rights of one session again."""
 
 
 class ClusterMaintenance:
-    """Renews leases, pulls what the bus may have lost, compares positions, says that the node lives.
+    """Renews leases, pulls events that the bus may have lost, compares positions, sends heartbeats.
 
-    An engine that gives no answer is asked again the next time.
+    A call that fails because the engine is unavailable is repeated at the next interval.
     """
 
     def __init__(  # noqa: PLR0913 - ports and parts of the node, wired by name in one place
@@ -71,7 +71,7 @@ class ClusterMaintenance:
         counted: Callable[[int], None] = lambda _: None,
         random: Callable[[], float] | None = None,
     ) -> None:
-        """`counted` is told how many nodes there are; `random` returns numbers from 0 up to 1."""
+        """`counted` is called with the number of nodes; `random` returns numbers in [0, 1)."""
         self._counted = counted
         self._nodes = 1
         self._engine = engine
@@ -91,10 +91,10 @@ class ClusterMaintenance:
         self._unjudged: deque[Session] = deque()
         self._share = 0
 
-    # -- its own life
+    # -- start and stop
 
     def start(self) -> None:
-        """Say that the node is there, and begin."""
+        """Announce the node and start the timers."""
         self._heartbeat()
         self._every("touch", lambda: TOUCH_INTERVAL, self._touch_and_heartbeat)
         if self._engine.spans:
@@ -103,7 +103,7 @@ class ClusterMaintenance:
         self._every("compare", self._compare_interval, self._compare)
 
     def stop(self) -> None:
-        """Stop, and say that the node is gone."""
+        """Stop the timers and withdraw the node's entry."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -153,7 +153,8 @@ class ClusterMaintenance:
         await nodes.announce(self._info(), NODE_TTL)
         if self._engine.spans:
             before, self._nodes = self._nodes, len(await nodes.present())
-            # A store that lost everything hears of each node again within one interval, not at once.
+            # After a loss of all data the store gets the entries of all nodes within one interval: keep the
+            # larger count until then, so that shares of limits do not grow.
             self._counted(max(before, self._nodes))
 
     # -- revocations and rights
@@ -165,7 +166,7 @@ class ClusterMaintenance:
             self._reauthorize_all()
 
     async def _pull(self) -> None:
-        """Ask what was revoked lately, and end whom it names and nobody told of."""
+        """Read recent revocations and end the sessions they name, in case the bus lost an event."""
         if self._pulling:
             return
         self._pulling = True
@@ -198,7 +199,7 @@ class ClusterMaintenance:
                 self._judges.revoked(Revoked(revocation=revocation))
 
     def _reauthorize_all(self) -> None:
-        """Judge every session again, spread over `SPREAD`; those that wait for it already go first."""
+        """Evaluate the rights of every session again over `SPREAD` seconds; queued sessions go first."""
         self._unjudged = deque(dict.fromkeys([*self._unjudged, *self._registry]))
         self._share = int(len(self._unjudged) * STEP / SPREAD) + 1
         self._once("judge", STEP, self._reauthorize_some)
@@ -219,10 +220,10 @@ class ClusterMaintenance:
     def _compare(self) -> None:
         self._background.run(self._comparison.compare())
 
-    # -- news of the engine itself: `node.bus_events.EngineEvents`
+    # -- events of the engine itself: `node.bus_events.EngineEvents`
 
     def interrupted(self) -> None:
-        """Look for everything that may have been lost on the bus."""
+        """Look for everything that the bus may have lost, at a random time within `SOON`."""
         self._doubt = True
         self._once("look", self._random() * SOON, self._look)
 
@@ -232,14 +233,14 @@ class ClusterMaintenance:
         self._reauthorize_all()
 
     def engine_changed(self, up: bool) -> None:
-        """Tell the operator."""
+        """Record that the engine became available or unavailable."""
         self._telemetry.metrics.engine_up(up=up)
         self._telemetry.record(
             Event.ENGINE_UP if up else Event.ENGINE_DOWN, engine=self._engine.name
         )
 
     def eviction_changed(self, possible: bool) -> None:
-        """Report that the store may drop keys, or no longer may."""
+        """Record whether the store may evict keys."""
         self._telemetry.metrics.engine_may_evict(possible=possible)
         self._telemetry.record(
             Event.ENGINE_EVICTION if possible else Event.ENGINE_EVICTION_END,

@@ -1,4 +1,4 @@
-"""Subscribing to several channels in one message: each is judged and answered by itself."""
+"""Subscriptions to several channels by one message: each is authorized and answered separately."""
 
 from collections import deque
 from typing import Final
@@ -21,11 +21,11 @@ from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 RETRY: Final = 1000
-"""Milliseconds after which to ask again for a channel that is being joined."""
+"""Milliseconds after which to retry for a channel whose subscription is in progress."""
 
 
 class _MultiSubscribeJob:
-    """One message on its way: what is still to come, and what came of the rest."""
+    """One message in progress: the remaining channels and the results of the others."""
 
     def __init__(self, command: SubscribeEach) -> None:
         self.command = command
@@ -35,15 +35,15 @@ class _MultiSubscribeJob:
 
     @property
     def reply(self) -> SubscribedEach:
-        """The end of it."""
+        """The final reply to the message."""
         return SubscribedEach(channels=tuple(self.joined), failed=tuple(self.failed))
 
 
 class MultiSubscribe:
-    """Joins one channel after the other.
+    """Subscribes to the channels of a message one after the other.
 
-    A job begins in the order of messages. As soon as it has to wait for its reader it goes on beside them,
-    so that whatever the client asks meanwhile is answered.
+    A job starts in the order of messages. When the client does not read fast enough, the job continues
+    in the background, so that other commands of the client are answered meanwhile.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class MultiSubscribe:
         self._jobs: dict[Session, deque[_MultiSubscribeJob]] = {}
 
     async def subscribe(self, session: Session, command: SubscribeEach) -> Reply:
-        """Join the channels of a message; its end, or `AnsweredLater`.
+        """Subscribe to the channels of a message; return the final reply, or `AnsweredLater`.
 
         Raises:
-            Fault: `LIMIT_EXCEEDED`, too many are on their way already.
+            CommandError: `LIMIT_EXCEEDED`, too many subscriptions are in progress already.
         """
         job, jobs = _MultiSubscribeJob(command), self._jobs.get(session)
         if jobs is not None:
@@ -87,7 +87,7 @@ class MultiSubscribe:
         return job.reply
 
     async def _go_on(self, session: Session) -> None:
-        """Finish the jobs of a session, as fast as it reads."""
+        """Finish the jobs of a session at the rate at which its client reads."""
         jobs = self._jobs[session]
         try:
             while jobs and session.alive:
@@ -133,7 +133,7 @@ class MultiSubscribe:
         self._answering.reply_error(session, fault)
 
     def _count(self, session: Session, job: _MultiSubscribeJob) -> None:
-        """Count a message once, however many of its channels were refused."""
+        """Count a message once, for any number of refused channels."""
         faults = [failure.fault for failure in job.failed]
         limited = [fault for fault in faults if fault.kind in RATE_FAULTS]
         if limited:
@@ -149,10 +149,10 @@ class MultiSubscribe:
             count_fault(session, faults[-1])
 
     def check(self, session: Session, channel: Channel) -> None:
-        """Refuse a second way into a channel that is on its way in.
+        """Refuse a subscription to a channel that a running job still has to subscribe to.
 
         Raises:
-            Fault: `UNAVAILABLE`, for a moment.
+            CommandError: `UNAVAILABLE`, retry after `RETRY` milliseconds.
         """
         if any(wanted.channel == channel for wanted in self._coming(session)):
             raise CommandError(ErrorKind.UNAVAILABLE, retry_after=RETRY)
@@ -161,7 +161,7 @@ class MultiSubscribe:
         return [wanted for job in self._jobs.get(session, ()) for wanted in job.rest]
 
     def drop(self, session: Session, channel: Channel) -> None:
-        """The client does not want a channel any more that is still to come."""
+        """Remove a channel, which the client unsubscribed from, from the remaining ones."""
         for job in self._jobs.get(session, ()):
             for wanted in [each for each in job.rest if each.channel == channel]:
                 job.rest.remove(wanted)
