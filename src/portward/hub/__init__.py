@@ -1,1 +1,1 @@
-"""Who is here and who listens: maps and loops of this process alone. Nothing here ever awaits."""
+"""Subscribers of the channels of this node, and the fan-out to them. In memory; no function awaits."""

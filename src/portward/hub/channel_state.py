@@ -1,4 +1,4 @@
-"""What the hub keeps of one channel: its listeners, its place in the stream, what is pending."""
+"""The state of one channel in the hub: its subscribers, its stream position, and pending pushes."""
 
 from typing import Final, NamedTuple, Protocol
 
@@ -13,22 +13,22 @@ from portward.wire.message import WireMessage
 
 
 class Subscriber(Protocol):
-    """Where a listener is written to: a link as the hub sees it."""
+    """A connection as the hub sees it: a target for encoded messages."""
 
     open: bool
 
     def write(self, message: WireMessage, channel: Channel | None = None) -> None:
-        """Send or queue. Never raises."""
+        """Send the message or queue it. Never raises."""
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for the channel."""
+        """Drop the queued messages of the channel."""
 
 
 class DeliveryOptions(NamedTuple):
-    """How a family of channels is told.
+    """Delivery settings of a channel.
 
-    With `latest_only` a listener that reads slowly is spared older values of a key, instead of being
-    closed for them.
+    With `latest_only`, a slow subscriber is not closed: of each publication key only the newest value stays
+    in its queue.
     """
 
     cooldown: Cooldown | None = None
@@ -39,7 +39,7 @@ PLAIN: Final = DeliveryOptions()
 
 
 class BusMessage(NamedTuple):
-    """A publication as the bus brought it."""
+    """A publication as received from the bus."""
 
     publication: Publication
     epoch: str
@@ -47,7 +47,7 @@ class BusMessage(NamedTuple):
 
 
 class Joining:
-    """What is collected for an outlet that is not written to now: everything after the position `floor`."""
+    """Pushes collected for a subscriber that is not written to yet: everything after the position `floor`."""
 
     __slots__ = ("floor", "overflown", "pushes")
 
@@ -57,7 +57,7 @@ class Joining:
         self.overflown = False
 
     def add(self, push: Push) -> None:
-        """Collect something; of too much the rest is left out, and the outlet has to come once more."""
+        """Collect a push. Over `OUTBOX_COUNT` it is lost; `overflown` means the subscriber must recover."""
         if len(self.pushes) < OUTBOX_COUNT:
             self.pushes.append(push)
         else:
@@ -65,13 +65,14 @@ class Joining:
 
 
 NO_OFFSET: Final = 0
-"""No publication has this offset: none is next in line."""
+"""An offset that no publication has. As `next` it means: deliver nothing now."""
 
 
 class ChannelState:
-    """One channel with at least one listener, or with one on the way.
+    """The state of a channel with at least one subscriber, live or joining.
 
-    `next` and `epoch` say which publication is next in line. No epoch: the first one that comes.
+    `next` and `epoch` name the publication that is delivered next. With an empty epoch, the first
+    publication that arrives sets them.
     """
 
     __slots__ = (
@@ -80,7 +81,7 @@ class ChannelState:
     )  # fmt: skip
 
     late: Queue | None
-    """Where publications wait that a cooldown left out."""
+    """The queue for publications that a cooldown suppressed."""
 
     def __init__(self, channel: Channel, traits: DeliveryOptions) -> None:
         self.channel = channel
@@ -92,7 +93,7 @@ class ChannelState:
         self.pending: list[tuple[Push, tuple[Subscriber, ...]]] = []
         self.ahead: dict[Subscriber, int] = {}
         self.withheld: dict[Subscriber, Joining] = {}
-        """What is kept back from outlets until their rights were judged again."""
+        """Pushes withheld from subscribers while their rights are checked again."""
         self.held: list[BusMessage] | None = None
         self.offset = self.next = NO_OFFSET
         self.epoch = ""
@@ -100,13 +101,13 @@ class ChannelState:
 
     @property
     def position(self) -> Position | None:
-        """The position of the last publication that was told."""
+        """The position of the last delivered publication."""
         if not self.epoch:
             return None
         return Position(self.offset if self.held is not None else self.next - 1, self.epoch)
 
     def move(self, position: Position) -> None:
-        """Go on after `position`, whatever lies between."""
+        """Continue the stream after `position`, and skip what lies between."""
         if position.epoch != self.epoch:
             self.ahead.clear()
         self.epoch, self.offset = position.epoch, position.offset
@@ -115,21 +116,21 @@ class ChannelState:
             newcomer.floor = position
 
     def withhold(self, push: Push, spared: tuple[Subscriber, ...]) -> tuple[Subscriber, ...]:
-        """Keep a push back from the outlets that wait for a judgement. Returns who is not written to."""
+        """Collect a push for withheld subscribers. Returns all subscribers that must not be written to."""
         for outlet, kept in self.withheld.items():
             if outlet not in spared:
                 kept.add(push)
         return (*spared, *self.withheld)
 
     def encoder(self, outlet: Subscriber) -> Encoder | None:
-        """The voice of an outlet that is written to; None for one that is not, or not yet."""
+        """The encoder of a live subscriber; None for one that is joining or unknown."""
         return next((voice for voice, group in self.groups.items() if outlet in group), None)
 
     def queue(self, voice: Encoder | None) -> Queue | None:
-        """Where publications wait for a listener with this voice; None where it cannot be told of them."""
+        """The queue of late publications for this encoder; None if its protocol cannot mark them as late."""
         return self.late if voice is not None and voice.late else None
 
     def excluded(self, offset: int, exclude: Subscriber | None) -> tuple[Subscriber, ...]:
-        """Who is not told the publication with this offset."""
+        """The subscribers that must not get the publication with this offset."""
         self.ahead = {outlet: known for outlet, known in self.ahead.items() if known >= offset}
         return (*self.ahead, exclude) if exclude is not None else tuple(self.ahead)

@@ -1,7 +1,8 @@
-"""Cooldown: one listener is sent the same type from the same channel only once in a while.
+"""Cooldown: limits how often one subscriber gets publications of the same type from the same channel.
 
-A publication that is more urgent than the last one sent passes at once. Of those that are left out the
-last one is kept, where its listener can be told that it comes late, and is due when the cooldown ends.
+A publication with a higher urgency than the last one sent is sent at once. Of the suppressed
+publications the last one is kept, if the protocol of the subscriber can mark it as late, and is sent when
+the cooldown ends.
 """
 
 from collections.abc import Callable
@@ -13,13 +14,13 @@ from portward.model.publication import Publication
 from portward.model.replies import Delivery, Push
 
 Kind = tuple[Channel | None, str | None]
-"""The channel it was published in, for a combined channel, and its type."""
+"""The origin channel (for a combined channel) and the publication type."""
 PENDING: Final = 256
-"""Publications that are kept for one listener. Beyond them none is left out: it is sent at once."""
+"""Publications kept for one subscriber. Above this number none is suppressed: it is sent at once."""
 
 
 class SubscriberCooldowns:
-    """The cooldowns of one listener, by kind; those begun last come last."""
+    """The cooldown windows of one subscriber by kind, in the order in which they began."""
 
     __slots__ = ("gone", "pending", "windows")
 
@@ -30,7 +31,7 @@ class SubscriberCooldowns:
 
 
 class Window:
-    """One cooldown: when it ends, the urgency that was sent, and what was left out since."""
+    """One cooldown: when it ends, the urgency last sent, and what was suppressed since."""
 
     __slots__ = ("last", "listener", "queued", "suppressed", "until", "urgency")
 
@@ -41,20 +42,20 @@ class Window:
         self.suppressed = 0
         self.last: Delivery | None = None
         self.queued = False
-        """Whether it waits in the queue of what comes late."""
+        """Whether this window is in the queue of late publications."""
 
     def keep(self, push: Delivery) -> None:
-        """Keep a publication in place of the one before."""
+        """Keep a publication, and replace the one kept before."""
         self.listener.pending += self.last is None
         self.last = push
 
     def release(self) -> None:
-        """Keep nothing any more."""
+        """Drop the kept publication."""
         self.listener.pending -= self.last is not None
         self.last = None
 
     def begin(self, until: float, urgency: int) -> int:
-        """Begin anew, as something is sent; how many were left out before it."""
+        """Start the cooldown again after a send. Returns how many publications were suppressed before it."""
         suppressed, self.suppressed = self.suppressed, 0
         self.until, self.urgency = until, urgency
         self.release()
@@ -62,21 +63,22 @@ class Window:
 
     @property
     def wanted(self) -> bool:
-        """Whether something is kept for a listener that is still there."""
+        """Whether a publication is kept and its subscriber has not left."""
         return self.last is not None and not self.listener.gone
 
 
 def all_alike(_: Publication) -> int:
-    """The urgency of publications that are not ranked."""
+    """Return the same urgency for every publication."""
     return 0
 
 
 class Cooldown:
-    """The cooldowns of one channel's listeners, each `seconds` long.
+    """The cooldowns of all subscribers of one channel, each `seconds` long.
 
-    Per listener at most `remembered` kinds are remembered, the ones begun last. `urgency` ranks
-    publications; without it all are alike. `queue` is called with a window that keeps its first
-    publication, and with one that is forgotten and keeps one still: then its `until` is now.
+    At most `remembered` kinds are stored per subscriber, the ones that began last. `urgency` ranks
+    publications; without it all have the same rank. `admit` adds a window to its queue when the window
+    keeps its first publication. It also adds a window that is removed from the store while it keeps one:
+    then `until` is now.
     """
 
     __slots__ = ("_listeners", "_now", "_queue", "_remembered", "_seconds", "_urgency")
@@ -95,9 +97,9 @@ class Cooldown:
         self._listeners: dict[object, SubscriberCooldowns] = {}
 
     def admit(self, listener: object, push: Push, queue: "Queue | None" = None) -> int | None:
-        """Judge a push: None leaves it out, else it is sent with the number of those left out before it.
+        """Decide whether to send a push now. Returns None to suppress it, else the number suppressed before.
 
-        With a `queue` the last one left out is kept until its cooldown ends.
+        With a `queue`, the last suppressed publication is kept until its cooldown ends.
         """
         if not isinstance(push, Delivery):
             return 0
@@ -122,7 +124,7 @@ class Cooldown:
         return self._begin(listener, held, kind, publication, now, queue)
 
     def told(self, listener: object, push: Push, queue: "Queue | None" = None) -> None:
-        """Note what a listener is sent whatever its cooldown: the history it missed."""
+        """Record a publication that is sent regardless of the cooldown, for example recovered history."""
         if isinstance(push, Delivery):
             held = self._listeners.setdefault(listener, SubscriberCooldowns())
             publication = push.publication
@@ -138,6 +140,7 @@ class Cooldown:
         now: float,
         queue: "Queue | None",
     ) -> int:
+        # Remove and add again: the order of the dictionary is the order in which cooldowns began.
         window = held.windows.pop(kind, None) or Window(held)
         held.windows[kind] = window
         suppressed = window.begin(now + self._seconds, self._urgency(publication))
@@ -149,7 +152,7 @@ class Cooldown:
         return suppressed
 
     def late(self, window: Window) -> Delivery | None:
-        """Take what a window keeps, as it is to be sent now: its cooldown begins anew."""
+        """Take the kept publication of a window for sending, and start the cooldown again."""
         last, suppressed = window.last, window.suppressed
         if last is None:
             return None
@@ -163,7 +166,7 @@ class Cooldown:
         )
 
     def forget(self, listener: object) -> None:
-        """Forget a listener that left, and what was kept for it."""
+        """Remove a subscriber that left, with the publications kept for it."""
         held = self._listeners.pop(listener, None)
         if held is not None:
             held.gone = True
@@ -172,7 +175,7 @@ class Cooldown:
 
 
 class Queue(Protocol):
-    """Where windows wait for their end."""
+    """The queue of windows that wait for their end."""
 
     def add(self, listener: object, window: Window, *, again: bool = False) -> None:
-        """Have a window looked at when it ends; one that waits already only when asked `again`."""
+        """Schedule a check at the end of the window. A queued window is added once more only with `again`."""

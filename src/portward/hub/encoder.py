@@ -1,4 +1,4 @@
-"""How one endpoint speaks: its dialect, and the framing that its connections agreed on."""
+"""Encoding of pushes for one endpoint: its protocol and the negotiated framing."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,17 +9,17 @@ from portward.wire.message import WireMessage
 
 
 class PushEncoder(Protocol):
-    """The part of a dialect the hub needs."""
+    """The part of a protocol implementation that the hub needs."""
 
     def push(self, push: Push, now: int) -> Words | None:
-        """Put a push into words; None when the dialect has no word for it. `now` is milliseconds."""
+        """Encode a push; None when the protocol has no message for it. `now` is Unix time in milliseconds."""
 
 
 class Encoder:
-    """Encodes once for every connection that shares it; `name` is its endpoint.
+    """Encodes a push once for all connections that share this encoder; `name` is the name of the endpoint.
 
-    `late` means that its dialect can say of a publication that it comes late, after newer ones. Two
-    voices are never equal: they are keys.
+    `late` means that the protocol can mark a publication as late, sent after newer ones. Encoders are
+    dictionary keys and are compared by identity.
     """
 
     __slots__ = ("_frame", "_now", "_speaker", "late", "name")
@@ -40,6 +40,6 @@ class Encoder:
         self._now = now
 
     def encode(self, push: Push) -> WireMessage | None:
-        """The ready-made message for a push, or None when this dialect does not tell it."""
+        """Return the framed message of a push, or None when this protocol has no message for it."""
         payload = self._speaker.push(push, self._now())
         return None if payload is None else self._frame(payload)

@@ -1,10 +1,11 @@
-"""Channels with listeners on this node, and the fan-out to them.
+"""The hub: channels with subscribers on this node, and the fan-out to them.
 
-What arrives for a channel within one turn of the loop leaves together: `deliver` and `announce` only
-note it, and one scheduled `flush` encodes it once per voice and writes it once per listener.
+All pushes that arrive for a channel within one turn of the event loop are written together: `deliver` and
+`announce` only store them, and one scheduled `flush` encodes them once per encoder and writes them once
+per subscriber.
 
-A channel is told without a gap and without a repeat: `deliver` takes nothing but the publication that
-is next in line. A listener whose answer reached further than that is ahead, and spared what it has.
+Delivery has no gap and no duplicate: `deliver` accepts only the next publication of the stream. A
+subscriber whose reply already covers later offsets is "ahead": it does not get those offsets again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -32,30 +33,30 @@ from portward.wire import message as wire
 from portward.wire.message import WireMessage
 
 _SETTLES: Final = 0.5
-"""Seconds after which what is due is tried again for a listener that is on its way in."""
+"""Seconds until a due publication is tried again for a subscriber that is still joining."""
 
 
 class Observer(Protocol):
-    """Who is told about fan-outs."""
+    """Receives the counts and errors of fan-outs."""
 
     def fanned_out(
         self, channel: Channel, publications: int, deliveries: int, seconds: float
     ) -> None:
-        """One flush of one channel wrote `deliveries` publications in all."""
+        """Report a flush of one channel: `deliveries` is the number of publications written in all."""
 
     def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
-        """A push was encoded for one voice, and is being written to so many listeners."""
+        """Report a push that was encoded for one encoder and is written to `listeners` subscribers."""
 
     def encode_failed(self, channel: Channel, error: Exception) -> None:
-        """A push could not be encoded for one voice; the others got it."""
+        """Report a push that one encoder could not encode; other encoders are not affected."""
 
 
 class Hub:
-    """The listeners of every channel.
+    """The subscribers of every channel.
 
-    `schedule` runs a callable at the end of the current turn of the loop (`loop.call_soon`); `now`
-    reads monotonic seconds; `traits` says how the family of a channel is told; `wake_at` has the queue
-    of late publications woken at a moment (`Wheel.wake_at`).
+    `schedule` runs a callable at the end of the current turn of the event loop (`loop.call_soon`); `now`
+    returns monotonic seconds; `traits` returns the delivery settings of a channel; `wake_at` schedules the
+    queue of late publications at a moment (`TimerWheel.schedule_at`).
     """
 
     def __init__(
@@ -78,31 +79,31 @@ class Hub:
         return len(self._states)
 
     def names(self) -> Iterable[Channel]:
-        """The channels somebody here listens to."""
+        """Return the channels with subscribers on this node."""
         return tuple(self._states)
 
     def size(self, channel: Channel) -> int:
-        """How many connections of this node listen to `channel`."""
+        """Return how many connections of this node subscribe to `channel`."""
         state = self._states.get(channel)
         return state.size if state is not None else 0
 
     def position(self, channel: Channel) -> Position | None:
-        """The position up to which listeners here were told, None while nothing is known of it."""
+        """Return the position up to which `channel` was delivered here; None while it is unknown."""
         state = self._states.get(channel)
         return state.position if state is not None else None
 
     def listeners(self, channel: Channel) -> tuple[Subscriber, ...]:
-        """Every outlet that listens to `channel`, those still joining included."""
+        """Return every subscriber of `channel`, joining ones included."""
         state = self._states.get(channel)
         if state is None:
             return ()
         settled = (outlet for group in state.groups.values() for outlet in group)
         return (*settled, *state.joining)
 
-    # -- coming and going
+    # -- joining and leaving
 
     def join(self, channel: Channel, outlet: Subscriber) -> bool:
-        """Begin to collect what arrives for `outlet`. Returns True for the node's first listener."""
+        """Start to collect pushes for `outlet`. Returns True for the first subscriber on the node."""
         state = self._states.get(channel)
         first = state is None
         if state is None:
@@ -114,7 +115,7 @@ class Hub:
         return first
 
     def follows(self, channel: Channel, outlet: Subscriber, position: Position) -> bool:
-        """Whether what is collected for `outlet` goes on where `position` ends, without a gap."""
+        """Return whether the pushes collected for `outlet` continue after `position` without a gap."""
         state = self._states[channel]
         floor = state.joining[outlet].floor
         if state.joining[outlet].overflown:
@@ -126,10 +127,10 @@ class Hub:
     def go_live(
         self, channel: Channel, outlet: Subscriber, voice: Encoder, position: Position | None = None
     ) -> list[Push]:
-        """End the collecting: return what arrived meanwhile, and write to `outlet` from now on.
+        """Return the collected pushes, and write to `outlet` from now on.
 
-        What is pending in this turn is flushed first, so that nothing is both returned and written.
-        `position` is where its answer ends; what arrives here up to there it is not told again.
+        Pending pushes of this turn are flushed first, so that none is both returned and written. `position`
+        is where the reply to `outlet` ends: publications up to it are not written again.
         """
         state = self._states[channel]
         self._flush(state)
@@ -150,7 +151,7 @@ class Hub:
     def apply_cooldown(
         self, channel: Channel, outlet: Subscriber, missed: Iterable[Push], later: Iterable[Push]
     ) -> tuple[Push, ...]:
-        """What `outlet` is to be told of `later`, having been told all that it missed."""
+        """Return the part of `later` that the cooldown lets through, after all of `missed` was sent."""
         state = self._states[channel]
         cooldown = state.cooldown
         if cooldown is None:
@@ -164,11 +165,11 @@ class Hub:
     def leave(
         self, channel: Channel, outlet: Subscriber, *, drop: bool = True, returning: bool = False
     ) -> bool:
-        """Write to `outlet` no more; with `drop` not even what is queued.
+        """Stop writing to `outlet`; with `drop` its queued messages are removed too.
 
-        One that is `returning` at once is not told again what it was told a moment ago.
+        With `returning` (it subscribes again at once) the state and the cooldowns of the channel are kept.
 
-        Returns True after the node's last listener of the channel.
+        Returns True after the last subscriber of the node left the channel.
         """
         state = self._states.get(channel)
         if state is None:
@@ -198,16 +199,16 @@ class Hub:
                 return True
         return False
 
-    # -- while rights are judged again
+    # -- while rights are checked again
 
     def withhold(self, channel: Channel, outlet: Subscriber) -> None:
-        """Keep back from `outlet` what comes from now on, until `release`, or until it leaves."""
+        """Withhold new pushes from `outlet` until `release`, or until it leaves."""
         state = self._states.get(channel)
         if state is not None and state.encoder(outlet) is not None:
             state.withheld.setdefault(outlet, Joining(None))
 
     def release(self, channel: Channel, outlet: Subscriber) -> bool:
-        """Write to `outlet` what was kept back. False when that was too much, and some is lost."""
+        """Write the withheld pushes to `outlet`. Returns False when too many arrived and some are lost."""
         state = self._states.get(channel)
         kept = state.withheld.pop(outlet, None) if state is not None else None
         if state is None or kept is None:
@@ -224,34 +225,34 @@ class Hub:
             self._observer.fanned_out(channel, 0, written, self._now() - began)
         return True
 
-    # -- the line
+    # -- order of publications
 
     def paused(self, channel: Channel) -> list[BusMessage] | None:
-        """What waits until a gap before it is closed; None while the channel is told as things come."""
+        """Return the publications held until a gap is repaired; None while the channel is not paused."""
         state = self._states.get(channel)
         return state.held if state is not None else None
 
     def pause(self, channel: Channel, held: list[BusMessage]) -> None:
-        """Tell no publication of the channel until `resume`; `held` is the list for what comes."""
+        """Deliver no publication of the channel until `resume`; new ones are collected in `held`."""
         state = self._states[channel]
         state.offset = state.next - 1
         state.held, state.next = held, NO_OFFSET
 
     def resume(self, channel: Channel) -> None:
-        """Tell publications again as they come."""
+        """Deliver publications again as they arrive."""
         state = self._states[channel]
         state.held, state.next = None, state.offset + 1
 
     def move(self, channel: Channel, position: Position) -> None:
-        """Go on after `position`, whatever lies between."""
+        """Continue the stream after `position`, and skip what lies between."""
         self._states[channel].move(position)
 
     def already_delivered(self, channel: Channel, outlet: Subscriber, position: Position) -> bool:
-        """Whether a listener was told everything up to `position` by its answer already."""
+        """Return whether the reply to a subscriber already covered everything up to `position`."""
         state = self._states[channel]
         return state.epoch == position.epoch and state.ahead.get(outlet, -1) >= position.offset
 
-    # -- telling
+    # -- fan-out
 
     def deliver(
         self,
@@ -260,9 +261,9 @@ class Hub:
         epoch: str,
         exclude: Subscriber | None = None,
     ) -> bool:
-        """Note a publication for everyone who listens, except the outlet `exclude`.
+        """Queue a publication for all subscribers except `exclude`.
 
-        False when it is not next in line: it was not noted.
+        Returns False, and queues nothing, when it is not the next one of the stream.
         """
         state = self._states.get(channel)
         if state is None:
@@ -274,13 +275,14 @@ class Hub:
             state.move(Position(offset - 1, epoch))
         state.next = offset + 1
         spared: tuple[Subscriber, ...] = () if exclude is None else (exclude,)
+        # These subscribers got this offset with the reply to their subscribe command.
         if state.ahead:
             spared = state.excluded(offset, exclude)
         self._note(state, Delivery(channel=channel, publication=publication, epoch=epoch), spared)
         return True
 
     def announce(self, channel: Channel, push: Push, exclude: Subscriber | None = None) -> None:
-        """Note something that has no position. A later signal of a user replaces an earlier one."""
+        """Queue a push that has no position. A later signal of the same user and name replaces an earlier."""
         state = self._states.get(channel)
         if state is None:
             return
@@ -301,7 +303,7 @@ class Hub:
             self._dirty.append(state)
 
     def flush(self) -> None:
-        """Write everything that is pending."""
+        """Write all pending pushes."""
         dirty, self._dirty = self._dirty, []
         for state in dirty:
             self._flush(state)
@@ -354,7 +356,7 @@ class Hub:
         group: dict[Subscriber, None],
         pending: list[tuple[Push, tuple[Subscriber, ...]]],
     ) -> int:
-        """Write to each listener what its cooldown lets through, encoded once per count left out."""
+        """Write what the cooldown of each subscriber lets through, encoded once per number suppressed."""
         written, queue = 0, state.queue(voice)
         for push, excluded in pending:
             told: dict[int, list[Subscriber]] = {}
@@ -369,7 +371,7 @@ class Hub:
         return written
 
     def _send_late(self, due: Sequence[Due[ChannelState]], now: float) -> None:
-        """Send what cooldowns left out and have ended, to listeners that are still there."""
+        """Send publications whose cooldown has ended, to subscribers that have not left."""
         told: dict[tuple[ChannelState, Encoder, str, int], tuple[Delivery, list[Subscriber]]] = {}
         for entry in due:
             state, outlet = entry.state, entry.listener
@@ -390,7 +392,7 @@ class Hub:
     def _tell(
         self, state: ChannelState, voice: Encoder, push: Push, outlets: list[Subscriber]
     ) -> int:
-        """Write one push to some of a group; to how many it was."""
+        """Write one push to some subscribers of a group. Returns how many got it."""
         said = self._encode(state, voice, [(push, ())], len(outlets))
         for message, _ in said:
             for outlet in outlets:

@@ -1,7 +1,7 @@
-"""The queue of publications that a cooldown left out and that are sent late, when it ends.
+"""The queue of publications that a cooldown suppressed and that are sent when it ends.
 
-One heap for the whole node, looked at by one deadline on the timer wheel: no timer per publication,
-none per listener.
+One heap per node, checked by one deadline on the timer wheel: there is no timer per publication or per
+subscriber.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ S = TypeVar("S")
 NEVER: Final = float("inf")
 _ASLEEP: Final = -1
 _ENTRIES: Final = 1024
-"""Entries from which the heap is looked through for those that nobody waits for any more."""
+"""Heap size above which entries without a kept publication are removed."""
 
 
 class Due(NamedTuple, Generic[S]):
-    """A window that may have ended, with the channel's state and the listener it belongs to."""
+    """A window that may have ended, with the channel state and the subscriber it belongs to."""
 
     state: S
     listener: Any
@@ -27,9 +27,9 @@ class Due(NamedTuple, Generic[S]):
 
 
 class LateQueue(Generic[S]):
-    """Implements `node.timer_wheel.Timed`.
+    """The heap of windows; implements `node.timer_wheel.Timed`.
 
-    `wake_at` asks the wheel to be woken at a moment; `send` sends what is due.
+    `wake_at` schedules a call of `fire` at a moment; `send` sends the due publications.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class LateQueue(Generic[S]):
         return len(self._heap)
 
     def of(self, state: S) -> "ChannelQueue[S]":
-        """The queue as the cooldown of one channel sees it."""
+        """Return the queue for the cooldown of one channel."""
         return ChannelQueue(self, state)
 
     def put(self, due: Due[S], moment: float) -> None:
-        """Have a window looked at, at `moment` or soon after."""
+        """Schedule a check of a window at `moment` or soon after."""
         due.window.queued = True
         heappush(self._heap, (moment, next(self._number), due))
         if len(self._heap) > self._limit:
@@ -60,13 +60,13 @@ class LateQueue(Generic[S]):
         self._wake_at(self, moment)
 
     def fire(self, now: float, *, late: bool) -> float:  # noqa: ARG002 - the wheel's
-        """Send what is due; returns when to be woken next."""
+        """Send what is due. Returns when `fire` must be called next."""
         due: list[Due[S]] = []
         while self._heap and self._heap[0][0] <= now:
             entry = heappop(self._heap)[2]
             window = entry.window
             if window.wanted and window.until > now:
-                self.put(entry, window.until)  # something more urgent was sent meanwhile
+                self.put(entry, window.until)  # a more urgent publication was sent meanwhile
                 continue
             window.queued = False
             if window.wanted:
@@ -76,7 +76,7 @@ class LateQueue(Generic[S]):
         return self._heap[0][0] if self._heap else NEVER
 
     def _tidy(self) -> None:
-        """Drop entries whose window keeps nothing, so that the heap is bounded by what is kept."""
+        """Remove entries whose window keeps nothing, so that kept publications bound the size of the heap."""
         kept = [entry for entry in self._heap if entry[2].window.wanted]
         for entry in self._heap:
             entry[2].window.queued = entry[2].window.wanted
@@ -86,7 +86,7 @@ class LateQueue(Generic[S]):
 
 
 class ChannelQueue(Generic[S]):
-    """Implements `hub.cooldown.Queue` for one channel."""
+    """The queue for one channel; implements `hub.cooldown.Queue`."""
 
     __slots__ = ("_queue", "_state")
 
@@ -95,6 +95,6 @@ class ChannelQueue(Generic[S]):
         self._state = state
 
     def add(self, listener: object, window: Window, *, again: bool = False) -> None:
-        """Have a window looked at when it ends; one that waits already only when asked `again`."""
+        """Schedule a check at the end of the window. A queued window is added once more only with `again`."""
         if again or not window.queued:
             self._queue.put(Due(self._state, listener, window), window.until)

@@ -1,4 +1,4 @@
-"""Joins what a store kept with what arrived while it was being asked, without a gap and without a repeat."""
+"""Recovery: merges stored history with pushes that arrived during the read, without a gap or a duplicate."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from portward.model.replies import Delivery, Push
 
 
 class Recovery(NamedTuple):
-    """What a returning subscriber is told.
+    """The result of a recovery for one subscriber.
 
-    `recovered` is None when nothing was asked; `missed` goes into the answer, `later` follows it as
-    ordinary pushes. `position` is where the answer leaves the subscriber. `result` is one word for the
-    metric: `recovered`, `epoch`, `trimmed` or `too_many`.
+    `recovered` is None when no recovery was requested. `missed` is part of the reply; `later` follows it as
+    ordinary pushes. `position` is the position of the subscriber after the reply. `result` is the metric
+    label: `recovered`, `epoch`, `trimmed` or `too_many`.
     """
 
     recovered: bool | None
@@ -24,10 +24,10 @@ class Recovery(NamedTuple):
 
 
 def merge(since: Position | None, page: HistoryPage, collected: list[Push]) -> Recovery:
-    """Decide whether `page`, read after `since`, covers all that was missed.
+    """Decide whether `page`, read after `since`, covers all missed publications.
 
-    It does when the epoch is the same, nothing before its first publication was trimmed, the asked-for
-    offset is not from the future, and no more than `RECOVERY_LIMIT` publications are missing.
+    It does when the epoch is the same, nothing before its first publication was trimmed, the requested
+    offset is not in the future, and no more than `RECOVERY_LIMIT` publications are missing.
     """
     later = tuple(push for push in collected if not _covered(push, page.position))
     if since is None:

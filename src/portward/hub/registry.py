@@ -5,7 +5,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Registered(Protocol):
-    """What the registry needs to know of a session."""
+    """What the registry requires of a session."""
 
     @property
     def id(self) -> str:
@@ -16,7 +16,7 @@ S = TypeVar("S", bound=Registered)
 
 
 class Registry(Generic[S]):
-    """Connections by id; those that proved who they are also by user."""
+    """Sessions by connection id; authenticated ones also by user."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, S] = {}
@@ -29,31 +29,31 @@ class Registry(Generic[S]):
         return iter(tuple(self._by_id.values()))
 
     def get(self, connection: str) -> S | None:
-        """The session of a connection id."""
+        """Return the session of a connection id, or None."""
         return self._by_id.get(connection)
 
     def of_user(self, user: str) -> tuple[S, ...]:
-        """The sessions of a user, in the order they were authenticated."""
+        """Return the sessions of a user, in the order of their authentication."""
         return tuple(self._by_user.get(user, {}).values())
 
     def count_of_user(self, user: str) -> int:
-        """How many connections a user has here."""
+        """Return how many connections of a user are on this node."""
         return len(self._by_user.get(user, ()))
 
     def users(self) -> int:
-        """How many users are here."""
+        """Return how many users have a connection on this node."""
         return len(self._by_user)
 
     def add(self, session: S) -> None:
-        """Register a connection nobody has authenticated yet."""
+        """Register a connection that is not authenticated yet."""
         self._by_id[session.id] = session
 
     def bind(self, session: S, user: str) -> None:
-        """Note who a connection belongs to."""
+        """Store the user of a connection."""
         self._by_user.setdefault(user, {})[session.id] = session
 
     def remove(self, session: S, user: str | None) -> None:
-        """Forget a connection; `user` is whom it was bound to. Harmless when repeated."""
+        """Remove a connection; `user` is the user it was bound to. Repeated calls have no effect."""
         self._by_id.pop(session.id, None)
         sessions = self._by_user.get(user, {}) if user is not None else {}
         sessions.pop(session.id, None)

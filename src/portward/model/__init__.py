@@ -1,1 +1,1 @@
-"""The words of the house: frozen values and tables. Imports the standard library and msgspec only."""
+"""Data types and tables shared by all packages. Imports the standard library and msgspec only."""

@@ -1,4 +1,4 @@
-"""What a call's supervisors are told: one alert."""
+"""An alert about a call, for its supervisors."""
 
 from enum import StrEnum
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Severity(StrEnum):
-    """How bad it is."""
+    """The severity of an alert."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -16,10 +16,10 @@ class Severity(StrEnum):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One alert as subscribers are sent it. `timestamp` is in Unix milliseconds.
+    """One alert as sent to subscribers. `timestamp` is in Unix milliseconds.
 
-    `offset` and `epoch` are its position in the stream it was read from: that of its call, or the
-    combined one of all calls.
+    `offset` and `epoch` are its position in the stream it was read from: the stream of its call, or the
+    combined stream of all calls.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""A decision that a human is asked for: requested by the backend, made once, kept until it expires."""
+"""Approval requests: a human decides once on a request of the backend; it is kept until it expires."""
 
 from enum import StrEnum
 from typing import Any
@@ -9,14 +9,14 @@ from portward.model.channel import Channel
 
 
 class Decision(StrEnum):
-    """What may be decided."""
+    """The possible decisions."""
 
     APPROVE = "approve"
     REJECT = "reject"
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Who decided what, and when (Unix seconds)."""
+    """A decision with its user and its time (Unix seconds)."""
 
     decision: Decision
     user: str
@@ -25,9 +25,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """A request and, once there is one, its verdict. `data` is any JSON value, times are Unix seconds.
+    """A request for approval and, once decided, its verdict. `data` is any JSON value.
 
-    Those who hear `channel` are asked.
+    Times are Unix seconds. Subscribers of `channel` are asked to decide.
     """
 
     id: str
@@ -39,5 +39,5 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
 
     def pending(self, now: float) -> bool:
-        """Whether somebody may still decide."""
+        """Return whether a decision is still possible."""
         return self.verdict is None and now < self.expires_at

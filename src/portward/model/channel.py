@@ -1,4 +1,4 @@
-"""Channel names: `namespace:name`, checked once, then carried as a type of their own."""
+"""Channel names: `namespace:name`, checked once, then represented by their own type."""
 
 import re
 from typing import Final
@@ -7,14 +7,17 @@ MAX_LENGTH: Final = 128
 _NAME: Final = re.compile(r"[!-~]{1,128}\Z")
 _FORBIDDEN: Final = frozenset('*?[]{}\\"')
 COMBINED: Final = "%2A"
-"""The name of the channel that carries what is said in all channels of a namespace: an encoded `*`."""
+"""The name of the combined channel, which carries the publications of all channels of a namespace.
+
+It is an encoded `*`.
+"""
 
 
 class Channel(str):
-    """The name of a channel that passed the grammar. Made only by :meth:`parse`.
+    """A checked channel name. Made only by :meth:`parse` and :meth:`combined`.
 
-    A string subclass, so that look-ups in the hub's maps cost what a string costs; the type is what
-    keeps an unchecked string from being used as a channel.
+    A string subclass, so that lookups in the maps of the hub cost the same as with a string. The type
+    prevents the use of an unchecked string as a channel.
     """
 
     __slots__ = ()
@@ -35,12 +38,12 @@ class Channel(str):
 
     @classmethod
     def combined(cls, namespace: str) -> "Channel":
-        """The channel that carries what is said in all channels of `namespace`."""
+        """Return the channel that carries the publications of all channels of `namespace`."""
         return cls(f"{namespace}:{COMBINED}")
 
     @property
     def is_combined(self) -> bool:
-        """Whether this is such a channel. Nobody publishes there directly."""
+        """Whether this is a combined channel. Clients cannot publish to it directly."""
         return self.endswith(COMBINED) and self.name == COMBINED
 
     @property

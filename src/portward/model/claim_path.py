@@ -1,4 +1,4 @@
-"""Where a claim stands in a token: under a name, or at a path through objects."""
+"""The location of a claim in a token: a name, or a path through nested objects."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,10 @@ MAX_KEYS: Final = 16
 
 
 class ClaimPath(msgspec.Struct, frozen=True):
-    """The place of one claim.
+    """The location of one claim.
 
-    `keys` lead to it from the outside in; without keys it is nowhere, and never read. `literal` is tried
-    first: `a.b` is the claim of that name, and where there is none the claim `b` inside `a`.
+    `keys` is the path from the outermost object to the claim; without keys the claim is never read.
+    `literal` is tried first: `a.b` is the claim with that name, else the claim `b` inside `a`.
     """
 
     keys: tuple[str, ...]
@@ -21,27 +21,27 @@ class ClaimPath(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, place: str | tuple[str, ...]) -> "ClaimPath":
-        """Read a name, a path with dots, or keys, for names that have dots themselves.
+        """Parse a name, a path with dots, or a list of keys (for names that contain dots).
 
-        A text may also be a list of keys in JSON.
+        A text may also be a JSON list of keys.
 
         Raises:
-            ValueError: a key is empty, there are too many, or the text begins like a list and is none.
+            ValueError: a key is empty, there are too many, or the text starts like a list but is not one.
         """
         keys = _listed(place) if isinstance(place, str) and place.startswith("[") else place
         if not isinstance(keys, str):
             return cls(_checked(keys))
         parts = keys.split(".")
         if not all(parts):
-            # "a..b" and the like can only be names.
+            # Text such as "a..b" can only be a name.
             return cls((keys,) if keys else ())
         return cls(_checked(parts), keys)
 
     def find(self, claims: Mapping[str, Any]) -> Any:
-        """The value there; None when there is none, or when it is null.
+        """Return the value of the claim; None when it is missing or null.
 
         Raises:
-            ValueError: the path leads through something that is no object.
+            ValueError: the path leads through a value that is not an object.
         """
         if self.literal and (named := claims.get(self.literal)) is not None:
             return named
@@ -55,7 +55,7 @@ class ClaimPath(msgspec.Struct, frozen=True):
         return value
 
     def put(self, claims: dict[str, Any], value: object) -> None:
-        """Write a value there, for tokens that are made here; objects on the way are made."""
+        """Set the claim in a token that is made here; missing objects on the path are created."""
         *outer, last = self.keys
         for key in outer:
             inner = claims.setdefault(key, {})

@@ -1,24 +1,24 @@
-"""Time as the house sees it: injected, so that tests can make it leap."""
+"""Injected time sources, so that tests can control time."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 
 class Timer(Protocol):
-    """A scheduled call that can still be taken back."""
+    """A scheduled call that can be cancelled."""
 
     def cancel(self) -> None:
-        """Forget the call; harmless when it already ran."""
+        """Cancel the call; no effect when it already ran."""
 
 
 class Clock(Protocol):
-    """Two readings and one way to be woken."""
+    """Monotonic time, Unix time, and timers."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow: for every deadline and limit."""
+        """Return monotonic seconds: for every deadline and limit."""
 
     def time(self) -> float:
-        """Unix seconds: for tokens and stamps alone."""
+        """Return Unix seconds: only for tokens and timestamps."""
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` once, `delay` seconds from now."""

@@ -1,4 +1,4 @@
-"""What a client can ask, whatever its dialect. `id` is the client's own and comes back with the answer."""
+"""Commands of clients, independent of the protocol. The reply repeats the `id` that the client chose."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,13 +12,13 @@ from portward.model.room import RoomPermissions
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """The common part of all commands."""
+    """Base class of all commands."""
 
     id: str | int | None = None
 
 
 class Authenticate(Command, frozen=True):
-    """Prove who one is with a token (JWT)."""
+    """Authenticate with a token (JWT)."""
 
     token: str
 
@@ -27,7 +27,7 @@ class Authenticate(Command, frozen=True):
 
 
 class Resume(Command, frozen=True):
-    """Come back with the session token a previous `Authenticate` gave out."""
+    """Resume a session with the session token of an earlier `Authenticate`."""
 
     session_token: str
 
@@ -36,7 +36,7 @@ class Resume(Command, frozen=True):
 
 
 class Refresh(Command, frozen=True):
-    """Put a newer token of the same subject in place of the current one."""
+    """Replace the current token by a newer one of the same subject."""
 
     token: str
 
@@ -45,33 +45,33 @@ class Refresh(Command, frozen=True):
 
 
 class Ping(Command, frozen=True):
-    """An application-level sign of life. One that is not `charged` counts as a frame alone."""
+    """An application-level ping. One that is not `charged` counts only as a frame."""
 
     charged: bool = True
 
 
 class Subscribe(Command, frozen=True):
-    """Hear a channel; with `since`, also what was missed after that position."""
+    """Subscribe to a channel; with `since`, also recover what was missed after that position."""
 
     channel: Channel
     since: Position | None = None
 
 
 class Unsubscribe(Command, frozen=True):
-    """Hear a channel no longer."""
+    """Unsubscribe from a channel."""
 
     channel: Channel
 
 
 class SubscribeMany(Command, frozen=True):
-    """Hear several channels; those one may not hear are left out. `since` is by channel."""
+    """Subscribe to several channels; those without the right are left out. `since` is by channel."""
 
     channels: tuple[Channel, ...]
     since: Mapping[Channel, Position] = msgspec.field(default_factory=dict)
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """One of several channels: `about` is the client's word for it, which may name no channel at all."""
+    """One of several channels. `about` is the text the client sent for it, which may be no channel name."""
 
     about: str
     channel: Channel | None
@@ -79,19 +79,19 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class SubscribeEach(Command, frozen=True):
-    """Hear several channels, each judged and answered by itself."""
+    """Subscribe to several channels, each authorized and answered separately."""
 
     wanted: tuple[Wanted, ...]
 
 
 class UnsubscribeMany(Command, frozen=True):
-    """Hear these channels no longer; None stands for all."""
+    """Unsubscribe from these channels; None means all."""
 
     channels: tuple[Channel, ...] | None = None
 
 
 class Publish(Command, frozen=True):
-    """Say something in a channel. `data` is any JSON value."""
+    """Publish to a channel. `data` is any JSON value."""
 
     channel: Channel
     data: Any
@@ -100,11 +100,11 @@ class Publish(Command, frozen=True):
     idempotency_key: str | None = None
     exclude: str | None = None
     attachments: tuple[bytes, ...] = ()
-    """Bytes that `data` refers to by their number; the backend's alone."""
+    """Bytes that `data` refers to by their number; only the backend sends them."""
 
 
 class ReadHistory(Command, frozen=True):
-    """Read back a channel. `since` without an epoch trusts the current one."""
+    """Read the history of a channel. `since` without an epoch uses the current epoch."""
 
     channel: Channel
     limit: int | None = None
@@ -115,9 +115,9 @@ class ReadHistory(Command, frozen=True):
 
 
 class ReadHistories(Command, frozen=True):
-    """Read back the newest of one channel, or with None of all channels the session hears.
+    """Read the newest publications of one channel, or with None of all subscribed channels.
 
-    A channel one may not hear has nothing to show.
+    A channel without the right to read returns nothing.
     """
 
     channel: Channel | None = None
@@ -125,13 +125,13 @@ class ReadHistories(Command, frozen=True):
 
 
 class ReadPresence(Command, frozen=True):
-    """Ask who is in a channel."""
+    """Read the presence of a channel."""
 
     channel: Channel
 
 
 class Signal(Command, frozen=True):
-    """Tell the others something fleeting: not stored, and only the last value of a turn is sent."""
+    """Send a signal to the other subscribers. It is not stored; only the last one per turn is sent."""
 
     channel: Channel
     name: str
@@ -139,33 +139,33 @@ class Signal(Command, frozen=True):
 
 
 class Kick(Command, frozen=True):
-    """Remove a user from a room; for its administrators."""
+    """Remove a user from a room; only for its administrators."""
 
     channel: Channel
     user: str
 
 
 class SetPermissions(Command, frozen=True):
-    """Change who may read, write and administer a room; for its administrators."""
+    """Change who may read, write and administer a room; only for its administrators."""
 
     channel: Channel
     permissions: RoomPermissions
 
 
 class HandOver(Command, frozen=True):
-    """A message for the application's own handler. `data` is any JSON value."""
+    """Pass a message to the takeover handler of the application. `data` is any JSON value."""
 
     data: Any
 
 
 class ConnectUpstream(Command, frozen=True):
-    """Be connected to the upstream; without a model, to the default one."""
+    """Connect to the upstream; without a model, to the default one."""
 
     model: str | None = None
 
 
 class OpenSocket(Command, frozen=True):
-    """Enter a Socket.IO namespace. `auth` is what the client sent with it, a token included."""
+    """Open a Socket.IO namespace. `auth` is what the client sent with the CONNECT, including a token."""
 
     nsp: str
     auth: dict[str, Any]
@@ -175,13 +175,13 @@ class OpenSocket(Command, frozen=True):
 
 
 class CloseSocket(Command, frozen=True):
-    """Leave a Socket.IO namespace."""
+    """Close a Socket.IO namespace."""
 
     nsp: str
 
 
 class Call(Command, frozen=True):
-    """An event for the application's own handler. Arguments are JSON values, and bytes anywhere in them."""
+    """Send an event to the application. Arguments are JSON values, with bytes anywhere in them."""
 
     nsp: str
     event: str
@@ -189,14 +189,14 @@ class Call(Command, frozen=True):
 
 
 class Act(Command, frozen=True):
-    """Do something in one's workspace, which its role must allow."""
+    """Do an action in the workspace of the user; a role must allow it."""
 
     action: str
     payload: Any = None
 
 
 class Decide(Command, frozen=True):
-    """Give the verdict on a request for approval."""
+    """Decide on a request for approval."""
 
     request: str
     decision: Decision
@@ -204,7 +204,7 @@ class Decide(Command, frozen=True):
 
 
 class Share(Command, frozen=True):
-    """Set a value that all of one's connections share; with `version` only in place of that one."""
+    """Set a value shared by all connections of the user; with `version`, only if that version is current."""
 
     key: str
     value: Any
@@ -212,17 +212,17 @@ class Share(Command, frozen=True):
 
 
 class Echo(Command, frozen=True):
-    """Send back what came, as it came."""
+    """Return the message unchanged."""
 
     payload: bytes
     binary: bool
 
 
 UNLIMITED: Final[frozenset[type[Command]]] = frozenset({CloseSocket})
-"""Commands that are counted and never refused by a limit: leaving always works."""
+"""Commands that are counted but never rejected by a limit: leaving is always possible."""
 FIRST_CREDENTIAL: Final[frozenset[type[Command]]] = frozenset({Authenticate, Resume, OpenSocket})
-"""Commands by which a session proves whose it is; before that no limit of messages counts them."""
+"""Commands that authenticate a session; until then message limits do not count them."""
 BEFORE_AUTHENTICATION: Final[frozenset[type[Command]]] = frozenset(
     {Authenticate, Resume, Ping, OpenSocket, CloseSocket}
 )
-"""The only commands answered before the session is authenticated."""
+"""The only commands accepted before the session is authenticated."""

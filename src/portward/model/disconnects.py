@@ -1,7 +1,7 @@
-"""Why a connection closes: one table, from which the documentation and client copies are generated.
+"""Reasons for closing a connection: one table; the documentation and client copies are generated from it.
 
-Codes 3000-3499 invite a reconnect and 3500-3999 forbid it (Centrifugo's convention and numbers);
-1000-2999 are the codes of RFC 6455 section 7.4. Reasons are fixed tokens, never a peer's input.
+Codes 3000-3499 allow a reconnect and 3500-3999 forbid it (the convention and numbers of Centrifugo);
+1000-2999 are the codes of RFC 6455 section 7.4. Reasons are fixed tokens, never input of a peer.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ class _Close(NamedTuple):
 
 
 class Disconnect(Enum):
-    """Every way the gateway ends a connection.
+    """All reasons for which the gateway closes a connection.
 
-    `code` is the close code, `reason` a fixed token (possibly empty), `reconnect` whether a client is
-    invited to come back, `meaning` one phrase for the documentation.
+    `code` is the close code, `reason` a fixed token (possibly empty), `reconnect` whether the client may
+    come back, `meaning` one phrase for the documentation.
     """
 
     def __init__(self, code: int, reason: str, reconnect: bool, meaning: str) -> None:
@@ -76,4 +76,4 @@ class Disconnect(Enum):
 
 
 PROXIES: Final[Mapping[int, bool]] = {1006: True, 1012: True, 1013: True, 1014: True}
-"""Close codes of proxies and other servers (the IANA registry): whether to come back. All of it passes."""
+"""Close codes of proxies and other servers (IANA registry); the value is whether to reconnect: always yes."""

@@ -1,11 +1,11 @@
-"""What can be wrong with one command. A fault is answered and the connection lives.
+"""Command errors. A command error is sent to the client and the connection stays open.
 
-    Fault                     (the exception; `kind` says which row of the table)
-    |- FaultKind              snake_case code, number, default text
-    `- CredentialFault        (a credential is refused, and whether for good)
-    Unavailable               (an engine or an identity provider cannot be asked; becomes a Fault)
+    CommandError              (the exception; `kind` is the row of the table)
+    |- ErrorKind              snake_case code, number, default text
+    `- CredentialError        (a credential is rejected, and whether permanently)
+    Unavailable               (an engine or an identity provider is unreachable; becomes a CommandError)
 
-Numbers follow Centrifugo's error codes where it has one, so its API clients understand ours.
+Numbers are the error codes of Centrifugo where it has one, so that its API clients understand them.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ class _ErrorRow(NamedTuple):
 
 
 class ErrorKind(Enum):
-    """The closed list of faults.
+    """The complete list of command errors.
 
     `code` is the snake_case code for clients, `number` the one for API clients, `text` a sentence that a
-    dialect may replace with its own, `temporary` whether the same command may succeed later.
+    protocol may replace with its own, `temporary` whether the same command may succeed later.
     """
 
     def __init__(self, code: str, number: int, text: str, temporary: bool) -> None:
@@ -68,15 +68,15 @@ class ErrorKind(Enum):
 RATE_FAULTS = frozenset(
     {ErrorKind.RATE_LIMITED, ErrorKind.AUTH_RATE_LIMITED, ErrorKind.SUBSCRIBE_RATE_LIMITED}
 )
-"""Refusals by a limit: counted apart from faults of the client's own making."""
+"""Refusals by a limit: counted separately from errors that the client caused."""
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not an error of the program
-    """What is needed for an answer cannot be reached now; the same may succeed later."""
+    """A service needed for the answer is unreachable; the same request may succeed later."""
 
 
 class CommandError(Exception):
-    """A command is refused. `retry_after` is in milliseconds; `command_id` echoes the client's own id."""
+    """The refusal of a command. `retry_after` is in milliseconds; `command_id` is the id the client sent."""
 
     def __init__(
         self,
@@ -95,23 +95,23 @@ class CommandError(Exception):
         self.retry_after = retry_after
         self.command_id = command_id
         self.about = about
-        """What it is about, in the client's own words, for dialects that repeat it."""
+        """The subject of the error as the client wrote it, for protocols that repeat it."""
         self.nsp = nsp
-        """The Socket.IO namespace that was not entered, where that was asked for."""
+        """The Socket.IO namespace that could not be opened, for the error of a CONNECT."""
         self.hint = hint
-        """Which part of the command is wrong and why, in our words, for dialects that say so."""
+        """Which part of the command is wrong and why, in text of the gateway, for protocols that send it."""
         self.claim = claim
-        """The configured name of the claim for which a token is refused; for the log alone."""
+        """The configured name of the claim for which a token is rejected; only for the log."""
         self.detail = detail
-        """For the operator's eyes and the admin API; a dialect never sends it to a client."""
+        """Details for the operator and the admin API; a protocol never sends them to a client."""
         self.part: str | None = None
-        """Which of several things asked for in one command this is about, in the client's own words."""
+        """Which part of a command with several parts this is about, as the client wrote it."""
         self.details: Mapping[str, Any] | None = None
-        """What a client is told beside the code, as JSON: names and numbers of ours, nothing of its text."""
+        """JSON for the client beside the code: names and numbers of the gateway, no text of the client."""
 
 
 class CredentialError(CommandError):
-    """A credential is refused. `lasting`: for as long as keys and rules stay the same."""
+    """The rejection of a credential. `lasting`: it stays rejected as long as keys and rules do not change."""
 
     def __init__(
         self, kind: ErrorKind, detail: str, *, lasting: bool, claim: str | None = None

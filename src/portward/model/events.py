@@ -1,4 +1,4 @@
-"""What nodes tell each other over the bus, apart from publications. Tagged, so one decoder reads all."""
+"""Events that nodes exchange over the bus, apart from publications. Tagged, for one common decoder."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from portward.model.revocation import Revocation
 
 
 class BusEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The common part; the tag is the class name."""
+    """Base class of bus events; the tag is the class name."""
 
 
 class UserJoined(BusEvent, frozen=True):
-    """A user's first connection entered a channel; `client` is that connection.
+    """The first connection of a user entered a channel; `client` is that connection.
 
-    `order` is greater for what happened later to this user in this channel; 0 when it is not known.
+    `order` is greater for a later event of this user in this channel; 0 when it is unknown.
     """
 
     channel: Channel
@@ -27,7 +27,7 @@ class UserJoined(BusEvent, frozen=True):
 
 
 class UserLeft(BusEvent, frozen=True):
-    """A user's last connection left a channel; `client` and `order` are as in `UserJoined`."""
+    """The last connection of a user left a channel; `client` and `order` are as in `UserJoined`."""
 
     channel: Channel
     user: str
@@ -38,7 +38,7 @@ class UserLeft(BusEvent, frozen=True):
 
 
 class UserSignalled(BusEvent, frozen=True):
-    """Something fleeting that the others in a channel are told; `client` is where it came from."""
+    """A signal for the other subscribers of a channel, not stored; `client` is the sending connection."""
 
     channel: Channel
     user: str
@@ -54,14 +54,14 @@ class Revoked(BusEvent, frozen=True):
 
 
 class RightsChanged(BusEvent, frozen=True):
-    """The rights of a subject, or of everyone in a channel, must be judged again."""
+    """The rights of a user, or of every subscriber of a channel, must be checked again."""
 
     user: str | None = None
     channel: Channel | None = None
 
 
 class ValueShared(BusEvent, frozen=True):
-    """A user set a value that all of its connections share; `client` is where it came from."""
+    """A user set a value shared by all its connections; `client` is the connection that set it."""
 
     user: str
     workspace: str | None
@@ -72,14 +72,14 @@ class ValueShared(BusEvent, frozen=True):
 
 
 class Disconnected(BusEvent, frozen=True):
-    """An operator ends a user's connections, or one of them."""
+    """An operator closes the connections of a user, or one of them."""
 
     user: str
     client: str | None = None
 
 
 class Expelled(BusEvent, frozen=True):
-    """A user is removed from a channel, on every connection or on one."""
+    """A user is removed from a channel, on all connections or on one."""
 
     user: str
     channel: Channel
@@ -97,4 +97,4 @@ AnyEvent = (
     | Disconnected
     | Expelled
 )
-"""Every event there is, for those who read them from a wire."""
+"""All events, for decoders."""

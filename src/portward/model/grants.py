@@ -1,6 +1,6 @@
-"""A command that policy has allowed: the only thing the node acts upon.
+"""Grants: commands that the policy has allowed. The node executes nothing else.
 
-`security.policy` is the one place that mints grants; the architecture test holds it to that.
+Only `security.policy` makes grants; the architecture test checks this.
 """
 
 from typing import Generic, TypeVar, final
@@ -15,7 +15,7 @@ _MINT = object()
 
 @final
 class Grant(Generic[C]):
-    """Proof that `command` was judged and allowed, and with which rights."""
+    """Proof that `command` was authorized, with the rights of the session."""
 
     __slots__ = ("command", "rights")
 
@@ -27,5 +27,5 @@ class Grant(Generic[C]):
 
 
 def mint(command: C, rights: Right) -> Grant[C]:
-    """Make a grant. Called by `security.policy` and nowhere else."""
+    """Make a grant. Only `security.policy` may call this."""
     return Grant(command, rights, mint=_MINT)

@@ -1,11 +1,11 @@
-"""What a handshake is answered when it is not let in. Bodies are empty: a browser shows nothing else."""
+"""Rejections of handshakes. Bodies are empty, because browsers do not show them to a page."""
 
 from enum import Enum
 from typing import NamedTuple
 
 
 class _RejectionRow(NamedTuple):
-    # First, and of its own in every row: of rows that are equal, Enum would make one member.
+    # First and unique in every row: Enum would merge rows that are equal.
     reason: str
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -16,10 +16,10 @@ _NO_STORE = ("Cache-Control", "no-store")
 
 
 class HandshakeRejection(Enum):
-    """The table of outcomes before the upgrade.
+    """The table of rejections before the upgrade.
 
-    `reason` is the token of metrics and logs, `status` the HTTP status; `headers` always go with it,
-    beside `Connection` and `Content-Length`, and with `retry` a jittered `Retry-After` does too.
+    `reason` is the label in metrics and logs, `status` the HTTP status. `headers` are always sent, beside
+    `Connection` and `Content-Length`; with `retry`, a `Retry-After` with jitter is sent too.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class HandshakeRejection(Enum):
 
 
 class HandshakeRejected(Exception):  # noqa: N818 - not an error of the program: an answer to the peer
-    """A handshake is refused. `detail` is for the log alone; `retry_after` is in seconds."""
+    """The rejection of a handshake. `detail` is only for the log; `retry_after` is in seconds."""
 
     def __init__(
         self, refusal: HandshakeRejection, detail: str = "", *, retry_after: float | None = None

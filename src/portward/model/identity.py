@@ -1,4 +1,4 @@
-"""Who is on the other end of a connection."""
+"""The identity of a connection."""
 
 from collections.abc import Mapping
 
@@ -6,22 +6,22 @@ import msgspec
 
 
 class ChannelRight(msgspec.Struct, frozen=True):
-    """One entry of a token's `channels` claim: a pattern (`*` only at its end) and what it allows."""
+    """One entry of the `channels` claim of a token: a pattern (`*` only at its end) and its rights."""
 
     channel: str
     allow: tuple[str, ...]
 
     def covers(self, channel: str) -> bool:
-        """Tell whether the pattern names this channel."""
+        """Return whether the pattern matches this channel."""
         if self.channel.endswith("*"):
             return channel.startswith(self.channel[:-1])
         return channel == self.channel
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified subject and the facts that came with its credential. Times are Unix seconds.
+    """A verified subject and the facts from its credential. Times are Unix seconds.
 
-    `channels` is None when the credential says nothing of channels; an empty tuple names none.
+    `channels` is None when the credential has no such claim; an empty tuple allows no channel.
     `digest` is the SHA-256 of the presented token in hexadecimal; the token itself is not kept.
     """
 
@@ -38,7 +38,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[ChannelRight, ...] | None = None
     digest: str = ""
     profile: Mapping[str, str | None] = msgspec.field(default_factory=dict)
-    """What an identity provider tells beside that, for the application: names, by its own keys."""
+    """Further data of an identity provider for the application, under its own keys."""
 
 
 ANONYMOUS = Identity(subject="anonymous")

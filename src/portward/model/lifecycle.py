@@ -1,11 +1,11 @@
-"""The life of a session as a table: an illegal move is a KeyError, not a surprise."""
+"""The states of a session as a table: an invalid transition raises KeyError."""
 
 from enum import Enum, auto
 from typing import Final
 
 
 class State(Enum):
-    """Where a session stands. `ENDED` has no way out."""
+    """The state of a session. `ENDED` is final."""
 
     NEW = auto()
     AUTHENTICATED = auto()
@@ -14,7 +14,7 @@ class State(Enum):
 
 
 class Transition(Enum):
-    """What can happen to a session."""
+    """The transitions of a session."""
 
     ADMIT = auto()
     NOTICE = auto()

@@ -1,4 +1,4 @@
-"""Rates and sizes: the figures the gateway promises, in one place."""
+"""Rates and sizes: the default limits of the gateway."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -9,23 +9,23 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 HEAD_LINE: Final = 8 * KIB
-"""Longest request line, and longest single header, in bytes."""
+"""The longest request line, and the longest single header, in bytes."""
 HEAD_TOTAL: Final = 32 * KIB
 HEAD_COUNT: Final = 100
 UNAUTHENTICATED_MESSAGE: Final = 8 * KIB
 MESSAGE: Final = 64 * KIB
 FRAGMENTS: Final = 1024
 MESSAGE_TIME: Final = 10.0
-"""Seconds from the first byte of a message to its last."""
+"""Seconds from the first byte of a message to the last one."""
 DATA: Final = 64 * KIB
-"""Largest publication, in bytes of JSON."""
+"""The largest publication, in bytes of JSON."""
 JSON_DEPTH: Final = 32
 INTEGER: Final = 2**53 - 1
 HISTORY_LIMIT: Final = 100
 JOINED_AT_ONCE: Final = 128
-"""Rooms that one message may ask for."""
+"""Rooms that one command may join."""
 RECOVERY_LIMIT: Final = 300
-"""More missing publications than this are not replayed: the client is told to start afresh."""
+"""Above this number of missed publications recovery fails: the client must start from the current state."""
 IDEMPOTENCY_TIME: Final = 300.0
 OUTBOX_BYTES: Final = 1 * MIB
 OUTBOX_COUNT: Final = 1000
@@ -34,44 +34,44 @@ CLOSE_TIME: Final = 2.0
 EXPIRY_NOTICE: Final = 60.0
 PING_INTERVAL: Final = 25.0
 REVALIDATION_CACHE: Final = 10.0
-"""How old a kept answer of the identity provider may be, in seconds, when an open session is looked at."""
+"""The maximum age, in seconds, of a cached answer of the identity provider for checks of open sessions."""
 PONG_TIME: Final = 10.0
 REFUSALS_IN_A_ROW: Final = 10
 FAULTS_IN_A_ROW: Final = 20
 TOKEN: Final = 8 * KIB
-"""Longest token, unless the settings say otherwise."""
+"""The longest token in bytes, unless the settings say otherwise."""
 MAX_TOKEN: Final = 32 * KIB
-"""Longest token that the settings may allow."""
+"""The longest token in bytes that the settings may allow."""
 SNAPSHOT_KEYS: Final = 1000
-"""Keys of one channel whose last publication is kept; the one longest unchanged goes first."""
+"""Keys of one channel whose last publication is kept; above it the least recently changed is removed."""
 COOLDOWN_TYPES: Final = 64
-"""Types of one channel whose cooldown is remembered for one listener."""
+"""Types of one channel for which cooldowns of one subscriber are stored."""
 COOLDOWN_COMBINED: Final = 2048
-"""The same for a combined channel, where each channel's types count apart."""
+"""The same for a combined channel, where the types of each channel count separately."""
 TICKET_TIME: Final = 60.0
 
 
 class HeadLimits(NamedTuple):
-    """How large a request head may be, in bytes: one line or header, and all of it."""
+    """The maximum size of a request head, in bytes: of one line or header, and in all."""
 
     line: int = HEAD_LINE
     total: int = HEAD_TOTAL
 
 
 def head_limits(token: int) -> HeadLimits:
-    """The size of request heads that may carry a token of so many bytes, in a header or in the query."""
+    """Return the limits of request heads that may carry a token of `token` bytes in a header or the query."""
     if token <= TOKEN:
         return HeadLimits()
     return HeadLimits(HEAD_LINE + token, HEAD_TOTAL + token)
 
 
 def early_message(token: int) -> int:
-    """The size of messages before authentication, which may carry a token of so many bytes."""
+    """Return the size limit of messages before authentication, which may carry a token of `token` bytes."""
     return UNAUTHENTICATED_MESSAGE if token <= TOKEN else UNAUTHENTICATED_MESSAGE + token
 
 
 class LimitName(StrEnum):
-    """Every limit an operator can set, by its name in settings, metrics and logs."""
+    """All limits an operator can set, by their names in settings, metrics and logs."""
 
     CONNECTIONS = "connections"
     ATTEMPTS = "attempts"
@@ -85,7 +85,7 @@ class LimitName(StrEnum):
 
 
 class LimitMode(StrEnum):
-    """`observe` counts and logs what `enforce` would refuse."""
+    """`observe` counts and logs what `enforce` would reject."""
 
     ENFORCE = "enforce"
     OBSERVE = "observe"
@@ -116,7 +116,7 @@ DEFAULT_RATES: Final = {
     LimitName.CONTROL_FRAMES: Rate(10, 1.0, 20),
 }
 VERIFICATIONS: Final = Rate(2000, 1.0, 500)
-"""Credentials that one process judges, those of all addresses together."""
+"""Verifications of credentials in one process, for all addresses together."""
 CONNECTIONS_PER_ADDRESS: Final = 500
 CONNECTIONS_PER_USER: Final = 20
 """Connections of one user at one endpoint."""

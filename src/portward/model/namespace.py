@@ -6,7 +6,7 @@ import msgspec
 
 
 class AccessRule(StrEnum):
-    """How rights in a namespace are judged. Deny is the default."""
+    """The rule for rights in a namespace. Deny is the default."""
 
     DENY = "deny"
     AUTHENTICATED = "authenticated"
@@ -18,28 +18,28 @@ class AccessRule(StrEnum):
 
 
 class Snapshot(StrEnum):
-    """Whether a subscriber is first sent the last publication of every key."""
+    """Whether a new subscriber first gets the last publication of every key."""
 
     NONE = "none"
     LATEST_BY_KEY = "latest_by_key"
 
 
 class PublishRight(StrEnum):
-    """Who may publish: the backend alone, or whoever holds the right."""
+    """Who may publish: only the backend, or every client with the right."""
 
     SERVER = "server"
     RIGHT = "publish"
 
 
 class SlowPolicy(StrEnum):
-    """What happens to a reader over its bounds: it is closed, or older values of a key are dropped."""
+    """The policy for slow subscribers: close them, or drop older values of each key."""
 
     CLOSE = "close"
     LATEST_ONLY = "latest_only"
 
 
 class Namespace(msgspec.Struct, frozen=True, kw_only=True):
-    """Options shared by all channels `name:*`. Times are seconds, sizes counts; 0 turns a bound off."""
+    """Options shared by all channels `name:*`. Times are seconds, sizes are counts; 0 turns a limit off."""
 
     name: str
     history_size: int = 0
@@ -50,7 +50,7 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     cooldown: float = 0.0
     publish: PublishRight = PublishRight.SERVER
     combined: bool = False
-    """Whether what is said in any of the channels is also said in `Channel.combined(name)`."""
+    """Whether publications of these channels are also published in `Channel.combined(name)`."""
     max_subscribers: int = 0
     max_subscriptions: int = 128
     authorize: AccessRule = AccessRule.DENY

@@ -1,10 +1,10 @@
-"""One running gateway process, as the others see it."""
+"""Figures of a gateway process, for the other nodes."""
 
 import msgspec
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One node of the house in numbers. `uptime` is in seconds; `name` is the machine's."""
+    """Figures of one node. `uptime` is in seconds; `name` is the name of the machine."""
 
     uid: str
     clients: int

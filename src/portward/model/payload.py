@@ -1,17 +1,17 @@
-"""What a dialect says in one go: text alone, or text with bytes that belong to it."""
+"""Encoded output of a protocol: text, or text with binary attachments."""
 
 from typing import Final
 
 import msgspec
 
 MAX_ATTACHMENTS: Final = 10
-"""Attachments of one parcel, in either direction."""
+"""The maximum number of attachments of one payload, in either direction."""
 
 
 class MultipartPayload(msgspec.Struct, frozen=True):
-    """UTF-8 text that refers to `attachments` by their number; they follow it at once, in order.
+    """UTF-8 text that refers to `attachments` by their number; they are sent directly after it, in order.
 
-    `then` is said after it, as words of their own.
+    `then` is a separate payload that is sent after it.
     """
 
     text: bytes
@@ -23,4 +23,4 @@ class MultipartPayload(msgspec.Struct, frozen=True):
 
 
 Words = bytes | MultipartPayload
-"""What a dialect says: mostly plain text."""
+"""The encoded output of a protocol: in most cases plain text."""

@@ -1,13 +1,13 @@
-"""Where a reader stands in a channel's stream of publications."""
+"""The position in the stream of publications of a channel."""
 
 import msgspec
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A place in a stream: `offset` is dense and starts at 1, 0 means before the first publication.
+    """A position in a stream: `offset` has no holes and starts at 1; 0 is before the first publication.
 
-    `epoch` names one life of the counter; it changes whenever offsets may have been lost, and two
-    positions compare only when their epochs are equal.
+    `epoch` identifies one period of the counter. It changes whenever offsets may have been lost; positions
+    can be compared only when their epochs are equal.
     """
 
     offset: int

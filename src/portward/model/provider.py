@@ -1,19 +1,19 @@
-"""How a question put to the identity provider ended."""
+"""Results of requests to the identity provider."""
 
 from enum import StrEnum
 
 
 class ProviderResult(StrEnum):
-    """The outcomes, by the label they are counted under."""
+    """The results, by their metric label."""
 
     OK = "ok"
-    """It knows the user, or lets them hear the topic."""
+    """It knows the user, or allows the user to subscribe to the topic."""
     NO_COOKIE = "no_cookie"
-    """There was nothing to ask with."""
+    """The request has no cookie."""
     UNAUTHORIZED = "unauthorized"
-    """It does not know the user, or keeps the topic from them."""
+    """It does not know the user, or denies access to the topic."""
     MALFORMED = "malformed"
-    """It answered, and not with what was asked for."""
+    """Its answer has another form than expected."""
     ERROR = "error"
-    """It answered with a status that says neither, could not be reached, or was not asked for that."""
+    """It answered with another status, was unreachable, or was not asked: its circuit breaker is open."""
     TIMEOUT = "timeout"

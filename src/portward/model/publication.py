@@ -1,4 +1,4 @@
-"""One message in a channel: as it is handed to the engine, and as the engine returns it."""
+"""A message of a channel: before the engine stores it, and as the engine returns it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from portward.model.position import Position
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A publication before the engine gave it a position. `data` is any JSON value, `time` milliseconds."""
+    """A publication that has no position yet. `data` is any JSON value; `time` is Unix milliseconds."""
 
     id: str
     time: int
@@ -20,15 +20,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     signature: str | None = None
     origin: Channel | None = None
-    """In a combined channel: where it was said."""
+    """In a combined channel: the channel it was published in."""
     attachments: tuple[bytes, ...] = ()
-    """Bytes that `data` refers to by their number, for dialects that can carry them."""
+    """Bytes that `data` refers to by their number, for protocols that can carry them."""
     exclude: str | None = None
-    """Id of the one connection that is not sent this publication."""
+    """The id of the one connection that does not get this publication."""
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """A publication with its offset; the epoch belongs to the stream and travels beside it."""
+    """A publication with its offset; the epoch belongs to the stream and is passed separately."""
 
     id: str
     offset: int
@@ -44,7 +44,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def at(cls, offset: int, draft: Draft) -> "Publication":
-        """Give a draft its offset."""
+        """Make a publication from a draft and its offset."""
         return cls(
             id=draft.id,
             offset=offset,
@@ -61,21 +61,21 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryPage(msgspec.Struct, frozen=True):
-    """Some publications of a stream in offset order, and the stream's position when they were read."""
+    """Publications of a stream in offset order, and the position of the stream when they were read."""
 
     publications: tuple[Publication, ...]
     position: Position
     complete: bool = True
-    """False when publications between the asked-for start and the first one here are gone."""
+    """False when publications between the requested start and the first one here are lost."""
     latest: tuple[Publication, ...] = ()
-    """The last publication of every key at this position, in offset order; when it was asked for."""
+    """The last publication of every key at this position, in offset order, when requested."""
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a stream to read: after `since`, before offset `before`, at most `limit`.
+    """The part of a stream to read: after `since`, before offset `before`, at most `limit`.
 
-    With `reverse` the newest `limit` publications are meant (returned oldest first all the same).
-    With `latest` the last publication of every key comes along.
+    With `reverse`, the newest `limit` publications are read (but returned oldest first). With `latest`, the
+    last publication of every key is returned too.
     """
 
     limit: int

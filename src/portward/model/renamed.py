@@ -1,4 +1,4 @@
-"""Older public names: they work for one release, with a warning that names the new one."""
+"""Older public names: they work for one release, with a warning that contains the new name."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def older_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` that finds older names under their new ones.
+    """Return a `__getattr__` for a module that maps older names to their new ones.
 
-    `names` has the new place, such as `portward.model.errors.CommandError`, by older name.
+    `names` maps each older name to its new place, such as `portward.model.errors.CommandError`.
 
     Raises (the function that is returned):
         AttributeError: the name is none of them.

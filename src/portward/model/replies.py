@@ -1,4 +1,4 @@
-"""What a client is told: replies to its commands, and pushes it did not ask for."""
+"""Messages to clients: replies to commands, and pushes."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -16,11 +16,11 @@ from portward.model.publication import Publication
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """The common part of all replies."""
+    """Base class of all replies."""
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):
-    """The common part of all pushes."""
+    """Base class of all pushes."""
 
 
 class Authenticated(Reply, frozen=True):
@@ -36,7 +36,7 @@ class Authenticated(Reply, frozen=True):
 
 
 class Refreshed(Reply, frozen=True):
-    """A newer token is in force."""
+    """A newer token is now in use."""
 
     session_token: str
     expires_at: float | None
@@ -46,11 +46,11 @@ class Refreshed(Reply, frozen=True):
 
 
 class Pong(Reply, frozen=True):
-    """The answer to `Ping`."""
+    """The reply to `Ping`."""
 
 
 class Subscribed(Reply, frozen=True):
-    """The channel is heard from `position` on. `recovered` is None when no recovery was asked for."""
+    """The subscription starts at `position`. `recovered` is None when no recovery was requested."""
 
     channel: Channel
     position: Position
@@ -58,16 +58,16 @@ class Subscribed(Reply, frozen=True):
     recovered: bool | None = None
     publications: tuple[Publication, ...] = ()
     snapshot: tuple[Publication, ...] | None = None
-    """The last publication of every key, where the namespace keeps that; None elsewhere."""
+    """The last publication of every key, if the namespace keeps a snapshot; else None."""
     later: tuple[Push, ...] = ()
-    """What arrived while the answer was prepared: follows it at once, as ordinary pushes."""
+    """Pushes that arrived while the reply was prepared; they follow it directly as ordinary pushes."""
 
 
 class SubscribedMany(Reply, frozen=True):
-    """`channels` are all that are heard now; `denied` those asked for in vain.
+    """`channels` are all channels now subscribed; `denied` those that were requested but not allowed.
 
-    `recovered` is by channel, for those where recovery was asked for. `later` follows the answer at
-    once: what was missed, and what arrived while it was prepared.
+    `recovered` is by channel, where recovery was requested. `later` follows the reply directly: missed
+    publications, and pushes that arrived while the reply was prepared.
     """
 
     channels: tuple[Channel, ...]
@@ -77,37 +77,37 @@ class SubscribedMany(Reply, frozen=True):
 
 
 class UnsubscribedMany(Reply, frozen=True):
-    """`channels` are all that are still heard."""
+    """`channels` are all channels still subscribed."""
 
     channels: tuple[Channel, ...]
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """One of several things asked for in one command that was refused, by the client's word for it."""
+    """The refusal of one part of a command with several parts; `about` is the text the client sent for it."""
 
     about: str
     fault: CommandError
 
 
 class SubscribedEach(Reply, frozen=True):
-    """The end of a command about several channels, each of which was answered by itself."""
+    """The end of a command about several channels, each of which was answered separately."""
 
     channels: tuple[Channel, ...]
     failed: tuple[Failure, ...] = ()
 
 
 class AnsweredLater(Reply, frozen=True):
-    """Nothing: the answer was given, or will be."""
+    """No reply: it was sent already, or follows later."""
 
 
 class Unsubscribed(Reply, frozen=True):
-    """The channel is heard no longer."""
+    """The subscription has ended."""
 
     channel: Channel
 
 
 class Published(Reply, frozen=True):
-    """The publication has its position and is stored as far as the engine stores."""
+    """The publication has a position and is stored as durably as the engine allows."""
 
     publication_id: str
     position: Position
@@ -125,7 +125,7 @@ class HistoryRead(Reply, frozen=True):
 class HistoriesRead(Reply, frozen=True):
     """The newest publications of one or several channels, oldest first.
 
-    `positions` is where each of the channels stands, when nothing but that was asked for.
+    `positions` is the position of each channel; set only when the command asked for history alone.
     """
 
     deliveries: "tuple[Delivery, ...]"
@@ -133,54 +133,54 @@ class HistoriesRead(Reply, frozen=True):
 
 
 class Participant(msgspec.Struct, frozen=True):
-    """A user in a channel and the number of its connections."""
+    """A user in a channel and its number of connections."""
 
     user: str
     connections: int
 
 
 class PresenceRead(Reply, frozen=True):
-    """Who is in a channel."""
+    """The presence of a channel."""
 
     channel: Channel
     participants: tuple[Participant, ...]
 
 
 class Done(Reply, frozen=True):
-    """Acknowledges a command that has nothing else to say."""
+    """Acknowledges a command without a result."""
 
 
 class UpstreamConnected(Reply, frozen=True):
-    """From now on messages go to the upstream and come from it. No model: the upstream has chosen it."""
+    """The session is connected to the upstream. Without a model, the upstream itself has chosen one."""
 
     model: str | None
 
 
 class Opened(Reply, frozen=True):
-    """The client is in a Socket.IO namespace, where `sid` is its name."""
+    """The client is in a Socket.IO namespace, with the socket id `sid`."""
 
     nsp: str
     sid: str
 
 
 class Called(Reply, frozen=True):
-    """What the application's handler answered: JSON values, and bytes anywhere in them."""
+    """The result of a handler of the application: JSON values, with bytes anywhere in them."""
 
     result: tuple[Any, ...] = ()
 
 
 class Acted(Reply, frozen=True):
-    """The action was done. `result` is what the application's handler returned, if there is one."""
+    """The action was done. `result` is what the handler of the application returned, if there is one."""
 
     result: Any = None
 
 
 class Decided(Reply, frozen=True):
-    """The verdict is given, and was the first."""
+    """The decision was accepted; it was the first one."""
 
 
 class Sharing(Reply, frozen=True):
-    """The value kept now; without `accepted` another one than was to be set."""
+    """The value that is stored now; not `accepted` means that another version was current."""
 
     accepted: bool
     version: int
@@ -188,32 +188,32 @@ class Sharing(Reply, frozen=True):
 
 
 class Echoed(Reply, frozen=True):
-    """What came, as it came."""
+    """The received message, unchanged."""
 
     payload: bytes
     binary: bool
 
 
 class Welcome(Push, frozen=True):
-    """The first thing a connection hears."""
+    """The first push on a connection."""
 
     connection_id: str
 
 
 class Delivery(Push, frozen=True):
-    """A publication of a channel the session hears."""
+    """A publication of a subscribed channel."""
 
     channel: Channel
     publication: Publication
     epoch: str
     suppressed: int = 0
-    """Publications of the same type that this listener was spared since the last one (cooldown)."""
+    """Publications of the same type that the cooldown suppressed for this subscriber since the last one."""
     late: bool = False
-    """Whether a cooldown held it back: newer ones may have been sent before, and it moves no position."""
+    """Whether a cooldown delayed it: newer ones may have been sent before, and no position changes."""
 
 
 class Joined(Push, frozen=True):
-    """A user's first connection entered a channel."""
+    """The first connection of a user entered a channel."""
 
     channel: Channel
     user: str
@@ -221,14 +221,14 @@ class Joined(Push, frozen=True):
 
 
 class LeaveReason(StrEnum):
-    """Why a user is no longer in a channel."""
+    """Why a user left a channel."""
 
     LEFT = "left"
     DISCONNECTED = "disconnected"
 
 
 class Left(Push, frozen=True):
-    """A user's last connection left a channel."""
+    """The last connection of a user left a channel."""
 
     channel: Channel
     user: str
@@ -237,7 +237,7 @@ class Left(Push, frozen=True):
 
 
 class Signalled(Push, frozen=True):
-    """Something fleeting another user said."""
+    """A signal of another user, not stored."""
 
     channel: Channel
     user: str
@@ -246,34 +246,34 @@ class Signalled(Push, frozen=True):
 
 
 class Expiring(Push, frozen=True):
-    """The token runs out soon. `expires_at` is in Unix seconds."""
+    """The token expires soon. `expires_at` is in Unix seconds."""
 
     expires_at: float
 
 
 INSUFFICIENT_STATE: Final = "insufficient_state"
-"""The reason of a removal after which to come back at once: something was lost on the way here."""
+"""The reason of a removal after which the client subscribes again at once: publications were lost."""
 
 
 class Removed(Push, frozen=True):
-    """A subscription was taken away."""
+    """The gateway ended a subscription."""
 
     channel: Channel
     reason: str
 
 
 class ShuttingDown(Push, frozen=True):
-    """The node is draining; come back after `retry` milliseconds, to `address` if that is known."""
+    """The node is draining; reconnect after `retry` milliseconds, to `address` if it is set."""
 
     retry: int
     address: str = ""
 
 
 class Parting(Push, frozen=True):
-    """The connection is about to be closed, and why: for dialects that say so in a message first.
+    """The connection is about to be closed, for protocols that send the reason in a message first.
 
-    `retry` is after how many milliseconds to come back, None for a client that is not to. `told`: the
-    client knows it from `ShuttingDown`.
+    `retry` is the delay before a reconnect in milliseconds, None for a client that must not reconnect.
+    `told`: the client already got `ShuttingDown`.
     """
 
     ending: Disconnect
@@ -282,7 +282,7 @@ class Parting(Push, frozen=True):
 
 
 class SharedChanged(Push, frozen=True):
-    """Another connection of the same user set a value that all of them share."""
+    """Another connection of the same user set a shared value."""
 
     key: str
     value: Any
@@ -290,13 +290,13 @@ class SharedChanged(Push, frozen=True):
 
 
 class Asked(Push, frozen=True):
-    """Somebody who hears its channel is to decide on this request."""
+    """A request for approval, for subscribers of its channel."""
 
     approval: Approval
 
 
 class Emitted(Push, frozen=True):
-    """An event of the application in a Socket.IO namespace. With `ack` it wants an answer under that id."""
+    """An event of the application in a Socket.IO namespace. With `ack`, an acknowledgement is expected."""
 
     nsp: str
     event: str
@@ -305,6 +305,6 @@ class Emitted(Push, frozen=True):
 
 
 class Told(Push, frozen=True):
-    """What the application says to one connection, in its own words: any JSON value."""
+    """A message of the application to one connection: any JSON value."""
 
     data: Any

@@ -1,19 +1,19 @@
-"""The head of a handshake, as every transport hands it to the gate."""
+"""The request head of a handshake, as transports pass it to admission."""
 
 from typing import Final
 
 import msgspec
 
 UNIX_PEER: Final = "unix:"
-"""The peer of a request that came by a Unix socket, which has no address."""
+"""The peer of a request over a Unix socket, which has no address."""
 
 
 class PeerAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """The other end of a connection.
+    """The peer of a connection.
 
-    `address` is text, `UNIX_PEER` for a Unix socket. `via` is the trusted proxy whose PROXY header named it,
-    and equals `address` where that header named no client; empty without such a header. `scheme` is `https`
-    or `http` where the header says how the client came.
+    `address` is text, `UNIX_PEER` for a Unix socket. `via` is the trusted proxy whose PROXY header named the
+    client; it equals `address` where that header named no client, and is empty without such a header.
+    `scheme` is `https` or `http` where the header states how the client connected.
     """
 
     address: str
@@ -22,9 +22,9 @@ class PeerAddress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request without its body. Header names are lower case, values stripped, order kept.
+    """An HTTP request without its body. Header names are lower case, values are stripped, order is kept.
 
-    `peer` is the address of the other end of the socket as text, before any proxy header is believed;
+    `peer` is the address of the peer of the socket as text, before any proxy header is evaluated;
     `UNIX_PEER` for a Unix socket. `via` and `scheme` are those of :class:`PeerAddress`.
     Never log `query` or `headers`: they may carry credentials.
     """
@@ -40,11 +40,11 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     http_version: str = "1.1"
 
     def all(self, name: str) -> list[str]:
-        """Every value of the header `name` (lower case), in order."""
+        """Return all values of the header `name` (lower case), in order."""
         return [value for key, value in self.headers if key == name]
 
     def one(self, name: str) -> str | None:
-        """The only value of the header `name`, None when absent.
+        """Return the only value of the header `name`, None when absent.
 
         Raises:
             ValueError: the header appears more than once.

@@ -1,4 +1,4 @@
-"""A credential or a person that is no longer welcome."""
+"""Revocations of credentials."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from portward.model.identity import Identity
 
 
 class RevocationKind(StrEnum):
-    """What is taken back: one token by id, one session, everything a subject holds, one whole token."""
+    """What is revoked: one token by id, one session, all credentials of a subject, or one whole token."""
 
     TOKEN_ID = "jti"  # noqa: S105 - the name of a claim
     SESSION = "session"
@@ -17,9 +17,10 @@ class RevocationKind(StrEnum):
 
 
 class Revocation(msgspec.Struct, frozen=True):
-    """`value` is the id, the subject, or the SHA-256 (hexadecimal) of a token. Times are Unix seconds.
+    """A revocation. `value` is the id, the subject, or the SHA-256 (hexadecimal) of a token.
 
-    A subject's revocation takes back what was issued up to `at`; it is kept until `until`.
+    Times are Unix seconds. The revocation of a subject covers credentials issued up to `at`; a revocation
+    is kept until `until`.
     """
 
     kind: RevocationKind
@@ -28,10 +29,10 @@ class Revocation(msgspec.Struct, frozen=True):
     until: float
 
     def names(self, identity: Identity, session: str | None) -> bool:
-        """Whether this takes back `identity`, or the session with the id `session`.
+        """Return whether this revokes `identity`, or the session with the id `session`.
 
-        A subject's revocation spares what was issued after it; a token that does not say when it was
-        issued is not spared.
+        The revocation of a subject does not cover credentials issued after it; a token without an issue time
+        is covered.
         """
         if self.kind is RevocationKind.SUBJECT:
             issued = identity.issued_at
@@ -40,7 +41,7 @@ class Revocation(msgspec.Struct, frozen=True):
 
 
 def identity_keys(identity: Identity, session: str | None) -> list[tuple[RevocationKind, str]]:
-    """Every (kind, value) under which a revocation of this identity or session would be kept."""
+    """Return every (kind, value) that a revocation of this identity or session would have."""
     named = (
         (RevocationKind.TOKEN_ID, identity.token_id),
         (RevocationKind.SESSION, identity.session_id),

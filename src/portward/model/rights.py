@@ -1,10 +1,10 @@
-"""What one session may do in one channel."""
+"""Rights of one session in one channel."""
 
 from enum import Flag, auto
 
 
 class Right(Flag):
-    """The verbs of the policy."""
+    """The rights that the policy grants."""
 
     NONE = 0
     SUBSCRIBE = auto()

@@ -1,4 +1,4 @@
-"""A room: a channel with a record of who may read, write and administer it."""
+"""Rooms: channels with a record of who may read, write and administer them."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class RoomType(StrEnum):
-    """What a room is for; it decides the default treatment of its content."""
+    """The type of a room; it decides the default treatment of its content."""
 
     CHAT = "chat"
     DOCUMENT = "document"
@@ -15,14 +15,14 @@ class RoomType(StrEnum):
 
 
 class Sanitize(StrEnum):
-    """`strip` removes angle brackets and the schemes of scripts from content; `none` leaves it alone."""
+    """`strip` removes angle brackets and script schemes from content; `none` leaves it unchanged."""
 
     STRIP = "strip"
     NONE = "none"
 
 
 class RoomPermissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Role names that may read, write and administer. A role that may more may also less."""
+    """Role names that may read, write and administer. A higher right includes the lower ones."""
 
     read: tuple[str, ...] = ("user",)
     write: tuple[str, ...] = ("user",)
@@ -30,7 +30,7 @@ class RoomPermissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The record of a room. `max_participants` counts users, not connections; 0 is no bound."""
+    """The record of a room. `max_participants` counts users, not connections; 0 means no limit."""
 
     id: str
     name: str = ""
@@ -41,14 +41,14 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def strips(self) -> bool:
-        """Whether markup is removed from messages: by setting, else for chat alone."""
+        """Whether markup is removed from messages: as set, else only for chat."""
         if self.sanitize is None:
             return self.type == RoomType.CHAT
         return self.sanitize == Sanitize.STRIP
 
 
 class RoomOrigin(StrEnum):
-    """Where the record of a room came from."""
+    """Who made the record of a room."""
 
     BACKEND = "backend"
     SETTINGS = "settings"
@@ -60,19 +60,19 @@ class RoomOrigin(StrEnum):
 
     @property
     def ends_unused(self) -> bool:
-        """Whether the record is a default that ends when the room is not used any more.
+        """Whether the record is a default that is removed when the room is unused.
 
-        All others are rules that were chosen, and time alone does not remove those.
+        All other records were chosen explicitly and do not expire through lack of use.
         """
         return self in {RoomOrigin.JOINER, RoomOrigin.PUBLISHER}
 
 
 class RoomRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A room as an engine keeps it.
+    """A room as stored by an engine.
 
-    `life` names the time from the making of the record to its removal: two records of one room id have
-    different lives, and what was said in one life is never read in another. `maker` is the user whose
-    join made it. `expires` is Unix time, None for no fixed end.
+    `life` identifies the time from the creation of the record to its removal: two records of one room id
+    have different values, and content of one is never read in another. `maker` is the user whose join
+    made it. `expires` is Unix time, None for no fixed end.
     """
 
     room: Room

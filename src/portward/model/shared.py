@@ -1,4 +1,4 @@
-"""State that the connections of one user share, one value a key."""
+"""State shared by the connections of one user, one value per key."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class SharedValue(msgspec.Struct, frozen=True):
-    """A value and how often it was set; version 0 means that it never was. `value` is any JSON value."""
+    """A value and the number of times it was set; version 0 means never. `value` is any JSON value."""
 
     version: int = 0
     value: Any = None

@@ -1,9 +1,9 @@
-"""Kinds of token that are no access token, as issuers mark them (RFC 8725 section 3.12)."""
+"""Kinds of tokens that are not access tokens, as issuers mark them (RFC 8725 section 3.12)."""
 
 from typing import Final
 
 CLASS_CLAIMS: Final = ("type", "typ", "token_use", "token_type")
-"""Claims in which an issuer says what a token is for."""
+"""Claims in which an issuer states the purpose of a token."""
 OTHER_CLASSES: Final = frozenset(
     {
         "websocket",
@@ -19,4 +19,4 @@ OTHER_CLASSES: Final = frozenset(
         "share",
     }
 )
-"""What they say, in small letters, of tokens with which nobody comes in."""
+"""Lower-case values of these claims for tokens that are not accepted."""

@@ -1,14 +1,14 @@
-"""Patterns of topics and the questions they lead to: the one grammar of both, and what breaks it.
+"""The grammar of topic patterns and of the questions (request paths) built from them, with validation.
 
-A place, `{name}`, stands for one to `LONGEST` letters, digits, `_` and `-`; everything else of a
-pattern stands for itself. In a question the same places are filled with what stood in the topic.
+A placeholder, `{name}`, stands for one to `LONGEST` letters, digits, `_` and `-`; all other text of a
+pattern stands for itself. In a question the same placeholders get the values from the topic.
 """
 
 import re
 from typing import Final
 
 VALUE: Final = "[A-Za-z0-9_-]"
-"""What may stand in a place, as a class of a regular expression."""
+"""The characters of a placeholder value, as a character class of a regular expression."""
 LONGEST: Final = 64
 _PLACE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _INSIDE: Final = re.compile(f"{VALUE}*")
@@ -16,13 +16,13 @@ _BRACES: Final = frozenset("{}")
 
 
 def parts(text: str) -> tuple[list[str], list[str]]:
-    """Split into what stands for itself and the names between: of the former there is one more."""
+    """Split into literal texts and the names between them; there is one more text than names."""
     found = _PLACE.split(text)
     return found[::2], found[1::2]
 
 
 def flaw(pattern: str, question: str) -> str | None:
-    """Say why a pattern or its question cannot be used; None when both can."""
+    """Return why a pattern or its question is invalid; None when both are valid."""
     return _pattern_flaw(pattern) or _question_flaw(question, set(parts(pattern)[1]))
 
 
@@ -37,8 +37,8 @@ def _pattern_flaw(pattern: str) -> str | None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         return f"the pattern has {{{twice}}} twice"
-    # Else `a-b-c` fits `{x}-{y}` in two ways: who may hear (a-b, c) would hear what was meant for
-    # (a, b-c), and to try every way could take very long.
+    # Without a separator `a-b-c` matches `{x}-{y}` in two ways: a user with the right to (a-b, c) could
+    # subscribe to (a, b-c), and a check of all ways could take very long.
     if any(_INSIDE.fullmatch(between) for between in literals[1:-1]):
         return "the pattern has two placeholders that no sign such as : or / parts"
     return None

@@ -1,6 +1,6 @@
-"""The node: what serves messages, opens and ends sessions, and knows everyone who is here.
+"""The node: assembles the services, opens and closes sessions, and dispatches their messages.
 
-Built by `app.build`, which hands it the concrete engine, verifier and telemetry as ports.
+Built by `app.build`, which passes the concrete engine, verifier and telemetry as ports.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ SWEEP_INTERVAL: Final = 10.0
 
 
 class Node:
-    """Implements what sessions (`Conduct`) and the hub (`Observer`) need."""
+    """One gateway process; implements `SessionHost` for sessions and `Observer` for the hub."""
 
     def __init__(
         self,
@@ -262,7 +262,7 @@ class Node:
         )
 
     def _creating(self) -> frozenset[str]:
-        """Namespaces where joining makes rooms on one of the endpoints."""
+        """Return the namespaces where an endpoint creates rooms on join."""
         return frozenset(
             endpoint.namespace.name
             for endpoint in self.endpoints.values()
@@ -270,18 +270,18 @@ class Node:
         )
 
     def later(self, action: Callable[[], None]) -> None:
-        """Run `action` at the end of this turn of the loop."""
+        """Run `action` at the end of this turn of the event loop."""
         self._loop.call_soon(action)
 
-    # -- its own life
+    # -- start, drain, stop, reload
 
     @property
     def draining(self) -> bool:
-        """Whether newcomers are turned away."""
+        """Whether new connections are rejected because of a drain."""
         return self.doorman.draining
 
     async def start(self) -> None:
-        """Connect the engine and begin to sweep."""
+        """Connect the engine and start the periodic sweep."""
         sink = BusEventHandler(
             self.channels, self.registry, self.news, self.continuity, self.upkeep, self.clock
         )
@@ -298,9 +298,9 @@ class Node:
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     async def drain(self, seconds: float) -> None:
-        """Turn newcomers away, send everyone off politely, and return when they are gone.
+        """Reject new connections, close all sessions in order, and return when they are closed.
 
-        After `seconds` whoever is left is cut off.
+        Connections that are still open after `seconds` are aborted.
         """
         self.doorman.draining = True
         self.telemetry.record(Event.DRAIN_START, count=len(self.registry))
@@ -312,7 +312,7 @@ class Node:
         self.telemetry.record(Event.DRAIN_END, count=self.doorman.inside)
 
     async def stop(self) -> None:
-        """End what is left, wait for work in the background, disconnect the engine."""
+        """Close the remaining sessions, wait for background work, disconnect the engine."""
         self.doorman.draining = True
         for session in self.registry:
             if isinstance(session.task, asyncio.Task):
@@ -330,7 +330,7 @@ class Node:
         await self.engine.stop()
 
     def adopt(self, rules: NodeRules, namespaces: Mapping[str, Namespace]) -> None:
-        """Judge by other rights from now on, open sessions included."""
+        """Apply changed rules and namespaces; the rights of open sessions are checked again."""
         self.rules = rules
         self.relays.adopt(rules.relays)
         self._authority.adopt(namespaces, rules.role_permissions)
@@ -341,10 +341,10 @@ class Node:
         for session in self.registry:
             self.background.run(self.news.reauthorize_user(session))
 
-    # -- sessions come and go
+    # -- opening and closing sessions
 
     def open(self, newcomer: HandshakeFacts, session: Session) -> None:
-        """Register a session whose link is set, greet it, and bind the identity it came with."""
+        """Register a session whose link is set, send `Welcome`, and bind the identity of its handshake."""
         endpoint = newcomer.endpoint
         if isinstance(endpoint.dialect, SocketIoDialect):  # the rest of it is in `namespaces`
             session.conversation = SocketIoConnection(session, endpoint.dialect, self.sockets)
@@ -369,7 +369,7 @@ class Node:
             session.run(self._bind(session, newcomer.identity))
 
     async def _bind(self, session: Session, identity: Identity) -> None:
-        """Make the session somebody's, and do what it asked for by the way it came."""
+        """Bind the identity of the handshake, and do what the handshake requested."""
         try:
             if session.endpoint.rules.authenticated:
                 await self._authentication.bind(session, identity)
@@ -385,7 +385,7 @@ class Node:
         except CommandError as fault:
             if fault.kind is ErrorKind.MODEL_REFUSED:
                 self._serving.reply_error(session, fault)
-                # Not at once: this ending drops what is queued, and so may the answer be.
+                # Not at once: ending with this disconnect drops queued messages, and the reply may be queued.
                 self.later(
                     partial(session.end, Disconnect.PERMISSION_LOST, "a model that is not allowed")
                 )
@@ -398,7 +398,7 @@ class Node:
             session.end(Disconnect.INTERNAL, "after the handshake")
 
     def _let_in(self, session: Session, identity: Identity) -> None:
-        """Where nobody proves who they are."""
+        """Admit a session of an endpoint without authentication."""
         session.claims = session.identity = identity
         session.move(Transition.ADMIT)
         session.link.authenticated()
@@ -417,7 +417,7 @@ class Node:
         self.doorman.pending.remove(session)
 
     def recheck(self, session: Session) -> None:
-        """Ask the identity provider about a session that came in by cookie."""
+        """Ask the identity provider about a session that was authenticated by cookie."""
         if self._revalidation is not None:
             self._revalidation.recheck(session)
 
@@ -425,7 +425,7 @@ class Node:
         return not self.hooks.on_connect or await self.hooks.connect(session)
 
     def ended(self, session: Session, ending: Disconnect, cause: str) -> None:
-        """Take a session out of every map."""
+        """Remove a session from every map."""
         if session.identity is None:
             self._bound(session)
         if ending in ends.DISCARDING:
@@ -444,11 +444,11 @@ class Node:
         ends.record(self.telemetry, session, ending, cause, self.clock.monotonic())
 
     def unhandled(self, session: Session, count: int) -> None:
-        """Say that messages which came before the peer's close were given up."""
+        """Record that messages received before the close of the peer were dropped."""
         ends.unhandled(self.telemetry, session, count)
 
     def connection_lost(self, newcomer: HandshakeFacts) -> None:
-        """A connection's transport is gone: give back what it counted for."""
+        """Release what a connection counted for, after its transport is closed."""
         self.doorman.left(newcomer)
         if self._drain is not None and not self.doorman.inside:
             self._drain.finished.set()
@@ -458,14 +458,14 @@ class Node:
     def serve(
         self, session: Session, payload: bytes | SocketIoPacket, binary: bool
     ) -> Coroutine[Any, Any, None]:
-        """Decode, count, carry out and answer one message. Raises nothing."""
+        """Decode, count, execute and answer one message. Raises nothing."""
         return self._serving.handle_message(session, payload, binary)
 
     def now(self) -> int:
-        """Unix time in milliseconds, for stamps."""
+        """Return Unix time in milliseconds, for timestamps."""
         return int(self.clock.time() * 1000)
 
-    # -- what the hub reports
+    # -- reports of the hub
 
     def fanned_out(
         self, channel: Channel, publications: int, deliveries: int, seconds: float
@@ -474,18 +474,18 @@ class Node:
         self.telemetry.metrics.delivered(channel.namespace, publications, deliveries, seconds)
 
     def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
-        """Count what was told unasked."""
+        """Count an encoded push."""
         kind = type_name(type(push))
         self.telemetry.metrics.sent(voice.name, kind, len(message.payloads[0]), listeners)
 
     def encode_failed(self, channel: Channel, error: Exception) -> None:
-        """A publication could not be put into one endpoint's words."""
+        """Record a push that could not be encoded for one endpoint."""
         self.telemetry.record(
             Event.INTERNAL_ERROR, channel=channel, error=type(error).__name__, detail="encode"
         )
 
     def _signing(self) -> dict[str, bytes]:
-        """The secrets messages are signed with, by the namespace of the endpoint that has one."""
+        """Return the signing secrets of endpoints that sign messages, by namespace."""
         return {
             endpoint.namespace.name: endpoint.rules.sign_secret
             for endpoint in self.endpoints.values()

@@ -1,4 +1,4 @@
-"""What brings much at once, a recovery above all, is written as fast as its reader takes it."""
+"""Flow control for large writes, such as a recovery: they are written as fast as the client reads."""
 
 import asyncio
 from typing import Final
@@ -10,40 +10,40 @@ from portward.model.publication import Publication
 from portward.node.session import Session
 
 PACED: Final = 256 * KIB
-"""Bytes that may wait for a reader while it is being brought what it missed."""
+"""Bytes that may be unsent while a client gets what it missed."""
 ANSWER: Final = 512 * KIB
-"""Bytes of missed publications in one answer; those beyond follow as ordinary ones."""
+"""Bytes of missed publications in one reply; the rest follows as ordinary publications."""
 _AROUND: Final = 256
-"""Bytes around the data of one publication, about."""
+"""The approximate size of a publication without its data, in bytes."""
 
 
 def must_wait(session: Session, size: int = 0) -> bool:
-    """Whether so many bytes more should wait until the reader has taken what was written."""
+    """Return whether writing `size` more bytes must wait until the client has read more."""
     unsent = session.link.unsent()
     return unsent > 0 and ((size == 0 and unsent > PACED // 2) or unsent + size > PACED)
 
 
 async def taken(session: Session) -> None:
-    """Wait until the reader has taken everything, or the session is over."""
+    """Wait until nothing is unsent, or the session is closed."""
     event = asyncio.Event()
     session.link.when_taken(event.set)
     await event.wait()
 
 
 async def pace(session: Session) -> None:
-    """Wait for the reader, if much was written that it has not taken."""
+    """Wait until nothing is unsent, if much is unsent."""
     if must_wait(session):
         await taken(session)
 
 
 def size_of(publication: Publication) -> int:
-    """About how many bytes a publication takes."""
+    """Return the approximate size of a publication in bytes."""
     data = publication.data
     return _AROUND + (len(data) if isinstance(data, str) else len(msgspec.json.encode(data)))
 
 
 def fitting(session: Session, publications: tuple[Publication, ...]) -> int:
-    """How many of the publications fit into one answer; at least one of them."""
+    """Return how many of the publications fit into one reply; at least one."""
     room = min(ANSWER, session.endpoint.rules.max_unsent // 2)
     for number, publication in enumerate(publications):
         room -= size_of(publication)

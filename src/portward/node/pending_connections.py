@@ -1,8 +1,8 @@
-"""Connections that have not proved anything yet: how many there may be, and which one makes room.
+"""The pool of connections that are not authenticated, and which of them is closed when it fills up.
 
-Anyone can open connections and say nothing. While few are open that costs nothing; once the pool is more
-than half full, each newcomer takes the place of the oldest silent connection of the address that holds
-most. What an office may need at once, an eighth of the pool for one address, is never touched.
+Anyone can open connections and send nothing. While the pool is at most half full, nothing is done. Above
+that, each new connection closes the oldest silent connection of the address that has the most. An eighth
+of the pool per address is protected, so that an office with one address is not affected.
 """
 
 from collections.abc import Callable
@@ -12,30 +12,30 @@ from typing import Final, Protocol
 from portward.model.clock import Clock
 
 SILENCE: Final = 1.0
-"""Seconds a connection is left alone before its silence counts."""
+"""Seconds after which a connection without messages counts as silent."""
 PROTECTED: Final = 8
-"""The part of the pool that one address may hold undisturbed: one eighth."""
+"""The part of the pool that is protected for one address: one eighth."""
 RETRY: Final = (1.0, 5.0)
-"""Seconds after which a client that was displaced is asked to come back, at least and at most."""
+"""The least and the greatest delay, in seconds, after which a displaced client is asked to reconnect."""
 
 
 class Pending(Protocol):
-    """A connection that has not proved anything."""
+    """A connection that is not authenticated."""
 
     @property
     def silent(self) -> bool:
-        """Whether no complete message came from it."""
+        """Whether no complete message was received from it."""
 
     @property
     def judged(self) -> bool:
-        """Whether a credential of it is being judged at this moment."""
+        """Whether one of its credentials is being verified now."""
 
     def displace(self, retry: float) -> None:
-        """End it; the client may come back in `retry` seconds."""
+        """Close it; the client may reconnect in `retry` seconds."""
 
 
 class _Group:
-    """The pending connections of one address, each since when, oldest first."""
+    """The pending connections of one address with their start times, oldest first."""
 
     __slots__ = ("silent", "speaking")
 
@@ -47,12 +47,12 @@ class _Group:
         return len(self.silent) + len(self.speaking)
 
     def discard(self, owner: object) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         if self.silent.pop(owner, None) is None:
             self.speaking.pop(owner, None)
 
     def oldest_silent(self, before: float) -> object | None:
-        """The oldest that is silent since `before`; those that have spoken are set apart on the way."""
+        """Return the oldest connection silent since `before`; those with a message move to `speaking`."""
         for owner, (pending, since) in list(self.silent.items()):
             if since > before:
                 break
@@ -63,7 +63,7 @@ class _Group:
         return None
 
     def oldest_speaking(self, before: float) -> object | None:
-        """The oldest of the others that is not being judged."""
+        """Return the oldest connection with a message whose credential is not being verified."""
         for owner, (pending, since) in self.speaking.items():
             if since <= before and not pending.judged:
                 return owner
@@ -71,7 +71,7 @@ class _Group:
 
 
 class PendingConnections:
-    """The pool: sockets whose request is not here yet, and sessions that have not authenticated.
+    """The pool: sockets without a complete request, and sessions that are not authenticated.
 
     Connections are grouped by the widest key of their address: an IPv4 address, or an IPv6 /48.
     """
@@ -84,13 +84,13 @@ class PendingConnections:
         self._group_of: dict[object, str] = {}
         self._groups: dict[str, _Group] = {}
         self._crowded: set[str] = set()
-        """Groups that are larger than what is protected: few, because each holds much."""
+        """Groups above the protected size. There are few, because each is large."""
 
     def __len__(self) -> int:
         return len(self._group_of)
 
     def add(self, owner: object, pending: Pending, keys: tuple[str, ...]) -> None:
-        """Count a connection of the address with these limit keys, under the name of its owner."""
+        """Add the connection of `owner`, for an address with these limit keys."""
         key = keys[-1]
         self._group_of[owner] = key
         group = self._groups.get(key)
@@ -101,7 +101,7 @@ class PendingConnections:
             self._crowded.add(key)
 
     def remove(self, owner: object) -> None:
-        """Count a connection no longer. Harmless when it is not counted."""
+        """Remove a connection. No effect when it is not in the pool."""
         key = self._group_of.pop(owner, None)
         if key is None:
             return
@@ -113,9 +113,9 @@ class PendingConnections:
             del self._groups[key]
 
     def make_room(self) -> None:
-        """End one connection for a newcomer's sake, when the pool is more than half full.
+        """Close one connection when the pool is more than half full, to make space for a new one.
 
-        When it is full, and no address that holds much has a silent one, one that has spoken goes.
+        When it is full, and no large group has a silent connection, one with a message is closed.
         """
         if 2 * len(self._group_of) <= self._capacity or not self._crowded:
             return

@@ -1,4 +1,4 @@
-"""Requests that wait for a decision, told to a newcomer of their room as fast as it reads."""
+"""Sending of pending approval requests to a new subscriber, as fast as the client reads."""
 
 import asyncio
 from collections import deque
@@ -14,11 +14,11 @@ from portward.node.background import Background
 from portward.node.session import Session
 
 SLICE: Final = 8
-"""Requests told at a time: of the largest ones a quarter of what may wait for a reader."""
+"""Requests sent at a time: with the largest ones a quarter of what may be unsent."""
 
 
 class PendingReplay:
-    """Tells what is more than one slice. Nothing of it is lost because a reader is slow."""
+    """Sends the requests after the first `SLICE`. None is lost when the client reads slowly."""
 
     def __init__(self, engine: Engine, background: Background, clock: Clock) -> None:
         self._engine = engine
@@ -26,7 +26,7 @@ class PendingReplay:
         self._clock = clock
 
     def replay(self, session: Session, channel: Channel, waiting: Iterable[Approval]) -> None:
-        """Tell these requests, after what is said in this turn of the loop."""
+        """Send these requests, after what is written in this turn of the event loop."""
         rest = deque(each.id for each in waiting)
         if rest:
             work = self._replay(session, channel, rest)

@@ -1,4 +1,4 @@
-"""A session that has not authenticated, as the pool of pending connections sees it."""
+"""An unauthenticated session in the pool of pending connections."""
 
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
@@ -10,7 +10,7 @@ _CAUSE = "made room: its address held most connections without a user"
 
 
 class PendingSession:
-    """Implements `node.pending_connections.Pending`."""
+    """Adapts a session; implements `node.pending_connections.Pending`."""
 
     __slots__ = ("_session", "_telemetry")
 
@@ -20,21 +20,21 @@ class PendingSession:
 
     @property
     def silent(self) -> bool:
-        """Whether no complete message came from it."""
+        """Whether no complete message was received from it."""
         return not self._session.spoke
 
     @property
     def judged(self) -> bool:
-        """Whether a credential of it is being judged, or about to be."""
+        """Whether one of its credentials is being verified, or will be soon."""
         return self._session.task is not None or bool(self._session.inbox)
 
     def displace(self, retry: float) -> None:
-        """Say when to come back, in the words of the dialect, and end it with 3013."""
+        """Send the delay before a reconnect in a message of the protocol, and close the session with 3013."""
         session, clock = self._session, self._session.conduct.clock
         fault = CommandError(ErrorKind.RATE_LIMITED, retry_after=int(retry * 1000))
         session.advised = clock.monotonic() + retry
         payload = None
-        if session.conversation is None:  # clients of Socket.IO are in no namespace to be told in
+        if session.conversation is None:  # Socket.IO clients are not in a namespace yet
             payload = session.endpoint.dialect.fault(fault, int(clock.time() * 1000))
         if payload is not None:
             session.link.write(session.endpoint.framing.text(payload))

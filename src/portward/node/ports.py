@@ -1,4 +1,4 @@
-"""What the node is handed: ports of rooms it must not name, and hooks of the application."""
+"""Ports of packages that the node does not import, and hooks of the application."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,60 +19,62 @@ if TYPE_CHECKING:
 
 
 class Verifier(Protocol):
-    """Turns a token into an identity."""
+    """Verifies tokens."""
 
     def start(self) -> None:
-        """Begin to fetch keys, where they come from elsewhere."""
+        """Start to fetch keys, if they come from another server."""
 
     async def aclose(self) -> None:
-        """Fetch no more."""
+        """Stop fetching keys."""
 
     @property
     def edition(self) -> int:
-        """A number that changes whenever the same token may be judged otherwise: other keys, other rules."""
+        """A number that changes when the result for the same token may change: other keys, other rules."""
 
     async def identify(self, token: str) -> Identity:
         """Verify a token.
 
         Raises:
             TokenRefused: it is not valid.
-            Unavailable: it cannot be judged now.
+            Unavailable: it cannot be verified now.
         """
 
     def lasts(self, refused: TokenRefused) -> bool:
-        """Whether the same token stays refused for as long as the edition is the same."""
+        """Return whether the same token stays rejected as long as the edition is the same."""
 
 
 class RightsQuestion(Protocol):
-    """Asks the application itself (rule `http`)."""
+    """Asks the application about rights (rule `http`)."""
 
     async def aclose(self) -> None:
         """Close the connections to the application."""
 
     async def ask(self, url: str, who: Identity, channel: Channel, action: str) -> bool:
-        """Whether `who` may do `action`; False when the application does not say a clear yes in time."""
+        """Return whether `who` may do `action`; False without a clear yes of the application in time."""
 
 
 class IdentityProviderPort(Protocol):
-    """Knows who a browser's cookies belong to, and what they open."""
+    """Identifies users by browser cookies, and their rights."""
 
     async def identify(self, cookies: str, *, max_age: float | None = None) -> Identity:
-        """Who sent `cookies`, a value of the `Cookie` header; an answer may be `max_age` seconds old.
+        """Return the user of `cookies`, a value of the `Cookie` header.
+
+        A cached answer of at most `max_age` seconds counts.
 
         Raises:
-            Fault: `AUTHENTICATION_FAILED`, nobody.
-            Unavailable: the provider gives no answer that can be used.
+            CommandError: `AUTHENTICATION_FAILED`, the cookies belong to no user.
+            Unavailable: the provider gives no usable answer.
         """
 
     async def allows(self, cookies: str, name: str, *, max_age: float | None = None) -> bool:
-        """Whether who sent `cookies` may hear the topic `name`; `max_age` as in `identify`.
+        """Return whether the user of `cookies` may subscribe to the topic `name`; `max_age` as in `identify`.
 
         Raises:
-            Unavailable: the provider gives no answer that can be used.
+            Unavailable: the provider gives no usable answer.
         """
 
     def confirmed(self, cookies: str) -> bool:
-        """Whether the provider said within the last day whose `cookies` are, and not otherwise since."""
+        """Return whether the provider confirmed `cookies` in the last day and has not denied them since."""
 
     def absent(self) -> None:
         """Count a handshake without cookies."""
@@ -82,47 +84,48 @@ class IdentityProviderPort(Protocol):
 
 
 Parameters: TypeAlias = tuple[tuple[str, str], ...]
-"""Names and values for the query of an address, as yet unencoded."""
+"""Names and values for the query of a URL, not encoded."""
 
 
 class UpstreamLink(Protocol):
-    """One connection to the upstream. Messages are whole; text is UTF-8."""
+    """One connection to the upstream. Messages are complete; text is UTF-8."""
 
     async def send(self, payload: bytes, *, binary: bool) -> None:
         """Send a message; waits while the upstream does not read.
 
         Raises:
-            UpstreamClosed: it is closed, or lost.
+            UpstreamClosed: the connection is closed or lost.
         """
 
     async def receive(self) -> tuple[bytes, bool]:
-        """The next message and whether it is binary. Nothing is read ahead of what was asked for.
+        """Return the next message and whether it is binary. Nothing is read before it is requested.
 
         Raises:
-            UpstreamClosed: it is closed, or lost.
+            UpstreamClosed: the connection is closed or lost.
         """
 
     async def close(self, code: int) -> None:
-        """Close in order with `code`, or drop it when it does not answer in time. Never raises."""
+        """Close with `code`, or abort when the upstream does not answer in time. Never raises."""
 
 
 class UpstreamPort(Protocol):
-    """Opens connections to the upstream, with the key that clients never see."""
+    """Opens connections to the upstream with its key, which clients never get."""
 
     async def open(
         self, model: str, parameters: Parameters = (), *, named: bool = True
     ) -> UpstreamLink:
-        """Connect for one client, with `parameters` added to the address.
+        """Connect for one client, with `parameters` added to the URL.
 
-        A model that no client `named` is left out where it is a parameter of the address.
+        When `named` is False (no client chose the model) and the model is a URL parameter, it is left out.
 
         Raises:
-            Unavailable: it refuses, or cannot be reached; the text is for the log and holds no secret.
+            Unavailable: it rejects the connection or is unreachable; the text is for the log, without
+                secrets.
         """
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection as hooks, the library and the admin API see it. The address is masked."""
+    """A connection as hooks, the library and the admin API get it. The address is masked."""
 
     id: str
     endpoint: str
@@ -133,7 +136,7 @@ class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A publication a client asks for, before it is stored."""
+    """A publication requested by a client, before it is stored."""
 
     connection: ConnectionInfo
     channel: Channel
@@ -141,7 +144,7 @@ class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user wants done. `payload` is any JSON value, at most 10,000 characters of it."""
+    """A requested action. `payload` is any JSON value, at most 10,000 characters of JSON."""
 
     workspace: str
     user: str
@@ -152,31 +155,31 @@ class ActionInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Hooks:
-    """The application's callables. A connect or message hook refuses by returning False.
+    """Callables of the application. A connect or message hook rejects by returning False.
 
-    Hooks run in tasks of their own. One that raises is recorded, and counts as a no: what was to be
-    decided is refused.
+    Hooks run in their own tasks. When a hook raises, the error is recorded and counts as False: what it
+    was to decide is rejected.
     """
 
     connect: list[Callable[[ConnectionInfo], Awaitable[bool | None]]] = field(default_factory=list)
     disconnect: list[Callable[[ConnectionInfo, str], Awaitable[None]]] = field(default_factory=list)
     message: list[Callable[[MessageInfo], Awaitable[bool | None]]] = field(default_factory=list)
     opened: list[Callable[[ConnectionInfo], Awaitable[None]]] = field(default_factory=list)
-    """Told of every connection that was let in for good."""
+    """Called for every connection that is fully admitted."""
     published: dict[str, Callable[[Publish, Stored], None]] = field(default_factory=dict)
-    """By namespace: told of every publication of the backend, whichever way it came."""
+    """By namespace: called for every publication of the backend, from the library or the admin API."""
     takeover: dict[str, Callable[["ConnectionHandle", Any], Awaitable[None]]] = field(
         default_factory=dict
     )
-    """By namespace: takes the messages of its clients in place of the dialect's own commands."""
+    """By namespace: handles the messages of clients instead of the commands of the protocol."""
     sockets: dict[str, dict[str, "NamespaceHandlers"]] = field(default_factory=dict)
-    """By namespace, then by Socket.IO namespace: what is called for its clients and their events."""
+    """By namespace, then by Socket.IO namespace: handlers for clients and their events."""
     actions: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    """By namespace: carries out what users do in their workspaces, before it is announced."""
+    """By namespace: executes actions of users in their workspaces, before they are announced."""
     closed: dict[str, Callable[["ConnectionHandle", str], Awaitable[None]]] = field(
         default_factory=dict
     )
-    """By namespace: told of the end of its connections, with the close reason's name."""
+    """By namespace: called when a connection is closed, with the name of the disconnect."""
 
 
 CHANNEL_ACTIONS = {
@@ -184,4 +187,4 @@ CHANNEL_ACTIONS = {
     Right.PUBLISH: "publish",
     Right.MANAGE: "manage",
 }
-"""The questions the rule `http` puts, and what a yes gives."""
+"""The actions of the rule `http`, and the rights that each of them grants."""

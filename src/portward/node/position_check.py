@@ -1,4 +1,4 @@
-"""Compares where the channels of this node stand with where the engine's streams are."""
+"""Comparison of channel positions of this node with the positions of the streams in the engine."""
 
 import asyncio
 from functools import partial
@@ -16,13 +16,13 @@ from portward.node.authorization import Authorizer
 from portward.node.gap_repair import GapRepair
 
 AT_ONCE: Final = 10
-"""Channels whose positions are asked for at a time; in between everybody else has a turn."""
+"""Channels compared at a time; between the groups other tasks run."""
 GRACE: Final = 1.0
-"""Seconds a publication may be on its way after the engine has told of it."""
+"""Seconds that a publication may need from the engine to this node."""
 
 
 class PositionCheck:
-    """Finds what the bus lost when nothing came after it, and leaves it to `GapRepair`."""
+    """Finds publications that the bus lost at the end of a stream, and reports them to `GapRepair`."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class PositionCheck:
         self._comparing = self._again = False
 
     async def compare(self) -> None:
-        """Compare every channel with the engine; asked again meanwhile, do it once more."""
+        """Compare every channel with the engine; when called again meanwhile, repeat once."""
         self._again = True
         if self._comparing:
             return
@@ -59,7 +59,7 @@ class PositionCheck:
                 return
 
     async def _look(self, channel: Channel) -> bool:
-        """Compare one channel; False when the engine gives no answer."""
+        """Compare one channel. Returns False when the engine does not answer."""
         known = self._channels.position(channel)
         if known is None or self._channels.paused(channel) is not None:
             return True

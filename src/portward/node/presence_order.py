@@ -1,4 +1,4 @@
-"""Puts the comings and goings of users in order, which reach a node in another order than they happened."""
+"""Ordering of presence events, which may arrive in another order than they happened."""
 
 from collections import OrderedDict
 from typing import Final, NamedTuple
@@ -8,9 +8,9 @@ from portward.model.clock import Clock
 from portward.model.events import UserJoined, UserLeft
 
 CAPACITY: Final = 16_384
-"""Users in channels whose last coming or going is remembered, those that moved last."""
+"""Pairs of user and channel whose last event is stored, the most recent ones."""
 WINDOW: Final = 60.0
-"""Seconds for which it is: no event is on its way for longer."""
+"""Seconds for which it is stored: no event needs longer to arrive."""
 
 
 class _Move(NamedTuple):
@@ -20,11 +20,11 @@ class _Move(NamedTuple):
 
 
 class PresenceOrder:
-    """Decides which events of presence are news here, by the numbers that the engine gave them.
+    """Decides which presence events to report, by the numbers that the engine gave them.
 
-    Two nodes announce a going and a coming at the same time: the coming may arrive first. It is then no
-    news, since the user was not known to be gone; and neither is the going, which is older. What others are
-    told alternates, and ends with what is true.
+    Two nodes may announce a leave and a later join at the same time, and the join may arrive first. Then
+    the join changes nothing, since the user still counts as present, and the older leave is dropped. The
+    reported events alternate, and the last one is the true state.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -35,7 +35,7 @@ class PresenceOrder:
         return len(self._moves)
 
     def is_news(self, event: UserJoined | UserLeft) -> bool:
-        """Whether the others are to be told; the event is remembered. One without a number always is."""
+        """Return whether to report the event, and store it. An event without a number is always reported."""
         if not event.order:
             return True
         key, present, now = (
@@ -49,7 +49,7 @@ class PresenceOrder:
                 return False
             news = present is not last.present
         else:
-            # A clock of the store that was set back must not hold events back for longer than that.
+            # A store clock that was set back must not suppress events for longer than this.
             news = True
         self._moves[key] = _Move(event.order, present, now)
         self._moves.move_to_end(key)

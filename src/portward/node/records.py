@@ -1,4 +1,4 @@
-"""Records of rooms, as sessions and the backend find them, and as joining and publishing make them."""
+"""Room records: lookup for sessions and the backend, and creation by join or publish."""
 
 from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
@@ -21,16 +21,16 @@ NOT_CREATED: Final = "no such room; auto_create is off"
 
 
 class FoundRecord(NamedTuple):
-    """A record, or why there is none."""
+    """A record, or the reason why there is none."""
 
     record: RoomRecord | None
     reason: str = ""
 
 
 class RoomRecords:
-    """Looks records up, and makes those of rooms that nobody has declared, where that is allowed.
+    """Finds records, and creates them for undeclared rooms where that is allowed.
 
-    `creating` names the namespaces where an endpoint makes rooms by joining.
+    `creating` returns the namespaces where an endpoint creates rooms on join.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class RoomRecords:
         self._creating = creating
 
     async def find(self, channel: Channel) -> FoundRecord:
-        """The record of a room."""
+        """Return the record of a room."""
         return FoundRecord(await self._directory.room(channel), NO_ROOM)
 
     async def create(
         self, session: Session, who: Identity, channel: Channel, namespace: Namespace
     ) -> FoundRecord:
-        """Make the room that a session joins, if it may make rooms, and may then be in this one."""
+        """Create the room that a session joins, if it may create rooms and would have access to this one."""
         if not policy.may_create(who, auto_create=session.endpoint.rules.auto_create):
             return FoundRecord(None, NOT_CREATED)
         facts = ChannelFacts(room=default_room(channel, namespace))
@@ -56,10 +56,10 @@ class RoomRecords:
         return await self._make(channel, namespace, who.subject, session.id)
 
     async def to_publish(self, channel: Channel, namespace: Namespace) -> RoomRecord:
-        """The record by which the backend publishes; where joining makes rooms, publishing does, too.
+        """Return the record for a publication of the backend; it is created where a join would create it.
 
         Raises:
-            Fault: `UNKNOWN_ROOM`, there is none, and none is made.
+            CommandError: `UNKNOWN_ROOM`, there is no record, and none is created.
         """
         record, reason = await self._directory.room(channel), NOT_CREATED
         if record is None and namespace.name in self._creating():
@@ -84,10 +84,10 @@ class RoomRecords:
 
 
 def default_room(channel: Channel, namespace: Namespace) -> Room:
-    """The room that joining a name makes."""
+    """Return the room that a join of this channel creates."""
     return Room(id=channel.name, name=channel.name, max_participants=namespace.max_subscribers)
 
 
 def same_life(before: RoomRecord | None, after: RoomRecord | None) -> bool:
-    """Whether two looks found the same room, and not one of the same name made anew."""
+    """Return whether two lookups found the same room, not one removed and created again in between."""
     return before is not None and after is not None and before.life == after.life

@@ -1,4 +1,4 @@
-"""Subscribing to one channel, with what was missed at the pace of its reader."""
+"""Subscribing to one channel; a large recovery is sent as fast as the client reads."""
 
 from typing import Final
 
@@ -24,11 +24,11 @@ from portward.node.session import Session
 from portward.node.subscriptions import Prepared, Subscriptions
 
 CHUNK: Final = 64
-"""Publications that are read at a time once an answer could not take more."""
+"""Publications read at a time after a reply that could not take them all."""
 
 
 class Recovering:
-    """Enters channels. A recovery that is more than one answer goes on in ordinary publications."""
+    """Subscribes sessions. When a recovery exceeds one reply, the rest is sent as ordinary publications."""
 
     def __init__(self, engine: Engine, membership: Subscriptions, answering: ReplyWriter) -> None:
         self._engine = engine
@@ -36,10 +36,10 @@ class Recovering:
         self._answering = answering
 
     async def enter(self, session: Session, grant: Grant[Subscribe]) -> Reply:
-        """Subscribe; the answer, or `AnsweredLater` when it was given in parts.
+        """Subscribe. Returns the reply, or `AnsweredLater` when it was sent in parts.
 
         Raises:
-            Fault: as `Subscriptions.subscribe`.
+            CommandError: as `Subscriptions.subscribe`.
         """
         prepared = await self._membership.prepare(session, grant)
         try:
@@ -58,7 +58,7 @@ class Recovering:
     async def _in_parts(
         self, session: Session, command: Subscribe, prepared: Prepared, count: int
     ) -> Reply:
-        """Answer with the first of what was missed, and bring the rest as the reader takes it."""
+        """Reply with the first missed publications, and send the rest as the client reads."""
         page, channel = prepared.page, command.channel
         first = page.publications[:count]
         at = first[-1].offset
@@ -73,7 +73,7 @@ class Recovering:
             publications=first,
         )
         self._answering.reply(session, command, answer)
-        # From here on the client is in: if it goes wrong it has to be told.
+        # From here on the client is subscribed: a later failure must be reported to it.
         prepared.known = prepared.subscription.settled = True
         prepared.page = replace(page, publications=())
         while at < page.position.offset:
@@ -89,7 +89,7 @@ class Recovering:
         return AnsweredLater()
 
     async def _following(self, session: Session, prepared: Prepared, at: int) -> HistoryPage | None:
-        """What comes after an offset; None when the session is no longer in the channel."""
+        """Return the publications after an offset; None when the session is no longer subscribed."""
         subscription, epoch = prepared.subscription, prepared.page.position.epoch
         query = HistoryQuery(limit=CHUNK, since=Position(at, epoch))
         channel = subscription.channel
@@ -98,7 +98,7 @@ class Recovering:
             await self._membership.look_again(session, subscription)
             self._membership.check_current(session, subscription)
         except CommandError:
-            # Whoever took the subscription away has said so.
+            # The code that removed the subscription has informed the client.
             return None
         whole = page.complete and page.position.epoch == epoch and page.publications
         if whole and page.publications[0].offset == at + 1:
@@ -108,7 +108,7 @@ class Recovering:
 
     @staticmethod
     def _bring(session: Session, prepared: Prepared, page: HistoryPage) -> int:
-        """Write some of a page as ordinary publications; up to which offset."""
+        """Write part of a page as ordinary publications. Returns the last offset written."""
         at, room = 0, PACED
         channel, epoch = prepared.subscription.channel, page.position.epoch
         for publication in page.publications:

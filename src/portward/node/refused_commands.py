@@ -1,4 +1,4 @@
-"""Counts of refused commands of one session: too many in a row end it."""
+"""Counts of refused commands of one session: too many in a row close it."""
 
 from typing import Final
 
@@ -13,9 +13,9 @@ _REFUSED_CREDENTIALS: Final = frozenset(
 
 
 def count_refusal(session: Session, fault: CommandError, now: float) -> None:
-    """Count a refusal by a limit, once within the wait that the client was told.
+    """Count a refusal by a limit, at most once within the delay that was sent to the client.
 
-    What was sent before the client could know of the wait is refused and answered, and not counted.
+    Commands sent before the client could know the delay are refused and answered, but not counted.
     """
     if now < session.advised:
         return
@@ -26,7 +26,7 @@ def count_refusal(session: Session, fault: CommandError, now: float) -> None:
 
 
 def count_fault(session: Session, fault: CommandError) -> None:
-    """Count a fault of the client's own making, and a refused credential where the endpoint bounds those."""
+    """Count a command error of the client, and a rejected credential where the endpoint limits those."""
     session.faults += 1
     if fault.kind in _REFUSED_CREDENTIALS:
         session.attempts += 1

@@ -1,4 +1,4 @@
-"""Connects sessions to the upstream, within what a session and a user may spend."""
+"""Connections of sessions to the upstream, within the budgets of a session and a user."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -23,16 +23,16 @@ from portward.telemetry.events import Event
 
 DAY: Final = 86400.0
 EMPTY: Final = 10_000
-"""Used up budgets that are remembered, the latest."""
+"""The number of used-up budgets that are stored, the latest ones."""
 
 
 def _chosen_elsewhere(parameters: Parameters) -> bool:
-    """Whether the upstream has the model of a session already, and refuses to be told one."""
+    """Return whether the upstream already knows the model of a session, and rejects a model parameter."""
     return any(pair == ("intent", "transcription") or pair[0] == "call_id" for pair in parameters)
 
 
 class Relay:
-    """The way from a session to one upstream, whose name may be empty.
+    """Connects sessions to one upstream, whose name may be empty.
 
     `upstream` is None when no key for it is set.
     """
@@ -55,17 +55,17 @@ class Relay:
         self._background = background
         self._clock = clock
         self._empty: dict[str, int] = {}
-        """What users have used whose tokens of the day were used up, as far as this node knows."""
+        """The usage of users whose tokens of the day are used up, as far as this node knows."""
 
     async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
-        """Open the upstream for a session; from then on its messages go there.
+        """Connect a session to the upstream; from then on its messages go there.
 
-        Without a model the one of the client's address is meant, else the default one.
+        Without a model, the one in the URL of the client is used, else the default one.
 
         Raises:
-            Fault: the model is not allowed; or the upstream could not be reached, or the user's budget
-                is used up, which end the session.
-            Unavailable: the budget cannot be looked up.
+            CommandError: the model is not allowed; or the upstream is unreachable, or the budget of the user
+                is used up, which both close the session.
+            Unavailable: the budget cannot be read.
         """
         asked = session.newcomer.model if model is None else model
         chosen = self.rules.models[0] if asked is None else asked
@@ -74,6 +74,7 @@ class Relay:
         await self._insist_on_budget(session)
         named = asked is not None or not _chosen_elsewhere(session.newcomer.parameters)
         link = await self._open(session, chosen, named=named)
+        # It may have ended while the upstream was being opened.
         if not session.alive:
             self._background.run(link.close(1001))
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
@@ -103,7 +104,7 @@ class Relay:
             raise CommandError(ErrorKind.UNAVAILABLE) from None
 
     async def _reach(self, model: str, parameters: Parameters, *, named: bool) -> UpstreamLink:
-        """Connect, and set the fields that are pinned before the client can send anything."""
+        """Connect, and set the pinned fields before the client can send anything."""
         if self.upstream is None:
             raise Unavailable("no key is set")
         link = await self.upstream.open(model, parameters, named=named)
@@ -131,21 +132,21 @@ class Relay:
         return used
 
     def _purse(self, session: Session) -> str:
-        """What a session's tokens of today are counted under."""
+        """Return the key under which the tokens of today are counted for a session."""
         day = strftime("%Y-%m-%d", gmtime(self._clock.time()))
-        # Those who come in without a token have their address in common, not their name.
+        # Clients without a token are counted by address: they all have the same subject.
         proven = session.endpoint.rules.authenticated
         return f"{self._counted} {day} {session.limit_keys[0] if proven else session.keys[0]}"
 
     def _affords(self, session: Session) -> bool:
-        """Whether another session of the same user has not used up what there was."""
+        """Return whether the budget of the user is left; another session may have used it up."""
         return (
             not self.rules.max_tokens
             or self._empty.get(self._purse(session), 0) < self.rules.max_tokens
         )
 
     def _spent(self, session: Session, used: UpstreamUsage) -> None:
-        """Count what the upstream reports; over the user's budget the session ends."""
+        """Count the usage that the upstream reports; over the budget of the user the session is closed."""
         self._telemetry.metrics.upstream_usage(used.tokens, used.seconds)
         tokens = used.tokens + ceil(used.seconds * self.rules.tokens_per_second)
         if tokens:
@@ -159,7 +160,7 @@ class Relay:
 
 
 class Relays:
-    """The ways to all upstreams, by the names that endpoints have for them."""
+    """The relays to all upstreams, by the names that endpoints use for them."""
 
     def __init__(
         self,
@@ -176,22 +177,22 @@ class Relays:
         }
 
     def of(self, endpoint: ActiveEndpoint) -> Relay:
-        """The way to the upstream of an endpoint.
+        """Return the relay of an endpoint.
 
         Raises:
-            KeyError: the endpoint leads to no upstream.
+            KeyError: the endpoint has no upstream.
         """
         return self._relays[endpoint.rules.upstream]
 
     async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
-        """Open the upstream of a session's endpoint, see :meth:`Relay.connect`."""
+        """Connect a session to the upstream of its endpoint, see :meth:`Relay.connect`."""
         return await self.of(session.endpoint).connect(session, model)
 
     def adopt(self, rules: Mapping[str, RelayRules]) -> None:
-        """Put changed rules in force, for open sessions too."""
+        """Apply changed rules, to open sessions too."""
         for name, relay in self._relays.items():
             relay.rules = rules.get(name, relay.rules)
 
     def use(self, name: str, upstream: UpstreamPort | None) -> None:
-        """Connect new sessions by this client from now on."""
+        """Use another upstream client for new sessions."""
         self._relays[name].upstream = upstream

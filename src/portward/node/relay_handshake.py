@@ -1,4 +1,4 @@
-"""The part of a handshake that is about the upstream: the model, and parameters that are passed on."""
+"""The relay part of a handshake: the model, and parameters passed to the upstream."""
 
 import re
 from collections.abc import Iterable
@@ -13,23 +13,23 @@ from portward.security.credentials import CredentialKind, GivenCredential, query
 
 _MODEL: Final = "model"
 _TRANSPARENT: Final = frozenset({CredentialKind.HEADER, CredentialKind.SUBPROTOCOL})
-"""Where SDKs that know nothing of a gateway put their key."""
+"""Credential places of SDKs that do not know the gateway."""
 _CREDENTIALS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TICKET}
 _VALUE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 _SHOWN: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
-"""A name that a log may show."""
+"""Parameter names that may appear in the log."""
 
 
 def relayed(
     head: RequestHead, newcomer: HandshakeFacts, credential: GivenCredential | None
 ) -> HandshakeFacts:
-    """Add the model and the parameters that a client asks for.
+    """Add the model and the parameters that a client requests.
 
-    A client with its credential in the handshake is connected to the upstream at once.
+    A client whose credential is in a header or a subprotocol is connected to the upstream at once.
 
     Raises:
-        Refused: BAD_REQUEST, for a parameter that is not passed on, for one that is there twice, and for
-            a value that cannot be passed on.
+        HandshakeRejected: BAD_REQUEST, for a parameter that is not passed on, for one that appears twice,
+            and for a value that cannot be passed on.
     """
     pairs = query_pairs(head.query)
     chosen = [value for name, value in pairs if name == _MODEL]

@@ -1,4 +1,4 @@
-"""Writes answers to commands: in the words of the endpoint's protocol, counted."""
+"""Writing of replies and command errors: encoded by the protocol of the endpoint, and counted."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from portward.telemetry.labels import type_name
 
 
 class ReplyWriter:
-    """`leave` takes a subscription back whose answer cannot be given."""
+    """Writes replies. `leave` ends a subscription whose reply cannot be sent."""
 
     def __init__(
         self, telemetry: Telemetry, clock: Clock, leave: Callable[[Session, Channel], object]
@@ -23,10 +23,10 @@ class ReplyWriter:
         self._leave = leave
 
     def reply(self, session: Session, command: Command, reply: Reply) -> None:
-        """Answer a command, and say what follows the answer.
+        """Write the reply to a command, and the pushes that follow it.
 
         Raises:
-            Fault: `LIMIT_EXCEEDED`, the channel's snapshot is more than may wait for one reader.
+            CommandError: `LIMIT_EXCEEDED`, the snapshot of the channel exceeds what may be unsent.
         """
         endpoint = session.endpoint
         if not session.alive or isinstance(reply, AnsweredLater):
@@ -46,7 +46,7 @@ class ReplyWriter:
                 session.push(push)
 
     def _fit(self, session: Session, reply: Reply, size: int) -> None:
-        """Take a subscription back whose snapshot is too large; whatever else is told is bounded."""
+        """End a subscription whose snapshot is too large; all other replies have limited sizes."""
         if not isinstance(reply, Subscribed) or not reply.snapshot:
             return
         if size > session.endpoint.rules.max_unsent:
@@ -54,7 +54,7 @@ class ReplyWriter:
             raise CommandError(ErrorKind.LIMIT_EXCEEDED)
 
     def reply_error(self, session: Session, fault: CommandError) -> None:
-        """Answer with a fault."""
+        """Write a command error."""
         endpoint = session.endpoint
         self._telemetry.metrics.fault(endpoint.name, fault.kind)
         if not session.alive:

@@ -1,6 +1,6 @@
-"""How long a revocation is kept: until what it takes back would have ended by itself.
+"""The retention of revocations: until the revoked credentials would have expired.
 
-It follows from no setting. What no token may do by the settings of today, it may do after a reload.
+No setting changes it: a token that is too old for the settings of today may be valid after a reload.
 """
 
 from collections.abc import Iterable
@@ -10,17 +10,17 @@ from portward.model.limits import INTEGER, MAX_TOKEN
 from portward.security.jws import TokenRefused, parse_compact, strict_object
 
 LEAST: Final = 400 * 86400.0
-"""Seconds a revocation is kept at least when the end of what it takes back is not known."""
+"""The shortest retention in seconds when the expiry of the revoked credentials is not known."""
 MOST: Final = 100 * 365 * 86400.0
-"""Seconds no revocation is kept longer than, whatever a token says of its end."""
+"""The longest retention in seconds, whatever expiry a token states."""
 SLACK: Final = 120.0
-"""A token may be issued in a clock's future and be good past its end: twice the longest leeway."""
+"""A token may be issued in the future of a clock and be valid past its expiry: twice the longest leeway."""
 
 
 def kept_until(now: float, ends: Iterable[float], *, whole: bool) -> float:
-    """The Unix time until which a revocation is kept.
+    """Return the Unix time until which a revocation is kept.
 
-    `ends` are the known ends of the credentials it takes back; with `whole` there are no others.
+    `ends` are the known expiry times of the revoked credentials; with `whole` there are no others.
     """
     known = [min(end, now + MOST) for end in ends]
     if not (whole and known):
@@ -29,7 +29,7 @@ def kept_until(now: float, ends: Iterable[float], *, whole: bool) -> float:
 
 
 def stated_end(token: str) -> float | None:
-    """When a token says that it ends; None when it does not say. Nothing is verified."""
+    """Return the expiry that a token states; None without one. The token is not verified."""
     try:
         end = strict_object(parse_compact(token, MAX_TOKEN).payload).get("exp")
     except TokenRefused:

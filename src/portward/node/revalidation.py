@@ -1,4 +1,4 @@
-"""Asks the identity provider again about sessions that came in by cookie: a logout ends them."""
+"""Periodic checks of cookie sessions with the identity provider: after a logout they are closed."""
 
 from random import Random
 from typing import Final
@@ -16,14 +16,14 @@ from portward.node.session import Session
 from portward.node.subscriptions import Subscriptions
 
 _SHARE: Final = 6
-"""Of the bound this part at most may be the age of an answer that was kept."""
+"""A cached answer may be at most this fraction of the bound old (one sixth)."""
 
 
 class Revalidation:
-    """Looks at every cookie once within `bound` seconds, spread out.
+    """Checks every cookie session once within `bound` seconds, at spread times.
 
-    An answer that was kept counts while it is young enough for the bound to hold. While the provider
-    gives no answer nobody is ended for it, and it is asked again sooner.
+    A cached answer counts if it is recent enough to keep the bound. While the provider does not answer, no
+    session is closed for it, and the next check comes sooner.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Revalidation:
         self._max_age = min(REVALIDATION_CACHE, bound / _SHARE)
         self._period = bound - self._max_age
         self._owed: WeakSet[Session] = WeakSet()
-        """Sessions whose facts have changed, and whose rights could not be judged again yet."""
+        """Sessions with changed facts whose rights could not be checked again yet."""
 
     def begin(self, session: Session) -> None:
-        """Look at a session's cookie again and again, from some time within the period on."""
+        """Start the periodic checks of a session, at a random time within the period."""
         self._later(session, self._period * self._random.uniform(0.5, 1.0))
 
     def recheck(self, session: Session) -> None:
-        """Look at it now."""
+        """Check a session now."""
         self._background.run(self._recheck(session))
 
     def _later(self, session: Session, seconds: float) -> None:
@@ -74,7 +74,7 @@ class Revalidation:
                 self._later(session, wait)
 
     async def _compare(self, session: Session, identity: Identity) -> None:
-        """Rights are judged again when the provider tells something else than before."""
+        """Check the rights again when the answer of the provider differs from the one before."""
         claims = session.claims
         if claims is None or not session.alive:
             return

@@ -1,4 +1,4 @@
-"""Acts on news about people and their rights, from this node or another."""
+"""Handling of events about users and their rights, from this node or another."""
 
 from collections.abc import Awaitable, Iterable
 from typing import Final
@@ -19,11 +19,11 @@ from portward.node.subscriptions import Subscriptions
 from portward.telemetry import Telemetry
 
 RETRY: Final = 5.0
-"""Seconds until what could not be judged is judged once more."""
+"""Seconds until a check that was not possible is tried again."""
 
 
 class RightsEventHandler:
-    """Implements `node.bus_events.RightsEvents`."""
+    """Applies revocations and changed rights to sessions; implements `node.bus_events.RightsEvents`."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class RightsEventHandler:
         self._telemetry = telemetry
         self._clock = clock
         self._owed: WeakSet[Session] = WeakSet()
-        """Sessions that wait to be judged again."""
+        """Sessions that wait for another check."""
         self._judging: dict[Session, int] = {}
-        """How many judgements of a session are under way because of an event."""
+        """The number of running checks of a session that were started by events."""
 
     def revoked(self, event: Revoked) -> None:
-        """End every session that the revocation names."""
+        """Close every session that the revocation covers."""
         revocation = event.revocation
         for session in self._registry:
             if session.claims is not None and revocation.names(session.claims, session.resume_id):
@@ -54,9 +54,9 @@ class RightsEventHandler:
         self._telemetry.metrics.revoked(self._clock.time() - revocation.at)
 
     def rights_changed(self, event: RightsChanged) -> None:
-        """Judge a user's sessions again, or everyone in a channel.
+        """Check the rights of all sessions of a user, or of all subscribers of a channel.
 
-        What comes meanwhile is kept back: who has lost the right does not get it.
+        Pushes are withheld meanwhile, so that a session that has lost the right does not get them.
         """
         if event.user is not None:
             for session in self._registry.of_user(event.user):
@@ -74,9 +74,9 @@ class RightsEventHandler:
         self._judging[session] = self._judging.get(session, 0) + 1
 
     async def _judged(self, session: Session, judging: Awaitable[None]) -> None:
-        """Wait for a judgement; after the last one of a session what was kept back is written.
+        """Wait for a check; after the last check of a session the withheld pushes are written.
 
-        So it is, too, when nobody could say: then the rights of before last until the next try.
+        They are also written when the check was not possible: the old rights apply until the next try.
         """
         try:
             await judging
@@ -87,10 +87,10 @@ class RightsEventHandler:
                 self._membership.release(session)
 
     async def reauthorize_user(self, session: Session) -> None:
-        """Judge one session again: its roles, then every channel it hears.
+        """Check the rights of one session: its roles, then every subscribed channel.
 
-        What cannot be judged now is judged later: a right that was withdrawn is not kept because who
-        knows of it was away.
+        A check that is not possible now is repeated later: otherwise a withdrawn right would stay in force
+        because the store was unavailable.
         """
         try:
             await self._authentication.refresh_roles(session)
@@ -118,13 +118,13 @@ class RightsEventHandler:
             self._background.run(self.reauthorize_user(session))
 
     def disconnected(self, event: Disconnected) -> None:
-        """End a user's sessions, or one."""
+        """Close the sessions of a user, or one of them."""
         for session in self._registry.of_user(event.user):
             if event.client is None or session.id == event.client:
                 session.end(Disconnect.REVOKED, "disconnected by the backend")
 
     def shared(self, event: ValueShared) -> None:
-        """Tell the user's other connections here of a value that all of them share."""
+        """Push a shared value to the other connections of the user on this node."""
         push = SharedChanged(key=event.key, value=event.value, version=event.version)
         for session in self._registry.of_user(event.user):
             talk, who = session.conversation, session.identity
@@ -134,7 +134,7 @@ class RightsEventHandler:
                 session.push(push)
 
     def expelled(self, event: Expelled) -> None:
-        """Take a user out of a channel."""
+        """Remove a user from a channel."""
         for session in self._registry.of_user(event.user):
             if event.client is None or session.id == event.client:
                 self._membership.remove(session, event.channel, event.reason)

@@ -1,4 +1,4 @@
-"""What a node is built from: its settings, resolved, and the ports it is handed."""
+"""The input of a node: its resolved settings, and its ports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,28 +15,28 @@ from portward.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRules:
-    """The settings of a node, resolved. Times are seconds."""
+    """The resolved settings of a node. Times are seconds."""
 
     gate: GateRules
     relays: Mapping[str, RelayRules] = field(default_factory=dict)
-    """Rules of the upstreams by name; the default one's is empty."""
+    """Rules of the upstreams by name; the default upstream has an empty name."""
     leeway: float = 30.0
     max_per_user: int = CONNECTIONS_PER_USER
     """Connections of one user at one endpoint; 0 for no limit."""
     revalidate: float = 60.0
-    """Within how long a logout at the identity provider ends the connection."""
+    """Seconds within which a logout at the identity provider closes the connection."""
     older_log_names: bool = False
     """Whether events of an older relay are logged under its names as well."""
     instance: str = ""
-    """The node's name; one is made when it is empty."""
+    """The name of the node; generated when empty."""
     machine: str = ""
-    """The name of the machine it runs on."""
+    """The name of the machine."""
     role_permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePorts:
-    """What `app.build` hands to a node."""
+    """The ports that `app.build` passes to a node."""
 
     engine: Engine
     verifier: Verifier
@@ -46,4 +46,4 @@ class NodePorts:
     clock: Clock
     provider: IdentityProviderPort | None = None
     upstreams: Mapping[str, UpstreamPort | None] = field(default_factory=dict)
-    """Clients of the upstreams by name; None for one without a key."""
+    """Clients of the upstreams by name; None for an upstream without a key."""

@@ -1,4 +1,4 @@
-"""What the backend may ask, through the library or the admin API. Every method acts on the whole house."""
+"""The server API: operations of the backend, from the library or the admin API. All act on the cluster."""
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +39,7 @@ from portward.version import __version__
 
 
 class ServerApi:
-    """Publish, read, move and end things on behalf of the application."""
+    """Publishes, reads, changes and closes on behalf of the application."""
 
     def __init__(  # noqa: PLR0913 - ports and rules, wired by name in one place
         self,
@@ -58,9 +58,9 @@ class ServerApi:
         uid: str = "",
         machine: str = "",
     ) -> None:
-        """`published` is told of every publication; `uid` names the node, else one is made.
+        """Set the services. `published` is called for every publication.
 
-        `machine` is the name of what it runs on.
+        `uid` is the id of the node, else a random one; `machine` is the name of the machine.
         """
         self._engine = engine
         self._channels = channels
@@ -80,10 +80,10 @@ class ServerApi:
     # -- streams
 
     async def publish(self, command: Publish) -> Stored:
-        """Publish as the backend. `exclude` names the one connection that is not sent it.
+        """Publish as the backend. `exclude` is the id of the one connection that does not get it.
 
         Raises:
-            Fault: the channel's family is unknown, or its room is, or the data is over 64 KiB.
+            CommandError: the namespace or the room of the channel is unknown, or the data is over 64 KiB.
             EngineUnavailable: nothing was stored.
         """
         record = await self._authority.record_to_publish(command.channel)
@@ -92,51 +92,51 @@ class ServerApi:
         return stored
 
     async def history(self, command: ReadHistory) -> HistoryPage:
-        """Read a channel back.
+        """Read the history of a channel.
 
         Raises:
-            Fault: the channel's family is unknown, or the epoch asked for is gone.
+            CommandError: the namespace of the channel is unknown, or the requested epoch is not current.
         """
         return await self._streams.history(policy.trusted(command))
 
     async def position(self, channel: Channel) -> Position:
-        """Where a channel's stream stands.
+        """Return the position of the stream of a channel.
 
         Raises:
-            Fault: the channel's family is unknown.
+            CommandError: the namespace of the channel is unknown.
         """
         return await self._streams.position(channel)
 
     async def presence(self, channel: Channel) -> tuple[Member, ...]:
-        """Every connection in a channel.
+        """Return every connection in a channel.
 
         Raises:
-            Fault: the channel's family is unknown, or keeps no presence.
+            CommandError: the namespace of the channel is unknown, or keeps no presence.
         """
         if not self._authority.namespace(channel).presence:
             raise CommandError(ErrorKind.UNAVAILABLE, detail="presence is off for this namespace")
         return await self._engine.presence.members(channel)
 
     async def participants(self, channel: Channel) -> tuple[Participant, ...]:
-        """Users in a channel with the number of their connections."""
+        """Return the users in a channel with their numbers of connections."""
         return await self._membership.participants(channel)
 
     def channels(self) -> dict[Channel, int]:
-        """Channels somebody here listens to, with the number of their connections."""
+        """Return the channels with subscribers on this node, with their numbers of connections."""
         return {name: self._channels.size(name) for name in self._channels.names()}
 
     def channel_names(self) -> Iterable[Channel]:
-        """The names of :meth:`channels`, as they are now."""
+        """Return the names of :meth:`channels`, as they are now."""
         return self._channels.names()
 
     def channel_size(self, channel: Channel) -> int:
-        """How many connections of this node listen to a channel."""
+        """Return how many connections of this node subscribe to a channel."""
         return self._channels.size(channel)
 
     # -- connections
 
     def info(self) -> NodeInfo:
-        """This node in numbers."""
+        """Return the figures of this node."""
         return NodeInfo(
             uid=self._uid,
             clients=len(self._registry),
@@ -149,7 +149,7 @@ class ServerApi:
         )
 
     async def nodes(self) -> tuple[NodeInfo, ...]:
-        """Every node in numbers, by the order of their ids; this one alone while the store is away."""
+        """Return the figures of all nodes, ordered by id; only of this one while the store is unavailable."""
         own = self.info()
         try:
             present = await self._engine.nodes.present()
@@ -166,13 +166,13 @@ class ServerApi:
         offset: int = 0,
         limit: int | None = None,
     ) -> Iterable[ConnectionInfo]:
-        """Open connections, of a user or an endpoint; at most `limit` after the first `offset`."""
+        """Return open connections, of a user or an endpoint; at most `limit` after the first `offset`."""
         chosen = self._chosen(user, endpoint)
         for session in islice(chosen, offset, None if limit is None else offset + limit):
             yield describe(session)
 
     def count_connections(self, user: str | None = None, endpoint: str | None = None) -> int:
-        """How many connections are open, all or of a user or an endpoint."""
+        """Return how many connections are open, all or of a user or an endpoint."""
         return sum(1 for _ in self._chosen(user, endpoint))
 
     def _chosen(self, user: str | None, endpoint: str | None) -> Iterable[Session]:
@@ -180,7 +180,7 @@ class ServerApi:
         return (s for s in sessions if endpoint is None or s.endpoint.name == endpoint)
 
     async def disconnect(self, user: str, client: str | None = None) -> None:
-        """End a user's connections, or the one with the id `client`."""
+        """Close the connections of a user, or the one with the id `client`."""
         await self._engine.broker.announce(Disconnected(user=user, client=client))
 
     async def unsubscribe(self, user: str, channel: Channel, client: str | None = None) -> None:
@@ -193,21 +193,21 @@ class ServerApi:
     # -- credentials
 
     async def ticket(self, token: str, ttl: float = TICKET_TIME) -> str:
-        """Exchange a token for a single-use ticket, good for `ttl` seconds (at most 60).
+        """Exchange a token for a single-use ticket, valid for `ttl` seconds (at most 60).
 
         Raises:
-            Fault: the token is not valid.
+            CommandError: the token is not valid.
         """
         return await self._authentication.issue_ticket(token, min(ttl, TICKET_TIME))
 
     async def revoke(self, kind: RevocationKind, value: str) -> int:
-        """Take back a token id, a session, everything of a user, or one whole token.
+        """Revoke a token id, a session, all credentials of a user, or one whole token.
 
-        Returns how many connections of this node it ended.
+        Returns how many connections of this node it closed.
 
         Raises:
-            Fault: the engine keeps as many revocations as it can. Open connections are ended all the same,
-                but what they came with is good for others.
+            CommandError: the engine cannot keep more revocations. Open connections are closed anyway, but
+                their credentials can be used again.
         """
         now, whole = self._clock.time(), kind is RevocationKind.TOKEN
         ends = [stated_end(value)] if whole else []
@@ -230,7 +230,7 @@ class ServerApi:
         return ended
 
     def _named(self, revocation: Revocation) -> list[Identity]:
-        """The identities of the sessions here that a revocation ends."""
+        """Return the identities of the sessions on this node that a revocation covers."""
         return [
             session.claims
             for session in self._registry
@@ -240,23 +240,23 @@ class ServerApi:
     # -- the directory
 
     async def facts(self, user: str) -> Facts:
-        """Roles, permissions and workspaces the directory has for a user."""
+        """Return the roles, permissions and workspaces of a user in the directory."""
         return await self._engine.directory.facts(user)
 
     async def set_roles(self, user: str, roles: Iterable[str]) -> None:
-        """Replace a user's roles; open connections are judged again at once."""
+        """Replace the roles of a user; the rights of open connections are checked again at once."""
         await self._engine.directory.set_roles(user, frozenset(roles))
         await self._changed(user, "roles")
 
     async def set_permissions(self, user: str, permissions: Iterable[str]) -> None:
-        """Replace a user's permissions; open connections are judged again at once."""
+        """Replace the permissions of a user; the rights of open connections are checked again at once."""
         await self._engine.directory.set_permissions(user, frozenset(permissions))
         await self._changed(user, "permissions")
 
     async def set_workspaces(self, user: str, workspaces: Iterable[str] | None) -> None:
-        """Replace a user's memberships; open connections are judged again at once.
+        """Replace the memberships of a user; the rights of open connections are checked again at once.
 
-        From then on these count, and not what the user's token says; with None the token's count again.
+        From then on they apply instead of the token of the user; with None the token applies again.
         """
         given = frozenset(workspaces) if workspaces is not None else None
         await self._engine.directory.set_workspaces(user, given)
@@ -269,16 +269,16 @@ class ServerApi:
     # -- rooms
 
     async def room(self, channel: Channel) -> RoomRecord | None:
-        """The record of a room."""
+        """Return the record of a room."""
         self._authority.namespace(channel)
         return await self._engine.directory.room(channel)
 
     async def rooms(self) -> Mapping[Channel, RoomRecord]:
-        """All records of rooms."""
+        """Return all room records."""
         return await self._engine.directory.rooms()
 
     async def orphans(self) -> tuple[Channel, ...]:
-        """Channels where something is kept and that need a record and have none: nobody may join them."""
+        """Return channels that have stored data and need a record but have none: nobody can join them."""
         directory, broker = self._engine.directory, self._engine.broker
         return tuple(
             [
@@ -298,12 +298,12 @@ class ServerApi:
         ttl: float | None = None,
         origin: RoomOrigin = RoomOrigin.BACKEND,
     ) -> Room:
-        """Make or replace the record of a room; its members are judged again at once.
+        """Create or replace the record of a room; the rights of its members are checked again at once.
 
         It stays until it is removed, or for `ttl` seconds.
 
         Raises:
-            Fault: the channel's family is unknown.
+            CommandError: the namespace of the channel is unknown.
         """
         self._authority.namespace(channel)
         room = replace(room, id=channel.name, name=room.name or channel.name)
@@ -318,9 +318,9 @@ class ServerApi:
         return room
 
     async def remove_room(self, channel: Channel) -> bool:
-        """Delete what was said in a room, then its record; its members are removed.
+        """Delete the publications of a room, then its record; its members are removed.
 
-        False when there was neither.
+        Returns False when there was neither.
         """
         self._authority.namespace(channel)
         removed = await self._engine.directory.remove_room(channel)

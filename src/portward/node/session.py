@@ -1,6 +1,7 @@
-"""The life of one connection: its state, its deadlines, its small inbox.
+"""The session: the state, the deadlines and the inbox of one connection.
 
-A session decides when, not what: commands go to `SessionHost.serve`, endings to `SessionHost.ended`.
+A session decides only when something is done: `SessionHost.serve` executes its messages, and
+`SessionHost.ended` cleans up after it.
 """
 
 from collections import deque
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
 
 
 NOTICE_RETRY: Final = 1.0
-"""Seconds after which the notice of a token's end is tried again that has to wait for the upstream."""
+"""Seconds after which an expiry notice that has to wait for the upstream is tried again."""
 _LEFT: Final = frozenset({Disconnect.NORMAL, Disconnect.GOING_AWAY})
-"""Endings of the peer's own making: there is nobody to tell."""
+"""Disconnects by the peer: no reason can be sent any more."""
 
 
 class SessionHost(Protocol):
-    """What a session needs of the node."""
+    """The services that a session needs from the node."""
 
     clock: Clock
     wheel: TimerWheel
@@ -51,26 +52,26 @@ class SessionHost(Protocol):
         """Handle one message. Raises nothing."""
 
     def ended(self, session: "Session", ending: Disconnect, cause: str) -> None:
-        """The session moved to its end; take it out of every map."""
+        """Remove an ended session from every map."""
 
     def recheck(self, session: "Session") -> None:
-        """Look at the credential of a session again."""
+        """Check the credential of a session again."""
 
     def connection_lost(self, newcomer: HandshakeFacts) -> None:
-        """The transport of a session, ended or not, is gone. Called once."""
+        """Handle the loss of the transport of a session, ended or not. Called once."""
 
     def unhandled(self, session: "Session", count: int) -> None:
-        """So many messages that came before the peer's close were not handled in time."""
+        """Record `count` messages before the close of the peer that were not handled in time."""
 
     def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
-        """Count what was told unasked."""
+        """Count an encoded push."""
 
     def later(self, action: Callable[[], None]) -> None:
-        """Run `action` at the end of this turn of the loop."""
+        """Run `action` at the end of this turn of the event loop."""
 
 
 class Session:
-    """Implements `node.transport.TransportCallbacks` and `node.timer_wheel.Timed`."""
+    """The state of one connection; implements `TransportCallbacks` and `timer_wheel.Timed`."""
 
     __slots__ = (
         "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
@@ -126,12 +127,12 @@ class Session:
 
     @property
     def address(self) -> str:
-        """The client's address, masked for logs."""
+        """The address of the client, masked for logs."""
         return mask(self.newcomer.address)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What limits per address count by."""
+        """The keys of limits per address."""
         return self.newcomer.keys
 
     @property
@@ -146,28 +147,29 @@ class Session:
 
     @property
     def encoder(self) -> Encoder:
-        """How this connection is spoken to when many are told the same."""
+        """The encoder for pushes to many subscribers, by the negotiated compression."""
         return self.endpoint.deflated if self.link.compression else self.endpoint.plain
 
     @property
     def limit_keys(self) -> tuple[str, ...]:
-        """What limits per person count by: the user, before authentication the address."""
+        """The keys of limits per user; before authentication those of the address."""
         return (f"user {self.identity.subject}",) if self.identity is not None else self.keys
 
     def move(self, move: Transition) -> None:
-        """Take a step in the table of transitions.
+        """Make a transition.
 
         Raises:
-            KeyError: the table has no such step.
+            KeyError: the table has no such transition.
         """
         self.state = TRANSITIONS[(self.state, move)]
 
     def begin(self) -> None:
-        """Ask the wheel for the first deadline."""
+        """Schedule the first deadline."""
         self.conduct.wheel.schedule_at(self, self._next())
 
     def push(self, push: Push) -> None:
-        """Send a push to this connection alone; to a transparent one only what it has to act on."""
+        """Send a push to this connection only; a transparent client gets only what it must react to."""
+        # Other pushes are messages of the gateway, and this client knows only those of the upstream.
         if self.newcomer.transparent and not isinstance(push, Parting | Expiring):
             return
         voice = self.endpoint.plain
@@ -181,13 +183,13 @@ class Session:
             self.conduct.on_encoded(voice, push, message, 1)
 
     def send_raw(self, words: Words) -> None:
-        """Say words that are ready."""
+        """Send an encoded payload."""
         self.link.write(self.endpoint.framing.text(words))
 
-    # -- what the transport tells
+    # -- callbacks of the transport
 
     def count_frame(self, control: bool) -> bool:
-        """Count a frame against the limits per connection; over them the session ends with 1008."""
+        """Count a frame against the limits per connection; over them the session is closed with 1008."""
         if self.state is State.ENDED:
             return False
         now = self.last_seen = self.conduct.clock.monotonic()
@@ -204,7 +206,7 @@ class Session:
         return True
 
     def message(self, payload: bytes, binary: bool) -> None:
-        """Serve a message, or keep it for when the one in flight is done."""
+        """Serve a message, or queue it while another one is being served."""
         if self.state is State.ENDED:
             return
         self.spoke = True
@@ -216,7 +218,7 @@ class Session:
             self._take(payload, binary)
 
     def _converse(self, conversation: "ProtocolState", payload: bytes, binary: bool) -> None:
-        """Take a packet once it is whole."""
+        """Serve a Socket.IO packet when it is complete."""
         now = self.conduct.clock.monotonic()
         try:
             packet = conversation.take(payload, binary, now)
@@ -250,7 +252,7 @@ class Session:
         self.run(self.conduct.serve(self, payload, binary))
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work` now; messages wait in the inbox until it is done."""
+        """Run `work` now; messages wait in the inbox until it is done."""
         self.task = True
         task = eager_task.start(work, self._served)
         if task is not None:
@@ -274,7 +276,7 @@ class Session:
         self._serve(payload, binary)
 
     def _allow_time(self) -> None:
-        """Give what is not complete its time anew: what we did not read could not arrive."""
+        """Restart the time limits of incomplete messages: nothing could arrive while reading was paused."""
         now = self.conduct.clock.monotonic()
         if self.partial_since:
             self.partial_since = now
@@ -289,7 +291,7 @@ class Session:
             self.link.pong(payload)
 
     def partial(self, pending: bool) -> None:
-        """Start, or stop, the clock of an unfinished message."""
+        """Start or stop the time limit of an unfinished message."""
         if not pending:
             self.partial_since = 0.0
         elif not self.partial_since:
@@ -297,15 +299,15 @@ class Session:
             self.conduct.wheel.schedule_at(self, self.partial_since + MESSAGE_TIME)
 
     def fail(self, ending: Disconnect, cause: str) -> None:
-        """The peer broke the protocol."""
+        """End the session after a protocol violation of the peer."""
         self.end(ending, cause)
 
     def slow(self) -> None:
-        """Unsent data is over a bound. Called from within a fan-out, so the end comes after it."""
+        """End the session because of unsent data over a limit; later, because a fan-out calls this."""
         self.conduct.later(lambda: self.end(Disconnect.SLOW, "unsent data over a bound"))
 
     def peer_closed(self, then: Callable[[], object]) -> None:
-        """End the connection by `then`, behind what the peer said before; see `Receiver`."""
+        """Call `then` after the messages received before the close of the peer; see `Receiver`."""
         busy = self.task is not None or bool(self.inbox)
         if self.state is State.ENDED or not busy:
             then()
@@ -324,14 +326,14 @@ class Session:
             self.closing.over()
 
     def _close_overdue(self, closing: PeerClose) -> None:
-        """The peer closed a while ago: what is still not handled is given up."""
+        """Drop the messages that are not handled in time after the close of the peer."""
         count = len(self.inbox or ()) + (self.task is not None)
         self.inbox = None
         if closing.over() and count:
             self.conduct.unhandled(self, count)
 
     def lost(self, code: int | None) -> None:
-        """The transport is gone."""
+        """Handle the loss of the transport."""
         self.peer_code = code
         self.peer_closed(partial(self._gone, code))
 
@@ -345,7 +347,7 @@ class Session:
     # -- deadlines
 
     def authenticated(self, expires: float | None, leeway: float) -> None:
-        """Set the deadlines that follow from a credential; `expires` is in Unix seconds."""
+        """Set the deadlines of a credential; `expires` is in Unix seconds."""
         if expires is None:
             self.notice = self.expires = NEVER
             return
@@ -356,24 +358,24 @@ class Session:
         self.conduct.wheel.schedule_at(self, max(now, self.notice))
 
     def recheck_at(self, moment: float) -> None:
-        """Have the credential looked at again at `moment`, in monotonic seconds."""
+        """Schedule another check of the credential at `moment`, in monotonic seconds."""
         self.recheck = moment
         self.conduct.wheel.schedule_at(self, moment)
 
     def end_at(self, moment: float) -> None:
-        """Have the session end at `moment`, in monotonic seconds, however busy it is."""
+        """Schedule the end of the session at `moment`, in monotonic seconds, regardless of traffic."""
         self.until = moment
         self.conduct.wheel.schedule_at(self, moment)
 
     def fire(self, now: float, *, late: bool) -> float:
-        """Act on what is due."""
+        """Act on passed deadlines."""
         if self.closing is not None and now >= self.closing.deadline:
             self._close_overdue(self.closing)
         self._check_deadlines(now, late=late)
         return self._next() if self.state is not State.ENDED else NEVER
 
     def due(self) -> None:
-        """Act on what is due now, before the wheel gets to it."""
+        """Act on passed deadlines now, before the timer wheel does."""
         self._check_deadlines(self.conduct.clock.monotonic(), late=False)
 
     def _check_deadlines(self, now: float, *, late: bool) -> None:
@@ -398,19 +400,19 @@ class Session:
             self._heartbeat(now, late=late)
 
     def _incomplete_too_long(self, now: float) -> bool:
-        """Whether a message is not complete in its time, which runs only while we read."""
+        """Whether a message is incomplete for too long; the time limit applies only while reading."""
         began = self._unfinished()
         return bool(began) and not self.paused and now >= began + MESSAGE_TIME
 
     def _unfinished(self) -> float:
-        """When the oldest began that is not complete, 0.0 when everything is."""
+        """Return when the oldest incomplete message began, 0.0 when there is none."""
         packet = self.conversation.began if self.conversation is not None else 0.0
         return min((began for began in (packet, self.partial_since) if began), default=0.0)
 
     def _warn(self, now: float) -> None:
         if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
             if self.newcomer.transparent and self.tunnel is None:
-                self.notice = now + NOTICE_RETRY  # its first message is the upstream's
+                self.notice = now + NOTICE_RETRY  # the first message must be the upstream's
                 return
             self.move(Transition.NOTICE)
             self.push(Expiring(expires_at=self.claims.expires_at or 0.0))
@@ -419,21 +421,21 @@ class Session:
         rules = self.endpoint.rules
         if self.ping_sent and self.last_seen >= self.ping_sent:
             self.ping_sent = 0.0
-        if late or self.paused:  # an answer we do not read is not missing
+        if late or self.paused:  # while reading is paused, a pong cannot arrive
             self.last_seen, self.ping_sent = now, 0.0
         if self.ping_sent and now >= self.ping_sent + rules.pong_timeout:
             self.end(Disconnect.NO_PONG, "no answer to a ping")
         elif rules.idle_timeout and now >= self.last_seen + rules.idle_timeout:
             self.end(Disconnect.IDLE, "no frame for long")
         elif not self.ping_sent and rules.ping_interval and now >= self._ping_due():
-            # Where pings are steady the answer's time runs from when the ping was due, not from when we
-            # got to it: a peer counts on the sum of both.
+            # With steady pings, the pong timeout starts when the ping was due, not when it was sent late: the
+            # peer relies on the sum of interval and timeout.
             on_time = rules.steady_ping and not late
             self.ping_sent = self.pinged = self._ping_due() if on_time else now
             self.link.ping()
 
     def _ping_due(self) -> float:
-        """When to ping: after silence, or where clients wait for pings however much they say, steadily."""
+        """Return when to ping: after silence, or steadily where clients expect regular pings."""
         rules = self.endpoint.rules
         return (self.pinged if rules.steady_ping else self.last_seen) + rules.ping_interval
 
@@ -451,7 +453,7 @@ class Session:
             due = min(due, began + MESSAGE_TIME)
         if self.ping_sent:
             due = min(due, self.ping_sent + rules.pong_timeout)
-            # By then it may be answered, and the next steady one due.
+            # A pong may arrive before that, and the next steady ping may be due earlier.
             if rules.steady_ping and self._ping_due() > self.conduct.clock.monotonic():
                 due = min(due, self._ping_due())
         elif rules.ping_interval:
@@ -463,9 +465,9 @@ class Session:
     # -- the end
 
     def end(self, ending: Disconnect, cause: str, *, close: tuple[int, str] | None = None) -> None:
-        """End the session once: leave every map, say why, then close the link in the dialect's words.
+        """End the session once: remove it from every map, send the reason, then close the link.
 
-        `close` is a code and a reason in place of those.
+        `close` is a code and a reason that replace those of the protocol.
         """
         if self.state is State.ENDED:
             return
@@ -475,7 +477,7 @@ class Session:
         code, reason = close or table
         self.close_code = self.peer_code or code
         self.conduct.ended(self, ending, cause)
-        if ending is Disconnect.SLOW:  # what waits leaves no room for the reason, and is not read
+        if ending is Disconnect.SLOW:  # no space for the reason, and the client does not read
             self.link.discard()
         if ending not in _LEFT:
             self.push(parting(ending, self.advised - self.conduct.clock.monotonic()))

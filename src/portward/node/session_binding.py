@@ -1,7 +1,7 @@
-"""The further requests of a session that comes in several: that they are its own.
+"""Checks of further requests of a session that uses several HTTP requests.
 
-The id of a session proves nothing. Whoever shows it has to come from the same page and the same
-address, by the same rules as at first, and must not be somebody else.
+The session id alone is no proof. A request with it must have the same origin and the same address as the
+first one, by the same rules, and must not have the credential of another subject.
 """
 
 from typing import TYPE_CHECKING
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class SessionBinding:
-    """What the first request of a session has shown. `session` is set when there is one.
+    """The facts of the first request of a session. `session` is set once it exists.
 
-    `by_header` tells that it had an `Authorization` header, which all others have to have, too.
-    Pages read their own server without telling an `Origin` and write to it with one, so where the
-    first request had none the first that comes is taken.
+    `by_header` means that it had an `Authorization` header, which all others must then have too.
+    Browsers send no `Origin` with reads of their own server but send one with writes: if the first
+    request had none, the first one that arrives is stored.
     """
 
     __slots__ = ("by_header", "newcomer", "origin", "proof", "session")
@@ -38,10 +38,10 @@ class SessionBinding:
 
 
 async def follow_up(doorman: "AdmissionControl", head: RequestHead, bond: SessionBinding) -> None:
-    """Judge a further request.
+    """Check a further request.
 
     Raises:
-        Refused: FORBIDDEN when it is somebody else's; else with the row of the outcome table.
+        HandshakeRejected: FORBIDDEN when it does not belong to the session; else as in admission.
     """
     rules = bond.newcomer.endpoint.rules
     address = doorman.check_request(head, bond.newcomer.endpoint)
@@ -87,9 +87,9 @@ async def _check_credential(
 
 
 def _for_socket(head: RequestHead) -> bool:
-    """Whether a request asks for a WebSocket, to which browsers add no header of a page's own.
+    """Return whether a request asks for a WebSocket: browsers add no custom header to it.
 
-    Told by the query: servers that speak HTTP/2 show no `Upgrade` header (RFC 8441 section 5).
+    The query decides: servers with HTTP/2 pass on no `Upgrade` header (RFC 8441 section 5).
     """
     return ("transport", "websocket") in query_pairs(head.query)
 
@@ -97,11 +97,11 @@ def _for_socket(head: RequestHead) -> bool:
 async def _check_subject(
     doorman: "AdmissionControl", credential: GivenCredential, bond: SessionBinding
 ) -> None:
-    """A new credential is welcome, of the same subject in the same workspace by the same issuer."""
+    """Accept a new credential only for the same subject, workspace and issuer."""
     if bond.session.claims is None:
         raise _foreign("another credential before authentication")
     identity = await doorman.proving.verify(credential, bond.newcomer)
-    current = bond.session.claims  # of now: a refresh may have come while the credential was judged
+    current = bond.session.claims  # it may have changed during the verification
     same = (identity.subject, identity.workspace, identity.issuer) == (
         current.subject,
         current.workspace,

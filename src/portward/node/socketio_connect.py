@@ -1,4 +1,4 @@
-"""Credentials of Socket.IO CONNECTs: the first authenticates the connection, others may refresh it."""
+"""Credentials in Socket.IO CONNECTs: the first authenticates the connection, others may refresh it."""
 
 from collections.abc import Callable
 from typing import Final
@@ -21,7 +21,7 @@ _CODES: Final = {
 
 
 class ConnectAuthentication:
-    """Judges the credential of a CONNECT. `let_in` admits a client that has to prove nothing."""
+    """Verifies the credential of a CONNECT. `let_in` admits a client where no credential is required."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class ConnectAuthentication:
         self._let_in = let_in
 
     async def prove(self, session: Session, command: OpenSocket) -> None:
-        """Judge the CONNECT of a namespace that the client is not in. A refusal ends the session.
+        """Verify the CONNECT of a namespace that the client is not in. A rejection closes the session.
 
         Raises:
-            Fault: the credential is refused.
-            Unavailable: it cannot be judged now.
+            CommandError: the credential is rejected.
+            Unavailable: it cannot be verified now.
         """
         talk = conversation(session)
         try:
@@ -53,14 +53,13 @@ class ConnectAuthentication:
             raise
 
     async def prove_again(self, session: Session, command: OpenSocket) -> None:
-        """Judge the CONNECT of a namespace that the client is in: another token is a refresh.
+        """Verify the CONNECT of a namespace that the client is in: another token is a refresh.
 
-        A token that is refused changes nothing, unless it is of another user or workspace, which ends
-        the session.
+        A rejected token changes nothing, unless it is of another user or workspace: that closes the session.
 
         Raises:
-            Fault: the token is refused.
-            Unavailable: it cannot be judged now.
+            CommandError: the token is rejected.
+            Unavailable: it cannot be verified now.
         """
         token = _token(command)
         if not token or not session.endpoint.rules.authenticated or _in_force(session, token):
@@ -84,7 +83,7 @@ class ConnectAuthentication:
             return
         token = _token(command) or session.newcomer.bearer
         if token and _in_force(session, token):
-            return  # the same again, for another namespace
+            return  # the same token, for another namespace
         if token:
             await self._authentication.prove(session, token)
         elif session.state is State.NEW:
@@ -92,11 +91,11 @@ class ConnectAuthentication:
 
 
 def _token(command: OpenSocket) -> str:
-    """The token that a CONNECT brings, empty when there is none."""
+    """Return the token of a CONNECT, empty when there is none."""
     given = command.auth.get("token")
     return given if isinstance(given, str) else ""
 
 
 def _in_force(session: Session, token: str) -> bool:
-    """Whether this is the token that the session has proven."""
+    """Return whether the session already uses this token."""
     return session.claims is not None and fingerprint(token) == session.claims.digest

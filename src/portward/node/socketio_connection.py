@@ -1,4 +1,4 @@
-"""The Socket.IO side of one connection: packets in several parts, namespaces, and who is in them."""
+"""The Socket.IO state of one connection: multipart packets, namespaces, and the sockets in them."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -25,15 +25,15 @@ from portward.node.socketio_server import Socket, SocketRooms
 
 _ACKS: Final = frozenset({SocketIoPacketKind.ACK, SocketIoPacketKind.BINARY_ACK})
 _UNSAID: Final = frozenset({Disconnect.NORMAL, Disconnect.SHUTDOWN})
-"""Endings that are told otherwise, or not at all."""
+"""Disconnects without a separate error message to the client."""
 
 
 class SocketIoConnection:
-    """Stands between a session and its dialect.
+    """Protocol state between a session and the Socket.IO protocol; implements `ProtocolState`.
 
-    `began` is when the packet began whose attachments are still to come, 0.0 when none is open. `opening`
-    is the namespace the client is about to be let into, `code` what it is told when it is not.
-    `reopening` is a namespace the client is in, and sent a CONNECT for again.
+    `began` is when the packet began that waits for attachments, 0.0 when there is none. `opening` is the
+    namespace of a CONNECT in progress, `code` the error code if it fails. `reopening` is a namespace of the
+    client for which a second CONNECT is in progress.
     """
 
     __slots__ = (
@@ -56,15 +56,15 @@ class SocketIoConnection:
         self.closed: Callable[[Socket], None] | None = None
         self._last: tuple[str, ...] = ()
 
-    # -- what is heard
+    # -- incoming packets
 
     def take(self, payload: bytes, binary: bool, now: float) -> SocketIoPacket | None:
-        """The packet that this message completes; None while parts are missing, and for acknowledgements.
+        """Return the packet that this message completes; None for incomplete ones and acknowledgements.
 
-        Acknowledgements are taken at once: a handler may be waiting for one, and everything else for it.
+        Acknowledgements are handled at once: a handler may wait for one, and the inbox waits for the handler.
 
         Raises:
-            PacketError: the client does not speak the protocol.
+            PacketError: the client violates the protocol.
         """
         packet = self._attached(payload) if binary else self._begun(payload, now)
         if packet is not None and packet.kind in _ACKS:
@@ -101,7 +101,7 @@ class SocketIoConnection:
         return replace(packet, data=data, size=size)
 
     def _limit(self) -> int:
-        """How large a packet may be with its attachments; small before anybody proved anything."""
+        """Return the size limit of a packet with its attachments; smaller before authentication."""
         if self._session.state is State.NEW:
             return self._session.endpoint.rules.max_early
         return self._session.endpoint.rules.max_message
@@ -109,19 +109,19 @@ class SocketIoConnection:
     def _acknowledged(self, packet: SocketIoPacket) -> None:
         socket = self.sockets.get(packet.nsp)
         if socket is None and packet.nsp in self._dismissed:
-            return  # it was on its way
+            return  # sent before the client knew of its removal
         if socket is None:
             raise PacketError("an acknowledgement in a namespace one is not in")
         if packet.id is not None:
             socket.acknowledged(packet.id, tuple(packet.data))
 
     def command(self, packet: SocketIoPacket) -> Command:
-        """The command behind a packet whose turn has come.
+        """Return the command of the packet that is served now.
 
-        What was on its way when the client was sent out of its namespace comes to nothing.
+        Packets sent before the client knew of its removal from the namespace have no effect.
 
         Raises:
-            Fault: its payload is not taken.
+            CommandError: its payload is invalid.
             PacketError: the client is not in the namespace of the packet.
         """
         if packet.nsp in self._dismissed and packet.kind is not SocketIoPacketKind.CONNECT:
@@ -130,29 +130,29 @@ class SocketIoConnection:
             raise PacketError("not in this namespace")
         return self._dialect.command(packet)
 
-    # -- who is where
+    # -- sockets by namespace
 
     def enter(self, nsp: str) -> Socket:
-        """The client is let into a namespace."""
+        """Add the client to a namespace."""
         self.opening = None
         self._dismissed.discard(nsp)
         socket = self.sockets[nsp] = Socket(self._session, nsp, self._rooms)
         return socket
 
     def leave(self, nsp: str) -> Socket | None:
-        """The client leaves a namespace."""
+        """Remove the client from a namespace. Returns its socket, None when it was not in it."""
         socket = self.sockets.pop(nsp, None)
         if socket is not None:
             socket.gone()
         return socket
 
     def peer_closed(self) -> None:
-        """No acknowledgement comes any more; those that came were taken at once."""
+        """End all waits for acknowledgements: the peer has closed, and received ones were handled at once."""
         for socket in self.sockets.values():
             socket.unanswered()
 
     def over(self) -> list[Socket]:
-        """The connection ends: who was in a namespace, and is told so by the last words."""
+        """Close and return all sockets at the end of the connection; `words` still sends them the reason."""
         self._last = tuple(self.sockets)
         gone = list(self.sockets.values())
         self.sockets.clear()
@@ -161,7 +161,7 @@ class SocketIoConnection:
         return gone
 
     def dismiss(self, nsp: str) -> None:
-        """Send the client out of a namespace; what it still says there is not heard."""
+        """Remove the client from a namespace; its later packets there have no effect."""
         socket = self.leave(nsp)
         if socket is None:
             return
@@ -171,13 +171,13 @@ class SocketIoConnection:
             self.closed(socket)
 
     def within(self, nsp: str) -> bool:
-        """Whether the client is in a namespace."""
+        """Return whether the client is in a namespace."""
         return nsp in self.sockets
 
-    # -- what is said
+    # -- outgoing packets
 
     def words(self, push: Push) -> Words | None:
-        """A push in words; what concerns the connection is said in each of its namespaces."""
+        """Encode a push; what concerns the connection is sent in each of its namespaces."""
         if isinstance(push, Parting):
             return _chain(self._farewell(push.ending, push.retry))
         if isinstance(push, Expiring | ShuttingDown):
@@ -186,7 +186,7 @@ class SocketIoConnection:
         return self._dialect.push(push, 0)
 
     def _farewell(self, ending: Disconnect, retry: int | None) -> Iterable[Words]:
-        """Why it ends; and unless it may come back by itself, that it is sent out."""
+        """Yield the reason of a disconnect, and a DISCONNECT unless the client may reconnect."""
         if self.opening is not None and ending not in _UNSAID:
             code = self.code or words.door_code(ending)
             if self._dialect.tells_error:
@@ -211,7 +211,7 @@ class SocketIoConnection:
 
 
 def _chain(said: Iterable[Words]) -> Words | None:
-    """Several words, each to follow the one before."""
+    """Join several payloads into one, in order."""
     rest: Words | None = None
     for each in reversed(list(said)):
         if rest is None:
@@ -224,10 +224,10 @@ def _chain(said: Iterable[Words]) -> Words | None:
 
 
 def conversation(session: Session) -> SocketIoConnection:
-    """The conversation of a session that has one.
+    """Return the Socket.IO state of a session.
 
     Raises:
-        Fault: `UNKNOWN_TYPE`, its clients speak another protocol.
+        CommandError: `UNKNOWN_TYPE`, its clients use another protocol.
     """
     if not isinstance(session.conversation, SocketIoConnection):
         raise CommandError(ErrorKind.UNKNOWN_TYPE)

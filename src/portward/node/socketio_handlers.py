@@ -1,4 +1,4 @@
-"""Calling the application's handlers: their arguments as they take them, what they return or raise."""
+"""Calls of the Socket.IO handlers of the application: arguments, results and errors."""
 
 import inspect
 from typing import Any
@@ -14,11 +14,11 @@ from portward.node.socketio_server import EventError, EventHandler, Handler
 
 
 async def outcome(hooks: HookRunner, session: Session, handler: Handler, *arguments: Any) -> Any:
-    """What a handler returns; a refusal of its is an answer already, a :class:`Called`.
+    """Call a handler and return its result; its refusal (`EventError`) is returned as :class:`Called`.
 
     Raises:
-        Fault: `INTERNAL`, it failed, which is recorded.
-        Unavailable: it needed what cannot be reached now.
+        CommandError: `INTERNAL`, it failed; the error is recorded.
+        Unavailable: it needs a service that is unreachable now.
     """
     try:
         return await hooks.run(session, handler, *arguments)
@@ -32,10 +32,10 @@ async def outcome(hooks: HookRunner, session: Session, handler: Handler, *argume
 
 
 def read(handler: EventHandler, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments as the handler takes them. What its schema does not name is refused.
+    """Convert the arguments for the handler. Fields that its schema does not name are rejected.
 
     Raises:
-        Fault: `INVALID_STRUCTURE`, they are not as the schema wants them.
+        CommandError: `INVALID_STRUCTURE`, they do not match the schema.
     """
     schema = handler.schema
     if schema is None:
@@ -55,10 +55,10 @@ def read(handler: EventHandler, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _check_count(handler: EventHandler, arguments: tuple[Any, ...]) -> None:
-    """Refuse more or fewer arguments than the handler takes, before they make it fail."""
+    """Reject a wrong number of arguments before the handler fails because of it."""
     try:
         signature = inspect.signature(handler.handler)
-    except ValueError:  # some functions that are not written in Python have none
+    except ValueError:  # some functions not written in Python have no signature
         return
     try:
         signature.bind(None, *arguments)

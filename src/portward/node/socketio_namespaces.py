@@ -1,4 +1,4 @@
-"""Socket.IO namespaces: letting clients in, calling the application's handlers, and sending them out."""
+"""Socket.IO namespaces: opening and closing them, and calls of the handlers of the application."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,7 +30,7 @@ _NOBODY = NamespaceHandlers()
 
 
 class SocketIoNamespaces:
-    """Opens, closes and calls. `connects` judges who asks to be let in; `tell` answers a command."""
+    """Executes Socket.IO commands. `connects` authorizes CONNECTs; `tell` writes the reply to a command."""
 
     def __init__(
         self,
@@ -49,20 +49,20 @@ class SocketIoNamespaces:
         self._tell = tell
 
     def handlers(self, session: Session) -> Mapping[str, NamespaceHandlers]:
-        """The application's handlers by namespace."""
+        """Return the handlers of the application by Socket.IO namespace."""
         return self._hooks.sockets(session)
 
-    # -- in
+    # -- opening
 
     async def open(self, session: Session, command: OpenSocket) -> Reply:
-        """Let a client into a namespace. Its first one proves who it is, and a failure ends the session.
+        """Open a namespace for a client. Its first CONNECT authenticates it; a failure closes the session.
 
-        One that cannot be let in now is told so, and may try again. A client that is in already is
-        answered as at first.
+        A client that cannot enter now gets an error and may try again. A client that is already in the
+        namespace gets the same answer as the first time.
 
         Raises:
-            Fault: `UNKNOWN_NAMESPACE`; another token of a client that is in is refused; or whatever
-                ended the session.
+            CommandError: `UNKNOWN_NAMESPACE`; the new token of a client in the namespace is rejected; or the
+                reason for which the session was closed.
         """
         talk = conversation(session)
         socket = talk.sockets.get(command.nsp)
@@ -82,12 +82,12 @@ class SocketIoNamespaces:
         return Done()
 
     async def _open_again(self, session: Session, socket: Socket, command: OpenSocket) -> Reply:
-        """Answer a CONNECT that came twice with the same id."""
+        """Answer a repeated CONNECT with the same socket id."""
         await self._connects.prove_again(session, command)
         return Opened(nsp=socket.nsp, sid=socket.sid) if socket.open else Done()
 
     async def _settle(self, session: Session, talk: SocketIoConnection, socket: Socket) -> bool:
-        """Have a client hear its namespace; False when it is not in it after all, and knows."""
+        """Subscribe a client to the channel of its namespace. Returns False when it is no longer in it."""
         try:
             await self.join(session, _channel(session, socket.nsp))
         except (CommandError, Unavailable) as error:
@@ -105,10 +105,10 @@ class SocketIoNamespaces:
         return socket.open
 
     async def join(self, session: Session, channel: Channel) -> None:
-        """Hear a channel that the application chose, whatever rights the client has.
+        """Subscribe a client for the application, regardless of the rights of the client.
 
         Raises:
-            Fault: it has too many subscriptions, or has ended.
+            CommandError: the session has too many subscriptions, or has ended.
         """
         if channel in session.subscriptions:
             return
@@ -118,7 +118,7 @@ class SocketIoNamespaces:
             session.push(push)
 
     def quit(self, session: Session, channel: Channel) -> None:
-        """Hear a channel no longer."""
+        """Unsubscribe a client."""
         self._membership.leave(session, channel)
 
     async def _welcome(self, session: Session, socket: Socket, auth: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ class SocketIoNamespaces:
             socket.disconnect()
 
     def present(self, family: str, nsp: str) -> list[Socket]:
-        """Every client in a namespace, at the endpoints whose channels are of one family."""
+        """Return every socket in a namespace, at the endpoints whose channels are in namespace `family`."""
         found = []
         for session in self._registry:
             namespace = session.endpoint.namespace
@@ -144,10 +144,10 @@ class SocketIoNamespaces:
                     found.append(socket)
         return found
 
-    # -- out
+    # -- closing
 
     async def close(self, session: Session, command: CloseSocket) -> Reply:
-        """A client leaves a namespace, and with it the rooms it has there."""
+        """Close a namespace for a client; it leaves its rooms there too."""
         socket = conversation(session).leave(command.nsp)
         if socket is not None:
             self._left(session, socket, "client")
@@ -157,7 +157,7 @@ class SocketIoNamespaces:
         return lambda socket: self._left(session, socket, "server")
 
     def ended(self, session: Session, ending: Disconnect) -> None:
-        """The session is over: its clients have left every namespace."""
+        """Close all namespaces of an ended session."""
         if isinstance(session.conversation, SocketIoConnection):
             for socket in session.conversation.over():
                 self._farewell(session, socket, ending.name.lower())
@@ -176,11 +176,11 @@ class SocketIoNamespaces:
     # -- events
 
     async def call(self, session: Session, command: Call) -> Reply:
-        """Have the application handle an event; what it returns is the acknowledgement.
+        """Call the handler of an event; its return value is the acknowledgement.
 
         Raises:
-            Fault: there is no handler, its schema refuses the argument, or it failed.
-            Unavailable: the handler needed what cannot be reached now.
+            CommandError: there is no handler, its schema rejects the argument, or it failed.
+            Unavailable: the handler needs a service that is unreachable now.
         """
         socket = conversation(session).sockets.get(command.nsp)
         found = self.handlers(session).get(command.nsp, _NOBODY).events.get(command.event)
@@ -196,10 +196,10 @@ class SocketIoNamespaces:
 
 
 def channel_of(namespace: str, nsp: str, room: str | None = None) -> Channel:
-    """The channel behind a Socket.IO namespace other than the root, or a room in it.
+    """Return the channel of a Socket.IO namespace other than the root, or of a room in it.
 
     Raises:
-        ValueError: the root has none, or it cannot be the name of one.
+        ValueError: the root has no channel, or the names do not form a channel name.
     """
     if nsp == ROOT:
         raise ValueError("the root namespace has the rooms of workspaces alone")

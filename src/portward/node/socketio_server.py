@@ -1,4 +1,4 @@
-"""Socket.IO as the application meets it: its handlers by namespace, and one client in one of them."""
+"""The Socket.IO API of the application: handlers by namespace, and one client in one namespace."""
 
 import asyncio
 import secrets
@@ -17,14 +17,14 @@ from portward.node.session import Session
 from portward.security.policy import permits
 
 MAX_WAITING: Final = 1000
-"""Acknowledgements of one socket that may be waited for."""
+"""Acknowledgements of one socket that may be pending."""
 ACK_TIME: Final = 10.0
 
 Handler = Callable[..., Any]
 
 
 class EventError(Exception):
-    """Raised by a handler to refuse an event: the client's acknowledgement is `{error, details?}`."""
+    """Raised by a handler to reject an event: the acknowledgement of the client is `{error, details?}`."""
 
     def __init__(self, code: str, details: Any = None) -> None:
         super().__init__(code)
@@ -33,13 +33,13 @@ class EventError(Exception):
 
     @property
     def answer(self) -> dict[str, Any]:
-        """The acknowledgement."""
+        """The acknowledgement for the client."""
         return {"error": self.code} | ({} if self.details is None else {"details": self.details})
 
 
 @dataclass(frozen=True, slots=True)
 class EventHandler:
-    """What is called for one event; with a `schema` its one argument is read into that type first."""
+    """The handler of one event; with a `schema` its one argument is converted to that type first."""
 
     handler: Handler
     schema: type[msgspec.Struct] | None = None
@@ -47,14 +47,14 @@ class EventHandler:
 
 @dataclass(slots=True)
 class NamespaceHandlers:
-    """What the application does in one Socket.IO namespace."""
+    """The handlers of the application for one Socket.IO namespace."""
 
     connect: Handler | None = None
     disconnect: Handler | None = None
     events: dict[str, EventHandler] = field(default_factory=dict)
 
     def set(self, event: str, handler: Handler, schema: type[msgspec.Struct] | None = None) -> None:
-        """Call `handler` for an event; the last one set for it counts.
+        """Set the handler of an event; a later call replaces it.
 
         Raises:
             ValueError: no client can emit an event of this name.
@@ -70,17 +70,17 @@ class NamespaceHandlers:
 
 
 class SocketRooms(Protocol):
-    """Who puts sockets into channels."""
+    """Subscribes sockets to channels."""
 
     async def join(self, session: Session, channel: Channel) -> None:
-        """Hear a channel."""
+        """Subscribe the session to a channel."""
 
     def quit(self, session: Session, channel: Channel) -> None:
-        """Hear it no longer."""
+        """Unsubscribe the session from a channel."""
 
 
 class Socket:
-    """One client in one namespace. Handlers are given it, and may keep it while it is `open`."""
+    """One client in one Socket.IO namespace. Handlers get it, and may keep it while it is `open`."""
 
     __slots__ = ("_next", "_rooms", "_session", "_waiting", "nsp", "open", "sid", "user")
 
@@ -99,7 +99,7 @@ class Socket:
 
     @property
     def connection(self) -> ConnectionHandle:
-        """The connection it is on, shared with the client's other namespaces."""
+        """Its connection, which the other namespaces of the client share."""
         return ConnectionHandle(self._session)
 
     @property
@@ -109,29 +109,29 @@ class Socket:
 
     @property
     def roles(self) -> frozenset[str]:
-        """The roles of the user now: of the token, and of the directory."""
+        """The current roles of the user: those of the token and of the directory."""
         identity = self._session.identity
         return identity.roles if identity is not None else frozenset()
 
     def may(self, permission: str) -> bool:
-        """Whether one of the user's permissions of now covers this one, as `reports.read`."""
+        """Return whether a current permission of the user covers this one, such as `reports.read`."""
         identity = self._session.identity
         return identity is not None and permits(identity.permissions, permission)
 
     @property
     def workspace(self) -> str | None:
-        """The workspace of the token that was proven."""
+        """The workspace of the verified token."""
         identity = self._session.identity
         return identity.workspace if identity is not None else None
 
     async def emit(self, event: str, *arguments: Any, volatile: bool = False) -> None:
-        """Emit an event to this client: JSON values, and bytes anywhere in them.
+        """Emit an event to this client: JSON values, with bytes anywhere in them.
 
-        One that is `volatile` is left out when the client has not yet read what came before.
+        A `volatile` event is not sent while the client has not yet read earlier messages.
 
         Raises:
-            RuntimeError: the client is gone.
-            TypeError: an argument holds what JSON does not know.
+            RuntimeError: the client has left.
+            TypeError: an argument has a type that JSON does not have.
             ValueError: the event is reserved, there are too many attachments, or an argument looks like a
                 placeholder beside bytes.
         """
@@ -142,12 +142,12 @@ class Socket:
         self._say(Emitted(nsp=self.nsp, event=event, arguments=arguments))
 
     async def call(self, event: str, *arguments: Any, timeout: float = ACK_TIME) -> tuple[Any, ...]:  # noqa: ASYNC109 - the application's own wish
-        """Emit an event and wait for the client's acknowledgement, at most `timeout` seconds.
+        """Emit an event and wait for the acknowledgement of the client, at most `timeout` seconds.
 
         Raises:
-            TimeoutError: it did not come.
-            ConnectionError: the client left before it came.
-            RuntimeError, TypeError, ValueError: as :meth:`emit`; or too many are waited for.
+            TimeoutError: it did not arrive.
+            ConnectionError: the client left before it arrived.
+            RuntimeError, TypeError, ValueError: as :meth:`emit`; or too many are pending.
         """
         if event in RESERVED:
             raise ValueError(f"{event!r} is reserved")
@@ -169,36 +169,36 @@ class Socket:
         self._session.push(push)
 
     async def listen(self, channel: Channel) -> None:
-        """Hear a channel, by the application's will.
+        """Subscribe the client to a channel, regardless of its rights.
 
         Raises:
-            Fault: it has too many, or is gone.
+            CommandError: it has too many subscriptions, or has left.
         """
         if not self.open:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
         await self._rooms.join(self._session, channel)
 
     def ignore(self, channel: Channel) -> None:
-        """Hear a channel no longer."""
+        """Unsubscribe the client from a channel."""
         if self.open:
             self._rooms.quit(self._session, channel)
 
     def disconnect(self) -> None:
-        """Send the client out of this namespace; it does not come back by itself. Harmless when repeated."""
+        """Remove the client from this namespace; it does not return by itself. May be called repeatedly."""
         conversation = self._session.conversation
         if self.open and conversation is not None:
             conversation.dismiss(self.nsp)
 
-    # -- what the conversation tells
+    # -- callbacks of the connection
 
     def acknowledged(self, number: int, arguments: tuple[Any, ...]) -> None:
-        """The client acknowledges; an answer nobody waits for is forgotten."""
+        """Handle an acknowledgement of the client; one that is not awaited is dropped."""
         waiting = self._waiting.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_result(arguments)
 
     def gone(self) -> None:
-        """The client has left; whoever waits for it is told."""
+        """Mark the client as left, and end every wait for it."""
         self.open = False
         self.unanswered()
 

@@ -1,4 +1,4 @@
-"""`GET /test`: whether the relay is on, wants a token, and has an upstream; for pages of listed origins."""
+"""`GET /test`: relay status for pages of listed origins: enabled, token required, upstream configured."""
 
 from collections.abc import Callable
 from math import ceil
@@ -16,7 +16,7 @@ from portward.security.address import limit_keys
 
 
 class RelayStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """What the page says."""
+    """The body of the status page."""
 
     status: str
     enabled: bool
@@ -25,9 +25,9 @@ class RelayStatus(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StatusPage:
-    """Judges who asks by the relay's own rules: origin, then attempts of the address.
+    """The status page. Checks requests by the rules of the relay: origin, then attempts of the address.
 
-    Attempts to connect and questions count together: both are what one address may ask of the relay.
+    Attempts to connect and status requests count together against one limit per address.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class StatusPage:
         configured: Callable[[], bool],
         address: Callable[[RequestHead], str],
     ) -> None:
-        """`address` derives the client's own address from a request."""
+        """Set the services; `address` derives the address of the client from a request."""
         self.endpoint = endpoint
         self._clock = clock
         self._configured = configured
@@ -46,10 +46,10 @@ class StatusPage:
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
 
     def judge(self, head: RequestHead) -> RelayStatus:
-        """The status.
+        """Return the status.
 
         Raises:
-            Refused: the relay is off, the origin is not listed, or the address asks too often.
+            HandshakeRejected: the relay is off, the origin is not listed, or the address asks too often.
         """
         endpoint = self.endpoint
         self._check(head)
@@ -65,12 +65,12 @@ class StatusPage:
         )
 
     def preflight(self, head: RequestHead) -> Headers:
-        """What a page of a listed origin may send; nothing for what is no preflight.
+        """Return the CORS headers of a preflight request; nothing for another request.
 
-        It counts as no attempt: a browser asks by itself.
+        It does not count as an attempt: browsers send it without a decision of the page.
 
         Raises:
-            Refused: the relay is off, or the origin is not listed.
+            HandshakeRejected: the relay is off, or the origin is not listed.
         """
         if head.method != "OPTIONS" or not head.all("access-control-request-method"):
             return ()
@@ -78,7 +78,7 @@ class StatusPage:
         return (*self.headers(head), *preflight(self.endpoint, "GET, HEAD"))
 
     def headers(self, head: RequestHead) -> Headers:
-        """Who may read the answer: the one origin that asked, which was judged before."""
+        """Return the CORS headers of a response for the origin of the request, which was checked before."""
         return tuple(pair for origin in head.all("origin") for pair in readable_by(origin))
 
     def _check(self, head: RequestHead) -> None:
@@ -89,7 +89,7 @@ class StatusPage:
         endpoint.origins.check(head.all("origin"), ambient=False, allow_missing=allow_missing)
 
     def retry_after(self, refused: HandshakeRejected) -> tuple[tuple[str, str], ...]:
-        """When to ask again, spread a little so that not all come back at once."""
+        """Return a `Retry-After` header with jitter, so that clients do not all return at once."""
         if refused.retry_after is None:
             return ()
         return (("Retry-After", str(ceil(refused.retry_after * self._random.uniform(1.0, 1.5)))),)

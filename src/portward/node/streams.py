@@ -1,4 +1,4 @@
-"""Publishing and reading: what clients are granted and what the backend asks for goes the same way."""
+"""Publishing and reading: one implementation for granted commands of clients and for the backend."""
 
 import secrets
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ from portward.telemetry import Telemetry
 
 DEFAULT_HISTORY: Final = 50
 _LONGEST_ESCAPE: Final = 6
-"""Bytes of JSON one character takes at most, as in `\\u0001`."""
+"""The most bytes of JSON that one character takes, as in `\\u0001`."""
 
 
 class Publishing:
-    """Publications in and out of the engine.
+    """Writes publications to the engine, and reads them.
 
     `signing` has the secrets of the namespaces whose messages are signed.
     """
@@ -59,13 +59,13 @@ class Publishing:
         who: Identity | None = None,
         record: RoomRecord | None = None,
     ) -> Stored:
-        """Store and announce a publication; `who` is None for the backend's own.
+        """Store and announce a publication; `who` is None for publications of the backend.
 
-        `record` is that of the room, as it was when the command was granted; where one is needed and none
-        is given, it is looked up.
+        `record` is the room record at the time of the grant; where one is needed and none is given, it is
+        looked up.
 
         Raises:
-            Fault: the data is no JSON or too large, the channel's family is unknown, or its room is.
+            CommandError: the data is not JSON or too large, or the namespace or the room is unknown.
             EngineUnavailable: nothing was stored.
         """
         command = grant.command
@@ -81,7 +81,7 @@ class Publishing:
         if namespace.name in self.signing:
             draft = sign_message(draft, command.channel, self.signing[namespace.name])
         if record is not None and record.origin.ends_unused:
-            # Beside the publication, not before it: a store that is far away is waited for once.
+            # In parallel to the publication, so that the round trip to a remote store is paid once.
             self._background.run(
                 self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
             )
@@ -89,7 +89,7 @@ class Publishing:
         life = record.life if guarded and record is not None else None
         stored = await self._store(command.channel, draft, namespace, key, life)
         if namespace.combined:
-            # With a key, whoever tries again after a failure between the two completes the second.
+            # With a key, a retry after a failure between the two writes completes the second one.
             copy = replace(draft, id=stored.id, origin=command.channel)
             combined = Channel.combined(namespace.name)
             once = f"{command.channel} {key}" if key is not None else None
@@ -133,10 +133,10 @@ class Publishing:
         )
 
     async def history(self, grant: Grant[ReadHistory]) -> HistoryPage:
-        """Read back a channel, at most `HISTORY_LIMIT` publications.
+        """Read the history of a channel, at most `HISTORY_LIMIT` publications.
 
         Raises:
-            Fault: `UNRECOVERABLE` when the epoch asked for is not the stream's.
+            CommandError: `UNRECOVERABLE`, the requested epoch is not that of the stream.
         """
         command = grant.command
         namespace = self._authority.namespace(command.channel)
@@ -162,13 +162,13 @@ class Publishing:
         return Position(command.since, position.epoch)
 
     async def position(self, channel: Channel) -> Position:
-        """Where the stream stands."""
+        """Return the position of the stream."""
         namespace = self._authority.namespace(channel)
         page = await self._engine.broker.history(channel, HistoryQuery(limit=0), namespace)
         return page.position
 
     async def signal(self, grant: Grant[Signal], user: str, client: str) -> None:
-        """Tell the others in the channel something fleeting."""
+        """Send a signal to the other subscribers of the channel."""
         command = grant.command
         await self._engine.broker.announce(
             UserSignalled(
@@ -182,10 +182,10 @@ class Publishing:
 
 
 def _too_large(data: Any) -> bool:
-    """Whether the JSON of `data` is over the limit; a short ASCII string need not be encoded to know.
+    """Return whether the JSON of `data` is over the limit; short ASCII strings need no encoding for this.
 
     Raises:
-        Fault: there is no JSON for it: no JSON value, or text that UTF-8 cannot write.
+        CommandError: `data` has no JSON: it is no JSON value, or has text that UTF-8 cannot encode.
     """
     if isinstance(data, str) and len(data) <= DATA // _LONGEST_ESCAPE - 2 and data.isascii():
         return False

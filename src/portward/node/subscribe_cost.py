@@ -1,4 +1,4 @@
-"""What subscribing costs: each channel counts once, and coming back after a break costs nothing, once."""
+"""Rate limits of subscriptions: each channel counts once; one return after a break is free."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,15 +18,16 @@ from portward.node.session import Session
 from portward.security.rate import RateTable
 
 RETURN_TIME: Final = 120.0
-"""Seconds in which a user may come back for nothing to what a broken connection was in."""
+"""Seconds in which a user may return without cost to the channels of a broken connection."""
 RETURNS: Final = Rate(1280, 60.0, 1280)
-"""How much of one user comes back for nothing: ten full connections. What is beyond it counts as new."""
+"""Free returns of one user: ten full connections. Above it a return counts as a new subscription."""
 
 
 class SubscribeCost:
-    """Counts subscriptions against the limit `join`, and remembers who may come back.
+    """Counts subscriptions against the limit `join`, and stores which users may return without cost.
 
-    What a user was in is remembered in the engine, so that any node on the same store takes it back.
+    The channels of a broken connection are stored in the engine, so that every node on the same store can
+    use them.
     """
 
     def __init__(
@@ -47,11 +48,11 @@ class SubscribeCost:
         self._returned = RateTable(RETURNS)
 
     async def charge(self, session: Session, channels: Iterable[Channel]) -> None:
-        """Count channels, except those that the user comes back to.
+        """Count channels, except those that the user returns to.
 
         Raises:
-            Fault: `SUBSCRIBE_RATE_LIMITED`; nothing was counted, and who may come back still may.
-            Unavailable: the store cannot be asked.
+            CommandError: `SUBSCRIBE_RATE_LIMITED`; nothing was counted, and free returns remain.
+            Unavailable: the store is unreachable.
         """
         new, user = tuple(channels), session.user
         if not new or user is None:
@@ -64,13 +65,14 @@ class SubscribeCost:
         try:
             await self._count(session, len(rest))
         except CommandError:
+            # The other connections may be dead: the limit must not stop a client that reconnects.
             if await self._all_held(session, user, rest) and self._free(user, len(rest)):
                 return
             await self._engine.sessions.put_returns(user, tuple(returning), RETURN_TIME)
             raise
 
     async def _take(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
-        """The channels that the user comes back to for nothing."""
+        """Return the channels that the user returns to without cost."""
         returning = await self._engine.sessions.take_returns(user, channels)
         return returning if returning and self._free(user, len(returning)) else frozenset()
 
@@ -83,10 +85,10 @@ class SubscribeCost:
         await self._span.check(limiter, session.limit_keys, now, count)
 
     async def _all_held(self, session: Session, user: str, channels: tuple[Channel, ...]) -> bool:
-        """Whether the user is in all of them over other connections.
+        """Return whether the user is in all these channels over other connections.
 
-        One of those may be dead and not found out yet, here or on a node that was killed: the user has
-        noticed first.
+        One of those may be dead and not detected yet, here or on a node that was killed: the client detects
+        this before the gateway.
         """
         others = [each for each in self._registry.of_user(user) if each is not session]
         here = {channel for each in others for channel in each.subscriptions}
@@ -100,10 +102,10 @@ class SubscribeCost:
         own = session.id, session.user
         return any(each.user == own[1] and each.client != own[0] for each in members)
 
-    # -- what is remembered
+    # -- stored returns
 
     def broke(self, session: Session, ending: Disconnect) -> None:
-        """Remember what a session was in, unless it ended for good. Called before it leaves."""
+        """Store the channels of a session, unless its disconnect is permanent. Runs before they are left."""
         if session.user is None or not (ending.reconnect or ending is Disconnect.NORMAL):
             return
         held = [each.channel for each in session.subscriptions.values() if not each.trusted]
@@ -113,13 +115,13 @@ class SubscribeCost:
             )
 
     def lost(self, session: Session, channel: Channel) -> None:
-        """A session lost a channel by no fault of its own, and is to come in once more."""
+        """Store a free return to a channel that the gateway removed, so that the client can resubscribe."""
         if session.user is not None:
             self._background.run(
                 self._engine.sessions.put_returns(session.user, (channel,), RETURN_TIME)
             )
 
     def forget(self, user: str | None, *channels: Channel) -> None:
-        """The user left these channels, or was sent out of them: coming back is a new subscription."""
+        """Delete free returns to channels that the user left or was removed from."""
         if user is not None and channels:
             self._background.run(self._engine.sessions.take_returns(user, channels))

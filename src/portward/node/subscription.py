@@ -1,4 +1,4 @@
-"""One session in one channel."""
+"""The subscription of one session to one channel."""
 
 from portward.model.channel import Channel
 from portward.model.rights import Right
@@ -6,10 +6,10 @@ from portward.model.room import RoomRecord
 
 
 class Subscription:
-    """One session in one channel, with the rights it was judged to have.
+    """One session in one channel, with the rights it was granted.
 
-    `present` means that presence may know of it, `settled` that the channel is heard; `judged` counts
-    the judgements begun, of which there are none for one that is `trusted`.
+    `present` means that it may be in the presence store, `settled` that it is live in the hub. `judged`
+    counts the rights checks that have begun; a `trusted` subscription has none.
     """
 
     __slots__ = ("channel", "judged", "present", "record", "rights", "settled", "trusted")

@@ -1,4 +1,4 @@
-"""Coming into a channel and leaving it: the hub's listeners, presence, and what the others are told."""
+"""Subscribing and unsubscribing: hub, presence, and the events for other subscribers."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -42,15 +42,15 @@ NOTHING: Final = HistoryPage((), Position(0, ""))
 def deliveries(
     channel: Channel, publications: Iterable[Publication], epoch: str
 ) -> tuple[Delivery, ...]:
-    """Publications that were read back, as they would have been delivered."""
+    """Make pushes of publications that were read from history."""
     return tuple(Delivery(channel=channel, publication=each, epoch=epoch) for each in publications)
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A subscription on its way in: listening already, and what was read for it.
+    """A subscription in preparation: already joined in the hub, with the data read for it.
 
-    `known` means that the session was in the channel before.
+    `known` means that the session was subscribed before.
     """
 
     subscription: Subscription
@@ -62,12 +62,12 @@ class Prepared:
 
     @property
     def latest(self) -> bool:
-        """Whether the last publication of every key belongs to the answer."""
+        """Whether the reply contains the last publication of every key."""
         return self.namespace.snapshot is Snapshot.LATEST_BY_KEY
 
 
 class Subscriptions:
-    """Subscriptions of sessions. The engine may be slow, so every wait may find the session gone."""
+    """The subscriptions of sessions. A session may end during every await of the engine."""
 
     def __init__(
         self,
@@ -86,21 +86,21 @@ class Subscriptions:
         self._clock = clock
         self._grace: dict[tuple[Channel, str], Timer] = {}
         self.doubt: Callable[[Channel], None] = lambda _: None
-        """Told of a channel that does not stand where the engine says."""
+        """Called with a channel whose position differs from that of the engine."""
         self.lost: Callable[[Session, Channel], None] = lambda _, __: None
-        """Told of a session that loses a channel by no fault of its own."""
+        """Called with a session that loses a channel because of the gateway."""
 
-    # -- in
+    # -- subscribing
 
     async def subscribe(
         self, session: Session, grant: Grant[Subscribe], *, trusted: bool = False
     ) -> Subscribed:
-        """Subscribe: listen first, then read what was missed, then go live (no gap, no repeat).
+        """Subscribe: join the hub first, then read what was missed, then go live (no gap, no duplicate).
 
-        One that is `trusted` is the application's doing: it is not judged by the rights of the client.
+        A `trusted` subscription is made by the application: the rights of the client do not apply.
 
         Raises:
-            Fault: the channel is full, the session has too many subscriptions, or ended or lost its
+            CommandError: the channel is full, the session has too many subscriptions, or it ended or lost its
                 right meanwhile.
         """
         return self.complete(session, await self.prepare(session, grant, trusted=trusted))
@@ -108,12 +108,12 @@ class Subscriptions:
     async def prepare(
         self, session: Session, grant: Grant[Subscribe], *, trusted: bool = False
     ) -> Prepared:
-        """Everything of :meth:`enter` that may wait: what arrives from now on is collected.
+        """Do the part of :meth:`subscribe` that awaits the engine; the hub collects pushes from now on.
 
-        Whoever prepares either completes, or gives up.
+        The caller must then call either `complete` or `rollback`.
 
         Raises:
-            Fault: as :meth:`enter`.
+            CommandError: as :meth:`subscribe`.
         """
         channel = grant.command.channel
         namespace = self._authority.namespace(channel)
@@ -122,6 +122,7 @@ class Subscriptions:
         subscription = session.subscriptions.get(channel)
         known = subscription is not None
         if subscription is not None:
+            # Subscribed before: it joins again, so that the new reply and the pushes after it fit together.
             self._channels.leave(channel, session.link, returning=True)
             subscription.settled = False
         elif 0 < namespace.max_subscriptions <= len(session.subscriptions):
@@ -142,7 +143,7 @@ class Subscriptions:
     async def _look(
         self, session: Session, subscription: Subscription, namespace: Namespace
     ) -> None:
-        """Look at the room once more: from here on every change is told, until here none was."""
+        """Read the room record again: changes arrive as events only from now on, earlier ones did not."""
         channel, directory = subscription.channel, self._engine.directory
         if namespace.authorize is AccessRule.ROLES:
             await self.reauthorize(session, channel)
@@ -154,7 +155,7 @@ class Subscriptions:
         self.check_current(session, subscription)
 
     async def look_again(self, session: Session, subscription: Subscription) -> None:
-        """After reading: only what the same life of the room allowed before and after is handed out."""
+        """Check the right again after a read: the room must be the same as before it, not created again."""
         channel, before = subscription.channel, subscription.record
         if subscription.trusted or not self._authority.needs_record(channel):
             return
@@ -167,12 +168,16 @@ class Subscriptions:
 
     @staticmethod
     def check_current(session: Session, subscription: Subscription) -> None:
-        """Go on only while the subscription is wanted and allowed."""
+        """Check that the subscription was not replaced or removed.
+
+        Raises:
+            CommandError: `PERMISSION_DENIED`, it was.
+        """
         if session.subscriptions.get(subscription.channel) is not subscription:
             raise CommandError(ErrorKind.PERMISSION_DENIED)
 
     def rollback(self, session: Session, prepared: Prepared) -> None:
-        """Undo what was prepared; one who was in the channel before is told to be out."""
+        """Undo a preparation; a session that was subscribed before is informed of the removal."""
         subscription = prepared.subscription
         channel = subscription.channel
         current = session.subscriptions.get(channel) is subscription
@@ -199,12 +204,12 @@ class Subscriptions:
         self.check_current(session, subscription)
 
     def complete(self, session: Session, prepared: Prepared, *, replay: bool = True) -> Subscribed:
-        """Go live, in one step: what was read and what was collected meanwhile becomes the answer.
+        """Go live, in one step, and make the reply from what was read and what was collected meanwhile.
 
-        Without `replay` nothing that was missed is told, and the answer says so.
+        Without `replay` no missed publication is sent, and the reply has `recovered` False.
 
         Raises:
-            Fault: `PERMISSION_DENIED`, the right was withdrawn since.
+            CommandError: `PERMISSION_DENIED`, the right was withdrawn since.
         """
         subscription, page = prepared.subscription, prepared.page
         channel = subscription.channel
@@ -235,13 +240,13 @@ class Subscriptions:
         return self._turn_back(session, reply) if asks else reply
 
     def _turn_back(self, session: Session, reply: Subscribed) -> Subscribed:
-        """What is heard does not go on where the answer ends: have the session come in once more."""
+        """Remove a subscription with a gap after its reply, so that the client subscribes again."""
         self.leave(session, reply.channel)
         self.lost(session, reply.channel)
         return replace(reply, later=(Removed(channel=reply.channel, reason=INSUFFICIENT_STATE),))
 
     def _check_size(self, subscription: Subscription, namespace: Namespace) -> None:
-        """Refuse a full channel by connections; where presence counts users, `_appear` does it."""
+        """Reject a full channel by its connections; with presence, `_enter_presence` counts users instead."""
         limit = namespace.max_subscribers
         if namespace.authorize is AccessRule.ROLES:
             counted = namespace.presence
@@ -275,7 +280,7 @@ class Subscriptions:
         self.check_current(session, subscription)
 
     def _returned(self, channel: Channel, user: str) -> bool:
-        """Whether the user comes back before the others were told that it left."""
+        """Return whether the user returns before its leave was announced; the announcement is cancelled."""
         grace = self._grace.pop((channel, user), None)
         if grace is not None:
             grace.cancel()
@@ -288,16 +293,16 @@ class Subscriptions:
         return tuple(dict.fromkeys(member.user for member in members))
 
     async def participants(self, channel: Channel) -> tuple[Participant, ...]:
-        """Users in the channel with the number of their connections, in the order they came."""
+        """Return the users in the channel with their numbers of connections, in the order of their joins."""
         counts: dict[str, int] = {}
         for member in await self._engine.presence.members(channel):
             counts[member.user] = counts.get(member.user, 0) + 1
         return tuple(Participant(user, count) for user, count in counts.items())
 
-    # -- out
+    # -- unsubscribing
 
     def leave(self, session: Session, channel: Channel) -> bool:
-        """Take a session out of a channel. False when it was not in it."""
+        """Unsubscribe a session. Returns False when it was not subscribed."""
         subscription = session.subscriptions.pop(channel, None)
         if subscription is None:
             return False
@@ -305,14 +310,14 @@ class Subscriptions:
         return True
 
     def remove(self, session: Session, channel: Channel, reason: str) -> None:
-        """Take a subscription away, if there is one, and say so to the session."""
+        """Remove a subscription, if there is one, and inform the session."""
         if self.leave(session, channel):
             session.push(Removed(channel=channel, reason=reason))
             if reason == INSUFFICIENT_STATE:
                 self.lost(session, channel)
 
     def abandon(self, session: Session, *, drop: bool) -> None:
-        """Take an ended session out of everything."""
+        """Remove all subscriptions of an ended session."""
         left = list(session.subscriptions.values())
         session.subscriptions.clear()
         for subscription in left:
@@ -326,7 +331,7 @@ class Subscriptions:
         *,
         drop: bool = True,
     ) -> None:
-        """Leave the hub now, and the engine in the background, where nothing cuts it short."""
+        """Leave the hub now, and the engine in a background task, which nothing cancels."""
         channel = subscription.channel
         silent = self._channels.leave(channel, session.link, drop=drop)
         self._background.run(self._leave_presence(session, subscription, reason))
@@ -367,29 +372,29 @@ class Subscriptions:
         self._returned(*key)
         self._grace[key] = self._clock.call_later(grace, announce)
 
-    # -- rights that change
+    # -- changed rights
 
     def withhold(self, session: Session, channels: Iterable[Channel]) -> None:
-        """Keep back what comes in these channels from a session that is to be judged again."""
+        """Withhold new pushes of these channels from a session whose rights are checked again."""
         for channel in channels:
             subscription = session.subscriptions.get(channel)
             if subscription is not None and subscription.settled and not subscription.trusted:
                 self._channels.withhold(channel, session.link)
 
     def release(self, session: Session) -> None:
-        """Write what was kept back in the channels that the session is still in.
+        """Write the withheld pushes of the channels where the session is still subscribed.
 
-        Where that was too much, the session is to come again with the position it has.
+        Where there were too many, the subscription is removed, and the client recovers from its position.
         """
         for channel in list(session.subscriptions):
             if not self._channels.release(channel, session.link):
                 self.remove(session, channel, INSUFFICIENT_STATE)
 
     async def reauthorize_all(self, session: Session, *, fresh: bool = False) -> None:
-        """Judge every subscription by the rights of now; with `fresh` by no answer kept from before.
+        """Check the rights of every subscription; with `fresh`, without cached answers.
 
         Raises:
-            Unavailable: one or more could not be judged; the others were.
+            Unavailable: one or more could not be checked; the others were.
         """
         unavailable: Unavailable | None = None
         for channel in list(session.subscriptions):
@@ -403,13 +408,13 @@ class Subscriptions:
     async def reauthorize(
         self, session: Session, channel: Channel, *, fresh: bool = False, told: bool = True
     ) -> None:
-        """Judge one subscription by the rights of now; without the right it is taken away.
+        """Check the rights of one subscription; without the right it is removed.
 
-        Of two judgements that overtake each other the one begun later holds. A room whose record is gone
-        though nobody was `told` that it was removed went with the store: who is in it is to come again.
+        When two checks overlap, the result of the one that began later applies. When a room record is gone
+        but no removal was `told` as an event, the store has lost it: the session must subscribe again.
 
         Raises:
-            Unavailable: who must be asked cannot be.
+            Unavailable: a service needed for the check is unreachable.
         """
         subscription = session.subscriptions.get(channel)
         if subscription is None or subscription.trusted:
@@ -430,6 +435,6 @@ class Subscriptions:
 
 
 def _bound(subscription: Subscription) -> int:
-    """How many users may be in the room, 0 for any number."""
+    """Return how many users may be in the room, 0 for no limit."""
     record = subscription.record
     return record.room.max_participants if record is not None else 0

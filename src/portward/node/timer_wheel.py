@@ -1,9 +1,8 @@
-"""One wheel for every deadline of every connection: pings, expiry, idleness, handshakes, closing.
+"""One timer wheel for all deadlines of all connections: pings, expiry, idleness, handshakes, closing.
 
-A sleeper asks to be woken at a moment and is woken at most two `TICK`s after it. It keeps the
-number of the slot it waits in, so asking again for an earlier moment costs one dictionary entry and
-no search, and asking for a later one costs nothing: it is woken early, looks at its deadlines and
-asks again.
+An object is called at most two `TICK`s after its moment. It stores the number of its slot. Scheduling it
+for an earlier moment adds one dictionary entry without a search; scheduling it for a later one costs
+nothing: it is called too early, checks its deadlines, and returns its next moment.
 """
 
 from collections.abc import Callable
@@ -14,28 +13,28 @@ from portward.model.clock import Clock, Timer
 
 TICK: Final = 0.1
 LATE: Final = 1.0
-"""A turn of the loop that comes so many seconds late is the node's own fault, not the peers'."""
+"""When the wheel turns this many seconds late, the event loop of the node was blocked."""
 EARLY: Final = 0.001
-"""A timer may come early by its resolution: it is never set again for no time at all."""
+"""The shortest timer in seconds: a timer may fire early by its resolution, and a zero delay would spin."""
 NEVER: Final = float("inf")
 ASLEEP: Final = -1
 
 
 class Timed(Protocol):
-    """Something with deadlines."""
+    """An object with deadlines."""
 
     slot: int
-    """The slot it waits in; the wheel's own note, `ASLEEP` when it waits in none."""
+    """The slot it waits in, set by the wheel; `ASLEEP` when it waits in none."""
 
     def fire(self, now: float, *, late: bool) -> float:
-        """Act on what is due; return when to be woken next, in monotonic seconds, or `NEVER`.
+        """Act on passed deadlines; return the next moment in monotonic seconds, or `NEVER`.
 
-        `late` tells that the loop itself was held up, so a peer's silence proves nothing.
+        `late` means that the event loop was blocked, so missing messages of a peer prove nothing.
         """
 
 
 class TimerWheel:
-    """Turns by the injected clock to the next slot somebody waits in. Errors go to `failed`."""
+    """Turns to the next used slot by the injected clock. Errors go to `failed`."""
 
     def __init__(self, clock: Clock, failed: Callable[[BaseException], None]) -> None:
         self._clock = clock
@@ -50,7 +49,7 @@ class TimerWheel:
         return sum(len(slot) for slot in self._slots.values())
 
     def schedule_at(self, sleeper: Timed, moment: float) -> None:
-        """Wake `sleeper` at `moment` or soon after, unless it is to be woken earlier anyway."""
+        """Schedule `sleeper` at `moment` or soon after, unless it is already scheduled earlier."""
         if moment == NEVER:
             return
         slot = int(max(moment, self._clock.monotonic()) / TICK) + 1
@@ -67,7 +66,7 @@ class TimerWheel:
             self._set_timer()
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """Drop all entries and stop the timer."""
         self._slots.clear()
         self._order.clear()
         self._set_timer()
@@ -88,6 +87,7 @@ class TimerWheel:
         while self._order and self._order[0] * TICK <= now:
             slot = heappop(self._order)
             for sleeper in self._slots.pop(slot):
+                # Another number: it was scheduled again for an earlier slot, and this entry is out of date.
                 if sleeper.slot == slot:
                     sleeper.slot = ASLEEP
                     self._wake(sleeper, now, late=late)

@@ -1,4 +1,4 @@
-"""How the channels of a namespace are fanned out."""
+"""Delivery settings of the channels of a namespace."""
 
 from collections.abc import Mapping
 
@@ -15,9 +15,9 @@ from portward.node.endpoint import ActiveEndpoint
 def traits(
     namespace: Namespace, channel: Channel, endpoints: Mapping[str, ActiveEndpoint], clock: Clock
 ) -> DeliveryOptions:
-    """The traits of one channel.
+    """Return the delivery settings of one channel.
 
-    The urgency of its publications is a matter of the dialect that an endpoint of the namespace speaks.
+    The protocol of an endpoint of the namespace defines the urgency of publications.
     """
     cooldown = None
     if namespace.cooldown:

@@ -1,4 +1,4 @@
-"""The seam between a transport and the node: what each may ask of the other. Methods never raise."""
+"""The interfaces between transports and the node. Methods of connections never raise."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -16,10 +16,10 @@ from portward.wire.message import WireMessage
 
 
 class Transport(Protocol):
-    """One connection's way out."""
+    """The outgoing side of one connection."""
 
     open: bool
-    """False once a close was begun: nothing further is written."""
+    """False once a close has begun: nothing more is written."""
 
     @property
     def compression(self) -> bool:
@@ -29,44 +29,44 @@ class Transport(Protocol):
         """Send now, or queue; a full queue is reported through `TransportCallbacks.slow`."""
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for this channel."""
+        """Drop the queued messages of this channel."""
 
     def discard(self) -> None:
-        """Forget all that is queued."""
+        """Drop all queued messages."""
 
     def ping(self) -> None:
-        """Send a ping frame, where the transport has them."""
+        """Send a ping frame, if the transport has ping frames."""
 
     def pong(self, payload: bytes) -> None:
-        """Answer a ping; of several waiting answers only the latest is sent (RFC 6455 5.5.3)."""
+        """Answer a ping; of several pending pongs only the latest is sent (RFC 6455 section 5.5.3)."""
 
     def pause(self) -> None:
         """Stop reading."""
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame, give the peer `CLOSE_TIME` seconds to answer, then abort."""
 
     def abort(self) -> None:
-        """Drop the connection at once."""
+        """Close the connection at once, without a close frame."""
 
     def unsent(self) -> int:
-        """Bytes the kernel has not taken yet."""
+        """Return the number of bytes that the kernel has not taken yet."""
 
     def when_taken(self, then: Callable[[], object]) -> None:
-        """Call `then` once, as soon as nothing is unsent; at once when nothing is, or it is over."""
+        """Call `then` once, as soon as nothing is unsent; at once when nothing is, or after the end."""
 
     def stale(self, now: float) -> bool:
-        """Whether the oldest queued message is over its age."""
+        """Return whether the oldest queued message exceeds the age limit."""
 
     def authenticated(self) -> None:
-        """The endpoint's own message limit applies from now on."""
+        """Apply the message size limit of the endpoint from now on."""
 
 
 def both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:
-    """One callable that calls two, of which there may be only one."""
+    """Return one callable that calls both; the first may be None."""
     if first is None:
         return second
 
@@ -78,99 +78,99 @@ def both(first: Callable[[], object] | None, second: Callable[[], object]) -> Ca
 
 
 class UpstreamPipe(Protocol):
-    """A session's way to an upstream: implemented by the tunnel."""
+    """The connection of a session to an upstream; implemented by the tunnel."""
 
     def own(self, payload: bytes) -> Command | None:
-        """The command in a message that is for the gateway and not for the upstream.
+        """Return the command in a message for the gateway; None for a message to the upstream.
 
         Raises:
-            Fault: the message is refused.
+            CommandError: the message is rejected.
         """
 
     async def forward(self, payload: bytes, *, binary: bool) -> None:
-        """Pass a message of the client on; waits while the upstream does not read.
+        """Pass a message of the client to the upstream; waits while the upstream does not read.
 
         Raises:
-            Fault: the event is refused, and was not sent.
+            CommandError: the event is rejected, and was not sent.
         """
 
     def close(self, ending: Disconnect) -> None:
-        """The session has ended so: close the upstream."""
+        """Close the upstream after the session has ended with `ending`."""
 
 
 class ProtocolState(Protocol):
-    """What stands between a session and a dialect whose messages are not each a command."""
+    """Per-connection state of a protocol whose messages are not one command each."""
 
     began: float
-    """When the packet began that is not complete, in monotonic seconds; 0.0 when none is."""
+    """When the incomplete packet began, in monotonic seconds; 0.0 when there is none."""
 
     def take(self, payload: bytes, binary: bool, now: float) -> SocketIoPacket | None:
-        """The packet that this message completes, None when there is nothing to serve yet.
+        """Return the packet completed by this message, None when there is nothing to serve yet.
 
         Raises:
-            PacketError: the client does not speak the protocol.
+            PacketError: the client violates the protocol.
         """
 
     def command(self, packet: SocketIoPacket) -> Command:
-        """The command behind a packet whose turn has come.
+        """Return the command of the packet that is served now.
 
         Raises:
-            Fault: its payload is not taken.
-            PacketError: it does not belong here.
+            CommandError: its payload is invalid.
+            PacketError: it is not allowed in this state.
         """
 
     def peer_closed(self) -> None:
-        """The client sends nothing more: what waits for an acknowledgement waits in vain."""
+        """End all waits for acknowledgements: the client sends nothing more."""
 
     def within(self, nsp: str) -> bool:
-        """Whether the client is in a namespace."""
+        """Return whether the client is in a namespace."""
 
     def words(self, push: Push) -> Words | None:
-        """A push as this connection is told it; None when there is no word for it."""
+        """Encode a push for this connection; None when the protocol has no message for it."""
 
     def dismiss(self, nsp: str) -> None:
-        """Send the client out of a namespace."""
+        """Remove the client from a namespace."""
 
 
 class TransportCallbacks(Protocol):
-    """What a transport tells: implemented by the session."""
+    """Callbacks of a transport; implemented by the session."""
 
     def count_frame(self, control: bool) -> bool:
         """Count a frame of any kind. False: the session has ended, ignore the frame."""
 
     def message(self, payload: bytes, binary: bool) -> None:
-        """Take a whole message; text was checked to be UTF-8."""
+        """Handle a complete message; text is checked to be UTF-8."""
 
     def ping_received(self, payload: bytes) -> None:
-        """The peer wants a pong."""
+        """Answer a ping of the peer."""
 
     def partial(self, pending: bool) -> None:
-        """Bytes of an unfinished message are waiting (True), or none are (False)."""
+        """Report whether bytes of an unfinished message are pending."""
 
     def due(self) -> None:
-        """A request is about to be served: act on whatever deadline has passed."""
+        """Act on passed deadlines before a request is served."""
 
     def fail(self, ending: Disconnect, cause: str) -> None:
-        """The peer broke the protocol; the session ends so. `cause` is for the log."""
+        """End the session with `ending` after a protocol violation. `cause` is for the log."""
 
     def slow(self) -> None:
-        """The queue to the peer is over a bound."""
+        """Report that the queue to the peer exceeds a limit."""
 
     def peer_closed(self, then: Callable[[], object]) -> None:
-        """The peer sends nothing more: call `then` once what it sent before is handled.
+        """Handle the end of input: call `then` once everything received before is handled.
 
-        At once when nothing waits; at the latest after `CLOSE_TIME`, or when the session ends.
+        At once when nothing is pending; at the latest after `CLOSE_TIME`, or when the session ends.
         """
 
     def lost(self, code: int | None) -> None:
-        """The transport is gone; `code` is the close code that came, None without a close frame.
+        """Handle the loss of the transport; `code` is the received close code, None without a close frame.
 
-        What came before is handled first, as in `peer_closed`.
+        Messages received before are handled first, as in `peer_closed`.
         """
 
 
 class HttpReply(Protocol):
-    """A small HTTP answer of the public listener."""
+    """A small HTTP response of the public listener."""
 
     @property
     def status(self) -> int:
@@ -182,55 +182,56 @@ class HttpReply(Protocol):
 
     @property
     def body(self) -> bytes:
-        """What is sent after the head."""
+        """The body."""
 
 
 class Admission(Protocol):
-    """A handshake that was let in, until its link exists."""
+    """An admitted handshake, until its connection exists."""
 
     max_message: int
-    """Largest message of the endpoint, in bytes, once authenticated."""
+    """The largest message of the endpoint, in bytes, once authenticated."""
     max_early: int
-    """Largest message before authentication."""
+    """The largest message before authentication, in bytes."""
     max_unsent: int
-    """Bytes that may wait for a reader before it is too slow."""
+    """Bytes that may be unsent before the client counts as too slow."""
     compression: bool
     """Whether permessage-deflate may be negotiated."""
     subprotocol: str | None
 
     def open(self, link: Transport) -> TransportCallbacks:
-        """Register the connection and greet it. Called exactly once, instead of `cancel`."""
+        """Register the connection and send `Welcome`. Called exactly once, instead of `cancel`."""
 
     def cancel(self) -> None:
-        """The transport died before it could be opened: give back what was counted."""
+        """Release what was counted, when the transport failed before `open`."""
 
 
 class HandshakeGate(Protocol):
-    """What a transport asks about a newcomer."""
+    """The admission interface for transports."""
 
     @property
     def pending(self) -> PendingConnections:
-        """Where a transport counts sockets whose request is not here yet."""
+        """The pool where a transport counts sockets without a complete request."""
 
     def has_capacity(self) -> HandshakeRejection | None:
-        """Judge the global cap as soon as a socket is accepted; None is a yes."""
+        """Check the global limit when a socket is accepted; None means that it is admitted."""
 
     def answer(self, head: RequestHead) -> HttpReply | None:
-        """Answer one of the small HTTP paths; None when the path is none of them."""
+        """Answer a request to a small HTTP path; None when the path is another one."""
 
     async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> Admission:
-        """Judge a handshake; with `upgrade_checked` the server in front has judged its form already.
+        """Decide about a handshake; with `upgrade_checked` the server in front has checked its form.
 
         Raises:
-            Refused: with the row of the outcome table.
+            HandshakeRejected: with the row of the table of rejections.
         """
 
     async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
-        """Judge a further request of a session that comes in several, once it is open.
+        """Check a further request of a session that uses several HTTP requests, once it is open.
 
         Raises:
-            Refused: FORBIDDEN when it is somebody else's; else with the row of the outcome table.
+            HandshakeRejected: FORBIDDEN when it does not belong to the session; else with the row of the
+                table of rejections.
         """
 
     def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
-        """Log and count a refusal a transport is about to send."""
+        """Log and count a rejection that a transport is about to send."""

@@ -1,4 +1,4 @@
-"""One session's connection to the upstream: whole messages both ways, in order, at the slower one's pace."""
+"""The connection of one session to the upstream: complete messages both ways, in order, with backpressure."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from portward.security.usage import UpstreamUsage, usage
 from portward.telemetry import Telemetry
 
 UNSENT: Final = 256 * KIB
-"""Bytes a client may have left unread before the upstream is read no further."""
+"""Unsent bytes to the client above which the upstream is not read."""
 WAITING: Final = OUTBOX_COUNT // 2
-"""Messages that may wait for it, however small."""
+"""Messages that may be unsent, however small."""
 _NO_STATUS: Final = 1005
 _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
-"""Codes an endpoint may put in a close frame (RFC 6455 section 7.4.1), beside 3000-4999."""
+"""Close codes an endpoint may send (RFC 6455 section 7.4.1), beside 3000-4999."""
 
 
 def sendable(code: int | None) -> int | None:
-    """The code to pass on; a close without one is an ordinary one. None when it may not be sent."""
+    """Return the close code to pass on, 1000 for a close without a code. None when it may not be sent."""
     if code == _NO_STATUS:
         return 1000
     if code is not None and (code in _SENDABLE or 3000 <= code <= 4999):  # noqa: PLR2004 - RFC 6455
@@ -38,25 +38,25 @@ def sendable(code: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayRules:
-    """What sessions and users may spend. A figure of 0 means no bound; `max_duration` is in seconds."""
+    """The budgets of sessions and users. A value of 0 means no limit; `max_duration` is in seconds."""
 
     policy: RelayPolicy
     max_duration: float = 3600.0
     max_messages: int = 0
     max_bytes: int = 0
     max_tokens: int = 0
-    """Tokens of one user in one day (UTC), as the upstream counts them."""
+    """Tokens of one user per day (UTC), as counted by the upstream."""
     tokens_per_second: float = 10.0
-    """Tokens that count for a second of audio, where the upstream reports that."""
+    """Tokens charged for a second of audio, where the upstream reports seconds."""
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Models clients may choose; the first is the default."""
+        """The models that clients may choose; the first is the default."""
         return self.policy.models
 
 
 class Tunnel:
-    """Between one client and the upstream. The client's messages come in by `forward`."""
+    """Relays messages between one client and the upstream; `forward` takes those of the client."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class Tunnel:
         spent: Callable[[Session, UpstreamUsage], None],
         affords: Callable[[Session], bool],
     ) -> None:
-        """`rules` are read each time, since they may change; `spent` is called with each report of usage.
+        """Set the callbacks. `rules` is called each time, since rules may change.
 
-        `affords` says whether the session's user has tokens left.
+        `spent` gets each usage report; `affords` returns whether the user of the session has tokens left.
         """
         self._rules = rules
         self._spent = spent
@@ -88,17 +88,17 @@ class Tunnel:
         self._pump: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to pass on what the upstream says, after what is already on its way to the client."""
+        """Start to relay messages of the upstream, after those already queued for the client."""
         self._telemetry.metrics.upstream_connections(1)
         self._pump = asyncio.ensure_future(self._run())
         self._background.adopt(self._pump)
 
     @staticmethod
     def own(payload: bytes) -> Command | None:
-        """The command in a message that is for the gateway and not for the upstream.
+        """Return the command in a message for the gateway; None for a message to the upstream.
 
         Raises:
-            Fault: the message is refused.
+            CommandError: the message is rejected.
         """
         return relay.aside(payload)
 
@@ -106,7 +106,7 @@ class Tunnel:
         """Pass a message on, if policy and budget allow; waits while the upstream does not read.
 
         Raises:
-            Fault: the event is refused, and was not sent.
+            CommandError: the event is rejected, and was not sent.
         """
         rules = self._rules()
         if not self._affords(self._session):
@@ -118,11 +118,11 @@ class Tunnel:
             self._session.end(Disconnect.QUOTA, "more messages than a session may send")
             return
         if self._count(len(payload)):
-            with suppress(UpstreamClosed):  # the pump sees it too, after what was said before
+            with suppress(UpstreamClosed):  # the pump gets it too, after earlier messages
                 await self._upstream.send(payload, binary=binary)
 
     def _count(self, size: int) -> bool:
-        """Count bytes of either way; False when they are too many, which ends the session."""
+        """Count bytes of both directions. Returns False over the limit, which closes the session."""
         self._bytes += size
         if 0 < self._rules().max_bytes < self._bytes:
             self._session.end(Disconnect.QUOTA, "more bytes than a session may take")
@@ -139,7 +139,7 @@ class Tunnel:
             self._closed(closed)
 
     async def _room(self) -> None:
-        """Wait until the client has taken enough of what it was sent."""
+        """Wait until the client has read enough."""
         link = self._session.link
         unsent = link.unsent()
         if not unsent:
@@ -152,7 +152,7 @@ class Tunnel:
         self._waiting = 0
 
     def _pass_on(self, payload: bytes, *, binary: bool) -> None:
-        """Hand a message to the client, then count what it reports: that may be the session's end."""
+        """Write a message to the client first, then count its usage, which may close the session."""
         if self._count(len(payload)):
             self._waiting += 1
             framing = self._session.endpoint.framing
@@ -174,7 +174,7 @@ class Tunnel:
             self._session.end(ending, cause, close=(passed, ending.reason))
 
     def close(self, ending: Disconnect) -> None:
-        """The session has ended: close the upstream, with the client's own code where there is one."""
+        """Close the upstream after the session has ended, with the close code of the client if it has one."""
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
         if ending is Disconnect.NORMAL:

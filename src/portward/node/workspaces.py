@@ -1,4 +1,4 @@
-"""What users do in their workspaces: actions, verdicts, state shared between their connections."""
+"""Workspace commands: actions, decisions on approval requests, and state shared between connections."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -37,11 +37,11 @@ from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 
 SHARED_TTL: Final = 86400.0
-"""Seconds a user's shared state is kept after it was last set."""
+"""Seconds that the shared state of a user is kept after the last change."""
 
 
 class WorkspaceCommands:
-    """Carries these commands out. `decided` is told of every verdict that was given here."""
+    """Executes workspace commands. `decided` is called with every decision made on this node."""
 
     def __init__(
         self,
@@ -63,11 +63,12 @@ class WorkspaceCommands:
     # -- actions
 
     async def act(self, session: Session, command: Act) -> Reply:
-        """Do something in the user's workspace, and announce it there.
+        """Execute an action in the workspace of the user, and announce it there.
 
         Raises:
-            Fault: no role of the user allows it, or the application's handler failed.
-            Unavailable: the handler needed what cannot be reached now, or it was done and not announced.
+            CommandError: no role of the user allows it, or the handler of the application failed.
+            Unavailable: the handler needs a service that is unreachable, or the action was done but not
+                announced.
         """
         memberships = await self._memberships(session)
         who = _who(session)
@@ -93,17 +94,17 @@ class WorkspaceCommands:
         return Acted(result=result)
 
     async def _memberships(self, session: Session) -> frozenset[str] | None:
-        """The workspaces the directory has for a user, who may change or go while it is asked."""
+        """Return the workspaces of a user in the directory; the session may change or end meanwhile."""
         return (await self._engine.directory.facts(_who(session).subject)).workspaces
 
     # -- approvals
 
     async def decide(self, session: Session, command: Decide) -> Reply:
-        """Give the verdict on a request; the first one counts, on whatever node it was given.
+        """Decide on a request; the first decision counts, on whatever node it was made.
 
         Raises:
-            Fault: `PERMISSION_DENIED`, the user may not, or there is no such request in its workspaces;
-                `ALREADY_DECIDED`, somebody was faster, or it has expired.
+            CommandError: `PERMISSION_DENIED`, the user may not, or its workspaces have no such request;
+                `ALREADY_DECIDED`, there was an earlier decision, or it has expired.
         """
         memberships = await self._memberships(session)
         approval = await self._engine.approvals.get(command.request)
@@ -131,7 +132,7 @@ class WorkspaceCommands:
         return Decided()
 
     async def pending(self, channel: Channel) -> tuple[Approval, ...]:
-        """The requests that wait for a decision of those in a room."""
+        """Return the pending requests of a room."""
         if channel.name.rpartition(":")[2] != payloads.APPROVALS:
             return ()
         return await self._engine.approvals.pending(channel)
@@ -139,9 +140,9 @@ class WorkspaceCommands:
     def joined(
         self, session: Session, reply: Subscribed, pending: tuple[Approval, ...]
     ) -> Subscribed:
-        """Add what waits for a decision to what a newcomer is told first: news of it comes after.
+        """Add pending requests to the pushes after a subscribe reply, before later ones.
 
-        What is more than one slice follows as fast as it reads.
+        Requests beyond the first slice follow as fast as the client reads.
         """
         told = {
             payloads.request_of(push.publication)
@@ -154,10 +155,10 @@ class WorkspaceCommands:
         return replace(reply, later=(*asked, *reply.later))
 
     async def ask(self, approval: Approval) -> bool:
-        """Keep a request, and tell who may decide. False: the id is taken, or too many wait.
+        """Store a request and announce it. Returns False when the id is taken or too many are pending.
 
         Raises:
-            EngineUnavailable: it may be kept; asking again with the same id tells.
+            EngineUnavailable: it may be stored; a repetition with the same id announces it.
         """
         if not await self._engine.approvals.add(approval):
             return False
@@ -165,10 +166,10 @@ class WorkspaceCommands:
         return True
 
     async def announce(self, approval: Approval) -> None:
-        """Tell of a request; said again within a few minutes it changes nothing.
+        """Announce a request; a repetition within a few minutes has no effect.
 
         Raises:
-            EngineUnavailable: it was not told.
+            EngineUnavailable: it was not announced.
         """
         once = f"approval {approval.id}"
         await self._say(approval.channel, payloads.REQUESTED, payloads.requested(approval), once)
@@ -176,7 +177,7 @@ class WorkspaceCommands:
     # -- shared state
 
     async def share(self, session: Session, command: Share) -> Reply:
-        """Set a value of the user's own, and tell its other connections."""
+        """Set a shared value of the user, and push it to its other connections."""
         who = _who(session)
         owner = msgspec.json.encode([who.workspace, who.subject]).decode()
         kept, accepted = await self._engine.shared.put(
@@ -197,13 +198,13 @@ class WorkspaceCommands:
         return Sharing(accepted=True, version=kept.version)
 
     def unwelcome(self, session: Session, channel: Channel) -> None:
-        """Record who asked for a room that is not open to it."""
+        """Record a client that requested a room without the right to it."""
         if session.conversation is not None:
             self._telemetry.record(
                 Event.UNAUTHORIZED_ROOM_ACCESS, userId=session.user, room=payloads.room(channel)
             )
 
-    # -- inside
+    # -- helpers
 
     async def _say(
         self, channel: Channel, event: str, data: dict[str, Any], once: str | None = None
@@ -227,14 +228,18 @@ class WorkspaceCommands:
 
 
 def _who(session: Session) -> Identity:
-    """Who it is now; nobody, once it has ended."""
+    """Return the current identity.
+
+    Raises:
+        CommandError: `NOT_AUTHENTICATED`, there is none, or the session has ended.
+    """
     if session.identity is None or not session.alive:
         raise CommandError(ErrorKind.NOT_AUTHENTICATED)
     return session.identity
 
 
 def _workspace(who: Identity, memberships: frozenset[str] | None) -> str | None:
-    """The workspace a user acts in: the token's, or the only one the directory has."""
+    """Return the workspace a user acts in: that of the token, or the only one in the directory."""
     if who.workspace is not None:
         return who.workspace if policy.belongs(who, who.workspace, memberships) else None
     return next(iter(memberships)) if memberships and len(memberships) == 1 else None
