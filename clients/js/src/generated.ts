@@ -1,7 +1,7 @@
 // Made by docs/generate.py: change the code, then run it.
 /* eslint-disable */
 
-/** One alert as subscribers are sent it. `timestamp` is in Unix milliseconds. `offset` and `epoch` are its position in the stream it was read from: that of its call, or the combined one of all calls. */
+/** One alert as sent to subscribers. `timestamp` is in Unix milliseconds. `offset` and `epoch` are its position in the stream it was read from: the stream of its call, or the combined stream of all calls. */
 export interface Alert {
   id: string;
   timestamp: number;
@@ -134,7 +134,7 @@ export interface AlertsUnsubscribed {
   callIds: string[];
 }
 
-/** What may be decided. */
+/** The possible decisions. */
 export type Decision = "approve" | "reject";
 
 /** The rule of strict JSON that a message breaks, and the number of brackets around that place. */
@@ -354,7 +354,7 @@ export interface RelayTokenExpiring {
   expiresAt: number | null;
 }
 
-/** Role names that may read, write and administer. A role that may more may also less. */
+/** Role names that may read, write and administer. A higher right includes the lower ones. */
 export interface RoomPermissions {
   read?: string[];
   write?: string[];
@@ -589,7 +589,7 @@ export interface RoomsUser {
   roles: string[];
 }
 
-/** How bad it is. */
+/** The severity of an alert. */
 export type Severity = "critical" | "high" | "low" | "medium";
 
 /** The last position that a client has handled. */

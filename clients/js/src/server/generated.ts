@@ -163,7 +163,7 @@ export interface ConnectionsResult {
   total: number;
 }
 
-/** What may be decided. */
+/** The possible decisions. */
 export type Decision = "approve" | "reject";
 
 /** Whose connections to end. */
@@ -317,7 +317,7 @@ export interface RolesSetRequest {
   roles: string[];
 }
 
-/** The record of a room. `max_participants` counts users, not connections; 0 is no bound. */
+/** The record of a room. `max_participants` counts users, not connections; 0 means no limit. */
 export interface Room {
   id: string;
   name?: string;
@@ -327,10 +327,10 @@ export interface Room {
   sanitize?: Sanitize | null;
 }
 
-/** Where the record of a room came from. */
+/** Who made the record of a room. */
 export type RoomOrigin = "admin" | "backend" | "joiner" | "publisher" | "settings";
 
-/** Role names that may read, write and administer. A role that may more may also less. */
+/** Role names that may read, write and administer. A higher right includes the lower ones. */
 export interface RoomPermissions {
   read?: string[];
   write?: string[];
@@ -357,7 +357,7 @@ export interface RoomResult {
   expiresAt: number | null;
 }
 
-/** What a room is for; it decides the default treatment of its content. */
+/** The type of a room; it decides the default treatment of its content. */
 export type RoomType = "chat" | "collaboration" | "document" | "notification";
 
 /** Which rooms to list, by name; with `orphans` channels where messages are kept without a record. */
@@ -390,7 +390,7 @@ export interface RoomsSetRequest {
   ttl?: number | null;
 }
 
-/** `strip` removes angle brackets and the schemes of scripts from content; `none` leaves it alone. */
+/** `strip` removes angle brackets and script schemes from content; `none` leaves it unchanged. */
 export type Sanitize = "none" | "strip";
 
 /** Which security events to read: the newest, or those after number `since`; oldest first. */
@@ -405,7 +405,7 @@ export interface SecurityEventsResult {
   events: AuditEntry[];
 }
 
-/** How bad it is. */
+/** The severity of an alert. */
 export type Severity = "critical" | "high" | "low" | "medium";
 
 /** A position in a stream. Without an epoch the current one is meant. */
