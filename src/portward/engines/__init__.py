@@ -1,1 +1,1 @@
-"""Where shared state lives: the port every engine answers, and the engines."""
+"""Stores of shared state: the port that every engine implements, and the engines."""

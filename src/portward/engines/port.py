@@ -1,14 +1,14 @@
-"""What an engine is: ten small ports and a life. `portward.testing.engine_contract` is their test.
+"""Interface of an engine: ten ports, start and stop. `portward.testing.engine_contract` tests it.
 
     Engine
     |- broker        streams of publications, and the bus between nodes
     |- presence      who is in a channel, by connection
     |- directory     roles, permissions and memberships of users; records of rooms
     |- sessions      resumable sessions and single-use tickets
-    |- revocations   what is no longer welcome
+    |- revocations   credentials, users and sessions that were taken back
     |- approvals     decisions that humans are asked for
     |- shared        state that the connections of one user share
-    |- nodes         who runs on the same store
+    |- nodes         the nodes that run on the same store
     |- meter         limits that count across nodes
     `- notes         texts by key, and lists of the newest
 
@@ -37,19 +37,19 @@ from portward.model.shared import SharedValue
 
 
 class EngineUnavailable(Unavailable):
-    """The store cannot be asked now; the command was not carried out, and may be tried again."""
+    """The store cannot be reached now; the command was not carried out, and may be tried again."""
 
 
 class RoomEnded(Exception):  # noqa: N818 - an answer, not an error of the program
-    """The record by which this was allowed has been removed since; nothing was stored."""
+    """The room record that allowed the publish has been removed since; nothing was stored."""
 
 
 class RevocationsFull(Exception):  # noqa: N818 - an answer, not an error of the program
-    """The engine keeps as many revocations as it can; this one was not kept, and none was forgotten."""
+    """The engine has as many revocations as it can store; this one was not stored, and none was removed."""
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """The outcome of a publish. With `duplicate` nothing new was stored or announced."""
+    """Result of a publish. With `duplicate` nothing new was stored or announced."""
 
     id: str
     position: Position
@@ -57,24 +57,24 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Sink(Protocol):
-    """Where an engine announces what happened, on every node. Called on the event loop; never raises."""
+    """Receiver of an engine's announcements, on every node. Called on the event loop; never raises."""
 
     def published(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
-        """A publication has its position."""
+        """Handle a publication that has its position."""
 
     def happened(self, event: BusEvent) -> None:
-        """Another node, or this one, told the bus something."""
+        """Handle an event that some node, or this one, sent on the bus."""
 
     def interrupted(self) -> None:
-        """Announcements may have been lost; from now on they arrive again."""
+        """Handle that announcements may have been lost; from now on they arrive again."""
 
     def engine_changed(self, up: bool) -> None:
-        """The store stopped answering, or answers again."""
+        """Handle that the store stopped answering, or answers again."""
 
     def eviction_changed(self, possible: bool) -> None:
-        """The store may drop keys when its memory is full, or no longer may."""
+        """Handle that the store may drop keys when its memory is full, or no longer may."""
 
 
 class Broker(Protocol):
@@ -90,11 +90,11 @@ class Broker(Protocol):
     ) -> Stored:
         """Assign the offset, store and announce in one step.
 
-        A key seen within `IDEMPOTENCY_TIME` on this channel returns the first outcome. `life` is that of
+        A key used within `IDEMPOTENCY_TIME` on this channel returns the first result. `life` is that of
         the room record by which this is allowed.
 
         Raises:
-            RoomEnded: that record has been removed; what it guarded stays removed.
+            RoomEnded: that record has been removed; the stream it guarded stays removed.
         """
 
     async def history(
@@ -108,16 +108,16 @@ class Broker(Protocol):
         """
 
     async def announce(self, event: BusEvent) -> None:
-        """Tell every node."""
+        """Send an event to every node."""
 
     async def listen(self, channel: Channel) -> None:
-        """This node has its first listener of a channel."""
+        """Start to receive a channel: this node has its first subscriber."""
 
     async def ignore(self, channel: Channel) -> None:
-        """This node's last listener of a channel left."""
+        """Stop receiving a channel: this node's last subscriber left."""
 
     async def remove(self, channel: Channel) -> None:
-        """Forget a channel's stream; its next life has another epoch."""
+        """Remove a channel's stream; its next stream has another epoch."""
 
     async def keeps(self, channel: Channel) -> bool:
         """Whether anything can be read back from a channel: a publication, or the last one of a key."""
@@ -126,7 +126,7 @@ class Broker(Protocol):
         """Channels that have a stream."""
 
     def books(self) -> Mapping[str, int]:
-        """How many channels this process keeps books of, by namespace."""
+        """How many channels this process has state of, by namespace."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -138,53 +138,53 @@ class Member(msgspec.Struct, frozen=True):
 
 
 LEASE = 30.0
-"""Seconds an entry of presence lives without being touched, in a store that outlives its nodes."""
+"""Seconds an entry of presence is valid without being renewed, in a store that outlives its nodes."""
 
 
 class Presence(Protocol):
-    """Entries are per connection, events per user."""
+    """Presence of users in channels. Entries are per connection, events per user."""
 
     async def enter(self, channel: Channel, member: Member, limit: int = 0) -> int | None:
         """Add a connection. Above 0: it is the user's first there; 0: it is not.
 
-        The number is that of this coming: of the comings and goings of a user in a channel, at whichever
-        node, a later one has a larger number. None: refused, because `limit` other users are there already
-        (0 means no limit).
+        The number orders the joins and leaves of a user in a channel: at whichever node they happen, a later
+        one has a larger number. None: rejected, because `limit` other users are there already (0 means no
+        limit).
         """
 
     async def leave(self, channel: Channel, client: str, user: str) -> int:
-        """Remove a connection. Above 0, the number of this going, when it was the user's last; else 0."""
+        """Remove a connection. The number of the leave (above 0) when it was the user's last; else 0."""
 
     async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
-        """Renew the leases of this node's connections; one that was swept is entered again, unannounced."""
+        """Renew the leases of this node's connections; a swept one is entered again, without an event."""
 
     async def members(self, channel: Channel) -> tuple[Member, ...]:
         """Every connection in the channel, in the order of entering."""
 
     async def sweep(self) -> None:
-        """Remove the connections whose lease has run out, and announce which users are gone with them."""
+        """Remove the connections whose lease has expired, and announce which users left with them."""
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the directory knows of a user."""
+    """Roles, permissions and workspaces of a user, as the directory has them."""
 
     roles: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
     workspaces: frozenset[str] | None = None
-    """None when the directory does not say; an empty set says that the user belongs to none."""
+    """None when the directory has no entry; an empty set when the user belongs to none."""
 
     def __bool__(self) -> bool:
         return bool(self.roles or self.permissions) or self.workspaces is not None
 
 
 MAX_ROOMS = 10_000
-"""Rooms that joining has made and that are still there."""
+"""Most rooms made by joins that exist at a time."""
 MAX_ROOMS_OF_USER = 100
-"""Of those, rooms that the joins of one user have made."""
+"""Most of those rooms that the joins of one user have made."""
 
 
 class RoomMade(StrEnum):
-    """What came of making a room that nobody had declared."""
+    """Result of making a room that was not declared."""
 
     MADE = "made"
     EXISTS = "exists"
@@ -194,17 +194,17 @@ class RoomMade(StrEnum):
 
 
 class Directory(Protocol):
-    """Facts about users and rooms. Who changes them also announces `RightsChanged`.
+    """Facts about users and rooms. The caller that changes them also announces `RightsChanged`.
 
     The record of a room guards its stream. Removing a record deletes the stream first, or both in one
-    step, so that no moment has the stream without the record. A record ends in one of three ways: it is
+    step, so that there is never the stream without the record. A record ends in one of three ways: it is
     removed; its `expires` has passed; or its origin `ends_unused`, and the sweep finds that it has not
-    been used for its idle time, that no connection is in the room, and that nothing is kept. The sweep
+    been used for its idle time, that no connection is in the room, and that nothing is stored. The sweep
     announces `RightsChanged` for each room that it ends.
     """
 
     async def facts(self, user: str) -> Facts:
-        """Roles, permissions and workspaces of a user, nothing when unknown."""
+        """Roles, permissions and workspaces of a user, empty when unknown."""
 
     async def set_roles(self, user: str, roles: frozenset[str]) -> None:
         """Replace the roles of a user."""
@@ -213,7 +213,7 @@ class Directory(Protocol):
         """Replace the permissions of a user."""
 
     async def set_workspaces(self, user: str, workspaces: frozenset[str] | None) -> None:
-        """Replace the workspaces a user belongs to; None forgets what was said of them."""
+        """Replace the workspaces a user belongs to; None removes the entry."""
 
     async def room(self, channel: Channel) -> RoomRecord | None:
         """The record of a room, None when there is none or it has expired."""
@@ -224,9 +224,9 @@ class Directory(Protocol):
     async def save_room(
         self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
     ) -> None:
-        """Make or replace a record that no bound applies to, and that is not removed for not being used.
+        """Make or replace a record that no bound applies to, and that is not removed for being unused.
 
-        One that replaces another continues its life, and with the origin `ADMIN` keeps its maker.
+        A record that replaces another keeps its `life`, and with the origin `ADMIN` its maker.
         """
 
     async def make_room(
@@ -234,19 +234,19 @@ class Directory(Protocol):
     ) -> RoomMade:
         """Make a record that may end when it was not used for `idle` seconds.
 
-        It replaces none, and none is made where something is kept in the channel already. Those with a
+        It replaces none, and none is made where something is stored in the channel already. Those with a
         maker are bounded: `MAX_ROOMS` of all makers, `MAX_ROOMS_OF_USER` of one.
         """
 
     async def keep_room(self, channel: Channel, idle: float) -> None:
-        """Note a use of a room whose record ends unused."""
+        """Record a use of a room whose record ends unused."""
 
     async def remove_room(self, channel: Channel) -> bool:
         """Delete the stream, then the record. False when there was neither."""
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A session one can come back to. `nonce` is the id of the only session token that still works."""
+    """A session that can be resumed. `nonce` is the id of the only session token that is still valid."""
 
     id: str
     identity: Identity
@@ -258,45 +258,45 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Protocol):
-    """Sessions to come back to, and tickets."""
+    """Resumable sessions, and tickets."""
 
     async def save(self, record: SessionRecord, ttl: float) -> None:
-        """Keep a record for `ttl` seconds."""
+        """Store a record for `ttl` seconds."""
 
     async def swap(self, session: str, nonce: str, new: str, client: str) -> SessionRecord | None:
-        """Exchange the nonce of a record, in one step: of two callers one wins.
+        """Exchange the nonce of a record, in one step: of two callers only one succeeds.
 
         When the record exists and its nonce is `nonce`, it gets `new` and `client` and is returned as
         it now is; else None.
         """
 
     async def release(self, session: str, client: str, ttl: float) -> None:
-        """The connection closed: keep the record for `ttl` seconds more, if it is still that connection's."""
+        """Keep the record of a closed connection for `ttl` seconds more, if it still belongs to `client`."""
 
     async def drop(self, session: str) -> None:
-        """Forget a record."""
+        """Remove a record."""
 
     async def put_ticket(self, ticket: str, identity: Identity, ttl: float) -> None:
-        """Keep an identity under the digest of a ticket."""
+        """Store an identity under the digest of a ticket."""
 
     async def take_ticket(self, ticket: str) -> Identity | None:
-        """The identity behind the digest of a ticket, once."""
+        """The identity stored under the digest of a ticket, once."""
 
     async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
-        """A connection of a user broke that was in these channels: remember it for `ttl` seconds.
+        """Store for `ttl` seconds that a connection of a user was lost while in these channels.
 
-        The number is bounded; what is remembered longest is forgotten first.
+        The number is bounded; the oldest entries are removed first.
         """
 
     async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
-        """Those of the channels that are remembered of the user, each once."""
+        """Those of the channels that are stored for the user, each once."""
 
 
 class Revocations(Protocol):
-    """What was taken back, kept until it would have run out anyway."""
+    """Revocations, each stored until what it revokes would have expired."""
 
     async def add(self, revocation: Revocation) -> None:
-        """Keep a revocation. Announcing it is the caller's part.
+        """Store a revocation. The caller announces it.
 
         Raises:
             RevocationsFull: there is no place for it.
@@ -306,9 +306,9 @@ class Revocations(Protocol):
         """Whether this identity, or this session id, was revoked."""
 
     async def token_revoked(self, token: str) -> bool:
-        """Whether another application that shares the store took back this very token.
+        """Whether another application that shares the store revoked exactly this token.
 
-        False where no other application can. Nothing is announced of it.
+        False where no other application can. Such a revocation is not announced.
         """
 
     async def since(self, at: float) -> tuple[Revocation, ...]:
@@ -316,28 +316,28 @@ class Revocations(Protocol):
 
 
 MAX_PENDING = 1000
-"""Requests of one channel that may wait for a decision."""
+"""Most requests of one channel that may wait for a decision."""
 APPROVAL_KEPT = 86400.0
-"""Seconds a request can be read after it has expired, or was to."""
+"""Seconds a request stays readable after the time at which it expires."""
 
 
 class Approvals(Protocol):
     """Requests for a decision."""
 
     async def add(self, approval: Approval) -> bool:
-        """Keep a request until `APPROVAL_KEPT` after it expires.
+        """Store a request until `APPROVAL_KEPT` after it expires.
 
-        False, and nothing is kept, when the id is taken or `MAX_PENDING` of its channel wait already.
+        False, and nothing is stored, when the id is taken or `MAX_PENDING` of its channel wait already.
         """
 
     async def get(self, approval: str) -> Approval | None:
         """The request with this id, decided or not."""
 
     async def pending(self, channel: Channel) -> tuple[Approval, ...]:
-        """Requests of a channel that somebody may still decide, the oldest first."""
+        """Requests of a channel that can still be decided, the oldest first."""
 
     async def decide(self, approval: str, verdict: Verdict) -> tuple[Approval | None, bool]:
-        """Decide, in one step: of two callers one wins.
+        """Decide, in one step: of two callers only one succeeds.
 
         Returns the request as it now is, None when there is none, and whether this call decided it. One
         that has expired at `verdict.at` is not decided.
@@ -345,70 +345,70 @@ class Approvals(Protocol):
 
 
 SHARED_KEYS = 100
-"""Keys of one owner; of more the one set longest ago is forgotten."""
+"""Most keys of one owner; of more, the one set longest ago is removed."""
 
 
 class Shared(Protocol):
-    """Small values by owner and key, for as long as somebody uses them."""
+    """Small values by owner and key, stored for as long as they are used."""
 
     async def put(
         self, owner: str, key: str, value: Any, version: int | None, ttl: float
     ) -> tuple[SharedValue, bool]:
         """Set a value, in one step, and keep all of the owner's for `ttl` seconds more.
 
-        With a `version` only when that is the current one (0 for none). Returns what is kept now, and
+        With a `version` only when that is the current one (0 for none). Returns what is stored now, and
         whether it was set.
         """
 
 
 class Nodes(Protocol):
-    """Who runs on the same store."""
+    """The nodes that run on the same store."""
 
     async def announce(self, node: NodeInfo, ttl: float) -> None:
-        """Be one of them for the next `ttl` seconds."""
+        """Register a node for the next `ttl` seconds."""
 
     async def withdraw(self, uid: str) -> None:
-        """Be one of them no longer."""
+        """Remove a node."""
 
     async def present(self) -> tuple[NodeInfo, ...]:
-        """Every node, by the order of their ids."""
+        """Every node, ordered by id."""
 
 
 class Meter(Protocol):
     """Limits over all nodes: rates (GCRA), and counters.
 
-    For a rate an engine of one process says yes: the node's own limit has spoken.
+    An engine of one process allows every rate: the node's own limit is enough.
     """
 
     async def take(self, key: str, interval: float, burst: int, cost: float = 1.0) -> float:
         """Count an event that costs as much as `cost` of them, and at most the whole burst.
 
-        Seconds to wait, 0.0 when allowed.
+        Returns the seconds to wait, 0.0 when allowed.
         """
 
     async def add(self, key: str, amount: int, ttl: float) -> int:
         """Add to a counter and return its value; with 0 it is only read.
 
-        It is forgotten `ttl` seconds after its first addition.
+        It is removed `ttl` seconds after its first addition.
         """
 
 
 class Notes(Protocol):
-    """Texts that the house has to remember, or writes down for who else reads the store.
+    """Texts that the gateway has to keep, or writes for other readers of the store.
 
-    Keys are the house's own words, few and not empty. A key has a text or a list, never both.
+    Keys are few and come from the gateway itself, never empty. A key has a text or a list, never both.
     """
 
     async def get(self, key: str) -> str | None:
         """The text under a key."""
 
     async def set(self, key: str, value: str) -> None:
-        """Keep a text until another is set in its place."""
+        """Store a text until another is set in its place."""
 
     async def prepend(self, key: str, texts: tuple[str, ...], limit: int) -> None:
         """Put texts before a list, in one step: the last of them is the newest.
 
-        Of the list the newest `limit` are kept.
+        The newest `limit` of the list are kept.
         """
 
     async def read(self, key: str, limit: int) -> tuple[str, ...]:
@@ -416,7 +416,7 @@ class Notes(Protocol):
 
 
 class Engine(Protocol):
-    """Ten ports and a life."""
+    """An engine: ten ports, with start, stop and sweep."""
 
     @property
     def name(self) -> str:
@@ -432,7 +432,7 @@ class Engine(Protocol):
 
     @property
     def presence(self) -> Presence:
-        """Who is where."""
+        """Presence of users in channels."""
 
     @property
     def directory(self) -> Directory:
@@ -444,7 +444,7 @@ class Engine(Protocol):
 
     @property
     def revocations(self) -> Revocations:
-        """What was taken back."""
+        """Revocations."""
 
     @property
     def approvals(self) -> Approvals:
@@ -452,11 +452,11 @@ class Engine(Protocol):
 
     @property
     def shared(self) -> Shared:
-        """State of users."""
+        """State that the connections of a user share."""
 
     @property
     def nodes(self) -> Nodes:
-        """Who runs on the same store."""
+        """The nodes on the same store."""
 
     @property
     def meter(self) -> Meter:
@@ -464,7 +464,7 @@ class Engine(Protocol):
 
     @property
     def notes(self) -> Notes:
-        """Texts to remember."""
+        """Texts and lists by key."""
 
     async def start(self, sink: Sink) -> None:
         """Connect; announcements go to `sink` from now on."""
@@ -473,14 +473,14 @@ class Engine(Protocol):
         """Disconnect."""
 
     async def sweep(self) -> None:
-        """Drop what has expired, and announce who left with a node that died.
+        """Remove what has expired, and announce which users left with a node that failed.
 
         The node calls it every few seconds.
         """
 
     @property
     def healthy(self) -> bool:
-        """Whether the store answered last time."""
+        """Whether the store answered the last time."""
 
     @property
     def may_evict(self) -> bool:

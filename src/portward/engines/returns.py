@@ -1,4 +1,4 @@
-"""What users were in when a connection of theirs broke, in a map: for engines of one process."""
+"""Channels that users were in when a connection was lost, in a map: for engines of one process."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,11 +7,11 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 
 MAX_RETURNS: Final = 200_000
-"""Channels of all users that are remembered; of more those of the user noted longest ago go first."""
+"""Most channels of all users; of more, those of the user stored longest ago are removed first."""
 
 
 class Returns:
-    """By user the channels, and until when (Unix time) each is remembered."""
+    """By user the channels, and until when (Unix time) each is stored."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class Returns:
         self._count = 0
 
     def put(self, user: str, channels: Iterable[Channel], ttl: float) -> None:
-        """Remember channels for `ttl` seconds."""
+        """Store channels for `ttl` seconds."""
         until = self._clock.time() + ttl
         noted = self._users.pop(user, {})
         before = len(noted)
@@ -31,7 +31,7 @@ class Returns:
             self._count -= len(self._users.pop(next(iter(self._users))))
 
     def take(self, user: str, channels: Iterable[Channel]) -> frozenset[Channel]:
-        """Forget channels; those of them that were remembered."""
+        """Remove channels; returns those of them that were stored and have not expired."""
         noted = self._users.get(user)
         if noted is None:
             return frozenset()
@@ -43,11 +43,11 @@ class Returns:
         return frozenset(channel for channel, until in found.items() if until > now)
 
     def sweep(self) -> None:
-        """Forget what has run out."""
+        """Remove what has expired."""
         self.load(self.dump())
 
     def dump(self) -> dict[str, dict[Channel, float]]:
-        """All that has not run out."""
+        """All that has not expired."""
         now = self._clock.time()
         kept = (
             (user, {channel: until for channel, until in noted.items() if until > now})
@@ -56,6 +56,6 @@ class Returns:
         return {user: noted for user, noted in kept if noted}
 
     def load(self, users: dict[str, dict[Channel, float]]) -> None:
-        """Begin with what was dumped."""
+        """Replace the content by a dump."""
         self._users = users
         self._count = sum(map(len, users.values()))

@@ -1,1 +1,1 @@
-"""Sockets: listener, door, the WebSocket road behind it, and the ASGI adapter beside it."""
+"""Transports: listener, HTTP acceptor, WebSocket, Engine.IO, the ASGI adapter, the upstream client."""

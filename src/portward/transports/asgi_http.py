@@ -1,4 +1,4 @@
-"""One HTTP request through an ASGI server, for a guest who takes its time to answer it."""
+"""One HTTP request behind an ASGI server, for a request handler that answers later."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ class AsgiResponseSender:
         self._unsent = 0
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer, unless that was done or the caller has left."""
+        """Answer, unless there was an answer or the client has left."""
         if not self._answer.done():
             self._unsent = len(body)
             self._answer.set_result((status, headers, body))
@@ -27,11 +27,11 @@ class AsgiResponseSender:
         return self._unsent
 
     def taken(self) -> None:
-        """The server has taken the answer."""
+        """Record that the server has taken the answer."""
         self._unsent = 0
 
     async def serve(self, guest: RequestHandler, receive: Receive) -> Answer | None:
-        """Let the guest have the request; its answer, or None when the caller has left."""
+        """Let `guest` handle the request; its answer, or None when the client has left."""
         guest.begin(self)
         listening = asyncio.ensure_future(self._listen(guest, receive))
         try:
@@ -48,7 +48,7 @@ class AsgiResponseSender:
         return self._answer.result()
 
     async def _listen(self, guest: RequestHandler, receive: Receive) -> None:
-        """Pass the body on, until there is an answer or the caller leaves."""
+        """Pass the body on, until there is an answer or the client leaves."""
         while not self._answer.done():
             event = await receive()
             if event["type"] == "http.disconnect":

@@ -7,7 +7,7 @@ from portward.model.clock import Clock, Timer
 
 @runtime_checkable
 class Waiter(Protocol):
-    """Something with a deadline."""
+    """Object with a deadline."""
 
     def overdue(self) -> None:
         """The time is up; the deadline is forgotten already."""

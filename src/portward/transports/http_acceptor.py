@@ -126,7 +126,7 @@ class HandshakeProtocol(asyncio.Protocol):
         if self._phase is Phase.READING:
             self._read(data)
         elif self._phase is Phase.SECURING:
-            # TLS is done, and this comes in the same turn of the loop in which we learn of it.
+            # The TLS handshake is done; these bytes come in the same turn, before `_secure` resumes.
             self._early += data
         elif self._phase is Phase.ADMITTING:
             # Not looked at before our 101: a refused upgrade must not become a second request.
@@ -171,14 +171,14 @@ class HandshakeProtocol(asyncio.Protocol):
             guest.gone()
 
     def overdue(self) -> None:
-        """The head is not whole, or the peer of an answer does not take it, or does not leave."""
+        """Reject a head that is not complete; drop a peer that does not take its answer or does not close."""
         if self._phase is Phase.READING:
             self._refuse(HandshakeRejected(HandshakeRejection.HEAD_TIMEOUT))
         else:
             self._transport.abort()
 
     def displace(self, retry: float) -> None:
-        """Make room for a newcomer: nothing was sent here for long, and the address holds many sockets."""
+        """Give way to a new connection: nothing was sent here for long and the address holds many sockets."""
         refused = HandshakeRejected(
             HandshakeRejection.UNAUTHENTICATED_CAP, "no request yet", retry_after=retry
         )

@@ -29,7 +29,7 @@ class ResponseSender(Protocol):
     """Who made a request and waits for the answer."""
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer and part. Harmless when the caller was answered before, or has left."""
+        """Send the answer, and close. Does nothing after an earlier answer, or when the client has left."""
 
     def unsent(self) -> int:
         """Bytes of the answer the caller has not taken."""
@@ -122,9 +122,9 @@ class ListenerState:
         return self.gate.has_capacity()
 
     def await_head(self, door: "PendingHead", peer: str, waiter: Waiter) -> None:
-        """Give a connection its time to send a request head; one that says nothing may have to make room.
+        """Start the deadline of a request head; a connection that sends nothing may be displaced.
 
-        The time of a `waiter` that is not the connection itself runs already, since a PROXY header came.
+        The deadline of a `waiter` that is not the connection itself runs already, from its PROXY header on.
         """
         self.heads.add(waiter)
         self.pending.make_room()

@@ -1,9 +1,9 @@
-"""picows as a frame parser: the one place that knows its insides (written against picows 2.3).
+"""picows as a frame parser: the one module that uses its internals (written against picows 2.3).
 
-picows brings a parser in C, a listener that gets frames, and a transport that writes. Only the
-first two are used here. Its transport is handed a dead end, so that every byte that goes to a peer
-is written by the link: picows cannot put its own words into a close frame, nor bytes into the
-middle of a frame of ours, nor close the connection under us. What it meant to do is read from
+picows has a parser in C, a listener that receives frames, and a transport that writes. Only the
+first two are used here. Its transport gets a stub that discards writes, so that every byte to a peer
+is written by `FrameWriter`: picows cannot send its own close frame, nor bytes in the middle of one of
+our frames, nor close the connection. What it tried to do is read from
 `WSTransport.close_handshake` afterwards.
 """
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
             """Take the options that `reader_for` gives."""
 
         def get_buffer(self, sizehint: int) -> memoryview:
-            """Offer room for the next read."""
+            """Return a buffer for the next read."""
 
 else:
     from picows.picows import WSProtocol
 
 READ: Final = 16 * 1024
 """Most bytes taken from a socket at once. picows doubles its buffer whenever a read fills it,
-without a bound of its own; this is the bound."""
+without a bound of its own; this is the bound.
+"""
 _SMALL: Final = 2048
 _HEAD: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
@@ -42,32 +43,32 @@ _NO_HEADERS: Final[CIMultiDict[str]] = CIMultiDict()
 
 
 class FrameListener(WSListener):
-    """Who hears the frames, and what the reader tells beside them."""
+    """Receiver of frames and of the reader's other events."""
 
     __slots__ = ("buffer_grown", "ignoring", "pending")
 
     ignoring: bool
-    """True: what arrives is no longer parsed."""
+    """True: received bytes are no longer parsed."""
     pending: int
     """Bytes after the last whole frame. `on_ws_frame` sets it to the frame's `tail_size`."""
     buffer_grown: bool
-    """The read buffer has grown beyond what an idle connection should hold."""
+    """True: the read buffer has grown beyond what an idle connection should hold."""
 
     def on_read_done(self) -> None:
-        """All whole frames of a read were delivered."""
+        """Called when all whole frames of a read were delivered."""
 
     def on_discarded(self, size: int) -> None:
-        """Bytes came while deaf."""
+        """Called for bytes that came while `ignoring` is set."""
 
     def on_protocol_error(self, code: int) -> None:
-        """The parser gave up on the peer for the reason behind this close code."""
+        """Called when the parser refuses the peer's bytes; `code` is the close code of the reason."""
 
     def on_eof(self) -> bool:
-        """The peer will send no more bytes. False: the transport may close now."""
+        """Called when the peer will send no more bytes. False: the transport may close now."""
         return False
 
     def on_connection_lost(self) -> None:
-        """The transport is gone."""
+        """Called when the transport is gone."""
 
 
 def _nothing(*_: object, **__: object) -> int:
@@ -75,23 +76,23 @@ def _nothing(*_: object, **__: object) -> int:
 
 
 class _DeadEnd:
-    """Stands where picows expects its transport, its socket and its logger. One serves all.
+    """Stub for the transport, the socket and the logger that picows expects. One instance serves all.
 
-    picows keeps some of these for every connection: static methods are kept without a binding each.
+    picows keeps some of these methods for every connection: static ones need no binding each.
     """
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        """Be the socket too: picows sets options that the listener has set for all."""
+        """Return itself as the socket: picows sets options that the listener has set for all."""
         return self if name == "socket" else default
 
     @staticmethod
     def get_write_buffer_size() -> int:
-        """Look busy, so that nothing is sent to the descriptor directly."""
+        """Report a waiting byte, so that nothing is written to the descriptor directly."""
         return 1
 
     @staticmethod
     def fileno() -> int:
-        """Have no descriptor."""
+        """Return no descriptor."""
         return -1
 
     isEnabledFor = staticmethod(_nothing)  # noqa: N815 - logging's name
@@ -103,16 +104,16 @@ _DEAD_END: Final = _DeadEnd()
 
 
 class FrameReader(WSProtocol):
-    """Feeds picows, and tells the ear what picows does not: how much of a frame is waiting."""
+    """Feeds picows, and reports what picows does not: how much of an unfinished frame is waiting."""
 
     __slots__ = ()
 
-    # uvloop keeps a reference to `data_received` of the protocol before, the door, unless the next
-    # one has its own; a static method adds no bound method per connection.
+    # uvloop keeps a reference to `data_received` of the previous protocol unless the next one
+    # has its own; a static method adds no bound method per connection.
     data_received = staticmethod(_nothing)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Offer room for the next read."""
+        """Return a buffer for the next read."""
         room = WSProtocol.get_buffer(self, sizehint)
         if len(room) <= _SMALL:
             return room
@@ -123,7 +124,7 @@ class FrameReader(WSProtocol):
         """Parse what was read."""
         ear = self.listener
         if ear.ignoring:
-            # picows is not told, so the next read goes to the same place.
+            # picows does not learn of these bytes, so the next read overwrites them.
             ear.on_discarded(nbytes)
             return
         ear.pending += nbytes
@@ -135,16 +136,16 @@ class FrameReader(WSProtocol):
             ear.on_read_done()
 
     def eof_received(self) -> bool:
-        """Say whether the transport stays open for a while."""
+        """Return whether the transport stays open for a while."""
         return self.listener.on_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Pass it on; picows itself has nothing to clean up."""
+        """Pass the event on; picows itself has nothing to clean up."""
         self.listener.on_connection_lost()
 
 
 def reader_for(ear: FrameListener, limit: int) -> FrameReader:
-    """A parser at the start of a frame. `limit` bounds a frame's payload, in bytes."""
+    """Make a parser at the start of a frame. `limit` bounds a frame's payload, in bytes."""
     reader = FrameReader(
         host_port=None,
         ws_path=None,
@@ -163,7 +164,7 @@ def reader_for(ear: FrameListener, limit: int) -> FrameReader:
         read_buffer_init_size=0,  # its own smallest, 2 KiB
     )
     reader.connection_made(_DEAD_END)  # type: ignore[arg-type]
-    # The real handshake is done; picows is walked through one of its own to get to the frames.
+    # The real handshake is done; picows only parses frames after one of its own.
     reader.get_buffer(-1)[: len(_HEAD)] = _HEAD
     WSProtocol.buffer_updated(reader, len(_HEAD))
     reader.transport.request.headers = reader.transport.response.headers = _NO_HEADERS
@@ -171,7 +172,7 @@ def reader_for(ear: FrameListener, limit: int) -> FrameReader:
 
 
 def feed(reader: FrameReader, data: bytes) -> None:
-    """Let the reader have bytes that were read before it was there."""
+    """Give the reader bytes that were read before it existed."""
     while data and not reader.listener.ignoring:
         room = reader.get_buffer(-1)
         size = min(len(room), len(data))

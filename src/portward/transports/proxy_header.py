@@ -1,7 +1,7 @@
-"""Connections that begin with a PROXY header: it is read before TLS or HTTP looks at them.
+"""Connections that begin with a PROXY header, which is read before TLS or HTTP.
 
-Never a byte more than the header has is read, so that what follows begins where it should. A peer that may
-not send one, or a header that is wrong, is closed without a byte in answer.
+No byte after the header is read, so that the next protocol starts at the right place. A peer that may
+not send a header, or sends a wrong one, is closed without an answer.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from portward.wire.proxy_protocol import (
 
 _ROOM: Final = LONGEST_BLOCK + 16
 Handler = Callable[[PeerAddress, Waiter], asyncio.Protocol]
-"""Makes the protocol of a connection; the waiter is what the deadline of its request head is kept for."""
+"""Makes the protocol of a connection; the deadline of its request head is kept under the waiter."""
 
 
 class ProxyHeaderProtocol(asyncio.BufferedProtocol):
@@ -38,7 +38,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
     def __init__(
         self, lobby: ListenerState, trusts: Callable[[str], bool], handler: Handler
     ) -> None:
-        """`trusts` tells whether an address is that of a proxy whose headers are taken."""
+        """`trusts` tells whether an address is that of a trusted proxy."""
         self._lobby = lobby
         self._trusts = trusts
         self._handler = handler
@@ -50,7 +50,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
     # As a protocol.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Judge whether there is room, and whether this peer may send a header."""
+        """Check whether there is capacity, and whether this peer may send a header."""
         lobby = self._lobby
         lobby.sockets += 1
         lobby.doors.add(self)
@@ -65,13 +65,13 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
             lobby.heads.add(self)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's
-        """Give room for what surely belongs to the header."""
+        """Return a buffer of a size that surely belongs to the header."""
         if len(self._buffer) != self._reader.wanted:
             self._buffer = bytearray(min(self._reader.wanted or 1, _ROOM))
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take a part of the header."""
+        """Handle a part of the header."""
         if self._transport.is_closing():
             return
         try:
@@ -83,29 +83,29 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
             self._pass_on(header)
 
     def eof_received(self) -> bool:
-        """Close: half a header is none."""
+        """Close: the header is not complete."""
         self._close(HandshakeRejection.BAD_REQUEST, "the peer left within the header")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Count it out."""
+        """Remove the connection from the counts."""
         self._leave()
         self._lobby.heads.remove(self)
 
     # As a waiter.
 
     def overdue(self) -> None:
-        """The header, or the request head after it, is not whole in time."""
+        """Close, or pass on: the header, or the request head after it, is not complete in time."""
         if self._then is None:
             self._close(HandshakeRejection.HEAD_TIMEOUT, "the header is not whole")
         elif isinstance(self._then, Waiter):
             self._then.overdue()
 
     def abort(self) -> None:
-        """Leave at once."""
+        """Close at once."""
         self._transport.abort()
 
-    # Inside.
+    # Internals.
 
     def _pass_on(self, header: ProxyHeader) -> None:
         transport: Any = self._transport
@@ -115,7 +115,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
             scheme=header.scheme,
         )
         then = self._then = self._handler(peer, self)
-        # Not in the midst of a read: what comes next is read for another kind of protocol.
+        # Reading is paused, because the next protocol is not a buffered one.
         transport.pause_reading()
         transport.set_protocol(then)
         self._leave()
@@ -123,7 +123,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
         then.connection_made(transport)
 
     def _leave(self) -> None:
-        """What counts for a connection is counted by its next protocol, or is gone."""
+        """Remove this protocol from the counts; a next protocol counts the connection itself."""
         if self in self._lobby.doors:
             self._lobby.doors.discard(self)
             self._lobby.sockets -= 1

@@ -1,4 +1,4 @@
-"""Listening sockets in the file system: made for one group, taken over from the dead alone."""
+"""Listening sockets in the file system: for owner and group; only a dead process's path is replaced."""
 
 import asyncio
 import errno
@@ -15,7 +15,7 @@ from typing import Final
 from portward.model.request import UNIX_PEER
 
 PREFIX: Final = UNIX_PEER
-"""What stands before the path where an address is written."""
+"""Prefix of a path where an address is written."""
 MODE: Final = 0o660
 """For the owner and the group: the proxy in front has to be in it."""
 _LOCK_TIME: Final = 1.0
@@ -24,13 +24,13 @@ _PROBE_TIME: Final = 1.0
 
 
 class UnixListener:
-    """One bound socket and its path. `close` removes the path while it is still this one's."""
+    """One bound socket and its path. `close` removes the path while it still belongs to this socket."""
 
     def __init__(self, path: str, backlog: int) -> None:
         """Bind and listen at `path`; the socket of a process that is gone is replaced.
 
         Raises:
-            OSError: something else is there, another process listens there, or it is no usable path.
+            OSError: another file is there, another process listens there, or the path is not usable.
         """
         self.path = path
         with _locked(Path(path).parent):
@@ -59,7 +59,7 @@ def _bound(path: str, backlog: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with suppress(OSError):
-            # Linux gives the path the mode of the socket: there is no moment at which others may connect.
+            # Linux gives the path the mode of the socket, so there is no moment with wider rights.
             os.fchmod(sock.fileno(), MODE)
         sock.bind(path)
         Path(path).chmod(MODE)  # the mode above is narrowed by the mask of the process
@@ -76,10 +76,10 @@ def _named(error: OSError, path: str) -> OSError:
 
 
 def _make_room(path: str) -> None:
-    """Remove a socket that no process listens at.
+    """Remove a socket at which no process listens.
 
     Raises:
-        OSError: whatever is there has to stay.
+        OSError: what is there must not be removed.
     """
     try:
         found = Path(path).lstat()
@@ -97,7 +97,7 @@ def _make_room(path: str) -> None:
 
 
 def _is_dead(path: str) -> bool:
-    """Whether nobody listens. Only a refusal says so: a full queue, or a missing right, does not."""
+    """Whether no process listens. Only a refused connection proves it: a full queue or missing right may not."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(_PROBE_TIME)
         try:
@@ -119,9 +119,9 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other gateways from taking over a path in this folder meanwhile, if that can be had.
+    """Lock `folder` against other gateways that take over a path in it, if possible.
 
-    Anybody who may read the folder can hold the lock, so it is waited for only for a moment.
+    Every process that may read the folder can hold the lock, so the wait for it is short.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

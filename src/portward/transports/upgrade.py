@@ -1,4 +1,4 @@
-"""From a request that was let in to a connection that speaks WebSocket."""
+"""Upgrade of an admitted request to a WebSocket connection."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,9 +21,9 @@ def upgrade(
     head: RequestHead,
     early: bytes,
 ) -> None:
-    """Answer 101 and let the connection speak WebSocket. `early` came after the request head.
+    """Answer 101 and make the connection a WebSocket. `early` came after the request head.
 
-    The link takes the transport over, and the duty to count it out of the lobby.
+    The new protocol takes the transport over, and with it the duty to decrement `lobby.sockets`.
     """
     offers = head.all("sec-websocket-extensions") if admission.compression else []
     extension = deflate.negotiate(offers)
@@ -40,7 +40,7 @@ def upgrade(
     reader = reader_for(link, admission.max_message)
     transport.set_protocol(reader)
     accept = accept_key(head.one("sec-websocket-key") or "")
-    # The answer and the greeting leave together: one system call where there would be two or three.
+    # The 101 and the first messages are one write: one system call instead of two or three.
     link.cork()
     link.begin(admission.open(link))
     link.uncork(
@@ -52,7 +52,7 @@ def upgrade(
 def refusal_answer(
     refused: HandshakeRejected, head: RequestHead | None, random: Callable[[], float]
 ) -> bytes:
-    """The whole answer to a refused request: a status, or a 101 and a close, written and left alike."""
+    """Build the answer to a rejected request: a status, or for `ClosedRefusal` a 101 and a close frame."""
     if head is None or not isinstance(refused, ClosedRefusal):
         return http_response.refusal(refused, random)
     accept = accept_key(head.one("sec-websocket-key") or "")

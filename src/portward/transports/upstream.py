@@ -1,7 +1,7 @@
-"""Opens connections to the upstream of the relay, one for each client, with the key no client sees.
+"""Opens the connections to the upstream of the relay, one per client, with a key no client sees.
 
-Nothing is followed and nothing is taken from the environment, the address is judged before it is
-connected to, and no text of an error says more than which step failed.
+No redirect is followed and no proxy is read from the environment, the address is checked before
+connecting, and the text of an error names only the step that failed.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ Parameters: TypeAlias = tuple[tuple[str, str], ...]
 
 TIMEOUT: Final = 10.0
 _MODEL: Final = "{model}"
-_SILENT: Final = logging.Logger(  # noqa: LOG001 - beside the tree: no level set elsewhere wakes it
+_SILENT: Final = logging.Logger(  # noqa: LOG001 - outside the logger tree, so no level set elsewhere enables it
     "portward.upstream", logging.CRITICAL + 1
 )
-"""`websockets` logs handshakes with all their headers, the key among them. Nothing comes of it here."""
+"""`websockets` logs handshakes with all their headers, the key among them. This logger drops them."""
 
 
 class _UpstreamConnect(connect):
-    """Follows no redirect: the key is for the host that was configured."""
+    """Follows no redirect: the key is for the configured host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -46,10 +46,9 @@ class UpstreamClient:
     """Implements `node.ports.Upstream`.
 
     `url` is a `ws://` or `wss://` address; `{model}` in its path or query is replaced. `api_key` returns
-    the key at each connection, which the header `auth_header` carries after the word `auth_scheme`,
-    unless that is empty. `timeout` are the seconds an attempt may take from the first question
-    to the DNS to the end of the handshake. `tls` says which certificates are good; None: those the system
-    trusts.
+    the key for each connection; it is sent in the header `auth_header` after the word `auth_scheme`,
+    unless that is empty. `timeout` is in seconds, from the first DNS query to the end of the handshake.
+    `tls` has the certificates that are trusted; None: those of the system.
 
     Raises:
         ValueError: the address cannot be used.
@@ -82,9 +81,9 @@ class UpstreamClient:
         """Connect for one client, see `node.ports.Upstream.open`.
 
         Raises:
-            Unavailable: which step failed.
+            Unavailable: with the step that failed.
         """
-        # A task of its own: timeouts need one, and whoever asks may have none yet.
+        # A task of its own: timeouts need one, and the caller may run in none yet.
         attempt = asyncio.ensure_future(self._open(self._address(model, parameters, named=named)))
         try:
             return await attempt
@@ -147,11 +146,11 @@ class UpstreamClient:
             compression=None,
             proxy=None,
             open_timeout=None,
-            # `UpstreamSocket` pings by itself: any frame of the upstream is a sign of life, not a pong alone.
+            # `UpstreamSocket` pings by itself: it counts any byte of the upstream, not only a pong.
             ping_interval=None,
             close_timeout=CLOSE_TIME,
             max_size=MAX_MESSAGE,
-            # Reading stops at the first whole frame that nobody has asked for.
+            # Reading stops at the first whole frame that nothing waits for.
             max_queue=0,
             logger=_SILENT,
             create_connection=UpstreamSocket,
@@ -176,7 +175,7 @@ def _quoted(text: str) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """What the log may know: no address, no header, nothing of an answer but its status."""
+    """Text for the log: no address, no header, and of an answer only its status."""
     match error:
         case InvalidStatus():
             return f"upstream answered {error.response.status_code}"

@@ -1,7 +1,7 @@
-"""Where the upstream is: its address, looked up once, and judged before anything is sent there.
+"""Address of the upstream: resolved once, and checked before a connection is made.
 
-A name in the settings can lead anywhere the operator of its DNS likes, into this network too. What
-was judged is what is connected to, so a second answer of the DNS changes nothing.
+A name in the settings can resolve to anything the operator of its DNS likes, also inside this network.
+The connection goes to the address that was checked, so a second answer of the DNS changes nothing.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from portward.model.errors import Unavailable
 from portward.security.address import parse_address
 
 MOST: Final = 4
-"""Addresses that are tried, of all a name may have."""
+"""Most addresses of a name that are tried."""
 _UNICAST: Final = IPv6Network("2000::/3")
-"""The one block of IPv6 that is handed out for the Internet (RFC 4291, section 2.4)."""
+"""The one block of IPv6 that is assigned for the Internet (RFC 4291, section 2.4)."""
 
 
 def is_public(text: str) -> bool:
-    """Tell whether an address is one of the Internet's, and nobody's private, local or special one.
+    """Tell whether an address is public, not a private, local or special one.
 
-    IPv4 inside IPv6 (mapped, NAT64, 6to4) is judged as what it leads to.
+    IPv4 inside IPv6 (mapped, NAT64, 6to4) is checked as the IPv4 address.
     """
     address = parse_address(text)
     if isinstance(address, IPv6Address):
@@ -34,12 +34,12 @@ def is_public(text: str) -> bool:
 
 
 def _special(packed: bytes) -> bool:
-    """Multicast and what is kept for later (RFC 1112), which count as global. IPv6 has its own block."""
+    """Whether it is IPv4 multicast or reserved (RFC 1112); both count as global. IPv6 has its own block."""
     return len(packed) == 4 and packed[0] >= 0xE0  # noqa: PLR2004 - four bytes, from 224.0.0.0 on
 
 
 async def find(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Look `host` up: at most `MOST` addresses, in the resolver's order, families taking turns.
+    """Resolve `host`: at most `MOST` addresses, in the resolver's order, alternating between families.
 
     Raises:
         Unavailable: it does not resolve, or one of its addresses is not public and has to be.
@@ -58,7 +58,7 @@ async def find(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def _turns(addresses: list[str]) -> list[str]:
-    """So that one family that leads nowhere leaves the other a turn."""
+    """Alternate the families, so that an unreachable family does not use up all tries."""
     six = ":" in addresses[0]
     first = [each for each in addresses if (":" in each) == six]
     other = [each for each in addresses if (":" in each) != six]

@@ -1,7 +1,7 @@
-"""One connection to the upstream, as the relay uses it.
+"""One connection to the upstream of the relay.
 
-`websockets` speaks the protocol. What is added here: nobody waits for an upstream that does not close,
-and one that sends without end can still be left in order.
+`websockets` implements the protocol. This module adds that nothing waits for an upstream that does not
+close, and that one that sends without end can still be closed in order.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ MAX_MESSAGE: Final = 16 * 1024 * 1024
 CLOSE_TIME: Final = 2.0
 """Seconds the upstream has to answer a close frame."""
 LINGER: Final = 0.5
-"""Seconds it has to let go of the connection after its own."""
+"""Seconds it has to close TCP after its own close frame."""
 PING: Final = 20.0
 """Seconds without a byte of the upstream after which it is pinged."""
 PONG: Final = 20.0
-"""Seconds it then has to send something, whatever that is."""
+"""Seconds it then has to send any byte."""
 _SOON: Final = 0.001
-"""A timer may come early by its resolution: it is never set again for no time at all."""
+"""A timer may fire early by its resolution: it is never set again for no time at all."""
 
 
 class UpstreamSocket(ClientConnection):
-    """A connection that nobody waits for once it is over, and that can be left while it is full."""
+    """Connection to the upstream that closes within bounds, also while its receive buffer is full."""
 
     _linger: asyncio.TimerHandle | None = None
     _left = False
@@ -39,17 +39,17 @@ class UpstreamSocket(ClientConnection):
 
     @property
     def lost(self) -> bool:
-        """Whether there is no connection any more."""
+        """Whether the connection is closed."""
         return self.state is State.CLOSED
 
     def leave(self) -> None:
-        """Receive no more, so that the answer to a close frame is read behind all that was sent before."""
+        """Drop further messages, so that the answer to a close frame is read behind those sent before."""
         self._left = True
         if not self.lost:
             self.transport.resume_reading()
 
     def forget(self) -> None:
-        """Drop the request that opened it: it holds the key."""
+        """Drop the request that opened the connection: it holds the key."""
         self.request = None
 
     def watch(self) -> None:
@@ -61,7 +61,7 @@ class UpstreamSocket(ClientConnection):
         if self.state is not State.OPEN:
             return
         now = self.loop.time()
-        if self.recv_messages.paused:  # what is not read cannot be missing
+        if self.recv_messages.paused:  # while reading is paused, no byte can arrive
             self._heard = now
         silent = now - self._heard
         if silent >= PING + PONG:
@@ -76,19 +76,19 @@ class UpstreamSocket(ClientConnection):
         self._beat = self.loop.call_later(max(self._heard + due - now, _SOON), self._look)
 
     def process_event(self, event: Event) -> None:
-        """Keep a message, unless nobody will ask for it."""
+        """Keep a message, unless `leave` was called."""
         if not self._left:
             super().process_event(event)
 
     def data_received(self, data: bytes) -> None:
-        """Read, and wait no longer than `LINGER` once the end was read. Any byte is a sign of life."""
+        """Read, and wait no longer than `LINGER` once a close frame was read. Any byte shows it is alive."""
         self._heard = self.loop.time()
         super().data_received(data)
         if self.state is State.CLOSING and not self._left and self._linger is None:
             self._linger = self.loop.call_later(LINGER, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake who waits for a message."""
+        """Stop the timers, and let waiting receivers fail."""
         for timer in (self._linger, self._beat):
             if timer is not None:
                 timer.cancel()
@@ -96,7 +96,7 @@ class UpstreamSocket(ClientConnection):
 
 
 class UpstreamConnection:
-    """Implements `node.ports.UpstreamLink`. One may send while another one receives."""
+    """Implements `node.ports.UpstreamLink`. `send` and `receive` may run at the same time."""
 
     def __init__(self, socket: UpstreamSocket, redact: Callable[[str], str] = redacted) -> None:
         """`redact` makes the reason of a close fit for the log."""
@@ -105,10 +105,10 @@ class UpstreamConnection:
         self._closing: asyncio.Task[None] | None = None
 
     async def send(self, payload: bytes, *, binary: bool) -> None:
-        """Send a message; waits while the upstream does not read. Given up, it is sent all the same.
+        """Send a message; wait while the upstream does not read. When cancelled, it is sent all the same.
 
         Raises:
-            UpstreamClosed: it is closed, or lost.
+            UpstreamClosed: the connection is closed, or lost.
         """
         if self._socket.state is not State.OPEN:
             raise self._over()
@@ -120,7 +120,7 @@ class UpstreamConnection:
             raise self._over()
 
     async def receive(self) -> tuple[bytes, bool]:
-        """The next message and whether it is binary; text is valid UTF-8. Given up, nothing is lost.
+        """Receive the next message and whether it is binary; text is valid UTF-8. Cancelling loses nothing.
 
         Raises:
             UpstreamClosed: it is closed, or lost. 1009: a message was longer than `MAX_MESSAGE`.
@@ -132,16 +132,16 @@ class UpstreamConnection:
         return (message.encode(), False) if isinstance(message, str) else (message, True)
 
     async def close(self, code: int) -> None:
-        """Close in order with `code`, or drop it after `CLOSE_TIME`. What was not received is lost.
+        """Close in order with `code`, or drop after `CLOSE_TIME`. What was not received is lost.
 
-        A code that may not be sent becomes 1001. Whoever stops waiting does not stop the closing.
+        A code that may not be sent becomes 1001. Cancelling the wait does not stop the closing.
         """
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close(code))
         await asyncio.wait((self._closing,))
 
     def drop(self) -> None:
-        """Cut the connection now."""
+        """Drop the connection at once."""
         self._socket.transport.abort()
 
     async def _close(self, code: int) -> None:
@@ -161,7 +161,7 @@ class UpstreamConnection:
             await self._socket.close(CloseCode.GOING_AWAY)
 
     def _over(self) -> UpstreamClosed:
-        """How it ended: with the code and the reason of the upstream where it sent a close frame."""
+        """How the connection ended: with the upstream's code and reason where it sent a close frame."""
         came, sent = self._socket.protocol.close_rcvd, self._socket.protocol.close_sent
         if came is not None:
             return UpstreamClosed(came.code, self._redact(came.reason))

@@ -1,1 +1,1 @@
-"""Bytes to request heads, frames and whole messages, and back: no socket, no clock, no log."""
+"""Parsing and building of request heads, frames and messages: no socket, no clock, no log."""

@@ -8,9 +8,9 @@ from portward.model.disconnects import Disconnect
 from portward.wire.errors import WireFault
 
 MAX_OFFERS: Final = 8
-"""Offers looked at; a client that sends more gets no compression."""
+"""Most offers that are read; a client that sends more gets no compression."""
 _WINDOW_BITS: Final = 12
-"""Window of what is sent: one frame serves all recipients, whatever window each can afford."""
+"""Window for sending: one frame serves all recipients, whatever window each can use."""
 _LEVEL: Final = 6
 _MEMORY: Final = 5
 _TAIL: Final = b"\x00\x00\xff\xff"
@@ -20,10 +20,10 @@ _BITS: Final = {str(bits): bits for bits in range(8, 16)}
 
 
 def negotiate(values: Iterable[str]) -> str | None:
-    """Answer the values of all `Sec-WebSocket-Extensions` headers: ours, or None to go without.
+    """Answer the values of all `Sec-WebSocket-Extensions` headers; None means no compression.
 
-    Takes the first offer it can keep. Linear in the length of the header; a parameter it does not
-    know, a repeated one or a bad value declines that offer alone (RFC 7692 section 5.1).
+    Accepts the first offer that can be kept. Linear in the length of the header; an unknown parameter,
+    a repeated one or a bad value declines that offer alone (RFC 7692 section 5.1).
     """
     offers = [offer for value in values for offer in value.split(",", MAX_OFFERS)]
     if len(offers) > MAX_OFFERS:
@@ -72,7 +72,7 @@ def compress(payload: bytes) -> bytes:
 
 
 def inflate(payload: bytes, limit: int) -> bytes:
-    """The message behind a compressed payload, never more than `limit` bytes of it.
+    """Inflate a compressed payload to a message of at most `limit` bytes.
 
     Raises:
         WireFault: TOO_BIG beyond `limit`, PROTOCOL_ERROR when it is no deflate stream.

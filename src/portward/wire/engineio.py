@@ -1,4 +1,4 @@
-"""Packets of Engine.IO, protocol 4: one to a WebSocket message, several to the body of a poll."""
+"""Packets of Engine.IO, protocol 4: one per WebSocket message, several per body of a poll or post."""
 
 import re
 from base64 import b64encode
@@ -18,13 +18,13 @@ PROTOCOL: Final = "4"
 MESSAGE: Final = wire.ENGINE_MESSAGE
 SEPARATOR: Final = b"\x1e"
 PACKETS: Final = 1024
-"""Most packets in one body: each costs more than its bytes. Clients put all that they have into one."""
+"""Most packets in one body: each costs more than its bytes, and clients put all they have into one."""
 _BINARY: Final = b"b"
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 
 
 class EngineIoPacketKind(Enum):
-    """What a packet is, by its first character."""
+    """Type of a packet, by its first character."""
 
     OPEN = b"0"
     CLOSE = b"1"
@@ -54,7 +54,7 @@ class EngineIoPacket(NamedTuple):
 
 
 class Opening(msgspec.Struct, frozen=True, rename="camel"):
-    """What a client is told first. Times are milliseconds, `max_payload` bytes."""
+    """Payload of the open packet. Times are milliseconds, `max_payload` bytes."""
 
     sid: str
     upgrades: tuple[str, ...]
@@ -63,7 +63,7 @@ class Opening(msgspec.Struct, frozen=True, rename="camel"):
     max_payload: int
 
     def packet(self) -> bytes:
-        """The packet that says so."""
+        """The open packet."""
         return EngineIoPacketKind.OPEN.value + msgspec.json.encode(self)
 
 
@@ -87,7 +87,7 @@ def read_body(body: bytes) -> list[EngineIoPacket]:
     """Read the body of a request, in order.
 
     Raises:
-        WireFault: it is not UTF-8, holds too many packets, or something that is none.
+        WireFault: it is not UTF-8, has too many packets, or has a part that is no packet.
     """
     texts = body.split(SEPARATOR, PACKETS)
     if len(texts) > PACKETS:
@@ -100,14 +100,14 @@ def read_body(body: bytes) -> list[EngineIoPacket]:
 
 
 def _bytes(text: bytes) -> EngineIoPacket:
-    """Base64, padded; the decoder would overlook what has no place in it."""
+    """Decode padded base64; checked here because the decoder skips invalid characters."""
     if not _BASE64.match(text):
         raise WireFault(Disconnect.PROTOCOL_ERROR, "malformed base64")
     return EngineIoPacket(EngineIoPacketKind.MESSAGE, a2b_base64(text), binary=True)
 
 
 def write_body(messages: Iterable[WireMessage]) -> bytes:
-    """Everything in order as the answer to one poll. Text of messages is marked already."""
+    """Encode the answer to one poll, in order. Text of messages has its type character already."""
     return SEPARATOR.join([text for message in messages for text in _texts(message)])
 
 

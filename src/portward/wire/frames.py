@@ -15,7 +15,7 @@ CLOSE: Final = 0x8
 CONTROL_SIZE: Final = 125
 """Longest payload of a control frame, in bytes."""
 NO_STATUS: Final = 1005
-"""What a close frame without a body stands for; never on the wire."""
+"""Code for a close frame without a body; never sent."""
 
 _SHORT: Final = 126
 _MEDIUM: Final = 1 << 16
@@ -26,7 +26,7 @@ PING: Final = b"\x89\x00"
 
 
 def frame(first: int, payload: bytes) -> bytes:
-    """One unmasked frame; `first` is its first byte: FIN, reserved bits and opcode."""
+    """Build one unmasked frame; `first` is its first byte: FIN, reserved bits and opcode."""
     size = len(payload)
     if size < _SHORT:
         return bytes((first, size)) + payload
@@ -36,12 +36,12 @@ def frame(first: int, payload: bytes) -> bytes:
 
 
 def pong(payload: bytes) -> bytes:
-    """The answer to a ping that carried `payload`."""
+    """Build the answer to a ping that carried `payload`."""
     return frame(0x8A, payload)
 
 
 def close(code: int, reason: str = "") -> bytes:
-    """A close frame; 1005 makes one without a body. A reason too long for the frame is cut."""
+    """Build a close frame; 1005 makes one without a body. A reason too long for the frame is cut."""
     if code == NO_STATUS:
         return frame(FIN | CLOSE, b"")
     text = reason.encode()[: CONTROL_SIZE - 2].decode(errors="ignore")
@@ -49,7 +49,7 @@ def close(code: int, reason: str = "") -> bytes:
 
 
 def close_code(body: bytes) -> int:
-    """The code a peer closed with, 1005 when it gave none.
+    """Read the code of a close frame, 1005 when there is none.
 
     Raises:
         WireFault: half a code, one that must not be sent, or a reason that is not UTF-8.

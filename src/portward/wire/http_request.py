@@ -1,4 +1,4 @@
-"""Request heads out of bytes, under limits that act before anything is held (RFC 9112)."""
+"""Parser of request heads, with limits that apply before anything is held (RFC 9112)."""
 
 import re
 from collections.abc import Iterable
@@ -14,18 +14,18 @@ from portward.wire.proxy_protocol import SIGNATURE
 Header: TypeAlias = tuple[str, str]
 _END: Final = b"\r\n\r\n"
 PROXIED: Final = "a PROXY header came: set server.proxy_protocol, or switch it off in the proxy"
-"""What the log says of a proxy that sends a header which is not expected."""
+"""Text for the log when a proxy sends a header that is not expected."""
 _METHOD: Final = re.compile(rb"[A-Z]")
 _TARGET: Final = re.compile(rb"/[!\"$-~]*\Z")
 """Origin form: printable, and no fragment."""
 _ABSOLUTE: Final = re.compile(rb"https?://([\w.:\[\]-]+)(/[!\"$-~]*|\?[!\"$-~]*)?\Z", re.IGNORECASE)
-"""Absolute form: an authority without user-info, then what an origin form may have."""
+"""Absolute form: an authority without user-info, then the characters of an origin form."""
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 _USUAL: Final = HeadLimits()
 
 
 class HttpRequestReader:
-    """Takes bytes as they come until the head is whole, within `limits`.
+    """Takes bytes as they come until the head is complete, within `limits`.
 
     `peer` and `secure` go into the result.
     """
@@ -42,10 +42,10 @@ class HttpRequestReader:
         self._scanned = 0
 
     def feed(self, data: bytes) -> tuple[RequestHead, bytes] | None:
-        """The head and the bytes after it, once it is whole; None before.
+        """Return the head and the bytes after it, once it is complete; None before.
 
         Raises:
-            Refused: BAD_REQUEST, URI_TOO_LONG or HEADERS_TOO_LARGE, as soon as that is certain.
+            HandshakeRejected: BAD_REQUEST, URI_TOO_LONG or HEADERS_TOO_LARGE, as soon as that is certain.
         """
         held = self._held
         known = len(held)
@@ -54,7 +54,7 @@ class HttpRequestReader:
             raise HandshakeRejected(
                 HandshakeRejection.BAD_REQUEST, PROXIED if proxied else "no HTTP"
             )
-        # What lies beyond the limit is never part of a head: do not even hold it.
+        # Bytes beyond the limit are never part of a head, so they are not held.
         held += data[: self._limits.total + len(_END) - known]
         end = held.find(_END, max(known - len(_END) + 1, 0))
         self._check_lines(end)
@@ -67,7 +67,7 @@ class HttpRequestReader:
         return head, data[end + len(_END) - known :]
 
     def _check_lines(self, end: int) -> None:
-        """Look at what is new: line ends, line lengths, number of lines."""
+        """Check the new bytes: line ends, line lengths, number of lines."""
         held = self._held
         stop = end + 2 if end >= 0 else len(held)
         while (feed := held.find(b"\n", self._scanned, stop)) >= 0:
@@ -81,7 +81,7 @@ class HttpRequestReader:
             raise HandshakeRejected(self._too_long())
 
     def _check_line(self, end: int) -> None:
-        """Refuse bare CR and LF, empty request lines and folded headers (RFC 9112 2.2 and 5.2)."""
+        """Reject bare CR and LF, empty request lines and folded headers (RFC 9112 2.2 and 5.2)."""
         held, start = self._held, self._start
         if end <= start or held.find(b"\r", start, end + 1) != end:
             raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "line ends")
@@ -101,13 +101,13 @@ class HttpRequestReader:
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
-            pass  # the parser's way to say that the head is whole and asks for an upgrade
+            pass  # httptools raises this when the head is complete and asks for an upgrade
         except httptools.HttpParserError as error:
             proxied = head.startswith(b"PROXY ")
             why = PROXIED if proxied else type(error).__name__
             raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, why) from None
         method, version = parser.get_method(), parser.get_http_version()
-        # The parser forgives more than the next reader might: the line must say exactly this.
+        # httptools accepts more than other readers: the request line must have exactly this form.
         line = b"%b %b HTTP/%b\r\n" % (method, fields.target, version.encode())
         if not (head.startswith(line) and version in _VERSIONS):
             raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "request line")
@@ -129,11 +129,11 @@ class HttpRequestReader:
 def read_target(target: bytes, headers: Iterable[Header]) -> tuple[str, tuple[Header, ...]]:
     """The origin form of a request target, and the headers that go with it.
 
-    In absolute form (RFC 9112 section 3.2.2) the authority stands for what `Host` says. A request
-    without `Host`, or with several, is left as it is, for the check of that header to refuse.
+    In absolute form (RFC 9112 section 3.2.2) the authority replaces the value of `Host`. A request
+    without `Host`, or with several, is left as it is, and the check of that header rejects it.
 
     Raises:
-        Refused: BAD_REQUEST, the target is in neither form.
+        HandshakeRejected: BAD_REQUEST, the target is in neither form.
     """
     if _TARGET.match(target):
         return target.decode("ascii"), tuple(headers)
@@ -148,7 +148,7 @@ def read_target(target: bytes, headers: Iterable[Header]) -> tuple[str, tuple[He
 
 
 class _Fields:
-    """What httptools calls back."""
+    """Callbacks of httptools."""
 
     __slots__ = ("headers", "target")
 
@@ -157,9 +157,9 @@ class _Fields:
         self.headers: list[Header] = []
 
     def on_url(self, part: bytes) -> None:
-        """Take the request target, as it came."""
+        """Take a part of the request target, unchanged."""
         self.target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. Latin-1 reads every byte, so a hostile one cannot raise here."""
+        """Take a header. Latin-1 decodes every byte, so no header can raise here."""
         self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))

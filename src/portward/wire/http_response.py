@@ -1,4 +1,4 @@
-"""HTTP responses as bytes: refusals, small answers, and the 101 of an upgrade."""
+"""HTTP responses as bytes: rejections, small answers, and the 101 of an upgrade."""
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from typing import Final
 from portward.model.handshake_errors import HandshakeRejected
 
 RETRY_AFTER: Final = 5.0
-"""Seconds to wait at least, where the refusal does not say."""
+"""Seconds to wait at least, where the rejection has no time."""
 
 
 def answer(
@@ -18,9 +18,9 @@ def answer(
     *,
     head_only: bool = False,
 ) -> bytes:
-    """A whole response; with `head_only` (HEAD) the body is counted and not sent.
+    """Build a whole response; with `head_only` (HEAD) the body is counted and not sent.
 
-    The connection closes after it, and it always says so.
+    The connection closes after it, and its headers always say so.
     """
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     lines += [f"{name}: {value}" for name, value in headers]
@@ -31,10 +31,10 @@ def answer(
 def refusal_headers(
     refused: HandshakeRejected, random: Callable[[], float]
 ) -> tuple[tuple[str, str], ...]:
-    """What goes with the status of a refusal.
+    """The headers of a rejection.
 
     `random` gives numbers in [0, 1): `Retry-After` is spread over once to twice the time, in whole
-    seconds, so that those who were turned away together do not come back together.
+    seconds, so that clients rejected at the same time do not retry at the same time.
     """
     headers = refused.refusal.headers
     if not refused.refusal.retry:
@@ -44,14 +44,14 @@ def refusal_headers(
 
 
 def refusal(refused: HandshakeRejected, random: Callable[[], float]) -> bytes:
-    """The response to a handshake that is not let in: no body."""
+    """Build the response to a rejected handshake: no body."""
     return answer(refused.refusal.status, refusal_headers(refused, random))
 
 
 def switching(
     accept: str, *, extension: str | None = None, subprotocol: str | None = None
 ) -> bytes:
-    """The 101 with this `Sec-WebSocket-Accept` (RFC 6455 section 4.2.2)."""
+    """Build the 101 with this `Sec-WebSocket-Accept` (RFC 6455 section 4.2.2)."""
     lines = [
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",

@@ -7,7 +7,7 @@ from portward.model.payload import MultipartPayload, Words
 from portward.wire import deflate, frames
 
 ENGINE_MESSAGE: Final = b"4"
-"""What marks text as a message in Engine.IO, protocol 4; bytes go unmarked."""
+"""Type character of a text message in Engine.IO, protocol 4; binary messages have none."""
 
 _TEXT: Final = frames.FIN | frames.TEXT
 _BINARY: Final = frames.FIN | frames.BINARY
@@ -17,10 +17,9 @@ _DEFLATED: Final = frames.FIN | frames.RSV1 | frames.TEXT
 class WireMessage:
     """One or more payloads, and all their frames in a row.
 
-    `frame` is what goes to a socket; `payloads` go through a server that frames by itself, each as text
-    or, where `kinds` says so, as bytes. `weight` is how many publications it counts as in a queue. A
-    message with a `key` takes the place of an earlier one with the same key that a slow reader has not
-    got yet.
+    `frame` is written to a socket; `payloads` go through a server that frames by itself, each as text
+    or, where `kinds` is True, as bytes. `weight` is how many publications it counts as in a queue. A
+    message with a `key` replaces an earlier one with the same key that is still queued for a slow peer.
     """
 
     __slots__ = ("frame", "key", "kinds", "payloads", "weight")
@@ -42,11 +41,11 @@ class WireMessage:
 
     @property
     def binary(self) -> bool:
-        """Whether it begins with bytes."""
+        """Whether the first payload is binary."""
         return self.kinds[0]
 
     def parts(self) -> Iterator[tuple[bytes, bool]]:
-        """Each payload, and whether it is bytes."""
+        """Each payload, and whether it is binary."""
         return zip(self.payloads, self.kinds, strict=True)
 
     def __repr__(self) -> str:
@@ -60,21 +59,21 @@ def text(payload: bytes) -> WireMessage:
 
 
 def binary(payload: bytes) -> WireMessage:
-    """Frame bytes."""
+    """Frame binary data."""
     return WireMessage((payload,), (True,), frames.frame(_BINARY, payload))
 
 
 def deflated(payload: bytes) -> WireMessage:
     """Frame UTF-8 text compressed, for connections that negotiated it.
 
-    Nothing of one message is used to compress the next, so that one frame serves every recipient
-    and no message tells about another.
+    No message is a context for compressing the next, so that one frame serves every recipient
+    and the size of a message shows nothing about another.
     """
     return WireMessage((payload,), (False,), frames.frame(_DEFLATED, deflate.compress(payload)))
 
 
 class FrameBuilder(NamedTuple):
-    """How the words of a dialect become messages on one kind of transport."""
+    """Functions that turn the payloads of a protocol into messages for one kind of transport."""
 
     text: Callable[[Words], WireMessage]
     deflated: Callable[[Words], WireMessage]
@@ -82,7 +81,7 @@ class FrameBuilder(NamedTuple):
 
 
 def framing(mark: bytes = b"") -> FrameBuilder:
-    """A framing that begins each text with `mark`."""
+    """Make a frame builder that puts `mark` in front of each text."""
 
     def with_text(frame: Callable[[bytes], WireMessage]) -> Callable[[Words], WireMessage]:
         return lambda words: (
@@ -97,7 +96,7 @@ def framing(mark: bytes = b"") -> FrameBuilder:
 def _parcel(
     parcel: MultipartPayload, mark: bytes, frame: Callable[[bytes], WireMessage]
 ) -> WireMessage:
-    """Text and its attachments: one publication, which nothing may come between."""
+    """Join text and its attachments into one publication that no other message can divide."""
     parts = [frame(mark + parcel.text), *(binary(each) for each in parcel.attachments)]
     if parcel.then is not None:
         rest = parcel.then
@@ -109,20 +108,20 @@ def _parcel(
 
 
 PLAIN: Final = framing()
-"""WebSocket messages as they are."""
+"""WebSocket messages without a mark."""
 ENGINE: Final = framing(ENGINE_MESSAGE)
 """Messages of Engine.IO."""
 
 
 def keyed(message: WireMessage, key: str) -> WireMessage:
-    """The same message, to replace an earlier one with this key."""
+    """The same message with a key: it replaces an earlier one with this key."""
     return WireMessage(
         message.payloads, message.kinds, message.frame, weight=message.weight, key=key
     )
 
 
 def join(messages: Sequence[WireMessage]) -> WireMessage:
-    """Several messages as one write.
+    """Join several messages into one write.
 
     Raises:
         ValueError: there are none.

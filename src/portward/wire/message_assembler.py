@@ -1,4 +1,4 @@
-"""Whole messages out of data frames: the rules of RFC 6455 sections 5.4 and 8.1, and RFC 7692's."""
+"""Assembles messages from data frames, by RFC 6455 sections 5.4 and 8.1, and RFC 7692."""
 
 import codecs
 from typing import Final
@@ -10,7 +10,7 @@ from portward.wire.errors import WireFault
 
 CONTINUATION: Final = 0x0
 RSV1: Final = 4
-"""The first reserved bit in the `rsv` argument, which holds the three as one number."""
+"""The first reserved bit in the argument `rsv`, which holds all three as one number."""
 
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
@@ -19,7 +19,7 @@ class MessageAssembler:
     """Collects the fragments of one message at a time.
 
     `limit` is the size of a message in bytes, inflated or not, and may be changed between frames.
-    `compression` tells that the extension was negotiated. After a fault the object is of no use.
+    `compression` tells that the extension was negotiated. After a `WireFault` it cannot be used again.
     """
 
     __slots__ = (
@@ -47,12 +47,12 @@ class MessageAssembler:
         return self._parts is not None
 
     def feed(self, opcode: int, fin: int, rsv: int, payload: bytes) -> bytes | None:
-        """Take one data frame; the payload of the message when it ends it, else None.
+        """Take one data frame; returns the payload when it completes a message, else None.
 
         `opcode` is 0 (continuation), 1 (text) or 2 (binary); `binary` then tells which it was.
 
         Raises:
-            WireFault: with the ending the RFC, or one of the limits, wants.
+            WireFault: with the disconnect that the RFC or one of the limits demands.
         """
         if self._parts is not None or opcode == CONTINUATION or not fin or rsv:
             return self._collect(opcode, fin, rsv, payload)

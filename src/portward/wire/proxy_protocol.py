@@ -1,7 +1,7 @@
-"""The PROXY protocol, versions 1 and 2: what a proxy says of a connection before its first byte.
+"""The PROXY protocol, versions 1 and 2: a header in which a proxy describes a connection.
 
-After HAProxy's "The PROXY protocol", sections 2.1 and 2.2. The reader says how many bytes it can take without
-taking one too many: what follows the header belongs to TLS or to HTTP.
+Follows HAProxy's "The PROXY protocol", sections 2.1 and 2.2. The reader gives how many bytes it can take
+without one too many: the bytes after the header belong to TLS or to HTTP.
 """
 
 import struct
@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
-"""How a header of version 2 begins."""
+"""Start of a header of version 2."""
 _FIRST: Final = b"PROXY "
 _SHORTEST: Final = len(b"PROXY UNKNOWN\r\n")
 """Bytes of the shortest header of either version."""
@@ -19,7 +19,7 @@ _SHORTEST_LINES: Final = {
 }
 _LONGEST_LINE: Final = 107
 LONGEST_BLOCK: Final = 2048
-"""Bytes after the fixed part of version 2: addresses, and what the proxy adds."""
+"""Most bytes after the fixed part of version 2: addresses, and entries the proxy adds."""
 _FIXED: Final = 16
 _LOCAL, _PROXY = 0x20, 0x21
 _UNSPECIFIED, _TCP4, _TCP6, _UNIX = 0x00, 0x11, 0x21, 0x31
@@ -36,14 +36,14 @@ _NAMES: Final[dict[str, type[IPv4Address | IPv6Address]]] = {
 
 
 class ProxyHeaderError(Exception):
-    """What came is no header that can be taken; the text says why, and shows none of it."""
+    """The bytes are no acceptable header; the text has the reason, and none of the bytes."""
 
 
 class ProxyHeader(NamedTuple):
-    """What a header says: the client's address, and whether it used TLS.
+    """Content of a header: the client's address, and whether it used TLS.
 
     `source` is None where the connection is the proxy's own, as for health checks, or where it does not
-    know the client. `scheme` is `https` or `http`; None when the header does not say.
+    know the client. `scheme` is `https` or `http`; None when the header does not tell.
     """
 
     source: str | None = None
@@ -61,10 +61,10 @@ class ProxyHeaderReader:
         """Bytes that `feed` takes at most; every one of them belongs to the header."""
 
     def feed(self, data: bytes) -> ProxyHeader | None:
-        """The header once it is whole; None before.
+        """Return the header once it is complete; None before.
 
         Raises:
-            ProxyHeaderError: it is none, is too long, or is malformed.
+            ProxyHeaderError: it is no header, is too long, or is malformed.
         """
         held = self._held = self._held + data
         line = held[:1] == _FIRST[:1]
@@ -75,7 +75,7 @@ class ProxyHeaderReader:
 
 
 def _left_of_line(held: bytes) -> int:
-    """Bytes that are surely still to come of a header of version 1; 0 when its end is there."""
+    """Bytes that surely follow in a header of version 1; 0 when it is complete."""
     if not held.startswith(_FIRST[: len(held)]):
         raise ProxyHeaderError("no header")
     if held.endswith(b"\r\n"):
@@ -88,7 +88,7 @@ def _left_of_line(held: bytes) -> int:
 
 
 def _left_of_block(held: bytes) -> int:
-    """Bytes that are still to come of a header of version 2, as far as is known."""
+    """Bytes that follow in a header of version 2, as far as is known."""
     if not held.startswith(SIGNATURE[: len(held)]):
         raise ProxyHeaderError("no header")
     if len(held) < _FIXED:
@@ -139,7 +139,7 @@ def _parse_block(data: bytes) -> ProxyHeader:
 
 
 def _scheme(rest: bytes) -> str | None:
-    """What the entry about TLS says; the other entries are checked and passed over."""
+    """Read the entry about TLS; the other entries are checked and ignored."""
     found: str | None = None
     while rest:
         if len(rest) < 3:  # noqa: PLR2004 - a type and a length

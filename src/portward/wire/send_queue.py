@@ -1,4 +1,4 @@
-"""What a peer has not read yet: a queue with bounds, between a link and its transport."""
+"""Bounded queue of messages that a peer has not read yet, between a link and its transport."""
 
 from collections import deque
 from typing import Final
@@ -9,7 +9,7 @@ from portward.wire.message import WireMessage
 
 _Entry = tuple[WireMessage, Channel | None, float]
 _CHUNK: Final = 512
-"""Frames handed out at once: within what one `writev` takes (IOV_MAX, 1024 on Linux)."""
+"""Frames returned at once: within what one `writev` takes (IOV_MAX, 1024 on Linux)."""
 
 
 class SendQueue:
@@ -30,7 +30,7 @@ class SendQueue:
         return len(self._entries)
 
     def push(self, message: WireMessage, channel: Channel | None, now: float, ahead: int) -> bool:
-        """Queue, unless that would break a bound; False when it would, and nothing was queued.
+        """Queue a message; False, and nothing queued, when that would break a bound.
 
         `ahead` is the number of bytes that wait in front of this queue.
         """
@@ -46,7 +46,7 @@ class SendQueue:
         return True
 
     def _supersede(self, key: str, channel: Channel | None) -> None:
-        """Forget the earlier message with this key of this channel."""
+        """Remove the earlier message with this key of this channel."""
         for entry in self._entries:
             earlier = entry[0]
             if earlier.key == key and entry[1] == channel:
@@ -60,14 +60,14 @@ class SendQueue:
         return bool(self._entries) and now - self._entries[0][2] > OUTBOX_AGE
 
     def frames(self) -> list[bytes]:
-        """The first frames in order, to be written; tell `sent` how much of them was."""
+        """The first frames in order, to be written; call `sent` with the number of bytes written."""
         entries = self._entries
         if len(entries) <= _CHUNK:
             return [message.frame for message, _, _ in entries]
         return [entries[index][0].frame for index in range(_CHUNK)]
 
     def sent(self, count: int) -> bytes:
-        """Forget the first `count` bytes; the rest of a frame that was cut goes next."""
+        """Remove the first `count` bytes; returns the rest of a frame that was cut, to be sent next."""
         while self._entries:
             frame = self._entries[0][0].frame
             if count < len(frame):
@@ -96,13 +96,13 @@ class SendQueue:
         return message, channel
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for this channel."""
+        """Remove the queued messages of this channel."""
         kept = [entry for entry in self._entries if entry[1] != channel]
         self._entries = deque(kept)
         self.size = sum(len(message.frame) for message, _, _ in kept)
         self.weight = sum(message.weight for message, _, _ in kept)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self._entries.clear()
         self.size = self.weight = 0

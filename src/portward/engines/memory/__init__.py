@@ -1,4 +1,4 @@
-"""The engine of one process: everything in maps, gone with the process."""
+"""The engine of one process: everything in maps, lost when the process ends."""
 
 from portward.engines.memory.approvals import MemoryApprovals
 from portward.engines.memory.broker import MemoryBroker
@@ -42,11 +42,11 @@ class MemoryEngine:
         self.broker.sink = sink
 
     async def stop(self) -> None:
-        """Announce to nobody."""
+        """Stop announcing."""
         self.broker.sink = None
 
     async def sweep(self) -> None:
-        """Drop what has expired."""
+        """Remove what has expired."""
         self.broker.sweep()
         for channel in self.directory.sweep():
             await self.broker.announce(RightsChanged(channel=channel))
@@ -58,10 +58,10 @@ class MemoryEngine:
 
     @property
     def may_evict(self) -> bool:
-        """Nothing is dropped before its time."""
+        """False: nothing is dropped before its time."""
         return False
 
     @property
     def healthy(self) -> bool:
-        """A map always answers."""
+        """True: a map always answers."""
         return True

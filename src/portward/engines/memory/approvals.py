@@ -18,7 +18,7 @@ class MemoryApprovals:
         """By channel, the ids of requests without a verdict, in order."""
 
     async def add(self, approval: Approval) -> bool:
-        """Keep a request."""
+        """Store a request."""
         if approval.id in self._kept or len(await self.pending(approval.channel)) >= MAX_PENDING:
             return False
         self._kept[approval.id] = approval
@@ -34,7 +34,7 @@ class MemoryApprovals:
         return approval.expires_at + APPROVAL_KEPT <= self._clock.time()
 
     async def pending(self, channel: Channel) -> tuple[Approval, ...]:
-        """Requests that somebody may still decide."""
+        """Requests that can still be decided."""
         now = self._clock.time()
         waiting = (self._kept[each] for each in self._waiting.get(channel, ()))
         pending = (approval for approval in waiting if approval.pending(now))
@@ -56,7 +56,7 @@ class MemoryApprovals:
             self._waiting.pop(approval.channel, None)
 
     def sweep(self) -> None:
-        """Drop what has run out."""
+        """Remove what has expired."""
         now = self._clock.time()
         for approval in list(self._kept.values()):
             if not approval.pending(now):

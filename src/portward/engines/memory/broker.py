@@ -20,7 +20,7 @@ from portward.model.publication import Draft, HistoryPage, HistoryQuery, Publica
 
 
 class _Stream:
-    """One channel's publications. `times` runs beside `kept`: when each was stored (monotonic)."""
+    """Stream of one channel. `times` is parallel to `kept`: when each was stored (monotonic)."""
 
     __slots__ = ("epoch", "idle_ttl", "kept", "keys", "latest", "offset", "times", "ttl", "used")
 
@@ -58,7 +58,7 @@ class _Stream:
             del latest[next(iter(latest))]
 
     def trim(self, now: float) -> None:
-        """Forget what is older than its time to live, and idempotency keys that have run out."""
+        """Remove publications and idempotency keys that have expired."""
         while self.times and self.times[0] <= now - self.ttl:
             self.times.popleft()
             self.kept.popleft()
@@ -71,12 +71,12 @@ class _Stream:
         return bool(self.kept or self.latest)
 
     def idle(self, now: float) -> bool:
-        """Whether nothing is kept and nobody used it for long."""
+        """Whether nothing is stored and it was not used for the idle time."""
         return not (self.readable or self.keys) and self.used <= now - self.idle_ttl
 
 
 class MemoryBroker:
-    """Implements `engines.port.Broker`. `rooms` says which records are alive."""
+    """Implements `engines.port.Broker`. `rooms` tells which records are current."""
 
     def __init__(self, clock: Clock, rooms: RoomTable) -> None:
         self.sink: Sink | None = None
@@ -94,7 +94,7 @@ class MemoryBroker:
         idempotency_key: str | None,
         life: str | None = None,
     ) -> Stored:
-        """Assign, store and announce."""
+        """Assign the offset, store and announce."""
         if life is not None and not self._rooms.alive(channel, life):
             raise RoomEnded
         now = self._clock.monotonic()
@@ -134,27 +134,27 @@ class MemoryBroker:
         return _read(stream, query)
 
     async def announce(self, event: BusEvent) -> None:
-        """Tell the one node there is."""
+        """Send an event to the only node."""
         if self.sink is not None:
             self.sink.happened(event)
 
     async def listen(self, channel: Channel) -> None:
-        """Note that the stream is in use."""
+        """Record that a channel has subscribers."""
         self._heard.add(channel)
 
     async def ignore(self, channel: Channel) -> None:
-        """Note that nobody listens."""
+        """Record that a channel has no subscriber."""
         self._heard.discard(channel)
         stream = self._streams.get(channel)
         if stream is not None:
             stream.used = self._clock.monotonic()
 
     async def remove(self, channel: Channel) -> None:
-        """Forget a stream."""
+        """Remove a stream."""
         self.forget(channel)
 
     def forget(self, channel: Channel) -> bool:
-        """Forget a stream now. False when there was none."""
+        """Remove a stream now. False when there was none."""
         if self._streams.pop(channel, None) is None:
             return False
         self._epochs.end(channel)
@@ -170,12 +170,12 @@ class MemoryBroker:
         return stream is not None and stream.readable
 
     def busy(self, channel: Channel) -> bool:
-        """Whether a stream keeps publications, or keys of idempotency."""
+        """Whether a stream has publications, or idempotency keys."""
         stream = self._trimmed(channel)
         return stream is not None and bool(stream.readable or stream.keys)
 
     def listened(self, channel: Channel) -> bool:
-        """Whether any connection listens to a channel."""
+        """Whether a channel has any subscriber."""
         return channel in self._heard
 
     def _trimmed(self, channel: Channel) -> _Stream | None:
@@ -193,7 +193,7 @@ class MemoryBroker:
         return Counter(channel.namespace for channel in self._streams)
 
     def sweep(self) -> None:
-        """Trim every stream and drop those nobody uses."""
+        """Trim every stream and remove those that are not in use."""
         now = self._clock.monotonic()
         for channel, stream in list(self._streams.items()):
             stream.trim(now)

@@ -34,7 +34,7 @@ class MemoryDirectory:
         self._facts: dict[str, Facts] = {}
 
     async def facts(self, user: str) -> Facts:
-        """What is known of a user."""
+        """Roles, permissions and workspaces of a user."""
         return self._facts.get(user, NOTHING)
 
     def _change(self, user: str, facts: Facts) -> None:
@@ -99,7 +99,7 @@ class MemoryDirectory:
         return RoomMade.MADE
 
     async def keep_room(self, channel: Channel, idle: float) -> None:
-        """Note a use."""
+        """Record a use."""
         entry = self._rooms.get(channel)
         if entry is not None and entry.due is not None:
             entry.due, entry.idle = self._clock.monotonic() + idle, idle
@@ -113,7 +113,7 @@ class MemoryDirectory:
         return self._rooms.drop(channel) or removed
 
     def sweep(self) -> tuple[Channel, ...]:
-        """End the rooms whose time is over; returns them."""
+        """End the rooms that have expired or were not used; returns them."""
         now = self._clock.monotonic()
         ended: list[Channel] = []
         for channel, entry in self._rooms.all().items():

@@ -1,4 +1,4 @@
-"""Counters in a map. Rates are left to the node: of one process it has counted all there is."""
+"""Counters in a map. Rates are left to the node: with one process its own limit counts everything."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ MAX_COUNTERS: Final = 100_000
 
 
 class MemoryMeter:
-    """Implements `engines.port.Meter`. Of too many counters the one begun longest ago is forgotten."""
+    """Implements `engines.port.Meter`. Of too many counters the oldest one is removed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -33,6 +33,6 @@ class MemoryMeter:
         return value + amount
 
     def sweep(self) -> None:
-        """Drop what has run out."""
+        """Remove what has expired."""
         now = self._clock.monotonic()
         self._counters = {k: kept for k, kept in self._counters.items() if kept[1] > now}

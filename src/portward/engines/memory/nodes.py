@@ -1,4 +1,4 @@
-"""Who runs on this store: nobody but the process that has it."""
+"""The nodes of this store: only the process that has it."""
 
 from portward.model.node import NodeInfo
 
@@ -9,12 +9,12 @@ class MemoryNodes:
     def __init__(self) -> None:
         self._nodes: dict[str, NodeInfo] = {}
 
-    async def announce(self, node: NodeInfo, ttl: float) -> None:  # noqa: ARG002 - it cannot die alone
-        """Be one of them."""
+    async def announce(self, node: NodeInfo, ttl: float) -> None:  # noqa: ARG002 - the store ends with the node
+        """Register a node."""
         self._nodes[node.uid] = node
 
     async def withdraw(self, uid: str) -> None:
-        """Be one of them no longer."""
+        """Remove a node."""
         self._nodes.pop(uid, None)
 
     async def present(self) -> tuple[NodeInfo, ...]:

@@ -16,7 +16,7 @@ class MemoryNotes:
         return self._texts.get(key)
 
     async def set(self, key: str, value: str) -> None:
-        """Keep a text."""
+        """Store a text."""
         self._texts[key] = value
 
     async def prepend(self, key: str, texts: tuple[str, ...], limit: int) -> None:

@@ -1,4 +1,4 @@
-"""Who is where, in maps. One process cannot die and leave an entry behind, so leases need no renewing."""
+"""Presence in maps. Entries end with the process, so leases need no renewing."""
 
 from itertools import count
 
@@ -50,10 +50,10 @@ class MemoryPresence:
         return next(self._order)
 
     async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
-        """Nothing to renew."""
+        """Do nothing: leases are not renewed."""
 
     async def sweep(self) -> None:
-        """Nothing runs out."""
+        """Do nothing: no lease expires."""
 
     def occupied(self, channel: Channel) -> bool:
         """Whether any connection is in the channel."""

@@ -1,4 +1,4 @@
-"""What was taken back, in a map by kind and value."""
+"""Revocations in a map by kind and value."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
 
 MAX_REVOCATIONS: Final = 250_000
-"""Revocations that are kept at most; of more the new one is refused, for none may be forgotten."""
+"""Most revocations; of more, the new one is rejected, because none may be removed."""
 
 
 class MemoryRevocations:
@@ -19,7 +19,7 @@ class MemoryRevocations:
         self._kept: dict[tuple[RevocationKind, str], Revocation] = {}
 
     async def add(self, revocation: Revocation) -> None:
-        """Keep a revocation in place of an earlier one for the same thing."""
+        """Store a revocation in place of an earlier one for the same kind and value."""
         key = (revocation.kind, revocation.value)
         if key not in self._kept and len(self._kept) >= MAX_REVOCATIONS:
             self.sweep()
@@ -28,7 +28,7 @@ class MemoryRevocations:
         self._kept[key] = revocation
 
     async def covers(self, identity: Identity, session: str | None) -> bool:
-        """Whether any kept revocation names this identity or session."""
+        """Whether any stored revocation names this identity or session."""
         if not self._kept:
             return False
         return any(
@@ -37,7 +37,7 @@ class MemoryRevocations:
         )
 
     async def token_revoked(self, token: str) -> bool:  # noqa: ARG002 - the port
-        """Nobody else shares this memory."""
+        """False: no other application shares this memory."""
         return False
 
     async def since(self, at: float) -> tuple[Revocation, ...]:
@@ -45,6 +45,6 @@ class MemoryRevocations:
         return tuple(kept for kept in self._kept.values() if kept.at >= at)
 
     def sweep(self) -> None:
-        """Drop what would have expired by itself."""
+        """Remove what has expired."""
         now = self._clock.time()
         self._kept = {key: kept for key, kept in self._kept.items() if kept.until > now}

@@ -1,4 +1,4 @@
-"""Records of rooms in a map, which the streams look at too: a record that is gone takes no publication."""
+"""Records of rooms in a map that publishing checks too: without its record a room accepts nothing."""
 
 import secrets
 from collections import Counter
@@ -27,7 +27,7 @@ class RoomTable:
         self._made: Counter[str] = Counter()
 
     def get(self, channel: Channel) -> RoomEntry | None:
-        """What is known of a room, expired or not."""
+        """The entry of a room, expired or not."""
         return self._entries.get(channel)
 
     def current(self, channel: Channel) -> RoomRecord | None:
@@ -40,19 +40,19 @@ class RoomTable:
         return record.expires is not None and record.expires <= self._clock.time()
 
     def alive(self, channel: Channel, life: str) -> bool:
-        """Whether the record of a room still has this life."""
+        """Whether the record of a room still has this `life`."""
         record = self.current(channel)
         return record is not None and record.life == life
 
     def put(self, channel: Channel, entry: RoomEntry) -> None:
-        """Keep a record in place of another."""
+        """Store a record in place of another."""
         self.drop(channel)
         self._entries[channel] = entry
         if entry.record.maker:
             self._made[entry.record.maker] += 1
 
     def drop(self, channel: Channel) -> bool:
-        """Forget a record. False when there was none."""
+        """Remove a record. False when there was none."""
         entry = self._entries.pop(channel, None)
         if entry is None:
             return False
@@ -77,5 +77,5 @@ class RoomTable:
 
 
 def new_life() -> str:
-    """A name that no other record has had."""
+    """Make an id that no other record has had."""
     return secrets.token_hex(8)

@@ -19,7 +19,7 @@ class MemorySessions:
         self._returns = Returns(clock)
 
     async def save(self, record: SessionRecord, ttl: float) -> None:
-        """Keep a record."""
+        """Store a record."""
         self._records[record.id] = (record, self._clock.monotonic() + ttl)
 
     async def swap(self, session: str, nonce: str, new: str, client: str) -> SessionRecord | None:
@@ -38,11 +38,11 @@ class MemorySessions:
             self._records[session] = (record, self._clock.monotonic() + ttl)
 
     async def drop(self, session: str) -> None:
-        """Forget a record."""
+        """Remove a record."""
         self._records.pop(session, None)
 
     async def put_ticket(self, ticket: str, identity: Identity, ttl: float) -> None:
-        """Keep a ticket."""
+        """Store a ticket."""
         self._tickets[ticket] = (identity, self._clock.monotonic() + ttl)
 
     async def take_ticket(self, ticket: str) -> Identity | None:
@@ -51,15 +51,15 @@ class MemorySessions:
         return identity if until > self._clock.monotonic() else None
 
     async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
-        """Remember channels of a user."""
+        """Store channels of a user."""
         self._returns.put(user, channels, ttl)
 
     async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
-        """Those that are remembered, once."""
+        """Those that are stored, once."""
         return self._returns.take(user, channels)
 
     def sweep(self) -> None:
-        """Drop what has run out."""
+        """Remove what has expired."""
         self._returns.sweep()
         now = self._clock.monotonic()
         self._records = {k: kept for k, kept in self._records.items() if kept[1] > now}

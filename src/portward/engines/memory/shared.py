@@ -1,4 +1,4 @@
-"""Values of users in maps."""
+"""Shared values of users in maps."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from portward.model.shared import SharedValue
 
 MAX_OWNERS: Final = 10_000
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Of all values together, as JSON."""
+"""Most bytes of all values together, as JSON."""
 
 
 class _Owner:
@@ -22,7 +22,7 @@ class _Owner:
         self.sizes: dict[str, int] = {}
 
     def put(self, key: str, value: SharedValue) -> int:
-        """Keep a value as the newest; by how many bytes the owner's have grown."""
+        """Store a value as the newest; returns by how many bytes the owner's values have grown."""
         before = sum(self.sizes.values())
         for each in (self.values, self.sizes):
             each.pop(key, None)
@@ -35,7 +35,7 @@ class _Owner:
 
 
 class MemoryShared:
-    """Implements `engines.port.Shared`. Of too many owners, or bytes, the owner begun longest ago goes."""
+    """Implements `engines.port.Shared`. Of too many owners, or bytes, the oldest owner is removed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -73,7 +73,7 @@ class MemoryShared:
             self._size -= sum(books.sizes.values())
 
     def sweep(self) -> None:
-        """Drop what nobody used in time."""
+        """Remove what was not used in time."""
         now = self._clock.monotonic()
         for owner in [name for name, each in self._owners.items() if each.until <= now]:
             self._forget(owner)

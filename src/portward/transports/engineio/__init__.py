@@ -1,4 +1,4 @@
-"""Engine.IO, protocol 4: long-polling over HTTP, WebSocket, and the way from one to the other."""
+"""Engine.IO, protocol 4: long-polling over HTTP, WebSocket, and the upgrade from one to the other."""
 
 from portward.transports.engineio.server import EngineServer
 

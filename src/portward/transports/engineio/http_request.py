@@ -22,23 +22,23 @@ from portward.wire.http_response import refusal_headers
 T = TypeVar("T")
 _FOREIGN = frozenset({HandshakeRejection.FORBIDDEN, HandshakeRejection.ORIGIN})
 _UNKNOWN = -1
-"""The length of a body that does not say how long it is, or that was handed over."""
+"""Length of a body that was not announced, or that was handed over."""
 
 
 class RequestDesk(Protocol):
-    """Where visits are received."""
+    """Sessions and admission, as polling requests use them."""
 
     gate: HandshakeGate
     random: Callable[[], float]
 
     def find(self, sid: str) -> SessionEntry | None:
-        """The session with this id, if it began by polling and has not gone."""
+        """The session with this id, if it began by polling and is still open."""
 
     async def newcomer(self, head: RequestHead) -> Admission:
-        """Judge the first request of a session; may raise `HandshakeRejected`."""
+        """Decide about the first request of a session; may raise `HandshakeRejected`."""
 
     async def known(self, head: RequestHead, found: SessionEntry) -> SessionEntry:
-        """Judge a further request of a session; may raise `HandshakeRejected`."""
+        """Check a further request of a session; may raise `HandshakeRejected`."""
 
     def open(self, endpoint: ActiveEndpoint, admission: Admission, *, base64: bool) -> bytes:
         """Make a session that polls; returns its open packet."""
@@ -46,7 +46,7 @@ class RequestDesk(Protocol):
 
 @runtime_checkable
 class OwnConnection(Protocol):
-    """A caller who is a connection by itself; behind an ASGI server there is none to drop."""
+    """Response sender with a connection of its own; behind an ASGI server there is none to drop."""
 
     def abort(self) -> None:
         """Drop it at once."""
@@ -83,12 +83,12 @@ class PollingRequest:
         self._length = 0
         self._body = bytearray()
         self._left = False
-        self._spare = DRAINED  # bytes that may come beside the body
+        self._spare = DRAINED  # bytes that may come in addition to the body
 
-    # As a guest.
+    # As a request handler.
 
     def begin(self, caller: ResponseSender) -> None:
-        """Find out what is wanted."""
+        """Choose what to do with the request."""
         self._caller = caller
         if self._head.method == "OPTIONS":
             self.respond(responses.PREFLIGHT)
@@ -102,7 +102,7 @@ class PollingRequest:
             self._judge(self._server.newcomer(self._head), self._admitted)
 
     def _flaw(self) -> responses.Response | None:
-        """What is wrong with the request as it stands, in the order of the protocol's own checks."""
+        """The error of the request as it stands, in the order of the protocol's own checks."""
         query, method = self._query, self._head.method
         if query.transport not in {"polling", "websocket"}:
             return responses.UNKNOWN_TRANSPORT
@@ -118,7 +118,7 @@ class PollingRequest:
         return None if method in {"GET", "POST"} else responses.BAD_REQUEST
 
     def arrived(self, data: bytes) -> None:
-        """Take some of the body; nothing but the length that was announced is ever held."""
+        """Take a part of the body; never hold more than the announced length."""
         self._spare -= len(data)
         if self._spare < 0:
             self._cut()
@@ -129,32 +129,32 @@ class PollingRequest:
             self._deliver()
 
     def _cut(self) -> None:
-        """Give up a request that brings without end what nobody has asked for."""
+        """Abort a request that sends more bytes than it announced."""
         if isinstance(self._caller, OwnConnection):
-            self._caller.abort()  # who then tells us that it is gone
+            self._caller.abort()  # which then calls `gone`
         elif not self._left:
             self.gone()
             self.respond(responses.BAD_REQUEST)
 
     def gone(self) -> None:
-        """The caller has left."""
+        """Stop: the client has left."""
         self._left = True
         if self._task is not None:
             self._task.cancel()
         if self._polling is not None:
             self._polling.gone(self)
 
-    # As a request.
+    # As a request of the carrier.
 
     def respond(self, response: responses.Response) -> None:
-        """Answer, with what tells a browser which page may read it."""
+        """Answer, with the CORS headers for a browser."""
         self._polling = None
         asked = response is responses.PREFLIGHT and self._cors
         allowed = preflight(self._endpoint, "GET, POST") if asked else ()
         response.to(self._caller, (*self._cors, *allowed))
 
     def unsent(self) -> int:
-        """Bytes of the answer the caller has not taken."""
+        """Bytes of the answer the client has not taken."""
         return self._caller.unsent()
 
     # A new session.
@@ -170,7 +170,7 @@ class PollingRequest:
                 responses.body(self._server.open(self._endpoint, admission, base64=base64))
             )
 
-    # A session there is.
+    # An existing session.
 
     def _come_back(self) -> None:
         found = self._server.find(self._query.sid)
@@ -195,7 +195,7 @@ class PollingRequest:
             carrier.posts.without_length()
             self._turn_away(responses.NO_LENGTH)
         elif self._length > carrier.posts.limit:
-            # First what ends the session: a client that sees the status first asks for nothing more.
+            # End the session first: a client that sees the status first sends no further poll.
             carrier.posts.too_large()
             self.respond(responses.TOO_LARGE)
         else:
@@ -208,14 +208,14 @@ class PollingRequest:
             self.respond(response)
 
     def _deliver(self) -> None:
-        """Hand the body over once it is whole and may be."""
+        """Hand the body over once it is complete and the request was accepted."""
         polling = self._polling
         if polling is not None and self._head.method == "POST" and len(self._body) == self._length:
             body, self._body = bytes(self._body), bytearray()
             self._length = _UNKNOWN
             polling.posts.delivered(body)
 
-    # Judgement.
+    # Decisions.
 
     def _judge(
         self,
@@ -231,7 +231,7 @@ class PollingRequest:
             self._task = task
 
     def _turn_away(self, response: responses.Response) -> None:
-        """Answer a request that is none."""
+        """Reject an invalid request."""
         code = (
             HandshakeRejection.FORBIDDEN
             if response is responses.FORBIDDEN

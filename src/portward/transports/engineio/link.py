@@ -72,7 +72,7 @@ class EngineLink:
         *,
         base64: bool = False,
     ) -> None:
-        """Go on with another carrier, and first with what the one before could not send.
+        """Change the carrier; first write what the carrier before could not send.
 
         `farewell` is the close code and reason of a session that has ended meanwhile.
         """

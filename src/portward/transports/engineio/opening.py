@@ -1,4 +1,4 @@
-"""How a session of Engine.IO begins: its id, the packet that names it, and the one on a WebSocket."""
+"""Start of an Engine.IO session: its id, its open packet, and a session that starts on a WebSocket."""
 
 import secrets
 from typing import Final
@@ -14,12 +14,12 @@ _ID: Final = 18
 
 
 def session_id() -> str:
-    """A new id, which nobody can guess."""
+    """Make a new id, which cannot be guessed."""
     return secrets.token_urlsafe(_ID)
 
 
 def opening(endpoint: ActiveEndpoint, sid: str, upgrades: tuple[str, ...]) -> bytes:
-    """The packet that tells a client of its session."""
+    """The open packet of a session."""
     rules = endpoint.rules
     return engineio.Opening(
         sid=sid,
@@ -44,7 +44,7 @@ class SocketAdmission:
         self.subprotocol = admission.subprotocol
 
     def open(self, link: Transport) -> TransportCallbacks:
-        """Tell the client of its session, then make it."""
+        """Send the open packet, then make the session."""
         link.write(wire.text(opening(self._endpoint, session_id(), ())))
         carried = EngineLink(link, base64=self._base64)
         carried.begin(self._admission)

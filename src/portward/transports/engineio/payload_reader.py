@@ -1,4 +1,4 @@
-"""What a session that polls receives: packets in the bodies of requests, one request at a time."""
+"""Input of a session that polls: packets in the bodies of posts, one post at a time."""
 
 import asyncio
 from typing import Final, Protocol
@@ -20,7 +20,7 @@ class Request(Protocol):
     """A poll, or a post."""
 
     def respond(self, response: responses.Response) -> None:
-        """Answer it."""
+        """Answer the request."""
 
     def unsent(self) -> int:
         """Bytes of the answer that were not taken."""
@@ -33,7 +33,7 @@ class Carrier(Protocol):
 
     @property
     def parting(self) -> bool:
-        """Whether the session has ended and its client is still to learn why."""
+        """Whether the session has ended and its client does not know the reason yet."""
 
     @property
     def yielding(self) -> bool:
@@ -44,24 +44,24 @@ class Carrier(Protocol):
         """The receiver of the session."""
 
     def closed_by_client(self) -> None:
-        """The client sent a close packet."""
+        """Handle a close packet of the client."""
 
     def cut(self) -> None:
-        """End the session without words; later requests are refused."""
+        """End the session without a close reason; later requests are rejected."""
 
     def refuse_rest(self) -> None:
-        """Refuse later requests of a session that has ended."""
+        """Reject later requests of a session that has ended."""
 
 
 class PayloadReader:
-    """The post that is on its way, if there is one, and what becomes of its packets.
+    """The post that is arriving, if there is one, and the handling of its packets.
 
     While the session does not read, a post is answered only when it reads again: until then a client
     sends no other. `limit` is the most bytes a body may have, for now. Implements
     `transports.deadlines.Waiter` for the body that is arriving.
 
-    A post that is refused ends the session, because its packets are missing. Where a network can be
-    the cause, no reason is given that would keep the client away.
+    A post that is rejected ends the session, because its packets are missing. Where a network can be
+    the cause, the close code is one after which a client may come back.
     """
 
     __slots__ = (
@@ -86,25 +86,25 @@ class PayloadReader:
         return self._carrier.receiver
 
     def widen(self) -> None:
-        """The endpoint's own limit applies from now on."""
+        """Apply the endpoint's own limit from now on."""
         self.limit = self._full
 
     def resume(self) -> None:
-        """Answer the post that was kept waiting."""
+        """Read again, and answer the post that was kept waiting."""
         self.paused = self._released = False
         self._release()
 
     def make_way(self) -> None:
-        """Answer a post that is kept waiting: a client ends its requests before it changes over.
+        """Answer a post that is kept waiting: a client ends its requests before it upgrades.
 
-        Once until the session reads again, so that what was not read stays bounded.
+        Only once until the session reads again, so that what was not read stays bounded.
         """
         if self._handled and not self._released:
             self._released = True
             self._release()
 
     def end(self) -> None:
-        """The session has ended: answer the post whose packets were taken."""
+        """End the session: answer the post whose packets were taken."""
         self._release()
 
     def _release(self) -> None:
@@ -112,7 +112,7 @@ class PayloadReader:
             self.drop(responses.BAD_REQUEST)
 
     def take(self, request: Request) -> responses.Response | None:
-        """Let a request bring packets; a response when it must not."""
+        """Accept a post whose body will follow; returns a response when it is rejected."""
         if self._over:
             return responses.BAD_REQUEST
         if self._carrier.open:
@@ -125,17 +125,17 @@ class PayloadReader:
         return None
 
     def too_large(self) -> None:
-        """A post announced more than is allowed, and is refused."""
+        """End the session: a post announced more than is allowed."""
         self._receiver.fail(Disconnect.TOO_BIG, "post over the size limit")
         self._carrier.refuse_rest()
 
     def without_length(self) -> None:
-        """A post did not announce its length, and is refused."""
+        """End the session: a post did not announce its length."""
         if self._carrier.open:
             self._fail(Disconnect.GOING_AWAY, "post without a length")
 
     def delivered(self, body: bytes) -> None:
-        """The post is complete: handle its packets."""
+        """Handle the packets of the post, which is complete."""
         post, self._post = self._post, None
         self._bodies.remove(self)
         response = self._handle_all(body) if self._carrier.open else self._ignore(body)
@@ -159,11 +159,11 @@ class PayloadReader:
                 if self._over or not self._carrier.open:
                     break
                 if not self._receiver.count_frame(packet.kind in _CONTROL):
-                    break  # the session has ended, which the next poll says
+                    break  # the session has ended; the next poll reports it
                 self._handle(packet)
         except WireFault as fault:
             return self._fail(fault.ending, fault.cause)
-        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+        except Exception as error:  # noqa: BLE001 - an error of one connection must not reach others
             context = {"message": "a packet could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
             return self._fail(Disconnect.INTERNAL, type(error).__name__)
@@ -181,7 +181,7 @@ class PayloadReader:
             raise WireFault(Disconnect.PROTOCOL_ERROR, cause)
 
     def _ignore(self, body: bytes) -> responses.Response:
-        """Answer a post to a session that has ended, so that its client asks for the reason."""
+        """Answer a post to a session that has ended, so that its client polls for the reason."""
         if not self._carrier.parting:
             return responses.BAD_REQUEST
         if body == EngineIoPacketKind.CLOSE.value:
@@ -194,7 +194,7 @@ class PayloadReader:
         return responses.BAD_REQUEST
 
     def gone(self, request: Request) -> None:
-        """A post was given up. If it was not complete its packets are missing: nothing can follow."""
+        """Handle an aborted post. If it was not complete, its packets are missing and the session ends."""
         if request is not self._post:
             return
         handled, self._handled = self._handled, False
@@ -204,7 +204,7 @@ class PayloadReader:
             self._fail(Disconnect.GOING_AWAY, "post given up")
 
     def drop(self, response: responses.Response) -> None:
-        """Answer the post that is arriving so; one whose packets were taken, with thanks."""
+        """Answer the arriving post with `response`; one whose packets were taken gets OK."""
         post, self._post = self._post, None
         handled, self._handled = self._handled, False
         self._bodies.remove(self)
@@ -212,11 +212,11 @@ class PayloadReader:
             post.respond(responses.OK if handled else response)
 
     def overdue(self) -> None:
-        """The body is not complete in time."""
+        """End the session: the body is not complete in time."""
         if self._carrier.open:
             self._fail(Disconnect.GOING_AWAY, "post not complete in time")
         self.drop(responses.BAD_REQUEST)
 
     def abort(self) -> None:
-        """Refuse what is arriving."""
+        """Reject what is arriving."""
         self.drop(responses.BAD_REQUEST)

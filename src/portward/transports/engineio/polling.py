@@ -1,4 +1,4 @@
-"""The carrier of a session over HTTP: what is said waits for a poll, what is heard comes by post."""
+"""Carrier of a session over HTTP: output waits for a poll, input comes in posts."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,14 +21,14 @@ REQUESTS: Final = 1 / 50
 """Seconds between two polls of a session, or attempts to upgrade it, at the sustained rate."""
 REQUESTS_AT_ONCE: Final = 100
 NOOP_TIME: Final = 0.1
-"""Seconds a poll waits for messages while a WebSocket takes over, once one was answered without any."""
+"""Seconds a poll waits for messages during an upgrade, after one was answered without any."""
 
 
 class Takeover(Waiter, Protocol):
     """A WebSocket that asks to carry the session."""
 
     def close(self, code: int, reason: str) -> None:
-        """Close it: the session has ended."""
+        """Close the WebSocket: the session has ended."""
 
 
 class Carried(Protocol):
@@ -36,10 +36,10 @@ class Carried(Protocol):
 
     @property
     def receiver(self) -> TransportCallbacks:
-        """Who is told."""
+        """The receiver of the session."""
 
     def lost(self, code: int | None) -> None:
-        """It is over."""
+        """Report that the connection is over."""
 
 
 class Polling:
@@ -47,9 +47,9 @@ class Polling:
 
     At most one poll is pending. `limit` is the endpoint's message size in bytes, `room` what may wait
     for the client. `probe` is the WebSocket that asks to take over; once it was answered (`yielding`)
-    the client is about to stop polling, so that the end of the session has to be said over there.
+    the client is about to stop polling, so that the close has to be sent on the WebSocket.
 
-    `parting` says that the session has ended and what is queued still waits for a poll; `farewell` is
+    `parting` tells that the session has ended and what is queued still waits for a poll; `farewell` is
     the close code and reason of an ended session.
     """
 
@@ -91,13 +91,13 @@ class Polling:
 
     @property
     def receiver(self) -> TransportCallbacks:
-        """Who is told."""
+        """The receiver of the session."""
         return self._link.receiver
 
-    # What the session asks.
+    # Called by the session.
 
     def write(self, message: WireMessage, channel: Channel | None = None) -> None:
-        """Queue; what was said in one turn of the loop leaves in one answer."""
+        """Queue a message; messages of one turn of the loop are sent in one answer."""
         if not self.open:
             return
         now = self._clock.monotonic()
@@ -117,38 +117,38 @@ class Polling:
         return self._answered.unsent() if self._answered is not None else 0
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for this channel."""
+        """Remove the queued messages of this channel."""
         self._mail.drop(channel)
         self._slow = False
 
     def discard(self) -> None:
-        """Forget all that is queued."""
+        """Remove all queued messages."""
         self._mail.clear()
         self._slow = False
 
     def ping(self) -> None:
-        """Do nothing: the link writes packets."""
+        """Do nothing: the link writes ping packets."""
 
     def pong(self, payload: bytes) -> None:
         """Do nothing: there are no frames."""
 
     def pause(self) -> None:
-        """Hear no further post."""
+        """Stop taking posts."""
         self.posts.paused = True
 
     def resume(self) -> None:
-        """Hear posts again."""
+        """Take posts again."""
         self.posts.resume()
 
     def authenticated(self) -> None:
-        """The endpoint's own message limit applies from now on."""
+        """Apply the endpoint's own message limit from now on."""
         self.posts.widen()
 
     def close(self, code: int, reason: str) -> None:
         """Send what is queued and a close packet.
 
-        It goes to the WebSocket that takes over if that comes to it in time, else to the pending poll,
-        else to the next one if it comes in time.
+        They go to the WebSocket that takes over if its upgrade ends in time, else to the pending poll,
+        else to the next poll if it comes in time.
         """
         if not self.open:
             return
@@ -167,7 +167,7 @@ class Polling:
             self._closing.add(self)
 
     def cut(self) -> None:
-        """End the session without words: a request was refused, and later ones are, too."""
+        """End the session without a close reason: a request was rejected, and later ones are rejected too."""
         if not self.open:
             return
         self.open = False
@@ -177,7 +177,7 @@ class Polling:
         self.refuse_rest()
 
     def refuse_rest(self) -> None:
-        """Refuse later requests of a session that has ended; a WebSocket that takes over is closed."""
+        """Reject later requests of a session that has ended; a WebSocket that takes over is closed."""
         self.parting = False
         if self.yielding:
             self._closing.add(self)
@@ -185,7 +185,7 @@ class Polling:
             self._leave(None)
 
     def abort(self) -> None:
-        """Leave at once."""
+        """Close at once."""
         self.open = False
         self._mail.clear()
         if self._poll is not None:
@@ -194,7 +194,7 @@ class Polling:
             self._leave(None)
 
     def overdue(self) -> None:
-        """The last words were not asked for in time."""
+        """Close: no poll came for the last packets in time."""
         self._leave(None)
 
     def unsent(self) -> int:
@@ -202,7 +202,7 @@ class Polling:
         return self._ahead() + self._mail.size
 
     def when_taken(self, then: Callable[[], object]) -> None:
-        """Call `then` once nothing is unsent, or all is over."""
+        """Call `then` once nothing is unsent, or the connection is closed."""
         if self.open and self.unsent():
             self._taken = both(self._taken, then)
         else:
@@ -214,17 +214,17 @@ class Polling:
             then()
 
     def stale(self, now: float) -> bool:
-        """Whether an answer was not taken, or a message not asked for, within its time."""
+        """Whether an answer was not taken, or a message not polled, within its time."""
         late = now - self._since > OUTBOX_AGE and self._ahead() > 0
         return late or self._mail.stale(now)
 
     # Polls.
 
     def poll(self, request: Request) -> responses.Response | None:
-        """Let a request wait for what is said; a response at once when it must not wait.
+        """Let a request wait for messages; returns a response when it must not wait.
 
-        A second poll can be the first one, sent again by a browser or a proxy: what the first was
-        answered may be lost, so the session ends.
+        A second poll can be the first one, sent again by a browser or a proxy: the answer to the first
+        may be lost, so the session ends.
         """
         self.receiver.due()
         if self.hurried():
@@ -250,7 +250,7 @@ class Polling:
         return wait
 
     def _tell_taken_by_poll(self) -> None:
-        """Who polls again has taken the answer before."""
+        """Take the last answer as received: the client polls again."""
         self._answered = None
         if not self._mail:
             self._tell_taken()
@@ -261,7 +261,7 @@ class Polling:
         return responses.BAD_REQUEST
 
     def gone(self, request: Request) -> None:
-        """A request was given up; with a pending poll the session is."""
+        """Handle an aborted request; an aborted poll ends the session."""
         self.posts.gone(request)
         if request is self._poll:
             self._poll = None
@@ -269,7 +269,7 @@ class Polling:
             self._leave(None)
 
     def closed_by_client(self) -> None:
-        """The client sent a close packet: part once what it sent before is handled."""
+        """Handle a close packet: close once what the client sent before is handled."""
         self.receiver.peer_closed(self._part)
 
     def _part(self) -> None:
@@ -279,7 +279,7 @@ class Polling:
             self._leave(Disconnect.NORMAL.code)
 
     def _flush(self) -> None:
-        """Answer the pending poll with what is queued; with nothing at all when it must not wait."""
+        """Answer the pending poll with what is queued; with a NOOP packet when it must not wait."""
         self._flushing = False
         if self._poll is None:
             return
@@ -294,9 +294,9 @@ class Polling:
         return [message for message, _ in self._mail.empty()]
 
     def _say_goodbye(self) -> None:
-        """Answer with what is queued, and the next poll with the goodbye.
+        """Answer with what is queued, and the next poll with the close packet.
 
-        Not in one answer: clients act on the goodbye before they have looked at what came with it.
+        Not in one answer: clients act on the close packet before they read what came with it.
         """
         if self._mail:
             self._answer(self._queued())
@@ -317,7 +317,7 @@ class Polling:
             self._answered = None
             self._tell_taken()
 
-    # The change to a WebSocket.
+    # The upgrade to a WebSocket.
 
     def make_way(self) -> None:
         """Let no poll wait for long from now on: a WebSocket is about to carry the session."""
@@ -327,7 +327,7 @@ class Polling:
         self._flush()
 
     def release(self, probe: Takeover) -> None:
-        """This WebSocket will not carry the session."""
+        """Stay the carrier: this WebSocket will not take over."""
         if probe is not self.probe:
             return
         self.probe = None
@@ -340,7 +340,7 @@ class Polling:
     def hand_over(
         self,
     ) -> tuple[list[tuple[WireMessage, Channel | None]], Callable[[], object] | None]:
-        """Leave the session to another carrier: what was not sent, and who waits until it is."""
+        """Leave the session to another carrier; returns what was not sent, and the `when_taken` callback."""
         self.probe = None
         self.open = self.parting = self.yielding = False
         self._closing.remove(self)
@@ -360,7 +360,7 @@ class Polling:
             )
 
     def _leave(self, code: int | None) -> None:
-        """Be gone, as soon as whoever is at work has finished."""
+        """Close, and report it in the next turn of the loop."""
         self.parting = False
         self._closing.remove(self)
         self._drop_probe()

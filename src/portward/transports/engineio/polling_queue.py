@@ -1,4 +1,4 @@
-"""What waits for a poll: a queue with bounds that costs nothing while it is empty."""
+"""Queue of messages that wait for a poll, with bounds; it uses no memory while it is empty."""
 
 from portward.model.channel import Channel
 from portward.wire.message import WireMessage
@@ -33,12 +33,12 @@ class PollingQueue:
         return self._outbox is not None and self._outbox.stale(now)
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for this channel."""
+        """Remove the queued messages of this channel."""
         if self._outbox is not None:
             self._outbox.drop(channel)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self._outbox = None
 
     def empty(self) -> list[tuple[WireMessage, Channel | None]]:

@@ -1,4 +1,4 @@
-"""What an Engine.IO request says about itself in its query and its headers."""
+"""Reads the query and the headers of an Engine.IO request."""
 
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ _READ: Final = frozenset({"EIO", "transport", "sid", "j", "b64"})
 _TRUE: Final = frozenset({"1", "true"})
 _CREDENTIALS: Final = frozenset({"token", "ticket"})
 _LONGEST: Final = 16
-"""Digits of a length that are looked at."""
+"""Most digits of a length that are accepted."""
 
 
 class Query(NamedTuple):
@@ -30,7 +30,7 @@ class Query(NamedTuple):
 
 
 def read_query(query: str) -> Query:
-    """Read a query; whatever is not for us may be there too."""
+    """Read a query; unknown parameters are ignored."""
     try:
         pairs = query_pairs(query)
     except HandshakeRejected:
@@ -49,13 +49,13 @@ def read_query(query: str) -> Query:
 
 
 def is_upgrade(head: RequestHead) -> bool:
-    """Whether a request wants to become a WebSocket."""
+    """Whether a request asks for an upgrade to WebSocket."""
     offers = ",".join(head.all("upgrade")).split(",")
     return any(offer.strip(" \t").lower() == "websocket" for offer in offers)
 
 
 def length_of(head: RequestHead) -> int | None:
-    """The length of the body as announced; None when it is not, or not once, or not by a number."""
+    """The announced length of the body; None when there is none, several, or not a number."""
     lengths = head.all("content-length")
     if len(lengths) != 1 or head.all("transfer-encoding"):
         return None

@@ -1,4 +1,4 @@
-"""What polling answers: bodies of packets, and the errors of the protocol as JSON."""
+"""Answers of polling: bodies of packets, and the errors of the protocol as JSON."""
 
 from typing import Final, NamedTuple
 
@@ -19,12 +19,12 @@ class Response(NamedTuple):
     headers: Headers = ()
 
     def to(self, caller: ResponseSender, headers: Headers = ()) -> None:
-        """Give it to a caller."""
+        """Send it."""
         caller.answer(self.status, (*self.headers, *headers), self.body)
 
 
 def body(packets: bytes) -> Response:
-    """Packets."""
+    """The answer with these packets as its body."""
     return Response(200, packets, _TEXT)
 
 

@@ -9,14 +9,14 @@ from portward.transports.engineio.link import EngineLink
 from portward.transports.engineio.polling import Polling
 
 LATECOMERS: Final = 2
-"""WebSockets in the life of a session that are let in only to be closed."""
+"""Late WebSockets of one session that are accepted only to be closed."""
 
 
 @dataclass(slots=True, eq=False)
 class SessionEntry:
-    """How a session came in, what it is now, and how many WebSockets came too late for it.
+    """The admission of a session, its transport, and how many late WebSockets it had.
 
-    `base64` says that its client takes no binary frames.
+    `base64` tells that its client takes no binary frames.
     """
 
     link: EngineLink
@@ -26,10 +26,10 @@ class SessionEntry:
     late: int = 0
 
     def count_latecomer(self) -> None:
-        """Let one more WebSocket be told that the session has one.
+        """Count one more WebSocket for a session that already has one.
 
         Raises:
-            Refused: BAD_REQUEST after the second: such sockets count as no connection of anybody's.
+            HandshakeRejected: BAD_REQUEST after the second, because such sockets count in no limit.
         """
         if self.late >= LATECOMERS:
             raise HandshakeRejected(

@@ -1,4 +1,4 @@
-"""A WebSocket that asks to carry a session, and what becomes of it."""
+"""Upgrade of a polling session to a WebSocket: the probe, and what follows it."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,16 +11,16 @@ from portward.transports.engineio.polling import Polling
 from portward.wire import engineio
 
 PROBE_TIME: Final = 10.0
-"""Seconds a WebSocket has to prove that it works."""
+"""Seconds a WebSocket has for each step of the probe."""
 _FRAMES: Final = 20
 """Frames of any kind a probe may take."""
 
 
 class LateUpgrade:
-    """Implements `node.transport.Admission`: the session has its WebSocket. This one is closed at once.
+    """Admission of a WebSocket for a session that already has one: closed at once.
 
-    Clients of the protocol expect the handshake to succeed, and then the end. It counts nowhere, so
-    `Entrance.count_latecomer` says how many there may be.
+    Clients of the protocol expect the handshake to succeed, and then the close. The connection counts in
+    no limit, so `SessionEntry.count_latecomer` bounds how many there may be.
     """
 
     compression = False
@@ -32,26 +32,26 @@ class LateUpgrade:
         self.max_unsent = admission.max_unsent
 
     def open(self, link: Transport) -> TransportCallbacks:
-        """Close it."""
+        """Close the connection."""
         link.close(Disconnect.FLOODING.code, Disconnect.FLOODING.reason)
         return Closed()
 
     def cancel(self) -> None:
-        """Nothing was counted."""
+        """Do nothing: nothing was counted."""
 
 
 class Closed:
-    """Implements `node.transport.TransportCallbacks` for a connection nobody listens to."""
+    """Implements `node.transport.TransportCallbacks` for a connection whose frames are ignored."""
 
     def count_frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
-        """Hear nothing."""
+        """Accept no frame."""
         return False
 
     def nothing(self, *_: object) -> None:
         """Do nothing."""
 
     def peer_closed(self, then: Callable[[], object]) -> None:
-        """There is nothing to handle first."""
+        """Call `then` at once: there is nothing to handle first."""
         then()
 
     message = ping_received = partial = due = fail = slow = lost = nothing
@@ -60,7 +60,7 @@ class Closed:
 class Probe:
     """A `node.transport.Admission`, `node.transport.TransportCallbacks` and `transports.deadlines.Waiter`.
 
-    After the last step it passes everything on to the ear of the session.
+    After the last step it passes all events on to the `PayloadListener` of the session.
     """
 
     __slots__ = (
@@ -117,7 +117,7 @@ class Probe:
         return self
 
     def cancel(self) -> None:
-        """The socket died before it was one."""
+        """Release the session: the socket was lost before it was open."""
         self._release()
 
     # As a receiver.
@@ -164,46 +164,46 @@ class Probe:
             self._socket.close(*(self._polling.farewell or (code, reason)))
 
     def _release(self) -> None:
-        """Leave the session to polling, or to whoever carries it now."""
+        """Leave the session to polling, or to its present carrier."""
         self._deadlines.remove(self)
         self._polling.release(self)
 
     def ping_received(self, payload: bytes) -> None:
-        """The peer wants a pong frame."""
+        """Answer a ping frame, or pass it on."""
         if self._ear is not None:
             self._ear.ping_received(payload)
         elif self._socket is not None:
             self._socket.pong(payload)
 
     def partial(self, pending: bool) -> None:
-        """Bytes of an unfinished message are waiting, or none are. A probe has its own deadline."""
+        """Pass on whether an unfinished message is waiting. A probe has its own deadline."""
         if self._ear is not None:
             self._ear.partial(pending)
 
     def due(self) -> None:
-        """Do nothing: no requests come this way."""
+        """Do nothing: a probe serves no requests."""
 
     def fail(self, ending: Disconnect, cause: str) -> None:
-        """The peer broke the protocol."""
+        """Pass on that the peer broke the protocol, or end the probe."""
         if self._ear is not None:
             self._ear.fail(ending, cause)
         else:
             self._release()
 
     def slow(self) -> None:
-        """The queue to the peer is over a bound."""
+        """Pass on that the queue to the peer is over a bound."""
         if self._ear is not None:
             self._ear.slow()
 
     def peer_closed(self, then: Callable[[], object]) -> None:
-        """The peer closed the socket."""
+        """Pass on that the peer closed the socket."""
         if self._ear is not None:
             self._ear.peer_closed(then)
         else:
             then()
 
     def lost(self, code: int | None) -> None:
-        """The socket is gone."""
+        """Handle that the socket is gone."""
         if self._ear is not None:
             self._ear.lost(code)
         else:
@@ -212,9 +212,9 @@ class Probe:
     # As a waiter.
 
     def overdue(self) -> None:
-        """The probe took too long."""
+        """End the probe: it took too long."""
         self._give_up()
 
     def abort(self) -> None:
-        """Leave at once."""
+        """End the probe at once."""
         self._give_up()
