@@ -29,7 +29,7 @@ Parameters: TypeAlias = tuple[tuple[str, str], ...]
 
 TIMEOUT: Final = 10.0
 _MODEL: Final = "{model}"
-_SILENT: Final = logging.Logger(  # noqa: LOG001 - outside the logger tree, so no level set elsewhere enables it
+_SILENT: Final = logging.Logger(  # noqa: LOG001 - outside the logger tree: no level set elsewhere enables it
     "portward.upstream", logging.CRITICAL + 1
 )
 """`websockets` logs handshakes with all their headers, the key among them. This logger drops them."""
@@ -88,7 +88,7 @@ class UpstreamClient:
         try:
             return await attempt
         except BaseException:
-            # It may have ended well in the very turn in which it was given up.
+            # It may have finished in the same turn of the loop in which it was cancelled.
             attempt.cancel()
             attempt.add_done_callback(_drop)
             raise

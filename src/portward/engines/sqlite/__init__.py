@@ -1,4 +1,4 @@
-"""The engine of one process whose memory outlives it: one file, and nothing else to install."""
+"""The engine of one process whose state survives it: one file, and nothing else to install."""
 
 import sqlite3
 from contextlib import suppress
@@ -28,8 +28,8 @@ __all__ = ["EngineFileError", "EngineInUse", "SqliteEngine", "sqlite_path", "sto
 class SqliteEngine:
     """Implements `engines.port.Engine` in the file `path`. `max_rooms` bounds the rooms that joins make.
 
-    What a call has answered is on the disk: it survives the end of the process, and of the machine's
-    power. Who is where, and which nodes run, is known of this process alone and ends with it.
+    What a call has returned is on the disk: it survives the end of the process, and a power failure.
+    Presence and the list of nodes are of this process alone, in memory, and end with it.
     """
 
     name = "sqlite"
@@ -74,15 +74,15 @@ class SqliteEngine:
 
         Raises:
             EngineInUse: another process has the file.
-            EngineFileError: the file cannot be opened, is damaged, or not ours.
+            EngineFileError: the file cannot be opened, is damaged, or is not Portward's.
         """
         await self.store.start()
         self.broker.sink = sink
 
     async def stop(self) -> None:
-        """Carry out what is queued, close the file, and announce to nobody."""
+        """Carry out what is queued, close the file, and stop announcing."""
         try:
-            with suppress(EngineUnavailable):  # lost is only when something was last used
+            with suppress(EngineUnavailable):  # only the times of last use are lost
                 await self.broker.flush()
                 await self.directory.flush()
                 await self.sessions.flush()
@@ -92,7 +92,7 @@ class SqliteEngine:
             self.broker.sink = None
 
     async def sweep(self) -> None:
-        """Drop what has expired, in small steps. One sweep at a time; another returns at once.
+        """Remove what has expired, in small steps. While one sweep runs, another call returns at once.
 
         Raises:
             EngineUnavailable: the store cannot be written.
@@ -119,10 +119,10 @@ class SqliteEngine:
 
     @property
     def may_evict(self) -> bool:
-        """Nothing is dropped before its time."""
+        """False: nothing is dropped before its time."""
         return False
 
     @property
     def healthy(self) -> bool:
-        """Whether the store could be written last time."""
+        """Whether the store could be written the last time."""
         return self.store.healthy

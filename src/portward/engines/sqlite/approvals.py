@@ -41,7 +41,7 @@ class SqliteApprovals:
         self._clock = clock
 
     async def add(self, approval: Approval) -> bool:
-        """Keep a request."""
+        """Store a request."""
         now = self._clock.time()
         return await self._store.write(lambda db: _add(db, approval, now))
 
@@ -51,7 +51,7 @@ class SqliteApprovals:
         return await self._store.read(lambda db: _get(db, approval, bound))
 
     async def pending(self, channel: Channel) -> tuple[Approval, ...]:
-        """Requests that somebody may still decide."""
+        """Requests that can still be decided."""
         now = self._clock.time()
         return await self._store.read(
             lambda db: tuple(
@@ -65,7 +65,7 @@ class SqliteApprovals:
         return await self._store.write(lambda db: _decide(db, approval, verdict, bound))
 
     async def sweep(self) -> None:
-        """Drop what has run out."""
+        """Remove what has expired."""
         await self._store.purge(_EXPIRED, self._clock.time() - APPROVAL_KEPT)
 
 

@@ -1,4 +1,4 @@
-"""Streams in a file: stored by the writer, read by the reader, announced in the order of their commits."""
+"""Streams in a file: stored by the writer, read by the reader, announced in the order of commits."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ class SqliteBroker:
         self._books: Counter[str] = Counter()
         self._heard: set[Channel] = set()
         self._touched: dict[Channel, float] = {}
-        """When streams were read or left since the last sweep: too often to be written each time."""
+        """When streams were last used since the last sweep: too frequent to be written each time."""
         self._dropping: set[Channel] = set()
 
     def load(self, channels: list[str]) -> None:
-        """Begin with the streams there are."""
+        """Take over the existing streams."""
         self._started = self._clock.time()
         self._books = Counter(channel.partition(":")[0] for channel in channels)
         self._heard = set()
@@ -49,7 +49,7 @@ class SqliteBroker:
         idempotency_key: str | None,
         life: str | None = None,
     ) -> Stored:
-        """Assign, store and announce."""
+        """Assign the offset, store and announce."""
         order = Order(channel, draft, namespace, idempotency_key, self._clock.time(), life)
         outcome = await self._store.write(
             lambda db: self._streams.publish(db, order),
@@ -71,7 +71,7 @@ class SqliteBroker:
     async def history(
         self, channel: Channel, query: HistoryQuery, namespace: Namespace
     ) -> HistoryPage:
-        """Read a part of the stream. The writer knows the epoch of one that does not exist."""
+        """Read a part of the stream. Of one that does not exist, the writer computes the epoch."""
         now = self._clock.time()
         self._touched[channel] = now
         if channel not in self._dropping:
@@ -86,32 +86,32 @@ class SqliteBroker:
         return page
 
     async def announce(self, event: BusEvent) -> None:
-        """Tell the one node there is."""
+        """Send an event to the only node."""
         if self.sink is not None:
             self.sink.happened(event)
 
     async def listen(self, channel: Channel) -> None:
-        """Note that the stream is in use."""
+        """Record that a channel has subscribers."""
         self._heard.add(channel)
 
     async def ignore(self, channel: Channel) -> None:
-        """Note that nobody listens."""
+        """Record that a channel has no subscriber."""
         self._heard.discard(channel)
         self._touched[channel] = self._clock.time()
 
     async def remove(self, channel: Channel) -> None:
-        """Forget a stream."""
+        """Remove a stream."""
         await self._store.write(
             lambda db: self._streams.remove(db, channel),
             lambda removed: self.removed(channel, removed),
         )
 
     def removed(self, channel: Channel, removed: bool) -> None:
-        """Note that a stream is gone, if there was one."""
+        """Count a removed stream, if there was one."""
         self._books[channel.namespace] -= removed
 
     def listened(self, channel: Channel) -> bool:
-        """Whether any connection listens to a channel."""
+        """Whether a channel has any subscriber."""
         return channel in self._heard
 
     async def keeps(self, channel: Channel) -> bool:
@@ -133,7 +133,7 @@ class SqliteBroker:
     # -- sweeping
 
     async def sweep(self) -> None:
-        """Trim the streams whose time has come, and drop those nobody uses."""
+        """Trim the streams that are due, and remove those that are not in use."""
         moment = Moment(self._clock.time(), self._started)
         await self.flush()
         await self._store.purge(EXPIRED_KEYS, moment.now)
@@ -144,7 +144,7 @@ class SqliteBroker:
             more = found.more
 
     async def flush(self) -> None:
-        """Write down which streams were used."""
+        """Write the times of last use."""
         touched, self._touched = self._touched, {}
         entries = [(used, channel) for channel, used in touched.items()]
         try:
@@ -155,9 +155,9 @@ class SqliteBroker:
             raise
 
     async def _drop(self, idle: tuple[Channel, ...], moment: Moment) -> None:
-        """Drop streams, unless somebody came to them since they were found to be idle.
+        """Remove streams, unless they were used since they were found to be idle.
 
-        Who asks for one while it goes is answered by the writer, after it has gone.
+        A read of a stream during its removal goes to the writer, after the removal.
         """
         going = [each for each in idle if each not in self._heard and each not in self._touched]
         if going:

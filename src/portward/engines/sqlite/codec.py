@@ -1,4 +1,4 @@
-"""Values of the model as JSON in a column, and back."""
+"""JSON codec for values of the model in columns."""
 
 from typing import Any, TypeVar
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def _plain(value: Any) -> str:
-    """Channels are the one type of the model that msgspec does not know by itself.
+    """Encode a channel, the only type of the model that msgspec does not know.
 
     Raises:
-        TypeError: the value is nothing that JSON could say.
+        TypeError: the value has no form in JSON.
     """
     if isinstance(value, Channel):
         return str(value)
@@ -29,5 +29,5 @@ pack = _ENCODER.encode
 
 
 def reader(kind: type[T]) -> msgspec.json.Decoder[T]:
-    """What reads columns that hold a `kind`; its `decode` raises `msgspec.DecodeError` on anything else."""
+    """Make a decoder of columns that hold a `kind`; `decode` raises `msgspec.DecodeError` on others."""
     return msgspec.json.Decoder(kind, dec_hook=_typed)

@@ -17,7 +17,7 @@ from portward.model.room import Room, RoomOrigin, RoomRecord
 
 
 class SqliteDirectory:
-    """Implements `engines.port.Directory`. Questions are answered from memory."""
+    """Implements `engines.port.Directory`. Reads are answered from memory where possible."""
 
     def __init__(self, store: SqliteStore, rooms: SqliteRooms) -> None:
         self._facts = RightsCache(store)
@@ -29,7 +29,7 @@ class SqliteDirectory:
         self._rooms.load(db)
 
     async def facts(self, user: str) -> Facts:
-        """What is known of a user."""
+        """Roles, permissions and workspaces of a user."""
         return await self._facts.get(user)
 
     async def set_roles(self, user: str, roles: frozenset[str]) -> None:
@@ -65,7 +65,7 @@ class SqliteDirectory:
         return await self._rooms.make(channel, room, origin, maker, idle)
 
     async def keep_room(self, channel: Channel, idle: float) -> None:
-        """Note a use."""
+        """Record a use."""
         self._rooms.keep(channel, idle)
 
     async def remove_room(self, channel: Channel) -> bool:
@@ -73,9 +73,9 @@ class SqliteDirectory:
         return await self._rooms.remove(channel)
 
     async def flush(self) -> None:
-        """Write down which rooms were used."""
+        """Write the times until which rooms stay."""
         await self._rooms.flush()
 
     async def sweep(self) -> tuple[Channel, ...]:
-        """End the rooms whose time is over; returns them."""
+        """End the rooms that have expired or were not used; returns them."""
         return await self._rooms.sweep()

@@ -1,4 +1,4 @@
-"""The epochs of channels without a stream, from one run of the process to the next.
+"""Epochs of channels without a stream, kept from one run of the process to the next.
 
 They are in the file only while no process has it open: they are written at an orderly stop and deleted at
 the start. After a crash the file has none, because it is not known which streams ended; every channel
@@ -24,7 +24,7 @@ def take(db: sqlite3.Connection) -> NextEpochs:
     row = db.execute("SELECT value FROM kept WHERE key = ?", (_KEY,)).fetchone()
     if row is not None:
         db.execute("DELETE FROM kept WHERE key = ?", (_KEY,))
-        with suppress(msgspec.DecodeError):  # what cannot be read is like what was not written
+        with suppress(msgspec.DecodeError):  # unreadable is treated as absent
             return _READER.decode(row[0])
     return NextEpochs(secrets.token_hex(16))
 

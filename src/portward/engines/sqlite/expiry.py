@@ -1,4 +1,4 @@
-"""Which streams have something to forget, or are nobody's any more. Called in the writer's thread."""
+"""Finds streams with expired content, and streams that are not in use. Runs in the writer's thread."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from portward.engines.sqlite.store import BATCH
 from portward.model.channel import Channel
 
 RETURN_TIME: Final = 300.0
-"""Seconds after a start in which those who listened before may come back to a stream, at most."""
+"""Most seconds after a start in which earlier subscribers may return to a stream."""
 
 EXPIRED_KEYS: Final = (
     "DELETE FROM keys WHERE (stream, key) IN"
@@ -25,7 +25,7 @@ class Moment(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """Streams that nobody seems to use, and whether others are still to be looked at."""
+    """Streams that seem idle, and whether more streams are due."""
 
     idle: tuple[Channel, ...]
     more: bool
@@ -47,7 +47,7 @@ _ONE: Final = f"{_COLUMNS} WHERE channel = ?"
 
 
 def look(db: sqlite3.Connection, moment: Moment) -> Looked:
-    """Trim the streams whose time has come, `BATCH` of them and `BATCH` publications at most."""
+    """Trim the streams that are due, `BATCH` of them and `BATCH` publications at most."""
     rows = [_ExpiryRow(*row) for row in db.execute(_DUE, (moment.now, BATCH)).fetchall()]
     left = BATCH
     idle: list[Channel] = []
@@ -72,7 +72,7 @@ def _trim(db: sqlite3.Connection, row: _ExpiryRow, end: int, limit: int) -> int:
 
 
 def _put_off(db: sqlite3.Connection, row: _ExpiryRow, now: float, oldest: float | None) -> None:
-    """Say when to look again: when the oldest runs out, and never later than a new one would."""
+    """Set when the stream is due next: when its oldest publication expires, and not later than a new one."""
     due = now + min(row.ttl, row.idle_ttl)
     if oldest is not None:
         due = min(due, oldest + row.ttl)
@@ -80,7 +80,7 @@ def _put_off(db: sqlite3.Connection, row: _ExpiryRow, now: float, oldest: float 
 
 
 def _is_idle(db: sqlite3.Connection, row: _ExpiryRow, moment: Moment) -> bool:
-    """Whether nothing is kept and nobody used it for long, nor had no time to come back to it."""
+    """Whether nothing is stored and it was not used for its idle time, nor just after a start."""
     if row.used > moment.now - row.idle_ttl:
         return False
     if moment.now < moment.started + min(row.idle_ttl, RETURN_TIME):
@@ -95,11 +95,11 @@ def _is_idle(db: sqlite3.Connection, row: _ExpiryRow, moment: Moment) -> bool:
 
 
 def still_idle(db: sqlite3.Connection, channel: Channel, moment: Moment) -> bool:
-    """Whether a stream that `look` found has not been used since."""
+    """Whether a stream that `look` found is still idle."""
     row = db.execute(_ONE, (channel,)).fetchone()
     return row is not None and _is_idle(db, _ExpiryRow(*row), moment)
 
 
 def touch(db: sqlite3.Connection, used: Iterable[tuple[float, Channel]]) -> None:
-    """Note when streams were last read or listened to."""
+    """Record when streams were last read or subscribed to."""
     db.executemany("UPDATE streams SET used = max(used, ?) WHERE channel = ?", used)

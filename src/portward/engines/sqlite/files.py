@@ -1,4 +1,4 @@
-"""The file of the store: its name in a URL, whom it belongs to, and what is wrong with it."""
+"""The file of the store: its name in a URL, its lock and rights, and its errors."""
 
 import fcntl
 import os
@@ -11,13 +11,13 @@ OWNER_ONLY: Final = 0o600
 
 
 class EngineFileError(ValueError):
-    """The file cannot be the store's: unreadable, damaged, somebody else's, or of a newer version."""
+    """The file cannot be used: unreadable, damaged, of another program, or of a newer version."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"engine file {path}: {reason}")
 
 
-class EngineInUse(ValueError):  # noqa: N818 - a state of the world, not an error of the program
+class EngineInUse(ValueError):  # noqa: N818 - a state of the environment, not an error of the program
     """Another process has the file."""
 
     def __init__(self, path: str) -> None:
@@ -43,7 +43,7 @@ def sqlite_path(url: str) -> str:
 
 
 class Claim:
-    """The right to use a file, held by a lock beside it: `<file>.lock`, which outlives the claim.
+    """Exclusive use of a file, by a lock file next to it: `<file>.lock`, which is never deleted.
 
     The lock is the kernel's, so it ends with the process, however that ends.
     """
@@ -53,10 +53,10 @@ class Claim:
         self._handle: int | None = None
 
     def take(self) -> None:
-        """Take the file, and create it, readable by its owner alone.
+        """Lock the file, and create it, readable by its owner only.
 
         Raises:
-            EngineInUse: somebody else has it.
+            EngineInUse: another process has it.
             EngineFileError: it cannot be opened.
         """
         if Path(self._path).exists() and not Path(self._path).is_file():
@@ -72,9 +72,9 @@ class Claim:
             raise EngineFileError(self._path, error.strerror or "cannot be opened") from None
 
     def _own(self) -> None:
-        """Make the file ours alone, also one that was copied here with other rights.
+        """Restrict the file to its owner, also one that was copied here with other rights.
 
-        What SQLite puts beside it gets the same rights when it is made.
+        The files that SQLite adds get the same rights when they are made.
         """
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
         try:
@@ -93,7 +93,7 @@ class Claim:
         fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
-        """Give the file back; harmless when it was not taken."""
+        """Release the lock; does nothing when it was not taken."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)

@@ -1,4 +1,4 @@
-"""Reading a stream: which publications are kept, and which of them were asked for."""
+"""Reading a stream: which publications are kept, and which of them a query selects."""
 
 import sqlite3
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _PUBLICATION = reader(Publication)
 
 
 class _Range(NamedTuple):
-    """A stream's number, and what is kept of it: from `first` up to, not including, `end`."""
+    """A stream's number, and its kept offsets: from `first` up to, not including, `end`."""
 
     number: int
     first: int
@@ -25,7 +25,7 @@ def first_kept(
 ) -> tuple[int, float] | None:
     """Offset and time of the oldest publication above offset `floor` that is younger than `cutoff`.
 
-    It and all after it are kept: a clock that was set back makes no holes.
+    It and all after it are kept: a clock that was set back leaves no holes.
     """
     row: tuple[int, float] | None = db.execute(
         "SELECT offset, stored FROM publications"

@@ -1,4 +1,4 @@
-"""Counters in a table. Rates are left to the node: of one process it has counted all there is."""
+"""Counters in a table. Rates are left to the node: with one process its own limit counts everything."""
 
 import sqlite3
 from typing import Final
@@ -7,7 +7,7 @@ from portward.engines.sqlite.store import SqliteStore
 from portward.model.clock import Clock
 
 MAX_COUNTERS: Final = 100_000
-"""Counters a sweep leaves; of more those begun longest ago are forgotten."""
+"""Counters that a sweep leaves; of more, the oldest are removed."""
 
 _READ: Final = "SELECT value, until FROM counters WHERE key = ?"
 _BEGIN: Final = "INSERT INTO counters (key, value, until) VALUES (?, ?, ?)"
@@ -40,7 +40,7 @@ class SqliteMeter:
         return await self._store.write(lambda db: _add(db, key, amount, (now, now + ttl)))
 
     async def sweep(self) -> None:
-        """Drop what has run out, and what is too much."""
+        """Remove what has expired, and what is over the bound."""
         await self._store.purge(_EXPIRED, self._clock.time())
         await self._store.purge(_SURPLUS, MAX_COUNTERS)
 

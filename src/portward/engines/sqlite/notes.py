@@ -18,7 +18,7 @@ _READ: Final = "SELECT value FROM lists WHERE key = ? ORDER BY number DESC LIMIT
 
 
 class SqliteNotes:
-    """Implements `engines.port.Notes`. The empty key is the store's own, for its probes."""
+    """Implements `engines.port.Notes`. The empty key is reserved for the probes of the store."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -28,7 +28,7 @@ class SqliteNotes:
         return await self._store.read(lambda db: _get(db, key))
 
     async def set(self, key: str, value: str) -> None:
-        """Keep a text.
+        """Store a text.
 
         Raises:
             ValueError: the key is empty.
@@ -38,7 +38,7 @@ class SqliteNotes:
         await self._store.execute(_SET, (key, value))
 
     async def prepend(self, key: str, texts: tuple[str, ...], limit: int) -> None:
-        """Put texts before a list, and let go of those beyond the limit."""
+        """Put texts before a list, and remove those beyond the limit."""
         await self._store.write(lambda db: _prepend(db, key, texts, limit))
 
     async def read(self, key: str, limit: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the writer's thread is asked to publish, and what came of it."""
+"""Input and result of a publish in the writer's thread."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Order:
 
 
 class Outcome(NamedTuple):
-    """What became of an order. Without `publication` it was a duplicate; `created`: the stream is new."""
+    """Result of an order. Without `publication` it was a duplicate; `created`: the stream is new."""
 
     stored: Stored
     publication: Publication | None

@@ -1,4 +1,4 @@
-"""One thread that reads, on a connection of its own: it never waits for the writer's disk."""
+"""Thread that reads, on a connection of its own: it never waits for the writer's disk."""
 
 import asyncio
 import sqlite3
@@ -11,7 +11,7 @@ from portward.engines.port import EngineUnavailable
 T = TypeVar("T")
 
 MAX_WAITING: Final = 10_000
-"""Reads that may wait."""
+"""Most reads that may wait."""
 
 
 class Reader:
@@ -24,10 +24,10 @@ class Reader:
         self._waiting = 0
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Have `work` read one state of the store.
+        """Let `work` read one snapshot of the store.
 
         Raises:
-            EngineUnavailable: too many wait already; or, by the future, the store cannot be read.
+            EngineUnavailable: too many reads wait; or, by the future, the store cannot be read.
         """
         if self._waiting >= MAX_WAITING:
             raise EngineUnavailable("too many wait to read the store")
@@ -50,5 +50,5 @@ class Reader:
             raise EngineUnavailable(f"the store cannot be read: {error}") from None
 
     def stop(self) -> asyncio.Future[None]:
-        """Answer who waits, and close the connection. The future is done when it is closed."""
+        """Finish the waiting reads, and close the connection. The future is done when it is closed."""
         return self._loop.run_in_executor(self._executor, self._db.close)

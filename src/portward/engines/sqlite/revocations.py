@@ -1,4 +1,4 @@
-"""What was taken back: all of it in memory while it fits, because everybody who comes is held against it."""
+"""Revocations: in memory as far as they fit, because every handshake is checked against them."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
 
 MAX_CACHED: Final = 100_000
-"""Revocations in memory; with more the file is asked about each identity."""
+"""Most revocations in memory; with more, the file is read for each identity."""
 
 _Key = tuple[RevocationKind, str]
 
@@ -33,7 +33,7 @@ class SqliteRevocations:
         self._clock = clock
         self._cache: dict[_Key, Revocation] = {}
         self._whole = True
-        """Whether nothing was revoked but what is in the cache."""
+        """Whether the cache has all revocations."""
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read as many as fit."""
@@ -48,7 +48,7 @@ class SqliteRevocations:
             self._whole = False
 
     async def add(self, revocation: Revocation) -> None:
-        """Keep a revocation in place of an earlier one for the same thing."""
+        """Store a revocation in place of an earlier one for the same kind and value."""
         row = (str(revocation.kind), revocation.value, revocation.at, revocation.until)
         await self._store.write(lambda db: db.execute(_ADD, row), lambda _: self._added(revocation))
 
@@ -59,7 +59,7 @@ class SqliteRevocations:
         self._shrink()
 
     async def covers(self, identity: Identity, session: str | None) -> bool:
-        """Whether any kept revocation names this identity or session."""
+        """Whether any stored revocation names this identity or session."""
         if self._whole and not self._cache:
             return False
         keys = identity_keys(identity, session)
@@ -69,7 +69,7 @@ class SqliteRevocations:
         return any(each.names(identity, session) for each in kept)
 
     async def token_revoked(self, token: str) -> bool:  # noqa: ARG002 - the port
-        """No other application writes this file."""
+        """False: no other application writes this file."""
         return False
 
     async def since(self, at: float) -> tuple[Revocation, ...]:
@@ -81,7 +81,7 @@ class SqliteRevocations:
         )
 
     async def sweep(self) -> None:
-        """Drop what would have expired by itself."""
+        """Remove what has expired."""
         now = self._clock.time()
         if await self._store.purge(_EXPIRED, now):
             self._cache = {key: kept for key, kept in self._cache.items() if kept.until > now}

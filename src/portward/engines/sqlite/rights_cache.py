@@ -1,4 +1,4 @@
-"""What is known of users: all of it in memory while it fits, and in the file in any case."""
+"""Facts of users: in memory as far as they fit, and always in the file."""
 
 import sqlite3
 from typing import Final
@@ -9,7 +9,7 @@ from portward.engines.sqlite.store import SqliteStore
 
 NOTHING: Final = Facts()
 MAX_CACHED: Final = 100_000
-"""Users whose facts are in memory; those of others are read when they are asked for."""
+"""Most users whose facts are in memory; those of others are read when needed."""
 
 _NAMES: Final = reader(frozenset[str])
 _SELECT: Final = "SELECT roles, permissions, workspaces FROM facts WHERE user = ?"
@@ -35,7 +35,7 @@ class RightsCache:
         self._store = store
         self._cache: dict[str, Facts] = {}
         self._whole = True
-        """Whether nobody is known but who is in the cache."""
+        """Whether the cache has all users."""
         self._changes = 0
 
     def load(self, db: sqlite3.Connection) -> None:
@@ -53,13 +53,13 @@ class RightsCache:
             self._whole = False
 
     async def get(self, user: str) -> Facts:
-        """What is known of a user."""
+        """Roles, permissions and workspaces of a user."""
         facts = self._cache.get(user)
         if facts is not None or self._whole:
             return facts or NOTHING
         changes = self._changes
         facts = await self._store.read(lambda db: _read(db, user))
-        if changes == self._changes:  # else what was read may be of before the change
+        if changes == self._changes:  # otherwise the row may be older than the change
             self._cache[user] = facts
             self._shrink()
         return facts

@@ -1,4 +1,4 @@
-"""The table of rooms: its rows, and the questions that the writer's thread asks it."""
+"""The table of rooms: its rows, and the queries of the writer's thread."""
 
 import sqlite3
 from math import inf
@@ -42,7 +42,7 @@ class StoredRoomRow(NamedTuple):
 
 
 class RoomRow(NamedTuple):
-    """A record as this process keeps it."""
+    """A record as this process holds it in memory."""
 
     record: RoomRecord
     until: float
@@ -50,7 +50,7 @@ class RoomRow(NamedTuple):
 
 
 def entry_of(row: StoredRoomRow) -> RoomRow:
-    """Read a row."""
+    """Convert a row."""
     record = RoomRecord(
         room=_ROOM.decode(row.body),
         origin=RoomOrigin(row.origin),
@@ -68,7 +68,7 @@ def find(db: sqlite3.Connection, channel: Channel) -> StoredRoomRow | None:
 
 
 def busy(db: sqlite3.Connection, channel: Channel, now: float) -> bool:
-    """Whether a stream keeps publications, or keys of idempotency."""
+    """Whether a stream has publications, or idempotency keys."""
     if keeps(db, channel, now):
         return True
     (has_keys,) = db.execute(_HAS_KEYS, (channel, now)).fetchone()
@@ -76,12 +76,12 @@ def busy(db: sqlite3.Connection, channel: Channel, now: float) -> bool:
 
 
 def prolong(db: sqlite3.Connection, entries: list[tuple[float, float, Channel]]) -> None:
-    """Put off when rooms may end: until when, by how much, which."""
+    """Set later times for the end of rooms; entries are time, idle seconds and channel."""
     db.executemany("UPDATE rooms SET until = ?, idle = ? WHERE channel = ? AND idle > 0", entries)
 
 
 def alive(db: sqlite3.Connection, channel: Channel, life: str, now: float) -> bool:
-    """Whether the record of a room still has this life."""
+    """Whether the record of a room still has this `life`."""
     row = db.execute(
         "SELECT life = ? AND (idle > 0 OR until > ?) FROM rooms WHERE channel = ?",
         (life, now, channel),

@@ -29,7 +29,7 @@ from portward.model.room import Room, RoomOrigin, RoomRecord
 
 
 class _Change(NamedTuple):
-    """What a transaction did: the record that is there now, and whether a stream was deleted."""
+    """Result of a transaction: the record that exists now, and whether a stream was deleted."""
 
     made: RoomMade
     row: StoredRoomRow | None = None
@@ -39,8 +39,8 @@ class _Change(NamedTuple):
 class SqliteRooms:
     """Rooms by channel, of which joins may make `limit`. Times are Unix time.
 
-    `occupied` says whether any connection is in a channel, `removed` is told of streams that are deleted.
-    How long a room lives is written down at the sweep alone, because each message prolongs it.
+    `occupied` tells whether any connection is in a channel, `removed` is called for deleted streams.
+    The time until which a room stays is written at the sweep only, because each message changes it.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SqliteRooms:
         self._used: dict[Channel, float] = {}
 
     def load(self, db: sqlite3.Connection) -> None:
-        """Read all of them."""
+        """Read all records."""
         self._started = self._clock.time()
         rows = [StoredRoomRow(*row) for row in db.execute(READ)]
         self._cache = {Channel.parse(row.channel): entry_of(row) for row in rows}
@@ -160,7 +160,7 @@ class SqliteRooms:
         self._stream_removed(channel, done.deleted)
 
     def keep(self, channel: Channel, idle: float) -> None:
-        """Note a use."""
+        """Record a use."""
         entry = self._cache.get(channel)
         if entry is not None and entry.idle:
             until = self._clock.time() + idle
@@ -181,7 +181,7 @@ class SqliteRooms:
         self._stream_removed(channel, deleted)
 
     async def flush(self) -> None:
-        """Write down how long rooms live."""
+        """Write the times until which rooms stay."""
         used, self._used = self._used, {}
         entries = [
             (until, entry.idle, channel)
@@ -196,20 +196,20 @@ class SqliteRooms:
             raise
 
     async def sweep(self) -> tuple[Channel, ...]:
-        """End the rooms whose time is over; returns them."""
+        """End the rooms that have expired or were not used; returns them."""
         now = self._clock.time()
         due = [channel for channel, entry in self._cache.items() if self._due(channel, entry, now)]
         ended: list[Channel] = []
         for low in range(0, len(due), BATCH):
             some = due[low : low + BATCH]
-            # Who listens is known of this loop alone: the writer is told of those who came since.
+            # Only this loop knows the subscribers: `_end` checks again for connections that came since.
             done = await self._store.write(partial(self._end, channels=some, now=now), self._ended)
             ended += [channel for channel, deleted in done.items() if deleted is not None]
         await self.flush()
         return tuple(ended)
 
     def _due(self, channel: Channel, entry: RoomRow, now: float) -> bool:
-        """Whether a room may end by what this loop knows; one in use is put off."""
+        """Whether a room may end, as far as this loop knows; a room in use is prolonged."""
         if entry.until > now:
             return False
         if not entry.idle:
@@ -224,7 +224,7 @@ class SqliteRooms:
     def _end(
         self, db: sqlite3.Connection, channels: list[Channel], now: float
     ) -> dict[Channel, bool | None]:
-        """Delete the rooms of which nothing is kept; None for those that stay, else whether a stream went."""
+        """Delete rooms without content; None for one that stays, else whether a stream was deleted."""
         return {channel: self._end_one(db, channel, now) for channel in channels}
 
     def _end_one(self, db: sqlite3.Connection, channel: Channel, now: float) -> bool | None:

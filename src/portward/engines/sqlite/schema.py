@@ -1,4 +1,4 @@
-"""The version of the tables, and how connections to them are opened."""
+"""Versions of the schema, and the opening of connections."""
 
 import sqlite3
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from portward.engines.sqlite.files import EngineFileError
 from portward.engines.sqlite.tables import FIRST, SECOND, THIRD
 
 APPLICATION_ID: Final = 0x504F5254
-"""Stands in the header of every file of ours, so that no other is mistaken for one: `PORT`."""
+"""Marks the header of every file of Portward, to reject files of other programs: `PORT`."""
 BUSY_TIME: Final = 2000
-"""Milliseconds to wait for a lock that a backup or a curious shell holds."""
+"""Milliseconds to wait for a lock that a backup or a shell holds."""
 CHECKED_SIZE: Final = 256 * 1024 * 1024
-"""Bytes up to which every page of a file is looked at when it is opened; of larger ones the head alone."""
+"""Bytes up to which every page of a file is checked when it is opened; of larger ones the header only."""
 
 MIGRATIONS: Final = (FIRST, SECOND, THIRD)
-"""Statements that lead from each version of the schema to the next; the first one from nothing."""
+"""Statements that lead from each version of the schema to the next; the first one from an empty file."""
 
 
 def open_writer(path: str) -> sqlite3.Connection:
     """Open the one connection that writes, with the newest schema.
 
     Raises:
-        EngineFileError: the file is damaged, not ours, or newer than this program.
+        EngineFileError: the file is damaged, of another program, or newer than this program.
     """
     return _opened(path, path, _prepare)
 
@@ -38,15 +38,15 @@ def open_reader(path: str) -> sqlite3.Connection:
 
 
 def open_visitor(path: str) -> sqlite3.Connection:
-    """Open a connection that cannot write, whoever else has the file, and leaves nothing beside it.
+    """Open a connection that cannot write, also while another process has the file; adds no files.
 
     Raises:
-        EngineFileError: the file is missing, cannot be read, or not ours.
+        EngineFileError: the file is missing, cannot be read, or is of another program.
     """
     file = Path(path).resolve()
     if not file.is_file():
         raise EngineFileError(path, "no such file")
-    # A log says that a writer is there, or died. Without one SQLite would make it, as whoever asks.
+    # A WAL file exists while a writer runs, or after a crash. Without one, `mode=ro` would create it.
     mode = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
     return _opened(path, f"{file.as_uri()}?{mode}", _look)
 
@@ -54,7 +54,7 @@ def open_visitor(path: str) -> sqlite3.Connection:
 def _opened(
     path: str, address: str, prepare: Callable[[sqlite3.Connection, str], None]
 ) -> sqlite3.Connection:
-    # The threads hand connections over to each other, and never share one.
+    # The threads pass connections to each other, and never share one.
     connection = sqlite3.connect(
         address, isolation_level=None, check_same_thread=False, uri=address != path
     )
@@ -81,7 +81,7 @@ def _look(db: sqlite3.Connection, path: str) -> None:
 
 
 def _prepare(db: sqlite3.Connection, path: str) -> None:
-    """Look before anything is written, then make the file what it should be."""
+    """Check the file before anything is written, then set its modes and schema."""
     _tune(db, path)
     version = _version(db, path)
     if version and Path(path).stat().st_size <= CHECKED_SIZE:

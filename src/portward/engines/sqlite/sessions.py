@@ -40,19 +40,19 @@ class SqliteSessions:
         self._returns = Returns(clock)
 
     def load(self, db: sqlite3.Connection) -> None:
-        """Take out what the last run has left of who may come back."""
+        """Take the lost subscriptions that the last run stored out of the file."""
         row = db.execute("SELECT value FROM kept WHERE key = ?", (_RETURNS,)).fetchone()
         self._returns.load({} if row is None else _USERS.decode(row[0]))
         db.execute("DELETE FROM kept WHERE key = ?", (_RETURNS,))
 
     async def flush(self) -> None:
-        """Leave to the next run who may come back: it is too much to be written each time."""
+        """Store the lost subscriptions for the next run: they change too often to be written each time."""
         kept = self._returns.dump()
         if kept:
             await self._store.execute(_KEEP, (_RETURNS, pack(kept).decode()))
 
     async def save(self, record: SessionRecord, ttl: float) -> None:
-        """Keep a record."""
+        """Store a record."""
         until = self._clock.time() + ttl
         row = (record.id, record.nonce, record.client, until, pack(record.identity))
         await self._store.execute(_SAVE, row)
@@ -76,11 +76,11 @@ class SqliteSessions:
         await self._store.execute(_RELEASE, (self._clock.time() + ttl, session, client))
 
     async def drop(self, session: str) -> None:
-        """Forget a record."""
+        """Remove a record."""
         await self._store.execute("DELETE FROM sessions WHERE id = ?", (session,))
 
     async def put_ticket(self, ticket: str, identity: Identity, ttl: float) -> None:
-        """Keep a ticket."""
+        """Store a ticket."""
         await self._store.execute(_PUT, (ticket, self._clock.time() + ttl, pack(identity)))
 
     async def take_ticket(self, ticket: str) -> Identity | None:
@@ -99,15 +99,15 @@ class SqliteSessions:
         return await self._store.write(work)
 
     async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
-        """Remember channels of a user, in memory."""
+        """Store channels of a user, in memory."""
         self._returns.put(user, channels, ttl)
 
     async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
-        """Those that are remembered, once."""
+        """Those that are stored, once."""
         return self._returns.take(user, channels)
 
     async def sweep(self) -> None:
-        """Drop what has run out."""
+        """Remove what has expired."""
         self._returns.sweep()
         now = self._clock.time()
         await self._store.purge(_EXPIRED_SESSIONS, now)

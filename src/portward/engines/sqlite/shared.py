@@ -1,4 +1,4 @@
-"""Values of users in tables."""
+"""Shared values of users in tables."""
 
 import sqlite3
 from typing import Any, Final, NamedTuple
@@ -32,7 +32,7 @@ _EXPIRED: Final = (
     "DELETE FROM owners WHERE number IN (SELECT number FROM owners WHERE until <= ? LIMIT ?)"
 )
 _OWNERS_AT_ONCE: Final = 5
-"""Each has up to `SHARED_KEYS` values, which go with it in one transaction."""
+"""Each owner has up to `SHARED_KEYS` values, which are deleted with it in one transaction."""
 
 
 class _Put(NamedTuple):
@@ -47,7 +47,7 @@ class _Put(NamedTuple):
 
 
 class SqliteShared:
-    """Implements `engines.port.Shared`. Of too many owners the one begun longest ago is forgotten."""
+    """Implements `engines.port.Shared`. Of too many owners the oldest is removed."""
 
     def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store
@@ -62,7 +62,7 @@ class SqliteShared:
         return await self._store.write(lambda db: _put(db, wanted))
 
     async def sweep(self) -> None:
-        """Drop what nobody used in time."""
+        """Remove what was not used in time."""
         now = self._clock.time()
         while await self._store.write(lambda db: _drop(db, now)) == _OWNERS_AT_ONCE:
             pass
@@ -84,7 +84,7 @@ def _put(db: sqlite3.Connection, put: _Put) -> tuple[SharedValue, bool]:
 
 
 def _own(db: sqlite3.Connection, put: _Put) -> int:
-    """The number of the owner, who lives longer now. One who has run out begins anew."""
+    """The number of the owner, whose time is prolonged. An expired owner is replaced by a new one."""
     row = db.execute(_OWNER, (put.owner,)).fetchone()
     if row is not None and row[1] > put.now:
         db.execute("UPDATE owners SET until = ? WHERE number = ?", (put.until, row[0]))

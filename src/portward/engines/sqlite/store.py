@@ -1,4 +1,4 @@
-"""The file with its two connections and their threads, as the ports of the engine see it."""
+"""The file with its two connections and their threads, as the ports of the engine use it."""
 
 import asyncio
 import sqlite3
@@ -17,18 +17,18 @@ from portward.engines.sqlite.writer import Work, Writer
 T = TypeVar("T")
 
 BATCH: Final = 500
-"""Rows that one transaction of the sweep deletes at most."""
+"""Most rows that one transaction of the sweep deletes."""
 LARGE_WAL: Final = 16 * 1024 * 1024
-"""Bytes of the log beside the file above which it is cut back."""
+"""Bytes of the WAL above which it is truncated."""
 SPARE_PAGES: Final = 1000
-"""Free pages a file keeps for what comes; of more some are given back at each sweep."""
+"""Free pages that stay in a file; of more, some are returned at each sweep."""
 RETURNED_PAGES: Final = 2000
 
 
 class SqliteStore:
-    """A file, once it was started. `load` reads what is cached, before anybody else reads or writes.
+    """An open file. `load` reads what is cached, before any other read or write.
 
-    `forget` drops what the writer's thread has cached, `changed` hears whether the store answers.
+    `forget` clears the cache of the writer's thread, `changed` is called with whether the store answers.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SqliteStore:
         changed: Callable[[bool], None],
     ) -> None:
         self.path = str(Path(path).absolute())
-        """Absolute, so that it stays the same file wherever the process goes."""
+        """Absolute, so that it stays the same file when the process changes its directory."""
         self.healthy = True
         self._load = load
         self._forget = forget
@@ -49,14 +49,14 @@ class SqliteStore:
         self._writer: Writer | None = None
         self._reader: Reader | None = None
 
-    # -- life
+    # -- start and stop
 
     async def start(self) -> None:
         """Open the file.
 
         Raises:
             EngineInUse: another process has it.
-            EngineFileError: it cannot be opened, is damaged, or not ours.
+            EngineFileError: it cannot be opened, is damaged, or is of another program.
         """
         if self._executor is not None:
             raise RuntimeError("the store is open already")
@@ -92,7 +92,7 @@ class SqliteStore:
     def _abandon(
         self, opening: asyncio.Future[tuple[sqlite3.Connection, sqlite3.Connection]]
     ) -> None:
-        """Who waited for the file to open has given up."""
+        """Close the connections of an open that was cancelled."""
         if not opening.cancelled() and opening.exception() is None:
             for connection in opening.result():
                 connection.close()
@@ -105,18 +105,18 @@ class SqliteStore:
             executor.shutdown(wait=False)
 
     async def stop(self) -> None:
-        """Carry out what is queued, and close the file; harmless when it is not open."""
+        """Carry out what is queued, and close the file; does nothing when it is not open."""
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
         if reader is None or writer is None:
             return
-        # The connection that is closed last takes the log beside the file with it, if it may write.
+        # The connection that is closed last deletes the WAL, if it may write.
         reader.stop().add_done_callback(lambda _: writer.stop())
         writer.ended.add_done_callback(self._release)
         await asyncio.shield(writer.ended)
 
     def _release(self, _: object) -> None:
-        """Let others have the file; called also when nobody waits for the stop any more."""
+        """Release the file; called also when the wait for the stop was cancelled."""
         self._retire()
         self._claim.release()
 
@@ -130,7 +130,7 @@ class SqliteStore:
     def write(
         self, work: Work[T], settle: Callable[[T], None] | None = None, *, alone: bool = False
     ) -> asyncio.Future[T]:
-        """Have the writer carry `work` out; `settle` hears the result on the loop, after the commit.
+        """Let the writer carry `work` out; `settle` gets the result on the loop, after the commit.
 
         Raises:
             EngineUnavailable: the store is closed, too much waits, or (by the future) it cannot be written.
@@ -140,11 +140,11 @@ class SqliteStore:
         return self._writer.submit(work, settle, alone=alone)
 
     def execute(self, sql: str, values: tuple[Any, ...]) -> asyncio.Future[int]:
-        """Have the writer execute one statement. Returns how many rows it changed."""
+        """Let the writer execute one statement. Returns how many rows it changed."""
         return self.write(lambda db: db.execute(sql, values).rowcount)
 
     def read(self, work: Work[T]) -> asyncio.Future[T]:
-        """Have the reader carry `work` out: it sees all that was committed before.
+        """Let the reader carry `work` out: it sees all that was committed before.
 
         Raises:
             EngineUnavailable: the store is closed, too many wait, or (by the future) it cannot be read.
@@ -156,7 +156,7 @@ class SqliteStore:
     # -- housekeeping
 
     async def purge(self, sql: str, *values: Any) -> int:
-        """Repeat a statement that deletes at most as many rows as its last value says, `BATCH`.
+        """Repeat a statement that deletes at most as many rows as its last value, `BATCH`.
 
         Returns how many were deleted.
         """
@@ -167,12 +167,12 @@ class SqliteStore:
         return total
 
     async def probe(self) -> None:
-        """Write something, when the store did not answer: whether it does again."""
+        """Write a row when the store did not answer, to learn whether it does again."""
         if not self.healthy:
             await self.execute("INSERT OR REPLACE INTO kept (key, value) VALUES ('', '')", ())
 
     async def tidy(self) -> None:
-        """Give free pages back, and cut the log when it has grown large."""
+        """Return free pages, and truncate the WAL when it has grown large."""
         await self.write(_return_pages, alone=True)
         await self.write(lambda db: _cut_log(db, Path(f"{self.path}-wal")), alone=True)
 

@@ -1,4 +1,4 @@
-"""Streams in tables, as the writer's thread changes them. Its cache is exact, for it alone writes."""
+"""Streams in tables, as the writer's thread changes them. Its cache is exact: no other thread writes."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from portward.model.position import Position
 from portward.model.publication import HistoryPage, HistoryQuery, Publication
 
 MAX_CACHED: Final = 50_000
-"""Streams the writer remembers; with more it begins anew."""
+"""Most streams in the writer's cache; with more it is cleared."""
 MAX_STEP: Final = 64
-"""Publications that may lie beyond the size of a history before they are deleted together."""
+"""Most publications beyond the size of a history before they are deleted together."""
 
 
 class StreamSettings(NamedTuple):
@@ -33,7 +33,7 @@ class StreamSettings(NamedTuple):
 
     @classmethod
     def of(cls, namespace: Namespace) -> "StreamSettings":
-        """Pick them."""
+        """Read them from a namespace."""
         return cls(
             namespace.history_size,
             namespace.history_ttl,
@@ -44,7 +44,7 @@ class StreamSettings(NamedTuple):
 
 @dataclass(slots=True)
 class Stream:
-    """One channel's row. `keyed` is how many keys have a last publication, None when not yet counted."""
+    """Row of one channel. `keyed` is how many keys have a last publication, None when not yet counted."""
 
     number: int
     epoch: str
@@ -72,11 +72,11 @@ class StreamTables:
         self._written = True
 
     def forget(self) -> None:
-        """Trust the tables alone: something was rolled back."""
+        """Clear the cache: a transaction was rolled back."""
         self._cache.clear()
 
     def publish(self, db: sqlite3.Connection, order: Order) -> Outcome | None:
-        """Give the order its offset and store it, unless its key was seen; None when its room has ended."""
+        """Assign an offset and store, unless its key was used; None when its room has ended."""
         if order.life is not None and not alive(db, order.channel, order.life, order.now):
             return None
         stream, created = self.open(db, order.channel, order.namespace, order.now)
@@ -99,7 +99,7 @@ class StreamTables:
     def open(
         self, db: sqlite3.Connection, channel: Channel, namespace: Namespace, now: float
     ) -> tuple[Stream, bool]:
-        """The stream with its namespace's settings of now, and whether it had to be made."""
+        """The stream with the present settings of its namespace, and whether it was made now."""
         settings = StreamSettings.of(namespace)
         stream = self._cache.get(channel)
         created = False
@@ -130,7 +130,7 @@ class StreamTables:
         return self._epochs.page(channel, query), False
 
     def remove(self, db: sqlite3.Connection, channel: Channel) -> bool:
-        """Delete a stream and all that is kept of it. False when there was none."""
+        """Delete a stream and all its content. False when there was none."""
         stream = _find(db, channel)
         self._cache.pop(channel, None)
         if stream is None:
@@ -173,7 +173,7 @@ def _create(
 
 
 def _adapt(db: sqlite3.Connection, stream: Stream, settings: StreamSettings, now: float) -> None:
-    """Follow a namespace that was set otherwise; what it keeps no longer is deleted at once.
+    """Apply changed settings of the namespace; what is no longer kept is deleted at once.
 
     What is kept must stay without holes, and a history of size 0 makes one with each publication.
     """
@@ -214,7 +214,7 @@ def _keep(db: sqlite3.Connection, stream: Stream, publication: Publication, now:
 def _remember(
     db: sqlite3.Connection, stream: Stream, publication: Publication, body: bytes
 ) -> None:
-    """Make this the last publication of its key; of too many keys the one said longest ago goes."""
+    """Make this the last publication of its key; of too many keys, the oldest is removed."""
     row = (publication.offset, body, stream.number, publication.key)
     changed = db.execute("UPDATE latest SET offset = ?, body = ? WHERE stream = ? AND key = ?", row)
     if changed.rowcount:

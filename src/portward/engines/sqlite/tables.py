@@ -1,4 +1,4 @@
-"""The tables, and how they came to be. What stands here once is never changed, only added to."""
+"""The tables, and their migrations. Published statements are never changed; new ones are added."""
 
 from typing import Final
 
@@ -153,7 +153,7 @@ THIRD: Final = (
     "ALTER TABLE rooms ADD COLUMN life TEXT NOT NULL DEFAULT ''",
     # Seconds a record may be unused before it ends; 0 for one that does not end unused.
     "ALTER TABLE rooms ADD COLUMN idle REAL NOT NULL DEFAULT 0",
-    # Nobody knows any more which of the older records were chosen: all of them stay.
+    # The origin of older records is not known: all of them stay.
     "UPDATE rooms SET until = 9e999, life = lower(hex(randomblob(8)))",
     "CREATE INDEX rooms_maker ON rooms (maker) WHERE maker <> ''",
 )

@@ -1,7 +1,7 @@
-"""One thread that writes: what queues up while a commit runs goes into the next one.
+"""Thread that writes: commands queued during a commit go into the next transaction together.
 
-A command is a function of the connection. Its caller's future ends on the event loop after the commit,
-and what the command says for the house is said there before that, in the order of the commits.
+A command is a function of the connection. After the commit its `settle` is called on the event loop, and
+then its caller's future is done, in the order of the commits.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 MAX_QUEUED: Final = 10_000
-"""Commands that may wait."""
+"""Most commands that may wait."""
 MAX_GROUP: Final = 1_000
-"""Commands of one transaction."""
+"""Most commands of one transaction."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Writer:
     def submit(
         self, work: Work[T], settle: Callable[[T], None] | None = None, *, alone: bool = False
     ) -> asyncio.Future[T]:
-        """Queue a command; it is carried out whatever becomes of the future.
+        """Queue a command; it is carried out even if the future is cancelled.
 
         Raises:
             EngineUnavailable: the queue is full, or the writer has been stopped.
@@ -102,7 +102,7 @@ class Writer:
         self._tell(self.ended.set_result, None)
 
     def _next(self) -> list[WriteCommand[Any]]:
-        """Wait for a command, and take all that are there. Nothing in the end."""
+        """Wait for a command, and take all that are queued. Empty at the end."""
         group: list[WriteCommand[Any]] = []
         command = self._queue.get()
         while command is not None:
@@ -118,7 +118,7 @@ class Writer:
         return group
 
     def _finish(self, group: list[WriteCommand[Any]]) -> None:
-        """Carry a group out in one transaction, and have its callers told."""
+        """Carry a group out in one transaction, and schedule its results."""
         if not group:
             return
         up: bool | None = True
@@ -128,7 +128,7 @@ class Writer:
             for command in group:
                 self._attempt(command)
             self._db.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on
+        except Exception as error:  # noqa: BLE001 - after any error the thread must go on
             self._give_up(group, error)
             up = False
         if up and self._db.total_changes == before:
@@ -136,7 +136,7 @@ class Writer:
         self._tell(self._settle, group, up)
 
     def _attempt(self, command: WriteCommand[Any]) -> None:
-        """Carry one command out; its own failure leaves the others of the group alone."""
+        """Carry one command out; its own error does not affect the others of the group."""
         self._db.execute("SAVEPOINT command")
         try:
             command.result = command.work(self._db)
@@ -149,7 +149,7 @@ class Writer:
         self._db.execute("RELEASE command")
 
     def _give_up(self, group: list[WriteCommand[Any]], error: Exception) -> None:
-        """Undo a whole group: the disk is full, or cannot be written."""
+        """Roll back a whole group: the disk is full, or cannot be written."""
         with suppress(sqlite3.Error):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -161,12 +161,12 @@ class Writer:
         """Carry out a command that cannot be part of a transaction."""
         try:
             command.result = command.work(self._db)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on
+        except Exception as error:  # noqa: BLE001 - after any error the thread must go on
             command.error = EngineUnavailable(f"the store cannot be tidied: {error}")
         self._tell(self._settle, [command], None)
 
     def _tell(self, function: Callable[..., None], *values: Any) -> None:
-        # A loop that is closed has nobody left who waits.
+        # With a closed loop no caller waits any more.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *values)
 
@@ -189,13 +189,13 @@ class Writer:
         try:
             assert command.settle is not None  # noqa: S101 - for the type checker
             command.settle(command.result)
-        except Exception as error:  # noqa: BLE001 - one listener's fault must not hang other callers
+        except Exception as error:  # noqa: BLE001 - an error of one callback must not block other callers
             self._loop.call_exception_handler(
                 {"message": "an announcement of the engine failed", "exception": error}
             )
 
 
 def _is_trouble(error: Exception) -> bool:
-    """Whether it is the store that failed, and not the command."""
+    """Whether the store failed, not the command."""
     whole = (sqlite3.OperationalError, sqlite3.InternalError, MemoryError)
     return isinstance(error, whole) or type(error) is sqlite3.DatabaseError
