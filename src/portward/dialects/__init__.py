@@ -1,1 +1,1 @@
-"""The languages of the front doors: one module each, translating words and deciding nothing."""
+"""Protocols of the endpoints: one module each, which decodes and encodes messages and decides nothing."""

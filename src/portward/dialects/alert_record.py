@@ -1,4 +1,4 @@
-"""An alert as it is kept: a publication in the channel of its call."""
+"""An alert as it is stored: a publication in the channel of its call."""
 
 import re
 from typing import Any, Final
@@ -14,12 +14,12 @@ _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _KEYS: Final = frozenset({"callId", "severity", "data"})
 _SEVERITIES: Final = tuple(Severity)
 _SHOWN: Final = 16
-"""Characters of a publication's id that are shown of it."""
+"""Characters of a publication's id that its alert's id has."""
 _UNTYPED: Final = "message"
 
 
 def alert_id(publication: str) -> str:
-    """The id of the alert that a publication carries."""
+    """The id of the alert in a publication."""
     return f"alert_{publication[:_SHOWN]}"
 
 
@@ -44,10 +44,10 @@ def write(
     *,
     idempotency_key: str | None = None,
 ) -> Publish:
-    """The command that publishes an alert.
+    """Make the command that publishes an alert.
 
     Raises:
-        ValueError: a part of it is not what it must be.
+        ValueError: a part of it is invalid.
     """
     where = channel(namespace, call_id)
     if not isinstance(type, str) or not 1 <= len(type) <= MAX_TYPE or _UNFIT.search(type):
@@ -67,14 +67,14 @@ def write(
 
 
 def urgency(publication: Publication) -> int:
-    """The rank of an alert's severity. What was never written as an alert is of the lowest."""
+    """The rank of an alert's severity; the lowest for a publication that was not written as an alert."""
     said = publication.data
     severity = said.get("severity") if isinstance(said, dict) and said.keys() == _KEYS else None
     return _SEVERITIES.index(severity) if severity in _SEVERITIES else 0
 
 
 def read(channel: Channel, publication: Publication, epoch: str) -> Alert:
-    """The alert a publication carries. What was never written as one is of low severity."""
+    """Read the alert of a publication; one that was not written as an alert gets low severity."""
     call = publication.origin or channel
     said = publication.data
     if not _written(said, call):
@@ -93,7 +93,7 @@ def read(channel: Channel, publication: Publication, epoch: str) -> Alert:
 
 
 def _written(said: Any, call: Channel) -> bool:
-    """Whether it has the shape that :func:`write` gives, and speaks of the call it was said in."""
+    """Whether the data have the form that :func:`write` gives, and name the call of their channel."""
     return (
         isinstance(said, dict)
         and said.keys() == _KEYS

@@ -1,7 +1,7 @@
-"""The alerts dialect: supervisors and dashboards that hear the alerts of the calls they name.
+"""The alerts protocol: supervisors and dashboards that receive the alerts of the calls they name.
 
-A client's message is one JSON object with a `type` and what belongs to it; it may add an `id`, which
-comes back with the answer. What is said to it is `{"type", "payload"}`.
+A client's message is one JSON object with a `type` and its fields; it may have an `id`, which is sent
+back with the answer. Messages to the client are `{"type", "payload"}`.
 """
 
 import re
@@ -26,9 +26,9 @@ from portward.model.replies import Push, Reply
 
 DEFAULT_LIMIT: Final = 50
 ASKED: Final = 100
-"""Call ids of one message that are looked at to hear them; the others are left out without a word."""
+"""Most call ids of one message that are subscribed to; further ones are ignored."""
 LEFT: Final = 1000
-"""Call ids of one message that are looked at to leave them."""
+"""Most call ids of one message that are unsubscribed from."""
 _NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
 
@@ -55,7 +55,7 @@ class AlertsDialect:
         }
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
-        """Read one message. See `Dialect.decode`."""
+        """Decode one message. See `Dialect.decode`."""
         message = strict_json.parse(payload)
         identifier = strict_json.identifier(message)
         try:
@@ -67,11 +67,11 @@ class AlertsDialect:
             raise
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
-        """The answer to a command. See `Dialect.reply`."""
+        """Encode the answer to a command. See `Dialect.reply`."""
         return alerts_encode.reply(command, reply, now, self._ids)
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
-        """Words nobody asked for. See `Dialect.push`."""
+        """Encode a push. See `Dialect.push`."""
         return alerts_encode.push(push, self._ids)
 
     def _decode(self, message: Any, identifier: str | int | None) -> Command:
@@ -84,7 +84,7 @@ class AlertsDialect:
         return build(msgspec.convert(message, schema), identifier)
 
     def _channels(self, calls: Iterable[Any], most: int) -> dict[str, Channel]:
-        """The channels behind the first call ids, each once; what is no call id is skipped."""
+        """The channels of the first call ids, each once; a value that is no call id is skipped."""
         texts = dict.fromkeys(filter(call_ids.is_text, calls))
         found = ((call, self._ids.encode(call)) for call in islice(texts, most))
         return {call: channel for call, channel in found if channel is not None}
@@ -128,9 +128,9 @@ class AlertsDialect:
 
 
 def _limit(value: Any) -> int:
-    """How much history is meant: a number, or one in a string; the default for anything else.
+    """The limit of a history request: a number, or one in a string; the default for anything else.
 
-    None at all is a question for the positions.
+    0 asks for the positions only.
     """
     if isinstance(value, str) and _NUMERIC.fullmatch(value):
         value = float(value)

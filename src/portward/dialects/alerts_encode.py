@@ -1,4 +1,4 @@
-"""What the alerts dialect sends: answers, errors and pushes, each `{"type", "payload"}`."""
+"""Encoder of the alerts protocol: answers, errors and pushes, each `{"type", "payload"}`."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -20,9 +20,9 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.model.replies import Push, Reply
 
 RETRY: Final = 1000
-"""Milliseconds after which to subscribe again to a call that was lost on the way here."""
+"""Milliseconds after which to subscribe again to a call whose subscription was lost."""
 _SESSION_ID: Final = 24
-"""Characters of a connection's id that its client is told."""
+"""Characters of a connection's id that its client gets."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +33,7 @@ def _message(kind: str, payload: Any, identifier: str | int | None = None) -> by
 
 
 def reply(command: Command, reply: Reply, now: int, ids: CallIds) -> bytes | None:
-    """The answer to a command."""
+    """Encode the answer to a command."""
     found = _REPLIES.get(type(reply))
     if found is None:
         return None
@@ -42,7 +42,7 @@ def reply(command: Command, reply: Reply, now: int, ids: CallIds) -> bytes | Non
 
 
 def fault(fault: CommandError, now: int) -> bytes:  # noqa: ARG001 - the port's
-    """The error that answers a refused command."""
+    """Encode the command error."""
     kind = fault.kind
     text = TEXTS.get(kind, kind.text)
     if kind is ErrorKind.UNKNOWN_TYPE:
@@ -57,7 +57,7 @@ def fault(fault: CommandError, now: int) -> bytes:  # noqa: ARG001 - the port's
 
 
 def push(push: Push, ids: CallIds) -> bytes | None:
-    """What is sent unasked. What this dialect has no message for is not sent."""
+    """Encode a push; None when this protocol has no message for it."""
     if isinstance(push, say.Parting):
         closing = _closing(push)
         return None if closing is None else _message("closing", closing)

@@ -1,4 +1,4 @@
-"""The messages of the alerts dialect: those of clients, and what is inside `payload` of the gateway's."""
+"""The messages of the alerts protocol: those of clients, and the `payload` of the gateway's."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
@@ -29,7 +29,7 @@ TEXTS: Final = {
     ErrorKind.UNKNOWN_CHANNEL: ErrorKind.PERMISSION_DENIED.text,
     ErrorKind.UNKNOWN_ROOM: ErrorKind.PERMISSION_DENIED.text,
 }
-"""The words of this dialect where they differ from the default text of a fault."""
+"""Texts of this protocol where they differ from the default text of a command error."""
 
 CODES: Final = {
     ErrorKind.INVALID_FORMAT: "invalid_json",

@@ -1,4 +1,4 @@
-"""Reports of call-analysis engines, read into the alerts they make.
+"""Converts reports of call-analysis engines to alerts.
 
 | event       | payload                                     | alerts                                |
 |-------------|---------------------------------------------|---------------------------------------|
@@ -6,8 +6,8 @@
 | `events`    | `{callId, events: [{type, timestamp}]}`     | `call_event:<type>` each, medium      |
 | `anomalies` | `{callId, anomalies: [{type, confidence}]}` | `anomaly:<type>` each, high above 0.8 |
 
-Engines are trusted and not perfect: keys nobody knows are passed over, values of another type are
-not taken. In a list the good entries count although others are malformed.
+Engines are trusted, but their reports may have errors: unknown keys are ignored, values of another type
+are rejected. The valid entries of a list count although others are malformed.
 """
 
 from collections.abc import Callable
@@ -30,22 +30,22 @@ Word = Annotated[str, Meta(min_length=1)]
 CERTAIN: Final = 0.8
 """An anomaly of more confidence than this is of high severity."""
 _BELOW: Final = ((2.5, Severity.CRITICAL), (3.5, Severity.HIGH), (4.0, Severity.MEDIUM))
-"""Mean opinion scores, and how bad a call is below each."""
+"""Mean opinion scores, and the severity below each."""
 
 
 MOST: Final = 1000
-"""Entries of one report that are read; the others count as malformed."""
+"""Most entries of one report that are read; further ones count as malformed."""
 _ROOM: Final = 512
 """Bytes of a publication that its call id and severity may take."""
 
 
 class AnalysisReport(NamedTuple):
-    """What a report says: the alerts to publish, and how many of its entries could not be read."""
+    """Result of a report: the alerts to publish, and how many of its entries could not be read."""
 
     alerts: tuple[Publish, ...] = ()
     malformed: int = 0
     reason: str = ""
-    """Why, for the last of them; it repeats no value of the report."""
+    """Reason for the last of them; it repeats no value of the report."""
 
 
 class _Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -90,7 +90,7 @@ def read(namespace: str, event: Any, payload: Any, *, key: str | None = None) ->
     """Read one report. With `key`, the idempotency key of its alerts starts with it.
 
     Raises:
-        ValueError: it holds nothing that can be read; the message says why.
+        ValueError: it has nothing that can be read; the message has the reason.
     """
     shape, make = _KINDS.get(event, (None, None)) if isinstance(event, str) else (None, None)
     if shape is None or make is None:
@@ -156,7 +156,7 @@ def _anomaly(entry: Any) -> _Alert:
 
 
 def _number(value: Any, name: str) -> int | float:
-    """A finite number, as JSON has them. Those of numeric libraries count, truth values do not."""
+    """Check for a finite number, as JSON has them. Numbers of numeric libraries count, booleans do not."""
     kind = type(value)
     if kind is not bool and issubclass(kind, Real):
         with suppress(OverflowError):  # an integer beyond every float
@@ -167,7 +167,7 @@ def _number(value: Any, name: str) -> int | float:
 
 
 def _copy(data: dict[str, Any]) -> dict[str, Any]:
-    """The same in plain JSON values, whatever the engine does to its own afterwards."""
+    """Copy to plain JSON values, so that later changes by the engine have no effect."""
     try:
         text = msgspec.json.encode(data, enc_hook=_plain)
     except (TypeError, ValueError, RecursionError):
@@ -189,4 +189,4 @@ _KINDS: Final[dict[str, tuple[type[_Result | _Events | _Anomalies], Callable[[An
     "anomalies": (_Anomalies, _anomaly),
 }
 EVENTS: Final = tuple(_KINDS)
-"""The events an engine reports by."""
+"""The events of a report."""

@@ -1,4 +1,4 @@
-"""What a dialect is. A new one is one module with one class like this."""
+"""Interface of a protocol. A new protocol is one module with one class of this form."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -13,7 +13,7 @@ from portward.model.replies import Push, Reply
 
 @runtime_checkable
 class Ranking(Protocol):
-    """A dialect whose publications differ in urgency, and which can say of one that it comes late."""
+    """A protocol whose publications differ in urgency, and which can mark a late one."""
 
     def urgency(self, publication: Publication) -> int:
         """How urgent a publication is: a more urgent one passes the cooldown after a less urgent one."""
@@ -28,28 +28,28 @@ class Dialect(Protocol):
 
     @property
     def binary(self) -> bool:
-        """Whether binary messages are accepted; else they end the connection with 1003."""
+        """Whether binary messages are accepted; else they close the connection with 1003."""
 
     @property
     def resumable(self) -> bool:
-        """Whether its clients are told a session token, with which they come back."""
+        """Whether clients get a session token, with which they can resume their session."""
 
     @property
     def closes(self) -> Mapping[Disconnect, tuple[int, str]]:
-        """Close codes and reasons that this protocol fixes differently from the table of endings."""
+        """Close codes and reasons that this protocol fixes differently from the table of disconnects."""
 
     def decode(self, payload: bytes, binary: bool) -> Command:
-        """Read one client message.
+        """Decode one client message.
 
         Raises:
-            Fault: the message is none of this dialect; carries the client's own id when it had one.
+            CommandError: the message is invalid in this protocol; has the client's own id when it had one.
         """
 
     def reply(self, command: Command, reply: Reply, now: int) -> Words | None:
-        """The answer to a command; None when this dialect answers it with silence."""
+        """Encode the answer to a command; None when this protocol sends none."""
 
     def fault(self, fault: CommandError, now: int) -> Words | None:
-        """The answer to a refused command."""
+        """Encode the answer to a refused command."""
 
     def push(self, push: Push, now: int) -> Words | None:
-        """Words nobody asked for; the same bytes go to every connection."""
+        """Encode a push; the same bytes go to every connection."""

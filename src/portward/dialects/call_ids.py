@@ -1,8 +1,8 @@
-"""Call ids and the channels behind them. Any text may name a call, and not every text a channel.
+"""Call ids and their channels. Any text may be a call id, but not every text is a channel name.
 
-What a channel's name cannot hold is percent-encoded, `%` itself included, so that no two ids share a
-channel. `*`, encoded, is the combined channel: whoever hears that hears all calls. An id that takes too
-much room so is `%~` and its SHA-256, which no encoding looks like, and which cannot be read back.
+Characters that a channel name cannot have are percent-encoded, `%` itself included, so that no two ids
+share a channel. `*`, encoded, is the combined channel: its subscribers get the alerts of all calls. An id
+that is too long when encoded becomes `%~` and its SHA-256, which cannot be an encoding, nor be decoded.
 """
 
 from base64 import urlsafe_b64encode
@@ -15,12 +15,12 @@ from portward.model.channel import Channel
 
 MAX_LENGTH: Final = 64
 ALL: Final = "*"
-"""Stands for all calls."""
+"""Call id that means all calls."""
 REMEMBERED: Final = 10_000
-"""Ids a dialect can say again although their channels do not tell them."""
+"""Most ids that are stored because they cannot be decoded from their channels."""
 
 _KEPT: Final = "!#$&'()+,/:;<=>@^`|"
-"""What stands for itself beside what `quote` never touches: letters, digits and `_.-~`."""
+"""Characters that are not encoded, in addition to those of `quote`: letters, digits and `_.-~`."""
 _DIGEST: Final = "%~"
 
 
@@ -30,7 +30,7 @@ def is_text(call_id: Any) -> TypeGuard[str]:
 
 
 def encode(namespace: str, call_id: Any) -> Channel | None:
-    """The channel behind a call id, None when it is not one.
+    """The channel of a call id, None when it is no call id.
 
     An id is a text of 1 to 64 characters, without lone surrogates.
     """
@@ -41,7 +41,7 @@ def encode(namespace: str, call_id: Any) -> Channel | None:
         if len(namespace) + 1 + len(name) > grammar.MAX_LENGTH:
             name = _digest(call_id)
         return Channel.parse(f"{namespace}:{name}")
-    except ValueError:  # a lone surrogate, or the namespace leaves no room at all
+    except ValueError:  # a lone surrogate, or the namespace is too long for any name
         return None
 
 
@@ -51,14 +51,14 @@ def _digest(call_id: str) -> str:
 
 
 def decode(channel: Channel) -> str:
-    """The call id behind a channel. Of a name that does not tell it, the nearest text."""
+    """The call id of a channel; an approximate text for a name that cannot be decoded."""
     return unquote(channel.name, errors="replace")
 
 
 class CallIds:
-    """The ids of one namespace's calls, as a dialect reads and says them.
+    """Encodes and decodes the call ids of one namespace.
 
-    Those that cannot be read back from their channels are remembered, the ones used last.
+    Ids that cannot be decoded from their channels are stored, the most recently used ones.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -66,14 +66,14 @@ class CallIds:
         self._remembered: dict[Channel, str] = {}
 
     def encode(self, call_id: Any) -> Channel | None:
-        """The channel behind a call id; see :func:`encode`."""
+        """The channel of a call id; see :func:`encode`."""
         channel = encode(self._namespace, call_id)
         if channel is not None and channel.name.startswith(_DIGEST):
             self._remember(channel, call_id)
         return channel
 
     def decode(self, channel: Channel) -> str:
-        """The call id behind a channel; see :func:`decode`."""
+        """The call id of a channel; see :func:`decode`."""
         known = self._remembered.get(channel)
         return decode(channel) if known is None else self._remember(channel, known)
 

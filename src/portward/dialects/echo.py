@@ -1,4 +1,4 @@
-"""The echo dialect: text and binary come back as they came, for connectivity tests."""
+"""The echo protocol: text and binary messages are sent back unchanged, for connectivity tests."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -10,7 +10,7 @@ from portward.model.replies import Echoed, Push, Reply
 
 
 class EchoDialect:
-    """Implements `dialects.base.Dialect`. It has no words of its own: no greeting, no errors."""
+    """Implements `dialects.base.Dialect`. It has no messages of its own: no greeting, no errors."""
 
     name = "echo"
     binary = True
@@ -18,17 +18,17 @@ class EchoDialect:
     closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {}
 
     def decode(self, payload: bytes, binary: bool) -> Command:
-        """Anything is a message."""
+        """Accept any message."""
         return Echo(payload=payload, binary=binary)
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:  # noqa: ARG002 - the port
-        """What came."""
+        """Send the message back."""
         return reply.payload if isinstance(reply, Echoed) else None
 
     def fault(self, fault: CommandError, now: int) -> bytes | None:  # noqa: ARG002 - the port
-        """Silence."""
+        """Send nothing."""
         return None
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port
-        """Silence."""
+        """Send nothing."""
         return None

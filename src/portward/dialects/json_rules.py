@@ -1,7 +1,7 @@
-"""The rules of strict JSON by name, and how deep in a text one of them is broken.
+"""Rules of strict JSON by name, and how deep in a text one of them is broken.
 
-A client is told both in the `details` of an error, and nothing of its own text. Of text that is no JSON
-at all there is nothing more to tell.
+Both are sent to the client in the `details` of an error, without any of its own text. For text that is
+no JSON at all there are no details.
 """
 
 import json
@@ -17,14 +17,14 @@ from portward.model.limits import INTEGER
 POISON: Final = frozenset({"__proto__", "constructor", "prototype"})
 """Keys that change JavaScript objects."""
 SCANNED: Final = 4096
-"""Tokens that are looked at for the place; in a longer text it may stay unknown."""
+"""Most tokens that are searched for the place; in a longer text it may stay unknown."""
 
 _DIGITS: Final = len(str(INTEGER))
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:]|-?[0-9][0-9.eE+-]*|-?[A-Z]\w*')
 
 
 class JsonRule(Enum):
-    """Each rule: its name for clients, and a text for the log."""
+    """Rules: for each a name for clients, and a text for the log."""
 
     def __init__(self, code: str, text: str) -> None:
         self.code = code
@@ -53,7 +53,7 @@ class _Place:
         return len(self.around)
 
     def move(self, piece: str) -> str | None:
-        """Pass a piece; the key of an object when it was one."""
+        """Move past a token; returns the key of an object when there was one."""
         if piece in "{[":
             self.around.append(set() if piece == "{" else None)
         elif piece in "}]":
@@ -84,7 +84,7 @@ def _duplicate(place: _Place, _: str, key: str | None) -> bool:
 
 
 def _number(piece: str) -> float:
-    """The value of a number, 0 for what is none."""
+    """The value of a number, 0 when the token is no number."""
     if piece[0] not in "-0123456789":
         return 0.0
     try:
@@ -94,7 +94,7 @@ def _number(piece: str) -> float:
 
 
 def _is_large_integer(piece: str) -> bool:
-    """Whether it is an integer out of range: a number with a fraction or an exponent is none."""
+    """Whether it is an integer out of range; a number with a fraction or an exponent is no integer."""
     digits = piece.removeprefix("-")
     return digits.isdecimal() and (len(digits) > _DIGITS or int(digits) > INTEGER)
 
@@ -130,5 +130,5 @@ def _depths(breaks: Callable[[_Place, str, str | None], bool], text: str) -> Ite
 
 
 def details(rule: JsonRule, depth: int | None) -> dict[str, Any]:
-    """What a client is told of a text that breaks a rule."""
+    """The details of an error about a text that breaks a rule."""
     return {"rule": rule.code} if depth is None else {"rule": rule.code, "depth": depth}

@@ -1,8 +1,8 @@
-"""The live dialect: web pages that follow topics behind the cookie of their site.
+"""The live protocol: web pages that follow topics, authenticated by the cookie of their site.
 
 A client's message is `{"type", "topic"}`: subscribe, unsubscribe or history; or `{"type": "ping"}`. It may
-add an `id`, which comes back with the answer. The application may take all messages itself: then any JSON
-value is one.
+have an `id`, which is sent back with the answer. The application may take all messages itself: then any
+JSON value is valid.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from portward.model.position import Position
 from portward.model.replies import Push, Reply
 
 RETRY: Final = 1000
-"""Milliseconds after which to try again, where nobody knows better."""
+"""Milliseconds after which to try again, where no other time is known."""
 
 _MALFORMED: Final = frozenset(
     {ErrorKind.INVALID_FORMAT, ErrorKind.INVALID_STRUCTURE, ErrorKind.UNKNOWN_TYPE}
@@ -35,7 +35,7 @@ _LIMITS: Final = RATE_FAULTS | {
     ErrorKind.CHANNEL_FULL,
     ErrorKind.TOO_LONG,
 }
-"""All other faults are said as one: nobody learns whether a topic exists from how it is refused."""
+"""All other errors get one code, so that an error does not show whether a topic exists."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -58,10 +58,10 @@ class LiveDialect:
         self._namespace = namespace
         self._hands_over = hands_over
 
-    # -- what is heard
+    # -- decoding
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
-        """Read one message. See `Dialect.decode`."""
+        """Decode one message. See `Dialect.decode`."""
         message = strict_json.parse(payload)
         if self._hands_over():
             return ask.HandOver(data=message)
@@ -98,16 +98,16 @@ class LiveDialect:
         return ask.ReadHistory(id=identifier, channel=channel, limit=limit, reverse=True)
 
     def _channel(self, topic: str, otherwise: ErrorKind) -> Channel:
-        """The channel behind a topic. What cannot be one is refused like any that is not open."""
+        """The channel of a topic. An invalid topic gets the same error as one that is not allowed."""
         try:
             return Channel.parse(f"{self._namespace}:{topic}")
         except ValueError:
             raise CommandError(otherwise, about=topic) from None
 
-    # -- what is said
+    # -- encoding
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:  # noqa: ARG002 - the port
-        """The answer to a command."""
+        """Encode the answer to a command."""
         if isinstance(reply, say.Subscribed):
             return _subscribed(reply, command.id)
         if isinstance(reply, say.HistoryRead):
@@ -119,7 +119,7 @@ class LiveDialect:
         return None
 
     def fault(self, fault: CommandError, now: int) -> bytes:  # noqa: ARG002 - the port
-        """The answer to a refused command. To leave what one is not in is no mistake."""
+        """Encode the answer to a refused command. To unsubscribe when not subscribed is no error."""
         kind = fault.kind
         if kind in _MALFORMED:
             return _encode(_error("protocol-violation", details=json_details(fault.details)))
@@ -134,7 +134,7 @@ class LiveDialect:
         return _encode(_error("forbidden", **about))
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
-        """What is sent unasked; to a handler of the application's own only what it sends itself."""
+        """Encode a push; with an application's own handler, only what the application sends."""
         if isinstance(push, say.Delivery):
             return _data(push)
         if isinstance(push, say.Removed):

@@ -1,4 +1,4 @@
-"""The messages of the live dialect. The type is in the same object as what belongs to it."""
+"""The messages of the live protocol. The type is in the same object as the fields."""
 
 from typing import Annotated, Final
 
@@ -26,7 +26,7 @@ ERRORS: Final = (
     ErrorCode("unavailable", ErrorKind.UNAVAILABLE.text, temporary=True),
     ErrorCode("limit", ErrorKind.LIMIT_EXCEEDED.text, temporary=False),
 )
-"""A `limit` that passes with time says so by its `retryMs`."""
+"""A temporary `limit` has a `retryMs`."""
 
 
 # -- what clients send

@@ -1,7 +1,7 @@
-"""What the messages of the protocols are made of.
+"""Base types of the messages of the protocols.
 
-Each protocol has a module of structs with the keys of its messages. They are what is encoded and read, and
-what the types of clients, the AsyncAPI documents and the checks of examples are generated from.
+Each protocol has a module of structs with the keys of its messages. They are used for encoding and
+decoding, and the types of clients, the AsyncAPI documents and the checks of examples are generated from them.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import ErrorKind
 
 MAX_ID: Final = 64
-"""Characters of a client's own id for a message."""
+"""Most characters of a client's own id for a message."""
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -70,12 +70,12 @@ class JsonDetails(Sent, frozen=True):
 
 
 def optional(value: Any) -> Any:
-    """The value of a key that is absent when there is none."""
+    """The value of a key, or UNSET for a key that is left out."""
     return UNSET if value is None else value
 
 
 def json_details(details: Mapping[str, Any] | None) -> JsonDetails | UnsetType:
-    """The details of a fault as they are encoded."""
+    """The details of a command error in the form for encoding."""
     return UNSET if details is None else JsonDetails(**details)
 
 
@@ -85,7 +85,7 @@ def milliseconds(seconds: float | None) -> int | None:
 
 
 class ErrorCode(NamedTuple):
-    """A code that clients of a protocol may be sent, and whether the same command may succeed later."""
+    """A code that clients of a protocol may get, and whether the same command may succeed later."""
 
     code: str
     text: str
@@ -101,13 +101,13 @@ OTHERS: Final = frozenset(
         ErrorKind.UNKNOWN_NAMESPACE,
     }
 )
-"""Kinds of faults that belong to the relay or to Socket.IO."""
+"""Kinds of command errors that belong to the relay or to Socket.IO."""
 
 
 def error_codes(
     codes: Mapping[ErrorKind, str], texts: Mapping[ErrorKind, str]
 ) -> tuple[ErrorCode, ...]:
-    """The codes of a protocol, from the kinds of faults and the words that it has of its own."""
+    """The codes of a protocol, from the kinds of command errors and its own codes and texts."""
     found: dict[str, ErrorCode] = {}
     for kind in ErrorKind:
         code = codes.get(kind, kind.code)
@@ -117,5 +117,5 @@ def error_codes(
 
 
 def enumerate_codes(errors: tuple[ErrorCode, ...]) -> Meta:
-    """The codes as a part of a JSON schema."""
+    """Constrain a JSON schema to the codes."""
     return Meta(extra_json_schema={"enum": [error.code for error in errors]})

@@ -1,8 +1,8 @@
-"""The relay dialect: the messages before the upstream is connected, and the gateway's own ones later.
+"""The relay protocol: the messages before the upstream is connected, and the gateway's own ones later.
 
-Flat JSON objects with a `type`; a client may add an `id`, which comes back with the answer. Once the
-upstream is connected its own events go both ways. Beside them a client may still send the gateway a
-newer token (`authenticate`, `refresh`) or a `ping`, see :func:`aside`.
+Flat JSON objects with a `type`; a client may add an `id`, which is sent back with the answer. Once the
+upstream is connected its own events go both ways. A client may still send the gateway a newer token
+(`authenticate`, `refresh`) or a `ping`, see :func:`aside`.
 """
 
 import re
@@ -31,18 +31,18 @@ _KEYS: Final = {
         ("ping", wire.RelayPing),
     )
 }
-"""What each message may have; one with any other key is none of this dialect."""
+"""Keys that each message may have; one with any other key is not of this protocol."""
 
 _TOKENS: Final = ("authenticate", "refresh")
 _OWN: Final = re.compile(rb'"(?:authenticate|refresh|ping)"|\\u')
-"""One of these is in every message that may be the gateway's own: a word, or an escape that may hide it."""
+"""Found in every message that may be the gateway's own: a type, or an escape that may be part of one."""
 _MAX_OWN: Final = 64 * KIB
 
 _encode = msgspec.json.Encoder().encode
 
 
 class RelayDialect:
-    """Implements `dialects.base.Dialect`. Messages are read here until the upstream is connected."""
+    """Implements `dialects.base.Dialect`. Messages are decoded here until the upstream is connected."""
 
     name = "relay"
     binary = True
@@ -52,7 +52,7 @@ class RelayDialect:
     }
 
     def decode(self, payload: bytes, binary: bool) -> Command:
-        """Read one message. What is none of this dialect's was meant for the upstream: `NOT_CONNECTED`."""
+        """Decode one message. A message of another form was meant for the upstream: `NOT_CONNECTED`."""
         message = _object(payload, binary)
         identifier = strict_json.identifier(message)
         try:
@@ -62,12 +62,12 @@ class RelayDialect:
             raise
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:  # noqa: ARG002 - the port's
-        """The answer to a command."""
+        """Encode the answer to a command."""
         build = _REPLIES.get(type(reply))
         return None if build is None else _encode(build(reply, optional(command.id)))
 
     def fault(self, fault: CommandError, now: int) -> bytes:  # noqa: ARG002 - the port's
-        """The error that answers a refused command or event; the latter's type is its `event`."""
+        """Encode the error of a refused command or event; the latter has the event's type as `event`."""
         kind = fault.kind
         code, text = wire.FAULTS.get(kind, (kind.code, kind.text))
         refused = wire.RelayError(
@@ -81,7 +81,7 @@ class RelayDialect:
         return _encode(refused)
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
-        """What is sent unasked. What this dialect has no message for is not sent."""
+        """Encode a push; None when this protocol has no message for it."""
         if isinstance(push, say.Parting):
             return _parting(push)
         if isinstance(push, say.Expiring):
@@ -102,13 +102,13 @@ def _parting(push: say.Parting) -> bytes | None:
 
 
 def aside(payload: bytes) -> Command | None:
-    """The command in a message that is the gateway's own though the upstream is connected.
+    """Decode a message that is for the gateway although the upstream is connected.
 
     Those are `{"type": "ping"}` and `{"type": "authenticate", "token": "…"}` or `refresh`, each with an
-    `id` or without, and with no other key. None: it is the upstream's.
+    `id` or without, and with no other key. None: the message is for the upstream.
 
     Raises:
-        Fault: `EVENT_REFUSED`, something else with a token for the gateway in it.
+        CommandError: `EVENT_REFUSED`, a message of another form that has a token of the gateway.
     """
     if len(payload) > _MAX_OWN or not _OWN.search(payload):
         return None
@@ -132,7 +132,7 @@ def aside(payload: bytes) -> Command | None:
 
 
 def _own(message: dict[str, Any]) -> Command | None:
-    """The command in a message of exactly this shape; None in any other."""
+    """The command of a message of exactly this form; None for any other."""
     identifier = strict_json.identifier(message)
     try:
         return _command(message, identifier)

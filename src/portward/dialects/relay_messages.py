@@ -1,6 +1,6 @@
-"""The messages of the relay dialect. The type is in the same object as what belongs to it.
+"""The messages of the relay protocol. The type is in the same object as the fields.
 
-Events of the upstream are none of these: they pass as they are.
+Events of the upstream are not among them: they pass unchanged.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ FAULTS: Final[Mapping[ErrorKind, tuple[str, str]]] = {
     ErrorKind.NOT_AUTHENTICATED: ("not_authenticated", "Authentication required"),
     **dict.fromkeys(RATE_FAULTS, ("rate_limited", "Too many requests")),
 }
-"""Codes and texts of this dialect where they differ from those of the fault."""
+"""Codes and texts of this protocol where they differ from those of the command error."""
 
 PARTINGS: Final[Mapping[Disconnect, tuple[str, str]]] = {
     Disconnect.AUTH_TIMEOUT: ("auth_timeout", "Authentication timeout"),
@@ -39,7 +39,7 @@ PARTINGS: Final[Mapping[Disconnect, tuple[str, str]]] = {
     Disconnect.EXPIRED: ("token_expired", "Token expired"),
     Disconnect.REVOKED: ("revoked", "Session revoked"),
 }
-"""Endings that are told in an error before the close."""
+"""Disconnects that are reported in an error before the close."""
 
 _KINDS: Final = (
     *FAULTS,

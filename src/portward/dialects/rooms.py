@@ -1,7 +1,7 @@
-"""The rooms dialect: chat, collaboration and notifications in JSON envelopes.
+"""The rooms protocol: chat, collaboration and notifications in JSON envelopes.
 
-Both ways an envelope is `{"type", "data", "timestamp"}`; a client may add an `id`, which comes back with
-the answer. See docs/endpoints/rooms.md for the whole conversation.
+In both directions an envelope is `{"type", "data", "timestamp"}`; a client may add an `id`, which is sent
+back with the answer. docs/endpoints/rooms.md describes all messages.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ class RoomsDialect:
         }
 
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
-        """Read one envelope. See `Dialect.decode`."""
+        """Decode one envelope. See `Dialect.decode`."""
         envelope = strict_json.parse(payload)
         identifier = _identifier(envelope)
         try:
@@ -104,7 +104,7 @@ class RoomsDialect:
         return ask.Subscribe(id=identifier, channel=self._channel(data.room_id), since=since)
 
     def _join_each(self, rooms: list[wire.RoomsJoinOne], identifier: str | None) -> Command:
-        """Each room once, as it was named first; whether an id can be one is judged with the rest."""
+        """Each room once, by its first entry; an invalid id is reported with the other results."""
         wanted: dict[str, Wanted] = {}
         for room in rooms:
             if room.room_id not in wanted:

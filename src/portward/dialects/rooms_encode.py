@@ -1,4 +1,4 @@
-"""What the rooms dialect sends: replies, errors and pushes, as envelopes with fixed keys."""
+"""Encoder of the rooms protocol: replies, errors and pushes, as envelopes with fixed keys."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -28,7 +28,7 @@ def _position(position: Position) -> StreamPosition:
 
 
 class RoomsEncoder:
-    """The saying half of the dialect. Without `expose_email` the key `email` never names another user."""
+    """Encodes all messages. Without `expose_email` the key `email` never has the address of another user."""
 
     def __init__(self, *, expose_email: bool) -> None:
         self._expose_email = expose_email
@@ -59,7 +59,7 @@ class RoomsEncoder:
         }
 
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
-        """The answer to a command. A message without an `id` and a signal are answered with silence."""
+        """Encode the answer to a command. A message without an `id` and a signal get no answer."""
         if isinstance(reply, say.Published):
             return self._ack(command, reply, now)
         if isinstance(reply, say.Done):
@@ -80,7 +80,7 @@ class RoomsEncoder:
         return _envelope("ack", data, now, command.id)
 
     def fault(self, fault: CommandError, now: int) -> bytes:
-        """The error envelope of a refused command."""
+        """Encode the error envelope of a refused command."""
         kind = fault.kind
         data = wire.RoomsError(
             message=TEXTS.get(kind, kind.text),
@@ -92,7 +92,7 @@ class RoomsEncoder:
         return _envelope("error", data, now, fault.command_id)
 
     def push(self, push: Push, now: int) -> bytes | None:
-        """What is sent unasked. A client that may come back is told when, before the close."""
+        """Encode a push. A client that may come back gets a time to wait, before the close."""
         if isinstance(push, say.Parting):
             closing = _closing(push)
             return None if closing is None else _envelope("closing", closing, now)

@@ -1,4 +1,4 @@
-"""The messages of the rooms dialect: what is inside `data` of an envelope."""
+"""The messages of the rooms protocol: the `data` of an envelope."""
 
 from typing import Annotated, Any, Final
 
@@ -38,7 +38,7 @@ TEXTS: Final = {
     ErrorKind.SUBSCRIBE_RATE_LIMITED: "Join rate limit exceeded",
     ErrorKind.LIMIT_EXCEEDED: "Too many rooms",
 }
-"""The words of this dialect where they differ from the default text of a fault."""
+"""Texts of this protocol where they differ from the default text of a command error."""
 
 CODES: Final = {
     ErrorKind.UNKNOWN_CHANNEL: ErrorKind.PERMISSION_DENIED.code,

@@ -1,6 +1,6 @@
-"""Reads JSON from strangers: one function for all dialects.
+"""Strict parser of JSON from untrusted clients, for all protocols.
 
-Refuses what `json` and `msgspec` let through: duplicate keys, NaN and infinities, numbers that other
+Rejects what `json` and `msgspec` accept: duplicate keys, NaN and infinities, numbers that other
 languages cannot hold, lone surrogates, NUL, keys that change JavaScript objects, deep nesting.
 """
 
@@ -15,21 +15,21 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import INTEGER, JSON_DEPTH
 
 _STRINGS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
-"""Strings, one that never ends included: searched again from each of its quotes it would cost n²."""
+"""Strings, also an unterminated one: searched again from each of its quotes it would cost n²."""
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 _ESCAPED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BLANKS: Final = " \t\n\r"
 _SAFE_DIGITS: Final = 15
 MAX_ID: Final = 64
-"""Characters of a client's own id for a message."""
+"""Most characters of a client's own id for a message."""
 
 
 NOT_JSON: Final = JsonRule.SYNTAX.text
-"""The detail of a fault about text that is no JSON at all."""
+"""The detail of an error about text that is no JSON at all."""
 
 
-class _Refused(ValueError):  # noqa: N818 - becomes a fault, which is an answer
+class _Refused(ValueError):  # noqa: N818 - becomes a command error, which is an answer
     """The text breaks a rule."""
 
     def __init__(self, rule: JsonRule, depth: int | None = None) -> None:
@@ -99,7 +99,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _check_strings(value: Any) -> None:
-    """Refuse NUL and lone surrogates, which only an escape can bring past the JSON grammar."""
+    """Reject NUL and lone surrogates, which the JSON grammar allows only as an escape."""
     for text in _strings(value):
         if "\0" in text:
             raise _Refused(JsonRule.NUL)
@@ -110,7 +110,7 @@ def _check_strings(value: Any) -> None:
 
 
 def _decode(text: str) -> Any:
-    """Read exactly one value. `JSONDecoder.decode` does the same, and looks for blanks by regex."""
+    """Read exactly one value. `JSONDecoder.decode` does the same, but skips white space by regex."""
     value, end = _DECODER.raw_decode(text)
     if end != len(text):
         raise _Refused(JsonRule.SYNTAX)
@@ -121,8 +121,8 @@ def parse(payload: bytes) -> Any:
     """Parse one JSON text strictly.
 
     Raises:
-        Fault: `INVALID_FORMAT`, whatever is wrong. When it is JSON all the same, its details name the
-            rule, and how deep it is broken.
+        CommandError: `INVALID_FORMAT` in all cases. When the text is JSON, its details name the rule, and
+            how deep it is broken.
     """
     text = ""
     try:
@@ -147,7 +147,7 @@ def _fault(error: ValueError, text: str) -> CommandError:
 
 
 def identifier(message: Any) -> str | int | None:
-    """The client's own id for a message, when it has a usable one: a short text, or a whole number."""
+    """The client's own id for a message, when it has a valid one: a short text, or an integer."""
     given = message.get("id") if isinstance(message, dict) else None
     if isinstance(given, str):
         return given if len(given) <= MAX_ID else None

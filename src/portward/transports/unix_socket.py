@@ -97,7 +97,7 @@ def _make_room(path: str) -> None:
 
 
 def _is_dead(path: str) -> bool:
-    """Whether no process listens. Only a refused connection proves it; a full queue or a missing right does not."""
+    """Whether no process listens. Only a refused connection proves it: not a full queue or missing right."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(_PROBE_TIME)
         try:

@@ -1,7 +1,7 @@
-"""The Socket.IO dialect: workspaces for `socket.io-client`, and events of the application.
+"""The Socket.IO protocol: workspaces for `socket.io-client`, and events of the application.
 
-A message of this protocol is a packet, or a part of one. `node.socketio_connection` puts packets together and
-knows the namespaces of a connection; here packets are read and written.
+A message of this protocol is a packet, or a part of one. `node.socketio_connection` joins the parts and
+keeps the namespaces of a connection; this package decodes and encodes packets.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ __all__ = ["ROOT", "PacketError", "SocketIoDialect", "SocketIoPacket", "SocketIo
 class SocketIoDialect:
     """Implements `dialects.base.Dialect`. Rooms `workspace:{id}:{kind}` are channels of `namespace`.
 
-    With `tells_error` a refused CONNECT is answered with a CONNECT_ERROR, else let in and at once told
-    the event `error` and disconnected, as older workspace gateways did.
+    With `tells_error` a refused CONNECT is answered with a CONNECT_ERROR, else it is accepted, and the
+    event `error` and a disconnect follow at once, as in older workspace gateways.
     """
 
     name = "socketio"
@@ -39,10 +39,10 @@ class SocketIoDialect:
         self.events = Events(namespace, kinds)
         self.tells_error = tells_error
 
-    # -- what is heard
+    # -- decoding
 
     def decode(self, payload: bytes, binary: bool) -> Command:
-        """Read a packet that came in one piece. See `Dialect.decode`."""
+        """Decode a packet that came in one piece. See `Dialect.decode`."""
         if binary:
             raise CommandError(ErrorKind.INVALID_STRUCTURE)
         try:
@@ -51,10 +51,10 @@ class SocketIoDialect:
             raise CommandError(ErrorKind.INVALID_FORMAT) from None
 
     def command(self, packet: SocketIoPacket) -> Command:
-        """The command behind a whole packet, its attachments in their places.
+        """The command of a whole packet, with its attachments in place.
 
         Raises:
-            Fault: its payload is not taken.
+            CommandError: its payload is refused.
             PacketError: no client sends a packet of this type.
         """
         if packet.fault is not None:
@@ -76,10 +76,10 @@ class SocketIoDialect:
             fault.command_id = packet.address
             raise
 
-    # -- what is said
+    # -- encoding
 
     def reply(self, command: Command, reply: Reply, now: int) -> Words | None:  # noqa: ARG002 - the port
-        """The answer to a command: to an event only where an acknowledgement is waited for."""
+        """Encode the answer to a command: for an event only where the client waits for an acknowledgement."""
         if isinstance(reply, say.Opened):
             return packets.connected(reply.nsp, reply.sid)
         if isinstance(reply, say.Called):
@@ -88,7 +88,7 @@ class SocketIoDialect:
         return None if answer is None else _acknowledge(command.id, (answer,))
 
     def fault(self, fault: CommandError, now: int) -> Words | None:  # noqa: ARG002 - the port
-        """The answer to a refused command. Refusals by a limit are told as the event `error`, too."""
+        """Encode the answer to a refused command. Errors of a rate limit are also sent as the event `error`."""
         address = str(fault.command_id or "")
         if fault.nsp is not None:
             return _turned_away(fault.nsp, fault)
@@ -101,7 +101,7 @@ class SocketIoDialect:
         return error if answer is None else _both(answer, error)
 
     def push(self, push: Push, now: int) -> Words | None:  # noqa: ARG002 - the port
-        """Words nobody asked for; publications go to the namespace that their channel belongs to."""
+        """Encode a push; a publication goes to the Socket.IO namespace of its channel."""
         if isinstance(push, say.Delivery):
             return _published(push)
         if isinstance(push, say.Emitted):
@@ -109,7 +109,7 @@ class SocketIoDialect:
         return self.tell(ROOT, push)
 
     def tell(self, nsp: str, push: Push) -> Words | None:
-        """What concerns the whole connection, to one of its namespaces."""
+        """Encode a push that concerns the whole connection, for one of its Socket.IO namespaces."""
         said = encode.event(push)
         if said is None:
             return None
@@ -119,7 +119,7 @@ class SocketIoDialect:
 
 
 def _turned_away(nsp: str, fault: CommandError) -> bytes:
-    """The answer to a CONNECT that lets nobody in."""
+    """Encode the answer to a refused CONNECT."""
     if fault.kind is ErrorKind.UNKNOWN_NAMESPACE:
         return packets.connect_error(nsp, fault.kind.text)
     code = payloads.fault_code(fault)
@@ -127,7 +127,7 @@ def _turned_away(nsp: str, fault: CommandError) -> bytes:
 
 
 def _acknowledge(address: str | int | None, result: tuple[Any, ...]) -> Words | None:
-    """An acknowledgement, where one is waited for: then the address ends with a number."""
+    """Encode an acknowledgement, if one is awaited: then the address ends with a number."""
     text = str(address or "")
     return packets.acknowledgement(text, result) if text[-1:].isdigit() else None
 
@@ -145,7 +145,7 @@ def _both(first: Words, second: Words) -> Words:
 def _published(push: say.Delivery) -> Words:
     publication = push.publication
     name, nsp = publication.type or encode.MESSAGE, encode.nsp_of(push.channel)
-    if name in packets.RESERVED:  # whoever heard it under this name would break the connection off
+    if name in packets.RESERVED:  # a reserved event would make clients close the connection
         name = encode.MESSAGE
     if nsp == ROOT:
         return packets.prepared(nsp, name, (publication.data,), publication.attachments)

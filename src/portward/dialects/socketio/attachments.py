@@ -1,4 +1,4 @@
-"""Bytes inside JSON: taken out and numbered, or put back where their placeholders stand."""
+"""Binary values inside JSON: extracted and numbered, or put back in place of their placeholders."""
 
 from typing import Any, Final
 
@@ -10,11 +10,11 @@ _KEYS: Final = frozenset({_MARK, "num"})
 
 
 def pack(value: Any) -> tuple[Any, tuple[bytes, ...]]:
-    """Take the bytes out of `value`: what is left, with placeholders, and the bytes in order.
+    """Extract the binary values of `value`: returns the rest, with placeholders, and the binary values.
 
     Raises:
-        ValueError: there are too many, `value` is nested too deeply, or beside bytes something in it
-            looks like a placeholder and would be taken for one.
+        ValueError: there are too many, `value` is nested too deeply, or next to binary values it has an
+            object that looks like a placeholder.
     """
     attachments: list[bytes] = []
     if not has_bytes(value):
@@ -26,7 +26,7 @@ def pack(value: Any) -> tuple[Any, tuple[bytes, ...]]:
 
 
 def has_bytes(value: Any, depth: int = 0) -> bool:
-    """Whether there are bytes anywhere in `value`, which is so many containers deep already.
+    """Whether `value`, which is inside `depth` containers, contains binary values.
 
     Raises:
         ValueError: it is nested too deeply.
@@ -60,7 +60,7 @@ def unpack(value: Any, attachments: list[bytes]) -> Any:
     """Put each attachment in the place of its placeholder.
 
     Raises:
-        ValueError: a placeholder is none, or one of the attachments is not used exactly once.
+        ValueError: a placeholder is invalid, or one of the attachments is not used exactly once.
     """
     unused = set(range(len(attachments)))
     unpacked = _unpack(value, attachments, unused)

@@ -1,4 +1,4 @@
-"""Replies and pushes as Socket.IO clients of a workspace hear them, before they become packets."""
+"""Converts replies and pushes to events and acknowledgements of a workspace, before they become packets."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,11 +10,11 @@ from portward.model.channel import Channel
 from portward.model.replies import Push, Reply
 
 MESSAGE: Final = "message"
-"""The event of a publication without a type, and of what is said to one connection."""
+"""The event of a publication without a type, and of a message to one connection."""
 
 
 def nsp_of(channel: Channel) -> str:
-    """The namespace whose sockets hear a channel: `/x` of `/x` and of the room `/x,room`."""
+    """The Socket.IO namespace of a channel: `/x` for `/x` and for the room `/x,room`."""
     name = channel.name
     return name.partition(",")[0] if name.startswith("/") else ROOT
 
@@ -26,7 +26,7 @@ def answer(reply: Reply) -> Any:
 
 
 def event(push: Push) -> tuple[str, Any] | None:
-    """The name and the data of an event; None when clients have no word for it."""
+    """The name and the data of an event; None when the protocol has no event for the push."""
     make = _EVENTS.get(type(push))
     return None if make is None else make(push)
 

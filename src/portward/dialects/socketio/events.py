@@ -1,4 +1,4 @@
-"""What clients of a workspace emit in the root namespace, and the commands behind it."""
+"""Decodes the events that clients of a workspace emit in the root Socket.IO namespace."""
 
 import re
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from portward.model.commands import Command
 from portward.model.errors import CommandError, ErrorKind
 
 MAX_JSON: Final = 10_000
-"""Characters of JSON in an action's payload, and in a shared value."""
+"""Most characters of JSON in an action's payload, and in a shared value."""
 MAX_HINT: Final = 200
 
 _ROOM: Final = re.compile(r"workspace:([^:]*):([^:]*)\Z")
 
 
 def invalid(hint: str) -> CommandError:
-    """The fault of an event that is not as it should be; `hint` says how."""
+    """Make the command error of an invalid event; `hint` has the reason."""
     return CommandError(ErrorKind.INVALID_STRUCTURE, hint=hint[:MAX_HINT])
 
 
@@ -32,7 +32,7 @@ class Events:
     """Reads events. Rooms are `workspace:{id}:{kind}`, the channels `<namespace>:{id}:{kind}`."""
 
     def __init__(self, namespace: str, kinds: tuple[str, ...]) -> None:
-        """`kinds` are the kinds of rooms there are."""
+        """`kinds` are the valid kinds of rooms."""
         self._namespace = namespace
         self._kinds = frozenset(kinds)
         self._readers: dict[str, tuple[type[Received], Callable[[str, Any], Command]]] = {
@@ -50,10 +50,10 @@ class Events:
         return frozenset(self._readers)
 
     def read(self, packet: SocketIoPacket) -> Command:
-        """The command behind an event; what is not known here is for the application.
+        """The command of an event; an unknown event is for the application.
 
         Raises:
-            Fault: `INVALID_STRUCTURE`, it is not as it should be.
+            CommandError: `INVALID_STRUCTURE`, the event is invalid.
         """
         known = self._readers.get(packet.name) if packet.nsp == ROOT else None
         if known is None:
@@ -110,7 +110,7 @@ def _refresh(address: str, event: wire.WorkspacesToken) -> Command:
 
 
 def _bounded(value: Any, where: str) -> None:
-    """Refuse what is longer in JSON than may be stored, and bytes, which JSON does not know."""
+    """Refuse values longer in JSON than may be stored, and binary values, which JSON does not have."""
     if has_bytes(value):
         raise invalid(f"no JSON value - at `{where}`")
     if len(msgspec.json.encode(value).decode()) > MAX_JSON:

@@ -50,7 +50,7 @@ def _endings() -> tuple[ErrorCode, ...]:
 FAULTS: Final = _faults()
 """Codes of acknowledgements; an application adds its own."""
 ENDINGS: Final = _endings()
-"""Further codes, of the event `error` for connections that end."""
+"""Further codes, of the event `error` before a disconnect."""
 
 
 # -- what clients emit

@@ -1,9 +1,9 @@
-"""Packets of Socket.IO, protocol 5: text and what it says, without their attachments.
+"""Packets of Socket.IO, protocol 5: parser and encoder of their text, without their attachments.
 
     <type>[<attachments>-][<namespace>,][<acknowledgement id>][JSON]
 
-A packet that is none ends the connection, as the protocol demands (:class:`PacketError`). One whose JSON is
-not taken (too deep, duplicate keys) is still a packet: it carries the fault that answers it.
+An invalid packet closes the connection, as the protocol demands (:class:`PacketError`). One whose JSON is
+refused (too deep, duplicate keys) is still a packet: it has the command error that answers it.
 """
 
 import re
@@ -23,7 +23,7 @@ MAX_EVENT: Final = 128
 RESERVED: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
-"""Events that clients raise by themselves, and nobody sends."""
+"""Events that clients raise by themselves, and that are never sent."""
 ROOT: Final = "/"
 
 _HEAD: Final = re.compile(
@@ -33,7 +33,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class PacketError(ValueError):
-    """The client does not speak the protocol; the text says how, in our words."""
+    """The packet is invalid in this protocol; the text has the reason, and none of the client's bytes."""
 
 
 class SocketIoPacketKind(IntEnum):
@@ -54,7 +54,7 @@ _EVENTS: Final = frozenset({SocketIoPacketKind.EVENT, SocketIoPacketKind.BINARY_
 class SocketIoPacket(msgspec.Struct, frozen=True, kw_only=True):
     """One packet of a client. `attachments` is how many are still to come, `size` is in bytes.
 
-    `name` is the event of an EVENT and `data` its arguments; `fault` says why they were not taken.
+    `name` is the event of an EVENT and `data` its arguments; `fault` is the error when they were refused.
     """
 
     kind: SocketIoPacketKind
@@ -74,20 +74,20 @@ class SocketIoPacket(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def address(self) -> str:
-        """Where the answer goes: what stands between the type and the JSON of an acknowledgement."""
+        """Address of the answer: the text between the type and the JSON of an acknowledgement."""
         return address(self.nsp, self.id)
 
 
 def address(nsp: str, ack: int | None) -> str:
-    """The namespace and the acknowledgement id as they stand on the wire; without one nobody waits."""
+    """Encode the Socket.IO namespace and the acknowledgement id; without an id no answer is awaited."""
     return f"{'' if nsp == ROOT else f'{nsp},'}{'' if ack is None else ack}"
 
 
 def parse(text: bytes) -> SocketIoPacket:
-    """Read the text of a packet.
+    """Parse the text of a packet.
 
     Raises:
-        PacketError: it is none that a client may send.
+        PacketError: it is no packet that a client may send.
     """
     head = _HEAD.match(text)
     if head is None:
@@ -112,7 +112,7 @@ def _count(kind: int, count: bytes | None) -> int:
 
 
 def _with_data(packet: SocketIoPacket, json: bytes) -> SocketIoPacket:
-    """Add the payload, as its type wants it."""
+    """Add the payload, checked for the type of the packet."""
     try:
         return _checked(packet, strict_json.parse(json) if json else None)
     except CommandError as fault:
@@ -143,32 +143,32 @@ def _checked(packet: SocketIoPacket, data: Any) -> SocketIoPacket:
     raise PacketError("payload")
 
 
-# -- what is said
+# -- encoding
 
 
 def connected(nsp: str, sid: str) -> bytes:
-    """The client is in a namespace."""
+    """Encode that the client has entered a Socket.IO namespace."""
     return b"0" + address(nsp, None).encode() + _encode({"sid": sid})
 
 
 def connect_error(nsp: str, message: str, code: str | None = None) -> bytes:
-    """The client is not let into a namespace."""
+    """Encode that the client is not admitted to a Socket.IO namespace."""
     data = {"message": message} if code is None else {"message": message, "data": {"code": code}}
     return b"4" + address(nsp, None).encode() + _encode(data)
 
 
 def disconnected(nsp: str) -> bytes:
-    """The client is in a namespace no longer, and is not to come back by itself."""
+    """Encode that the client has left a Socket.IO namespace, and must not reconnect by itself."""
     return b"1" + address(nsp, None).encode()
 
 
 def event(nsp: str, name: str, arguments: Sequence[Any], ack: int | None = None) -> Words:
-    """An event with its arguments."""
+    """Encode an event with its arguments."""
     return _words(b"2", b"5", address(nsp, ack), [name, *arguments])
 
 
 def acknowledgement(address: str, arguments: Sequence[Any]) -> Words:
-    """The answer to an event, at the address it came with."""
+    """Encode the answer to an event, at the address it came with."""
     return _words(b"3", b"6", address, list(arguments))
 
 
@@ -183,7 +183,7 @@ def _words(plain: bytes, binary: bytes, address: str, data: list[Any]) -> Words:
 def prepared(
     nsp: str, name: str, arguments: Sequence[Any], attachments: tuple[bytes, ...]
 ) -> Words:
-    """An event whose arguments were packed before."""
+    """Encode an event whose arguments were packed before."""
     text = address(nsp, None).encode() + _encode([name, *arguments])
     if not attachments:
         return b"2" + text

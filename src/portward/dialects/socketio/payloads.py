@@ -1,4 +1,4 @@
-"""What workspaces are told: the data of their events, and the codes of what is refused."""
+"""Data of the events of workspaces, and the codes of their errors."""
 
 import re
 from typing import Any, Final
@@ -10,10 +10,10 @@ from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.publication import Publication
 
 ROOM: Final = "workspace:"
-"""What a room's name has in front of its channel's."""
+"""Prefix of a room's name before the name of its channel."""
 DASHBOARD: Final = "dashboard"
 APPROVALS: Final = "approvals"
-"""Kinds of rooms that the gateway itself speaks in."""
+"""Kinds of rooms to which the gateway itself publishes."""
 
 UPDATE: Final = "dashboard_update"
 REQUESTED: Final = "approval_requested"
@@ -50,17 +50,17 @@ REFUSALS: Final = {
     "RATE_LIMITED": "Too many requests",
     "UNAVAILABLE": "Temporarily unavailable",
 }
-"""Sentences for those who read a refusal instead of its code."""
+"""Texts for people who read an error instead of its code."""
 VALIDATION_ERROR: Final = "VALIDATION_ERROR"
 
 
 _WORKSPACE: Final = re.compile(r"[^:/][^:]{0,63}\Z")
-"""One that began with a slash would share its channels with a Socket.IO namespace."""
+"""A name with a slash at the start would share its channels with a Socket.IO namespace."""
 _KIND: Final = re.compile(r"[^:]{1,64}\Z")
 
 
 def channel(namespace: str, workspace: str, kind: str) -> Channel:
-    """The channel behind a room of a workspace.
+    """The channel of a room of a workspace.
 
     Raises:
         ValueError: there can be no such room: a workspace has 1 to 64 of the characters of channel names,
@@ -72,34 +72,34 @@ def channel(namespace: str, workspace: str, kind: str) -> Channel:
 
 
 def room(channel: Channel) -> str:
-    """The room that clients know a channel by."""
+    """The room name of a channel, as clients have it."""
     return ROOM + channel.name
 
 
 def ending_code(ending: Disconnect) -> str:
-    """What a client is told of the reason for which its connection ends."""
+    """The code for a disconnect."""
     return _ENDINGS.get(ending, ending.name)
 
 
 def ending_error(code: str, retry: int | None) -> dict[str, Any]:
-    """The data of the event `error` that says why a connection ends; `retry` is in milliseconds."""
+    """The data of the event `error` before a disconnect; `retry` is in milliseconds."""
     return {"code": code} if retry is None else {"code": code, "retryMs": retry}
 
 
 def door_code(ending: Disconnect) -> str:
-    """What a client is told that is not let in."""
+    """The code for a client that is not admitted."""
     return _AT_THE_DOOR.get(ending) or ending_code(ending)
 
 
 def fault_code(fault: CommandError) -> str:
-    """What a client is told of a refused command."""
+    """The code for a refused command."""
     if fault.kind is ErrorKind.PERMISSION_DENIED and fault.about is not None:
         return "ACCESS_DENIED"
     return code_of(fault.kind)
 
 
 def code_of(kind: ErrorKind) -> str:
-    """The code of a kind of fault, where it is not about a room."""
+    """The code of a kind of command error, where it is not about a room."""
     if kind in RATE_FAULTS:
         return "RATE_LIMITED"
     if kind is ErrorKind.PERMISSION_DENIED:
@@ -137,12 +137,12 @@ def resolved(approval: Approval) -> dict[str, Any]:
 
 
 def updated(action: str, payload: Any, user: str) -> dict[str, Any]:
-    """The data of `dashboard_update` after somebody's action."""
+    """The data of `dashboard_update` after an action of a user."""
     return {"action": action, "payload": payload, "userId": user}
 
 
 def request_of(publication: Publication) -> str | None:
-    """The id of the request that a publication tells of, None when it tells of something else."""
+    """The id of the request in a publication, None when it is no request for approval."""
     data = publication.data
     if publication.type != REQUESTED or not isinstance(data, dict):
         return None

@@ -1,12 +1,12 @@
-"""The address of a store, as it is written in the settings.
+"""Parser of the address of a store, as it is written in the settings.
 
     redis://user:password@host:6379/0
     redis+sentinel://user:password@host:26379,host:26379/service/0
     redis+cluster://user:password@host:7000,host:7000
 
-With `rediss` for TLS, which then may be given `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. User and
-password are the servers' own; those of Sentinels are `?sentinel_username=…&sentinel_password=…`. What is
-no letter, digit or one of `-._~` is written percent-encoded.
+`rediss` is for TLS, and may have `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. User and password are
+the servers' own; those of Sentinels are `?sentinel_username=…&sentinel_password=…`. Characters other than
+letters, digits and `-._~` are percent-encoded.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ _HIGHEST_PORT: Final = 65535
 
 
 def parse_url(url: str) -> RedisOptions:
-    """Read an address.
+    """Parse an address.
 
     Raises:
-        ValueError: it is none; the text names the part, and shows neither user nor password.
+        ValueError: it is invalid; the text names the part, and contains neither user nor password.
     """
     scheme, separator, rest = url.partition("://")
     kind, secure = _scheme(scheme if separator else "")

@@ -31,7 +31,7 @@ class RedisApprovals:
         self._clock = clock
 
     async def add(self, approval: Approval) -> bool:
-        """Keep a request."""
+        """Store a request."""
         kept_until = milliseconds(approval.expires_at + APPROVAL_KEPT)
         added = await self._commands.run(
             _ASK,
@@ -54,7 +54,7 @@ class RedisApprovals:
         return _read(request, verdict) if request is not None else None
 
     async def pending(self, channel: Channel) -> tuple[Approval, ...]:
-        """Requests that somebody may still decide."""
+        """Requests that can still be decided."""
         now = self._clock.time()
         requests = await self._commands.run(
             _WAITING, (self._keys.waiting(channel),), (repr(now), self._keys.approvals), bulk=True

@@ -1,8 +1,8 @@
 """Streams and the bus.
 
 A publication is stored and announced by one script, so the order of announcements is the order of
-offsets. Events on the bus are told here at once, whether or not the others can be told, and to them over
-the bus; what comes back of them is dropped.
+offsets. Events of the bus are handled on this node at once, whether or not the others can be reached, and
+sent to the others over the bus; the node drops its own events when they come back.
 """
 
 import secrets
@@ -25,7 +25,7 @@ from portward.model.position import Position
 from portward.model.publication import Draft, HistoryPage, HistoryQuery
 
 _SLACK: Final = 600.0
-"""Seconds the books of a stream outlive what is kept in it."""
+"""Seconds the metadata of a stream outlive its publications."""
 _SNAPSHOT_TIME: Final = 7 * 86400.0
 """Seconds the last publication of every key outlives the last use of its channel."""
 _SCAN: Final = 1000
@@ -35,7 +35,7 @@ _HISTORY = script("history")
 
 
 class RedisBroker:
-    """Implements `engines.port.Broker`. `tell` hands an event to this node."""
+    """Implements `engines.port.Broker`. `tell` passes an event to this node."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class RedisBroker:
         idempotency_key: str | None,
         life: str | None = None,
     ) -> Stored:
-        """Assign, store and announce."""
+        """Assign the offset, store and announce."""
         books = self._books(channel, namespace)
         by_key = namespace.snapshot is Snapshot.LATEST_BY_KEY
         duplicate, offset, epoch, identifier = await self._commands.run(
@@ -100,7 +100,7 @@ class RedisBroker:
         return Stored(identifier.decode(), position, duplicate=bool(duplicate))
 
     def _books(self, channel: Channel, namespace: Namespace) -> int:
-        """Milliseconds for which the books of a stream are kept after their last use."""
+        """Milliseconds for which the metadata of a stream are kept after their last use."""
         kept = namespace.history_ttl if namespace.history_size else 0.0
         if namespace.snapshot is Snapshot.LATEST_BY_KEY:
             kept = max(kept, _SNAPSHOT_TIME)
@@ -139,47 +139,47 @@ class RedisBroker:
             ) from None
 
     async def remove(self, channel: Channel) -> None:
-        """Forget a stream."""
+        """Remove a stream."""
         keys = self._keys.stream(channel)
         await self._commands.send(keys.meta, "DEL", *keys)
 
     async def keeps(self, channel: Channel) -> bool:
-        """Whether anything can be read back: what is kept runs out by itself."""
+        """Whether anything can be read back: stored publications expire by themselves."""
         keys = self._keys.stream(channel)
         return bool(await self._commands.send(keys.log, "EXISTS", keys.log, keys.latest))
 
     async def channels(self) -> tuple[Channel, ...]:
-        """Channels that have a stream. It reads through the whole store: a question for operators."""
+        """Channels that have a stream. It scans the whole store: only for operators."""
         found = [self._keys.channel(key) for key in await self._commands.scan(self._keys.streams)]
         return tuple(sorted(channel for channel in found if channel is not None))
 
     # -- the bus
 
     async def announce(self, event: BusEvent) -> None:
-        """Tell this node, then the others."""
+        """Send an event to this node, then to the others."""
         self._tell(event)
         told = codec.encode({"node": self._uid, "event": event})
         await self._commands.send(self._keys.bus, self._road.publish, self._keys.bus, told)
 
     async def listen(self, channel: Channel) -> None:
-        """Listen to a channel; returns when its publications arrive.
+        """Subscribe to a channel; returns when its publications arrive.
 
         Raises:
-            EngineUnavailable: not now. It is listened to as soon as that is possible, unless `ignore` is
+            EngineUnavailable: not now. It is subscribed to as soon as that is possible, unless `ignore` is
                 called first.
         """
         await self._hearing.listen(channel)
 
     async def ignore(self, channel: Channel) -> None:
-        """Listen to it no longer; the subscription ends after a pause, if nobody came back."""
+        """Unsubscribe from a channel after a pause, unless `listen` is called before."""
         self._hearing.ignore(channel)
 
     def books(self) -> Mapping[str, int]:
-        """How many channels are listened to, by namespace."""
+        """How many channels are subscribed to, by namespace."""
         return self._hearing.books()
 
     async def sweep(self) -> None:
-        """Keep the books of what is listened to."""
+        """Renew the metadata of the subscribed channels."""
         await together(
             [
                 self._commands.send(key, "PEXPIRE", key, books)
@@ -194,7 +194,7 @@ class RedisBroker:
 
 
 def milliseconds(seconds: float) -> int:
-    """Seconds as the store has them, at least one."""
+    """Seconds in milliseconds, at least one."""
     return max(1, round(seconds * 1000))
 
 

@@ -1,4 +1,4 @@
-"""What servers are asked before data is kept there, and again and again afterwards."""
+"""Checks of the servers, at the start and repeatedly afterwards."""
 
 from typing import Final, NamedTuple
 
@@ -26,11 +26,11 @@ class MemoryPolicy(NamedTuple):
 
 
 async def check_servers(commands: RedisCommands, *, allow_eviction: bool) -> None:
-    """Look at version and memory policy of every server.
+    """Check version and memory policy of every server.
 
     Raises:
-        ValueError: one is too old, or drops keys when it runs full.
-        EngineUnavailable: one does not answer.
+        ValueError: a server is too old, or drops keys when its memory is full.
+        EngineUnavailable: a server does not answer.
     """
     for text in await commands.everywhere("INFO", "server"):
         version = _fields(text).get("redis_version", "")
@@ -48,10 +48,10 @@ async def check_servers(commands: RedisCommands, *, allow_eviction: bool) -> Non
 
 
 async def memory_policies(commands: RedisCommands) -> list[MemoryPolicy]:
-    """Ask every server what it does when its memory is full, and what it has dropped.
+    """Read the memory policy of every server, and how many keys it has dropped.
 
     Raises:
-        EngineUnavailable: one does not answer.
+        EngineUnavailable: a server does not answer.
     """
     found = []
     for text in await commands.everywhere("INFO", "server", "memory", "stats"):

@@ -1,7 +1,7 @@
-"""The way to the primary that has a key's slot, as the Redis Cluster specification has it.
+"""Topology of a Redis Cluster: finds the primary of a key's slot, as the specification describes.
 
-Slots move while the cluster is changed, and servers replace each other. A server that has not what it is
-asked for names the one that has; a moved slot is noted, and the whole map read again soon after.
+Slots move while the cluster is changed, and servers replace each other. A server without the requested
+slot names the server that has it; a moved slot is recorded, and the whole map is read again soon after.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from portward.engines.redis.topology import ServerConnections
 
 _REDIRECTIONS: Final = 5
 _PAUSE: Final = 0.05
-"""Seconds before a server is asked again that has half of what a command needs."""
+"""Seconds before a server that has only some of a command's keys is tried again."""
 
 
 class ClusterTopology:
-    """Implements `Road` with the primaries of a cluster. `seeds` are asked where these are."""
+    """Implements `Topology` with the primaries of a cluster, which are found by way of `seeds`."""
 
     publish, subscribe, unsubscribe = "SPUBLISH", "SSUBSCRIBE", "SUNSUBSCRIBE"
     whole = False
@@ -80,7 +80,7 @@ class ClusterTopology:
         return lines
 
     async def servers(self) -> list[ServerConnections]:
-        """Every primary that has a part of the store."""
+        """Every primary that has slots."""
         if not any(self._slots):
             await self.refresh()
         return [self._line(address) for address in self._primaries()]
@@ -102,7 +102,7 @@ class ClusterTopology:
             task.exception()
 
     async def refresh(self) -> bool:
-        """Read the map of slots. Servers themselves tell listeners what they announce no longer."""
+        """Read the map of slots. False: servers themselves end the subscriptions of a moved slot."""
         await asyncio.shield(self._look_soon())
         return False
 
@@ -118,7 +118,7 @@ class ClusterTopology:
         raise EngineUnavailable("no server of the cluster answers")
 
     async def _parts(self, address: Address) -> Any:
-        """Ask on a connection of its own: the lines may be waiting for a server that is gone."""
+        """Read the map on a new connection: the others may be waiting for a server that is gone."""
         connection = await self._dialer.server(address)
         try:
             return await self._dialer.soon(ask(connection, "CLUSTER", "SLOTS"))
@@ -126,7 +126,7 @@ class ClusterTopology:
             await hang_up(connection)
 
     async def _forget(self) -> None:
-        """Close the lines to servers that have nothing any more."""
+        """Close the connections to servers without slots."""
         kept = set(self._primaries())
         for address in [address for address in self._lines if address not in kept]:
             await self._lines.pop(address).close()
@@ -136,7 +136,7 @@ class ClusterTopology:
         return self._slots[key_slot(name.encode())]
 
     async def connect(self, home: Hashable) -> Connection:
-        """A connection to a primary."""
+        """Connect to a primary."""
         if not isinstance(home, Address):
             raise EngineUnavailable("no server has this part of the store")
         return await self._dialer.server(home)
@@ -156,7 +156,7 @@ def _named(moved: AskError, asked: Address) -> Address:
 
 
 def _map(parts: Iterable[Any], asked: Address) -> list[Address | None]:
-    """Read the answer to `CLUSTER SLOTS`: rows of first slot, last slot, primary, replicas."""
+    """Parse the answer to `CLUSTER SLOTS`: rows of first slot, last slot, primary, replicas."""
     slots: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
     for first, last, primary, *_ in parts:
         host = primary[0].decode() if primary[0] else asked.host

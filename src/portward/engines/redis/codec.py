@@ -1,4 +1,4 @@
-"""Values as they lie in the store and travel over the bus: JSON, read back by schema and by nothing else."""
+"""JSON codec for values in the store and on the bus, decoded by schema only."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from portward.model.events import AnyEvent
 from portward.model.publication import Draft, Publication
 
 MALFORMED = (msgspec.DecodeError, RecursionError)
-"""What reading something else than was expected raises."""
+"""Errors of decoding a value of another form."""
 
 
 class KeptPublication(Draft, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,7 +25,7 @@ class Announced(msgspec.Struct, frozen=True):
 
 
 class BusEnvelope(msgspec.Struct, frozen=True):
-    """An event on the bus, and the node that told it."""
+    """An event on the bus, and the node that sent it."""
 
     node: str
     event: AnyEvent
@@ -51,12 +51,12 @@ read_told = msgspec.json.Decoder(BusEnvelope, dec_hook=_to_channel).decode
 
 
 def decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    """A decoder of values that may name channels."""
+    """Make a decoder of values that may contain channels."""
     return msgspec.json.Decoder(kind, dec_hook=_to_channel)
 
 
 def keep(draft: Draft) -> bytes:
-    """A draft for the store."""
+    """Encode a draft for the store."""
     return encode(
         KeptPublication(
             id=draft.id,
@@ -75,9 +75,9 @@ def keep(draft: Draft) -> bytes:
 
 
 def publication(offset: int, kept: bytes) -> Publication:
-    """A publication from the store.
+    """Decode a publication of the store.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        msgspec.DecodeError: the value is no publication.
     """
     return Publication.at(offset, read_kept(kept))

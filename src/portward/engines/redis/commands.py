@@ -1,4 +1,4 @@
-"""Commands to the store, whatever road they take; every failure becomes one word."""
+"""Commands to the store over any topology; errors become `EngineUnavailable`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -12,18 +12,18 @@ from portward.engines.redis.scripts import Script
 from portward.engines.redis.topology import Topology
 
 _TOGETHER = 256
-"""How many commands one caller has under way at once."""
+"""How many commands one caller runs at once."""
 _SCAN = 1000
-"""Keys looked at by one step of a scan."""
+"""Keys per step of a scan."""
 
 T = TypeVar("T")
 
 
 class RedisCommands:
-    """Gives commands. `failed` is told when the store does not answer.
+    """Sends commands. `failed` is called when the store does not answer.
 
-    While the store is known to be `away`, and there is but one server, commands fail at once; so they do
-    when all is `closed`.
+    While the store is known to be `away`, and there is only one server, commands fail at once; so they do
+    when the engine is `closed`.
     """
 
     def __init__(self, road: Topology, failed: Callable[[], None]) -> None:
@@ -33,10 +33,10 @@ class RedisCommands:
         self._failed = failed
 
     async def send(self, key: str, *command: Any, bulk: bool = False) -> Any:
-        """Give a command where `key` is.
+        """Send a command to the server of `key`.
 
         Raises:
-            EngineUnavailable: no answer, or the server says no.
+            EngineUnavailable: no answer, or the server answers with an error.
         """
         try:
             return await self._send(key, command, bulk=bulk)
@@ -46,10 +46,10 @@ class RedisCommands:
     async def run(
         self, script: Script, keys: Sequence[str], arguments: Iterable[Any], *, bulk: bool = False
     ) -> Any:
-        """Run a script on `keys`, which are all in one place.
+        """Run a script on `keys`, which are all on one server.
 
         Raises:
-            EngineUnavailable: no answer, or the server says no.
+            EngineUnavailable: no answer, or the server answers with an error.
         """
         rest = (len(keys), *keys, *arguments)
         try:
@@ -77,7 +77,7 @@ class RedisCommands:
         """The keys of hashes that match a pattern, on every server.
 
         Raises:
-            EngineUnavailable: no answer, or a server says no.
+            EngineUnavailable: no answer, or a server answers with an error.
         """
         words = ("MATCH", pattern, "TYPE", "hash", "COUNT", _SCAN)
         found: set[bytes] = set()
@@ -94,10 +94,10 @@ class RedisCommands:
         return {key.decode("utf-8", "replace") for key in found}
 
     async def everywhere(self, *command: Any) -> list[Any]:
-        """Give a command to every server that has a part of the store.
+        """Send a command to every server that has a part of the store.
 
         Raises:
-            EngineUnavailable: no answer, or a server says no.
+            EngineUnavailable: no answer, or a server answers with an error.
         """
         try:
             return [await server.request(command) for server in await self._road.servers()]
@@ -106,10 +106,10 @@ class RedisCommands:
 
 
 async def together(work: Sequence[Awaitable[T]]) -> list[T]:
-    """Wait for many commands, so many at a time.
+    """Wait for many commands, a bounded number at a time.
 
     Raises:
-        EngineUnavailable: one of them failed; the others were given all the same.
+        EngineUnavailable: one of them failed; the others were sent all the same.
     """
     done: list[T | BaseException] = []
     for start in range(0, len(work), _TOGETHER):
@@ -122,7 +122,7 @@ async def together(work: Sequence[Awaitable[T]]) -> list[T]:
 
 
 def _refused(name: str, error: ResponseError) -> EngineUnavailable:
-    """Say what was refused and why, in one word: the rest of an answer may quote what was sent."""
+    """Name the command and the error, in one word: the rest of the answer may contain what was sent."""
     word = type(error).__name__.removesuffix("Error")
     if "executing the script can't" in str(error):
         word = "NoPermission"

@@ -1,4 +1,4 @@
-"""Makes connections, and takes them down. Commands and replies on them are redis-py's and hiredis's work."""
+"""Opens and closes connections, with redis-py and hiredis."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from portward.engines.port import EngineUnavailable
 from portward.engines.redis.options import Address, RedisOptions, Timing
 
 TROUBLE: Final = (RedisError, OSError, TimeoutError, ssl.SSLError, EngineUnavailable)
-"""What a connection may end with."""
+"""Errors with which a connection may end."""
 
 T = TypeVar("T")
 
@@ -28,10 +28,10 @@ class Connector:
         self._name = name
 
     async def server(self, address: Address) -> Connection:
-        """A connection on which commands of the store can be given.
+        """Open a connection for commands of the store.
 
         Raises:
-            redis.RedisError, OSError, TimeoutError: there is nobody, or we are not let in.
+            redis.RedisError, OSError, TimeoutError: no server there, or the credentials are rejected.
         """
         options = self._options
         return await self._connect(
@@ -44,7 +44,7 @@ class Connector:
         )
 
     async def sentinel(self, address: Address) -> Connection:
-        """A connection to a Sentinel. One that is silent is given up soon, as there are others."""
+        """Open a connection to a Sentinel. Its time limit is short, as there are other Sentinels."""
         options = self._options
         return await self._connect(
             address,
@@ -54,10 +54,10 @@ class Connector:
         )
 
     async def soon(self, question: Awaitable[T]) -> T:
-        """Wait for an answer as long as for a Sentinel's connection.
+        """Wait for an answer with the time limit of a connection to a Sentinel.
 
         Raises:
-            TimeoutError: it did not come.
+            TimeoutError: there was no answer in time.
         """
         async with asyncio.timeout(self._timing.connect / 4):
             return await question
@@ -67,7 +67,7 @@ class Connector:
         connection = kind(
             host=address.host,
             port=address.port,
-            # Times are kept by those who use the connection; a command that was lost is not repeated here.
+            # The users of a connection keep the times; a lost command is not repeated here.
             socket_timeout=None,
             socket_connect_timeout=limit,
             retry=Retry(NoBackoff(), 0),
@@ -102,10 +102,10 @@ async def hang_up(connection: Connection) -> None:
 
 
 async def ask(connection: Connection, *command: str) -> Any:
-    """Give one command on a connection that nobody else uses, and read the answer.
+    """Send one command on a connection with no other user, and read the answer.
 
     Raises:
-        redis.RedisError, OSError: there was none, or it is an error.
+        redis.RedisError, OSError: there was no answer, or it is an error.
     """
     await connection.send_command(*command)
     return await connection.read_response()

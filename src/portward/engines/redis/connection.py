@@ -1,8 +1,8 @@
-"""One connection that many commands share: written in the order they were given, answered in the same.
+"""One connection that many commands share: written in order, answered in the same order.
 
-Who asks awaits a plain future and need not be a Task. Who gives up leaves its place in the queue, so the
-answer that arrives for it is read and dropped, and never taken for another's. A command without an answer
-in time takes the connection with it, and all that wait on it.
+The caller awaits a plain future and need not be a Task. A cancelled command keeps its place in the queue,
+so its answer is read and dropped, and never taken for another's. A command without an answer in time
+closes the connection, and all commands that wait on it fail.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from portward.engines.redis.options import Timing
 from portward.model.limits import MIB
 
 WAITING: Final = 10_000
-"""Commands that may wait on one line."""
+"""Most commands that may wait on one connection."""
 WAITING_BYTES: Final = 64 * MIB
-"""Bytes of values in them."""
+"""Most bytes of values in them."""
 _BATCH: Final = 500
 
 Command = Sequence[Any]
 
 
 class Backpressure(EngineUnavailable):
-    """Too many commands wait; the store itself may be well."""
+    """Too many commands wait; the store itself may be working."""
 
 
 class _Waiting(NamedTuple):
-    """Who waits for an answer, until when, and how many bytes were sent for it."""
+    """A command that waits for an answer: its future, its deadline, and how many bytes were sent."""
 
     future: asyncio.Future[Any]
     until: float
@@ -42,7 +42,7 @@ class _Waiting(NamedTuple):
 
 
 class MultiplexedConnection:
-    """`dial` connects. It is called for the first command, and again for the first one after a loss."""
+    """Connection with a command queue. `dial` connects, for the first command and after each loss."""
 
     def __init__(self, dial: Callable[[], Awaitable[Connection]], timing: Timing) -> None:
         self._dial = dial
@@ -53,15 +53,15 @@ class MultiplexedConnection:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._reason = "disconnected"
-        """Why it did not, in one word: what servers say may quote what was sent."""
+        """Why it ended, in one word: error texts of servers may contain what was sent."""
 
     def request(self, *commands: Command) -> asyncio.Future[Any]:
-        """Give commands, with nobody else's in between; the future is of the last one's answer.
+        """Send commands without others in between; the future has the answer to the last one.
 
-        It ends with `ResponseError` when the server says no, with `EngineUnavailable` when it says nothing.
+        It ends with `ResponseError` for an error answer, with `EngineUnavailable` without an answer.
 
         Raises:
-            Crowded: too many wait.
+            Backpressure: too many commands wait.
         """
         full = len(self._queue) + len(self._sent) >= WAITING
         if full or self._bytes >= WAITING_BYTES:
@@ -81,12 +81,12 @@ class MultiplexedConnection:
         return future
 
     def drop(self) -> None:
-        """Give the connection up; the next command connects again."""
+        """Close the connection; the next command connects again."""
         if self._task is not None:
             self._task.cancel()
 
     async def close(self) -> None:
-        """Give the connection up, and wait until it is closed."""
+        """Close the connection, and wait until it is closed."""
         task = self._task
         if task is not None:
             task.cancel()
@@ -104,7 +104,7 @@ class MultiplexedConnection:
             self._reason = type(error).__name__
 
     def _over(self, _: asyncio.Task[None]) -> None:
-        """Tell who waits; the next command starts anew. A Task cancelled early ends here alone."""
+        """Fail the waiting commands; the next one connects again. Called for a Task cancelled early, too."""
         self._task = None
         lost = [*self._sent, *(waiting for _, waiting in self._queue)]
         self._queue, self._sent, self._bytes = deque(), deque(), 0
@@ -167,6 +167,6 @@ class MultiplexedConnection:
 
 
 def _looked_at(future: asyncio.Future[Any]) -> None:
-    """Who gave up does not ask for the error."""
+    """Retrieve the error of a cancelled caller's future, so that asyncio does not log it."""
     if not future.cancelled():
         future.exception()

@@ -11,7 +11,7 @@ from portward.model.channel import Channel
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
 _KNOWN = b""
-"""In the set of a user's workspaces: they are known, even if there are none."""
+"""Member of a user's set of workspaces: the workspaces are known, even if there are none."""
 
 _REPLACE = script("replace")
 
@@ -25,7 +25,7 @@ class RedisDirectory:
         self._rooms = rooms
 
     async def facts(self, user: str) -> Facts:
-        """What is known of a user."""
+        """Roles, permissions and workspaces of a user."""
         keys = (self._keys.roles(user), self._keys.permissions(user), self._keys.workspaces(user))
         roles, permissions, workspaces = await together([self._members(key) for key in keys])
         known = "" in workspaces
@@ -75,7 +75,7 @@ class RedisDirectory:
         return await self._rooms.make(channel, room, origin, maker, idle)
 
     async def keep_room(self, channel: Channel, idle: float) -> None:
-        """Note a use."""
+        """Record a use."""
         await self._rooms.keep(channel, idle)
 
     async def remove_room(self, channel: Channel) -> bool:

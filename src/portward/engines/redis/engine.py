@@ -1,4 +1,4 @@
-"""The engine itself: its parts, its start and its end."""
+"""The engine: its ports, start and stop."""
 
 import asyncio
 import secrets
@@ -36,9 +36,9 @@ PREFIX = "portward:"
 class RedisEngine:
     """Implements `engines.port.Engine` over Redis 7 or newer. Make it while its loop runs.
 
-    `prefix` begins every key but those shared with other applications, which `shared_prefix` does.
-    `max_rooms` bounds the rooms that joins make. With `allow_eviction` a server may throw keys away when
-    it runs full.
+    `prefix` begins every key except those shared with other applications, which begin with `shared_prefix`.
+    `max_rooms` bounds the rooms that joins make. With `allow_eviction` a server may drop keys when its
+    memory is full.
     """
 
     name = "redis"
@@ -55,7 +55,7 @@ class RedisEngine:
         allow_eviction: bool = False,
         timing: Timing | None = None,
     ) -> None:
-        """Put the parts together; nothing is connected yet.
+        """Make the parts; nothing is connected yet.
 
         Raises:
             ValueError: a prefix has other characters than letters, digits and `:._-`.
@@ -96,11 +96,11 @@ class RedisEngine:
         self.notes = RedisNotes(commands, keys)
 
     async def start(self, sink: Sink) -> None:
-        """Connect, look at the servers, and listen.
+        """Connect, check the servers, and subscribe to the bus.
 
         Raises:
-            EngineUnavailable: nobody answers.
-            ValueError: a server must not be used as it is set up.
+            EngineUnavailable: no server answers.
+            ValueError: a server must not be used with its version or settings.
         """
         self._commands.away = self._commands.closed = False
         try:
@@ -124,13 +124,13 @@ class RedisEngine:
         self._hearing.close()
         await self._ears.close()
         await self._road.close()
-        # What was under way has failed by now, and need not be waited for long.
+        # What was running has failed by now, so this is short.
         await self.presence.close()
         if self._restoring:
             await asyncio.wait(tuple(self._restoring))
 
     async def sweep(self) -> None:
-        """Drop what has expired; most of it the store drops by itself.
+        """Remove what has expired; the store removes most of it by itself.
 
         Raises:
             EngineUnavailable: the store does not answer.
@@ -143,7 +143,7 @@ class RedisEngine:
 
     @property
     def healthy(self) -> bool:
-        """Whether the store answered last time."""
+        """Whether the store answered the last time."""
         return self._pulse.beating
 
     @property
@@ -153,15 +153,15 @@ class RedisEngine:
 
     @property
     def ignored(self) -> int:
-        """Announcements of others that were none, and were dropped."""
+        """Messages on subscribed channels that could not be read, and were dropped."""
         return self._hearing.ignored
 
     @property
     def gaps(self) -> int:
-        """Publications that did not follow the one heard before."""
+        """Publications that did not follow the one received before."""
         return self._hearing.gaps
 
-    # -- what the parts tell
+    # -- callbacks of the parts
 
     def _hear(self, name: bytes, payload: bytes) -> None:
         self._hearing.on_message(name, payload)
@@ -173,7 +173,7 @@ class RedisEngine:
             self._sink.happened(event)
 
     def _interrupted(self) -> None:
-        # A store may go and come back without what it had while nobody asks it anything.
+        # The store may be lost and return without its data while no command is sent.
         self._begin_restore()
         self._eviction.look_soon()
         if self._sink is not None:

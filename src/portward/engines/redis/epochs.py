@@ -1,4 +1,4 @@
-"""Which key the epoch of a channel without a stream is computed from."""
+"""Keys from which the epochs of channels without a stream are computed."""
 
 from binascii import crc_hqx
 from functools import cache
@@ -14,9 +14,9 @@ GROUPS: Final = 262_144
 
 
 class EpochKeys:
-    """Names the key that the scripts count streams in; it lies beside the stream of the channel.
+    """Names the key in which the scripts count streams; it is on the server of the channel's stream.
 
-    One server has one key. In a cluster a script sees the keys of one slot alone, so each slot has a key
+    One server has one key. In a cluster a script sees the keys of one slot only, so each slot has a key
     of its own, for its part of the groups. With more groups fewer channels share a count: each stream
     that is made changes the epochs of the other channels of its group that have none.
     """
@@ -35,7 +35,7 @@ class EpochKeys:
 
 @cache
 def _tags() -> tuple[str, ...]:
-    """A hash tag for each slot of a cluster: the smallest number that belongs there."""
+    """A hash tag for each slot of a cluster: the smallest number in that slot."""
     tags: dict[int, str] = {}
     number = 0
     while len(tags) < REDIS_CLUSTER_HASH_SLOTS:

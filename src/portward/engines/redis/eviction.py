@@ -1,6 +1,6 @@
-"""Watches whether the servers may drop keys: at every connection, and every minute in between.
+"""Checks whether the servers may drop keys: at every connection, and every minute in between.
 
-A server can be set to drop keys while nodes run, and back again. What it dropped may be revocations, so a
+A server can be set to drop keys while nodes run, and back again. Dropped keys may be revocations, so a
 node writes those that it knows whenever a server may have dropped some.
 """
 
@@ -17,7 +17,7 @@ from portward.model.clock import Clock
 
 
 class EvictionWatch:
-    """Tells `changed` when keys may be dropped and when no longer; `restore` writes what was known.
+    """Calls `changed` when keys may be dropped, and when no longer; `restore` writes what was known.
 
     With `allowed` the policy of the servers is taken as intended and not reported.
     """
@@ -44,33 +44,33 @@ class EvictionWatch:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the checks."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """End."""
+        """Stop the checks."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait((task,))
 
     def look_soon(self) -> None:
-        """Look now: a connection is new, perhaps to another server."""
+        """Check now: a connection is new, perhaps to another server."""
         if self._wait is not None:
             wake(self._wait)
 
     async def _run(self) -> None:
         while True:
-            with suppress(EngineUnavailable):  # asked again when the store is back
+            with suppress(EngineUnavailable):  # checked again when the store is back
                 await self._look()
             self._wait = pause(self._clock, self._timing.policy)
             await self._wait
 
     async def _look(self) -> None:
-        """Compare the servers with what they were, report a change, and write what may be gone.
+        """Compare the servers with the last check, report a change, and write what may be lost.
 
         Raises:
-            EngineUnavailable: one does not answer.
+            EngineUnavailable: a server does not answer.
         """
         found = {server.run_id: server for server in await memory_policies(self._commands)}
         possible = any(server.may_evict for server in found.values())

@@ -1,4 +1,4 @@
-"""Whether the store answers, and what to do until it does again."""
+"""Checks whether the store answers, and waits until it does again."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from portward.model.clock import Clock
 
 
 class HealthMonitor:
-    """Told of failures, it says so, and asks until there is an answer. `changed` is told of both.
+    """After a failed command, pings until there is an answer. `changed` is called for both changes.
 
-    While all is well it asks, too, and every few seconds looks whether the servers are still where they
-    were; when they are not, `moved` is told.
+    It also pings while the store answers, and checks every few seconds whether the servers are still the
+    same; when they are not, it calls `moved`.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class HealthMonitor:
         self._looked = clock.monotonic()
 
     def start(self) -> None:
-        """Begin to watch a store that has answered."""
+        """Start to check a store that has answered."""
         self.beating = True
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """End."""
+        """Stop."""
         self.beating = False
         if self._task is not None:
             self._task.cancel()
@@ -54,7 +54,7 @@ class HealthMonitor:
             self._task = None
 
     def failed(self) -> None:
-        """A command had no answer."""
+        """Handle a command without an answer."""
         if self.beating:
             self.beating = False
             self.commands.away = True
@@ -73,7 +73,7 @@ class HealthMonitor:
                     await pause(self._clock, self._timing.probe)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, but no longer than until the alarm."""
+        """Wait, but no longer than until the next failure."""
         self._turn = pause(self._clock, seconds)
         if self._alarm:
             wake(self._turn)
@@ -99,7 +99,7 @@ class HealthMonitor:
             self._moved()
 
     async def _recover(self) -> bool:
-        """Ask whether the store is back."""
+        """Check whether the store answers again."""
         try:
             await self._look()
             await self.commands.everywhere("PING")

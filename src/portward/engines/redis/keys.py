@@ -1,31 +1,31 @@
-"""The names of everything in the store. Whatever comes from outside is encoded, never pasted.
+"""Names of all keys and channels in the store. Text from outside is encoded in them.
 
-Keys that one script touches carry one hash tag, so that a cluster keeps them together. With `portward:`
+Keys that one script uses have one hash tag, so that a cluster keeps them on one server. With `portward:`
 as the prefix:
 
-    portward:{<channel>}:meta           epoch, offset and reign of a stream; log, times, latest, order, once
-    portward:{<channel>}:members        who is there; users, leases
-    portward:{<channel>}:said           where its publications are announced
+    portward:{<channel>}:meta           epoch, offset and replication id; log, times, latest, order, once
+    portward:{<channel>}:members        connections in the channel; users, leases
+    portward:{<channel>}:said           Pub/Sub channel of its publications
     portward:{streams}:epochs           how many streams were made; in a cluster one key for each slot
-    portward:leases                     all leases of presence, by when they run out
-    portward:bus                        where nodes tell each other
-    portward:{<channel>}:ended          the life of its room that was ended last, for a moment
+    portward:leases                     all leases of presence, by when they expire
+    portward:bus                        Pub/Sub channel between nodes
+    portward:{<channel>}:ended          `life` of the room record that ended last, for a limited time
     portward:room:<room>                a record; portward:rooms lists them
-    portward:about:{portward:room:<room>}   where the record came from, and when it ends
-    portward:{rooms}:due                when to look whether a record ends; makers, counts
-    portward:user_workspaces:<user>     a set; with "" in it one that is known
+    portward:about:{portward:room:<room>}   origin of the record, and when it ends
+    portward:{rooms}:due                when to check whether a record ends; makers, counts
+    portward:user_workspaces:<user>     a set; with "" in it the workspaces are known
     portward:ws_session:<session>, portward:ticket:<digest>
-    portward:returns:<user>             what a user was in when a connection broke, for a short while
+    portward:returns:<user>             channels of a user when a connection was lost, for a short time
     portward:{revoked}:<kind>:<value>   and the lists at, until
     portward:{approvals}:<id>           and waiting:<channel>
     portward:{shared:<owner>}:values    and turns
     portward:{nodes}:info               and until
     portward:rate:<key>, portward:sum:<key>
-    portward:ws_security_events         what was audited, the newest first, for who else reads the store
-    portward:audit:<file>:<node>        how far an audit file went
+    portward:ws_security_events         audit events, the newest first, for other readers of the store
+    portward:audit:<file>:<node>        the last position of an audit file
 
-Keys shared with other applications have a prefix of their own, empty unless told otherwise, and the names
-that those applications know: `user_roles:<user>`, `user_permissions:<user>`, `revoked_token:<token>`.
+Keys shared with other applications have a prefix of their own, empty by default, and the names that those
+applications use: `user_roles:<user>`, `user_permissions:<user>`, `revoked_token:<token>`.
 """
 
 import re
@@ -39,7 +39,7 @@ _PREFIX: Final = re.compile(r"[A-Za-z0-9:._-]*\Z")
 
 
 class StreamKeys(NamedTuple):
-    """What is kept of one channel's stream."""
+    """Keys of one channel's stream."""
 
     meta: str
     log: str
@@ -49,7 +49,7 @@ class StreamKeys(NamedTuple):
 
 
 class PresenceKeys(NamedTuple):
-    """What is kept of who is in one channel."""
+    """Keys of one channel's presence."""
 
     members: str
     users: str
@@ -57,7 +57,7 @@ class PresenceKeys(NamedTuple):
 
 
 class RoomsKeys(NamedTuple):
-    """Which records may end, and how many rooms each user's joins have made."""
+    """Keys of the records that may end, and of how many rooms each user's joins have made."""
 
     due: str
     makers: str
@@ -65,12 +65,12 @@ class RoomsKeys(NamedTuple):
 
 
 def encoded(text: str) -> str:
-    """A text as a part of a key: printable ASCII without braces, wildcards, spaces and percent signs."""
+    """Encode a text as part of a key: printable ASCII without braces, wildcards, spaces and percent signs."""
     return quote(text, safe=_SAFE, errors="surrogatepass")
 
 
 class Keys:
-    """Makes the names. `db` keeps announcements of several databases apart, which servers do not."""
+    """Makes the names. `db` separates Pub/Sub channels of several databases, which servers do not."""
 
     def __init__(self, prefix: str, shared: str, db: int = 0) -> None:
         """Check the prefixes.
@@ -104,26 +104,26 @@ class Keys:
         return StreamKeys(*(base + name for name in StreamKeys._fields))
 
     def idempotency(self, channel: Channel, key: str) -> str:
-        """Where the outcome of a publish with an idempotency key is kept."""
+        """Key of the result of a publish with an idempotency key."""
         return f"{self._prefix}{{{encoded(channel)}}}:once:{encoded(key)}"
 
     def pubsub_channel(self, channel: Channel) -> str:
-        """Where publications of a channel are announced."""
+        """Pub/Sub channel of a channel's publications."""
         return f"{self._said}{{{encoded(channel)}}}:said"
 
     def probe(self, name: str, uid: str) -> str:
-        """A private place on the server where `name` is announced."""
+        """A private Pub/Sub channel on the server that has `name`."""
         _, brace, rest = name.partition("{")
         tag = rest.partition("}")[0] if brace else name
         return f"{self._said}{{{tag}}}:canary:{uid}"
 
     def presence(self, channel: Channel) -> PresenceKeys:
-        """The keys of who is in a channel."""
+        """The keys of a channel's presence."""
         base = f"{self._prefix}{{{encoded(channel)}}}:"
         return PresenceKeys(*(base + name for name in PresenceKeys._fields))
 
     def channel(self, meta: str) -> Channel | None:
-        """The channel whose stream has this key; None when the key is none of ours."""
+        """The channel whose stream has this key; None when the key is no stream's."""
         try:
             channel = Channel.parse(unquote(meta.partition("{")[2].partition("}")[0]))
         except ValueError:
@@ -131,25 +131,25 @@ class Keys:
         return channel if self.stream(channel).meta == meta else None
 
     def ended(self, channel: Channel) -> str:
-        """Which life of the room has ended; beside the stream, so that one script sees both."""
+        """Key of the `life` of the ended room; on the server of the stream, so that one script sees both."""
         return f"{self._prefix}{{{encoded(channel)}}}:ended"
 
     def epochs(self, tag: str) -> str:
-        """Where the streams are counted that were made, of all channels or of those in the slot of a tag."""
+        """Key of the count of streams, of all channels or of those in the slot of a tag."""
         return f"{self._prefix}{{{tag}}}:epochs"
 
-    # -- people and rooms
+    # -- users and rooms
 
     def roles(self, user: str) -> str:
-        """A set that other applications write, too."""
+        """The roles of a user: a set that other applications write, too."""
         return f"{self._shared}user_roles:{user}"
 
     def permissions(self, user: str) -> str:
-        """A set that other applications write, too."""
+        """The permissions of a user: a set that other applications write, too."""
         return f"{self._shared}user_permissions:{user}"
 
     def revoked_token(self, token: str) -> str:
-        """What other applications set to revoke a token."""
+        """The key that other applications set to revoke a token."""
         return f"{self._shared}revoked_token:{token}"
 
     def workspaces(self, user: str) -> str:
@@ -162,11 +162,11 @@ class Keys:
         return f"{self._prefix}room:{place}{quote(channel.name, safe='')}"
 
     def about(self, channel: Channel) -> str:
-        """What else is known of a record; the tag puts it where the record is."""
+        """Key of the data about a record; the tag puts it on the same server as the record."""
         return f"{self._prefix}about:{{{self.room(channel)}}}"
 
     def room_channel(self, key: str) -> Channel | None:
-        """The channel whose room has this key; None when the key is none of ours."""
+        """The channel whose room has this key; None when the key is no room's."""
         namespace, colon, name = key.removeprefix(f"{self._prefix}room:").rpartition(":")
         try:
             channel = Channel.parse(f"{unquote(namespace) if colon else 'rooms'}:{unquote(name)}")
@@ -174,18 +174,18 @@ class Keys:
             return None
         return channel if self.room(channel) == key else None
 
-    # -- sessions and what people share
+    # -- sessions and state of users
 
     def session(self, session: str) -> str:
         """The record of a session."""
         return f"{self._prefix}ws_session:{encoded(session)}"
 
     def ticket(self, digest: str) -> str:
-        """An identity behind a ticket."""
+        """The identity of a ticket."""
         return f"{self._prefix}ticket:{encoded(digest)}"
 
     def returns(self, user: str) -> str:
-        """The channels that a user was in when a connection broke."""
+        """The channels that a user was in when a connection was lost."""
         return f"{self._prefix}returns:{encoded(user)}"
 
     def revoked(self, entry: str) -> str:
@@ -201,12 +201,12 @@ class Keys:
         return f"{self._prefix}{{approvals}}-waiting:{encoded(channel)}"
 
     def shared(self, owner: str) -> tuple[str, str]:
-        """The values of an owner, and in which turn each was set."""
+        """The values of an owner, and the order in which they were set."""
         base = f"{self._prefix}{{shared:{encoded(owner)}}}:"
         return f"{base}values", f"{base}turns"
 
     def rate(self, key: str) -> str:
-        """When a rate has paid its debt."""
+        """The state of a rate limit: when its debt is paid."""
         return f"{self._prefix}rate:{encoded(key)}"
 
     def sum(self, key: str) -> str:
@@ -214,5 +214,5 @@ class Keys:
         return f"{self._prefix}sum:{encoded(key)}"
 
     def note(self, key: str) -> str:
-        """A text, or a list of them; the keys of notes are chosen not to be any of the others."""
+        """A text, or a list of texts; the keys of notes are chosen to differ from all others."""
         return f"{self._prefix}{encoded(key)}"

@@ -20,7 +20,7 @@ class RedisMeter:
         self._keys = keys
 
     async def take(self, key: str, interval: float, burst: int, cost: float = 1.0) -> float:
-        """Count one event; seconds to wait, 0.0 when allowed."""
+        """Count one event; returns the seconds to wait, 0.0 when allowed."""
         if not interval:
             return 0.0
         step, most = max(1, ceil(interval * _MICROSECONDS)), max(burst, 1)

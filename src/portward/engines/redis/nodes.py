@@ -1,4 +1,4 @@
-"""Who runs on the same store."""
+"""The nodes that run on the same store."""
 
 import msgspec
 
@@ -22,18 +22,18 @@ class RedisNodes:
         self._keys = (keys.nodes, keys.nodes_until)
 
     async def announce(self, node: NodeInfo, ttl: float) -> None:
-        """Be one of them."""
+        """Register a node."""
         await self._commands.run(
             _ANNOUNCE, self._keys, (node.uid, codec.encode(node), milliseconds(ttl))
         )
 
     async def withdraw(self, uid: str) -> None:
-        """Be one of them no longer."""
+        """Remove a node."""
         for key, word in zip(self._keys, ("HDEL", "ZREM"), strict=True):
             await self._commands.send(key, word, key, uid)
 
     async def present(self) -> tuple[NodeInfo, ...]:
-        """Every node; of one of a later version that says more, what this one knows."""
+        """Every node; fields that a later version added are ignored."""
         found: list[NodeInfo] = []
         for kept in await self._commands.run(_NODES, self._keys, ()):
             try:

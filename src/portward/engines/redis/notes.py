@@ -1,4 +1,4 @@
-"""Texts by key, and lists of the newest, under the names that other applications look for."""
+"""Texts by key, and lists of the newest, under names that other applications can read."""
 
 from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
@@ -21,12 +21,12 @@ class RedisNotes:
         return value.decode("utf-8", "replace") if value is not None else None
 
     async def set(self, key: str, value: str) -> None:
-        """Keep a text."""
+        """Store a text."""
         name = self._keys.note(key)
         await self._commands.send(name, "SET", name, value.encode())
 
     async def prepend(self, key: str, texts: tuple[str, ...], limit: int) -> None:
-        """Put texts before a list, and let go of those beyond the limit."""
+        """Put texts before a list, and remove those beyond the limit."""
         values = [text.encode() for text in texts]
         await self._commands.run(_PREPEND, (self._keys.note(key),), (limit, *values))
 

@@ -1,4 +1,4 @@
-"""Where the store is, how to be let in, and how long to wait for it."""
+"""Address, credentials and time limits of the store."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from portward.engines.port import LEASE
 
 
 class RedisKind(StrEnum):
-    """How the servers stand to each other."""
+    """How the servers are deployed."""
 
     SINGLE = "single"
     SENTINEL = "sentinel"
@@ -24,7 +24,7 @@ class Address(NamedTuple):
 
 
 class RedisTls(msgspec.Struct, frozen=True, kw_only=True):
-    """How servers are verified, and what is shown to them. Without `ca` the system's own list is used."""
+    """How servers are verified, and the client's certificate. Without `ca` the system's list is used."""
 
     ca: str | None = None
     certificate: str | None = None
@@ -32,7 +32,7 @@ class RedisTls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to connect. `addresses` are Sentinels when it is they who know the primary of `service`."""
+    """Where to connect. `addresses` are Sentinels when they name the primary of `service`."""
 
     kind: RedisKind = RedisKind.SINGLE
     addresses: tuple[Address, ...]
@@ -50,25 +50,25 @@ class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds. Changed by tests, and hardly by anyone else."""
+    """Times in seconds. Other values than these are mainly for tests."""
 
     connect: float = 2.0
     command: float = 2.0
-    """From asking to the answer; the connection is dropped after it."""
+    """From sending a command to the answer; the connection is dropped after it."""
     probe: float = 1.0
-    """Between two questions whether the store answers."""
+    """Between two checks whether the store answers."""
     canary: float = 3.0
-    """Between two announcements to oneself."""
+    """Between two probes on a Pub/Sub connection."""
     silence: float = 10.0
-    """Without hearing anything: after it a connection is taken for dead."""
+    """Without receiving anything: after it a connection is treated as lost."""
     policy: float = 60.0
-    """Between two looks at what a server does when its memory is full."""
+    """Between two checks of the servers' memory policy."""
     pause: float = 2.0
     """Longest pause before connecting again."""
     linger: float = 5.0
-    """Between a channel's last listener and the end of its subscription."""
+    """Between a channel's last subscriber and the end of its subscription."""
     echo: float = 0.5
-    """How long a publisher waits to hear what it published itself."""
+    """How long a publisher waits to receive its own publication."""
     books: float = 60.0
-    """Between two renewals of the books of channels that are listened to."""
+    """Between two renewals of the metadata of subscribed channels."""
     lease: float = LEASE

@@ -1,6 +1,6 @@
-"""Who is where. Every connection has a lease; what is not renewed in time is removed by whoever notices.
+"""Presence. Every connection has a lease; one that is not renewed in time is removed by any node.
 
-Users are counted by the scripts, so that of all nodes exactly one is told that a user came or left.
+The scripts count users, so that of all nodes exactly one learns that a user came or left.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _CHANNELS: Final = 100
 """Channels renewed by one script, where that is possible."""
 _DUE: Final = 1000
 _BOOKS: Final = 10
-"""Leases for which the books of a channel are kept when nobody renews any."""
+"""How many lease times the metadata of a channel are kept without a renewal."""
 
 _ENTER = script("enter")
 _LEAVE = script("leave")
@@ -36,7 +36,7 @@ _read_member = codec.decoder(Member).decode
 
 
 class RedisPresence:
-    """Implements `engines.port.Presence`. `announce` tells every node, `lease` is in seconds."""
+    """Implements `engines.port.Presence`. `announce` sends to every node, `lease` is in seconds."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class RedisPresence:
 
     async def enter(self, channel: Channel, member: Member, limit: int = 0) -> int | None:
         """Add a connection."""
-        # Listed first: an entry that is not there does no harm, one that is in no list would stay.
+        # Listed first: a listed entry without a connection does no harm, the reverse would never be swept.
         await self._note([(self._lease, _entry(channel, member.client))])
         answer = await self._commands.run(
             _ENTER,
@@ -65,10 +65,10 @@ class RedisPresence:
         )
         return None if answer < 0 else int(answer)
 
-    async def leave(self, channel: Channel, client: str, user: str) -> int:  # noqa: ARG002 - it is kept
+    async def leave(self, channel: Channel, client: str, user: str) -> int:  # noqa: ARG002 - it is stored
         """Remove a connection."""
         last = await self._commands.run(_LEAVE, self._keys.presence(channel), (client,))
-        # Nobody waits for the list: what is left in it runs out.
+        # Not awaited: entries that stay in the list expire.
         task = asyncio.get_running_loop().create_task(self._unlist(_entry(channel, client)))
         self._forgetting.add(task)
         task.add_done_callback(self._forgetting.discard)
@@ -103,7 +103,7 @@ class RedisPresence:
         await self._commands.run(_TOUCH, keys, words)
 
     async def _note(self, entries: Iterable[tuple[int, str]]) -> None:
-        """List entries, each with the lease (ms) it has."""
+        """List entries, each with its lease (ms)."""
         words = [word for entry in entries for word in entry]
         await self._commands.run(_LEASE, (self._keys.leases,), words)
 
@@ -117,9 +117,9 @@ class RedisPresence:
         return tuple(_read_member(text) for _, text in kept)
 
     async def sweep(self) -> None:
-        """Remove what nobody renewed, all of it, and tell whose last connection that was.
+        """Remove all entries whose lease has expired, and announce which users left with them.
 
-        While that is under way, another call does nothing.
+        While a sweep runs, another call does nothing.
         """
         if self._sweeping:
             return
@@ -140,12 +140,12 @@ class RedisPresence:
         clients: dict[Channel, list[str]] = {}
         for entry in due:
             name, _, client = entry.partition(" ")
-            # What is no entry is only taken out of the list.
+            # An invalid entry is only removed from the list.
             with suppress(ValueError):
                 clients.setdefault(Channel.parse(name), []).append(client)
         left = await together([self._sweep(*each) for each in clients.items()])
         # A lease begins a little later than it was listed, and may have been renewed since. It is listed
-        # for what is left of it, not for a whole one: else who is gone would be there twice as long.
+        # for its remaining time, not for a whole lease, or a lost connection would stay twice as long.
         there = [pair for pairs in left for pair in pairs]
         if there:
             await self._note(there)
@@ -154,7 +154,7 @@ class RedisPresence:
         return len(due)
 
     async def _sweep(self, channel: Channel, clients: list[str]) -> list[tuple[int, str]]:
-        """Sweep one channel; returns the entries of those who are still there, each with its lease (ms)."""
+        """Sweep one channel; returns the entries that are still valid, each with its lease (ms)."""
         keys = self._keys.presence(channel)
         gone, there, order = await self._commands.run(_SWEEP, keys, clients)
         members = [_read_member(each) for each in gone]
@@ -163,7 +163,7 @@ class RedisPresence:
         return [(int(lease), _entry(channel, client.decode())) for client, lease in pairs]
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for running tasks."""
         if self._forgetting:
             await asyncio.wait(tuple(self._forgetting))
 

@@ -1,10 +1,9 @@
-"""One connection that listens, for as long as it takes.
+"""One Pub/Sub connection that reconnects until it has no names.
 
-It connects, subscribes, reads; when it breaks, or nothing was heard for too long, all of that begins again
-after a pause. To have something to hear, it announces a canary to itself by way of the commands: what
-comes back has come the whole way that publications come. Whatever it is: a killed connection, an
-overrun buffer of the server, a network that swallows everything, a primary that was replaced, the same
-path leads out of it.
+It connects, subscribes and reads; when it is lost, or nothing was received for too long, it does all of
+that again after a pause. So that something arrives, it has a probe sent to itself over the command
+connection: what arrives has come the same way as publications. A killed connection, an overrun output
+buffer of the server, a network that drops everything and a replaced primary are all handled this way.
 """
 
 import asyncio
@@ -25,23 +24,23 @@ _FIRST_PAUSE: Final = 0.05
 
 
 class PubSubListener(Protocol):
-    """Who is told what an ear hears."""
+    """Receiver of a connection's messages and events."""
 
     def on_message(self, name: bytes, payload: bytes) -> None:
-        """Something was announced. Never raises."""
+        """Handle a message. Never raises."""
 
     def on_confirmed(self, ear: "PubSubConnection", name: str) -> None:
-        """From now on `name` is heard."""
+        """Handle that `name` is subscribed."""
 
     async def on_lost(self, ear: "PubSubConnection") -> None:
-        """The connection is lost; what it heard may belong elsewhere now."""
+        """Handle a lost connection; its names may belong to other servers now."""
 
     def probe_name(self, ear: "PubSubConnection") -> None:
-        """It is time to announce something to `ear.canary`."""
+        """Send a probe to `ear.canary`: it is due."""
 
 
 class PubSubConnection:
-    """Listens to `names`. `missed` is set while announcements may have been lost and nobody was told."""
+    """Subscribes to `names`. `missed` is set while messages may have been lost and that is not reported."""
 
     def __init__(
         self,
@@ -69,10 +68,10 @@ class PubSubConnection:
         self._random = random.Random()  # noqa: S311 - spreads load, keeps no secret
         self._task: asyncio.Task[None] | None = None
 
-    # -- what it listens to
+    # -- subscriptions
 
     def add(self, name: str) -> None:
-        """Listen to a name; `confirmed` is told when it is so."""
+        """Subscribe to a name; `on_confirmed` is called when that is done."""
         self.names[name] = None
         self.pending.add(name)
         if self._task is None or self._task.done():
@@ -81,23 +80,23 @@ class PubSubConnection:
             self._write(self._subscribe, name)
 
     def remove(self, name: str) -> None:
-        """Listen to it no longer."""
+        """Unsubscribe from a name."""
         self.names.pop(name, None)
         self.pending.discard(name)
         if self._connection is not None:
             self._write(self._unsubscribe, name)
 
     def is_subscribed(self, name: str) -> bool:
-        """Whether it is sure that what is announced at `name` arrives."""
+        """Whether messages at `name` are certain to arrive."""
         return self._connection is not None and name in self.names and name not in self.pending
 
     def drop(self) -> None:
-        """Give the connection up and begin again."""
+        """Close the connection and connect again."""
         if self._life is not None:
             self._life.cancel()
 
     async def close(self) -> None:
-        """End."""
+        """Stop."""
         self.names.clear()
         if self._task is not None:
             self._task.cancel()
@@ -105,10 +104,10 @@ class PubSubConnection:
 
     @property
     def over(self) -> bool:
-        """Whether it has come to its end: nobody had a name for it to listen to any more."""
+        """Whether it has ended, because it had no names any more."""
         return self._task is None or self._task.done()
 
-    # -- its life
+    # -- connecting
 
     async def _run(self) -> None:
         while self.names:
@@ -125,7 +124,7 @@ class PubSubConnection:
             await pause(self._clock, self._random.uniform(most / 2, most))
 
     async def _watch(self, life: "asyncio.Task[None]") -> None:
-        """Send canaries until the connection is lost or must be taken for dead."""
+        """Send probes until the connection is lost or must be treated as lost."""
         self._heard_at = self._clock.monotonic()
         while not life.done():
             turn = pause(self._clock, self._timing.canary)
@@ -161,10 +160,10 @@ class PubSubConnection:
         for name in (*self.names, self.canary):
             self._write(self._subscribe, name)
 
-    # -- talking and hearing
+    # -- writing and reading
 
     def _write(self, word: str, name: str) -> None:
-        # One name a command: of two names a cluster may have one here and one elsewhere.
+        # One name per command: in a cluster, two names may be on two servers.
         self._outgoing.append((word, name))
         if self._sender is None:
             self._sender = asyncio.get_running_loop().create_task(self._send())
@@ -176,7 +175,7 @@ class PubSubConnection:
                 packed = self._connection.pack_commands(commands)
                 await self._connection.send_packed_command(packed, check_health=False)
         except TROUBLE:
-            # The reading end notices the same.
+            # Reading fails for the same reason.
             pass
         finally:
             self._sender = None
@@ -197,7 +196,7 @@ class PubSubConnection:
         elif kind in {b"subscribe", b"ssubscribe"}:
             self._confirm(name.decode())
         elif self.is_subscribed(name.decode()):
-            # The server has taken it away: its slot moved to another one.
+            # The server has ended the subscription: the slot moved to another one.
             raise Broken("no longer announced here")
 
     def _confirm(self, name: str) -> None:

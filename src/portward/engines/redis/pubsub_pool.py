@@ -1,4 +1,4 @@
-"""Who listens where: one ear for one server, and every name on the ear that hears it."""
+"""Pub/Sub connections by server, with every name on the connection to its server."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -16,7 +16,7 @@ from portward.model.clock import Clock
 
 
 class PubSubPool:
-    """Implements `ear.Listener`. `hear` is told what is announced, `interrupted` when some may be lost."""
+    """Implements `PubSubListener`. `hear` gets messages, `interrupted` is called when some may be lost."""
 
     def __init__(
         self,
@@ -39,17 +39,17 @@ class PubSubPool:
         self._interrupted = interrupted
         self._ears: dict[Hashable, PubSubConnection] = {}
         self._leaving: list[PubSubConnection] = []
-        """Ears that have nothing left to listen to, and will notice soon."""
+        """Connections without names, which will end soon."""
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._canaries: set[asyncio.Task[None]] = set()
 
-    # -- listening
+    # -- subscribing
 
     async def listen(self, name: str, seconds: float | None = None) -> None:
-        """Listen to a name; returns when it is heard, which is waited for so long.
+        """Subscribe to a name; returns when that is confirmed, within `seconds`.
 
         Raises:
-            EngineUnavailable: not in time. It is listened to all the same, as soon as that is possible.
+            EngineUnavailable: not in time. It is subscribed to all the same, as soon as that is possible.
         """
         ear = self._where(name)
         if ear is None:
@@ -66,13 +66,13 @@ class PubSubPool:
         await future
 
     def ignore(self, name: str) -> None:
-        """Listen to a name no longer."""
+        """Unsubscribe from a name."""
         ear = self._where(name)
         if ear is not None:
             ear.remove(name)
 
     def is_subscribed(self, name: str) -> bool:
-        """Whether what is announced at `name` arrives."""
+        """Whether messages at `name` arrive."""
         ear = self._where(name)
         return ear is not None and ear.is_subscribed(name)
 
@@ -95,14 +95,14 @@ class PubSubPool:
             ear.canary = self._keys.probe(name, self._uid)
         return ear
 
-    # -- what the ears tell
+    # -- callbacks of the connections
 
     def on_message(self, name: bytes, payload: bytes) -> None:
-        """Something was announced."""
+        """Pass a message on."""
         self._hear(name, payload)
 
     def on_confirmed(self, ear: PubSubConnection, name: str) -> None:
-        """A name is heard now."""
+        """Wake the callers that wait for a name, which is subscribed now."""
         for future in tuple(self._waiting.get(name, ())):
             if not future.done():
                 future.set_result(None)
@@ -111,7 +111,7 @@ class PubSubPool:
             self._interrupted()
 
     async def on_lost(self, ear: PubSubConnection) -> None:
-        """Find out where everything is now, and move what moved."""
+        """Find the server of each name again, and move the names that moved."""
         with suppress(EngineUnavailable):
             await self._road.refresh()
         self._settle(ear)
@@ -133,7 +133,7 @@ class PubSubPool:
             ear.canary = self._keys.probe(next(iter(ear.names)), self._uid)
 
     def probe_name(self, ear: PubSubConnection) -> None:
-        """Announce something to the ear itself."""
+        """Send a probe to the connection itself."""
         task = asyncio.get_running_loop().create_task(self._send_probes(ear.canary))
         self._canaries.add(task)
         task.add_done_callback(self._canaries.discard)
@@ -143,12 +143,12 @@ class PubSubPool:
             await self._commands.send(name, self._road.publish, name, "")
 
     def drop(self) -> None:
-        """Connect anew, everywhere."""
+        """Close all connections and connect again."""
         for ear in tuple(self._ears.values()):
             ear.drop()
 
     async def close(self) -> None:
-        """End all listening."""
+        """Close all connections."""
         for task in tuple(self._canaries):
             task.cancel()
         if self._canaries:

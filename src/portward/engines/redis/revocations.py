@@ -1,7 +1,7 @@
-"""What was taken back.
+"""Revocations.
 
-Besides the store every node remembers what it was told: a store that comes back without its data is told
-again, and until then nobody gets in here with what this node knows to be revoked.
+Every node also stores the revocations that it received: it writes them again to a store that lost its
+data, and until then this node still rejects what it knows to be revoked.
 """
 
 from collections import OrderedDict
@@ -34,7 +34,7 @@ class RedisRevocations:
         self._known: OrderedDict[_Name, Revocation] = OrderedDict()
 
     def remember(self, revocation: Revocation) -> None:
-        """Note what this node was told; of too many the one told longest ago is forgotten."""
+        """Store a revocation in memory; of too many, the oldest is removed."""
         name = (revocation.kind, revocation.value)
         self._known[name] = revocation
         self._known.move_to_end(name)
@@ -42,7 +42,7 @@ class RedisRevocations:
             self._known.popitem(last=False)
 
     async def add(self, revocation: Revocation) -> None:
-        """Keep a revocation; of two for the same thing the later and longer one."""
+        """Store a revocation; of two for the same kind and value, the later and longer one."""
         self.remember(revocation)
         await self._store(revocation)
 
@@ -55,7 +55,7 @@ class RedisRevocations:
         )
 
     async def covers(self, identity: Identity, session: str | None) -> bool:
-        """Whether any kept revocation names this identity or session."""
+        """Whether any stored revocation names this identity or session."""
         names = identity_keys(identity, session)
         known = (self._known.get(name) for name in names)
         if any(each is not None and each.names(identity, session) for each in known):
@@ -71,7 +71,7 @@ class RedisRevocations:
         )
 
     async def token_revoked(self, token: str) -> bool:
-        """Whether another application says so, by a key `revoked_token:<token>` with any value."""
+        """Whether another application has set a key `revoked_token:<token>`, with any value."""
         key = self._keys.revoked_token(token)
         return bool(await self._commands.send(key, "EXISTS", key))
 
@@ -88,16 +88,16 @@ class RedisRevocations:
         return tuple(found)
 
     def sweep(self) -> None:
-        """Drop from memory what would have expired by itself; the store does it alone."""
+        """Remove what has expired from memory; the store does it by itself."""
         now = self._clock.time()
         for name in [name for name, kept in self._known.items() if kept.until <= now]:
             del self._known[name]
 
     async def restore(self) -> None:
-        """Tell the store again.
+        """Write all known revocations to the store again.
 
         Raises:
-            EngineUnavailable: not all of it could be told.
+            EngineUnavailable: not all of them could be written.
         """
         self.sweep()
         await together([self._store(revocation) for revocation in self._known.values()])

@@ -1,4 +1,4 @@
-"""Records of rooms as they lie in the store: JSON that other applications may read, and what is beside it."""
+"""Records of rooms in the store: JSON that other applications may read, and the data about it."""
 
 from typing import Any, Final, NamedTuple
 
@@ -8,13 +8,13 @@ from portward.engines.redis import codec
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
 OLDER: Final = "older"
-"""The life of a record that a node of an older version, or another application, has written."""
+"""`life` of a record that a node of an older version, or another application, has written."""
 
 _room = codec.decoder(Room)
 
 
 class FoundRoom(NamedTuple):
-    """What lies in the store; `room` is None for a record that cannot be read."""
+    """What was found in the store; `room` is None for a record that cannot be read."""
 
     room: Room | None
     over: bool
@@ -42,7 +42,7 @@ NO_RECORD: Final = FoundRoom(None, True, RoomOrigin.BACKEND, "", "", None, 0)
 
 
 def found_room(kept: bytes, over: bytes, *about: bytes | None) -> FoundRoom:
-    """What the script that reads a record has returned."""
+    """Convert the result of the script that reads a record."""
     origin, maker, life, expires, idle = ("" if each is None else each.decode() for each in about)
     return FoundRoom(
         room=_decoded(kept),

@@ -1,9 +1,9 @@
 """Records of rooms, which other applications may read.
 
-A cluster may keep a record and its stream on two servers, so no script sees both. What ends a room
-deletes the stream and, in the same step, writes down beside it which life has ended: a publication that
-was allowed by that record is refused from then on. Then the record is deleted. Whatever stops between the
-two steps leaves a record without a stream, and the next sweep deletes it.
+A cluster may have a record and its stream on two servers, so no script sees both. Ending a room deletes
+the stream and, in the same step, stores next to it the `life` that has ended: a publication that was
+allowed by that record is refused from then on. Then the record is deleted. A failure between the two
+steps leaves a record without a stream, and the next sweep deletes it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,12 +23,12 @@ from portward.model.clock import Clock
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
 _NOTED: Final = 60.0
-"""Seconds between two notes of the same room's use, if its time is not shorter still."""
+"""Seconds between two records of the same room's use, unless its idle time is shorter."""
 _MAX_NOTED: Final = 10_000
 _STAYS: Final = 2**53 - 1
-"""The score of a record in the list: it does not run out, as nodes of an older version understand it."""
+"""The score of a record in the list: it never expires, for nodes of an older version."""
 _REMEMBERED: Final = 3600.0
-"""Seconds after the end of a room in which a node may still not know of it, and publish."""
+"""Seconds after the end of a room in which a node may not know of it yet, and publish."""
 _DUE: Final = 1000
 
 _ADMIT = script("admit")
@@ -66,12 +66,12 @@ class RedisRooms:
         return self._keys.room(channel), self._keys.about(channel)
 
     async def get(self, channel: Channel) -> RoomRecord | None:
-        """The record of a room; none when another application wrote something else there."""
+        """The record of a room; None when another application wrote something else there."""
         found = await self._find(channel)
         return found.record if found is not None else None
 
     async def all(self) -> Mapping[Channel, RoomRecord]:
-        """All records that are listed. Entries without a record are dropped."""
+        """All records that are listed. Entries without a record are ignored."""
         listed = await self._commands.send(self._keys.rooms, "ZRANGE", self._keys.rooms, 0, -1)
         channels = self._channels(listed)
         records = await together([self.get(channel) for channel in channels])
@@ -97,7 +97,7 @@ class RedisRooms:
         await self._list(key)
         while not await self._commands.run(_SAVE, self._pair(channel), words):
             await self.remove(channel)
-        # Again, for a removal that was under way may have taken it out of the list.
+        # Again: a concurrent removal may have taken it out of the list.
         await self._list(key)
         self._noted.pop(channel, None)
         await self._commands.run(_DISMISS, self._keys.rooms_due, (key, 1 - keeps_maker, until, ""))
@@ -118,7 +118,7 @@ class RedisRooms:
         if await self._commands.send(stream.log, "EXISTS", stream.log, stream.latest):
             return RoomMade.ORPHAN
         key, time = self._keys.room(channel), milliseconds(idle)
-        # Listed first: what is listed and not made is found by the sweep, the reverse by nobody.
+        # Listed first: the sweep finds a listed room that was not made, but never one that is not listed.
         bounds = (key, time, maker, self._limit, MAX_ROOMS_OF_USER)
         admitted = await self._commands.run(_ADMIT, self._keys.rooms_due, bounds)
         if admitted != 1:
@@ -132,7 +132,7 @@ class RedisRooms:
     # -- using
 
     async def keep(self, channel: Channel, idle: float) -> None:
-        """Note a use; of many within a short time the first."""
+        """Record a use; of many within a short time only the first."""
         now = self._clock.monotonic()
         if self._noted.get(channel, 0.0) > now:
             return
@@ -152,7 +152,7 @@ class RedisRooms:
         found = await self._find(channel)
         if found is None:
             return await self._end(channel, NO_RECORD, "") > 0
-        # From here on nobody is let in, and what stops on the way is finished by the sweep.
+        # From here on no join succeeds, and the sweep finishes what fails on the way.
         seen = await self._hasten(channel)
         await self._commands.run(_EXPIRE, self._pair(channel), (found.life, OLDER))
         return await self._end(channel, found, seen) >= 0
@@ -189,7 +189,7 @@ class RedisRooms:
         return deleted
 
     async def sweep(self) -> tuple[Channel, ...]:
-        """End the rooms whose time is over; returns them."""
+        """End the rooms that have expired or were not used; returns them."""
         await self.adopt()
         due = self._keys.rooms_due.due
         listed = await self._commands.run(_DUE_NOW, (due,), (_DUE,))
@@ -198,14 +198,14 @@ class RedisRooms:
         return tuple(channel for channel, over in zip(channels, ended, strict=True) if over)
 
     async def _look(self, channel: Channel) -> bool:
-        """End a room if its time is over; whether it was."""
+        """End a room if it has expired or was not used; returns whether it ended."""
         key, due = self._keys.room(channel), self._keys.rooms_due
         score = await self._commands.send(due.due, "ZSCORE", due.due, key)
         if score is None:
             return False
         seen, found = score.decode(), await self._find(channel)
         if found is None or not (found.over or found.idle or found.expires):
-            # There is no record, or one that stays: nothing to look at.
+            # There is no record, or one that stays: the sweep has nothing to check.
             counts_for_none = int(found is None or found.origin is not RoomOrigin.ADMIN)
             await self._commands.run(_DISMISS, due, (key, counts_for_none, "", seen))
             return False
@@ -216,7 +216,7 @@ class RedisRooms:
         return False
 
     async def adopt(self) -> None:
-        """Make the records stay that a node of an older version lets run out."""
+        """Keep the records that a node of an older version would let expire."""
         rooms = self._keys.rooms
         listed = await self._commands.send(
             rooms, "ZRANGEBYSCORE", rooms, "-inf", f"({_STAYS}", "LIMIT", 0, 100_000

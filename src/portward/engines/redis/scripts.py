@@ -1,4 +1,4 @@
-"""The scripts that run inside the store, read from the files beside them."""
+"""Lua scripts that run in the store, read from the files of this package."""
 
 import hashlib
 from importlib.resources import files
@@ -11,11 +11,11 @@ _HEADS: Final = {
     "stream": ("publish", "history"),
     "presence": ("enter", "leave", "touch", "sweep"),
 }
-"""Files with functions, and who needs them; everyone gets `now`."""
+"""Files with functions, and the scripts that need them; every script gets `now`."""
 
 
 class Script(msgspec.Struct, frozen=True):
-    """A script and the name by which a server that has seen it knows it."""
+    """A script, and the digest under which a server has it cached."""
 
     name: str
     text: str

@@ -1,7 +1,7 @@
-"""The way to the primary that Sentinels name.
+"""Topology of one primary that Sentinels name.
 
-They are asked before every connection and every few seconds besides: a primary that was replaced may go on
-answering for a while to those who do not know.
+Sentinels are asked before every connection and every few seconds: a primary that was replaced may still
+answer clients that do not know it.
 """
 
 from collections.abc import Hashable, Sequence
@@ -17,7 +17,7 @@ from portward.engines.redis.topology import ServerConnections
 
 
 class SentinelTopology:
-    """Implements `Road` with the primary of `service`."""
+    """Implements `Topology` with the primary of `service`."""
 
     publish, subscribe, unsubscribe = "PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"
     whole = True
@@ -31,13 +31,13 @@ class SentinelTopology:
         self._lines = ServerConnections(self._find, timing)
         self._writing: Address | None = None
         self._listening: Address | None = None
-        """Where commands went and announcements came from last."""
+        """The last servers of commands and of subscriptions."""
 
     async def _find(self) -> Connection:
         connection, address = await self._connect()
         before, self._writing = self._writing, address
         if before not in {None, address}:
-            # The other line may still lead to the one before.
+            # The other connection may still be to the previous primary.
             self._lines.disconnect()
         return connection
 
@@ -61,7 +61,7 @@ class SentinelTopology:
             except TROUBLE:
                 continue
             if found is not None:
-                # Who knew it is asked first next time.
+                # The Sentinel that answered is asked first the next time.
                 self._sentinels.remove(sentinel)
                 self._sentinels.insert(0, sentinel)
                 return found
@@ -70,7 +70,7 @@ class SentinelTopology:
     async def _ask(self, sentinel: Address) -> Address | None:
         connection = await self._dialer.sentinel(sentinel)
         try:
-            # The limit of the dialer is one of connecting; an answer is given the same time.
+            # The limit of the dialer applies to connecting; the answer gets the same time.
             found = await self._dialer.soon(
                 ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
             )
@@ -87,11 +87,11 @@ class SentinelTopology:
             raise EngineUnavailable("the primary was replaced") from None
 
     async def servers(self) -> list[ServerConnections]:
-        """The primary."""
+        """The connections to the primary."""
         return [self._lines]
 
     async def refresh(self) -> bool:
-        """Ask who is primary now; what is connected to another one is connected anew."""
+        """Find the primary again; connections to another server close. True when subscriptions must move."""
         now = await self._named()
         if self._writing not in {None, now}:
             self._writing = None
@@ -99,11 +99,11 @@ class SentinelTopology:
         return self._listening not in {None, now}
 
     def channel_owner(self, _: str) -> Hashable:
-        """The primary, whichever that is."""
+        """The same for every name: there is one primary."""
         return None
 
     async def connect(self, _: Hashable) -> Connection:
-        """A connection to the primary."""
+        """Connect to the primary."""
         connection, self._listening = await self._connect()
         return connection
 

@@ -18,7 +18,7 @@ _RELEASE = script("release")
 _PUT_RETURNS = script("put_returns")
 _TAKE_RETURNS = script("take_returns")
 _MAX_RETURNS = 1024
-"""Channels that are remembered of one user."""
+"""Most channels that are stored of one user."""
 _record = codec.decoder(SessionRecord)
 _identity = codec.decoder(Identity)
 
@@ -31,7 +31,7 @@ class RedisSessions:
         self._keys = keys
 
     async def save(self, record: SessionRecord, ttl: float) -> None:
-        """Keep a record."""
+        """Store a record."""
         await self._commands.run(
             _SAVE,
             (self._keys.session(record.id),),
@@ -56,12 +56,12 @@ class RedisSessions:
         )
 
     async def drop(self, session: str) -> None:
-        """Forget a record."""
+        """Remove a record."""
         key = self._keys.session(session)
         await self._commands.send(key, "DEL", key)
 
     async def put_ticket(self, ticket: str, identity: Identity, ttl: float) -> None:
-        """Keep a ticket."""
+        """Store a ticket."""
         key = self._keys.ticket(ticket)
         await self._commands.send(key, "SET", key, codec.encode(identity), "PX", milliseconds(ttl))
 
@@ -75,7 +75,7 @@ class RedisSessions:
             return None
 
     async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
-        """Remember channels of a user, for all nodes."""
+        """Store channels of a user, for all nodes."""
         if channels:
             key = self._keys.returns(user)
             await self._commands.run(
@@ -83,7 +83,7 @@ class RedisSessions:
             )
 
     async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
-        """Those that are remembered, once over all nodes."""
+        """Those that are stored, once over all nodes."""
         found = await self._commands.run(_TAKE_RETURNS, (self._keys.returns(user),), channels)
         names = {each.decode() for each in found}
         return frozenset(channel for channel in channels if channel in names)

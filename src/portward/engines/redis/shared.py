@@ -1,4 +1,4 @@
-"""Values of users."""
+"""Shared values of users."""
 
 from typing import Any
 

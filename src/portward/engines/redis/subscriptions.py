@@ -1,7 +1,7 @@
-"""What this node listens to, and what becomes of what it hears.
+"""Subscriptions of this node, and the handling of their messages.
 
-A node hears its own publications the way it hears all others, so that everybody is told in the order of
-offsets; whoever published waits for that, a moment at most.
+A node receives its own publications over Pub/Sub like all others, so that all subscribers get them in the
+order of offsets; the publisher waits for that for a short time.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from portward.model.publication import Publication
 
 
 class _Subscribed:
-    """A channel that is listened to, or was until a moment ago."""
+    """A channel that is subscribed to, or was until recently."""
 
     __slots__ = ("books", "channel", "last", "lingering", "waiting")
 
@@ -35,12 +35,12 @@ class _Subscribed:
         self.books = 0
 
     def reached(self, position: Position) -> bool:
-        """Whether this publication was heard already."""
+        """Whether this publication was received already."""
         last = self.last
         return last is not None and last.epoch == position.epoch and last.offset >= position.offset
 
     def wake(self) -> None:
-        """Tell those who wait for what has been heard by now."""
+        """Wake the callers whose publications have been received."""
         waiting, self.waiting = self.waiting, []
         for position, future in waiting:
             if not self.reached(position):
@@ -50,9 +50,9 @@ class _Subscribed:
 
 
 class RedisSubscriptions:
-    """Sorts announcements: publications for the sink, events for `tell`, the rest is counted.
+    """Sorts messages: publications go to the sink, events to `tell`, the rest is counted.
 
-    `ignored` counts what was neither, `gaps` publications that did not follow the one before.
+    `ignored` counts messages that were neither, `gaps` publications that did not follow the one before.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class RedisSubscriptions:
         self._renewed = clock.monotonic()
         self._deaf = False
 
-    # -- coming and going
+    # -- subscribing
 
     async def listen(self, channel: Channel) -> None:
-        """Listen to a channel.
+        """Subscribe to a channel.
 
         Raises:
-            EngineUnavailable: it is not sure yet that it is heard.
+            EngineUnavailable: the subscription is not confirmed yet.
         """
         name = self._keys.pubsub_channel(channel)
         heard = self._heard.setdefault(name.encode(), _Subscribed(channel))
@@ -94,7 +94,7 @@ class RedisSubscriptions:
         await self._ears.listen(name)
 
     def ignore(self, channel: Channel) -> None:
-        """Listen to it no longer, after a pause."""
+        """Unsubscribe from a channel after a pause."""
         heard = self._heard.get(self._keys.pubsub_channel(channel).encode())
         if heard is not None and heard.lingering is None:
             heard.lingering = self._clock.call_later(
@@ -108,26 +108,26 @@ class RedisSubscriptions:
             self._ears.ignore(name)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Forget all channels."""
         for heard in self._heard.values():
             if heard.lingering is not None:
                 heard.lingering.cancel()
         self._heard.clear()
 
-    # -- books
+    # -- metadata of streams
 
     def note_stream_counts(self, channel: Channel, books: int) -> None:
-        """Note for how many milliseconds the books of a channel are kept, if it is listened to."""
+        """Record for how many milliseconds the metadata of a subscribed channel are kept."""
         heard = self._heard.get(self._keys.pubsub_channel(channel).encode())
         if heard is not None:
             heard.books = books
 
     def books(self) -> Mapping[str, int]:
-        """How many channels are listened to, by namespace."""
+        """How many channels are subscribed to, by namespace."""
         return Counter(heard.channel.namespace for heard in self._listened())
 
     def due(self) -> list[tuple[Channel, int]]:
-        """Channels whose books must be renewed now, with the milliseconds; empty most of the time."""
+        """Channels whose metadata must be renewed now, with the milliseconds; empty most of the time."""
         now = self._clock.monotonic()
         if now - self._renewed < self._timing.books:
             return []
@@ -137,13 +137,13 @@ class RedisSubscriptions:
     def _listened(self) -> list[_Subscribed]:
         return [heard for heard in self._heard.values() if heard.lingering is None]
 
-    # -- hearing
+    # -- receiving
 
     async def settled(self, channel: Channel) -> None:
-        """Wait until a channel that is listened to is heard, for a moment only.
+        """Wait until the subscription to a channel is confirmed, for a short time only.
 
-        What is read from a stream after that joins without a gap with what is heard, also for those who
-        come while the first listener still waits.
+        A later read of the stream then joins the received publications without a gap, also for subscribers
+        that come while the first one still waits.
         """
         name = self._keys.pubsub_channel(channel)
         heard = self._heard.get(name.encode())
@@ -153,7 +153,7 @@ class RedisSubscriptions:
             await self._ears.listen(name, self._timing.echo)
 
     async def echo(self, channel: Channel, position: Position) -> None:
-        """Wait until this node has heard a publication, if it listens, and for a moment only."""
+        """Wait until this node has received a publication, if it subscribes, for a short time only."""
         name = self._keys.pubsub_channel(channel)
         heard = self._heard.get(name.encode())
         if heard is None or heard.lingering is not None or heard.reached(position):
@@ -164,11 +164,11 @@ class RedisSubscriptions:
         heard.waiting.append((position, future))
         bound(future, self._timing.echo, None)
         await future
-        # Whoever publishes next does not wait for what may be a dead connection.
+        # The next publisher does not wait: the connection may be lost.
         self._deaf = not heard.reached(position)
 
     def on_message(self, name: bytes, payload: bytes) -> None:
-        """Take an announcement. Whatever it is, it raises nothing."""
+        """Handle a message. Never raises."""
         heard = self._heard.get(name)
         self._deaf = False
         try:

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def pause(clock: Clock, seconds: float) -> asyncio.Future[None]:
-    """A future that is done after so many seconds of the clock."""
+    """Make a future that is done after `seconds` of the clock."""
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     timer = clock.call_later(seconds, lambda: wake(future))
     future.add_done_callback(lambda _: timer.cancel())
@@ -24,7 +24,7 @@ def wake(future: asyncio.Future[None]) -> None:
 
 
 def bound(future: asyncio.Future[T], seconds: float, outcome: T | EngineUnavailable) -> None:
-    """Give a future this outcome unless it has another one in time."""
+    """Give a future this result unless it is done within `seconds`."""
 
     def end() -> None:
         if future.done():

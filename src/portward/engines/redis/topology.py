@@ -1,9 +1,9 @@
-"""The ways to servers. A road finds the one that has a key, and carries commands there.
+"""Topologies of servers. Each finds the server that has a key, and sends commands there.
 
-Road
-|- SingleRoad     one server (here)
-|- SentinelRoad   the primary that Sentinels name (sentinel.py)
-`- ClusterRoad    the primary that has the key's slot (cluster.py)
+Topology
+|- SingleTopology     one server (here)
+|- SentinelTopology   the primary that Sentinels name (sentinel.py)
+`- ClusterTopology    the primary that has the key's slot (cluster.py)
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from portward.engines.redis.options import Address, Timing
 
 
 class Topology(Protocol):
-    """A way to the servers of one store."""
+    """Connections to the servers of one store."""
 
     publish: str
     subscribe: str
     unsubscribe: str
-    """The words for announcing and listening."""
+    """Commands of Pub/Sub."""
     whole: bool
-    """Whether one server has everything: when it is away, nothing can be had."""
+    """Whether one server has everything: when it is away, the whole store is."""
 
     async def send(self, key: str, command: Sequence[Any], *, bulk: bool = False) -> Any:
-        """Carry out a command where `key` is. What is `bulk` does not hold up the rest.
+        """Carry out a command on the server of `key`. With `bulk` it does not delay the others.
 
         Raises:
-            redis.ResponseError: the server says no.
+            redis.ResponseError: the server answers with an error.
             EngineUnavailable: it does not answer.
         """
 
@@ -39,24 +39,24 @@ class Topology(Protocol):
         """Every primary.
 
         Raises:
-            EngineUnavailable: nobody who knows answers.
+            EngineUnavailable: no server that knows them answers.
         """
 
     async def refresh(self) -> bool:
-        """Look again where the servers are. True when announcements now come from elsewhere.
+        """Find the servers again. True when subscriptions must move to another server.
 
         Raises:
-            EngineUnavailable: nobody who knows answers.
+            EngineUnavailable: no server that knows them answers.
         """
 
     def channel_owner(self, name: str) -> Hashable:
-        """Which server announces `name`; two names with equal homes can share a connection."""
+        """The server of the Pub/Sub channel `name`; names with equal owners can share a connection."""
 
     async def connect(self, home: Hashable) -> Connection:
-        """A connection to a home.
+        """Connect to an owner.
 
         Raises:
-            redis.RedisError, OSError, TimeoutError, EngineUnavailable: there is nobody.
+            redis.RedisError, OSError, TimeoutError, EngineUnavailable: no server answers.
         """
 
     async def close(self) -> None:
@@ -64,18 +64,18 @@ class Topology(Protocol):
 
 
 class ServerConnections:
-    """The two connections to one server: for small answers, and for those that take their time."""
+    """The two connections to one server: one for small answers, one for large or slow ones."""
 
     def __init__(self, dial: Any, timing: Timing) -> None:
         self._quick = MultiplexedConnection(dial, timing)
         self._bulk = MultiplexedConnection(dial, timing)
 
     def request(self, *commands: Sequence[Any], bulk: bool = False) -> asyncio.Future[Any]:
-        """Give commands; see `MultiplexedConnection.request`."""
+        """Send commands; see `MultiplexedConnection.request`."""
         return (self._bulk if bulk else self._quick).request(*commands)
 
     def disconnect(self) -> None:
-        """Give both connections up."""
+        """Close both connections; the next command connects again."""
         self._quick.drop()
         self._bulk.drop()
 
@@ -104,19 +104,19 @@ class SingleTopology:
         return await self._lines.request(command, bulk=bulk)
 
     async def servers(self) -> list[ServerConnections]:
-        """The one server."""
+        """The connections to the server."""
         return [self._lines]
 
     async def refresh(self) -> bool:
-        """It does not move."""
+        """False: the server does not move."""
         return False
 
     def channel_owner(self, _: str) -> Hashable:
-        """The one server."""
+        """The same for every name: there is one server."""
         return None
 
     async def connect(self, _: Hashable) -> Connection:
-        """A connection to it."""
+        """Connect to the server."""
         return await self._find()
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ class SqliteDirectory:
         self._rooms = rooms
 
     def load(self, db: sqlite3.Connection) -> None:
-        """Read what the file says."""
+        """Read the rows of the file."""
         self._facts.load(db)
         self._rooms.load(db)
 

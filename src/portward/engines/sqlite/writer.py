@@ -132,7 +132,7 @@ class Writer:
             self._give_up(group, error)
             up = False
         if up and self._db.total_changes == before:
-            up = None  # nothing had to be written, so nothing is known of the disk
+            up = None  # nothing was written, so the state of the disk is unknown
         self._tell(self._settle, group, up)
 
     def _attempt(self, command: WriteCommand[Any]) -> None:
