@@ -1,7 +1,7 @@
-"""The gateway as an ASGI 3 application: the same gate, sessions and bounds behind another's server.
+"""The gateway as an ASGI 3 application: the same gate, sessions and limits behind an ASGI server.
 
-What a server keeps to itself is its own to do: frames and fragments, UTF-8, compression, pings, and
-the deadline of the request head.
+The server itself handles what ASGI does not show: frames and fragments, UTF-8, compression, pings,
+and the deadline of the request head.
 """
 
 import random as _random
@@ -23,16 +23,16 @@ from portward.wire.http_response import refusal_headers
 
 _DENIAL: Final = "websocket.http.response"
 CLOSING: Final = 64
-"""Refused handshakes that are accepted and closed at a time; others get their status."""
+"""Rejected handshakes that are accepted and closed at a time; others get their status."""
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 
 
 class AsgiApp:
-    """Mount it, or serve it as the root application.
+    """ASGI application, to be mounted or served as the root application.
 
-    `gate`, `clock` and `hotel` are asked for when they are needed: an application can be mounted
+    `gate`, `clock` and `hotel` are called when they are needed: an application can be mounted
     before the gateway runs. `lifespan` is entered at start-up and left at shutdown when this is the root; an
-    application that mounts it starts the gateway by itself, because servers tell only the root.
+    application that mounts it starts the gateway by itself, because servers send lifespan events to the root.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class AsgiApp:
         self._closing = 0
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
-        """Serve one connection, one request, or the life of the application.
+        """Serve one connection, one request, or the lifespan of the application.
 
         Raises:
-            ValueError: a kind of scope that ASGI does not know yet.
+            ValueError: the type of the scope is unknown.
         """
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
@@ -160,9 +160,9 @@ async def _respond(
 
 
 def head_of(scope: Event) -> RequestHead:
-    """The request of an `http` or `websocket` scope, its path as seen from where this is mounted.
+    """The request of an `http` or `websocket` scope, with its path relative to the mount point.
 
-    The path stays as the client wrote it: where the server does not tell (`raw_path` is optional),
+    The path stays as the client wrote it: where the server does not give `raw_path` (it is optional),
     it is encoded again, so that an escape never turns into another path.
     """
     client = scope.get("client")
@@ -172,8 +172,8 @@ def head_of(scope: Event) -> RequestHead:
     )
     raw = scope.get("raw_path")
     path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
-    if not path.startswith("/"):  # some servers hand an absolute form on as it came
-        with suppress(HandshakeRejected):  # what is neither form is no endpoint's path
+    if not path.startswith("/"):  # some servers pass an absolute form on unchanged
+        with suppress(HandshakeRejected):  # a target in neither form is no endpoint's path
             path, headers = read_target(path.encode("latin-1"), headers)
     return RequestHead(
         method=scope.get("method", "GET"),
@@ -188,7 +188,7 @@ def head_of(scope: Event) -> RequestHead:
 
 
 def _within(path: str, mount: str) -> str:
-    """What is left of `path` below `mount`; servers differ in whether the path includes it."""
+    """The part of `path` below `mount`; servers differ in whether the path includes it."""
     mount = mount.rstrip("/")
     if not mount or not (path == mount or path.startswith(mount + "/")):
         return path

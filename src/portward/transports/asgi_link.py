@@ -1,4 +1,4 @@
-"""One WebSocket connection through an ASGI server: the link, with a queue instead of a socket."""
+"""Transport of one WebSocket connection behind an ASGI server, with a queue instead of a socket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,15 +18,15 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 _ABNORMAL: Final = 1006
-"""What servers say when there was no close frame."""
+"""Code that servers report when there was no close frame."""
 
 
 class AsgiLink:
-    """Implements `node.transport.Transport` and drives a `node.transport.TransportCallbacks`.
+    """Implements `node.transport.Transport` and calls a `node.transport.TransportCallbacks`.
 
-    Writing only queues; `run` sends, so a slow peer shows in how long the server's `send` waits.
-    There are no frames here: pings are the server's, each message counts as one frame, and is
-    measured when the server hands it over whole.
+    `write` only queues and `run` sends, so a slow peer shows in how long the server's `send` waits.
+    There are no frames here: the server pings, each message counts as one frame, and its size is
+    checked when the server delivers it whole.
     """
 
     compression = False
@@ -58,13 +58,13 @@ class AsgiLink:
         self._receiver: TransportCallbacks
 
     def begin(self, receiver: TransportCallbacks) -> None:
-        """Tell `receiver` from now on."""
+        """Call `receiver` from now on."""
         self._receiver = receiver
 
-    # What the session asks.
+    # Called by the session.
 
     def write(self, message: WireMessage, channel: Channel | None = None) -> None:
-        """Queue; a full queue is reported once."""
+        """Queue a message; a full queue is reported once."""
         if not self.open:
             return
         now = self._clock.monotonic()
@@ -75,17 +75,17 @@ class AsgiLink:
             self._receiver.slow()
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for this channel."""
+        """Remove the queued messages of this channel."""
         self._outbox.drop(channel)
         self._slow = False
 
     def discard(self) -> None:
-        """Forget all that is queued."""
+        """Remove all queued messages."""
         self._outbox.clear()
         self._slow = False
 
     def ping(self) -> None:
-        """Report life: the server pings by itself, and ends what does not answer."""
+        """Report the connection as alive: the server pings by itself, and closes one that does not answer."""
         if self.open:
             asyncio.get_running_loop().call_soon(self._receiver.count_frame, True)
 
@@ -111,7 +111,7 @@ class AsgiLink:
             self._wake.set()
 
     def abort(self) -> None:
-        """Give the connection back to the server, which drops it."""
+        """Return the connection to the server, which drops it."""
         self.open = False
         self._tell_taken()
         self._outbox.clear()
@@ -122,7 +122,7 @@ class AsgiLink:
         return self._outbox.size + self._sending
 
     def when_taken(self, then: Callable[[], object]) -> None:
-        """Call `then` once the server has taken everything, or all is over."""
+        """Call `then` once the server has taken everything, or the connection is closed."""
         if self.open and self.unsent():
             self._taken = both(self._taken, then)
         else:
@@ -134,17 +134,17 @@ class AsgiLink:
             then()
 
     def stale(self, now: float) -> bool:
-        """Whether the message being sent, or one behind it, has waited too long."""
+        """Whether the message being sent, or the oldest queued one, has waited too long."""
         return (self._sending > 0 and now - self._since > OUTBOX_AGE) or self._outbox.stale(now)
 
     def authenticated(self) -> None:
-        """The endpoint's own message limit applies from now on."""
+        """Apply the endpoint's own message limit from now on."""
         self._early = self._limit
 
-    # The two directions.
+    # Reading and writing.
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Read and write until the connection is over; then the receiver has been told."""
+        """Read and write until the connection is over; then call `lost` of the receiver."""
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(self._listen(receive)), loop.create_task(self._drain(send))]
         try:
@@ -182,7 +182,7 @@ class AsgiLink:
             return
         try:
             self._receiver.message(payload, text is None)
-        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+        except Exception as error:  # noqa: BLE001 - an error of one connection must not reach others
             context = {"message": "a message could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
             self._fail(Disconnect.INTERNAL, type(error).__name__)
@@ -203,7 +203,7 @@ class AsgiLink:
                 self._slow = False
                 self._tell_taken()
             await send(self._farewell)
-        except Exception:  # noqa: BLE001 - whatever a server raises when its client is gone
+        except Exception:  # noqa: BLE001 - a server may raise anything when its client is gone
             self.abort()
 
     async def _forward(self, message: WireMessage, send: Send) -> None:

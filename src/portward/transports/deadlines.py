@@ -1,4 +1,4 @@
-"""Many deadlines of the same length behind one timer."""
+"""Many deadlines of the same length with one timer."""
 
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -10,19 +10,19 @@ class Waiter(Protocol):
     """Object with a deadline."""
 
     def overdue(self) -> None:
-        """The time is up; the deadline is forgotten already."""
+        """Act on the deadline; it is removed already."""
 
     def abort(self) -> None:
-        """Leave at once."""
+        """Close at once."""
 
 
 W = TypeVar("W", bound=Waiter)
 
 
 class Deadlines(Generic[W]):
-    """Waiters in the order they came, which is the order they fall due: all wait `delay` seconds.
+    """Waiters in the order of their deadlines, which is the order they were added: all wait `delay` seconds.
 
-    Adding and removing cost one map operation each; a timer per waiter would cost a timer.
+    Adding and removing cost one map operation each, and no timer per waiter.
     """
 
     def __init__(self, clock: Clock, delay: float) -> None:
@@ -35,22 +35,22 @@ class Deadlines(Generic[W]):
         return len(self._due)
 
     def add(self, waiter: W) -> None:
-        """Start the waiter's time. One that waits already keeps its deadline."""
+        """Start the deadline of a waiter. A waiter that is here already keeps its deadline."""
         if waiter not in self._due:
             self._due[waiter] = self._clock.monotonic() + self._delay
             if self._timer is None:
                 self._timer = self._clock.call_later(self._delay, self._run)
 
     def remove(self, waiter: W) -> None:
-        """Forget the waiter, if it is known."""
+        """Remove the waiter, if it is here."""
         self._due.pop(waiter, None)
 
     def waiting(self) -> list[W]:
-        """Everyone whose time is running."""
+        """All waiters whose deadline is running."""
         return list(self._due)
 
     def stop(self) -> None:
-        """Forget everyone, and the timer."""
+        """Remove all waiters, and stop the timer."""
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -62,7 +62,7 @@ class Deadlines(Generic[W]):
         while self._due:
             waiter, due = next(iter(self._due.items()))
             if due > now:
-                # A timer may come early by its resolution: never ask for none at all.
+                # A timer may fire early by its resolution: never set one for no time.
                 self._timer = self._clock.call_later(max(due - now, 0.001), self._run)
                 return
             del self._due[waiter]

@@ -1,8 +1,8 @@
-"""The way out of one WebSocket connection: whole frames, in order, within bounds.
+"""Output of one WebSocket connection: whole frames, in order, within bounds.
 
-On plain TCP a frame goes straight to the descriptor, but only while nothing waits in the transport.
-What the kernel does not take goes to the transport, whose buffer limits are zero: it says at once
-that it is blocked, and when it has run empty. In between everything waits in the outbox.
+On plain TCP a frame is written directly to the descriptor, but only while nothing waits in the
+transport. What the kernel does not take goes to the transport, whose buffer limits are zero: it reports
+at once that it is blocked, and later that it is empty. In between everything waits in the queue.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class FrameWriter(FrameListener):
         descriptor: int,
         room: int = OUTBOX_BYTES,
     ) -> None:
-        # Be told of every byte that waits. TLS transports pause at the limit, the others beyond it.
+        # Report every byte that waits. TLS transports pause at the limit, the others beyond it.
         transport.set_write_buffer_limits(high=0 if descriptor >= 0 else 1, low=0)
         self.open = True
         self._transport = transport
@@ -87,7 +87,7 @@ class FrameWriter(FrameListener):
             self._queue(message, channel)
 
     def ping(self) -> None:
-        """Send a ping, after what is already on its way."""
+        """Send a ping, after what was written before."""
         self._ping = self.open
         self._flush()
 
@@ -98,23 +98,23 @@ class FrameWriter(FrameListener):
             self._flush()
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for this channel."""
+        """Remove the queued messages of this channel."""
         if self._outbox is not None:
             self._outbox.drop(channel)
             self._slow = False
 
     def discard(self) -> None:
-        """Forget all messages that are queued."""
+        """Remove all queued messages."""
         self._outbox = None
         self._slow = False
 
     def unsent(self) -> int:
-        """Bytes not yet taken by the kernel. With TLS, one write more may wait below."""
+        """Bytes not yet taken by the kernel. With TLS, one more write may wait below it."""
         queued = self._outbox.size if self._outbox is not None else 0
         return self._transport.get_write_buffer_size() + queued
 
     def when_taken(self, then: Callable[[], object]) -> None:
-        """Call `then` once nothing is unsent, or all is over."""
+        """Call `then` once nothing is unsent, or the connection is closed."""
         if self.open and self.unsent():
             self._taken = both(self._taken, then)
         else:
@@ -143,14 +143,14 @@ class FrameWriter(FrameListener):
         return False
 
     def pause_writing(self) -> None:
-        """Bytes wait in the transport: queue from now on."""
+        """Queue from now on: bytes wait in the transport."""
         self._blocked = True
         self._direct = False
         self._since = self._clock.monotonic()
         self._left = self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
-        """Nothing waits in the transport."""
+        """Write what is queued: nothing waits in the transport."""
         self._blocked = False
         self._flush()
         self._direct = self.open and not self._blocked and self._descriptor >= 0
@@ -158,13 +158,13 @@ class FrameWriter(FrameListener):
             self._tell_taken()
 
     def cork(self) -> None:
-        """Hold everything back until `uncork`."""
+        """Hold all output until `uncork`."""
         self._blocked = True
         self._direct = False
         self._since = self._clock.monotonic()
 
     def uncork(self, first: bytes) -> None:
-        """Write `first` and what was held back in one go, and from now on at once."""
+        """Write `first` and the held output at once, and from now on write directly."""
         if self._transport.is_closing():
             return
         held, self._outbox = self._outbox, None
@@ -174,10 +174,10 @@ class FrameWriter(FrameListener):
         self._direct = self.open and not self._blocked and self._descriptor >= 0
 
     def _overflow(self) -> None:
-        """Say that the queue is over a bound."""
+        """Report that the queue is over a bound."""
 
     def _parted(self) -> None:
-        """Go on: the close frame is on its way."""
+        """Continue: the close frame has been written."""
 
     def _shut(self) -> None:
         """Write no further messages."""
@@ -196,7 +196,7 @@ class FrameWriter(FrameListener):
             self._hand_over(frame, taken)
 
     def _hand_over(self, frame: bytes, taken: int) -> None:
-        """Leave the rest of a frame to the transport; it meets the error that we met, too."""
+        """Give the rest of a frame to the transport; a write error shows there as well."""
         self._transport.write(memoryview(frame)[taken:])
         if self._transport.is_closing():
             self._shut()

@@ -1,7 +1,7 @@
-"""The door: one request head under a deadline, then out by one of three ways.
+"""HTTP side of the public listener: one request head with a deadline, then one of three results.
 
-A refusal or a small answer, and the connection ends; a guest that serves the request by itself; or
-an upgrade, after which nothing of the door is left.
+A rejection or a small answer, after which the connection closes; a request handler that serves the
+request by itself; or an upgrade to WebSocket, after which nothing of this module is left.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from portward.wire import http_response
 from portward.wire.http_request import HttpRequestReader
 
 EARLY: Final = 4096
-"""Bytes after the head that are held while admission takes its time; then reading stops."""
+"""Bytes after the head that are held while admission is running; then reading pauses."""
 DRAINED: Final = 64 * 1024
-"""Bytes read and forgotten after an answer, so that it arrives before a reset can."""
+"""Bytes read and discarded after an answer: a close over unread bytes could reset it away."""
 
 PIECE: Final = 64 * 1024
 """Bytes of an answer that are written at once."""
 
 
 class Phase(Enum):
-    """Where a newcomer stands."""
+    """State of a connection before the upgrade."""
 
     SECURING = auto()
     READING = auto()
@@ -49,10 +49,10 @@ class Phase(Enum):
 
 
 class HandshakeProtocol(asyncio.Protocol):
-    """Receives one connection: one request, and never another after it.
+    """Protocol of one new connection: one request, and never a second one.
 
-    `carried` is the head and what came after it, of a connection another process has begun to read.
-    `peer` is the other end, where a PROXY header has named it; `waiter` then has the deadline of the head.
+    `carried` is the head and the bytes after it, for a connection that another process began to read.
+    `peer` is the client where a PROXY header has named it; `waiter` then holds the deadline of the head.
     """
 
     __slots__ = (
@@ -98,10 +98,10 @@ class HandshakeProtocol(asyncio.Protocol):
         self._guest: RequestHandler | None = None
         self._task: asyncio.Task[Any] | None = None
 
-    # What the transport tells.
+    # Callbacks of the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Judge whether there is room, then wait for the head."""
+        """Check whether there is capacity, then wait for the head."""
         lobby = self._lobby
         lobby.sockets += 1
         lobby.doors.add(self)
@@ -122,14 +122,14 @@ class HandshakeProtocol(asyncio.Protocol):
             self._task = eager_task.start(self._secure(lobby.tls), self._secured)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, and do with them what the phase wants."""
+        """Handle received bytes according to the phase."""
         if self._phase is Phase.READING:
             self._read(data)
         elif self._phase is Phase.SECURING:
             # The TLS handshake is done; these bytes come in the same turn, before `_secure` resumes.
             self._early += data
         elif self._phase is Phase.ADMITTING:
-            # Not looked at before our 101: a refused upgrade must not become a second request.
+            # Not parsed before the 101: after a rejected upgrade it must not become a second request.
             self._early += data
             if len(self._early) > EARLY:
                 self._transport.pause_reading()
@@ -141,11 +141,11 @@ class HandshakeProtocol(asyncio.Protocol):
                 self._transport.abort()
 
     def pause_writing(self) -> None:
-        """Wait: an answer is being taken, and `_leave` sees that it is."""
+        """Do nothing: an answer is being sent, and `_go_on` waits until it is taken."""
 
     def resume_writing(self) -> None:
-        """Go on with the answer, and part when it is taken."""
-        # Not now: asyncio ends a transport twice that is closed from within here.
+        """Continue the answer, and close when it is taken."""
+        # Later, not here: asyncio fails when a transport is closed from within this callback.
         asyncio.get_running_loop().call_soon(self._resumed)
 
     def _resumed(self) -> None:
@@ -153,11 +153,11 @@ class HandshakeProtocol(asyncio.Protocol):
             self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Stop whatever was going on. TLS may call this, fail its handshake, or both."""
+        """Stop what is running. TLS may call this, fail its handshake, or both."""
         phase, self._phase = self._phase, Phase.GONE
         if phase is Phase.GONE:
             return
-        if phase is Phase.ANSWERING:  # asyncio has forgotten how much of it was left
+        if phase is Phase.ANSWERING:  # asyncio no longer knows how much of it was left
             self._untaken = len(self._rest) or 1
         self._lobby.sockets -= 1
         self._lobby.doors.discard(self)
@@ -171,14 +171,14 @@ class HandshakeProtocol(asyncio.Protocol):
             guest.gone()
 
     def overdue(self) -> None:
-        """Reject a head that is not complete; drop a peer that does not take its answer or does not close."""
+        """Reject a head that is not complete; drop a peer that does not take its answer or close."""
         if self._phase is Phase.READING:
             self._refuse(HandshakeRejected(HandshakeRejection.HEAD_TIMEOUT))
         else:
             self._transport.abort()
 
     def displace(self, retry: float) -> None:
-        """Give way to a new connection: nothing was sent here for long and the address holds many sockets."""
+        """Give way to a new connection: this one is silent, and its address holds many sockets."""
         refused = HandshakeRejected(
             HandshakeRejection.UNAUTHENTICATED_CAP, "no request yet", retry_after=retry
         )
@@ -192,12 +192,12 @@ class HandshakeProtocol(asyncio.Protocol):
         """Drop the connection at once."""
         self._transport.abort()
 
-    # The steps.
+    # Steps of a connection.
 
     async def _secure(self, tls: SSLContext) -> None:
         """Do the TLS handshake, within the time of the head."""
         raw = self._transport
-        # With a limit of zero below, TLS above notices at once that the kernel takes no more.
+        # With a limit of zero on the raw transport, TLS notices at once that the kernel takes no more.
         raw.set_write_buffer_limits(high=0)
         secured = await asyncio.get_running_loop().start_tls(
             raw,
@@ -207,7 +207,7 @@ class HandshakeProtocol(asyncio.Protocol):
             ssl_handshake_timeout=self._lobby.head_time,
             ssl_shutdown_timeout=CLOSE_TIME,
         )
-        # A peer that leaves half-way can look like success: then there is nothing to read from.
+        # When the peer leaves during the handshake, `start_tls` can return without an error.
         if secured is None or secured.is_closing():
             raise ConnectionResetError
         self._transport = secured
@@ -248,7 +248,7 @@ class HandshakeProtocol(asyncio.Protocol):
         descriptor = self._transport.get_extra_info("socket").fileno()
         if not ferry.carry(head, bytes(self._early), descriptor):
             return False
-        # Only our descriptor is closed by this; the connection goes on at the other one.
+        # This closes only our descriptor; the connection continues on the one of the other process.
         self._phase = Phase.LEAVING
         self._transport.abort()
         return True
@@ -278,14 +278,14 @@ class HandshakeProtocol(asyncio.Protocol):
             guest.arrived(early)
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer for a guest, who is done with it."""
+        """Send the answer of a request handler, which is then done."""
         if self._phase is Phase.SERVING and self._head is not None:
             self._guest = None
             head_only = self._head.method == "HEAD"
             self._respond(http_response.answer(status, headers, body, head_only=head_only))
 
     def unsent(self) -> int:
-        """Bytes of the answer the peer has not taken, or never will: it left before."""
+        """Bytes of the answer that the peer has not taken, or never will because it left."""
         if self._phase is not Phase.ANSWERING:
             return self._untaken
         return len(self._rest) + self._transport.get_write_buffer_size()
@@ -308,7 +308,7 @@ class HandshakeProtocol(asyncio.Protocol):
         early = bytes(self._early)
         try:
             upgrade(self._transport, self._lobby, admission, self._head, early)
-        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+        except Exception as error:  # noqa: BLE001 - an error of one connection must not reach others
             self._report(error)
             self._transport.abort()
         else:
@@ -320,7 +320,7 @@ class HandshakeProtocol(asyncio.Protocol):
         asyncio.get_running_loop().call_exception_handler(context)
 
     def _reject_at_accept(self, refused: HandshakeRejected) -> None:
-        """Answer at accept, as cheaply as can be: there is no room to be polite to many."""
+        """Reject at accept, as cheaply as possible: only a bounded number of such sockets may linger."""
         lobby = self._lobby
         lobby.gate.refused(None, refused)
         if lobby.tls is None and len(lobby.lingering) < LINGERING:
@@ -336,11 +336,11 @@ class HandshakeProtocol(asyncio.Protocol):
         self._respond(refusal_answer(refused, self._head, self._lobby.random))
 
     def _respond(self, response: bytes) -> None:
-        """Answer; when all of it is taken, part. Nothing that comes from now on is answered."""
+        """Send an answer, and close when it is taken. Nothing received from now on is answered."""
         lobby, transport = self._lobby, self._transport
         self._phase = Phase.ANSWERING
         lobby.head_done(self, self._waiter)
-        # Be told when everything is taken. TLS transports pause at the limit, others beyond it.
+        # `resume_writing` must come when all is taken. TLS transports pause at the limit, others beyond it.
         transport.set_write_buffer_limits(high=0 if lobby.tls is None else 1, low=0)
         transport.resume_reading()
         self._rest = response
@@ -349,7 +349,7 @@ class HandshakeProtocol(asyncio.Protocol):
             lobby.answering.add(self)
 
     def _go_on(self) -> None:
-        """Write what the peer takes. A piece at a time: of one, TLS cannot tell where it is."""
+        """Write as much as the peer takes, in pieces: inside one write, TLS does not report progress."""
         transport = self._transport
         while self._rest and not transport.get_write_buffer_size():
             piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
@@ -358,7 +358,7 @@ class HandshakeProtocol(asyncio.Protocol):
             self._linger_close()
 
     def _linger_close(self) -> None:
-        """Close our side; then read and forget for a moment."""
+        """Close our side; then read and discard for a moment."""
         lobby, transport = self._lobby, self._transport
         self._phase = Phase.LEAVING
         lobby.answering.remove(self)

@@ -1,4 +1,4 @@
-"""Listening sockets: their options, and what to do when descriptors run out."""
+"""Listening sockets: their options, and what happens when descriptors run out."""
 
 import asyncio
 import os
@@ -23,19 +23,19 @@ RESERVE: Final = 128
 STOP_AT: Final = 0.9
 """Part of the descriptor limit in use at which accepting stops."""
 RETRY: Final = 0.5
-"""Seconds between looks whether there are descriptors again."""
+"""Seconds between checks whether there are free descriptors again."""
 _KEEP_PATH: Final[dict[str, Any]] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
-"""From 3.13 on a server removes its path when it pauses; ours stays until the end."""
+"""From 3.13 on a server removes its path when it closes; ours stays until `close`."""
 USER_TIMEOUT: Final = 35_000
-"""Milliseconds the kernel lets sent bytes go unacknowledged: a ping and its answer, no longer."""
+"""Milliseconds that sent bytes may stay unacknowledged: a ping and its answer, no longer."""
 
 
 class Listener:
-    """Accepts connections for a lobby on every address of `host`, or at the path of `unix:/path`.
+    """Accepts connections on every address of `host`, or at the path of `unix:/path`.
 
     With `reuse_port` several processes may listen on the same port. Accepted sockets inherit the
     options of the listening one, so none are set per connection. With `proxies` every connection has to
-    begin with a PROXY header; it tells whether an address is that of a trusted proxy.
+    begin with a PROXY header; it returns whether an address is that of a trusted proxy.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class Listener:
 
     @property
     def accepting(self) -> bool:
-        """Whether newcomers are let as far as the door."""
+        """Whether connections are accepted now."""
         return bool(self._servers)
 
     async def start(self) -> None:
         """Bind, and accept from now on.
 
         Raises:
-            OSError: an address cannot be had.
+            OSError: an address cannot be bound.
         """
         try:
             if self._host is not None and self._host.startswith(PREFIX):
@@ -99,7 +99,7 @@ class Listener:
         await self._accept()
 
     def stop_accepting(self) -> None:
-        """Close the listening sockets; connections that are open stay so."""
+        """Close the listening sockets; open connections stay open."""
         self._stop_servers()
         self._close_sockets()
         if self._retry is not None:
@@ -107,11 +107,11 @@ class Listener:
             self._retry = None
 
     def close(self) -> None:
-        """Stop accepting and drop whoever has not got past the door."""
+        """Stop accepting, and drop connections that were not admitted."""
         self.stop_accepting()
         self._lobby.clear()
 
-    # Inside.
+    # Internals.
 
     def _bind(self, family: int, address: tuple[Any, ...]) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -138,18 +138,18 @@ class Listener:
     async def _go_on(self) -> None:
         try:
             await self._accept()
-        except OSError:  # no descriptor for a duplicate, after all
+        except OSError:  # there is still no descriptor for a duplicate
             self._stop_servers()
             if self._sockets:
                 self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
 
     async def _accept(self) -> None:
-        """Serve a duplicate of every socket: accepting can stop without losing the queue."""
+        """Serve a duplicate of every socket: accepting can stop without losing the kernel's queue."""
         loop = asyncio.get_running_loop()
         for sock in tuple(self._sockets):
             self._servers.append(await self._serve(loop, sock.dup()))
         if not self._sockets:
-            # The end came meanwhile. To cancel would lose a server that serves already.
+            # Stopped in the meantime. Cancelling the task would leak a server that accepts already.
             self._stop_servers()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> asyncio.Server:
@@ -165,7 +165,7 @@ class Listener:
         return HandshakeProtocol(self._lobby, peer=peer, waiter=waiter)
 
     def _crowded(self, descriptor: int) -> None:
-        """Stop accepting when most descriptors are in use; newcomers wait in the kernel's queue."""
+        """Stop accepting when most descriptors are in use; new connections wait in the kernel's queue."""
         if descriptor >= self._stop_mark and self._servers:
             self._stop_servers()
             self._retry = self._lobby.clock.call_later(RETRY, self._look_again)

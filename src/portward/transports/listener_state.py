@@ -1,4 +1,4 @@
-"""What all connections of a listener share before and after the door."""
+"""State that all connections of a listener share, before and after admission."""
 
 import random as _random
 from collections.abc import Callable
@@ -19,49 +19,49 @@ HEAD_TIME: Final = 5.0
 _USUAL: Final = HeadLimits()
 LINGER_TIME: Final = 1.0
 LINGERING: Final = 64
-"""Refusals at accept that may wait for their peer at a time: they are over the cap already."""
+"""Connections rejected at accept that may linger at a time: they are already over the cap."""
 
 
 Headers = tuple[tuple[str, str], ...]
 
 
 class ResponseSender(Protocol):
-    """Who made a request and waits for the answer."""
+    """Sender of the answer to one request."""
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send the answer, and close. Does nothing after an earlier answer, or when the client has left."""
 
     def unsent(self) -> int:
-        """Bytes of the answer the caller has not taken."""
+        """Bytes of the answer that the client has not taken."""
 
 
 class RequestHandler(Protocol):
-    """Serves one request that has a body, or takes its time."""
+    """Serves one request that has a body, or whose answer comes later."""
 
     def begin(self, caller: ResponseSender) -> None:
-        """Start, perhaps answer at once."""
+        """Start; may answer at once."""
 
     def arrived(self, data: bytes) -> None:
-        """Take some of the body, or what else comes after the head."""
+        """Take a part of the body, or other bytes after the head."""
 
     def gone(self) -> None:
-        """The caller has left without an answer."""
+        """Stop: the client has left without an answer."""
 
 
 class RequestRouter(Protocol):
-    """Takes requests that are neither small answers nor WebSocket handshakes: Engine.IO polling."""
+    """Chooses requests that are neither small answers nor WebSocket handshakes: Engine.IO polling."""
 
     def take(self, head: RequestHead) -> RequestHandler | None:
-        """Someone to serve this request, None when it is not for here."""
+        """The handler of this request; None when it belongs elsewhere."""
 
 
 class ConnectionHandoff(Protocol):
-    """Takes connections to other processes that serve the same port."""
+    """Passes connections to other processes that serve the same port."""
 
     def carry(self, head: RequestHead, early: bytes, descriptor: int) -> bool:
-        """Hand a connection over with what was read of it, when it belongs elsewhere.
+        """Pass a connection on with the bytes read so far, when it belongs to another process.
 
-        True when it did, and the other side has it; then nothing may be said to the peer from here.
+        True when it was passed on; then this process must send nothing to the peer.
         """
 
 
@@ -72,12 +72,12 @@ class PendingHead(Waiter, Pending, Protocol):
 class ListenerState:
     """The gate, the clock, the deadlines and the count of open sockets.
 
-    `sockets` is exact: one up at accept, one down when the transport is gone, whoever held it last.
-    `doors` are those of them that have not been let in. At most `max_sockets` are served at a time,
-    at the door or behind it; 0 leaves that to the gate.
+    `sockets` is exact: plus one at accept, minus one when the transport is gone, whatever protocol it has.
+    `doors` are the connections among them that were not admitted yet. At most `max_sockets` are served
+    at a time, admitted or not; 0 leaves the limit to the gate.
     `descriptor_limit` is the number from which a file descriptor counts as reserve: one that large
-    proves that as many are open, because the kernel hands out the lowest free one.
-    With a `ferry`, connections that came to the wrong process are handed over.
+    proves that as many are open, because the kernel assigns the lowest free one.
+    With a `ferry`, connections that came to the wrong process are passed on.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class ListenerState:
         self.closing: Deadlines[Waiter] = Deadlines(clock, CLOSE_TIME)
 
     def room_for(self, descriptor: int) -> HandshakeRejection | None:
-        """Judge a newcomer, counted already, by its descriptor and by how many are here."""
+        """Check a new connection, already counted, by its descriptor and by the number of open sockets."""
         if self.descriptor_limit is not None and descriptor >= self.descriptor_limit:
             if self.descriptor_seen is not None:
                 self.descriptor_seen(descriptor)
@@ -131,12 +131,12 @@ class ListenerState:
         self.pending.add(door, door, limit_keys(peer))
 
     def head_done(self, door: "PendingHead", waiter: Waiter) -> None:
-        """The head is here, or will not come. Harmless when repeated."""
+        """Stop the deadline: the head is complete, or will not come. May be called again."""
         self.heads.remove(waiter)
         self.pending.remove(door)
 
     def clear(self) -> None:
-        """Drop everyone who is not, or no longer, a session, and forget all deadlines."""
+        """Drop all connections that are not admitted or are closing, and stop all deadlines."""
         for waiter in {*self.doors, *self.closing.waiting()}:
             waiter.abort()
         for deadlines in (self.heads, self.answering, self.lingering, self.closing):

@@ -1,4 +1,4 @@
-"""One WebSocket connection: whole messages in, ready-made frames out, and an orderly end."""
+"""Transport of one WebSocket connection: receives whole messages, writes frames, closes in order."""
 
 import asyncio
 from collections import deque
@@ -20,8 +20,9 @@ from portward.wire.message_assembler import MessageAssembler
 HEADER: Final = 14
 """Longest header of a masked frame, in bytes."""
 IGNORED: Final = 4 * 1024 * 1024
-"""Bytes read from a peer that is being closed, before it is left to block. One that still sends
-gets to see the close frame, where a socket closed over unread bytes would answer with a reset."""
+"""Bytes read from a peer that is being closed, before reading stops. A peer that still sends can
+then read the close frame; a socket closed over unread bytes answers with a reset.
+"""
 
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
 _OPCODES: Final = {WSMsgType.CONTINUATION: 0, WSMsgType.TEXT: 1, WSMsgType.BINARY: 2}
@@ -37,17 +38,17 @@ _Frame = tuple[WSMsgType, int, int, bytes]
 
 
 class _Nobody:
-    """The receiver before there is one and after it was told that all is over."""
+    """Receiver that does nothing, used before `begin` and after the connection is lost."""
 
     def count_frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
-        """Hear nothing."""
+        """Accept no frame."""
         return False
 
     def nothing(self, *_: object) -> None:
         """Do nothing."""
 
     def peer_closed(self, then: Callable[[], object]) -> None:
-        """There is nothing to handle first."""
+        """Call `then` at once: there is nothing to handle first."""
         then()
 
     message = ping_received = partial = due = fail = slow = lost = nothing
@@ -57,9 +58,9 @@ _NOBODY: Final = _Nobody()
 
 
 class WebSocketTransport(FrameWriter):
-    """Implements `node.transport.Transport` and drives a `node.transport.TransportCallbacks`.
+    """Implements `node.transport.Transport` and calls a `node.transport.TransportCallbacks`.
 
-    `limit` is the endpoint's message size in bytes; until `authenticated` the smaller one acts.
+    `limit` is the endpoint's message size in bytes; until `authenticated` the smaller one applies.
     """
 
     __slots__ = (
@@ -108,15 +109,15 @@ class WebSocketTransport(FrameWriter):
         return self._assembler.compression
 
     def begin(self, receiver: TransportCallbacks) -> None:
-        """Tell `receiver` from now on."""
+        """Call `receiver` from now on."""
         self._receiver = receiver
 
     def authenticated(self) -> None:
-        """The endpoint's own message limit applies from now on."""
+        """Apply the endpoint's own message limit from now on."""
         self._assembler.limit = self._limit
 
     def ping(self) -> None:
-        """Send a ping. A silent connection gives back the buffer a busy time has left it with."""
+        """Send a ping. An idle connection also frees a read buffer that had grown."""
         if self.buffer_grown and not self.pending and not self._paused and self.open:
             self.buffer_grown = False
             self._transport.set_protocol(reader_for(self, self._limit))
@@ -129,7 +130,7 @@ class WebSocketTransport(FrameWriter):
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Deliver what is held, then read again. May be called from within a delivery."""
+        """Deliver what is held, then read again. May be called during a delivery."""
         if not self._paused:
             return
         self._paused = False
@@ -157,13 +158,13 @@ class WebSocketTransport(FrameWriter):
             self._transport.abort()
 
     def overdue(self) -> None:
-        """The peer did not finish the close handshake in time."""
+        """Drop the connection: the peer did not finish the close handshake in time."""
         self.abort()
 
-    # What the frame reader tells.
+    # Callbacks of the frame reader.
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - picows
-        """Take a frame: count it, then deliver it, or hold it while the session does not read."""
+        """Count a frame, then deliver it, or hold it while the session does not read."""
         self.pending = frame.tail_size
         if self.ignoring:
             return
@@ -182,7 +183,7 @@ class WebSocketTransport(FrameWriter):
         self._held.append((kind, frame.fin, rsv, frame.get_payload_as_bytes()))
 
     def on_read_done(self) -> None:
-        """Watch over what has begun and not ended (the message deadline, and the size so far)."""
+        """Report an unfinished message (for its deadline), and check the size received so far."""
         if self.open and not self.ignoring and (self.pending or self._assembler.unfinished):
             if not self._told:
                 self._told = True
@@ -191,19 +192,19 @@ class WebSocketTransport(FrameWriter):
                 self._fail(Disconnect.TOO_BIG, "frame over the size limit")
 
     def on_discarded(self, size: int) -> None:
-        """Read on for a while, so that the peer can still read us."""
+        """Read and discard for a while, so that the peer can still read what was sent."""
         self._ignored += size
         if self._ignored > IGNORED:
             self._transport.pause_reading()
 
     def on_protocol_error(self, code: int) -> None:
-        """The frame parser refuses the peer's bytes."""
+        """Disconnect: the frame parser refuses the peer's bytes."""
         self._fail(_ENDINGS.get(code, Disconnect.PROTOCOL_ERROR), f"frame parser said {code}")
 
     def on_eof(self) -> bool:
-        """The peer closed its side of TCP: answer what it said before, then close ours.
+        """Handle that the peer closed its side of TCP: answer what it sent before, then close ours.
 
-        With TLS (no descriptor) there is no half of a connection: the transport closes at once.
+        With TLS (no descriptor) a half-closed connection is not possible: the transport closes at once.
         """
         self._eof = True
         if self.open and self._descriptor >= 0:
@@ -215,7 +216,7 @@ class WebSocketTransport(FrameWriter):
         return False
 
     def on_connection_lost(self) -> None:
-        """The transport is gone; the descriptor may be someone else's from here on."""
+        """Clean up: the transport is gone, and another socket may get the descriptor from now on."""
         self._shut()
         self._lost = True
         self._descriptor = -1
@@ -227,7 +228,7 @@ class WebSocketTransport(FrameWriter):
         receiver, self._receiver = self._receiver, _NOBODY
         receiver.lost(self._code)
 
-    # Inside.
+    # Internals.
 
     def _deliver_held(self) -> None:
         """Deliver what was read before the transport was lost, though the session does not read."""
@@ -254,7 +255,7 @@ class WebSocketTransport(FrameWriter):
                 self._data(opcode, fin, rsv, payload)
         except WireFault as fault:
             self._fail(fault.ending, fault.cause)
-        except Exception as error:  # noqa: BLE001 - one connection's trouble stays its own
+        except Exception as error:  # noqa: BLE001 - an error of one connection must not reach others
             context = {"message": "a frame could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
             self._fail(Disconnect.INTERNAL, type(error).__name__)
@@ -275,7 +276,7 @@ class WebSocketTransport(FrameWriter):
             self._receiver.ping_received(payload)
 
     def _settle(self) -> None:
-        """A frame is whole: what comes next starts a time of its own, unless a message is open."""
+        """End the deadline of a message: a frame is complete, and no message is unfinished."""
         if self._told and not self._assembler.unfinished:
             self._told = False
             self._receiver.partial(False)
@@ -289,7 +290,7 @@ class WebSocketTransport(FrameWriter):
             self._finish()
 
     def _wait_for_session(self) -> None:
-        """Hear no more; part from the peer once the session has handled what it said before."""
+        """Ignore further frames; close after the session has handled the earlier ones."""
         if not self._over:
             self.ignoring = self._over = True
             self._receiver.peer_closed(self._part)
@@ -306,7 +307,7 @@ class WebSocketTransport(FrameWriter):
             self._transport.close()
 
     def _fail(self, ending: Disconnect, cause: str) -> None:
-        """Hear no more (RFC 6455 section 7.1.7), and end."""
+        """Ignore further frames (RFC 6455 section 7.1.7), and disconnect."""
         if self.ignoring:
             return
         self.ignoring = True
@@ -326,14 +327,14 @@ class WebSocketTransport(FrameWriter):
         self._flush()
 
     def _parted(self) -> None:
-        # Not now: asyncio ends a transport twice that is closed from within `resume_writing`.
+        # Later, not here: asyncio fails when a transport is closed from within `resume_writing`.
         asyncio.get_running_loop().call_soon(self._finish)
 
     def _finish(self) -> None:
-        """Close TCP, once our close frame is on its way and nothing more is to be heard.
+        """Close TCP, once our close frame is sent and nothing more is to be read.
 
-        After the peer's close that is all of it. A peer that broke the protocol may still be
-        sending: only our side is closed, and what it sends is read and forgotten until it leaves.
+        After the peer's close frame TCP is closed at once. A peer that broke the protocol may still be
+        sending: only our side is closed, and what it sends is read and discarded until it closes.
         """
         if self._farewell is not None or self._transport.is_closing():
             return

@@ -88,7 +88,7 @@ class SocketIoDialect:
         return None if answer is None else _acknowledge(command.id, (answer,))
 
     def fault(self, fault: CommandError, now: int) -> Words | None:  # noqa: ARG002 - the port
-        """Encode the answer to a refused command. Errors of a rate limit are also sent as the event `error`."""
+        """Encode the answer to a refused command. Rate limit errors are also sent as the event `error`."""
         address = str(fault.command_id or "")
         if fault.nsp is not None:
             return _turned_away(fault.nsp, fault)

@@ -1,4 +1,4 @@
-"""One Engine.IO session as its receiver sees it: a link whose carrier may change."""
+"""Transport of one Engine.IO session: its carrier may change while the session stays."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ from portward.wire.message import WireMessage
 
 
 class EngineLink:
-    """Implements `node.transport.Transport` for the whole life of a session.
+    """Implements `node.transport.Transport` from the start to the end of a session.
 
-    The carrier is a WebSocket, or a `Polling` that can give way to one. `write` is the carrier's
+    The carrier is a WebSocket, or a `Polling` that can be replaced by one. `write` is the carrier's
     own, so that nothing lies between a fan-out and the socket; with `base64` it replaces binary
     frames by text first. `forget` is called when the session is over.
     """
@@ -41,7 +41,7 @@ class EngineLink:
         base64: bool = False,
     ) -> None:
         self.open = True
-        # A voice is chosen once: what is compressed would be of no use after a change of carrier.
+        # Fixed for the session: frames compressed for one carrier could not be sent by the next one.
         self.compression = carrier.compression
         self._carrier = carrier
         self._forget = forget
@@ -52,16 +52,16 @@ class EngineLink:
 
     @property
     def carrier(self) -> Transport:
-        """What carries the session now."""
+        """The transport that carries the session now."""
         return self._carrier
 
     @property
     def receiver(self) -> TransportCallbacks:
-        """Who is told."""
+        """The receiver of the session."""
         return self._receiver
 
     def begin(self, admission: Admission) -> None:
-        """Make the session."""
+        """Open the session."""
         self._receiver = admission.open(self)
 
     def switch(
@@ -92,7 +92,7 @@ class EngineLink:
         self._carrier.write(engineio.as_text(message), channel)
 
     def lost(self, code: int | None) -> None:
-        """The carrier is gone; tell, once."""
+        """Report once that the carrier is gone."""
         if not self._lost:
             self._lost = True
             self.open = False
@@ -101,14 +101,14 @@ class EngineLink:
                 forget()
             self._receiver.lost(code)
 
-    # What the session asks.
+    # Called by the session.
 
     def drop(self, channel: Channel) -> None:
-        """Forget what is queued for this channel."""
+        """Remove the queued messages of this channel."""
         self._carrier.drop(channel)
 
     def discard(self) -> None:
-        """Forget all that is queued."""
+        """Remove all queued messages."""
         self._carrier.discard()
 
     def ping(self) -> None:
@@ -150,7 +150,7 @@ class EngineLink:
         return self._carrier.unsent()
 
     def when_taken(self, then: Callable[[], object]) -> None:
-        """Call `then` once nothing is unsent, or all is over."""
+        """Call `then` once nothing is unsent, or the connection is closed."""
         self._carrier.when_taken(then)
 
     def stale(self, now: float) -> bool:
@@ -158,7 +158,7 @@ class EngineLink:
         return self._carrier.stale(now)
 
     def authenticated(self) -> None:
-        """The endpoint's own message limit applies from now on."""
+        """Apply the endpoint's own message limit from now on."""
         self._large = True
         self._carrier.authenticated()
 
@@ -176,7 +176,7 @@ class PayloadListener:
         self._message: Callable[[bytes, bool], None] = link.receiver.message
 
     def message(self, payload: bytes, binary: bool) -> None:
-        """Take a packet. A binary frame is a message without a mark."""
+        """Handle a packet. A binary frame is a message without a type character."""
         if binary:
             self._message(payload, True)
         elif payload[:1] == engineio.MESSAGE:
@@ -202,17 +202,17 @@ class PayloadListener:
             self.fail(Disconnect.PROTOCOL_ERROR, f"a client sends no {kind.name.lower()} packet")
 
     def _part(self) -> None:
-        """What the client said before its goodbye is handled."""
+        """Close: what the client sent before its close packet is handled."""
         if self._link.open:
             self._link.open = False
             self._carrier.close(Disconnect.NORMAL.code, "")
 
     def ping_received(self, payload: bytes) -> None:
-        """The peer wants a pong frame."""
+        """Pass on a ping frame, which needs a pong."""
         self._receiver.ping_received(payload)
 
     def partial(self, pending: bool) -> None:
-        """Bytes of an unfinished message are waiting, or none are."""
+        """Pass on whether bytes of an unfinished message are waiting."""
         self._receiver.partial(pending)
 
     def due(self) -> None:
@@ -220,21 +220,21 @@ class PayloadListener:
         self._receiver.due()
 
     def fail(self, ending: Disconnect, cause: str) -> None:
-        """The peer broke the protocol."""
+        """Pass on that the peer broke the protocol."""
         self._receiver.fail(ending, cause)
 
     def slow(self) -> None:
-        """The queue to the peer is over a bound."""
+        """Pass on that the queue to the peer is over a bound."""
         self._receiver.slow()
 
     def peer_closed(self, then: Callable[[], object]) -> None:
-        """The peer closed the socket."""
+        """Pass on that the peer closed the socket."""
         self._receiver.peer_closed(then)
 
     def lost(self, code: int | None) -> None:
-        """The socket is gone."""
+        """Report that the socket is gone."""
         self._link.lost(code)
 
 
 def _nothing(payload: bytes, binary: bool) -> None:
-    """Ignore what comes after the goodbye."""
+    """Ignore what comes after a close packet."""

@@ -1,4 +1,4 @@
-"""The door of Engine.IO: a gate in front of the gate, and a hotel for what comes by polling."""
+"""Server of Engine.IO: a gate around the core's gate, and the router of polling requests."""
 
 import random as _random
 from collections.abc import Callable, Coroutine, Mapping
@@ -34,7 +34,7 @@ _TAGGED: Final = "."
 class EngineServer:
     """`node.transport.HandshakeGate` and `transports.listener_state.RequestRouter` around another gate.
 
-    It knows the sessions that began by polling, by their ids; of others nobody asks for one.
+    It keeps the sessions that began by polling, by id; other sessions are never looked up.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class EngineServer:
         *,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        """`endpoints` are by path; those that are not Engine.IO's are left to `gate`."""
+        """`endpoints` are by path; those that do not use Engine.IO are left to `gate`."""
         self.gate = gate
         self.random = random
         self.tag = ""
-        """What ids of sessions begin with, where several processes have each their own sessions."""
+        """Prefix of session ids, where several processes have each their own sessions."""
         self._clock = clock
         self._endpoints = {
             path: endpoint
@@ -70,7 +70,7 @@ class EngineServer:
         return len(self._sessions)
 
     def close(self) -> None:
-        """Forget all deadlines: every session has ended."""
+        """Stop all deadlines: every session has ended."""
         self._closing.stop()
         self._bodies.stop()
         self._probes.stop()
@@ -79,13 +79,13 @@ class EngineServer:
 
     @property
     def pending(self) -> PendingConnections:
-        """The pool of those who have not proved anything."""
+        """The pool of connections that have not authenticated."""
         return self.gate.pending
 
     def has_capacity(self) -> HandshakeRejection | None:
-        """The global cap, for all but the polls of those who are inside: theirs must come through.
+        """The global cap, which does not apply while there are sessions: their polls must be accepted.
 
-        Which of them it is shows only in the head; there newcomers meet the cap again.
+        Whether a connection is such a poll shows only in its head; a new session meets the cap again there.
         """
         return None if self._sessions else self.gate.has_capacity()
 
@@ -94,17 +94,17 @@ class EngineServer:
         return self.gate.answer(head)
 
     def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
-        """Log and count a refusal."""
+        """Log and count a rejection."""
         known = self._named(head) if head is not None else None
         self.gate.refused(known or head, refused)
 
     def admit(
         self, head: RequestHead, *, upgrade_checked: bool = False
     ) -> Coroutine[Any, Any, Admission]:
-        """Judge a WebSocket handshake: a new session, or the upgrade of one.
+        """Decide about a WebSocket handshake: a new session, or the upgrade of one.
 
         Raises:
-            Refused: with the row of the outcome table.
+            HandshakeRejected: the handshake is rejected.
         """
         named = self._named(head)
         if named is None:
@@ -147,20 +147,20 @@ class EngineServer:
         return LateUpgrade(found.admission, subprotocol)
 
     async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
-        """Judge a further request of a session."""
+        """Check a further request of a session."""
         await self.gate.verify_followup(head, admission)
 
-    # As a hotel.
+    # As a request router.
 
     def take(self, head: RequestHead) -> RequestHandler | None:
-        """Somebody for a request of Engine.IO that is no WebSocket handshake."""
+        """A handler for a request of Engine.IO that is no WebSocket handshake; None for others."""
         named = self._named(head)
         if named is None or is_upgrade(head):
             return None
         return PollingRequest(self, self._endpoints[named.path], named)
 
     def _named(self, head: RequestHead) -> RequestHead | None:
-        """The request with the endpoint's own spelling of its path; None when it is not for here."""
+        """The request with the endpoint's own spelling of its path; None when no endpoint here has it."""
         endpoint = at_path(self._endpoints, head.path)
         if endpoint is None:
             return None
@@ -168,22 +168,22 @@ class EngineServer:
         return head if head.path == path else replace(head, path=path)
 
     def tag_of(self, head: RequestHead) -> str:
-        """The tag of the session a request names; empty when it names none, or is not for here."""
+        """The tag of the session a request names; empty when it names none, or has no endpoint here."""
         if at_path(self._endpoints, head.path) is None:
             return ""
         return read_query(head.query).sid.rpartition(_TAGGED)[0]
 
-    # What requests ask.
+    # Called by polling requests.
 
     def find(self, sid: str) -> SessionEntry | None:
-        """The session with this id, if it began by polling and has not gone."""
+        """The session with this id, if it began by polling and is still open."""
         return self._sessions.get(sid)
 
     async def newcomer(self, head: RequestHead) -> Admission:
-        """Judge the first request of a session by polling.
+        """Decide about the first request of a session by polling.
 
         Raises:
-            Refused: with the row of the outcome table.
+            HandshakeRejected: the request is rejected.
         """
         rules = self._endpoints[head.path].rules
         if rules.authenticated and not rules.deferred and read_query(head.query).credential:
@@ -193,10 +193,10 @@ class EngineServer:
         return await self.gate.admit(head, upgrade_checked=True)
 
     async def known(self, head: RequestHead, found: SessionEntry) -> SessionEntry:
-        """Judge a further request of a session.
+        """Check a further request of a session.
 
         Raises:
-            Refused: it is not the session's own, or may not come here.
+            HandshakeRejected: it does not belong to the session, or is not allowed.
         """
         await self.gate.verify_followup(head, found.admission)
         return found
