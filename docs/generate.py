@@ -1,7 +1,7 @@
-"""Writes what follows from the code: pages of docs/reference, AsyncAPI documents, types of the clients.
+"""Writes what is made from the code: pages of docs/reference, AsyncAPI documents, types of the clients.
 
 python -m docs.generate           writes them
-python -m docs.generate --check   says which are out of date, and exits with 1 when one is
+python -m docs.generate --check   prints which are out of date, and exits with 1 when one is
 """
 
 import argparse
@@ -40,57 +40,59 @@ _NOTES: Final = {
 EVENTS: Final[Mapping[Event, str]] = {
     Event.SERVER_START: "the gateway runs",
     Event.SERVER_STOP: "the gateway has stopped",
-    Event.DRAIN_START: "it begins to send everyone off; `count` connections are open",
-    Event.DRAIN_END: "the drain is over; `count` connections were cut off",
+    Event.DRAIN_START: "a drain starts; `count` connections are open",
+    Event.DRAIN_END: "the drain is over; `count` connections were aborted",
     Event.SETTINGS_RELOAD: "new settings are in force; `changed` names the keys",
     Event.SETTINGS_REJECT: "new settings were refused, the old ones stay; `detail` says why",
     Event.WORKER_START: "one of several workers accepts connections; `node` is its name",
-    Event.WORKER_END: "a worker is gone that was not told to leave, or did not leave well; `detail` says how",
-    Event.CONN_OPEN: "a connection was let in",
-    Event.CONN_CLOSE: "a connection has ended: `ending`, close `code`, cause, how long it lasted",
-    Event.CONN_LIMIT: "a connection ended because its user has too many",
-    Event.HANDSHAKE_REJECT: "a handshake was refused: `status` and `reason` of the outcome table",
-    Event.ORIGIN_REJECT: "a handshake was refused for its `Origin`",
-    Event.SESSION_FOREIGN: "a request showed the id of an Engine.IO session that is not its own;"
-    " `detail` says by what it was known, the session goes on",
-    Event.CONNECTION_ESTABLISHED: "relay only, beside `conn.open`, as the older relay told it",
+    Event.WORKER_END: "a worker ended without a request to stop, or did not stop cleanly; `detail` says how",
+    Event.CONN_OPEN: "a connection was admitted",
+    Event.CONN_CLOSE: "a connection was closed: `ending`, close `code`, cause, duration",
+    Event.CONN_LIMIT: "a connection was closed because its user has too many, or because the pool of"
+    " connections that are not authenticated filled up",
+    Event.HANDSHAKE_REJECT: "a handshake was rejected: `status` and `reason` as in the table of refusals",
+    Event.ORIGIN_REJECT: "a handshake was rejected because of its `Origin`",
+    Event.SESSION_FOREIGN: "a request used the id of an Engine.IO session that is not its own;"
+    " `detail` says what differs, the session goes on",
+    Event.CONNECTION_ESTABLISHED: "relay only, beside `conn.open`, in the form of the older relay",
     Event.CONNECTION_BLOCKED: "relay only, beside `handshake.reject`; `reason` is `rate_limit`, `origin`,"
     " `ip_limit` or `disabled`",
     Event.AUTH_SUCCESS: "relay only, beside `auth.ok`",
-    Event.AUTH_FAILED: "relay only, beside `auth.fail`; `error` is the code of the fault",
-    Event.HTTP_RATE_LIMIT_EXCEEDED: "somebody asked `/test` too often",
+    Event.AUTH_FAILED: "relay only, beside `auth.fail`; `error` is the code of the command error",
+    Event.HTTP_RATE_LIMIT_EXCEEDED: "a client requested `/test` too often",
     Event.WS_CONNECTION_ESTABLISHED: "with `log.older_names`: `connection_established` once more",
     Event.WS_CONNECTION_BLOCKED_RATE_LIMIT: "with `log.older_names`: `connection_blocked` once more,"
     " for too many attempts to connect",
     Event.WS_AUTH_SUCCESS: "with `log.older_names`: `auth_success` once more",
     Event.WS_AUTH_FAILED_INVALID_TOKEN: "with `log.older_names`: `auth_failed` once more",
     Event.EXACT_HTTP_RATE_LIMIT_EXCEEDED: "with `log.older_names`: `http_rate_limit_exceeded` once more",
-    Event.RATE_LIMIT_EXCEEDED: "workspaces only, beside `ratelimit.hit`, as the older gateway told it",
+    Event.RATE_LIMIT_EXCEEDED: "workspaces only, beside `ratelimit.hit`, in the form of the older gateway",
     Event.UNAUTHORIZED_ROOM_ACCESS: "workspaces only: a user asked for a room that is not open to it",
     Event.PROVIDER_UP: "the identity provider answers again",
-    Event.PROVIDER_DOWN: "the identity provider failed ten times in a row, and is left alone for a while",
+    Event.PROVIDER_DOWN: "the identity provider failed ten times in a row, and is not asked for a while",
     Event.PROXYHDR_IGNORED: "a forwarding header came from an address that is no trusted proxy",
-    Event.PROTO_ERROR: "a connection ended because its client broke the protocol or flooded it",
-    Event.SLOW_DROP: "a connection ended because its client read too slowly",
+    Event.PROTO_ERROR: "a connection was closed because its client broke the protocol or sent too much",
+    Event.SLOW_DROP: "a connection was closed because its client read too slowly",
     Event.INBOX_DROP: "a client closed, and messages it had sent before were not handled in time",
-    Event.HB_TIMEOUT: "a connection ended because its client fell silent",
-    Event.AUTH_OK: "a connection has proven who it is",
-    Event.AUTH_FAIL: "a credential was refused; `reason` is for you alone, the client is not told",
-    Event.AUTH_UNAVAILABLE: "a credential could not be judged: keys or store are out of reach",
-    Event.AUTH_EXPIRE: "a connection ended because its token ran out",
-    Event.AUTH_REFRESH: "a newer token was put in force on an open connection",
-    Event.AUTH_REVOKE: "somebody revoked a `kind` of credential; `count` connections ended here",
-    Event.AUTH_REVOKE_FULL: "a `kind` of credential could not be revoked: the memory engine keeps as many"
-    " revocations as it can; open connections were ended",
-    Event.AUTH_SCHEME_IGNORED: "an `Authorization` of a scheme (`kind`) that is no credential here: `basic`",
-    Event.TOKEN_HEADER_IGNORED: "a token tried to bring its own key (`jku`, `jwk`, `x5u`, `x5c`)",
-    Event.JWKS_KEY_DROPPED: "an entry of the issuer's key set, `key_id`, is not used, for `reason`",
+    Event.HB_TIMEOUT: "a connection was closed because its client sent nothing, or answered no ping",
+    Event.AUTH_OK: "a connection was authenticated",
+    Event.AUTH_FAIL: "a credential was refused; the `reason` is not sent to the client",
+    Event.AUTH_UNAVAILABLE: "a credential could not be judged: keys or store cannot be reached",
+    Event.AUTH_EXPIRE: "a connection was closed because its token expired",
+    Event.AUTH_REFRESH: "an open connection now uses a newer token",
+    Event.AUTH_REVOKE: "a `kind` of credential was revoked; `count` connections of this node were closed",
+    Event.AUTH_REVOKE_FULL: "a `kind` of credential could not be revoked: the memory engine has its maximum"
+    " of revocations; open connections were closed",
+    Event.AUTH_SCHEME_IGNORED: "an `Authorization` has a scheme (`kind`) that is not a credential here, such"
+    " as `basic`",
+    Event.TOKEN_HEADER_IGNORED: "a token tried to supply its own key (`jku`, `jwk`, `x5u`, `x5c`)",
+    Event.JWKS_KEY_DROPPED: "the entry `key_id` of the issuer's key set is not used; `reason` says why",
     Event.TOKEN_CLAIM_ABSENT: "none of the first `count` accepted tokens has the configured claims `claim`",
-    Event.AUTHZ_DENY: "a command was refused for want of a right",
-    Event.RIGHTS_CHANGE: "the backend changed what a user has: roles, permissions or workspaces",
+    Event.AUTHZ_DENY: "a command was refused because the user has no right to it",
+    Event.RIGHTS_CHANGE: "the backend changed the roles, permissions or workspaces of a user",
     Event.ADMIN_ACT: "a method of the admin API was called that changes something",
     Event.RATELIMIT_HIT: "a limit refused something, or would have in mode `observe`",
-    Event.ROOM_CREATE: "a room was made, by joining it or by the backend",
+    Event.ROOM_CREATE: "a room was created, by joining it or by the backend",
     Event.ROOM_KICK: "an administrator of a room removed a user",
     Event.ROOM_PERMISSIONS: "an administrator of a room, or the backend, changed its record",
     Event.ROOM_REMOVE: "a room was removed",
@@ -99,58 +101,58 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.ENGINE_DOWN: "the engine does not answer",
     Event.ENGINE_EVICTION: "Redis may drop keys when its memory is full, and with them revocations; `/ready`"
     " answers 503 until it may not",
-    Event.ENGINE_EVICTION_END: "Redis no longer may drop keys",
+    Event.ENGINE_EVICTION_END: "Redis may no longer drop keys",
     Event.ENGINE_GAP: "publications may have been missed between nodes",
-    Event.ANALYSIS_MALFORMED: "a call-analysis engine reported what cannot be read; `detail` says why",
+    Event.ANALYSIS_MALFORMED: "a report of a call-analysis engine cannot be read; `detail` says why",
     Event.ANALYSIS_LOST: "`count` alerts of a call-analysis engine were not published",
     Event.UPSTREAM_FAIL: "an upstream service failed",
     Event.WEBHOOK_FAIL: "a verdict could not be posted to the backend; `reason` is `status`, `timeout`,"
     " `connection`, `internal`, and in the end `given_up`, `full` or `closed`; `count` is the attempt",
     Event.RES_LOOP_LAG: "the event loop ran late by `seconds`",
     Event.CLOCK_JUMP: "the wall clock was moved by `seconds`",
-    Event.INTERNAL_ERROR: "an exception nobody expected: its class and where it came from",
+    Event.INTERNAL_ERROR: "an unexpected exception: its class and where it was raised",
     Event.LIBRARY: "a library reported a warning or worse",
-    Event.LOG_SUPPRESSED: "`count` further lines of the event `of` were left out in a flood",
+    Event.LOG_SUPPRESSED: "in a flood, `count` further lines of the event `of` were left out",
     Event.AUDIT_OPEN: "first line of an audit file",
-    Event.AUDIT_MEND: "the audit file was not as it was left: torn, cut or changed",
-    Event.AUDIT_CUT: "the audit file is not what the engine's checkpoint was made from; `reason` is `cut`"
+    Event.AUDIT_MEND: "the audit file is not as the gateway left it: a torn line, a cut end or a change",
+    Event.AUDIT_CUT: "the audit file does not match the engine's checkpoint; `reason` is `cut`"
     " (`count` events are missing), `changed`, or `unreadable`",
     Event.AUDIT_FAIL: "the audit file could not be written, or `count` events were lost; with the `reason`"
     " `shared` only to the list in the store",
 }
-"""What each event says, for an operator."""
+"""What each event means, for an operator."""
 
 FIELD_MEANINGS: Final[Mapping[str, str]] = {
     "client": "connection id",
     "address": "client address, masked: `192.0.2.xxx`, or the /48 of IPv6",
     "user": "user id, or its keyed hash with `log.hash_users`",
-    "actor": "who did it, where that is not `user`; hashed likewise",
+    "actor": "user or caller that acted, where that is not `user`; hashed in the same way",
     "endpoint": "name of the endpoint; `none` for a path without one",
-    "dialect": "name of a dialect",
+    "dialect": "name of a protocol",
     "namespace": "name of a namespace",
     "channel": "channel name",
     "workspace": "workspace of a user",
     "role": "one role",
     "roles": "several roles",
-    "kind": "which sort: of revocation, or of right",
+    "kind": "kind of revocation, or of right",
     "jti": "id of a token",
     "digest": "SHA-256 of a token",
     "key_id": "name of a key (`kid`)",
     "algorithm": "signature algorithm",
     "claim": "configured name or path of a claim that is wrong or absent",
-    "reason": "one word for why",
-    "detail": "the cause, in the gateway's own words",
-    "ending": "row of the table of endings",
-    "code": "close code, or code of a fault",
+    "reason": "the cause as one word",
+    "detail": "the cause in more detail, as a text of the gateway",
+    "ending": "name in the table of endings",
+    "code": "close code, or code of a command error",
     "status": "HTTP status",
-    "fault": "code of a fault",
+    "fault": "code of a command error",
     "limit": "name of a limit",
     "mode": "`enforce` or `observe`",
     "origin": "an `Origin`",
     "host": "a `Host`",
     "path": "request path, without its query",
     "header": "name of a header, never its value",
-    "command": "what a client asked for",
+    "command": "command of a client",
     "method": "method of the admin API",
     "count": "how many",
     "size": "bytes",
@@ -158,8 +160,8 @@ FIELD_MEANINGS: Final[Mapping[str, str]] = {
     "sent": "messages or bytes that went out",
     "seconds": "duration",
     "retry_after": "seconds to wait",
-    "offset": "place in a channel's stream",
-    "epoch": "life of that stream",
+    "offset": "position in a channel's stream",
+    "epoch": "epoch of that stream",
     "engine": "name of the engine",
     "node": "id of a node",
     "version": "version of Portward",
@@ -168,7 +170,7 @@ FIELD_MEANINGS: Final[Mapping[str, str]] = {
     "workers": "number of processes",
     "changed": "names of settings, never their values",
     "error": "class of an exception, never its text",
-    "trace": "where an exception came from: files, lines and functions",
+    "trace": "where an exception was raised: files, lines and functions",
     "source": "name of a library's logger",
     "of": "the event a count stands for",
     "ip": "client address, masked, in events of older servers",
@@ -179,7 +181,7 @@ FIELD_MEANINGS: Final[Mapping[str, str]] = {
     "seq": "number of an audit line",
     "file": "name of a file",
 }
-"""What each field of a log line holds."""
+"""What each field of a log line contains."""
 
 _AUDITED: Final = {Audited.NO: "", Audited.SAMPLED: "yes, sampled", Audited.ALWAYS: "yes"}
 
@@ -187,30 +189,30 @@ _AUDITED: Final = {Audited.NO: "", Audited.SAMPLED: "yes, sampled", Audited.ALWA
 _ENDINGS: Final = """\
 # Endings, refusals and faults
 
-Three things can go wrong, and they never look alike. A **refusal** answers a handshake with an
-HTTP status. An **ending** closes an open connection with a close code. A **fault** answers one
-command, and the connection lives on. [Concepts](../concepts.md#faults-endings-and-refusals) tells
-more; the tables are all there is of each.
+Three things can go wrong, and each looks different. A **refusal** (rejection) answers a handshake
+with an HTTP status. An **ending** (disconnect) closes an open connection with a close code. A
+**fault** (command error) answers one command, and the connection stays open.
+[Concepts](../concepts.md#faults-endings-and-refusals) explains them; these tables are complete.
 
 ## Endings
 
-Codes from 3000 to 3499 invite a client to come back, those from 3500 to 3999 ask it to stay away;
-the others are those of RFC 6455. The name stands in logs, in metrics and in the disconnect hook.
-Before a close that invites back, rooms, alerts, live and the relay send `closing` with the name and the
-time to wait (`retryMs`), unless `shutdown` or an error has told it; Socket.IO has `retryMs` in the event
-`error`.
+After codes from 3000 to 3499 a client may come back, after those from 3500 to 3999 it must not; the
+other codes are those of RFC 6455. The name is used in logs, in metrics and in the disconnect hook.
+Before a close after which a client may come back, rooms, alerts, live and the relay send `closing`
+with the name and the time to wait (`retryMs`), unless `shutdown` or an error has already stated it;
+Socket.IO has `retryMs` in the event `error`.
 
 {endings}
 
-Some dialects have their own words for some of them:
+Some protocols use their own code and reason for some of them:
 
 {closes}
 
 ## Refusals
 
 Every refusal has an empty body, `Connection: close` and `Content-Length: 0`. `Retry-After` is in
-seconds and spread at random, so that clients turned away together do not come back together.
-The reason stands in logs and metrics; the client sees the status alone. At an endpoint with
+seconds and spread at random, so that clients rejected together do not come back together.
+The reason is in logs and metrics; the client sees only the status. At an endpoint with
 `refuse = "close"` a page that may connect sees the close code of the last column instead
 ([more](../gate.md#refusals-that-a-browser-can-see)).
 
@@ -218,8 +220,8 @@ The reason stands in logs and metrics; the client sees the status alone. At an e
 
 ## Faults
 
-The number is what the [admin API](admin-api.md) answers with. The last two columns are what a
-client of the `rooms` dialect reads. *Temporary*: the same command may succeed later.
+The number is the code in answers of the [admin API](admin-api.md). The last two columns are what a
+client of the `rooms` protocol receives. *Temporary*: the same command may succeed later.
 
 {faults}
 """
@@ -227,9 +229,9 @@ client of the `rooms` dialect reads. *Temporary*: the same command may succeed l
 _EVENTS: Final = """\
 # Log events
 
-A log line is one of these events with some of the fields below, and nothing else: there is no free
-text. What is audited also goes to the [audit file](../operations.md#audit). *Sampled*: a peer can
-cause the event at will, so in a flood a count stands for the rest.
+A log line is one of these events with some of the fields below. It contains no other text.
+Audited events also go to the [audit file](../operations.md#audit). *Sampled*: clients can
+cause the event as often as they like, so in a flood a count replaces the other lines.
 
 ## Events
 
@@ -237,9 +239,9 @@ cause the event at will, so in a flood a count stands for the rest.
 
 ## Fields
 
-Beside `time` (UTC), `level` and `event`. A text is shown up to its 256th character, with control
-characters escaped, and `[token]` in place of what looks like one. There is no field for a token, a
-cookie, a key, a header's value or a message.
+These fields are used besides `time` (UTC), `level` and `event`. A text is shown up to its 256th
+character, with control characters escaped, and with `[token]` in place of anything that looks like
+a token. There is no field for a token, a cookie, a key, a header's value or a message.
 
 {fields}
 """
@@ -265,7 +267,7 @@ On Linux there are also the usual figures of the process, as `portward_process_â
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A table in Markdown; a bar inside a cell is escaped."""
+    """Return a table in Markdown; a vertical bar inside a cell is escaped."""
     names = list(head)
     cells = ([str(cell).replace("|", "&#124;") for cell in row] for row in rows)
     lines = [names, ["---"] * len(names), *cells]
@@ -273,22 +275,22 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def code(text: object) -> str:
-    """A word set as code; nothing stays nothing."""
+    """Return a word set as code; an empty text stays empty."""
     return f"`{text}`" if text != "" else ""
 
 
 def codes(texts: Iterable[object]) -> str:
-    """Words set as code, with commas."""
+    """Return words set as code, with commas."""
     return ", ".join(map(code, texts))
 
 
 def yes(value: object) -> str:
-    """A word for a truth."""
+    """Return `yes` or `no`."""
     return "yes" if value else "no"
 
 
 def endings_page() -> str:
-    """Close codes, refusals and faults."""
+    """Return the page of disconnects, rejections and command errors."""
     endings = sorted(Disconnect, key=lambda each: each.code)
     dialects = (AlertsDialect, LiveDialect, RelayDialect, RoomsDialect)
     closes = [(each.name, *row) for each in dialects for row in each.closes.items()]
@@ -302,7 +304,7 @@ def endings_page() -> str:
             ),
         ),
         closes=table(
-            ("dialect", "name", "code", "reason"),
+            ("protocol", "name", "code", "reason"),
             (
                 (code(dialect), _name(each), number, code(reason))
                 for dialect, each, (number, reason) in closes
@@ -342,24 +344,24 @@ def _fault(kind: ErrorKind) -> tuple[object, ...]:
 
 
 def events_page() -> str:
-    """The vocabulary of the log and the audit file."""
+    """Return the page of the events and fields of the log and the audit file."""
     return _EVENTS.format(
         events=table(
-            ("event", "level", "audited", "says"),
+            ("event", "level", "audited", "meaning"),
             (
                 (code(each.value), each.level.value, _AUDITED[each.audited], EVENTS[each])
                 for each in Event
             ),
         ),
         fields=table(
-            ("field", "holds"),
+            ("field", "content"),
             ((code(name), FIELD_MEANINGS[name]) for name in get_type_hints(Fields)),
         ),
     )
 
 
 def metrics_page() -> str:
-    """Every metric family of a gateway, and the values of its labels."""
+    """Return the page of every metric family of a gateway, with the values of its labels."""
     return _METRICS.format(
         metrics=table(("name", "type", "labels", "help"), map(_metric, _families())),
         labels=table(("label", "of", "values"), _labels()),
@@ -385,7 +387,7 @@ def _metric(family: Metric) -> tuple[str, ...]:
 
 
 def _labels() -> Iterator[tuple[str, ...]]:
-    """The values of each label, but for those an operator chooses."""
+    """Yield the values of each label, except labels with names from the settings."""
     for family in _families():
         for name in _labelled(family):
             if name not in {"endpoint", "namespace", "workspace", "version", "python"}:
@@ -418,17 +420,17 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def page(name: str) -> str:
-    """The whole text of a generated page."""
+    """Return the whole text of a generated page."""
     return _NOTES[Path(name).suffix] + PAGES[name]()
 
 
 def _shown(name: str) -> str:
-    """The name of a file as it is seen from the root of the repository."""
+    """Return the path of a file from the root of the repository."""
     return f"docs/{name}".replace("docs/../", "")
 
 
 def stale() -> list[str]:
-    """Names of the pages that are missing or say something else."""
+    """Return the names of the pages that are missing or out of date."""
     return [
         name
         for name in PAGES
