@@ -1,1 +1,1 @@
-"""Decisions about strangers: values and the moment in, a verdict out. Deny is the default."""
+"""Security decisions without I/O: values and the current time in, a decision out. The default is to deny."""

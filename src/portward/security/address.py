@@ -1,4 +1,4 @@
-"""Addresses: how they are read, which buckets they are counted in, what logs may show of them."""
+"""IP addresses: parsing, the keys they are rate limited by, and the masked form for logs."""
 
 import ipaddress
 from functools import lru_cache
@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 UNKNOWN: Final = "unknown"
-"""What stands in place of an address that cannot be read: a Unix socket has none."""
+"""The text in place of an address that cannot be parsed; a Unix socket has no address."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 _EMBEDDED_BITS: Final = 32
@@ -15,9 +15,9 @@ _EMBEDDED_BITS: Final = 32
 
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
-    """Read an address; zone ids are dropped and embedded IPv4 (mapped, NAT64) is taken out.
+    """Parse an address; zone ids are dropped and an embedded IPv4 address (mapped, NAT64) is extracted.
 
-    None when the text is no address.
+    Returns None when the text is no address.
     """
     bare, zone, _ = text.partition("%")
     try:
@@ -30,7 +30,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def unmapped(found: ipaddress.IPv6Address) -> Address:
-    """The IPv4 address inside an IPv6 one, mapped or for a translator; else the address itself."""
+    """Return the IPv4 address inside an IPv6 one (mapped or NAT64), else the address itself."""
     if found in _MAPPED or found in _NAT64:
         return ipaddress.IPv4Address(int(found) & (2**_EMBEDDED_BITS - 1))
     return found
@@ -38,10 +38,10 @@ def unmapped(found: ipaddress.IPv6Address) -> Address:
 
 @lru_cache(maxsize=4096)
 def limit_keys(address: str) -> tuple[str, ...]:
-    """The buckets an address is counted in, tightest first.
+    """Return the keys that an address is counted under, the narrowest first.
 
-    IPv4 counts alone. One customer owns at least a /64 of IPv6, so that is one bucket, and the /48
-    around it a second, to be given more room.
+    An IPv4 address is one key. One customer usually has at least a /64 of IPv6, so the /64 is the first
+    key; the /48 around it is the second, which should have a higher limit.
     """
     found = parse_address(address)
     if found is None:
@@ -53,7 +53,7 @@ def limit_keys(address: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def mask(address: str) -> str:
-    """The address as logs may show it: `192.168.1.xxx`, or the /48 of IPv6."""
+    """Return the address as logs may show it: `192.168.1.xxx`, or the /48 of IPv6."""
     found = parse_address(address)
     if found is None:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""Claims read with their types: what is not of the type a claim has refuses the whole token."""
+"""Typed access to claims: a claim of the wrong type refuses the whole token."""
 
 import re
 from typing import Any, Final
@@ -16,15 +16,15 @@ _RIGHT_FIELDS: Final = frozenset({"channel", "allow"})
 
 
 def wrong(name: object) -> TokenRefused:
-    """The refusal of a claim, to be raised."""
+    """Make the exception for a wrong claim; the caller raises it."""
     return TokenRefused(TokenReason.CLAIMS, str(name))
 
 
 def value_at(claims: dict[str, Any], path: ClaimPath) -> Any:
-    """What a claim holds; None when it is absent or null.
+    """Return the value of a claim; None when it is absent or null.
 
     Raises:
-        TokenRefused: its path leads through something that is no object.
+        TokenRefused: a part of its path is not an object.
     """
     try:
         return path.find(claims)
@@ -33,7 +33,7 @@ def value_at(claims: dict[str, Any], path: ClaimPath) -> Any:
 
 
 def number(claims: dict[str, Any], name: str) -> float | None:
-    """A number of seconds: no string, no boolean, no infinity, exact in every language."""
+    """Return a claim in seconds: a finite number, no string or boolean, exact as a double-precision float."""
     if name not in claims:
         return None
     value = claims[name]
@@ -43,7 +43,7 @@ def number(claims: dict[str, Any], name: str) -> float | None:
 
 
 def text(claims: dict[str, Any], path: ClaimPath, longest: int = MAX_TEXT) -> str | None:
-    """A string without control characters; None when it is absent or empty."""
+    """Return a string without control characters; None when it is absent or empty."""
     value = value_at(claims, path)
     return None if value is None else _sound(value, path, longest) or None
 
@@ -55,7 +55,7 @@ def _sound(value: object, name: object, longest: int = MAX_TEXT) -> str:
 
 
 def texts(claims: dict[str, Any], path: ClaimPath, *, split: bool = False) -> frozenset[str]:
-    """A list of strings, or one string for a list of one; with `split` one for what blanks part."""
+    """Return a list of strings; one string is a list of one, or with `split` a list separated by blanks."""
     value = value_at(claims, path)
     if value is None:
         return frozenset()
@@ -66,7 +66,7 @@ def texts(claims: dict[str, Any], path: ClaimPath, *, split: bool = False) -> fr
 
 
 def channels(claims: dict[str, Any], path: ClaimPath) -> tuple[ChannelRight, ...] | None:
-    """A list of rights to channels; None when it is absent."""
+    """Return a list of channel rights; None when the claim is absent."""
     entries = value_at(claims, path)
     if entries is None:
         return None
@@ -76,7 +76,7 @@ def channels(claims: dict[str, Any], path: ClaimPath) -> tuple[ChannelRight, ...
 
 
 def _channel_right(entry: object, name: object) -> ChannelRight:
-    """One entry of the `channels` claim. What cannot be understood is refused, not narrowed."""
+    """Parse one entry of the `channels` claim. An entry that is not understood refuses the token."""
     if not isinstance(entry, dict) or entry.keys() != _RIGHT_FIELDS:
         raise wrong(name)
     allow = entry["allow"]
@@ -88,14 +88,14 @@ def _channel_right(entry: object, name: object) -> ChannelRight:
 
 
 def _pattern(value: object, name: object) -> str:
-    """A channel, or the beginning of channel names followed by `*`."""
+    """Check a channel name, or a prefix of channel names followed by `*`."""
     if not isinstance(value, str):
         raise wrong(name)
     if value == "*":
         return value
     beginning = value.removesuffix("*")
     if beginning != value:
-        # It is sound when a channel can begin with it.
+        # A prefix is valid when a channel name can begin with it.
         beginning += "x" if ":" in beginning else ":x"
     try:
         Channel.parse(beginning)

@@ -1,8 +1,7 @@
-"""Who is calling: the one address that limits, caps, bans and logs go by.
+"""Find the client's address, which rate limits, connection caps, bans and logs use.
 
-A forwarding header is a claim anybody can make. It is believed only from a proxy the operator
-named, only the one header the operator chose, and only as far as trusted hands wrote it: read from
-the right.
+A client can forge a forwarding header. It is used only when a trusted proxy sent it, only the one
+configured header, and only from the right end up to the first address that is no trusted proxy.
 """
 
 import ipaddress
@@ -19,13 +18,13 @@ from portward.security.forwarded import parse_element, split_from_right, split_l
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNIX: Final = UNIX_PEER
-"""How the other end of a Unix socket is written among trusted proxies."""
+"""The entry among trusted proxies that stands for the peer of a Unix socket."""
 MAX_HOPS: Final = 10
 _EMBEDDED_PREFIX: Final = 96
 _PORT_DIGITS: Final = 5
 _PROTO: Final = "x-forwarded-proto"
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
-"""What proxies call the scheme of the client's connection, and what it comes to."""
+"""Schemes as proxies write them, and the HTTP scheme that each one means."""
 _CLAIMS: Final = frozenset(
     {
         "x-forwarded-for",
@@ -44,7 +43,7 @@ _UNTRUSTED_UNIX: Final = 'the Unix socket\'s peer is no trusted proxy; "unix:" m
 
 
 class ForwardedHeader(StrEnum):
-    """The header the operator's proxy writes the client's address into."""
+    """The header in which the operator's proxy writes the client's address."""
 
     X_FORWARDED_FOR = "x-forwarded-for"
     FORWARDED = "forwarded"
@@ -52,11 +51,11 @@ class ForwardedHeader(StrEnum):
 
 
 class ClientAddress(msgspec.Struct, frozen=True):
-    """`address` is the client as far as it is known, `peer` the other end of the socket.
+    """The client's address as far as it is known, with `peer`, the address at the other end of the socket.
 
-    `ignored`: the peer is no trusted proxy and still sent a forwarding header. `scheme` is what a
-    trusted proxy says the client used, `http` or `https`; None when none said so. `claim` is where that
-    was looked for and what was there, for the log: it may hold a client's own text.
+    `ignored` is true when the peer is no trusted proxy but sent a forwarding header. `scheme` is the scheme
+    that a trusted proxy reported, `http` or `https`; None without such a report. `claim` is the source of
+    the scheme and its value, for the log; it may contain text of the client.
     """
 
     address: str
@@ -74,7 +73,7 @@ class _Hop(NamedTuple):
 
 
 def _parse_network(text: str) -> Network:
-    """A CIDR block in the family its addresses have once they are unmapped."""
+    """Parse a CIDR block; a block of embedded IPv4 addresses becomes an IPv4 network."""
     network = ipaddress.ip_network(text)
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _EMBEDDED_PREFIX:
         inner = unmapped(network.network_address)
@@ -84,7 +83,7 @@ def _parse_network(text: str) -> Network:
 
 
 class AddressRules:
-    """How the client's address is found: the trusted proxies and the header they write.
+    """The rules that find the client's address: the trusted proxies and the header they write.
 
     Raises:
         ValueError: a network or the header's name does not parse; the text names it.
@@ -101,11 +100,11 @@ class AddressRules:
         self._networks = tuple(_parse_network(text) for text in entries if text != UNIX)
 
     def trusts(self, address: Address) -> bool:
-        """Tell whether the address is one of the operator's proxies."""
+        """Return whether the address is one of the trusted proxies."""
         return any(address in network for network in self._networks)
 
     def trusts_peer(self, peer: str) -> bool:
-        """Tell whether the other end of a socket, as text, is one of the operator's proxies."""
+        """Return whether the peer of a socket, given as text, is one of the trusted proxies."""
         if peer == UNIX:
             return self._unix
         address = parse_address(peer)
@@ -119,14 +118,15 @@ class AddressRules:
         via: str = "",
         scheme: str | None = None,
     ) -> ClientAddress:
-        """Find the client. `headers` are lower-case names with their values, in order.
+        """Find the client's address. `headers` are lower-case names with their values, in order.
 
-        `via` and `scheme` come from a PROXY header, see `model.request.Peer`. The client it names is not
-        believed about its address, only a further proxy behind it would be; where it names none, nobody is.
-        What is said of the scheme is believed as the proxy's word: whoever lies there harms nobody else.
+        `via` and `scheme` come from a PROXY header, see `model.request.PeerAddress`. The address that it
+        names is the client's; only when this address is itself a trusted proxy, the forwarding header is
+        read for an address too. When the PROXY header names no client, it is not read for an address. The
+        scheme in HTTP headers is used in all cases: a false one harms only the client that sent it.
 
-        Names with an underscore are never looked at: some servers in between read them as if they
-        had a hyphen, which is a way past a proxy that only cleans the real name.
+        Header names with an underscore are ignored: some servers treat an underscore as a hyphen, so a client
+        could bypass a proxy that removes only the name with a hyphen.
         """
         nearest = parse_address(peer)
         if via and (via == peer or not self.trusts_peer(peer)):
@@ -143,7 +143,7 @@ class AddressRules:
     def _named(
         self, nearest: Address | None, headers: Sequence[tuple[str, str]], scheme: str | None
     ) -> ClientAddress:
-        """The client that a PROXY header has named, if it has."""
+        """Return the address from a PROXY header as the client's, with the scheme."""
         values = [value for name, value in headers if name == self._header]
         proto = next((hop.proto for hop in self._hops(values)), "")
         said, claim = self._scheme(_Hop(nearest, proto), headers)
@@ -152,11 +152,10 @@ class AddressRules:
         return ClientAddress(_text(nearest), _text(nearest), scheme=said, claim=claim)
 
     def _walk(self, nearest: Address | None, values: Sequence[str]) -> _Hop:
-        """From the right to the first address that is not a trusted proxy, at most ten hops.
+        """Walk from the right to the first address that is not a trusted proxy, at most ten hops.
 
-        An entry that does not parse ends the walk: whoever wrote it cannot be trusted to have
-        copied what is left of it. Where the first one names no address, it still names the scheme: the
-        trusted peer wrote it.
+        An entry that does not parse ends the walk, because the entries to its left cannot be trusted either.
+        When the right-most entry names no address, its scheme is still used: the trusted peer wrote it.
         """
         last = _Hop(nearest)
         for number, hop in zip(range(MAX_HOPS), self._hops(values), strict=False):
@@ -177,10 +176,10 @@ class AddressRules:
             yield from (_Hop(_parse_node(entry)) for entry in split_list(joined))
 
     def _scheme(self, hop: _Hop, headers: Sequence[tuple[str, str]]) -> tuple[str | None, str]:
-        """The scheme the client used, and what was said of it, for the log.
+        """Return the scheme that the client used, and its source and value for the log.
 
-        With `Forwarded` it stands beside the address. Else the right-most value of X-Forwarded-Proto is
-        the nearest proxy's own; any left of it may be the client's.
+        With `Forwarded` the scheme is in the same element as the address. Otherwise it is the right-most
+        value of X-Forwarded-Proto, which the nearest proxy wrote; the client may have written the others.
         """
         if self._header is ForwardedHeader.FORWARDED:
             name, said = "proto of Forwarded", hop.proto
@@ -193,7 +192,7 @@ class AddressRules:
 
 
 def _parse_node(text: str) -> Address | None:
-    """An address as proxies write it: bare, `v4:port`, `[v6]` or `[v6]:port`."""
+    """Parse an address as proxies write it: bare, `v4:port`, `[v6]` or `[v6]:port`."""
     if text.startswith("["):
         inside, bracket, port = text[1:].partition("]")
         sound = bool(bracket) and ":" in inside and (not port or _is_port(port))

@@ -1,4 +1,4 @@
-"""What may stand in the text of a message."""
+"""Removal of markup and script addresses from the text of a message."""
 
 import re
 from html.entities import html5
@@ -7,22 +7,22 @@ from typing import Final, NamedTuple
 
 _BRACKETS: Final = str.maketrans("", "", "<>")
 SCHEMES: Final = ("javascript", "vbscript", "data")
-"""Schemes of addresses that run, or are, what their author wrote."""
+"""Schemes of addresses that run code of the author or contain a document of the author."""
 _SKIPPED: Final = "\t\n\r"
-"""What a browser leaves out of an address, wherever it stands."""
+"""Characters that a browser ignores at any place in an address."""
 _NAME: Final = frozenset(ascii_letters + digits + "+-.")
-"""What the name of a scheme consists of (RFC 3986, section 3.1)."""
+"""The characters of a scheme's name (RFC 3986, section 3.1)."""
 _ENDS: Final = tuple(tuple(reversed(scheme)) for scheme in SCHEMES)
 _NAMED: Final = {"colon": ":", "Tab": "\t", "NewLine": "\n"}
-"""Named character references of HTML for something that can be part of a scheme."""
+"""Named character references of HTML for a character that can be part of a scheme."""
 _UNCLOSED: Final = frozenset(name for name in html5 if not name.endswith(";"))
-"""Named references that are read without their semicolon, too. None means a part of a scheme's name."""
+"""Named references that browsers also read without a semicolon. None is a part of a scheme's name."""
 _LONGEST_NAME: Final = max(map(len, _UNCLOSED))
 _PART: Final = frozenset("".join(SCHEMES) + "".join(SCHEMES).upper() + ":" + _SKIPPED)
 _BEFORE: Final = {10: "&#", 16: "&#x"}
-"""What stands before the digits of a reference, by their base."""
+"""The text before the digits of a numeric reference, by their base."""
 _LONGEST: Final = 3
-"""Digits of the greatest number that stands for a part of a scheme, without leading zeros."""
+"""Digits of the largest number that stands for a part of a scheme, without leading zeros."""
 _ASCII: Final = 127
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _DECIMAL: Final = frozenset("0123456789")
@@ -35,11 +35,11 @@ _SUSPICIOUS: Final = re.compile(
 
 
 def strip_markup(text: str) -> str:
-    """Remove `<`, `>` and the `SCHEMES` with their colon, again and again until none is left.
+    """Remove `<`, `>` and the `SCHEMES` with their colon, repeatedly until none is left.
 
-    A scheme is what a browser reads as one: in any case, with tabs and line breaks in between, and where
-    the text becomes an attribute of HTML, with character references for any part of it. It begins where the
-    text does, or after what can be no part of its name: `metadata:` is another scheme.
+    A scheme is found as a browser finds it: in any case, with tabs and line breaks inside, and with
+    character references for any part of it, which a browser resolves in an HTML attribute. It starts at the
+    start of the text, or after a character that cannot be part of its name: `metadata:` is another scheme.
     """
     text = text.translate(_BRACKETS)
     if _SUSPICIOUS.search(text) is None:
@@ -52,18 +52,18 @@ def strip_markup(text: str) -> str:
 
 
 class _Run(NamedTuple):
-    """Digits side by side: where they start, and where the first one is that is not 0, or -1."""
+    """A run of digits: its start, and the position of the first digit that is not 0, or -1."""
 
     start: int
     first: int
 
 
 class _Reader:
-    """Reads a text once, whatever the nesting.
+    """Reads a text in one pass, for any depth of nesting.
 
-    What is removed brings together what stood before and after it. So what has been kept is looked at from
-    its end whenever something may be complete there: a character reference, or a scheme. For each character
-    that was kept the run of digits it ends is kept, too, so that none is read twice.
+    A removal joins the text before and after it. So the end of the kept text is checked whenever a character
+    reference or a scheme may be complete there. For each kept character, the run of digits that ends at it
+    is stored too, so that no digit is read twice.
     """
 
     def __init__(self) -> None:
@@ -71,11 +71,11 @@ class _Reader:
         self._decimal: list[_Run | None] = []
         self._hex: list[_Run | None] = []
         self._closed: list[bool] = []
-        """Whether a character stands for a reference with a semicolon, after which an address may begin."""
+        """Whether a character replaced a reference with a semicolon, after which an address may begin."""
         self._removed = False
 
     def take(self, character: str) -> None:
-        """Take the next character."""
+        """Read the next character."""
         if character not in _HEX:
             read = self._numeric_references()
             if character == ";" and (read or self._named_reference()):
@@ -87,7 +87,7 @@ class _Reader:
         self._keep(character)
 
     def end(self) -> str | None:
-        """All that was kept; None when nothing had to be removed."""
+        """Return the kept text; None when nothing was removed."""
         self._numeric_references()
         return "".join(self._kept) if self._removed else None
 
@@ -112,7 +112,7 @@ class _Reader:
                 return
 
     def _start_of(self, letters: tuple[str, ...]) -> int | None:
-        """Where a scheme starts that ends before the colon kept last; its letters come the last one first."""
+        """Return where a scheme before the last colon starts, or None; `letters` are in reverse order."""
         kept, at = self._kept, len(self._kept) - 1
         for letter in letters:
             at -= 1
@@ -123,7 +123,7 @@ class _Reader:
         return at
 
     def _may_begin(self, at: int) -> bool:
-        """Whether an address may begin at this letter, in the text as it is or with its references read."""
+        """Return whether an address may begin at this letter, with or without resolved references."""
         before = at - 1
         if before < 0 or self._kept[before] not in _NAME or self._closed[before]:
             return True
@@ -134,7 +134,7 @@ class _Reader:
         )
 
     def _ends_number(self, run: _Run | None, at: int, base: int) -> bool:
-        """Whether digits are a reference without a semicolon to what is no part of a scheme's name."""
+        """Return whether digits form a reference without a semicolon to a character no scheme's name has."""
         if run is None or not self._follows(run.start, _BEFORE[base]):
             return False
         if run.first < 0 or at - run.first > _LONGEST:
@@ -142,17 +142,17 @@ class _Reader:
         return chr(int("".join(self._kept[run.first : at]), base)) not in _NAME
 
     def _ends_name(self, at: int) -> bool:
-        """Whether a named reference without a semicolon ends here."""
+        """Return whether a named reference without a semicolon ends here."""
         tail = "".join(self._kept[max(0, at - _LONGEST_NAME - 1) : at])
         return tail.rpartition("&")[2] in _UNCLOSED and "&" in tail
 
     def _follows(self, start: int, before: str) -> bool:
         return "".join(self._kept[max(0, start - len(before)) : start]).lower() == before
 
-    # -- character references, of which each returns whether it was there and means a part of a scheme
+    # -- character references: each method returns whether it found one that is a part of a scheme
 
     def _named_reference(self) -> bool:
-        """One that is complete but for its semicolon."""
+        """Replace a named reference that is complete except for its semicolon."""
         for name, meaning in _NAMED.items():
             start = len(self._kept) - len(name) - 1
             if start >= 0 and "".join(self._kept[start:]) == f"&{name}":
@@ -161,7 +161,7 @@ class _Reader:
         return False
 
     def _numeric_references(self) -> bool:
-        """All that end here: the meaning of one may be the last digit of another."""
+        """Replace all numeric references that end here: one may provide the last digit of another."""
         read = False
         while self._hexadecimal_reference() or self._decimal_reference():
             read = True

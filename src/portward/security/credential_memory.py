@@ -1,7 +1,7 @@
-"""What is remembered of credentials that were judged: refusals for minutes, good ones for a day.
+"""A memory of checked credentials: refused ones for minutes, accepted ones for a day.
 
-Neither credentials nor digests that could be compared elsewhere are kept, but hashes under a key that is
-made at start.
+It stores neither credentials nor plain digests, but hashes with a key that is drawn at start, so that
+they cannot be compared with digests from elsewhere.
 """
 
 from enum import StrEnum
@@ -13,42 +13,42 @@ import msgspec
 from portward.model.errors import CommandError, ErrorKind
 
 REMEMBERED: Final = 50_000
-"""Refused credentials that are remembered, and as many good ones: those seen last."""
+"""The most refused credentials, and the most accepted ones, in memory: those used last."""
 REFUSED_TIME: Final = 600.0
-"""Seconds for which a refusal is remembered, from the first on."""
+"""Seconds for which a refusal is remembered, counted from the first refusal."""
 GOOD_TIME: Final = 86_400.0
-"""Seconds for which a credential counts as known, from the last time it was good."""
+"""Seconds for which a credential counts as known, after it was last accepted."""
 FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 10.0
-"""Seconds for which a refused cookie is not asked about again: twice as long each time."""
+"""Seconds for which a refused cookie is not checked again; the pause doubles each time."""
 NEVER: Final = float("inf")
 _DIGEST: Final = 16
 
 
 class CredentialForm(StrEnum):
-    """What kind of thing was presented. The same text as another kind is another credential."""
+    """The form of a credential. The same text in another form is another credential."""
 
-    TOKEN = "token"  # noqa: S105 - the name of a kind
-    SESSION_TOKEN = "session_token"  # noqa: S105 - the name of a kind
+    TOKEN = "token"  # noqa: S105 - the name of a form
+    SESSION_TOKEN = "session_token"  # noqa: S105 - the name of a form
     TICKET = "ticket"
     COOKIE = "cookie"
 
 
 class RetryTime(StrEnum):
-    """When a refused credential is judged again."""
+    """When a refused credential is checked again."""
 
     NEVER = "never"
-    """It stays refused for as long as keys and rules are the same."""
+    """The refusal stays the same as long as keys and rules are the same."""
     PAUSED = "paused"
-    """Whether it is good is another server's word, which is asked again after a pause."""
+    """Another server decides about it and is asked again after a pause."""
     AT_ONCE = "at_once"
-    """It may be good at any moment."""
+    """It may become valid at any moment."""
 
 
 class Remembered(msgspec.Struct):
-    """A refused credential: what it is answered, and from when on it is judged again.
+    """A refused credential: the answer to it, and the time from which it is checked again.
 
-    `counted` is whether it was counted against an address. Times are monotonic seconds.
+    `counted` is whether the refusal was counted against an address. Times are monotonic seconds.
     """
 
     kind: ErrorKind
@@ -60,15 +60,15 @@ class Remembered(msgspec.Struct):
     counted: bool = False
 
     def fault(self) -> CommandError:
-        """The answer, anew."""
+        """Make a new command error with the stored answer."""
         return CommandError(self.kind, detail=self.detail, claim=self.claim)
 
 
 class CredentialMemory:
-    """Refused and good credentials by keyed hash, in bounded memory."""
+    """Refused and accepted credentials by keyed hash, in bounded memory."""
 
     def __init__(self, secret: bytes, capacity: int = REMEMBERED) -> None:
-        """`secret` is the key of the hashes, at most 64 bytes of it, drawn at start."""
+        """Set the key of the hashes: `secret`, of which at most 64 bytes are used, drawn at start."""
         self._capacity = capacity
         self._key = secret
         self._refused: dict[bytes, Remembered] = {}
@@ -78,12 +78,12 @@ class CredentialMemory:
         return len(self._refused)
 
     def key(self, form: CredentialForm, credential: str) -> bytes:
-        """The hash a credential is remembered by."""
+        """Return the hash under which a credential is stored."""
         text = f"{form}\0{credential}".encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._key, digest_size=_DIGEST).digest()
 
     def refused(self, key: bytes, now: float) -> Remembered | None:
-        """What is remembered of a refused credential; it counts as seen."""
+        """Return the record of a refused credential, or None, and mark it as used."""
         found = self._refused.pop(key, None)
         if found is None or now >= found.until:
             return None
@@ -91,7 +91,7 @@ class CredentialMemory:
         return found
 
     def refuse(self, key: bytes, fault: CommandError, again: RetryTime, now: float) -> Remembered:
-        """Remember a refusal, the latest answer in place of the one before."""
+        """Record a refusal; the latest answer replaces the one before."""
         found = self.refused(key, now)
         if found is None:
             found = Remembered(fault.kind, fault.detail, fault.claim, now + REFUSED_TIME, now)
@@ -107,22 +107,22 @@ class CredentialMemory:
         return found
 
     def accept(self, key: bytes, now: float) -> None:
-        """Remember that a credential is good, and no longer that it was refused."""
+        """Record a valid credential and drop its refusal."""
         self._refused.pop(key, None)
         self._good.pop(key, None)
         self._good[key] = now + GOOD_TIME
         _trim(self._good, self._capacity)
 
     def is_known(self, key: bytes, now: float) -> bool:
-        """Whether a credential was good in the last day and was not refused since."""
+        """Return whether a credential was valid in the last day and was not refused since."""
         return self._good.get(key, 0.0) > now
 
     def forget_refusals(self) -> None:
-        """Judge every credential anew: keys, rules or the time are not what they were."""
+        """Drop all refusals, after a change of keys, rules or the clock."""
         self._refused.clear()
 
 
 def _trim(table: dict[bytes, Remembered] | dict[bytes, float], capacity: int) -> None:
-    """Drop what was touched longest ago, when there is too much."""
+    """Drop the least recently used entry when the table is over its capacity."""
     if len(table) > capacity:
         del table[next(iter(table))]

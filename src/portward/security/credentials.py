@@ -1,7 +1,7 @@
-"""Where a handshake carries its credential, and that it carries only one (RFC 6750 §2).
+"""The places of a handshake that carry a credential, and the rule that it has only one (RFC 6750 §2).
 
-With two, a proxy and the gateway could each believe another one; so two are refused, even when they
-are equal, and even when the endpoint would not have read one of them.
+With two credentials, a proxy and the gateway could each use a different one; so two are rejected, even
+when they are equal, and even when the endpoint would not have read one of them.
 """
 
 import re
@@ -27,14 +27,14 @@ _SCHEMES: Final = frozenset(
         *("ntlm", "kerberos", "hawk", "aws4-hmac-sha256", "apikey", "token", "signature"),
     }
 )
-"""The registered schemes of RFC 9110 section 16.4 but Bearer, and others in wide use."""
+"""The registered schemes of RFC 9110 section 16.4 except Bearer, and others in wide use."""
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _COOKIE_VALUE: Final = re.compile(r"[ !-:<-~\x80-\xff]*\Z")
-"""What is left after splitting at `;`: visible characters of Latin-1; browsers allow blanks inside."""
+"""A cookie value after the split at `;`: visible characters of Latin-1; browsers allow blanks inside."""
 
 
 class CredentialKind(StrEnum):
-    """The places a credential may come from, as an endpoint lists them."""
+    """The places of a credential, as an endpoint lists them in its settings."""
 
     HEADER = "header"
     QUERY = "query"
@@ -46,7 +46,7 @@ class CredentialKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GivenCredential:
-    """One credential as it was presented. Its value shows in no representation."""
+    """One presented credential. Its value is not part of its repr."""
 
     kind: CredentialKind
     value: str = field(repr=False)
@@ -58,14 +58,14 @@ _PARAMETERS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TI
 def extract(
     head: RequestHead, allowed: Collection[str], cookies: Collection[str] = ()
 ) -> GivenCredential | None:
-    """Find the credential of a handshake. None when there is none in the places allowed.
+    """Find the credential of a handshake; returns None when the allowed places hold none.
 
-    Browsers send cookies everywhere, so they are looked at only where they are allowed; `cookies` are
-    the names that count there, `*` for all. An `Authorization` of another scheme than Bearer is no
-    credential here: a proxy in front may have asked for it.
+    Browsers add cookies by themselves, so cookies are read only where they are allowed; `cookies` are the
+    names that count, `*` for all. An `Authorization` header with another scheme than Bearer is no
+    credential here: a proxy in front of the gateway may use it.
 
     Raises:
-        Refused: MULTIPLE_CREDENTIALS for more than one, wherever they are; UNAUTHENTICATED for an
+        HandshakeRejected: MULTIPLE_CREDENTIALS for more than one, wherever they are; UNAUTHENTICATED for an
             empty one, or a token under another scheme than Bearer; BAD_REQUEST for a malformed query
             or subprotocol, or a cookie that is there twice.
     """
@@ -90,10 +90,10 @@ def extract(
 
 
 def foreign_scheme(head: RequestHead) -> str:
-    """The scheme of an `Authorization` header that is meant for somebody else; empty when there is none.
+    """Return the scheme of an `Authorization` header that is meant for a proxy; empty when there is none.
 
-    A name that is not well known may be a secret in the wrong place, and is called `other`. Two such
-    headers, a token (JWT) under any scheme, and what has no scheme at all are not meant for others.
+    A scheme that is not well known may be a misplaced secret; the result is then `other`. Two such headers, a
+    token (JWT) under any scheme, and a value without a scheme do not count as meant for a proxy.
     """
     values = head.all("authorization")
     if len(values) != 1:
@@ -108,7 +108,7 @@ def foreign_scheme(head: RequestHead) -> str:
 
 
 def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
-    """Every credential in sight with its place; None for a place nothing is ever taken from."""
+    """Return every credential in the handshake with its place; None for a place that is never read."""
     found: list[tuple[CredentialKind | None, str]] = []
     if not foreign_scheme(head):
         found += [(CredentialKind.HEADER, value) for value in head.all("authorization")]
@@ -124,10 +124,10 @@ def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
 
 
 def _cookies(head: RequestHead, names: Collection[str]) -> str:
-    """The cookies that count, as a `Cookie` header that carries no others (RFC 6265 section 4.2.1).
+    """Return the cookies that count, as a `Cookie` header without the others (RFC 6265 section 4.2.1).
 
-    A name that is there twice could be set by a neighbouring site; which one the provider would read
-    is not ours to guess.
+    A repeated name may come from a neighbouring site, and it is unknown which of the two the identity
+    provider would read; so it is rejected.
     """
     every = "*" in names
     chosen: dict[str, str] = {}
@@ -142,10 +142,10 @@ def _cookies(head: RequestHead, names: Collection[str]) -> str:
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:
-    """Read a query strictly: names and values decoded, in order, repeated ones kept.
+    """Parse a query strictly; returns decoded names and values, in order, with repeated ones.
 
     Raises:
-        Refused: BAD_REQUEST for a character or escape that has no place there, for bytes that are
+        HandshakeRejected: BAD_REQUEST for a character or escape that is not allowed, for bytes that are
             not UTF-8, or for more than 100 parameters.
     """
     if not query:

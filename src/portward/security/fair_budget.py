@@ -1,9 +1,9 @@
-"""A budget for all clients together, which those who take much share fairly when it is short.
+"""A common budget of events for all clients, shared fairly between keys when it is short.
 
-While half of the budget is there anyone may take from it. Below that, a key may take only while what it
-took in the last seconds is little against what is left: the emptier the budget, the less a key may have
-taken. Keys that take often are thinned out to about the same rate, and a key that comes seldom finds
-something left for it. A last part is kept for those that are known.
+While at least half of the budget is left, every key may take from it. Below that, a key may take only
+while its own use in the last seconds is small compared with what is left: the less is left, the less a
+key may have used. Keys that take often are slowed to about the same rate, and keys that take seldom still
+get through. The last part of the budget is reserved for known clients.
 """
 
 from collections.abc import Hashable, Sequence
@@ -14,21 +14,21 @@ from portward.model.limits import Rate
 from portward.security.rate import CAPACITY
 
 MEMORY: Final = 10.0
-"""Seconds in which what a key took fades to a third (1/e)."""
+"""Seconds after which the counted use of a key has decayed to 1/e (about a third)."""
 PLENTY: Final = 0.5
-"""The part of the budget above which nothing is shared out."""
+"""The part of the budget above which every key may take."""
 KEPT: Final = 20
-"""One part in so many is for those that are known alone."""
+"""The divisor of the burst that gives the part reserved for known clients."""
 WEIGHTS: Final = (1.0, 1 / 16)
-"""What one event counts for an IPv6 /64, and for the /48 around it."""
+"""The weights of one event for an IPv6 /64 and for the /48 around it."""
 _SLACK: Final = 1e-6
 
 
 class FairBudget:
-    """Events at `rate`, for many keys, in bounded memory.
+    """A budget of events at `rate`, for many keys, in bounded memory.
 
-    A caller names a key with the wider ones around it, tightest first: an IPv6 /64 and its /48, whose
-    use counts a sixteenth. When the table is full, the keys that took longest ago are forgotten.
+    A caller passes a key with the wider keys around it, the narrowest first: an IPv6 /64 and its /48, for
+    which an event counts a sixteenth. When the table is full, the keys that took longest ago are dropped.
     """
 
     __slots__ = ("_burst", "_capacity", "_interval", "_kept", "_scale", "_tat", "_used")
@@ -40,7 +40,7 @@ class FairBudget:
         self._capacity = capacity
         self._tat = 0.0
         self._used: dict[Hashable, tuple[float, float]] = {}
-        # What one key can have taken at most, as a logarithm: at `PLENTY` that much is allowed.
+        # The logarithm of the highest possible use of one key; `_scale` lets that key take at `PLENTY`.
         busiest = MEMORY / self._interval if self._interval else e
         self._scale = PLENTY * self._burst / log(max(busiest, e))
 
@@ -48,7 +48,7 @@ class FairBudget:
         return len(self._used)
 
     def peek(self, keys: Sequence[Hashable], now: float, *, known: bool = False) -> float:
-        """What `take` would answer, without taking."""
+        """Return what `take` would return, without taking."""
         interval = self._interval
         if not interval:
             return 0.0
@@ -62,9 +62,10 @@ class FairBudget:
         return wait if wait > _SLACK else 0.0
 
     def take(self, keys: Sequence[Hashable], now: float, *, known: bool = False) -> float:
-        """Take one: 0.0 when that is allowed, else seconds after which it would be if nobody else took.
+        """Take one event; returns 0.0 when allowed, else the seconds to wait if no other key takes.
 
-        `known` is for those that proved something, now or before: they may take the last there is.
+        `known` is for clients that presented a valid credential, now or before: they may use the
+        reserved part.
         """
         wait = self.peek(keys, now, known=known)
         if not wait and self._interval:
@@ -82,7 +83,9 @@ class FairBudget:
     def _note(self, keys: Sequence[Hashable], now: float) -> None:
         for weight, key in zip(WEIGHTS, keys, strict=False):
             usage = self._faded(key, now) + weight
-            self._used.pop(key, None)  # what was used last goes to the end
+            self._used.pop(
+                key, None
+            )  # moves the key to the end: the first keys are the least recently used
             self._used[key] = usage, now
         if len(self._used) > self._capacity:
             for key in list(self._used)[: self._capacity // 4 + 1]:

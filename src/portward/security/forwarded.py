@@ -1,7 +1,7 @@
-"""The `Forwarded` header (RFC 7239 §4), read from its right end.
+"""A parser for the `Forwarded` header (RFC 7239 §4) that starts at the right end.
 
-What a proxy appended is well-formed whatever the client wrote before it. A reader that starts at
-the left can be made to swallow the proxy's element by one stray quotation mark; this one cannot.
+The element that the nearest proxy appended is well-formed, whatever the client sent before it. A parser
+that starts at the left can lose this element when the client sends an unbalanced quotation mark.
 """
 
 import re
@@ -11,23 +11,23 @@ from typing import Final, NamedTuple
 EMPTY: Final = 100
 """Empty elements of one list that are skipped (RFC 9110 section 5.6.1.2: "a reasonable number")."""
 BROKEN: Final = '"'
-"""What stands for an element that cannot be taken apart."""
+"""The result in place of an element that cannot be parsed."""
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - a part of the grammar
 _PAIR: Final = re.compile(
     rf'[ \t;]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*")[ \t]*(?:;[ \t;]*|\Z)|\Z)'
 )
-"""One pair and what parts it from the next; RFC 7239 lets a pair be empty, too."""
+"""One pair and the separator after it; RFC 7239 also allows an empty pair."""
 
 
 class Element(NamedTuple):
-    """The two parameters that are read of an element; empty where absent, or there twice."""
+    """The two parameters that the gateway reads in an element; empty when absent or repeated."""
 
     node: str = ""
     proto: str = ""
 
 
 def skip_empty(elements: Iterator[str]) -> Iterator[str]:
-    """Leave out the blank elements of a list; after `EMPTY` of them the list ends."""
+    """Yield the elements that are not blank; the list ends after `EMPTY` blank elements."""
     empty = 0
     for element in elements:
         if element.strip(" \t"):
@@ -39,7 +39,7 @@ def skip_empty(elements: Iterator[str]) -> Iterator[str]:
 
 
 def split_list(text: str) -> Iterator[str]:
-    """The elements of a list without quoted strings, last one first, without those that are blank."""
+    """Split a list without quoted strings; yields the elements that are not blank, the last one first."""
     return skip_empty(_at_commas(text))
 
 
@@ -52,10 +52,10 @@ def _at_commas(text: str) -> Iterator[str]:
 
 
 def split_from_right(text: str) -> Iterator[str]:
-    """The elements of `Forwarded`, last one first, without those that are blank.
+    """Split a `Forwarded` header; yields the elements that are not blank, the last one first.
 
-    Commas inside quoted strings do not part them. A quoted string without a beginning gives `BROKEN`
-    and the end.
+    Commas inside quoted strings do not separate elements. A quoted string without an opening quote yields
+    `BROKEN` and ends the list.
     """
     return skip_empty(_elements(text))
 
@@ -77,7 +77,7 @@ def _elements(text: str) -> Iterator[str]:
 
 
 def _opening(text: str, closing: int) -> int:
-    """Where the quoted string that ends at `closing` begins; -1 when nowhere."""
+    """Return the position where the quoted string that ends at `closing` begins; -1 when there is none."""
     at = text.rfind('"', 0, closing)
     while at > 0 and _escaped(text, at):
         at = text.rfind('"', 0, at)
@@ -92,7 +92,7 @@ def _escaped(text: str, at: int) -> bool:
 
 
 def parse_element(text: str) -> Element:
-    """Read `for` and `proto` of an element, unquoted; a malformed element has neither."""
+    """Parse `for` and `proto` of an element, without quotes; both are empty when the element is malformed."""
     found: dict[str, list[str]] = {"for": [], "proto": []}
     at = 0
     while at < len(text):

@@ -1,4 +1,4 @@
-"""Whether a request is a WebSocket handshake (RFC 6455 §4.2.1), and the proof in its answer."""
+"""The check of a WebSocket handshake (RFC 6455 §4.2.1), and the key of its answer."""
 
 import base64
 import hashlib
@@ -29,10 +29,10 @@ _SINGLE: Final = frozenset(
 
 
 def check_upgrade(head: RequestHead) -> str:
-    """Judge the form of a handshake; returns its `Sec-WebSocket-Key`.
+    """Check the form of a handshake; returns its `Sec-WebSocket-Key`.
 
     Raises:
-        Refused: METHOD, WRONG_VERSION, or BAD_REQUEST with the reason for the log.
+        HandshakeRejected: METHOD, WRONG_VERSION, or BAD_REQUEST with the reason for the log.
     """
     if head.method != "GET":
         raise HandshakeRejected(HandshakeRejection.METHOD)
@@ -48,7 +48,7 @@ def check_upgrade(head: RequestHead) -> str:
 
 
 def _singles(head: RequestHead) -> dict[str, str]:
-    """The headers that may appear once, by name. Two of one would let two readers choose apart."""
+    """Return the headers that may appear once, by name: with two, a proxy could use the other one."""
     found: dict[str, str] = {}
     for name, value in head.headers:
         if name in _SINGLE:
@@ -85,7 +85,7 @@ def _bad(detail: str) -> HandshakeRejected:
 
 
 def accept_key(key: str) -> str:
-    """The `Sec-WebSocket-Accept` that answers a key (RFC 6455 §4.2.2)."""
-    # The RFC fixes SHA-1; it proves that the handshake was understood and secures nothing.
+    """Return the `Sec-WebSocket-Accept` for a key (RFC 6455 §4.2.2)."""
+    # The RFC requires SHA-1; it only confirms that the server read the handshake and protects nothing.
     digest = hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
     return base64.b64encode(digest).decode("ascii")

@@ -1,7 +1,7 @@
-"""Host names as they stand in `Origin` and `Host`, and the check of the latter (RFC 9112 §3.2).
+"""Parsing of host names in `Origin` and `Host`, and the check of `Host` (RFC 9112 §3.2).
 
-An internal gateway that answers to any name can be reached by a page that rebinds its own name to
-the gateway's address; a list of names ends that.
+The check prevents DNS rebinding: without it, a page could reach an internal gateway under the page's
+own host name.
 """
 
 import ipaddress
@@ -21,17 +21,17 @@ _LAST_PORT: Final = 65535
 
 
 class HostPort(NamedTuple):
-    """A host and the port written behind it, None when there was none."""
+    """A host and its port; the port is None when it was not given."""
 
     host: str
     port: int | None
 
 
 def parse_host(text: str) -> str:
-    """The one spelling of a host: lower case, IPv6 compressed and in brackets.
+    """Return the canonical form of a host: lower case, IPv6 compressed and in brackets.
 
-    A trailing dot stays and makes another host. What browsers would read as an IPv4 address must be
-    one, written in four decimal numbers (WHATWG URL, "ends in a number").
+    A trailing dot is kept and makes a different host. A name that browsers parse as an IPv4 address must be
+    written as four decimal numbers (WHATWG URL, "ends in a number").
 
     Raises:
         ValueError: it is no host name and no address, or is not ASCII.
@@ -47,7 +47,7 @@ def parse_host(text: str) -> str:
 
 
 def ends_in_number(host: str) -> bool:
-    """Tell whether a browser would take this name for an IPv4 address."""
+    """Return whether a browser would parse this name as an IPv4 address."""
     return _NUMERIC.match(host) is not None
 
 
@@ -58,7 +58,7 @@ def _bracketed(text: str) -> str:
 
 
 def parse_port(text: str) -> int:
-    """A port from 1 to 65535 in plain digits, without leading zeros.
+    """Parse a port from 1 to 65535 in plain digits, without leading zeros.
 
     Raises:
         ValueError: anything else.
@@ -70,7 +70,7 @@ def parse_port(text: str) -> int:
 
 @lru_cache(maxsize=1024)
 def parse_authority(text: str) -> HostPort:
-    """Take `host` or `host:port` apart. User-info, paths and blanks do not fit the grammar.
+    """Parse `host` or `host:port`. User-info, paths and blanks are not allowed.
 
     Raises:
         ValueError: it is neither.
@@ -82,10 +82,10 @@ def parse_authority(text: str) -> HostPort:
 
 
 def parse_wildcard(text: str) -> HostPort:
-    """What follows `*.` in a pattern that stands for exactly one label.
+    """Parse the part after `*.` in a pattern; the star stands for exactly one label.
 
     Raises:
-        ValueError: the rest is an address or a bare top-level name, which would let in strangers.
+        ValueError: the rest is an address or a top-level name, which would cover foreign domains.
     """
     rest = parse_authority(text)
     if rest.host.startswith("[") or ends_in_number(rest.host):
@@ -96,9 +96,9 @@ def parse_wildcard(text: str) -> HostPort:
 
 
 class HostPolicy:
-    """The names this gateway answers to. An empty list: every well-formed name.
+    """The `Host` names that this gateway accepts. An empty list accepts every well-formed name.
 
-    An entry is `name`, which covers every port, or `name:port`; `*.name` covers one label more.
+    An entry is `name`, which covers every port, or `name:port`; `*.name` covers exactly one more label.
 
     Raises:
         ValueError: an entry does not parse; the text names it.
@@ -123,10 +123,10 @@ class HostPolicy:
             raise ValueError(f"not an allowed host: {entry!r} ({error})") from None
 
     def check(self, values: Sequence[str]) -> None:
-        """Judge the `Host` headers of a request.
+        """Check the `Host` headers of a request.
 
         Raises:
-            Refused: BAD_REQUEST when there is not exactly one well-formed value, HOST when it is
+                HandshakeRejected: BAD_REQUEST when there is not exactly one well-formed value, HOST when it is
                 not on the list.
         """
         if len(values) != 1:

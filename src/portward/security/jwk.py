@@ -1,4 +1,4 @@
-"""Public keys as identity providers publish them: JWK sets (RFC 7517)."""
+"""Public keys in the form that identity providers publish: JWK sets (RFC 7517)."""
 
 from typing import Any, Final, NamedTuple
 
@@ -17,34 +17,34 @@ _JWK_FIELDS: Final = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv",
 _JWK_READERS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 _PRIVATE_FIELDS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _LONGEST_FIELD: Final = MAX_RSA_BITS // 6 + 2
-"""Characters of base64 in the largest modulus taken."""
+"""Characters of base64 in the largest accepted modulus."""
 _LONGEST_EXPONENT: Final = 8
 _MOST_KEYS: Final = 256
 
 
 class DroppedKey(NamedTuple):
-    """An entry of a key set that cannot be used: its id, if it has a sound one, and why."""
+    """An entry of a key set that cannot be used: its id, if that is valid, and the reason."""
 
     kid: str
     reason: str
 
 
 class JwkSet(NamedTuple):
-    """What a JWK set holds: the usable keys in order, and what was left out."""
+    """The content of a JWK set: the usable keys in order, and the dropped entries."""
 
     keys: tuple[SigningKey, ...]
     dropped: tuple[DroppedKey, ...]
 
 
-class _Unusable(Exception):  # noqa: N818 - an entry is left out; nothing has failed
-    """An entry cannot be used; the text says why in a fixed word."""
+class _Unusable(Exception):  # noqa: N818 - an entry is dropped; nothing has failed
+    """An entry that cannot be used; the text is one of a few fixed reasons."""
 
 
 def read_jwks(document: bytes) -> JwkSet:
-    """Read a JWK set (RFC 7517 section 5).
+    """Parse a JWK set (RFC 7517 section 5).
 
-    Entries that are secret or private, not for signatures, of an unknown kind, too small, or
-    malformed are left out, as section 5 asks.
+    Entries that are secret or private, not for signatures, of an unknown kind, too small, or malformed are
+    dropped, as section 5 requires.
 
     Raises:
         ValueError: the document is no JWK set.
@@ -68,7 +68,7 @@ def read_jwks(document: bytes) -> JwkSet:
 
 
 def keys_from_jwks(document: bytes) -> tuple[SigningKey, ...]:
-    """The usable public keys of a JWK set, in order.
+    """Return the usable public keys of a JWK set, in order.
 
     Raises:
         ValueError: the document is no JWK set.
@@ -101,7 +101,7 @@ def _from_jwk(entry: object) -> SigningKey:
 
 
 def _check_purpose(entry: dict[str, Any]) -> None:
-    """Leave out what must not be published, and what is not for signatures."""
+    """Reject secret or private keys, and keys that are not for signatures."""
     if entry.get("kty") == "oct" or "k" in entry:
         raise _Unusable("a secret")
     if not _PRIVATE_FIELDS.isdisjoint(entry):

@@ -1,8 +1,8 @@
-"""Signed tokens in compact form (RFC 7515 §7.1), read as strictly as the form allows.
+"""Signed tokens in compact form (RFC 7515 §7.1), parsed strictly.
 
-Whatever two readers could take differently is refused here, before a signature is even looked at:
-other serializations, padding, blanks, unused bits, repeated names, headers that change the meaning
-of the rest.
+Input that two parsers could read differently is refused before the signature is checked: other
+serializations, padding, blanks, unused bits, repeated names, headers that change how the token is
+read.
 """
 
 import base64
@@ -15,21 +15,21 @@ from typing import Any, Final, NamedTuple, NoReturn
 from portward.model.limits import TOKEN
 
 HMAC: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
-"""The symmetric algorithms and their hashes."""
+"""The symmetric algorithms and their hash functions."""
 RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 ELLIPTIC: Final = frozenset({"ES256", "ES384", "ES512"})
 EDWARDS: Final = frozenset({"EdDSA", "Ed25519"})
 """Two names of one algorithm: RFC 8037, and RFC 9864 for this curve. Other curves are not supported."""
 ALGORITHMS: Final = frozenset(HMAC) | RSA | ELLIPTIC | EDWARDS
 KID: Final = re.compile(r"[ -~]{1,256}\Z")
-"""Key ids: printable ASCII. Issuers write base64 with `+`, `/`, `=`, addresses, names with `@` and `:`."""
+"""The grammar of key ids: printable ASCII, because issuers use base64, URLs, and names with `@` and `:`."""
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _KEY_HEADERS: Final = ("jku", "x5u", "jwk", "x5c")
-"""Headers by which a token brings its own key. Never used; worth a line in the log."""
+"""Headers by which a token brings its own key. They are never used, only logged."""
 
 
 class TokenReason(StrEnum):
-    """Why a token is refused: for the log and `portward inspect`, never for its presenter."""
+    """The reason why a token is refused: for the log and `portward inspect`, never for the client."""
 
     TOO_LONG = "too_long"
     MALFORMED = "malformed"
@@ -48,10 +48,10 @@ class TokenReason(StrEnum):
 
 
 class TokenRefused(Exception):  # noqa: N818 - not an error of the program: an answer to the peer
-    """A token is refused. Carries no part of the token.
+    """The exception for a refused token. It contains no part of the token.
 
-    `claim` is the configured name of the claim that is wrong, when one is; `ignored` the headers by
-    which the token tried to bring its own key.
+    `claim` is the configured name of the wrong claim, if any; `ignored` are the headers by which the
+    token tried to bring its own key.
     """
 
     def __init__(self, reason: TokenReason, claim: str = "") -> None:
@@ -62,9 +62,9 @@ class TokenRefused(Exception):  # noqa: N818 - not an error of the program: an a
 
 
 class UnknownKey(TokenRefused):
-    """The token names a key the set does not hold; the set may be fetched again.
+    """The exception for a token whose key is not in the set; the set may be fetched again.
 
-    `kid` has passed the grammar of key ids, and is empty when the token names none.
+    `kid` matches the grammar of key ids; it is empty when the token names no key.
     """
 
     def __init__(self, kid: str) -> None:
@@ -73,14 +73,14 @@ class UnknownKey(TokenRefused):
 
 
 class NoKeyFits(TokenRefused):
-    """A fetched set holds keys that the token may mean, and none of them made the signature.
+    """The exception when a fetched set has matching keys, but none of them made the signature.
 
-    The issuer may have changed a key without a new id; the set may be fetched again when it is old.
+    The issuer may have changed a key without a new id; an old set may be fetched again.
     """
 
 
 class Compact(NamedTuple):
-    """A token taken apart; nothing in it is believed yet. `signed` is what the signature covers."""
+    """The parts of a token, not yet verified. `signed` is the part that the signature covers."""
 
     algorithm: str
     kid: str | None
@@ -91,11 +91,11 @@ class Compact(NamedTuple):
 
 
 def parse_compact(token: str, longest: int = TOKEN) -> Compact:
-    """Take a token of at most `longest` characters apart.
+    """Split a token of at most `longest` characters into its parts.
 
     Raises:
-        TokenRefused: it is too long, no compact form, has a header that must be
-            understood, is of another type, or names an algorithm or key id that cannot be.
+        TokenRefused: the token is too long, not in compact form, has a critical header, is of another
+            type, or has an unknown algorithm or an invalid key id.
     """
     if len(token) > longest:
         raise TokenRefused(TokenReason.TOO_LONG)
@@ -108,7 +108,7 @@ def parse_compact(token: str, longest: int = TOKEN) -> Compact:
 
 
 def _octets(segment: bytes) -> bytes:
-    """Decode base64url; only the one spelling an encoder produces passes (RFC 7515 §2)."""
+    """Decode base64url; only the canonical encoding is accepted (RFC 7515 §2)."""
     try:
         decoded = base64.urlsafe_b64decode(segment + b"==")
     except ValueError:
@@ -119,8 +119,8 @@ def _octets(segment: bytes) -> bytes:
 
 
 def _header(fields: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]]:
-    # RFC 7515 §4.1.11: none of the extensions that may be critical is implemented here, and "b64"
-    # (RFC 7797) changes what is signed whether or not it is listed.
+    # RFC 7515 §4.1.11: no extension that may be critical is implemented here, and "b64" (RFC 7797)
+    # changes the signed bytes even when it is not listed as critical.
     if "crit" in fields or "b64" in fields:
         raise TokenRefused(TokenReason.CRITICAL)
     algorithm = fields.get("alg")
@@ -134,7 +134,7 @@ def _header(fields: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]]:
 
 
 def _check_type(typ: object) -> None:
-    """Other kinds of token have other names here (RFC 8725 §3.11)."""
+    """Refuse other types of token, which have other names in this header (RFC 8725 §3.11)."""
     if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in _TYPES:
         raise TokenRefused(TokenReason.TYPE)
 
@@ -154,10 +154,10 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_re
 
 
 def strict_object(raw: bytes) -> dict[str, Any]:
-    """Read a JSON object: UTF-8, no repeated names at any depth, no NaN or infinities.
+    """Parse a JSON object: UTF-8, no repeated names at any depth, no NaN or infinities.
 
     Raises:
-        TokenRefused: MALFORMED, it is something else.
+        TokenRefused: MALFORMED, the input is anything else.
     """
     try:
         value = _DECODER.decode(raw.decode())
@@ -172,7 +172,7 @@ def sign(claims: dict[str, Any], secret: str | bytes, algorithm: str = "HS256") 
     """Make a compact token of `claims` with an HMAC algorithm.
 
     Raises:
-        ValueError: the algorithm is no HMAC, the secret is empty, or the claims are no JSON.
+        ValueError: the algorithm is no HMAC, the secret is empty, or the claims cannot be encoded as JSON.
     """
     if algorithm not in HMAC or not secret:
         raise ValueError("signing needs an HMAC algorithm and a secret")
@@ -182,7 +182,7 @@ def sign(claims: dict[str, Any], secret: str | bytes, algorithm: str = "HS256") 
 
 
 def sign_payload(payload: bytes, key: bytes, algorithm: str = "HS256") -> str:
-    """Make a compact token of JSON that is encoded already."""
+    """Make a compact token from a payload of encoded JSON."""
     signed = _HEADERS[algorithm] + b"." + _base64(payload)
     return (signed + b"." + _base64(hmac.digest(key, signed, HMAC[algorithm]))).decode("ascii")
 

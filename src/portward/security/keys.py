@@ -1,4 +1,4 @@
-"""Keys that tokens are verified with. What a key is used for hangs on the key, not on the token."""
+"""Keys that verify tokens. The allowed algorithms come from the key, not from the token."""
 
 import base64
 import binascii
@@ -33,21 +33,21 @@ from portward.security.jws import (
 
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
-"""Larger keys make verifying dear for the gateway and safer for nobody."""
+"""Larger keys cost the gateway time and add no security."""
 _TRIED: Final = 8
-"""Keys tried at most for one token."""
+"""The most keys that are tried for one token."""
 _KNOWN: Final = get_default_algorithms()
 VERIFIERS: Final = {
     name: _KNOWN["EdDSA" if name in EDWARDS else name] for name in sorted(ALGORITHMS)
 }
-"""The library that checks signatures, one algorithm at a time."""
+"""The library that checks signatures, by algorithm."""
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
-"""How cryptography says that a key cannot be read."""
+"""The exceptions by which cryptography reports an unreadable key."""
 
 
 class SigningKey:
-    """One key, its optional id, and the algorithms it may be used with. Shows no material."""
+    """One key, its optional id, and the algorithms it may be used with. Its repr shows no key material."""
 
     __slots__ = ("_material", "algorithms", "kid", "symmetric")
 
@@ -60,7 +60,7 @@ class SigningKey:
         self.symmetric = isinstance(material, bytes)
 
     def verifies(self, token: Compact) -> bool:
-        """Tell whether this key made the signature. The caller has checked the algorithm."""
+        """Return whether this key made the signature. The caller has checked the algorithm."""
         if isinstance(self._material, bytes):
             made = hmac.digest(self._material, token.signed, HMAC[token.algorithm])
             return hmac.compare_digest(made, token.signature)
@@ -74,12 +74,12 @@ class SigningKey:
 class KeySet:
     """The keys of one issuer: either secrets or public keys.
 
-    `remote` says that the set was fetched and may have changed at its source, so that an unknown
-    key id is worth a second look.
+    `remote` means that the set was fetched and may have changed at its source, so an unknown key id may
+    become known after another fetch.
 
     Raises:
-        ValueError: secrets and public keys are mixed, which would let a public key be used as a
-            secret, or secrets were fetched.
+        ValueError: secrets and public keys are mixed, which would let an attacker use a public key as a
+            secret, or the set has secrets and is remote.
     """
 
     __slots__ = ("_by_kid", "_unnamed", "issuer", "keys", "remote", "symmetric")
@@ -101,16 +101,16 @@ class KeySet:
                 self._by_kid[key.kid] = (*self._by_kid.get(key.kid, ()), key)
 
     def find(self, kid: str) -> SigningKey | None:
-        """The key with this id; with an empty id any key. None when there is none."""
+        """Return the key with this id; with an empty id any key. None when there is none."""
         found = self._by_kid.get(kid, ()) if kid else self.keys
         return found[0] if found else None
 
     def check(self, token: Compact) -> None:
-        """Check a token's signature with the keys it may have been made with.
+        """Check a token's signature with the keys that may have made it.
 
         Raises:
             UnknownKey: the set is remote and does not hold the key the token names.
-            NoKeyFits: the set is remote, and no key the token may mean made the signature.
+                NoKeyFits: the set is remote, and none of the matching keys made the signature.
             TokenRefused: ALGORITHM, KEY or SIGNATURE.
         """
         if (token.algorithm in HMAC) is not self.symmetric:
@@ -127,7 +127,7 @@ class KeySet:
         raise NoKeyFits(reason) if self.remote else TokenRefused(reason)
 
     def _pool(self, kid: str | None) -> tuple[tuple[SigningKey, ...], bool]:
-        """The keys a token with this id may be made with, and whether no other could be meant."""
+        """Return the keys that may verify a token with this id, and whether the id was found in the set."""
         if self.symmetric or kid is None:
             return self.keys, bool(self.keys)
         named = self._by_kid.get(kid)
@@ -140,8 +140,8 @@ class KeySet:
 _MARKS: Final = (
     b"-----BEGIN",
     b"---- BEGIN",
-    b"AAAAB3NzaC1",  # "ssh-..." as OpenSSH writes it in base64, seven letters long
-    b"AAAAC3NzaC1",  # eleven letters long
+    b"AAAAB3NzaC1",  # "ssh-..." as OpenSSH writes it in base64, with seven letters
+    b"AAAAC3NzaC1",  # with eleven letters
     b"AAAAE2VjZHNhLXNoYTIt",  # "ecdsa-sha2-..."
     b"AAAAGnNrLXNzaC1",  # "sk-ssh-..."
     b"AAAAInNrLWVjZHNhLXNoYTIt",  # "sk-ecdsa-sha2-..."
@@ -149,7 +149,7 @@ _MARKS: Final = (
 
 
 def looks_like_key(secret: str | bytes) -> bool:
-    """Tell whether a would-be secret is really a published key or certificate.
+    """Return whether a secret looks like a key or a certificate in a common format.
 
     Recognises PEM, OpenSSH, JWK and JWK sets, and DER, each also in base64.
     """
@@ -192,7 +192,7 @@ def _is_der(raw: bytes) -> bool:
 
 
 def _der_object(raw: bytes) -> bytes:
-    """The object at the beginning, by the length it states: its last byte may look like a blank."""
+    """Return the DER object at the start, by its own length: its last byte may look like a blank."""
     found = raw.lstrip()
     first = found[1] if len(found) > 1 else 0
     octets = first & 0x7F if first & 0x80 else 0
@@ -205,10 +205,10 @@ def _load_der_private(raw: bytes) -> object:
 
 
 def secret_key(secret: str | bytes) -> SigningKey:
-    """A shared secret, for HS256, HS384 and HS512.
+    """Make a key from a shared secret, for HS256, HS384 and HS512.
 
     Raises:
-        ValueError: it is empty, or is really a published key.
+            ValueError: the secret is empty, or looks like a key or a certificate (see `looks_like_key`).
     """
     raw = secret.encode() if isinstance(secret, str) else bytes(secret)
     if not raw:
@@ -219,10 +219,10 @@ def secret_key(secret: str | bytes) -> SigningKey:
 
 
 def public_key(pem: str | bytes, *, kid: str | None = None) -> SigningKey:
-    """A public key in PEM, for the algorithms of its kind.
+    """Read a public key in PEM, for the algorithms of its kind.
 
     Raises:
-        ValueError: it is none, is a private key, is too small, or is of a kind no algorithm uses.
+            ValueError: it is no public key, is private, is too small, or is of a kind no algorithm uses.
     """
     raw = pem.encode() if isinstance(pem, str) else pem
     if b"PRIVATE KEY-----" in raw:
@@ -238,7 +238,7 @@ def public_key(pem: str | bytes, *, kid: str | None = None) -> SigningKey:
 
 
 def algorithms_of(material: object) -> frozenset[str]:
-    """The algorithms a public key may be used with; empty when it is of no use here."""
+    """Return the algorithms that a public key may be used with; empty when there are none."""
     if isinstance(material, RSAPublicKey):
         return RSA if MIN_RSA_BITS <= material.key_size <= MAX_RSA_BITS else frozenset()
     if isinstance(material, EllipticCurvePublicKey):

@@ -1,8 +1,8 @@
-"""The `Origin` header (RFC 6454 §7), which browsers set and pages cannot forge.
+"""The check of the `Origin` header (RFC 6454 §7), which browsers set and pages cannot forge.
 
-Sockets are open to every page on the web, cookies included; this check is what keeps a hostile
-page from speaking with its visitor's rights. Origins are parsed and compared as (scheme, host,
-port): there is no prefix, suffix or substring rule to trick.
+A page of any site can open a WebSocket, and the browser sends cookies with it. This check stops a hostile
+page from using the rights of its visitor. Origins are parsed and compared as (scheme, host, port), never
+by prefix, suffix or substring.
 """
 
 import re
@@ -21,7 +21,7 @@ _NULL: Final = "null"
 
 
 class Origin(NamedTuple):
-    """Where a page came from. `port` is the scheme's own when none is written, else 0."""
+    """The origin of a page. Without a written port, `port` is the default of the scheme, or 0."""
 
     scheme: str
     host: str
@@ -43,26 +43,25 @@ def _join(scheme: str, authority: HostPort) -> Origin:
 
 @lru_cache(maxsize=1024)
 def parse_origin(text: str) -> Origin:
-    """Read one serialized origin.
+    """Parse one serialized origin.
 
-    Only the grammar's own characters pass: user-info, path, query, blanks, lists and control bytes
-    have no place in it.
+    User-info, path, query, blanks, lists and control characters are not allowed.
 
     Raises:
-        ValueError: it is none, or it is `null`.
+        ValueError: the text is no origin, or it is `null`.
     """
     scheme, rest = _split(text)
     return _join(scheme, parse_authority(rest))
 
 
 class OriginPolicy:
-    """The origins an endpoint answers to, compiled once.
+    """The origins that an endpoint accepts, compiled once.
 
-    An entry is an origin; `https://*.example.com` stands for exactly one label in place of the
-    star. In development `*` stands for every origin and `http://localhost:*` (a loopback host) for
-    every port. Without entries development allows the loopback names, production nothing.
+    An entry is an origin; in `https://*.example.com` the star stands for exactly one label. In development
+    `*` covers every origin and `http://localhost:*` (a loopback host) covers every port. Without entries,
+    development mode accepts the loopback names and production accepts nothing.
 
-    `listed` tells whether there were entries; `anything` whether `*` was one of them.
+    `listed` is whether there were entries; `anything` whether `*` was one of them.
 
     Raises:
         ValueError: an entry does not parse, or is not allowed in production; the text names it.
@@ -106,7 +105,7 @@ class OriginPolicy:
         return host
 
     def allows(self, origin: Origin, *, ambient: bool) -> bool:
-        """Tell whether the list covers this origin. `*` does not cover an ambient credential."""
+        """Return whether the list covers this origin. `*` is not enough for an ambient credential."""
         scheme, host, port = origin
         rest = host.partition(".")[2]
         return (
@@ -117,13 +116,13 @@ class OriginPolicy:
         )
 
     def check(self, values: Sequence[str], *, ambient: bool, allow_missing: bool) -> None:
-        """Judge the `Origin` headers of a request.
+        """Check the `Origin` headers of a request.
 
-        `ambient` means a credential the browser adds by itself (a cookie): then an origin must be
-        there, and `*` is not enough.
+        `ambient` means that the browser adds the credential by itself (a cookie): then an origin is required,
+        and `*` is not enough.
 
         Raises:
-            Refused: BAD_REQUEST for several headers, else ORIGIN.
+            HandshakeRejected: BAD_REQUEST for several headers, else ORIGIN.
         """
         if len(values) > 1:
             raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "several origins")

@@ -1,7 +1,7 @@
-"""Who may do what in which channel. Deny is the default, and only this module mints grants.
+"""The authorizer: which user may do what in which channel. The default is to deny; only this module grants.
 
-The rules are pure: identity, namespace and facts in, rights out. Facts that need I/O are fetched by the
-node beforehand and arrive as values.
+The rules do no I/O: they take an identity, a namespace and facts, and return rights. The node fetches the
+facts that need I/O before and passes them as values.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,10 +22,10 @@ from portward.model.room import Room
 C = TypeVar("C", bound=Command)
 
 CREATE_ROOM: Final = "room.create"
-"""The permission that lets a user make a room by joining it."""
+"""The permission to create a room by joining it."""
 
 DECIDE: Final = "approvals.decide"
-"""The permission that lets a user decide."""
+"""The permission to decide on requests for approval."""
 
 _WORDS: Final = {
     "subscribe": Right.SUBSCRIBE,
@@ -45,14 +45,14 @@ NEEDS: Final[dict[type[Command], Right]] = {
     ask.Kick: Right.MANAGE,
     ask.SetPermissions: Right.MANAGE,
 }
-"""What each command takes. A command that is not here is never granted."""
+"""The rights that each command needs. A command that is not in this table is never granted."""
 
 
 class ChannelFacts(msgspec.Struct, frozen=True):
-    """What had to be looked up to judge one channel.
+    """The facts about one channel that need a look-up before the rules run.
 
-    `workspaces` are the memberships the directory has for the user, None when it says nothing of them.
-    `answers` are the rights the application's own URL allowed, for the rule `http`.
+    `workspaces` are the user's memberships in the directory, None when it has no entry for the user.
+    `answers` are the rights that the application's URL allowed, for the rule `http`.
     """
 
     room: Room | None = None
@@ -64,7 +64,7 @@ NO_FACTS: Final = ChannelFacts()
 
 
 def _authenticated(who: Identity, channel: Channel, facts: ChannelFacts) -> Right:
-    """Everyone, but a credential that lists channels is good for those alone."""
+    """Allow every user; a credential that lists channels is limited to these channels."""
     return Right.READ | Right.PUBLISH if who.channels is None else _claims(who, channel, facts)
 
 
@@ -111,7 +111,7 @@ _RULES: Final[dict[AccessRule, Callable[[Identity, Channel, ChannelFacts], Right
 
 
 def rights(who: Identity, channel: Channel, namespace: Namespace, facts: ChannelFacts) -> Right:
-    """Everything `who` may do in `channel`. A rule without a function here denies."""
+    """Return all rights of `who` in `channel`. A rule without a function here denies."""
     if channel.is_combined:
         return _combined(who, channel, namespace)
     rule = _RULES.get(namespace.authorize)
@@ -124,10 +124,10 @@ def rights(who: Identity, channel: Channel, namespace: Namespace, facts: Channel
 
 
 def _combined(who: Identity, channel: Channel, namespace: Namespace) -> Right:
-    """What is said anywhere in a namespace takes a right of its own, whatever its rule.
+    """Return the rights in the combined channel of a namespace, which need their own entry under every rule.
 
-    It is the permission, or the entry among the credential's channels, written `<namespace>:*`, or `*`;
-    a pattern that covers the channel's name by chance is neither.
+    The entry is a permission, or a channel in the credential's list, written exactly as `<namespace>:*`
+    or `*`; another pattern that happens to cover the channel's name is not enough.
     """
     if not namespace.combined or namespace.authorize is AccessRule.DENY:
         return Right.NONE
@@ -140,30 +140,30 @@ def _combined(who: Identity, channel: Channel, namespace: Namespace) -> Right:
 
 
 def belongs(who: Identity, workspace: str, memberships: frozenset[str] | None) -> bool:
-    """Whether `who` belongs to a workspace: by the directory when it says anything, else by the token.
+    """Return whether `who` belongs to a workspace: by the directory when it has an entry, else by the token.
 
-    What an operator says of a user's memberships is newer than any token: it can also take one away.
+    An operator's change of a user's memberships is newer than any token, and can also remove one.
     """
     return workspace == who.workspace if memberships is None else workspace in memberships
 
 
 def may_create(who: Identity, *, auto_create: bool) -> bool:
-    """Whether `who` may make a room by joining a name nobody has taken."""
+    """Return whether `who` may create a room by joining a name that does not exist yet."""
     return auto_create or permits(who.permissions, CREATE_ROOM)
 
 
 def may_act(who: Identity, action: str) -> bool:
-    """Whether one of the roles of `who` allows an action in the workspace."""
+    """Return whether a role of `who` allows an action in the workspace."""
     return permits(who.permissions, f"dashboard.{action}")
 
 
 def may_decide(who: Identity) -> bool:
-    """Whether `who` may give verdicts on requests for approval."""
+    """Return whether `who` may decide on requests for approval."""
     return permits(who.permissions, DECIDE)
 
 
 def permits(permissions: Iterable[str], wanted: str) -> bool:
-    """Whether one of `permissions` covers `wanted`; `*` stands for the rest at the end of one."""
+    """Return whether one of `permissions` covers `wanted`; a `*` at the end covers any rest."""
     return any(
         wanted.startswith(each[:-1]) if each.endswith("*") else wanted == each
         for each in permissions
@@ -171,10 +171,10 @@ def permits(permissions: Iterable[str], wanted: str) -> bool:
 
 
 def grant(command: C, allowed: Right) -> Grant[C]:
-    """Turn judged rights into a grant for one command.
+    """Turn rights into a grant for one command.
 
     Raises:
-        Fault: `PERMISSION_DENIED`, in the same words whether the channel exists or not.
+        CommandError: `PERMISSION_DENIED`, with the same text whether the channel exists or not.
     """
     needed = NEEDS.get(type(command))
     if needed is None or needed not in allowed:
@@ -183,5 +183,5 @@ def grant(command: C, allowed: Right) -> Grant[C]:
 
 
 def trusted(command: C) -> Grant[C]:
-    """Grant what the backend itself asks for, through the library or the admin API."""
+    """Grant a command of the backend itself, from the library or the admin API."""
     return mint(command, Right.ALL)

@@ -1,7 +1,7 @@
-"""Limits: the generic cell rate algorithm (ITU-T I.371), which keeps one number a key.
+"""Rate limits by the generic cell rate algorithm (ITU-T I.371), which stores one number per key.
 
-The number is the *theoretical arrival time*: when the key will have paid its debt. An event moves
-it `interval` seconds into the future; an event that would move it further than `burst` intervals
+The number is the *theoretical arrival time*: the time when the burst of the key is fully restored. Each
+event moves it `interval` seconds into the future; an event that would move it more than `burst` intervals
 ahead of now is refused.
 """
 
@@ -10,18 +10,18 @@ from typing import Final
 from portward.model.limits import Rate
 
 CAPACITY: Final = 65_536
-"""Keys a table holds unless told otherwise: a few megabytes when full."""
+"""The default size of a table, in keys: a few megabytes when full."""
 _SLACK: Final = 1e-6
-"""Seconds of rounding forgiven, so that a client who waits as long as it was told gets through."""
+"""Tolerated rounding in seconds, so that a client that waits for the given time is allowed."""
 _ROOM: Final = 1024
 _SAMPLE: Final = 4096
 
 
 def gcra(tat: float, now: float, interval: float, burst: float) -> tuple[float, float]:
-    """Count one event against a state the caller keeps: returns (new state, seconds to wait).
+    """Count one event against a state that the caller stores; returns (new state, seconds to wait).
 
-    A wait of 0.0 means allowed; otherwise the state comes back unchanged. Start with any time not
-    in the future. An `interval` of 0 is no limit.
+    A wait of 0.0 means allowed; otherwise the state is returned unchanged. The first state is any time that
+    is not in the future. An `interval` of 0 is no limit.
     """
     new = (tat if tat > now else now) + interval  # noqa: FURB136 - max() would double the cost
     wait = new - now - interval * burst
@@ -33,8 +33,8 @@ def gcra(tat: float, now: float, interval: float, burst: float) -> tuple[float, 
 class RateTable:
     """One limit for many keys, in bounded memory.
 
-    When the table is full, keys whose debt is paid are dropped first, then those that come closest
-    to it; a key at its limit is the last to be forgotten.
+    When the table is full, the keys whose state is not in the future are dropped first, then those
+    nearest to it; a key at its limit is dropped last.
     """
 
     __slots__ = ("_burst", "_capacity", "_interval", "_sweep_at", "_tats", "rate")
@@ -48,10 +48,9 @@ class RateTable:
         self._burst = max(rate.burst, 1)
 
     def take(self, key: str, now: float, cost: float = 1.0) -> float:
-        """Count an event: 0.0 when it is allowed, else seconds until the same call would be.
+        """Count an event; returns 0.0 when it is allowed, else the seconds until the same call would be.
 
-        A refused event costs nothing. More than the whole bucket is never asked of a key: a larger
-        `cost` needs a full one.
+        A refused event costs nothing. A `cost` larger than the burst needs a full burst, not more.
         """
         interval = self._interval
         if not interval:
@@ -69,7 +68,7 @@ class RateTable:
         return 0.0
 
     def peek(self, key: str, now: float, cost: float = 1.0) -> float:
-        """What `take` would answer, without counting."""
+        """Return what `take` would return, without counting."""
         if not self._interval:
             return 0.0
         debt = max(self._tats.get(key, now) - now, 0.0)
@@ -77,7 +76,7 @@ class RateTable:
         return wait if wait > _SLACK else 0.0
 
     def sweep(self, now: float) -> None:
-        """Drop the keys that owe nothing. It runs by itself as the table grows."""
+        """Drop the keys without recent events. It runs by itself as the table grows."""
         kept = {key: tat for key, tat in self._tats.items() if tat > now}
         if len(kept) >= self._capacity:
             _drop_quarter(kept)
@@ -89,10 +88,10 @@ class RateTable:
 
 
 def _drop_quarter(tats: dict[str, float]) -> None:
-    """Forget the least indebted keys, among equals the oldest.
+    """Drop a quarter of the keys, those with the lowest state first, among equals the oldest.
 
-    A quarter at once, so that a flood of new keys pays for one pass in many; judged by a sample, so
-    that the pass stays short.
+    A whole quarter, so that a flood of new keys causes one pass for many of them; the limit comes from a
+    sample, so that the pass stays short.
     """
     sample = sorted(list(tats.values())[:: len(tats) // _SAMPLE + 1])
     edge = sample[len(sample) // 4]
@@ -102,7 +101,7 @@ def _drop_quarter(tats: dict[str, float]) -> None:
 
 
 class ConcurrencyTable:
-    """How many of something each key holds at this moment."""
+    """The number of items that each key holds now, such as connections."""
 
     __slots__ = ("_held",)
 
@@ -110,7 +109,7 @@ class ConcurrencyTable:
         self._held: dict[str, int] = {}
 
     def acquire(self, key: str, limit: int) -> bool:
-        """Hold one more, unless that would be more than `limit` (0: no limit)."""
+        """Count one more item, unless the key would exceed `limit` (0: no limit)."""
         held = self._held.get(key, 0)
         if limit and held >= limit:
             return False
@@ -118,7 +117,7 @@ class ConcurrencyTable:
         return True
 
     def release(self, key: str) -> None:
-        """Give one back. A key that holds nothing stays at nothing."""
+        """Release one item. A key without items stays at zero."""
         held = self._held.get(key, 0)
         if held > 1:
             self._held[key] = held - 1
@@ -126,7 +125,7 @@ class ConcurrencyTable:
             self._held.pop(key, None)
 
     def count(self, key: str) -> int:
-        """How many the key holds."""
+        """Return the number of items that the key holds."""
         return self._held.get(key, 0)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What a log line may show of a value that came from outside, and how secrets are compared."""
+"""Cleaning of external values for log lines, and comparison of secrets."""
 
 import hashlib
 import hmac
@@ -10,26 +10,26 @@ LIMIT: Final = 256
 _ELLIPSIS: Final = "\u2026"
 _UNSAFE: Final = re.compile(
     "["
-    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: new lines, ESC and its relatives
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: line breaks, ESC and other control characters
     "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"  # separators, bidi
-    "\ud800-\udfff"  # what cannot be encoded
+    "\ud800-\udfff"  # surrogates, which cannot be encoded
     "\U000e0000-\U000e007f"  # invisible tags
     "]"
 )
 _PSEUDONYM_BYTES: Final = 8
 _RANDOM: Final = 16
-"""Characters of a run without separators from which it is taken for random."""
+"""Characters of a run without separators from which the run counts as random."""
 
 
 def clean(value: object, limit: int = LIMIT) -> str:
-    """Make a value fit for one line of a log: no control characters, at most `limit` characters.
+    """Make a value safe for one line of a log: no control characters, at most `limit` characters.
 
-    Bytes are read as Latin-1. What cannot be shown is written as a backslash escape.
+    Bytes are decoded as Latin-1. Characters that cannot be shown become backslash escapes.
     """
     text = value.decode("latin-1") if isinstance(value, bytes | bytearray) else str(value)
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text
-    # Cut first: a large value must not cost a large scan.
+    # Cut first, so that a large value does not cost a long scan.
     shown = _UNSAFE.sub(_escape, text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + _ELLIPSIS
 
@@ -52,10 +52,10 @@ MASKED: Final = "***"
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """A text of another server for the log: the cause without what it may have quoted.
+    """Redact a text of another server for the log: keep the cause, remove quoted content.
 
-    Left out are `secrets`, whatever looks like a key, a token or an e-mail address, JSON, and quoted
-    text that is not one word such as the name of a field or a model.
+    Removed are `secrets`, text that looks like a key, a token or an e-mail address, JSON, and quoted text
+    that is not one word such as the name of a field or a model.
     """
     for secret in secrets:
         if secret:
@@ -75,7 +75,7 @@ def _word_or_mask(match: re.Match[str]) -> str:
 
 
 def _mask_opaque(match: re.Match[str]) -> str:
-    """Mask random text: a long run with digits and letters that no separator divides into words."""
+    """Mask random text: a long run of digits and letters without separators."""
     word = match.group()
     longest = max(map(len, re.split(r"[_.+/=-]", word)))
     mixed = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
@@ -83,13 +83,13 @@ def _mask_opaque(match: re.Match[str]) -> str:
 
 
 def pseudonym(user: str, key: bytes) -> str:
-    """A stand-in for a user id: the same for the same key, of no use without it (16 hex digits)."""
+    """Return a pseudonym for a user id, fixed for one key and not reversible without it (16 hex digits)."""
     digest = hmac.digest(key, user.encode("utf-8", "surrogatepass"), "sha256")
     return digest[:_PSEUDONYM_BYTES].hex()
 
 
 def fingerprint(secret: str | bytes) -> str:
-    """The SHA-256 of a token or key in hexadecimal: to look it up without keeping it."""
+    """Return the SHA-256 of a token or key in hexadecimal, to look it up without storing it."""
     return hashlib.sha256(_octets(secret)).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""What clients of the relay may send to the upstream.
+"""The policy for the events that relay clients may send to the upstream.
 
-An event is a JSON object with a `type`. Upstreams differ in how they read JSON: which of two equal
-keys counts, whether `Session` is `session`. So an event the policy looks into is taken only when
-every reader would find the same in it.
+An event is a JSON object with a `type`. JSON parsers differ: which of two equal keys is used, and whether
+`Session` means `session`. So the policy accepts an event that it inspects only when every parser would
+read the same content.
 """
 
 import re
@@ -19,12 +19,12 @@ from portward.model.errors import CommandError, ErrorKind
 _Path = tuple[str, ...]
 
 _SECTIONS: Final = ("session", "response")
-"""The members of an event that carry fields: `session` of `session.update` and
-`transcription_session.update`, and `response` of `response.create`, which puts the same fields in
-force for one answer. They are looked for in every event, as upstreams grow new ones."""
+"""The members of an event that hold session fields: `session` of `session.update` and
+`transcription_session.update`, and `response` of `response.create`, which sets the same fields for one
+response. Every event is checked for them, because upstreams may add new event types."""
 
 _GROUPS: Final[frozenset[_Path]] = frozenset({("audio",), ("audio", "input"), ("audio", "output")})
-"""Objects that are no fields themselves but hold some."""
+"""Objects that are not fields themselves but contain fields."""
 
 _SPELLINGS: Final[tuple[tuple[_Path, _Path], ...]] = (
     (("max_output_tokens",), ("max_response_output_tokens",)),
@@ -37,18 +37,18 @@ _SPELLINGS: Final[tuple[tuple[_Path, _Path], ...]] = (
     (("audio", "input", "transcription"), ("input_audio_transcription",)),
     (("audio", "input", "noise_reduction"), ("input_audio_noise_reduction",)),
 )
-"""One field each, as the current API and its beta write it."""
+"""Pairs of names of one field: in the current API and in its beta version."""
 
 _ESCAPES: Final = tuple((f"\\u{ord(each):04x}".encode(), each.encode()) for each in "MODELmodel")
 _ODD_ESCAPE: Final = re.compile(rb'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})')
-"""An escape that JSON has not: some readers take `\\x6d` or `\\m` for a letter all the same."""
+"""An escape that is no JSON; some parsers nevertheless read `\\x6d` or `\\m` as a letter."""
 _MAX_ABOUT: Final = 64
 _NOTHING: Final = object()
-"""Equals no value a client can send."""
+"""A value that equals no value a client can send."""
 
 
-class _Objection(Exception):  # noqa: N818 - becomes a fault, which is an answer
-    """Why an event may not go upstream, in words without anything of the client's."""
+class _Objection(Exception):  # noqa: N818 - becomes a command error
+    """The reason why an event may not go upstream; the text contains nothing that the client sent."""
 
     def __init__(self, text: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(text)
@@ -57,15 +57,16 @@ class _Objection(Exception):  # noqa: N818 - becomes a fault, which is an answer
 
 @dataclass(frozen=True)
 class RelayPolicy:
-    """What may go upstream.
+    """The policy for messages to the upstream.
 
-    `strict` lets through only events whose type is in `allow`; so does an `allow` that is not empty.
-    `pin` holds fields of the session to a value, and with them the session's type; a stored `prompt`,
-    which brings fields of its own, is then refused unless it is pinned itself. `models` are those
-    clients may choose when they connect: the model of a connection never changes, pinned or not.
+    `strict` allows only events whose type is in `allow`; a non-empty `allow` does the same. `pin` fixes
+    fields of the session, and with them the session's type, to a value; a stored `prompt`, which has its
+    own fields, is then refused unless it is pinned too. `models` are the models that a client may choose
+    when it connects: the model of a connection never changes, with or without `pin`.
 
-    Binary messages are judged as text is. One that is no JSON goes upstream with `allow_binary` alone,
-    and never behind a guard: what an upstream reads in it is not known here.
+    Binary messages are checked like text. A binary message that is no JSON goes upstream only with
+    `allow_binary` and without `strict`, `allow` and `pin`, because the gateway cannot know how an upstream
+    reads it.
     """
 
     strict: bool = False
@@ -80,11 +81,11 @@ class RelayPolicy:
 
     @cached_property
     def _held(self) -> Mapping[_Path, Any]:
-        """The value every field is held to, by each of its spellings."""
+        """The fixed values by the path of the field, under each spelling of the path."""
         if not self.pin:
             return {}
         held = dict(_fields({"type": "realtime", "prompt": _NOTHING, **self.pin}))
-        held.pop(("model",), None)  # held to the connection's own
+        held.pop(("model",), None)  # the model is compared with the connection's model instead
         for first, second in _SPELLINGS:
             if first in held or second in held:
                 value = held[first] if first in held else held[second]
@@ -94,7 +95,7 @@ class RelayPolicy:
 
     @cached_property
     def _names(self) -> Mapping[str, frozenset[str]]:
-        """The keys that mean something to the policy, by what they are in lower case."""
+        """The keys that the policy checks, by their lower-case form."""
         keys = {"type", "model", *_SECTIONS, *chain(*_GROUPS), *chain(*self._held)}
         lowered = {key.lower() for key in keys}
         return {low: frozenset(key for key in keys if key.lower() == low) for low in lowered}
@@ -102,13 +103,13 @@ class RelayPolicy:
     def judge(
         self, payload: bytes, *, binary: bool, model: str, parse: Callable[[bytes], Any]
     ) -> None:
-        """Let a client's message pass, or not. `model` is the connection's.
+        """Check a client's message. `model` is the model of the connection.
 
-        Without a guard only text that could name a model is looked into; binary messages always are.
-        `parse` reads JSON and raises `CommandError` for what two readers could understand differently.
+        Without `strict`, `allow` and `pin`, a text message is inspected only when it could name a model; a
+        binary message always is. `parse` reads JSON and raises `CommandError` for ambiguous input.
 
         Raises:
-            Fault: `EVENT_REFUSED`, about the event's type when it has one.
+            CommandError: `EVENT_REFUSED`, with the event's type when it has one.
         """
         if not (self._guarded or binary or _could_name_model(payload) or _has_odd_escape(payload)):
             return
@@ -129,7 +130,7 @@ class RelayPolicy:
     def _read(
         self, payload: bytes, binary: bool, parse: Callable[[bytes], Any]
     ) -> dict[str, Any] | None:
-        """The event in a message; None for a binary message that may go upstream though it is no event."""
+        """Parse the event in a message; None for a binary message that is no event but may go upstream."""
         try:
             event = parse(payload)
         except CommandError as fault:
@@ -170,21 +171,21 @@ class RelayPolicy:
                 raise _Objection(f"a value of {'.'.join(path)} that is no object")
 
     def _check_names(self, keys: Iterable[str]) -> None:
-        """Refuse keys that some readers take for others, as Go's and .NET's do when only case differs."""
+        """Refuse keys that differ from a checked key only in case: the parsers of Go and .NET accept them."""
         for key in keys:
             if not key.isascii() or key not in self._names.get(key.lower(), (key,)):
                 raise _Objection("a key that can be mistaken for another")
 
 
 def _check_model(keys: dict[str, Any], model: str) -> None:
-    """Refuse another model. Some upstreams take one beside the section, so the event itself is asked, too."""
+    """Refuse another model, also beside the section: some upstreams read it in the event itself."""
     if keys.get("model", model) != model:
         raise _Objection("another model")
 
 
 def _could_name_model(payload: bytes) -> bool:
-    """Whether some reader could find a key `model` in it, in whichever way it is written."""
-    text = payload.replace(b"\0", b"") if b"\0" in payload else payload  # as of UTF-16
+    """Return whether some parser could find a key `model` in the payload, in any spelling or encoding."""
+    text = payload.replace(b"\0", b"") if b"\0" in payload else payload  # as in UTF-16
     text = text.lower()
     if b"\\" in text:
         for escape, letter in _ESCAPES:
@@ -201,7 +202,7 @@ def _fields(
     look: Callable[[Iterable[str]], None] = lambda _: None,
     above: _Path = (),
 ) -> Iterator[tuple[_Path, Any]]:
-    """The fields of a section with their paths. `look` is shown the keys of every group on the way."""
+    """Yield the fields of a section with their paths. `look` is called with the keys of every group."""
     for name, value in section.items():
         path = (*above, name)
         if path in _GROUPS and isinstance(value, Mapping):
@@ -212,7 +213,7 @@ def _fields(
 
 
 def _same(given: Any, held: Any) -> bool:
-    """Whether two JSON values are equal: 4096 and 4096.0 are, 1 and true are not."""
+    """Return whether two JSON values are equal: 4096 and 4096.0 are equal, 1 and true are not."""
     if isinstance(held, Mapping):
         return (
             isinstance(given, dict)
@@ -231,7 +232,7 @@ def _same(given: Any, held: Any) -> bool:
 
 
 def opening(policy: RelayPolicy, model: str) -> bytes | None:
-    """The event the gateway itself sends first, so that pinned values hold; None when there are none."""
+    """Return the first event to the upstream, which sets the pinned values; None without pinned values."""
     if not policy.pin:
         return None
     session = {"type": "realtime", **policy.pin}

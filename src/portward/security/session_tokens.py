@@ -1,6 +1,6 @@
-"""Session tokens: what a client presents after a reconnect in place of its own token.
+"""Session tokens: credentials that a client presents after a reconnect in place of its own token.
 
-A class of token of its own, with a secret of its own: neither kind is ever taken for the other.
+They are a separate class of token with a separate secret, so neither kind is accepted as the other.
 """
 
 from typing import Any, Final
@@ -22,9 +22,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class SessionClaims(msgspec.Struct, frozen=True):
-    """What a session token says. Times are Unix seconds.
+    """The claims of a session token. Times are Unix seconds.
 
-    `token_id` is new with each issue; the session's record knows which one is alive.
+    `token_id` is new in each token; the stored session record holds the id of the valid one.
     """
 
     subject: str
@@ -35,10 +35,10 @@ class SessionClaims(msgspec.Struct, frozen=True):
 
 
 class SessionTokens:
-    """Issues and reads session tokens under one secret.
+    """Issues and verifies session tokens with one secret.
 
     Raises:
-        ValueError: the secret is empty or is really a published key.
+            ValueError: the secret is empty, or looks like a key or a certificate.
     """
 
     __slots__ = ("_keys", "_secret")
@@ -50,7 +50,7 @@ class SessionTokens:
         """Sign and verify with another secret from now on.
 
         Raises:
-            ValueError: it is unusable, and the old one stays.
+            ValueError: the new secret is unusable; the old one stays in use.
         """
         self._keys = KeySet([secret_key(secret)])
         self._secret = secret.encode() if isinstance(secret, str) else secret
@@ -64,7 +64,7 @@ class SessionTokens:
         token_id: str,
         lifetime: float = LIFETIME,
     ) -> str:
-        """Make a session token. `token_id` must be new and unguessable: the caller draws it."""
+        """Make a session token. The caller draws `token_id`, which must be new and unguessable."""
         claims = {
             "sub": subject,
             "sessionId": session_id,
@@ -76,10 +76,10 @@ class SessionTokens:
         return sign_payload(_encode(claims), self._secret)
 
     def verify(self, token: str, now: float) -> SessionClaims:
-        """Read a session token at the Unix time `now`. Whether it is the live one, the store says.
+        """Verify a session token at the Unix time `now`. The store decides whether it is the current one.
 
         Raises:
-            TokenRefused: it is not one of this secret's, or is over.
+            TokenRefused: it was not signed with this secret, or has expired.
         """
         compact = parse_compact(token)
         if compact.algorithm != "HS256":

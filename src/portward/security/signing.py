@@ -1,4 +1,4 @@
-"""Signatures on messages, so that who stores one elsewhere can tell later whether it was altered."""
+"""Signatures on messages, so that a program that stores messages can detect changes later."""
 
 import hmac
 from hashlib import sha256
@@ -13,19 +13,19 @@ from portward.security.redaction import same
 
 
 def canonical(channel: str, message: dict[str, Any]) -> bytes:
-    """The signed bytes: compact JSON with sorted keys of the channel and what makes up the message."""
-    # msgspec writes plain strings alone, and a checked channel name is a type of its own.
+    """Return the bytes to sign: compact JSON, with sorted keys, of the channel and the message's parts."""
+    # msgspec encodes only plain strings, and a checked channel name is a separate type.
     signed = {"channel": str(channel), **message}
     return msgspec.json.encode(signed, order="sorted")
 
 
 def signature(channel: str, message: dict[str, Any], secret: bytes) -> str:
-    """HMAC-SHA256 over the canonical message, in hexadecimal."""
+    """Return the HMAC-SHA256 of the canonical message, in hexadecimal."""
     return hmac.new(secret, canonical(channel, message), sha256).hexdigest()
 
 
 def parts(identifier: str, user: str | None, data: Any, time: int) -> dict[str, Any]:
-    """The parts of a message that its signature covers."""
+    """Return the parts of a message that its signature covers."""
     return {"id": identifier, "user": user, "data": data, "time": time}
 
 
@@ -36,5 +36,5 @@ def sign_message(draft: Draft, channel: Channel, secret: bytes) -> Draft:
 
 
 def verify_message(channel: str, message: dict[str, Any], given: str, secret: bytes) -> bool:
-    """Whether `given` is the signature of the message, compared in constant time."""
+    """Return whether `given` is the signature of the message; compares in constant time."""
     return same(signature(channel, message, secret), given)

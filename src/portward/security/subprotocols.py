@@ -1,7 +1,7 @@
-"""What a client offers in `Sec-WebSocket-Protocol`, and which of it is answered (RFC 6455 §4.2.2).
+"""Offers in `Sec-WebSocket-Protocol`, and the selection of the one to answer (RFC 6455 §4.2.2).
 
-Some SDKs put a token there, because a page in a browser can set no other header. It is a credential like
-any other, and must never come back in the answer.
+Some SDKs send a token there, because a page in a browser can set no other header. This token is a
+credential and must never be sent back in the answer.
 """
 
 import re
@@ -12,29 +12,29 @@ from portward.model.handshake_errors import HandshakeRejected, HandshakeRejectio
 from portward.model.request import RequestHead
 
 REALTIME: Final = "realtime"
-"""The subprotocol of the realtime API, which clients offer beside their key."""
+"""The subprotocol of the realtime API, which clients offer together with their key."""
 KEY_PREFIX: Final = "openai-insecure-api-key."
-"""What stands before the token in the offer that carries it."""
+"""The prefix of the offer that carries the token."""
 MAX_OFFERS: Final = 8
 _HEADER: Final = "sec-websocket-protocol"
 _LONGEST_NAME: Final = 64
-"""Characters of a subprotocol's name; the longest registered one has 40. What is longer is no name."""
+"""Most characters of a subprotocol's name. The longest registered name has 40; longer offers are no names."""
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _JWT_MARK: Final = "eyJ"
-"""How a JWT's header begins: `{"` in base64url."""
+"""The first characters of a JWT's header: `{"` in base64url."""
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SECRET: Final = re.compile(
     r"(?:sk-|ek_|(?:[\w-]+\.)*(?:bearer|jwt|ticket|[\w-]*token|[\w-]*key|auth\w*)[.~+|].)",
     re.IGNORECASE | re.ASCII,
 )
-"""What begins like a credential of some convention."""
+"""Prefixes that mark credentials by some convention."""
 
 
 def offers(head: RequestHead) -> tuple[str, ...]:
-    """What the client offers, in its order.
+    """Return the offers of the client, in its order.
 
     Raises:
-        Refused: BAD_REQUEST for more than `MAX_OFFERS`, or for what is no name.
+        HandshakeRejected: BAD_REQUEST for more than `MAX_OFFERS`, or for an offer that is no valid name.
     """
     values = head.all(_HEADER)
     if not values:
@@ -48,7 +48,7 @@ def offers(head: RequestHead) -> tuple[str, ...]:
 
 
 def has_jwt(offer: str) -> bool:
-    """Tell whether a JWT is among the dotted parts of an offer, in one pass."""
+    """Return whether one of the dotted parts of an offer is a JWT; scans the offer once."""
     parts = offer.split(".")
     return any(
         _JWT_MARK in header and _SEGMENT.match(payload)
@@ -57,18 +57,18 @@ def has_jwt(offer: str) -> bool:
 
 
 def is_nameable(offer: str) -> bool:
-    """Tell whether an offer can be the name of a subprotocol, and is surely no credential."""
+    """Return whether an offer can be a subprotocol's name and does not look like a credential."""
     return len(offer) <= _LONGEST_NAME and _JWT_MARK not in offer and not _SECRET.match(offer)
 
 
 def select(head: RequestHead, spoken: Collection[str], *, first: bool = False) -> str | None:
-    """The offer that is answered: the first of those in `spoken`, or with `first` the first at all.
+    """Return the offer to answer: the first of those in `spoken`; with `first` the first of any.
 
-    None when there is none; a client that is no browser may then go on without one.
+    Returns None when there is none; a client that is no browser may continue without a subprotocol.
 
     Raises:
-        Refused: BAD_REQUEST for a malformed offer, or when nothing can be answered to a browser, which
-            would have to drop the connection.
+        HandshakeRejected: BAD_REQUEST for a malformed offer, or when there is no offer to answer and the
+            client is a browser, which would have to close the connection.
     """
     found = offers(head)
     if not found:

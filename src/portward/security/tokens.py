@@ -1,4 +1,4 @@
-"""What a token says and whether it may: claims checked to the second, rights read strictly."""
+"""Verification of tokens: signature, times (to the second), claims and rights, all checked strictly."""
 
 from typing import Any, Final, NamedTuple
 
@@ -46,7 +46,7 @@ MAX_SUBJECT: Final = 128
 
 
 class ClaimNames(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an issuer writes what the gateway reads; `split` names the lists it writes as one text."""
+    """The paths of the claims that the gateway reads; `split` names the lists written as one text."""
 
     subject: ClaimPath = ClaimPath.parse("sub")
     email: ClaimPath = ClaimPath.parse("email")
@@ -60,13 +60,13 @@ class ClaimNames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """A claim that must be there, and equal one of `values`: of the same JSON type, and no list."""
+    """A claim that must exist and equal one of `values`: of the same JSON type, and not a list."""
 
     path: ClaimPath
     values: tuple[str | float | bool, ...]
 
     def met(self, value: object) -> bool:
-        """Whether a claim's value is one of those asked for."""
+        """Return whether a claim's value is one of the required values."""
         kind = _kind(value)
         return kind is not None and any(
             kind is _kind(wanted) and value == wanted for wanted in self.values
@@ -74,7 +74,7 @@ class Requirement(msgspec.Struct, frozen=True):
 
 
 def _kind(value: object) -> type | None:
-    """The type of a plain value as JSON knows it; None for what is no plain value."""
+    """Return the JSON type of a scalar value; None for any other value."""
     if isinstance(value, bool):
         return bool
     if isinstance(value, (int, float)):
@@ -83,14 +83,14 @@ def _kind(value: object) -> type | None:
 
 
 class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token must say. Times are seconds; an empty issuer or audience is not asked for.
+    """The requirements on a token. Times are seconds; an empty issuer or audience is not checked.
 
-    `leeway` is granted to `exp`, `nbf` and `iat`. `max_lifetime` bounds `exp - iat`; 0 is no bound.
-    Every one of `require` must be met. `watched` are the claims whose absence a token is noted for.
+    `leeway` applies to `exp`, `nbf` and `iat`. `max_lifetime` limits `exp - iat`; 0 is no limit. All of
+    `require` must be met. `watched` are the claims whose absence `verify` reports.
 
     Raises:
-        ValueError: the leeway is not within 0 and 60, the lifetime is negative, or the size is not
-            within 1 and 32 KiB.
+        ValueError: the leeway is not between 0 and 60, the lifetime is negative, or the size is not
+            between 1 and 32 KiB.
     """
 
     issuer: str = ""
@@ -112,7 +112,7 @@ class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verified(NamedTuple):
-    """A token's identity, and what else is worth a line in the log.
+    """The identity of a token, and details for the log.
 
     `ignored` are the headers by which the token tried to bring its own key, `absent` the watched claims
     that it does not have.
@@ -127,9 +127,9 @@ def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
     """Verify a token at the Unix time `now`.
 
     Raises:
-        UnknownKey: the key it names may be found by fetching the set again.
-        NoKeyFits: its signature is by none of the keys of a fetched set that it may mean.
-        TokenRefused: it is not accepted.
+            UnknownKey: the token names a key that another fetch of the set may bring.
+            NoKeyFits: none of the matching keys of a fetched set made the signature.
+            TokenRefused: the token is not accepted.
     """
     if keys.issuer and keys.issuer != rules.issuer:
         raise TokenRefused(TokenReason.ISSUER)
@@ -181,7 +181,7 @@ def _check_class(claims: dict[str, Any]) -> None:
 def _check_times(
     claims: dict[str, Any], rules: TokenRules, now: float
 ) -> tuple[float, float | None]:
-    """Judge `exp`, `nbf`, `iat` (RFC 7519 §4.1): a token is over in the second its `exp` names."""
+    """Check `exp`, `nbf`, `iat` (RFC 7519 §4.1): a token expires in the second that its `exp` names."""
     expires_at = number(claims, "exp")
     not_before = number(claims, "nbf")
     issued_at = number(claims, "iat")
@@ -208,7 +208,7 @@ def _check_issuer(claims: dict[str, Any], rules: TokenRules) -> str | None:
 
 
 def _check_audience(claims: dict[str, Any], rules: TokenRules) -> None:
-    """A token that names an audience is for nobody else, even when we go by no name (§4.1.3)."""
+    """Check `aud`: a token with an audience is refused when no audience is configured here (§4.1.3)."""
     if "aud" not in claims:
         if rules.audience:
             raise TokenRefused(TokenReason.AUDIENCE, "aud")
@@ -222,7 +222,7 @@ def _check_audience(claims: dict[str, Any], rules: TokenRules) -> None:
 
 
 def _check_required(claims: dict[str, Any], rules: TokenRules) -> None:
-    """Refuse a token without a claim that the settings ask for (RFC 8725 section 3.8)."""
+    """Refuse a token without a claim that the settings require (RFC 8725 section 3.8)."""
     for required in rules.require:
         if not required.met(value_at(claims, required.path)):
             raise TokenRefused(TokenReason.REQUIRED, str(required.path))

@@ -1,8 +1,8 @@
-"""What an upstream reports as used up: tokens, and seconds of audio where it bills by time.
+"""Usage that an upstream reports: tokens, or seconds of audio when the upstream bills by time.
 
-Every event that carries a `usage` counts, whatever its type: an answer (`response.done`), the
-transcription of what was said (`conversation.item.input_audio_transcription.completed`), and those an
-upstream adds later. The report stands in the event itself, or in one of its objects.
+Every event with a `usage` object counts, whatever its type: a response (`response.done`), a transcription
+(`conversation.item.input_audio_transcription.completed`), and types that an upstream adds later. The
+object is in the event itself, or in one of its members.
 """
 
 import math
@@ -14,14 +14,14 @@ import msgspec
 _MARK: Final = b'"usage"'
 _MOST: Final = 2**53
 _PARTS: Final = (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens"))
-"""Counts that make up a total which is not given itself."""
+"""Counts that are added up when the report has no total."""
 _TIMES: Final = ("seconds", "duration_seconds")
 
 _decode = msgspec.json.Decoder().decode
 
 
 class UpstreamUsage(NamedTuple):
-    """What one message reports."""
+    """The usage in one message."""
 
     tokens: int = 0
     seconds: float = 0.0
@@ -34,7 +34,7 @@ NOTHING: Final = UpstreamUsage()
 
 
 def usage(payload: bytes) -> UpstreamUsage:
-    """The usage that one message of the upstream reports; nothing for any other message."""
+    """Return the usage that one message of the upstream reports; zero for any other message."""
     if _MARK not in payload:
         return NOTHING
     try:
@@ -68,7 +68,7 @@ def _seconds(report: Mapping[str, Any]) -> float:
 
 
 def _number(value: object) -> float:
-    """A count; 0 for what is none, absurd figures included."""
+    """Return a count; 0 for a value that is no number or is absurd."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return value if 0 <= value <= _MOST else 0
