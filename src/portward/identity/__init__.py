@@ -1,1 +1,1 @@
-"""Facts about who is who that take I/O: supplied here, judged elsewhere."""
+"""Facts about users that need I/O to get; other packages make the decisions."""

@@ -1,26 +1,26 @@
-"""Spares a service that keeps failing, and everybody the wait for it."""
+"""A circuit breaker: after repeated failures of a service, it stops calls for a while."""
 
 from typing import Final
 
 FAILURES: Final = 10
 """Failures in a row after which the circuit opens."""
 SHORTEST: Final = 5.0
-"""Seconds nobody asks after that."""
+"""Seconds of the first pause, in which no call is made."""
 LONGEST: Final = 60.0
-"""Seconds that pause grows to while the service stays away."""
+"""The longest pause in seconds; the pause grows while the service keeps failing."""
 
 
 class Permit:
-    """The right to one call; what came of the call is told with it."""
+    """The permission for one call; the caller reports the result of the call with it."""
 
     __slots__ = ()
 
 
 class Breaker:
-    """A circuit breaker. It has no clock: `now` is in seconds, and only ever grows.
+    """A circuit breaker. It has no clock of its own: `now` is in seconds and never decreases.
 
-    Closed, it lets every call pass. After `FAILURES` in a row it is open and lets none pass for a
-    while, then one: a probe. When that fails the pause doubles; the first success closes the circuit.
+    Closed, it permits every call. After `FAILURES` in a row it opens and permits no call for a pause, then
+    one call: a probe. When the probe fails, the pause doubles; the first success closes the circuit.
     """
 
     def __init__(self) -> None:
@@ -31,15 +31,15 @@ class Breaker:
 
     @property
     def closed(self) -> bool:
-        """Whether calls pass."""
+        """Whether the circuit is closed, so that calls are permitted."""
         return self._until is None
 
     def refuses(self, now: float) -> bool:
-        """Whether a call would be refused, without asking for one."""
+        """Return whether a call would be refused, without taking a permit."""
         return self._until is not None and (now < self._until or self._probe is not None)
 
     def enter(self, now: float) -> Permit | None:
-        """Ask for a call: None refuses it. Each permit is given back to one of the methods below."""
+        """Ask for a permit; None refuses the call. The caller reports its result to a method below."""
         if self.refuses(now):
             return None
         permit = Permit()
@@ -48,13 +48,13 @@ class Breaker:
         return permit
 
     def succeeded(self) -> None:
-        """A call got an answer, be it one that was made before the circuit opened."""
+        """Report that a call got an answer, also for a call made before the circuit opened."""
         self._failures = 0
         self._pause = SHORTEST
         self._until = self._probe = None
 
     def failed(self, permit: Permit, now: float) -> None:
-        """A call got none. Calls from before the circuit opened say nothing new."""
+        """Report that a call got no answer; ignored for a call that was made before the circuit opened."""
         if permit is self._probe:
             self._probe = None
             self._pause = min(2 * self._pause, LONGEST)
@@ -65,6 +65,6 @@ class Breaker:
                 self._until = now + self._pause
 
     def withdrawn(self, permit: Permit) -> None:
-        """A call says nothing of the service. After a probe of that kind the next call is one."""
+        """Report a call that shows nothing about the service; after such a probe, the next call probes."""
         if permit is self._probe:
             self._probe = None

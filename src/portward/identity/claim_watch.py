@@ -1,4 +1,4 @@
-"""Notices a claim that the settings name and that no token has."""
+"""Detection of a claim that the settings name but that no token has."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -6,16 +6,16 @@ from typing import Final
 from portward.model.claim_path import ClaimPath
 
 TOKENS: Final = 10
-"""Accepted tokens without a claim after which it is reported."""
+"""Accepted tokens without a claim after which the claim is reported."""
 
 Report = Callable[[tuple[ClaimPath, ...], int], None]
-"""Given the claims that never appeared, and in how many tokens."""
+"""A function that gets the claims that never appeared, and the number of tokens."""
 
 
 class ClaimWatch:
-    """Counts accepted tokens until each watched claim has appeared, or enough came without it.
+    """Counts accepted tokens until each watched claim has appeared, or enough tokens came without it.
 
-    Reports at most once; then nothing more is counted.
+    It reports at most once and counts nothing after that.
     """
 
     def __init__(self, watched: Iterable[ClaimPath], report: Report) -> None:
@@ -24,7 +24,7 @@ class ClaimWatch:
         self._tokens = 0
 
     def accepted(self, absent: tuple[ClaimPath, ...]) -> None:
-        """Count a token that was accepted without the claims `absent`."""
+        """Count an accepted token that does not have the claims `absent`."""
         if not self._never:
             return
         self._tokens += 1

@@ -1,4 +1,4 @@
-"""Cookies as they go to the identity provider: their spelling, and what they say of their age."""
+"""Cookies for the identity provider: checks of their spelling, and the time they were issued."""
 
 import base64
 import json
@@ -10,25 +10,25 @@ _BLANK: Final = b" \t"
 _SENDABLE: Final = re.compile(r"[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*")
 """Header values that can be sent on (RFC 9110, section 5.5), as Latin-1 text."""
 _PLAIN: Final = re.compile(r'[!#$%&\'*+.^_`|~0-9A-Za-z-]+=("?)[A-Za-z0-9._~+/=-]*\1')
-"""A cookie with a value that every parser reads as it stands, but for the quotes around it.
+"""A cookie whose value every parser reads in the same way, except for surrounding quotes.
 
-Some take `%` for an escape, and Express takes `j:` for JSON and `s:` for a signature: what is refused
-under one spelling would come in under another.
+Some servers decode `%` escapes, and Express reads `j:` as JSON and `s:` as a signature: a revoked cookie
+could be accepted again under another spelling.
 """
 _ESCAPE: Final = re.compile(rb"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
-"""A backslash inside quotes, as RFC 2109 had it and some servers still read it."""
+"""A backslash escape inside quotes (RFC 2109), which some servers still decode."""
 _AS_JSON: Final = b"j:"
 _JWT: Final = re.compile(rb"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[^.]*")
-"""Three parts, of which the last may be anything: no signature covers it, and some readers forgive much."""
+"""A JWT: three parts. The last may be anything: no signature covers it, and some parsers are lenient."""
 
 
 def are_sendable(cookies: str) -> bool:
-    """Whether they can stand in a `Cookie` header at all."""
+    """Return whether the cookies can be sent in a `Cookie` header."""
     return _SENDABLE.fullmatch(cookies) is not None
 
 
 def are_plain(cookies: str) -> bool:
-    """Whether they can be sent, and each has a name and a value there are no two ways to read."""
+    """Return whether the cookies can be sent, and each has a name and an unambiguous value."""
     if not are_sendable(cookies):
         return False
     pairs = (pair.strip(" \t") for pair in cookies.split(";"))
@@ -36,16 +36,16 @@ def are_plain(cookies: str) -> bool:
 
 
 def spellings(cookies: bytes) -> list[tuple[bytes, frozenset[bytes]]]:
-    """The name of each cookie, and every reading of its value."""
+    """Return the name of each cookie with all readings of its value."""
     pairs = (pair.partition(b"=") for pair in cookies.split(b";"))
     return [(name.strip(_BLANK), readings(value)) for name, _, value in pairs]
 
 
 def readings(value: bytes) -> frozenset[bytes]:
-    """Every value that a server may take a cookie's value for.
+    """Return every value that a server may read from a cookie's value.
 
-    As it stands; without the quotes around it, and without the escapes inside those; each of these with
-    percent signs decoded once, and with `+` as a blank too.
+    These are the value itself, the value without its quotes, and without the escapes inside the quotes; each
+    also with percent escapes decoded once, and with `+` as a blank.
     """
     value = value.strip(_BLANK)
     found = {value, value.strip(_BLANK + b'"')}
@@ -56,15 +56,15 @@ def readings(value: bytes) -> frozenset[bytes]:
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
-    """Read one escape as Python's `http.cookies` does: three octal digits, or any character."""
+    """Decode one escape as Python's `http.cookies` does: three octal digits, or any character."""
     return bytes((int(match[1], 8),)) if match[1] else match[2]
 
 
 def are_readable(cookies: str) -> bool:
-    """Whether they can be sent, and none has a value that Express would read as JSON.
+    """Return whether the cookies can be sent, and Express would read none of the values as JSON.
 
-    What stands behind `j:` has more spellings than can be told apart: a login that was taken back would
-    come in under another one.
+    A value after `j:` has more spellings than the gateway can compare: a revoked login could be accepted
+    again under another spelling.
     """
     if not are_sendable(cookies):
         return False
@@ -75,21 +75,21 @@ def are_readable(cookies: str) -> bool:
 
 
 def issued(value: bytes, latest: float) -> float:
-    """When a token says that it was issued, in Unix seconds; `latest` where it names no time before.
+    """Return when a token was issued by its own claim, in Unix seconds; `latest` without an earlier time.
 
-    For those who know from elsewhere that it is genuine: nothing is verified here.
+    It verifies nothing: the caller must know from elsewhere that the token is genuine.
     """
     match = _JWT.fullmatch(value)
     claims = _object(match[1]) if match else {}
     at = claims.get("iat")
-    # Compared before anything is computed: no number is too large for that, and NaN is never within.
+    # Compare before any arithmetic: every number can be compared, and NaN is never inside the range.
     if isinstance(at, bool) or not isinstance(at, (int, float)) or not 0 <= at < latest:
         return latest
     return float(at)
 
 
 def _object(part: bytes) -> dict[str, object]:
-    """The JSON object in a part of a token; empty where there is none."""
+    """Parse the JSON object in a part of a token; empty when there is none."""
     try:
         text = base64.b64decode(part + b"=" * (-len(part) % 4), b"-_", validate=True)
         found = json.loads(text.decode())

@@ -1,4 +1,4 @@
-"""Asks the application's own URL whether a user may do something (rule `http`)."""
+"""The authorizer behind the rule `http`: asks a URL of the application whether a user may do something."""
 
 import asyncio
 from typing import Final
@@ -19,10 +19,10 @@ class _Answer(msgspec.Struct):
 
 
 class HttpAuthorizer:
-    """POSTs `{"user", "channel", "action", "roles", "workspace"}`; a yes is 200 `{"allow": true}`.
+    """POSTs `{"user", "channel", "action", "roles", "workspace"}`; 200 with `{"allow": true}` allows.
 
-    Anything else is a no: another status, a redirect, no answer within `timeout` seconds, a body
-    that is long, compressed or no JSON. At most `IN_FLIGHT` questions are out at a time.
+    Any other result denies: another status, a redirect, no answer within `timeout` seconds, a body that is
+    too long, compressed or no JSON. At most `IN_FLIGHT` requests run at a time.
     """
 
     def __init__(self, timeout: float = TIMEOUT) -> None:
@@ -31,7 +31,7 @@ class HttpAuthorizer:
         self._places = asyncio.Semaphore(IN_FLIGHT)
 
     async def ask(self, url: str, who: Identity, channel: Channel, action: str) -> bool:
-        """Whether `who` may do `action` ("subscribe", "publish" or "manage") in `channel`."""
+        """Ask whether `who` may do `action` ("subscribe", "publish" or "manage") in `channel`."""
         if not url:
             return False
         body = {

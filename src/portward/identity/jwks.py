@@ -1,8 +1,8 @@
-"""The public keys of an identity provider, fetched over HTTP and kept (RFC 7517).
+"""The public keys of an identity provider, fetched over HTTP and cached (RFC 7517).
 
-Keys are refreshed in the background. A provider that is away costs nothing for a day: known keys go
-on verifying. A token that names an unknown key, or whose signature fits no key, may make the gateway
-ask again, twice a minute at most, however many of them are sent.
+Keys are refreshed in the background. When the provider is unreachable, the cached keys stay valid for a
+day. A token with an unknown key, or with a signature that matches no key, can cause another fetch: at
+most twice a minute, however many such tokens arrive.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ from portward.security.tokens import (
 REFRESH: Final = 600.0
 """Seconds between two fetches in the background."""
 RETRY: Final = 30.0
-"""Seconds after a failure until the next one, and between two fetches forced by tokens.
+"""Seconds from a failed fetch to the next one, and between two fetches caused by tokens.
 
-A set that is younger is not fetched again for a signature that fits none of its keys.
+A set that is younger is not fetched again for a signature that matches none of its keys.
 """
 STALE: Final = 24 * 3600.0
-"""Seconds the keys last when they cannot be fetched again."""
+"""Seconds for which the keys stay valid when they cannot be fetched again."""
 TIMEOUT: Final = 3.0
 MAX_BYTES: Final = 1024 * 1024
 _HEADERS: Final = {
     "accept": "application/json",
-    # What is not compressed cannot blow up while it is counted.
+    # Without compression, the size of the body cannot grow after it was checked.
     "accept-encoding": "identity",
     "user-agent": "portward",
 }
 
 
 class KeysUnavailable(Unavailable):
-    """The key a token names cannot be looked up now. `retry_after` is in seconds."""
+    """The key that a token names cannot be looked up now. `retry_after` is in seconds."""
 
     def __init__(self, retry_after: float = RETRY) -> None:
         super().__init__("keys unavailable")
@@ -50,15 +50,15 @@ class KeysUnavailable(Unavailable):
 
 
 class _BadAnswer(Exception):  # noqa: N818 - becomes the text of `problem`
-    """The provider answered, and not with a key set."""
+    """An answer of the provider that is no key set."""
 
 
 class JwksSource:
-    """The key set behind one URL, which belongs to one issuer.
+    """The key set of one issuer, fetched from one URL.
 
-    `dropped` is given each entry of the set that cannot be used, once. `client` makes the HTTP client;
-    it is called once, with what no caller should forget: no proxies from the environment and no
-    redirects, so that nothing but the configured URL is ever asked.
+    `dropped` is called once with each entry of the set that cannot be used. `client` makes the HTTP client;
+    it is called once, with arguments that turn off proxies from the environment and redirects, so that
+    requests go only to the configured URL.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class JwksSource:
         *,
         issuer: str = "",
         refresh: float = REFRESH,
-        dropped: Callable[[DroppedKey], None] = lambda key: None,  # noqa: ARG005 - unless asked
+        dropped: Callable[[DroppedKey], None] = lambda key: None,  # noqa: ARG005 - the default ignores it
         client: Callable[..., httpx.AsyncClient] = httpx.AsyncClient,
     ) -> None:
         self._url = url
@@ -87,38 +87,38 @@ class JwksSource:
         self._timers: list[Timer] = []
         self._closed = False
         self.problem = "not fetched yet"
-        """Why the last fetch failed, in a few fixed words; empty when it did not."""
+        """The reason why the last fetch failed, one of a few fixed texts; empty when it succeeded."""
 
     @property
     def reachable(self) -> bool:
-        """Whether the last fetch brought a key set."""
+        """Whether the last fetch returned a key set."""
         return not self.problem
 
     @property
     def keys(self) -> KeySet:
-        """The keys to verify with now: empty before the first fetch and a day after the last."""
+        """The keys to verify with now; empty before the first fetch, and a day after the last one."""
         fresh = self._clock.monotonic() - self._fetched_at < STALE
         return self._set if fresh else self._empty
 
     def start(self) -> None:
-        """Begin to fetch, and go on doing so. Needs the running loop; does not wait."""
+        """Start the background fetches. Needs the running loop; does not wait."""
         self._fetch()
 
     async def key_for(self, issuer: str, kid: str) -> SigningKey:
-        """The key an issuer means by `kid`, after fetching again when that is due.
+        """Return the key that an issuer means by `kid`, after another fetch when one is due.
 
-        All who ask at once wait for one fetch. An empty `kid` stands for any key.
+        Concurrent callers wait for the same fetch. An empty `kid` stands for any key.
 
         Raises:
             TokenRefused: the issuer is another one, or its current set has no such key.
-            KeysUnavailable: there is no such key here and the set cannot be fetched.
+            KeysUnavailable: the key is not in the cache, and the set cannot be fetched.
         """
         if issuer != self._issuer:
             raise TokenRefused(TokenReason.ISSUER)
         found = self.keys.find(kid)
         if found is None and self._may_fetch():
-            # Waiting for the task, not awaiting it: one waiter that goes away must not end the
-            # fetch of the others, and a fetch that is given up must not look like a cancellation.
+            # asyncio.wait, not await: a cancelled caller must not cancel the fetch of the others, and a
+            # cancelled fetch must not look like a cancellation of the caller.
             await asyncio.wait((self._fetch(),))
             found = self.keys.find(kid)
         if found is not None:
@@ -126,9 +126,9 @@ class JwksSource:
         raise UnknownKey(kid) if self.reachable else KeysUnavailable()
 
     async def renew(self) -> bool:
-        """Fetch the set again for a signature that fits none of its keys; whether a set was fetched.
+        """Fetch the set again for a signature that matches none of its keys; returns whether it was fetched.
 
-        Only a set that is older than :data:`RETRY` is fetched, or one that is being fetched anyway.
+        Only a set that is older than :data:`RETRY` is fetched, or one whose fetch is already running.
         """
         before = self._fetched_at
         young = self._clock.monotonic() - before < RETRY
@@ -138,7 +138,7 @@ class JwksSource:
         return self._fetched_at > before
 
     def _may_fetch(self) -> bool:
-        """Whether to wait for a fetch: the one under way, or one that may be forced now."""
+        """Return whether to wait for a fetch: a running one, or one that may be started now."""
         if self._fetching is not None:
             return True
         now = self._clock.monotonic()
@@ -196,10 +196,10 @@ class JwksSource:
         return bytes(body)
 
     def _adopt(self, document: bytes) -> None:
-        """Put a fetched set in force. One without a usable key is a fault at its source.
+        """Put a fetched set in use. A set without a usable key is an error of its source.
 
-        The set stays the same object while the document does: what was refused by it need not be judged
-        again after each fetch.
+        The set object stays the same while the document is unchanged, so tokens that it refused need not be
+        checked again after each fetch.
         """
         if document != self._document:
             self._set = self._read(document)
@@ -218,13 +218,13 @@ class JwksSource:
         return KeySet(keys, issuer=self._issuer, remote=True)
 
     def _report(self, dropped: frozenset[DroppedKey]) -> None:
-        """Report what the set before this one did not have already."""
+        """Report the dropped entries that were not in the previous set."""
         for key in sorted(dropped - self._reported):
             self._dropped(key)
         self._reported = dropped
 
     async def aclose(self) -> None:
-        """Stop fetching and let the connection go. The keys stay as they are."""
+        """Stop the fetches and close the connection. The keys stay available."""
         self._closed = True
         self._stop_timers()
         if self._fetching is not None:

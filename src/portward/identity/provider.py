@@ -1,4 +1,4 @@
-"""Who a browser's cookies belong to, and what they open: asked of the identity provider (Directus)."""
+"""Identity and rights by cookies: the identity provider (Directus) decides."""
 
 import asyncio
 import hashlib
@@ -26,24 +26,24 @@ from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 
 STAMPS: Final = 50_000
-"""Headers of cookies whose last confirmation is remembered, those used last."""
+"""The number of cookie headers whose last confirmation is remembered, the most recently used ones."""
 READINGS: Final = 100_000
-"""Readings of cookies whose first confirmation is remembered; a plain cookie has one, others a few."""
+"""The number of cookie readings whose first confirmation is remembered; a plain cookie has one reading."""
 CONFIRMED: Final = 86_400.0
-"""Seconds for which cookies count as known, from when the provider last said whose they are."""
+"""Seconds for which cookies count as known, after the provider last confirmed them."""
 _DIGEST: Final = 16
 _ME: Final = user_question()
 
 
 class CookieValues(Enum):
-    """Which values of cookies are taken."""
+    """Which cookie values are accepted."""
 
     PLAIN = "plain"
-    """Those that there are no two ways to read."""
+    """Values that can be read in only one way."""
     ANY = "any"
-    """Any that can be sent, but for those that Express reads as JSON."""
+    """Values that can be sent, except those that Express reads as JSON."""
     SENDABLE = "sendable"
-    """Any that can be sent, where all cookies of a site are: what a revoked one means is not known."""
+    """All values that can be sent; used when all cookies of a site are sent on."""
 
 
 _TAKEN: Final = {
@@ -55,10 +55,10 @@ _TAKEN: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRules:
-    """Where the provider is and what it is asked.
+    """The address of the provider and the questions to it.
 
-    `url` is the base address, `timeout` the seconds a whole answer may take. `topics` maps patterns to
-    questions, see `Topics`. `values` says which values of cookies are taken.
+    `url` is the base address, `timeout` the seconds for a whole answer. `topics` maps patterns to
+    questions, see `Topics`. `values` says which cookie values are accepted.
     """
 
     url: str
@@ -68,11 +68,11 @@ class ProviderRules:
 
 
 class CookieProvider:
-    """Asks the identity provider with a client's own cookies; it judges nothing itself.
+    """Asks the identity provider with a client's own cookies; it makes no decision itself.
 
-    Answers are kept for seconds, under a keyed hash: cookies are held no longer than a call takes.
-    `observe` is given the outcome of every call and its seconds; `changed` is called with False when
-    the provider failed so often that it is not asked for a while, and with True when it is back.
+    Answers are cached for seconds under a keyed hash; cookies are held only during a call. `observe` is
+    called with the outcome of every call and its seconds; `changed` is called with False when the provider
+    failed so often that it is not asked for a while, and with True when it works again.
 
     Raises:
         ValueError: the address or a topic pattern cannot be used.
@@ -83,7 +83,7 @@ class CookieProvider:
         rules: ProviderRules,
         clock: Clock,
         observe: Callable[[ProviderResult, float], None],
-        changed: Callable[[bool], None] = lambda up: None,  # noqa: ARG005 - nobody wants to know
+        changed: Callable[[bool], None] = lambda up: None,  # noqa: ARG005 - the default ignores it
     ) -> None:
         self._topics = Topics(rules.topics)
         self._takes = _TAKEN[rules.values]
@@ -97,32 +97,32 @@ class CookieProvider:
         self._closed = False
 
     def adopt(self, topics: Mapping[str, str]) -> None:
-        """Ask by other patterns from now on.
+        """Use other topic patterns from now on.
 
         Raises:
-            ValueError: one cannot be used; the patterns stay what they were.
+            ValueError: a pattern cannot be used; the old patterns stay in use.
         """
         self._topics = Topics(topics)
 
     def confirmed(self, cookies: str) -> bool:
-        """Whether the provider said within the last day whose `cookies` are, and not otherwise since."""
+        """Return whether the provider confirmed `cookies` in the last day and has not refused them since."""
         header = self._digest(b"", cookies.strip(" \t").encode("latin-1", "replace"))
         return (self._confirmed.get(header) or 0.0) > self._clock.monotonic()
 
     def absent(self) -> None:
-        """Count somebody who came without cookies: there was nothing to ask."""
+        """Count a handshake without cookies, for which no question was sent."""
         self._observe(ProviderResult.NO_COOKIE, 0.0)
 
     async def identify(self, cookies: str, *, max_age: float | None = None) -> Identity:
-        """Who sent `cookies`, the value of a `Cookie` header; an answer may be `max_age` seconds old.
+        """Ask who sent `cookies`, the value of a `Cookie` header; an answer may be `max_age` seconds old.
 
-        `issued_at` is that of the oldest cookie: when a token says it was issued, now that the
-        provider has confirmed it; when any other was first seen to be this user's.
+        `issued_at` is that of the oldest cookie: for a token, the time of its own claim, since the provider
+        has confirmed it; for any other cookie, the time when it was first seen for this user.
 
         Raises:
-            Fault: `AUTHENTICATION_FAILED`, the provider does not know them, or they have values that
-                are not taken.
-            Unavailable: it gives no answer that can be used.
+            CommandError: `AUTHENTICATION_FAILED`, the provider does not know the cookies, or they have values
+                that are not accepted.
+            Unavailable: the provider gives no usable answer.
         """
         answer = await self._answer(cookies, _ME, max_age)
         if answer.user is None:
@@ -133,12 +133,12 @@ class CookieProvider:
         return answer.user
 
     async def allows(self, cookies: str, name: str, *, max_age: float | None = None) -> bool:
-        """Whether the provider lets who sent `cookies` see what the topic `name` stands for.
+        """Ask whether the sender of `cookies` may see the resource behind the topic `name`.
 
-        An answer may be `max_age` seconds old; with 0 it is to a question put now or later.
+        An answer may be `max_age` seconds old; with 0 the question is sent after this call.
 
         Raises:
-            Unavailable: it gives no answer that can be used.
+            Unavailable: the provider gives no usable answer.
         """
         path = self._topics.question(name)
         if path is None:
@@ -147,7 +147,7 @@ class CookieProvider:
         return answer.result is ProviderResult.OK
 
     async def aclose(self) -> None:
-        """Ask no more, give up what is asked, and close the connections."""
+        """Stop asking, cancel the running calls, and close the connections."""
         self._closed = True
         await self._shared.aclose()
         await self._asker.aclose()
@@ -155,10 +155,10 @@ class CookieProvider:
     async def _answer(
         self, cookies: str, question: ProviderQuestion, max_age: float | None
     ) -> ProviderAnswer:
-        """An answer that settles the question: OK or UNAUTHORIZED."""
+        """Return a definite answer: OK or UNAUTHORIZED."""
         cookies = cookies.strip(" \t")
         if not self._takes(cookies):
-            # It cannot be sent, or might be another spelling of one that was revoked: nobody is asked.
+            # It cannot be sent, or may be another spelling of a revoked cookie: do not ask the provider.
             self._observe(ProviderResult.UNAUTHORIZED, 0.0)
             return ProviderAnswer(ProviderResult.UNAUTHORIZED)
         answer = await self._find(cookies.encode("latin-1"), question, max_age)
@@ -169,7 +169,7 @@ class CookieProvider:
     async def _find(
         self, cookies: bytes, question: ProviderQuestion, max_age: float | None
     ) -> ProviderAnswer:
-        """The answer that is kept, or that of the call under way, or that of a new one."""
+        """Return the cached answer, or that of the running call, or that of a new call."""
         if self._closed:
             raise Unavailable("identity provider: closed")
         key = self._digest(question.path.encode(), cookies)
@@ -182,7 +182,7 @@ class CookieProvider:
             if refusal is not None:
                 return refusal
             call = self._shared.begin(key, lambda: self._ask(cookies, question), question.brief)
-        # Waiting for the task, not awaiting it: one who goes away must not end the call of the others.
+        # asyncio.wait, not await: a cancelled caller must not cancel the call of the others.
         await asyncio.wait((call,))
         if call.cancelled():
             raise Unavailable("identity provider: closed")
@@ -190,7 +190,7 @@ class CookieProvider:
 
     async def _ask(self, cookies: bytes, question: ProviderQuestion) -> ProviderAnswer:
         asked = self._clock.time()
-        # The header as a whole: a cookie that means nothing may be part of anybody's.
+        # The whole header counts: a single cookie without meaning may appear in any user's header.
         header = self._digest(b"", cookies)
         known = self._confirmed.get(header) is not None
         answer = await self._asker.ask(cookies, question, known=known)
@@ -205,26 +205,26 @@ class CookieProvider:
         )
 
     def _issued(self, cookies: bytes, subject: str, now: float) -> float:
-        """When the oldest of the cookies was issued to this subject, as far as can be known.
+        """Return when the oldest of the cookies was issued to this subject, as far as known.
 
-        A revocation covers what was issued before it. The header as a whole is not what was issued:
-        with one more cookie in it, or another spelling, the one that was revoked would pass for new.
+        A revocation covers cookies that were issued before it. So each cookie has its own time: if the whole
+        header had one, a revoked cookie would look new with another cookie or another spelling beside it.
         """
         found = jar.spellings(cookies)
         return min(self._issued_one(name, values, subject, now) for name, values in found)
 
     def _issued_one(self, name: bytes, values: frozenset[bytes], subject: str, now: float) -> float:
-        """When one cookie was issued, by the earliest that any reading of its value tells."""
+        """Return when one cookie was issued: the earliest time of any reading of its value."""
         keys = [self._digest(subject.encode(), name + b"=" + value) for value in values]
         stamps = [self._stamps.get(key) for key in keys]
         first = min((stamp for stamp in stamps if stamp is not None), default=now)
         for key, stamp in zip(keys, stamps, strict=True):
             if stamp is None:
-                # A reading that is new is as old as the oldest it stands beside.
+                # A new reading gets the time of the oldest reading of the same cookie.
                 self._stamps.put(key, first)
         return min(jar.issued(value, min(first, now)) for value in values)
 
     def _digest(self, about: bytes, cookies: bytes) -> bytes:
-        """A key that nothing can be read from. There is no NUL in what it is about."""
+        """Return a keyed hash as a cache key. `about` contains no NUL, so the parts cannot be confused."""
         hashed = hashlib.blake2b(about + b"\0" + cookies, key=self._key, digest_size=_DIGEST)
         return hashed.digest()

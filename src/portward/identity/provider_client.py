@@ -1,4 +1,4 @@
-"""Puts questions to the identity provider over HTTP: so many at a time, for so long, and not in vain."""
+"""The HTTP client for the identity provider, with a limit of calls, a timeout and a circuit breaker."""
 
 import asyncio
 import logging
@@ -17,10 +17,10 @@ IN_FLIGHT: Final = 50
 MAX_BYTES: Final = 64 * 1024
 _NO_STATUS: Final = 0
 _IDLE: Final = 2.0
-"""Seconds a connection is kept: less than the 5 after which Node.js hangs up, perhaps on a question."""
+"""Seconds an idle connection is kept: less than the 5 seconds after which Node.js closes it."""
 _HEADERS: Final = {
     "accept": "application/json",
-    # What is not compressed cannot blow up while it is counted.
+    # Without compression, the size of the body cannot grow after it was checked.
     "accept-encoding": "identity",
     "user-agent": "portward",
 }
@@ -30,10 +30,10 @@ _FAILURES: Final = frozenset(
 
 
 class ProviderClient:
-    """Asks one provider, at most `IN_FLIGHT` questions at a time and `timeout` seconds for each.
+    """Sends questions to one provider, at most `IN_FLIGHT` at a time and `timeout` seconds for each.
 
-    `observe` is given every outcome and its seconds, `changed` whether questions are asked at all:
-    False when there were too many failures in a row, True once one was answered again.
+    `observe` is called with every outcome and its seconds, `changed` with whether questions are sent at all:
+    False after too many failures in a row, True once one was answered again.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ProviderClient:
         logging.getLogger("httpcore.http11").addFilter(_no_headers)
 
     def refusal(self) -> ProviderAnswer | None:
-        """The answer while the circuit is open, at once; None when a question can be tried."""
+        """Return the answer to give at once while the circuit is open; None when a question can be sent."""
         if not self._breaker.refuses(self._clock.monotonic()):
             return None
         self._observe(ProviderResult.ERROR, 0.0)
@@ -64,11 +64,11 @@ class ProviderClient:
     async def ask(
         self, cookies: bytes, question: ProviderQuestion, *, known: bool = True
     ) -> ProviderAnswer:
-        """Put a question. Runs in a Task; whatever the provider does becomes an answer.
+        """Send a question. Runs in a Task; every result of the call becomes an answer.
 
-        The time a question waits for its turn is part of the time it has. `known` is whether the
-        provider has confirmed these cookies before: what it answers to a stranger's, which may be
-        made up to upset it, is not held against it. That it is silent or away always is.
+        The timeout includes the time that a question waits for its turn. `known` is whether the provider has
+        confirmed these cookies before: an error answer to unknown cookies, which may be made up to cause it,
+        does not count as a failure of the provider. A missing answer always does.
         """
         begun = self._clock.monotonic()
         deadline = asyncio.get_running_loop().time() + self._timeout
@@ -88,7 +88,7 @@ class ProviderClient:
     async def _call(
         self, cookies: bytes, question: ProviderQuestion, deadline: float, *, known: bool
     ) -> ProviderAnswer:
-        """One call, if the circuit lets it pass. What it says of the provider is noted."""
+        """Make one call if the circuit breaker permits it, and report the result to the circuit breaker."""
         permit = self._breaker.enter(self._clock.monotonic())
         if permit is None:
             return ProviderAnswer(ProviderResult.ERROR)
@@ -117,7 +117,7 @@ class ProviderClient:
     async def _try(
         self, cookies: bytes, question: ProviderQuestion, deadline: float
     ) -> tuple[int, ProviderAnswer]:
-        """The status and what the answer means. No error tells what was sent."""
+        """Return the status and the answer. No error text contains the sent data."""
         try:
             async with asyncio.timeout_at(deadline):
                 status, body = await self._get(cookies, question.path)
@@ -142,7 +142,7 @@ class ProviderClient:
 
 
 async def _body(response: httpx.Response) -> bytes | None:
-    """The body; None when it is compressed or too long, and then it is read no further."""
+    """Read the body; None when it is compressed or too long, and reading stops then."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return None
     body = bytearray()
@@ -154,26 +154,26 @@ async def _body(response: httpx.Response) -> bytes | None:
 
 
 def _make_client() -> httpx.AsyncClient:
-    """A client that asks nobody but the provider, and sends and keeps no cookie of its own accord.
+    """Make a client that connects only to the provider, and neither sends nor stores its own cookies.
 
-    The deadline is the caller's, and so is the number of connections.
+    The caller sets the timeout and the number of connections.
     """
     return httpx.AsyncClient(
         headers=_HEADERS,
-        # What the provider sets for one user must not go out with the question of another.
+        # A cookie that the provider sets for one user must not be sent with the question of another.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
         follow_redirects=False,
-        timeout=None,  # noqa: S113 - the deadline is for the whole answer, and set around it
+        timeout=None,  # noqa: S113 - the caller sets one timeout for the whole answer
         limits=httpx.Limits(max_keepalive_connections=IN_FLIGHT, keepalive_expiry=_IDLE),
     )
 
 
 def _base(url: str) -> str:
-    """The address without the slash at its end.
+    """Return the address without a slash at its end.
 
     Raises:
-        ValueError: it is none that questions can be put to; the text does not repeat it.
+        ValueError: it is no address for requests; the text does not repeat it.
     """
     try:
         parsed = httpx.URL(url)
@@ -187,5 +187,5 @@ def _base(url: str) -> str:
 
 
 def _no_headers(record: logging.LogRecord) -> bool:
-    """Keep headers out of the debug log of httpcore: those of an answer may set cookies."""
+    """Drop headers from the debug log of httpcore: headers of an answer may set cookies."""
     return "_headers" not in record.getMessage()

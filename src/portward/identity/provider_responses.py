@@ -1,4 +1,4 @@
-"""What the answers of an identity provider mean (Directus: `{"data": ...}`)."""
+"""Parsing of an identity provider's answers (Directus: `{"data": ...}`)."""
 
 import re
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 
 SUBJECT: Final = 128
-"""Characters of a user id."""
+"""The most characters of a user id."""
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FIELDS: Final = ("email", "role", "first_name", "last_name")
 _ABSENT: Final = object()
 
 _REQUEST: Final = frozenset({400, 413, 414, 431})
-"""Statuses a client's own cookie can cause: they are no sign that the provider is in trouble."""
+"""Statuses that a client's own cookie can cause; they are no failure of the provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswer:
-    """What came of a question. A user is known when the question was for one and the result is OK."""
+    """The result of a question. The user is set when the question asked for one and the result is OK."""
 
     result: ProviderResult
     user: Identity | None = None
@@ -31,10 +31,10 @@ class ProviderAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ProviderQuestion:
-    """What to ask for, and how to read the answer: its status, and its body unless it is not taken.
+    """A request path, and a function that reads its answer: the status, and the body unless it was not read.
 
-    What fails with a status in `blameless` comes of what is asked, and is not held against the
-    provider. Results in `brief` are kept for a moment, so as not to ask the same at once again.
+    A failure with a status in `blameless` is caused by the request and is not counted as a failure of the
+    provider. Results in `brief` are cached for a short time, to avoid the same question at once again.
     """
 
     path: str
@@ -44,29 +44,29 @@ class ProviderQuestion:
 
 
 def read_user(status: int, body: bytes | None) -> ProviderAnswer:
-    """Who it is."""
+    """Read the user from an answer."""
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ProviderAnswer(ProviderResult.UNAUTHORIZED)
     return _read(status, body, _user)
 
 
 def read_topic(status: int, body: bytes | None) -> ProviderAnswer:
-    """Whether there is such a thing, and the user may see it."""
+    """Read from an answer whether the resource exists and the user may see it."""
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return ProviderAnswer(ProviderResult.UNAUTHORIZED)
     return _read(status, body, lambda _: ProviderAnswer(ProviderResult.OK))
 
 
 def user_question() -> ProviderQuestion:
-    """The question who somebody is."""
+    """Return the question for the current user."""
     return ProviderQuestion(f"/users/me?fields={','.join(('id', *_FIELDS))}", read_user)
 
 
 def topic_question(path: str) -> ProviderQuestion:
-    """The question whether somebody may see what lies at `path`.
+    """Return the question whether the user may see the resource at `path`.
 
-    Its last part is the client's choice, and so what lies there: some stores fail with 500 on an id
-    they cannot read, and one thing among many may be too large, or otherwise no answer.
+    The client chooses the last part of the path: some stores fail with 500 on an id that they cannot parse,
+    and a single resource may be too large or otherwise unreadable. So these failures are blameless.
     """
     blameless = _REQUEST | {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR}
     brief = frozenset({ProviderResult.UNAUTHORIZED, ProviderResult.MALFORMED})
@@ -83,7 +83,7 @@ def _read(status: int, body: bytes | None, take: Callable[[Any], ProviderAnswer]
 
 
 def _data(body: bytes | None) -> Any:
-    """What stands under `data` in a JSON object, or `_ABSENT`."""
+    """Return the value of `data` in a JSON object, or `_ABSENT`."""
     if body is None:
         return _ABSENT
     try:

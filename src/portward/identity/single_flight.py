@@ -1,4 +1,4 @@
-"""Lets who asks the same at once share one call, and keeps answers for a moment."""
+"""One shared call for concurrent equal questions, and a short-lived cache of answers."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,16 +11,16 @@ from portward.model.clock import Clock
 from portward.model.provider import ProviderResult
 
 KEPT: Final = 10_000
-"""Answers that are kept, those asked for last."""
+"""The number of cached answers, the most recently used ones."""
 POSITIVE: Final = 10.0
 NEGATIVE: Final = 2.0
-"""Seconds an answer is good for. One that could not be had is not kept."""
+"""Seconds for which an answer is valid. A failure is not cached."""
 
 V = TypeVar("V")
 
 
 class Recent(Generic[V]):
-    """A mapping that holds the `size` entries touched last."""
+    """A mapping that holds the `size` most recently used entries."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -30,14 +30,14 @@ class Recent(Generic[V]):
         return len(self._entries)
 
     def get(self, key: bytes) -> V | None:
-        """An entry, which is touched by that."""
+        """Return an entry and mark it as used."""
         value = self._entries.get(key)
         if value is not None:
             self._entries.move_to_end(key)
         return value
 
     def put(self, key: bytes, value: V) -> None:
-        """Make or replace an entry; the one touched longest ago may go."""
+        """Add or replace an entry; the least recently used one may be dropped."""
         self._entries[key] = value
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
@@ -58,7 +58,7 @@ class _Flight:
 
 
 class SingleFlight:
-    """Answers by key. The call for one runs in a Task of its own, whoever waits for it or goes away."""
+    """Answers by key. Each call runs in its own Task, independent of the callers that wait for it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -70,7 +70,7 @@ class SingleFlight:
         return len(self._kept)
 
     def kept(self, key: bytes, max_age: float | None = None) -> ProviderAnswer | None:
-        """An answer that is still good, and was asked for at most `max_age` seconds ago."""
+        """Return a cached answer that is still valid and was asked for at most `max_age` seconds ago."""
         kept = self._kept.get(key)
         if kept is None or self._clock.monotonic() >= kept.until:
             return None
@@ -79,7 +79,7 @@ class SingleFlight:
     def flight(
         self, key: bytes, max_age: float | None = None
     ) -> asyncio.Task[ProviderAnswer] | None:
-        """The call under way that was begun at most `max_age` seconds ago."""
+        """Return the running call that started at most `max_age` seconds ago."""
         flight = self._flights.get(key)
         return flight.task if flight and self._young(flight.asked, max_age) else None
 
@@ -89,9 +89,9 @@ class SingleFlight:
         call: Callable[[], Awaitable[ProviderAnswer]],
         brief: Collection[ProviderResult],
     ) -> asyncio.Task[ProviderAnswer]:
-        """Begin a call: from now on it is the one under way.
+        """Start a call, which becomes the running one for its key.
 
-        A result in `brief` is kept for `NEGATIVE` seconds, a yes for `POSITIVE` ones.
+        A result in `brief` is cached for `NEGATIVE` seconds, a positive one for `POSITIVE` seconds.
         """
         asked = self._clock.monotonic()
         task = asyncio.ensure_future(self._run(key, call, asked, brief))
@@ -113,7 +113,7 @@ class SingleFlight:
         answer = await call()
         positive = answer.result is ProviderResult.OK
         known = self._kept.get(key)
-        # A call that was overtaken by a later one knows less.
+        # An earlier call must not replace the answer of a later one.
         if (positive or answer.result in brief) and (known is None or known.asked <= asked):
             seconds = POSITIVE if positive else NEGATIVE
             self._kept.put(key, _Kept(answer, asked, self._clock.monotonic() + seconds))
@@ -125,7 +125,7 @@ class SingleFlight:
             del self._flights[key]
 
     async def aclose(self) -> None:
-        """Give up the calls under way."""
+        """Cancel the running calls."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -1,4 +1,4 @@
-"""Which question stands for a topic: patterns with places for values."""
+"""Topics and the questions for them: patterns with placeholders."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from portward.model.topics import LONGEST, VALUE, flaw, parts
 class Topics:
     """Patterns with their questions, as in `{"event:{id}": "/items/events/{id}?fields=id"}`.
 
-    Their grammar is that of `portward.model.topics`. Of several patterns that match the first counts.
+    Their grammar is that of `portward.model.topics`. When several patterns match, the first is used.
 
     Raises:
         ValueError: a pattern or its question cannot be used; the text names the pattern.
@@ -21,7 +21,7 @@ class Topics:
         self._rules = [_Rule(pattern, question) for pattern, question in patterns.items()]
 
     def question(self, name: str) -> str | None:
-        """The path and query to ask for about a topic; None when no pattern matches it."""
+        """Return the path and query to request for a topic; None when no pattern matches it."""
         for rule in self._rules:
             match = rule.pattern.fullmatch(name)
             if match is not None:
@@ -40,7 +40,7 @@ class _Rule:
         self._literals, self._names = parts(question)
 
     def ask(self, values: Mapping[str, str]) -> str:
-        """The question with the values in their places."""
+        """Return the question with the placeholders filled in."""
         filled = [quote(values[name], safe="") for name in self._names]
         return "".join(map("".join, zip_longest(self._literals, filled, fillvalue="")))
 

@@ -1,4 +1,4 @@
-"""Tokens to identities: with keys at hand, or with keys that may have to be fetched first."""
+"""Verification of tokens with static keys, or with keys that may have to be fetched first."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,18 +19,18 @@ from portward.security.tokens import (
 )
 
 _OTHER_KEY: Final = frozenset({TokenReason.ALGORITHM, TokenReason.KEY, TokenReason.SIGNATURE})
-"""Refusals that another set of keys may take back."""
+"""Reasons of refusal that may not apply with another set of keys."""
 
 
 class TokenVerifier:
-    """Verifies with static keys, or with the set of a `JwksSource`.
+    """Verifies tokens with static keys, or with the set of a `JwksSource`.
 
-    `ignored` is given the names of headers by which a token tried to bring its own key, `absent` the
-    claims of `rules.watched` that none of the first tokens has, and how many tokens those were.
+    `ignored` is called with the names of headers by which a token tried to bring its own key, `absent` with
+    the claims of `rules.watched` that none of the first tokens has, and the number of these tokens.
 
     Raises (from `identify`):
         TokenRefused: the token is not valid.
-        KeysUnavailable: the key it names cannot be fetched now.
+        KeysUnavailable: the key that the token names cannot be fetched now.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class TokenVerifier:
 
     @property
     def _set(self) -> KeySet:
-        """The keys at hand."""
+        """The current keys."""
         return self.keys.keys if isinstance(self.keys, JwksSource) else self.keys
 
     @property
     def edition(self) -> int:
-        """A number that changes whenever the same token may be judged otherwise: other keys, other rules."""
+        """A number that changes whenever keys or rules change, so that a token must be verified again."""
         keys = self._set
         if keys is not self._seen:
             self._seen = keys
@@ -66,22 +66,22 @@ class TokenVerifier:
         return self._edition
 
     def lasts(self, refused: TokenRefused) -> bool:
-        """Whether the same token stays refused for as long as the edition is the same.
+        """Return whether the same token stays refused while `edition` is the same.
 
-        Not one that will be good later. And where keys are fetched, not one whose key was not found: it
-        may make the set be fetched again.
+        False for a token that becomes valid later, and, where keys are fetched, for a token whose key was not
+        found: it can cause another fetch of the set.
         """
         if refused.reason is TokenReason.NOT_YET:
             return False
         return not (self._set.remote and refused.reason in _OTHER_KEY)
 
     def start(self) -> None:
-        """Begin to fetch keys, where they come from elsewhere."""
+        """Start to fetch keys, if they come from a URL."""
         if isinstance(self.keys, JwksSource):
             self.keys.start()
 
     def adopt(self, other: "TokenVerifier") -> None:
-        """Verify with the keys and rules of another from now on."""
+        """Use the keys and rules of another verifier from now on."""
         old, self.keys, self.rules = self.keys, other.keys, other.rules
         self._watch = ClaimWatch(self.rules.watched, self._absent)
         self._edition += 1
@@ -90,14 +90,14 @@ class TokenVerifier:
             self._closing = asyncio.ensure_future(old.aclose())
 
     async def aclose(self) -> None:
-        """Fetch no more."""
+        """Stop to fetch keys."""
         if self._closing is not None:
             await self._closing
         if isinstance(self.keys, JwksSource):
             await self.keys.aclose()
 
     async def identify(self, token: str) -> Identity:
-        """Verify a token now, after fetching keys again that may have changed."""
+        """Verify a token now; fetches the keys again if they may have changed."""
         keys = self.keys
         try:
             return self._verify(token)

@@ -126,7 +126,7 @@ class HostPolicy:
         """Check the `Host` headers of a request.
 
         Raises:
-                HandshakeRejected: BAD_REQUEST when there is not exactly one well-formed value, HOST when it is
+            HandshakeRejected: BAD_REQUEST when there is not exactly one well-formed value, HOST when it is
                 not on the list.
         """
         if len(values) != 1:

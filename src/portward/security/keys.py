@@ -110,7 +110,7 @@ class KeySet:
 
         Raises:
             UnknownKey: the set is remote and does not hold the key the token names.
-                NoKeyFits: the set is remote, and none of the matching keys made the signature.
+            NoKeyFits: the set is remote, and none of the matching keys made the signature.
             TokenRefused: ALGORITHM, KEY or SIGNATURE.
         """
         if (token.algorithm in HMAC) is not self.symmetric:
@@ -208,7 +208,7 @@ def secret_key(secret: str | bytes) -> SigningKey:
     """Make a key from a shared secret, for HS256, HS384 and HS512.
 
     Raises:
-            ValueError: the secret is empty, or looks like a key or a certificate (see `looks_like_key`).
+        ValueError: the secret is empty, or looks like a key or a certificate (see `looks_like_key`).
     """
     raw = secret.encode() if isinstance(secret, str) else bytes(secret)
     if not raw:
@@ -222,7 +222,7 @@ def public_key(pem: str | bytes, *, kid: str | None = None) -> SigningKey:
     """Read a public key in PEM, for the algorithms of its kind.
 
     Raises:
-            ValueError: it is no public key, is private, is too small, or is of a kind no algorithm uses.
+        ValueError: it is no public key, is private, is too small, or is of a kind no algorithm uses.
     """
     raw = pem.encode() if isinstance(pem, str) else pem
     if b"PRIVATE KEY-----" in raw:

@@ -38,7 +38,7 @@ class SessionTokens:
     """Issues and verifies session tokens with one secret.
 
     Raises:
-            ValueError: the secret is empty, or looks like a key or a certificate.
+        ValueError: the secret is empty, or looks like a key or a certificate.
     """
 
     __slots__ = ("_keys", "_secret")

@@ -127,9 +127,9 @@ def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
     """Verify a token at the Unix time `now`.
 
     Raises:
-            UnknownKey: the token names a key that another fetch of the set may bring.
-            NoKeyFits: none of the matching keys of a fetched set made the signature.
-            TokenRefused: the token is not accepted.
+        UnknownKey: the token names a key that another fetch of the set may bring.
+        NoKeyFits: none of the matching keys of a fetched set made the signature.
+        TokenRefused: the token is not accepted.
     """
     if keys.issuer and keys.issuer != rules.issuer:
         raise TokenRefused(TokenReason.ISSUER)
