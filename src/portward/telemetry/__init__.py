@@ -1,4 +1,4 @@
-"""What the gateway says about itself: metrics, a log, an audit chain. Nobody waits for it."""
+"""Metrics, the log and the audit chain of the gateway. No caller waits for a write."""
 
 from portward.settings.operation import LogFormat
 from portward.telemetry.audit.chain import AuditEntry

@@ -1,10 +1,10 @@
-"""The closed vocabulary of the log: a line is one of these events, with no free text beside it."""
+"""The closed set of log events: every line is one of these events, without any free text."""
 
 from enum import Enum, StrEnum
 
 
 class LogSeverity(StrEnum):
-    """How much an operator should care."""
+    """The severity of an event."""
 
     INFO = "info"
     WARNING = "warning"
@@ -12,13 +12,13 @@ class LogSeverity(StrEnum):
 
 
 class Audited(Enum):
-    """Whether an event goes into the audit file as well."""
+    """Whether an event is also written to the audit file."""
 
     NO = "no"
     SAMPLED = "sampled"
-    """Yes, but a peer can cause it at will: in a flood a count stands for the rest."""
+    """Written, but limited: a client can cause it at will, so in a flood a count replaces the rest."""
     ALWAYS = "always"
-    """Yes, each one: somebody with a right did it."""
+    """Written every time: only a user with a right can cause it."""
 
 
 _WARNING, _ERROR = LogSeverity.WARNING, LogSeverity.ERROR
@@ -49,7 +49,7 @@ class Event(StrEnum):
     SETTINGS_REJECT = "settings.reject", _ERROR, _ALWAYS
     WORKER_START = "worker.start"
     WORKER_END = "worker.end", _WARNING
-    """A worker is gone that was not told to leave, or did not leave well; another takes its place."""
+    """A worker ended without an order to stop, or with an error; another worker is started."""
 
     CONN_OPEN = "conn.open"
     CONN_CLOSE = "conn.close"
@@ -61,7 +61,7 @@ class Event(StrEnum):
     PROTO_ERROR = "proto.error", _WARNING
     SLOW_DROP = "slow.drop", _WARNING
     INBOX_DROP = "inbox.drop", _WARNING
-    """A client closed, and what it had sent before could not be handled in time."""
+    """A client closed its connection, and messages it had sent before could not be handled in time."""
     HB_TIMEOUT = "hb.timeout"
 
     AUTH_OK = "auth.ok", LogSeverity.INFO, _SAMPLED
@@ -71,9 +71,9 @@ class Event(StrEnum):
     AUTH_REFRESH = "auth.refresh", LogSeverity.INFO, _SAMPLED
     AUTH_REVOKE = "auth.revoke", _WARNING, _ALWAYS
     AUTH_REVOKE_FULL = "auth.revoke_full", _ERROR, _ALWAYS
-    """A revocation was refused, because the engine keeps as many as it can."""
+    """A revocation was refused, because the engine stores no more of them."""
     AUTH_SCHEME_IGNORED = "auth.scheme_ignored"
-    """An `Authorization` header of a scheme that is no credential here, as a proxy in front asks for."""
+    """An `Authorization` header has a scheme that the gateway ignores, such as one for a proxy."""
     TOKEN_HEADER_IGNORED = "token.header_ignored", _WARNING, _SAMPLED
     JWKS_KEY_DROPPED = "jwks.key_dropped"
     """An entry of the issuer's key set cannot be used; `reason` says why."""
@@ -101,28 +101,28 @@ class Event(StrEnum):
     PROVIDER_DOWN = "provider.down", _ERROR
     """The identity provider failed too often in a row and is not asked for a while."""
     ANALYSIS_MALFORMED = "analysis.malformed", _WARNING
-    """What a call-analysis engine reported could not be read."""
+    """A report of a call-analysis engine could not be parsed."""
     ANALYSIS_LOST = "analysis.lost", _ERROR
     """Alerts of a call-analysis engine were not published."""
     UPSTREAM_FAIL = "upstream.fail", _ERROR
     WEBHOOK_FAIL = "webhook.fail", _ERROR
     """A verdict could not be posted to the backend."""
 
-    # Under the names of an older relay, beside the events above that say the same.
+    # Names of an older relay, in addition to the events above with the same meaning.
     CONNECTION_ESTABLISHED = "connection_established", LogSeverity.INFO, _SAMPLED
     CONNECTION_BLOCKED = "connection_blocked", _WARNING, _SAMPLED
     AUTH_SUCCESS = "auth_success", LogSeverity.INFO, _SAMPLED
     AUTH_FAILED = "auth_failed", _WARNING, _SAMPLED
     HTTP_RATE_LIMIT_EXCEEDED = "http_rate_limit_exceeded", _WARNING, _SAMPLED
 
-    # The same once more under the exact names of that relay, where `log.older_names` is on.
+    # The same events with the exact names of that relay, when `log.older_names` is on.
     WS_CONNECTION_ESTABLISHED = "WS_CONNECTION_ESTABLISHED"
     WS_CONNECTION_BLOCKED_RATE_LIMIT = "WS_CONNECTION_BLOCKED_RATE_LIMIT", _WARNING
     WS_AUTH_SUCCESS = "WS_AUTH_SUCCESS"
     WS_AUTH_FAILED_INVALID_TOKEN = "WS_AUTH_FAILED_INVALID_TOKEN", _WARNING
     EXACT_HTTP_RATE_LIMIT_EXCEEDED = "HTTP_RATE_LIMIT_EXCEEDED", _WARNING
 
-    # Under the names of an older workspace gateway.
+    # Names of an older workspace gateway.
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", _WARNING, _SAMPLED
     UNAUTHORIZED_ROOM_ACCESS = "unauthorized_room_access", _WARNING, _SAMPLED
 
@@ -130,13 +130,13 @@ class Event(StrEnum):
     CLOCK_JUMP = "clock.jump", _WARNING, _ALWAYS
     INTERNAL_ERROR = "internal.error", _ERROR
     LIBRARY = "library", _WARNING
-    """Something a library reported."""
+    """A library logged a warning or an error."""
 
     LOG_SUPPRESSED = "log.suppressed", _WARNING
     AUDIT_OPEN = "audit.open", LogSeverity.INFO, _ALWAYS
     """The first line of an audit file."""
     AUDIT_MEND = "audit.mend", _ERROR, _ALWAYS
-    """The audit file was not as it was left: torn, cut or changed."""
+    """The audit file was found torn, cut or changed."""
     AUDIT_CUT = "audit.cut", _ERROR, _ALWAYS
     """The audit file is not the one that the engine's checkpoint was made from."""
     AUDIT_FAIL = "audit.fail", _ERROR, _ALWAYS

@@ -1,4 +1,4 @@
-"""The families of `Metrics`: each with its name, its meaning and its labels."""
+"""The metric families of `Metrics`, each with its name, its description and its labels."""
 
 from portward.telemetry import labels
 from portward.telemetry.events import Event
@@ -7,7 +7,7 @@ from portward.telemetry.series import SLOW, Collector
 
 
 class ConnectionsFamilies:
-    """Families about connections as such."""
+    """Metric families about connections."""
 
     def __init__(self, sheet: Collector, endpoint: Label) -> None:
         self.open = sheet.gauge("connections", "Connections open now.", endpoint)
@@ -25,7 +25,7 @@ class ConnectionsFamilies:
 
 
 class TrafficFamilies:
-    """Families about messages and what came of them."""
+    """Metric families about messages and their results."""
 
     def __init__(self, sheet: Collector, endpoint: Label, namespace: Label) -> None:
         received = labels.label("type", labels.RECEIVED_TYPES)
@@ -74,7 +74,7 @@ class TrafficFamilies:
 
 
 class NodeFamilies:
-    """Families about the process and what it stands on."""
+    """Metric families about the process and the services it depends on."""
 
     def __init__(self, sheet: Collector) -> None:
         operation = labels.label("operation", labels.ENGINE_OPERATIONS)

@@ -1,7 +1,7 @@
-"""What may stand beside an event: a closed set of names, and values nobody can forge a line with.
+"""The fields of a log event: a closed set of names, with values that cannot forge a line.
 
-There is no field for a token, a cookie, a key, a header's value or a message, and no way to add one
-from outside this file.
+There is no field for a token, a cookie, a key, a header's value or a message, and code outside this file
+cannot add one.
 """
 
 import math
@@ -22,22 +22,22 @@ _Texts: TypeAlias = Iterable[str]
 
 LIMIT: Final = 256
 _ITEMS: Final = 16
-"""Most members of a list that are shown."""
+"""The most members of a list that are written."""
 _INTEGER: Final = 2**63
 _MASKED: Final = re.compile(r"\d{1,3}(\.\d{1,3}){2}\.xxx|[0-9a-f:]{2,39}/48|unknown")
 _TOKEN: Final = re.compile(r"eyJ[\w-]{4,}[\w.=-]*")
-"""The beginning of a JSON object in base64url, as every token (JWT) has it."""
+"""The first characters of a token (JWT): the start of a JSON object in base64url."""
 
 
 class Fields(TypedDict, total=False):
-    """Every field there is. Addresses are masked, people may be hashed, None is left out."""
+    """All fields. Addresses are masked, user ids may be hashed, None is left out."""
 
     client: str | None
     """Connection id."""
     address: str | None
     user: str | None
     actor: str | None
-    """Who did it, where that is not the user it was done to."""
+    """The user who did it, when it is not the user it was done to."""
     endpoint: str | None
     dialect: _Text
     namespace: str | None
@@ -50,13 +50,13 @@ class Fields(TypedDict, total=False):
     digest: str | None
     """SHA-256 of a token."""
     key_id: str | None
-    """Name of a key, as a token gave it (`kid`)."""
+    """Id of a key, as a token named it (`kid`)."""
     algorithm: str | None
     claim: str | None
     """Configured name or path of a claim, never its value."""
     reason: _Text
     detail: str | None
-    """The cause in our own words; never a peer's text alone."""
+    """The cause, in a text of the gateway; never a text of the peer alone."""
     ending: _Text
     code: int | _Text
     status: int
@@ -66,7 +66,7 @@ class Fields(TypedDict, total=False):
     origin: str | None
     host: str | None
     path: str | None
-    """Without its query."""
+    """The path without its query."""
     header: str | None
     """Name of a header, never its value."""
     command: _Text
@@ -94,9 +94,9 @@ class Fields(TypedDict, total=False):
     source: str | None
     """Name of a library's logger."""
     of: _Text
-    """The event a count stands for."""
+    """The event that a count is about."""
     ip: str | None
-    """An address, in the events of the older relay; so are the next two."""
+    """An address, in the events of the older relay; the next two fields are for these events too."""
     totalConnections: int
     clientId: str | None
     room: str | None
@@ -111,10 +111,10 @@ _ADDRESSES: Final = frozenset({"address", "ip"})
 
 
 class Sanitizer:
-    """Makes fields fit for a line. With a key, user ids are shown as keyed hashes.
+    """Prepares fields for a line. With a key, user ids become keyed hashes.
 
-    A field that is not in the list is left out and counted in `unlisted`; a value of an unforeseen
-    type is shown as the name of its type.
+    A field that is not in the list is dropped and counted in `unlisted`; a value of an unexpected type is
+    replaced by the name of its type.
     """
 
     __slots__ = ("_key",)
@@ -123,7 +123,7 @@ class Sanitizer:
         self._key = key
 
     def __call__(self, fields: Mapping[str, object]) -> Tidy:
-        """Copy `fields`, each value cut, escaped, masked or hashed as its name asks."""
+        """Copy `fields`; each value is cut, escaped, masked or hashed as its name requires."""
         tidy: Tidy = {}
         unlisted = 0
         for name, value in fields.items():
@@ -150,13 +150,13 @@ class Sanitizer:
 
 
 def _first(items: Iterable[object]) -> list[object]:
-    """Sets have no order of their own: sorted, so that equal ones look equal."""
+    """Take the first items; a set is sorted, so that equal sets give equal text."""
     ordered = sorted(items, key=str) if isinstance(items, set | frozenset) else list(items)
     return ordered[:_ITEMS]
 
 
 def _plain(value: object) -> Scalar:
-    """A scalar for `value`. An object is named by its type: its `repr` may say too much."""
+    """Return a scalar for `value`; an object becomes its type's name: its `repr` may contain secrets."""
     if isinstance(value, Enum):
         return str(value.value) if isinstance(value, str) else value.name.lower()
     if isinstance(value, str | int | float):
@@ -170,12 +170,12 @@ def _text(value: Scalar) -> str:
 
 
 def _number(value: int | float) -> Scalar:
-    """JSON has no infinity and no NaN, and digits without end are a load for who reads them."""
+    """Replace infinity, NaN and very long integers, which JSON or log readers cannot handle."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return value if -_INTEGER < value < _INTEGER else "<int>"
 
 
-@lru_cache(maxsize=1024)  # one connection comes by several times
+@lru_cache(maxsize=1024)  # the address of one connection is masked several times
 def _masked(address: str) -> str:
     return address if _MASKED.fullmatch(address) else mask(address)

@@ -1,7 +1,7 @@
-"""The keys of telemetry: derived from a configured secret, or made once and kept in a file.
+"""The keys of telemetry: derived from a configured secret, or generated once and stored in a file.
 
-A key file lies beside what it protects. It proves nothing against somebody who can read both; for
-that, configure a secret that is kept elsewhere.
+A key file is in the same directory as the file it protects. It gives no protection against a person who
+can read both; for that, configure a secret that is stored elsewhere.
 """
 
 import hashlib
@@ -18,24 +18,24 @@ _OTHERS: Final = 0o077
 
 
 class AuditError(Exception):
-    """The audit file, its key or its checkpoint cannot be used; the text says which and why."""
+    """The audit file, its key or its checkpoint cannot be used; the text says which one and why."""
 
 
 def derive(secret: str | bytes, purpose: str) -> bytes:
-    """A key of 32 bytes for one purpose; keys for other purposes tell nothing about it."""
+    """Derive a key of 32 bytes for one purpose; keys for other purposes reveal nothing about it."""
     raw = secret.encode() if isinstance(secret, str) else secret
     return hmac.digest(raw, b"portward telemetry " + purpose.encode(), hashlib.sha256)
 
 
 def key_path(audit: Path) -> Path:
-    """Where the key of an audit file is kept when no secret is configured."""
+    """Return the path of an audit file's key, used when no secret is configured."""
     return audit.with_name(audit.name + ".key")
 
 
 def audit_key(audit: Path, secret: str | bytes = b"", *, create: bool = False) -> bytes:
-    """The key of an audit file: from `secret`, else from the file beside it.
+    """Return the key of an audit file: from `secret`, else from the key file beside it.
 
-    With `create`, a missing key file is made, readable by its owner alone.
+    With `create`, a missing key file is created; only its owner can read it.
 
     Raises:
         AuditError: the key file is missing, malformed, readable by others, or cannot be made.

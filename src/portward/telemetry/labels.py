@@ -1,4 +1,4 @@
-"""The closed sets of label values: what a client makes up is counted as `other`, not by name."""
+"""The closed sets of label values; a value that a client invents is counted as `other`."""
 
 import re
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ OTHER: Final = "other"
 
 
 class Label(NamedTuple):
-    """A label and every value it can ever have."""
+    """A label with all its possible values."""
 
     name: str
     values: tuple[str, ...]
 
     def known(self, value: str) -> str:
-        """Return the value itself when it is of the set, else `other`."""
+        """Return the value itself when it is in the set, else `other`."""
         return value if value in self.values else OTHER
 
 
@@ -36,21 +36,21 @@ def label(name: str, values: Iterable[str]) -> Label:
 
 
 class AuthResult(StrEnum):
-    """How an attempt to authenticate went."""
+    """The result of an authentication."""
 
     OK = "ok"
     FAILED = "failed"
     EXPIRED = "expired"
     REVOKED = "revoked"
     REPEATED = "repeated"
-    """Refused again without being judged: it was refused in the last minutes."""
+    """Refused from memory, without a check: it was refused in the last minutes."""
     LIMITED = "limited"
     UNAVAILABLE = "unavailable"
-    """Whoever had to be asked did not answer."""
+    """A service that is needed for the check did not answer."""
 
 
 class RecoveryResult(StrEnum):
-    """Whether a returning subscriber got what it missed, and why not."""
+    """The result of a recovery: whether the subscriber got what it missed, and why not."""
 
     RECOVERED = "recovered"
     EPOCH = "epoch"
@@ -59,7 +59,7 @@ class RecoveryResult(StrEnum):
 
 
 class GapResult(StrEnum):
-    """What came of publications that did not arrive."""
+    """How a gap was handled."""
 
     REPAIRED = "repaired"
     LOST = "lost"
@@ -72,7 +72,7 @@ def type_name(kind: type) -> str:
 
 
 def _types(module: ModuleType, *bases: type) -> tuple[str, ...]:
-    """Names of every class in `module` that is derived from one of `bases`."""
+    """Return the names of all classes in `module` that are derived from one of `bases`."""
     found: list[type] = [item for item in vars(module).values() if isinstance(item, type)]
     derived: list[type] = [kind for kind in found if issubclass(kind, bases) and kind not in bases]
     return tuple(map(type_name, derived))

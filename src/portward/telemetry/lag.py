@@ -1,4 +1,4 @@
-"""How late the event loop runs, and whether the wall clock was moved."""
+"""Measurement of the event loop's lag, and detection of jumps of the wall clock."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,23 +6,23 @@ from typing import Final
 from portward.model.clock import Clock, Timer
 
 INTERVAL: Final = 0.5
-"""Seconds between two looks."""
+"""Seconds between two measurements."""
 BOUND: Final = 0.25
-"""Seconds late that are worth a warning."""
+"""Seconds of lag from which a warning is logged."""
 JUMP: Final = 2.0
-"""Seconds the wall clock may drift from the monotonic one between two looks."""
+"""Seconds that the wall clock may differ from the monotonic clock between two measurements."""
 
 
 class LoopLag:
-    """Asks to be woken every `INTERVAL` seconds and sees how late that was.
+    """Schedules a call every `INTERVAL` seconds and measures how late it runs.
 
-    `tick` is called each time with the lag in seconds and with the jump of the wall clock, 0.0 when
-    it made none.
+    `tick` is called each time with the lag in seconds and the jump of the wall clock in seconds, 0.0 without
+    a jump.
     """
 
     def __init__(self, clock: Clock, tick: Callable[[float, float], None]) -> None:
         self.last = 0.0
-        """Seconds the loop was late when it last looked."""
+        """The last measured lag in seconds."""
         self._clock = clock
         self._tick = tick
         self._timer: Timer | None = None
@@ -30,13 +30,13 @@ class LoopLag:
         self._offset = 0.0
 
     def start(self) -> None:
-        """Look from now on. Harmless when repeated."""
+        """Start the measurements. Does nothing when already started."""
         if self._timer is None:
             self._offset = self._clock.time() - self._clock.monotonic()
             self._schedule()
 
     def stop(self) -> None:
-        """Look no longer. Harmless when repeated."""
+        """Stop the measurements. Does nothing when already stopped."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

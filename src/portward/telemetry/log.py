@@ -1,8 +1,8 @@
-"""The log: one event, one line. Console text in development, JSON in production.
+"""The log: one line per event. Console text in development, JSON in production.
 
-Lines are put into a bounded queue and rendered and written by a thread (see `drain`); when the sink
-cannot keep up, or fails, lines are lost and counted. structlog's own configuration, which belongs
-to the program around us, is neither read nor changed.
+Lines go into a bounded queue; a thread renders and writes them (see `worker_queue`). When the sink is too
+slow, or fails, lines are lost and counted. structlog's global configuration belongs to the embedding
+program: it is neither read nor changed.
 """
 
 import json
@@ -22,9 +22,9 @@ from portward.telemetry.sink import LineWriter, LogSink
 from portward.telemetry.worker_queue import QueueThread
 
 LINES: Final = 100
-"""Lines of one event a second."""
+"""The most lines of one event per second."""
 QUEUE: Final = 8192
-"""Lines waiting to be written."""
+"""The most lines that wait to be written."""
 
 
 class _LogEntry(NamedTuple):
@@ -34,19 +34,19 @@ class _LogEntry(NamedTuple):
 
 
 def stamp(seconds: float) -> str:
-    """Unix seconds as UTC to the millisecond: `2025-11-21T02:38:00.123Z`."""
+    """Format Unix seconds as UTC with milliseconds: `2025-11-21T02:38:00.123Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Log:
     """The log of one gateway.
 
-    Events below `level` are left out. `user_key` turns user ids into keyed hashes. `lines` is how many
-    lines of one event a second may have; what is left out is counted in a `log.suppressed` line. `node`
-    stands in every line where several processes write to one place.
+    Events below `level` are dropped. `user_key` turns user ids into keyed hashes. `lines` is the most lines
+    of one event per second; dropped lines are counted in a `log.suppressed` line. `node` is written in every
+    line, for several processes that write to one place.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each option of a log, all but two by name
+    def __init__(  # noqa: PLR0913 - one argument for each option of a log, all but two by name
         self,
         sink: LogSink,
         clock: Clock,
@@ -74,30 +74,30 @@ class Log:
 
     @property
     def dropped(self) -> int:
-        """Lines that were lost: no room in the queue, or the sink failed."""
+        """The number of lost lines: the queue was full, or the sink failed."""
         return self._drain.refused + self._drain.broken + self._writer.dropped + self._lost
 
     def event(self, event: Event, **fields: Unpack[Fields]) -> None:
-        """Write a line, unless this event had its share of lines in this second. Never raises."""
+        """Write a line, unless this event has used its lines of this second. Never raises."""
         if event.level in self._levels and self.sampler.admits(event):
             self.write(event, self.tidy(fields))
 
     def write(self, event: Event, fields: Tidy) -> None:
-        """Write a line of fields that are tidy already, asking no sampler."""
+        """Write a line of fields that are already sanitized, without sampling."""
         if event.level not in self._levels:
             return
         self._drain.put(_LogEntry(self._clock.time(), event, fields))
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until everything is written, or was lost. False when that took too long."""
+        """Wait until every line is written or lost. Returns False after the timeout."""
         return self._drain.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> None:
-        """Write what is left and stop; lines after this are counted as lost."""
+        """Write the remaining lines and stop; later lines are counted as lost."""
         self._lost = self._drain.close(timeout)
 
     def _handle(self, entries: list[_LogEntry]) -> int:
-        """Render and write, on the log's own thread. A failed line is lost, not tried again."""
+        """Render and write lines, on the log's thread. A failed line is lost and not tried again."""
         for entry in entries:
             self._say[entry.event.level](entry.event.value, _time=entry.time, **entry.fields)
         self._writer.write(self._rendered.take())
@@ -105,19 +105,19 @@ class Log:
 
 
 class _Rendered:
-    """The logger that structlog hands finished lines to."""
+    """The logger to which structlog passes rendered lines."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
 
     def msg(self, line: str) -> None:
-        """Keep a line."""
+        """Store a line."""
         self._lines.append(line.encode("utf-8", "backslashreplace") + b"\n")
 
     info = warning = error = msg
 
     def take(self) -> list[bytes]:
-        """Give out the lines kept so far."""
+        """Return the stored lines and empty the store."""
         lines, self._lines = self._lines, []
         return lines
 
@@ -125,7 +125,7 @@ class _Rendered:
 def _methods(
     rendered: _Rendered, head: Processor, renderer: Processor
 ) -> dict[str, Callable[..., Any]]:
-    """One way in per level, of a structlog logger of our own."""
+    """Return one method per level, of a structlog logger with its own configuration."""
     logger = structlog.wrap_logger(
         rendered,
         processors=[head, renderer],
@@ -137,7 +137,7 @@ def _methods(
 
 
 def _head(node: str) -> Processor:
-    """Time, level and event come first, then who says it."""
+    """Make a processor that puts time, level, event and node first."""
     ours = {"node": node} if node else {}
 
     def head(_logger: object, level: str, line: EventDict) -> EventDict:
@@ -155,7 +155,7 @@ def _head(node: str) -> Processor:
 
 def _renderer(style: LogFormat, *, colors: bool) -> Processor:
     if style is LogFormat.JSON:
-        # Escaping all that is not ASCII leaves no character that any reader takes for a line's end.
+        # With every non-ASCII character escaped, no reader finds a line break inside a line.
         encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return structlog.processors.JSONRenderer(serializer=lambda line, **_: encoder.encode(line))
     return structlog.dev.ConsoleRenderer(

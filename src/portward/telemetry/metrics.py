@@ -1,12 +1,12 @@
-"""What is counted: one typed method for each thing that can happen.
+"""The metrics of a gateway, with one typed method for each kind of event that is counted.
 
     Metrics
-    |- connections   came, went, were refused, proved who they are
-    |- traffic       messages, bytes, publications, faults, limits
+    |- connections   opened, closed, rejected, authenticated
+    |- traffic       messages, bytes, publications, command errors, limits
     `- node          engine, identity provider, revocations, loop, log, audit, build
 
-Everything is counted on the event loop, by one thread; `render` may be called from another. The
-text format is the only one offered: in OpenMetrics a gauge `connections` and a counter
+Everything is counted on the event loop, in one thread; `render` may be called from another thread. Only
+the Prometheus text format is offered: in OpenMetrics a gauge `connections` and a counter
 `connections_total` would be one family.
 """
 
@@ -34,10 +34,10 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 
 class Metrics:
-    """The numbers of one gateway, in a registry of its own: two gateways in a process do not meet.
+    """The metrics of one gateway, in a separate registry, so two gateways in a process do not share them.
 
-    `endpoints` and `namespaces` are the configured names; any other is counted as `other`. `older_live`
-    are the endpoints that an older live server's metrics are shown for, under the name of `instance`.
+    `endpoints` and `namespaces` are the configured names; any other name is counted as `other`. `older_live`
+    are the endpoints for which the metrics of an older live server are shown, under the name of `instance`.
     """
 
     content_type: Final = CONTENT_TYPE
@@ -68,84 +68,84 @@ class Metrics:
         ProcessCollector(namespace=PREFIX.rstrip("_"), registry=self.registry)
 
     def render(self) -> bytes:
-        """Every series in Prometheus' text format, to be sent with `content_type`."""
+        """Return all series in Prometheus' text format, to be sent with `content_type`."""
         return generate_latest(self.registry)
 
     # Connections
 
     def connection_opened(self, endpoint: str) -> None:
-        """A connection was let in."""
+        """Count a connection that was admitted."""
         self._connections.open.add((endpoint,))
         self._connections.opened.add((endpoint,))
 
     def closed(self, endpoint: str, ending: Disconnect) -> None:
-        """An open connection is gone."""
+        """Count a connection that was closed."""
         self._connections.open.add((endpoint,), -1)
         self._connections.closed.add((endpoint, labels.ENDING[ending]))
         if ending is Disconnect.SLOW:
             self._connections.slow.add()
 
     def refused(self, endpoint: str | None, refusal: HandshakeRejection) -> None:
-        """A handshake was not let in; no endpoint when its path names none."""
+        """Count a rejected handshake; `endpoint` is None when the path belongs to none."""
         self._connections.refused.add((endpoint or labels.OTHER, labels.REASON[refusal]))
 
     def authenticated(self, endpoint: str, result: AuthResult) -> None:
-        """Somebody tried to prove who they are."""
+        """Count an authentication and its result."""
         self._connections.auth.add((endpoint, result))
 
     def entered(self, client: str, workspace: str | None) -> None:
-        """A connection of a workspace has proven who it is."""
+        """Count an authenticated connection for its workspace."""
         self._workplaces.enter(client, workspace)
 
     def left(self, client: str) -> None:
-        """A connection has ended, of a workspace or not."""
+        """Remove a closed connection from the count of its workspace, if it has one."""
         self._workplaces.leave(client)
 
     # Traffic
 
     def received(self, endpoint: str, kind: str, size: int) -> None:
-        """A message of `size` bytes came in; `kind` as `labels.type_name` makes it."""
+        """Count a received message of `size` bytes; `kind` is a name from `labels.type_name`."""
         self._traffic.received.add((endpoint, kind))
         self._traffic.bytes_received.add((endpoint,), size)
 
     def unhandled(self, endpoint: str, count: int) -> None:
-        """The client closed, and so many of its messages were not handled in time."""
+        """Count the messages of a client that closed before they could be handled."""
         self._traffic.unhandled.add((endpoint,), count)
 
     def sent(self, endpoint: str, kind: str, size: int, n: int = 1) -> None:
-        """A message of `size` bytes went out to `n` connections."""
+        """Count a message of `size` bytes that was sent to `n` connections."""
         self._traffic.sent.add((endpoint, kind), n)
         self._traffic.bytes_sent.add((endpoint,), size * n)
 
     def delivered(self, namespace: str, publications: int, deliveries: int, seconds: float) -> None:
-        """Publications were handed to their subscribers, together in one turn of `seconds`."""
+        """Count publications that were delivered to their subscribers in one turn of `seconds`."""
         traffic = self._traffic
         traffic.publications.add((namespace,), publications)
         traffic.deliveries.add((namespace,), deliveries)
         traffic.fanout.observe(seconds, (namespace,))
 
     def fault(self, endpoint: str, kind: ErrorKind) -> None:
-        """A command was refused."""
+        """Count a command error."""
         self._traffic.faults.add((endpoint, labels.CODE[kind]))
 
     def limit(self, name: LimitName, mode: LimitMode) -> None:
-        """A limit was exceeded, whether that was enforced or only observed."""
+        """Count an exceeded limit, whether enforced or only observed."""
         self._traffic.limits.add((name, mode))
 
     def recovered(self, namespace: str, result: RecoveryResult) -> None:
-        """A subscriber asked for what it had missed."""
+        """Count a recovery and its result."""
         self._traffic.recoveries.add((namespace, result))
 
     def gap(self, namespace: str, result: GapResult) -> None:
-        """Publications of a channel did not arrive."""
+        """Count a gap in a channel and its result."""
         self._traffic.gaps.add((namespace, result))
 
     def repeated(self, namespace: str) -> None:
-        """A publication came again."""
+        """Count a publication that arrived twice."""
         self._traffic.repeats.add((namespace,))
 
     def channels(self, books: Mapping[str, int]) -> None:
-        """So many channels are kept, by namespace; of one that is not named there are none."""
+        """Set the number of channels in memory by namespace; a namespace that is not given has none."""
         gauge = self._traffic.channels
         for labelled in gauge.values:
             gauge.set(0, labelled)
@@ -155,53 +155,53 @@ class Metrics:
     # Node
 
     def revoked(self, seconds: float) -> None:
-        """A revocation was acted upon, `seconds` after it was made."""
+        """Observe that a revocation was carried out, `seconds` after it was made."""
         self._node.revocations.add()
         self._node.revocation.observe(seconds)
 
     def engine(self, operation: str, seconds: float) -> None:
-        """The engine answered; `operation` is the name of the port's method."""
+        """Observe an answer of the engine; `operation` is the name of the port's method."""
         self._node.engine.observe(seconds, (operation,))
 
     def engine_up(self, *, up: bool) -> None:
-        """The engine answers, or does not."""
+        """Set whether the engine answers."""
         self._node.engine_up.set(up)
 
     def engine_may_evict(self, *, possible: bool) -> None:
-        """The store may drop keys when its memory is full, or may not."""
+        """Set whether the store may drop keys when its memory is full."""
         self._node.engine_may_evict.set(possible)
 
     def identity_provider(self, result: ProviderResult, seconds: float) -> None:
-        """A question to the identity provider came to its end."""
+        """Observe a finished question to the identity provider."""
         self._node.provider.observe(seconds, (result,))
 
     def upstream_connections(self, change: int) -> None:
-        """Connections to the upstream were opened, or closed."""
+        """Change the number of connections to the upstream."""
         self._node.upstream.add(amount=change)
 
     def upstream_usage(self, tokens: int, seconds: float) -> None:
-        """The upstream reported what an answer or a transcription took."""
+        """Add the usage that the upstream reported for a response or a transcription."""
         self._node.tokens.add(amount=tokens)
         self._node.audio.add(amount=seconds)
 
     def loop_lag(self, seconds: float) -> None:
-        """How late the event loop was."""
+        """Set the lag of the event loop."""
         self._node.lag.set(seconds)
 
     def insecure(self, *, on: bool) -> None:
-        """A protection is switched off."""
+        """Set whether a protection is switched off."""
         self._node.insecure.set(on)
 
     def event(self, event: Event) -> None:
-        """An event happened; counted even when its line is left out."""
+        """Count an event, also when its log line is dropped."""
         self._node.events.add((event,))
 
     @property
     def log_dropped(self) -> Sample:
-        """Where to hang the log's count of lost lines."""
+        """The sample that reads the log's number of lost lines."""
         return self._node.log_dropped
 
     @property
     def audit_failures(self) -> Sample:
-        """Where to hang the audit's count of failures."""
+        """The sample that reads the audit's number of failures."""
         return self._node.audit_failures

@@ -1,6 +1,6 @@
-"""Metrics of live endpoints under the names of an older live server, beside the gateway's own.
+"""Metrics of live endpoints with the names of an older live server, in addition to the gateway's own.
 
-They are made at each scrape from what is counted anyway.
+They are computed at each scrape from the gateway's own counters.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,7 +22,7 @@ _RECEIVED: Final = {
     "hand_over": "message",
     OTHER: "invalid",
 }
-"""Types of messages of clients, by the labels of the gateway's own metric."""
+"""Types of client messages, by the labels of the gateway's own metric."""
 _SENT: Final = {
     "subscribed": "subscribed",
     "unsubscribed": "unsubscribed",
@@ -32,17 +32,17 @@ _SENT: Final = {
     "fault": "error",
     "removed": "error",
 }
-"""Types of messages to clients, by the same."""
+"""Types of messages to clients, by the labels of the gateway's own metric."""
 
 
 class _Family:
-    """A metric that is made when it is collected."""
+    """A metric that is computed at each scrape."""
 
     def __init__(self, make: Callable[[], Metric]) -> None:
         self._make = make
 
     def collect(self) -> Metric:
-        """The samples of now."""
+        """Return the current samples."""
         return self._make()
 
 
@@ -53,7 +53,7 @@ def add(
     endpoints: Collection[str],
     instance: str,
 ) -> None:
-    """Add the three metrics for the endpoints named; `instance` is the value of `instance_id`."""
+    """Add the three metrics for the given endpoints; `instance` is the value of `instance_id`."""
 
     def open_now() -> Metric:
         values = connections.open.values

@@ -1,4 +1,4 @@
-"""How many lines of one event there may be in a second: a flood of events is no flood of lines."""
+"""A limit of log lines per event and second, so that a flood of events does not flood the log."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from portward.telemetry.events import Event
 
 WINDOW: Final = 1.0
-"""Seconds."""
+"""The length of the window in seconds."""
 
 
 class _Window:
@@ -19,7 +19,7 @@ class _Window:
 
 
 class Sampler:
-    """Lets `limit` of each event through in a second, and counts the rest. One entry per event."""
+    """Admits `limit` lines of each event per second and counts the rest. One entry per event."""
 
     __slots__ = ("_limit", "_now", "_over", "_windows")
 
@@ -30,7 +30,7 @@ class Sampler:
         self._over: dict[Event, int] = {}
 
     def admits(self, event: Event) -> bool:
-        """Whether a line may be written for this one."""
+        """Return whether a line may be written for this event now."""
         now = self._now()
         window = self._windows.get(event)
         if window is None or now - window.start >= WINDOW:
@@ -44,7 +44,7 @@ class Sampler:
         return False
 
     def over(self, *, everything: bool = False) -> dict[Event, int]:
-        """What was left out in the seconds that are over, once; with `everything`, up to now."""
+        """Return and reset the counts of dropped lines of past seconds; with `everything`, up to now."""
         now = self._now()
         for event, window in self._windows.items():
             if everything or now - window.start >= WINDOW:

@@ -1,8 +1,8 @@
-"""Metric families kept as plain numbers, turned into samples when somebody scrapes.
+"""Metric families stored as plain numbers and converted to samples at each scrape.
 
-prometheus-client takes a lock for every increment (half a microsecond, a histogram more than one);
-these are counted on the event loop alone, once per message, so a dictionary entry is enough. Every
-series exists from the start: none is added while a scrape walks through them in another thread.
+prometheus-client takes a lock for every increment (half a microsecond, more for a histogram); these
+numbers change only on the event loop, once per message, so a dictionary entry is enough. Every series
+exists from the start: none is added while a scrape reads them in another thread.
 """
 
 from bisect import bisect_left
@@ -24,28 +24,28 @@ FAST: Final = (
     *(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005),
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
-"""Upper bounds, in seconds, of what happens within one process."""
+"""Upper bounds, in seconds, for durations within one process."""
 SLOW: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01),
     *(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-"""Upper bounds, in seconds, of what may cross a network."""
+"""Upper bounds, in seconds, for durations that may include a network."""
 
 Values = tuple[str, ...]
 
 
 class Family(Protocol):
-    """What a sheet holds."""
+    """A metric family of a `Collector`."""
 
     def collect(self) -> Metric:
-        """The samples of now."""
+        """Return the current samples."""
 
 
 F = TypeVar("F", bound=Family)
 
 
 class Counter:
-    """A number for each combination of label values; it only grows."""
+    """A number for each combination of label values; it never decreases."""
 
     def __init__(self, name: str, text: str, labels: tuple[Label, ...]) -> None:
         self.name = PREFIX + name
@@ -55,14 +55,14 @@ class Counter:
         self.values: dict[Values, float] = dict.fromkeys(keys, 0)
 
     def add(self, labels: Values = (), amount: float = 1) -> None:
-        """Count. Label values outside their set are counted as `other`."""
+        """Add to the counter. Label values outside their set are counted as `other`."""
         try:
             self.values[labels] += amount
         except KeyError:
             self.values[self._known(labels)] += amount
 
     def collect(self) -> Metric:
-        """The samples of now."""
+        """Return the current samples."""
         family = CounterMetricFamily(self.name, self.text, labels=_names(self.labels))
         for key, value in self.values.items():
             family.add_metric(key, value)
@@ -74,14 +74,14 @@ class Counter:
 
 
 class Gauge(Counter):
-    """A number that goes up and down."""
+    """A number for each combination of label values that can increase and decrease."""
 
     def set(self, value: float, labels: Values = ()) -> None:
-        """Put a value in place of the current one."""
+        """Set the current value."""
         self.values[labels if labels in self.values else self._known(labels)] = value
 
     def collect(self) -> Metric:
-        """The samples of now."""
+        """Return the current samples."""
         family = GaugeMetricFamily(self.name, self.text, labels=_names(self.labels))
         for key, value in self.values.items():
             family.add_metric(key, value)
@@ -89,7 +89,7 @@ class Gauge(Counter):
 
 
 class _HistogramSeries:
-    """One series of a histogram: how many fell below each bound, and their sum."""
+    """One series of a histogram: the count for each bound, and the sum of the values."""
 
     __slots__ = ("counts", "total")
 
@@ -99,7 +99,7 @@ class _HistogramSeries:
 
 
 class Histogram:
-    """How values are spread over `bounds`, for each combination of label values."""
+    """The distribution of values over `bounds`, for each combination of label values."""
 
     def __init__(
         self, name: str, text: str, labels: tuple[Label, ...], bounds: tuple[float, ...]
@@ -124,7 +124,7 @@ class Histogram:
         spread.total += value
 
     def collect(self) -> Metric:
-        """The samples of now."""
+        """Return the current samples."""
         family = HistogramMetricFamily(self.name, self.text, labels=_names(self.labels))
         for key, spread in self._spreads.items():
             buckets = list(zip(self._edges, accumulate(spread.counts), strict=True))
@@ -133,7 +133,7 @@ class Histogram:
 
 
 class Sample:
-    """A number that somebody else keeps, asked for at each scrape; it may be kept by any thread."""
+    """A number that other code counts, in any thread; it is read at each scrape."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = PREFIX + name
@@ -141,12 +141,12 @@ class Sample:
         self.read: Callable[[], float] = float
 
     def collect(self) -> Metric:
-        """The sample of now."""
+        """Return the current sample."""
         return CounterMetricFamily(self.name, self.text, value=self.read())
 
 
 class Collector:
-    """The families of one gateway; register it with a registry of prometheus-client."""
+    """The metric families of one gateway; register it with a registry of prometheus-client."""
 
     def __init__(self) -> None:
         self._families: list[Family] = []
@@ -170,7 +170,7 @@ class Collector:
         return self.add(Sample(name, text))
 
     def collect(self) -> Iterator[Metric]:
-        """Every family's samples of now."""
+        """Yield the current samples of every family."""
         for family in self._families:
             yield family.collect()
 

@@ -1,4 +1,4 @@
-"""Where finished lines go: a descriptor, or whatever text stream an embedding program has."""
+"""Targets of finished lines: a file descriptor, or any text stream of an embedding program."""
 
 import os
 import select
@@ -7,32 +7,32 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol, TextIO
 
 _PATIENCE: Final = 100
-"""Times a descriptor that would block is tried again, 20 ms apart."""
+"""How often a write to a blocking descriptor is tried again, 20 ms apart."""
 _PAUSE: Final = 0.02
 
 
 class LogSink(Protocol):
-    """The end of the log. Called on the log's own thread."""
+    """The target of the log's lines. Its methods run on the log's thread."""
 
     def write(self, data: bytes) -> int:
-        """Take bytes; return how many were taken, fewer than given when the sink failed."""
+        """Write bytes; returns how many were written, fewer than given when the sink failed."""
 
 
 class DescriptorSink:
-    """A file descriptor, written without a buffer in between: what was written is out."""
+    """A file descriptor that is written without a buffer."""
 
     def __init__(self, descriptor: int, pause: Callable[[float], None] = time.sleep) -> None:
         self._descriptor = descriptor
         self._pause = pause
 
     def write(self, data: bytes) -> int:
-        """Write all of it, or what fits. A full disk and a closed pipe end it early."""
+        """Write all bytes, or as many as possible. A full disk or a closed pipe stops the write early."""
         taken = 0
         patience = _PATIENCE
         while taken < len(data):
             try:
                 taken += os.write(self._descriptor, data[taken:])
-            except BlockingIOError:  # somebody made our terminal or pipe non-blocking
+            except BlockingIOError:  # another program set this terminal or pipe to non-blocking
                 patience -= 1
                 if not patience:
                     break
@@ -43,13 +43,13 @@ class DescriptorSink:
 
 
 class StreamSink:
-    """A text stream without a descriptor, such as a notebook's or a test's."""
+    """A text stream without a descriptor, such as the stream of a notebook or a test."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, data: bytes) -> int:
-        """Write and flush; all or nothing, as far as one can tell."""
+        """Write and flush all bytes; returns 0 when this fails."""
         try:
             self._stream.write(data.decode("utf-8", "replace"))
             self._stream.flush()
@@ -59,15 +59,15 @@ class StreamSink:
 
 
 class NoSink:
-    """What stands in for a stream that is closed."""
+    """A sink that discards all lines, for a closed stream."""
 
     def write(self, data: bytes) -> int:  # noqa: ARG002 - it takes nothing
-        """Take nothing."""
+        """Discard the bytes."""
         return 0
 
 
 def sink_for(stream: TextIO | None, pause: Callable[[float], None] = time.sleep) -> LogSink:
-    """Choose the sink for a stream, past its buffer where it has a descriptor; None is a closed one."""
+    """Choose the sink for a stream; uses its descriptor if it has one. None stands for a closed stream."""
     if stream is None:
         return NoSink()
     try:
@@ -77,10 +77,10 @@ def sink_for(stream: TextIO | None, pause: Callable[[float], None] = time.sleep)
 
 
 class LineWriter:
-    """Writes whole lines and knows how many got through.
+    """Writes whole lines and counts the lost ones.
 
-    A line that was cut by a failure is ended before the next one begins, so that no line is ever
-    glued to the remains of another.
+    When a failure cuts a line, a line feed is written before the next line, so that no line is joined to a
+    part of another.
     """
 
     def __init__(self, sink: LogSink) -> None:
@@ -89,7 +89,7 @@ class LineWriter:
         self._ragged = False
 
     def write(self, lines: list[bytes]) -> None:
-        """Write lines, each with its line feed at the end; count those that were lost."""
+        """Write lines that each end with a line feed; count those that were lost."""
         for chunk in _chunks(lines):
             self._write(chunk)
 
@@ -103,9 +103,9 @@ class LineWriter:
 
 
 def _chunks(lines: list[bytes]) -> Iterator[list[bytes]]:
-    """Split where POSIX keeps a write to a pipe whole, so that several processes may share one."""
+    """Split lines into chunks that POSIX writes to a pipe as a whole, so that processes can share a pipe."""
     chunk: list[bytes] = []
-    size = 1  # a line feed may go in front
+    size = 1  # a line feed may be added in front
     for line in lines:
         if chunk and size + len(line) > select.PIPE_BUF:
             yield chunk

@@ -1,4 +1,4 @@
-"""What libraries report through the standard `logging`, as lines of our own log."""
+"""A handler for the standard `logging` that turns messages of libraries into lines of the gateway's log."""
 
 import logging
 from collections.abc import Callable
@@ -13,10 +13,10 @@ _FRAMES: Final = 8
 
 
 class LibraryHandler(logging.Handler):
-    """Hang it on a library's logger (`addHandler`); warnings and worse become `library` events.
+    """Add it to a library's logger (`addHandler`); warnings and errors become `library` events.
 
-    Of a message only the template is shown, never what was filled in, and of an exception only its
-    class and where it came from: either may hold what a peer sent, or a secret.
+    Only the template of a message is written, without its arguments, and only the class and the place of an
+    exception: the rest may contain data of a peer, or a secret.
     """
 
     def __init__(self, record: Callable[[Event, Fields], None]) -> None:
@@ -24,7 +24,7 @@ class LibraryHandler(logging.Handler):
         self._record = record
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass one on."""
+        """Write one log record as an event."""
         template = record.msg if isinstance(record.msg, str) and record.args else None
         fields: Fields = {"source": record.name, "detail": template}
         if record.exc_info and record.exc_info[1] is not None:
@@ -33,12 +33,12 @@ class LibraryHandler(logging.Handler):
 
 
 def exception_fields(error: BaseException) -> Fields:
-    """The class of an exception and the innermost frames it passed, without any value."""
+    """Return the class of an exception and its innermost frames, without any value."""
     return {"error": type(error).__name__, "trace": trace(error.__traceback__)}
 
 
 def trace(traceback: TracebackType | None) -> str:
-    """`session.py:120 handle < link.py:31 read < ...`, innermost first, within the limit."""
+    """Return `session.py:120 handle < link.py:31 read < ...`, innermost frame first, within the limit."""
     frames: list[str] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code

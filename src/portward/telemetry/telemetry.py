@@ -1,4 +1,4 @@
-"""Metrics, log and audit in one hand: what the node is given to tell what happens."""
+"""Metrics, log and audit as one object that the node records events with."""
 
 import logging
 import secrets
@@ -24,10 +24,10 @@ from portward.telemetry.stdlib_handler import LibraryHandler, exception_fields
 
 
 class Telemetry:
-    """Everything one gateway has to say about itself. Nothing here waits, and nothing raises.
+    """The metrics, log and audit of one gateway. Its methods neither wait nor raise.
 
-    Until `start`, events are recorded all the same; what needs a regular look (counts of left-out
-    lines, failures of the audit, the lag of the loop) begins with it.
+    Events are recorded before `start` too; `start` begins the periodic checks (counts of dropped lines,
+    failures of the audit, the lag of the loop).
     """
 
     def __init__(self, metrics: Metrics, log: Log, audit: AuditLog, clock: Clock) -> None:
@@ -44,11 +44,11 @@ class Telemetry:
             log.write(Event.AUDIT_MEND, note)
 
     def start(self) -> None:
-        """Look after things every half second, on the clock's event loop."""
+        """Start the periodic checks, every half second on the clock's event loop."""
         self.lag.start()
 
     def close(self, timeout: float = 2.0) -> None:
-        """Say what is unsaid, write what is unwritten, and stop."""
+        """Report the last counts, write the waiting lines, and stop."""
         self.lag.stop()
         self._summarise(everything=True)
         self.audit.close(timeout)
@@ -68,16 +68,16 @@ class Telemetry:
         self.close()
 
     def record(self, event: Event, /, **fields: Unpack[Fields]) -> None:
-        """Log an event, and audit it when it is a security event. In a flood it is only counted."""
+        """Log an event; a security event is audited too. In a flood, events are only counted."""
         self._record(event, fields)
 
     def failure(self, error: BaseException, /, **fields: Unpack[Fields]) -> None:
-        """Record an exception nobody expected, without its text: that may hold what a peer sent."""
+        """Record an unexpected exception without its text, which may contain data of a peer."""
         fields.update(exception_fields(error))
         self._record(Event.INTERNAL_ERROR, fields)
 
     def handler(self) -> logging.Handler:
-        """A handler to hang on a library's logger."""
+        """Return a handler to add to a library's logger."""
         return LibraryHandler(self._record)
 
     def _record(self, event: Event, fields: Fields) -> None:
@@ -91,7 +91,7 @@ class Telemetry:
                 self.log.write(event, tidy)
             if event.audited is not Audited.NO:
                 self.audit.append(event, tidy)
-        except Exception:  # noqa: BLE001 - a line is not worth a connection; the loss is counted
+        except Exception:  # noqa: BLE001 - a failed line must not close a connection; the loss is counted
             self._errors += 1
 
     def _dropped(self) -> int:
@@ -107,7 +107,7 @@ class Telemetry:
         self._alarm()
 
     def _summarise(self, *, everything: bool = False) -> None:
-        """Say how many lines were left out, in the audit as well where they would have stood."""
+        """Log how many lines were dropped, and audit it for events that are audited."""
         for event, count in self.log.sampler.over(everything=everything).items():
             note: Tidy = {"of": event.value, "count": count}
             self.log.write(Event.LOG_SUPPRESSED, note)
@@ -115,7 +115,7 @@ class Telemetry:
                 self.audit.append(Event.LOG_SUPPRESSED, note)
 
     def _alarm(self) -> None:
-        """Say in the log that the audit has failed since the last look."""
+        """Log that the audit has failed since the last check."""
         failures, lost = self.audit.failures, self.audit.lost
         if failures > self._alarmed:
             note: Tidy = {"reason": self.audit.trouble or "full", "count": lost - self._lost}
@@ -125,15 +125,15 @@ class Telemetry:
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What `open_telemetry` needs to know. Empty `audit_file`: security events stay in memory."""
+    """The options of `open_telemetry`. With an empty `audit_file`, security events stay in memory."""
 
     endpoints: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     version: str = ""
     older_live: tuple[str, ...] = ()
-    """Endpoints that an older live server's metrics are shown for."""
+    """Endpoints for which the metrics of an older live server are shown."""
     instance: str = ""
-    """Their `instance_id`."""
+    """The `instance_id` of these metrics."""
     style: LogFormat = LogFormat.CONSOLE
     level: LogLevel = LogLevel.INFO
     colors: bool = False
@@ -141,7 +141,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     audit_file: str = ""
     node: str = ""
-    """What this process is called in every line of the log; empty where it is alone."""
+    """The name of this process in every line of the log; empty for a single process."""
 
 
 def open_telemetry(
@@ -153,11 +153,11 @@ def open_telemetry(
     stream: TextIO | None = None,
     checkpoints: CheckpointStore | None = None,
 ) -> Telemetry:
-    """Put the parts together. The log goes to `stream`, standard error by default.
+    """Build the telemetry of a gateway. The log goes to `stream`, by default standard error.
 
-    From `secret` comes the key of the audit; without it one is kept in a file beside the audit file.
-    From `user_secret` comes the key user ids are hashed with; without it one lives as long as the
-    process, and hashes of two nodes, or of two runs, are not comparable.
+    The audit key comes from `secret`; without it, a key is stored in a file beside the audit file. The key
+    that user ids are hashed with comes from `user_secret`; without it, the key is new in each process, and
+    hashes of two nodes, or of two runs, cannot be compared.
 
     Raises:
         AuditError: the audit file or its key cannot be used.

@@ -1,8 +1,8 @@
-"""A bounded queue emptied by a thread of its own.
+"""A bounded queue that a separate thread empties.
 
-Writing a line can take as long as the other end of a pipe pleases, and a full disk fails it. The
-event loop must neither wait nor notice, so it only puts things here. A thread, and not the loop's
-executor, because the order must hold and because other work must not queue up behind a stuck write.
+A write can block as long as the reader of a pipe wants, and can fail on a full disk. The event loop must
+not wait for it, so it only adds items to the queue. It is a thread and not the loop's executor, because the
+order of items must stay and because other work must not wait behind a blocked write.
 """
 
 import threading
@@ -14,18 +14,17 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 GATHER: Final = 0.01
-"""Seconds the thread waits after being woken, so that one write takes many lines."""
+"""Seconds that the thread waits after it is woken, so that one write takes many lines."""
 RETRY: Final = 1.0
 """Seconds until a failed batch is tried again."""
 BATCH: Final = 256
 
 
 class QueueThread(Generic[T]):
-    """Items go in at `put` and come out, in order and in batches, at `handle` on another thread.
+    """A queue whose items are passed to `handle` on another thread, in order and in batches.
 
-    `handle` returns how many items it is done with; the others are offered to it again after
-    `retry` seconds, before any later one. The thread starts with the first item, so a process may
-    fork before it.
+    `handle` returns how many items it has finished; the others are passed again after `retry` seconds,
+    before any later item. The thread starts with the first item, so a process may fork before that.
     """
 
     def __init__(
@@ -38,9 +37,9 @@ class QueueThread(Generic[T]):
         retry: float = RETRY,
     ) -> None:
         self.refused = 0
-        """Items that found no room."""
+        """The number of items that were refused because the queue was full."""
         self.broken = 0
-        """Items lost because `handle` raised."""
+        """The number of items that were lost because `handle` raised."""
         self._handle = handle
         self._name = name
         self._capacity = capacity
@@ -56,16 +55,16 @@ class QueueThread(Generic[T]):
 
     @property
     def stopped(self) -> bool:
-        """Whether the thread is gone, or never was."""
+        """Whether the thread has ended or was never started."""
         return self._thread is None or not self._thread.is_alive()
 
     def room(self, items: int = 1) -> bool:
-        """Whether so many items would be taken."""
+        """Return whether the queue has room for this many items."""
         waiting = len(self._items) + self._taken
         return waiting + items <= self._capacity and not self._stopping.is_set()
 
     def put(self, item: T) -> bool:
-        """Add an item. False, and a count in `refused`, when there is no room or after `close`."""
+        """Add an item. Returns False and counts in `refused` when the queue is full or closed."""
         if not self.room():
             self.refused += 1
             return False
@@ -79,13 +78,13 @@ class QueueThread(Generic[T]):
         return True
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until everything put before was handled. False when that took too long."""
+        """Wait until all items added before are handled. Returns False after the timeout."""
         return self._idle.wait(timeout)
 
     def close(self, timeout: float = 2.0) -> int:
-        """Handle what is left, trying once, and stop. Return how many items were not handled.
+        """Handle the remaining items once, and stop. Returns how many items were not handled.
 
-        A thread stuck in a write is left to itself when the time is over: it is a daemon.
+        After the timeout, a thread that is blocked in a write is abandoned: it is a daemon thread.
         """
         self._stopping.set()
         self._wake.set()
@@ -95,7 +94,7 @@ class QueueThread(Generic[T]):
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        with suppress(RuntimeError):  # no more threads: tried again with the next item
+        with suppress(RuntimeError):  # no thread is available: the next item tries again
             thread.start()
             self._thread = thread
 
@@ -112,9 +111,11 @@ class QueueThread(Generic[T]):
                 return
 
     def _empty(self) -> bool:
-        """Hand over everything there is. False when some of it must be tried again."""
+        """Handle all items. Returns False when some of them must be tried again."""
         while self._items:
-            self._taken = min(len(self._items), BATCH)  # first: never to seem to have room
+            self._taken = min(
+                len(self._items), BATCH
+            )  # set first: the queue must never look emptier
             batch = [self._items.popleft() for _ in range(self._taken)]
             left = batch[self._offer(batch) :]
             self._items.extendleft(reversed(left))
@@ -122,13 +123,13 @@ class QueueThread(Generic[T]):
             if left:
                 return False
         self._idle.set()
-        if self._items:  # put between the last look and now
+        if self._items:  # an item was added between the last check and now
             self._idle.clear()
         return True
 
     def _offer(self, batch: list[T]) -> int:
         try:
             return self._handle(batch)
-        except Exception:  # noqa: BLE001 - this thread must outlive any mistake; the count tells
+        except Exception:  # noqa: BLE001 - the thread must survive any error; the loss is counted
             self.broken += len(batch)
             return len(batch)

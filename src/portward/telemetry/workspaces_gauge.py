@@ -1,4 +1,4 @@
-"""Connections by workspace: the one family whose label values are not known from the start."""
+"""Connections by workspace: the only family whose label values are not known at the start."""
 
 from typing import Final
 
@@ -8,17 +8,17 @@ from portward.security.redaction import clean
 from portward.telemetry.labels import OTHER
 
 NAME: Final = "ws_connections_active"
-"""Without our prefix: dashboards of older workspace gateways chart it by this name."""
+"""The name has no prefix: dashboards of older workspace gateways use this name."""
 NAMED: Final = 1000
-"""Workspaces with a series of their own; the connections of all others are counted together."""
+"""The most workspaces with a separate series; connections of other workspaces are counted together."""
 LONGEST: Final = 64
-"""Characters of a workspace's name that are shown."""
+"""The most characters of a workspace's name in a label."""
 
 
 class WorkspacesGauge:
-    """Counts who is where, for as long as somebody is: a workspace without connections has no series.
+    """Counts connections by workspace; a workspace without connections has no series.
 
-    Changed on the event loop alone; `collect` may be called from another thread.
+    It changes only on the event loop; `collect` may be called from another thread.
     """
 
     def __init__(self) -> None:
@@ -26,19 +26,19 @@ class WorkspacesGauge:
         self._counts: dict[str, int] = {}
 
     def __len__(self) -> int:
-        """Workspaces with connections."""
+        """Return the number of workspaces with connections."""
         return len(self._counts)
 
     def enter(self, client: str, workspace: str | None) -> None:
-        """A connection has proven who it is; one that names no workspace belongs to the others."""
+        """Count an authenticated connection; one without a workspace is counted under `other`."""
         self.leave(client)
-        # A claim of a token may hold anything; one that cannot be written would break the whole scrape.
+        # A claim may contain any text; a label that cannot be encoded would break the whole scrape.
         name = clean(workspace or OTHER, LONGEST)
         self._where[client] = name
         self._counts[name] = self._counts.get(name, 0) + 1
 
     def leave(self, client: str) -> None:
-        """A connection has ended. Harmless when it was never counted."""
+        """Remove a closed connection from the count. Does nothing when it was never counted."""
         name = self._where.pop(client, None)
         if name is None:
             return
@@ -47,7 +47,7 @@ class WorkspacesGauge:
             del self._counts[name]
 
     def collect(self) -> Metric:
-        """The samples of now: the first `NAMED` workspaces by name, and what is left under `other`."""
+        """Return the current samples: the first `NAMED` workspaces by name, the rest under `other`."""
         counts = self._counts.copy()
         other = counts.pop(OTHER, 0)
         names = list(counts)

@@ -1,1 +1,1 @@
-"""The audit: numbered, chained security events in files, and their verification."""
+"""The audit: numbered and chained security events in files, and their verification."""

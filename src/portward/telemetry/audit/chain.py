@@ -1,9 +1,9 @@
-"""One line of the audit file, and what ties it to the line before.
+"""One line of the audit file, and its link to the line before.
 
     {"seq":7,"time":"...","event":"auth.fail","fields":{...},"prev":"<hex>","mac":"<hex>"}
 
 `prev` is the `mac` of the line before, `mac` is HMAC-SHA256(key, prev + the line without `mac`).
-A line is checked as it was written, byte for byte; nothing is parsed before its code is right.
+The MAC covers the bytes as they were written; a line is parsed only after its MAC was checked.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import msgspec
 _DIGITS: Final = 64
 NO_MAC: Final = "0" * _DIGITS
 LINE_LIMIT: Final = 64 * 1024
-"""Longer lines were not written by us."""
+"""The most bytes of a line; the gateway writes no longer ones."""
 _BEFORE: Final = b',"mac":"'
 _AFTER: Final = b'"}'
 _TAIL: Final = len(_BEFORE) + _DIGITS + len(_AFTER)
@@ -25,7 +25,7 @@ _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, all
 
 
 class ChainEnd(NamedTuple):
-    """The end of a chain so far: the last line's number and code."""
+    """The current end of a chain: the number and the MAC of the last line."""
 
     seq: int
     mac: str
@@ -44,7 +44,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole line of the file."""
+    """A complete line of the file."""
 
     seq: int
     time: str
@@ -55,29 +55,29 @@ class AuditLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def link(self) -> ChainEnd:
-        """What the next line is tied to."""
+        """The number and the MAC that the next line links to."""
         return ChainEnd(self.seq, self.mac)
 
     @property
     def entry(self) -> AuditEntry:
-        """The event it records."""
+        """The event in the line."""
         return AuditEntry(self.seq, self.time, self.event, self.fields)
 
 
 _DECODER: Final = msgspec.json.Decoder(AuditLine)
 
 
-class BadLine(ValueError):  # noqa: N818 - a finding about somebody else's bytes
-    """A line is not what was written; the text says in which way."""
+class BadLine(ValueError):  # noqa: N818 - a finding about a file, not an error of the program
+    """A line is not as it was written; the text says what is wrong."""
 
 
 def seal(key: bytes, prev: bytes, body: bytes) -> bytes:
-    """The code of a line: `body` is the line without its `mac`."""
+    """Return the MAC of a line: `body` is the line without its `mac`."""
     return hmac.digest(key, prev + body, hashlib.sha256).hex().encode("ascii")
 
 
 def forge(key: bytes, last: ChainEnd, entry: AuditEntry) -> tuple[bytes, ChainEnd]:
-    """The line, with its line feed, that records `entry` after `last`; and the chain's new end."""
+    """Make the line (with its line feed) that records `entry` after `last`; returns it and the new end."""
     record = {
         "seq": entry.seq,
         "time": entry.time,
@@ -91,10 +91,10 @@ def forge(key: bytes, last: ChainEnd, entry: AuditEntry) -> tuple[bytes, ChainEn
 
 
 def read(key: bytes, raw: bytes) -> AuditLine:
-    """Check one line by itself (without its line feed) and take it apart.
+    """Check the MAC of one line (without its line feed) and parse it.
 
     Raises:
-        BadLine: it was changed, or written with another key.
+        BadLine: the line was changed, or written with another key.
     """
     head, tail = raw[:-_TAIL], raw[-_TAIL:]
     if not (tail.startswith(_BEFORE) and tail.endswith(_AFTER)):
@@ -106,6 +106,6 @@ def read(key: bytes, raw: bytes) -> AuditLine:
 
 
 def checkpoint_mac(key: bytes, link: ChainEnd) -> str:
-    """The code of a checkpoint: made from a line's, and not to be made from the file alone."""
+    """Return the MAC of a checkpoint; it needs the key and cannot be computed from the file alone."""
     text = f"checkpoint:{link.seq}:{link.mac}"
     return hmac.digest(key, text.encode(), hashlib.sha256).hex()

@@ -1,4 +1,4 @@
-"""Checkpoints: how far an audit file went, kept where cutting the file does not reach."""
+"""Checkpoints: the last known end of an audit file, stored outside of the file."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from portward.telemetry.keys import AuditError
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The file `name` once had a line `seq`; `mac` is `chain.checkpoint_mac` of it."""
+    """The fact that the file `name` had a line `seq`; `mac` is the line's `chain.checkpoint_mac`."""
 
     name: str
     seq: int
@@ -18,38 +18,38 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class CheckpointStore(Protocol):
-    """Where checkpoints are kept. Both methods may block: they are called off the event loop."""
+    """A store of checkpoints. Both methods may block: they are called off the event loop."""
 
     def save(self, name: str, seq: int, mac: str) -> None:
-        """Keep the newest checkpoint of `name`.
+        """Store the newest checkpoint of `name`.
 
         Raises:
-            OSError: it could not be kept; the audit counts a failure and tries again later.
+            OSError: it could not be stored; the audit counts a failure and tries again later.
         """
 
     def load(self, name: str) -> Checkpoint | None:
-        """The newest checkpoint of `name`, None when there never was one.
+        """Return the newest checkpoint of `name`, None when there never was one.
 
         Raises:
-            AuditError: there is one, but it cannot be read.
+            AuditError: the checkpoint cannot be read.
         """
 
 
 def note_key(file: str, node: str) -> str:
-    """Under which key the engine has the checkpoint of a node's audit file."""
+    """Return the engine's key for the checkpoint of a node's audit file."""
     return f"audit:{file}:{node}"
 
 
 def as_text(checkpoint: Checkpoint) -> str:
-    """A checkpoint as it is written down."""
+    """Format a checkpoint for storage."""
     return msgspec.json.encode(checkpoint).decode()
 
 
 def from_text(text: str | bytes, name: str, where: object) -> Checkpoint:
-    """Read a checkpoint of the file `name`; `where` it came from stands in errors.
+    """Parse a checkpoint of the file `name`; `where` is its source, for error texts.
 
     Raises:
-        AuditError: it cannot be read, or is of another file.
+        AuditError: it cannot be parsed, or belongs to another file.
     """
     try:
         found = msgspec.json.decode(text, type=Checkpoint)
@@ -61,22 +61,22 @@ def from_text(text: str | bytes, name: str, where: object) -> Checkpoint:
 
 
 def checkpoint_path(audit: Path) -> Path:
-    """Where `FileCheckpoints` keeps the checkpoint of an audit file."""
+    """Return the path where `FileCheckpoints` stores the checkpoint of an audit file."""
     return audit.with_name(audit.name + ".checkpoint")
 
 
 class FileCheckpoints:
-    """A small file of one checkpoint, replaced as a whole.
+    """A small file with one checkpoint, replaced as a whole.
 
-    It notices a tail that was cut by accident or by somebody who does not think of this file; a
-    store on another machine notices more.
+    It detects a file that was cut by accident, or by a person who forgot this second file; a store on another
+    machine detects more.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def save(self, name: str, seq: int, mac: str) -> None:
-        """Write a file beside the old one, make it durable, put it in its place."""
+        """Write a new file, sync it to the disk, and rename it to the old name."""
         fresh = self._path.with_name(self._path.name + ".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
@@ -87,7 +87,7 @@ class FileCheckpoints:
         fresh.replace(self._path)
 
     def load(self, name: str) -> Checkpoint | None:
-        """Read it back."""
+        """Read the checkpoint."""
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""The audit file on disk: opening it where it was left, adding to it, starting a new one each day.
+"""The audit file on disk: it is continued after a restart, appended to, and replaced each day.
 
-audit.jsonl               being written
-audit.jsonl.2025-11-20    an earlier day's
-audit.jsonl.torn          remains of lines that a crash cut short
-audit.jsonl.bad-...       a file that could not be continued, set aside whole
+audit.jsonl               the file being written
+audit.jsonl.2025-11-20    the file of an earlier day
+audit.jsonl.torn          parts of lines that a crash left incomplete
+audit.jsonl.bad-...       a complete file that could not be continued
 """
 
 import fcntl
@@ -26,31 +26,31 @@ from portward.telemetry.keys import AuditError
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _PRIVATE: Final = 0o600
 _WINDOW: Final = 8 * 1024 * 1024
-"""How much of a file's end is read when it is opened, in bytes."""
+"""How many bytes of a file's end are read when it is opened."""
 KEPT: Final = 10_000
-"""Most events that are read back."""
+"""The most events that are read back."""
 _EARLIER: Final = re.compile(r"\.(?P<day>\d{4}-\d{2}-\d{2})(\.(?P<again>\d+))?")
 _BAD: Final = re.compile(r"\.bad-(?P<day>\d{4}-\d{2}-\d{2})T\d{6}(\.\d+)?")
 _STAMP: Final = "%Y-%m-%dT%H%M%S"
 
 
 class Found(msgspec.Struct):
-    """What was there when the file was opened. `link` is the end of the last sound line."""
+    """The state of the file when it was opened. `link` is the end of the last valid line."""
 
     link: ChainEnd = START
     day: date | None = None
     entries: list[AuditEntry] = []
     torn: int = 0
-    """Bytes of a line that was cut short."""
+    """Bytes of an incomplete last line."""
     bad: str = ""
-    """Why the file could not be continued; it was set aside."""
+    """The reason why the file could not be continued and was set aside."""
 
 
 class DailyAuditFile:
-    """The file being written. Not for several threads at once.
+    """The audit file that is being written. Not safe for concurrent use by threads.
 
     Raises:
-        AuditError: the file cannot be opened, or another process has it.
+        AuditError: the file cannot be opened, or another process writes it.
     """
 
     def __init__(self, path: Path, key: bytes, now: datetime) -> None:
@@ -68,12 +68,12 @@ class DailyAuditFile:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was written to this file yet."""
+        """Whether the file has no content yet."""
         return self._size == 0
 
     @property
     def in_place(self) -> bool:
-        """Whether the name leads to the file being written, and nobody else wrote or cut it."""
+        """Whether the path still leads to this file, and no other program wrote or cut it."""
         try:
             named, ours = self.path.stat(), os.fstat(self._descriptor)
         except OSError:
@@ -82,10 +82,10 @@ class DailyAuditFile:
         return sized and os.path.samestat(named, ours)
 
     def append(self, data: bytes) -> None:
-        """Add whole lines, all of them or none.
+        """Append complete lines, all of them or none.
 
         Raises:
-            OSError: the disk is full, or worse; the file is as it was before.
+            OSError: a write failed, such as on a full disk; the file is as it was before.
         """
         if self._ragged:
             self._rewind()
@@ -101,18 +101,18 @@ class DailyAuditFile:
         self._size += taken
 
     def sync(self) -> None:
-        """Wait until what was written is on the disk."""
+        """Wait until the written data is on the disk."""
         if self._regular:
             os.fsync(self._descriptor)
 
     def rotate(self, day: date) -> None:
-        """Put the file aside under its day and start an empty one."""
-        if self.in_place and not self.empty:  # a second try may find it renamed already
+        """Rename the file after its day and start an empty one."""
+        if self.in_place and not self.empty:  # a repeated call may find it already renamed
             self.path.rename(_free(self.path.with_name(f"{self.path.name}.{day}")))
         self.reopen()
 
     def reopen(self) -> None:
-        """Open the name again; what it leads to is continued as it is."""
+        """Open the path again; an existing file is continued as it is."""
         old, self._descriptor = self._descriptor, -1
         if old >= 0:
             os.close(old)
@@ -128,7 +128,7 @@ class DailyAuditFile:
                     file.unlink()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -137,7 +137,7 @@ class DailyAuditFile:
         descriptor = os.open(self.path, _FLAGS, _PRIVATE)
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         try:
-            if self._regular:  # a device may well be shared
+            if self._regular:  # several processes may share a device
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
@@ -147,13 +147,13 @@ class DailyAuditFile:
         self._ragged = False
 
     def _rewind(self) -> None:
-        """Take back what a failed write left behind."""
+        """Remove the remains of a failed write."""
         if self._regular:
             os.ftruncate(self._descriptor, self._size)
         self._ragged = False
 
     def _recover(self, key: bytes, now: datetime) -> Found:
-        """Find the last sound line, and put out of the way whatever would break the chain."""
+        """Find the last valid line, and set aside everything that would break the chain."""
         found = Found()
         lines, torn = _tail(self._descriptor)
         if torn:
@@ -172,7 +172,7 @@ class DailyAuditFile:
 
     def _set_aside(self, torn: bytes) -> None:
         aside = self.path.with_name(self.path.name + ".torn")
-        with suppress(OSError):  # on a full disk the remains are let go
+        with suppress(OSError):  # on a full disk the remains are lost
             descriptor = os.open(aside, _FLAGS, _PRIVATE)
             with open(descriptor, "ab") as file:  # noqa: PTH123 - a descriptor
                 file.write(torn + b"\n")
@@ -180,7 +180,7 @@ class DailyAuditFile:
         os.ftruncate(self._descriptor, self._size)
 
     def _follow(self, found: Found, key: bytes) -> None:
-        """An empty file goes on where the newest earlier day ended."""
+        """Continue the chain of the newest earlier day, when the file is empty."""
         earlier = audit_files(self.path)[:-1]
         if not earlier:
             return
@@ -194,7 +194,7 @@ class DailyAuditFile:
 
 
 def audit_files(path: Path) -> list[Path]:
-    """The files of one chain in order, the one being written last; none that was set aside."""
+    """Return the files of one chain in order, the current one last, without those that were set aside."""
     dated = []
     for file in path.parent.glob(glob.escape(path.name) + ".*"):
         match = _EARLIER.fullmatch(file.name.removeprefix(path.name))
@@ -204,7 +204,7 @@ def audit_files(path: Path) -> list[Path]:
 
 
 def _tail(descriptor: int) -> tuple[list[bytes], bytes]:
-    """The whole lines in the last part of a file, and what follows the last line feed."""
+    """Return the complete lines in the last part of a file, and the bytes after the last line feed."""
     size = os.fstat(descriptor).st_size
     start = max(0, size - _WINDOW)
     data = os.pread(descriptor, min(size, _WINDOW), start)
@@ -215,10 +215,10 @@ def _tail(descriptor: int) -> tuple[list[bytes], bytes]:
 
 
 def _continue(found: Found, key: bytes, lines: list[bytes]) -> None:
-    """Note the end of these lines, and the events they record.
+    """Store the end of these lines and their events in `found`.
 
     Raises:
-        BadLine: the last of them is not sound.
+        BadLine: the last line is not valid.
     """
     last = read(key, lines[-1]) if lines else None
     if last is None:
@@ -235,6 +235,6 @@ def _entries(key: bytes, lines: list[bytes]) -> Iterator[AuditEntry]:
 
 
 def _free(path: Path) -> Path:
-    """The path, or with a number behind when there is such a file."""
+    """Return the path, with a number at its end when the file exists."""
     numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
     return path if not path.exists() else next(file for file in numbered if not file.exists())

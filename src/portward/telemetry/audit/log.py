@@ -1,9 +1,9 @@
-"""The audit: security events, numbered, chained and kept.
+"""The audit: security events, numbered, chained and stored.
 
-`AuditLog.append` runs on the event loop and only numbers an event, remembers it and puts it into a
-bounded queue. A thread makes the lines and writes them; while it cannot, they wait and are tried
-again every second. When the queue is full, events are lost, counted, and their number is written
-down as soon as there is room again (policy "drop and alarm"): the chain itself has no gap.
+`AuditLog.append` runs on the event loop; it only numbers an event, keeps it in memory and adds it to a
+bounded queue. A thread makes and writes the lines; after a failure they wait and are tried again every
+second. When the queue is full, events are lost and counted, and the count is written as soon as there is
+room (policy "drop and alarm"): the chain itself has no gap.
 """
 
 from collections import deque
@@ -30,20 +30,20 @@ from portward.telemetry.log import stamp
 from portward.telemetry.worker_queue import RETRY, QueueThread
 
 QUEUE: Final = 10_000
-"""Events waiting to be written."""
+"""The most events that wait to be written."""
 _STEPS: Final = 4
-"""The most one event can bring with it: a new day, its opening line, a count of losses, itself."""
+"""The most queue items that one event can add: a new day, its first line, a count of losses, itself."""
 
 
 class AuditFile:
-    """Where an audit is written.
+    """The target file of an audit.
 
-    `key` is made by `keys.audit_key`. `checkpoints` is a small file beside it by default, and
-    `name` is what the file is called there; `every` is the number of lines between checkpoints.
-    The file is opened and the last of it read at once; an `AuditLog` does the rest.
+    `key` comes from `keys.audit_key`. `checkpoints` is by default a small file beside it, and `name` is the
+    file's name there; `every` is the number of lines between checkpoints. The constructor opens the file and
+    reads its end; an `AuditLog` does the rest.
 
     Raises:
-        AuditError: the file cannot be opened, or another process is writing it.
+        AuditError: the file cannot be opened, or another process writes it.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class AuditFile:
         self.day = journal.found.day or now.date()
         self.entries = journal.found.entries
         self.end = journal.found.link
-        """Where the chain ended when it was opened."""
+        """The end of the chain when the file was opened."""
         self._key = key
         store = checkpoints or FileCheckpoints(checkpoint_path(path))
         self.scribe = AuditWriter(journal, key, store, self.name, every)
@@ -77,11 +77,11 @@ class AuditFile:
 
     @property
     def failures(self) -> int:
-        """Writes that failed, and events lost by a mistake of ours."""
+        """The number of failed writes, and of events lost by an internal error."""
         return self.scribe.failures + self.drain.broken
 
     def contradicts(self, checkpoint: Checkpoint) -> str:
-        """What `tail.betrays` finds. It reads files: not for the event loop.
+        """Return the result of `tail.betrays`. It reads files: do not call it on the event loop.
 
         Raises:
             OSError: a file cannot be read.
@@ -89,7 +89,7 @@ class AuditFile:
         return betrays(checkpoint, self.end, self._key, audit_files(self.path))
 
     def close(self, timeout: float) -> int:
-        """Write what is left; return how many events were not written."""
+        """Write the remaining lines; returns how many events were not written."""
         left = self.drain.close(timeout)
         if self.drain.stopped:
             self.scribe.close()
@@ -101,7 +101,7 @@ class AuditLog:
 
     def __init__(self, clock: Clock, file: AuditFile | None = None) -> None:
         self.listeners: list[Callable[[AuditEntry], None]] = []
-        """Told of each event on the event loop; they return at once and never raise."""
+        """Functions called with each event on the event loop; they must return at once and never raise."""
         self._clock = clock
         self._file = file
         self._recent: deque[AuditEntry] = deque(maxlen=KEPT)
@@ -119,7 +119,7 @@ class AuditLog:
 
     @property
     def file(self) -> AuditFile | None:
-        """The file it is written to."""
+        """The file that the events are written to."""
         return self._file
 
     @property
@@ -129,31 +129,31 @@ class AuditLog:
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The newest checkpoint of this run; what it vouches for is on the disk."""
+        """The newest checkpoint of this run; the lines before it are on the disk."""
         return None if self._file is None else self._file.scribe.checkpoint
 
     @property
     def mended(self) -> list[Tidy]:
-        """What was wrong with the file when it was opened; it stands there as `audit.mend` too."""
+        """The problems of the file when it was opened; they are also in it as `audit.mend`."""
         return [] if self._file is None else self._file.scribe.notes
 
     @property
     def failures(self) -> int:
-        """Writes that failed, and events that were lost."""
+        """The number of failed writes and lost events."""
         return self._lost + (0 if self._file is None else self._file.failures)
 
     @property
     def lost(self) -> int:
-        """Events that were lost."""
+        """The number of lost events."""
         return self._lost
 
     @property
     def trouble(self) -> str:
-        """Why the last write failed: the name of an error, such as `ENOSPC`."""
+        """The reason why the last write failed: the name of an error, such as `ENOSPC`."""
         return "" if self._file is None else self._file.scribe.trouble
 
     def append(self, event: Event, fields: Tidy) -> None:
-        """Record an event; `fields` are tidy. Returns at once, never raises."""
+        """Record an event; `fields` are already sanitized. Returns at once, never raises."""
         now = self._clock.time()
         if self._file is not None:
             if not self._file.drain.room(_STEPS):
@@ -165,23 +165,23 @@ class AuditLog:
         self._add(now, event, fields)
 
     def recent(self, limit: int = 100, since: int | None = None) -> list[AuditEntry]:
-        """Events from memory, oldest first: the newest, or the first after number `since`."""
+        """Return events from memory, oldest first: the newest, or the first after number `since`."""
         if since is None:
             newest = list(islice(reversed(self._recent), limit))
             return newest[::-1]
         return list(islice((entry for entry in self._recent if entry.seq > since), limit))
 
     def mark(self) -> None:
-        """Ask for a checkpoint of everything recorded so far; `flush` waits until it is made."""
+        """Request a checkpoint of everything recorded so far; `flush` waits until it is made."""
         if self._file is not None:
             self._file.drain.put(Mark())
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until everything is written. False when that took too long."""
+        """Wait until everything is written. Returns False after the timeout."""
         return self._file is None or self._file.drain.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> None:
-        """Write what is left, leave a checkpoint, let go of the file."""
+        """Write the remaining lines, make a checkpoint, and close the file."""
         if self._file is not None and not self._closed:
             self._report_losses()
             self._lost += self._file.close(timeout)
@@ -195,7 +195,7 @@ class AuditLog:
             self._add(now, Event.AUDIT_MEND, note)
 
     def _turn(self, file: AuditFile, now: float) -> None:
-        """Begin a new file when the day is over. A clock set back begins none."""
+        """Start a new file when the day has ended. A clock that was set back starts none."""
         today = datetime.fromtimestamp(now, UTC).date()
         if today > file.day:
             file.drain.put(NewDay(file.day, today))
@@ -203,7 +203,7 @@ class AuditLog:
             self._add(now, Event.AUDIT_OPEN, {"file": file.path.name})
 
     def _report_losses(self) -> None:
-        """Write down how many events were lost, once there is room to."""
+        """Record how many events were lost, once the queue has room."""
         if self._unsaid:
             lost, self._unsaid = self._unsaid, 0
             self._add(self._clock.time(), Event.AUDIT_FAIL, {"count": lost})

@@ -1,4 +1,4 @@
-"""Whether the line a checkpoint was made from is still where it was."""
+"""The check that the line of a checkpoint is still in the audit files."""
 
 import re
 from collections.abc import Sequence
@@ -14,10 +14,11 @@ CHANGED: Final = "changed"
 
 
 def betrays(checkpoint: Checkpoint, end: ChainEnd, key: bytes, files: Sequence[Path]) -> str:
-    """What a checkpoint says of a chain that ended at `end` when it was opened.
+    """Compare a checkpoint with a chain that ended at `end` when it was opened.
 
-    `cut`: it went further once; `changed`: the line is another one, or missing; empty: all is well, as
-    far as the files reach back. `files` are those of the chain, oldest first; they may have grown.
+    Returns `cut` when the chain was longer once, `changed` when the line is another one or missing, and empty
+    when no problem was found, as far as the files reach back. `files` are those of the chain, oldest first;
+    they may have grown.
 
     Raises:
         OSError: a file cannot be read.
@@ -31,7 +32,7 @@ def betrays(checkpoint: Checkpoint, end: ChainEnd, key: bytes, files: Sequence[P
 
 
 def _find(files: Sequence[Path], key: bytes, seq: int) -> ChainEnd | None:
-    """The line with a number, with no code when it is missing or bad; None when its file was let go."""
+    """Find a line by number: without a MAC when missing or bad, None when its file was deleted."""
     for path in reversed(files):
         with path.open("rb") as file:
             first = _SEQ.match(file.readline(LINE_LIMIT))

@@ -1,4 +1,4 @@
-"""Checking audit files: the first bad line, or a tail that was cut."""
+"""Verification of audit files: finds the first bad line, or a missing end."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ from portward.telemetry.keys import AuditError, audit_key
 
 
 class AuditProblem(NamedTuple):
-    """The first thing that is wrong. Lines count from 1."""
+    """The first problem that was found. Lines count from 1."""
 
     file: str
     line: int
@@ -39,22 +39,22 @@ class AuditProblem(NamedTuple):
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked: so many sound lines, from event number `first` to `last`."""
+    """The result of a check: the number of valid lines, from event number `first` to `last`."""
 
     lines: int
     first: int = 0
     last: int = 0
     problem: AuditProblem | None = None
     checkpoint: int | None = None
-    """Up to which event a checkpoint vouches for the tail; None: nothing does."""
+    """The last event that is confirmed by a checkpoint file; None without one."""
     engine: int | None = None
-    """Up to which event the engine's does; None: it was not asked, or has none."""
+    """The last event that is confirmed by the engine's checkpoint; None without one."""
     cut: int | None = None
-    """The newest event by which the gateway recorded that the file had been cut."""
+    """The newest event in which the gateway recorded that the file had been cut."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no problem was found."""
         return self.problem is None
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ def verify(
 ) -> AuditReport:
     """Check the files of one chain, oldest first, and that they reach the checkpoints.
 
-    Stops at the first bad line.
+    The check stops at the first bad line.
 
     Raises:
         OSError: a file cannot be read.
@@ -96,12 +96,12 @@ def verify_audit(
     name: str = "",
     engine: Checkpoint | None = None,
 ) -> AuditReport:
-    """Check an audit file as configured: with its earlier days, its key and its checkpoint.
+    """Check an audit file as configured: with the files of earlier days, its key and its checkpoint.
 
-    `engine` is the checkpoint that the engine has of it.
+    `engine` is the engine's checkpoint of this file.
 
     Raises:
-        AuditError: there is no such file, no key, or the checkpoint cannot be read.
+        AuditError: the file or the key does not exist, or the checkpoint cannot be read.
         OSError: a file cannot be read.
     """
     files = audit_files(path)
@@ -113,7 +113,7 @@ def verify_audit(
 
 
 class _Check:
-    """Walks along a chain and keeps the first problem."""
+    """Reads a chain and stores the first problem."""
 
     def __init__(
         self, key: bytes, checkpoint: Checkpoint | None, engine: Checkpoint | None
@@ -142,7 +142,7 @@ class _Check:
             self._lines += 1
 
     def report(self) -> AuditReport:
-        """The findings, once every file was seen."""
+        """Return the result, after the last file."""
         reached = max((each.seq for each in self._all), default=0)
         if self.problem is None and reached > self._link.seq:
             reason = f"the tail was cut: the file ends at event {self._link.seq}, not {reached}"
@@ -158,7 +158,7 @@ class _Check:
         )
 
     def _judge(self, raw: bytes) -> str:
-        """What is wrong with a line; empty when nothing is."""
+        """Return what is wrong with a line; empty when it is valid."""
         if not raw.endswith(b"\n"):
             return "cut short by a crash, or too long"
         try:
@@ -173,7 +173,7 @@ class _Check:
         return reason or self._vouched(line.link)
 
     def _placed(self, line: AuditLine) -> str:
-        """What is wrong with where a line stands."""
+        """Return what is wrong with the position of a line; empty when it is valid."""
         if self._number == 1 and line.event != Event.AUDIT_OPEN:
             return "the beginning of the file is missing"
         if self._link is START:

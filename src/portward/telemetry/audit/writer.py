@@ -1,4 +1,4 @@
-"""Makes the lines of the audit file and writes them: the part that runs on the audit's thread."""
+"""The writer of the audit file, which runs on the audit's thread."""
 
 import errno
 from collections.abc import Iterable, Iterator
@@ -17,24 +17,24 @@ KEPT_DAYS: Final = timedelta(days=30)
 
 
 class NewDay(NamedTuple):
-    """The file of the day that ended is put aside."""
+    """The step that sets aside the file of the day that has ended."""
 
     ended: date
     begun: date
 
 
 class Mark(NamedTuple):
-    """A checkpoint of all that stands before it is wanted now."""
+    """The step that makes a checkpoint of everything before it."""
 
 
 Step: TypeAlias = AuditEntry | NewDay | Mark
-"""One thing for the scribe to do."""
+"""One step of the writer."""
 
 
 class AuditWriter:
-    """Carries out steps in order; a failed one, and all after it, wait for another try.
+    """Carries out steps in order; a failed step, and all after it, are tried again later.
 
-    `failures` counts tries that failed, `trouble` says why the last one did. `checkpoint` is the newest
+    `failures` counts failed tries, `trouble` is the reason of the last failure. `checkpoint` is the newest
     one that was made; the lines before it are on the disk.
     """
 
@@ -56,16 +56,18 @@ class AuditWriter:
         self._every = every
         self._link, self.notes, checkpointed = _resume(journal, key, store, name)
         self._saved = self._link.seq
-        if not checkpointed:  # from now on a missing checkpoint is a removed one
+        if (
+            not checkpointed
+        ):  # make one, so that a missing checkpoint means later that it was removed
             self._checkpoint()
 
     @property
     def last(self) -> int:
-        """Number of the last line."""
+        """The number of the last line."""
         return self._link.seq
 
     def handle(self, steps: list[Step]) -> int:
-        """Carry out steps; return how many are done."""
+        """Carry out steps; returns how many are done."""
         done = 0
         for entries, step in _runs(steps):
             try:
@@ -82,7 +84,7 @@ class AuditWriter:
         return done
 
     def close(self) -> None:
-        """Leave a last checkpoint and let go of the file."""
+        """Make a last checkpoint and close the file."""
         if self._link.seq > self._saved:
             self._checkpoint()
         self._journal.close()
@@ -115,7 +117,7 @@ class AuditWriter:
             mac = checkpoint_mac(self._key, self._link)
             self.checkpoint = Checkpoint(self._name, self._link.seq, mac)
             self._store.save(self._name, self._link.seq, mac)
-        except Exception as error:  # noqa: BLE001 - a store is somebody else's code
+        except Exception as error:  # noqa: BLE001 - the code of a store is external
             self._fail(error)
         else:
             self._saved = self._link.seq
@@ -127,7 +129,7 @@ class AuditWriter:
 
 
 def _runs(steps: Iterable[Step]) -> Iterator[tuple[list[AuditEntry], NewDay | Mark | None]]:
-    """Entries that can be written at once; every other step stands alone."""
+    """Yield groups of entries that can be written at once; every other step comes alone."""
     entries: list[AuditEntry] = []
     for step in steps:
         if isinstance(step, AuditEntry):
@@ -144,10 +146,10 @@ def _runs(steps: Iterable[Step]) -> Iterator[tuple[list[AuditEntry], NewDay | Ma
 def _resume(
     journal: DailyAuditFile, key: bytes, store: CheckpointStore, name: str
 ) -> tuple[ChainEnd, list[Tidy], bool]:
-    """Where the chain goes on, what was wrong with what was found, and if there is a checkpoint.
+    """Return the end to continue from, the problems that were found, and whether there is a checkpoint.
 
-    When the checkpoint knows more than the file, the chain goes on from the checkpoint: the gap
-    stays visible for ever.
+    When the checkpoint is ahead of the file, the chain continues from the checkpoint, so that the gap stays
+    visible.
     """
     found = journal.found
     notes: list[Tidy] = []
@@ -157,7 +159,7 @@ def _resume(
         notes.append({"reason": "bad", "detail": found.bad})
     try:
         checkpoint = store.load(name)
-    except Exception as error:  # noqa: BLE001 - a store is somebody else's code
+    except Exception as error:  # noqa: BLE001 - the code of a store is external
         note: Tidy = {"reason": "checkpoint", "error": type(error).__name__}
         return found.link, [*notes, note], True
     notes += _compare(found.link, checkpoint, key)
