@@ -1,1 +1,1 @@
-"""The HTTP admin API with health, metrics and its own description, on a listener of its own."""
+"""The HTTP admin API with health, metrics and its OpenAPI description, on a separate listener."""

@@ -1,4 +1,4 @@
-"""Methods about alerts: one of the backend's own, or what a call-analysis engine reports."""
+"""Methods about alerts: an alert of the backend, or a report of a call-analysis engine."""
 
 from typing import Annotated, Any
 
@@ -53,10 +53,10 @@ async def alert(call: MethodContext, request: AlertRequest) -> AlertResult:
 
 
 async def analysis(call: MethodContext, request: AnalysisRequest) -> AnalysisResult:
-    """Publish what a report says; entries that cannot be read are logged and left out.
+    """Publish the alerts of a report; entries that cannot be parsed are logged and left out.
 
-    When the store goes away in the middle, the alerts before that are published: whoever repeats the
-    request with its idempotency key publishes the others.
+    When the store fails in between, the alerts before that are published; a repeated request with the same
+    idempotency key publishes the others.
     """
     reading = _read(call, request)
     ids = [await _publish(call, command) async for command in politely(reading.alerts)]

@@ -1,4 +1,4 @@
-"""`POST /api/<method>`: from a request to an answer, in the order key, method, scope, body."""
+"""`POST /api/<method>`: checks the key, the method, the scope and the body, in this order."""
 
 from typing import Any, Final
 
@@ -20,13 +20,13 @@ from portward.telemetry.fields import Fields
 
 JSON: Final = "application/json"
 LISTENER: Final = "admin"
-"""What stands for this listener where the log names an endpoint."""
+"""The name of this listener in log events about an endpoint."""
 
 
 class ApiAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to a request that was carried out.
+    """The answer to a successful request.
 
-    The replies of a batch stand beside `result` as well: that is where Centrifugo puts them.
+    The replies of a batch are also beside `result`, because Centrifugo puts them there.
     """
 
     result: msgspec.Struct
@@ -34,7 +34,7 @@ class ApiAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Api:
-    """Runs methods for whoever has a key."""
+    """Runs methods for callers with an API key."""
 
     def __init__(self, node: Node, keyring: Keyring) -> None:
         self._node = node
@@ -44,15 +44,15 @@ class Api:
         """Answer one request.
 
         Raises:
-            ApiError: it is refused.
+            ApiError: the request is refused.
         """
         return await self.answer(request, str(request.path_params["method"]))
 
     async def answer(self, request: Request, name: str, given: Any = None) -> Response:
-        """Answer one request for a method; `given` stands in place of a body, where the address says all.
+        """Answer one request for a method; `given` replaces the body when the path contains all parameters.
 
         Raises:
-            ApiError: it is refused.
+            ApiError: the request is refused.
         """
         caller = self.authorize(request)
         method = self._method(caller, name)
@@ -68,10 +68,10 @@ class Api:
         return json(ApiAnswer(result, replies))
 
     def authorize(self, request: Request) -> ApiCaller:
-        """Who calls.
+        """Return the caller of a request.
 
         Raises:
-            ApiError: 401, nobody we know; that is recorded.
+            ApiError: 401, the key is missing or unknown; this is recorded.
         """
         try:
             return self._keyring.caller(request.headers)
@@ -85,10 +85,10 @@ class Api:
             raise
 
     async def run(self, call: MethodContext, name: str, body: Any) -> msgspec.Struct:
-        """Carry out one command on its way through a batch.
+        """Run one command of a batch.
 
         Raises:
-            ApiError, Fault, Unavailable: it is refused.
+                ApiError, CommandError, Unavailable: the command is refused.
         """
         if name == BATCH:
             raise bad_request("a batch inside a batch")
@@ -120,7 +120,7 @@ class Api:
 
 
 def _about(call: MethodContext, name: str, request: msgspec.Struct) -> Fields:
-    """Who did what to whom, and nothing else of the request."""
+    """Return the log fields of a call: the caller, the method and its target, nothing else of the request."""
     return {
         "method": name,
         "key_id": call.caller.label,
@@ -137,6 +137,6 @@ def _address(request: Request) -> str | None:
 
 
 def json(value: ApiAnswer | ApiFailure | dict[str, Any], status: int = 200) -> Response:
-    """A response in JSON, without a character that a browser could read as the start of a tag."""
+    """Make a JSON response, without any character that a browser could read as the start of a tag."""
     text = msgspec.json.encode(value).replace(b"<", b"\\u003c")
     return Response(text, status, media_type=JSON)

@@ -1,4 +1,4 @@
-"""The admin listener as an application: the API, its description, health, metrics and a page."""
+"""The ASGI application of the admin listener: API, OpenAPI description, health, metrics and a page."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from portward.settings.keys import ApiKey, Scope
 
 
 class AdminApp(Starlette):
-    """Answers for one node. `open_metrics` lets anyone read `/metrics`: for a loopback address."""
+    """The admin application of one node. `open_metrics` serves `/metrics` without a key, for loopback."""
 
     def __init__(self, node: Node, keys: Iterable[ApiKey], *, open_metrics: bool) -> None:
         self.clock = node.clock
@@ -49,17 +49,17 @@ class AdminApp(Starlette):
         self.router.redirect_slashes = False
 
     async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
-        """Serve a request; one slash at the end of its path changes nothing."""
+        """Serve a request; one slash at the end of its path is ignored."""
         if scope["type"] == "http":
             path = without_slash(scope["path"], scope.get("root_path", ""))
             scope = {**scope, "path": path}
         await super().__call__(scope, receive, send)
 
     def adopt(self, keys: Iterable[ApiKey]) -> None:
-        """Accept these keys, and no others, from now on.
+        """Accept only these keys from now on.
 
         Raises:
-            ValueError: one of them is unusable; the old ones stay in force.
+            ValueError: one of them is unusable; the old keys stay valid.
         """
         self._keyring.adopt(keys)
 
@@ -97,13 +97,13 @@ class AdminApp(Starlette):
         if not self._open_metrics:
             self._api.authorize(request).needs(Scope.READ)
         metrics = self.telemetry.metrics
-        # In a thread: rendering takes milliseconds, and there are messages to deliver meanwhile.
+        # In a thread: rendering takes milliseconds, during which the event loop must deliver messages.
         text = await asyncio.to_thread(metrics.render)
         return Response(text, headers={"Content-Type": metrics.content_type})
 
 
 def without_slash(path: str, root: str) -> str:
-    """Return a path without one slash at its end; two are another path, and `/` stays."""
+    """Return a path without one slash at its end; two slashes are a different path, and `/` stays."""
     below = path.removeprefix(root)
     return path[:-1] if len(below) > 1 and below[-1] == "/" and below[-2] != "/" else path
 
@@ -117,7 +117,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
-    """Starlette found no route, or not with this method."""
+    """Answer a request for which Starlette found no route, or no route with this method."""
     if not isinstance(error, HTTPException):
         raise error
     code = NOT_FOUND if error.status_code == 404 else BAD_REQUEST  # noqa: PLR2004 - HTTP's
@@ -126,7 +126,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 
 
 def make_admin(node: Node, keys: Sequence[ApiKey], *, open_metrics: bool) -> AdminApp:
-    """The application of the admin listener. See `AdminApp`.
+    """Make the application of the admin listener. See `AdminApp`.
 
     Raises:
         ValueError: a key is unusable.

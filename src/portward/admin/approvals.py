@@ -1,6 +1,6 @@
-"""Methods about requests for approval: the backend asks the people of a workspace, and reads the verdict.
+"""Methods about requests for approval: the backend asks members of a workspace and reads the decision.
 
-Both exist under addresses of their own as well: `POST /api/approvals` and `GET /api/approvals/{id}`.
+Both also have their own paths: `POST /api/approvals` and `GET /api/approvals/{id}`.
 """
 
 from typing import Annotated, Any, Final
@@ -61,7 +61,7 @@ async def ask(call: MethodContext, request: ApprovalAskRequest) -> ApprovalReque
 
 
 def _channel(call: MethodContext, request: ApprovalAskRequest) -> Channel:
-    """The channel of those who decide. A family that is not there would keep what nobody can hear."""
+    """Return the channel of the deciding users. A request in an unknown namespace would reach nobody."""
     if request.namespace not in call.node.namespaces:
         raise CommandError(ErrorKind.UNKNOWN_CHANNEL)
     try:

@@ -1,4 +1,4 @@
-"""Several commands in one request, carried out in order, each answered for itself."""
+"""Several commands in one request, run in order, with one reply each."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from portward.model.limits import MIB
 
 NAME: Final = "batch"
 ROOM: Final = 8 * MIB
-"""Bytes of replies after which the rest of a batch is refused."""
+"""Bytes of replies after which the remaining commands of a batch are refused."""
 
 
 async def batch(call: MethodContext, request: BatchRequest) -> BatchResult:
@@ -39,6 +39,6 @@ async def _reply(call: MethodContext, name: str, body: Any) -> dict[str, Any]:
         return {name: await call.again(call, name, body)}
     except (ApiError, CommandError, Unavailable) as error:
         return {"error": explain(error).body}
-    except Exception as error:  # noqa: BLE001 - one command must not take the answers of the others
+    except Exception as error:  # noqa: BLE001 - one command must not lose the replies of the others
         call.node.telemetry.failure(error, method=name)
         return {"error": unexpected().body}

@@ -1,4 +1,4 @@
-"""Methods about what is said in channels, and who listens."""
+"""Methods about channels: their publications and their subscribers."""
 
 import re
 from collections.abc import AsyncIterator
@@ -37,11 +37,11 @@ from portward.model.publication import HistoryPage
 from portward.security.signing import parts, verify_message
 
 _EVERYTHING: Final = -1
-"""The limit that asks for as much as there is."""
+"""The value of `limit` that requests as many publications as possible."""
 
 
 async def publish(call: MethodContext, request: PublishRequest) -> PositionResult:
-    """Publish once."""
+    """Publish to one channel."""
     return await _publish(call, request, request.channel)
 
 
@@ -74,7 +74,7 @@ async def _publish(
 
 
 async def history(call: MethodContext, request: HistoryRequest) -> HistoryResult:
-    """Read back. Centrifugo's order: newest first when reversed."""
+    """Read a channel's history. With `reverse` the newest is first, as in Centrifugo."""
     if request.limit == 0:
         page = HistoryPage((), await call.operations.position(request.channel))
     else:
@@ -88,7 +88,7 @@ async def history(call: MethodContext, request: HistoryRequest) -> HistoryResult
 
 
 def _reading(request: HistoryRequest) -> ReadHistory:
-    """The command behind a request: backwards, `since` is an end and not a beginning."""
+    """Return the command for a request: with `reverse`, `since` is the end of the range, not its start."""
     limit = HISTORY_LIMIT if request.limit == _EVERYTHING else request.limit
     since = request.since
     offset = since.offset if since is not None else None
@@ -109,7 +109,7 @@ def _check_epoch(request: HistoryRequest, position: Position) -> None:
 
 
 async def presence(call: MethodContext, request: ChannelRequest) -> PresenceResult:
-    """Every connection in a channel."""
+    """Return every connection in a channel."""
     members = await call.operations.presence(request.channel)
     found = {
         each.client: ClientResult(client=each.client, user=each.user, email=each.email)
@@ -119,14 +119,14 @@ async def presence(call: MethodContext, request: ChannelRequest) -> PresenceResu
 
 
 async def presence_stats(call: MethodContext, request: ChannelRequest) -> PresenceStatsResult:
-    """How many there are."""
+    """Return the number of connections and users in a channel."""
     members = await call.operations.presence(request.channel)
     users = {each.user for each in members}
     return PresenceStatsResult(num_clients=len(members), num_users=len(users))
 
 
 async def channels(call: MethodContext, request: ChannelsRequest) -> ChannelsResult:
-    """Channels with listeners on this node."""
+    """Return the channels with subscribers on this node."""
     found: dict[str, ChannelResult] = {}
     total = 0
     async for name in _matching(call, request.pattern):
@@ -144,7 +144,7 @@ async def _matching(call: MethodContext, pattern: str) -> AsyncIterator[Channel]
 
 
 async def verify(call: MethodContext, request: VerifyRequest) -> VerifyResult:
-    """Compare a signature with the one any endpoint of the family would have made."""
+    """Compare a signature with those that the endpoints of the namespace would make."""
     namespace = request.channel.namespace
     secrets = [
         endpoint.rules.sign_secret

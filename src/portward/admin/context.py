@@ -1,4 +1,4 @@
-"""What a handler is given beside its request, and the patience of those that go through a lot."""
+"""The context of a method call, and a loop that lets other tasks run in between."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -18,7 +18,7 @@ _TURN: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class MethodContext:
-    """One request: the node it is put to, who puts it, and a way to run another in its name."""
+    """One request: the node, the caller, and a function that runs another method for the same caller."""
 
     node: Node
     caller: ApiCaller
@@ -27,12 +27,12 @@ class MethodContext:
 
     @property
     def operations(self) -> ServerApi:
-        """Everything the node does for a backend."""
+        """The operations that the node offers to a backend."""
         return self.node.operations
 
 
 async def politely(items: Iterable[T]) -> AsyncIterator[T]:
-    """Go through `items`, and let the event loop turn now and then."""
+    """Yield the `items`, and give control to the event loop after every `_TURN` of them."""
     for count, item in enumerate(items, start=1):
         yield item
         if count % _TURN == 0:

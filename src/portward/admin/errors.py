@@ -1,10 +1,10 @@
-"""What the admin API answers when it refuses: an HTTP status, a number, one sentence.
+"""Errors of the admin API: an HTTP status, a code and one sentence.
 
-    ApiError      (the exception; everything below becomes one)
-    |- Fault      an operation was refused: the number of its kind
-    `- Unavailable  the engine or the issuer of a key cannot be asked now: 503
+    ApiError          (the exception; everything below is turned into one)
+    |- CommandError   an operation was refused: the code of its kind
+    `- Unavailable    the engine or the issuer of a key cannot be reached now: 503
 
-The numbers are Centrifugo's error codes, see `model.errors`.
+The codes are Centrifugo's error codes, see `model.errors`.
 """
 
 from collections.abc import Mapping
@@ -36,14 +36,14 @@ STATUSES: Final = {
     ErrorKind.SUBSCRIBE_RATE_LIMITED: 429,
     ErrorKind.UNRECOVERABLE: 416,
 }
-"""The status of each kind of fault; 400 for the rest, a refused token in the body included."""
+"""The status of each kind of command error; 400 for the others, such as a refused token in the body."""
 
 _TEXTS: Final = {
     ErrorKind.INVALID_FORMAT: "bad request",
     ErrorKind.INVALID_STRUCTURE: "bad request",
     ErrorKind.UNAVAILABLE: "not available",
 }
-"""The API's words where the default text is a client's."""
+"""The messages of the API where the default text addresses a client."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class ApiFailure(msgspec.Struct, frozen=True):
 
 
 class ApiError(Exception):
-    """A request is refused with an HTTP status, a number and a sentence."""
+    """The exception for a refused request, with an HTTP status, a code and a sentence."""
 
     def __init__(
         self, status: int, code: int, message: str, headers: Mapping[str, str] | None = None
@@ -72,17 +72,17 @@ class ApiError(Exception):
 
 
 def bad_request(message: str) -> ApiError:
-    """The request cannot be understood. `message` may name what the caller sent."""
+    """Make the error for a request that cannot be parsed. `message` may contain names from the request."""
     return ApiError(400, BAD_REQUEST, f"bad request: {clean(message)}")
 
 
 def unexpected() -> ApiError:
-    """The gateway failed; the log knows why."""
+    """Make the error for an unexpected failure; the cause is in the log."""
     return ApiError(500, ErrorKind.INTERNAL.number, "internal error")
 
 
 def explain(error: CommandError | Unavailable | ApiError) -> ApiError:
-    """Put a refusal into the words of the API."""
+    """Turn an error of an operation into an `ApiError`."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, Unavailable):

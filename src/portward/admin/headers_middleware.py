@@ -1,4 +1,4 @@
-"""What every answer of the listener has in common: its headers, and no traceback."""
+"""A middleware that sets common headers on every response, and hides tracebacks."""
 
 from typing import Final
 
@@ -16,18 +16,18 @@ HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-"""A response that brings its own keeps it."""
+"""A response that sets its own value of a header keeps it."""
 
 
 class HeadersMiddleware:
-    """The outermost of our own layers. Starlette's would raise again what it answered."""
+    """The outermost middleware of the gateway. Starlette's error middleware raises the exception again."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app
         self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve; an exception nobody expected is recorded and answered without its text."""
+        """Serve; an unexpected exception is recorded and answered without its text."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -46,7 +46,7 @@ class HeadersMiddleware:
             await self._app(scope, receive, guarded)
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001 - the log keeps it; nothing above may print it
+        except Exception as error:  # noqa: BLE001 - it is in the log; the server must not print it again
             self._telemetry.failure(error, path=scope["path"])
             if not begun:
                 failed = unexpected()

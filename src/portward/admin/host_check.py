@@ -1,4 +1,4 @@
-"""The names that the admin listener answers to: a page that rebinds its own name to it gets nothing."""
+"""The check of `Host` at the admin listener, which prevents DNS rebinding."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 PROBES: Final = frozenset({"/health", "/ready"})
-"""Answered under any name: they say nothing, and probes use many names."""
+"""Paths that are served under any name: they reveal nothing, and probes use many names."""
 _DENIED: Final = 403
 _REFUSED: Final = ErrorBody(FORBIDDEN, "the admin listener does not answer to this name")
 
 
 class CheckedApplication(Protocol):
-    """What is served behind the check."""
+    """The application behind the check."""
 
     clock: Clock
     telemetry: Telemetry
@@ -37,7 +37,7 @@ class HostCheck:
     Others are answered 403 (DNS rebinding).
 
     Raises:
-        ValueError: a name is none; the text names it.
+        ValueError: an entry is no host name; the text contains it.
     """
 
     def __init__(self, app: CheckedApplication, own: str, allowed: Iterable[str]) -> None:
@@ -50,7 +50,7 @@ class HostCheck:
         self._names = HostPolicy(names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or refuse it."""
+        """Serve a request, or reject it."""
         if scope["type"] == "http" and scope["path"] not in PROBES and not self._passes(scope):
             self.telemetry.record(
                 Event.HANDSHAKE_REJECT, endpoint="admin", status=_DENIED, reason="host"

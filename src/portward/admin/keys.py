@@ -1,4 +1,4 @@
-"""Who calls: API keys, compared by digest in a time that tells nothing about them."""
+"""API keys of callers, compared by digest in constant time."""
 
 import hmac
 from collections.abc import Iterable, Iterator
@@ -16,13 +16,13 @@ _CHALLENGE: Final = {"WWW-Authenticate": "apikey"}
 
 
 class ApiCaller(msgspec.Struct, frozen=True):
-    """A key that was presented: what it is good for, and a name for the log that is not the key."""
+    """The caller behind an API key: the scopes of the key, and a label for the log."""
 
     label: str
     scopes: frozenset[Scope]
 
     def needs(self, scope: Scope) -> None:
-        """Insist on a scope.
+        """Check that the key has a scope.
 
         Raises:
             ApiError: 403, the key does not have it.
@@ -32,16 +32,16 @@ class ApiCaller(msgspec.Struct, frozen=True):
 
 
 class Keyring:
-    """The keys in force. Holds digests alone; a label is the first digits of one."""
+    """The valid keys. It stores only digests; a label is the first digits of one."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self.adopt(keys)
 
     def adopt(self, keys: Iterable[ApiKey]) -> None:
-        """Accept these keys, and no others, from now on.
+        """Accept only these keys from now on.
 
         Raises:
-            ValueError: a key is written as a digest and is none; the old ones stay in force.
+            ValueError: a key is written as a digest but is none; the old keys stay valid.
         """
         self._known = tuple(
             (key.digest, ApiCaller(key.digest.hex()[:_LABEL], frozenset(key.scopes)))
@@ -49,7 +49,7 @@ class Keyring:
         )
 
     def find(self, presented: str) -> ApiCaller | None:
-        """The caller behind a key. Every known key is looked at, whichever matches."""
+        """Find the caller by key. Every known key is compared, so the time does not depend on the match."""
         given = sha256(presented.encode("utf-8", "surrogatepass")).digest()
         found = None
         for digest, caller in self._known:
@@ -58,10 +58,10 @@ class Keyring:
         return found
 
     def caller(self, headers: Headers) -> ApiCaller:
-        """Who sent these headers: `X-API-Key`, or `Authorization: apikey …`, exactly one of them.
+        """Return the caller by headers: `X-API-Key`, or `Authorization: apikey …`, exactly one of them.
 
         Raises:
-            ApiError: 401, there is no key, more than one, or not one of ours.
+            ApiError: 401, there is no key, more than one, or an unknown one.
         """
         presented = list(_presented(headers))
         caller = self.find(presented[0]) if len(presented) == 1 else None

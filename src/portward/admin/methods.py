@@ -1,4 +1,4 @@
-"""The table of methods: scope, request, result, and what carries it out."""
+"""The table of methods, with scope, request type, result type and handler."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
@@ -24,7 +24,7 @@ Handler = Callable[[Any, Any], Awaitable[Struct]]
 
 
 class Method(NamedTuple):
-    """A row of the table. No scope: any key will do. `act` puts each success into the audit."""
+    """A row of the table. Without a scope any key is enough. With `act`, each success is audited."""
 
     scope: Scope | None
     request: type[Struct]
@@ -160,4 +160,4 @@ METHODS: Final[dict[str, Method]] = {
         "Carry out several commands in order",
     ),
 }  # fmt: skip
-"""Every method by name. A publish is no act: the audit would hold nothing else."""
+"""Every method by name. A publish is not an `act`: it would fill the audit."""

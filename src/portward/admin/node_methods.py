@@ -1,4 +1,4 @@
-"""Methods about the node itself: what it is, who is connected, what happened."""
+"""Methods about the node: its numbers, its connections, its security events."""
 
 from portward.admin.context import MethodContext, politely
 from portward.admin.requests import ConnectionsRequest, NothingRequest, SecurityEventsRequest
@@ -14,7 +14,7 @@ from portward.node.ports import ConnectionInfo
 
 
 async def info(call: MethodContext, _: NothingRequest) -> InfoResult:
-    """The nodes in numbers."""
+    """Return numbers about the nodes."""
     return InfoResult(nodes=[_node(each) for each in await call.operations.nodes()])
 
 
@@ -32,7 +32,7 @@ def _node(each: NodeInfo) -> NodeResult:
 
 
 async def connections(call: MethodContext, request: ConnectionsRequest) -> ConnectionsResult:
-    """Open connections of this node."""
+    """Return the open connections of this node."""
     operations, chosen = call.operations, (request.user, request.endpoint)
     page = operations.connections(*chosen, offset=request.offset, limit=request.limit)
     return ConnectionsResult(
@@ -55,6 +55,6 @@ def _connection(each: ConnectionInfo) -> ConnectionResult:
 async def security_events(
     call: MethodContext, request: SecurityEventsRequest
 ) -> SecurityEventsResult:
-    """What the audit remembers."""
+    """Return the security events that the audit has in memory."""
     recent = call.node.telemetry.audit.recent(request.limit, request.since)
     return SecurityEventsResult(events=recent)

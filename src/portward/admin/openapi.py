@@ -1,4 +1,4 @@
-"""The API described in OpenAPI 3.1, made from the types that check the requests."""
+"""The description of the API in OpenAPI 3.1, generated from the types that check the requests."""
 
 from inspect import cleandoc
 from typing import Any, Final
@@ -48,7 +48,7 @@ _PROBES: Final = {
 
 
 def document() -> dict[str, Any]:
-    """The whole description."""
+    """Return the complete description."""
     types = {kind for each in METHODS.values() for kind in (each.request, each.result)}
     ordered = [*sorted(types, key=lambda kind: kind.__name__), ApiFailure]
     _, schemas = msgspec.json.schema_components(
@@ -107,7 +107,7 @@ def _method(name: str, method: Method) -> dict[str, Any]:
 
 
 def _approval(method: Method) -> dict[str, Any]:
-    """The method whose request is the end of its address."""
+    """Describe the method whose only parameter is the end of the path."""
     described = _method("approvals_get", method)
     del described["requestBody"]
     schema = {"$ref": f"{_named(method.request)['$ref']}/properties/id"}
@@ -118,7 +118,7 @@ def _approval(method: Method) -> dict[str, Any]:
 
 
 def _envelope(name: str, method: Method) -> dict[str, Any]:
-    """`{"result": …}`; a batch repeats its replies beside it."""
+    """Describe the response `{"result": …}`; a batch repeats its replies beside it."""
     properties = {"result": _named(method.result)}
     if name == BATCH:
         replies = f"{_REFERENCE.format(name=method.result.__name__)}/properties/replies"

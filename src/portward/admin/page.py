@@ -1,4 +1,4 @@
-"""The page at `/`: what this is and where to look. Static, no script, nothing from elsewhere."""
+"""The page at `/`, with links to the other paths. Static, no script, no external resources."""
 
 import base64
 import hashlib
@@ -47,4 +47,4 @@ POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
-"""The content security policy of the page: its one style and nothing else."""
+"""The content security policy of the page; it allows only the page's style."""

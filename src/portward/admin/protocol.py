@@ -1,4 +1,4 @@
-"""HTTP/1.1 by uvicorn, with the bounds it leaves open: a head's size, a request's time, an answer's pace."""
+"""HTTP/1.1 by uvicorn with more limits: size of the request head, time of a request, speed of reading."""
 
 import asyncio
 import logging
@@ -10,19 +10,20 @@ from portward.model.clock import Clock, Timer
 from portward.model.limits import HEAD_COUNT, HEAD_LINE, HEAD_TOTAL
 
 REQUEST_TIME: Final = 10.0
-"""Seconds from the first byte of a request, or from the connection, to its last byte."""
+"""Seconds for a request, from its first byte or from the start of the connection, to its last byte."""
 ANSWER_TIME: Final = 30.0
 ANSWER_STEP: Final = 64 * 1024
-"""Of an answer that is not read, so many bytes have to leave in so many seconds, or all that are left."""
+"""The client must read this many bytes of a waiting answer in this many seconds, or all the rest."""
 _PROBES: Final = frozenset({b"/health", b"/health/", b"/ready", b"/ready/"})
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A head over the limits is answered 400; one that is late is cut off.
+    """One connection. A request head over the limits is answered with 400; a late request is aborted.
 
-    So is a client that does not read what it asked for: the answer is in memory until it has left.
+    A client that does not read its answer is aborted too, because the answer stays in memory until it is
+    sent.
 
-    `logger` takes what uvicorn has to say about it, which would go to a logger of the process.
+    `logger` gets the messages of uvicorn, which would otherwise go to a global logger of the process.
     """
 
     def __init__(self, clock: Clock, logger: logging.Logger, **given: Any) -> None:
@@ -41,37 +42,37 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- time
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Begin to wait."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
         self._wait()
         self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Cancel the timeouts."""
         self._arrived()
         super().connection_lost(exc)
         self._taken()
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes; the first after a whole request begin another."""
-        latest: Any = self.cycle  # None before the first, which uvicorn does not declare
+        """Receive bytes; the first bytes after a complete answer start the timeout of the next request."""
+        latest: Any = self.cycle  # None before the first request; uvicorn's type omits this
         if latest is not None and latest.response_complete:
             self._wait()
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        """Answer probes beside the cap: a load balancer must not take a busy node for a dead one."""
+        """Exempt probes from the connection limit: a busy node must not look dead to a load balancer."""
         probe = self.url.partition(b"?")[0] in _PROBES
         self.limit_concurrency = None if probe else self._limit
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Note that the request is complete."""
+        """Cancel the timeout: the request is complete."""
         self._arrived()
         super().on_message_complete()
 
     def _make_room(self) -> None:
-        """Close the connection that has waited longest for its request, when there are too many."""
+        """Close the connection that has waited longest for a request, when there are too many."""
         if self._limit is None or len(self.connections) <= self._limit:
             return
         others: Any = self.connections
@@ -81,22 +82,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def waiting_since(self) -> float | None:
-        """When this connection began to wait for a request; None while one is answered."""
+        """The time when this connection began to wait for a request; None while one is being answered."""
         return self._since if self._due is not None else None
 
     def pause_writing(self) -> None:
-        """Begin to watch how the client reads: more of an answer waits than goes out at once."""
+        """Start to check the client's reading: the write buffer is full."""
         super().pause_writing()
         self._watch()
 
     def resume_writing(self) -> None:
-        """Begin anew: the client has read most of what waited."""
+        """Restart the check: the client has read most of the write buffer."""
         super().resume_writing()
         self._taken()
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Watch how the client reads the rest: uvicorn closes, and closing waits for it without end."""
+        """Check the reading of the remaining bytes: uvicorn would wait for them at close without a limit."""
         super().on_response_complete()
         self._watch()
 
@@ -107,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread = self._clock.call_later(ANSWER_TIME, self._look)
 
     def _look(self) -> None:
-        """Cut off a client that has read too little of its answer; go on watching one that reads slowly."""
+        """Abort when the client has read too little since the last check; otherwise check again later."""
         self._unread = None
         left = self.transport.get_write_buffer_size()
         if left > max(0, self._left - ANSWER_STEP):
@@ -121,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread = None
 
     def close(self) -> None:
-        """End the connection at once."""
+        """Abort the connection at once."""
         self._arrived()
         self._taken()
         self.transport.abort()
@@ -140,20 +141,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._due = None
         self.transport.abort()
 
-    # -- size; what these raise, the parser turns into a 400 and the end of the connection
+    # -- size; the parser turns an exception of these methods into a 400 and closes the connection
 
     def on_message_begin(self) -> None:
-        """Count anew."""
+        """Reset the counters."""
         self._size = self._count = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Count the target of the request."""
+        """Count the bytes of the request target."""
         self._take(len(url), HEAD_LINE)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, a trailer included."""
+        """Count the bytes of a header or trailer."""
         self._count += 1
         if self._count > HEAD_COUNT:
             raise ValueError("too many headers")

@@ -1,4 +1,4 @@
-"""Request bodies: read within a bound, parsed strictly, put into the types of the API."""
+"""Request bodies: read up to a limit, parsed strictly, and converted to the types of the API."""
 
 import asyncio
 from typing import Any, Final, TypeVar
@@ -14,17 +14,17 @@ from portward.model.limits import KIB, MIB
 S = TypeVar("S", bound=msgspec.Struct)
 
 LIMIT: Final = 1 * MIB
-"""Longest body, in bytes."""
+"""The longest body in bytes."""
 _AT_ONCE: Final = 64 * KIB
-"""Longer bodies are parsed in a thread: the event loop has messages to deliver meanwhile."""
+"""Bytes from which a body is parsed in a thread, because the event loop must deliver messages."""
 _DIGITS: Final = 15
 
 
 async def read(request: Request) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
-        ApiError: 413, it is over `LIMIT`, by its own account or by what arrived.
+        ApiError: 413, it is over `LIMIT`, by its `Content-Length` or by the received bytes.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > LIMIT):
@@ -38,16 +38,16 @@ async def read(request: Request) -> bytes:
 
 
 def _too_large() -> ApiError:
-    # What is still on its way is not read, so the connection cannot be used again.
+    # The rest of the body is not read, so the connection cannot be used again.
     headers = {"Connection": "close"}
     return ApiError(413, BAD_REQUEST, "bad request: the body is over 1 MiB", headers)
 
 
 async def parse(body: bytes) -> Any:
-    """Parse a body strictly; an empty one counts as `{}`.
+    """Parse a body strictly; an empty body counts as `{}`.
 
     Raises:
-        Fault: it is not JSON as `dialects.strict_json` takes it.
+        CommandError: it is not JSON as `dialects.strict_json` accepts it.
     """
     if not body:
         return {}
@@ -57,7 +57,7 @@ async def parse(body: bytes) -> Any:
 
 
 def convert(value: Any, kind: type[S]) -> S:
-    """Put parsed JSON into a type of the API.
+    """Convert parsed JSON to a type of the API.
 
     Raises:
         ApiError: 400, a field is unknown, missing or of the wrong type.
@@ -69,14 +69,14 @@ def convert(value: Any, kind: type[S]) -> S:
 
 
 def _read_channel(_: type, value: Any) -> Channel:
-    """The one type of the requests that msgspec does not know by itself."""
+    """Decode a channel, the only request type that msgspec does not know."""
     if not isinstance(value, str):
         raise TypeError("Expected `str`")
     return Channel.parse(value)
 
 
 def channel_schema(_: type) -> dict[str, Any]:
-    """How a channel is described to others."""
+    """Return the JSON schema of a channel."""
     return {
         "type": "string",
         "minLength": 3,

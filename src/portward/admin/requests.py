@@ -1,7 +1,7 @@
-"""What can be asked: one Struct per method. Unknown fields are refused.
+"""The requests of the API: one Struct per method. Unknown fields are refused.
 
-Field names are Centrifugo's where it has the method. A few of its fields that change nothing here
-are known all the same, because its client libraries send them.
+Field names are Centrifugo's where it has the method. A few of its fields without an effect here are
+accepted too, because its client libraries send them.
 """
 
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from portward.model.channel import Channel
 from portward.model.limits import MAX_TOKEN
 
 MAX_ITEMS = 1000
-"""Channels of one broadcast, commands of one batch, entries of one page."""
+"""The most channels of a broadcast, commands of a batch, and entries of a page."""
 MAX_CHANNELS = 10_000
 
 User = Annotated[str, Meta(min_length=1, max_length=128, description="User id (`sub`).")]

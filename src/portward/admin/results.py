@@ -1,4 +1,4 @@
-"""What is answered: one Struct per kind of result, with Centrifugo's field names."""
+"""The results of the API: one Struct per kind of result, with Centrifugo's field names."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -62,7 +62,7 @@ class PublicationResult(ApiResult, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, publication: Publication) -> "PublicationResult":
-        """Show a publication."""
+        """Make the result for a publication."""
         shown = msgspec.convert(publication, cls, from_attributes=True)
         return shown if shown.origin is None else replace(shown, origin=str(shown.origin))
 
@@ -215,7 +215,7 @@ class ApprovalStatus(StrEnum):
 
     @classmethod
     def of(cls, decision: Decision) -> "ApprovalStatus":
-        """How a request stands that was decided so."""
+        """Return the status for a decision."""
         return cls.APPROVED if decision is Decision.APPROVE else cls.REJECTED
 
 

@@ -1,4 +1,4 @@
-"""Methods about rooms: their records, and messages that have lost theirs."""
+"""Methods about rooms: their records, and messages without a record."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
 LONGEST_TTL = 10 * 365 * 86400
-"""Seconds after which a room may be told to end."""
+"""The longest time to live of a room in seconds."""
 
 
 class RoomRequest(ApiRequest, frozen=True):
@@ -24,7 +24,7 @@ class RoomRequest(ApiRequest, frozen=True):
 
     @property
     def channel(self) -> Channel:
-        """The channel behind the room."""
+        """The channel of the room."""
         return room_channel(self.namespace, self.id)
 
 
@@ -42,7 +42,7 @@ class RoomsSetRequest(Room, frozen=True, kw_only=True):
 
     @property
     def channel(self) -> Channel:
-        """The channel behind the room."""
+        """The channel of the room."""
         return room_channel(self.namespace, self.id)
 
 
@@ -56,10 +56,10 @@ class RoomsListRequest(ApiRequest, frozen=True):
 
 
 def room_channel(namespace: str, room: str) -> Channel:
-    """The channel behind a room.
+    """Return the channel of a room.
 
     Raises:
-        Fault: it cannot be the name of a channel.
+        CommandError: the name of the channel would not be valid.
     """
     try:
         return Channel.parse(f"{namespace}:{room}")
@@ -77,7 +77,7 @@ class RoomResult(Room, frozen=True, kw_only=True, omit_defaults=False):
 
     @classmethod
     def of(cls, channel: Channel, record: RoomRecord) -> "RoomResult":
-        """Show a record."""
+        """Make the result for a record."""
         return cls(
             **asdict(record.room),
             namespace=channel.namespace,
@@ -102,13 +102,13 @@ class RemovedResult(ApiResult, frozen=True):
 
 
 async def rooms_set(call: MethodContext, request: RoomsSetRequest) -> Room:
-    """Make or replace a room."""
+    """Create or replace a room."""
     record = Room(**{name: getattr(request, name) for name in Room.__struct_fields__})
     return await call.operations.set_room(request.channel, record, ttl=request.ttl)
 
 
 async def rooms_get(call: MethodContext, request: RoomRequest) -> Room:
-    """Read a room."""
+    """Read the record of a room."""
     record = await call.operations.room(request.channel)
     if record is None:
         raise CommandError(ErrorKind.UNKNOWN_CHANNEL, detail="there is no such room")
@@ -116,7 +116,7 @@ async def rooms_get(call: MethodContext, request: RoomRequest) -> Room:
 
 
 async def rooms_list(call: MethodContext, request: RoomsListRequest) -> RoomsResult:
-    """List rooms, or channels that have lost their record."""
+    """List rooms, or channels with messages but without a record."""
     first, last = request.offset, request.offset + request.limit
     if request.orphans:
         orphans = await call.operations.orphans()
@@ -133,5 +133,5 @@ def _asked(request: RoomsListRequest, channel: Channel) -> bool:
 
 
 async def rooms_remove(call: MethodContext, request: RoomRequest) -> RemovedResult:
-    """Forget a room."""
+    """Remove a room."""
     return RemovedResult(removed=await call.operations.remove_room(request.channel))

@@ -1,4 +1,4 @@
-"""The admin listener itself: uvicorn in the running event loop, without its signals and logging."""
+"""The admin listener: uvicorn in the running event loop, without its signal handling and logging."""
 
 import asyncio
 import errno
@@ -17,11 +17,11 @@ from portward.telemetry import Telemetry
 
 BACKLOG: Final = 128
 CONNECTIONS: Final = 256
-"""Connections at once; more are answered 503, so that bodies under way stay bounded in all."""
+"""Connections at once; more are answered with 503, which bounds the memory for bodies."""
 GRACE: Final = 2.0
-"""Seconds that requests under way have to finish when the listener stops."""
+"""Seconds for running requests to finish when the listener stops."""
 _ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
-"""A name may stand for addresses this machine does not have."""
+"""Errors of an address that this machine does not have, although the host name resolves to it."""
 
 
 class _UvicornServer(uvicorn.Server):
@@ -31,7 +31,7 @@ class _UvicornServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals of the process alone."""
+        """Install no signal handlers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -40,7 +40,7 @@ class _UvicornServer(uvicorn.Server):
 
 
 class AdminApplication(Protocol):
-    """An ASGI application with what its server needs. See `admin.app.AdminApp`."""
+    """An ASGI application with the parts that its server needs. See `admin.app.AdminApp`."""
 
     clock: Clock
     telemetry: Telemetry
@@ -50,7 +50,7 @@ class AdminApplication(Protocol):
 
 
 class AdminServer:
-    """Serves `app` on every address of `host`. Port 0 takes a free one; see `address`."""
+    """Serves `app` on every address of `host`. Port 0 takes a free port; see `address`."""
 
     def __init__(
         self, app: AdminApplication, host: str, port: int, *, grace: float = GRACE
@@ -68,7 +68,7 @@ class AdminServer:
         """Host and port of the first listening socket.
 
         Raises:
-            RuntimeError: it is not serving.
+            RuntimeError: the server is not running.
         """
         if not self._sockets:
             raise RuntimeError("the admin listener is not serving")
@@ -76,11 +76,11 @@ class AdminServer:
         return str(host), int(port)
 
     async def start(self) -> None:
-        """Bind, and serve from now on.
+        """Bind the sockets and start to serve.
 
         Raises:
-            OSError: the address cannot be had; the text says which, and why.
-            RuntimeError: it is serving already.
+            OSError: an address cannot be bound; the text says which one, and why.
+            RuntimeError: the server is already running.
         """
         if self._task is not None:
             raise RuntimeError("the admin listener is serving already")
@@ -100,7 +100,7 @@ class AdminServer:
             task.result()
 
     async def stop(self) -> None:
-        """Take no more requests, give those under way a moment, and let go of the port."""
+        """Stop accepting requests, wait a moment for running ones, and close the sockets."""
         task, server = self._task, self._server
         if task is None or server is None:
             return
@@ -146,7 +146,7 @@ class AdminServer:
         return bound
 
     def _config(self) -> uvicorn.Config:
-        logger = logging.Logger("uvicorn", logging.WARNING)  # noqa: LOG001 - ours, not the process's
+        logger = logging.Logger("uvicorn", logging.WARNING)  # noqa: LOG001 - not registered globally
         logger.addHandler(self.app.telemetry.handler())
         clock = self.app.clock
 
@@ -155,7 +155,7 @@ class AdminServer:
 
         return uvicorn.Config(
             self.app,
-            # uvicorn only ever calls it, with the arguments of its own protocols.
+            # uvicorn only calls it, with the arguments of its own protocols.
             http=cast("type[asyncio.Protocol]", protocol),
             ws="none",
             lifespan="off",
@@ -168,7 +168,7 @@ class AdminServer:
 
 
 def _listen(family: int, address: tuple[Any, ...], bound: list[socket.socket]) -> socket.socket:
-    """One listening socket. Of port 0 the kernel's first choice holds for every address."""
+    """Make one listening socket. For port 0, all addresses share the port of the first socket."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

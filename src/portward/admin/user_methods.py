@@ -26,7 +26,7 @@ _DONE = DoneResult()
 
 
 async def disconnect(call: MethodContext, request: DisconnectRequest) -> DoneResult:
-    """End a user's connections, or one of them."""
+    """Close a user's connections, or one of them."""
     await call.operations.disconnect(request.user, request.client or None)
     return _DONE
 
@@ -38,7 +38,7 @@ async def unsubscribe(call: MethodContext, request: UnsubscribeRequest) -> DoneR
 
 
 async def revoke(call: MethodContext, request: RevokeRequest) -> RevokeResult:
-    """Take back one thing."""
+    """Revoke a token, a session, or all credentials of a user."""
     named = {kind: getattr(request, kind.value) for kind in RevocationKind}
     chosen = [(kind, value) for kind, value in named.items() if value]
     if len(chosen) != 1:
