@@ -1,4 +1,4 @@
-"""Puts the house together: the one room that names concrete classes of every other."""
+"""The composition root: builds a gateway from the concrete classes of all other packages."""
 
 from portward.app.gateway import Gateway
 

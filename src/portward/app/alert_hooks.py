@@ -1,4 +1,4 @@
-"""What the application is told about alerts and those who hear them."""
+"""The application's hooks on alerts and on connections that subscribe to them."""
 
 from asyncio import ensure_future
 from collections.abc import Callable
@@ -17,7 +17,7 @@ EMITTED: Final = "alert_emitted"
 
 
 class SubscriptionListeners:
-    """The application's hooks on the alerts of one namespace. One that raises is recorded."""
+    """The application's hooks on the alerts of one namespace. A hook that raises is recorded."""
 
     def __init__(self, node: Callable[[], Node], hooks: Hooks, namespace: str) -> None:
         self._node = node
@@ -32,10 +32,10 @@ class SubscriptionListeners:
         }
 
     def on(self, event: str, hook: Hook | None) -> Hook | Callable[[Hook], Hook]:
-        """Add a hook, or return what adds one.
+        """Add a hook, or return a decorator that adds one.
 
         Raises:
-            ValueError: there is no such event.
+            ValueError: the event does not exist.
         """
         add = self._add.get(event)
         if add is None:
@@ -49,11 +49,11 @@ class SubscriptionListeners:
 
     @property
     def heed_alerts(self) -> bool:
-        """Whether anybody wants to know of alerts."""
+        """Whether there is a hook on alerts."""
         return bool(self._emitted)
 
     def emitted(self, node: Node, alert: Alert) -> None:
-        """Tell of an alert, in the background."""
+        """Call the hooks for an alert, in the background."""
         for hook in self._emitted:
             node.background.run(_tell(node, hook, alert))
 
@@ -66,7 +66,7 @@ class SubscriptionListeners:
         )
 
     def stopping(self) -> None:
-        """Remember the endpoints: their last connections end when the node can no longer be asked."""
+        """Store the endpoints: their last connections close when the node can no longer be asked."""
         self._endpoints = self.endpoints()
 
     def _ours(self, connection: ConnectionInfo) -> bool:

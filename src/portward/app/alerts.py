@@ -1,4 +1,4 @@
-"""Alerts, as the application handles them: published, read back, and taken from analysis engines."""
+"""The application's interface to alerts: publish, read the history, connect call-analysis engines."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
@@ -20,17 +20,17 @@ from portward.telemetry.events import Event
 
 @runtime_checkable
 class Emitter(Protocol):
-    """An engine that calls back, as pyee's `EventEmitter` does."""
+    """An engine with callbacks, as pyee's `EventEmitter`."""
 
     def on(self, event: str, handler: Callable[..., Any], /) -> Any:
-        """Call `handler(payload)` at every `event`."""
+        """Register `handler(payload)` for `event`."""
 
 
 class Alerts:
     """`gateway.alerts`: the alerts of one namespace."""
 
     def __init__(self, node: Callable[[], Node], hooks: Hooks, namespace: str = "alerts") -> None:
-        """`node` is asked for each time: hooks are added before the gateway runs."""
+        """`node` returns the node; it is called at each use: hooks are added before the gateway runs."""
         self._node = node
         self._namespace = namespace
         self._listeners = SubscriptionListeners(node, hooks, namespace)
@@ -42,7 +42,7 @@ class Alerts:
     async def publish(
         self,
         call_id: str,
-        type: str,  # noqa: A002 - the word of the protocol
+        type: str,  # noqa: A002 - the name in the protocol
         severity: str,
         data: dict[str, Any],
         *,
@@ -53,8 +53,8 @@ class Alerts:
         A repeated `idempotency_key` within five minutes publishes nothing and returns the first alert.
 
         Raises:
-            ValueError: a part of it is not what it must be; the message says which.
-            Fault: the data is no JSON, or too large.
+            ValueError: a part of the alert is not valid; the message says which.
+            CommandError: the data is no JSON, or too large.
             EngineUnavailable: nothing was stored; try again.
         """
         command = alert_record.write(
@@ -63,11 +63,11 @@ class Alerts:
         return await self._publish(self._node(), command)
 
     async def analyse(self, event: str, payload: Any) -> list[Alert]:
-        """Publish what one report of a call-analysis engine says, as `connect_engine` does for all.
+        """Publish the alerts of one report of a call-analysis engine, as `connect_engine` does for all.
 
         Raises:
-            ValueError: it holds nothing that can be read; the message says why.
-            Fault: a part of it is too large.
+            ValueError: nothing in the report can be parsed; the message says why.
+            CommandError: a part of it is too large.
             EngineUnavailable: not all of it was stored.
         """
         node = self._node()
@@ -83,11 +83,11 @@ class Alerts:
         return [await self._publish(node, command) for command in reading.alerts]
 
     async def history(self, limit: int = 50, call_id: str | None = None) -> list[Alert]:
-        """The newest alerts of a call, or of all calls, oldest first; at most 100.
+        """Return the newest alerts of a call, or of all calls, oldest first; at most 100.
 
         Raises:
-            ValueError: `call_id` cannot be the id of a call.
-            EngineUnavailable: the store cannot be asked.
+            ValueError: `call_id` is no valid id of a call.
+            EngineUnavailable: the store is unavailable.
         """
         node = self._node()
         channel = (
@@ -98,10 +98,10 @@ class Alerts:
         return await _read(node, ReadHistory(channel=channel, limit=limit, reverse=True))
 
     async def stats(self) -> dict[str, int]:
-        """`activeSubscribers`: connections here; `alertHistorySize`: alerts of all calls that are kept.
+        """Return `activeSubscribers` (connections of this process) and `alertHistorySize` (stored alerts).
 
         Raises:
-            EngineUnavailable: the store cannot be asked.
+            EngineUnavailable: the store is unavailable.
         """
         node = self._node()
         fronts = self._listeners.endpoints()
@@ -116,7 +116,7 @@ class Alerts:
         alert = _alert(node, command, stored)
         if not stored.duplicate:
             return alert
-        # The first one may have said something else; it is gone when its time in the history is over.
+        # The first alert may have had other content, so read it; the history may have dropped it.
         before = stored.position.offset - 1
         first = ReadHistory(channel=command.channel, since=before, limit=1)
         found = await _read(node, first)
@@ -130,15 +130,15 @@ class Alerts:
     # -- engines
 
     def connect_engine(self, engine: Emitter | AsyncIterable[tuple[str, Any]]) -> EngineConnection:
-        """Publish what a call-analysis engine reports, from now until the gateway stops.
+        """Publish the reports of a call-analysis engine, from now until the gateway stops.
 
-        An engine has `on(event, handler)`, or is an asynchronous iterable of (event, payload). The
-        events are `result`, `events` and `anomalies`; see docs/endpoints/alerts.md for their payloads.
-        Whatever cannot be read is logged and counted, and stops nothing.
+        An engine has `on(event, handler)`, or is an asynchronous iterable of (event, payload). The events are
+        `result`, `events` and `anomalies`; see docs/endpoints/alerts.md for their payloads. A report that
+        cannot be parsed is logged and counted; the connection goes on.
 
         Raises:
             RuntimeError: the gateway is not running.
-            TypeError: it is neither.
+            TypeError: the engine has neither form.
         """
         node = self._node()
 
@@ -159,7 +159,7 @@ class Alerts:
         return connection
 
     async def aclose(self) -> None:
-        """Close what `connect_engine` opened; what was reported by then is published first."""
+        """Close the connections of `connect_engine`; reports received before are published first."""
         self._listeners.stopping()
         await asyncio.gather(*(connection.close() for connection in tuple(self._connections)))
 
@@ -172,13 +172,13 @@ class Alerts:
     def on(self, event: str, hook: Hook) -> Hook: ...
 
     def on(self, event: str, hook: Hook | None = None) -> Hook | Callable[[Hook], Hook]:
-        """Call `hook`, a function or a coroutine function, at an event; without it, a decorator.
+        """Call `hook`, a function or a coroutine function, at an event; without `hook`, return a decorator.
 
-        `subscriber_connected` gives the connection, `subscriber_disconnected` the connection and the
-        name of the ending, `alert_emitted` the alert, once this process has published it.
+        `subscriber_connected` passes the connection, `subscriber_disconnected` the connection and the name of
+        the disconnect, `alert_emitted` the alert, after this process has published it.
 
         Raises:
-            ValueError: there is no such event.
+            ValueError: the event does not exist.
         """
         return self._listeners.on(event, hook)
 
@@ -190,7 +190,7 @@ async def _read(node: Node, command: ReadHistory) -> list[Alert]:
 
 
 def _alert(node: Node, command: Publish, stored: Stored) -> Alert:
-    """The alert as it was published a moment ago."""
+    """Return the alert as it was just published."""
     publication = Publication(
         id=stored.id,
         offset=stored.position.offset,

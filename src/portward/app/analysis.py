@@ -1,4 +1,4 @@
-"""A connection to a call-analysis engine: what it reports is published in order, or counted as lost."""
+"""A connection to a call-analysis engine: its alerts are published in order, or counted as lost."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -15,22 +15,22 @@ from portward.node.node import Node
 from portward.telemetry.events import Event
 
 PAUSES: Final = (0.2, 1.0, 5.0)
-"""Seconds between attempts to publish an alert while the store is away."""
+"""Seconds between attempts to publish an alert while the store is unavailable."""
 GRACE: Final = 5.0
-"""Seconds a connection that is closed may take for what it has already been told."""
+"""Seconds that a closed connection has to finish the reports it has received."""
 TURN: Final = 64
-"""Steps between which the event loop gets its turn."""
+"""Steps after which the event loop runs other tasks."""
 
 _OWN_FAULT: Final = frozenset({ErrorKind.INVALID_STRUCTURE, ErrorKind.TOO_LONG})
-"""Faults that lie in the report itself."""
+"""Command errors that are caused by the report itself."""
 
 Send = Callable[[Publish], Awaitable[object]]
 
 
 class EngineConnection(ABC):
-    """One engine that reports. Made by `gateway.alerts.connect_engine`.
+    """A connection to one engine that sends reports. Made by `gateway.alerts.connect_engine`.
 
-    `received` counts reports, `malformed` those, and entries in them, that could not be read;
+    `received` counts reports; `malformed` counts reports, and entries in them, that could not be parsed;
     `published` and `lost` count alerts.
     """
 
@@ -53,24 +53,24 @@ class EngineConnection(ABC):
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
-        """Begin to publish what is reported."""
+        """Start to publish the reports."""
         self._task = self._loop.create_task(self._live())
         return self._task
 
     async def join(self) -> None:
-        """Wait until everything received so far is published, or lost."""
+        """Wait until the alerts of all received reports are published or lost."""
         target = self._queued
         while self._done < target and not self._over:
             self._moved.clear()
             await self._moved.wait()
 
     async def ended(self) -> None:
-        """Wait until this connection is over: closed, or an iterator that has nothing more to say."""
+        """Wait until this connection has ended: it was closed, or its iterator is exhausted."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
     async def close(self) -> None:
-        """Take no more reports, finish those that were received, and be over."""
+        """Accept no more reports, finish the received ones, and end the connection."""
         with self._lock:
             self._closing = True
         self._leave()
@@ -89,11 +89,11 @@ class EngineConnection(ABC):
 
     @abstractmethod
     def _leave(self) -> None:
-        """Stop listening to the engine."""
+        """Stop to receive reports from the engine."""
 
     @abstractmethod
     async def _run(self) -> None:
-        """Publish until there is nothing more to come."""
+        """Publish until no more reports can come."""
 
     async def _live(self) -> None:
         try:
@@ -105,12 +105,12 @@ class EngineConnection(ABC):
             self._moved.set()
 
     def _read(self, event: Any, payload: Any) -> AnalysisReport:
-        """Read a report; one that is no report is a malformed one, and nothing is raised."""
+        """Parse a report; an invalid one gives a malformed report, and nothing is raised."""
         try:
             return read(self._namespace, event, payload, key=token_hex(8))
         except ValueError as error:
             return AnalysisReport(malformed=1, reason=str(error))
-        except Exception as error:  # noqa: BLE001 - a payload may be an object with code of its own
+        except Exception as error:  # noqa: BLE001 - a payload may be an object with its own code
             return AnalysisReport(malformed=1, reason=f"reading it raised {type(error).__name__}")
 
     def _tell_malformed(self, count: int, reason: str) -> None:
@@ -123,7 +123,7 @@ class EngineConnection(ABC):
             self._node.telemetry.record(Event.ANALYSIS_LOST, count=count, reason=reason)
 
     async def _deliver(self, command: Publish) -> None:
-        """Publish one alert; while the store is away, try it a few times more."""
+        """Publish one alert; while the store is unavailable, repeat a few times."""
         try:
             await self._attempt(command)
         except Unavailable:
@@ -157,7 +157,7 @@ class EngineConnection(ABC):
         await self._send(command)
 
     async def _wait(self, seconds: float) -> None:
-        """Let time pass, unless the connection is closed meanwhile."""
+        """Wait, at most until the connection is closed."""
         self._pause = pause = self._loop.create_future()
         wake = partial(_finish, pause)
         timer = self._node.clock.call_later(seconds, wake)
@@ -168,7 +168,7 @@ class EngineConnection(ABC):
             self._pause = None
 
     async def _breathe(self) -> None:
-        """Let the event loop turn now and then: a store in memory never does."""
+        """Give control to the event loop at intervals: a store in memory never does."""
         self._steps += 1
         if self._steps % TURN == 0:
             await asyncio.sleep(0)

@@ -1,8 +1,8 @@
-"""The two kinds of call-analysis engines.
+"""The two kinds of connections to call-analysis engines.
 
 EngineConnection
-|- EmitterConnection    the engine calls us, from any thread: a bounded queue in between
-`- IteratorConnection   we ask the engine for the next report, and it waits while we publish
+|- EmitterConnection    the engine calls handlers, from any thread: a bounded queue in between
+`- IteratorConnection   the gateway requests the next report, after it has published the last one
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from portward.node.node import Node
 from portward.telemetry.events import Event
 
 QUEUE: Final = 10_000
-"""Alerts of one engine that wait to be published; more are lost."""
+"""The most alerts of one engine that wait to be published; further ones are lost."""
 
 
 class EmitterConnection(EngineConnection):
-    """An engine with `on(event, handler)`. The handlers are cheap, and take calls from any thread."""
+    """An engine with `on(event, handler)`. The handlers are fast, and can be called from any thread."""
 
     def __init__(self, node: Node, namespace: str, send: Send, engine: Any) -> None:
         super().__init__(node, namespace, send)
@@ -44,7 +44,7 @@ class EmitterConnection(EngineConnection):
             raise
 
     def _hear(self, event: str, *arguments: Any, **_: Any) -> None:
-        """Take one report, in whatever thread the engine lives."""
+        """Receive one report, in any thread."""
         reading = self._read(event, arguments[0] if arguments else None)
         with self._lock:
             if self._closing:
@@ -69,7 +69,7 @@ class EmitterConnection(EngineConnection):
             self._reason = reading.reason
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to publish
+        with suppress(RuntimeError):  # the loop is closed: nothing can be published any more
             self._loop.call_soon_threadsafe(self._wanted.set)
 
     def _leave(self) -> None:
@@ -86,7 +86,7 @@ class EmitterConnection(EngineConnection):
         try:
             remove(event, handler)
         except LookupError:
-            pass  # the engine has let go of it already
+            pass  # the engine has removed it already
         except Exception as error:  # noqa: BLE001 - the engine's code may raise anything
             self._node.telemetry.failure(error, kind="analysis")
 
@@ -106,7 +106,7 @@ class EmitterConnection(EngineConnection):
             await self._deliver(self._queue.popleft())
 
     def _tell(self) -> None:
-        """Say what the handlers could only count: they may run in another thread."""
+        """Record what the handlers only counted, because they may run in another thread."""
         with self._lock:
             unread, self._unread = self._unread, 0
             unsaid, self._unsaid = self._unsaid, 0
@@ -117,7 +117,7 @@ class EmitterConnection(EngineConnection):
 
 
 class IteratorConnection(EngineConnection):
-    """An asynchronous iterator of (event, payload). It ends when the iterator does, or raises."""
+    """An engine that is an asynchronous iterator of (event, payload); ends when it ends or raises."""
 
     def __init__(self, node: Node, namespace: str, send: Send, source: AsyncIterator[Any]) -> None:
         super().__init__(node, namespace, send)
@@ -125,7 +125,7 @@ class IteratorConnection(EngineConnection):
         self._asking = False
 
     def _leave(self) -> None:
-        # A report that has come and was not looked at yet is taken first.
+        # A report that has arrived but was not processed yet is processed first.
         self._loop.call_soon(self._stop_asking)
 
     def _stop_asking(self) -> None:

@@ -1,4 +1,4 @@
-"""From settings to a node: every concrete class is named here, and nowhere else."""
+"""Construction of a node from settings; only this package names the concrete classes."""
 
 import secrets as random
 import socket
@@ -44,14 +44,14 @@ from portward.transports.upstream import UpstreamClient
 def make_keys(
     tokens: Tokens,
     clock: Clock,
-    dropped: Callable[[DroppedKey], None] = lambda key: None,  # noqa: ARG005 - unless asked
+    dropped: Callable[[DroppedKey], None] = lambda key: None,  # noqa: ARG005 - the default ignores it
 ) -> KeySet | JwksSource:
-    """What tokens are verified with: shared secrets, public keys, or a key set to be fetched.
+    """Make the keys that tokens are verified with: secrets, public keys, or a key set to be fetched.
 
-    `dropped` is given what cannot be used of a set that was fetched.
+    `dropped` is called with each unusable entry of a fetched set.
 
     Raises:
-        ValueError: a key is unusable, or kinds are mixed.
+        ValueError: a key is unusable, or secrets and public keys are mixed.
     """
     if tokens.jwks_url:
         return JwksSource(tokens.jwks_url, clock, issuer=tokens.issuer, dropped=dropped)
@@ -61,10 +61,10 @@ def make_keys(
 
 
 def token_rules(tokens: Tokens) -> TokenRules:
-    """What a token must say.
+    """Make the rules for tokens.
 
     Raises:
-        ValueError: the path of a claim that is asked for cannot be read.
+        ValueError: the path of a claim cannot be parsed.
     """
     claims = tokens.claims
     at = ClaimPath.parse
@@ -93,7 +93,7 @@ def token_rules(tokens: Tokens) -> TokenRules:
 
 
 def make_verifier(settings: Settings, clock: Clock, telemetry: Telemetry) -> TokenVerifier:
-    """The verifier of access tokens."""
+    """Make the verifier of access tokens."""
 
     def ignored(headers: tuple[str, ...]) -> None:
         telemetry.record(Event.TOKEN_HEADER_IGNORED, header=",".join(headers))
@@ -110,12 +110,12 @@ def make_verifier(settings: Settings, clock: Clock, telemetry: Telemetry) -> Tok
 
 
 def make_session_tokens(settings: Settings) -> SessionTokens:
-    """The signer of session tokens; without a secret of its own one is made for this run."""
+    """Make the signer of session tokens; without a configured secret, a new one is used for this run."""
     return SessionTokens(settings.tokens.session_secret.reveal() or random.token_hex(32))
 
 
 def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> CookieProvider | None:
-    """The client of the identity provider; None when none is set.
+    """Make the client of the identity provider; None when none is configured.
 
     Raises:
         ValueError: a topic's pattern or question is malformed.
@@ -143,12 +143,12 @@ def _cookie_values(given: IdentityProviderSettings) -> CookieValues:
 
 
 def upstreams(settings: Settings) -> dict[str, UpstreamSettings]:
-    """The tables of all upstreams by name; the default one's is empty."""
+    """Return the settings of all upstreams by name; the name of the default upstream is empty."""
     return {"": settings.upstream, **settings.upstreams}
 
 
 def relay_rules(given: UpstreamSettings) -> RelayRules:
-    """What may go to an upstream, and how much of it."""
+    """Make the rules for messages to an upstream, with their limits."""
     return RelayRules(
         policy=RelayPolicy(
             strict=given.policy == "strict",
@@ -166,7 +166,7 @@ def relay_rules(given: UpstreamSettings) -> RelayRules:
 
 
 def make_upstream(given: UpstreamSettings) -> UpstreamClient | None:
-    """The client of an upstream; None when there is no key for it."""
+    """Make the client of an upstream; None when it has no key."""
     if not given.api_key:
         return None
     return UpstreamClient(
@@ -180,7 +180,7 @@ def make_upstream(given: UpstreamSettings) -> UpstreamClient | None:
 
 
 def gate_rules(settings: Settings) -> GateRules:
-    """The settings of the gate with everything decided."""
+    """Make the rules for admission, with all defaults filled in."""
     server, gate = settings.server, settings.gate
     return GateRules(
         addresses=AddressRules(server.trusted_proxies, server.forwarded_header),
@@ -193,7 +193,7 @@ def gate_rules(settings: Settings) -> GateRules:
 
 
 def node_rules(settings: Settings) -> NodeRules:
-    """The settings of the node with everything decided."""
+    """Make the rules of the node, with all defaults filled in."""
     return NodeRules(
         gate=gate_rules(settings),
         relays={name: relay_rules(given) for name, given in upstreams(settings).items()},
@@ -208,14 +208,14 @@ def node_rules(settings: Settings) -> NodeRules:
 
 
 def make_namespaces(settings: Settings) -> Mapping[str, Namespace]:
-    """The families of channels by name."""
+    """Make the namespaces by name."""
     return dict(settings.namespaces)
 
 
 def make_ports(
     settings: Settings, engine: Engine | None, clock: Clock, telemetry: Telemetry
 ) -> NodePorts:
-    """What the node is handed."""
+    """Make the ports of the node."""
     return NodePorts(
         engine=engine or make_engine(settings, clock),
         verifier=make_verifier(settings, clock, telemetry),
@@ -229,6 +229,6 @@ def make_ports(
 
 
 def make_node(settings: Settings, ports: NodePorts, hooks: Hooks) -> Node:
-    """The node, not started. The event loop must run."""
+    """Make the node without starting it. The event loop must run."""
     endpoints = make_endpoints(settings, ports.telemetry, ports.clock, hooks)
     return Node(node_rules(settings), ports, endpoints, make_namespaces(settings), hooks)

@@ -1,4 +1,4 @@
-"""From settings to front doors: dialects, rules, limits and voices of every endpoint."""
+"""Construction of endpoints from settings: protocol, rules and limits of each endpoint."""
 
 from typing import Final
 
@@ -33,7 +33,7 @@ RATES: Final = tuple(name for name in LimitName if name is not LimitName.CONNECT
 
 
 def make_dialect(settings: Settings, endpoint: EndpointSettings, hooks: Hooks) -> Dialect:
-    """The dialect an endpoint speaks."""
+    """Make the protocol of an endpoint."""
     namespace = endpoint.namespace or endpoint.dialect
     match endpoint.dialect:
         case "alerts":
@@ -55,13 +55,13 @@ def make_dialect(settings: Settings, endpoint: EndpointSettings, hooks: Hooks) -
 
 
 def subprotocols(endpoint: EndpointSettings) -> frozenset[str]:
-    """The WebSocket subprotocols an endpoint speaks: where a token may stand in one, that of its SDKs."""
+    """Return the WebSocket subprotocols of an endpoint, with that of the SDKs that send a token in one."""
     known = endpoint.dialect == "relay" or CredentialSource.SUBPROTOCOL in endpoint.credentials
     return frozenset({REALTIME}) if known else frozenset()
 
 
 def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) -> EndpointRules:
-    """The settings of an endpoint with everything decided."""
+    """Make the rules of an endpoint, with all defaults filled in."""
     connections = settings.connection_limit(endpoint)
     secret = endpoint.sign_secret.encode() if endpoint.sign_messages else b""
     return EndpointRules(
@@ -104,7 +104,7 @@ def endpoint_rules(settings: Settings, name: str, endpoint: EndpointSettings) ->
 def make_endpoints(
     settings: Settings, telemetry: Telemetry, clock: Clock, hooks: Hooks
 ) -> dict[str, ActiveEndpoint]:
-    """The endpoints by path. Without a place here, a path is answered 404."""
+    """Make the endpoints by path. Any other path is answered with 404."""
 
     def now() -> int:
         return int(clock.time() * 1000)
@@ -132,7 +132,7 @@ def make_endpoints(
 
 
 def make_limits(settings: Settings, telemetry: Telemetry) -> dict[str, dict[LimitName, Limiter]]:
-    """The limits by endpoint. One with a limit of its own counts alone, all others together."""
+    """Make the limits by endpoint. An endpoint with its own limit counts alone, all others together."""
     general = {name: settings.rate(name, EndpointSettings()) for name in RATES}
     shared = {name: Limiter(name, rate, telemetry) for name, rate in general.items()}
     made: dict[str, dict[LimitName, Limiter]] = {}

@@ -1,4 +1,4 @@
-"""The checkpoint that the engine has of an audit file, for those who check the file from outside."""
+"""The engine's checkpoint of an audit file, for a check of the file outside of the gateway."""
 
 import socket
 from pathlib import Path
@@ -15,15 +15,15 @@ SQLITE: Final = "sqlite:"
 
 
 async def engine_checkpoint(settings: Settings, file: Path, node: str = "") -> Checkpoint | None:
-    """The newest checkpoint of an audit file that its node has put into the engine.
+    """Read the newest checkpoint of an audit file that its node has stored in the engine.
 
-    `node` is the node's name when it is not the one these settings make on this machine. None: there is
-    no checkpoint of that file and node. An SQLite file is read beside a gateway that has it open.
+    `node` is the node's name; empty for the name that these settings give on this machine. None means that
+    there is no checkpoint of that file and node. An SQLite file can be read while a gateway has it open.
 
     Raises:
-        ValueError: the engine keeps nothing, its address is malformed, or its file cannot be used.
-        EngineUnavailable: nobody answers.
-        AuditError: what the engine has is no checkpoint of this file.
+        ValueError: the engine stores nothing, its address is malformed, or its file cannot be used.
+        EngineUnavailable: the engine does not answer.
+        AuditError: the stored value is no checkpoint of this file.
     """
     key = note_key(file.name, node or node_of(settings, file))
     url = settings.engine_url
@@ -34,7 +34,7 @@ async def engine_checkpoint(settings: Settings, file: Path, node: str = "") -> C
 
 
 def node_of(settings: Settings, file: Path) -> str:
-    """The name under which the gateway that writes this file knows itself on this machine."""
+    """Return the node name of the gateway that writes this file on this machine."""
     server, machine = settings.server, socket.gethostname()
     if server.workers == 1:
         return server.instance_id or machine
@@ -44,13 +44,13 @@ def node_of(settings: Settings, file: Path) -> str:
 
 
 def _stored(url: str, key: str) -> str | None:
-    from portward.engines.sqlite import sqlite_path, stored_note  # noqa: PLC0415 - others need it not
+    from portward.engines.sqlite import sqlite_path, stored_note  # noqa: PLC0415 - only for SQLite
 
     return stored_note(sqlite_path(url), key)
 
 
 async def _asked(settings: Settings, key: str) -> str | None:
-    """Ask a store at the other end of a connection, without becoming one of its nodes."""
+    """Ask a remote store, without registering as one of its nodes."""
     engine = make_engine(settings, LoopClock())
     try:
         return await engine.notes.get(key)

@@ -10,14 +10,14 @@ from portward.node.node import Node
 from portward.settings import Settings
 
 RETRY: Final = 5.0
-"""Seconds until a store that did not answer is asked again."""
+"""Seconds until the next attempt after the store did not answer."""
 
 
 def declared(settings: Settings) -> dict[Channel, Room]:
-    """The records by channel; not those of a namespace that is there after a restart only.
+    """Return the records by channel, without those of a namespace that needs a restart first.
 
     Raises:
-        ValueError: an id is none.
+        ValueError: an id is not valid.
     """
     return {
         Channel.parse(f"{room.namespace}:{name}"): room.record(name)
@@ -27,10 +27,10 @@ def declared(settings: Settings) -> dict[Channel, Room]:
 
 
 class DeclaredRooms:
-    """Keeps the records of declared rooms as the settings say.
+    """Writes the records of declared rooms as the settings define them.
 
-    A record that is the same already is left alone, so that a start of one of many nodes has nobody judged
-    again. A room that is declared no longer stays as it was: what is kept in it must not lose its rule.
+    An equal record is not written again, so that the start of one of many nodes does not cause a check of all
+    rights. A room that is no longer declared stays as it was, because its content must keep its rule.
     """
 
     def __init__(self, node: Node) -> None:
@@ -38,7 +38,7 @@ class DeclaredRooms:
         self._rooms: Mapping[Channel, Room] = {}
 
     async def declare(self, rooms: Mapping[Channel, Room]) -> None:
-        """Write the records; those that the store does not take now are written later."""
+        """Write the records; those that the store does not accept now are written later."""
         self._rooms = rooms
         try:
             for channel, room in rooms.items():

@@ -1,4 +1,4 @@
-"""From `engine.url` to an engine."""
+"""Construction of the engine from `engine.url`."""
 
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
@@ -7,7 +7,7 @@ from portward.settings import Settings
 
 
 def make_engine(settings: Settings, clock: Clock) -> Engine:
-    """The engine that `engine.url` names. What the others need is not even imported.
+    """Make the engine of `engine.url`. The modules of other engines are not imported.
 
     Raises:
         ValueError: there is no such engine, or the address is malformed.

@@ -1,4 +1,4 @@
-"""The gateway as a library object: make it, enter it, publish, mount it.
+"""The gateway as a library object: create it, enter its context, publish, mount it.
 
 async with Gateway(settings) as gateway:
     await gateway.publish("rooms:general", "hello")
@@ -49,17 +49,17 @@ MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
 
 HOUR: Final = 3600.0
 DEFAULT_ROLE: Final = "user"
-"""The role of a user whose token does not say another."""
+"""The role of a user whose token names no role."""
 
 
 class Gateway:
     """One gateway of this process. Use it as an asynchronous context manager, once.
 
-    `settings` default to development. `clock` and `engine` are for tests; `telemetry` for who wants
-    its own. Nothing is bound and nothing runs before `async with` (or `start`).
+    `settings` default to development. `clock` and `engine` are for tests; `telemetry` replaces the default
+    one. No address is bound and no task runs before `async with` (or `start`).
 
     Raises (on entering):
-        SettingsError: the settings can not be served; the message names the rule.
+        SettingsError: the settings cannot be served; the message names the rule.
     """
 
     def __init__(
@@ -91,20 +91,20 @@ class Gateway:
             hotel=lambda: self.front,
             lifespan=lambda: self,
         )
-        """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it by itself.
+        """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it alone.
 
-        Mounted, it needs the gateway to be entered by the application around it; served by itself, it
-        enters the gateway at start-up and leaves it at shutdown.
+        When mounted, the application around it must enter the gateway; when served alone, it enters the
+        gateway at start-up and leaves it at shutdown.
         """
 
-    # -- life
+    # -- lifecycle
 
     @property
     def node(self) -> Node:
         """The running node.
 
         Raises:
-            RuntimeError: the gateway was not entered, or was left.
+            RuntimeError: the gateway is not entered, or has been left.
         """
         if self._node is None:
             raise RuntimeError("the gateway is not running: enter it with `async with` first")
@@ -112,10 +112,10 @@ class Gateway:
 
     @property
     def front(self) -> EngineServer:
-        """What transports ask: the gate of the node, behind that of Engine.IO.
+        """The server that transports call: Engine.IO sessions, and behind them the admission of the node.
 
         Raises:
-            RuntimeError: the gateway was not entered, or was left.
+            RuntimeError: the gateway is not entered, or has been left.
         """
         node = self.node
         if self._front is None:
@@ -124,7 +124,7 @@ class Gateway:
 
     @property
     def operations(self) -> ServerApi:
-        """Everything the backend can ask of the running node."""
+        """The operations that the running node offers to the backend."""
         return self.node.operations
 
     @property
@@ -133,7 +133,7 @@ class Gateway:
         return self.node.telemetry
 
     async def start(self) -> None:
-        """Build everything and begin; `async with` does it."""
+        """Build all parts and start; `async with` calls it."""
         if self._ports is not None:
             raise RuntimeError("a gateway is started once")
         refuse_start(self.settings)
@@ -157,13 +157,13 @@ class Gateway:
         telemetry.record(Event.SERVER_START, environment=self.settings.environment)
 
     async def stop(self) -> None:
-        """End every connection at once and let go of everything; leaving the context does it."""
+        """Close every connection at once and release all resources; leaving the context calls it."""
         node = self._node
         if node is None or self._ports is None:
             return
         await self.alerts.aclose()
         self._node = None
-        node.telemetry.record(Event.SERVER_STOP)  # before the last checkpoint is taken
+        node.telemetry.record(Event.SERVER_STOP)  # before the last checkpoint is made
         await node.stop()
         if self._webhook is not None:
             await self._webhook.aclose()
@@ -177,7 +177,7 @@ class Gateway:
         self._claim.release()
 
     async def drain(self, seconds: float | None = None) -> None:
-        """Turn newcomers away, tell everyone to come back elsewhere, and wait until they are gone.
+        """Reject new handshakes, send clients elsewhere, and wait until all connections are closed.
 
         Takes at most `seconds`, by default `server.drain_timeout`.
         """
@@ -185,13 +185,13 @@ class Gateway:
         await self.node.drain(timeout)
 
     def reload(self, settings: Settings) -> None:
-        """Put in force what can change while running: secrets, keys, origins, limits and rights.
+        """Apply the settings that can change while running: secrets, keys, origins, limits and rights.
 
-        Everything else stays as it was until a restart.
+        All other settings stay as they were until a restart.
 
         Raises:
-            SettingsError: the new settings cannot be served; the old ones stay in force.
-            ValueError: a key or an origin among them is unusable; the old ones stay in force.
+            SettingsError: the new settings cannot be served; the old ones stay in use.
+            ValueError: a key or an origin among them is unusable; the old ones stay in use.
         """
         if self._ports is None or self._declared is None:
             raise RuntimeError("the gateway is not running")
@@ -220,21 +220,21 @@ class Gateway:
     # -- hooks
 
     def on_connect(self, hook: ConnectHook) -> ConnectHook:
-        """Call `hook(connection)` when a connection is authenticated; False sends it away."""
+        """Call `hook(connection)` when a connection is authenticated; a return value of False closes it."""
         self._hooks.connect.append(hook)
         return hook
 
     def on_disconnect(self, hook: DisconnectHook) -> DisconnectHook:
-        """Call `hook(connection, ending)` when a connection has ended."""
+        """Call `hook(connection, disconnect)` when a connection has closed."""
         self._hooks.disconnect.append(hook)
         return hook
 
     def on_message(self, hook: MessageHook) -> MessageHook:
-        """Call `hook(message)` before a client's message is stored; False refuses it."""
+        """Call `hook(message)` before a client's message is stored; a return value of False refuses it."""
         self._hooks.message.append(hook)
         return hook
 
-    # -- what a backend does
+    # -- operations of a backend
 
     async def publish(
         self,
@@ -242,18 +242,18 @@ class Gateway:
         data: Any,
         *,
         key: str | None = None,
-        type: str | None = None,  # noqa: A002 - the word of the protocol
+        type: str | None = None,  # noqa: A002 - the name in the protocol
         idempotency_key: str | None = None,
         exclude: str | None = None,
     ) -> Position:
-        """Publish any JSON value, at most 64 KiB of it.
+        """Publish any JSON value of at most 64 KiB.
 
-        A repeated `idempotency_key` within five minutes publishes nothing and returns the first
-        position. `exclude` is the id of the one connection that is not sent it.
+        A repeated `idempotency_key` within five minutes publishes nothing and returns the first position.
+        `exclude` is the id of one connection that does not get it.
 
         Raises:
             ValueError: `channel` is no channel name.
-            Fault: its namespace is unknown, or the data is too large.
+            CommandError: its namespace is unknown, or the data is too large.
             EngineUnavailable: nothing was stored; try again.
         """
         command = Publish(
@@ -274,11 +274,11 @@ class Gateway:
         *,
         reverse: bool = False,
     ) -> HistoryPage:
-        """Read a channel back, oldest first, at most 100; with `reverse` the newest.
+        """Read the history of a channel, oldest first, at most 100; with `reverse` the newest first.
 
         Raises:
             ValueError: `channel` is no channel name.
-            Fault: its namespace is unknown, or `since` is of another epoch.
+            CommandError: its namespace is unknown, or `since` is of another epoch.
         """
         command = ReadHistory(
             channel=Channel.parse(channel),
@@ -290,24 +290,24 @@ class Gateway:
         return await self.operations.history(command)
 
     async def presence(self, channel: str) -> tuple[Member, ...]:
-        """Every connection in a channel.
+        """Return every connection in a channel.
 
         Raises:
             ValueError: `channel` is no channel name.
-            Fault: its namespace is unknown, or keeps no presence.
+            CommandError: its namespace is unknown, or has no presence.
         """
         return await self.operations.presence(Channel.parse(channel))
 
     def channels(self) -> dict[Channel, int]:
-        """Channels somebody listens to here, with the number of their connections."""
+        """Return the channels with subscribers on this node, with the number of their connections."""
         return self.operations.channels()
 
     def connections(self, user: str | None = None) -> list[ConnectionInfo]:
-        """Open connections, all or those of a user."""
+        """Return the open connections, all or those of one user."""
         return list(self.operations.connections(user))
 
     async def disconnect(self, user: str, client: str | None = None) -> None:
-        """End a user's connections, or the one with the id `client`."""
+        """Close a user's connections, or the one with the id `client`."""
         await self.operations.disconnect(user, client)
 
     async def unsubscribe(self, user: str, channel: str) -> None:
@@ -322,12 +322,12 @@ class Gateway:
         session: str | None = None,
         token: str | None = None,
     ) -> int:
-        """Take back exactly one of: all a user holds, a token id, a session, a whole token.
+        """Revoke exactly one of: all credentials of a user, a token id, a session, a complete token.
 
-        Returns how many connections of this node it ended.
+        Returns how many connections of this node it closed.
 
         Raises:
-            ValueError: none was named, or more than one.
+            ValueError: none was given, or more than one.
         """
         named = {
             RevocationKind.SUBJECT: user,
@@ -341,14 +341,14 @@ class Gateway:
         return await self.operations.revoke(*chosen[0])
 
     async def set_roles(self, user: str, roles: Iterable[str]) -> None:
-        """Replace a user's roles in the directory; open connections are judged again at once."""
+        """Replace a user's roles in the directory; rights of open connections are checked again at once."""
         await self.operations.set_roles(user, roles)
 
     async def ticket(self, token: str) -> str:
-        """Exchange a token for a single-use ticket, good for a minute.
+        """Exchange a token for a single-use ticket, valid for one minute.
 
         Raises:
-            Fault: the token is not valid.
+            CommandError: the token is not valid.
         """
         return await self.operations.ticket(token)
 
@@ -356,10 +356,10 @@ class Gateway:
         """Make an access token with the first configured secret, for tests and for development.
 
         `ttl` is in seconds. Without `roles` among the claims the user has the role `user`, which rooms
-        ask for by default, as with `portward token`.
+        require by default, as with `portward token`.
 
         Raises:
-            RuntimeError: tokens are verified with public keys; their issuer makes them.
+            RuntimeError: tokens are verified with public keys, so only their issuer can make them.
         """
         if not self.settings.tokens.secrets:
             raise RuntimeError("no secret is set: tokens come from their issuer")
@@ -384,7 +384,7 @@ class Gateway:
 
 
 def with_secret(settings: Settings) -> Settings:
-    """In development a missing secret is made up, for this run."""
+    """Return the settings with a random secret for this run, if there is none, in development."""
     if settings.production or _has_key(settings):
         return settings
     made = replace(settings.tokens, secrets=(Secret(random.token_hex(32)),))
@@ -392,6 +392,6 @@ def with_secret(settings: Settings) -> Settings:
 
 
 def _has_key(settings: Settings) -> bool:
-    """Whether the settings name anything to verify tokens with."""
+    """Return whether the settings have a key to verify tokens with."""
     tokens = settings.tokens
     return bool(tokens.secrets or tokens.jwks_url or tokens.public_keys)

@@ -1,4 +1,4 @@
-"""The checklist with the facts of this machine: files, descriptors, and the parsers of other packages."""
+"""The checklist with the facts of this machine: files, descriptors, and parsers of other packages."""
 
 import resource
 import stat
@@ -27,24 +27,24 @@ EMBEDDED: Final = frozenset(
         "token-secret-weak",
     }
 )
-"""Rules of the production checklist that hold whoever opens the listeners."""
+"""Rules of the production checklist that apply even when another server opens the listeners."""
 _HERE: Final = frozenset({"localhost", "::1"})
 
 
 def parse_origin_entry(text: str) -> object:
-    """Read one entry of an origin list, wildcards included.
+    """Parse one entry of an origin list, wildcards included.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not valid.
     """
     return OriginPolicy([text], production=False)
 
 
 def parse_store(url: str) -> StoreFacts:
-    """Read an engine address as its engine does.
+    """Parse an engine address as its engine does.
 
     Raises:
-        ValueError: the engine refuses it; the text shows neither user nor password.
+        ValueError: the engine refuses it; the text contains neither user nor password.
     """
     scheme = url.partition("://")[0]
     if scheme == "sqlite":
@@ -53,7 +53,7 @@ def parse_store(url: str) -> StoreFacts:
         sqlite_path(url)
         return StoreFacts()
     if not scheme.startswith("redis"):
-        return StoreFacts()  # an unknown engine is another rule's business
+        return StoreFacts()  # another rule reports an unknown engine
     from portward.engines.redis import parse_url  # noqa: PLC0415 - loaded where it is used
 
     options = parse_url(url)
@@ -71,13 +71,13 @@ def _is_here(host: str) -> bool:
 
 
 def descriptor_limit() -> int:
-    """Descriptors this process may have once it has raised its own limit; 0 for no limit."""
+    """Return how many descriptors this process may have after it has raised its limit; 0 for no limit."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return 0 if hard == resource.RLIM_INFINITY else hard
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many descriptors as the system allows it without asking."""
+    """Raise the limit of open descriptors as far as the system allows without privileges."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -94,7 +94,7 @@ def _mode(path: str) -> int | None:
 
 
 def this_machine(secret_files: Iterable[str] = ()) -> Machine:
-    """Return what rules may ask; `secret_files` are those that the secrets were read from."""
+    """Return the facts for the rules; `secret_files` are the files that the secrets were read from."""
     return Machine(
         parse_origin=parse_origin_entry,
         parse_store=parse_store,
@@ -109,12 +109,12 @@ def this_machine(secret_files: Iterable[str] = ()) -> Machine:
 def judge(
     settings: Settings, *, production: bool = False, secret_files: Iterable[str] = ()
 ) -> list[Finding]:
-    """Go through the checklist."""
+    """Check all rules of the checklist."""
     return checklist(settings, this_machine(secret_files), production=production)
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """Raise what production must not be served with.
+    """Raise an error for settings that are unsafe in production.
 
     Raises:
         SettingsError: one line for every rule that fails.
@@ -127,10 +127,10 @@ def refuse_unsafe(settings: Settings) -> None:
 
 
 def refuse_start(settings: Settings) -> None:
-    """Raise what makes these settings impossible to serve.
+    """Raise an error for settings that cannot be served.
 
     Raises:
-        SettingsError: with the first rule that is broken.
+        SettingsError: with the first rule that fails.
     """
     machine = this_machine()
     found = startup_errors(settings, machine)

@@ -1,4 +1,4 @@
-"""Live topics, as the application handles them: published, and their connections at hand."""
+"""The application's interface to live topics: publish, and access to their connections."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ class Live:
     """`gateway.live`: the topics of one namespace, and the connections of its endpoints."""
 
     def __init__(self, node: Callable[[], Node], hooks: Hooks, namespace: str = "live") -> None:
-        """`node` is asked for each time: handlers are set before the gateway runs."""
+        """`node` returns the node; it is called at each use: handlers are set before the gateway runs."""
         self._node = node
         self._hooks = hooks
         self._namespace = namespace
@@ -29,50 +29,50 @@ class Live:
 
     @property
     def on_message(self) -> MessageHandler | None:
-        """`async def handler(connection, message)`, in place of what clients may ask otherwise.
+        """`async def handler(connection, message)`, which replaces the built-in commands of clients.
 
-        It is given every message that is JSON, parsed, one at a time for each connection. Set it when
-        you like, also while the gateway runs; None puts the subscriptions back. One that raises is
-        recorded; its client is told to try again, and nothing of what was raised.
+        It gets every JSON message, parsed, one at a time for each connection. It can be set at any time,
+        also while the gateway runs; None restores the built-in commands. An exception in it is recorded; the
+        client gets an error to try again, without the text of the exception.
         """
         return self._hooks.takeover.get(self._namespace)
 
     @on_message.setter
     def on_message(self, handler: MessageHandler | None) -> None:
-        """Set it, or with None take it away."""
+        """Set the handler, or remove it with None."""
         _put(self._hooks.takeover, self._namespace, handler)
 
     @property
     def on_close(self) -> CloseHandler | None:
-        """`async def handler(connection, reason)`, told of every end; `reason` is the ending's name."""
+        """`async def handler(connection, reason)`, called at each close; `reason` names the disconnect."""
         return self._hooks.closed.get(self._namespace)
 
     @on_close.setter
     def on_close(self, handler: CloseHandler | None) -> None:
-        """Set it, or with None take it away."""
+        """Set the handler, or remove it with None."""
         _put(self._hooks.closed, self._namespace, handler)
 
     # -- topics and connections
 
     def channel(self, topic: str) -> Channel:
-        """The channel behind a topic.
+        """Return the channel of a topic.
 
         Raises:
-            ValueError: it cannot be a topic.
+            ValueError: the topic is not valid.
         """
         return Channel.parse(f"{self._namespace}:{topic}")
 
     async def publish(
         self, topic: str, data: Any, *, key: str | None = None, idempotency_key: str | None = None
     ) -> Position:
-        """Publish any JSON value, at most 64 KiB of it.
+        """Publish any JSON value of at most 64 KiB.
 
-        The last one under each `key` is what a new subscriber is sent first. A repeated
-        `idempotency_key` within five minutes publishes nothing and returns the first position.
+        A new subscriber first gets the last publication of each `key`. A repeated `idempotency_key` within
+        five minutes publishes nothing and returns the first position.
 
         Raises:
-            ValueError: `topic` cannot be a topic.
-            Fault: the data is no JSON, or too large.
+            ValueError: `topic` is not valid.
+            CommandError: the data is no JSON, or too large.
             EngineUnavailable: nothing was stored; try again.
         """
         command = Publish(
@@ -81,7 +81,7 @@ class Live:
         return (await self._node().operations.publish(command)).position
 
     def connections(self) -> list[ConnectionHandle]:
-        """Every open connection of this process that proved who it is."""
+        """Return every open and authenticated connection of this process."""
         return [
             ConnectionHandle(session)
             for session in self._node().registry

@@ -1,6 +1,6 @@
-"""Preflight for `portward check`: build what the settings describe, and ask the services they name.
+"""Preflight for `portward check`: builds what the settings describe, and calls the services they name.
 
-Nothing is served and nothing is kept. No text of a finding shows a secret.
+It serves and stores nothing. No text of a finding contains a secret.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ _OK: Final = 200
 
 
 class _PreflightFailed(Exception):  # noqa: N818 - the text of a finding
-    """A service did not answer as it must; the text says how."""
+    """A service did not answer as required; the text says what is wrong."""
 
 
 def build_checks(settings: Settings) -> list[Finding]:
-    """Do what a start does before it listens: what `serve` refuses there gives a fail.
+    """Do the steps of a start before it listens: each error that stops `serve` gives a failed finding.
 
     The event loop must run.
     """
@@ -60,7 +60,7 @@ def build_checks(settings: Settings) -> list[Finding]:
 
 
 def _parts(settings: Settings) -> None:
-    """Build everything that a gateway consists of, and start nothing of it."""
+    """Build all parts of a gateway, and start none of them."""
     settings = with_secret(settings)
     clock = LoopClock()
     unwritten = replace(settings, audit=replace(settings.audit, file=""))
@@ -73,7 +73,7 @@ def _parts(settings: Settings) -> None:
 
 
 def _audit(settings: Settings) -> None:
-    """Look at the key beside the audit file, and whether the folder can be written to."""
+    """Check the key beside the audit file, and whether its folder is writable."""
     if not settings.audit.file:
         return
     file = Path(settings.audit.file)
@@ -159,9 +159,9 @@ class _NoEvents:
 
 
 async def _store(settings: Settings) -> str:
-    """Open Redis as the gateway does, which looks at its version and its memory policy.
+    """Open Redis as the gateway does, which checks its version and its memory policy.
 
-    A file is for one process, perhaps the gateway that runs already: its folder alone is looked at.
+    For SQLite only the folder is checked: the file is for one process, perhaps a gateway that runs now.
     """
     scheme = settings.engine_url.partition("://")[0]
     if scheme == "memory":
@@ -184,7 +184,7 @@ def _folder(settings: Settings) -> str:
 
 
 async def _provider(settings: Settings) -> str:
-    """Ask for the user without a cookie: a provider that is well refuses, or names nobody."""
+    """Ask for the user without a cookie: a working provider refuses, or names no user."""
     base = settings.identity_provider.url.rstrip("/")
     status, _ = await _get(f"{base}/users/me?fields=id")
     if status not in {_OK, 401, 403}:
@@ -205,7 +205,7 @@ async def _jwks(settings: Settings) -> str:
 
 
 async def _upstream(key: str, settings: Settings) -> str:
-    """Open one connection with the key, and close it: nothing is sent, so nothing is paid for."""
+    """Open one connection with the key, and close it: nothing is sent, so it costs nothing."""
     given = settings.relayed[key]
     client = build.make_upstream(given)
     if client is None:
@@ -230,7 +230,7 @@ async def _get(url: str) -> tuple[int, bytes]:
 
 
 def _reason(error: Exception) -> str:
-    """The kind of failure, without the address, which may hold a password."""
+    """Return the kind of failure, without the address, which may contain a password."""
     cause = error.__cause__ or error.__context__
     text = getattr(error, "strerror", None) or getattr(cause, "strerror", None)
     return text or type(error).__name__

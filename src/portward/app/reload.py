@@ -1,4 +1,4 @@
-"""Puts changed settings in force on a running node: all of them, or none."""
+"""Application of changed settings to a running node: all of them, or none."""
 
 from portward.app import build, build_endpoints
 from portward.app.declared_rooms import DeclaredRooms, declared
@@ -13,12 +13,12 @@ from portward.settings import Settings
 def apply(
     old: Settings, settings: Settings, ports: NodePorts, node: Node, rooms: DeclaredRooms
 ) -> None:
-    """Make everything new first, then exchange it in one go.
+    """Make all new objects first, then replace the old ones together.
 
-    Sessions that are open keep their identity; what they may do is judged again.
+    Open sessions keep their identity; their rights are checked again.
 
     Raises:
-        ValueError: a key, an origin or the id of a room is unusable; nothing was exchanged.
+        ValueError: a key, an origin or the id of a room is unusable; nothing was replaced.
     """
     verifier = None
     if settings.tokens != old.tokens:

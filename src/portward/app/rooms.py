@@ -1,4 +1,4 @@
-"""Rooms, as the application handles them."""
+"""The application's interface to rooms."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from portward.node.node import Node
 
 
 class RoomStats(msgspec.Struct, frozen=True, rename="camel"):
-    """Numbers of this node."""
+    """Counts of this node."""
 
     total_connections: int
     authenticated_connections: int
@@ -19,44 +19,44 @@ class RoomStats(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Rooms:
-    """`gateway.rooms`: records and numbers of the rooms of one namespace."""
+    """`gateway.rooms`: records and counts of the rooms of one namespace."""
 
     def __init__(self, node: Callable[[], Node], namespace: str = "rooms") -> None:
-        """`node` is asked for each time: rooms are named before the gateway runs."""
+        """`node` returns the node; it is called at each use: rooms are named before the gateway runs."""
         self._node = node
         self._namespace = namespace
 
     def channel(self, room: str) -> Channel:
-        """The channel behind a room id.
+        """Return the channel of a room id.
 
         Raises:
-            ValueError: it cannot be the id of a room.
+            ValueError: the id is not valid.
         """
         return Channel.parse(f"{self._namespace}:{room}")
 
     async def get(self, room: str) -> Room | None:
-        """The record of a room, None when there is none."""
+        """Return the record of a room, None when there is none."""
         record = await self._node().operations.room(self.channel(room))
         return record.room if record is not None else None
 
     async def set(self, room: str, record: Room | None = None, *, ttl: float | None = None) -> Room:
-        """Make or replace a room; who is in it is judged again at once.
+        """Create or replace a room; the rights of its connections are checked again at once.
 
-        It stays until it is removed, or ends after `ttl` seconds.
+        It stays until it is removed, or expires after `ttl` seconds.
         """
         return await self._node().operations.set_room(
             self.channel(room), record or Room(id=room, name=room), ttl=ttl
         )
 
     async def remove(self, room: str) -> bool:
-        """Delete what was said in a room, then its record; who is in it is removed.
+        """Delete the messages of a room, then its record; its connections are removed from it.
 
-        False when there was neither.
+        Returns False when there was neither.
         """
         return await self._node().operations.remove_room(self.channel(room))
 
     def stats(self) -> RoomStats:
-        """Connections of the endpoints that serve these rooms, and the rooms they are in."""
+        """Return the connections of the endpoints that serve these rooms, and the number of their rooms."""
         node = self._node()
         sessions = [
             session

@@ -1,4 +1,4 @@
-"""A gateway as a process: listeners, signals, the drain, and one exit code."""
+"""A gateway as a process: listeners, signals, the drain, and the exit code."""
 
 import asyncio
 import gc
@@ -26,12 +26,12 @@ from portward.transports.unix_socket import PREFIX
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 GC_THRESHOLD: Final = 10_000
-"""New objects between two collections: a gateway makes few cycles and very many short-lived objects."""
+"""New objects between two collections: a gateway makes few cycles but very many short-lived objects."""
 Announce = Callable[[str], None]
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """The certificate of the public listener, None for plain text.
+    """Load the certificate of the public listener; None for plain text.
 
     Raises:
         SettingsError: the files cannot be used.
@@ -50,7 +50,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def proxies(settings: Settings) -> Callable[[str], bool] | None:
-    """Which peers a PROXY header is taken from; None where none is expected."""
+    """Return a function that accepts peers for PROXY headers; None when no PROXY header is expected."""
     server = settings.server
     if server.proxy_protocol == "off":
         return None
@@ -58,7 +58,7 @@ def proxies(settings: Settings) -> Callable[[str], bool] | None:
 
 
 def host_check(app: CheckedApplication, settings: Settings) -> HostCheck:
-    """The admin API behind the check of its names.
+    """Wrap the admin API in the check of `Host`.
 
     Raises:
         ValueError: an entry of `admin.allowed_hosts` is no host.
@@ -67,7 +67,7 @@ def host_check(app: CheckedApplication, settings: Settings) -> HostCheck:
 
 
 class Server:
-    """Both listeners of one gateway. Of a worker, with a `place` among others, they are shared."""
+    """The public and the admin listener of one gateway. A worker (with a `place`) shares the port."""
 
     def __init__(self, gateway: Gateway, place: WorkerPlace | None = None) -> None:
         """`gateway` must be running."""
@@ -81,7 +81,7 @@ class Server:
             tls=tls_context(settings),
             head_time=gate.head_timeout,
             head_limits=head_limits(settings.tokens.max_size),
-            # Who polls has a second connection for what it says.
+            # A polling client has a second connection for the messages that it sends.
             max_sockets=gate.max_connections * (2 if gateway.front.polled else 1),
         )
         self.public = Listener(
@@ -108,10 +108,10 @@ class Server:
             self._handover = Handover(place, gateway.front, self.lobby, server.workers)
 
     async def start(self) -> None:
-        """Bind both.
+        """Bind and start both listeners.
 
         Raises:
-            OSError: an address cannot be had.
+            OSError: an address cannot be bound.
         """
         if self._handover is not None:
             self._handover.start()
@@ -124,12 +124,12 @@ class Server:
                 raise
 
     def adopt(self, settings: Settings) -> None:
-        """Take the API keys of reloaded settings."""
+        """Use the API keys of reloaded settings."""
         if self.admin is not None:
             self._admin_app.adopt(settings.admin.api_keys)
 
     async def stop(self) -> None:
-        """Let go of both."""
+        """Close both listeners."""
         if self._handover is not None:
             self._handover.close()
         self.public.close()
@@ -137,15 +137,15 @@ class Server:
             await self.admin.stop()
 
     def lines(self) -> list[str]:
-        """One line for every endpoint that is served, and one for the admin API."""
+        """Return one line for every served endpoint, and one for the admin API."""
         admin = self.admin.address if self.admin is not None else None
         return lines(self.gateway.settings, self.public.addresses[0], admin)
 
 
 def lines(settings: Settings, public: tuple[str, int], admin: tuple[str, int] | None) -> list[str]:
-    """One line for every endpoint at an address, and one for the admin API if there is one."""
+    """Return one line for every endpoint at an address, and one for the admin API if there is one."""
     scheme = "wss" if settings.server.tls.cert else "ws"
-    # As clients write it that can connect to a Unix socket: ws+unix:/path/of/the/socket:/path/of/the/endpoint
+    # The form that clients for Unix sockets use: ws+unix:/path/of/the/socket:/path/of/the/endpoint
     start = (
         f"{scheme}+{public[0]}:" if public[0].startswith(PREFIX) else f"{scheme}://{_place(public)}"
     )
@@ -170,14 +170,15 @@ async def serve(
     started: Callable[[Gateway, Server], None] | None = None,
     place: WorkerPlace | None = None,
 ) -> int:
-    """Serve until a signal asks for the end; returns the exit code.
+    """Serve until a signal stops it; returns the exit code.
 
-    `announce` is given one line per endpoint and then `ready`. `reload` reads the settings again, for
-    SIGHUP. `started` is called once everything listens. With a `place`, this is one of several workers.
+    `announce` is called with one line per endpoint and then with `ready`. `reload` reads the settings again,
+    for SIGHUP. `started` is called when both listeners are open. With a `place`, this is one of several
+    workers.
 
     Raises:
-        SettingsError: these settings are not to be served.
-        OSError: an address cannot be had.
+        SettingsError: these settings must not be served.
+        OSError: an address cannot be bound.
     """
     refuse_unsafe(settings)
     raise_descriptor_limit()
@@ -201,7 +202,7 @@ async def _serve(
     started: Callable[[Gateway, Server], None] | None,
     place: WorkerPlace | None,
 ) -> None:
-    """Listen until a signal asks for the end, then drain."""
+    """Listen until a signal stops it, then drain."""
     gateway = server.gateway
     await server.start()
     try:
@@ -226,7 +227,7 @@ async def _serve(
 
 
 def _spare_collector() -> None:
-    """Keep what lives as long as the process out of every later garbage collection."""
+    """Exclude the objects of the start from garbage collection: they live as long as the process."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -240,7 +241,7 @@ def _obey(
 
 
 async def _leave(gateway: Gateway, server: Server, signals: Signals) -> None:
-    """Drain, unless a second signal comes."""
+    """Drain; a second signal ends the drain."""
     drain = asyncio.ensure_future(gateway.drain())
     insisted = asyncio.ensure_future(signals.insisted.wait())
     await asyncio.wait({drain, insisted}, return_when=asyncio.FIRST_COMPLETED)
@@ -278,7 +279,7 @@ def _reloader(
 
 
 def told(changed: Changes) -> str:
-    """What a reload did, in one line."""
+    """Describe a reload in one line."""
     text = f"reloaded: {', '.join(changed.reloadable) or 'nothing changed'}"
     return f"{text}; needs a restart: {', '.join(changed.restart)}" if changed.restart else text
 

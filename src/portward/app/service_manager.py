@@ -1,4 +1,4 @@
-"""What a service manager such as systemd is told of the state of the process: sd_notify(3)."""
+"""Notifications of the process state to a service manager such as systemd: sd_notify(3)."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ _TIMEOUT: Final = 1.0
 
 
 def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Send a state to the socket that the service manager named; False when there is none, or it is gone.
+    """Send a state to the service manager's socket; returns False without a socket or without a reader.
 
     The socket is a path, or an abstract name with `@` in place of the null byte.
     """
@@ -32,7 +32,7 @@ def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def notified(reload: Callable[[], None]) -> Callable[[], None]:
-    """Return `reload` with its begin and its end sent to the service manager."""
+    """Return `reload` with notifications to the service manager at its start and its end."""
 
     def reload_and_notify() -> None:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")

@@ -1,4 +1,4 @@
-"""Signals of a gateway as a process: SIGTERM and SIGINT end it, SIGHUP reloads it."""
+"""Signals of a gateway process: SIGTERM and SIGINT stop it, SIGHUP reloads it."""
 
 import asyncio
 import os
@@ -11,14 +11,14 @@ NUMBERS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """SIGTERM and SIGINT ask for a drain, the second one for an end; SIGHUP for a reload.
+    """Signal handlers: SIGTERM and SIGINT request a drain, the second one an immediate stop; SIGHUP a reload.
 
-    As a context manager it handles them from before the start until after the end. A SIGHUP that comes
-    before :meth:`on_reload` is carried out then. What cannot be reloaded ends when its terminal is closed,
-    of which SIGHUP tells as well. After the block signals are handled as before it.
+    As a context manager it handles signals from before the start until after the stop; after the block the
+    old handlers are active again. A SIGHUP before :meth:`on_reload` is carried out at that call. A gateway
+    without a reload stops when its terminal is closed, which also sends SIGHUP.
 
-    A worker may be signalled by its parent's terminal or service manager as well, so that for one
-    that is not `alone` the second means no more than the first.
+    The terminal or service manager of the parent may send a signal to a worker as well, so for a worker
+    (`alone` is false) a second signal has no further effect.
     """
 
     def __init__(self, *, alone: bool = True) -> None:
@@ -45,7 +45,7 @@ class Signals:
         traceback: TracebackType | None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        # The loop sets the default action first, which would kill the process.
+        # The loop sets the default action first: a signal in between would kill the process.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
         for number, handler in self._before.items():
             loop.remove_signal_handler(number)
@@ -54,7 +54,7 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
     def on_reload(self, reload: Callable[[], None]) -> None:
-        """Call `reload` for each SIGHUP from now on, and now if one has come already."""
+        """Call `reload` for each SIGHUP from now on, and at once if one has come before."""
         self._reload = reload
         if self._reload_missed:
             reload()
@@ -73,12 +73,12 @@ class Signals:
         self.asked.set()
 
     def end(self) -> None:
-        """Ask for the end at once."""
+        """Request an immediate stop."""
         self.asked.set()
         self.insisted.set()
 
     async def unless_asked(self, starting: Coroutine[Any, Any, object]) -> bool:
-        """Do something that takes its time; False when it was given up because a signal came first."""
+        """Run a coroutine until a signal requests a stop; returns False when it was cancelled or too late."""
         task = asyncio.ensure_future(starting)
         asked = asyncio.ensure_future(self.asked.wait())
         try:

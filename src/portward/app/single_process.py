@@ -1,4 +1,4 @@
-"""Notices a second process of one application that keeps its state in memory.
+"""Detection of a second process of an application that keeps its state in memory.
 
 `uvicorn --workers 2`, gunicorn and hypercorn start the application several times, as children of one
 process. With `memory://` each child would have channels of its own, and half of the users would not
@@ -15,20 +15,20 @@ from portward.settings import SettingsError
 
 
 class ProcessClaim:
-    """The claim of one process to be the only one that its parent started for this application.
+    """The claim of one process to be the only child of its parent that runs this application.
 
-    It is a name in the abstract namespace of Unix sockets, which Linux alone has and which the kernel
-    frees when the process ends, however it ends. Elsewhere nothing is claimed.
+    It is a name in the abstract namespace of Unix sockets, which exists only on Linux; the kernel frees it
+    when the process ends in any way. On other systems nothing is claimed.
     """
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
 
     def take(self) -> None:
-        """Claim it, where a server of several processes started this one.
+        """Take the claim, if a server that can start several processes started this one.
 
         Raises:
-            SettingsError: another child of the same parent has claimed it.
+            SettingsError: another child of the same parent has the claim.
         """
         if not _is_child_of_a_server() or not sys.platform.startswith("linux"):
             return
@@ -44,19 +44,19 @@ class ProcessClaim:
         self._socket = made
 
     def release(self) -> None:
-        """Give the claim back."""
+        """Release the claim."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 def _is_child_of_a_server() -> bool:
-    """Whether a server that can start several processes started this one."""
+    """Return whether a server that can start several processes started this one."""
     return parent_process() is not None or "gunicorn.arbiter" in sys.modules
 
 
 def _name() -> str:
-    """One name for all children of one parent; the parent's start time tells it from an earlier one."""
+    """Return one name for all children of one parent; its start time excludes an earlier parent's name."""
     parent = os.getppid()
     try:
         started = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8").rpartition(")")[2]

@@ -1,4 +1,4 @@
-"""Telemetry from settings."""
+"""Construction of telemetry from settings."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ from portward.version import __version__
 
 
 def insecure(settings: Settings) -> bool:
-    """Whether a protection is switched off that production insists on."""
+    """Return whether a protection is switched off that production requires."""
     return any(
         endpoint.enabled and endpoint.auth is AuthMode.NONE
         for endpoint in settings.endpoints.values()
@@ -21,7 +21,7 @@ def insecure(settings: Settings) -> bool:
 
 
 def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = None) -> Telemetry:
-    """Metrics, log and audit as the settings want them. The log goes to standard error.
+    """Make metrics, log and audit from the settings. The log goes to standard error.
 
     Raises:
         AuditError: the audit file or its key cannot be used.
@@ -46,7 +46,7 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
 
 
 def _live(settings: Settings) -> tuple[str, ...]:
-    """The endpoints that speak as an older live server did."""
+    """Return the endpoints that are compatible with an older live server."""
     given = settings.endpoints.items()
     return tuple(name for name, endpoint in given if endpoint.dialect == "live")
 
@@ -54,5 +54,5 @@ def _live(settings: Settings) -> tuple[str, ...]:
 def _is_terminal(stream: TextIO | None) -> bool:
     try:
         return stream is not None and stream.isatty()
-    except ValueError:  # it was closed
+    except ValueError:  # the stream is closed
         return False

@@ -1,4 +1,4 @@
-"""What a token of the issuer shows about the settings, for `portward check --token`."""
+"""The check of a token against the settings, for `portward check --token`."""
 
 from typing import Final
 
@@ -18,8 +18,8 @@ _ASK: Final = "portward check --token -  # and a token of your issuer on standar
 async def token_checks(settings: Settings, token: str) -> list[Finding]:
     """Verify a token as the gateway would, and look for each configured claim in it.
 
-    Without a token nothing is verified: a configured claim is then reported as not looked for. No finding
-    repeats anything of the token.
+    Without a token nothing is verified, and a configured claim is reported as not checked. No finding
+    contains any part of the token.
     """
     watched = token_rules(settings.tokens).watched
     if not token:

@@ -1,11 +1,11 @@
-"""Tells the backend of every verdict on a request for approval that is given here, by HTTP.
+"""A webhook that sends decisions on requests for approval, made on this node, to the backend.
 
 POST <endpoints.X.approval_webhook>
 X-Portward-Signature: sha256=<HMAC-SHA256 of the body in hex>      where a secret is set
 {"requestId", "workspace", "decision", "userId", "comment"?, "decidedAt"}      decidedAt in Unix milliseconds
 
-Any 2xx is an answer; everything else is tried again, five times in all. What is lost all the same can be
-read with `GET /api/approvals/{id}`.
+Any 2xx is success; after any other result the post is repeated, with five attempts in all. A decision that is
+lost can be read with `GET /api/approvals/{id}`.
 """
 
 import asyncio
@@ -28,19 +28,19 @@ from portward.telemetry.fields import Fields
 from portward.version import __version__
 
 TIMEOUT: Final = 5.0
-"""Seconds of one attempt, from beginning to end."""
+"""Seconds for one complete attempt."""
 PAUSES: Final = (1.0, 4.0, 16.0, 64.0)
 """Seconds between the attempts."""
 ROOM: Final = 1000
-"""Posts that wait for their first attempt, for an answer or for another try."""
+"""The most posts that wait for their first attempt, for an answer or for another attempt."""
 AT_ONCE: Final = 8
 GRACE: Final = 2.0
-"""Seconds that posts have to get through when the gateway stops."""
+"""Seconds for running posts to finish when the gateway stops."""
 SIGNATURE: Final = "X-Portward-Signature"
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where an endpoint's verdicts go. The address may hold a secret, too."""
+    """The address for an endpoint's decisions. The address may contain a secret."""
 
     endpoint: str
     url: str
@@ -51,7 +51,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class _Post(msgspec.Struct, eq=False):
-    """One verdict on its way to one address."""
+    """One decision to be sent to one address."""
 
     target: Target
     body: bytes
@@ -59,7 +59,7 @@ class _Post(msgspec.Struct, eq=False):
 
 
 def targets(settings: Settings) -> dict[str, tuple[Target, ...]]:
-    """By namespace, where verdicts on its requests are posted to."""
+    """Return the addresses for decisions by namespace."""
     found: dict[str, tuple[Target, ...]] = {}
     for name, endpoint in settings.endpoints.items():
         if endpoint.enabled and endpoint.approval_webhook:
@@ -69,12 +69,12 @@ def targets(settings: Settings) -> dict[str, tuple[Target, ...]]:
 
 
 class Webhook:
-    """Posts verdicts. `decided` never waits and never raises; the rest goes on in the background."""
+    """Posts decisions. `decided` never waits and never raises; the posts run in the background."""
 
     def __init__(
         self, given: Mapping[str, Iterable[Target]], clock: Clock, telemetry: Telemetry
     ) -> None:
-        """`given` is :func:`targets`; another may be put in its place at any time."""
+        """`given` is :func:`targets`; it can be replaced at any time."""
         self.targets = given
         self._clock = clock
         self._telemetry = telemetry
@@ -86,11 +86,11 @@ class Webhook:
         self._closed = False
 
     def __len__(self) -> int:
-        """Posts on their way."""
+        """Return the number of unfinished posts."""
         return len(self._posts)
 
     def decided(self, approval: Approval) -> None:
-        """Take a verdict that was given on this node."""
+        """Queue a decision that was made on this node."""
         for target in self.targets.get(approval.channel.namespace, ()):
             post = _Post(target, body(approval))
             if self._closed or len(self) >= ROOM:
@@ -109,14 +109,14 @@ class Webhook:
             while self._waiting:
                 await self._carry(self._waiting.popleft())
         finally:
-            # Here, not when the loop says that it is done: a post that comes in between needs a worker.
+            # Here and not in a done callback: a post that is added in between needs a worker.
             self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _carry(self, post: _Post) -> None:
-        """Try once, and settle what comes of it; a cancelled one is still on its way."""
+        """Make one attempt and handle its result; a cancelled attempt leaves the post unfinished."""
         try:
             why = await self._attempt(post)
-        except Exception as error:  # noqa: BLE001 - one post must not take the others with it
+        except Exception as error:  # noqa: BLE001 - one post must not stop the others
             self._telemetry.failure(error, kind="webhook")
             why = "internal"
         if why is None:
@@ -140,7 +140,7 @@ class Webhook:
         self._later[post] = self._clock.call_later(pause, again)
 
     async def _attempt(self, post: _Post) -> int | str | None:
-        """Why it was not taken: a status, or a word; None when it was."""
+        """Return why the post failed, a status or a word; None when it succeeded."""
         post.attempts += 1
         if self._client is None:
             self._client = httpx.AsyncClient(
@@ -164,7 +164,7 @@ class Webhook:
             return "connection"
 
     def _tell(self, post: _Post, why: int | str) -> None:
-        """Record what went wrong, and with which attempt; never the address, which may hold a secret."""
+        """Record the failure and the number of the attempt, without the address: it may contain a secret."""
         fields = Fields(
             endpoint=post.target.endpoint,
             reason=why if isinstance(why, str) else "status",
@@ -175,7 +175,7 @@ class Webhook:
         self._telemetry.record(Event.WEBHOOK_FAIL, **fields)
 
     async def aclose(self) -> None:
-        """Take no more, let what is on its way get through if it can, and give up the rest."""
+        """Accept no more decisions, wait a limited time for the running posts, and give up the rest."""
         self._closed = True
         for timer in self._later.values():
             timer.cancel()
@@ -193,7 +193,7 @@ class Webhook:
 
 
 def body(approval: Approval) -> bytes:
-    """What is posted; the approval has its verdict."""
+    """Return the body of a post; the approval must have a decision."""
     verdict = approval.verdict
     if verdict is None:
         raise ValueError("it is not decided")
@@ -209,5 +209,5 @@ def body(approval: Approval) -> bytes:
 
 
 def sign(content: bytes, secret: str) -> str:
-    """The value of the header `X-Portward-Signature`."""
+    """Return the value of the header `X-Portward-Signature`."""
     return f"sha256={hmac.new(secret.encode(), content, sha256).hexdigest()}"

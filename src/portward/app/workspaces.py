@@ -1,4 +1,4 @@
-"""Workspaces and Socket.IO, as the application handles them."""
+"""The application's interface to workspaces and Socket.IO."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, overload
@@ -29,19 +29,19 @@ BUILT_IN: Final = frozenset(
         "token_refresh",
     }
 )
-"""Events of the root namespace that the gateway answers itself."""
+"""Events of the root namespace that the gateway handles itself."""
 
 
 H = TypeVar("H", bound=Handler)
 
 
 class SocketNamespace:
-    """One Socket.IO namespace: its handlers, and what is emitted to everyone in it.
+    """One Socket.IO namespace with its handlers, and a method to emit to everyone in it.
 
-    A handler is called as `handler(socket, *arguments)`, a coroutine function or not; what it returns is
-    the client's acknowledgement, a tuple as several arguments. Arguments are JSON values, and bytes
-    anywhere in them. Handlers for `connect` are called as `handler(socket, auth)` once the client is in,
-    and send it out again by returning False; those for `disconnect` as `handler(socket, reason)`.
+    A handler is called as `handler(socket, *arguments)`, and may be a coroutine function; its return value is
+    the client's acknowledgement, a tuple for several arguments. Arguments are JSON values, with bytes at any
+    place. Handlers for `connect` are called as `handler(socket, auth)` after the client is connected, and
+    disconnect it by returning False; those for `disconnect` as `handler(socket, reason)`.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class SocketNamespace:
     def on(self, event: str, handler: H) -> H: ...
 
     def on(self, event: str, handler: Handler | None = None) -> Any:
-        """Call `handler` for an event; without one this is a decorator. The last one set counts.
+        """Call `handler` for an event; without `handler`, return a decorator. The last handler set counts.
 
         Raises:
-            ValueError: clients cannot emit such an event, or the gateway answers it itself.
+            ValueError: clients cannot emit such an event, or the gateway handles it itself.
         """
 
         def register(handler: Handler) -> Handler:
@@ -80,30 +80,30 @@ class SocketNamespace:
         self._handlers.set(event, handler, schema)
 
     async def join(self, socket: Socket, room: str) -> None:
-        """Put a client of this namespace into a room, which it leaves with its connection.
+        """Add a client of this namespace to a room, until its connection closes.
 
         Raises:
-            ValueError: this is the root namespace, there can be no such room, or the client is one of
-                another namespace.
-            Fault: the client has gone, or is in too many.
+            ValueError: this is the root namespace, the room is not valid, or the client belongs to another
+                namespace.
+            CommandError: the client has disconnected, or is in too many rooms.
         """
         if socket.nsp != self.name:
             raise ValueError(f"a client of {socket.nsp!r}")
         await socket.listen(channel_of(self._family, self.name, room))
 
     def leave(self, socket: Socket, room: str) -> None:
-        """Take a client out of a room. Harmless when it is not in it."""
+        """Remove a client from a room. Does nothing when it is not in the room."""
         socket.ignore(channel_of(self._family, self.name, room))
 
     async def emit(
         self, event: str, *arguments: Any, room: str | None = None, exclude: Socket | None = None
     ) -> Position:
-        """Emit an event to everyone here, or in one room of this namespace, on all nodes.
+        """Emit an event to everyone in this namespace, or in one of its rooms, on all nodes.
 
         Raises:
             ValueError: this is the root namespace, whose rooms are those of workspaces; the event is
                 reserved; or the arguments cannot be sent.
-            Fault: they are no JSON values (and bytes), or too large.
+            CommandError: the arguments are no JSON values (and bytes), or too large.
             EngineUnavailable: nothing was emitted; try again.
         """
         channel = channel_of(self._family, self.name, room)
@@ -114,7 +114,7 @@ class SocketNamespace:
 async def emit(
     node: Node, channel: Channel, event: str, data: Any, exclude: str | None = None
 ) -> Position:
-    """Publish what Socket.IO clients hear as an event."""
+    """Publish an event that Socket.IO clients receive."""
     if event in RESERVED or not event:
         raise ValueError(f"{event!r} is no name of an event")
     packed, attachments = pack(data)
@@ -130,7 +130,7 @@ class Workspaces:
     def __init__(
         self, node: Callable[[], Node], hooks: Hooks, namespace: str = "workspaces"
     ) -> None:
-        """`node` is asked for each time: handlers are set before the gateway runs."""
+        """`node` returns the node; it is called at each use: handlers are set before the gateway runs."""
         self._node = node
         self._hooks = hooks
         self._family = namespace
@@ -138,10 +138,10 @@ class Workspaces:
     # -- handlers
 
     def namespace(self, name: str = ROOT) -> SocketNamespace:
-        """A Socket.IO namespace, open to clients from now on.
+        """Return a Socket.IO namespace, which clients can use from now on.
 
         Raises:
-            ValueError: it does not begin with a slash, or cannot be the name of one.
+            ValueError: the name does not begin with a slash, or is not valid.
         """
         if name != ROOT:
             channel_of(self._family, name)
@@ -155,26 +155,26 @@ class Workspaces:
     def event(self, name: str, schema: type[msgspec.Struct] | None = None) -> Callable[[H], H]:
         """Decorate the handler of an event of the root namespace.
 
-        With a `schema` the client's one argument is read into that type first, and the handler called as
-        `handler(socket, value)`. What does not fit is answered with `VALIDATION_ERROR`, as are fields that
-        the type does not name.
+        With a `schema` the client's single argument is converted to that type first, and the handler is
+        called as `handler(socket, value)`. An invalid argument, or one with unknown fields, is answered with
+        `VALIDATION_ERROR`.
 
         Raises:
-            ValueError: clients cannot emit such an event, or the gateway answers it itself.
+            ValueError: clients cannot emit such an event, or the gateway handles it itself.
         """
         root = self.namespace(ROOT)
 
         def register(handler: H) -> H:
-            root._set(name, handler, schema)  # noqa: SLF001 - two faces of the same table
+            root._set(name, handler, schema)  # noqa: SLF001 - both classes use the same table
             return handler
 
         return register
 
     def on_action(self, handler: H) -> H:
-        """Call `handler(action)` for what users do, as :class:`ActionInfo`, before it is announced.
+        """Call `handler(action)` for a user's action (:class:`ActionInfo`), before it is published.
 
-        What it returns, any JSON value, is the `result` of the acknowledgement. Raising
-        :class:`EventError` refuses: then nothing is announced.
+        Its return value, any JSON value, is the `result` of the acknowledgement. Raising :class:`EventError`
+        refuses the action: then nothing is published.
         """
         self._hooks.actions[self._family] = handler
         return handler
@@ -182,10 +182,10 @@ class Workspaces:
     # -- rooms
 
     def channel(self, room: str) -> Channel:
-        """The channel behind a room `workspace:{id}:{kind}`.
+        """Return the channel of a room `workspace:{id}:{kind}`.
 
         Raises:
-            ValueError: it cannot be such a room.
+            ValueError: the room is not valid.
         """
         workspace, colon, kind = room.removeprefix(ROOM).partition(":")
         if not room.startswith(ROOM) or not colon:
@@ -193,11 +193,11 @@ class Workspaces:
         return payloads.channel(self._family, workspace, kind)
 
     async def emit(self, room: str, event: str, data: Any) -> Position:
-        """Emit an event to a room, on all nodes: JSON values, and bytes anywhere in them.
+        """Emit an event to a room, on all nodes: JSON values, with bytes at any place.
 
         Raises:
-            ValueError: it cannot be a room, the event is reserved, or the data cannot be sent.
-            Fault: the data is no JSON (and bytes), or too large.
+            ValueError: the room is not valid, the event is reserved, or the data cannot be sent.
+            CommandError: the data is no JSON (and bytes), or too large.
             EngineUnavailable: nothing was emitted; try again.
         """
         return await emit(self._node(), self.channel(room), event, data)
@@ -211,26 +211,26 @@ class Workspaces:
         data: Any = None,
         *,
         expires_in: float = DEFAULT_LIFE,
-        id: str | None = None,  # noqa: A002 - what it is
+        id: str | None = None,  # noqa: A002 - the name in the protocol
     ) -> Approval:
-        """Ask the people of a workspace for a decision, within `expires_in` seconds (at most 30 days).
+        """Ask the members of a workspace for a decision, within `expires_in` seconds (at most 30 days).
 
-        It waits until it is decided or expires, also when nobody is connected.
+        The request waits until it is decided or expires, also when no member is connected.
 
         Raises:
-            ValueError: `workspace` cannot be one.
-            Fault: the title or the data is too long, too many requests wait, or the id is taken.
+            ValueError: `workspace` is not valid.
+            CommandError: the title or the data is too long, too many requests wait, or the id is taken.
             EngineUnavailable: try again with the same `id`.
         """
         channel = self.channel(f"{ROOM}{workspace}:{APPROVALS}")
         return await self._node().requests.ask(channel, title, data, life=expires_in, id=id)
 
-    async def approval(self, id: str) -> Approval | None:  # noqa: A002 - what it is
-        """A request and its verdict; None when it is unknown, or long over."""
+    async def approval(self, id: str) -> Approval | None:  # noqa: A002 - the name in the protocol
+        """Return a request with its decision; None when it is unknown or was deleted after its end."""
         return await self._node().requests.get(id)
 
     # -- clients
 
     def sockets(self, namespace: str = ROOT) -> list[Socket]:
-        """Every client of this process in a Socket.IO namespace."""
+        """Return every client of this process in a Socket.IO namespace."""
         return self._node().sockets.present(self._family, namespace)

@@ -83,9 +83,7 @@ class FairBudget:
     def _note(self, keys: Sequence[Hashable], now: float) -> None:
         for weight, key in zip(WEIGHTS, keys, strict=False):
             usage = self._faded(key, now) + weight
-            self._used.pop(
-                key, None
-            )  # moves the key to the end: the first keys are the least recently used
+            self._used.pop(key, None)  # the first keys are the least recently used
             self._used[key] = usage, now
         if len(self._used) > self._capacity:
             for key in list(self._used)[: self._capacity // 4 + 1]:

@@ -1,12 +1,12 @@
-"""Several processes on one port: a parent that keeps them alive, and workers that serve.
+"""Several processes on one port: a parent that restarts them, and workers that serve.
 
-    supervisor    starts workers, replaces those that die, lets all of them leave
-    child         one worker, as the parent sees it
-    place         the parent, as a worker sees it
-    front         the parent's admin listener: one answer of all workers
-    merging, answers, events   how several answers become one
-    handover      a connection that came to the wrong worker
+    supervisor                        starts workers, replaces those that end, stops all of them
+    worker_process                    the parent's side of one worker
+    worker                            the worker's side
+    parent_admin                      the parent's admin listener: one answer for all workers
+    merging, merged_answers, events   merge several answers into one
+    handover                          passes a connection to the worker with its session
 
-The parent binds the port without listening, so that it is kept, and listens to nobody but the admin
-API. Workers are programs started anew, not forks: nothing of an event loop is shared.
+The parent binds the port without listening, to reserve it; it listens only for the admin API. Workers are
+started as new programs, not forked, so no event loop is shared.
 """

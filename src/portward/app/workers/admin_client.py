@@ -1,4 +1,4 @@
-"""Asking workers over the sockets of the private folder."""
+"""A client for the admin APIs of the workers, over sockets in the private folder."""
 
 import asyncio
 import ssl
@@ -10,15 +10,15 @@ import httpx
 from portward.app.workers import control_protocol
 
 QUICK: Final = 2.0
-"""Seconds for what is asked of all: who takes longer is left out."""
+"""Seconds for a question to all workers; later answers are left out."""
 STEADY: Final = 5.0
-"""Seconds for a page of a longer answer that is gathered from all."""
+"""Seconds for one page of a longer answer that is collected from all workers."""
 PATIENT: Final = 30.0
-"""Seconds for what one is asked on somebody's behalf."""
+"""Seconds for a request that is passed on to one worker."""
 
 
 class WorkerAnswer(NamedTuple):
-    """What a worker said."""
+    """The HTTP answer of a worker."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ class WorkerAnswer(NamedTuple):
 
 
 class WorkerQuestion(NamedTuple):
-    """A request as it came, or as it is asked in its stead."""
+    """A request as it arrived, or one that the parent makes."""
 
     method: str
     target: str
@@ -35,7 +35,7 @@ class WorkerQuestion(NamedTuple):
 
 
 class SilenceError(Exception):
-    """A worker did not answer. `asked` tells whether the question may have reached it."""
+    """A worker did not answer. `asked` is whether the question may have reached it."""
 
     def __init__(self, *, asked: bool) -> None:
         super().__init__("no answer")
@@ -43,7 +43,7 @@ class SilenceError(Exception):
 
 
 class WorkerAdminClient:
-    """The workers that accept, as `ready` numbers them, over sockets in `folder`."""
+    """A client for the workers in `folder`; `ready` returns the numbers of those that accept."""
 
     def __init__(self, folder: str, ready: Callable[[], list[int]]) -> None:
         self.ready = ready
@@ -51,17 +51,17 @@ class WorkerAdminClient:
         self._clients: dict[int, httpx.AsyncClient] = {}
         self._turn = 0
         self._silent: set[int] = set()
-        """Who did not answer last time: asked after the others, until an answer comes."""
+        """The workers that did not answer last time; they are asked last until they answer again."""
 
     async def aclose(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         for client in self._clients.values():
             await client.aclose()
 
     async def ask(
         self, number: int, question: WorkerQuestion, seconds: float = PATIENT
     ) -> WorkerAnswer:
-        """Ask one of them.
+        """Ask one worker.
 
         Raises:
             SilenceError: there is no answer within `seconds`.
@@ -83,10 +83,10 @@ class WorkerAdminClient:
         return WorkerAnswer(response.status_code, tuple(response.headers.items()), response.content)
 
     async def ask_any(self, question: WorkerQuestion) -> tuple[int, WorkerAnswer]:
-        """Ask whose turn it is; the next one, where that one cannot be reached. Tells who answered.
+        """Ask the next worker in turn, or another when it is unreachable; returns its number and the answer.
 
         Raises:
-            SilenceError: nobody can be reached, or the one that was asked does not answer.
+            SilenceError: no worker is reachable, or the asked worker does not answer.
         """
         ready = self.ready()
         self._turn += 1
@@ -102,13 +102,13 @@ class WorkerAdminClient:
     async def ask_all(
         self, question: WorkerQuestion, seconds: float = QUICK
     ) -> dict[int, WorkerAnswer]:
-        """Ask all of them at once; who does not answer in time is left out."""
+        """Ask all workers at once; those that do not answer in time are left out."""
         return await self.ask_each(dict.fromkeys(self.ready(), question), seconds)
 
     async def ask_each(
         self, questions: Mapping[int, WorkerQuestion], seconds: float = QUICK
     ) -> dict[int, WorkerAnswer]:
-        """Ask each of them its own question at once; who does not answer in time is left out."""
+        """Ask each worker its own question at once; those that do not answer in time are left out."""
         asked = [self._perhaps(number, each, seconds) for number, each in questions.items()]
         answers = zip(questions, await asyncio.gather(*asked), strict=True)
         return {number: answer for number, answer in answers if answer is not None}
@@ -126,7 +126,7 @@ class WorkerAdminClient:
         if client is None:
             transport = httpx.AsyncHTTPTransport(
                 uds=control_protocol.admin_socket(self._folder, number),
-                # Not used here; without one, all certificates of the system would be read.
+                # Not used here; without this context, httpx would load all certificates of the system.
                 verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             )
             client = httpx.AsyncClient(transport=transport, timeout=PATIENT, trust_env=False)

@@ -1,4 +1,4 @@
-"""What parent and worker say to each other over the pair of sockets between them, a line at a time."""
+"""The messages between parent and worker, one per line, over a pair of sockets."""
 
 from enum import Enum
 from typing import Final
@@ -6,23 +6,23 @@ from typing import Final
 import msgspec
 
 VARIABLE: Final = "_PORTWARD_WORKER"
-"""The environment variable by which a worker knows that it is one: its descriptor."""
+"""The environment variable with a worker's socket descriptor; only workers have it."""
 LONGEST_LINE: Final = 64 * 1024
 
 
 class WorkerOrder(Enum):
-    """What the parent may want. Said twice, it is as good as said once."""
+    """An order of the parent. A repeated order has no further effect."""
 
     LEAVE = b"leave"
-    """Drain, and end."""
+    """Drain, then stop."""
     END = b"end"
-    """End at once."""
+    """Stop at once."""
     RELOAD = b"reload"
     """Read the settings again."""
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made up for this run and must be the same in every worker; empty where nothing was."""
+    """Secrets that were generated for this run and are the same in every worker; empty where configured."""
 
     token: str = ""
     session: str = ""
@@ -33,9 +33,9 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line to a worker: who it is, and where it serves.
+    """The first line to a worker: its number, and where it serves.
 
-    `folder` belongs to the gateway alone; workers are found there by their numbers.
+    `folder` is private to the gateway; the sockets in it are named by the numbers of the workers.
     """
 
     number: int
@@ -46,7 +46,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line from a worker: it accepts, it has something to print, or why it cannot serve."""
+    """A line from a worker: it accepts connections, a text to print, or the reason why it cannot serve."""
 
     ready: bool = False
     said: str = ""
@@ -58,15 +58,15 @@ report = msgspec.json.Decoder(WorkerReport)
 
 
 def line(message: Task | WorkerReport) -> bytes:
-    """A message as it is sent."""
+    """Encode a message."""
     return msgspec.json.encode(message) + b"\n"
 
 
 def admin_socket(folder: str, number: int) -> str:
-    """Where a worker's admin API listens."""
+    """Return the path of a worker's socket for the admin API."""
     return f"{folder}/admin.{number}"
 
 
 def door_socket(folder: str, number: int) -> str:
-    """Where a worker takes connections over from others."""
+    """Return the path of the socket where a worker receives connections from other workers."""
     return f"{folder}/door.{number}"

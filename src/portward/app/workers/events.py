@@ -1,8 +1,8 @@
 """Security events of several workers in one order.
 
-Each worker numbers its own. In the order of all, an event's number is its time in milliseconds and
-its rank among those of the same millisecond: so a reader that gives the last number it has seen
-gets what came after, whichever worker tells it.
+Each worker numbers its own events. In the merged order, an event's number consists of its time in
+milliseconds and its rank among the events of the same millisecond: so a reader that passes the last number
+it has seen gets all later events, of any worker.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 
 RANKS: Final = 2048
-"""Numbers of one millisecond. With more bits, they would not fit into a JSON number much longer."""
+"""The most ranks per millisecond. With more bits, the numbers would soon exceed a JSON number."""
 
 
 class WorkerEvent(msgspec.Struct, frozen=True):
-    """An event as a worker tells it."""
+    """An event in a worker's answer."""
 
     seq: int
     time: str
@@ -25,24 +25,24 @@ class WorkerEvent(msgspec.Struct, frozen=True):
 
     @property
     def milliseconds(self) -> int:
-        """When it happened, in Unix milliseconds."""
+        """The time of the event in Unix milliseconds."""
         return round(datetime.fromisoformat(self.time).timestamp() * 1000)
 
 
 def read(result: Mapping[str, Any] | None) -> list[WorkerEvent]:
-    """The events of one worker's result; none without one."""
+    """Parse the events of one worker's result; none without a result."""
     return msgspec.convert(result["events"], list[WorkerEvent]) if result is not None else []
 
 
 def time_of(number: int) -> int:
-    """The Unix milliseconds that a number stands for."""
+    """Return the Unix milliseconds in a number."""
     return number // RANKS
 
 
 def merged(
     answers: Iterable[Iterable[WorkerEvent]], limit: int, since: int | None, until: int
 ) -> list[dict[str, Any]]:
-    """The newest events, or the first after number `since`; oldest first, none of `until` or later."""
+    """Merge events: the newest, or the first after number `since`; oldest first, only before `until`."""
     ordered = sorted(
         (
             (entry.milliseconds, worker, entry.seq, entry)

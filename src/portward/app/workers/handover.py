@@ -1,8 +1,8 @@
-"""A connection that came to the wrong worker goes to the right one.
+"""Handover of a connection to the worker that has its session.
 
-Requests of one polling session arrive at any worker, as the kernel spreads connections. The id of a
-session begins with the number of the worker that has it; the others hand that one the connection
-itself: its descriptor, and what they have read of it.
+The kernel spreads connections over the workers, so requests of one polling session arrive at any of them.
+A session id begins with the number of the worker that has the session; another worker passes the
+connection to it: the descriptor, and the bytes that were already read.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from portward.transports.http_acceptor import HandshakeProtocol
 from portward.transports.listener_state import ListenerState
 
 LIMIT: Final = 1 * MIB
-"""Bytes of one handover: a head, and what came with it in one read."""
+"""The most bytes of one handover: a request head, and the bytes read together with it."""
 TIME: Final = 5.0
-"""Seconds a handover may take; it takes no round trip."""
+"""Seconds for one handover; it needs no round trip."""
 PIECE: Final = 64 * 1024
 
 
 class HandoverMessage(msgspec.Struct, frozen=True):
-    """What was read of a connection."""
+    """The bytes that were already read from a connection."""
 
     head: RequestHead
     early: bytes
@@ -42,7 +42,7 @@ _parcel: Final = msgspec.msgpack.Decoder(HandoverMessage)
 
 
 class Handover:
-    """Implements `transports.listener_state.ConnectionHandoff`, and takes over what others hand here."""
+    """Implements `transports.listener_state.ConnectionHandoff`, and receives connections of other workers."""
 
     def __init__(
         self, place: WorkerPlace, sessions: EngineServer, lobby: ListenerState, size: int
@@ -58,10 +58,10 @@ class Handover:
         self._arrivals: set[asyncio.Future[Any]] = set()
 
     def start(self) -> None:
-        """Take connections over from now on.
+        """Start to receive connections.
 
         Raises:
-            OSError: the socket for them cannot be had.
+            OSError: the socket cannot be opened.
         """
         listener = self._listener = listening(
             control_protocol.door_socket(self._folder, int(self._own))
@@ -71,7 +71,7 @@ class Handover:
         self._lobby.ferry = self
 
     def close(self) -> None:
-        """Take none over any more, and drop those that are on their way."""
+        """Stop to receive connections, and drop unfinished handovers."""
         self._lobby.ferry = None
         listener, self._listener = self._listener, None
         if listener is not None:
@@ -82,12 +82,12 @@ class Handover:
         for task in self._arrivals:
             task.cancel()
 
-    # -- away
+    # -- sending
 
     def carry(self, head: RequestHead, early: bytes, descriptor: int) -> bool:
-        """Hand a connection to the worker whose session it names, if that is another one.
+        """Pass a connection to the worker of its session, if that is another worker.
 
-        One that is not there knows the session no more than we do: then it is ours to say so.
+        Returns False when that worker is gone: then this worker answers that the session is unknown.
         """
         tag = self._sessions.tag_of(head)
         if tag not in self._others:
@@ -104,12 +104,12 @@ class Handover:
         _Sending(sock, parcel[sent:], self._lobby.clock, self._transfers)
         return True
 
-    # -- here
+    # -- receiving
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             sock, _ = listener.accept()
-        except OSError:  # it is gone already, or no descriptor is left
+        except OSError:  # it is already closed, or no descriptor is left
             return
         sock.setblocking(False)
         _Receiving(sock, self._arrived, self._lobby.clock, self._transfers)
@@ -122,14 +122,14 @@ class Handover:
         task.add_done_callback(partial(self._settled, sock))
 
     def _settled(self, sock: socket.socket, task: "asyncio.Future[Any]") -> None:
-        """A connection that is not served after all, for whatever reason, is closed."""
+        """Close a connection that could not be served."""
         self._arrivals.discard(task)
         if task.cancelled() or task.exception() is not None:
             sock.close()
 
 
 class _Transfer:
-    """One handover under way, either way: done at the latest after `TIME`."""
+    """One running handover in either direction; it ends at the latest after `TIME`."""
 
     def __init__(self, sock: socket.socket, clock: Clock, under_way: "set[_Transfer]") -> None:
         self._sock = sock
@@ -138,7 +138,7 @@ class _Transfer:
         under_way.add(self)
 
     def close(self) -> None:
-        """Stop, whether it is done or not."""
+        """Stop the handover, finished or not."""
         loop = asyncio.get_running_loop()
         if self in self._under_way:
             self._under_way.remove(self)
@@ -149,7 +149,7 @@ class _Transfer:
 
 
 class _Sending(_Transfer):
-    """Sends what did not fit into the first message."""
+    """Sends the bytes that did not fit into the first message."""
 
     def __init__(
         self, sock: socket.socket, rest: bytes, clock: Clock, under_way: "set[_Transfer]"
@@ -173,7 +173,7 @@ class _Sending(_Transfer):
 
 
 class _Receiving(_Transfer):
-    """Receives one connection; `arrived` is given what was read of it, and the connection."""
+    """Receives one connection; `arrived` is called with its message and its socket."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class _Receiving(_Transfer):
         self.close()
 
     def close(self) -> None:
-        """Stop; a connection that was not handed on is closed."""
+        """Stop the handover and close a connection that was not passed on."""
         super().close()
         if self._carried is not None:
             self._carried.close()

@@ -1,4 +1,4 @@
-"""Answers of the admin API that are about one process, put together from those of all workers."""
+"""Answers of the admin API about one process, merged from those of all workers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ R = TypeVar("R", bound=requests.ApiRequest)
 
 _OK: Final = 200
 _PAGES: Final = 100
-"""Most questions one worker is asked for one answer."""
+"""The most requests to one worker for one answer."""
 
 
 class RefusingError(Exception):
-    """A worker refuses: its answer is that of all."""
+    """A worker refuses the request; its answer becomes the answer of all."""
 
     def __init__(self, answer: WorkerAnswer) -> None:
         super().__init__("refused")
@@ -37,10 +37,10 @@ class RefusingError(Exception):
 
 
 class AnswerMerge:
-    """One method for each method of the API that is gathered.
+    """One method for each method of the API whose answers are merged.
 
-    Each returns the result; None for a question that cannot be understood, which any worker may
-    answer as it is: whoever has no key is not told what is wrong with the body.
+    Each returns the result, or None for a request that cannot be parsed. Any worker can answer such a
+    request: it checks the key first, so a caller without a key learns nothing about the errors in the body.
     """
 
     def __init__(self, colleagues: WorkerAdminClient, clock: Clock) -> None:
@@ -48,10 +48,10 @@ class AnswerMerge:
         self._clock = clock
 
     async def connections(self, question: WorkerQuestion) -> dict[str, Any] | None:
-        """Connections worker by worker, oldest first in each.
+        """Return the connections, worker by worker, oldest first in each.
 
         Raises:
-            RefusingError: a worker does not answer that.
+            RefusingError: a worker refuses the request.
         """
         asked = await _understood(question, requests.ConnectionsRequest)
         if asked is None:
@@ -73,10 +73,10 @@ class AnswerMerge:
         }
 
     async def channels(self, question: WorkerQuestion) -> dict[str, Any] | None:
-        """Channels with the connections of all workers.
+        """Return the channels with the connections of all workers.
 
         Raises:
-            RefusingError: a worker does not answer that.
+            RefusingError: a worker refuses the request.
         """
         asked = await _understood(question, requests.ChannelsRequest)
         if asked is None:
@@ -113,15 +113,15 @@ class AnswerMerge:
         return found
 
     async def security_events(self, question: WorkerQuestion) -> dict[str, Any] | None:
-        """Events of all workers by their time, with numbers of their own: see `events`.
+        """Return the events of all workers by their time, with the numbers of `events`.
 
         Raises:
-            RefusingError: a worker does not answer that.
+            RefusingError: a worker refuses the request.
         """
         asked = await _understood(question, requests.SecurityEventsRequest)
         if asked is None:
             return None
-        # What happens while the workers are asked, one of them may tell and another not yet.
+        # Later events are left out: some workers may already report them, and others not yet.
         until = int(self._clock.time() * 1000)
         since = None if asked.since is None else events.time_of(asked.since)
         answers = await asyncio.gather(
@@ -135,7 +135,7 @@ class AnswerMerge:
     async def _events(
         self, number: int, question: WorkerQuestion, limit: int, since: int | None
     ) -> list[events.WorkerEvent]:
-        """The newest of one worker: `limit` of them, or back to the millisecond `since`."""
+        """Return the newest events of one worker: `limit` of them, or back to the millisecond `since`."""
         size = requests.MAX_ITEMS if since is not None else limit
         result = await self._one(number, _with(question, {"limit": size}))
         found: list[events.WorkerEvent] = events.read(result)
@@ -152,11 +152,11 @@ class AnswerMerge:
         return found
 
     async def revoke(self, question: WorkerQuestion) -> dict[str, Any] | None:
-        """The act of one worker, with the connections that it ends at all of them.
+        """Revoke through one worker; returns the number of connections that this closes in all workers.
 
         Raises:
             RefusingError: the worker refuses.
-            SilenceError: nobody answers; it may have been done.
+            SilenceError: there is no answer; the revocation may have been made.
         """
         if await _understood(question, requests.RevokeRequest) is None:
             return None
@@ -185,7 +185,7 @@ _EMPTY: Final[Mapping[str, Any]] = {"connections": ()}
 
 
 def slices(totals: Mapping[int, int], offset: int, limit: int) -> dict[int, tuple[int, int]]:
-    """What to ask of each worker for one page over all of them: offset and limit by number."""
+    """Return offset and limit for each worker that together give one page over all workers."""
     shares: dict[int, tuple[int, int]] = {}
     for number, total in totals.items():
         count = min(limit, max(0, total - offset))

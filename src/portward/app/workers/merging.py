@@ -1,8 +1,8 @@
-"""One scrape out of several: the same series of all workers become one.
+"""Merging of several scrapes into one: equal series of all workers become one series.
 
-Works on the text as `telemetry.metrics` writes it: a series and its value on a line, no time stamps,
-and the series spelled alike by every worker. Reading it as text takes a tenth of the time a parser
-of the whole format needs.
+It works on the text that `telemetry.metrics` writes: one series and its value per line, no time stamps, and
+the same spelling of a series in every worker. This takes a tenth of the time of a parser for the complete
+format.
 """
 
 import math
@@ -24,7 +24,7 @@ _RULES: Final[Mapping[str, Merge]] = {
     "portward_engine_may_evict": max,
     "portward_process_start_time_seconds": min,
 }
-"""What is not added up. An engine that is down for one worker is down."""
+"""Families that are not added up. If the engine is down for one worker, it is down."""
 
 
 class MalformedScrapeError(ValueError):
@@ -32,7 +32,7 @@ class MalformedScrapeError(ValueError):
 
 
 def merged(scrapes: Iterable[str]) -> str:
-    """One scrape of several; families and series in the order in which they first appear.
+    """Merge scrapes into one; families and series keep the order of their first appearance.
 
     Raises:
         MalformedScrapeError: a line is neither a comment nor a series with a number.
@@ -58,7 +58,7 @@ def merged(scrapes: Iterable[str]) -> str:
 
 
 _COMMENTS: Final = 2
-"""Lines before a family: what it means, what it is."""
+"""The comment lines of a family: HELP and TYPE."""
 
 
 def _take(known: dict[str, float], family: str, line: str) -> None:
@@ -81,14 +81,14 @@ def _shown(item: tuple[str, float]) -> str:
 
 
 def number(value: float) -> str:
-    """A number as the format has it."""
+    """Format a number for the text format."""
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return "NaN" if math.isnan(value) else repr(value)
 
 
 def crew(size: int, up: int, replaced: int) -> str:
-    """What the parent itself has to say: how many workers answer, and how many were replaced."""
+    """Return the parent's own metrics: how many workers answer, and how many were replaced."""
     return (
         "# HELP portward_workers Workers by whether they answer.\n"
         "# TYPE portward_workers gauge\n"

@@ -1,4 +1,4 @@
-"""A gateway of several workers as a process: the parent, from its first worker to its exit code."""
+"""The parent process of a gateway with several workers, from the start to the exit code."""
 
 import asyncio
 import secrets as random
@@ -30,10 +30,10 @@ from portward.telemetry import Telemetry
 
 
 class WorkersPlan(NamedTuple):
-    """How to serve with several workers.
+    """The parameters of a gateway with several workers.
 
-    `command` starts one. `reload` reads the settings again. `announce` takes what is printed,
-    `complain` what goes wrong. `secrets` were made up for this run.
+    `command` starts one worker. `reload` reads the settings again. `announce` prints a message, `complain`
+    prints an error. `secrets` were generated for this run.
     """
 
     command: Sequence[str]
@@ -46,11 +46,11 @@ class WorkersPlan(NamedTuple):
 async def serve_workers(
     settings: Settings, plan: WorkersPlan, *, platform: str = sys.platform
 ) -> int:
-    """Serve until a signal asks for the end; returns the exit code.
+    """Serve until a signal stops it; returns the exit code.
 
     Raises:
-        SettingsError: these settings are not to be served, or no worker can serve them.
-        OSError: an address cannot be had.
+        SettingsError: these settings must not be served, or no worker can serve them.
+        OSError: an address cannot be bound.
     """
     if platform != "linux":
         raise SettingsError(
@@ -58,14 +58,14 @@ async def serve_workers(
             "write server.workers = 1, or run several gateways behind a proxy"
         )
     if not (settings.tokens.session_secret or plan.secrets.session):
-        # A client may come back to any worker, so all of them must know its session.
+        # A client may reconnect to any worker, so all workers must accept its session token.
         made = replace(plan.secrets, session=random.token_hex(32))
         plan = plan._replace(secrets=made)
     settings = complete(settings, plan.secrets)
     refuse_unsafe(settings)
     refuse_start(settings)
     clock = LoopClock()
-    # The audit's files are the workers'.
+    # Only the workers write audit files.
     telemetry = make_telemetry(replace(settings, audit=replace(settings.audit, file="")), clock)
     server = settings.server
     try:
@@ -130,7 +130,7 @@ class _Parent:
         return await worker_process.started(self._plan.command, task, heard)
 
     async def run(self, signals: Signals) -> int:
-        """Serve until a signal asks for the end; returns the exit code."""
+        """Serve until a signal stops it; returns the exit code."""
         async with AsyncExitStack() as stack:
             if self._admin is not None and self._front is not None:
                 stack.push_async_callback(self._front.aclose)
@@ -182,7 +182,7 @@ async def _first(watching: "asyncio.Task[None]", *events: asyncio.Event) -> None
     """Wait for one of the events, or for the end of all workers.
 
     Raises:
-        StartFailedError: that is how they ended.
+        StartFailedError: the workers ended with this error.
     """
     waits = [asyncio.create_task(_happened(event)) for event in events]
     try:

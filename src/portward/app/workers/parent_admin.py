@@ -1,4 +1,4 @@
-"""The parent's admin listener: questions about one worker go to all of them, the rest to any."""
+"""The parent's admin listener: sends requests about one process to all workers, others to any."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ _DENIED: Final = frozenset({401, 403})
 _OURS: Final = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 )
-"""Headers of an answer that belong to one connection."""
+"""Headers of an answer that apply to one connection only."""
 _THEIRS: Final = frozenset(
     name.encode()
     for name in (
@@ -45,13 +45,13 @@ _THEIRS: Final = frozenset(
         *("transfer-encoding", "upgrade", CLIENT, PARENT),
     )
 )
-"""Headers of a request that do, and those that only the parent may write."""
+"""Headers of a request that apply to one connection only, and headers that only the parent may set."""
 
 Method = Callable[[WorkerQuestion], Awaitable[dict[str, Any] | None]]
 
 
 class ParentAdmin(Starlette):
-    """Answers for all workers. Keys are judged by the workers: here there are none."""
+    """Answers for all workers. The workers check the keys: the parent has none."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class ParentAdmin(Starlette):
         self.router.redirect_slashes = False
 
     async def aclose(self) -> None:
-        """Let go of the connections to the workers."""
+        """Close the connections to the workers."""
         await self._colleagues.aclose()
 
     async def _health(self, _: Request) -> Response:
@@ -119,8 +119,8 @@ class ParentAdmin(Starlette):
                 return _response(answer)
         scrapes = [each.body.decode() for each in answers.values() if each.status == _OK]
         if not (scrapes or self._open_metrics):
-            raise explain(Unavailable())  # nobody is here who could judge the key
-        # In a thread: there may be other requests meanwhile.
+            raise explain(Unavailable())  # no worker is available to check the key
+        # In a thread, so that other requests are served meanwhile.
         text = await asyncio.to_thread(merging.merged, scrapes)
         text += merging.crew(self._crew.size, len(scrapes), self._crew.replaced)
         return Response(text, headers={"Content-Type": CONTENT_TYPE})
@@ -151,11 +151,11 @@ class ParentAdmin(Starlette):
 
 
 def _question(request: Request, body: bytes = b"") -> WorkerQuestion:
-    # Each as often as it came: of two keys a worker takes neither.
+    # Keep repeated headers: a worker rejects a request with two keys.
     headers = [(name, value) for name, value in request.headers.raw if name not in _THEIRS]
     if request.client is not None:
         headers.append((CLIENT.encode(), request.client.host.encode()))
-    # As it came: read once more by the worker, an escaped escape must not become another path.
+    # Pass the raw path: if it were decoded here, an escaped escape would become another path.
     path: bytes = request.scope["raw_path"]
     target = path.decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
     return WorkerQuestion(request.method, target, tuple(headers), body)
@@ -177,7 +177,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 def make_front(
     crew: Supervisor, folder: str, clock: Clock, telemetry: Telemetry, settings: Settings
 ) -> ParentAdmin:
-    """The application of the parent's admin listener."""
+    """Make the application of the parent's admin listener."""
     colleagues = WorkerAdminClient(folder, lambda: crew.ready)
     open_metrics = settings.server.admin_host in LOOPBACK
     return ParentAdmin(crew, colleagues, clock, telemetry, open_metrics=open_metrics)

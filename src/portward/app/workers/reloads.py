@@ -1,4 +1,4 @@
-"""SIGHUP for several workers: the settings are judged once, and what came of it is told once."""
+"""SIGHUP with several workers: the settings are checked once, and one result is printed."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ REFUSED = "reload refused: "
 
 
 class Reloads:
-    """Has workers read the settings again. `order` does, and returns the numbers of who was told."""
+    """Makes the workers reload the settings. `order` sends the order; returns the numbers of the workers."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Reloads:
         self._text = ""
 
     def begin(self) -> None:
-        """Judge the settings; when they are good, tell the workers."""
+        """Check the settings; if they are valid, order the workers to reload."""
         try:
             fresh = self._read()
             refuse_unsafe(fresh)
@@ -43,7 +43,7 @@ class Reloads:
         self._conclude()
 
     def heard(self, number: int, text: str) -> None:
-        """Take a worker's answer; nothing when it is gone."""
+        """Record a worker's answer; an empty text means that the worker has ended."""
         if text.startswith(REFUSED):
             self._announce(f"worker {number}: {text}")
         if number in self._waiting:

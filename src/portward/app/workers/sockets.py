@@ -1,4 +1,4 @@
-"""What the workers share: one port, kept by the parent, and one folder nobody else enters."""
+"""Resources that the workers share: one port, reserved by the parent, and one private folder."""
 
 import socket
 from collections.abc import Iterator
@@ -7,25 +7,25 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 LONGEST: Final = 90
-"""Characters of the folder's name: with that of a socket in it, it must fit into 107."""
+"""The most characters of the folder's name: with a socket's name in it, it must fit into 107."""
 
 
 @contextmanager
 def reserved(host: str, port: int) -> Iterator[tuple[str, int]]:
-    """Keep a port on every address of `host` for sockets that share it; yields the first of them.
+    """Reserve a port on every address of `host` for sockets that share it; yields the first of them.
 
-    Nothing listens here: a bound socket gets no connections. Of port 0 the kernel's first choice
-    holds for every address.
+    The socket does not listen, so it gets no connections. For port 0, all addresses use the port of the
+    first socket.
 
     Raises:
-        OSError: an address cannot be had, or somebody listens there.
+        OSError: an address cannot be bound, or another program listens there.
     """
     kind, flags = socket.SOCK_STREAM, socket.AI_PASSIVE
     found = dict.fromkeys(socket.getaddrinfo(host, port, type=kind, flags=flags))
     kept: list[tuple[str, int]] = []
     with ExitStack() as stack:
         for family, _, _, _, address in found:
-            # Alone first: several gateways that share a port by mistake would not notice.
+            # First without sharing: otherwise another gateway on the same port would not be noticed.
             with _bound(family, address, port, shared=False) as probe:
                 chosen: int = probe.getsockname()[1]
             sock = stack.enter_context(_bound(family, address, chosen, shared=True))
@@ -50,10 +50,10 @@ def _bound(
 
 @contextmanager
 def private_folder() -> Iterator[str]:
-    """A folder for sockets, for this user alone, gone afterwards.
+    """Make a folder for sockets that only this user can access; it is deleted afterwards.
 
     Raises:
-        OSError: there is no place for one.
+        OSError: there is no usable place for it.
     """
     try:
         made = TemporaryDirectory(prefix="portward-", ignore_cleanup_errors=True)

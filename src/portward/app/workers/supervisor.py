@@ -1,4 +1,4 @@
-"""The parent's work: keep every worker alive, and let all of them leave together."""
+"""The supervisor in the parent: replaces workers that end, and stops all of them together."""
 
 import asyncio
 import errno
@@ -14,17 +14,17 @@ from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 TRIES: Final = 3
-"""Deaths in a row of one worker, before all were ready once, after which the start has failed."""
+"""Ends in a row of one worker, before all were ready once, after which the start has failed."""
 GRACE: Final = 10.0
-"""Seconds beyond the drain, and after the order to end at once, until a worker is killed."""
+"""Seconds after the drain, and after the order to stop at once, until a worker is killed."""
 
 
 class StartFailedError(Exception):
-    """A worker cannot be started; the text is its own, in one line."""
+    """A worker cannot be started; the text is the worker's own, in one line."""
 
 
 class Worker(Protocol):
-    """What is kept alive. See `child.Child`."""
+    """A supervised worker. See `worker_process.WorkerProcess`."""
 
     number: int
     ready: bool
@@ -35,16 +35,16 @@ class Worker(Protocol):
         """The id of its process."""
 
     def order(self, order: WorkerOrder) -> None:
-        """Tell it what to do."""
+        """Send it an order."""
 
     def terminate(self) -> None:
-        """Ask the system to end it."""
+        """Send SIGTERM to it."""
 
     def kill(self) -> None:
-        """End it."""
+        """Kill it."""
 
     async def run(self) -> int:
-        """Wait for its end; the exit code."""
+        """Wait until it ends; returns the exit code."""
 
 
 Heard = Callable[["Worker", WorkerReport], None]
@@ -52,10 +52,11 @@ Start = Callable[[int, Heard], Awaitable[Worker]]
 
 
 class Supervisor:
-    """Keeps `size` workers, made by `start` from their numbers.
+    """Runs `size` workers, which `start` makes from their numbers.
 
-    `name` is that of the gateway. `complete` is set while all of them accept. `said` is given what they
-    have to print, with nothing when one is gone, and `complain` why one could not serve.
+    `name` is the name of the gateway. `complete` is set while all workers accept connections. `said` is
+    called with the texts that a worker prints, and with an empty text when it has ended; `complain` is
+    called with the reason why a worker could not serve.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Supervisor:
         self.size = size
         self.workers: dict[int, Worker] = {}
         self.replaced = 0
-        """Workers that took the place of one that was gone."""
+        """How many workers were started in place of one that ended."""
         self.complete = asyncio.Event()
         self._name = name
         self._start = start
@@ -84,40 +85,40 @@ class Supervisor:
         self._left = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
 
-    # -- who is there
+    # -- state
 
     @property
     def leaving(self) -> bool:
-        """Whether all are to leave."""
+        """Whether all workers are to stop."""
         return self._left.is_set()
 
     @property
     def ready(self) -> list[int]:
-        """The numbers of the workers that accept, in order."""
+        """The numbers of the workers that accept connections, in order."""
         return sorted(number for number, worker in self.workers.items() if worker.ready)
 
-    # -- life
+    # -- lifecycle
 
     def begin(self) -> None:
-        """Start all of them."""
+        """Start all workers."""
         self._keepers = [asyncio.ensure_future(self._keep(number)) for number in range(self.size)]
 
     async def watch(self) -> None:
-        """Wait until all have left, as they were told.
+        """Wait until all workers have stopped as ordered.
 
         Raises:
-            StartFailedError: one of them cannot be started.
+            StartFailedError: a worker cannot be started.
         """
         await asyncio.gather(*self._keepers)
 
     def order(self, order: WorkerOrder) -> list[int]:
-        """Tell all workers that accept what to do; returns their numbers."""
+        """Send an order to all workers that accept connections; returns their numbers."""
         for number in self.ready:
             self.workers[number].order(order)
         return self.ready
 
     def leave(self) -> None:
-        """Let all of them drain; nobody is replaced any more."""
+        """Order all workers to drain; none is replaced any more."""
         self._left.set()
         for worker in self.workers.values():
             if worker.ready:
@@ -126,7 +127,7 @@ class Supervisor:
                 worker.terminate()
 
     def end(self) -> None:
-        """Let all of them end at once."""
+        """Order all workers to stop at once."""
         self._left.set()
         for worker in self.workers.values():
             worker.order(WorkerOrder.END)
@@ -134,22 +135,22 @@ class Supervisor:
                 worker.terminate()
 
     def kill(self) -> None:
-        """End whoever is left."""
+        """Kill the remaining workers."""
         for worker in self.workers.values():
             worker.kill()
 
     @property
     def code(self) -> int:
-        """The exit code: 0 when everybody left as told."""
+        """The exit code: 0 when every worker stopped as ordered."""
         return int(any(self._codes))
 
     async def close(self) -> None:
-        """Leave no process behind, whatever has happened."""
+        """Kill all remaining processes."""
         self._left.set()
         self.kill()
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
-    # -- one of them
+    # -- one worker
 
     async def _keep(self, number: int) -> None:
         backoff = RestartBackoff()
@@ -157,7 +158,7 @@ class Supervisor:
             self.replaced += 1
 
     async def _again(self, number: int, backoff: RestartBackoff) -> bool:
-        """One life, and the pause after it. False when no other is to follow."""
+        """Run one worker until it ends, then wait. Returns False when it is not to be replaced."""
         if self._left.is_set():
             return False
         born = self._clock.monotonic()
@@ -179,14 +180,14 @@ class Supervisor:
         return not self._left.is_set()
 
     async def _live(self, number: int) -> tuple[Worker | None, int]:
-        """One life. Without a worker the system had no room for it; then the code says why."""
+        """Run one worker. Returns None for a worker that could not be started; then the code is the errno."""
         try:
             worker = await self._start(number, self._heard)
         except OSError as error:
             return None, error.errno or errno.EAGAIN
         self.workers[number] = worker
         try:
-            if self.leaving:  # the order to leave came while it was being started
+            if self.leaving:  # the order to stop came during the start
                 worker.terminate()
             return worker, await worker.run()
         finally:

@@ -1,4 +1,4 @@
-"""A worker's side: how it learns that it is one, what it serves differently, whom it obeys."""
+"""The worker's side: how it detects that it is a worker, its own settings, and the parent's orders."""
 
 import os
 import socket
@@ -18,15 +18,15 @@ from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey
 
 GRACE: Final = 15.0
-"""Seconds beyond the drain after which a worker without a parent ends, whatever it is doing."""
+"""Seconds after the drain until a worker without a parent exits, in any state."""
 JOIN_TIME: Final = 2.0
 TASK_TIME: Final = 30.0
-"""Seconds the parent has to say what there is to do."""
+"""Seconds to wait for the parent's first line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOrders:
-    """What to call, on the worker's event loop, when the parent gives an order or is gone."""
+    """Functions to call on the worker's event loop when the parent sends an order or has ended."""
 
     leave: Callable[[], None]
     end: Callable[[], None]
@@ -34,7 +34,7 @@ class WorkerOrders:
 
 
 class WorkerPlace:
-    """The worker's place among the others. Made by :func:`taken`."""
+    """The worker's connection to its parent, with its task. Made by :func:`taken`."""
 
     def __init__(self, task: Task, control: socket.socket, ear: "PipeReader") -> None:
         self.task = task
@@ -43,12 +43,12 @@ class WorkerPlace:
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self.orphan = False
-        """Whether the parent is gone."""
+        """Whether the parent has ended."""
 
-    # -- what is served
+    # -- settings
 
     def settings(self, settings: Settings) -> Settings:
-        """The settings as this worker serves them: its own name and files, the port there is."""
+        """Return the settings of this worker: its own name and audit file, and the reserved port."""
         task, server, audit = self.task, settings.server, settings.audit
         if audit.file and task.number:
             audit = replace(audit, file=f"{audit.file}.{task.number}")
@@ -58,32 +58,32 @@ class WorkerPlace:
             completed, server=replace(server, port=task.port, instance_id=name), audit=audit
         )
 
-    # -- what the parent is told
+    # -- reports to the parent
 
     def announce(self, text: str) -> None:
-        """Tell what a gateway by itself would print; where it is, the parent knows."""
+        """Send a text that a single gateway would print; the parent itself prints the addresses."""
         if text == "ready":
             self._tell(WorkerReport(ready=True))
         elif text.startswith("reload"):
             self._tell(WorkerReport(said=text))
 
     def fail(self, text: str) -> None:
-        """Tell why this worker cannot serve."""
+        """Report why this worker cannot serve."""
         self._tell(WorkerReport(failed=text))
 
     def _tell(self, report: WorkerReport) -> None:
-        with suppress(OSError):  # nobody is there to hear it: the orders say so too
+        with suppress(OSError):  # the parent has ended: the reader of the orders notices it too
             self._control.sendall(control_protocol.line(report))
 
-    # -- what the parent wants
+    # -- orders of the parent
 
     def obey(
         self, obedience: WorkerOrders, soon: Callable[[Callable[[], None]], object], drain: float
     ) -> None:
-        """Carry out orders by way of `soon` from now on, and leave when the parent is gone.
+        """Carry out orders through `soon` from now on, and drain when the parent has ended.
 
-        By a thread: it notices the end of the parent also while the event loop is stuck. `drain` is
-        the time, in seconds, that leaving may take.
+        It runs in a thread, which notices the end of the parent even while the event loop is blocked. `drain`
+        is the time in seconds that the drain may take.
         """
         self._thread = threading.Thread(
             target=self._listen, args=(obedience, soon, drain), name="portward-orders", daemon=True
@@ -98,7 +98,7 @@ class WorkerPlace:
             WorkerOrder.END.value: obedience.end,
             WorkerOrder.RELOAD.value: obedience.reload,
         }
-        with suppress(RuntimeError):  # the loop is closed: we are leaving
+        with suppress(RuntimeError):  # the loop is closed: this process is stopping
             while (order := self._ear.line()) is not None:
                 if order in deeds:
                     soon(deeds[order])
@@ -109,7 +109,7 @@ class WorkerPlace:
             os._exit(1)
 
     def close(self) -> None:
-        """Leave nothing behind. The last one without a parent removes the folder too."""
+        """Remove the sockets. Without a parent, the last worker removes the folder too."""
         self._stopped.set()
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
@@ -128,14 +128,14 @@ class WorkerPlace:
 
 
 class PipeReader:
-    """Reads lines from a socket, and not a byte more than came."""
+    """Reads lines from a socket, and not a byte beyond the line that is read."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._held = b""
 
     def line(self) -> bytes | None:
-        """The next line without its end; None when there will be none."""
+        """Read the next line, without its line feed; None when no more will come."""
         while b"\n" not in self._held:
             try:
                 data = self._sock.recv(control_protocol.LONGEST_LINE)
@@ -149,17 +149,17 @@ class PipeReader:
 
 
 def node_name(name: str, number: int) -> str:
-    """What a worker is called in `info` and in the log."""
+    """Return the name of a worker in `info` and in the log."""
     return f"{name}-{number}"
 
 
 def taken(environment: MutableMapping[str, str]) -> WorkerPlace | None:
-    """The place this process was started for; None when it was not started by a gateway.
+    """Return the place that this process was started for; None when it is no worker.
 
-    The variable is taken out of the environment: what a worker starts is no worker.
+    The variable is removed from the environment, so that child processes of a worker are no workers.
 
     Raises:
-        ValueError: there is the variable, and no parent behind it.
+        ValueError: the variable is set, but there is no parent.
     """
     given = environment.pop(control_protocol.VARIABLE, None)
     if given is None:
@@ -183,7 +183,7 @@ def taken(environment: MutableMapping[str, str]) -> WorkerPlace | None:
 
 
 def complete(settings: Settings, secrets: Secrets) -> Settings:
-    """Put in what was made up for this run, where nothing is configured."""
+    """Fill in the secrets that were generated for this run, where none is configured."""
     tokens, admin = settings.tokens, settings.admin
     if secrets.token and not (tokens.secrets or tokens.jwks_url or tokens.public_keys):
         tokens = replace(tokens, secrets=(Secret(secrets.token),))

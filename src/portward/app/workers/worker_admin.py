@@ -1,4 +1,4 @@
-"""A worker's admin API: on a socket of the private folder, for the parent alone."""
+"""A worker's admin API, on a socket of the private folder, for the parent only."""
 
 import socket
 from pathlib import Path
@@ -22,18 +22,18 @@ from portward.node.node import Node
 from portward.security.redaction import fingerprint
 
 CLIENT: Final = "x-portward-client"
-"""The header in which the parent says who asks."""
+"""The header in which the parent sends the caller's address."""
 HELD: Final = "/worker/held"
-"""How many connections here a revocation would end: no part of the API, asked by the parent."""
+"""The path that returns how many connections a revocation would close; only for the parent."""
 PARENT: Final = "x-portward-parent"
-"""The header without which there is no such path; from outside the parent lets it through to nobody."""
+"""The header that this path requires; the parent removes it from requests of callers."""
 
 
 def listening(path: str) -> socket.socket:
-    """A socket that listens at a path; whatever a predecessor left there is removed.
+    """Make a socket that listens at a path; an old socket there is removed.
 
     Raises:
-        OSError: it cannot.
+        OSError: the socket cannot be opened.
     """
     Path(path).unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -48,7 +48,7 @@ def listening(path: str) -> socket.socket:
 
 
 class UnixServer(AdminServer):
-    """Serves at a path instead of an address."""
+    """An admin server at a path instead of an address."""
 
     def __init__(self, app: AdminApp, path: str) -> None:
         super().__init__(app, path, 0)
@@ -64,7 +64,7 @@ class UnixServer(AdminServer):
 
 
 class WorkerAdmin:
-    """Takes the caller's address from the parent, so that the log names the caller."""
+    """A middleware that takes the caller's address from the parent's header, for the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -79,7 +79,7 @@ class WorkerAdmin:
 
 
 def make_listener(app: AdminApp, node: Node, place: WorkerPlace) -> AdminServer:
-    """The listener of a worker's admin API."""
+    """Make the listener of a worker's admin API."""
 
     async def held(request: Request) -> Response:
         if PARENT not in request.headers:
@@ -95,7 +95,7 @@ def make_listener(app: AdminApp, node: Node, place: WorkerPlace) -> AdminServer:
 
 
 def count_held(node: Node, asked: RevokeRequest) -> int:
-    """How many connections of this worker a revocation would end now."""
+    """Return how many connections of this worker a revocation would close now."""
     named = {kind: getattr(asked, kind.value) for kind in RevocationKind}
     named[RevocationKind.TOKEN] = fingerprint(asked.token) if asked.token else ""
     now = node.clock.time()

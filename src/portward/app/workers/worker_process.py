@@ -1,4 +1,4 @@
-"""One worker, as the parent sees it: a process, and a pair of sockets to talk with it."""
+"""The parent's side of one worker: a process, and a pair of sockets for messages."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from portward.app.workers.control_protocol import Task, WorkerOrder, WorkerRepor
 
 
 class WorkerProcess:
-    """A worker that was started. `heard` is called with each of its reports."""
+    """A started worker. `heard` is called with each of its reports."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class WorkerProcess:
         self.number = number
         self.ready = False
         self.failed = ""
-        """Why it cannot serve, in its own words."""
+        """The reason why it cannot serve, as it reported it."""
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -41,28 +41,28 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether its process has not ended."""
+        """Whether its process is running."""
         return self._process.returncode is None
 
     def order(self, order: WorkerOrder) -> None:
-        """Tell it what to do; one that is gone does not hear it."""
+        """Send it an order; ignored when it has ended."""
         if self.alive and not self._writer.is_closing():
             self._writer.write(order.value + b"\n")
 
     def terminate(self) -> None:
-        """Send SIGTERM, for one that may not be listening to orders yet."""
+        """Send SIGTERM, for a worker that may not read orders yet."""
         with suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it, whatever it is doing."""
+        """Kill its process."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def run(self) -> int:
-        """Hear it until it ends; returns its exit code, negative for a signal."""
+        """Read its reports until it ends; returns its exit code, negative for a signal."""
         try:
-            with suppress(OSError, ValueError):  # ValueError: a line without end
+            with suppress(OSError, ValueError):  # ValueError: a line that is too long
                 async for text in self._reader:
                     self._take(text)
             return await self._process.wait()
@@ -82,10 +82,10 @@ class WorkerProcess:
 async def started(
     command: Sequence[str], task: Task, heard: Callable[[WorkerProcess, WorkerReport], None]
 ) -> WorkerProcess:
-    """Start a worker and tell it what to do.
+    """Start a worker and send it its task.
 
     Raises:
-        OSError: the system has no room for one.
+        OSError: the system cannot start a process.
     """
     ours, theirs = socket.socketpair()
     try:
@@ -108,10 +108,10 @@ async def started(
 def ignoring_hang_ups(command: Sequence[str]) -> tuple[str, ...]:
     """Return a command that ignores SIGHUP before it runs, so also while the interpreter starts.
 
-    A program inherits what is ignored; other actions are set back by the event loop that starts it.
-    Where there is no shell, SIGHUP is ignored from the first line of the worker on.
+    A program inherits ignored signals; the event loop that starts it resets all other actions. Without a
+    shell, SIGHUP is ignored only from the first line of the worker on.
     """
     shell = shutil.which("sh")
-    if shell is None or shutil.which(command[0]) is None:  # which is then an error of starting it
+    if shell is None or shutil.which(command[0]) is None:  # without a program, the start fails
         return tuple(command)
     return (shell, "-c", 'trap "" HUP; exec "$@"', "sh", *command)

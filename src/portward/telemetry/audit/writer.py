@@ -56,9 +56,7 @@ class AuditWriter:
         self._every = every
         self._link, self.notes, checkpointed = _resume(journal, key, store, name)
         self._saved = self._link.seq
-        if (
-            not checkpointed
-        ):  # make one, so that a missing checkpoint means later that it was removed
+        if not checkpointed:  # later, a missing checkpoint means that it was removed
             self._checkpoint()
 
     @property
