@@ -1,1 +1,1 @@
-"""The command line: one module for each group of commands, and `main`, which puts them together."""
+"""The command line: one module for each group of commands; `main` combines them."""

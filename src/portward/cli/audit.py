@@ -60,7 +60,7 @@ def verify(
 
 
 def _kept(file: Path, config: Path | None, node: str, *, insists: bool) -> Checkpoint | None:
-    """The engine's checkpoint, before the file is looked at: later the file is no shorter."""
+    """Read the engine's checkpoint before the file: the file can only grow in the meantime."""
     loaded = read(config)
     if not insists and _forgets(loaded.settings):
         return None
@@ -79,7 +79,7 @@ def _kept(file: Path, config: Path | None, node: str, *, insists: bool) -> Check
 
 
 def _forgets(settings: Settings) -> bool:
-    """Whether no engine remembers anything: it ends with its process, or none was ever served here."""
+    """Return whether no engine stores checkpoints: it is in memory, or the default store does not exist."""
     if settings.engine.url is None:
         return not Path(DEFAULT_STORE.removeprefix("sqlite:///")).exists()
     return settings.engine_url.startswith("memory:")

@@ -1,4 +1,4 @@
-"""`portward check` and `portward config`: what holds, and what is wrong with it."""
+"""`portward check` and `portward config`: the current settings and their problems."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Settings as the command line reads them: file, environment, flags, and what development adds."""
+"""Settings for the command line: file, environment, flags, and generated development secrets."""
 
 import os
 import sys
@@ -21,20 +21,20 @@ ConfigOption = Annotated[
 ]
 _LONGEST_TOKEN: Final = 64 * 1024
 DEFAULT_STORE: Final = "sqlite:///portward.db"
-"""Where a gateway that is served keeps its state, unless it is told otherwise."""
+"""The default place of a served gateway's state."""
 
 
 def read(config: Path | None, flags: Mapping[str, object] | None = None) -> Loaded:
     """Read the settings.
 
     Raises:
-        SettingsError: they are wrong somewhere.
+        SettingsError: a setting is wrong.
     """
     return load(os.environ, str(config) if config else None, flags=flags)
 
 
 def lasting(loaded: Loaded) -> Loaded:
-    """Keep state in a file of this folder, unless it is said where."""
+    """Use a state file in the current folder, if no engine is configured."""
     settings = loaded.settings
     if settings.engine.url is not None:
         return loaded
@@ -43,10 +43,10 @@ def lasting(loaded: Loaded) -> Loaded:
 
 
 def ready(loaded: Loaded) -> Loaded:
-    """Fill in what development makes up, and keeps: secrets and an admin key. Production is left.
+    """Fill in the stored development secrets and admin key, or generate them. Does nothing in production.
 
     Raises:
-        Refusal: the file they are kept in cannot be used.
+        CommandRefused: the file that stores them cannot be used.
     """
     if loaded.settings.production:
         return loaded
@@ -54,15 +54,15 @@ def ready(loaded: Loaded) -> Loaded:
 
 
 def ready_for_this_run(loaded: Loaded) -> Loaded:
-    """Fill in what development makes up, without keeping it."""
+    """Fill in generated development secrets without storing them."""
     return loaded if loaded.settings.production else filled(loaded, made_up(), "made up")
 
 
 def known(loaded: Loaded) -> Loaded:
-    """Fill in what development has made up already, if it has. Makes nothing.
+    """Fill in the stored development secrets, if there are any. Generates none.
 
     Raises:
-        Refusal: the file exists and cannot be used.
+        CommandRefused: the file exists and cannot be used.
     """
     if loaded.settings.production or not state_file().exists():
         return loaded
@@ -70,7 +70,7 @@ def known(loaded: Loaded) -> Loaded:
 
 
 def filled(loaded: Loaded, state: DevelopmentState, source: str) -> Loaded:
-    """Put what development made up where nothing is configured."""
+    """Use the development secrets where nothing is configured."""
     made = _made(loaded.settings, state)
     settings = loaded.settings
     tokens = replace(
@@ -103,12 +103,12 @@ def _made(settings: Settings, state: DevelopmentState) -> dict[str, object]:
 
 
 def admin_key(loaded: Loaded) -> str | None:
-    """The admin key that development made up, when it is the one in force."""
+    """Return the generated development admin key, when it is the one in use."""
     made = loaded.sources[_KEYS].startswith(("state ", "made up"))
     return loaded.settings.admin.api_keys[0].key.reveal() if made else None
 
 
 def given_token(text: str) -> str:
-    """A token from the command line; `-` reads it from standard input, where others do not see it."""
+    """Return a token from the command line; `-` reads it from standard input, to keep it out of `ps`."""
     read = sys.stdin.read(_LONGEST_TOKEN) if text == "-" else text
     return read.strip()

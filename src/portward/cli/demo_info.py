@@ -1,4 +1,4 @@
-"""What the demo says of itself: to its pages, and on the terminal."""
+"""Information about the demo, for its pages and for the terminal."""
 
 import shutil
 import sys
@@ -49,7 +49,7 @@ _BEARERS: Final = {
 
 
 class DemoInfo(Struct, frozen=True, kw_only=True):
-    """`address` is the gateway's (`ws://host:port`), `admin` the admin API's, `page` the pages'."""
+    """The addresses: `address` of the gateway (`ws://host:port`), `admin` of the API, `page` of the pages."""
 
     settings: Settings
     address: str
@@ -59,11 +59,11 @@ class DemoInfo(Struct, frozen=True, kw_only=True):
     tokens: Mapping[str, Mapping[str, str]]
 
     def at(self, endpoint: str) -> str:
-        """The address of an endpoint."""
+        """Return the address of an endpoint."""
         return self.address + self.settings.endpoints[endpoint].path
 
     def told(self) -> dict[str, Any]:
-        """What the pages are told."""
+        """Return the data for the pages."""
         users = [
             {"email": user.email, "password": user.password, "may": may(user)}
             for user in self.users
@@ -85,7 +85,7 @@ class DemoInfo(Struct, frozen=True, kw_only=True):
         }
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """What is printed: headings, and texts to paste."""
+        """Yield the printed lines: headings, and texts to paste."""
         chat, alerts = self.tokens["chat"], self.tokens["alerts"]
         for user in self.users:
             yield "log in", f"{user.email}  password {user.password}  ({may(user)})"
@@ -119,17 +119,17 @@ class DemoInfo(Struct, frozen=True, kw_only=True):
 
     @property
     def _http(self) -> str:
-        """Where a client of socket.io is told to connect to."""
+        """Return the address that a socket.io client connects to."""
         return self.address.replace("ws", "http", 1)
 
 
 def may(user: User) -> str:
-    """What an account is good for."""
+    """Describe the rights of an account."""
     return "may watch everything" if user.everything else "may watch the public event alone"
 
 
 def tokens(settings: Settings) -> dict[str, dict[str, str]]:
-    """Make a token for everyone, by page and by name."""
+    """Make a token for every user, by page and by name."""
     return {
         page: {name: mint(settings, replace(bearer, ttl=DAY)) for name, bearer in bearers.items()}
         for page, bearers in _BEARERS.items()
@@ -137,5 +137,5 @@ def tokens(settings: Settings) -> dict[str, dict[str, str]]:
 
 
 def program() -> str:
-    """How this program is called from where it was started."""
+    """Return the command that starts this program from the current folder."""
     return "portward" if shutil.which("portward") else sys.argv[0]

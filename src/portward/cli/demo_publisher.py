@@ -1,4 +1,4 @@
-"""Between simulations, which do not wait, and a gateway, which is waited for."""
+"""A queue between simulations, which do not wait, and a gateway, whose answers must be awaited."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -10,31 +10,31 @@ ROOM: Final = 256
 
 
 class DemoBackend(Protocol):
-    """How `Gateway.publish` is called here."""
+    """The form in which `Gateway.publish` is called here."""
 
     def __call__(self, channel: str, data: object, /, *, key: str) -> Awaitable[object]:
-        """Publish; done when it is stored."""
+        """Publish; returns when it is stored."""
 
 
 class DemoPublisher:
-    """Publishes in the order of the calls, one at a time. What finds no room is dropped."""
+    """Publishes in the order of the calls, one at a time. A publication without room is dropped."""
 
     def __init__(self, publish: DemoBackend) -> None:
         self._publish = publish
         self._waiting: asyncio.Queue[tuple[str, object, str]] = asyncio.Queue(ROOM)
 
     def __call__(self, channel: str, data: object, key: str) -> None:
-        """Have something published soon."""
+        """Queue a publication."""
         if not self._waiting.full():
             self._waiting.put_nowait((channel, data, key))
 
     async def run(self) -> None:
-        """Publish, until cancelled or until the gateway is left."""
+        """Publish until cancelled, or until the gateway has stopped."""
         while True:
             channel, data, key = await self._waiting.get()
             try:
                 await self._publish(channel, data, key=key)
             except Unavailable:
-                continue  # the next one says the same, only newer
+                continue  # the next publication has newer data of the same kind
             except RuntimeError:
-                return  # the gateway is not running any more
+                return  # the gateway has stopped

@@ -8,7 +8,7 @@ from portward.client import ClientError, RoomsClient
 
 ROBOT: Final = "robin (simulated)"
 PAUSE: Final = 8.0
-"""Seconds between two things it says."""
+"""Seconds between two messages."""
 SAYINGS: Final = (
     "Hello. I am simulated: I say something every few seconds so that the room is not empty.",
     "Open the page in a second window as the other user, and watch the list of people.",
@@ -20,7 +20,7 @@ SAYINGS: Final = (
 
 
 async def talk(address: str, room: str, token: str, pause: float = PAUSE) -> None:
-    """Be the simulated user, for as long as the gateway lets it."""
+    """Run the simulated user until the gateway closes the connection."""
     try:
         async with RoomsClient(address, token=token, reconnect=False) as client:
             listening = asyncio.create_task(_listen(client))
@@ -33,7 +33,7 @@ async def talk(address: str, room: str, token: str, pause: float = PAUSE) -> Non
 
 
 async def _listen(client: RoomsClient) -> None:
-    """Hear everything, so that nothing piles up; the end of it is the talker's business."""
+    """Read all events, so that none pile up; `talk` handles the end of the connection."""
     try:
         async for _ in client:
             pass

@@ -1,4 +1,4 @@
-"""What `portward demo` puts around a gateway: pages, logins, an engine, matches, somebody to talk to."""
+"""The services that `portward demo` adds to a gateway: pages, logins, simulations, a simulated user."""
 
 import asyncio
 import secrets
@@ -46,22 +46,22 @@ max_tokens = 20000
 agent = ["dashboard.*", "approvals.decide"]
 """
 PACE: Final = 0.05
-"""Seconds between two pieces of an answer of the stand-in upstream: slow enough to be seen."""
+"""Seconds between two parts of an answer of the simulated upstream: slow enough to be visible."""
 
 
 def listener() -> DemoListener:
-    """The port of the pages and the identity provider: behind the gateway's two, or the next free one.
+    """Open the port of the pages and the identity provider: after the gateway's two, or the next free one.
 
     Raises:
-        OSError: no port can be had.
+        OSError: no port is free.
     """
     return DemoListener(PORT + 2)
 
 
 def loaded(provider: str, *, verbose: bool = True) -> Loaded:
-    """The settings of the demo: the defaults, on ports that are free, and where `provider` is.
+    """Return the settings of the demo: the defaults, on free ports, with `provider` as identity provider.
 
-    Unless `verbose`, the log has warnings and errors alone.
+    Without `verbose`, the log has only warnings and errors.
 
     Neither a file nor the environment is read.
     """
@@ -76,10 +76,10 @@ def loaded(provider: str, *, verbose: bool = True) -> Loaded:
 
 
 class DemoServices:
-    """Everything beside the gateway itself. `begin` once that runs; leaving the context ends it.
+    """All services beside the gateway. Call `begin` when it runs; leaving the context stops the services.
 
-    `settings` name the `listener` as identity provider; the pages are served there too. `announce` is given
-    the one line with the page to open, `detail` everything else there is to paste.
+    `settings` use the `listener` as identity provider; the pages are served there too. `announce` is called
+    with the line about the page to open, `detail` with all other lines.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class DemoServices:
         await self._listener.stop()
 
     def begin(self, gateway: Gateway, server: Server) -> None:
-        """Start everything, now that the gateway accepts."""
+        """Start all services; the gateway must accept connections."""
         engine = self._simulate(gateway)
         provider = StandInProvider(self._settings, gateway.node.clock)
         host, port = server.public.addresses[0]
@@ -157,7 +157,7 @@ class DemoServices:
         self._tasks.append(asyncio.create_task(talking))
 
     def _simulate(self, gateway: Gateway) -> SimulatedEngine:
-        clock, random = gateway.node.clock, Random()  # noqa: S311 - a story, not a secret
+        clock, random = gateway.node.clock, Random()  # noqa: S311 - for a simulation, not a secret
         engine = SimulatedEngine(clock, random)
         gateway.alerts.connect_engine(engine)
         outlet = DemoPublisher(gateway.publish)
@@ -172,7 +172,7 @@ class DemoServices:
         return engine
 
     def _workplace(self, gateway: Gateway, random: Random) -> SimulatedWorkspace:
-        """The shop, which what users do reaches as an application's handler of actions would."""
+        """Make the shop; user actions reach it as they would reach an application's action handler."""
 
         async def emit(room: str, data: object, *, key: str) -> None:
             await gateway.workspaces.emit(room, key, data)

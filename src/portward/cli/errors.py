@@ -1,19 +1,19 @@
-"""How a command fails: in one line, with an exit code.
+"""Errors of a command: one line of text, and an exit code.
 
-Refusal   1   what was asked is not done
-Usage     2   what was asked makes no sense
+CommandRefused   1   the command was not carried out
+UsageError       2   the command or the settings are not valid
 """
 
 import typer
 
 
 class CommandRefused(typer.TyperException):
-    """The command is not carried out; the text is one line and holds no secret."""
+    """The command is not carried out; the text is one line and contains no secret."""
 
     exit_code = 1
 
 
 class UsageError(typer.TyperException):
-    """The command, or what is configured, cannot be understood."""
+    """The command or the settings are not valid."""
 
     exit_code = 2

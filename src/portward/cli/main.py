@@ -1,4 +1,4 @@
-"""`portward`: the commands put together, and every way they end turned into one line and a code."""
+"""`portward`: all commands together; every failure becomes one line and an exit code."""
 
 import errno
 import io
@@ -21,7 +21,7 @@ USAGE: Final = 2
 REFUSED: Final = 1
 INTERRUPTED: Final = 130
 _UNWRITTEN: Final = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
-"""What writing to a descriptor fails with: help is printed by a library, and so are tables."""
+"""The errors of writing to a descriptor: libraries print the help and the tables."""
 
 app = typer.Typer(
     name="portward",
@@ -59,7 +59,7 @@ def _portward(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0 done, 1 refused, 2 not understood, 130 interrupted."""
+    """Run a command; returns its exit code: 0 done, 1 refused, 2 not understood, 130 interrupted."""
     _show_what_cannot_be_encoded()
     code = _outcome(arguments)
     return code if _flushed() else code or REFUSED
@@ -80,7 +80,7 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return REFUSED
-    except Exception as error:  # noqa: BLE001 - nobody is shown a traceback
+    except Exception as error:  # noqa: BLE001 - users never get a traceback
         return _failed(_internal(error), REFUSED)
     return outcome if isinstance(outcome, int) else 0
 
@@ -91,7 +91,7 @@ def _failed(text: str, code: int) -> int:
 
 
 def _internal(error: Exception) -> str:
-    """Where it happened, and no value: one may be a secret."""
+    """Return the class and the place of an error, without any value: it may be a secret."""
     if isinstance(error, OSError) and error.errno in _UNWRITTEN and error.filename is None:
         return f"standard output cannot be written: {error.strerror}"
     if sys.flags.dev_mode:
@@ -102,9 +102,9 @@ def _internal(error: Exception) -> str:
 
 
 def _flushed() -> bool:
-    """Write what is left of standard output; what cannot be written is dropped.
+    """Write the rest of standard output; text that cannot be written is dropped.
 
-    Python would try again at its end, and print what went wrong in its own way.
+    Otherwise Python would try again at exit and print its own error.
     """
     try:
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What commands print. Nothing that came from outside is taken for markup or for control codes."""
+"""Output of the commands. External text is never interpreted as markup or control codes."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,25 +14,25 @@ from portward.security.redaction import clean
 from portward.telemetry.sink import sink_for
 
 LONGEST: Final = 100_000
-"""More of one value than this is never shown."""
+"""The most characters of one value that are shown."""
 _PIPE_WIDTH: Final = 10_000
-"""Columns where there is no terminal: no line is broken that a program may read."""
+"""Columns without a terminal: no line is wrapped, because a program may read it."""
 STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console for the present standard output, or for standard error."""
+    """Make a console for the current standard output, or for standard error."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(file=stream, markup=False, highlight=False, emoji=False, width=width)
 
 
 def line(text: str) -> None:
-    """Print a line of the result, at once.
+    """Print a line of the result and flush it.
 
     Raises:
-        BrokenPipeError: the reader has left.
-        Refusal: it cannot be written.
+        BrokenPipeError: the reader has closed the pipe.
+        CommandRefused: it cannot be written.
     """
     if sys.stdout is None:
         raise CommandRefused("standard output is closed")
@@ -45,27 +45,27 @@ def line(text: str) -> None:
 
 
 def announce(text: str) -> None:
-    """Print a line, at once, if that is possible: a gateway serves whether or not anybody reads."""
+    """Print a line and flush it, if possible: a gateway serves without a reader of its output, too."""
     _write_if_possible(sys.stdout, text)
 
 
 def complain(text: str) -> None:
-    """Print a line to standard error, at once, if that is possible."""
+    """Print a line to standard error and flush it, if possible."""
     _write_if_possible(sys.stderr, text)
 
 
 def _write_if_possible(stream: TextIO | None, text: str) -> None:
-    # Past the buffer of the stream: what cannot be written must not wait there, to fail again at the end.
+    # Bypass the stream's buffer: text that cannot be written must not stay there and fail again at exit.
     sink_for(stream, pause=lambda _: None).write(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def shown(value: object) -> str:
-    """A value from outside, fit for one line."""
+    """Return an external value cleaned for one line."""
     return clean(value, LONGEST)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in columns; a cell that is a level of the checklist has its colour."""
+    """Print rows in columns; a cell with a level of the checklist is coloured."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, overflow="fold")
@@ -74,5 +74,5 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     screen = console()
     with screen.capture() as capture:
         screen.print(made)
-    # Nothing after the last cell of a line: it is read by programs as well.
+    # No blanks after the last cell of a line, because programs read it too.
     line("\n".join(each.rstrip() for each in capture.get().splitlines()))

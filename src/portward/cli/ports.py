@@ -1,4 +1,4 @@
-"""Which ports can be listened on."""
+"""Free ports to listen on."""
 
 import socket
 from typing import Final
@@ -7,7 +7,7 @@ _HIGHEST: Final = 65_535
 
 
 def can_listen(host: str, port: int) -> bool:
-    """Whether a listener could be opened there now."""
+    """Return whether a listener could be opened there now."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
@@ -23,6 +23,6 @@ def can_listen(host: str, port: int) -> bool:
 
 
 def free_port(host: str, first: int, *taken: int) -> int:
-    """The first port from `first` on that is free, and not one of `taken`; 0 when there is none."""
+    """Return the first free port from `first` on that is not in `taken`; 0 when there is none."""
     candidates = (port for port in range(first, _HIGHEST + 1) if port not in taken)
     return next((port for port in candidates if can_listen(host, port)), 0)

@@ -1,4 +1,4 @@
-"""`portward publish`, `revoke` and `connections`: asking a running gateway by its admin API."""
+"""`portward publish`, `revoke` and `connections`: calls to the admin API of a running gateway."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ KeyOption = Annotated[
 
 
 class AdminDenied(CommandRefused):
-    """The admin API has refused a call, with the number of an error."""
+    """The admin API has refused a call, with an error code."""
 
     def __init__(self, text: str, code: object) -> None:
         super().__init__(text)
@@ -43,18 +43,18 @@ class AdminDenied(CommandRefused):
 
 
 class AdminClient(NamedTuple):
-    """Where the admin API is, and the key to it."""
+    """The address of the admin API, and a key for it."""
 
     address: str
     key: str
 
     def call(self, method: str, body: dict[str, Any]) -> Any:
-        """Call a method; return its result.
+        """Call a method; returns its result.
 
         Raises:
-            Refusal: it cannot be reached, or refuses.
+            CommandRefused: the API cannot be reached, or refuses the call.
         """
-        # A proxy of the environment is for other machines.
+        # The proxy settings of the environment must not apply here.
         outside = not is_loopback(_host(self.address))
         try:
             with httpx.Client(timeout=_TIMEOUT, trust_env=outside) as client:
@@ -71,17 +71,17 @@ class AdminClient(NamedTuple):
 
 
 def _host(address: str) -> str:
-    """The host of an address.
+    """Return the host of an address.
 
     Raises:
-        Usage: it is none.
+        UsageError: it is no valid address.
     """
     try:
         parts = urlsplit(address)
         if parts.scheme in {"http", "https"} and parts.hostname:
             return parts.hostname
     except ValueError:
-        pass  # brackets that do not match
+        pass  # the brackets do not match
     raise UsageError(f"{shown(address)} is not an address of the admin API")
 
 
@@ -100,10 +100,10 @@ def _result(answer: httpx.Response) -> Any:
 
 
 def reach(settings: Settings, admin: str | None, key: str | None, scope: Scope) -> AdminClient:
-    """Find the admin API: as asked for, else as configured.
+    """Find the admin API: from the options, else from the settings.
 
     Raises:
-        Usage: no key is given, and none that is configured can be used.
+        UsageError: no key is given, and no configured key can be used.
     """
     server = settings.server
     host = f"[{server.admin_host}]" if ":" in server.admin_host else server.admin_host

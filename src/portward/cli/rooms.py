@@ -1,4 +1,4 @@
-"""`portward rooms`: rooms of a running gateway, by its admin API."""
+"""`portward rooms`: the rooms of a running gateway, by its admin API."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from portward.settings.keys import Scope
 
 _PAGE: Final = 1000
 _UNKNOWN: Final = 102
-"""The number of the error about what is not there."""
+"""The error code for a missing room."""
 
 rooms = typer.Typer(name="rooms", help="Make, show, list and remove rooms of a running gateway.")
 
@@ -80,9 +80,9 @@ def set_(
 
 
 def _record(api: AdminClient, room: str, namespace: str) -> dict[str, Any]:
-    """The record there is, else that of a new room.
+    """Return the existing record, else that of a new room.
 
-    A room that is closed must not become open because somebody gives it a name.
+    A change of one field must keep the others: a closed room must not become open when it gets a name.
     """
     place = {"id": room, "namespace": namespace}
     try:
@@ -157,7 +157,7 @@ def list_(
 def _all(
     api: AdminClient, *, namespace: str | None = None, orphans: bool = False
 ) -> dict[str, Any]:
-    """All pages of the list."""
+    """Return all pages of the list."""
     body = {"namespace": namespace, "orphans": orphans, "limit": _PAGE}
     found: dict[str, Any] = {"rooms": [], "orphans": []}
     while True:

@@ -1,4 +1,4 @@
-"""`portward serve` and `portward demo`: a gateway in the foreground, until it is told to leave."""
+"""`portward serve` and `portward demo`: a gateway in the foreground, until a signal stops it."""
 
 import asyncio
 import errno
@@ -82,7 +82,7 @@ def demo(
     ] = False,
 ) -> int:
     """Serve every endpoint with pages, logins, a simulated engine and a simulated user."""
-    # Imported here: what only the demo needs is no part of any other start.
+    # Imported here, because no other command needs the modules of the demo.
     from portward.cli import demo_services  # noqa: PLC0415 - see above
 
     with demo_services.listener() as listener:
@@ -100,14 +100,14 @@ def demo(
 
 
 def _drop(_: str) -> None:
-    """Print nothing: what was not asked for."""
+    """Print nothing: a sink for lines that are not wanted."""
 
 
 def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
-    """Run a gateway to its end.
+    """Run a gateway until it ends.
 
     Raises:
-        Refusal: it cannot be served so; the text says why.
+        CommandRefused: it cannot be served with these settings; the text says why.
     """
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -121,7 +121,7 @@ def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
 
 
 def _why(error: OSError, settings: Settings) -> str:
-    """Which address could not be had: the error says no more than that one could not."""
+    """Describe which address could not be bound: the error itself does not contain it."""
     server = settings.server
     if error.filename and server.host == f"unix:{error.filename}":
         return f"cannot listen on {server.host}: {error.strerror}"
@@ -147,17 +147,17 @@ SECRETS = frozenset({"token-secret-weak", "session-secret-weak"})
 
 
 def _warn(settings: Settings) -> None:
-    """Say in development what would stop a start in production and is easily taken along."""
+    """Print in development what would prevent a start in production and is easily carried over to it."""
     for each in judge(settings, production=True):
         if each.id in SECRETS and each.level in {CheckLevel.WARN, CheckLevel.FAIL}:
             complain(f"portward: {each.id}: {each.what}; production refuses that")
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """Stop what production must not be served with, with a line for every rule that fails.
+    """Refuse settings that are unsafe in production, with a line for every failed rule.
 
     Raises:
-        Refusal: a rule fails.
+        CommandRefused: a rule fails.
     """
     if not settings.production:
         _warn(settings)

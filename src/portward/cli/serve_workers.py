@@ -19,10 +19,10 @@ Run = Callable[[Coroutine[Any, Any, int], Settings], int]
 
 
 def place() -> WorkerPlace | None:
-    """The place this process was started for as a worker; None for any other.
+    """Return the place that this process was started for as a worker; None for any other process.
 
     Raises:
-        Refusal: it looks like one, and there is no parent.
+        CommandRefused: the process looks like a worker, but has no parent.
     """
     try:
         return taken(os.environ)
@@ -31,7 +31,7 @@ def place() -> WorkerPlace | None:
 
 
 def work(at: WorkerPlace, read: Read, run: Run) -> int:
-    """Serve as one of several workers. What goes wrong is told to the parent, and by it."""
+    """Serve as one of several workers. Errors are reported to the parent, which prints them."""
 
     def again() -> Settings:
         return at.settings(read())
@@ -50,7 +50,7 @@ def lead(loaded: Loaded, config: Path | None, read: Read, run: Run) -> int:
     """Serve as the parent of `server.workers` workers.
 
     Raises:
-        Refusal: it cannot be served so.
+        CommandRefused: it cannot be served with these settings.
     """
     settings = loaded.settings
     plan = WorkersPlan(
@@ -64,10 +64,10 @@ def lead(loaded: Loaded, config: Path | None, read: Read, run: Run) -> int:
 
 
 def _command(config: Path | None, settings: Settings) -> tuple[str, ...]:
-    """What starts a worker. What it shares with the others is fixed, whatever the file says by then."""
+    """Return the command that starts a worker. Shared values are fixed, even when the file changes later."""
     options = ("-X", "dev") if sys.flags.dev_mode else ()
     if Path(__file__).parents[2] != Path.cwd():
-        options = (*options, "-P")  # nothing that lies in the working folder is a module of ours
+        options = (*options, "-P")  # files in the working folder must not be imported as modules
     given = ("--config", str(config)) if config is not None else ()
     server = settings.server
     shared = {"host": server.host, "admin-port": server.admin_port, "workers": server.workers}
@@ -76,7 +76,7 @@ def _command(config: Path | None, settings: Settings) -> tuple[str, ...]:
 
 
 def _made_up(loaded: Loaded) -> Secrets:
-    """What development made up, for this run or for longer: the workers are to have the same."""
+    """Return the generated development secrets: all workers must use the same ones."""
     sources = loaded.sources
     tokens, admin = loaded.settings.tokens, loaded.settings.admin
 

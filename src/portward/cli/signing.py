@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 
 class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a token is for. `ttl` is in seconds; `claims` are added to what the rest comes to."""
+    """The claims of a token. `ttl` is in seconds; `claims` are added to the other ones."""
 
     sub: str
     roles: tuple[str, ...] = ()
@@ -29,10 +29,10 @@ class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def mint(settings: Settings, bearer: TokenClaims) -> str:
-    """Make a token, under the configured names of claims, issuer and audience.
+    """Make a token with the configured names of claims, issuer and audience.
 
     Raises:
-        Refusal: there is no secret, or there are public keys instead.
+        CommandRefused: there is no secret, or there are public keys instead.
     """
     tokens = settings.tokens
     if tokens.jwks_url or tokens.public_keys:
@@ -68,12 +68,12 @@ def _claims(settings: Settings, bearer: TokenClaims) -> dict[str, Any]:
 
 
 def _several(settings: Settings, name: str, values: tuple[str, ...]) -> list[str] | str:
-    """A list, or one text where the settings say that it is split at blanks."""
+    """Return a list, or one text when the settings split the claim at blanks."""
     return " ".join(values) if name in settings.tokens.claims.split else list(values)
 
 
 def objection(settings: Settings, token: str) -> TokenRefused | None:
-    """Why the gateway would refuse a token made here; None when it would not."""
+    """Return why the gateway would refuse a token made here; None when it would accept it."""
     tokens = settings.tokens
     keys = KeySet([secret_key(tokens.secrets[0].reveal())], issuer=tokens.issuer)
     try:

@@ -1,7 +1,7 @@
-"""What development keeps between runs: secrets it made up, in a file only its owner reads.
+"""The stored development secrets, which are generated once, in a file that only its owner can read.
 
-The file is made by whichever of `serve`, `demo`, `token` and `connect` needs it first. Production
-never looks at it.
+The first of `serve`, `demo`, `token` and `connect` that needs the file makes it. Production never reads
+it.
 """
 
 import os
@@ -22,7 +22,7 @@ _OTHERS: Final = 0o077
 
 
 class DevelopmentState(msgspec.Struct, frozen=True):
-    """A token secret, a session secret, an admin key. Shows none of them."""
+    """A token secret, a session secret, an admin key. Its repr shows none of them."""
 
     token_secret: str
     session_secret: str
@@ -33,12 +33,12 @@ class DevelopmentState(msgspec.Struct, frozen=True):
 
 
 def state_folder() -> Path:
-    """The folder for what is kept: `portward` below `XDG_STATE_HOME` or `~/.local/state`.
+    """Return the folder for state: `portward` below `XDG_STATE_HOME` or `~/.local/state`.
 
     Raises:
-        Refusal: there is no home either.
+        CommandRefused: there is no home folder either.
     """
-    # The XDG base directory specification: a path that is not absolute is to be ignored.
+    # The XDG base directory specification requires that a path that is not absolute is ignored.
     chosen = Path(os.environ.get("XDG_STATE_HOME") or ".")
     if chosen.is_absolute():
         return chosen / _FOLDER
@@ -51,15 +51,15 @@ def state_folder() -> Path:
 
 
 def state_file() -> Path:
-    """The file of the development secrets."""
+    """Return the path of the file with the development secrets."""
     return state_folder() / _NAME
 
 
 def development_state() -> DevelopmentState:
-    """Read the development secrets; make them when there are none.
+    """Read the development secrets; generates them when there are none.
 
     Raises:
-        Refusal: they cannot be read or made, or others can read them.
+        CommandRefused: they cannot be read or written, or other users can read them.
     """
     path = state_file()
     try:
@@ -84,7 +84,7 @@ def _read(path: Path) -> DevelopmentState:
 
 
 def made_up() -> DevelopmentState:
-    """New development secrets."""
+    """Generate new development secrets."""
     return DevelopmentState(*(secrets.token_hex(_BYTES) for _ in range(3)))
 
 
@@ -95,7 +95,7 @@ def _make(path: Path) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(state))
-        # A link, unlike a rename, fails when somebody else was faster: both then read the same.
+        # A link, unlike a rename, fails when another process was faster: both then read the same file.
         os.link(name, path)
     except FileExistsError:
         pass
@@ -104,7 +104,7 @@ def _make(path: Path) -> None:
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only its owner enters, if it is not there.
+    """Make a folder that only its owner can access, if it does not exist.
 
     Raises:
         OSError: it cannot be made.
@@ -114,7 +114,7 @@ def private_folder(folder: Path) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, for its owner alone.
+    """Write a file, completely or not at all, that only its owner can access.
 
     Raises:
         OSError: it cannot be written.

@@ -1,4 +1,4 @@
-"""`portward token` and `portward inspect`: making access tokens, telling what they are good for."""
+"""`portward token` and `portward inspect`: making access tokens, and verifying them."""
 
 import asyncio
 import json
@@ -45,10 +45,10 @@ REASONS: Final = {
 
 
 def seconds(text: str) -> float:
-    """Read a duration such as `90s` or `1h`; a bare number is seconds.
+    """Parse a duration such as `90s` or `1h`; a plain number is in seconds.
 
     Raises:
-        Usage: it is none, or is nothing.
+        UsageError: it is no duration, or is zero.
     """
     try:
         value = parse_duration(float(text) if text.isdecimal() else text)
@@ -60,10 +60,10 @@ def seconds(text: str) -> float:
 
 
 def pairs(entries: Iterable[str]) -> dict[str, Any]:
-    """Read entries `name=value`; a value that is JSON is taken as such, any other as a text.
+    """Parse entries `name=value`; a value that is JSON is parsed, any other is a text.
 
     Raises:
-        Usage: one has no name or no `=`.
+        UsageError: an entry has no name or no `=`.
     """
     claims = {}
     for entry in entries:
@@ -168,7 +168,7 @@ def _ignored(headers: tuple[str, ...]) -> None:
 
 
 def _describe(token: str) -> None:
-    """Print what the token says of itself; nothing of that is verified here."""
+    """Print the header and claims of the token, without verification."""
     try:
         compact = parse_compact(token, MAX_TOKEN)
         claims = strict_object(compact.payload)
@@ -182,7 +182,7 @@ def _describe(token: str) -> None:
 
 
 def _read_from(settings: Settings, token: str, identity: Identity) -> None:
-    """Print what was read of an accepted token, and which configured claims it does not have."""
+    """Print what was read from an accepted token, and which configured claims it does not have."""
     read = {
         "email": identity.email,
         "roles": ", ".join(sorted(identity.roles)),

@@ -113,7 +113,7 @@ class QueueThread(Generic[T]):
     def _empty(self) -> bool:
         """Handle all items. Returns False when some of them must be tried again."""
         while self._items:
-            self._taken = min(len(self._items), BATCH)  # set first: it counts as used room
+            self._taken = min(len(self._items), BATCH)  # set first: `room` must not count too few
             batch = [self._items.popleft() for _ in range(self._taken)]
             left = batch[self._offer(batch) :]
             self._items.extendleft(reversed(left))

@@ -1,1 +1,1 @@
-"""`portward connect`: a terminal client that comes back where it was, even after it was killed."""
+"""`portward connect`: a terminal client that resumes at its last position, even after it was killed."""

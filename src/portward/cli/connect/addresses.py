@@ -1,4 +1,4 @@
-"""Which protocol an address stands for, and what a refused handshake there means."""
+"""The protocol of an address, and advice for a rejected handshake."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from portward.cli.output import shown
 
 DIALECTS: Final = ("rooms", *plain.DIALECTS, sockets.DIALECT, "echo")
 _BY_PATH: Final = {"realtime": "relay", "socket.io": sockets.DIALECT}
-"""Paths that are not called as what is spoken there."""
+"""Paths whose protocol has another name."""
 _PATHS: Final = "/rooms, /alerts, /live, /realtime and /socket.io/"
 _ADVICE: Final = {
     401: "give --token or --sub, for live --cookie; `portward inspect TOKEN` says what is wrong with one",
@@ -19,10 +19,10 @@ _ADVICE: Final = {
 
 
 def dialect_of(url: str, chosen: str | None) -> str:
-    """The protocol to speak: as chosen, else as the last part of the path is called.
+    """Return the protocol to use: the chosen one, else the one named by the last part of the path.
 
     Raises:
-        Usage: neither says so.
+        UsageError: neither names a protocol.
     """
     last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
     named = chosen or _BY_PATH.get(last, last)
@@ -36,6 +36,6 @@ def dialect_of(url: str, chosen: str | None) -> str:
 
 
 def advice(status: int) -> str:
-    """What to change after a refused handshake."""
+    """Return what to change after a rejected handshake, by its status."""
     text = _ADVICE.get(status)
     return f"; {text}" if text else ""

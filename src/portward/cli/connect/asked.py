@@ -1,4 +1,4 @@
-"""What was asked for on the command line, and who asks."""
+"""The parsed options of `portward connect`, and the source of its tokens."""
 
 import re
 import ssl
@@ -24,7 +24,7 @@ _OWN: Final = frozenset(
 
 
 class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The command line, understood. `credential` tells two ways to prove oneself apart."""
+    """The parsed command line. `credential` identifies the credential without a secret in it."""
 
     url: str
     user: str
@@ -43,16 +43,16 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers of the handshake."""
+        """The headers of the handshake."""
         given = {"Origin": self.origin, "Cookie": self.cookie}
         return {**self.extra, **{name: value for name, value in given.items() if value}}
 
 
 def headers_of(written: Iterable[str]) -> dict[str, str]:
-    """Read headers as `Name: value`.
+    """Parse headers written as `Name: value`.
 
     Raises:
-        Usage: one is none, or one that the handshake itself sends.
+        UsageError: an entry is no header, or one that the handshake itself sets.
     """
     found: dict[str, str] = {}
     for text in written:
@@ -68,10 +68,10 @@ def headers_of(written: Iterable[str]) -> dict[str, str]:
 
 
 def tls_of(url: str, cacert: Path | None, *, insecure: bool) -> ssl.SSLContext | None:
-    """What certificates are trusted for a `wss://` address; None for those of the system.
+    """Make the TLS context for a `wss://` address; None for the certificates of the system.
 
     Raises:
-        Usage: both are asked for, the address is not encrypted, or the file holds no certificate.
+        UsageError: both options are given, the address is not encrypted, or the file has no certificate.
     """
     if cacert is None and not insecure:
         return None
@@ -95,13 +95,13 @@ def tls_of(url: str, cacert: Path | None, *, insecure: bool) -> ssl.SSLContext |
 
 
 def source_of(config: Path | None, bearer: TokenClaims) -> TokenSource:
-    """What makes tokens for somebody, each time anew.
+    """Return a function that makes a new token at each call.
 
     Raises:
-        Refusal: it cannot be done here.
+        CommandRefused: tokens cannot be made with these settings.
     """
     settings = ready(read(config)).settings
-    mint(settings, bearer)  # so that a refusal comes before the connection
+    mint(settings, bearer)  # fail before the connection
 
     async def fresh() -> str:
         return mint(settings, bearer)
@@ -112,14 +112,14 @@ def source_of(config: Path | None, bearer: TokenClaims) -> TokenSource:
 def credential_of(
     sub: str | None, role: list[str] | None, token: str | None, workspace: str | None
 ) -> str:
-    """What tells two ways to prove oneself apart, without a secret in it."""
+    """Return an identifier of the credential that contains no secret."""
     if sub is None:
         return fingerprint(token or "")
     return fingerprint("sub", sub, *(role or ()), *(["\0", workspace] if workspace else ()))
 
 
 def subject_of(token: str | None) -> str:
-    """Whom a token is for, unverified: enough to tell what is kept for whom."""
+    """Return the subject of a token, unverified: it only selects the stored state."""
     if token is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""`portward connect`: its options, and what they come to."""
+"""`portward connect`: its options and its start."""
 
 import asyncio
 import os
@@ -179,7 +179,7 @@ async def _rooms(asked: ConnectOptions) -> int:
 
 
 class _Beginning:
-    """A talk that enters its rooms before anything is typed."""
+    """A conversation that joins its rooms before the first line is read."""
 
     def __init__(self, talk: Talk, rooms: list[str]) -> None:
         self._talk = talk
@@ -188,7 +188,7 @@ class _Beginning:
         self.leave = talk.leave
 
     async def type(self, keyboard: Keyboard) -> None:
-        """Enter the rooms, then do what is typed."""
+        """Join the rooms, then carry out the typed lines."""
         await self._talk.begin(self._rooms)
         await self._talk.type(keyboard)
 
@@ -203,7 +203,7 @@ def _memory(asked: ConnectOptions, screen: Screen) -> Memory:
     if not memory.mine:
         screen.note("another client of this user is running: nothing is kept; see --profile")
     if memory.kept.credential != asked.credential:
-        # A session stands for the credential it was obtained by, with its roles.
+        # A session keeps the roles of the credential that it was opened with.
         memory.kept = replace(memory.kept, session=None, credential=asked.credential)
     return memory
 
@@ -211,7 +211,7 @@ def _memory(asked: ConnectOptions, screen: Screen) -> Memory:
 async def _plain(asked: ConnectOptions, dialect: str) -> int:
     screen = Screen()
     _warn(asked, screen)
-    # At live the cookie is the credential, which the client sends itself.
+    # At a live endpoint the cookie is the credential, which the client sends itself.
     left_out = "Cookie" if dialect == "live" else ""
     given = {name: value for name, value in asked.headers.items() if name != left_out}
     connection = ConnectionOptions(

@@ -1,4 +1,4 @@
-"""The echo dialect: what is typed goes out as it is, what comes back is shown."""
+"""The echo protocol: typed lines are sent unchanged, and the answers are shown."""
 
 import asyncio
 from typing import Final
@@ -12,7 +12,7 @@ _LAST_WORDS: Final = 5.0
 
 
 class EchoConversation:
-    """One connection, without coming back: it is for finding out whether there is one."""
+    """One connection without reconnects: it tests whether a connection is possible."""
 
     def __init__(self, link: Link, screen: Screen) -> None:
         self._link = link
@@ -22,10 +22,10 @@ class EchoConversation:
         self._settled.set()
 
     async def listen(self) -> None:
-        """Show what comes, until the connection is over.
+        """Show messages until the connection is closed.
 
         Raises:
-            Refusal: the other side closed.
+            CommandRefused: the gateway closed the connection.
         """
         try:
             while True:
@@ -40,17 +40,17 @@ class EchoConversation:
             ) from None
 
     async def type(self, keyboard: Keyboard) -> None:
-        """Send line by line."""
+        """Send the typed lines."""
         while (line := await keyboard.line()) is not None:
             self._due += 1
             self._settled.clear()
             try:
                 await self._link.send(line)
             except LinkClosed:
-                return  # the listener says how it ended
+                return  # `listen` reports how the connection ended
 
     async def leave(self) -> None:
-        """See the last lines come back, and close."""
+        """Wait for the last answers, and close."""
         try:
             async with asyncio.timeout(_LAST_WORDS):
                 await self._settled.wait()

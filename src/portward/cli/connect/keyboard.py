@@ -1,4 +1,4 @@
-"""Lines from standard input, for an event loop: a terminal, a pipe or a file alike."""
+"""Lines from standard input for an event loop, from a terminal, a pipe or a file."""
 
 import asyncio
 import os
@@ -9,14 +9,14 @@ from typing import Final
 
 _CHUNK: Final = 65_536
 _AHEAD: Final = 64
-"""Lines read before they are wanted."""
+"""The most lines that are read in advance."""
 
 
 class Keyboard:
-    """Reads a descriptor in a thread of its own, for as long as the process lives.
+    """Reads a descriptor in a separate thread until the process ends.
 
-    An event loop cannot wait for a file, and making a terminal non-blocking would do the same to
-    its output. The thread reads below Python's buffers, whose locks it must not hold at the end.
+    An event loop cannot wait for a file, and a non-blocking terminal would also have non-blocking output. The
+    thread reads below Python's buffers, because it must not hold their locks when the process ends.
     """
 
     def __init__(self, descriptor: int = 0) -> None:
@@ -27,7 +27,7 @@ class Keyboard:
         self.thread.start()
 
     async def line(self) -> str | None:
-        """The next line without its end; None once there are no more."""
+        """Return the next line without its line feed; None when there are no more."""
         return await self._lines.get()
 
     def _read(self) -> None:
@@ -36,7 +36,7 @@ class Keyboard:
                 self._put(line)
             self._put(None)
         except (RuntimeError, CancelledError):
-            return  # the loop is gone
+            return  # the loop is closed
 
     def _whole_lines(self) -> Iterator[str]:
         rest = b""
@@ -50,7 +50,7 @@ class Keyboard:
         try:
             return os.read(self._descriptor, _CHUNK)
         except OSError:
-            return b""  # a terminal that was hung up: the same as its end
+            return b""  # the terminal was closed: the same as the end of the input
 
     def _put(self, line: str | None) -> None:
         putting = self._lines.put(line)

@@ -1,4 +1,4 @@
-"""What a terminal client keeps, so that the next one goes on where it was, even killed."""
+"""The stored state of a terminal client, so that the next client resumes there, also after a kill."""
 
 import fcntl
 import hashlib
@@ -13,7 +13,7 @@ _FOLDER: Final = "connect"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """The session, what it was obtained by, the rooms with the last place shown, the one in use."""
+    """The session, its credential, the rooms with the last shown position, and the current room."""
 
     session: str | None = None
     credential: str = ""
@@ -25,17 +25,17 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Memory:
-    """One file for each address, user and profile; written whole after everything shown.
+    """A state file for each address, user and profile; rewritten after every shown event.
 
-    Only one client at a time has it: `mine` is False for a second, which then keeps nothing. The
-    lock ends with the process, however that ends.
+    Only one client at a time owns it: `mine` is False for a second client, which then stores nothing. The
+    lock ends with the process, also after a kill.
     """
 
     def __init__(self, url: str, user: str, profile: str) -> None:
         """Find the file, and lock it.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be created.
         """
         name = hashlib.sha256("\0".join((url, user, profile)).encode()).hexdigest()[:32]
         folder = state_folder()
@@ -61,7 +61,7 @@ class Memory:
             return Kept()
 
     def keep(self, kept: Kept) -> None:
-        """Write it down, unless nothing changed.
+        """Write the state, unless nothing changed.
 
         Raises:
             OSError: it cannot be written.
@@ -71,16 +71,16 @@ class Memory:
             replace_private(self._path, msgspec.json.encode(kept))
 
     def forget(self) -> None:
-        """Keep nothing."""
+        """Delete the state."""
         if self.mine:
             self.kept = Kept()
             self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let another client have it."""
+        """Release the lock."""
         self._lock.close()
 
 
 def fingerprint(*parts: str) -> str:
-    """Something to recognise a credential by that is of no other use."""
+    """Return a hash that identifies a credential and cannot be used as one."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

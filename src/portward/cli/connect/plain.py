@@ -1,7 +1,7 @@
-"""Alerts, live and the relay at the terminal: messages are shown as they come, and typed as they are.
+"""A terminal client for alerts, live and relay: messages are shown as they arrive, and sent as typed.
 
-The client subscribes to what the command line names, comes back after a break and subscribes again. A
-conversation of the relay ends with its connection.
+The client subscribes to what the command line names, reconnects after a failure and subscribes again. A
+relay conversation ends with its connection.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ from portward.client.relay import RelayClient
 
 DIALECTS: Final = ("alerts", "live", "relay")
 _QUIET: Final = 1.0
-"""Seconds without a message after which the last answer has come."""
+"""Seconds without a message after which the last answer is considered received."""
 _LAST_WORDS: Final = 5.0
 
 
 def own_origin(url: str) -> str:
-    """The gateway's own origin: cookies count only with one, and a page of the same site would have it."""
+    """Return the gateway's own origin: cookies need an origin, and a page of the same site would send it."""
     parts = urlsplit(url)
     return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
 
 
 class _Shown:
-    """Shows every message, but for the answers to what the client asks for itself."""
+    """Shows every message except the answers to the client's own requests."""
 
     screen: Screen
     came: asyncio.Event
@@ -47,19 +47,19 @@ class _Shown:
 
 
 class ShownAlerts(_Shown, AlertsClient):
-    """Alerts, shown."""
+    """An alerts client that shows its messages."""
 
 
 class ShownLive(_Shown, LiveClient):
-    """Topics, shown."""
+    """A live client that shows its messages."""
 
 
 class ShownRelay(_Shown, RelayClient):
-    """A conversation, shown."""
+    """A relay client that shows its messages."""
 
 
 class Plain:
-    """A conversation with one of these endpoints."""
+    """A terminal client for one of these endpoints."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Plain:
         wanted: Sequence[str],
         origin: str,
     ) -> None:
-        """Prepare; nothing is connected yet.
+        """Prepare the client without a connection.
 
         Raises:
-            Usage: the endpoint has nothing to subscribe to.
+            UsageError: the endpoint has nothing to subscribe to.
         """
         if dialect == "relay" and wanted:
             raise UsageError("the relay has nothing to subscribe to")
@@ -92,10 +92,10 @@ class Plain:
         client.on("state", self._changed)
 
     async def start(self) -> None:
-        """Connect, and subscribe.
+        """Connect and subscribe.
 
         Raises:
-            ClientError: it could not be done.
+            ClientError: connecting or subscribing failed.
         """
         client = self._client
         await client.connect()
@@ -114,10 +114,10 @@ class Plain:
             client.on("event", lambda _: None)
 
     async def listen(self) -> None:
-        """Show what comes, until the connection is over for good.
+        """Show messages until the connection is closed for good.
 
         Raises:
-            Refusal: the other side closed.
+            CommandRefused: the gateway closed the connection.
         """
         error = await self._over
         if error is not None:
@@ -128,14 +128,14 @@ class Plain:
             raise CommandRefused(f"the connection is over: {error}{code}")
 
     async def type(self, keyboard: Keyboard) -> None:
-        """Send line by line."""
+        """Send the typed lines."""
         try:
             while (line := await keyboard.line()) is not None:
                 if line.strip():
                     connection = await self._client.ready_connection()
                     await connection.send(line)
         except ClientError:
-            return  # the listener says how it ended
+            return  # `listen` reports how the connection ended
 
     async def leave(self) -> None:
         """Wait for the last answers, and close."""

@@ -1,4 +1,4 @@
-"""What a terminal client shows: a line for each event, and nothing of a peer taken for commands."""
+"""The output of the terminal client: one line per event, without any control codes of a peer."""
 
 import json
 from collections.abc import Callable
@@ -22,10 +22,10 @@ _MISSED: Final = "yellow"
 
 
 class Screen:
-    """Prints to standard output; what went wrong goes to standard error.
+    """Prints to standard output; errors go to standard error.
 
-    With `as_json` every message of the gateway is a line of JSON, without the session token, and
-    everything else goes to standard error.
+    With `as_json` every message of the gateway is printed as a line of JSON, without the session token, and
+    all other text goes to standard error.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -56,26 +56,26 @@ class Screen:
     # -- lines
 
     def note(self, text: str, style: str = _NOTE) -> None:
-        """Say something of our own."""
+        """Print a note of the client itself."""
         where = self._err if self._as_json else self._out
         where.print(Text(f"* {shown(text)}", style), soft_wrap=True)
 
     def bad(self, text: str) -> None:
-        """Say that something went wrong."""
+        """Print an error."""
         self._err.print(Text(f"! {shown(text)}", _BAD), soft_wrap=True)
 
     def refused(self, what: str, refused: RequestRefused) -> None:
-        """Say that a request was refused."""
+        """Print that a request was refused."""
         self.bad(f"{what}: {refused.text} ({refused.code})")
 
     def plain(self, text: str) -> None:
-        """Print what came, as it came but for control characters."""
+        """Print a received text as it is, except for control characters."""
         self._out.print(Text(shown(text)), soft_wrap=True)
 
-    # -- answers to what was typed
+    # -- output of commands
 
     def message(self, message: events.Message) -> None:
-        """A message of a room."""
+        """Print a message of a room."""
         if self._as_json:
             return
         content = message.content
@@ -93,7 +93,7 @@ class Screen:
         )
 
     def people(self, room: str, people: tuple[Presence, ...]) -> None:
-        """Who is in a room."""
+        """Print the users in a room."""
         names = (f"{each.user}{_times(each.connections)}" for each in people)
         self.note(f"in {room}: {', '.join(names)}")
 
@@ -177,7 +177,7 @@ def _times(count: int) -> str:
 
 
 def _fit_to_show(text: str) -> str:
-    """A message in ASCII, so that it moves no cursor; nobody who reads it can take our session."""
+    """Return a message in ASCII, without cursor movements and without the session token."""
     message = json.loads(text)
     if _SECRET in message["data"]:
         message["data"][_SECRET] = "***"

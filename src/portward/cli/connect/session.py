@@ -1,4 +1,4 @@
-"""Runs a conversation to its end: the input is over, Ctrl-C, or the gateway wants no more."""
+"""Runs a conversation until the input ends, Ctrl-C is pressed, or the gateway closes."""
 
 import asyncio
 import signal
@@ -8,25 +8,25 @@ from portward.cli.connect.keyboard import Keyboard
 
 
 class Conversation(Protocol):
-    """What is run."""
+    """A conversation to run."""
 
     async def listen(self) -> None:
-        """Show what comes; raises when there will be no more."""
+        """Show what arrives; raises when the connection has ended."""
 
     async def type(self, keyboard: Keyboard) -> None:
-        """Send what is typed, until there is no more."""
+        """Send what is typed, until the input ends."""
 
     async def leave(self) -> None:
-        """Close politely; `listen` then returns, or raises that it is over."""
+        """Close with a handshake; `listen` then returns, or raises that the connection has ended."""
 
 
 async def converse(conversation: Conversation, keyboard: Keyboard) -> None:
-    """Let both directions run; leave when the input is over or Ctrl-C is pressed.
+    """Run both directions; close when the input ends or Ctrl-C is pressed.
 
     A second Ctrl-C is a KeyboardInterrupt.
 
     Raises:
-        ClientError, Refusal: the other side ended it; see `listen`.
+        ClientError, CommandRefused: the gateway ended the conversation; see `listen`.
     """
     loop = asyncio.get_running_loop()
     interrupted = asyncio.Event()

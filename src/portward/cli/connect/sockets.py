@@ -1,7 +1,8 @@
-"""A conversation with a workspace: Socket.IO over a WebSocket, as events in lines.
+"""A terminal client for workspaces: Socket.IO over a WebSocket, one event per line.
 
-What comes is shown as `event data`, the answer to what was typed as `ack event data`. Typed is an event in
-the same way, `join_room {"room": "…"}`, or as the array that travels, `["join_room", {"room": "…"}]`.
+A received event is shown as `event data`, the acknowledgement of a typed one as `ack event data`. An event is
+typed in the same form, `join_room {"room": "…"}`, or as the array that is sent,
+`["join_room", {"room": "…"}]`.
 """
 
 import asyncio
@@ -32,22 +33,22 @@ _ACKS: Final = frozenset({SocketIoPacketKind.ACK, SocketIoPacketKind.BINARY_ACK}
 
 
 def address(url: str) -> str:
-    """The address of a WebSocket without a poll before it."""
+    """Return the address for a WebSocket without a preceding poll."""
     parts = urlsplit(url)
     query = "&".join(filter(None, (parts.query, "EIO=4&transport=websocket")))
     return parts._replace(query=query).geturl()
 
 
 def textual(message: bytes) -> str:
-    """Bytes as Engine.IO writes them where there is only text."""
+    """Encode bytes as Engine.IO does in a text-only transport."""
     return _BINARY + b64encode(message).decode()
 
 
 def typed(line: str) -> list[Any]:
-    """The event that a line stands for, with its arguments.
+    """Parse a typed line into an event with its arguments.
 
     Raises:
-        ValueError: it stands for none; the text says why.
+        ValueError: the line is no event; the text says why.
     """
     line = line.strip()
     try:
@@ -64,7 +65,7 @@ def typed(line: str) -> list[Any]:
 
 
 class SocketTalk:
-    """One connection, without coming back. `failed` tells that something was refused."""
+    """One connection without reconnects. `failed` is whether something was refused."""
 
     def __init__(self, link: Link, screen: Screen, token: str | None, rooms: Sequence[str]) -> None:
         self.failed = False
@@ -80,13 +81,13 @@ class SocketTalk:
         self._awaited: SocketIoPacket | None = None
         self._parts: list[bytes] = []
 
-    # -- out of the network
+    # -- receiving
 
     async def listen(self) -> None:
-        """Show what comes, until the connection is over.
+        """Show events until the connection is closed.
 
         Raises:
-            Refusal: the other side closed, let us not in, or speaks something else.
+            CommandRefused: the gateway closed, rejected the connection, or uses another protocol.
         """
         try:
             while True:
@@ -99,7 +100,7 @@ class SocketTalk:
         except (PacketError, WireFault, ValueError) as error:
             raise CommandRefused(f"what came is no Socket.IO: {error}") from None
         finally:
-            await self._link.close()  # whoever says goodbye in words may leave it to us
+            await self._link.close()  # a server may send only the close packet
 
     async def _hear(self, text: str) -> None:
         if text.startswith(_BINARY):
@@ -178,17 +179,17 @@ class SocketTalk:
         said = (json.dumps(each, ensure_ascii=False, default=_bytes) for each in data)
         self._screen.plain(" ".join((name, *said)))
 
-    # -- in from the keyboard
+    # -- sending
 
     async def type(self, keyboard: Keyboard) -> None:
-        """Emit line by line, once we are in."""
+        """Emit the typed events, once the client is connected."""
         await self._entered.wait()
         try:
             while (line := await keyboard.line()) is not None:
                 if line.strip():
                     await self._send(line)
         except LinkClosed:
-            return  # the listener says how it ended
+            return  # `listen` reports how the connection ended
 
     async def _send(self, line: str) -> None:
         try:
@@ -206,16 +207,16 @@ class SocketTalk:
         await self._link.send(f"4{int(SocketIoPacketKind.EVENT)}{number}{json.dumps(event)}")
 
     async def leave(self) -> None:
-        """Hear the last answers, and go."""
+        """Wait for the last answers, and close."""
         try:
             async with asyncio.timeout(_LAST_WORDS):
                 await self._settled.wait()
             await self._link.send(_LEAVE)
         except (TimeoutError, LinkClosed):
-            pass  # leaving by closing is leaving
+            pass  # the connection is closed in any case
         await self._link.close()
 
 
 def _bytes(value: Any) -> str:
-    """What stands for bytes on a screen."""
+    """Return the text that is shown in place of bytes."""
     return f"<{len(value)} bytes>"

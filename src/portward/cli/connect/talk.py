@@ -1,4 +1,4 @@
-"""A conversation in the rooms dialect: what arrives is shown, what is typed is sent."""
+"""A terminal client for the rooms protocol: arriving messages are shown, typed lines are sent."""
 
 import asyncio
 import json
@@ -23,17 +23,17 @@ from portward.model.position import Position
 T = TypeVar("T")
 
 _PATIENCE: Final = 5
-"""How often something refused by a limit is tried again."""
+"""How often a request that a limit refused is tried again."""
 _LAST_WORDS: Final = 5.0
-"""Seconds that leaving may take, before the connection is just closed."""
+"""Seconds for leaving the rooms, before the connection is closed anyway."""
 _HISTORY: Final = 20
 _LONGEST_HISTORY: Final = 100
 
 
 class Talk:
-    """One user of the terminal in the rooms of one endpoint.
+    """One user at a terminal, in the rooms of one endpoint.
 
-    `failed` tells that something typed, or a room asked for, was refused.
+    `failed` is whether a typed line or a requested room was refused.
     """
 
     def __init__(self, client: RoomsClient, screen: Screen, memory: Memory) -> None:
@@ -55,20 +55,20 @@ class Talk:
             "help": self._help,
         }
 
-    # -- out of the network
+    # -- receiving
 
     async def listen(self) -> None:
         """Show events until there are no more.
 
         Raises:
-            ClientError: the client is over, and not because we left.
+            ClientError: the client has ended for another reason than `leave`.
         """
         async for event in self._client:
             self._screen.show(event)
             self._note(event)
 
     def _note(self, event: Event) -> None:
-        """Keep what was shown, only now: killed in between, one sees a line twice, not never."""
+        """Store the state after an event was shown: a kill in between repeats a line instead of losing it."""
         if isinstance(event, events.Message):
             self._shown[event.room] = event.position
         elif isinstance(event, events.Joined):
@@ -100,17 +100,17 @@ class Talk:
             self._memory.mine = False
             self._screen.bad(f"nothing is kept from here on: {error.strerror}")
 
-    # -- in from the keyboard
+    # -- sending
 
     async def begin(self, rooms: list[str]) -> None:
-        """Enter the rooms that were asked for, and in which we are not from before."""
+        """Join the requested rooms in which the user is not already."""
         for room in rooms:
             if room not in self._shown and await self._enter(room):
-                # The event that says so may not have been shown yet, and typing comes next.
+                # The event about it may not have been shown yet, and the typed lines come next.
                 self.current = self.current or room
 
     async def type(self, keyboard: Keyboard) -> None:
-        """Do what is typed, a line at a time, until there is no more or `/quit`."""
+        """Carry out the typed lines, until the input ends or `/quit`."""
         while (line := await keyboard.line()) is not None:
             try:
                 word = words.parse(line)
@@ -127,7 +127,7 @@ class Talk:
         await self._typed[word.name](word.rest)
 
     async def _try(self, what: str, ask: Callable[[], Awaitable[T]]) -> T | None:
-        """Ask; wait and ask again when a limit says so; show what is refused for good."""
+        """Send a request; repeat it when a limit refuses it; show a final refusal."""
         for attempt in count():
             try:
                 return await ask()
@@ -207,10 +207,10 @@ class Talk:
         for command, what in words.HELP:
             self._screen.note(f"{command:<14} {what}")
 
-    # -- the end
+    # -- closing
 
     async def leave(self) -> None:
-        """See what we said arrive, leave every room, and forget where we were."""
+        """Wait for the own messages, leave every room, and delete the state."""
         try:
             async with asyncio.timeout(_LAST_WORDS):
                 await self._all_shown()
@@ -218,7 +218,7 @@ class Talk:
                     for room in list(self._shown):
                         await self._client.leave(room)
         except (TimeoutError, ClientError):
-            pass  # leaving by closing is leaving
+            pass  # the connection is closed in any case
         await self._client.close()
         self._memory.forget()
 

@@ -1,4 +1,4 @@
-"""What is typed: text for the room, or a command after a slash."""
+"""Parsing of typed lines: a text for the room, or a command after a slash."""
 
 from typing import Final, NamedTuple
 
@@ -14,21 +14,21 @@ HELP: Final = (
 )
 NAMES: Final = ("join", "leave", "who", "history", "raw", "help", "quit")
 _NEEDED: Final = frozenset({"join", "raw"})
-"""Commands that are nothing without what follows them."""
+"""Commands that need an argument."""
 
 
 class Word(NamedTuple):
-    """A line understood: `say` and a text, or a command and the rest of its line."""
+    """A parsed line: `say` and a text, or a command and the rest of its line."""
 
     name: str
     rest: str = ""
 
 
 def parse(line: str) -> Word | None:
-    """Understand a line; None for an empty one.
+    """Parse a line; None for an empty one.
 
     Raises:
-        ValueError: there is no such command, or something is missing; the text says which.
+        ValueError: the command is unknown, or its argument is missing; the text says which.
     """
     line = line.strip()
     if not line:
