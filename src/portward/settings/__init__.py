@@ -1,7 +1,7 @@
-"""The typed tree of settings, where its values come from, and what is wrong with them.
+"""The typed tree of settings, the sources of its values, and the rules that check them.
 
-Knows the environment, flags and files only as they are handed in. The structs of the tree's tables
-are in :mod:`~portward.settings.sections`, :mod:`~portward.settings.endpoint` and
+Environment, flags and file reader are passed in. The structs of the tree's tables are in
+:mod:`~portward.settings.sections`, :mod:`~portward.settings.endpoint` and
 :mod:`~portward.settings.limits`.
 """
 

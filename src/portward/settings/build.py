@@ -1,4 +1,4 @@
-"""From everything that was written to the tree."""
+"""Construction of the settings tree from all written values."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from portward.settings.upstream import UpstreamSettings
 
 
 def build(written: Written) -> Settings:
-    """Lay what was written over the defaults.
+    """Apply the written values over the defaults.
 
     Raises:
-        SettingsError: a value does not fit its key, a dialect or an upstream is unknown, or what is
-            declared as a room cannot be one.
+        SettingsError: a value does not fit its key, a protocol or an upstream is unknown, or a declared
+            room is not valid.
     """
     settings = Settings(**_changes(ROOT, Settings(), (), written))
     _refuse_unknown_dialects(settings, written)
@@ -33,7 +33,7 @@ def build(written: Written) -> Settings:
 
 
 def value_of(path: Path, given: Given) -> object:
-    """Make the value of a key of what was written for it.
+    """Convert the written value of a key.
 
     Raises:
         SettingsError: it does not fit; the message has the key and the source.
@@ -56,7 +56,7 @@ def _changes(table: Table, base: Struct, path: Path, written: Written) -> dict[s
         elif below in written.values:
             changes[name] = value_of(below, written.values[below])
     if table.struct is RateLimit and "rate" in changes:
-        # A rate brings its own burst: that of the default would let more through than was written.
+        # A rate has its own burst: the default burst would allow more than the written rate.
         changes.setdefault("burst", None)
     return changes
 

@@ -1,4 +1,4 @@
-"""How the place of a claim, and what a claim must be, are written and shown."""
+"""Parsing and formatting of claim paths and of required claim values."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from portward.settings.formats import Format, show_json
 
 
 def parse_claim(value: object) -> str | tuple[str, ...]:
-    """Read where a claim is: a name, a path with dots, or a list of keys.
+    """Parse a claim path: a name, a path with dots, or a list of keys.
 
     Raises:
         ValueError: it is none of these.
@@ -22,12 +22,12 @@ def parse_claim(value: object) -> str | tuple[str, ...]:
 
 
 def show_claim(value: str | tuple[str, ...]) -> str:
-    """Write where a claim is; keys as a list in JSON."""
+    """Format a claim path; a list of keys as JSON."""
     return value if isinstance(value, str) else show_json(value)
 
 
 def parse_plain(value: object) -> tuple[str | float | bool, ...]:
-    """Read the values a claim may have: a text, a number, true or false, or a list of these.
+    """Parse the allowed values of a claim: a text, a number, true or false, or a list of these.
 
     Raises:
         ValueError: it is none of these, or an empty list.
@@ -43,7 +43,7 @@ def _is_number(value: object) -> bool:
 
 
 def show_plain(values: tuple[object, ...]) -> str:
-    """Write such values: one alone as it is, more as a list."""
+    """Format allowed values: a single one as it is, several as a list."""
     return show_json(values[0] if len(values) == 1 else values)
 
 

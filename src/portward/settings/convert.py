@@ -1,4 +1,4 @@
-"""From what an operator wrote to the value of a key."""
+"""Conversion of a written value to the value of a key."""
 
 import re
 from typing import Any, Final
@@ -23,14 +23,13 @@ _PLACE: Final = re.compile(r" - at `\$\[(\d+)\](\S*)`")
 
 
 def convert(leaf: Leaf, raw: object, *, text: bool) -> object:
-    """Make the value of a key.
+    """Convert a written value to the value of a key.
 
-    `text` says that `raw` comes from where there are only texts (environment, flags): then numbers,
-    switches and lists may be written as text, a list with commas or as JSON, and an empty text
-    unsets what can be unset.
+    `text` means that the source has only texts (environment, flags): then numbers, booleans and lists may be
+    written as text, a list with commas or as JSON, and an empty text unsets a key that can be unset.
 
     Raises:
-        SettingsError: `raw` is no such value; the message repeats nothing that may be a secret.
+        SettingsError: `raw` is no such value; the message contains nothing that may be a secret.
     """
     try:
         value = _from_text(leaf, raw) if text and isinstance(raw, str) else raw
@@ -45,7 +44,7 @@ def convert(leaf: Leaf, raw: object, *, text: bool) -> object:
 
 def _from_text(leaf: Leaf, raw: str) -> object:
     if any("\ud800" <= letter <= "\udfff" for letter in raw):
-        # How Python shows bytes of the environment that are no UTF-8; no key can be made of them.
+        # Python's form of environment bytes that are no UTF-8; they cannot be encoded for a key.
         raise ValueError("expected UTF-8")
     if leaf.listed:
         return _list(raw)
@@ -57,7 +56,7 @@ def _from_text(leaf: Leaf, raw: str) -> object:
 
 
 def _list(raw: str) -> object:
-    """Read a list: JSON when it starts like it, else with commas."""
+    """Parse a list: as JSON when it starts like JSON, else separated by commas."""
     if not raw.lstrip().startswith("["):
         return [part.strip() for part in raw.split(",") if part.strip()]
     try:

@@ -1,4 +1,4 @@
-"""The settings in force as rows: what holds, and where it came from. No secret is shown."""
+"""The current settings as rows with their values and sources. No secret is shown."""
 
 import re
 from enum import Enum
@@ -12,19 +12,19 @@ from portward.settings.tree import Settings
 
 _PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^/@]+@")
 _STORE: Final = re.compile(r"^([a-z+]*:/*)?.*@", re.IGNORECASE | re.DOTALL)
-"""All that stands before the last `@` of a store's address, however badly it is written."""
+"""Everything before the last `@` of a store's address, even in a malformed address."""
 _QUERY_KEY: Final = re.compile(
     r"([?&][^=&#]*(?:key|token|secret|password|signature)[^=&#]*=)[^&#]+", re.IGNORECASE
 )
 _HIDDEN: Final = re.compile(
     r".*(authorization|headers|api_?key|secret|password)|(.*_)?token", re.IGNORECASE | re.DOTALL
 )
-"""Names in values of JSON beside which credentials stand, such as those of a tool's server."""
+"""Names of JSON members whose values are credentials, such as those of a tool server."""
 _PEM: Final = re.compile(r"(-----BEGIN [^-]+-----).*?(-----END [^-]+-----|\Z)", re.DOTALL)
 
 
 class SettingRow(NamedTuple):
-    """One setting: its dotted key, its value as text, where it came from."""
+    """One setting: its dotted key, its value as text, its source."""
 
     key: str
     value: str
@@ -32,7 +32,7 @@ class SettingRow(NamedTuple):
 
 
 def rows(loaded: Loaded) -> list[SettingRow]:
-    """List every setting in force; an unset one shows what it stands for."""
+    """List all current settings; an unset one shows its effective value."""
     settings, sources = loaded.settings, loaded.sources
     found = []
     for entry in entries(settings):
@@ -47,17 +47,17 @@ def rows(loaded: Loaded) -> list[SettingRow]:
 
 
 def effective(leaf: Leaf, value: object, settings: Settings) -> object:
-    """Return the value, or what an unset one stands for in this environment."""
+    """Return the value, or the effective value of an unset one in this environment."""
     if value is not None:
         return value
     return leaf.about.production if settings.production else leaf.about.development
 
 
 def shown(leaf: Leaf, value: object) -> str:
-    """Write a value as it is written in the file, without quotation marks.
+    """Format a value as it is written in the file, without quotation marks.
 
-    Secrets, and passwords and keys in addresses, are masked; of PEM blocks there is the first line
-    alone. A value of JSON is shown as that.
+    Secrets, and passwords and keys in addresses, are masked; of PEM blocks only the first line is shown. A
+    JSON value is shown as JSON.
     """
     if leaf.form is JSON:
         value = _hidden(value)
@@ -79,7 +79,7 @@ def _address(text: str) -> str:
 
 
 def _hidden(value: object) -> object:
-    """Mask what may be a credential anywhere inside a value of JSON."""
+    """Mask everything that may be a credential inside a JSON value."""
     if isinstance(value, dict):
         return {
             name: MASK if _HIDDEN.fullmatch(name) else _hidden(held) for name, held in value.items()

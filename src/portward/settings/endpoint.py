@@ -13,7 +13,7 @@ from portward.settings.secret import Secret
 
 
 class CredentialSource(StrEnum):
-    """Where a credential may come from."""
+    """The places of a credential in a handshake or message."""
 
     HEADER = "header"
     QUERY = "query"
@@ -24,21 +24,21 @@ class CredentialSource(StrEnum):
 
 
 class AuthMode(StrEnum):
-    """Whether clients prove who they are. `none` serves development on a loopback address alone."""
+    """Whether clients must authenticate. `none` is for development on a loopback address only."""
 
-    TOKEN = "token"  # noqa: S105 - the name of a way, not a token
+    TOKEN = "token"  # noqa: S105 - the name of a mode, not a token
     NONE = "none"
 
 
 class TransportKind(StrEnum):
-    """What carries the dialect's messages."""
+    """The transport of the protocol's messages."""
 
     WEBSOCKET = "websocket"
     ENGINE_IO = "engine.io"
 
 
 class Refuse(StrEnum):
-    """How clients learn that they are not let in: by the handshake's answer, or, of Socket.IO, after it."""
+    """How a rejection reaches the client: in the handshake's answer, or for Socket.IO after it."""
 
     STATUS = "status"
     CLOSE = "close"
@@ -47,7 +47,7 @@ class Refuse(StrEnum):
 
 
 class EndpointSettings(Struct, frozen=True, kw_only=True):
-    """A path, the dialect spoken there, the channels behind it, and who comes in."""
+    """One endpoint: a path, its protocol, its namespace, and which connections are admitted."""
 
     enabled: Annotated[
         bool,
@@ -193,5 +193,5 @@ class EndpointSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def takes_cookies(self) -> bool:
-        """Whether a browser's cookies prove there who its user is."""
+        """Whether cookies of a browser are a credential at this endpoint."""
         return CredentialSource.COOKIE in self.credentials

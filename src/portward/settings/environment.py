@@ -1,4 +1,4 @@
-"""Names in the environment: how keys are spelt there, and which other names are read."""
+"""Names in the environment: the variables of the keys, and other names that are read."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,18 +8,18 @@ from portward.settings.schema import Path
 
 PREFIX: Final = "PORTWARD_"
 CONFIG: Final = "PORTWARD_CONFIG"
-"""Names the file to read; no key of the tree."""
+"""The variable with the path of the settings file; not a key of the tree."""
 TOKEN: Final = "PORTWARD_TOKEN"  # noqa: S105 - the name of a variable
 API_KEY: Final = "PORTWARD_API_KEY"
 COOKIE: Final = "PORTWARD_COOKIE"
 _NO_KEYS: Final = frozenset({CONFIG, TOKEN, API_KEY, COOKIE})
-"""What else is ours: all but the first are for commands that talk to a gateway."""
+"""Other variables of the gateway: all but the first are for commands that call a gateway."""
 _WHOLE: Final = re.compile(r"\d{1,15}", re.ASCII)
 _IN_MS: Final = "in milliseconds"
 
 
 def milliseconds(text: str) -> float:
-    """Read a number of milliseconds as seconds.
+    """Parse a number of milliseconds; returns seconds.
 
     Raises:
         ValueError: it is no number.
@@ -30,10 +30,10 @@ def milliseconds(text: str) -> float:
 
 
 def switch(text: str) -> bool:
-    """Read a switch; an empty one is off.
+    """Parse a boolean; an empty text is false.
 
     Raises:
-        ValueError: it is no switch.
+        ValueError: it is no boolean.
     """
     word = text.strip().lower()
     if word in {"true", "1", "yes"}:
@@ -44,24 +44,24 @@ def switch(text: str) -> bool:
 
 
 def disabled(text: str) -> str | None:
-    """Read a switch that turns authentication off; None when it does not.
+    """Parse a boolean that disables authentication; None when it does not.
 
     Raises:
-        ValueError: it is no switch.
+        ValueError: it is no boolean.
     """
     return "none" if switch(text) else None
 
 
 def entry(text: str) -> list[str]:
-    """Take a text, whatever signs it has, as the one entry of a list."""
+    """Return a list with the text as its only entry, whatever characters it contains."""
     return [text]
 
 
 class Alias(NamedTuple):
-    """A name that older servers read.
+    """A variable name that older servers used.
 
-    `read` turns its text into what is written for the key, None for nothing; it may raise
-    ValueError with a text for the operator. `note` says on the reference page what it does.
+    `read` converts its text to the written value of the key, None for no value; it may raise ValueError with
+    a text for the operator. `note` describes its effect on the reference page.
     """
 
     name: str
@@ -99,17 +99,17 @@ ALIASES: Final = (
 
 
 class OlderWindow(NamedTuple):
-    """Two names that are one rate between them: how many, and in how many milliseconds."""
+    """Two variables that form one rate: a number of events, and a period in milliseconds."""
 
     amount: str
     period: str
     path: Path
 
     def read(self, environ: Mapping[str, str]) -> tuple[str, str] | None:
-        """Put the rate together; with it the names that were set. None when neither was.
+        """Return the rate and the names that were set; None when neither was.
 
         Raises:
-            ValueError: one of them is no positive number; the text has its name.
+            ValueError: one of them is no positive number; the text contains its name.
         """
         told = [name for name in (self.amount, self.period) if environ.get(name)]
         for name in told:
@@ -133,26 +133,26 @@ _LINK_VALUE: Final = re.compile(r"(tcp|udp|sctp)://")
 
 
 def variable(path: Iterable[str]) -> str:
-    """Spell a key as the environment does: `PORTWARD_SECTION__KEY`."""
+    """Return the variable of a key: `PORTWARD_SECTION__KEY`."""
     return PREFIX + "__".join(part.upper().replace("-", "_") for part in path)
 
 
 def parts(name: str) -> Path:
-    """Take the name of a variable apart; the parts are in lower case."""
+    """Split the name of a variable; the parts are in lower case."""
     return tuple(name.removeprefix(PREFIX).lower().split("__"))
 
 
 def chosen(part: str, names: Iterable[str]) -> str:
-    """Find the name an operator chose that `part` of a variable stands for; itself when none."""
+    """Return the operator's chosen name that `part` of a variable stands for; else `part` itself."""
     spelt = (name for name in names if name.lower().replace("-", "_") == part)
     return next(spelt, part)
 
 
 def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """List the variables that are meant for the gateway.
+    """List the variables of the gateway.
 
-    Kubernetes describes every service to every container; a service called `portward` gives names
-    that begin like ours (`PORTWARD_SERVICE_HOST`, `PORTWARD_PORT=tcp://…`) and are passed over.
+    Kubernetes sets variables for every service in every container; a service called `portward` gives names
+    with the gateway's prefix (`PORTWARD_SERVICE_HOST`, `PORTWARD_PORT=tcp://…`), which are ignored.
     """
     for name, value in environ.items():
         if not name.startswith(PREFIX) or name in _NO_KEYS:

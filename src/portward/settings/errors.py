@@ -1,11 +1,11 @@
-"""What can go wrong while settings are read.
+"""The error for wrong settings.
 
-SettingsError    one line for the operator: the key, what is wrong with it, where it came from
+SettingsError    one line for the operator: the key, the problem, the source
 """
 
 
 class SettingsError(Exception):
-    """The settings cannot be used. The text is a single line and never holds a secret."""
+    """The settings cannot be used. The text is a single line and never contains a secret."""
 
     def __init__(self, text: str) -> None:
         super().__init__(" ".join(text.split()))

@@ -1,4 +1,4 @@
-"""The one place where settings touch files, and how secrets are read from files of their own."""
+"""File access of the settings, and secrets that are read from separate files."""
 
 import re
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from portward.settings.layers import Given, Rank, Written
 from portward.settings.schema import Leaf, Named, Path, leaf_at, node_at
 
 Reader: TypeAlias = Callable[[str], str]
-"""Returns the text of a file, or raises OSError or UnicodeDecodeError."""
+"""A function that returns the text of a file, or raises OSError or UnicodeDecodeError."""
 
 _PEM: Final = re.compile(r"-----BEGIN [^-\n]+-----.*?-----END [^-\n]+-----", re.DOTALL)
 _SUFFIX: Final = "_file"
 
 
 def read_file(path: str) -> str:
-    """Return the text of a file, in UTF-8.
+    """Read the text of a file, in UTF-8.
 
     Raises:
         OSError: it cannot be read.
@@ -28,7 +28,7 @@ def read_file(path: str) -> str:
 
 
 def text_of(path: str, read: Reader, *, optional: bool = False) -> str:
-    """Read a file; one that is `optional` and not there is empty.
+    """Read a file; a missing `optional` file is empty.
 
     Raises:
         SettingsError: it cannot be read, with the reason.
@@ -44,16 +44,16 @@ def text_of(path: str, read: Reader, *, optional: bool = False) -> str:
 
 
 def read_secrets(written: Written, read: Reader) -> None:
-    """Put the contents of the files that `…_file` keys name in place of the keys beside them.
+    """Set each key that has a `…_file` key beside it to the content of the named file.
 
-    Of a key and its file the one from the higher layer holds.
+    When both the key and its file key are written, the one from the higher layer is used.
 
     Raises:
-        SettingsError: a file cannot be read or is empty, or one layer has a key and its file both.
+        SettingsError: a file cannot be read or is empty, or one layer has both a key and its file key.
     """
     for path, given in list(written.values.items()):
         beside = (*path[:-1], path[-1].removesuffix(_SUFFIX))
-        # A name that was chosen may end in anything.
+        # A name that an operator chose may end in anything.
         is_key = beside != path and not isinstance(node_at(path[:-1]), Named)
         leaf = leaf_at(beside) if is_key else None
         if leaf is None:
@@ -80,7 +80,7 @@ def _held(path: Path, leaf: Leaf, name: str, read: Reader) -> Given:
 
 
 def contents(leaf: Leaf, text: str) -> object:
-    """Make of a file's text what is written for `leaf`: lines or PEM blocks for a list, else all.
+    """Convert a file's text to the written value of `leaf`: lines or PEM blocks for a list, else the text.
 
     Raises:
         SettingsError: the file is empty.

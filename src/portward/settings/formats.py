@@ -1,8 +1,8 @@
-"""How durations, sizes, rates, networks, API keys and JSON are written, and how they are shown.
+"""Parsing and formatting of durations, sizes, rates, networks, API keys and JSON.
 
-A :class:`Format` stands in a field's annotation and turns what the operator wrote into what the
-field holds. Its `parse` raises `ValueError` with a text that tells how to write it and never
-repeats what was written, which may be a secret in the wrong place.
+A :class:`Format` in a field's annotation converts the written value to the value of the field. Its `parse`
+raises `ValueError` with a text about the correct form; the text never contains the written value, which may
+be a misplaced secret.
 """
 
 import math
@@ -18,7 +18,7 @@ from portward.model.request import UNIX_PEER
 
 
 class Format(NamedTuple):
-    """A way to write a value: its name in the reference page, how to read it, how to show it."""
+    """A form of values: its name on the reference page, its parser, its formatter."""
 
     name: str
     parse: Callable[[object], object]
@@ -43,19 +43,19 @@ _BYTES: Final = {
 _LONGEST: Final = 10 * 365 * 86400.0
 _LARGEST: Final = 1024**4
 UNLIMITED: Final = Rate(0, 1.0, 0)
-"""What the rate `none` stands for."""
+"""The value of the rate `none`."""
 
 
 def _number(value: object, limit: float) -> float:
-    """Return a number from 0 to `limit` as it is, and -1 for everything else."""
+    """Return a number from 0 to `limit` unchanged, and -1 for any other value."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return -1.0
-    # Compared first: NaN is in no range, and a huge int would overflow.
+    # Compare first: NaN is in no range, and a huge int would overflow.
     return float(value) if 0 <= value <= limit else -1.0
 
 
 def parse_duration(value: object) -> float:
-    """Turn `"25s"`, `"10m"`, `"1h"`, `"250ms"` or a number of seconds into seconds.
+    """Convert `"25s"`, `"10m"`, `"1h"`, `"250ms"` or a number of seconds to seconds.
 
     Raises:
         ValueError: it is none of these, negative, or longer than ten years.
@@ -68,7 +68,7 @@ def parse_duration(value: object) -> float:
 
 
 def show_duration(seconds: float) -> str:
-    """Write seconds the shortest way that loses nothing."""
+    """Format seconds in the shortest form without loss."""
     for unit in ("d", "h", "m", "s"):
         if seconds and seconds % _SECONDS[unit] == 0:
             return f"{seconds / _SECONDS[unit]:.0f}{unit}"
@@ -76,12 +76,12 @@ def show_duration(seconds: float) -> str:
 
 
 def _plain(number: float) -> str:
-    """Write a number without exponent and without idle zeros."""
+    """Format a number without an exponent and without trailing zeros."""
     return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def parse_size(value: object) -> int:
-    """Turn `"64KiB"`, `"1MiB"`, `"100kB"` or a number of bytes into bytes.
+    """Convert `"64KiB"`, `"1MiB"`, `"100kB"` or a number of bytes to bytes.
 
     Raises:
         ValueError: it is none of these, no whole number of bytes, or above 1 TiB.
@@ -94,7 +94,7 @@ def parse_size(value: object) -> int:
 
 
 def show_size(size: int) -> str:
-    """Write bytes with the largest unit that divides them."""
+    """Format bytes with the largest unit that divides them."""
     for name in ("GiB", "MiB", "KiB"):
         unit = _BYTES[name.lower()]
         if size and size % unit == 0:
@@ -103,7 +103,7 @@ def show_size(size: int) -> str:
 
 
 def parse_rate(value: object) -> Rate:
-    """Turn `"60/min"`, `"500/s"`, `"10/60s"` or `"none"` into a rate whose burst is its count.
+    """Convert `"60/min"`, `"500/s"`, `"10/60s"` or `"none"` to a rate whose burst is its count.
 
     Raises:
         ValueError: it is none of these, or its period is zero.
@@ -131,7 +131,7 @@ def _period(text: str) -> float:
 
 
 def show_rate(rate: Rate) -> str:
-    """Write a rate as it is written in the file; its burst is another key."""
+    """Format a rate as in the file; its burst is a separate key."""
     if not rate.count:
         return "none"
     units = {1.0: "s", 60.0: "min", 3600.0: "h"}
@@ -139,9 +139,9 @@ def show_rate(rate: Rate) -> str:
 
 
 def parse_networks(value: object) -> object:
-    """Check a list of addresses and CIDR blocks; what is no list at all is left to the type.
+    """Check a list of addresses and CIDR blocks; a value that is no list fails later, by its type.
 
-    `unix:` stands for whatever connects by a Unix socket.
+    `unix:` stands for every peer of a Unix socket.
 
     Raises:
         ValueError: an entry is none of these.
@@ -159,22 +159,22 @@ def parse_networks(value: object) -> object:
 
 
 def parse_keys(value: object) -> object:
-    """Let an API key be written as a plain text instead of a table with `key`."""
+    """Accept an API key as a plain text instead of a table with `key`."""
     if isinstance(value, (list, tuple)):
         return [{"key": entry} if isinstance(entry, str) else entry for entry in value]
     return value
 
 
 def show_list(values: tuple[object, ...]) -> str:
-    """Write a list with its entries as they show themselves."""
+    """Format a list with its formatted entries."""
     return "[" + ", ".join(map(str, values)) + "]"
 
 
 def parse_json(value: object) -> object:
-    """Check that a value of TOML, which has dates and numbers without bounds, is one of JSON.
+    """Check that a TOML value is also a JSON value: TOML has dates and unbounded numbers.
 
     Raises:
-        ValueError: it is none, has a number no reader of JSON is sure to keep, or is too deep.
+        ValueError: it is no JSON value, has a number that a JSON parser may change, or is nested too deep.
     """
     if not _is_json(value, JSON_DEPTH):
         text = (
@@ -189,7 +189,7 @@ def _is_json(value: object, depth: int) -> bool:
         case None | bool() | str():
             return True
         case int() | float():
-            return abs(value) <= INTEGER  # NaN is not, and neither is infinity
+            return abs(value) <= INTEGER  # false for NaN and infinity
         case list():
             return depth > 0 and all(_is_json(each, depth - 1) for each in value)
         case dict():
@@ -200,7 +200,7 @@ def _is_json(value: object, depth: int) -> bool:
 
 
 def read_json(text: str) -> object:
-    """Read the one value a variable holds: JSON where it is that, else the text as it stands."""
+    """Parse the value of a variable: as JSON if it is JSON, else as text."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -208,7 +208,7 @@ def read_json(text: str) -> object:
 
 
 def show_json(value: object) -> str:
-    """Write a value in JSON, on one line."""
+    """Format a value as JSON on one line."""
     return msgspec.json.encode(value).decode()
 
 

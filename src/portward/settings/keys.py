@@ -11,7 +11,7 @@ from portward.settings.secret import MASK, Secret
 
 
 class Scope(StrEnum):
-    """What an API key is good for."""
+    """The rights of an API key."""
 
     PUBLISH = "publish"
     READ = "read"
@@ -29,15 +29,15 @@ class ApiKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def hashed(self) -> bool:
-        """Whether the settings hold the digest alone."""
+        """Whether the settings contain only the digest."""
         return self.key.reveal().startswith("sha256:")
 
     @property
     def digest(self) -> bytes:
-        """The SHA-256 of the key, 32 bytes: what a presented key's own digest is compared with.
+        """Return the SHA-256 of the key (32 bytes), which is compared with that of a presented key.
 
         Raises:
-            ValueError: what follows `sha256:` is not 64 hexadecimal digits.
+            ValueError: the text after `sha256:` is not 64 hexadecimal digits.
         """
         if not self.hashed:
             return sha256(self.key.encode()).digest()

@@ -1,4 +1,4 @@
-"""The four layers of settings, each read into the same shape: what was written for which key."""
+"""The four layers of settings, each read into the same form: the written value of each key."""
 
 import re
 import tomllib
@@ -28,11 +28,11 @@ from portward.settings.tree import Settings
 
 ROOT: Final = Table(Settings, FieldMeta("All settings."))
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|_(?!_)){0,63}")
-"""A chosen name: fit to be a label in metrics, and to be spelt in a variable."""
+"""The grammar of a chosen name: valid as a label in metrics and as a part of a variable."""
 
 
 class Rank(IntEnum):
-    """The layers; a higher one wins."""
+    """The layers; a higher one has priority."""
 
     FILE = 0
     ALIAS = 1
@@ -41,7 +41,7 @@ class Rank(IntEnum):
 
 
 class Given(NamedTuple):
-    """What was written for one key, and where."""
+    """The written value of one key, and its source."""
 
     leaf: Leaf
     raw: object
@@ -50,7 +50,7 @@ class Given(NamedTuple):
 
 
 class Written:
-    """Everything that was written: values by key, and the names that were chosen."""
+    """All written values by key, and all chosen names."""
 
     __slots__ = ("names", "values")
 
@@ -59,24 +59,24 @@ class Written:
         self.names: dict[Path, None] = {}
 
     def below(self, path: Path) -> list[str]:
-        """List the names chosen under `path`, in the order they were met."""
+        """List the chosen names under `path`, in the order of their first use."""
         return [name[-1] for name in self.names if name[:-1] == path]
 
     def put(self, path: Path, given: Given) -> None:
-        """Take a value; what an earlier layer said is forgotten."""
+        """Store a value; it replaces the value of an earlier layer."""
         self.values[path] = given
 
     def put_alias(self, path: Path, raw: object, names: str) -> None:
-        """Take a value that older names stand for; an unknown key is passed over."""
+        """Store the value of an older variable name; an unknown key is ignored."""
         leaf = leaf_at(path)
         if leaf is not None:
             self.put(path, Given(leaf, raw, f"alias {names}", Rank.ALIAS))
 
     def name(self, path: Path, source: str) -> None:
-        """Take a chosen name.
+        """Store a chosen name.
 
         Raises:
-            SettingsError: it is to be a label, and not made of letters, digits, `-` and single `_`.
+            SettingsError: it is a label, and does not consist of letters, digits, `-` and single `_`.
         """
         node = node_at(path[:-1])
         free = isinstance(node, Named) and node.free
@@ -87,7 +87,7 @@ class Written:
 
 
 def from_file(written: Written, text: str, path: str) -> None:
-    """Take what a TOML file says.
+    """Store the values of a TOML file.
 
     Raises:
         SettingsError: it is no TOML, has an unknown key, or a value where a table belongs.
@@ -119,10 +119,10 @@ def _flatten(
 
 
 def from_variables(written: Written, environ: Mapping[str, str]) -> None:
-    """Take the variables `PORTWARD_SECTION__KEY`.
+    """Store the values of the variables `PORTWARD_SECTION__KEY`.
 
     Raises:
-        SettingsError: one stands for no key, or is to be a table in JSON and is none.
+        SettingsError: a variable belongs to no key, or must be a table in JSON and is none.
     """
     for name, value in variables(environ):
         path, source = _respelt(written, parts(name)), f"env {name}"
@@ -145,10 +145,10 @@ def _json_table(path: Path, text: str, source: str) -> dict[str, Any]:
 
 
 def from_flags(written: Written, flags: Mapping[str, object]) -> None:
-    """Take values by dotted key; None stands for a flag that was not given.
+    """Store values by dotted key; None means that the flag was not given.
 
     Raises:
-        SettingsError: there is no such key.
+        SettingsError: the key does not exist.
     """
     for key, value in flags.items():
         path, source = tuple(key.split(".")), f"flag --{key.rpartition('.')[2].replace('_', '-')}"
@@ -160,7 +160,7 @@ def from_flags(written: Written, flags: Mapping[str, object]) -> None:
 
 
 def _respelt(written: Written, path: Path) -> Path:
-    """Put the name as it was chosen where a variable can only come near it."""
+    """Replace a name from a variable by the chosen name, whose case and signs a variable cannot express."""
     place = name_place(path)
     if not place:
         return path

@@ -1,4 +1,4 @@
-"""The layer of the names older servers read, and what the lack of one of them says."""
+"""The layer of variable names of older servers, including the meaning of a missing one."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,10 +15,10 @@ _AUTH: Final = ("endpoints", "realtime", "auth")
 
 
 def from_aliases(written: Written, environ: Mapping[str, str]) -> None:
-    """Take the names older servers read; an empty one counts as not set.
+    """Store the values of older variable names; an empty one counts as not set.
 
     Raises:
-        SettingsError: one cannot be read, or two say different things of one key.
+        SettingsError: a value cannot be parsed, or two names give different values for one key.
     """
     taken: dict[Path, tuple[str, object]] = {}
     for alias in ALIASES:
@@ -42,15 +42,15 @@ def _from_window(written: Written, environ: Mapping[str, str]) -> None:
         raise SettingsError(f"{'.'.join(path)}: {error}") from None
     if found is not None:
         rate, names = found
-        # No burst of its own: as many as the rate counts, whatever the file says of another rate.
+        # Unset the burst: it then equals the count of this rate, even when the file has another burst.
         written.put_alias(path, rate, names)
         written.put_alias((*WINDOW.path, "burst"), None, names)
 
 
 def names_in_use(written: Written) -> None:
-    """Switch the older servers' names in logs and metrics on, where a name of theirs is in use.
+    """Turn on the older servers' names in logs and metrics, when an older variable name is used.
 
-    What was written of these switches holds.
+    A written value of these switches has priority.
     """
     used = [given.source for given in written.values.values() if given.rank is Rank.ALIAS]
     for path in _SHOWN if used else ():
@@ -66,15 +66,15 @@ def _aliased(alias: Alias, text: str) -> object:
 
 
 def lets_everyone_in(written: Written, settings: Settings, environ: Mapping[str, str]) -> bool:
-    """Take what an older relay server without a secret meant: whoever came was let in.
+    """Turn off authentication, as an older relay server without a secret did.
 
-    Tells whether that was so: nothing else was written of it, there is no key to verify tokens
-    with, and the endpoint is a relay still.
+    Returns whether it did so: only when authentication is not configured, there is no key to verify tokens
+    with, and the endpoint is still a relay.
 
     Args:
-        written: takes the value.
-        settings: what came of everything that was written.
-        environ: the environment; `ENABLE_WS_PROXY` in it tells that server's.
+        written: receives the value.
+        settings: the settings built from all written values.
+        environ: the environment; `ENABLE_WS_PROXY` in it marks that server's configuration.
     """
     tokens = settings.tokens
     meant = (

@@ -21,7 +21,7 @@ Mode = Annotated[
 
 
 class RateLimit(Struct, frozen=True, kw_only=True):
-    """A limit on how often. What is not set is taken from the table of the same name above it."""
+    """A rate limit. Values that are not set come from the table with the same name one level above."""
 
     rate: Annotated[
         Pace | None, FieldMeta("events per time, as `60/min`; `none` for no limit", reload=True)
@@ -34,7 +34,7 @@ class RateLimit(Struct, frozen=True, kw_only=True):
 
 
 class ConnectionLimit(Struct, frozen=True, kw_only=True):
-    """A limit on how many at once."""
+    """A limit on concurrent connections."""
 
     max: Annotated[
         Count | None, FieldMeta("connections open at once; 0 for no limit", reload=True)
@@ -43,7 +43,7 @@ class ConnectionLimit(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """One table a limit."""
+    """One table for each limit."""
 
     connections: Annotated[ConnectionLimit, FieldMeta("Connections open at once, per address.")] = (
         ConnectionLimit()
@@ -84,10 +84,9 @@ DEFAULT_LIMITS: Final = Limits(
 
 
 def resolved_rate(name: LimitName, general: Limits, own: Limits) -> Rate:
-    """Say what limit `name` comes to when an endpoint's own table is laid over the general one.
+    """Return the rate of limit `name` from an endpoint's own table over the general table.
 
-    A rate of the endpoint's own brings its own burst; a burst without a rate changes the burst
-    alone.
+    An endpoint's rate also replaces the burst; a burst without a rate replaces only the burst.
 
     Raises:
         ValueError: `name` is the limit on connections, which is no rate.
@@ -102,7 +101,7 @@ def resolved_rate(name: LimitName, general: Limits, own: Limits) -> Rate:
 
 
 def resolved_connections(general: Limits, own: Limits) -> ConnectionLimit:
-    """Say how many connections an address may have open, with `max` and `mode` both set."""
+    """Return the limit on connections per address, with `max` and `mode` both set."""
     above, over = general.connections, own.connections
     counts = (over.max, above.max, CONNECTIONS_PER_ADDRESS)
     return ConnectionLimit(

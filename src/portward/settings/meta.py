@@ -1,4 +1,4 @@
-"""What stands beside the type of every setting: its meaning, and how it behaves."""
+"""Metadata in the annotation of every setting: its meaning and its behaviour."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,23 +10,23 @@ from portward.settings.claim_forms import CLAIM
 from portward.settings.formats import DURATION, RATE, SIZE
 
 Seconds = Annotated[float, Meta(ge=0), DURATION]
-"""A time; where 0 has a meaning, the key says so."""
+"""A duration; when 0 has a meaning, the key describes it."""
 Span = Annotated[float, Meta(gt=0), DURATION]
-"""A time that cannot be nothing."""
+"""A duration that cannot be zero."""
 Bytes = Annotated[int, Meta(ge=1), SIZE]
 Count = Annotated[int, Meta(ge=0)]
 Pace = Annotated[Rate, RATE]
 Claim = Annotated[str | tuple[str, ...], CLAIM]
-"""Where a claim is in a token."""
+"""The path of a claim in a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldMeta:
     """The meaning of a setting in one line.
 
-    `reload`: SIGHUP puts a new value in force without a restart. `development` and `production` are
-    what an unset value stands for in either environment, where the two differ; `unset` says in words
-    what it stands for where other keys decide. `free`: a key under which any text is a name.
+    `reload`: SIGHUP applies a new value without a restart. `development` and `production` are the effective
+    values of an unset key in these environments, where they differ; `unset` describes the effective value
+    where other keys determine it. `free`: a key under which any text is a valid name.
     """
 
     text: str

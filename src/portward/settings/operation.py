@@ -1,4 +1,4 @@
-"""The tables for those who operate the gateway: the admin API, the log, the audit file."""
+"""The tables for operators: the admin API, the log, the metrics, the audit file."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -11,7 +11,7 @@ from portward.settings.meta import FieldMeta
 
 
 class AdminSettings(Struct, frozen=True, kw_only=True):
-    """The admin API, on a listener of its own."""
+    """The admin API, on a separate listener."""
 
     enabled: Annotated[bool, FieldMeta("whether the admin listener is opened")] = True
     allowed_hosts: Annotated[
@@ -39,14 +39,14 @@ class AdminSettings(Struct, frozen=True, kw_only=True):
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """The format of log lines."""
 
     CONSOLE = "console"
     JSON = "json"
 
 
 class LogLevel(StrEnum):
-    """How much is logged: events of this level and above."""
+    """The lowest level of events that are logged."""
 
     INFO = "info"
     WARNING = "warning"
@@ -103,6 +103,6 @@ class MetricsSettings(Struct, frozen=True, kw_only=True):
 
 
 class AuditSettings(Struct, frozen=True, kw_only=True):
-    """The chained record of security events."""
+    """The audit: security events in a chained file."""
 
     file: Annotated[str, FieldMeta("file it is appended to; empty for none")] = ""

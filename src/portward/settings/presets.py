@@ -1,6 +1,6 @@
-"""What exists without being written down: the endpoints and namespaces, and what their keys mean.
+"""The predefined endpoints and namespaces, with the defaults of their keys.
 
-A dialect becomes known to the settings by an endpoint in :data:`ENDPOINTS` that speaks it.
+The settings know a protocol when an endpoint in :data:`ENDPOINTS` uses it.
 """
 
 from typing import Any, Final
@@ -23,7 +23,7 @@ ENDPOINTS: Final = {
         credentials=(CredentialSource.HEADER, CredentialSource.QUERY, CredentialSource.TICKET),
         max_connections=100,
         farewell=5.0,
-        # Each call counts, and a dashboard asks for many at once.
+        # Each call counts, and a dashboard sends many at once.
         limits=Limits(join=RateLimit(rate=Rate(200, 60.0, 200), burst=100)),
     ),
     "live": EndpointSettings(
@@ -45,9 +45,9 @@ ENDPOINTS: Final = {
         auth_timeout=10.0,
         auth_attempts=3,
         max_message=MIB,
-        # A message of the upstream may have 16 MiB, and has to fit.
+        # A message of the upstream may have 16 MiB and must fit.
         backpressure_threshold=17 * MIB,
-        # Audio comes in many small messages; what it costs is bounded by the table `upstream`.
+        # Audio comes in many small messages; the table `upstream` limits its cost.
         limits=Limits(
             connections=ConnectionLimit(max=3),
             attempts=RateLimit(rate=Rate(10, 60.0, 10)),
@@ -74,7 +74,7 @@ ENDPOINTS: Final = {
     ),
 }
 UNKNOWN_WHEN_OFF: Final = frozenset({"echo"})
-"""Of these, the ones that answer 404 while they are switched off, as a path without an endpoint does."""
+"""Those of them that answer 404 while they are switched off, as a path without an endpoint does."""
 DIALECTS: Final = tuple(sorted({endpoint.dialect for endpoint in ENDPOINTS.values()}))
 
 _HOUR: Final = 3600.0
@@ -150,14 +150,14 @@ NAMESPACE_KEYS: Final[dict[str, tuple[Any, ...]]] = {
         ),
     ),
 }
-"""What belongs beside the fields of `Namespace`, a word of the model that knows no files."""
+"""Metadata for the fields of `Namespace`, which belongs to the model and has no metadata itself."""
 
 
 def base_endpoint(name: str, dialect: str | None) -> EndpointSettings:
-    """Return the endpoint that the keys written for `name` are laid over.
+    """Return the endpoint whose values are the defaults for the keys written for `name`.
 
-    Another name, or another dialect under a known name, starts from the endpoint that speaks the
-    dialect, switched on, at `/name`. An unknown dialect is kept as it is, for the caller to refuse.
+    Another name, or another protocol under a known name, starts from the endpoint with that protocol,
+    switched on, at `/name`. An unknown protocol is kept, for the caller to refuse.
     """
     default = ENDPOINTS.get(name)
     if default is not None and dialect in {None, default.dialect}:
@@ -169,10 +169,10 @@ def base_endpoint(name: str, dialect: str | None) -> EndpointSettings:
 
 
 def unknown_when_off(name: str, endpoint: EndpointSettings) -> bool:
-    """Return whether a switched-off endpoint answers 404, as a path that never had one, and not 503.
+    """Return whether a switched-off endpoint answers 404, as an unknown path does, and not 503.
 
-    503 means "not now", which clients of the servers that the presets take the place of expect. An
-    endpoint that was added in the settings has no such clients, and neither has echo.
+    503 means "not now", which clients of the servers that the presets replace expect. An endpoint that was
+    added in the settings has no such clients, and neither has echo.
     """
     preset = ENDPOINTS.get(name)
     added = preset is None or preset.dialect != endpoint.dialect
@@ -180,5 +180,5 @@ def unknown_when_off(name: str, endpoint: EndpointSettings) -> bool:
 
 
 def base_namespace(name: str) -> Namespace:
-    """Return the namespace that the keys written for `name` are laid over."""
+    """Return the namespace whose values are the defaults for the keys written for `name`."""
     return NAMESPACES.get(name) or Namespace(name=name)

@@ -1,4 +1,4 @@
-"""The reference page of all settings, made from the tree, so that it cannot tell another story."""
+"""The reference page of all settings, generated from the tree so that it cannot differ from it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, get_args
@@ -47,7 +47,7 @@ def reference() -> str:
 
 
 def kind(leaf: Leaf) -> str:
-    """Say in a few words what a key takes."""
+    """Describe in a few words which values a key accepts."""
     if leaf.form is not None:
         return leaf.form.name
     if leaf.choices:
@@ -79,7 +79,7 @@ def _table(found: Iterable[SettingEntry]) -> Iterator[str]:
 
 
 def _meaning(entry: SettingEntry) -> str:
-    """Put what a table inside a table is about before the meaning of its keys."""
+    """Return the meaning of a key, after the description of its inner table if it is in one."""
     above = node_at(entry.path[:-1]) if entry.path[1:-1] else None
     about = above.about.text.rstrip(".") if isinstance(above, Table) else ""
     return f"{about}: {entry.leaf.about.text}" if about else entry.leaf.about.text
@@ -88,7 +88,7 @@ def _meaning(entry: SettingEntry) -> str:
 def _default(entry: SettingEntry) -> str:
     about = entry.leaf.about
     if isinstance(node_at(entry.path[:-1]) if entry.path[1:] else None, Named):
-        return ""  # there is no such key until somebody names it
+        return ""  # the key exists only after a name was chosen
     if entry.value is None and about.unset:
         return about.unset
     if entry.value is None and about.development is not None:
@@ -101,7 +101,7 @@ def _default(entry: SettingEntry) -> str:
 
 
 def _presets(name: str) -> Iterator[str]:
-    """Tell what exists under a key with chosen names, as far as it differs from the defaults."""
+    """Yield the predefined entries under a key with chosen names, as far as they differ from the defaults."""
     presets = _PRESETS[name]
     tree = Settings()
     general = {entry.path[2:]: entry.value for entry in entries(example()) if entry.path[0] == name}

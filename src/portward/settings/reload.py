@@ -1,4 +1,4 @@
-"""What a second reading of the settings can put in force while the gateway runs."""
+"""The part of new settings that a reload can apply while the gateway runs."""
 
 from typing import Any, Final, NamedTuple
 
@@ -12,14 +12,14 @@ _WHOLE: Final = frozenset({"endpoints", "namespaces", "upstreams"})
 
 
 class Changes(NamedTuple):
-    """Dotted keys whose values differ: those a reload puts in force, and those that wait."""
+    """Dotted keys whose values differ: those that a reload applies, and those that need a restart."""
 
     reloadable: tuple[str, ...]
     restart: tuple[str, ...]
 
 
 def changes(old: Settings, new: Settings) -> Changes:
-    """Compare two trees. An endpoint, namespace or upstream that came or went is one key, and waits."""
+    """Compare two trees. An added or removed endpoint, namespace or upstream is one key for a restart."""
     before = {entry.path: entry for entry in entries(old)}
     after = {entry.path: entry for entry in entries(new)}
     reloadable: list[str] = []
@@ -38,12 +38,12 @@ def changes(old: Settings, new: Settings) -> Changes:
 
 
 def _in_both(old: Settings, new: Settings, path: Path) -> bool:
-    """Whether both trees have the table with a chosen name that a key belongs to."""
+    """Return whether both trees have the table with a chosen name that a key belongs to."""
     return all(path[1] in getattr(tree, path[0]) for tree in (old, new))
 
 
 def reloaded(old: Settings, new: Settings) -> Settings:
-    """Take from `new` what a reload puts in force, and everything else from `old`."""
+    """Return the settings after a reload: reloadable values from `new`, all others from `old`."""
     return Settings(**_taken(Settings, old, new))
 
 
@@ -61,7 +61,7 @@ def _taken(struct: type[Struct], old: object, new: object) -> dict[str, Any]:
 
 
 def _named(node: Named, was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Take roles and rooms as they are now; of other tables with names keep those that were there."""
+    """Use the new roles and rooms; in other tables with names keep the names that existed before."""
     if isinstance(node.inner, Leaf) or node.about.reload:
         return now
     struct = node.inner.struct

@@ -24,7 +24,7 @@ class DeclaredPermissions(Struct, frozen=True, kw_only=True):
 
 
 class DeclaredRoom(Struct, frozen=True, kw_only=True):
-    """A room that is there from the start of the gateway, and does not end."""
+    """A room that exists from the start of the gateway and does not expire."""
 
     name: Annotated[
         str, Meta(max_length=256), FieldMeta("its name; the id when empty", reload=True)
@@ -49,7 +49,7 @@ class DeclaredRoom(Struct, frozen=True, kw_only=True):
     ] = "rooms"
 
     def record(self, room: str) -> Room:
-        """The record of the room with the id `room`."""
+        """Return the record of the room with the id `room`."""
         permissions = self.permissions
         return Room(
             id=room,

@@ -1,7 +1,7 @@
-"""The tree seen as data: which keys there are, of which type, and what they mean.
+"""The tree as data: its keys, their types and their meaning.
 
-Read from the annotations of the structs, so that reading the sources, showing the settings, the
-reference page and the comparison of two trees all follow from the one definition.
+It is read from the annotations of the structs, so that the sources, the display of settings, the reference
+page and the comparison of two trees all use one definition.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class Leaf(NamedTuple):
-    """A key that holds a value. `hint` is its annotated type, `plain` the type without None."""
+    """A key with a value. `hint` is its annotated type, `plain` the type without None."""
 
     hint: Any
     plain: Any
@@ -53,7 +53,7 @@ class Leaf(NamedTuple):
 
     @property
     def choices(self) -> str:
-        """The values to choose from, with commas; empty when the type fixes none."""
+        """The possible values, with commas; empty when the type allows any."""
         kind = get_args(self.plain)[0] if self.listed else self.plain
         if get_origin(kind) is Literal:
             return ", ".join(get_args(kind))
@@ -61,21 +61,21 @@ class Leaf(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A key that holds keys fixed by a struct."""
+    """A key with inner keys that a struct defines."""
 
     struct: type[Struct]
     about: FieldMeta
 
 
 class Named(NamedTuple):
-    """A key under which the operator chooses names; each holds what `inner` says."""
+    """A key under which the operator chooses names; each name has a value of the form `inner`."""
 
     inner: Leaf | Table
     about: FieldMeta
 
     @property
     def free(self) -> bool:
-        """Whether any text is a name: that of a role, of a pattern or of a room."""
+        """Whether any text is a valid name, as for a role, a pattern or a room."""
         return isinstance(self.inner, Leaf) or self.about.free
 
 
@@ -94,7 +94,7 @@ class SettingEntry(NamedTuple):
 
 @cache
 def keys(struct: type[Struct]) -> Mapping[str, "Leaf | Table | Named"]:
-    """List the keys of a table, in the order of the struct's fields."""
+    """Return the keys of a table, in the order of the struct's fields."""
     hints = get_type_hints(struct, include_extras=True)
     if struct is Namespace:
         return {
@@ -124,13 +124,13 @@ def _about(extras: list[object]) -> FieldMeta:
 
 
 def _bare(hint: Any) -> tuple[Any, list[object]]:
-    """Strip `Annotated` and `| None`, however they are nested; collect what was annotated."""
+    """Remove `Annotated` and `| None` at any depth; collect the annotations."""
     if get_origin(hint) is Annotated:
         plain, extras = _bare(hint.__origin__)
         return plain, [*extras, *hint.__metadata__]
     if get_origin(hint) in {Union, UnionType}:
         parts = [part for part in get_args(hint) if part is not type(None)]
-        # Several ways to write one value: the form beside it says which.
+        # Several written forms of one value: the format in the annotation describes them.
         return _bare(parts[0]) if len(parts) == 1 else (hint, [])
     return hint, []
 
@@ -141,13 +141,13 @@ def _optional(hint: Any) -> bool:
 
 
 def leaf_at(path: Path) -> Leaf | None:
-    """Find the key at a path; None when there is none, or when it holds keys of its own."""
+    """Return the key at a path; None when there is none, or when it has inner keys."""
     node = node_at(path)
     return node if isinstance(node, Leaf) else None
 
 
 def node_at(path: Path) -> Leaf | Table | Named | None:
-    """Find whatever is at a path of at least one part."""
+    """Return the key, table or named table at a path of at least one part."""
     node: Leaf | Table | Named | None = keys(Settings).get(path[0])
     for part in path[1:]:
         if isinstance(node, Named):
@@ -158,17 +158,17 @@ def node_at(path: Path) -> Leaf | Table | Named | None:
 
 
 def name_places(path: Path) -> tuple[int, ...]:
-    """Tell which parts of a path are names that were chosen."""
+    """Return the positions of chosen names in a path."""
     return tuple(at for at in range(1, len(path)) if isinstance(node_at(path[:at]), Named))
 
 
 def name_place(path: Path) -> int:
-    """Tell which part of a path is the first name that was chosen; 0 when none is."""
+    """Return the position of the first chosen name in a path; 0 when there is none."""
     return next(iter(name_places(path)), 0)
 
 
 def entries(settings: Settings) -> Iterator[SettingEntry]:
-    """Walk all keys of a tree that hold values, in the order of the tree."""
+    """Yield all keys of a tree that have values, in the order of the tree."""
     return _walk(Settings, settings, ())
 
 

@@ -1,4 +1,4 @@
-"""Values that are used and never shown."""
+"""A type for secret values, which are used but never shown."""
 
 import hmac
 from typing import Final
@@ -15,11 +15,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself: the one way to it, easy to search for."""
+        """Return the text itself; this is the only access, and easy to search for."""
         return self._text
 
     def encode(self) -> bytes:
-        """Return the text as UTF-8, the form in which it is a key."""
+        """Return the text as UTF-8, for use as a key."""
         return self._text.encode()
 
     def __bool__(self) -> bool:

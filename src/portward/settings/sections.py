@@ -1,4 +1,4 @@
-"""The tables at the top of the tree, apart from endpoints and limits. Times are seconds."""
+"""The tables at the top of the tree, without endpoints and limits. Times are seconds."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ Positive = Annotated[int, Meta(ge=1)]
 
 
 class Environment(StrEnum):
-    """What the gateway is run for."""
+    """The purpose of the gateway: development or production."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -84,7 +84,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 
 
 class GateSettings(Struct, frozen=True, kw_only=True):
-    """Who is let in before anyone asks for a credential."""
+    """Admission before a credential is checked."""
 
     allowed_origins: Annotated[
         tuple[str, ...],
@@ -116,7 +116,7 @@ class GateSettings(Struct, frozen=True, kw_only=True):
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True):
-    """Where shared state lives."""
+    """The engine: the store of shared state."""
 
     url: Annotated[
         str | None,
@@ -148,14 +148,14 @@ class EngineSettings(Struct, frozen=True, kw_only=True):
 
 
 class CookieForm(StrEnum):
-    """Which values of cookies are taken."""
+    """Which cookie values are accepted."""
 
     PLAIN = "plain"
     ANY = "any"
 
 
 class IdentityProviderSettings(Struct, frozen=True, kw_only=True):
-    """The service that knows whose cookies a browser sends, and what they open."""
+    """The service that identifies users by cookies and decides about their rights."""
 
     url: Annotated[
         str, FieldMeta("its address; empty: endpoints that take cookies let nobody in")

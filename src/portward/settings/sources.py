@@ -1,4 +1,4 @@
-"""Where settings come from: file < older names < environment < flags, and which of them won."""
+"""The sources of settings, in this order of priority: file < older names < environment < flags."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -21,10 +21,10 @@ _FILE: Final = "file "
 
 
 class Loaded(Struct, frozen=True):
-    """The settings in force, and where each value came from by dotted key.
+    """The current settings, with the source of each value by dotted key.
 
-    A source reads `default`, `file portward.toml`, `alias JWT_SECRET`, `env PORTWARD_SERVER__PORT`
-    or `flag --port`; a secret from a file of its own has that file as its source.
+    A source is written as `default`, `file portward.toml`, `alias JWT_SECRET`, `env PORTWARD_SERVER__PORT` or
+    `flag --port`; for a secret from a separate file, that file is the source.
     """
 
     settings: Settings
@@ -32,7 +32,7 @@ class Loaded(Struct, frozen=True):
 
 
 def secret_files(loaded: Loaded) -> tuple[str, ...]:
-    """List the files that secrets were read from: the settings file too, when it holds one."""
+    """List the files that secrets were read from, including the settings file when it contains one."""
     found = {
         loaded.sources.get(entry.key, "").removeprefix(_FILE): None
         for entry in entries(loaded.settings)
@@ -42,7 +42,7 @@ def secret_files(loaded: Loaded) -> tuple[str, ...]:
 
 
 def holds_secret(value: object) -> bool:
-    """Whether a value is a secret or an admin key that is set, or a list with one."""
+    """Return whether a value is a non-empty secret or admin key, or a list with one."""
     if isinstance(value, tuple):
         return any(map(holds_secret, value))
     return bool(value) if isinstance(value, Secret) else isinstance(value, ApiKey)
@@ -59,12 +59,12 @@ def load(
 
     Args:
         environ: the environment, usually `os.environ`.
-        path: the file; else what `PORTWARD_CONFIG` names; else `portward.toml` if it is there.
-        flags: values by dotted key, such as `{"server.port": 9000}`; None stands for not given.
+        path: the file; by default the one in `PORTWARD_CONFIG`, else `portward.toml` if it exists.
+        flags: values by dotted key, such as `{"server.port": 9000}`; None means not given.
         read: returns the text of a file.
 
     Raises:
-        SettingsError: a file, a name or a value is wrong: one line with its key and its source.
+        SettingsError: a file, a name or a value is wrong; one line with its key and its source.
     """
     chosen = path or environ.get(CONFIG) or None
     file = chosen or DEFAULT_FILE

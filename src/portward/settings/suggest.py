@@ -1,4 +1,4 @@
-"""What was probably meant by a key that does not exist."""
+"""Suggestions for a key that does not exist."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
@@ -10,11 +10,11 @@ from portward.settings.schema import Path, SettingEntry, entries, example
 from portward.settings.tree import Settings
 
 _END: Final = 0.9
-"""What a likeness to the end of a name counts; the rest is the likeness to the whole name."""
+"""The weight of the similarity to the end of a name; the rest is the similarity to the whole name."""
 
 
 def unknown_key(path: Path, source: str) -> SettingsError:
-    """Make the error for a key no table has; it names the nearest one that exists."""
+    """Make the error for an unknown key; it names the most similar existing key."""
     known = {
         ".".join(entry.path[:length])
         for entry in _all(path)
@@ -25,13 +25,13 @@ def unknown_key(path: Path, source: str) -> SettingsError:
 
 
 def unknown_variable(name: str) -> SettingsError:
-    """Make the error for a variable of ours that stands for no key."""
+    """Make the error for a variable with the gateway's prefix that belongs to no key."""
     known = {variable(entry.path) for entry in _all(parts(name))}
     return SettingsError(f"unknown variable {name}; nearest is {_nearest(name, known)}")
 
 
 def _all(path: Path) -> list[SettingEntry]:
-    """List the keys there are; below chosen names, those of the name in question as well."""
+    """List all keys; below chosen names, also the keys of the name in question."""
     own = entries(example(path[1])) if len(path) > 1 else ()
     return [*entries(Settings()), *own]
 
@@ -41,9 +41,9 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _likeness(word: str, name: str) -> float:
-    """Judge how alike two keys are, from 0 to 1.
+    """Return the similarity of two keys, from 0 to 1.
 
-    A key may also be like the end of a name: `admin.port` is `server.admin_port` but for its table.
+    A key may also be similar to the end of a name: `admin.port` equals the end of `server.admin_port`.
     """
     whole = _ratio(word, name)
     ends = (name[at:] for at in range(len(name)) if at == 0 or name[at - 1] in "._")

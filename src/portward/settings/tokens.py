@@ -1,4 +1,4 @@
-"""How tokens are verified, and where in them is what is read."""
+"""The tables about the verification of tokens and about their claims."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ from portward.settings.secret import Secret
 
 
 class Claims(Struct, frozen=True, kw_only=True):
-    """Where in a token is what is read from it: the name of a claim, or a path."""
+    """The places in a token that the gateway reads: the name of a claim, or a path."""
 
     sub: Annotated[Claim, FieldMeta("the user's id", reload=True)] = "sub"
     email: Annotated[Claim, FieldMeta("the e-mail address", reload=True)] = "email"
@@ -32,7 +32,7 @@ class Claims(Struct, frozen=True, kw_only=True):
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
-    """How tokens are verified: with shared secrets, or with the issuer's public keys."""
+    """The verification of tokens: with shared secrets, or with the issuer's public keys."""
 
     secrets: Annotated[
         tuple[Secret, ...],

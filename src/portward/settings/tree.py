@@ -1,7 +1,7 @@
 """The typed tree of all settings: every key, its type, its default and its meaning.
 
-Times are seconds and sizes bytes. A setting that is None is decided by the environment; the
-methods of :class:`Settings` say how.
+Times are seconds and sizes bytes. When a setting is None, its effective value depends on the environment; the
+methods of :class:`Settings` return it.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ from portward.settings.upstream import UpstreamSettings
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """All settings. `Settings()` is what holds when nothing is written down."""
+    """All settings. `Settings()` has the defaults."""
 
     environment: Annotated[Environment, FieldMeta("what it is run for; production is stricter")] = (
         Environment.DEVELOPMENT
@@ -99,51 +99,51 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def engine_url(self) -> str:
-        """Where shared state lives."""
+        """The address of the engine."""
         return "memory://" if self.engine.url is None else self.engine.url
 
     @property
     def production(self) -> bool:
-        """Whether the strict defaults hold."""
+        """Whether the strict defaults of production apply."""
         return self.environment is Environment.PRODUCTION
 
     @property
     def drain_timeout(self) -> float:
-        """Seconds over which connections are closed at the end: 5 in development, 30 else."""
+        """Seconds over which connections are closed in a drain: by default 5 in development, else 30."""
         if self.server.drain_timeout is None:
             return 30.0 if self.production else 5.0
         return self.server.drain_timeout
 
     @property
     def log_format(self) -> LogFormat:
-        """How log lines are written: for eyes in development, for machines in production."""
+        """The format of log lines: by default console text in development, JSON in production."""
         return self.log.format or (LogFormat.JSON if self.production else LogFormat.CONSOLE)
 
     @property
     def hash_users(self) -> bool:
-        """Whether user ids are hashed in logs: by setting, else in production."""
+        """Whether user ids are hashed in logs: by default in production."""
         return self.production if self.log.hash_users is None else self.log.hash_users
 
     def exposes_email(self, endpoint: EndpointSettings) -> bool:
-        """Whether users see each other's e-mail there: by setting, else in development."""
+        """Whether users see each other's e-mail address there: by default in development."""
         setting = endpoint.expose_email
         return not self.production if setting is None else setting
 
     def creates_rooms(self, endpoint: EndpointSettings) -> bool:
-        """Whether joining an unknown room there makes it: by setting, else in development."""
+        """Whether joining an unknown room there creates it: by default in development."""
         return not self.production if endpoint.auto_create is None else endpoint.auto_create
 
     def upstream_of(self, endpoint: EndpointSettings) -> UpstreamSettings:
-        """The upstream that a `relay` endpoint leads to.
+        """Return the upstream of a `relay` endpoint.
 
         Raises:
-            KeyError: there is none of the name it has.
+            KeyError: its upstream does not exist.
         """
         return self.upstreams[endpoint.upstream] if endpoint.upstream else self.upstream
 
     @property
     def relayed(self) -> dict[str, UpstreamSettings]:
-        """The upstreams that enabled endpoints lead to, by the key of their table."""
+        """The upstreams of enabled endpoints, by the key of their table."""
         relays = [
             each for each in self.endpoints.values() if each.enabled and each.dialect == "relay"
         ]
@@ -153,17 +153,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         }
 
     def origins(self, endpoint: EndpointSettings) -> tuple[str, ...]:
-        """List the origins let in at an endpoint: its own, else the gate's.
+        """Return the origins that an endpoint accepts: its own, else those of `gate`.
 
-        Empty stands for pages of this machine in development, and for no page in production.
+        Empty means pages of this machine in development, and no page in production.
         """
         return endpoint.allowed_origins or self.gate.allowed_origins
 
     def admits_missing_origin(self, endpoint: EndpointSettings) -> bool:
-        """Whether clients without an `Origin` are let in at an endpoint.
+        """Return whether an endpoint admits handshakes without an `Origin` header.
 
-        By setting. Else not where cookies are taken, which a browser adds by itself, nor where
-        `alerts` is spoken and origins are listed.
+        By default it does, except where cookies are a credential, because a browser adds them by itself, and
+        at `alerts` endpoints with listed origins.
         """
         if endpoint.allow_missing_origin is not None:
             return endpoint.allow_missing_origin
@@ -171,7 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return not (endpoint.takes_cookies or listed)
 
     def rate(self, name: LimitName, endpoint: EndpointSettings) -> Rate:
-        """Say what a limit comes to at an endpoint.
+        """Return the effective rate of a limit at an endpoint.
 
         Raises:
             ValueError: `name` is the limit on connections, which is no rate.
@@ -179,5 +179,5 @@ class Settings(Struct, frozen=True, kw_only=True):
         return resolved_rate(name, self.limits, endpoint.limits)
 
     def connection_limit(self, endpoint: EndpointSettings) -> ConnectionLimit:
-        """Say how many connections an address may have open there; `max` and `mode` are set."""
+        """Return the effective limit on connections per address there; `max` and `mode` are set."""
         return resolved_connections(self.limits, endpoint.limits)

@@ -1,4 +1,4 @@
-"""The tables of the upstreams that `relay` endpoints lead to. Times are seconds."""
+"""The tables of the upstreams of `relay` endpoints. Times are seconds."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,14 +12,14 @@ from portward.settings.secret import Secret
 
 
 class RelayMode(StrEnum):
-    """Which events of clients go upstream where no list says so."""
+    """Which client events go upstream when there is no list of allowed events."""
 
     OPEN = "open"
     STRICT = "strict"
 
 
 class UpstreamSettings(Struct, frozen=True, kw_only=True):
-    """A realtime API that is paid for, and what its clients here may ask of it."""
+    """A realtime API with costs, and the limits for clients that use it through the gateway."""
 
     url: Annotated[
         str,
@@ -126,11 +126,11 @@ class UpstreamSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> frozenset[str]:
-        """The parameters of a client's address that go into the upstream's.
+        """The query parameters of a client's address that are copied to the upstream's address.
 
-        Not those that its address has already, nor those with a meaning of their own at the gateway. A
-        pinned session has its type: then `intent`, which chooses one, is a client's only where that type
-        is `transcription`.
+        Parameters that the upstream's address already has are not copied, nor those that the gateway itself
+        uses. A pinned session has a fixed type: then `intent`, which chooses a type, is copied only when
+        that type is `transcription`.
         """
         fixed = {pair.partition("=")[0] for pair in self.url.partition("?")[2].split("&")}
         passed = frozenset(self.parameters) - fixed - {"model", "token", "ticket"}
@@ -139,7 +139,7 @@ class UpstreamSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def scheme(self) -> str:
-        """The word before the key in its header; empty for none."""
+        """The scheme before the key in its header; empty for none."""
         if self.auth_scheme is None:
             return "Bearer" if self.auth_header.lower() == "authorization" else ""
         return self.auth_scheme

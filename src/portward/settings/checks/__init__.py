@@ -1,7 +1,7 @@
-"""The checklist: rules about a whole tree of settings, as data.
+"""The checklist: rules about a complete tree of settings, as data.
 
-Every rule gives at least one finding. Those of :func:`startup_errors` stop any start; the fails of
-:func:`checklist` stop a start in production.
+Every rule gives at least one finding. Findings of :func:`startup_errors` prevent any start; failed findings
+of :func:`checklist` prevent a start in production.
 """
 
 from collections.abc import Iterator
@@ -59,14 +59,14 @@ RULES: Final[tuple[CheckRule, ...]] = (
 
 
 def checklist(settings: Settings, machine: Machine, *, production: bool = False) -> list[Finding]:
-    """Go through every rule, in the order of :data:`RULES`.
+    """Check every rule, in the order of :data:`RULES`.
 
-    A rule that is met gives one `ok`; a rule about a part that is not in use gives one `skip`.
+    A rule without a problem gives one `ok`; a rule about a part that is not in use gives one `skip`.
 
     Args:
-        settings: what is judged.
+        settings: the settings to check.
         machine: facts about files and the process, and parsers of other packages.
-        production: judge as for production, whatever the settings say.
+        production: check as for production, whatever the settings say.
     """
     if production:
         settings = replace(settings, environment=Environment.PRODUCTION)
@@ -75,7 +75,7 @@ def checklist(settings: Settings, machine: Machine, *, production: bool = False)
 
 
 def startup_errors(settings: Settings, machine: Machine) -> list[Finding]:
-    """List what stops the gateway from starting in any environment; empty when nothing does.
+    """List the findings that prevent a start in any environment; empty when there are none.
 
     The arguments are those of :func:`checklist`.
     """

@@ -1,4 +1,4 @@
-"""What is wrong with the address of a service, judged by its text alone. No answer repeats it."""
+"""Checks of a service's address by its text alone. No result contains the address."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -6,10 +6,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _SIGNS: Final = re.compile(r"[!-\[\]-~]*")
-"""Visible ASCII without the backslash, which browsers and libraries read in different ways."""
+"""Visible ASCII without the backslash, which browsers and libraries parse in different ways."""
 _NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _NUMERIC: Final = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)", re.ASCII)
-"""What resolvers take for an IPv4 address, in whatever spelling."""
+"""All texts that resolvers parse as an IPv4 address."""
 _NEAR: Final = tuple(
     ip_network(block)
     for block in (
@@ -20,13 +20,13 @@ _NEAR: Final = tuple(
 
 _NAT64: Final = ip_network("64:ff9b::/96")
 _UNICAST: Final = ip_network("2000::/3")
-"""The one block of IPv6 that is handed out for the Internet (RFC 4291 section 2.4)."""
+"""The only IPv6 block that is assigned for the Internet (RFC 4291 section 2.4)."""
 
 
 def flaw(url: str, schemes: tuple[str, ...], *, query: bool = False) -> str | None:
-    """Say why a text is no address with one of `schemes`; None when it is one.
+    """Return why a text is no address with one of `schemes`; None when it is one.
 
-    It has a host, and neither user-info nor a fragment; a query only where that is allowed.
+    It must have a host, and neither user-info nor a fragment; a query only where allowed.
     """
     if not _SIGNS.fullmatch(url):
         return "has a blank, a backslash, or a sign that is not ASCII"
@@ -60,14 +60,14 @@ def _is_host(host: str) -> bool:
         ip_address(host)
     except ValueError:
         return False
-    return "%" not in host  # the zone of an IPv6 address, which only this machine knows
+    return "%" not in host  # an IPv6 zone has a meaning only on this machine
 
 
 def is_near(url: str) -> bool:
-    """Tell whether the host of an address without flaw is on this machine or a network of one's own.
+    """Return whether the host of a valid address is on this machine or in a private network.
 
-    That is an address that is loopback, private or link-local, a name of one label, or a name in
-    `.internal` or `.local`.
+    That is a loopback, private or link-local address, a name of one label, or a name in `.internal` or
+    `.local`.
     """
     host = _host(url)
     address = _literal(host)
@@ -77,7 +77,7 @@ def is_near(url: str) -> bool:
 
 
 def is_here(url: str) -> bool:
-    """Tell whether the host of an address without flaw is this machine."""
+    """Return whether the host of a valid address is this machine."""
     host = _host(url)
     address = _literal(host)
     if address is None:
@@ -86,9 +86,9 @@ def is_here(url: str) -> bool:
 
 
 def is_private(url: str) -> bool:
-    """Tell whether the host of an address without flaw is a number that is not public, or this machine.
+    """Return whether the host of a valid address is a non-public IP address, or this machine.
 
-    Not public are loopback, private, link-local and reserved addresses, and groups.
+    Non-public are loopback, private, link-local, reserved and multicast addresses.
     """
     address = _literal(_host(url))
     if address is None:
@@ -103,7 +103,7 @@ def _host(url: str) -> str:
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    """Read a host that is written in numbers; None when it is a name."""
+    """Parse a host that is an IP address; None when it is a name."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -112,7 +112,7 @@ def _literal(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _inner(address: IPv6Address) -> IPv4Address | IPv6Address:
-    """Return the IPv4 address inside: mapped, 6to4 (RFC 3056), or for a translator (RFC 6052)."""
+    """Return the embedded IPv4 address: mapped, 6to4 (RFC 3056), or NAT64 (RFC 6052)."""
     if address in _NAT64:
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour or address

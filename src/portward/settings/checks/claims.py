@@ -1,4 +1,4 @@
-"""Rules about where in a token the gateway reads what its user may do."""
+"""Rules about the claims from which the gateway reads a user's rights."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _USER_WRITTEN: Final = frozenset(
         *("userattributes", "customuserdata", "userdata", "traits"),
     }
 )
-"""Objects that users write themselves at Supabase, Auth0, Clerk, Cognito, Kratos and the like."""
+"""Objects that users can edit themselves at Supabase, Auth0, Clerk, Cognito, Kratos and others."""
 _PROFILE: Final = frozenset(
     {
         *("name", "givenname", "familyname", "middlename", "nickname", "preferredusername"),
@@ -25,15 +25,15 @@ _PROFILE: Final = frozenset(
         *("phonenumber", "address", "displayname", "username", "email", "bio"),
     }
 )
-"""Claims of OpenID Connect Core 5.1 and their like: what users say of themselves."""
+"""Claims of OpenID Connect Core 5.1 and similar ones, which users can set themselves."""
 _OWN: Final = "custom:"
-"""How Cognito marks attributes that an application added; users write them unless it says otherwise."""
+"""The prefix of custom attributes in Cognito; by default users can set them."""
 _RIGHTS: Final = ("sub", "roles", "permissions", "workspace", "jti", "sid", "channels")
-"""What decides who somebody is and may do, or whether a revocation finds the token."""
+"""The claims that determine identity or rights, or whether a revocation applies to the token."""
 
 
 def _paths(context: Context) -> Iterator[tuple[str, ClaimPath]]:
-    """List the keys of the settings that decide by a claim, each with its claim."""
+    """Yield the settings keys that determine rights by a claim, each with its claim."""
     tokens = context.settings.tokens
     for name in _RIGHTS:
         yield f"tokens.claims.{name}", _read(getattr(tokens.claims, name))
@@ -42,7 +42,7 @@ def _paths(context: Context) -> Iterator[tuple[str, ClaimPath]]:
 
 
 def _read(place: str | tuple[str, ...]) -> ClaimPath:
-    """Read a place; one that cannot be read is nowhere, which another rule objects to."""
+    """Parse a claim path; an invalid one gives an empty path, and another rule reports it."""
     try:
         return ClaimPath.parse(place)
     except ValueError:
@@ -50,7 +50,7 @@ def _read(place: str | tuple[str, ...]) -> ClaimPath:
 
 
 def _words(path: ClaimPath) -> list[str]:
-    """Every part of the keys without signs: `https://x.example/user_metadata` has `usermetadata`."""
+    """Return every part of the keys without signs: `https://x.example/user_metadata` has `usermetadata`."""
     parts = (part for key in path.keys for part in _MARKS.split(key))
     return [_SIGNS.sub("", part.lower()) for part in parts]
 

@@ -1,4 +1,4 @@
-"""Rules about endpoints, the origins they let in, their limits, and the channels behind them."""
+"""Rules about endpoints, their origins, their limits, and their namespaces."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ def _path_form(context: Context) -> Iterator[CheckProblem]:
 
 
 def _path_taken(context: Context) -> Iterator[CheckProblem]:
-    """Look at endpoints that are off as well, where their paths answer 503 and so are taken."""
+    """Check disabled endpoints too: their paths answer 503 and so are in use."""
     takers = defaultdict(list)
     for path in RESERVED_PATHS:
         takers[path].append("the gateway itself")
@@ -114,7 +114,7 @@ def _observed(context: Context) -> Iterator[CheckProblem]:
 
 
 def _unlimited(context: Context) -> Iterator[CheckProblem]:
-    # What goes through a relay is bounded by the table `upstream`, not by the message.
+    # The table `upstream` limits the traffic of a relay, not the message limit.
     doors = context.served.items()
     spared = {
         f"endpoints.{name}.limits.messages" for name, door in doors if door.dialect == "relay"

@@ -1,4 +1,4 @@
-"""Rules about what carries a dialect: WebSocket alone, or Engine.IO."""
+"""Rules about the transport of a protocol: WebSocket alone, or Engine.IO."""
 
 from collections.abc import Iterator
 from typing import Final

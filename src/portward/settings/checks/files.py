@@ -1,4 +1,4 @@
-"""Rules about files: who may read those with secrets in them, and where the audit file goes."""
+"""Rules about files: permissions of files with secrets, and the place of the audit file."""
 
 from collections.abc import Iterator
 from pathlib import PurePath

@@ -1,4 +1,4 @@
-"""Rules about the two listeners, the proxies in front, and the process."""
+"""Rules about the two listeners, the proxies in front of them, and the process."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
@@ -13,7 +13,7 @@ from portward.settings.endpoint import AuthMode, TransportKind
 SHARED_ENGINES: Final = tuple(
     f"{kind}{where}" for where in ("", "+sentinel", "+cluster") for kind in ("redis", "rediss")
 )
-"""Engines that several processes may use at a time."""
+"""Engines that several processes can use at a time."""
 ENGINES: Final = ("memory", "sqlite", *SHARED_ENGINES)
 """Schemes of `engine.url` that this version can open."""
 _WHY_ALONE: Final = {
@@ -24,12 +24,12 @@ _WHY_ALONE: Final = {
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _WIDEST_4: Final = 2**24
 _WIDEST_6: Final = 2**112
-"""Addresses that all trusted proxies together may cover: a /8, and a /16 of IPv6."""
+"""The most addresses that all trusted proxies together may cover: an IPv4 /8, and an IPv6 /16."""
 _PROXIES: Final = 'server.trusted_proxies = ["…"]  # the addresses your proxies connect from'
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a listener on `host` can be reached from this machine alone."""
+    """Return whether a listener on `host` can be reached only from this machine."""
     if is_unix(host):
         return True
     try:
@@ -90,8 +90,8 @@ def _proxies_all(context: Context) -> Iterator[CheckProblem]:
     try:
         four, six = _networks(context)
     except ValueError:
-        return  # another rule's business
-    # Joined first, so that neither parts of a large network nor doubled entries mislead.
+        return  # another rule reports it
+    # Join the networks first, so that split or repeated entries do not change the result.
     four += [IPv4Network((int(net[0]) & 0xFFFFFFFF, net.prefixlen - 96)) for net in six
              if net.subnet_of(_MAPPED)]  # fmt: skip
     covers = [

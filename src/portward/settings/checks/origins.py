@@ -13,7 +13,7 @@ from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, C
 
 
 def _listed(context: Context) -> Iterator[tuple[str, str]]:
-    """List the keys that hold origins, with each origin."""
+    """Yield the keys with origins, with each origin."""
     for origin in context.settings.gate.allowed_origins:
         yield "gate.allowed_origins", origin
     for name, endpoint in context.served.items():
@@ -56,7 +56,7 @@ def _no_origin(context: Context) -> Iterator[CheckProblem]:
 
 
 def _plain(context: Context) -> Iterator[CheckProblem]:
-    """A page that came over plain HTTP may have been changed on the way; a local one is not public."""
+    """Report origins with plain HTTP: such a page can be changed in transit; local origins are excepted."""
     if not context.settings.production:
         return
     for key, origin in _listed(context):
@@ -86,7 +86,7 @@ def _host(origin: str) -> str:
 
 
 def _suffix(context: Context) -> Iterator[CheckProblem]:
-    """A wildcard whose labels anyone can register is a wildcard for everyone."""
+    """Report a wildcard under a public suffix, where anyone can register a name."""
     for key, origin in _listed(context):
         host = _host(origin)
         if not host.startswith("*."):
@@ -99,7 +99,7 @@ def _suffix(context: Context) -> Iterator[CheckProblem]:
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    """The public suffix list, its private section included. Names it does not know are no suffix."""
+    """Return the public suffix list with its private section. Unknown names are no suffix."""
     return PublicSuffixList(accept_unknown=False)
 
 

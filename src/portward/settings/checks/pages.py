@@ -1,4 +1,4 @@
-"""Rules about what pages in browsers may send, and what they are told."""
+"""Rules about headers from pages in browsers, and about rejections that pages can read."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, C
 from portward.settings.endpoint import Refuse
 
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-"""The name of a header (RFC 9110 section 5.1)."""
+"""The grammar of a header's name (RFC 9110 section 5.1)."""
 
 
 def _allowed_headers(context: Context) -> Iterator[CheckProblem]:

@@ -1,4 +1,4 @@
-"""Rules about cookies, and about the identity provider that knows whose they are."""
+"""Rules about cookies, and about the identity provider that checks them."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from portward.settings.endpoint import AuthMode, EndpointSettings
 from portward.settings.sections import CookieForm
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""The name of a cookie (RFC 6265 section 4.1.1)."""
+"""The grammar of a cookie's name (RFC 6265 section 4.1.1)."""
 _DIRECTUS: Final = re.compile(r"(?:__(?:Host|Secure)-)?directus_", re.IGNORECASE)
 _ENCODED: Final = re.compile(r"connect\.sid\Z|better-auth\.", re.IGNORECASE)
 """Cookies of Express sessions and of better-auth, whose signature is percent-encoded."""
@@ -21,7 +21,7 @@ _COOKIES: Final = 'identity_provider.cookies = ["…"]  # the names of the sessi
 
 
 def _doors(context: Context) -> Iterator[tuple[str, EndpointSettings]]:
-    """List the endpoints that take cookies."""
+    """Yield the endpoints that accept cookies."""
     return ((name, door) for name, door in context.served.items() if door.takes_cookies)
 
 
@@ -40,7 +40,7 @@ def _origins(context: Context) -> Iterator[CheckProblem]:
 
 
 def _asked(context: Context) -> bool:
-    """Whether there is somebody who could know a cookie; without, every handshake is refused."""
+    """Return whether an identity provider is set; without one, every handshake with a cookie is rejected."""
     return bool(context.settings.identity_provider.url)
 
 

@@ -1,4 +1,4 @@
-"""Rules about Unix sockets and the PROXY protocol: what stands between clients and the public listener."""
+"""Rules about Unix sockets and the PROXY protocol, between a proxy and the public listener."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,12 +7,12 @@ from portward.model.request import UNIX_PEER
 from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
 
 _LONGEST: Final = 107
-"""Bytes of a path that the kernel takes for a socket."""
+"""The most bytes of a socket's path that the kernel accepts."""
 _SOCKET: Final = 'server.host = "unix:/run/portward/gateway.sock"'
 
 
 def is_unix(host: str) -> bool:
-    """Tell whether an address is written as that of a Unix socket."""
+    """Return whether an address has the form of a Unix socket's address."""
     return host.startswith(UNIX_PEER)
 
 

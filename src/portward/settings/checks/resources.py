@@ -1,4 +1,4 @@
-"""Rules about what one client may take: time, memory, descriptors, and a share of the gateway."""
+"""Rules about the resources that one client can use: time, memory, descriptors, connections."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Rules about secrets that serve two purposes, and rights that everybody has."""
+"""Rules about secrets that are used for two purposes, and about rights that all users have."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ EVERYBODY: Final = frozenset(
     {"*", "user", "users", "member", "guest", "anonymous", "public", "everyone", "everybody",
      "authenticated"}
 )  # fmt: skip
-"""Role names that a token usually has without anybody having decided so. `user` is the default."""
+"""Role names that tokens often have without a decision of the operator. `user` is the default."""
 
 
 def _held(value: object) -> Iterator[bytes]:
-    """The SHA-256 of every secret in a value: an admin key may be known by that alone."""
+    """Yield the SHA-256 of every secret in a value, because of an admin key only the digest may be known."""
     if isinstance(value, Secret):
         if value:
             yield sha256(value.encode()).digest()
@@ -73,7 +73,7 @@ def _creates(context: Context) -> Iterator[CheckProblem]:
 
 
 def _declared(context: Context) -> Iterator[CheckProblem]:
-    """A gateway where nobody can join anything passes every other rule."""
+    """Report a gateway where no user can join any room, which passes every other rule."""
     settings = context.settings
     made = {room.namespace for room in settings.rooms.values()}
     for name, endpoint in context.served.items():

@@ -1,4 +1,4 @@
-"""The shape of a rule: what it looks at, what it finds, how grave that is."""
+"""The form of a rule: its check, its findings, their levels."""
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
@@ -10,7 +10,7 @@ from portward.settings.tree import Settings
 
 
 class CheckLevel(StrEnum):
-    """How a rule is met. `skip`: it is about a part that is not in use, and looked at nothing."""
+    """The result of a rule. `skip`: the rule is about a part that is not in use, and checked nothing."""
 
     OK = "ok"
     SKIP = "skip"
@@ -19,10 +19,10 @@ class CheckLevel(StrEnum):
 
 
 class Finding(NamedTuple):
-    """What one rule says: its id, how grave it is, what is the matter, and the line to change.
+    """The finding of one rule: its id, its level, the problem, and the line to change.
 
-    With `level` ok, `what` says what is right and `change` is empty; with `skip` it says what is not
-    in use.
+    With `level` ok, `what` describes the correct state and `change` is empty; with `skip`, `what` says which
+    part is not in use.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
 
 
 class CheckProblem(NamedTuple):
-    """Something a rule objects to."""
+    """A problem that a rule has found."""
 
     level: CheckLevel
     what: str
@@ -40,9 +40,9 @@ class CheckProblem(NamedTuple):
 
 
 class StoreFacts(NamedTuple):
-    """What an engine address says: servers and options, as its own parser reads them.
+    """Facts from an engine address: servers and options, as the engine's own parser reads them.
 
-    `remote`: a server is on another machine. `key_files`: private keys that the address names.
+    `remote`: a server is on another machine. `key_files`: private key files that the address names.
     """
 
     remote: bool = False
@@ -52,51 +52,51 @@ class StoreFacts(NamedTuple):
 
 
 def no_origin_parser(_: str) -> object:
-    """Accept every origin: for callers that do not judge origins."""
+    """Accept every origin, for callers that do not check origins."""
     return None
 
 
 class Machine(NamedTuple):
-    """Facts that the settings do not contain: files, limits of the process, parsers of other packages.
+    """Facts that are not in the settings: files, limits of the process, parsers of other packages.
 
-    The defaults stand for a machine without files and without limits.
+    The defaults describe a machine without files and without limits.
     """
 
     parse_origin: Callable[[str], object] = no_origin_parser
-    """Reads an entry of an origin list, wildcards included, or raises ValueError."""
+    """A function that parses an entry of an origin list, wildcards included, or raises ValueError."""
     parse_store: Callable[[str], StoreFacts] = lambda _: StoreFacts()
-    """Reads an engine address, or raises ValueError with a text that shows no secret."""
+    """A function that parses an engine address, or raises ValueError with a text without secrets."""
     is_file: Callable[[str], bool] = lambda _: False
     is_folder: Callable[[str], bool] = lambda _: False
     mode: Callable[[str], int | None] = lambda _: None
-    """The permission bits of a file; None when there is no such file."""
+    """A function that returns the permission bits of a file; None when there is no such file."""
     descriptors: int = 0
-    """Descriptors the process may open, after raising its own limit; 0 for no limit."""
+    """The number of descriptors that the process may open after raising its limit; 0 for no limit."""
     secret_files: tuple[str, ...] = ()
-    """Files that secrets in these settings were read from, the settings file included."""
+    """Files that secrets in these settings were read from, including the settings file."""
 
 
 class Context(NamedTuple):
-    """What rules may ask: the settings, and the machine."""
+    """The input of a rule: the settings, and the facts of the machine."""
 
     settings: Settings
     machine: Machine
 
     @property
     def grave(self) -> CheckLevel:
-        """The level of what development puts up with and production does not."""
+        """The level of a problem that is tolerated in development but not in production."""
         return CheckLevel.FAIL if self.settings.production else CheckLevel.WARN
 
     @property
     def served(self) -> dict[str, EndpointSettings]:
-        """The endpoints that are switched on, by name."""
+        """The enabled endpoints, by name."""
         return {
             name: endpoint for name, endpoint in self.settings.endpoints.items() if endpoint.enabled
         }
 
     @property
     def used(self) -> Iterator[Namespace]:
-        """The namespaces that endpoints lead to."""
+        """The namespaces of the endpoints."""
         names = {endpoint.namespace for endpoint in self.served.values()}
         return (space for name, space in self.settings.namespaces.items() if name in names)
 
@@ -105,10 +105,10 @@ Judge: TypeAlias = Callable[[Context], Iterator[CheckProblem]]
 
 
 class CheckRule(NamedTuple):
-    """A rule: `right` is what holds when `judge` finds nothing.
+    """A rule: `right` is the correct state, reported when `judge` finds nothing.
 
-    With `always`, what the rule fails stops any start; else it stops production alone. `unused` says
-    which part of the gateway, needed for the rule to mean anything, is not in use; empty when it is.
+    With `always`, a failure of the rule prevents any start; otherwise only a start in production. `unused`
+    returns which part of the gateway that the rule is about is not in use; empty when it is in use.
     """
 
     id: str

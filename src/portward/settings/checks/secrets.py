@@ -1,4 +1,4 @@
-"""How good a secret is, judged by its text alone. No answer repeats any of it."""
+"""Checks of a secret's strength by its text alone. No result contains any part of it."""
 
 import re
 from base64 import b64decode
@@ -13,9 +13,9 @@ SHORTEST: Final = 32
 _BITS: Final = 72.0
 _DISTINCT: Final = 6
 _RUNS: Final = 0.45
-"""The part of the characters that may follow in runs, beyond what chance does in such an alphabet."""
+"""The part of the characters that may be in sequences, beyond the part by chance in such an alphabet."""
 _UNIT: Final = 16
-"""A text that repeats a piece shorter than this is only as good as the piece."""
+"""A text that repeats a shorter piece than this is only as strong as the piece."""
 
 _PLACEHOLDERS: Final = frozenset(
     {
@@ -40,7 +40,7 @@ _PIECES: Final = (
 _SIGNS: Final = re.compile(r"[^a-z0-9]+")
 _VISIBLE: Final = re.compile(r"[!-~]*")
 _SAMPLE: Final = re.compile(r"(sk)?(proj)?(x*|[0-9]{0,10}(abc(def)?)?)(test|dummy|fake|key)*")
-"""What is left of `sk-…`, `sk-proj-xxxx`, `sk-123456` and their like without signs."""
+"""The text of `sk-…`, `sk-proj-xxxx`, `sk-123456` and similar samples, without signs."""
 
 _SSH: Final = re.compile(
     rb"(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-|.*AAAA([BC]3NzaC1|E2VjZHNhLXNoYTIt|GnNrLXNzaC1|InNrLWVj)",
@@ -53,14 +53,14 @@ _KEY_OIDS: Final = (
     bytes.fromhex("06032b65"),  # Ed25519, Ed448, X25519, X448
 )
 _INTEGERS: Final = (b"\x02\x82", b"\x02\x01\x00\x02\x82")
-"""How the numbers of an RSA key begin that has no identifier in it (PKCS #1)."""
+"""The first numbers of an RSA key without an algorithm identifier (PKCS #1)."""
 
 
 def weakness(text: str) -> str | None:
-    """Say why a secret is too weak to sign with; None when it is not.
+    """Return why a secret is too weak to sign with; None when it is not.
 
-    The answers: shorter than 32 bytes; a well-known placeholder; too little variety, judged by
-    repetition, by runs such as `abcdef`, and by how often each character occurs.
+    The reasons: shorter than 32 bytes; a well-known placeholder; too little variety, measured by
+    repetition, by sequences such as `abcdef`, and by the frequency of each character.
     """
     if is_placeholder(text):
         return "is a well-known placeholder"
@@ -73,13 +73,13 @@ def weakness(text: str) -> str | None:
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell what stands in examples until somebody puts a secret there."""
+    """Return whether a text is a placeholder, as examples use in place of a secret."""
     plain = _SIGNS.sub("", text.lower())
     return _unit(plain) in _PLACEHOLDERS or any(piece in plain for piece in _PIECES)
 
 
 def key_flaw(text: str) -> str | None:
-    """Say why a key of somebody else's service cannot be one; None when it may be."""
+    """Return why a text cannot be an API key of another service; None when it may be one."""
     if not _VISIBLE.fullmatch(text):
         return "has a blank, a line break, or a sign that is not ASCII"
     if is_placeholder(text) or _SAMPLE.fullmatch(_SIGNS.sub("", text.lower())):
@@ -88,12 +88,12 @@ def key_flaw(text: str) -> str | None:
 
 
 def disguise(text: str) -> str | None:
-    """Say what kind of key a text looks like that is no HMAC secret: `PEM`, `SSH`, `JWK`, `DER`.
+    """Return which kind of public or private key a text looks like: `PEM`, `SSH`, `JWK`, `DER`.
 
-    Each is recognised in base64 as well.
+    Each is also recognised in base64.
 
-    Whoever verifies HMACs with something that is published lets everyone sign
-    (CVE-2017-11424, CVE-2022-29217).
+    When a published key is used as an HMAC secret, everyone can sign tokens (CVE-2017-11424,
+    CVE-2022-29217).
     """
     raw = text.strip().encode()
     return _kind(raw) or _kind(_decoded(raw))
@@ -110,13 +110,13 @@ def _kind(raw: bytes) -> str | None:
 
 
 def _is_der(raw: bytes) -> bool:
-    """Tell a SEQUENCE with the identifier of a kind of key, or with the numbers of an RSA key."""
+    """Detect a SEQUENCE with the identifier of a kind of key, or with the numbers of an RSA key."""
     is_sequence = raw[:1] == b"\x30"
     return is_sequence and (any(oid in raw for oid in _KEY_OIDS) or raw[4:].startswith(_INTEGERS))
 
 
 def _decoded(raw: bytes) -> bytes:
-    """Read base64 in either alphabet, with line breaks, with or without padding."""
+    """Decode base64 in either alphabet, with line breaks, with or without padding."""
     plain = b"".join(raw.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
     try:
         return b64decode(plain + b"=" * (-len(plain) % 4))
@@ -125,7 +125,7 @@ def _decoded(raw: bytes) -> bytes:
 
 
 def _unit(text: str) -> str:
-    """Return the shortest piece whose repetition, perhaps cut off, is the text."""
+    """Return the shortest piece whose repetition gives the text; the last repetition may be incomplete."""
     size = next(n for n in range(1, len(text) + 1) if text[n:] == text[:-n]) if text else 0
     return text[:size]
 
@@ -135,7 +135,7 @@ def _is_dull(text: str) -> bool:
     if len(_unit(text)) < _UNIT or distinct < _DISTINCT:
         return True
     steps = Counter(ord(after) - ord(before) for before, after in pairwise(text))
-    # Of ten digits in random order, 28 in 100 follow their neighbour; of letters, far fewer do.
+    # In a random order of ten digits, 28 of 100 follow their neighbour; for letters, far fewer do.
     by_chance = (3 * distinct - 2) / distinct**2
     if sum(steps[step] for step in (-1, 0, 1)) > len(text) * (by_chance + _RUNS):
         return True

@@ -1,4 +1,4 @@
-"""Rules about the store behind `engine.url`, judged by its address and the settings beside it."""
+"""Rules about the store of `engine.url`, checked by its address and the related settings."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -15,7 +15,7 @@ def _scheme(context: Context) -> str:
 
 
 def _store(context: Context) -> StoreFacts | None:
-    """What the address says; None when it cannot be read, which `store-address` reports."""
+    """Parse the address; None when it cannot be parsed, which `store-address` reports."""
     try:
         return context.machine.parse_store(context.settings.engine_url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Rules about secrets, keys and what tokens must carry."""
+"""Rules about secrets, keys and required claims of tokens."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -13,7 +13,7 @@ from portward.settings.formats import show_size
 LONGEST_LEEWAY: Final = 60.0
 _FOR_CLIENT: Final = frozenset({"client_id", "azp", "appid", "cid"})
 _AROUND: Final = KIB
-"""Bytes of a message beside the token in it."""
+"""Bytes of a message in addition to the token in it."""
 _FRESH: Final = "the output of `openssl rand -base64 48`"
 _SECRETS: Final = f'tokens.secrets = ["…"]  # {_FRESH}'
 _SESSION: Final = f'tokens.session_secret = "…"  # {_FRESH}'
@@ -29,7 +29,7 @@ def _missing(context: Context) -> Iterator[CheckProblem]:
 
 
 def _takes_tokens(endpoint: EndpointSettings) -> bool:
-    """Tell an endpoint with tokens, or tickets that stand for them, from one with cookies alone."""
+    """Return whether an endpoint accepts tokens or tickets, and not only cookies."""
     return endpoint.auth is AuthMode.TOKEN and endpoint.credentials != (CredentialSource.COOKIE,)
 
 
@@ -107,7 +107,7 @@ def _public(context: Context) -> Iterator[CheckProblem]:
 def _issuer(context: Context) -> Iterator[CheckProblem]:
     tokens = context.settings.tokens
     for name in ("issuer", "audience"):
-        # Issuers without `aud` say in another claim which client a token was made for.
+        # Issuers without `aud` name the client of a token in another claim.
         named = name == "audience" and not _FOR_CLIENT.isdisjoint(tokens.require)
         if not getattr(tokens, name) and not named:
             what = f"tokens.{name} is empty: tokens meant for others who use this key pass as well"

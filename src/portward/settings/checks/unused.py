@@ -1,4 +1,4 @@
-"""Reasons why a rule has nothing to look at: each function returns one, or an empty text."""
+"""Reasons why a rule has nothing to check: each function returns its reason, or an empty text."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ from portward.settings.endpoint import TransportKind
 
 
 def any_of(*reasons: Callable[[Context], str]) -> Callable[[Context], str]:
-    """Combine reasons: the first that is there counts."""
+    """Combine reasons: the first that applies is returned."""
     return lambda context: next(filter(None, (reason(context) for reason in reasons)), "")
 
 
 def in_development(context: Context) -> str:
-    """The rule is about production alone."""
+    """The rule is only about production."""
     return "" if context.settings.production else "judged for production alone: --production"
 
 
@@ -62,7 +62,7 @@ def no_tls(context: Context) -> str:
 
 
 def no_tls_proxy(context: Context) -> str:
-    """No proxy ends TLS."""
+    """No proxy terminates TLS."""
     return "" if context.settings.server.behind_tls_proxy else "server.behind_tls_proxy is off"
 
 
@@ -84,7 +84,7 @@ def no_admin_keys(context: Context) -> str:
 
 
 def one_worker(context: Context) -> str:
-    """One process serves alone."""
+    """There is only one worker process."""
     return "" if context.settings.server.workers > 1 else "server.workers is 1"
 
 
@@ -111,7 +111,7 @@ def no_provider(context: Context) -> str:
 
 
 def no_relay(context: Context) -> str:
-    """No endpoint leads to an upstream."""
+    """No endpoint has an upstream."""
     return _unspoken(context, "relay")
 
 
@@ -131,19 +131,19 @@ def _unspoken(context: Context, dialect: str) -> str:
 
 
 def no_polling(context: Context) -> str:
-    """No endpoint is carried by Engine.IO."""
+    """No endpoint uses Engine.IO."""
     polled = any(door.transport is TransportKind.ENGINE_IO for door in context.served.values())
     return "" if polled else "no endpoint is carried by engine.io"
 
 
 def no_webhook(context: Context) -> str:
-    """No verdict is posted anywhere."""
+    """No decision is posted to a webhook."""
     posted = any(endpoint.approval_webhook for endpoint in context.served.values())
     return "" if posted else "no endpoint has an approval_webhook"
 
 
 def no_reconnect_url(context: Context) -> str:
-    """Clients come back to the address they used."""
+    """Clients reconnect to the address that they used before."""
     set_ = any(endpoint.reconnect_url for endpoint in context.served.values())
     return "" if set_ else "no endpoint has a reconnect_url"
 

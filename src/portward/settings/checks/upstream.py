@@ -1,4 +1,4 @@
-"""Rules about the upstreams that relay endpoints lead to: the address, the key, and the cost."""
+"""Rules about the upstreams of relay endpoints: the address, the key, and the cost."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _HANDSHAKE: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "origin", "te", "trailer"}
     | {"transfer-encoding", "upgrade", "user-agent"}
 )
-"""Headers that the handshake itself sets or that mean something to servers on the way."""
+"""Headers that the handshake itself sets, or that proxies on the path interpret."""
 _CREDENTIALS: Final = frozenset({"token", "ticket"})
 _URL: Final = 'url = "wss://…"'
 _KEY: Final = 'api_key_file = "…"'
@@ -28,14 +28,14 @@ _PRIVATE: Final = "allow_private = true"
 
 
 def _all(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
-    """Walk all tables with the keys they stand under."""
+    """Yield all upstream tables with their keys."""
     yield "upstream", context.settings.upstream
     for name, given in context.settings.upstreams.items():
         yield f"upstreams.{name}", given
 
 
 def _used(context: Context) -> Iterator[tuple[str, UpstreamSettings, list[str]]]:
-    """Walk the tables that endpoints lead to, with the names of those endpoints."""
+    """Yield the tables that endpoints use, with the names of these endpoints."""
     for key, given in _all(context):
         name = key.partition(".")[2]
         relays = [
@@ -48,10 +48,10 @@ def _used(context: Context) -> Iterator[tuple[str, UpstreamSettings, list[str]]]
 
 
 def _url_flaw(url: str) -> str | None:
-    """Say what is wrong with the address; every model is taken to be a good one."""
+    """Return what is wrong with the address; every model is assumed to be valid."""
     if url.count(_PLACE) > 1:
         return f"has {_PLACE} more than once"
-    # A model that is part of a host would decide which server is sent the key.
+    # A model in the host part would determine which server gets the key.
     if _PLACE in url.partition("://")[2].partition("/")[0].partition("?")[0]:
         return f"has {_PLACE} in its host"
     plain = url.replace(_PLACE, "model")
@@ -68,7 +68,7 @@ def _form(context: Context) -> Iterator[CheckProblem]:
 
 
 def _leads(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
-    """Walk the tables in use whose address no other rule objects to."""
+    """Yield the tables in use whose address is valid."""
     for key, given, _ in _used(context):
         if not _url_flaw(given.url):
             yield key, given
@@ -188,7 +188,7 @@ def _binary(context: Context) -> Iterator[CheckProblem]:
 
 
 def _unbounded(context: Context) -> Iterator[CheckProblem]:
-    """Say for each upstream in use what bounds the cost of one user, and what does not."""
+    """Report for each upstream in use which limits bound the cost of one user, and which are missing."""
     if not context.settings.production:
         return
     for key, given, _ in _used(context):

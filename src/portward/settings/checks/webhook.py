@@ -1,4 +1,4 @@
-"""Rules about where verdicts on requests for approval are posted to."""
+"""Rules about the address to which decisions on requests for approval are posted."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +12,7 @@ _DIALECT: Final = "socketio"
 
 
 def _doors(context: Context) -> Iterator[tuple[str, str, EndpointSettings]]:
-    """List the endpoints with such an address, and its key."""
+    """Yield the endpoints with such an address, and the key of the address."""
     for name, endpoint in context.served.items():
         if endpoint.approval_webhook:
             yield name, f"endpoints.{name}.approval_webhook", endpoint
