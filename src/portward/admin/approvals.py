@@ -71,7 +71,7 @@ def _channel(call: MethodContext, request: ApprovalAskRequest) -> Channel:
 
 
 async def get(call: MethodContext, request: ApprovalGetRequest) -> ApprovalResult:
-    """Read a request and its verdict."""
+    """Read a request and its decision."""
     approval = await call.node.requests.get(request.id)
     if approval is None:
         raise ApiError(404, NOT_FOUND, "unknown approval")

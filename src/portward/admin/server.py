@@ -79,7 +79,7 @@ class AdminServer:
         """Bind the sockets and start to serve.
 
         Raises:
-            OSError: an address cannot be bound; the text says which one, and why.
+            OSError: an address cannot be bound; the text names it and the reason.
             RuntimeError: the server is already running.
         """
         if self._task is not None:

@@ -53,7 +53,7 @@ class Alerts:
         A repeated `idempotency_key` within five minutes publishes nothing and returns the first alert.
 
         Raises:
-            ValueError: a part of the alert is not valid; the message says which.
+            ValueError: a part of the alert is not valid; the message names it.
             CommandError: the data is no JSON, or too large.
             EngineUnavailable: nothing was stored; try again.
         """
@@ -66,7 +66,7 @@ class Alerts:
         """Publish the alerts of one report of a call-analysis engine, as `connect_engine` does for all.
 
         Raises:
-            ValueError: nothing in the report can be parsed; the message says why.
+            ValueError: nothing in the report can be parsed; the message has the reason.
             CommandError: a part of it is too large.
             EngineUnavailable: not all of it was stored.
         """

@@ -38,7 +38,7 @@ _OK: Final = 200
 
 
 class _PreflightFailed(Exception):  # noqa: N818 - the text of a finding
-    """A service did not answer as required; the text says what is wrong."""
+    """A service did not answer as required; the text is the reason."""
 
 
 def build_checks(settings: Settings) -> list[Finding]:

@@ -78,7 +78,7 @@ class Signals:
         self.insisted.set()
 
     async def unless_asked(self, starting: Coroutine[Any, Any, object]) -> bool:
-        """Run a coroutine until a signal requests a stop; returns False when it was cancelled or too late."""
+        """Run a coroutine, at most until a signal requests a stop; returns False if there was one."""
         task = asyncio.ensure_future(starting)
         asked = asyncio.ensure_future(self.asked.wait())
         try:

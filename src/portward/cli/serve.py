@@ -107,7 +107,7 @@ def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
     """Run a gateway until it ends.
 
     Raises:
-        CommandRefused: it cannot be served with these settings; the text says why.
+        CommandRefused: it cannot be served with these settings; the text is the reason.
     """
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:

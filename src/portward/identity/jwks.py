@@ -35,7 +35,7 @@ TIMEOUT: Final = 3.0
 MAX_BYTES: Final = 1024 * 1024
 _HEADERS: Final = {
     "accept": "application/json",
-    # Without compression, the size of the body cannot grow after it was checked.
+    # Without compression, no chunk can expand while the size of the body is counted.
     "accept-encoding": "identity",
     "user-agent": "portward",
 }

@@ -58,7 +58,7 @@ class ProviderRules:
     """The address of the provider and the questions to it.
 
     `url` is the base address, `timeout` the seconds for a whole answer. `topics` maps patterns to
-    questions, see `Topics`. `values` says which cookie values are accepted.
+    questions, see `Topics`. `values` selects the accepted cookie values.
     """
 
     url: str

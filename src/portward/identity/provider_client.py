@@ -20,7 +20,7 @@ _IDLE: Final = 2.0
 """Seconds an idle connection is kept: less than the 5 seconds after which Node.js closes it."""
 _HEADERS: Final = {
     "accept": "application/json",
-    # Without compression, the size of the body cannot grow after it was checked.
+    # Without compression, no chunk can expand while the size of the body is counted.
     "accept-encoding": "identity",
     "user-agent": "portward",
 }

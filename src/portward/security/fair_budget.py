@@ -55,6 +55,7 @@ class FairBudget:
         left = self._burst - max(self._tat - now, 0.0) / interval
         needed = 1.0
         if left < PLENTY * self._burst:
+            # The more a key has used, the more must be left; the busiest key needs `PLENTY`.
             needed = max(needed, self._scale * log1p(self._usage(keys, now)))
         if not known:
             needed += self._kept

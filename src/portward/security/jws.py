@@ -113,6 +113,7 @@ def _octets(segment: bytes) -> bytes:
         decoded = base64.urlsafe_b64decode(segment + b"==")
     except ValueError:
         raise TokenRefused(TokenReason.MALFORMED) from None
+    # The decoder ignores foreign characters and unused bits; encoding again reveals both.
     if base64.urlsafe_b64encode(decoded).rstrip(b"=") != segment:
         raise TokenRefused(TokenReason.MALFORMED)
     return decoded

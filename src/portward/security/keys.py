@@ -113,6 +113,7 @@ class KeySet:
             NoKeyFits: the set is remote, and none of the matching keys made the signature.
             TokenRefused: ALGORITHM, KEY or SIGNATURE.
         """
+        # First the kind of algorithm: a public key must never be used as an HMAC secret.
         if (token.algorithm in HMAC) is not self.symmetric:
             raise TokenRefused(TokenReason.ALGORITHM)
         pool, exact = self._pool(token.kid)

@@ -76,7 +76,7 @@ class Event(StrEnum):
     """An `Authorization` header has a scheme that the gateway ignores, such as one for a proxy."""
     TOKEN_HEADER_IGNORED = "token.header_ignored", _WARNING, _SAMPLED
     JWKS_KEY_DROPPED = "jwks.key_dropped"
-    """An entry of the issuer's key set cannot be used; `reason` says why."""
+    """An entry of the issuer's key set cannot be used; `reason` is the cause."""
     TOKEN_CLAIM_ABSENT = "token.claim_absent", _WARNING
     """A claim that the settings name is in none of the first tokens."""
     AUTHZ_DENY = "authz.deny", _WARNING, _SAMPLED
@@ -106,7 +106,7 @@ class Event(StrEnum):
     """Alerts of a call-analysis engine were not published."""
     UPSTREAM_FAIL = "upstream.fail", _ERROR
     WEBHOOK_FAIL = "webhook.fail", _ERROR
-    """A verdict could not be posted to the backend."""
+    """A decision could not be posted to the backend."""
 
     # Names of an older relay, in addition to the events above with the same meaning.
     CONNECTION_ESTABLISHED = "connection_established", LogSeverity.INFO, _SAMPLED

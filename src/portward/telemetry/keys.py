@@ -18,7 +18,7 @@ _OTHERS: Final = 0o077
 
 
 class AuditError(Exception):
-    """The audit file, its key or its checkpoint cannot be used; the text says which one and why."""
+    """The audit file, its key or its checkpoint cannot be used; the text names it and the reason."""
 
 
 def derive(secret: str | bytes, purpose: str) -> bytes:

@@ -87,7 +87,8 @@ class Handover:
     def carry(self, head: RequestHead, early: bytes, descriptor: int) -> bool:
         """Pass a connection to the worker of its session, if that is another worker.
 
-        Returns False when that worker is gone: then this worker answers that the session is unknown.
+        Returns False when the session is not of another worker, or when that worker is gone: then this
+        worker answers that the session is unknown.
         """
         tag = self._sessions.tag_of(head)
         if tag not in self._others:

@@ -142,6 +142,7 @@ class AnswerMerge:
         for _ in range(_PAGES):
             if since is None or not found or found[0].seq <= 1 or found[0].milliseconds < since:
                 break
+            # A worker numbers its events without gaps, so the first number gives the page before.
             before = max(0, found[0].seq - 1 - size)
             wanted = {"limit": found[0].seq - 1 - before, "since": before}
             older = events.read(await self._one(number, _with(question, wanted)))

@@ -123,7 +123,7 @@ class Supervisor:
         for worker in self.workers.values():
             if worker.ready:
                 worker.order(WorkerOrder.LEAVE)
-            else:
+            else:  # it may not read orders yet
                 worker.terminate()
 
     def end(self) -> None:

@@ -105,6 +105,7 @@ class WorkerPlace:
             self.orphan = not self._stopped.is_set()
             if self.orphan:
                 soon(obedience.leave)
+        # The event loop may be blocked, so the process cannot stop in order.
         if not self._stopped.wait(drain + GRACE):  # pragma: no cover - it ends the process
             os._exit(1)
 
@@ -128,7 +129,7 @@ class WorkerPlace:
 
 
 class PipeReader:
-    """Reads lines from a socket, and not a byte beyond the line that is read."""
+    """Reads lines from a socket; it never waits for bytes after a complete line."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock

@@ -48,7 +48,7 @@ def typed(line: str) -> list[Any]:
     """Parse a typed line into an event with its arguments.
 
     Raises:
-        ValueError: the line is no event; the text says why.
+        ValueError: the line is no event; the text is the reason.
     """
     line = line.strip()
     try:

@@ -28,7 +28,7 @@ def parse(line: str) -> Word | None:
     """Parse a line; None for an empty one.
 
     Raises:
-        ValueError: the command is unknown, or its argument is missing; the text says which.
+        ValueError: the command is unknown, or its argument is missing; the text names it.
     """
     line = line.strip()
     if not line:

@@ -66,7 +66,7 @@ def checklist(settings: Settings, machine: Machine, *, production: bool = False)
     Args:
         settings: the settings to check.
         machine: facts about files and the process, and parsers of other packages.
-        production: check as for production, whatever the settings say.
+        production: check as for production, whatever environment the settings have.
     """
     if production:
         settings = replace(settings, environment=Environment.PRODUCTION)

@@ -40,7 +40,7 @@ def _origins(context: Context) -> Iterator[CheckProblem]:
 
 
 def _asked(context: Context) -> bool:
-    """Return whether an identity provider is set; without one, every handshake with a cookie is rejected."""
+    """Return whether an identity provider is set; without one, no cookie is accepted."""
     return bool(context.settings.identity_provider.url)
 
 

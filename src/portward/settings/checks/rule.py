@@ -21,8 +21,8 @@ class CheckLevel(StrEnum):
 class Finding(NamedTuple):
     """The finding of one rule: its id, its level, the problem, and the line to change.
 
-    With `level` ok, `what` describes the correct state and `change` is empty; with `skip`, `what` says which
-    part is not in use.
+    With `level` ok, `what` describes the correct state and `change` is empty; with `skip`, `what` names the
+    part that is not in use.
     """
 
     id: str

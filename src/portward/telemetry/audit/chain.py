@@ -68,7 +68,7 @@ _DECODER: Final = msgspec.json.Decoder(AuditLine)
 
 
 class BadLine(ValueError):  # noqa: N818 - a finding about a file, not an error of the program
-    """A line is not as it was written; the text says what is wrong."""
+    """A line is not as it was written; the text describes the difference."""
 
 
 def seal(key: bytes, prev: bytes, body: bytes) -> bytes:
