@@ -160,4 +160,4 @@ class HandshakeFacts(msgspec.Struct, frozen=True):
     """The selected WebSocket subprotocol."""
 
     def __repr__(self) -> str:
-        return f"Newcomer({self.id[:8]}, {self.endpoint.name})"
+        return f"HandshakeFacts({self.id[:8]}, {self.endpoint.name})"

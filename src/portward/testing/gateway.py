@@ -232,7 +232,7 @@ async def connect(
     """Go through the gate as a client.
 
     Raises:
-        Refused: as a real client would be, with the row of the outcome table.
+        HandshakeRejected: as a real client would be, with the row of the outcome table.
     """
     admission = await HandshakeService(gateway.node).admit(request(path, peer=peer, **headers))
     client = MemoryClient()
