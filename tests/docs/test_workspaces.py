@@ -54,7 +54,7 @@ def test_figures_are_those_of_the_code() -> None:
         f"pings every {endpoint.ping_interval:.0f} seconds and waits {endpoint.pong_timeout:.0f}"
         in FLAT
     )
-    assert f"says nothing for {endpoint.auth_timeout:.0f} seconds" in FLAT
+    assert f"sends nothing for {endpoint.auth_timeout:.0f} seconds" in FLAT
     assert f"more than {endpoint.limits.connections.max} from this address" in FLAT
     assert "sent again after {:.0f}, {:.0f}, {:.0f} and {:.0f} seconds".format(*PAUSES) in FLAT
     assert (ROOM, TIMEOUT, NAMED) == (1000, 5, 1000)
