@@ -134,7 +134,11 @@ class House:
     def inside(self) -> tuple[int, int, int]:
         """What the doorman counts, and what there is: inside, anonymous, registered."""
         node = self.gateway.node
-        return node.doorman.inside, node.doorman.unauthenticated, len(node.registry)
+        return (
+            node.admission_control.inside,
+            node.admission_control.unauthenticated,
+            len(node.registry),
+        )
 
 
 @asynccontextmanager

@@ -289,17 +289,17 @@ async def test_publications_and_snapshot(directus: Directus, house: House) -> No
 
 async def test_frozen_directus(directus: Directus, house: House) -> None:
     """While Directus answers nothing newcomers are put off and who is in stays; then all goes on."""
-    cookie, newcomer = await directus.login(READER), await directus.login(READER)
+    cookie, handshake = await directus.login(READER), await directus.login(READER)
     async with house.visit(cookie) as page:
         await subscribe(page, OPEN)
         directus.freeze()
         try:
-            assert await house.status(newcomer) == 503
+            assert await house.status(handshake) == 503
             await house.asked_more("timeout")
             await still_served(house, page)
         finally:
             directus.thaw()
-        await house.admits(newcomer)
+        await house.admits(handshake)
         await still_served(house, page)
         await directus.logout(cookie)
         await asyncio.wait_for(page.wait_closed(), PATIENCE)
@@ -308,19 +308,19 @@ async def test_frozen_directus(directus: Directus, house: House) -> None:
 
 async def test_killed_directus(directus: Directus, house: House) -> None:
     """While Directus is gone newcomers are put off and who is in stays; sessions outlive its restart."""
-    cookie, newcomer = await directus.login(READER), await directus.login(READER)
+    cookie, handshake = await directus.login(READER), await directus.login(READER)
     async with house.visit(cookie) as page:
         await subscribe(page, OPEN)
         await directus.kill()
         try:
-            assert await house.status(newcomer) == 503
+            assert await house.status(handshake) == 503
             await house.asked_more("error")
             answer = await subscribe(page, HIDDEN)
             assert (answer["type"], answer["code"]) == ("error", "unavailable")
             await still_served(house, page)
         finally:
             await directus.start()
-        await house.admits(newcomer)
+        await house.admits(handshake)
         assert await subscribe(page, HIDDEN) == forbidden(HIDDEN)
         await still_served(house, page)
 

@@ -98,7 +98,7 @@ class Peer:
 
     def inside(self) -> tuple[int, int]:
         """How many are inside: connections of the gate, and sessions that began by polling."""
-        return self.gateway.node.doorman.inside, len(self.gateway.front)
+        return self.gateway.node.admission_control.inside, len(self.gateway.front)
 
     async def until_inside(self, expected: tuple[int, int]) -> None:
         """Wait until so many are."""
@@ -151,7 +151,7 @@ async def own_door(settings: Settings, tls: ssl.SSLContext | None = None) -> Asy
     log = io.StringIO()
     async with Gateway(settings, telemetry=make_telemetry(settings, LoopClock(), log)) as running:
         server = Server(running)
-        server.lobby.tls = tls
+        server.listener_state.tls = tls
         await server.start()
         host, port = server.public.addresses[0]
         peer = Peer(running, f"{host}:{port}{PATH}", log)

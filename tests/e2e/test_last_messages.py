@@ -149,7 +149,7 @@ async def check(made: Made, road: str, way: str, count: int, seconds: float) -> 
         await leave(
             client, b"".join(told("message", roomId="lobby", content=t) for t in texts), way
         )
-        await until(lambda: place.gateway.node.doorman.inside == 0)
+        await until(lambda: place.gateway.node.admission_control.inside == 0)
         assert await place.said() == texts
         if way != "gone":
             async with asyncio.timeout(PATIENCE):
@@ -237,7 +237,7 @@ async def test_socketio_over_websocket(goodbye: str, count: int) -> None:
         await until(lambda: len(steps.done) == count)
         assert steps.done == list(range(count))
         client.leave()
-        await until(lambda: place.gateway.node.doorman.inside == 0)
+        await until(lambda: place.gateway.node.admission_control.inside == 0)
 
 
 async def post(place: Place, sid: str, body: str) -> tuple[str, bytes]:
@@ -284,4 +284,4 @@ async def test_socketio_over_polling(goodbye: str, count: int) -> None:
         assert "200" in status
         await until(lambda: len(steps.done) == count)
         assert steps.done == list(range(count))
-        await until(lambda: place.gateway.node.doorman.inside == 0)
+        await until(lambda: place.gateway.node.admission_control.inside == 0)

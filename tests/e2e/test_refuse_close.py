@@ -63,7 +63,7 @@ async def test_a_refused_handshake_opens_and_closes(door: House) -> None:
             async with connect(url, origin="https://evil.example", proxy=None):  # type: ignore[arg-type]  # a NewType
                 pass
         assert caught.value.response.status_code == 403
-        await until(lambda: place.gateway.node.doorman.inside == 0)
+        await until(lambda: place.gateway.node.admission_control.inside == 0)
         assert place.gateway.connections() == []
 
 
@@ -84,7 +84,7 @@ async def test_the_whole_answer_leaves_at_once() -> None:
             clients.append(client)
         # Nobody answers the close: the sockets are dropped after a second, and were never sessions.
         server_side = place.gateway.node
-        assert (server_side.doorman.inside, len(server_side.registry)) == (0, 0)
+        assert (server_side.admission_control.inside, len(server_side.registry)) == (0, 0)
         for client in clients:
             await cut(client, b"\x88\x80\0\0\0\0")
 
@@ -97,7 +97,7 @@ async def test_a_refused_client_that_sends_on_is_cut(flood: int) -> None:
         await client.send(handshake("/rooms?token=x", origin=ORIGIN))
         await client.head()
         await cut(client, bytes(flood))
-        await until(lambda: place.gateway.node.doorman.inside == 0)
+        await until(lambda: place.gateway.node.admission_control.inside == 0)
 
 
 @pytest.mark.slow

@@ -180,7 +180,7 @@ async def test_an_origin(mode: str, origin: str) -> None:
             await tab.connected()
             return
         await tab.told("connect_error")
-        assert on.gateway.node.doorman.inside == 0
+        assert on.gateway.node.admission_control.inside == 0
         assert on.gateway.connections() == []
 
 

@@ -62,7 +62,7 @@ async def test_a_page_of_a_foreign_origin() -> None:
             urls = [work(place, port, host, mode) for host in hosts for mode in MODES]
             outcomes = await browse(urls)
             assert place.gateway.connections() == []
-            assert place.gateway.node.doorman.inside == 0
+            assert place.gateway.node.admission_control.inside == 0
             log = place.log.getvalue()
     expected = {"default": "xhr poll error", "polling": "xhr poll error"}
     told = [expected.get(mode, "websocket error") for _ in hosts for mode in MODES]

@@ -71,7 +71,7 @@ async def test_every_ending(place: Place, moment: str) -> None:
             await client.move(moment)
             session_of(place, user).end(ending, "test")
             told(await client.end(), payloads.ending_code(ending), ending, moment)
-    await until(lambda: place.gateway.node.doorman.inside == 0)
+    await until(lambda: place.gateway.node.admission_control.inside == 0)
     assert len(place.gateway.front) == 0
 
 
@@ -127,7 +127,7 @@ async def test_an_ending_as_it_comes_about(place: Place, moment: str) -> None:
             await client.move(moment)
             await trigger(place, client, f"u{number}")
             told(await client.end(), code, ending, moment)
-        await until(lambda: place.gateway.node.doorman.inside == 0)
+        await until(lambda: place.gateway.node.admission_control.inside == 0)
 
 
 @pytest.mark.parametrize("road", sorted(DOORS))
@@ -244,7 +244,7 @@ async def test_no_last_step(place: Place) -> None:
         assert await client.drain() == Disconnect.AUTH_FAILED.code
         assert time.monotonic() - began > 1
         assert (await client.peer.get()).status_code == 400
-        await until(lambda: place.gateway.node.doorman.inside == 0)
+        await until(lambda: place.gateway.node.admission_control.inside == 0)
 
 
 async def test_the_words_come_by_poll_meanwhile(place: Place) -> None:

@@ -90,9 +90,15 @@ class Watch:
         """Note a flush."""
         self.fan_outs.append((channel, publications, deliveries, seconds))
 
-    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:  # noqa: ARG002 - the port
+    def on_encoded(
+        self,
+        encoder: Encoder,
+        push: Push,  # noqa: ARG002 - the port
+        message: WireMessage,  # noqa: ARG002 - the port
+        count: int,
+    ) -> None:
         """Note an encoding."""
-        self.encoded.append((voice, listeners))
+        self.encoded.append((encoder, count))
 
     def encode_failed(self, channel: Channel, error: Exception) -> None:
         """Note what could not be said."""
@@ -112,7 +118,7 @@ class HubBench:
             self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen, self._wake_at
         )
         self.words = Words()
-        self.voice = Encoder("rooms", self.words, wire.PLAIN.text, lambda: 7, late=late)
+        self.encoder = Encoder("rooms", self.words, wire.PLAIN.text, lambda: 7, late=late)
         self.offset = 0
         self.offsets: Counter[Channel] = Counter()
 
@@ -126,11 +132,11 @@ class HubBench:
             self.due = NEVER
             self.due = min(self.due, self.channels.late.fire(moment, late=False))
 
-    def listener(self, channel: Channel = ROOM, voice: Encoder | None = None) -> Ear:
+    def listener(self, channel: Channel = ROOM, encoder: Encoder | None = None) -> Ear:
         """An outlet that listens."""
         ear = Ear()
         self.channels.join(channel, ear)
-        self.channels.go_live(channel, ear, voice or self.voice)
+        self.channels.go_live(channel, ear, encoder or self.encoder)
         return ear
 
     def publish(

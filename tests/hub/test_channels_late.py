@@ -88,7 +88,7 @@ def test_who_left_is_sent_nothing_late(hub: HubBench) -> None:
     hub.channels.leave(ROOM, gone)
     hub.channels.leave(ROOM, back)
     hub.channels.join(ROOM, back)
-    hub.channels.go_live(ROOM, back, hub.voice)
+    hub.channels.go_live(ROOM, back, hub.encoder)
     closed.open = False
     hub.leap(9.0)
     heard = [ear.heard for ear in (gone, back, closed, stays)]
@@ -113,7 +113,7 @@ def test_one_that_is_on_its_way_in_is_sent_it_after(hub: HubBench) -> None:
     hub.channels.join(ROOM, ear)
     hub.leap(2.1)
     assert ear.heard == ["low 1"]
-    hub.channels.go_live(ROOM, ear, hub.voice)
+    hub.channels.go_live(ROOM, ear, hub.encoder)
     hub.leap(3.0)
     assert ear.heard == ["low 1", "low 2 late"]
 
@@ -141,7 +141,7 @@ def test_what_came_while_it_joined_is_kept_too(hub: HubBench) -> None:
 def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: HubBench) -> None:
     """Its listeners are told the number with the next one, as before."""
     plain = Encoder("plain", Words(), wire.PLAIN.text, lambda: 7)
-    ear = hub.listener(voice=plain)
+    ear = hub.listener(encoder=plain)
     publish(hub, "low 1", "low 2")
     hub.leap(9.0)
     assert ear.heard == ["low 1"]
@@ -153,7 +153,7 @@ def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: HubBench) -> 
 def test_what_cannot_be_said_late_stops_nothing(hub: HubBench) -> None:
     """The others are sent theirs."""
     breaks = Encoder("breaks", Words(" late"), wire.PLAIN.text, lambda: 7, late=True)
-    ann, bob = hub.listener(voice=breaks), hub.listener(OTHER)
+    ann, bob = hub.listener(encoder=breaks), hub.listener(OTHER)
     publish(hub, "low 1", "poison")
     publish(hub, "low 1", "low 2", channel=OTHER)
     hub.leap(2.0)

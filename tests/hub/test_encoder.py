@@ -17,8 +17,8 @@ class Silent:
 
 def test_says_with_the_time() -> None:
     """A push is put into words with the time of now, then framed."""
-    voice = Encoder("rooms", Words("!"), wire.PLAIN.text, lambda: 42)
-    message = voice.encode(Welcome(connection_id="c"))
+    encoder = Encoder("rooms", Words("!"), wire.PLAIN.text, lambda: 42)
+    message = encoder.encode(Welcome(connection_id="c"))
     assert isinstance(message, WireMessage)
     assert message.payloads == (b"!Welcome@42",)
     assert not message.binary

@@ -35,15 +35,15 @@ def test_one_encoding_for_all(hub: HubBench) -> None:
     assert len(hub.words.said) == 1
     assert {id(ear.writes[0]) for ear in ears} == {id(ears[0].writes[0])}
     assert all(ear.channels == [ROOM] for ear in ears)
-    assert hub.watch.encoded == [(hub.voice, 50)]
+    assert hub.watch.encoded == [(hub.encoder, 50)]
 
 
 def test_one_encoding_per_voice(hub: HubBench) -> None:
     """Listeners of different endpoints are told in their own words, each encoded once."""
     loud = Words("!")
-    voice = Encoder("loud", loud, wire.PLAIN.text, lambda: 7)
-    first, second = hub.listener(), hub.listener(voice=voice)
-    third = hub.listener(voice=voice)
+    encoder = Encoder("loud", loud, wire.PLAIN.text, lambda: 7)
+    first, second = hub.listener(), hub.listener(encoder=encoder)
+    third = hub.listener(encoder=encoder)
     hub.publish("x")
     hub.turn()
     assert (first.heard, second.heard, third.heard) == (["x"], ["!x"], ["!x"])
@@ -127,7 +127,7 @@ def test_no_word_for_it(hub: HubBench) -> None:
 def test_poison_is_isolated(hub: HubBench) -> None:
     """What one dialect cannot say is left out for its listeners alone, and reported."""
     other = Encoder("other", Words("!"), wire.PLAIN.text, lambda: 7)
-    first, second = hub.listener(), hub.listener(voice=other)
+    first, second = hub.listener(), hub.listener(encoder=other)
     for word in ("a", "poison", "poison!", "b"):
         hub.publish(word)
     hub.turn()
@@ -206,7 +206,7 @@ def test_joining_collects(hub: HubBench) -> None:
     hub.signal("ann", active=True)
     hub.turn()
     hub.publish("same turn")
-    assert words(hub.channels.go_live(ROOM, ear, hub.voice)) == [
+    assert words(hub.channels.go_live(ROOM, ear, hub.encoder)) == [
         "during",
         "ann:typing:True",
         "same turn",
@@ -222,7 +222,7 @@ def test_settling_flushes_what_is_pending(hub: HubBench) -> None:
     other, ear = hub.listener(), Ear()
     hub.channels.join(ROOM, ear)
     hub.publish("x")
-    collected = hub.channels.go_live(ROOM, ear, hub.voice)
+    collected = hub.channels.go_live(ROOM, ear, hub.encoder)
     assert (words(collected), other.heard) == (["x"], ["x"])
     hub.turn()
     assert (ear.heard, other.heard) == ([], ["x"])
@@ -234,7 +234,7 @@ def test_collecting_leaves_the_excluded_out(hub: HubBench) -> None:
     hub.channels.join(ROOM, ear)
     hub.publish("x", exclude=ear)
     hub.publish("y")
-    assert words(hub.channels.go_live(ROOM, ear, hub.voice)) == ["y"]
+    assert words(hub.channels.go_live(ROOM, ear, hub.encoder)) == ["y"]
 
 
 def test_first_listener(hub: HubBench) -> None:
@@ -342,11 +342,11 @@ def place(hub: HubBench, offset: int, epoch: str = "e") -> bool:
     return hub.channels.deliver(ROOM, publication, epoch)
 
 
-def newcomer(hub: HubBench, offset: int, epoch: str = "e") -> Ear:
+def handshake(hub: HubBench, offset: int, epoch: str = "e") -> Ear:
     """An outlet whose answer ends at this offset."""
     ear = Ear()
     hub.channels.join(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.voice, Position(offset, epoch))
+    hub.channels.go_live(ROOM, ear, hub.encoder, Position(offset, epoch))
     return ear
 
 
@@ -361,7 +361,7 @@ def test_first_one_is_taken(hub: HubBench) -> None:
 @pytest.mark.parametrize(("offset", "epoch"), [(3, "e"), (2, "e"), (5, "e"), (4, "f"), (1, "f")])
 def test_only_the_next_is_taken(hub: HubBench, offset: int, epoch: str) -> None:
     """A repeat, one after a gap and one of another epoch are not told, and change nothing."""
-    ear = newcomer(hub, 3)
+    ear = handshake(hub, 3)
     assert not place(hub, offset, epoch)
     assert place(hub, 4)
     hub.turn()
@@ -370,17 +370,17 @@ def test_only_the_next_is_taken(hub: HubBench, offset: int, epoch: str) -> None:
 
 def test_position_of_an_answer(hub: HubBench) -> None:
     """The first answer says where a channel is; an empty one says nothing."""
-    assert newcomer(hub, 0, "").heard == []
+    assert handshake(hub, 0, "").heard == []
     assert hub.channels.position(ROOM) is None
-    newcomer(hub, 3)
-    newcomer(hub, 2)
-    newcomer(hub, 9, "f")
+    handshake(hub, 3)
+    handshake(hub, 2)
+    handshake(hub, 9, "f")
     assert hub.channels.position(ROOM) == Position(3, "e")
 
 
 def test_who_is_ahead_is_spared(hub: HubBench) -> None:
     """A listener is not told again what its answer held; the others, and signals, are not kept back."""
-    behind, ahead = newcomer(hub, 1), newcomer(hub, 3)
+    behind, ahead = handshake(hub, 1), handshake(hub, 3)
     assert hub.channels.position(ROOM) == Position(1, "e")
     for offset in (2, 3, 4):
         assert place(hub, offset)
@@ -392,7 +392,7 @@ def test_who_is_ahead_is_spared(hub: HubBench) -> None:
 
 def test_ahead_and_excluded(hub: HubBench) -> None:
     """Being ahead and being left out go together."""
-    first, second, third = newcomer(hub, 0), newcomer(hub, 1), newcomer(hub, 0)
+    first, second, third = handshake(hub, 0), handshake(hub, 1), handshake(hub, 0)
     hub.publish("x", exclude=first)
     hub.publish("y")
     hub.turn()
@@ -401,11 +401,11 @@ def test_ahead_and_excluded(hub: HubBench) -> None:
 
 def test_who_was_ahead_and_comes_back(hub: HubBench) -> None:
     """Leaving ends being ahead."""
-    newcomer(hub, 0)
-    ear = newcomer(hub, 5)
+    handshake(hub, 0)
+    ear = handshake(hub, 5)
     hub.channels.leave(ROOM, ear)
     hub.channels.join(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.voice, Position(0, "e"))
+    hub.channels.go_live(ROOM, ear, hub.encoder, Position(0, "e"))
     assert place(hub, 1)
     hub.turn()
     assert ear.heard == ["1"]
@@ -413,7 +413,7 @@ def test_who_was_ahead_and_comes_back(hub: HubBench) -> None:
 
 def test_what_is_collected_follows_the_answer(hub: HubBench) -> None:
     """It does unless something was lost between, or the stream is another one."""
-    newcomer(hub, 3)
+    handshake(hub, 3)
     ear = Ear()
     hub.channels.join(ROOM, ear)
     ends = [Position(2, "e"), Position(3, "e"), Position(9, "e"), Position(3, "f")]
@@ -425,7 +425,7 @@ def test_what_is_collected_follows_the_answer(hub: HubBench) -> None:
 
 def test_too_much_is_collected(hub: HubBench) -> None:
     """Of too much the rest is left out: the answer is not continued, and the outlet joins once more."""
-    other = newcomer(hub, 0)
+    other = handshake(hub, 0)
     ear = Ear()
     hub.channels.join(ROOM, ear)
     for offset in range(1, OUTBOX_COUNT + 1):
@@ -435,7 +435,7 @@ def test_too_much_is_collected(hub: HubBench) -> None:
         assert place(hub, offset)
     for position in (Position(0, "e"), Position(OUTBOX_COUNT + 3, "e")):
         assert not hub.channels.follows(ROOM, ear, position)
-    collected = hub.channels.go_live(ROOM, ear, hub.voice, Position(0, "e"))
+    collected = hub.channels.go_live(ROOM, ear, hub.encoder, Position(0, "e"))
     assert [spoken(push) for push in collected] == [str(n + 1) for n in range(OUTBOX_COUNT)]
     assert len(other.heard) == OUTBOX_COUNT + 3
     hub.channels.leave(ROOM, ear)
@@ -455,7 +455,7 @@ def test_anything_follows_the_unknown(hub: HubBench) -> None:
 
 def test_holding(hub: HubBench) -> None:
     """A channel that is held takes nothing, keeps its position, and goes on where it was."""
-    ear = newcomer(hub, 3)
+    ear = handshake(hub, 3)
     assert hub.channels.paused(ROOM) is None
     assert hub.channels.paused(OTHER) is None
     held: list[BusMessage] = []
@@ -472,7 +472,7 @@ def test_holding(hub: HubBench) -> None:
 
 def test_moving_while_held(hub: HubBench) -> None:
     """A held channel can be moved; it goes on from there."""
-    newcomer(hub, 3)
+    handshake(hub, 3)
     hub.channels.pause(ROOM, [])
     hub.channels.move(ROOM, Position(8, "f"))
     assert not place(hub, 9, "f")
@@ -482,7 +482,7 @@ def test_moving_while_held(hub: HubBench) -> None:
 
 def test_who_has_reached_a_position(hub: HubBench) -> None:
     """Only who is ahead as far as that, in the same epoch."""
-    plain, ahead = newcomer(hub, 1), newcomer(hub, 4)
+    plain, ahead = handshake(hub, 1), handshake(hub, 4)
     there = Position(4, "e")
     assert [hub.channels.already_delivered(ROOM, each, there) for each in (plain, ahead)] == [
         False,
@@ -568,7 +568,7 @@ def test_cooldown_forgets_who_left(sparing: HubBench) -> None:
     hub.turn()
     hub.channels.leave(ROOM, ear)
     hub.channels.join(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.voice)
+    hub.channels.go_live(ROOM, ear, hub.encoder)
     hub.publish("b", kind="k")
     hub.turn()
     assert ear.heard == ["a", "b"]
@@ -687,8 +687,8 @@ def test_withholding(hub: HubBench) -> None:
 
 def test_withholding_leaves_out_what_is_left_out(hub: HubBench) -> None:
     """One that is excluded, or ahead, is not written to at the release either."""
-    ear = newcomer(hub, 0)
-    ahead = newcomer(hub, 2)
+    ear = handshake(hub, 0)
+    ahead = handshake(hub, 2)
     for each in (ear, ahead):
         hub.channels.withhold(ROOM, each)
     hub.publish("1", exclude=ear)
@@ -710,7 +710,7 @@ def test_withholding_ends_with_leaving(hub: HubBench) -> None:
     assert hub.channels.release(ROOM, ear)
     hub.channels.join(ROOM, ear)
     hub.channels.withhold(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.voice)
+    hub.channels.go_live(ROOM, ear, hub.encoder)
     hub.publish("b")
     hub.turn()
     assert ear.heard == ["b"]

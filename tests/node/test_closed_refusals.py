@@ -139,7 +139,7 @@ async def test_a_page_that_may_not_connect_learns_nothing() -> None:
         assert await code(house, "/rooms?token=x", upgrade="h2c") is HandshakeRejection.BAD_REQUEST
         found = await code(house, "/rooms?token=x", sec_websocket_protocol="chat")
         assert found is HandshakeRejection.BAD_REQUEST
-        house.gateway.node.doorman.draining = True
+        house.gateway.node.admission_control.draining = True
         assert await code(house, "/rooms") == 3001
         # The order of checks stays, and the answer is not a close.
         assert await code(house, origin="https://evil.example") is HandshakeRejection.DRAINING

@@ -87,7 +87,7 @@ async def test_where_and_when(house: House, ann: MemoryClient) -> None:
     """The address is whole; the moments are of the wall clock, and a pong is a sign of life."""
     session, clock = session_of(ann), house.clock
     handle, opened = handle_of(ann), clock.time()
-    assert handle.remote_address == session.newcomer.address == "127.0.0.1"
+    assert handle.remote_address == session.handshake.address == "127.0.0.1"
     assert handle.opened_at == handle.last_seen_at == opened
     clock.advance(7)
     assert handle.last_seen_at == pytest.approx(opened)
@@ -176,4 +176,4 @@ async def test_repr(ann: MemoryClient) -> None:
     identify(ann, email="a@b", profile={"id": "ann", "first_name": "Ann"})
     handle = handle_of(ann)
     assert repr(handle) == f"ConnectionHandle({handle.id})"
-    assert session_of(ann).newcomer.cookies == "session=ann"
+    assert session_of(ann).handshake.cookies == "session=ann"

@@ -232,7 +232,7 @@ async def test_cookies_show_nowhere(peopled_house: Peopled) -> None:
     client.send("nonsense")
     await settle()
     session = session_of(client)
-    assert session.newcomer.cookies == "session=canary-5d1f"
+    assert session.handshake.cookies == "session=canary-5d1f"
     house.gateway.telemetry.log.close(5)
     assert "auth.fail" in house.log.getvalue()
     told: list[Any] = [
@@ -240,7 +240,7 @@ async def test_cookies_show_nowhere(peopled_house: Peopled) -> None:
         house.gateway.telemetry.metrics.render(),
         client.received,
         session,
-        session.newcomer,
+        session.handshake,
         house.gateway.node,
     ]
     assert "session=canary" not in "".join(map(str, told)) + "".join(map(repr, told))

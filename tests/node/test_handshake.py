@@ -386,7 +386,7 @@ async def test_a_hundred_rounds(house: House) -> None:
         assert revoked.closed == (3503, "force disconnect")
         await house.advance(4)
     assert house.inside() == (3, 0, 3)
-    assert len(node.doorman._by_address) == 1
+    assert len(node.admission_control._by_address) == 1
     assert {endpoint.name: endpoint.open for endpoint in node.endpoints.values()} == {
         "alerts": 0, "live": 0, "rooms": 3, "realtime": 0, "workspaces": 0,
     }  # fmt: skip
@@ -395,7 +395,7 @@ async def test_a_hundred_rounds(house: House) -> None:
         client.leave()
     await settle()
     assert house.inside() == (0, 0, 0)
-    assert len(node.doorman._by_address) == 0
+    assert len(node.admission_control._by_address) == 0
 
 
 async def test_cancelled_handshake() -> None:
@@ -408,7 +408,7 @@ async def test_cancelled_handshake() -> None:
         task.cancel()
         await asyncio.wait([task])
         assert house.inside() == (0, 0, 0)
-        assert len(house.gateway.node.doorman._by_address) == 0
+        assert len(house.gateway.node.admission_control._by_address) == 0
         await engine.run()
 
 

@@ -45,8 +45,8 @@ async def test_silent_sockets_of_few_addresses(house: House) -> None:
     )
     await house.advance(1)
     for number in range(40):
-        newcomer = await visitor(house, f"198.51.100.{number}")
-        await house.authenticate(newcomer, f"user{number}")
+        handshake = await visitor(house, f"198.51.100.{number}")
+        await house.authenticate(handshake, f"user{number}")
     gone = [client for client in silent if not client.open]
     assert len(gone) == 30  # of each customer an eighth of the pool is left
     assert {client.closed for client in gone} == {(3013, "too many requests")}
@@ -72,7 +72,7 @@ async def test_an_office_is_left_alone(house: House) -> None:
     assert [client.closed for client in office] == [None] * 10
     for number, client in enumerate(office):
         await house.authenticate(client, f"user{number}")
-    assert house.gateway.node.doorman.unauthenticated == 70
+    assert house.gateway.node.admission_control.unauthenticated == 70
 
 
 async def test_a_message_is_a_sign_of_life(house: House) -> None:
@@ -88,7 +88,7 @@ async def test_a_message_is_a_sign_of_life(house: House) -> None:
 
 async def test_who_comes_with_a_credential_is_no_part_of_it(house: House) -> None:
     """Those who are authenticated, then or later, count no longer, whoever of them leaves when."""
-    pool = house.gateway.node.doorman.pending
+    pool = house.gateway.node.admission_control.pending
     first, second = await visitor(house, "192.0.2.1"), await visitor(house, "192.0.2.1")
     assert len(pool) == 2
     await house.authenticate(first, "ann")

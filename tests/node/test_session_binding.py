@@ -164,7 +164,7 @@ async def test_where_nobody_proves_anything() -> None:
 async def test_draining(house: House) -> None:
     """Those who are inside may go on while newcomers are turned away."""
     entry = await enter(house, ask())
-    house.gateway.node.doorman.draining = True
+    house.gateway.node.admission_control.draining = True
     assert await judged(house, entry, ask()) is None
     with pytest.raises(HandshakeRejected):
         await enter(house, ask())
@@ -173,9 +173,9 @@ async def test_draining(house: House) -> None:
 async def test_https() -> None:
     """Every request has to come over TLS where that is wanted."""
     async with running(engine()) as house:
-        doorman = house.gateway.node.doorman
+        admission_control = house.gateway.node.admission_control
         entry = await enter(house, ask())
-        doorman.rules = dataclasses.replace(doorman.rules, require_https=True)
+        admission_control.rules = dataclasses.replace(admission_control.rules, require_https=True)
         assert await judged(house, entry, ask()) is HandshakeRejection.INSECURE
         assert await judged(house, entry, replace(ask(), secure=True)) is None
 
@@ -203,12 +203,12 @@ async def test_a_token_is_kept_for_later() -> None:
     async with running(deferred()) as house:
         gate = HandshakeService(house.gateway.node)
         entry = await gate.admit(ask(authorization="Bearer not.a.token"), upgrade_checked=True)
-        newcomer = entry._newcomer
-        assert (newcomer.bearer, newcomer.identity) == ("not.a.token", None)
-        assert "not.a.token" not in repr(newcomer)
+        handshake = entry._handshake
+        assert (handshake.bearer, handshake.identity) == ("not.a.token", None)
+        assert "not.a.token" not in repr(handshake)
         entry.cancel()
         bare = await gate.admit(ask(), upgrade_checked=True)
-        assert bare._newcomer.bearer == ""
+        assert bare._handshake.bearer == ""
         bare.cancel()
         assert house.inside() == (0, 0, 0)
 
@@ -226,16 +226,16 @@ async def test_a_crowd_is_let_in_to_be_told() -> None:
     async with running(deferred()) as house:
         gate = HandshakeService(house.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(4)]
-        assert [each._newcomer.crowded for each in entries] == [False, False, True, True]
+        assert [each._handshake.crowded for each in entries] == [False, False, True, True]
         with pytest.raises(HandshakeRejected) as refused:
             await gate.admit(ask(), upgrade_checked=True)
         assert refused.value.refusal is HandshakeRejection.ADDRESS_CAP
         other = await gate.admit(request(PATH, peer="10.0.0.9"))
-        assert not other._newcomer.crowded
+        assert not other._handshake.crowded
         for entry in (*entries, other):
             entry.cancel()
         assert house.inside() == (0, 0, 0)
-        assert len(house.gateway.node.doorman._by_address) == 0
+        assert len(house.gateway.node.admission_control._by_address) == 0
 
 
 async def test_a_crowd_that_is_only_watched() -> None:
@@ -243,10 +243,10 @@ async def test_a_crowd_that_is_only_watched() -> None:
     async with running(deferred(mode=LimitMode.OBSERVE)) as house:
         gate = HandshakeService(house.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(5)]
-        assert not any(each._newcomer.crowded for each in entries)
+        assert not any(each._handshake.crowded for each in entries)
         for entry in entries:
             entry.cancel()
-        assert len(house.gateway.node.doorman._by_address) == 0
+        assert len(house.gateway.node.admission_control._by_address) == 0
 
 
 async def test_the_cap_of_those_who_have_proven_nothing() -> None:
@@ -254,8 +254,8 @@ async def test_the_cap_of_those_who_have_proven_nothing() -> None:
     given = replace(deferred(), gate=GateSettings(max_unauthenticated=1))
     async with running(given) as house:
         gate = HandshakeService(house.gateway.node)
-        house.gateway.node.doorman.unauthenticated = 1
+        house.gateway.node.admission_control.unauthenticated = 1
         with pytest.raises(HandshakeRejected) as refused:
             await gate.admit(ask(authorization="Bearer x"), upgrade_checked=True)
         assert refused.value.refusal is HandshakeRejection.UNAUTHENTICATED_CAP
-        house.gateway.node.doorman.unauthenticated = 0
+        house.gateway.node.admission_control.unauthenticated = 0

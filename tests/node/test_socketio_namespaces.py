@@ -653,7 +653,7 @@ async def test_no_token_leaks(way: str) -> None:
         elif way == "key":
             await ann.emit("token_refresh", {canary: 1})
             await ann.say(f'2["{canary}"]x')
-        for value in (session_of(ann), session_of(ann).newcomer):
+        for value in (session_of(ann), session_of(ann).handshake):
             assert canary not in repr(value)
         await settle()
         sinks = [house.log.getvalue(), house.gateway.telemetry.metrics.render().decode()]

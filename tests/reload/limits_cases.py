@@ -27,14 +27,14 @@ def _stranger(client: ClientSide) -> ClientSide:
     return ClientSide(client.gateway, client.stack)
 
 
-def _newcomer() -> str:
+def _handshake() -> str:
     """A token of a user that no limit knows yet."""
     return token(A, sub=f"user-{next(_users)}", roles=["user"])
 
 
 async def _attempts(client: ClientSide) -> int:
     here = _stranger(client)
-    statuses = [await here.status("/echo", token=_newcomer()) for _ in range(TRIES)]
+    statuses = [await here.status("/echo", token=_handshake()) for _ in range(TRIES)]
     assert set(statuses) <= {101, 429}
     return statuses.count(101)
 
@@ -45,7 +45,7 @@ async def _connections(client: ClientSide) -> int:
     statuses = []
     for _ in range(TRIES):
         try:
-            opened.append(await here.open("/echo", token=_newcomer()))
+            opened.append(await here.open("/echo", token=_handshake()))
             statuses.append(101)
         except Exception as refused:  # noqa: BLE001 - its status is what is looked at
             statuses.append(refused.response.status_code)  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def _asked(kind: str, refused: str, **data: Any) -> Passed:
     """Messages of a new user, of which some are answered with a refusal of this code."""
 
     async def observe(client: ClientSide) -> int:
-        speaker = await _stranger(client).speaker(_newcomer())
+        speaker = await _stranger(client).speaker(_handshake())
         answers = [await speaker.ask(kind, **data) for _ in range(TRIES)]
         codes = [each["data"].get("code") for each in answers if each["type"] == "error"]
         return TRIES - codes.count(refused)
@@ -78,7 +78,7 @@ def _asked(kind: str, refused: str, **data: Any) -> Passed:
 
 async def _typing(client: ClientSide) -> int:
     """Typing has no answer but its refusal; a heartbeat afterwards shows that all were looked at."""
-    speaker = await _stranger(client).speaker(_newcomer())
+    speaker = await _stranger(client).speaker(_handshake())
     await client.gateway.call("rooms_set", id="hall", name="hall")
     assert (await speaker.ask("join", roomId="hall"))["type"] == "room_joined"
     for number in range(TRIES):
@@ -107,7 +107,7 @@ async def _frames(client: ClientSide) -> int:
 
 async def _control_frames(client: ClientSide) -> int:
     """Pings that are answered, until the connection is closed for their number."""
-    socket = await _stranger(client).open("/echo", token=_newcomer())
+    socket = await _stranger(client).open("/echo", token=_handshake())
     answered = 0
     try:
         for _ in range(TRIES):

@@ -90,5 +90,5 @@ async def test_leaving_counts_once() -> None:
         client.abort()
         client.close(1000, "")
         await client.settle()
-        assert gateway.node.doorman.inside == 0
+        assert gateway.node.admission_control.inside == 0
         assert client.closed is None

@@ -310,7 +310,7 @@ class House:
 
     gate: FakeGate
     clock: FakeClock
-    lobby: ListenerState
+    listener_state: ListenerState
     listener: Listener
     port: int
     clients: list[Client]
@@ -353,10 +353,10 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """Serve on a free port of this machine, with time that stands still."""
     gate, clock = gate or FakeGate(), FakeClock()
-    lobby = ListenerState(gate, clock, random=lambda: 0.0, **options)
-    listener = Listener(lobby, "127.0.0.1", 0, descriptors=descriptors, proxies=proxies)
+    listener_state = ListenerState(gate, clock, random=lambda: 0.0, **options)
+    listener = Listener(listener_state, "127.0.0.1", 0, descriptors=descriptors, proxies=proxies)
     await listener.start()
-    house = House(gate, clock, lobby, listener, listener.addresses[0][1], [])
+    house = House(gate, clock, listener_state, listener, listener.addresses[0][1], [])
     try:
         yield house
     finally:
@@ -365,7 +365,7 @@ async def open_house(
         listener.close()
         for session in gate.sessions:
             session.link.abort()
-        await until(lambda: lobby.sockets == 0)
+        await until(lambda: listener_state.sockets == 0)
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:

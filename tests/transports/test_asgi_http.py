@@ -51,43 +51,48 @@ def body(data: bytes, *, more: bool = True) -> dict[str, Any]:
 
 async def test_a_body_and_an_answer() -> None:
     """The guest hears the body in pieces; its first answer counts until it is taken."""
-    guest, caller = Guest(), AsgiResponseSender()
-    answer = await caller.serve(guest, receiver(body(b"a"), body(b""), body(b"b!", more=False)))
+    request_handler, caller = Guest(), AsgiResponseSender()
+    answer = await caller.serve(
+        request_handler, receiver(body(b"a"), body(b""), body(b"b!", more=False))
+    )
     assert answer == (200, (), b"ab!")
     assert caller.unsent() == 3
     caller.taken()
-    assert (caller.unsent(), guest.lost) == (0, 0)
+    assert (caller.unsent(), request_handler.lost) == (0, 0)
 
 
 async def test_an_answer_at_once() -> None:
     """A guest may answer before anything came."""
-    guest, caller = Guest(answer=True), AsgiResponseSender()
-    assert await caller.serve(guest, receiver(body(b"x"))) == (200, (), b"at once")
-    assert (guest.body, guest.lost) == (b"", 0)
+    request_handler, caller = Guest(answer=True), AsgiResponseSender()
+    assert await caller.serve(request_handler, receiver(body(b"x"))) == (200, (), b"at once")
+    assert (request_handler.body, request_handler.lost) == (b"", 0)
 
 
 async def test_a_caller_that_leaves() -> None:
     """A guest is told once that nobody waits any more; what it answers then goes nowhere."""
-    guest, caller = Guest(), AsgiResponseSender()
-    assert await caller.serve(guest, receiver(body(b"a"), {"type": "http.disconnect"})) is None
+    request_handler, caller = Guest(), AsgiResponseSender()
+    assert (
+        await caller.serve(request_handler, receiver(body(b"a"), {"type": "http.disconnect"}))
+        is None
+    )
     caller.answer(200, (), b"too late")
-    assert (guest.lost, caller.unsent()) == (1, 0)
+    assert (request_handler.lost, caller.unsent()) == (1, 0)
 
 
 async def test_a_server_that_stops() -> None:
     """A server that cancels its request has lost the caller."""
-    guest, caller = Guest(), AsgiResponseSender()
-    serving = asyncio.ensure_future(caller.serve(guest, receiver()))
+    request_handler, caller = Guest(), AsgiResponseSender()
+    serving = asyncio.ensure_future(caller.serve(request_handler, receiver()))
     await asyncio.sleep(0)
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
-    assert guest.lost == 1
+    assert request_handler.lost == 1
 
 
 async def test_a_guest_that_fails() -> None:
     """What a guest raises reaches the server, and is not waited for."""
-    guest, caller = Guest(fail=True), AsgiResponseSender()
+    request_handler, caller = Guest(fail=True), AsgiResponseSender()
     with pytest.raises(ZeroDivisionError):
-        await caller.serve(guest, receiver(body(b"a")))
-    assert guest.lost == 1
+        await caller.serve(request_handler, receiver(body(b"a")))
+    assert request_handler.lost == 1

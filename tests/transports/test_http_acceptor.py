@@ -103,12 +103,12 @@ async def test_frames_sent_while_admission_waits_are_read_after_the_101(house: H
     client = await house.client()
     await client.send(handshake() + masked(TEXT, b"one"))
     await until(lambda: house.gate.heads)
-    (newcomer,) = house.lobby.doors
-    assert isinstance(newcomer, HandshakeProtocol)
+    (acceptor,) = house.listener_state.doors
+    assert isinstance(acceptor, HandshakeProtocol)
     await client.send(masked(TEXT, b"x" * (http_acceptor.EARLY - 1000)))
-    await until(lambda: len(newcomer._early) > 1000)
+    await until(lambda: len(acceptor._early) > 1000)
     await client.send(masked(TEXT, b"y" * 3000))
-    await until(lambda: not newcomer._transport.is_reading())
+    await until(lambda: not acceptor._transport.is_reading())
     house.gate.hold.set()
 
     assert (await client.head())[0] == "HTTP/1.1 101 Switching Protocols"
@@ -121,13 +121,13 @@ async def test_nothing_is_read_without_end_while_admission_waits(house: House) -
     client = await house.client()
     await client.send(handshake())
     await until(lambda: house.gate.heads)
-    (newcomer,) = house.lobby.doors
-    assert isinstance(newcomer, HandshakeProtocol)
+    (acceptor,) = house.listener_state.doors
+    assert isinstance(acceptor, HandshakeProtocol)
     pushing = asyncio.ensure_future(client.send(bytes(50_000_000)))
-    await until(lambda: not newcomer._transport.is_reading())
+    await until(lambda: not acceptor._transport.is_reading())
 
     assert not pushing.done()
-    assert len(newcomer._early) < 1_000_000
+    assert len(acceptor._early) < 1_000_000
     pushing.cancel()
 
 
@@ -138,8 +138,8 @@ async def test_nothing_of_the_door_is_left_behind_an_upgrade(house: House) -> No
 
     # By `type`: `isinstance` would ask each of some million objects for its class.
     assert not [each for each in gc.get_objects() if type(each) is HandshakeProtocol]
-    assert house.lobby.doors == set()
-    assert len(house.lobby.heads) == 0
+    assert house.listener_state.doors == set()
+    assert len(house.listener_state.heads) == 0
 
 
 # -- small answers
@@ -250,7 +250,7 @@ async def test_an_error_while_opening_drops_the_connection(house: House) -> None
     await client.send(handshake())
     await client.rest()
 
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
     assert [type(error) for error in told] == [ZeroDivisionError]
 
 
@@ -280,9 +280,9 @@ async def test_bytes_behind_a_refused_head_are_read_and_forgotten(house: House) 
     await asyncio.sleep(0)
 
     assert response.startswith(b"HTTP/1.1 403 ")
-    assert house.lobby.sockets == 1
+    assert house.listener_state.sockets == 1
     await client.send(bytes(http_acceptor.DRAINED))
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
 
 
 async def test_an_answered_client_has_a_second_to_leave(house: House) -> None:
@@ -290,11 +290,11 @@ async def test_an_answered_client_has_a_second_to_leave(house: House) -> None:
     client = await house.client()
     await client.send(handshake("/health"))
     await client.rest()
-    assert house.lobby.sockets == 1
+    assert house.listener_state.sockets == 1
 
     house.clock.advance(listener_state.LINGER_TIME)
 
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
 
 
 async def test_an_answered_client_that_leaves_is_gone_at_once(house: House) -> None:
@@ -305,8 +305,8 @@ async def test_an_answered_client_that_leaves_is_gone_at_once(house: House) -> N
 
     client.leave()
 
-    await until(lambda: house.lobby.sockets == 0)
-    assert len(house.lobby.lingering) == 0
+    await until(lambda: house.listener_state.sockets == 0)
+    assert len(house.listener_state.lingering) == 0
 
 
 # -- deadlines
@@ -319,7 +319,7 @@ async def test_a_head_that_is_not_whole_in_time_is_answered_408(
 ) -> None:
     """The deadline runs from accept, and no byte starts it again."""
     client = await house.client()
-    await until(lambda: house.lobby.sockets == 1)
+    await until(lambda: house.listener_state.sockets == 1)
     for piece in pieces:
         await client.send(piece)
         house.clock.advance(2.4)
@@ -328,12 +328,12 @@ async def test_a_head_that_is_not_whole_in_time_is_answered_408(
     assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
     assert house.gate.reasons == [HandshakeRejection.HEAD_TIMEOUT]
     client.leave()
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
 
 
 async def test_silent_sockets_make_room(house: House) -> None:
     """More than half full, the oldest socket of a crowded address gets 503."""
-    pool = house.lobby.pending = PendingConnections(8, house.clock)
+    pool = house.listener_state.pending = PendingConnections(8, house.clock)
     silent = [await house.client() for _ in range(5)]
     await until(lambda: len(pool) == 5)
     await house.enter()
@@ -353,7 +353,7 @@ async def test_silent_sockets_make_room(house: House) -> None:
 
 async def test_sockets_that_leave_or_are_late_are_counted_no_longer(house: House) -> None:
     """Whatever ends the wait for a head, the pool is empty after it."""
-    pool = house.lobby.pending
+    pool = house.listener_state.pending
     left, reset, late, bad = [await house.client() for _ in range(4)]
     await until(lambda: len(pool) == 4)
     left.leave()
@@ -378,7 +378,7 @@ async def test_the_operator_may_set_the_deadline() -> None:
     """The time for the head is a setting."""
     async with open_house(head_time=1.0) as house:
         client = await house.client()
-        await until(lambda: house.lobby.sockets == 1)
+        await until(lambda: house.listener_state.sockets == 1)
         house.clock.advance(1.0)
 
         assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
@@ -411,7 +411,7 @@ async def test_the_cap_on_sockets_is_exact_when_all_come_at_once() -> None:
         assert house.gate.reasons == [HandshakeRejection.GLOBAL_CAP] * 7
         for client in clients:
             client.reset()
-        await until(lambda: house.lobby.sockets == 0)
+        await until(lambda: house.listener_state.sockets == 0)
 
         await house.enter()
 
@@ -426,8 +426,8 @@ async def test_only_so_many_may_linger_at_a_full_house(
         client = await house.client()
         assert (await client.rest()).startswith(b"HTTP/1.1 503 ")
 
-    await until(lambda: house.lobby.sockets == 2)
-    assert len(house.lobby.lingering) == 2
+    await until(lambda: house.listener_state.sockets == 2)
+    assert len(house.listener_state.lingering) == 2
 
 
 @pytest.mark.p1
@@ -450,12 +450,12 @@ async def test_a_client_may_leave_at_any_moment(house: House, how: str, sent: by
     """FIN or reset, before, within or after the head: the socket is counted out once."""
     client = await house.client()
     await client.send(sent)
-    await until(lambda: house.lobby.sockets == 1)
+    await until(lambda: house.listener_state.sockets == 1)
     getattr(client, how)()
 
-    await until(lambda: house.lobby.sockets == 0)
-    assert house.lobby.doors == set()
-    assert len(house.lobby.heads) == len(house.lobby.lingering) == 0
+    await until(lambda: house.listener_state.sockets == 0)
+    assert house.listener_state.doors == set()
+    assert len(house.listener_state.heads) == len(house.listener_state.lingering) == 0
 
 
 @pytest.mark.p0
@@ -467,7 +467,7 @@ async def test_a_client_that_leaves_during_admission_is_forgotten(house: House) 
     await until(lambda: house.gate.heads)
     client.leave()
 
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
     house.gate.hold.set()
     await asyncio.sleep(0)
     assert house.gate.admissions == []
@@ -502,11 +502,11 @@ async def test_closing_drops_everyone_at_the_door(house: House) -> None:
     house.gate.hold = asyncio.Event()
     reading, judged = await house.client(), await house.client()
     await judged.send(handshake())
-    await until(lambda: house.gate.heads and house.lobby.sockets == 2)
+    await until(lambda: house.gate.heads and house.listener_state.sockets == 2)
 
     house.listener.close()
 
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
     assert await reading.rest() == b""
 
 
@@ -542,53 +542,53 @@ class Hotel:
     """Takes requests for one path."""
 
     def __init__(self) -> None:
-        self.guest = Guest()
+        self.request_handler = Guest()
 
     def take(self, head: RequestHead) -> Guest | None:
         """Take that path alone."""
-        return self.guest if head.path == "/poll" else None
+        return self.request_handler if head.path == "/poll" else None
 
 
 async def test_a_guest_serves_its_request_and_is_counted() -> None:
     """A request with a body goes to whoever takes it; others go on as ever."""
-    hotel = Hotel()
-    async with open_house(hotel=hotel) as house:
+    router = Hotel()
+    async with open_house(router=router) as house:
         await house.enter()
         client = await house.client()
         await client.send(b"POST /poll HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc")
-        await until(lambda: hotel.guest.body)
+        await until(lambda: router.request_handler.body)
         await client.send(b"def")
 
         answer = await client.rest()
         assert answer.startswith(b"HTTP/1.1 200 OK\r\nX-Guest: yes\r\n")
         assert answer.endswith(b"got abcdef")
         client.leave()
-        await until(lambda: house.lobby.sockets == 1)
-        assert hotel.guest.lost == 0
-        hotel.guest.caller.answer(200, (), b"too late")
-        assert hotel.guest.caller.unsent() == 0
+        await until(lambda: house.listener_state.sockets == 1)
+        assert router.request_handler.lost == 0
+        router.request_handler.caller.answer(200, (), b"too late")
+        assert router.request_handler.caller.unsent() == 0
 
 
 @pytest.mark.parametrize("reset", [True, False])
 async def test_a_guest_is_told_when_its_caller_leaves(reset: bool) -> None:
     """A caller that goes without an answer, in order or not, is gone."""
-    hotel = Hotel()
-    async with open_house(hotel=hotel) as house:
+    router = Hotel()
+    async with open_house(router=router) as house:
         client = await house.client()
         await client.send(b"POST /poll HTTP/1.1\r\n\r\nabc")
-        await until(lambda: hotel.guest.body)
+        await until(lambda: router.request_handler.body)
         client.reset() if reset else client.leave()
 
-        await until(lambda: hotel.guest.lost)
-        await until(lambda: house.lobby.sockets == 0)
-        assert hotel.guest.lost == 1
+        await until(lambda: router.request_handler.lost)
+        await until(lambda: house.listener_state.sockets == 0)
+        assert router.request_handler.lost == 1
 
 
 async def test_a_request_for_the_head_gets_no_body() -> None:
     """An answer to HEAD says how long it would be."""
-    hotel = Hotel()
-    hotel.guest.answer = b"something"
-    async with open_house(hotel=hotel) as house:
+    router = Hotel()
+    router.request_handler.answer = b"something"
+    async with open_house(router=router) as house:
         client = await house.client()
         await client.send(b"HEAD /poll HTTP/1.1\r\n\r\n")
 
@@ -599,41 +599,41 @@ async def test_a_request_for_the_head_gets_no_body() -> None:
 
 async def test_a_large_answer_is_given_time() -> None:
     """What a slow reader has not taken is not cut off before its time; it is counted meanwhile."""
-    hotel = Hotel()
-    hotel.guest.answer = bytes(8_000_000)
-    async with open_house(hotel=hotel) as house:
+    router = Hotel()
+    router.request_handler.answer = bytes(8_000_000)
+    async with open_house(router=router) as house:
         client = await house.client(receive_buffer=65536)
         await client.send(b"GET /poll HTTP/1.1\r\n\r\n")
         head = await client.head()
         assert "Content-Length: 8000000" in head
-        assert hotel.guest.caller.unsent() > 0
+        assert router.request_handler.caller.unsent() > 0
         house.clock.advance(OUTBOX_AGE - 1)
 
         assert len(await client.rest()) == 8_000_000
-        await until(lambda: hotel.guest.caller.unsent() == 0)
+        await until(lambda: router.request_handler.caller.unsent() == 0)
 
 
 async def test_an_answer_nobody_takes_is_dropped() -> None:
     """A peer that asks and does not read is cut off after a while."""
-    hotel = Hotel()
-    hotel.guest.answer = bytes(20_000_000)
-    async with open_house(hotel=hotel) as house:
+    router = Hotel()
+    router.request_handler.answer = bytes(20_000_000)
+    async with open_house(router=router) as house:
         client = await house.client(receive_buffer=4096)
         await client.send(b"GET /poll HTTP/1.1\r\n\r\n")
-        await until(lambda: len(house.lobby.answering) == 1)
+        await until(lambda: len(house.listener_state.answering) == 1)
         house.clock.advance(OUTBOX_AGE + 1)
 
-        await until(lambda: house.lobby.sockets == 0)
-        assert len(house.lobby.answering) == 0
+        await until(lambda: house.listener_state.sockets == 0)
+        assert len(house.listener_state.answering) == 0
 
 
 async def test_flow_control_without_a_guest_means_nothing() -> None:
     """A door that answers by itself has nothing to hold back."""
     async with open_house() as house:
-        newcomer = HandshakeProtocol(house.lobby)
+        acceptor = HandshakeProtocol(house.listener_state)
 
-        newcomer.pause_writing()
-        newcomer.resume_writing()
+        acceptor.pause_writing()
+        acceptor.resume_writing()
 
 
 # -- TLS
@@ -657,26 +657,26 @@ async def test_tls_leads_to_the_same_door(
 
     assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
     writer.close()
-    await until(lambda: secure.lobby.sockets == 0)
+    await until(lambda: secure.listener_state.sockets == 0)
 
 
 async def test_a_large_answer_over_tls_is_given_time(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     """An answer that waits for its reader is not cut off by the end of TLS either."""
-    hotel = Hotel()
-    hotel.guest.answer = bytes(8_000_000)
-    async with open_house(tls=tls[0], hotel=hotel) as house:
+    router = Hotel()
+    router.request_handler.answer = bytes(8_000_000)
+    async with open_house(tls=tls[0], router=router) as house:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", house.port, ssl=tls[1], server_hostname="localhost"
         )
         writer.write(b"GET /poll HTTP/1.1\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
-        assert hotel.guest.caller.unsent() > 0
+        assert router.request_handler.caller.unsent() > 0
 
         assert len(await reader.read()) == 8_000_000
         writer.close()
-        await until(lambda: house.lobby.sockets == 0)
+        await until(lambda: house.listener_state.sockets == 0)
 
 
 async def test_the_gate_is_told_of_tls(
@@ -713,7 +713,7 @@ async def test_an_error_behind_tls_drops_the_connection_and_is_reported(
     with suppress(ConnectionError):
         assert await reader.read() == b""
 
-    await until(lambda: secure.lobby.sockets == 0)
+    await until(lambda: secure.listener_state.sockets == 0)
     assert told == errors
     writer.close()
 
@@ -723,13 +723,13 @@ async def test_a_stalled_tls_handshake_is_dropped_in_time(secure: House, sent: b
     """With TLS the time for the head is twice as long, handshake and all."""
     client = await secure.client()
     await client.send(sent)
-    await until(lambda: secure.lobby.sockets == 1)
+    await until(lambda: secure.listener_state.sockets == 1)
     secure.clock.advance(2 * listener_state.HEAD_TIME - 0.1)
-    assert secure.lobby.sockets == 1
+    assert secure.listener_state.sockets == 1
 
     secure.clock.advance(0.1)
 
-    await until(lambda: secure.lobby.sockets == 0)
+    await until(lambda: secure.listener_state.sockets == 0)
     assert secure.gate.reasons == [HandshakeRejection.BAD_REQUEST]
 
 
@@ -742,9 +742,9 @@ async def test_a_head_that_stalls_after_tls_is_answered_408(
     )
     writer.write(b"GET ")
     await asyncio.sleep(0)
-    (newcomer,) = secure.lobby.doors
-    assert isinstance(newcomer, HandshakeProtocol)
-    await until(lambda: newcomer._phase is http_acceptor.Phase.READING)
+    (acceptor,) = secure.listener_state.doors
+    assert isinstance(acceptor, HandshakeProtocol)
+    await until(lambda: acceptor._phase is http_acceptor.Phase.READING)
     secure.clock.advance(2 * listener_state.HEAD_TIME)
 
     assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
@@ -757,12 +757,12 @@ async def test_a_head_that_stalls_after_tls_is_answered_408(
 async def test_a_client_may_leave_during_tls(secure: House, sent: bytes, how: str) -> None:
     """Whatever becomes of a TLS handshake, the socket is counted out once."""
     client = await secure.client()
-    await until(lambda: secure.lobby.sockets == 1)
+    await until(lambda: secure.listener_state.sockets == 1)
     await client.send(sent)
     getattr(client, how)()
 
-    await until(lambda: secure.lobby.sockets == 0)
-    assert secure.lobby.doors == set()
+    await until(lambda: secure.listener_state.sockets == 0)
+    assert secure.listener_state.doors == set()
     assert secure.gate.reasons == [HandshakeRejection.BAD_REQUEST]
 
 

@@ -39,8 +39,8 @@ async def test_several_addresses_share_one_port(monkeypatch: pytest.MonkeyPatch)
             for address in ("127.0.0.1", "127.0.0.2", "127.0.0.1")
         ]
 
-    lobby = ListenerState(FakeGate(), FakeClock())
-    listener = Listener(lobby, "both.example", 0)
+    listener_state = ListenerState(FakeGate(), FakeClock())
+    listener = Listener(listener_state, "both.example", 0)
     monkeypatch.setattr(listening, "_resolve", both)
     await listener.start()
 
@@ -129,9 +129,9 @@ async def test_sockets_are_counted_exactly() -> None:
             await clients[2].send(handshake("/health"))
             for client in clients:
                 client.reset() if turn % 2 else client.leave()
-        await until(lambda: house.lobby.sockets == len(stays))
+        await until(lambda: house.listener_state.sockets == len(stays))
 
-        assert len(house.lobby.doors) == 0
+        assert len(house.listener_state.doors) == 0
 
 
 async def test_who_stops_accepting_keeps_its_connections() -> None:
@@ -175,7 +175,7 @@ async def test_it_stops_accepting_when_most_descriptors_are_used_and_goes_on_lat
 
         for client in clients:
             client.leave()
-        await until(lambda: house.lobby.sockets == 0)
+        await until(lambda: house.listener_state.sockets == 0)
         house.clock.advance(listening.RETRY)
         await waiting.send(handshake())
 

@@ -27,12 +27,12 @@ def test_without_a_limit_no_descriptor_is_in_the_reserve() -> None:
 def test_descriptors_from_the_limit_on_are_the_reserve() -> None:
     """The listener is told of each connection that reaches into it."""
     seen: list[int] = []
-    lobby = ListenerState(FakeGate(), FakeClock())
-    lobby.descriptor_limit = 100
+    listener_state = ListenerState(FakeGate(), FakeClock())
+    listener_state.descriptor_limit = 100
 
-    assert lobby.room_for(100) is HandshakeRejection.OVERLOAD
-    lobby.descriptor_seen = seen.append
-    assert [lobby.room_for(number) for number in (99, 100, 101)] == [
+    assert listener_state.room_for(100) is HandshakeRejection.OVERLOAD
+    listener_state.descriptor_seen = seen.append
+    assert [listener_state.room_for(number) for number in (99, 100, 101)] == [
         None,
         HandshakeRejection.OVERLOAD,
         HandshakeRejection.OVERLOAD,
@@ -50,12 +50,12 @@ def test_the_gate_has_the_last_word() -> None:
 
 def test_who_is_only_being_polite_does_not_take_room() -> None:
     """Refused clients that linger are not counted against the cap."""
-    lobby = ListenerState(FakeGate(), FakeClock(), max_sockets=1)
-    lobby.sockets = 2
-    assert lobby.room_for(3) is HandshakeRejection.GLOBAL_CAP
-    lobby.lingering.add(Waiter())
+    listener_state = ListenerState(FakeGate(), FakeClock(), max_sockets=1)
+    listener_state.sockets = 2
+    assert listener_state.room_for(3) is HandshakeRejection.GLOBAL_CAP
+    listener_state.lingering.add(Waiter())
 
-    assert lobby.room_for(3) is None
+    assert listener_state.room_for(3) is None
 
 
 def test_the_time_for_a_head_is_the_operators() -> None:
@@ -67,14 +67,14 @@ def test_the_time_for_a_head_is_the_operators() -> None:
 def test_clearing_drops_newcomers_and_those_who_are_leaving() -> None:
     """Everyone who is not a session goes, once, and no deadline is left."""
     clock = FakeClock()
-    lobby = ListenerState(FakeGate(), clock)
-    newcomer, leaving = Waiter(), Waiter()
-    lobby.doors.add(newcomer)
-    lobby.heads.add(newcomer)
-    lobby.closing.add(leaving)
+    listener_state = ListenerState(FakeGate(), clock)
+    handshake, leaving = Waiter(), Waiter()
+    listener_state.doors.add(handshake)
+    listener_state.heads.add(handshake)
+    listener_state.closing.add(leaving)
 
-    lobby.clear()
+    listener_state.clear()
     clock.advance(60)
 
-    assert (newcomer.aborted, leaving.aborted) == (1, 1)
+    assert (handshake.aborted, leaving.aborted) == (1, 1)
     assert clock.pending == 0

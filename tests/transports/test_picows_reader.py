@@ -49,94 +49,94 @@ class FakeEar(FrameListener):
 
 def made(limit: int = 65536) -> tuple[FakeEar, FrameReader]:
     """An ear and its reader."""
-    ear = FakeEar()
-    return ear, reader_for(ear, limit)
+    frame_listener = FakeEar()
+    return frame_listener, reader_for(frame_listener, limit)
 
 
 async def test_a_reader_begins_at_a_frame() -> None:
     """No request of the peer's is needed, and nothing was heard yet."""
-    ear, reader = made()
-    assert (ear.frames, ear.calls, ear.pending) == ([], [], 0)
+    frame_listener, reader = made()
+    assert (frame_listener.frames, frame_listener.calls, frame_listener.pending) == ([], [], 0)
     feed(reader, masked(TEXT, b"hello") + masked(PING))
 
-    assert ear.frames == [(TEXT, b"hello"), (PING, b"")]
-    assert ear.calls == ["heard"]
+    assert frame_listener.frames == [(TEXT, b"hello"), (PING, b"")]
+    assert frame_listener.calls == ["heard"]
 
 
 async def test_what_waits_of_an_unfinished_frame_is_told() -> None:
     """The bytes after the last whole frame are counted, frame or no frame."""
-    ear, reader = made()
+    frame_listener, reader = made()
     frame = masked(BINARY, b"x" * 100)
     feed(reader, frame + frame[:10])
-    assert ear.pending == 10
+    assert frame_listener.pending == 10
     feed(reader, frame[10:50])
-    assert ear.pending == 50
+    assert frame_listener.pending == 50
     feed(reader, frame[50:])
 
-    assert ear.pending == 0
-    assert len(ear.frames) == 2
+    assert frame_listener.pending == 0
+    assert len(frame_listener.frames) == 2
 
 
 async def test_a_frame_over_the_limit_breaks_at_its_header() -> None:
     """The declared length is enough."""
-    ear, reader = made(100)
+    frame_listener, reader = made(100)
     feed(reader, masked(BINARY, b"x" * 101)[:8])
 
-    assert ear.calls == ["broken 1009"]
+    assert frame_listener.calls == ["broken 1009"]
 
 
 async def test_frames_before_a_broken_one_are_heard_first() -> None:
     """What picows thinks of the next frame comes after the good ones."""
-    ear, reader = made()
+    frame_listener, reader = made()
     feed(reader, masked(TEXT, b"good") + b"\x83\x80\x00\x00\x00\x00")
 
-    assert ear.frames == [(TEXT, b"good")]
-    assert ear.calls == ["broken 1002"]
+    assert frame_listener.frames == [(TEXT, b"good")]
+    assert frame_listener.calls == ["broken 1002"]
 
 
 async def test_a_deaf_ear_is_told_of_bytes_alone() -> None:
     """What comes while deaf is neither parsed nor kept."""
-    ear, reader = made()
-    ear.ignoring = True
+    frame_listener, reader = made()
+    frame_listener.ignoring = True
     room = len(reader.get_buffer(-1))
     for _ in range(100):
         reader.get_buffer(-1)[:500] = bytes(500)
         reader.buffer_updated(500)
 
-    assert ear.calls == [500] * 100
-    assert ear.frames == []
+    assert frame_listener.calls == [500] * 100
+    assert frame_listener.frames == []
     assert len(reader.get_buffer(-1)) == room
     feed(reader, b"anything")
-    assert len(ear.calls) == 100
+    assert len(frame_listener.calls) == 100
 
 
 async def test_the_end_of_input_closes_the_transport_unless_something_is_to_be_said() -> None:
     """Half-open connections are kept only for as long as what came before is handled."""
-    ear, reader = made()
+    frame_listener, reader = made()
 
     assert reader.eof_received() is False
-    ear.stays = True
+    frame_listener.stays = True
     assert reader.eof_received() is True
-    assert ear.calls == ["ended", "ended"]
+    assert frame_listener.calls == ["ended", "ended"]
 
 
 async def test_the_end_of_the_connection_is_passed_on() -> None:
     """However the transport ended."""
-    ear, reader = made()
+    frame_listener, reader = made()
     reader.connection_lost(None)
 
-    assert ear.calls == ["gone"]
+    assert frame_listener.calls == ["gone"]
 
 
 async def test_a_reader_offers_a_bounded_room_and_says_when_it_has_grown() -> None:
     """The buffer grows with a large frame, and each read stays small."""
-    ear, reader = made(10**6)
-    before = (ear.buffer_grown, len(reader.get_buffer(-1)) < 2048)
+    frame_listener, reader = made(10**6)
+    before = (frame_listener.buffer_grown, len(reader.get_buffer(-1)) < 2048)
     feed(reader, masked(BINARY, bytes(500_000)))
 
-    assert [before, ear.buffer_grown] == [(False, True), True]
+    assert [before, frame_listener.buffer_grown] == [(False, True), True]
     assert len(reader.get_buffer(-1)) == READ
-    assert ear.frames == [(BINARY, bytes(500_000))]
+    assert frame_listener.frames == [(BINARY, bytes(500_000))]
 
 
 async def test_the_handshake_leaves_nothing_behind() -> None:
@@ -152,10 +152,10 @@ async def test_a_reader_is_freed_with_its_transport() -> None:
     """Ear and reader form no cycle: memory does not wait for the collector."""
     gc.disable()
     try:
-        ear, reader = made()
+        frame_listener, reader = made()
         feed(reader, masked(TEXT, b"x"))
-        gone = weakref.ref(ear)
-        del ear, reader
+        gone = weakref.ref(frame_listener)
+        del frame_listener, reader
         left = gone()
     finally:
         gc.enable()
@@ -165,12 +165,12 @@ async def test_a_reader_is_freed_with_its_transport() -> None:
 
 def test_the_base_does_nothing() -> None:
     """An ear may hear only what it cares for."""
-    ear = FrameListener()
-    ear.on_read_done()
-    ear.on_discarded(1)
-    ear.on_protocol_error(1002)
-    ear.on_eof()
-    ear.on_connection_lost()
+    frame_listener = FrameListener()
+    frame_listener.on_read_done()
+    frame_listener.on_discarded(1)
+    frame_listener.on_protocol_error(1002)
+    frame_listener.on_eof()
+    frame_listener.on_connection_lost()
 
 
 @given(st.lists(st.binary(max_size=3000), max_size=8), st.lists(st.integers(1, 4000), max_size=30))
@@ -178,12 +178,12 @@ async def test_frames_are_heard_whole_however_the_bytes_come(
     payloads: list[bytes], sizes: list[int]
 ) -> None:
     """Any cutting of a stream of frames gives those frames."""
-    ear, reader = made()
+    frame_listener, reader = made()
     data = b"".join(masked(BINARY, payload) for payload in payloads)
     while data:
         size = sizes.pop() if sizes else len(data)
         feed(reader, data[:size])
         data = data[size:]
 
-    assert ear.frames == [(BINARY, payload) for payload in payloads]
-    assert ear.pending == 0
+    assert frame_listener.frames == [(BINARY, payload) for payload in payloads]
+    assert frame_listener.pending == 0

@@ -81,7 +81,7 @@ async def test_the_header_names_the_client(
         house.gate.sessions[0].echo = True
         await client.send(masked(TEXT, b"hello"))
         assert await client.frame() == (0x81, b"hello")
-        assert house.lobby.sockets == 1
+        assert house.listener_state.sockets == 1
 
 
 async def test_a_health_check_of_the_proxy_itself() -> None:
@@ -164,7 +164,7 @@ async def test_what_is_wrong_is_closed_without_a_byte(data: bytes, why: str) -> 
         assert (head, refused.refusal) == (None, HandshakeRejection.BAD_REQUEST)
         assert why in refused.detail
         assert "127.0.0.xxx" in refused.detail
-        assert house.lobby.sockets == 0
+        assert house.listener_state.sockets == 0
 
 
 async def test_a_stranger_is_closed_without_a_byte() -> None:
@@ -192,23 +192,27 @@ async def test_half_a_header_has_the_time_of_a_head(start: bytes) -> None:
         client = await house.client()
         if start:
             await client.send(start)
-        await until(lambda: len(house.lobby.heads) == 1)
+        await until(lambda: len(house.listener_state.heads) == 1)
         house.clock.advance(4.9)
         assert house.gate.refusals == []
         house.clock.advance(0.2)
         await silent(client)
         assert house.gate.reasons == [HandshakeRejection.HEAD_TIMEOUT]
-        assert (house.lobby.sockets, len(house.lobby.heads), house.lobby.doors) == (0, 0, set())
+        assert (
+            house.listener_state.sockets,
+            len(house.listener_state.heads),
+            house.listener_state.doors,
+        ) == (0, 0, set())
 
 
 async def test_header_and_head_share_one_deadline() -> None:
     """A header at the last moment does not buy the request another five seconds."""
     async with proxied() as house:
         client = await house.client()
-        await until(lambda: len(house.lobby.heads) == 1)
+        await until(lambda: len(house.listener_state.heads) == 1)
         house.clock.advance(4.0)
         await client.send(LINE + b"GET /ws HT")
-        await until(lambda: house.lobby.doors and house.lobby.sockets == 1)
+        await until(lambda: house.listener_state.doors and house.listener_state.sockets == 1)
         await asyncio.sleep(0.05)
         house.clock.advance(1.1)
         assert (await client.head())[0] == "HTTP/1.1 408 Request Timeout"
@@ -218,7 +222,7 @@ async def test_a_whole_head_takes_the_deadline_off() -> None:
     """What was let in is not ended by it."""
     async with proxied() as house:
         client = await entered(house, LINE)
-        assert len(house.lobby.heads) == 0
+        assert len(house.listener_state.heads) == 0
         house.clock.advance(60.0)
         await client.send(masked(TEXT, b"hello"))
         await until(lambda: house.gate.sessions[0].messages)
@@ -230,12 +234,12 @@ async def test_a_peer_that_leaves_within_the_header() -> None:
         for end in ("leave", "reset"):
             client = await house.client()
             await client.send(LINE[:10])
-            await until(lambda: house.lobby.sockets == 1)
+            await until(lambda: house.listener_state.sockets == 1)
             house.clients.remove(client)
             getattr(client, end)()
-            await until(lambda: house.lobby.sockets == 0)
-        assert house.lobby.doors == set()
-        assert len(house.lobby.heads) == 0
+            await until(lambda: house.listener_state.sockets == 0)
+        assert house.listener_state.doors == set()
+        assert len(house.listener_state.heads) == 0
 
 
 async def test_no_room_is_silent_as_well() -> None:
@@ -247,14 +251,14 @@ async def test_no_room_is_silent_as_well() -> None:
         await client.send(LINE + HEALTH)
         await silent(client)
         assert gate.reasons == [HandshakeRejection.GLOBAL_CAP]
-        assert house.lobby.sockets == 0
+        assert house.listener_state.sockets == 0
 
 
 async def test_sockets_are_counted_once() -> None:
     """Waiting for a header counts as a socket, and so does what comes after it."""
     async with proxied(max_sockets=3) as house:
         waiting = [await house.client() for _ in range(2)]
-        await until(lambda: house.lobby.sockets == 2)
+        await until(lambda: house.listener_state.sockets == 2)
         await entered(house, LINE)
         fourth = await house.client()
         await fourth.send(LINE + HEALTH)
@@ -263,7 +267,7 @@ async def test_sockets_are_counted_once() -> None:
             await client.send(LINE + HEALTH)
             assert b"200 OK" in await client.rest()
             client.leave()
-        await until(lambda: house.lobby.sockets == 1)
+        await until(lambda: house.listener_state.sockets == 1)
 
 
 async def test_the_end_of_the_listener_drops_who_waits() -> None:
@@ -271,10 +275,10 @@ async def test_the_end_of_the_listener_drops_who_waits() -> None:
     async with proxied() as house:
         client = await house.client()
         await client.send(LINE[:5])
-        await until(lambda: house.lobby.sockets == 1)
+        await until(lambda: house.listener_state.sockets == 1)
         house.listener.close()
         await silent(client)
-        await until(lambda: house.lobby.sockets == 0)
+        await until(lambda: house.listener_state.sockets == 0)
 
 
 async def test_off_a_header_is_a_bad_request_with_a_hint() -> None:

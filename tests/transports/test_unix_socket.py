@@ -35,8 +35,8 @@ async def client(path: Path) -> Client:
 async def listening(path: Path) -> AsyncIterator[tuple[FakeGate, Listener]]:
     """A listener at a path."""
     gate, clock = FakeGate(), FakeClock()
-    lobby = ListenerState(gate, clock, random=lambda: 0.0)
-    listener = Listener(lobby, f"unix:{path}", 0)
+    listener_state = ListenerState(gate, clock, random=lambda: 0.0)
+    listener = Listener(listener_state, f"unix:{path}", 0)
     await listener.start()
     try:
         yield gate, listener
@@ -44,7 +44,7 @@ async def listening(path: Path) -> AsyncIterator[tuple[FakeGate, Listener]]:
         listener.close()
         for session in gate.sessions:
             session.link.abort()
-        await until(lambda: lobby.sockets == 0)
+        await until(lambda: listener_state.sockets == 0)
 
 
 def mode(path: Path) -> int:

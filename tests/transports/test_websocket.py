@@ -525,7 +525,7 @@ async def test_a_peer_that_does_not_answer_a_close_is_dropped(house: House) -> N
     house.clock.advance(0.1)
 
     await until(lambda: session.losses == [None])
-    assert house.lobby.sockets == 0
+    assert house.listener_state.sockets == 0
 
 
 @pytest.mark.parametrize(
@@ -603,8 +603,8 @@ async def test_a_peer_may_vanish_at_any_moment(house: House, how: str, moment: s
     await until(lambda: session.losses)
     await asyncio.sleep(0)
     assert len(session.losses) == 1
-    assert house.lobby.sockets == 0
-    assert len(house.lobby.closing) == 0
+    assert house.listener_state.sockets == 0
+    assert len(house.listener_state.closing) == 0
     session.link.write(message.text(b"nobody there"))
     session.link.close(1000, "")
     session.link.abort()
@@ -683,7 +683,7 @@ async def test_a_session_that_aborts_at_once_is_gone(house: House) -> None:
     await client.send(handshake() + masked(TEXT, b"early"))
 
     await until(lambda: [session.losses for session in house.gate.sessions] == [[None]])
-    assert house.lobby.sockets == 0
+    assert house.listener_state.sockets == 0
 
 
 # -- memory

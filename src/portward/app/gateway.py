@@ -88,7 +88,7 @@ class Gateway:
         self.asgi: AsgiApp = AsgiApp(
             lambda: self.front,
             lambda: self.node.clock,
-            hotel=lambda: self.front,
+            router=lambda: self.front,
             lifespan=lambda: self,
         )
         """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it alone.

@@ -74,10 +74,10 @@ class Server:
         settings, node = gateway.settings, gateway.node
         server, gate = settings.server, settings.gate
         self.gateway = gateway
-        self.lobby = ListenerState(
+        self.listener_state = ListenerState(
             gateway.front,
             node.clock,
-            hotel=gateway.front,
+            router=gateway.front,
             tls=tls_context(settings),
             head_time=gate.head_timeout,
             head_limits=head_limits(settings.tokens.max_size),
@@ -85,7 +85,7 @@ class Server:
             max_sockets=gate.max_connections * (2 if gateway.front.polled else 1),
         )
         self.public = Listener(
-            self.lobby,
+            self.listener_state,
             server.host,
             server.port,
             reuse_port=place is not None,
@@ -104,8 +104,8 @@ class Server:
                 else make_listener(app, node, place)
             )
         self._handover: Handover | None = None
-        if place is not None and self.lobby.tls is None:
-            self._handover = Handover(place, gateway.front, self.lobby, server.workers)
+        if place is not None and self.listener_state.tls is None:
+            self._handover = Handover(place, gateway.front, self.listener_state, server.workers)
 
     async def start(self) -> None:
         """Bind and start both listeners.

@@ -112,25 +112,29 @@ class ChannelState:
             self.ahead.clear()
         self.epoch, self.offset = position.epoch, position.offset
         self.next = position.offset + 1 if self.held is None else NO_OFFSET
-        for newcomer in self.joining.values():
-            newcomer.floor = position
+        for handshake in self.joining.values():
+            handshake.floor = position
 
     def withhold(self, push: Push, spared: tuple[Subscriber, ...]) -> tuple[Subscriber, ...]:
         """Collect a push for withheld subscribers. Returns all subscribers that must not be written to."""
-        for outlet, kept in self.withheld.items():
-            if outlet not in spared:
+        for subscriber, kept in self.withheld.items():
+            if subscriber not in spared:
                 kept.add(push)
         return (*spared, *self.withheld)
 
-    def encoder(self, outlet: Subscriber) -> Encoder | None:
+    def encoder(self, subscriber: Subscriber) -> Encoder | None:
         """The encoder of a live subscriber; None for one that is joining or unknown."""
-        return next((voice for voice, group in self.groups.items() if outlet in group), None)
+        return next(
+            (encoder for encoder, group in self.groups.items() if subscriber in group), None
+        )
 
-    def queue(self, voice: Encoder | None) -> Queue | None:
+    def queue(self, encoder: Encoder | None) -> Queue | None:
         """The queue of late publications for this encoder; None if its protocol cannot mark them as late."""
-        return self.late if voice is not None and voice.late else None
+        return self.late if encoder is not None and encoder.late else None
 
     def excluded(self, offset: int, exclude: Subscriber | None) -> tuple[Subscriber, ...]:
         """The subscribers that must not get the publication with this offset."""
-        self.ahead = {outlet: known for outlet, known in self.ahead.items() if known >= offset}
+        self.ahead = {
+            subscriber: known for subscriber, known in self.ahead.items() if known >= offset
+        }
         return (*self.ahead, exclude) if exclude is not None else tuple(self.ahead)

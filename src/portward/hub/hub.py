@@ -44,8 +44,8 @@ class Observer(Protocol):
     ) -> None:
         """Report a flush of one channel: `deliveries` is the number of publications written in all."""
 
-    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
-        """Report a push that was encoded for one encoder and is written to `listeners` subscribers."""
+    def on_encoded(self, encoder: Encoder, push: Push, message: WireMessage, count: int) -> None:
+        """Report a push that was encoded for one encoder and is written to `count` subscribers."""
 
     def encode_failed(self, channel: Channel, error: Exception) -> None:
         """Report a push that one encoder could not encode; other encoders are not affected."""
@@ -97,75 +97,88 @@ class Hub:
         state = self._states.get(channel)
         if state is None:
             return ()
-        settled = (outlet for group in state.groups.values() for outlet in group)
+        settled = (subscriber for group in state.groups.values() for subscriber in group)
         return (*settled, *state.joining)
 
     # -- joining and leaving
 
-    def join(self, channel: Channel, outlet: Subscriber) -> bool:
-        """Start to collect pushes for `outlet`. Returns True for the first subscriber on the node."""
+    def join(self, channel: Channel, subscriber: Subscriber) -> bool:
+        """Start to collect pushes for `subscriber`. Returns True for the first subscriber on the node."""
         state = self._states.get(channel)
         first = state is None
         if state is None:
             state = self._states[channel] = ChannelState(channel, self._traits(channel))
             if state.cooldown is not None:
                 state.late = self.late.of(state)
-        state.joining[outlet] = Joining(state.position)
+        state.joining[subscriber] = Joining(state.position)
         state.size += 1
         return first
 
-    def follows(self, channel: Channel, outlet: Subscriber, position: Position) -> bool:
-        """Return whether the pushes collected for `outlet` continue after `position` without a gap."""
+    def follows(self, channel: Channel, subscriber: Subscriber, position: Position) -> bool:
+        """Return whether the pushes collected for `subscriber` continue after `position` without a gap."""
         state = self._states[channel]
-        floor = state.joining[outlet].floor
-        if state.joining[outlet].overflown:
+        floor = state.joining[subscriber].floor
+        if state.joining[subscriber].overflown:
             return False
         if not state.epoch or floor is None:
             return True
         return state.epoch == position.epoch and position.offset >= floor.offset
 
     def go_live(
-        self, channel: Channel, outlet: Subscriber, voice: Encoder, position: Position | None = None
+        self,
+        channel: Channel,
+        subscriber: Subscriber,
+        encoder: Encoder,
+        position: Position | None = None,
     ) -> list[Push]:
-        """Return the collected pushes, and write to `outlet` from now on.
+        """Return the collected pushes, and write to `subscriber` from now on.
 
         Pending pushes of this turn are flushed first, so that none is both returned and written. `position`
-        is where the reply to `outlet` ends: publications up to it are not written again.
+        is where the reply to `subscriber` ends: publications up to it are not written again.
         """
         state = self._states[channel]
         self._flush(state)
-        collected = state.joining.pop(outlet).pushes
-        state.groups.setdefault(voice, {})[outlet] = None
+        collected = state.joining.pop(subscriber).pushes
+        state.groups.setdefault(encoder, {})[subscriber] = None
         if position is not None and position.epoch:
-            self._place(state, outlet, position)
+            self._place(state, subscriber, position)
         return collected
 
     @staticmethod
-    def _place(state: ChannelState, outlet: Subscriber, position: Position) -> None:
+    def _place(state: ChannelState, subscriber: Subscriber, position: Position) -> None:
         known = state.position
         if known is None:
             state.move(position)
         elif known.epoch == position.epoch and known.offset < position.offset:
-            state.ahead[outlet] = position.offset
+            state.ahead[subscriber] = position.offset
 
     def apply_cooldown(
-        self, channel: Channel, outlet: Subscriber, missed: Iterable[Push], later: Iterable[Push]
+        self,
+        channel: Channel,
+        subscriber: Subscriber,
+        missed: Iterable[Push],
+        later: Iterable[Push],
     ) -> tuple[Push, ...]:
         """Return the part of `later` that the cooldown lets through, after all of `missed` was sent."""
         state = self._states[channel]
         cooldown = state.cooldown
         if cooldown is None:
             return tuple(later)
-        queue = state.queue(state.encoder(outlet))
+        queue = state.queue(state.encoder(subscriber))
         for push in missed:
-            cooldown.told(outlet, push, queue)
-        judged = ((push, cooldown.admit(outlet, push, queue)) for push in later)
+            cooldown.told(subscriber, push, queue)
+        judged = ((push, cooldown.admit(subscriber, push, queue)) for push in later)
         return tuple(_counted(push, spared) for push, spared in judged if spared is not None)
 
     def leave(
-        self, channel: Channel, outlet: Subscriber, *, drop: bool = True, returning: bool = False
+        self,
+        channel: Channel,
+        subscriber: Subscriber,
+        *,
+        drop: bool = True,
+        returning: bool = False,
     ) -> bool:
-        """Stop writing to `outlet`; with `drop` its queued messages are removed too.
+        """Stop writing to `subscriber`; with `drop` its queued messages are removed too.
 
         With `returning` (it subscribes again at once) the state and the cooldowns of the channel are kept.
 
@@ -174,52 +187,54 @@ class Hub:
         state = self._states.get(channel)
         if state is None:
             return False
-        if self._remove(state, outlet):
+        if self._remove(state, subscriber):
             state.size -= 1
             if drop:
-                outlet.drop(channel)
+                subscriber.drop(channel)
             if state.cooldown is not None and not returning:
-                state.cooldown.forget(outlet)
+                state.cooldown.forget(subscriber)
         if state.size or returning:
             return False
         del self._states[channel]
         return True
 
     @staticmethod
-    def _remove(state: ChannelState, outlet: Subscriber) -> bool:
-        state.ahead.pop(outlet, None)
-        state.withheld.pop(outlet, None)
-        if state.joining.pop(outlet, None) is not None:
+    def _remove(state: ChannelState, subscriber: Subscriber) -> bool:
+        state.ahead.pop(subscriber, None)
+        state.withheld.pop(subscriber, None)
+        if state.joining.pop(subscriber, None) is not None:
             return True
-        for voice, group in state.groups.items():
-            if outlet in group:
-                del group[outlet]
+        for encoder, group in state.groups.items():
+            if subscriber in group:
+                del group[subscriber]
                 if not group:
-                    del state.groups[voice]
+                    del state.groups[encoder]
                 return True
         return False
 
     # -- while rights are checked again
 
-    def withhold(self, channel: Channel, outlet: Subscriber) -> None:
-        """Withhold new pushes from `outlet` until `release`, or until it leaves."""
+    def withhold(self, channel: Channel, subscriber: Subscriber) -> None:
+        """Withhold new pushes from `subscriber` until `release`, or until it leaves."""
         state = self._states.get(channel)
-        if state is not None and state.encoder(outlet) is not None:
-            state.withheld.setdefault(outlet, Joining(None))
+        if state is not None and state.encoder(subscriber) is not None:
+            state.withheld.setdefault(subscriber, Joining(None))
 
-    def release(self, channel: Channel, outlet: Subscriber) -> bool:
-        """Write the withheld pushes to `outlet`. Returns False when too many arrived and some are lost."""
+    def release(self, channel: Channel, subscriber: Subscriber) -> bool:
+        """Write the withheld pushes to `subscriber`. Returns False when too many arrived: some are lost."""
         state = self._states.get(channel)
-        kept = state.withheld.pop(outlet, None) if state is not None else None
+        kept = state.withheld.pop(subscriber, None) if state is not None else None
         if state is None or kept is None:
             return True
         self._flush(state)
-        voice = state.encoder(outlet)
-        if kept.overflown or voice is None:
+        encoder = state.encoder(subscriber)
+        if kept.overflown or encoder is None:
             return False
         written, began = 0, self._now()
-        for push in self.apply_cooldown(channel, outlet, (), kept.pushes) if outlet.open else ():
-            told = self._tell(state, voice, push, [outlet])
+        for push in (
+            self.apply_cooldown(channel, subscriber, (), kept.pushes) if subscriber.open else ()
+        ):
+            told = self._tell(state, encoder, push, [subscriber])
             written += told if type(push) is Delivery else 0
         if written:
             self._observer.fanned_out(channel, 0, written, self._now() - began)
@@ -247,10 +262,12 @@ class Hub:
         """Continue the stream after `position`, and skip what lies between."""
         self._states[channel].move(position)
 
-    def already_delivered(self, channel: Channel, outlet: Subscriber, position: Position) -> bool:
+    def already_delivered(
+        self, channel: Channel, subscriber: Subscriber, position: Position
+    ) -> bool:
         """Return whether the reply to a subscriber already covered everything up to `position`."""
         state = self._states[channel]
-        return state.epoch == position.epoch and state.ahead.get(outlet, -1) >= position.offset
+        return state.epoch == position.epoch and state.ahead.get(subscriber, -1) >= position.offset
 
     # -- fan-out
 
@@ -291,9 +308,9 @@ class Hub:
         self._note(state, push, () if exclude is None else (exclude,))
 
     def _note(self, state: ChannelState, push: Push, spared: tuple[Subscriber, ...]) -> None:
-        for outlet, newcomer in state.joining.items():
-            if outlet not in spared:
-                newcomer.add(push)
+        for subscriber, handshake in state.joining.items():
+            if subscriber not in spared:
+                handshake.add(push)
         if state.withheld:
             spared = state.withhold(push, spared)
         state.pending.append((push, spared))
@@ -315,58 +332,58 @@ class Hub:
         began = self._now()
         publications = sum(type(push) is Delivery for push, _ in pending)
         written = 0
-        for voice, group in list(state.groups.items()):
+        for encoder, group in list(state.groups.items()):
             if state.cooldown is None:
-                written += self._write(state, voice, group, pending) * publications
+                written += self._write(state, encoder, group, pending) * publications
             else:
-                written += self._write_spared(state, state.cooldown, voice, group, pending)
+                written += self._write_spared(state, state.cooldown, encoder, group, pending)
         if publications:
             self._observer.fanned_out(state.channel, publications, written, self._now() - began)
 
     def _write(
         self,
         state: ChannelState,
-        voice: Encoder,
+        encoder: Encoder,
         group: dict[Subscriber, None],
         pending: list[tuple[Push, tuple[Subscriber, ...]]],
     ) -> int:
         channel = state.channel
-        said = self._encode(state, voice, pending, len(group))
+        said = self._encode(state, encoder, pending, len(group))
         if not said:
             return 0
         if state.latest_only:
-            for outlet in tuple(group):
-                _write_rest(said, outlet, channel)
+            for subscriber in tuple(group):
+                _write_rest(said, subscriber, channel)
             return len(group)
-        excluded = {outlet for _, spared in said for outlet in spared}
+        excluded = {subscriber for _, spared in said for subscriber in spared}
         message = wire.join([each for each, _ in said])
-        for outlet in tuple(group):
-            if outlet.open:
-                if outlet not in excluded:
-                    outlet.write(message, channel)
+        for subscriber in tuple(group):
+            if subscriber.open:
+                if subscriber not in excluded:
+                    subscriber.write(message, channel)
                 else:
-                    _write_rest(said, outlet, channel)
+                    _write_rest(said, subscriber, channel)
         return len(group)
 
     def _write_spared(
         self,
         state: ChannelState,
         cooldown: Cooldown,
-        voice: Encoder,
+        encoder: Encoder,
         group: dict[Subscriber, None],
         pending: list[tuple[Push, tuple[Subscriber, ...]]],
     ) -> int:
         """Write what the cooldown of each subscriber lets through, encoded once per number suppressed."""
-        written, queue = 0, state.queue(voice)
+        written, queue = 0, state.queue(encoder)
         for push, excluded in pending:
             told: dict[int, list[Subscriber]] = {}
-            for outlet in group:
-                if outlet.open and outlet not in excluded:
-                    spared = cooldown.admit(outlet, push, queue)
+            for subscriber in group:
+                if subscriber.open and subscriber not in excluded:
+                    spared = cooldown.admit(subscriber, push, queue)
                     if spared is not None:
-                        told.setdefault(spared, []).append(outlet)
+                        told.setdefault(spared, []).append(subscriber)
             for spared, outlets in told.items():
-                heard = self._tell(state, voice, _counted(push, spared), outlets)
+                heard = self._tell(state, encoder, _counted(push, spared), outlets)
                 written += heard if type(push) is Delivery else 0
         return written
 
@@ -374,47 +391,47 @@ class Hub:
         """Send publications whose cooldown has ended, to subscribers that have not left."""
         told: dict[tuple[ChannelState, Encoder, str, int], tuple[Delivery, list[Subscriber]]] = {}
         for entry in due:
-            state, outlet = entry.state, entry.listener
-            voice = state.encoder(outlet)
-            if voice is None or state.cooldown is None or outlet in state.withheld:
-                if outlet in state.joining or outlet in state.withheld:
+            state, subscriber = entry.state, entry.listener
+            encoder = state.encoder(subscriber)
+            if encoder is None or state.cooldown is None or subscriber in state.withheld:
+                if subscriber in state.joining or subscriber in state.withheld:
                     self.late.put(entry, now + _SETTLES)
                 continue
             push = state.cooldown.late(entry.window)
-            if push is not None and outlet.open:
+            if push is not None and subscriber.open:
                 publication = push.publication
-                key = (state, voice, publication.id, push.suppressed)
-                told.setdefault(key, (push, []))[1].append(outlet)
-        for (state, voice, _, _), (push, outlets) in told.items():
-            written = self._tell(state, voice, push, outlets)
+                key = (state, encoder, publication.id, push.suppressed)
+                told.setdefault(key, (push, []))[1].append(subscriber)
+        for (state, encoder, _, _), (push, outlets) in told.items():
+            written = self._tell(state, encoder, push, outlets)
             self._observer.fanned_out(state.channel, 0, written, self._now() - now)
 
     def _tell(
-        self, state: ChannelState, voice: Encoder, push: Push, outlets: list[Subscriber]
+        self, state: ChannelState, encoder: Encoder, push: Push, outlets: list[Subscriber]
     ) -> int:
         """Write one push to some subscribers of a group. Returns how many got it."""
-        said = self._encode(state, voice, [(push, ())], len(outlets))
+        said = self._encode(state, encoder, [(push, ())], len(outlets))
         for message, _ in said:
-            for outlet in outlets:
-                outlet.write(message, state.channel)
+            for subscriber in outlets:
+                subscriber.write(message, state.channel)
         return len(said) * len(outlets)
 
     def _encode(
         self,
         state: ChannelState,
-        voice: Encoder,
+        encoder: Encoder,
         pending: list[tuple[Push, tuple[Subscriber, ...]]],
         listeners: int,
     ) -> list[tuple[WireMessage, tuple[Subscriber, ...]]]:
         said = []
         for push, spared in pending:
             try:
-                message = voice.encode(push)
+                message = encoder.encode(push)
             except Exception as error:  # noqa: BLE001 - one message must not stop the others
                 self._observer.encode_failed(state.channel, error)
                 continue
             if message is not None:
-                self._observer.on_encoded(voice, push, message, listeners)
+                self._observer.on_encoded(encoder, push, message, listeners)
                 if state.latest_only and isinstance(push, Delivery) and push.publication.key:
                     message = wire.keyed(message, push.publication.key)
                 said.append((message, spared))
@@ -432,8 +449,8 @@ def _supersedes(push: Signalled, earlier: Push) -> bool:
 
 
 def _write_rest(
-    said: list[tuple[WireMessage, tuple[Subscriber, ...]]], outlet: Subscriber, channel: Channel
+    said: list[tuple[WireMessage, tuple[Subscriber, ...]]], subscriber: Subscriber, channel: Channel
 ) -> None:
     for message, spared in said:
-        if outlet.open and outlet not in spared:
-            outlet.write(message, channel)
+        if subscriber.open and subscriber not in spared:
+            subscriber.write(message, channel)

@@ -84,7 +84,7 @@ class AdmissionControl:
         credential = self.proving.find(head, endpoint.rules)
         self._counts.check_address(endpoint, keys)
         crowded = self._enter(endpoint, keys, shown=credential is not None)
-        newcomer = HandshakeFacts(
+        handshake = HandshakeFacts(
             endpoint,
             address,
             keys,
@@ -97,17 +97,17 @@ class AdmissionControl:
         used_once = credential is not None and credential.kind is CredentialKind.TICKET
         try:
             if used_once:  # authentication uses the ticket up: check the accept rate before
-                self._counts.check_accepts(newcomer)
-            newcomer = await self.proving.authenticate(head, newcomer, credential)
-            await self._check_entitlement(newcomer)
-            self._check_capacity(endpoint, newcomer.identity)
-            await self._counts.count(newcomer, refuse=not used_once)
+                self._counts.check_accepts(handshake)
+            handshake = await self.proving.authenticate(head, handshake, credential)
+            await self._check_entitlement(handshake)
+            self._check_capacity(endpoint, handshake.identity)
+            await self._counts.count(handshake, refuse=not used_once)
         except BaseException as error:
-            self.left(newcomer)
+            self.left(handshake)
             if isinstance(error, HandshakeRejected):
-                self._counts.refused(newcomer, error.refusal, shown=credential is not None)
+                self._counts.refused(handshake, error.refusal, shown=credential is not None)
             raise
-        return newcomer
+        return handshake
 
     def check_page(
         self, head: RequestHead, endpoint: ActiveEndpoint, *, upgrade_checked: bool
@@ -223,19 +223,19 @@ class AdmissionControl:
         limit = endpoint.rules.connections_per_address * looser * CROWD
         return endpoint.rules.deferred and self._by_address.acquire(key, limit)
 
-    def left(self, newcomer: HandshakeFacts) -> None:
+    def left(self, handshake: HandshakeFacts) -> None:
         """Release what `judge` counted. Called exactly once for each counted handshake."""
-        for key in newcomer.keys:
-            self._by_address.release(f"{newcomer.endpoint.name} {key}")
+        for key in handshake.keys:
+            self._by_address.release(f"{handshake.endpoint.name} {key}")
         self.inside -= 1
-        newcomer.endpoint.open -= 1
+        handshake.endpoint.open -= 1
 
-    async def _check_entitlement(self, newcomer: HandshakeFacts) -> None:
-        endpoint, identity = newcomer.endpoint, newcomer.identity
+    async def _check_entitlement(self, handshake: HandshakeFacts) -> None:
+        endpoint, identity = handshake.endpoint, handshake.identity
         if identity is None or not endpoint.rules.authenticated:
             return
         if endpoint.rules.roles:  # without roles the directory is not asked
-            self._counts.check_user(newcomer)
+            self._counts.check_user(handshake)
         try:
             entitled = await self._authentication.entitled(endpoint, identity)
         except Unavailable as unavailable:

@@ -188,7 +188,7 @@ class Authentication:
         record = await self.judge.judge(
             CredentialForm.SESSION_TOKEN,
             token,
-            session.newcomer,
+            session.handshake,
             lambda: self._take(session, token),
         )
         self._accepts.take(_user(record.identity), self._clock.monotonic(), known=True)
@@ -224,7 +224,7 @@ class Authentication:
     async def _judged(self, session: Session, token: str) -> Identity:
         """Return the identity of a token, after charging the budget for authentications."""
         identity = await self.judge.judge(
-            CredentialForm.TOKEN, token, session.newcomer, lambda: self.identify(token)
+            CredentialForm.TOKEN, token, session.handshake, lambda: self.identify(token)
         )
         wait = self._accepts.take(_user(identity), self._clock.monotonic(), known=True)
         self._check_accepts(session, wait)
@@ -232,7 +232,7 @@ class Authentication:
 
     def _check_accepts(self, session: Session, wait: float) -> None:
         if wait:
-            self.judge.limited(session.newcomer)
+            self.judge.limited(session.handshake)
             raise CommandError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     async def bind(self, session: Session, identity: Identity) -> None:

@@ -218,7 +218,7 @@ class Authorizer:
 
         `fresh` ignores cached answers.
         """
-        cookies = session.newcomer.cookies
+        cookies = session.handshake.cookies
         if self._provider is None or not cookies:
             return Right.NONE
         age = 0.0 if fresh else None

@@ -90,9 +90,9 @@ class BusEventHandler:
     ) -> None:
         """Deliver a publication that is next in its channel; pass any other one to the gap repair."""
         session = self._registry.get(exclude) if exclude is not None else None
-        outlet = session.link if session is not None else None
-        if not self._channels.deliver(channel, publication, epoch, outlet):
-            self._continuity.out_of_line(channel, publication, epoch, outlet)
+        subscriber = session.link if session is not None else None
+        if not self._channels.deliver(channel, publication, epoch, subscriber):
+            self._continuity.out_of_line(channel, publication, epoch, subscriber)
 
     def happened(self, event: BusEvent) -> None:
         """Call the handler of an event's type."""

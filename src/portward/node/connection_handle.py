@@ -46,7 +46,7 @@ class ConnectionHandle:
     @property
     def remote_address(self) -> str:
         """The client's address, not masked."""
-        return self._session.newcomer.address
+        return self._session.handshake.address
 
     @property
     def opened_at(self) -> float:

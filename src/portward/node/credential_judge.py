@@ -82,7 +82,7 @@ class CredentialJudge:
         self,
         form: CredentialForm,
         credential: str,
-        newcomer: HandshakeFacts,
+        handshake: HandshakeFacts,
         trial: Callable[[], Awaitable[T]],
     ) -> T:
         """Verify a credential with `trial` and return its result, unless it is known to be refused.
@@ -96,29 +96,29 @@ class CredentialJudge:
         key, now = self._memory.key(form, credential), self._clock.monotonic()
         known = self._memory.refused(key, now)
         if known is not None and now < known.again:
-            raise await self._repeated(known, newcomer)
-        self._check_cost(form, credential, key, newcomer)
+            raise await self._repeated(known, handshake)
+        self._check_cost(form, credential, key, handshake)
         try:
             found = await trial()
         except CommandError as fault:
             self._look_for_changes()  # else the next check would forget this refusal
-            raise await self._refused(key, _again(form, fault), fault, newcomer) from None
+            raise await self._refused(key, _again(form, fault), fault, handshake) from None
         except Unavailable:
-            self.unreachable(newcomer)
+            self.unreachable(handshake)
             raise
         if form in _KNOWN_AGAIN:
             self._memory.accept(key, self._clock.monotonic())
         return found
 
-    def limited(self, newcomer: HandshakeFacts) -> None:
+    def limited(self, handshake: HandshakeFacts) -> None:
         """Count an attempt that was refused by a limit."""
-        self._telemetry.metrics.authenticated(newcomer.endpoint.name, AuthResult.LIMITED)
+        self._telemetry.metrics.authenticated(handshake.endpoint.name, AuthResult.LIMITED)
 
-    def unreachable(self, newcomer: HandshakeFacts) -> None:
+    def unreachable(self, handshake: HandshakeFacts) -> None:
         """Count and log a credential that could not be verified."""
-        self._telemetry.metrics.authenticated(newcomer.endpoint.name, AuthResult.UNAVAILABLE)
+        self._telemetry.metrics.authenticated(handshake.endpoint.name, AuthResult.UNAVAILABLE)
         self._telemetry.record(
-            Event.AUTH_UNAVAILABLE, client=newcomer.id, address=mask(newcomer.address)
+            Event.AUTH_UNAVAILABLE, client=handshake.id, address=mask(handshake.address)
         )
 
     # -- before the verification
@@ -131,7 +131,7 @@ class CredentialJudge:
         self._edition, self._offset = edition, offset
 
     def _check_cost(
-        self, form: CredentialForm, credential: str, key: bytes, newcomer: HandshakeFacts
+        self, form: CredentialForm, credential: str, key: bytes, handshake: HandshakeFacts
     ) -> None:
         """Take from the common budget, and do not send probable guesses to the identity provider.
 
@@ -140,46 +140,46 @@ class CredentialJudge:
         """
         now = self._clock.monotonic()
         if form is CredentialForm.COOKIE:
-            limiter = newcomer.endpoint.limits[LimitName.AUTH]
-            wait = limiter.peek(_cookie_keys(newcomer), now)
+            limiter = handshake.endpoint.limits[LimitName.AUTH]
+            wait = limiter.peek(_cookie_keys(handshake), now)
             if wait and not self._confirmed(credential):
                 limiter.record_refusal()
-                self.limited(newcomer)
+                self.limited(handshake)
                 raise _too_many(wait)
         # A credential that was valid before has its own key, apart from other clients of its address.
         known = self._memory.is_known(key, now)
-        wait = self._budget.take((key,) if known else newcomer.keys, now, known=known)
+        wait = self._budget.take((key,) if known else handshake.keys, now, known=known)
         if wait:
-            self.limited(newcomer)
+            self.limited(handshake)
             raise OverloadedError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     # -- after the verification
 
-    async def _repeated(self, known: Remembered, newcomer: HandshakeFacts) -> CommandError:
+    async def _repeated(self, known: Remembered, handshake: HandshakeFacts) -> CommandError:
         """Return the error for a credential that is known to be refused."""
-        wait = await self._count(known, newcomer)
+        wait = await self._count(known, handshake)
         result = AuthResult.LIMITED if wait else AuthResult.REPEATED
         fault = known.fault()
-        self._record(newcomer, fault, result)
+        self._record(handshake, fault, result)
         return _too_many(wait) if wait else fault
 
     async def _refused(
-        self, key: bytes, again: RetryTime, fault: CommandError, newcomer: HandshakeFacts
+        self, key: bytes, again: RetryTime, fault: CommandError, handshake: HandshakeFacts
     ) -> CommandError:
         """Remember a credential that was refused now, and return the error for it."""
         now = self._clock.monotonic()
         known = self._memory.refuse(key, fault, again, now)
         if again is RetryTime.PAUSED and not known.counted:
-            newcomer.endpoint.limits[LimitName.AUTH].wait(_cookie_keys(newcomer), now)
-        wait = await self._count(known, newcomer)
-        self._record(newcomer, fault, AuthResult.LIMITED if wait else _result(fault))
+            handshake.endpoint.limits[LimitName.AUTH].wait(_cookie_keys(handshake), now)
+        wait = await self._count(known, handshake)
+        self._record(handshake, fault, AuthResult.LIMITED if wait else _result(fault))
         return _too_many(wait) if wait else fault
 
-    async def _count(self, known: Remembered, newcomer: HandshakeFacts) -> float:
+    async def _count(self, known: Remembered, handshake: HandshakeFacts) -> float:
         """Count a refused credential once against the address; return seconds to wait, 0.0 for none."""
         if known.counted:
             return 0.0
-        limiter, keys = newcomer.endpoint.limits[LimitName.AUTH], newcomer.keys
+        limiter, keys = handshake.endpoint.limits[LimitName.AUTH], handshake.keys
         wait = limiter.wait(keys, self._clock.monotonic())
         if wait:
             return wait
@@ -188,19 +188,19 @@ class CredentialJudge:
         known.counted = not wait
         return wait
 
-    def _record(self, newcomer: HandshakeFacts, fault: CommandError, result: AuthResult) -> None:
-        endpoint, address = newcomer.endpoint.name, mask(newcomer.address)
+    def _record(self, handshake: HandshakeFacts, fault: CommandError, result: AuthResult) -> None:
+        endpoint, address = handshake.endpoint.name, mask(handshake.address)
         self._telemetry.metrics.authenticated(endpoint, result)
         reason = fault.detail or fault.kind.code
         self._telemetry.record(
-            Event.AUTH_FAIL, client=newcomer.id, address=address, reason=reason, claim=fault.claim
+            Event.AUTH_FAIL, client=handshake.id, address=address, reason=reason, claim=fault.claim
         )
         self._chronicle.failed(endpoint, address, fault.kind.code)
 
 
-def _cookie_keys(newcomer: HandshakeFacts) -> tuple[str, ...]:
+def _cookie_keys(handshake: HandshakeFacts) -> tuple[str, ...]:
     """Return the keys of the separate count of refused cookies, which protects the identity provider."""
-    return tuple(f"cookies {key}" for key in newcomer.keys)
+    return tuple(f"cookies {key}" for key in handshake.keys)
 
 
 def _again(form: CredentialForm, fault: CommandError) -> RetryTime:

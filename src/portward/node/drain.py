@@ -50,8 +50,8 @@ class Drain:
 
     def _tell(self, session: Session) -> None:
         spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
-        address = session.endpoint.rules.reconnect_url or session.newcomer.url
-        if not session.newcomer.transparent:  # else only the last push advises it
+        address = session.endpoint.rules.reconnect_url or session.handshake.url
+        if not session.handshake.transparent:  # else only the last push advises it
             session.advised = self._deadline + spread  # beyond every close of the drain
         session.push(ShuttingDown(retry=int(spread * 1000), address=address))
 

@@ -38,38 +38,38 @@ class AdmittedHandshake:
     """Implements `node.transport.Admission`: an admitted handshake that has no link yet."""
 
     __slots__ = (
-        "_newcomer", "_node", "_used", "bond", "compression", "max_early", "max_message",
+        "_handshake", "_node", "_used", "bond", "compression", "max_early", "max_message",
         "max_unsent",
         "subprotocol",
     )  # fmt: skip
 
-    def __init__(self, node: Node, newcomer: HandshakeFacts) -> None:
-        rules = newcomer.endpoint.rules
+    def __init__(self, node: Node, handshake: HandshakeFacts) -> None:
+        rules = handshake.endpoint.rules
         self._node = node
-        self._newcomer = newcomer
+        self._handshake = handshake
         self._used = False
         self.max_message = rules.max_message
         self.max_early = min(rules.max_message, rules.max_early)
         self.max_unsent = rules.max_unsent
         self.compression = rules.compression
-        self.subprotocol = newcomer.subprotocol
-        self.bond = SessionBinding(newcomer) if rules.steady_ping else None
+        self.subprotocol = handshake.subprotocol
+        self.bond = SessionBinding(handshake) if rules.steady_ping else None
 
     def open(self, link: Transport) -> TransportCallbacks:
         """Create the session of the link."""
         self._used = True
-        session = Session(self._node, self._newcomer)
+        session = Session(self._node, self._handshake)
         session.link = link
         if self.bond is not None:
             self.bond.session = session
-        self._node.open(self._newcomer, session)
+        self._node.open(self._handshake, session)
         return session
 
     def cancel(self) -> None:
         """Release what was counted, if no session was created."""
         if not self._used:
             self._used = True
-            self._node.doorman.left(self._newcomer)
+            self._node.admission_control.left(self._handshake)
 
 
 class HandshakeService:
@@ -87,11 +87,11 @@ class HandshakeService:
     @property
     def pending(self) -> PendingConnections:
         """The pool of unauthenticated connections."""
-        return self._node.doorman.pending
+        return self._node.admission_control.pending
 
     def has_capacity(self) -> HandshakeRejection | None:
         """Check the global cap; None when one more connection fits."""
-        return self._node.doorman.has_capacity()
+        return self._node.admission_control.has_capacity()
 
     def answer(self, head: RequestHead) -> HttpReply | None:
         """Answer `GET /health` (state of the node) and `GET /test` (state of the relay), else None."""
@@ -109,7 +109,7 @@ class HandshakeService:
         except HandshakeRejected as refused:
             self.refused(head, refused)
             if refused.refusal is HandshakeRejection.RATE:
-                self._node.chronicle.limited(self._node.doorman.address(head))
+                self._node.chronicle.limited(self._node.admission_control.address(head))
             headers = (*refused.refusal.headers, *page.retry_after(refused))
             return RejectionReply(refused.refusal.status, b"", headers)
         if head.method not in _READ:
@@ -128,11 +128,13 @@ class HandshakeService:
             HandshakeRejected: with the row of the outcome table.
         """
         try:
-            newcomer = await self._node.doorman.judge(head, upgrade_checked=upgrade_checked)
+            handshake = await self._node.admission_control.judge(
+                head, upgrade_checked=upgrade_checked
+            )
         except HandshakeRejected as refused:
             closed = self._closed(head, refused, upgrade_checked=upgrade_checked)
             raise closed or refused from None
-        return AdmittedHandshake(self._node, newcomer)
+        return AdmittedHandshake(self._node, handshake)
 
     def _closed(
         self, head: RequestHead, refused: HandshakeRejected, *, upgrade_checked: bool
@@ -143,7 +145,9 @@ class HandshakeService:
         if endpoint is None or not endpoint.rules.refuses_by_close:
             return None
         try:
-            subprotocol = node.doorman.check_page(head, endpoint, upgrade_checked=upgrade_checked)
+            subprotocol = node.admission_control.check_page(
+                head, endpoint, upgrade_checked=upgrade_checked
+            )
         except HandshakeRejected:
             return None
         now = int(node.clock.time() * 1000)
@@ -159,7 +163,7 @@ class HandshakeService:
         if not isinstance(admission, AdmittedHandshake) or admission.bond is None:
             raise HandshakeRejected(HandshakeRejection.FORBIDDEN, "no session of several requests")
         try:
-            await follow_up(self._node.doorman, head, admission.bond)
+            await follow_up(self._node.admission_control, head, admission.bond)
         except HandshakeRejected as refused:
             if refused.refusal is HandshakeRejection.FORBIDDEN:
                 self._foreign(head, admission.bond, refused)
@@ -168,9 +172,9 @@ class HandshakeService:
     def _foreign(self, head: RequestHead, bond: SessionBinding, refused: HandshakeRejected) -> None:
         self._node.telemetry.record(
             Event.SESSION_FOREIGN,
-            client=bond.newcomer.id,
-            endpoint=bond.newcomer.endpoint.name,
-            address=self._node.doorman.address(head),
+            client=bond.handshake.id,
+            endpoint=bond.handshake.endpoint.name,
+            address=self._node.admission_control.address(head),
             detail=refused.detail,
         )
 
@@ -186,7 +190,7 @@ class HandshakeService:
         node, refusal = self._node, refused.refusal
         endpoint = self._named(head.path) if head is not None else None
         name = endpoint.name if endpoint is not None else "none"
-        address = node.doorman.address(head) if head is not None else None
+        address = node.admission_control.address(head) if head is not None else None
         node.telemetry.metrics.refused(name, refusal)
         node.telemetry.record(
             Event.ORIGIN_REJECT if refusal is HandshakeRejection.ORIGIN else Event.HANDSHAKE_REJECT,

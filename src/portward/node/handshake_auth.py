@@ -43,52 +43,52 @@ class HandshakeAuthenticator:
         return extract(head, rules.credentials, rules.cookies)
 
     async def authenticate(
-        self, head: RequestHead, newcomer: HandshakeFacts, credential: GivenCredential | None
+        self, head: RequestHead, handshake: HandshakeFacts, credential: GivenCredential | None
     ) -> HandshakeFacts:
         """Verify the credential of a handshake and return the facts with the identity.
 
         Raises:
             HandshakeRejected: with the row of the outcome table.
         """
-        rules = newcomer.endpoint.rules
+        rules = handshake.endpoint.rules
         scheme = foreign_scheme(head)
         if scheme:
-            name, address = newcomer.endpoint.name, mask(newcomer.address)
+            name, address = handshake.endpoint.name, mask(handshake.address)
             self._authentication.ignored_scheme(name, address, scheme)
         if rules.deferred:
-            return self._defer(newcomer, credential)
+            return self._defer(handshake, credential)
         if credential is not None and rules.steady_ping:
-            newcomer = replace(newcomer, proof=digest(credential.value))
+            handshake = replace(handshake, proof=digest(credential.value))
         if rules.relays:
-            newcomer = relayed(head, newcomer, credential)
+            handshake = relayed(head, handshake, credential)
         if not rules.authenticated:
-            return replace(newcomer, identity=ANONYMOUS)
+            return replace(handshake, identity=ANONYMOUS)
         if credential is not None:
             cookies = credential.value if credential.kind is CredentialKind.COOKIE else ""
-            identity = await self.verify(credential, newcomer)
-            return replace(newcomer, identity=identity, cookies=cookies)
-        if not newcomer.endpoint.by_message:
-            if newcomer.endpoint.by_cookie:
+            identity = await self.verify(credential, handshake)
+            return replace(handshake, identity=identity, cookies=cookies)
+        if not handshake.endpoint.by_message:
+            if handshake.endpoint.by_cookie:
                 self._authentication.without_cookie()
             ignored = f"; Authorization: {scheme} is none here" if scheme else ""
             raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED, f"no credential{ignored}")
         self._check_unauthenticated()
-        return newcomer
+        return handshake
 
     def _defer(
-        self, newcomer: HandshakeFacts, credential: GivenCredential | None
+        self, handshake: HandshakeFacts, credential: GivenCredential | None
     ) -> HandshakeFacts:
         """Keep the token, if there is one, for the authentication step of the protocol."""
         self._check_unauthenticated()
         if credential is None:
-            return newcomer
-        return replace(newcomer, bearer=credential.value, proof=digest(credential.value))
+            return handshake
+        return replace(handshake, bearer=credential.value, proof=digest(credential.value))
 
     def _check_unauthenticated(self) -> None:
         if self._spare() <= self._asking:
             raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED_CAP)
 
-    async def verify(self, credential: GivenCredential, newcomer: HandshakeFacts) -> Identity:
+    async def verify(self, credential: GivenCredential, handshake: HandshakeFacts) -> Identity:
         """Verify a credential and return its identity.
 
         Raises:
@@ -98,7 +98,7 @@ class HandshakeAuthenticator:
         value = credential.value
         try:
             return await self._authentication.judge.judge(
-                form, value, newcomer, lambda: self._try(form, value)
+                form, value, handshake, lambda: self._try(form, value)
             )
         except Unavailable as unavailable:
             raise HandshakeRejected(

@@ -37,13 +37,13 @@ class HandshakeLimits:
         """
         self._check(endpoint, keys, "connection attempts")
 
-    def check_user(self, newcomer: HandshakeFacts) -> None:
+    def check_user(self, handshake: HandshakeFacts) -> None:
         """Check that the user was not rejected too often, before the roles are read; without counting.
 
         Raises:
             HandshakeRejected: RATE.
         """
-        self._check(newcomer.endpoint, _payer(newcomer), "refused handshakes of one user")
+        self._check(handshake.endpoint, _payer(handshake), "refused handshakes of one user")
 
     def _check(self, endpoint: ActiveEndpoint, keys: tuple[str, ...], what: str) -> None:
         limiter = endpoint.limits[LimitName.ATTEMPTS]
@@ -52,18 +52,18 @@ class HandshakeLimits:
             limiter.record_refusal()
             raise HandshakeRejected(HandshakeRejection.RATE, what, retry_after=wait)
 
-    def check_accepts(self, newcomer: HandshakeFacts) -> None:
+    def check_accepts(self, handshake: HandshakeFacts) -> None:
         """Check that the accept rate over all addresses allows one more, without counting.
 
         Raises:
             HandshakeRejected: OVERLOAD.
         """
-        keys, now = _payer(newcomer), self._clock.monotonic()
-        wait = self._accepts.peek(keys, now, known=newcomer.identity is not None)
+        keys, now = _payer(handshake), self._clock.monotonic()
+        wait = self._accepts.peek(keys, now, known=handshake.identity is not None)
         if wait:
             raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 
-    async def count(self, newcomer: HandshakeFacts, *, refuse: bool) -> None:
+    async def count(self, handshake: HandshakeFacts, *, refuse: bool) -> None:
         """Count a handshake that may be admitted: by address, over all nodes, then over all addresses.
 
         In this order one address cannot use up the limit that all share. Without `refuse` it is counted
@@ -72,17 +72,17 @@ class HandshakeLimits:
         Raises:
             HandshakeRejected: RATE or OVERLOAD.
         """
-        limiter, keys = newcomer.endpoint.limits[LimitName.ATTEMPTS], newcomer.keys
+        limiter, keys = handshake.endpoint.limits[LimitName.ATTEMPTS], handshake.keys
         if refuse:
-            self.check_accepts(newcomer)
+            self.check_accepts(handshake)
         wait = limiter.wait(keys, self._clock.monotonic())
         wait = wait or await self._span.wait(limiter, keys, self._clock.monotonic())
         if wait and refuse:
             raise HandshakeRejected(
                 HandshakeRejection.RATE, "connection attempts", retry_after=wait
             )
-        payer, now = _payer(newcomer), self._clock.monotonic()
-        wait = self._accepts.take(payer, now, known=newcomer.identity is not None)
+        payer, now = _payer(handshake), self._clock.monotonic()
+        wait = self._accepts.take(payer, now, known=handshake.identity is not None)
         if wait and refuse:
             raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 
@@ -91,19 +91,19 @@ class HandshakeLimits:
         endpoint.limits[LimitName.ATTEMPTS].wait(keys, self._clock.monotonic())
 
     def refused(
-        self, newcomer: HandshakeFacts, refusal: HandshakeRejection, *, shown: bool
+        self, handshake: HandshakeFacts, refusal: HandshakeRejection, *, shown: bool
     ) -> None:
         """Count a rejected handshake; `shown` is whether it had a credential."""
-        limiter, now = newcomer.endpoint.limits[LimitName.ATTEMPTS], self._clock.monotonic()
-        if newcomer.identity is not None and refusal in _OF_USERS:
-            limiter.wait(_payer(newcomer), now)
+        limiter, now = handshake.endpoint.limits[LimitName.ATTEMPTS], self._clock.monotonic()
+        if handshake.identity is not None and refusal in _OF_USERS:
+            limiter.wait(_payer(handshake), now)
         elif refusal is HandshakeRejection.UNAUTHENTICATED and not shown:
-            self.charge(newcomer.endpoint, newcomer.keys)
+            self.charge(handshake.endpoint, handshake.keys)
 
 
-def _payer(newcomer: HandshakeFacts) -> tuple[str, ...]:
+def _payer(handshake: HandshakeFacts) -> tuple[str, ...]:
     """Return the keys to count by: the authenticated user, else the address."""
-    identity = newcomer.identity
+    identity = handshake.identity
     if identity is None or identity.subject == ANONYMOUS.subject:
-        return newcomer.keys
+        return handshake.keys
     return (f"user {identity.subject}",)

@@ -185,7 +185,7 @@ class Node:
             telemetry,
         )
         self._serving = Dispatcher(commands, telemetry, clock, self._failed, answering, self.span)
-        self.doorman = AdmissionControl(
+        self.admission_control = AdmissionControl(
             self.rules.gate, self.endpoints, authentication, self.span, telemetry, clock
         )
         self.status_page = (
@@ -193,7 +193,7 @@ class Node:
                 relays[0],
                 clock,
                 configured=lambda: self.relays.of(relays[0]).upstream is not None,
-                address=self.doorman.client_address,
+                address=self.admission_control.client_address,
             )
             if relays
             else None
@@ -278,7 +278,7 @@ class Node:
     @property
     def draining(self) -> bool:
         """Whether new connections are rejected because of a drain."""
-        return self.doorman.draining
+        return self.admission_control.draining
 
     async def start(self) -> None:
         """Connect the engine and start the periodic sweep."""
@@ -302,18 +302,18 @@ class Node:
 
         Connections that are still open after `seconds` are aborted.
         """
-        self.doorman.draining = True
+        self.admission_control.draining = True
         self.telemetry.record(Event.DRAIN_START, count=len(self.registry))
         self._drain = Drain(self.registry, self.clock, seconds)
         self._drain.begin()
-        if not self.doorman.inside:
+        if not self.admission_control.inside:
             self._drain.finished.set()
         await self._drain.finished.wait()
-        self.telemetry.record(Event.DRAIN_END, count=self.doorman.inside)
+        self.telemetry.record(Event.DRAIN_END, count=self.admission_control.inside)
 
     async def stop(self) -> None:
         """Close the remaining sessions, wait for background work, disconnect the engine."""
-        self.doorman.draining = True
+        self.admission_control.draining = True
         for session in self.registry:
             if isinstance(session.task, asyncio.Task):
                 self.background.adopt(session.task)
@@ -343,16 +343,16 @@ class Node:
 
     # -- opening and closing sessions
 
-    def open(self, newcomer: HandshakeFacts, session: Session) -> None:
+    def open(self, handshake: HandshakeFacts, session: Session) -> None:
         """Register a session whose link is set, send `Welcome`, and bind the identity of its handshake."""
-        endpoint = newcomer.endpoint
+        endpoint = handshake.endpoint
         if isinstance(endpoint.dialect, SocketIoDialect):  # the rest of it is in `namespaces`
             session.conversation = SocketIoConnection(session, endpoint.dialect, self.sockets)
         self.registry.add(session)
-        self.doorman.unauthenticated += 1
-        if newcomer.identity is None:
+        self.admission_control.unauthenticated += 1
+        if handshake.identity is None:
             pending = PendingSession(session, self.telemetry)
-            self.doorman.pending.add(session, pending, newcomer.keys)
+            self.admission_control.pending.add(session, pending, handshake.keys)
         self.telemetry.metrics.connection_opened(endpoint.name)
         self.telemetry.record(
             Event.CONN_OPEN,
@@ -365,8 +365,8 @@ class Node:
         session.begin()
         if self.draining:
             session.end(Disconnect.SHUTDOWN, "let in before the drain began")
-        elif newcomer.identity is not None and session.conversation is None:
-            session.run(self._bind(session, newcomer.identity))
+        elif handshake.identity is not None and session.conversation is None:
+            session.run(self._bind(session, handshake.identity))
 
     async def _bind(self, session: Session, identity: Identity) -> None:
         """Bind the identity of the handshake, and do what the handshake requested."""
@@ -375,9 +375,9 @@ class Node:
                 await self._authentication.bind(session, identity)
             else:
                 self._let_in(session, identity)
-            if self._revalidation is not None and session.newcomer.cookies:
+            if self._revalidation is not None and session.handshake.cookies:
                 self._revalidation.begin(session)
-            if session.newcomer.transparent:
+            if session.handshake.transparent:
                 await self.relays.connect(session, None)
             elif session.endpoint.dialect.resumable and session.endpoint.rules.authenticated:
                 greeting = await self._authentication.open_resumable_session(session, identity)
@@ -413,8 +413,8 @@ class Node:
             self.chronicle.proven(session.endpoint.name, session.address, session.user)
 
     def _bound(self, session: Session) -> None:
-        self.doorman.unauthenticated -= 1
-        self.doorman.pending.remove(session)
+        self.admission_control.unauthenticated -= 1
+        self.admission_control.pending.remove(session)
 
     def recheck(self, session: Session) -> None:
         """Ask the identity provider about a session that was authenticated by cookie."""
@@ -447,10 +447,10 @@ class Node:
         """Record that messages received before the close of the peer were dropped."""
         ends.unhandled(self.telemetry, session, count)
 
-    def connection_lost(self, newcomer: HandshakeFacts) -> None:
+    def connection_lost(self, handshake: HandshakeFacts) -> None:
         """Release what a connection counted for, after its transport is closed."""
-        self.doorman.left(newcomer)
-        if self._drain is not None and not self.doorman.inside:
+        self.admission_control.left(handshake)
+        if self._drain is not None and not self.admission_control.inside:
             self._drain.finished.set()
 
     # -- messages
@@ -473,10 +473,10 @@ class Node:
         """Count a fan-out."""
         self.telemetry.metrics.delivered(channel.namespace, publications, deliveries, seconds)
 
-    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
+    def on_encoded(self, encoder: Encoder, push: Push, message: WireMessage, count: int) -> None:
         """Count an encoded push."""
         kind = type_name(type(push))
-        self.telemetry.metrics.sent(voice.name, kind, len(message.payloads[0]), listeners)
+        self.telemetry.metrics.sent(encoder.name, kind, len(message.payloads[0]), count)
 
     def encode_failed(self, channel: Channel, error: Exception) -> None:
         """Record a push that could not be encoded for one endpoint."""

@@ -67,12 +67,12 @@ class Relay:
                 is used up, which both close the session.
             Unavailable: the budget cannot be read.
         """
-        asked = session.newcomer.model if model is None else model
+        asked = session.handshake.model if model is None else model
         chosen = self.rules.models[0] if asked is None else asked
         if chosen not in self.rules.models:
             raise CommandError(ErrorKind.MODEL_REFUSED)
         await self._insist_on_budget(session)
-        named = asked is not None or not _chosen_elsewhere(session.newcomer.parameters)
+        named = asked is not None or not _chosen_elsewhere(session.handshake.parameters)
         link = await self._open(session, chosen, named=named)
         # It may have ended while the upstream was being opened.
         if not session.alive:
@@ -95,7 +95,7 @@ class Relay:
 
     async def _open(self, session: Session, model: str, *, named: bool) -> UpstreamLink:
         try:
-            return await self._reach(model, session.newcomer.parameters, named=named)
+            return await self._reach(model, session.handshake.parameters, named=named)
         except (Unavailable, UpstreamClosed) as error:
             self._telemetry.record(
                 Event.UPSTREAM_FAIL, client=session.id, user=session.user, detail=str(error)

@@ -21,7 +21,7 @@ _SHOWN: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
 def relayed(
-    head: RequestHead, newcomer: HandshakeFacts, credential: GivenCredential | None
+    head: RequestHead, handshake: HandshakeFacts, credential: GivenCredential | None
 ) -> HandshakeFacts:
     """Add the model and the parameters that a client requests.
 
@@ -37,9 +37,9 @@ def relayed(
         raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "several models")
     transparent = credential is not None and credential.kind in _TRANSPARENT
     return replace(
-        newcomer,
+        handshake,
         model=chosen[0] if chosen else None,
-        parameters=_passed(pairs, newcomer.endpoint.rules),
+        parameters=_passed(pairs, handshake.endpoint.rules),
         transparent=transparent,
     )
 

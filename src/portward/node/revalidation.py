@@ -61,14 +61,14 @@ class Revalidation:
         wait = self._max_age
         try:
             identity = await self._provider.identify(
-                session.newcomer.cookies, max_age=self._max_age
+                session.handshake.cookies, max_age=self._max_age
             )
             await self._compare(session, identity)
             wait = self._period
         except CommandError:
             session.end(Disconnect.REVOKED, "the identity provider knows its cookie no longer")
         except Unavailable:
-            self._authentication.judge.unreachable(session.newcomer)
+            self._authentication.judge.unreachable(session.handshake)
         finally:
             if session.alive:
                 self._later(session, wait)

@@ -57,13 +57,13 @@ class SessionHost(Protocol):
     def recheck(self, session: "Session") -> None:
         """Check the credential of a session again."""
 
-    def connection_lost(self, newcomer: HandshakeFacts) -> None:
+    def connection_lost(self, handshake: HandshakeFacts) -> None:
         """Handle the loss of the transport of a session, ended or not. Called once."""
 
     def unhandled(self, session: "Session", count: int) -> None:
         """Record `count` messages before the close of the peer that were not handled in time."""
 
-    def on_encoded(self, voice: Encoder, push: Push, message: WireMessage, listeners: int) -> None:
+    def on_encoded(self, encoder: Encoder, push: Push, message: WireMessage, count: int) -> None:
         """Count an encoded push."""
 
     def later(self, action: Callable[[], None]) -> None:
@@ -75,20 +75,20 @@ class Session:
 
     __slots__ = (
         "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
-        "conversation", "endpoint", "expires", "faults", "frame_tat", "id", "identity", "inbox",
-        "last_seen", "link", "newcomer", "notice", "opened", "opened_at", "partial_since", "paused",
+        "conversation", "endpoint", "expires", "faults", "frame_tat", "handshake", "id", "identity", "inbox",
+        "last_seen", "link", "notice", "opened", "opened_at", "partial_since", "paused",
         "peer_code", "ping_sent", "pinged", "recheck", "refusals", "resume_id", "slot", "spoke", "state",
         "subscriptions", "task", "tunnel", "until", "version",
     )  # fmt: skip
 
     link: "Transport"
 
-    def __init__(self, conduct: SessionHost, newcomer: HandshakeFacts) -> None:
+    def __init__(self, conduct: SessionHost, handshake: HandshakeFacts) -> None:
         now = conduct.clock.monotonic()
         self.conduct = conduct
-        self.newcomer = newcomer
-        self.endpoint = newcomer.endpoint
-        self.id = newcomer.id
+        self.handshake = handshake
+        self.endpoint = handshake.endpoint
+        self.id = handshake.id
         self.state = State.NEW
         self.identity: Identity | None = None
         self.claims: Identity | None = None
@@ -128,12 +128,12 @@ class Session:
     @property
     def address(self) -> str:
         """The address of the client, masked for logs."""
-        return mask(self.newcomer.address)
+        return mask(self.handshake.address)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of limits per address."""
-        return self.newcomer.keys
+        return self.handshake.keys
 
     @property
     def alive(self) -> bool:
@@ -170,17 +170,17 @@ class Session:
     def push(self, push: Push) -> None:
         """Send a push to this connection only; a transparent client gets only what it must react to."""
         # Other pushes are messages of the gateway, and this client knows only those of the upstream.
-        if self.newcomer.transparent and not isinstance(push, Parting | Expiring):
+        if self.handshake.transparent and not isinstance(push, Parting | Expiring):
             return
-        voice = self.endpoint.plain
+        encoder = self.endpoint.plain
         if self.conversation is None:
-            message = voice.encode(push)
+            message = encoder.encode(push)
         else:
             words = self.conversation.words(push)
             message = None if words is None else self.endpoint.framing.text(words)
         if message is not None:
             self.link.write(message)
-            self.conduct.on_encoded(voice, push, message, 1)
+            self.conduct.on_encoded(encoder, push, message, 1)
 
     def send_raw(self, words: Words) -> None:
         """Send an encoded payload."""
@@ -342,7 +342,7 @@ class Session:
             self.end(Disconnect.GOING_AWAY, "connection lost")
         else:
             self.end(Disconnect.NORMAL, f"closed by the client with {code}")
-        self.conduct.connection_lost(self.newcomer)
+        self.conduct.connection_lost(self.handshake)
 
     # -- deadlines
 
@@ -411,7 +411,7 @@ class Session:
 
     def _warn(self, now: float) -> None:
         if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
-            if self.newcomer.transparent and self.tunnel is None:
+            if self.handshake.transparent and self.tunnel is None:
                 self.notice = now + NOTICE_RETRY  # the first message must be the upstream's
                 return
             self.move(Transition.NOTICE)

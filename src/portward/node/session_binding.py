@@ -26,31 +26,33 @@ class SessionBinding:
     request had none, the first one that arrives is stored.
     """
 
-    __slots__ = ("by_header", "newcomer", "origin", "proof", "session")
+    __slots__ = ("by_header", "handshake", "origin", "proof", "session")
 
     session: Session
 
-    def __init__(self, newcomer: HandshakeFacts) -> None:
-        self.newcomer = newcomer
-        self.origin = newcomer.origin
-        self.proof = newcomer.proof
-        self.by_header = bool(newcomer.proof) and not newcomer.cookies
+    def __init__(self, handshake: HandshakeFacts) -> None:
+        self.handshake = handshake
+        self.origin = handshake.origin
+        self.proof = handshake.proof
+        self.by_header = bool(handshake.proof) and not handshake.cookies
 
 
-async def follow_up(doorman: "AdmissionControl", head: RequestHead, bond: SessionBinding) -> None:
+async def follow_up(
+    admission_control: "AdmissionControl", head: RequestHead, bond: SessionBinding
+) -> None:
     """Check a further request.
 
     Raises:
         HandshakeRejected: FORBIDDEN when it does not belong to the session; else as in admission.
     """
-    rules = bond.newcomer.endpoint.rules
-    address = doorman.check_request(head, bond.newcomer.endpoint)
-    if rules.bind_address and limit_keys(address)[0] != bond.newcomer.keys[0]:
+    rules = bond.handshake.endpoint.rules
+    address = admission_control.check_request(head, bond.handshake.endpoint)
+    if rules.bind_address and limit_keys(address)[0] != bond.handshake.keys[0]:
         raise _foreign("another address")
     _check_origin(head, bond)
     if rules.authenticated:
         try:
-            await _check_credential(doorman, head, bond)
+            await _check_credential(admission_control, head, bond)
         except HandshakeRejected as refused:
             if refused.refusal is HandshakeRejection.UNAUTHENTICATED:
                 raise _foreign("a credential that is not valid") from None
@@ -59,7 +61,7 @@ async def follow_up(doorman: "AdmissionControl", head: RequestHead, bond: Sessio
 
 def _check_origin(head: RequestHead, bond: SessionBinding) -> None:
     origin = next(iter(head.all("origin")), "")
-    if bond.newcomer.origin and origin != bond.origin:
+    if bond.handshake.origin and origin != bond.origin:
         raise _foreign("another origin")
     if origin and origin != bond.origin:
         if bond.origin:
@@ -68,13 +70,13 @@ def _check_origin(head: RequestHead, bond: SessionBinding) -> None:
 
 
 async def _check_credential(
-    doorman: "AdmissionControl", head: RequestHead, bond: SessionBinding
+    admission_control: "AdmissionControl", head: RequestHead, bond: SessionBinding
 ) -> None:
-    rules = bond.newcomer.endpoint.rules
+    rules = bond.handshake.endpoint.rules
     places = {CredentialKind.HEADER, *(rules.credentials & {CredentialKind.COOKIE})}
     credential = extract(head, places, rules.cookies)
     if credential is None:
-        if bond.newcomer.cookies:
+        if bond.handshake.cookies:
             raise _foreign("no cookie")
         if bond.by_header and not _for_socket(head):
             raise _foreign("no credential")
@@ -82,7 +84,7 @@ async def _check_credential(
     proof = digest(credential.value)
     if proof == bond.proof:
         return
-    await _check_subject(doorman, credential, bond)
+    await _check_subject(admission_control, credential, bond)
     bond.proof = proof
 
 
@@ -95,12 +97,12 @@ def _for_socket(head: RequestHead) -> bool:
 
 
 async def _check_subject(
-    doorman: "AdmissionControl", credential: GivenCredential, bond: SessionBinding
+    admission_control: "AdmissionControl", credential: GivenCredential, bond: SessionBinding
 ) -> None:
     """Accept a new credential only for the same subject, workspace and issuer."""
     if bond.session.claims is None:
         raise _foreign("another credential before authentication")
-    identity = await doorman.proving.verify(credential, bond.newcomer)
+    identity = await admission_control.proving.verify(credential, bond.handshake)
     current = bond.session.claims  # it may have changed during the verification
     same = (identity.subject, identity.workspace, identity.issuer) == (
         current.subject,

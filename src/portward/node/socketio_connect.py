@@ -74,14 +74,14 @@ class ConnectAuthentication:
 
     async def _authenticate(self, session: Session, command: OpenSocket) -> None:
         rules = session.endpoint.rules
-        if session.newcomer.crowded:
+        if session.handshake.crowded:
             session.end(Disconnect.CONNECTION_LIMIT, "more connections than an address may have")
             return
         if not rules.authenticated:
             if session.state is State.NEW:
                 self._let_in(session, ANONYMOUS)
             return
-        token = _token(command) or session.newcomer.bearer
+        token = _token(command) or session.handshake.bearer
         if token and _in_force(session, token):
             return  # the same token, for another namespace
         if token:

@@ -30,7 +30,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 class AsgiApp:
     """ASGI application, to be mounted or served as the root application.
 
-    `gate`, `clock` and `hotel` are called when they are needed: an application can be mounted
+    `gate`, `clock` and `router` are called when they are needed: an application can be mounted
     before the gateway runs. `lifespan` is entered at start-up and left at shutdown when this is the root; an
     application that mounts it starts the gateway by itself, because servers send lifespan events to the root.
     """
@@ -40,13 +40,13 @@ class AsgiApp:
         gate: Callable[[], HandshakeGate],
         clock: Callable[[], Clock],
         *,
-        hotel: Callable[[], RequestRouter] | None = None,
+        router: Callable[[], RequestRouter] | None = None,
         lifespan: Lifespan = nullcontext,
         random: Callable[[], float] = _random.random,
     ) -> None:
         self._gate = gate
         self._clock = clock
-        self._hotel = hotel
+        self._router = router
         self._lifespan = lifespan
         self._random = random
         self._closing = 0
@@ -111,10 +111,10 @@ class AsgiApp:
 
     async def _http(self, scope: Event, receive: Receive, send: Send) -> None:
         head = head_of(scope)
-        guest = self._hotel().take(head) if self._hotel is not None else None
-        if guest is not None:
+        request_handler = self._router().take(head) if self._router is not None else None
+        if request_handler is not None:
             caller = AsgiResponseSender()
-            response = await caller.serve(guest, receive)
+            response = await caller.serve(request_handler, receive)
             if response is not None:
                 await _respond(send, "http.response.", *response)
                 caller.taken()

@@ -30,10 +30,10 @@ class AsgiResponseSender:
         """Record that the server has taken the answer."""
         self._unsent = 0
 
-    async def serve(self, guest: RequestHandler, receive: Receive) -> Answer | None:
-        """Let `guest` handle the request; its answer, or None when the client has left."""
-        guest.begin(self)
-        listening = asyncio.ensure_future(self._listen(guest, receive))
+    async def serve(self, request_handler: RequestHandler, receive: Receive) -> Answer | None:
+        """Let `request_handler` handle the request; its answer, or None when the client has left."""
+        request_handler.begin(self)
+        listening = asyncio.ensure_future(self._listen(request_handler, receive))
         try:
             either: set[asyncio.Future[Any]] = {listening, self._answer}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -44,16 +44,16 @@ class AsgiResponseSender:
             await asyncio.gather(listening, return_exceptions=True)
             if not self._answer.done():
                 self._answer.cancel()
-                guest.gone()
+                request_handler.gone()
         return self._answer.result()
 
-    async def _listen(self, guest: RequestHandler, receive: Receive) -> None:
+    async def _listen(self, request_handler: RequestHandler, receive: Receive) -> None:
         """Pass the body on, until there is an answer or the client leaves."""
         while not self._answer.done():
             event = await receive()
             if event["type"] == "http.disconnect":
                 if not self._answer.done():
                     self._answer.set_result(None)
-                    guest.gone()
+                    request_handler.gone()
             elif event.get("body"):
-                guest.arrived(event["body"])
+                request_handler.arrived(event["body"])

@@ -58,12 +58,12 @@ class HandshakeProtocol(asyncio.Protocol):
     __slots__ = (
         "_carried",
         "_early",
-        "_guest",
         "_head",
-        "_lobby",
+        "_listener_state",
         "_peer",
         "_phase",
         "_reader",
+        "_request_handler",
         "_rest",
         "_size",
         "_task",
@@ -79,13 +79,13 @@ class HandshakeProtocol(asyncio.Protocol):
 
     def __init__(
         self,
-        lobby: ListenerState,
+        listener_state: ListenerState,
         carried: tuple[RequestHead, bytes] | None = None,
         *,
         peer: PeerAddress | None = None,
         waiter: Waiter | None = None,
     ) -> None:
-        self._lobby = lobby
+        self._listener_state = listener_state
         self._carried = carried
         self._peer = peer
         self._waiter: Waiter = waiter or self
@@ -95,18 +95,18 @@ class HandshakeProtocol(asyncio.Protocol):
         self._rest = b""
         self._size = 0
         self._untaken = 0
-        self._guest: RequestHandler | None = None
+        self._request_handler: RequestHandler | None = None
         self._task: asyncio.Task[Any] | None = None
 
     # Callbacks of the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check whether there is capacity, then wait for the head."""
-        lobby = self._lobby
-        lobby.sockets += 1
-        lobby.doors.add(self)
+        listener_state = self._listener_state
+        listener_state.sockets += 1
+        listener_state.doors.add(self)
         self._transport = cast("asyncio.Transport", transport)
-        refusal = lobby.room_for(transport.get_extra_info("socket").fileno())
+        refusal = listener_state.room_for(transport.get_extra_info("socket").fileno())
         if refusal is not None:
             self._reject_at_accept(HandshakeRejected(refusal))
             return
@@ -114,12 +114,12 @@ class HandshakeProtocol(asyncio.Protocol):
             self._begin(*self._carried)
             return
         peer = self._peer or PeerAddress(address=peer_of(transport))
-        lobby.await_head(self, peer.address, self._waiter)
-        secure = lobby.tls is not None
-        self._reader = HttpRequestReader(peer, secure=secure, limits=lobby.head_limits)
-        if lobby.tls is not None:
+        listener_state.await_head(self, peer.address, self._waiter)
+        secure = listener_state.tls is not None
+        self._reader = HttpRequestReader(peer, secure=secure, limits=listener_state.head_limits)
+        if listener_state.tls is not None:
             self._phase = Phase.SECURING
-            self._task = eager_task.start(self._secure(lobby.tls), self._secured)
+            self._task = eager_task.start(self._secure(listener_state.tls), self._secured)
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes according to the phase."""
@@ -133,8 +133,8 @@ class HandshakeProtocol(asyncio.Protocol):
             self._early += data
             if len(self._early) > EARLY:
                 self._transport.pause_reading()
-        elif self._guest is not None:
-            self._guest.arrived(data)
+        elif self._request_handler is not None:
+            self._request_handler.arrived(data)
         else:
             self._size += len(data)
             if self._size > DRAINED:
@@ -159,16 +159,16 @@ class HandshakeProtocol(asyncio.Protocol):
             return
         if phase is Phase.ANSWERING:  # asyncio no longer knows how much of it was left
             self._untaken = len(self._rest) or 1
-        self._lobby.sockets -= 1
-        self._lobby.doors.discard(self)
-        self._lobby.head_done(self, self._waiter)
-        self._lobby.answering.remove(self)
-        self._lobby.lingering.remove(self)
+        self._listener_state.sockets -= 1
+        self._listener_state.doors.discard(self)
+        self._listener_state.head_done(self, self._waiter)
+        self._listener_state.answering.remove(self)
+        self._listener_state.lingering.remove(self)
         if phase is Phase.ADMITTING and self._task is not None:
             self._task.cancel()
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.gone()
+        request_handler, self._request_handler = self._request_handler, None
+        if request_handler is not None:
+            request_handler.gone()
 
     def overdue(self) -> None:
         """Reject a head that is not complete; drop a peer that does not take its answer or close."""
@@ -185,7 +185,7 @@ class HandshakeProtocol(asyncio.Protocol):
         if self._phase is Phase.READING:
             self._refuse(refused)
         else:
-            self._lobby.gate.refused(None, refused)
+            self._listener_state.gate.refused(None, refused)
             self._transport.abort()
 
     def abort(self) -> None:
@@ -204,7 +204,7 @@ class HandshakeProtocol(asyncio.Protocol):
             self,
             tls,
             server_side=True,
-            ssl_handshake_timeout=self._lobby.head_time,
+            ssl_handshake_timeout=self._listener_state.head_time,
             ssl_shutdown_timeout=CLOSE_TIME,
         )
         # When the peer leaves during the handshake, `start_tls` can return without an error.
@@ -223,7 +223,9 @@ class HandshakeProtocol(asyncio.Protocol):
         if not isinstance(error, OSError):
             self._report(error)
         detail = f"TLS handshake: {type(error).__name__}"
-        self._lobby.gate.refused(None, HandshakeRejected(HandshakeRejection.BAD_REQUEST, detail))
+        self._listener_state.gate.refused(
+            None, HandshakeRejected(HandshakeRejection.BAD_REQUEST, detail)
+        )
         if not self._transport.is_closing():
             self._transport.abort()
         self.connection_lost(None)
@@ -232,7 +234,7 @@ class HandshakeProtocol(asyncio.Protocol):
         try:
             found = self._reader.feed(data)
             if found is not None:
-                self._lobby.head_done(self, self._waiter)
+                self._listener_state.head_done(self, self._waiter)
                 self._begin(*found)
         except HandshakeRejected as refused:
             self._refuse(refused)
@@ -240,13 +242,13 @@ class HandshakeProtocol(asyncio.Protocol):
     def _begin(self, head: RequestHead, early: bytes) -> None:
         self._head = head
         self._early += early
-        ferry = self._lobby.ferry if self._carried is None else None
-        if ferry is None or not self._leaves_by(ferry, head):
+        handoff = self._listener_state.handoff if self._carried is None else None
+        if handoff is None or not self._leaves_by(handoff, head):
             self._serve(head)
 
-    def _leaves_by(self, ferry: ConnectionHandoff, head: RequestHead) -> bool:
+    def _leaves_by(self, handoff: ConnectionHandoff, head: RequestHead) -> bool:
         descriptor = self._transport.get_extra_info("socket").fileno()
-        if not ferry.carry(head, bytes(self._early), descriptor):
+        if not handoff.carry(head, bytes(self._early), descriptor):
             return False
         # This closes only our descriptor; the connection continues on the one of the other process.
         self._phase = Phase.LEAVING
@@ -254,33 +256,35 @@ class HandshakeProtocol(asyncio.Protocol):
         return True
 
     def _serve(self, head: RequestHead) -> None:
-        lobby = self._lobby
-        guest = lobby.hotel.take(head) if lobby.hotel is not None else None
-        if guest is not None:
-            self._host(guest)
+        listener_state = self._listener_state
+        request_handler = (
+            listener_state.router.take(head) if listener_state.router is not None else None
+        )
+        if request_handler is not None:
+            self._host(request_handler)
             return
-        answer = lobby.gate.answer(head)
+        answer = listener_state.gate.answer(head)
         if answer is not None:
             told = answer.status, answer.headers, answer.body
             self._respond(http_response.answer(*told, head_only=head.method == "HEAD"))
             return
         self._phase = Phase.ADMITTING
-        task = eager_task.start(lobby.gate.admit(head), self._judged)
+        task = eager_task.start(listener_state.gate.admit(head), self._judged)
         if self._phase is Phase.ADMITTING:
             self._task = task
 
-    def _host(self, guest: RequestHandler) -> None:
+    def _host(self, request_handler: RequestHandler) -> None:
         self._phase = Phase.SERVING
-        self._guest = guest
+        self._request_handler = request_handler
         early, self._early = bytes(self._early), bytearray()
-        guest.begin(self)
-        if early and self._guest is not None:
-            guest.arrived(early)
+        request_handler.begin(self)
+        if early and self._request_handler is not None:
+            request_handler.arrived(early)
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send the answer of a request handler, which is then done."""
         if self._phase is Phase.SERVING and self._head is not None:
-            self._guest = None
+            self._request_handler = None
             head_only = self._head.method == "HEAD"
             self._respond(http_response.answer(status, headers, body, head_only=head_only))
 
@@ -307,13 +311,13 @@ class HandshakeProtocol(asyncio.Protocol):
         assert self._head is not None  # noqa: S101 - for the type checker: there is one by now
         early = bytes(self._early)
         try:
-            upgrade(self._transport, self._lobby, admission, self._head, early)
+            upgrade(self._transport, self._listener_state, admission, self._head, early)
         except Exception as error:  # noqa: BLE001 - an error of one connection must not reach others
             self._report(error)
             self._transport.abort()
         else:
             self._phase = Phase.GONE
-            self._lobby.doors.discard(self)
+            self._listener_state.doors.discard(self)
 
     def _report(self, error: BaseException | None) -> None:
         context = {"message": "a handshake could not be handled", "exception": error}
@@ -321,32 +325,32 @@ class HandshakeProtocol(asyncio.Protocol):
 
     def _reject_at_accept(self, refused: HandshakeRejected) -> None:
         """Reject at accept, as cheaply as possible: only a bounded number of such sockets may linger."""
-        lobby = self._lobby
-        lobby.gate.refused(None, refused)
-        if lobby.tls is None and len(lobby.lingering) < LINGERING:
-            self._respond(http_response.refusal(refused, lobby.random))
+        listener_state = self._listener_state
+        listener_state.gate.refused(None, refused)
+        if listener_state.tls is None and len(listener_state.lingering) < LINGERING:
+            self._respond(http_response.refusal(refused, listener_state.random))
             return
         self._phase = Phase.LEAVING
-        if lobby.tls is None:
-            self._transport.write(http_response.refusal(refused, lobby.random))
+        if listener_state.tls is None:
+            self._transport.write(http_response.refusal(refused, listener_state.random))
         self._transport.close()
 
     def _refuse(self, refused: HandshakeRejected) -> None:
-        self._lobby.gate.refused(self._head, refused)
-        self._respond(refusal_answer(refused, self._head, self._lobby.random))
+        self._listener_state.gate.refused(self._head, refused)
+        self._respond(refusal_answer(refused, self._head, self._listener_state.random))
 
     def _respond(self, response: bytes) -> None:
         """Send an answer, and close when it is taken. Nothing received from now on is answered."""
-        lobby, transport = self._lobby, self._transport
+        listener_state, transport = self._listener_state, self._transport
         self._phase = Phase.ANSWERING
-        lobby.head_done(self, self._waiter)
+        listener_state.head_done(self, self._waiter)
         # `resume_writing` must come when all is taken. TLS transports pause at the limit, others beyond it.
-        transport.set_write_buffer_limits(high=0 if lobby.tls is None else 1, low=0)
+        transport.set_write_buffer_limits(high=0 if listener_state.tls is None else 1, low=0)
         transport.resume_reading()
         self._rest = response
         self._go_on()
         if self._phase is Phase.ANSWERING:
-            lobby.answering.add(self)
+            listener_state.answering.add(self)
 
     def _go_on(self) -> None:
         """Write as much as the peer takes, in pieces: inside one write, TLS does not report progress."""
@@ -359,13 +363,13 @@ class HandshakeProtocol(asyncio.Protocol):
 
     def _linger_close(self) -> None:
         """Close our side; then read and discard for a moment."""
-        lobby, transport = self._lobby, self._transport
+        listener_state, transport = self._listener_state, self._transport
         self._phase = Phase.LEAVING
-        lobby.answering.remove(self)
+        listener_state.answering.remove(self)
         if not transport.can_write_eof():
             transport.close()
             return
-        lobby.lingering.add(self)
+        listener_state.lingering.add(self)
         try:
             transport.write_eof()
         except OSError:

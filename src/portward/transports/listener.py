@@ -40,7 +40,7 @@ class Listener:
 
     def __init__(
         self,
-        lobby: ListenerState,
+        listener_state: ListenerState,
         host: str | None,
         port: int,
         *,
@@ -49,7 +49,7 @@ class Listener:
         descriptors: int | None = None,
         proxies: Callable[[str], bool] | None = None,
     ) -> None:
-        self._lobby = lobby
+        self._listener_state = listener_state
         self._host = host
         self._port = port
         self._reuse_port = reuse_port
@@ -94,8 +94,8 @@ class Listener:
         except OSError:
             self._close_sockets()
             raise
-        self._lobby.descriptor_limit = self._refuse_mark
-        self._lobby.descriptor_seen = self._crowded
+        self._listener_state.descriptor_limit = self._refuse_mark
+        self._listener_state.descriptor_seen = self._crowded
         await self._accept()
 
     def stop_accepting(self) -> None:
@@ -109,7 +109,7 @@ class Listener:
     def close(self) -> None:
         """Stop accepting, and drop connections that were not admitted."""
         self.stop_accepting()
-        self._lobby.clear()
+        self._listener_state.clear()
 
     # Internals.
 
@@ -141,7 +141,7 @@ class Listener:
         except OSError:  # there is still no descriptor for a duplicate
             self._stop_servers()
             if self._sockets:
-                self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
+                self._retry = self._listener_state.clock.call_later(RETRY, self._look_again)
 
     async def _accept(self) -> None:
         """Serve a duplicate of every socket: accepting can stop without losing the kernel's queue."""
@@ -153,29 +153,31 @@ class Listener:
             self._stop_servers()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> asyncio.Server:
-        make: Callable[[], asyncio.BaseProtocol] = partial(HandshakeProtocol, self._lobby)
+        make: Callable[[], asyncio.BaseProtocol] = partial(HandshakeProtocol, self._listener_state)
         if self._proxies is not None:
-            make = partial(ProxyHeaderProtocol, self._lobby, self._proxies, self._announced)
+            make = partial(
+                ProxyHeaderProtocol, self._listener_state, self._proxies, self._announced
+            )
         backlog = self._backlog
         if self._unix is None:
             return await loop.create_server(make, sock=sock, backlog=backlog)
         return await loop.create_unix_server(make, sock=sock, backlog=backlog, **_KEEP_PATH)
 
     def _announced(self, peer: PeerAddress, waiter: Waiter) -> HandshakeProtocol:
-        return HandshakeProtocol(self._lobby, peer=peer, waiter=waiter)
+        return HandshakeProtocol(self._listener_state, peer=peer, waiter=waiter)
 
     def _crowded(self, descriptor: int) -> None:
         """Stop accepting when most descriptors are in use; new connections wait in the kernel's queue."""
         if descriptor >= self._stop_mark and self._servers:
             self._stop_servers()
-            self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
+            self._retry = self._listener_state.clock.call_later(RETRY, self._look_again)
 
     def _look_again(self) -> None:
         if self._lowest_free() < (self._stop_mark + self._refuse_mark) // 2:
             self._retry = None
             self._resuming = asyncio.get_running_loop().create_task(self._go_on())
         else:
-            self._retry = self._lobby.clock.call_later(RETRY, self._look_again)
+            self._retry = self._listener_state.clock.call_later(RETRY, self._look_again)
 
     def _lowest_free(self) -> int:
         try:

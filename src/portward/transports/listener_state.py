@@ -77,7 +77,7 @@ class ListenerState:
     at a time, admitted or not; 0 leaves the limit to the gate.
     `descriptor_limit` is the number from which a file descriptor counts as reserve: one that large
     proves that as many are open, because the kernel assigns the lowest free one.
-    With a `ferry`, connections that came to the wrong process are passed on.
+    With a `handoff`, connections that came to the wrong process are passed on.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ListenerState:
         clock: Clock,
         *,
         tls: SSLContext | None = None,
-        hotel: RequestRouter | None = None,
+        router: RequestRouter | None = None,
         head_time: float = HEAD_TIME,
         head_limits: HeadLimits = _USUAL,
         max_sockets: int = 0,
@@ -96,8 +96,8 @@ class ListenerState:
         self.pending = gate.pending
         self.clock = clock
         self.tls = tls
-        self.hotel = hotel
-        self.ferry: ConnectionHandoff | None = None
+        self.router = router
+        self.handoff: ConnectionHandoff | None = None
         self.random = random
         self.head_time = head_time if tls is None else 2 * head_time
         self.head_limits = head_limits

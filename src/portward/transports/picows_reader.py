@@ -122,18 +122,18 @@ class FrameReader(WSProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Parse what was read."""
-        ear = self.listener
-        if ear.ignoring:
+        frame_listener = self.listener
+        if frame_listener.ignoring:
             # picows does not learn of these bytes, so the next read overwrites them.
-            ear.on_discarded(nbytes)
+            frame_listener.on_discarded(nbytes)
             return
-        ear.pending += nbytes
+        frame_listener.pending += nbytes
         WSProtocol.buffer_updated(self, nbytes)
         if self.transport.is_close_frame_sent:
             handshake = self.transport.close_handshake
-            ear.on_protocol_error(handshake.sent.code.value if handshake.sent else 0)
+            frame_listener.on_protocol_error(handshake.sent.code.value if handshake.sent else 0)
         else:
-            ear.on_read_done()
+            frame_listener.on_read_done()
 
     def eof_received(self) -> bool:
         """Return whether the transport stays open for a while."""
@@ -144,13 +144,13 @@ class FrameReader(WSProtocol):
         self.listener.on_connection_lost()
 
 
-def reader_for(ear: FrameListener, limit: int) -> FrameReader:
+def reader_for(frame_listener: FrameListener, limit: int) -> FrameReader:
     """Make a parser at the start of a frame. `limit` bounds a frame's payload, in bytes."""
     reader = FrameReader(
         host_port=None,
         ws_path=None,
         is_client_side=False,
-        ws_listener_factory=lambda _: ear,
+        ws_listener_factory=lambda _: frame_listener,
         logger=_DEAD_END,
         disconnect_on_exception=True,
         websocket_handshake_timeout=None,

@@ -30,16 +30,16 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
     """One connection until its header is read. Implements `transports.deadlines.Waiter`."""
 
     __slots__ = (
-        "_buffer", "_handler", "_lobby", "_proxy", "_reader", "_then", "_transport", "_trusts",
+        "_buffer", "_handler", "_listener_state", "_proxy", "_reader", "_then", "_transport", "_trusts",
     )  # fmt: skip
 
     _transport: asyncio.Transport
 
     def __init__(
-        self, lobby: ListenerState, trusts: Callable[[str], bool], handler: Handler
+        self, listener_state: ListenerState, trusts: Callable[[str], bool], handler: Handler
     ) -> None:
         """`trusts` tells whether an address is that of a trusted proxy."""
-        self._lobby = lobby
+        self._listener_state = listener_state
         self._trusts = trusts
         self._handler = handler
         self._reader = ProxyHeaderReader()
@@ -51,18 +51,18 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check whether there is capacity, and whether this peer may send a header."""
-        lobby = self._lobby
-        lobby.sockets += 1
-        lobby.doors.add(self)
+        listener_state = self._listener_state
+        listener_state.sockets += 1
+        listener_state.doors.add(self)
         self._transport = cast("asyncio.Transport", transport)
         self._proxy = peer_of(transport)
-        refusal = lobby.room_for(transport.get_extra_info("socket").fileno())
+        refusal = listener_state.room_for(transport.get_extra_info("socket").fileno())
         if refusal is not None:
             self._close(refusal, "")
         elif not self._trusts(self._proxy):
             self._close(HandshakeRejection.BAD_REQUEST, "the peer is no trusted proxy")
         else:
-            lobby.heads.add(self)
+            listener_state.heads.add(self)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's
         """Return a buffer of a size that surely belongs to the header."""
@@ -90,7 +90,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Remove the connection from the counts."""
         self._leave()
-        self._lobby.heads.remove(self)
+        self._listener_state.heads.remove(self)
 
     # As a waiter.
 
@@ -124,13 +124,13 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
 
     def _leave(self) -> None:
         """Remove this protocol from the counts; a next protocol counts the connection itself."""
-        if self in self._lobby.doors:
-            self._lobby.doors.discard(self)
-            self._lobby.sockets -= 1
+        if self in self._listener_state.doors:
+            self._listener_state.doors.discard(self)
+            self._listener_state.sockets -= 1
 
     def _close(self, refusal: HandshakeRejection, detail: str) -> None:
         if self._transport.is_closing():
             return
         said = f"PROXY protocol: {detail} ({mask(self._proxy)})" if detail else ""
-        self._lobby.gate.refused(None, HandshakeRejected(refusal, said))
+        self._listener_state.gate.refused(None, HandshakeRejected(refusal, said))
         self._transport.abort()

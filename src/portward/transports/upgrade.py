@@ -16,21 +16,21 @@ from portward.wire import deflate, frames, http_response
 
 def upgrade(
     transport: asyncio.Transport,
-    lobby: ListenerState,
+    listener_state: ListenerState,
     admission: Admission,
     head: RequestHead,
     early: bytes,
 ) -> None:
     """Answer 101 and make the connection a WebSocket. `early` came after the request head.
 
-    The new protocol takes the transport over, and with it the duty to decrement `lobby.sockets`.
+    The new protocol takes the transport over, and with it the duty to decrement `listener_state.sockets`.
     """
     offers = head.all("sec-websocket-extensions") if admission.compression else []
     extension = deflate.negotiate(offers)
     plain = transport.get_extra_info("ssl_object") is None
     link = WebSocketTransport(
         transport,
-        lobby,
+        listener_state,
         descriptor=transport.get_extra_info("socket").fileno() if plain else -1,
         limit=admission.max_message,
         limit_before=admission.max_early,

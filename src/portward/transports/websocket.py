@@ -70,7 +70,7 @@ class WebSocketTransport(FrameWriter):
         "_held",
         "_ignored",
         "_limit",
-        "_lobby",
+        "_listener_state",
         "_lost",
         "_over",
         "_paused",
@@ -82,7 +82,7 @@ class WebSocketTransport(FrameWriter):
     def __init__(
         self,
         transport: asyncio.Transport,
-        lobby: ListenerState,
+        listener_state: ListenerState,
         *,
         descriptor: int,
         limit: int,
@@ -90,7 +90,7 @@ class WebSocketTransport(FrameWriter):
         compression: bool,
         room: int = OUTBOX_BYTES,
     ) -> None:
-        super().__init__(transport, lobby.clock, descriptor, room)
+        super().__init__(transport, listener_state.clock, descriptor, room)
         self.ignoring = self.buffer_grown = False
         self.pending = 0
         self._assembler = MessageAssembler(min(limit, limit_before), compression=compression)
@@ -98,7 +98,7 @@ class WebSocketTransport(FrameWriter):
         self._held: deque[_Frame] | None = None
         self._ignored = 0
         self._limit = limit
-        self._lobby = lobby
+        self._listener_state = listener_state
         self._eof = self._lost = self._over = False
         self._paused = self._replaying = self._told = False
         self._receiver: TransportCallbacks = _NOBODY
@@ -212,7 +212,7 @@ class WebSocketTransport(FrameWriter):
             if self.open:
                 return True
         self._shut()
-        self._lobby.closing.add(self)
+        self._listener_state.closing.add(self)
         return False
 
     def on_connection_lost(self) -> None:
@@ -223,8 +223,8 @@ class WebSocketTransport(FrameWriter):
         self._outbox = None
         self._deliver_held()
         self.ignoring = True
-        self._lobby.closing.remove(self)
-        self._lobby.sockets -= 1
+        self._listener_state.closing.remove(self)
+        self._listener_state.sockets -= 1
         receiver, self._receiver = self._receiver, _NOBODY
         receiver.lost(self._code)
 
@@ -303,7 +303,7 @@ class WebSocketTransport(FrameWriter):
             self._depart(frames.close(self._code))
         else:
             self._shut()
-            self._lobby.closing.add(self)
+            self._listener_state.closing.add(self)
             self._transport.close()
 
     def _fail(self, ending: Disconnect, cause: str) -> None:
@@ -323,7 +323,7 @@ class WebSocketTransport(FrameWriter):
     def _depart(self, farewell: bytes) -> None:
         self._shut()
         self._farewell = farewell
-        self._lobby.closing.add(self)
+        self._listener_state.closing.add(self)
         self._flush()
 
     def _parted(self) -> None:

@@ -54,7 +54,7 @@ class Pair:
 
     async def settled(self) -> None:
         """Wait until no socket is open anywhere."""
-        await until(lambda: all(each.lobby.sockets == 0 for each in self.servers))
+        await until(lambda: all(each.listener_state.sockets == 0 for each in self.servers))
 
 
 def settings() -> Settings:
@@ -119,7 +119,7 @@ async def test_polls_and_posts_at_the_wrong_worker(pair: Pair, http: httpx.Async
     assert len(pair.gateways[0].node.registry) == 0
     assert len(pair.gateways[1].node.registry) == 1
     waiting = asyncio.create_task(http.get(pair.url(0, path)))
-    await until(lambda: pair.servers[0].lobby.sockets == 0)
+    await until(lambda: pair.servers[0].listener_state.sockets == 0)
     said = json.dumps(["state_sync", {"key": "k", "value": 1}])
     assert (await http.post(pair.url(0, path), content=f"420{said}")).text == "ok"
     assert (await waiting).text.startswith("430[")
@@ -137,7 +137,7 @@ async def test_body_in_many_pieces(pair: Pair, http: httpx.AsyncClient) -> None:
     for piece in (head.encode() + login[:5], login[5:9], login[9:]):
         writer.write(piece)
         await writer.drain()
-        await until(lambda: pair.servers[0].lobby.sockets == 0)
+        await until(lambda: pair.servers[0].listener_state.sockets == 0)
     assert (await asyncio.wait_for(reader.read(), PATIENCE)).endswith(b"\r\n\r\nok")
     writer.close()
     await writer.wait_closed()
@@ -172,7 +172,7 @@ async def test_upgrade_at_the_wrong_worker(pair: Pair, http: httpx.AsyncClient) 
         await ws.send("5")
         await ws.send('421["state_sync",{"key":"k","value":1}]')
         assert str(await asyncio.wait_for(ws.recv(), PATIENCE)).startswith("431[")
-        assert pair.servers[0].lobby.sockets == 0
+        assert pair.servers[0].listener_state.sockets == 0
     await pair.settled()
 
 
@@ -219,11 +219,11 @@ class Alone:
 
     def __init__(self, folder: Path, gateway: Gateway) -> None:
         self.clock = FakeClock()
-        self.lobby = ListenerState(gateway.front, self.clock)
+        self.listener_state = ListenerState(gateway.front, self.clock)
         place, self._parent = place_in(folder, 0)
         self._place = place
         self.sessions = EngineServer(gateway.front, self.clock, gateway.node.endpoints)
-        self.handover = Handover(place, self.sessions, self.lobby, 2)
+        self.handover = Handover(place, self.sessions, self.listener_state, 2)
         self.handover.start()
         self.path = control_protocol.door_socket(str(folder), 0)
 
@@ -238,7 +238,7 @@ class Alone:
         """End."""
         self.handover.close()
         self.sessions.close()
-        self.lobby.clear()
+        self.listener_state.clear()
         self._parent.close()
         self._place.close()
 
@@ -251,7 +251,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[Alone]:
         made = Alone(tmp_path, gateway)
         yield made
         made.close()
-        await until(lambda: made.lobby.sockets == 0)
+        await until(lambda: made.listener_state.sockets == 0)
 
 
 def parcel(path: str = "/health") -> bytes:
@@ -272,7 +272,7 @@ async def test_connection_is_served_here(alone: Alone) -> None:
         assert b"200 OK" in await asyncio.wait_for(reader.readline(), PATIENCE)
         writer.close()
         await writer.wait_closed()
-    await until(lambda: alone.lobby.sockets == 0)
+    await until(lambda: alone.listener_state.sockets == 0)
 
 
 @pytest.mark.parametrize("sent", [b"nonsense", b"", parcel()[:-3]])
@@ -292,7 +292,7 @@ async def test_handover_without_a_connection(alone: Alone) -> None:
     with alone.sender() as sender:
         sender.sendall(parcel())
     await until(lambda: not alone.handover._transfers)
-    assert alone.lobby.sockets == 0
+    assert alone.listener_state.sockets == 0
 
 
 async def test_handover_without_end(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +323,7 @@ async def test_end_with_handovers_under_way(alone: Alone) -> None:
         await until(lambda: len(alone.handover._transfers) == 1)
         alone.handover.close()
         assert not alone.handover._transfers
-    assert alone.lobby.ferry is None
+    assert alone.listener_state.handoff is None
 
 
 async def test_end_while_one_arrives(alone: Alone) -> None:

@@ -29,7 +29,7 @@ async def test_health_and_readiness(two: House) -> None:
 
 async def test_readiness_of_one_is_that_of_all(two: House) -> None:
     """A worker that is not ready says why for all of them."""
-    two.gateways[1].node.doorman.draining = True
+    two.gateways[1].node.admission_control.draining = True
     answer = await two.http.get("/ready")
     assert (answer.status_code, answer.json()) == (503, {"status": "draining"})
 

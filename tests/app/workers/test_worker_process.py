@@ -21,7 +21,7 @@ import os, sys
 from portward.app.workers.worker import taken
 place = taken(os.environ)
 place.announce("ready")
-while (order := place._ear.line()) is not None:
+while (order := place._pipe_reader.line()) is not None:
     place.announce("reload of " + order.decode())
     if order == b"leave":
         sys.exit(7)

@@ -65,8 +65,8 @@ class PollHouse:
         self.gate = gate
         self.clock = clock
         self.server = server
-        self.lobby = ListenerState(server, clock, hotel=server, random=lambda: 0.0)
-        self.listener = Listener(self.lobby, "127.0.0.1", 0)
+        self.listener_state = ListenerState(server, clock, router=server, random=lambda: 0.0)
+        self.listener = Listener(self.listener_state, "127.0.0.1", 0)
         self.clients: list[Client] = []
 
     async def client(self, **options: Any) -> Client:
@@ -146,5 +146,5 @@ async def poll_house(gate: FakeGate | None = None, **rules: Any) -> AsyncIterato
         house.listener.close()
         for session in gate.sessions:
             session.link.abort()
-        await until(lambda: house.lobby.sockets == 0 and len(server) == 0)
+        await until(lambda: house.listener_state.sockets == 0 and len(server) == 0)
         server.close()

@@ -58,7 +58,7 @@ async def test_a_newcomer_who_does_not_wait(house: PollHouse) -> None:
     client = await house.request("GET", POLL)
     await until(lambda: house.gate.heads)
     client.reset()
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
     house.gate.hold.set()
     await asyncio.sleep(0)
     assert (len(house.server), house.gate.sessions, house.gate.refusals) == (0, [], [])
@@ -98,9 +98,9 @@ async def test_a_request_given_up_while_it_is_judged(house: PollHouse) -> None:
     query, session = await house.begin()
     slow(house)
     client = await house.request("GET", query)
-    await until(lambda: house.lobby.sockets == 2 or house.lobby.doors)
+    await until(lambda: house.listener_state.sockets == 2 or house.listener_state.doors)
     client.reset()
-    await until(lambda: not house.lobby.doors)
+    await until(lambda: not house.listener_state.doors)
     assert (session.losses, session.failures) == ([], [])
 
 
@@ -166,7 +166,7 @@ async def test_a_flood_before_the_judgement(house: PollHouse) -> None:
     with suppress(ConnectionError):
         await client.send(bytes(DRAINED + 1))
     assert await cut(client)
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
     assert (session.losses, session.failures, len(house.server)) == ([], [], 1)
 
 
@@ -180,11 +180,11 @@ async def test_a_flood_behind_a_post(house: PollHouse) -> None:
     await until(lambda: session.messages == [(body[1:], False)])
     await client.send(bytes(DRAINED))
     assert (await house.ask("GET", "EIO=4")).status == 400
-    await until(lambda: len(house.lobby.doors) == 1)
+    await until(lambda: len(house.listener_state.doors) == 1)
     with suppress(ConnectionError):
         await client.send(b"x")
     assert await cut(client)
-    await until(lambda: not house.lobby.doors)
+    await until(lambda: not house.listener_state.doors)
     assert (session.losses, session.failures) == ([], [])
 
 

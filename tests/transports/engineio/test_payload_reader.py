@@ -212,7 +212,7 @@ async def test_a_kept_post_given_up(house: PollHouse) -> None:
     client = await house.request("POST", query, b"4a")
     await until(lambda: session.messages)
     client.reset()
-    await until(lambda: house.lobby.sockets == 0)
+    await until(lambda: house.listener_state.sockets == 0)
     session.on_message = None
     session.link.resume()
     assert (await house.post(query, b"4b")).body == b"ok"

@@ -83,7 +83,7 @@ async def test_an_answer_that_is_not_taken() -> None:
         query, session = await house.begin()
         session.link.write(text(bytes(20_000_000)))
         client = await house.request("GET", query)
-        await until(lambda: house.lobby.answering)
+        await until(lambda: house.listener_state.answering)
         taken: list[bool] = []
         session.link.when_taken(lambda: taken.append(True))
         assert session.link.unsent() > 0
@@ -106,9 +106,9 @@ async def test_an_answer_that_was_lost() -> None:
         query, session = await house.begin()
         session.link.write(text(bytes(20_000_000)))
         client = await house.request("GET", query)
-        await until(lambda: house.lobby.answering)
+        await until(lambda: house.listener_state.answering)
         client.reset()
-        await until(lambda: not house.lobby.sockets)
+        await until(lambda: not house.listener_state.sockets)
         assert session.link.unsent() > 0
         session.link.write(text(b"more"))
         assert (await house.ask("GET", query)).code == 3

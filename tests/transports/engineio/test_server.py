@@ -184,4 +184,4 @@ async def test_ten_thousand_idle_polls() -> None:
         assert all(poll.status == 200 for poll in polls)
         assert house.inside() == (0, 0, 0)
         assert len(server) == len(server._closing) == len(server._probes) == 0
-        assert len(node.doorman._by_address) == 0
+        assert len(node.admission_control._by_address) == 0

@@ -45,14 +45,14 @@ class Handover:
     """Implements `transports.listener_state.ConnectionHandoff`, and receives connections of other workers."""
 
     def __init__(
-        self, place: WorkerPlace, sessions: EngineServer, lobby: ListenerState, size: int
+        self, place: WorkerPlace, sessions: EngineServer, listener_state: ListenerState, size: int
     ) -> None:
         """`size` is the number of all workers."""
         self._folder = place.task.folder
         self._own = str(place.task.number)
         self._others = {str(number) for number in range(size)} - {self._own}
         self._sessions = sessions
-        self._lobby = lobby
+        self._listener_state = listener_state
         self._listener: socket.socket | None = None
         self._transfers: set[_Transfer] = set()
         self._arrivals: set[asyncio.Future[Any]] = set()
@@ -68,11 +68,11 @@ class Handover:
         )
         asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
         self._sessions.tag = self._own
-        self._lobby.ferry = self
+        self._listener_state.handoff = self
 
     def close(self) -> None:
         """Stop to receive connections, and drop unfinished handovers."""
-        self._lobby.ferry = None
+        self._listener_state.handoff = None
         listener, self._listener = self._listener, None
         if listener is not None:
             asyncio.get_running_loop().remove_reader(listener.fileno())
@@ -102,7 +102,7 @@ class Handover:
         except OSError:
             sock.close()
             return False
-        _Sending(sock, parcel[sent:], self._lobby.clock, self._transfers)
+        _Sending(sock, parcel[sent:], self._listener_state.clock, self._transfers)
         return True
 
     # -- receiving
@@ -113,11 +113,11 @@ class Handover:
         except OSError:  # it is already closed, or no descriptor is left
             return
         sock.setblocking(False)
-        _Receiving(sock, self._arrived, self._lobby.clock, self._transfers)
+        _Receiving(sock, self._arrived, self._listener_state.clock, self._transfers)
 
     def _arrived(self, parcel: HandoverMessage, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        make = partial(HandshakeProtocol, self._lobby, (parcel.head, parcel.early))
+        make = partial(HandshakeProtocol, self._listener_state, (parcel.head, parcel.early))
         task = asyncio.ensure_future(loop.connect_accepted_socket(make, sock))
         self._arrivals.add(task)
         task.add_done_callback(partial(self._settled, sock))

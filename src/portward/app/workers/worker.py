@@ -36,10 +36,10 @@ class WorkerOrders:
 class WorkerPlace:
     """The worker's connection to its parent, with its task. Made by :func:`taken`."""
 
-    def __init__(self, task: Task, control: socket.socket, ear: "PipeReader") -> None:
+    def __init__(self, task: Task, control: socket.socket, pipe_reader: "PipeReader") -> None:
         self.task = task
         self._control = control
-        self._ear = ear
+        self._pipe_reader = pipe_reader
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self.orphan = False
@@ -99,7 +99,7 @@ class WorkerPlace:
             WorkerOrder.RELOAD.value: obedience.reload,
         }
         with suppress(RuntimeError):  # the loop is closed: this process is stopping
-            while (order := self._ear.line()) is not None:
+            while (order := self._pipe_reader.line()) is not None:
                 if order in deeds:
                     soon(deeds[order])
             self.orphan = not self._stopped.is_set()
@@ -173,14 +173,14 @@ def taken(environment: MutableMapping[str, str]) -> WorkerPlace | None:
         ) from None
     control.set_inheritable(False)
     control.settimeout(TASK_TIME)
-    ear = PipeReader(control)
+    pipe_reader = PipeReader(control)
     try:
-        task = control_protocol.task.decode(ear.line() or b"")
+        task = control_protocol.task.decode(pipe_reader.line() or b"")
     except msgspec.DecodeError:
         control.close()
         raise ValueError("the gateway that started this worker is gone") from None
     control.settimeout(None)
-    return WorkerPlace(task, control, ear)
+    return WorkerPlace(task, control, pipe_reader)
 
 
 def complete(settings: Settings, secrets: Secrets) -> Settings:

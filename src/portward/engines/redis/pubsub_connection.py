@@ -29,14 +29,14 @@ class PubSubListener(Protocol):
     def on_message(self, name: bytes, payload: bytes) -> None:
         """Handle a message. Never raises."""
 
-    def on_confirmed(self, ear: "PubSubConnection", name: str) -> None:
+    def on_confirmed(self, connection: "PubSubConnection", name: str) -> None:
         """Handle that `name` is subscribed."""
 
-    async def on_lost(self, ear: "PubSubConnection") -> None:
+    async def on_lost(self, connection: "PubSubConnection") -> None:
         """Handle a lost connection; its names may belong to other servers now."""
 
-    def probe_name(self, ear: "PubSubConnection") -> None:
-        """Send a probe to `ear.canary`: it is due."""
+    def probe_name(self, connection: "PubSubConnection") -> None:
+        """Send a probe to `connection.canary`: it is due."""
 
 
 class PubSubConnection:

@@ -51,11 +51,11 @@ class PubSubPool:
         Raises:
             EngineUnavailable: not in time. It is subscribed to all the same, as soon as that is possible.
         """
-        ear = self._where(name)
-        if ear is None:
-            ear = self._ear(self._road.channel_owner(name), name)
-            ear.add(name)
-        elif ear.is_subscribed(name):
+        connection = self._where(name)
+        if connection is None:
+            connection = self._connection(self._road.channel_owner(name), name)
+            connection.add(name)
+        elif connection.is_subscribed(name):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(name, [])
@@ -67,14 +67,14 @@ class PubSubPool:
 
     def ignore(self, name: str) -> None:
         """Unsubscribe from a name."""
-        ear = self._where(name)
-        if ear is not None:
-            ear.remove(name)
+        connection = self._where(name)
+        if connection is not None:
+            connection.remove(name)
 
     def is_subscribed(self, name: str) -> bool:
         """Whether messages at `name` arrive."""
-        ear = self._where(name)
-        return ear is not None and ear.is_subscribed(name)
+        connection = self._where(name)
+        return connection is not None and connection.is_subscribed(name)
 
     def _waited(self, name: str, future: "asyncio.Future[None]") -> None:
         waiting = self._waiting.get(name, [])
@@ -84,16 +84,20 @@ class PubSubPool:
             self._waiting.pop(name, None)
 
     def _where(self, name: str) -> PubSubConnection | None:
-        return next((ear for ear in self._ears.values() if name in ear.names), None)
+        return next(
+            (connection for connection in self._ears.values() if name in connection.names), None
+        )
 
-    def _ear(self, home: Hashable, name: str) -> PubSubConnection:
-        ear = self._ears.get(home)
-        if ear is None:
+    def _connection(self, home: Hashable, name: str) -> PubSubConnection:
+        connection = self._ears.get(home)
+        if connection is None:
             words = (self._road.subscribe, self._road.unsubscribe)
             dial = partial(self._road.connect, home)
-            ear = self._ears[home] = PubSubConnection(dial, words, self, self._timing, self._clock)
-            ear.canary = self._keys.probe(name, self._uid)
-        return ear
+            connection = self._ears[home] = PubSubConnection(
+                dial, words, self, self._timing, self._clock
+            )
+            connection.canary = self._keys.probe(name, self._uid)
+        return connection
 
     # -- callbacks of the connections
 
@@ -101,40 +105,40 @@ class PubSubPool:
         """Pass a message on."""
         self._hear(name, payload)
 
-    def on_confirmed(self, ear: PubSubConnection, name: str) -> None:
+    def on_confirmed(self, connection: PubSubConnection, name: str) -> None:
         """Wake the callers that wait for a name, which is subscribed now."""
         for future in tuple(self._waiting.get(name, ())):
             if not future.done():
                 future.set_result(None)
-        if ear.missed and not ear.pending:
-            ear.missed = False
+        if connection.missed and not connection.pending:
+            connection.missed = False
             self._interrupted()
 
-    async def on_lost(self, ear: PubSubConnection) -> None:
+    async def on_lost(self, connection: PubSubConnection) -> None:
         """Find the server of each name again, and move the names that moved."""
         with suppress(EngineUnavailable):
             await self._road.refresh()
-        self._settle(ear)
+        self._settle(connection)
 
-    def _settle(self, ear: PubSubConnection) -> None:
-        home = next((home for home, each in self._ears.items() if each is ear), None)
-        for name in tuple(ear.names):
+    def _settle(self, connection: PubSubConnection) -> None:
+        home = next((home for home, each in self._ears.items() if each is connection), None)
+        for name in tuple(connection.names):
             now = self._road.channel_owner(name)
             if now not in {home, None}:
-                del ear.names[name]
-                ear.pending.discard(name)
-                other = self._ear(now, name)
+                del connection.names[name]
+                connection.pending.discard(name)
+                other = self._connection(now, name)
                 other.missed = True
                 other.add(name)
-        if not ear.names:
+        if not connection.names:
             self._ears.pop(home, None)
-            self._leaving = [each for each in (*self._leaving, ear) if not each.over]
+            self._leaving = [each for each in (*self._leaving, connection) if not each.over]
         else:
-            ear.canary = self._keys.probe(next(iter(ear.names)), self._uid)
+            connection.canary = self._keys.probe(next(iter(connection.names)), self._uid)
 
-    def probe_name(self, ear: PubSubConnection) -> None:
+    def probe_name(self, connection: PubSubConnection) -> None:
         """Send a probe to the connection itself."""
-        task = asyncio.get_running_loop().create_task(self._send_probes(ear.canary))
+        task = asyncio.get_running_loop().create_task(self._send_probes(connection.canary))
         self._canaries.add(task)
         task.add_done_callback(self._canaries.discard)
 
@@ -144,8 +148,8 @@ class PubSubPool:
 
     def drop(self) -> None:
         """Close all connections and connect again."""
-        for ear in tuple(self._ears.values()):
-            ear.drop()
+        for connection in tuple(self._ears.values()):
+            connection.drop()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -155,5 +159,5 @@ class PubSubPool:
             await asyncio.wait(tuple(self._canaries))
         ears = (*self._ears.values(), *self._leaving)
         self._ears.clear()
-        for ear in ears:
-            await ear.close()
+        for connection in ears:
+            await connection.close()

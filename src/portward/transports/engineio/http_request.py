@@ -34,7 +34,7 @@ class RequestDesk(Protocol):
     def find(self, sid: str) -> SessionEntry | None:
         """The session with this id, if it began by polling and is still open."""
 
-    async def newcomer(self, head: RequestHead) -> Admission:
+    async def handshake(self, head: RequestHead) -> Admission:
         """Decide about the first request of a session; may raise `HandshakeRejected`."""
 
     async def known(self, head: RequestHead, found: SessionEntry) -> SessionEntry:
@@ -99,7 +99,7 @@ class PollingRequest:
         elif self._query.sid:
             self._come_back()
         else:
-            self._judge(self._server.newcomer(self._head), self._admitted)
+            self._judge(self._server.handshake(self._head), self._admitted)
 
     def _flaw(self) -> responses.Response | None:
         """The error of the request as it stands, in the order of the protocol's own checks."""

@@ -179,7 +179,7 @@ class EngineServer:
         """The session with this id, if it began by polling and is still open."""
         return self._sessions.get(sid)
 
-    async def newcomer(self, head: RequestHead) -> Admission:
+    async def handshake(self, head: RequestHead) -> Admission:
         """Decide about the first request of a session by polling.
 
         Raises:

@@ -67,9 +67,9 @@ class Probe:
         "_answered",
         "_base64",
         "_deadlines",
-        "_ear",
         "_frames",
         "_link",
+        "_payload_listener",
         "_polling",
         "_socket",
         "compression",
@@ -102,7 +102,7 @@ class Probe:
         self._answered = False
         self._base64 = base64
         self._frames = 0
-        self._ear: PayloadListener | None = None
+        self._payload_listener: PayloadListener | None = None
         self._socket: Transport | None = None
         self.count_frame = self._count
         self.message = self._judge
@@ -148,8 +148,8 @@ class Probe:
         polling, link = self._polling, self._link
         self._deadlines.remove(self)
         queued, awaited = polling.hand_over()
-        self._ear = ear = PayloadListener(link, socket)
-        self.count_frame, self.message = ear.count_frame, ear.message
+        self._payload_listener = payload_listener = PayloadListener(link, socket)
+        self.count_frame, self.message = payload_listener.count_frame, payload_listener.message
         link.switch(socket, queued, polling.farewell, base64=self._base64)
         if awaited is not None:
             link.when_taken(awaited)
@@ -170,42 +170,42 @@ class Probe:
 
     def ping_received(self, payload: bytes) -> None:
         """Answer a ping frame, or pass it on."""
-        if self._ear is not None:
-            self._ear.ping_received(payload)
+        if self._payload_listener is not None:
+            self._payload_listener.ping_received(payload)
         elif self._socket is not None:
             self._socket.pong(payload)
 
     def partial(self, pending: bool) -> None:
         """Pass on whether an unfinished message is waiting. A probe has its own deadline."""
-        if self._ear is not None:
-            self._ear.partial(pending)
+        if self._payload_listener is not None:
+            self._payload_listener.partial(pending)
 
     def due(self) -> None:
         """Do nothing: a probe serves no requests."""
 
     def fail(self, ending: Disconnect, cause: str) -> None:
         """Pass on that the peer broke the protocol, or end the probe."""
-        if self._ear is not None:
-            self._ear.fail(ending, cause)
+        if self._payload_listener is not None:
+            self._payload_listener.fail(ending, cause)
         else:
             self._release()
 
     def slow(self) -> None:
         """Pass on that the queue to the peer is over a bound."""
-        if self._ear is not None:
-            self._ear.slow()
+        if self._payload_listener is not None:
+            self._payload_listener.slow()
 
     def peer_closed(self, then: Callable[[], object]) -> None:
         """Pass on that the peer closed the socket."""
-        if self._ear is not None:
-            self._ear.peer_closed(then)
+        if self._payload_listener is not None:
+            self._payload_listener.peer_closed(then)
         else:
             then()
 
     def lost(self, code: int | None) -> None:
         """Handle that the socket is gone."""
-        if self._ear is not None:
-            self._ear.lost(code)
+        if self._payload_listener is not None:
+            self._payload_listener.lost(code)
         else:
             self._release()
 
