@@ -1,9 +1,10 @@
 import { PortwardError } from "../errors.js";
-import type { RequestOptions } from "../types.js";
+import type { ChannelOptions, RequestOptions, Unsubscribe } from "../types.js";
 import { after, jitter } from "./backoff.js";
 import type { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
 import { sleep } from "./environment.js";
+import type { Stream } from "./stream.js";
 
 /** Who waits to be let in. */
 export interface Waiter {
@@ -24,6 +25,41 @@ export abstract class Channel<E extends object> extends Emitter<E> {
   _uses = 0;
   private _tries = 0;
   private readonly _waiters = new Set<Waiter>();
+  /** @internal */
+  abstract readonly _stream: Pick<Stream<never>, "_getState" | "_left">;
+
+  /** `_used` are the channels that their client must not forget. */
+  constructor(private readonly _used: { add(channel: unknown): unknown }) {
+    super();
+  }
+
+  override on<K extends keyof E>(event: K, listener: E[K]): Unsubscribe {
+    this._hold();
+    return super.on(event, listener);
+  }
+
+  /** It is in use. @internal */
+  _hold(): void {
+    this._used.add(this);
+  }
+
+  /** Whether nothing would be missed if it were forgotten. @internal */
+  get _idle(): boolean {
+    const { _getState, _left } = this._stream;
+    return !this._uses && !this._waiters.size && !this._heard && (_left || !_getState);
+  }
+
+  /**
+   * The application asks for it. Its `getState` stays until the channel is left, and then until somebody
+   * asks for the channel again. @internal
+   */
+  _offer({ getState }: ChannelOptions): void {
+    const stream = this._stream;
+    if (!getState && (this._uses || !stream._left)) return;
+    stream._getState = getState;
+    stream._left = false;
+    if (getState) this._hold();
+  }
 
   /** Whether it is to be asked for. @internal */
   abstract get _wanted(): boolean;
@@ -34,6 +70,7 @@ export abstract class Channel<E extends object> extends Emitter<E> {
       abandon?.();
       return Promise.reject(aborted());
     }
+    this._hold();
     return new Promise((resolve, reject) => {
       const done = (): void => {
         this._waiters.delete(waiter);

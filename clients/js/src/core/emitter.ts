@@ -44,6 +44,13 @@ export class Emitter<E extends object> {
     }
   }
 
+  /** How many listen. @internal */
+  get _heard(): number {
+    let sum = 0;
+    for (const { size } of this._listeners.values()) sum += size;
+    return sum;
+  }
+
   /** Ends the iterators. @internal */
   _end(error?: Error): void {
     for (const end of [...this._ends]) end(error);

@@ -17,6 +17,8 @@ export class Stream<M extends Placed> {
   _place: Position | undefined;
   /** Reads the application's state. */
   _getState: GetState | undefined;
+  /** The channel was left since `_getState` was given. */
+  _left = false;
   private _loading: AbortController | undefined;
   private _waiting: M[] = [];
 
@@ -102,5 +104,6 @@ export class Stream<M extends Placed> {
   _reset(): void {
     this._interrupt();
     this._place = undefined;
+    this._left = true;
   }
 }

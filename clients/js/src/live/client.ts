@@ -1,4 +1,5 @@
 import { type Address, Connection } from "../core/connection.js";
+import { Channels } from "../core/channels.js";
 import { type Frame, refusal } from "../core/requests.js";
 import { type PortwardError, StoppedError } from "../errors.js";
 import type {
@@ -21,7 +22,8 @@ export interface LiveOptions extends ClientOptions {
  * and a browser does not say why a handshake fails: so the client stops after some that never opened.
  */
 export class LiveClient extends Connection<ConnectionEvents> {
-  private readonly _topics = new Map<string, TopicChannel>();
+  /** @internal */
+  readonly _topics = new Channels((name) => new TopicChannel(this, name));
   private _unopened = 0;
 
   /** `url` is that of the gateway, such as `wss://gateway.example.com`. */
@@ -33,11 +35,12 @@ export class LiveClient extends Connection<ConnectionEvents> {
     super(url, "/live", _options);
   }
 
-  /** The topic of this name, the same object each time; each call is taken back by its `close`. */
-  topic(name: string, { getState }: ChannelOptions = {}): Topic {
-    let topic = this._topics.get(name);
-    if (!topic) this._topics.set(name, (topic = new TopicChannel(this, name)));
-    if (getState) topic._stream._getState = getState;
+  /**
+   * The topic of this name; the same object while it is in use, or the application holds it. Each call is
+   * taken back by its `close`.
+   */
+  topic(name: string, options?: ChannelOptions): Topic {
+    const topic = this._topics._take(name, options);
     if (this.state !== "closed") {
       topic._use();
       if (this.state !== "stopped") this._start();
@@ -82,7 +85,7 @@ export class LiveClient extends Connection<ConnectionEvents> {
   /** @internal */
   _begin(): void {
     if (this.state !== "ready") return;
-    for (const topic of this._topics.values()) if (topic._wanted) void this._subscribe(topic);
+    for (const topic of this._topics._used) if (topic._wanted) void this._subscribe(topic);
   }
 
   private async _subscribe(topic: TopicChannel): Promise<void> {
@@ -107,7 +110,7 @@ export class LiveClient extends Connection<ConnectionEvents> {
   /** @internal */
   _receive(frame: Frame): void {
     const { type, id } = frame;
-    const topic = this._topics.get(frame["topic"] as string);
+    const topic = this._topics._get(frame["topic"] as string);
     if (type === "error") {
       const error = refusal(frame);
       if (this._requests._answer(id, frame, error)) return;
@@ -124,11 +127,11 @@ export class LiveClient extends Connection<ConnectionEvents> {
 
   /** @internal */
   _down(): void {
-    for (const topic of this._topics.values()) topic._away();
+    for (const topic of this._topics._used) topic._away();
   }
 
   /** @internal */
   _over(error: PortwardError, closed: boolean): void {
-    for (const topic of this._topics.values()) topic._over(error, closed);
+    for (const topic of this._topics._used) topic._over(error, closed);
   }
 }

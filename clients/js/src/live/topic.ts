@@ -17,7 +17,7 @@ export class TopicChannel extends Channel<TopicEvents> implements Topic {
     private readonly _client: LiveClient,
     readonly name: string,
   ) {
-    super();
+    super(_client._topics._used);
     this._stream = new Stream(
       _client._env,
       name,
@@ -59,6 +59,7 @@ export class TopicChannel extends Channel<TopicEvents> implements Topic {
   _use(): void {
     this._uses++;
     this._refused = undefined;
+    this._hold();
   }
 
   /** @internal */

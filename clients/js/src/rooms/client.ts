@@ -1,3 +1,4 @@
+import { Channels } from "../core/channels.js";
 import type { Address } from "../core/connection.js";
 import { ProvenConnection } from "../core/proven.js";
 import { type Frame, refusal } from "../core/requests.js";
@@ -25,7 +26,8 @@ export interface User {
 export class RoomsClient extends ProvenConnection<ConnectionEvents> {
   /** Who the server takes this client for; `undefined` before the first connection. */
   user: User | undefined;
-  private readonly _rooms = new Map<string, RoomChannel>();
+  /** @internal */
+  readonly _rooms = new Channels((id) => new RoomChannel(this, id));
   private readonly _joins = new Set<string>();
   private _session: string | undefined;
   private _first: string | undefined;
@@ -36,12 +38,9 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
     super(url, "/rooms", options);
   }
 
-  /** The room of this id; the same object each time. */
-  room(id: string, { getState }: ChannelOptions = {}): Room {
-    let room = this._rooms.get(id);
-    if (!room) this._rooms.set(id, (room = new RoomChannel(this, id)));
-    if (getState) room._stream._getState = getState;
-    return room;
+  /** The room of this id; the same object while it is in use, or the application holds it. */
+  room(id: string, options?: ChannelOptions): Room {
+    return this._rooms._take(id, options);
   }
 
   /** @internal */
@@ -110,10 +109,11 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
   _receive(frame: Frame): void {
     const { type, id } = frame as { type: string; id?: string };
     const data = (frame["data"] ?? {}) as Frame;
-    const room = this._rooms.get(data["roomId"] as string);
+    const room = this._rooms._get(data["roomId"] as string);
     if (data["wsToken"]) this._session = data["wsToken"] as string;
     if (id === undefined) this._unasked(type, data, room);
-    else if (type === "room_joined") room?._joined(data);
+    // A room that is left, and forgotten, meanwhile: the answer is that one leaves.
+    else if (type === "room_joined") this._rooms._take(data["roomId"] as string)._joined(data);
     else this._answered(type, id, frame, data);
   }
 
@@ -174,7 +174,7 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
     queueMicrotask(() => {
       this._pumping = false;
       while (this.state === "ready") {
-        const rooms = [...this._rooms.values()].filter((room) => room._wanted);
+        const rooms = [...this._rooms._used].filter((room) => room._wanted);
         if (!rooms.length) return;
         void this._join(rooms.slice(0, MOST_TOGETHER));
       }
@@ -197,7 +197,7 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
         { _within: 60_000, _urgent: true },
       );
       for (const failed of (data as Frame)["failed"] as Frame[]) {
-        const room = this._rooms.get(failed["roomId"] as string);
+        const room = this._rooms._get(failed["roomId"] as string);
         if (room) this._refused(room, refusal(failed));
       }
     } catch (error) {
@@ -223,12 +223,12 @@ export class RoomsClient extends ProvenConnection<ConnectionEvents> {
   /** @internal */
   _down(): void {
     this._joins.clear();
-    for (const room of this._rooms.values()) room._away();
+    for (const room of this._rooms._used) room._away();
   }
 
   /** @internal */
   _over(error: PortwardError, closed: boolean): void {
     this._session = this._first = undefined;
-    for (const room of this._rooms.values()) room._over(error, closed);
+    for (const room of this._rooms._used) room._over(error, closed);
   }
 }

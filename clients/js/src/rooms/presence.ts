@@ -8,11 +8,17 @@ export class Users
 {
   users: readonly string[] = [];
 
+  /** `_hold` says that the room is in use. */
+  constructor(private readonly _hold: () => void) {
+    super();
+  }
+
   has(user: string): boolean {
     return this.users.includes(user);
   }
 
   subscribe(listener: () => void): Unsubscribe {
+    this._hold();
     return this.on("change", listener);
   }
 

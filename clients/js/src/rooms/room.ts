@@ -32,7 +32,9 @@ function refused(error: PortwardError): SendResult {
 /** One room of a client. */
 export class RoomChannel extends Channel<RoomEvents> implements Room {
   state: RoomState = "out";
-  readonly presence = new Users();
+  readonly presence = new Users(() => {
+    this._hold();
+  });
   /** @internal */
   readonly _stream: Stream<RoomMessage>;
   private _fresh = true;
@@ -42,7 +44,7 @@ export class RoomChannel extends Channel<RoomEvents> implements Room {
     private readonly _client: RoomsClient,
     readonly id: string,
   ) {
-    super();
+    super(_client._rooms._used);
     this._stream = new Stream(
       _client._env,
       id,
@@ -53,7 +55,7 @@ export class RoomChannel extends Channel<RoomEvents> implements Room {
         this._emit("gap", gap);
       },
     );
-    this.presence.subscribe(() => {
+    this.presence.on("change", () => {
       this._emit("presence", this.presence.users);
     });
   }
@@ -143,6 +145,11 @@ export class RoomChannel extends Channel<RoomEvents> implements Room {
   }
 
   // What the client says.
+
+  /** @internal */
+  override get _idle(): boolean {
+    return super._idle && this.presence._heard < 2;
+  }
 
   /** @internal */
   get _wanted(): boolean {

@@ -74,7 +74,10 @@ export type GetState = (request: StateRequest) => unknown;
 
 /** Options of a channel. */
 export interface ChannelOptions {
-  /** Called when the channel is joined for the first time, and when messages are missing. */
+  /**
+   * Called when the channel is joined for the first time, and when messages are missing. After the last
+   * one has left, it is forgotten when the channel is asked for without one.
+   */
   readonly getState?: GetState;
 }
 
