@@ -1,7 +1,7 @@
 """Writes the types of messages in TypeScript, with the tables that clients decide by."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -180,6 +180,9 @@ def _endings() -> Iterator[str]:
     yield "/** Closes that a protocol words itself, as `code reason`: they come before `closeCodes`. */"
     yield "export const closeReasons: Readonly<Record<string, Readonly<Record<string, boolean>>>> ="
     yield f"  {_literal(words)};\n"
+    own = {close: again for closes in words.values() for close, again in closes.items()}
+    yield "/** Closes that invite although no range of codes says so, as `code` or `code reason`. */"
+    yield f"export const invitingCloses: readonly string[] = {_literal(inviting_closes(codes, own))};\n"
     names = _union(_literal(ending.name.lower()) for ending in Disconnect)
     yield f"export type EndingName = {names};\n"
     yield "/** An ending of a connection, for messages and documentation. */"
@@ -191,6 +194,32 @@ def _endings() -> Iterator[str]:
     yield (
         "export const endings: readonly Ending[] = [\n" + "".join(map(_ending, Disconnect)) + "];\n"
     )
+
+
+def inviting_closes(codes: Mapping[int, bool], own: Mapping[str, bool]) -> list[str]:
+    """The closes that invite although no range of codes says so. A client decides by these and the ranges.
+
+    Raises:
+        AssertionError: a close forbids, and its code invites: these clients could not tell.
+    """
+    invites = {code for code, again in codes.items() if again}
+    for code, again in codes.items():
+        if _ranges(code) and not again:
+            raise AssertionError(f"{code} forbids in a range that invites")
+    inviting = [str(code) for code in sorted(invites) if not _ranges(code)]
+    for close, again in own.items():
+        code = int(close.partition(" ")[0])
+        clear = code in invites or _ranges(code)
+        if clear and not again:
+            raise AssertionError(f"{close} forbids, and its code invites")
+        if again and not clear:
+            inviting.append(close)
+    return inviting
+
+
+def _ranges(code: int) -> bool:
+    """Whether a code invites by the range that it is in."""
+    return 3000 <= code < 3500 or 4000 <= code < 4500  # noqa: PLR2004 - the ranges as they are written
 
 
 def _ending(ending: Disconnect) -> str:

@@ -1,8 +1,9 @@
 import pytest
 
 from docs.contract import CONTRACTS, Contract
+from docs.typescript import inviting_closes
 from portward.client.closes import invites_return
-from portward.model.disconnects import Disconnect
+from portward.model.disconnects import OWN_CLOSES, Disconnect
 
 
 @pytest.mark.parametrize("ending", list(Disconnect))
@@ -42,3 +43,50 @@ def test_the_words_of_protocols(contract: Contract) -> None:
     """Closes that a protocol words itself mean what the ending means."""
     for ending, (code, reason) in contract.closes.items():
         assert invites_return(code, reason) is ending.reconnect, (code, reason)
+
+
+def test_one_table_of_words() -> None:
+    """What protocols word themselves is in one table, and every protocol of it uses it."""
+    words = {contract.name: dict(contract.closes) for contract in CONTRACTS if contract.closes}
+    assert words == {name: dict(closes) for name, closes in OWN_CLOSES.items()}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (1008, "policy violation"),
+        (1008, "connection timeout"),
+        (1008, "Connection timeout "),
+        (1008, "Authentication timeout"),
+        (1002, "Connection timeout"),
+        (3500, "back-pressure threshold exceeded"),
+        (4500, "Connection timeout"),
+    ],
+)
+def test_words_of_another_close(code: int, reason: str) -> None:
+    """A reason invites with its own code alone, and as it is written."""
+    assert invites_return(code, reason) is False
+
+
+@pytest.mark.parametrize(
+    ("codes", "own"),
+    [
+        ({3001: False}, {}),
+        ({1001: True}, {"1001 go": False}),
+        ({}, {"3001 go": False}),
+        ({}, {"4200 go": False}),
+    ],
+)
+def test_a_table_that_the_clients_could_not_follow(
+    codes: dict[int, bool], own: dict[str, bool]
+) -> None:
+    """A close that forbids where its code invites is refused when the tables of clients are made."""
+    with pytest.raises(AssertionError, match="forbids"):
+        inviting_closes(codes, own)
+
+
+def test_the_table_of_the_clients() -> None:
+    """A close is in it when no range of codes, and no shorter entry, says the same."""
+    codes = {1000: False, 1001: True, 3001: True, 3500: False}
+    own = {"1001 bye": True, "1008 slow": True, "1008 bad": False, "3001 go": True}
+    assert inviting_closes(codes, own) == ["1001", "1008 slow"]

@@ -1047,6 +1047,9 @@ export const closeCodes: Readonly<Record<number, boolean>> = { 1000: false, 1001
 export const closeReasons: Readonly<Record<string, Readonly<Record<string, boolean>>>> =
   {"rooms": {"1008 Authentication timeout": false, "1008 Connection timeout": true}, "alerts": {"1001 Server shutting down": true}, "live": {"1001 server shutting down": true, "1008 back-pressure threshold exceeded": true}, "relay": {"1008 Authentication timeout": false}, "workspaces": {}};
 
+/** Closes that invite although no range of codes says so, as `code` or `code reason`. */
+export const invitingCloses: readonly string[] = ["1001", "1006", "1011", "1012", "1013", "1014", "1008 Connection timeout", "1008 back-pressure threshold exceeded"];
+
 export type EndingName = "normal" | "going_away" | "protocol_error" | "wrong_data" | "invalid_utf8" | "flooding" | "too_big" | "internal" | "upstream_closed" | "try_later" | "bad_gateway" | "shutdown" | "expired" | "slow" | "no_pong" | "too_many_requests" | "idle" | "auth_failed" | "too_many_faults" | "auth_timeout" | "revoked" | "connection_limit" | "quota" | "permission_lost";
 
 /** An ending of a connection, for messages and documentation. */

@@ -20,3 +20,13 @@ it.each(reasons)("decides about %s as the protocol that words it so", (close, ag
   const [code, ...words] = close.split(" ");
   expect(invitesBack(Number(code), words.join(" "))).toBe(again);
 });
+
+it.each([
+  [1008, "policy violation"],
+  [1008, "connection timeout"],
+  [1008, "Connection timeout "],
+  [1002, "Connection timeout"],
+  [4500, "back-pressure threshold exceeded"],
+])("takes no reason for that of another close: %i %s", (code, reason) => {
+  expect(invitesBack(code, reason)).toBe(false);
+});

@@ -18,7 +18,7 @@ from portward.dialects.call_ids import CallIds
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.disconnects import Disconnect
+from portward.model.disconnects import OWN_CLOSES, Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import HISTORY_LIMIT
 from portward.model.position import Position
@@ -38,9 +38,7 @@ class AlertsDialect:
     name = "alerts"
     binary = False
     resumable = False
-    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
-        Disconnect.SHUTDOWN: (1001, "Server shutting down"),
-    }
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = OWN_CLOSES["alerts"]
     fault = staticmethod(alerts_encode.fault)
     urgency = staticmethod(alert_record.urgency)
 

@@ -18,7 +18,7 @@ from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import Channel
 from portward.model.commands import Command
-from portward.model.disconnects import Disconnect
+from portward.model.disconnects import OWN_CLOSES, Disconnect
 from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.position import Position
 from portward.model.replies import Push, Reply
@@ -49,10 +49,7 @@ class LiveDialect:
     name = "live"
     binary = False
     resumable = False
-    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
-        Disconnect.SHUTDOWN: (1001, "server shutting down"),
-        Disconnect.SLOW: (1008, "back-pressure threshold exceeded"),
-    }
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = OWN_CLOSES["live"]
 
     def __init__(self, namespace: str, hands_over: Callable[[], bool] = lambda: False) -> None:
         self._namespace = namespace

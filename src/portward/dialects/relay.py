@@ -17,7 +17,7 @@ from portward.dialects.message import json_details, milliseconds, optional
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.commands import Command
-from portward.model.disconnects import Disconnect
+from portward.model.disconnects import OWN_CLOSES, Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import KIB
 from portward.model.replies import Push, Reply
@@ -47,9 +47,7 @@ class RelayDialect:
     name = "relay"
     binary = True
     resumable = False
-    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
-        Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout"),
-    }
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = OWN_CLOSES["relay"]
 
     def decode(self, payload: bytes, binary: bool) -> Command:
         """Decode one message. A message of another form was meant for the upstream: `NOT_CONNECTED`."""

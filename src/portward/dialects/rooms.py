@@ -17,7 +17,7 @@ from portward.dialects.rooms_encode import RoomsEncoder
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command, Wanted
-from portward.model.disconnects import Disconnect
+from portward.model.disconnects import OWN_CLOSES, Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.position import Position
 
@@ -31,10 +31,7 @@ class RoomsDialect:
     name = "rooms"
     binary = False
     resumable = True
-    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
-        Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout"),
-        Disconnect.IDLE: (1008, "Connection timeout"),
-    }
+    closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = OWN_CLOSES["rooms"]
 
     def __init__(self, namespace: str, *, expose_email: bool) -> None:
         self._namespace = namespace

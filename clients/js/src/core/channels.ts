@@ -12,7 +12,7 @@ export class Channels<C extends Pick<Channel<object>, "_idle" | "_offer">> {
   /** Those in use, and those that were in use when they were last looked at. */
   readonly _used = new Set<C>();
   private readonly _known = new Map<string, WeakRef<C>>();
-  private _next = this._known.entries();
+  private _next = this._known.keys();
 
   constructor(private readonly _make: (id: string) => C) {}
 
@@ -25,7 +25,7 @@ export class Channels<C extends Pick<Channel<object>, "_idle" | "_offer">> {
   _take(id: string, options: ChannelOptions = {}): C {
     let channel = this._get(id);
     if (!channel) {
-      for (let n = 0; n < LOOKED_AT; n++) this._look();
+      for (let n = LOOKED_AT; n--;) this._look();
       this._known.set(id, new WeakRef((channel = this._make(id))));
     }
     channel._offer(options);
@@ -35,13 +35,11 @@ export class Channels<C extends Pick<Channel<object>, "_idle" | "_offer">> {
   /** Looks at one channel, each in its turn. */
   private _look(): void {
     const { done, value } = this._next.next();
-    if (done) {
-      this._next = this._known.entries();
-      return;
+    if (done) this._next = this._known.keys();
+    else {
+      const channel = this._get(value);
+      if (!channel) this._known.delete(value);
+      else if (channel._idle) this._used.delete(channel);
     }
-    const [id, reference] = value;
-    const channel = reference.deref();
-    if (!channel) this._known.delete(id);
-    else if (channel._idle) this._used.delete(channel);
   }
 }

@@ -1,16 +1,13 @@
 import { HandshakeError, type PortwardError, StoppedError, UnauthorizedError } from "../errors.js";
+import { invitingCloses } from "../generated.js";
 import type { SocketEvent } from "../types.js";
-
-/** Codes below 3000 after which the same may succeed later. */
-const PASSING = new Set([1001, 1006, 1011, 1012, 1013, 1014]);
-
-/** Reasons of 1008 that say that the network, not the client, was at fault. */
-const PASSING_REASONS = new Set(["Connection timeout", "back-pressure threshold exceeded"]);
 
 /** Whether a client may come back after a close. */
 export function invitesBack(code: number, reason: string): boolean {
-  if (code === 1008) return PASSING_REASONS.has(reason);
-  return PASSING.has(code) || (code >= 3000 && code < 5000 && code % 1000 < 500);
+  return (
+    (code >= 3000 && code < 5000 && code % 1000 < 500) ||
+    invitingCloses.some((close) => close === `${code}` || close === `${code} ${reason}`)
+  );
 }
 
 /** HTTP statuses of a handshake after which the same may succeed later. */

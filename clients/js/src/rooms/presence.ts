@@ -8,8 +8,7 @@ export class Users
 {
   users: readonly string[] = [];
 
-  /** `_hold` says that the room is in use. */
-  constructor(private readonly _hold: () => void) {
+  constructor(private readonly _room: { _hold(): void }) {
     super();
   }
 
@@ -18,7 +17,7 @@ export class Users
   }
 
   subscribe(listener: () => void): Unsubscribe {
-    this._hold();
+    this._room._hold();
     return this.on("change", listener);
   }
 

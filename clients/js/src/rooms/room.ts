@@ -32,9 +32,7 @@ function refused(error: PortwardError): SendResult {
 /** One room of a client. */
 export class RoomChannel extends Channel<RoomEvents> implements Room {
   state: RoomState = "out";
-  readonly presence = new Users(() => {
-    this._hold();
-  });
+  readonly presence = new Users(this);
   /** @internal */
   readonly _stream: Stream<RoomMessage>;
   private _fresh = true;
