@@ -71,7 +71,7 @@ export abstract class ProvenConnection<E extends ConnectionEvents> extends Conne
     this._expiry = Number(expiresAt);
     if (this._renewing === signal || !this._tokens) return;
     this._renewing = signal;
-    this._provenAt = this._readyAt;
+    this._provenAt = Math.max(this._provenAt, this._readyAt);
     while (this._expiry !== undefined && !signal.aborted) {
       const now = this._env.now();
       // Told at once: a token that does not live long. It is used for half of its life.

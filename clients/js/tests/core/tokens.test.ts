@@ -190,23 +190,27 @@ test("rule 6: refresh", async () => {
 });
 
 /** A token that lives five seconds is refreshed twenty times without a break, and not in a hurry. */
-test("rule 6: short tokens", async () => {
+test.each([0, 50])("rule 6: short tokens, a notice %i ms after the answer", async (ms) => {
   const { asked, getToken } = source();
   const { world, server, client } = setUp({ getToken });
   world.onSocket = (socket) => {
     socket.reply = (frame, each) => {
       server.reply(frame, each);
-      if (frame["type"] === "auth" || frame["type"] === "refresh") {
+      if (frame["type"] !== "auth" && frame["type"] !== "refresh") return;
+      const notice = (): void => {
         each.say({ type: "token_expiring", data: { expiresAt: world.clock.now + 5000 } });
-      }
+      };
+      if (ms) world.clock.delay(ms, notice);
+      else notice();
     };
   };
   void client.connect();
   await up(world, server);
   await world.go(50_500);
   expect([client.state, world.sockets.length]).toEqual(["ready", 1]);
-  expect(asked.length).toBe(21);
+  expect(asked.length).toBe(1 + Math.floor(50_500 / (2500 + ms)));
   await client.close();
+  await world.go(ms);
   expect(world.clock.pending).toBe(0);
 });
 
