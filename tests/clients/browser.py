@@ -35,6 +35,7 @@ class Page(Records):
     """One tab. What the page gives to its function `report`, as JSON, is in `records`.
 
     `problems` are uncaught exceptions, whatever was written to the console, and breaches of the policy.
+    `sockets` are the events of its WebSockets, in their order: the name of the event, and what it says.
     """
 
     def __init__(self, browser: "Browser", target: str, session: str) -> None:
@@ -43,6 +44,7 @@ class Page(Records):
         self._session = session
         self.target = target
         self.problems: list[str] = []
+        self.sockets: list[tuple[str, Record]] = []
 
     async def command(self, method: str, **params: Any) -> Record:
         """One command of the DevTools protocol."""
@@ -74,10 +76,24 @@ class Page(Records):
         """Call a function of the page with a JSON value."""
         return await self.evaluate(f"{function}({json.dumps(argument)})")
 
+    def frames(self, event: str) -> list[tuple[float, str]]:
+        """The texts that were `FrameSent` or `FrameReceived`, with the times in seconds."""
+        return [
+            (each["timestamp"], each["response"]["payloadData"])
+            for name, each in self.sockets
+            if name == event
+        ]
+
+    def times(self, event: str) -> list[float]:
+        """When the WebSockets had an event, in the same seconds."""
+        return [each["timestamp"] for name, each in self.sockets if name == event]
+
     def take(self, method: str, params: Record) -> None:
         """Keep what an event of the protocol says."""
         if method == "Runtime.bindingCalled":
             self.add(json.loads(params["payload"]))
+        elif method.startswith("Network.webSocket"):
+            self.sockets.append((method.removeprefix("Network.webSocket"), params))
         elif method == "Runtime.exceptionThrown":
             self.problems.append(json.dumps(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled":
