@@ -139,7 +139,10 @@ test.each([
   await client.close();
 });
 
-/** A browser that is not logged in sees handshakes that never open: after five the client stops. */
+/**
+ * A browser that is not logged in sees handshakes that never open: after five the client stops, until the
+ * application calls `connect`, as `online` by itself does not begin anew.
+ */
 test.each([undefined, 2])("handshakes that never open: %s", async (maxHandshakes) => {
   const { world, client } = setUp(maxHandshakes === undefined ? {} : { maxHandshakes });
   const topic = client.topic("event:42");
@@ -160,6 +163,20 @@ test.each([undefined, 2])("handshakes that never open: %s", async (maxHandshakes
     "stopped",
   ]);
   expect(await ready).toMatchObject({ code: "handshake" });
+  world.page("online");
+  await world.go(60_000);
+  expect(client.state).toBe("stopped");
+  world.onSocket = (socket) => {
+    socket.reply = ({ type, topic: name, id }) => {
+      const position = { offset: 0, epoch: "e1" };
+      if (type === "subscribe")
+        socket.say({ type: "subscribed", topic: name, id, snapshot: [], position });
+    };
+  };
+  const connected = client.connect();
+  await opened(world);
+  await connected;
+  expect([client.state, topic.subscribed]).toEqual(["ready", true]);
   await client.close();
 });
 

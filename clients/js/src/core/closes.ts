@@ -4,7 +4,9 @@ import type { SocketEvent } from "../types.js";
 
 /** Whether a client may come back after a close. */
 export function invitesBack(code: number, reason: string): boolean {
+  // Deno has the code 0 for a link that broke.
   return (
+    !code ||
     (code >= 3000 && code < 5000 && code % 1000 < 500) ||
     invitingCloses.some((close) => close === `${code}` || close === `${code} ${reason}`)
   );

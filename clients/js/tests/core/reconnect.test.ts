@@ -139,6 +139,7 @@ test.each([
 /** Codes that invite are followed by another attempt. */
 test.each([
   [1001, ""],
+  [0, ""],
   [1006, ""],
   [1011, ""],
   [1012, ""],
