@@ -50,7 +50,7 @@ class Place:
 
     async def run(self, *arguments: str, **environ: str) -> str:
         """Run Python; what it prints."""
-        added = {"PYTHONPATH": f"{ROOT / 'src'}:{self.folder}", "PORTWARD_ADMIN": self.admin}
+        added = {"PYTHONPATH": f"{ROOT / 'src'}:{self.folder}", "GATEWAY_ADMIN": self.admin}
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, *arguments],
@@ -113,7 +113,7 @@ async def test_node(place: Place) -> None:
         subprocess.run,
         ["node", "send.mjs"],
         cwd=place.folder,
-        env=os.environ | {"PORTWARD_ADMIN": place.admin, "PORTWARD_API_KEY": KEY},
+        env=os.environ | {"GATEWAY_ADMIN": place.admin, "PORTWARD_API_KEY": KEY},
         capture_output=True,
         text=True,
         check=False,

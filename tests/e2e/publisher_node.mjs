@@ -18,7 +18,7 @@ async function sleep() {
   await lines.next();
 }
 
-const publisher = new Publisher(process.env.PORTWARD_ADMIN, process.env.PORTWARD_API_KEY, {
+const publisher = new Publisher(process.env.GATEWAY_ADMIN, process.env.PORTWARD_API_KEY, {
   environment: { fetch: losing, sleep },
 });
 const { offset } = await publisher.publish("rooms:lobby", "once");

@@ -181,7 +181,7 @@ async def test_a_restart_between_retries_of_node_publishes_once(tmp_path: Path) 
     async with gateway(tmp_path) as it:
         process = await asyncio.create_subprocess_exec(
             *("node", str(tmp_path / "publisher_node.mjs")),
-            env=os.environ | {"PORTWARD_ADMIN": it.url, "PORTWARD_API_KEY": KEY},
+            env=os.environ | {"GATEWAY_ADMIN": it.url, "PORTWARD_API_KEY": KEY},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
