@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextlib import AsyncExitStack
 
 import pytest
@@ -155,9 +156,11 @@ async def test_thousand_handshakes_with_fifty_cookies() -> None:
             async with slots:
                 return await status(here.live, f"c{number % 50}")
 
+        began = time.monotonic()
         outcomes = await asyncio.gather(*(handshake(number) for number in range(1000)))
         assert set(outcomes) == {101}
-        assert len(provider.asked) <= 50
+        # A positive answer is kept for 10 s, and a busy machine takes longer for so many.
+        assert len(provider.asked) <= 50 * (1 + (time.monotonic() - began) // 10)
 
 
 async def test_negative_answers_are_shared(place: Site) -> None:
