@@ -7,18 +7,18 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from portward.dialects import alerts_messages as alerts
-from portward.dialects import live_messages as live
-from portward.dialects import relay_messages as relay
-from portward.dialects import rooms_messages as rooms
-from portward.dialects.alerts import AlertsDialect
-from portward.dialects.live import LiveDialect
-from portward.dialects.message import ErrorCode
-from portward.dialects.relay import RelayDialect
-from portward.dialects.rooms import RoomsDialect
-from portward.dialects.socketio import SocketIoDialect
-from portward.dialects.socketio import messages as workspaces
 from portward.model.disconnects import Disconnect
+from portward.protocols import alerts_messages as alerts
+from portward.protocols import live_messages as live
+from portward.protocols import relay_messages as relay
+from portward.protocols import rooms_messages as rooms
+from portward.protocols.alerts import AlertsDialect
+from portward.protocols.live import LiveDialect
+from portward.protocols.message import ErrorCode
+from portward.protocols.relay import RelayDialect
+from portward.protocols.rooms import RoomsDialect
+from portward.protocols.socketio import SocketIoDialect
+from portward.protocols.socketio import messages as workspaces
 
 Schema = dict[str, Any]
 

@@ -15,15 +15,15 @@ from prometheus_client.core import Metric
 
 from docs import asyncapi, typescript
 from docs.client_reference import client_page
-from portward.dialects.alerts import AlertsDialect
-from portward.dialects.live import LiveDialect
-from portward.dialects.relay import RelayDialect
-from portward.dialects.rooms import RoomsDialect
-from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model.disconnects import Disconnect
 from portward.model.errors import ErrorKind
 from portward.model.handshake_errors import HandshakeRejection
-from portward.node.closed_refusals import ENDINGS as CLOSED
+from portward.node.handshake.closed_refusals import ENDINGS as CLOSED
+from portward.protocols.alerts import AlertsDialect
+from portward.protocols.live import LiveDialect
+from portward.protocols.relay import RelayDialect
+from portward.protocols.rooms import RoomsDialect
+from portward.protocols.rooms_messages import CODES, TEXTS
 from portward.settings import reference
 from portward.telemetry import Metrics
 from portward.telemetry.events import Audited, Event

@@ -15,7 +15,7 @@ from portward.model.channel import Channel
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.namespace import Namespace
 from portward.model.room import Room
-from portward.node.session import Session
+from portward.node.sessions.session import Session
 from portward.settings import Settings
 from portward.settings.endpoint import CredentialSource
 from portward.settings.presets import ENDPOINTS, NAMESPACES

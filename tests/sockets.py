@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
-from portward.node.handshake import HandshakeService
+from portward.node.handshake_service import HandshakeService
 from portward.settings import Settings
 from portward.settings.formats import UNLIMITED
 from portward.settings.limits import Limits, RateLimit

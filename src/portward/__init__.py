@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from portward.model.channel import Channel
     from portward.model.errors import CommandError, ErrorKind
     from portward.model.position import Position
-    from portward.node.connection_handle import ConnectionHandle
     from portward.node.ports import ActionInfo, ConnectionInfo
+    from portward.node.sessions.connection_handle import ConnectionHandle
     from portward.node.socketio_server import EventError, Socket
     from portward.settings import Settings
 
@@ -46,7 +46,7 @@ _HOMES = {
     "Approval": "portward.model.approval",
     "Alert": "portward.model.alert",
     "Channel": "portward.model.channel",
-    "ConnectionHandle": "portward.node.connection_handle",
+    "ConnectionHandle": "portward.node.sessions.connection_handle",
     "ConnectionInfo": "portward.node.ports",
     "Decision": "portward.model.approval",
     "EngineUnavailable": "portward.engines.port",

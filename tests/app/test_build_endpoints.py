@@ -4,14 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from portward.app import build_endpoints
-from portward.dialects.alerts import AlertsDialect
-from portward.dialects.echo import EchoDialect
-from portward.dialects.live import LiveDialect
-from portward.dialects.relay import RelayDialect
-from portward.dialects.rooms import RoomsDialect
-from portward.dialects.socketio import SocketIoDialect
 from portward.model.limits import DEFAULT_RATES, LimitMode, LimitName, Rate
 from portward.node.ports import Hooks
+from portward.protocols.alerts import AlertsDialect
+from portward.protocols.echo import EchoDialect
+from portward.protocols.live import LiveDialect
+from portward.protocols.relay import RelayDialect
+from portward.protocols.rooms import RoomsDialect
+from portward.protocols.socketio import SocketIoDialect
 from portward.settings import Secret, Settings
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit

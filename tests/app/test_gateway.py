@@ -16,7 +16,7 @@ from portward.engines.port import EngineUnavailable, Sink
 from portward.model.channel import Channel
 from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import LimitMode, Rate
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import Secret, Settings, SettingsError
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit

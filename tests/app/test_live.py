@@ -13,8 +13,8 @@ from portward.app.gateway import Gateway
 from portward.app.live import Live
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import CLOSE_TIME
-from portward.node.connection_handle import ConnectionHandle
 from portward.node.ports import Hooks
+from portward.node.sessions.connection_handle import ConnectionHandle
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, MemoryClient, connect
 from tests.house import House, session_of, settle

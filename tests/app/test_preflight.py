@@ -9,7 +9,7 @@ from jwt.algorithms import ECAlgorithm
 
 from portward.app.preflight import build_checks, connect_checks
 from portward.demo.upstream import StandInUpstream
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import CheckLevel, Finding, Settings
 from tests.engines.redis_servers import Server, need_redis, servers
 from tests.identity.standin_server import Standin, response

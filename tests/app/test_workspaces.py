@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from portward.app.workspaces import BUILT_IN
-from portward.dialects.socketio.events import Events
 from portward.model.errors import CommandError, ErrorKind
 from portward.node.socketio_server import Socket
+from portward.protocols.socketio.events import Events
 from tests.house import House, running, settle
 from tests.sockets import SocketPeer, member, offices
 

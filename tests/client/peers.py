@@ -7,7 +7,7 @@ from typing import Any
 
 from portward.app.gateway import Gateway
 from portward.client.link import LinkClosed
-from portward.node.handshake import HandshakeService
+from portward.node.handshake_service import HandshakeService
 from portward.testing.gateway import MemoryClient, request
 from portward.wire.message import WireMessage
 

@@ -8,7 +8,7 @@ from threading import Event, Thread
 from typing import Final
 
 from portward.demo.upstream import StandInUpstream
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings
 from tests.e2e.directory import COOKIE as NAME
 from tests.e2e.directory import Directory, directory

@@ -18,7 +18,7 @@ from websockets.typing import Origin
 from portward.app.gateway import Gateway
 from portward.app.server import Server
 from portward.app.telemetry import make_telemetry
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import load
 from tests.directus.server import (
     HIDDEN,

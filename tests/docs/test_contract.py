@@ -8,16 +8,6 @@ import msgspec
 import pytest
 
 from docs.contract import ALERTS, CONTRACTS, LIVE, RELAY, ROOMS, WORKSPACES, Contract, Form
-from portward.dialects.alerts import AlertsDialect
-from portward.dialects.base import Dialect
-from portward.dialects.live import _READ as LIVE_TYPES
-from portward.dialects.live import LiveDialect
-from portward.dialects.message import OTHERS
-from portward.dialects.relay import _KEYS as RELAY_TYPES
-from portward.dialects.relay import RelayDialect
-from portward.dialects.rooms import RoomsDialect
-from portward.dialects.socketio import SocketIoDialect, payloads
-from portward.dialects.socketio.events import Events
 from portward.model import replies as say
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
@@ -28,6 +18,16 @@ from portward.model.identity import Identity
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
+from portward.protocols.alerts import AlertsDialect
+from portward.protocols.base import Dialect
+from portward.protocols.live import _READ as LIVE_TYPES
+from portward.protocols.live import LiveDialect
+from portward.protocols.message import OTHERS
+from portward.protocols.relay import _KEYS as RELAY_TYPES
+from portward.protocols.relay import RelayDialect
+from portward.protocols.rooms import RoomsDialect
+from portward.protocols.socketio import SocketIoDialect, payloads
+from portward.protocols.socketio.events import Events
 
 A = Channel.parse("x:a")
 AT = Position(4, "e")

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from docs.contract import ALERTS, LIVE, RELAY, ROOMS, Contract, Form
-from portward.dialects.alerts import AlertsDialect
-from portward.dialects.rooms import RoomsDialect
 from portward.identity.provider_responses import user_question
 from portward.model.claim_path import ClaimPath
+from portward.protocols.alerts import AlertsDialect
+from portward.protocols.rooms import RoomsDialect
 from portward.security.claims import channels
 from portward.telemetry.events import Event
 from tests.docs.pages import DOCS, Block, blocks

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from portward.app.judging import parse_origin_entry, this_machine
-from portward.dialects.base import Dialect
 from portward.model.channel import Channel
 from portward.model.commands import Publish
+from portward.protocols.base import Dialect
 from portward.settings import CheckLevel, Machine, Settings, checklist, load, startup_errors
 from portward.settings.checks import RULES
 from tests.docs.pages import DOCS, ROOT, Block, anchors, blocks, links, pages

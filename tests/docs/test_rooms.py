@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
-from portward.dialects.rooms import RoomsDialect
-from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model.disconnects import Disconnect
 from portward.model.errors import ErrorKind
 from portward.model.room import Room, RoomPermissions
+from portward.protocols.rooms import RoomsDialect
+from portward.protocols.rooms_messages import CODES, TEXTS
 from portward.settings import Secret, Settings
 from portward.testing import FakeClock, MemoryClient, connect, memory_gateway
 from tests.docs.pages import DOCS, Block, blocks

@@ -6,9 +6,9 @@ import shlex
 from typing import Any, Final
 
 from portward.app.webhook import PAUSES, ROOM, TIMEOUT, sign
-from portward.dialects.socketio import payloads
-from portward.dialects.socketio.events import MAX_JSON, Events
 from portward.model.payload import MAX_ATTACHMENTS
+from portward.protocols.socketio import payloads
+from portward.protocols.socketio.events import MAX_JSON, Events
 from portward.settings import Settings
 from portward.settings.presets import ENDPOINTS
 from portward.telemetry.workspaces_gauge import LONGEST, NAME, NAMED

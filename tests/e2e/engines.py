@@ -19,7 +19,7 @@ from portward.app.gateway import Gateway
 from portward.app.server import Server
 from portward.app.telemetry import make_telemetry
 from portward.model.disconnects import Disconnect
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
 from portward.settings.endpoint import AuthMode, CredentialSource, EndpointSettings, TransportKind
 from portward.telemetry.events import Event

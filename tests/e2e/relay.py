@@ -9,7 +9,7 @@ from typing import Any
 from openai import AsyncOpenAI
 
 from portward.demo.upstream import StandInUpstream
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings
 from tests.e2e.houses import UNLIMITED, House, Place, own_door
 

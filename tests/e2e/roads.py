@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection
 from portward.app.gateway import Gateway
 from portward.app.server import Server
 from portward.app.telemetry import make_telemetry
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
 
 Road = Callable[[], AbstractAsyncContextManager[tuple[Gateway, str]]]

@@ -8,7 +8,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from portward.model.disconnects import Disconnect
-from portward.node.session import Session
+from portward.node.sessions.session import Session
 from portward.wire import message as wire
 from tests.e2e.engines import ROADS, Peer, engine, heard, rest, until
 from tests.e2e.roads import PATIENCE

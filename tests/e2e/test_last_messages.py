@@ -20,7 +20,7 @@ from portward.engines.redis import RedisEngine, parse_url
 from portward.engines.sqlite import SqliteEngine
 from portward.model.channel import Channel
 from portward.model.publication import HistoryQuery
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.node.socketio_server import Socket
 from portward.settings import load
 from tests.e2e.delayed import DelayedEngine

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from portward.node.connection_handle import ConnectionHandle
+from portward.node.sessions.connection_handle import ConnectionHandle
 from tests.e2e.houses import DOORS, until
 from tests.e2e.roads import PATIENCE
 from tests.e2e.viewer import VIOLATION, Site, Viewer, page, site, status, view

@@ -21,7 +21,7 @@ from portward.client import (
 )
 from portward.client.endpoint import EndpointClient
 from portward.demo.upstream import StandInUpstream
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.security.tokens import sign
 from portward.settings import Settings
 from tests.e2e.directory import COOKIE, Directory, directory

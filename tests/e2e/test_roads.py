@@ -8,7 +8,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from portward.client import ClientError, RoomsClient
-from portward.node.handshake import HandshakeService
+from portward.node.handshake_service import HandshakeService
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
 from tests.e2e.roads import PATIENCE, ROADS, Road, Speaker, gateway

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from portward.dialects.socketio import payloads
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
-from portward.node.authentication import Authentication
+from portward.node.rights.authentication import Authentication
 from portward.node.socketio_server import Socket
+from portward.protocols.socketio import payloads
 from tests.e2e.houses import Place, own_door
 from tests.e2e.socketio_client import CLIENTS, Tab, Tabs, browsing, token
 from tests.e2e.socketio_houses import FREE

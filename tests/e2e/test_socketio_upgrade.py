@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from portward.dialects.socketio import payloads
 from portward.engines.port import EngineUnavailable
 from portward.model.disconnects import Disconnect
-from portward.node.session import Session
+from portward.node.sessions.session import Session
+from portward.protocols.socketio import payloads
 from tests.e2e.houses import DOORS, TOKENS, UNLIMITED, Place, until
 from tests.e2e.socketio_client import token
 from tests.e2e.socketio_houses import DASHBOARD, FREE, ROLES

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from portward.app.gateway import Gateway
 from portward.app.telemetry import make_telemetry
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import load
 from tests.e2e.process import SECRET
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from portward.dialects.rooms_messages import CODES, TEXTS
 from portward.model.errors import ErrorKind
 from portward.model.limits import LimitMode, Rate
+from portward.protocols.rooms_messages import CODES, TEXTS
 from portward.settings import Secret
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.sections import Environment, GateSettings

@@ -13,7 +13,7 @@ from portward.engines.redis import RedisEngine, Timing, parse_url
 from portward.model.channel import Channel
 from portward.model.namespace import Namespace
 from portward.model.publication import Draft, HistoryQuery, Publication
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.testing.engine_contract import Recorder
 from portward.testing.rooms_contract import Elapse
 

@@ -19,7 +19,7 @@ from portward.engines.sqlite import SqliteEngine
 from portward.model.channel import Channel
 from portward.model.limits import Rate
 from portward.model.room import Room, RoomOrigin
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient, connect
 from tests.engines.redis_fixtures import QUICK, eventually

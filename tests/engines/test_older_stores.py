@@ -12,7 +12,7 @@ from portward.engines.port import Engine
 from portward.engines.redis import RedisEngine, parse_url
 from portward.engines.sqlite import SqliteEngine
 from portward.model.channel import Channel
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.testing import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.closed_room import (

@@ -6,7 +6,7 @@ import pytest
 
 from portward.engines.port import Engine
 from portward.engines.redis import RedisEngine, parse_url
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.testing.engine_contract import EngineContract, Recorder
 from portward.testing.rooms_contract import ROOMS_BOUND
 from tests.engines.redis_fixtures import RealTime

@@ -11,7 +11,7 @@ from portward.engines.port import Engine, EngineUnavailable, RoomMade
 from portward.engines.redis import RedisEngine, parse_url
 from portward.model.events import RightsChanged
 from portward.model.room import Room, RoomOrigin
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.testing import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.closed_room import (

@@ -15,7 +15,7 @@ from portward.model.channel import Channel
 from portward.model.events import RightsChanged, UserLeft
 from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.testing.engine_contract import EngineContract, Recorder
 from portward.testing.rooms_contract import ROOMS_BOUND
 from tests.engines.redis_fixtures import (

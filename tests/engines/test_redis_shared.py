@@ -29,7 +29,7 @@ from portward.model.publication import HistoryQuery
 from portward.model.replies import LeaveReason
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin
-from portward.node import eager_task
+from portward.node.sessions import eager_task
 from tests.engines.redis_fixtures import (
     KEPT,
     LIMIT,

@@ -11,7 +11,7 @@ import pytest
 from portward.identity.http_authorizer import IN_FLIGHT, MAX_BYTES, HttpAuthorizer
 from portward.model.channel import Channel
 from portward.model.identity import Identity
-from portward.node import eager_task
+from portward.node.sessions import eager_task
 
 ROOM = Channel.parse("rooms:a")
 ANN = Identity(subject="ann", roles=frozenset({"b", "a"}), workspace="w1")

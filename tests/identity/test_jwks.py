@@ -9,7 +9,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from portward.identity.jwks import JwksSource, KeysUnavailable
-from portward.node import eager_task
+from portward.node.sessions import eager_task
 from portward.security.jwk import DroppedKey
 from portward.security.keys import SigningKey
 from portward.security.tokens import TokenReason, TokenRefused, UnknownKey

@@ -19,8 +19,8 @@ from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node import eager_task
 from portward.node.ports import IdentityProviderPort
+from portward.node.sessions import eager_task
 from portward.testing.clock import START, FakeClock
 from tests.identity.standin_server import USER, Answer, Standin, data, hang, response
 from tests.identity.test_cookies import SPELLINGS, token

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from portward.model.handshake_errors import HandshakeRejected
-from portward.node.handshake import HandshakeService
+from portward.node.handshake_service import HandshakeService
 from portward.settings import Settings
 from portward.settings.operation import LogFormat, LogSettings
 from portward.testing import connect

@@ -8,10 +8,10 @@ import pytest
 
 from portward.model.channel import Channel
 from portward.model.publication import Draft
-from portward.node.batch_subscribe import REPLAYED
+from portward.node.channels.batch_subscribe import REPLAYED
 from portward.testing import MemoryClient, connect
 from tests.house import House, running, settle
-from tests.node.test_batch_subscribe import given, listen, only, say, tell
+from tests.node.channels.test_batch_subscribe import given, listen, only, say, tell
 from tests.slow_engine import SlowEngine, slow_house
 
 pytestmark = pytest.mark.p1

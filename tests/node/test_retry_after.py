@@ -4,7 +4,7 @@ import pytest
 
 from portward.model.disconnects import Disconnect
 from portward.model.replies import Parting
-from portward.node.closing import RETRY, parting
+from portward.node.sessions.closing import RETRY, parting
 
 
 @pytest.mark.parametrize("ending", Disconnect)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from portward.engines.port import EngineUnavailable
-from portward.node.authentication import Authentication
+from portward.node.rights.authentication import Authentication
 from portward.node.socketio_server import Socket
 from portward.settings.endpoint import AuthMode
 from portward.telemetry.events import Event

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from portward.dialects.socketio.packets import RESERVED
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.node import socketio_server
 from portward.node.socketio_server import EventError, NamespaceHandlers, Socket
+from portward.protocols.socketio.packets import RESERVED
 from portward.telemetry.events import Event
 from tests.house import House, running, session_of, settle
 from tests.sockets import SocketPeer, member, offices, rooms_of, until

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.dialects.socketio import payloads
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
 from portward.model.disconnects import Disconnect
 from portward.model.events import RightsChanged
 from portward.model.publication import Draft
+from portward.protocols.socketio import payloads
 from portward.settings.endpoint import Refuse
 from portward.telemetry.events import Event
 from tests.house import House, session_of, settle

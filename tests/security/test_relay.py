@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from portward.dialects.strict_json import parse
 from portward.model.errors import CommandError, ErrorKind
+from portward.protocols.strict_json import parse
 from portward.security.relay import RelayPolicy, opening
 
 pytestmark = pytest.mark.p0

@@ -13,8 +13,8 @@ from typing import Any
 from portward.model.disconnects import Disconnect
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.pending_connections import PendingConnections
-from portward.node.transport import Admission, Transport
+from portward.node.sessions.pending_connections import PendingConnections
+from portward.node.sessions.transport import Admission, Transport
 from portward.testing.clock import FakeClock
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState

@@ -9,8 +9,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.node.clock import LoopClock
-from portward.node.closed_refusals import ClosedRefusal
+from portward.node.handshake.closed_refusals import ClosedRefusal
+from portward.node.sessions.clock import LoopClock
 from portward.testing.clock import FakeClock
 from portward.transports.asgi import CLOSING, AsgiApp, head_of
 from portward.transports.asgi_link import Event

@@ -9,7 +9,7 @@ import pytest
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import OUTBOX_AGE
 from portward.model.request import RequestHead
-from portward.node.pending_connections import PendingConnections
+from portward.node.sessions.pending_connections import PendingConnections
 from portward.transports import http_acceptor, listener_state
 from portward.transports.http_acceptor import HandshakeProtocol
 from portward.transports.listener_state import ResponseSender

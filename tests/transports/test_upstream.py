@@ -12,8 +12,8 @@ from websockets.asyncio.server import ServerConnection
 from portward.demo.upstream import StandInUpstream
 from portward.model.errors import Unavailable
 from portward.model.upstream import UpstreamClosed
-from portward.node import eager_task
 from portward.node.ports import UpstreamLink, UpstreamPort
+from portward.node.sessions import eager_task
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
 from portward.transports.upstream import UpstreamClient

@@ -6,7 +6,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from portward.model.upstream import UpstreamClosed
-from portward.node import eager_task
+from portward.node.sessions import eager_task
 from portward.transports import upstream_link
 from portward.transports.upstream_link import MAX_MESSAGE, UpstreamConnection
 from tests.transports.upstreams import (

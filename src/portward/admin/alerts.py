@@ -9,10 +9,10 @@ from portward.admin.context import MethodContext, politely
 from portward.admin.errors import bad_request
 from portward.admin.requests import ApiRequest, Once, Word
 from portward.admin.results import AlertResult, AnalysisResult
-from portward.dialects import alert_record
-from portward.dialects.analysis import AnalysisReport, read
 from portward.model.alert import Severity
 from portward.model.commands import Publish
+from portward.protocols import alert_record
+from portward.protocols.analysis import AnalysisReport, read
 from portward.telemetry import Event
 
 

@@ -11,11 +11,11 @@ from portward.admin.context import MethodContext
 from portward.admin.errors import NOT_FOUND, ApiError, bad_request
 from portward.admin.requests import ApiRequest, Word
 from portward.admin.results import ApprovalRequestResult, ApprovalResult, ApprovalStatus
-from portward.dialects.socketio.payloads import APPROVALS
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.node.approvals import DEFAULT_LIFE, MAX_ID, MAX_LIFE, MAX_TITLE
+from portward.protocols.socketio.payloads import APPROVALS
 
 ASK: Final = "approval_request"
 GET: Final = "approval_get"

@@ -7,9 +7,9 @@ import msgspec
 from starlette.requests import Request
 
 from portward.admin.errors import BAD_REQUEST, ApiError, bad_request
-from portward.dialects import strict_json
 from portward.model.channel import MAX_LENGTH, Channel
 from portward.model.limits import KIB, MIB
+from portward.protocols import strict_json
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -7,7 +7,6 @@ from typing import Any, Protocol, overload, runtime_checkable
 from portward.app.alert_hooks import Hook, SubscriptionListeners
 from portward.app.analysis import EngineConnection
 from portward.app.analysis_sources import EmitterConnection, IteratorConnection
-from portward.dialects import alert_record, analysis
 from portward.engines.port import Stored
 from portward.model.alert import Alert
 from portward.model.channel import Channel
@@ -15,6 +14,7 @@ from portward.model.commands import Publish, ReadHistory
 from portward.model.publication import Publication
 from portward.node.node import Node
 from portward.node.ports import Hooks
+from portward.protocols import alert_record, analysis
 from portward.telemetry.events import Event
 
 

@@ -8,10 +8,10 @@ from secrets import token_hex
 from threading import Lock
 from typing import Any, Final
 
-from portward.dialects.analysis import AnalysisReport, read
 from portward.model.commands import Publish
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.node.node import Node
+from portward.protocols.analysis import AnalysisReport, read
 from portward.telemetry.events import Event
 
 PAUSES: Final = (0.2, 1.0, 5.0)

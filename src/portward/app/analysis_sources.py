@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, Final
 
 from portward.app.analysis import EngineConnection, Send
-from portward.dialects.analysis import EVENTS, AnalysisReport
 from portward.model.commands import Publish
 from portward.node.node import Node
+from portward.protocols.analysis import EVENTS, AnalysisReport
 from portward.telemetry.events import Event
 
 QUEUE: Final = 10_000

@@ -2,19 +2,19 @@
 
 from typing import Final
 
-from portward.dialects.alerts import AlertsDialect
-from portward.dialects.base import Dialect, Ranking
-from portward.dialects.echo import EchoDialect
-from portward.dialects.live import LiveDialect
-from portward.dialects.relay import RelayDialect
-from portward.dialects.rooms import RoomsDialect
-from portward.dialects.socketio import SocketIoDialect
 from portward.hub.encoder import Encoder
 from portward.model.clock import Clock
 from portward.model.limits import LimitMode, LimitName, early_message
-from portward.node.endpoint import ActiveEndpoint, EndpointRules
-from portward.node.limits import Limiter
 from portward.node.ports import Hooks
+from portward.node.sessions.endpoint import ActiveEndpoint, EndpointRules
+from portward.node.sessions.limits import Limiter
+from portward.protocols.alerts import AlertsDialect
+from portward.protocols.base import Dialect, Ranking
+from portward.protocols.echo import EchoDialect
+from portward.protocols.live import LiveDialect
+from portward.protocols.relay import RelayDialect
+from portward.protocols.rooms import RoomsDialect
+from portward.protocols.socketio import SocketIoDialect
 from portward.security.origin import OriginPolicy
 from portward.security.subprotocols import REALTIME
 from portward.settings import Settings

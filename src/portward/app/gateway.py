@@ -30,12 +30,12 @@ from portward.model.commands import Publish, ReadHistory
 from portward.model.position import Position
 from portward.model.publication import HistoryPage
 from portward.model.revocation import RevocationKind
-from portward.node.clock import LoopClock
-from portward.node.handshake import HandshakeService
+from portward.node.handshake_service import HandshakeService
 from portward.node.node import Node
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.rules import NodePorts
 from portward.node.server_api import ServerApi
+from portward.node.sessions.clock import LoopClock
 from portward.security.tokens import sign
 from portward.settings import Secret, Settings, reloaded
 from portward.telemetry import Telemetry

@@ -5,10 +5,6 @@ from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
-from portward.dialects.socketio import payloads
-from portward.dialects.socketio.attachments import pack
-from portward.dialects.socketio.packets import RESERVED, ROOT
-from portward.dialects.socketio.payloads import APPROVALS, ROOM
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.commands import Publish
@@ -18,6 +14,10 @@ from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.node.socketio_namespaces import channel_of
 from portward.node.socketio_server import Handler, NamespaceHandlers, Socket
+from portward.protocols.socketio import payloads
+from portward.protocols.socketio.attachments import pack
+from portward.protocols.socketio.packets import RESERVED, ROOT
+from portward.protocols.socketio.payloads import APPROVALS, ROOM
 
 BUILT_IN: Final = frozenset(
     {

@@ -23,8 +23,8 @@ from portward.demo.provider import StandInProvider
 from portward.demo.site import Site
 from portward.demo.upstream import StandInUpstream
 from portward.demo.workspace import PATIENCE, SimulatedWorkspace
-from portward.node.clock import LoopClock
 from portward.node.ports import ActionInfo
+from portward.node.sessions.clock import LoopClock
 from portward.node.socketio_server import EventError
 from portward.settings import Loaded, Settings, load
 

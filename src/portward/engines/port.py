@@ -12,7 +12,7 @@
     |- meter         limits that count across nodes
     `- notes         texts by key, and lists of the newest
 
-Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager_task`).
+Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.sessions`).
 Times are Unix seconds unless said otherwise.
 """
 

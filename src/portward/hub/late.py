@@ -27,7 +27,7 @@ class Due(NamedTuple, Generic[S]):
 
 
 class LateQueue(Generic[S]):
-    """The heap of windows; implements `node.timer_wheel.Timed`.
+    """The heap of windows; implements `node.sessions.timer_wheel.Timed`.
 
     `wake_at` schedules a call of `fire` at a moment; `send` sends the due publications.
     """

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, TypeGuard
 
-from portward.dialects import strict_json
 from portward.model.errors import CommandError
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
+from portward.protocols import strict_json
 
 SUBJECT: Final = 128
 """The most characters of a user id."""

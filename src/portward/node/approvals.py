@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.dialects.socketio.attachments import has_bytes
 from portward.engines.port import Engine
 from portward.model.approval import Approval
 from portward.model.channel import Channel
@@ -14,6 +13,7 @@ from portward.model.clock import Clock
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import DATA
 from portward.node.workspaces import WorkspaceCommands
+from portward.protocols.socketio.attachments import has_bytes
 
 DEFAULT_LIFE: Final = 3600.0
 MAX_LIFE: Final = 30 * 86400.0

@@ -10,10 +10,10 @@ from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
-from portward.node.background import Background
-from portward.node.connection_handle import ConnectionHandle
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
-from portward.node.session import Session
+from portward.node.sessions.background import Background
+from portward.node.sessions.connection_handle import ConnectionHandle
+from portward.node.sessions.session import Session
 from portward.node.socketio_server import NamespaceHandlers
 
 _NONE: Final[Mapping[str, NamespaceHandlers]] = {}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
-from portward.dialects.socketio import SocketIoDialect, SocketIoPacket
 from portward.hub.channel_state import DeliveryOptions
 from portward.hub.encoder import Encoder
 from portward.hub.hub import Hub
@@ -22,48 +21,49 @@ from portward.model.identity import Identity
 from portward.model.lifecycle import Transition
 from portward.model.namespace import Namespace
 from portward.model.replies import Push, Welcome
-from portward.node import ends
-from portward.node.admission import AdmissionControl
 from portward.node.approvals import ApprovalRequests
-from portward.node.audit_export import AuditExporter
-from portward.node.authentication import RELEASED_TTL, Authentication
-from portward.node.authorization import Authorizer
-from portward.node.background import Background
-from portward.node.bus_events import BusEventHandler
-from portward.node.cluster_limits import ClusterRateLimiter
-from portward.node.credential_judge import CredentialJudge
-from portward.node.dispatcher import Dispatcher
-from portward.node.drain import Drain
-from portward.node.endpoint import ActiveEndpoint, HandshakeFacts
-from portward.node.gap_repair import GapRepair
-from portward.node.handlers import CommandHandlers
+from portward.node.channels.multi_subscribe import MultiSubscribe
+from portward.node.channels.recovering import Recovering
+from portward.node.channels.streams import Publishing
+from portward.node.channels.subscribe_cost import SubscribeCost
+from portward.node.channels.subscriptions import Subscriptions
+from portward.node.cluster.audit_export import AuditExporter
+from portward.node.cluster.bus_events import BusEventHandler
+from portward.node.cluster.gap_repair import GapRepair
+from portward.node.cluster.maintenance import ClusterMaintenance
+from portward.node.cluster.position_check import PositionCheck
+from portward.node.cluster.revalidation import Revalidation
+from portward.node.cluster.rights_events import RightsEventHandler
+from portward.node.commands.dispatcher import Dispatcher
+from portward.node.commands.handlers import CommandHandlers
+from portward.node.handshake.admission import AdmissionControl
+from portward.node.handshake.status import StatusPage
 from portward.node.hooks import HookRunner
 from portward.node.legacy_events import LegacyRelayEvents
-from portward.node.maintenance import ClusterMaintenance
-from portward.node.multi_subscribe import MultiSubscribe
 from portward.node.pending_replay import PendingReplay
-from portward.node.pending_session import PendingSession
 from portward.node.ports import Hooks
-from portward.node.position_check import PositionCheck
-from portward.node.records import RoomRecords
-from portward.node.recovering import Recovering
 from portward.node.relay import Relays
-from portward.node.replying import ReplyWriter
-from portward.node.revalidation import Revalidation
-from portward.node.rights_events import RightsEventHandler
+from portward.node.rights.authentication import RELEASED_TTL, Authentication
+from portward.node.rights.authorization import Authorizer
+from portward.node.rights.credential_judge import CredentialJudge
+from portward.node.rights.records import RoomRecords
 from portward.node.rules import NodePorts, NodeRules
 from portward.node.server_api import ServerApi
-from portward.node.session import Session
+from portward.node.sessions import ends
+from portward.node.sessions.background import Background
+from portward.node.sessions.cluster_limits import ClusterRateLimiter
+from portward.node.sessions.drain import Drain
+from portward.node.sessions.endpoint import ActiveEndpoint, HandshakeFacts
+from portward.node.sessions.pending_session import PendingSession
+from portward.node.sessions.replying import ReplyWriter
+from portward.node.sessions.session import Session
+from portward.node.sessions.timer_wheel import TimerWheel
+from portward.node.sessions.traits import traits
 from portward.node.socketio_connect import ConnectAuthentication
 from portward.node.socketio_connection import SocketIoConnection
 from portward.node.socketio_namespaces import SocketIoNamespaces
-from portward.node.status import StatusPage
-from portward.node.streams import Publishing
-from portward.node.subscribe_cost import SubscribeCost
-from portward.node.subscriptions import Subscriptions
-from portward.node.timer_wheel import TimerWheel
-from portward.node.traits import traits
 from portward.node.workspaces import WorkspaceCommands
+from portward.protocols.socketio import SocketIoDialect, SocketIoPacket
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 from portward.wire.message import WireMessage

@@ -11,10 +11,10 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import UpstreamConnected
 from portward.model.upstream import UpstreamClosed
-from portward.node.background import Background
-from portward.node.endpoint import ActiveEndpoint
 from portward.node.ports import Parameters, UpstreamLink, UpstreamPort
-from portward.node.session import Session
+from portward.node.sessions.background import Background
+from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.node.sessions.session import Session
 from portward.node.tunnel import RelayRules, Tunnel
 from portward.security import relay as policy
 from portward.security.usage import UpstreamUsage

@@ -5,23 +5,23 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from portward.dialects.socketio import (
-    PacketError,
-    SocketIoDialect,
-    SocketIoPacket,
-    SocketIoPacketKind,
-    packets,
-)
-from portward.dialects.socketio import payloads as words
-from portward.dialects.socketio.attachments import unpack
 from portward.model.commands import CloseSocket, Command
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.lifecycle import State
 from portward.model.payload import MultipartPayload, Words
 from portward.model.replies import Expiring, Parting, Push, ShuttingDown
-from portward.node.session import Session
+from portward.node.sessions.session import Session
 from portward.node.socketio_server import Socket, SocketRooms
+from portward.protocols.socketio import (
+    PacketError,
+    SocketIoDialect,
+    SocketIoPacket,
+    SocketIoPacketKind,
+    packets,
+)
+from portward.protocols.socketio import payloads as words
+from portward.protocols.socketio.attachments import unpack
 
 _ACKS: Final = frozenset({SocketIoPacketKind.ACK, SocketIoPacketKind.BINARY_ACK})
 _UNSAID: Final = frozenset({Disconnect.NORMAL, Disconnect.SHUTDOWN})

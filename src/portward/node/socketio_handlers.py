@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from portward.dialects.socketio.events import invalid
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import Called
 from portward.node.hooks import HookRunner
-from portward.node.session import Session
+from portward.node.sessions.session import Session
 from portward.node.socketio_server import EventError, EventHandler, Handler
+from portward.protocols.socketio.events import invalid
 
 
 async def outcome(hooks: HookRunner, session: Session, handler: Handler, *arguments: Any) -> Any:

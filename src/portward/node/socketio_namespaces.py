@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from portward.dialects.socketio import ROOT, encode, packets, payloads
 from portward.hub.registry import Registry
 from portward.model.channel import Channel
 from portward.model.commands import (
@@ -16,14 +15,15 @@ from portward.model.commands import (
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import Called, Done, Opened, Reply
-from portward.node.background import Background
+from portward.node.channels.subscriptions import Subscriptions
 from portward.node.hooks import HookRunner
-from portward.node.session import Session
+from portward.node.sessions.background import Background
+from portward.node.sessions.session import Session
 from portward.node.socketio_connect import ConnectAuthentication
 from portward.node.socketio_connection import SocketIoConnection, conversation
 from portward.node.socketio_handlers import outcome, read
 from portward.node.socketio_server import NamespaceHandlers, Socket
-from portward.node.subscriptions import Subscriptions
+from portward.protocols.socketio import ROOT, encode, packets, payloads
 from portward.security import policy
 
 _NOBODY = NamespaceHandlers()

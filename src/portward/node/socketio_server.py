@@ -8,12 +8,12 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from portward.dialects.socketio.packets import RESERVED, ROOT
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.replies import Emitted
-from portward.node.connection_handle import ConnectionHandle
-from portward.node.session import Session
+from portward.node.sessions.connection_handle import ConnectionHandle
+from portward.node.sessions.session import Session
+from portward.protocols.socketio.packets import RESERVED, ROOT
 from portward.security.policy import permits
 
 MAX_WAITING: Final = 1000

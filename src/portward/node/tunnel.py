@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from portward.dialects import relay, strict_json
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
 from portward.model.limits import KIB, OUTBOX_COUNT
 from portward.model.upstream import UpstreamClosed
-from portward.node.background import Background
 from portward.node.ports import UpstreamLink
-from portward.node.session import Session
+from portward.node.sessions.background import Background
+from portward.node.sessions.session import Session
+from portward.protocols import relay, strict_json
 from portward.security.relay import RelayPolicy
 from portward.security.usage import UpstreamUsage, usage
 from portward.telemetry import Telemetry

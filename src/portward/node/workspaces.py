@@ -6,7 +6,6 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from portward.dialects.socketio import payloads
 from portward.engines.port import Engine
 from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
@@ -25,12 +24,13 @@ from portward.model.replies import (
     Sharing,
     Subscribed,
 )
+from portward.node.channels.streams import Publishing
 from portward.node.hooks import HookRunner
 from portward.node.pending_replay import SLICE, PendingReplay
 from portward.node.ports import ActionInfo
-from portward.node.session import Session
+from portward.node.sessions.session import Session
 from portward.node.socketio_handlers import outcome
-from portward.node.streams import Publishing
+from portward.protocols.socketio import payloads
 from portward.security import policy
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event

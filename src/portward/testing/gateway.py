@@ -21,8 +21,8 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
 from portward.model.request import RequestHead
-from portward.node.handshake import HandshakeService
-from portward.node.transport import TransportCallbacks, both
+from portward.node.handshake_service import HandshakeService
+from portward.node.sessions.transport import TransportCallbacks, both
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
 from portward.wire.message import WireMessage
@@ -58,7 +58,7 @@ def request(path: str = "/rooms", *, peer: str = "127.0.0.1", **headers: str) ->
 
 
 class MemoryClient:
-    """One connection. Implements `node.transport.Transport`, and speaks for the peer.
+    """One connection. Implements `node.sessions.Transport`, and speaks for the peer.
 
     `received` holds every text message parsed, `binary` every binary one; `closed` is (code, reason)
     once the gateway has closed. With `reading` off nothing is taken, as by a client that stopped.

@@ -8,7 +8,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.transport import TransportCallbacks, both
+from portward.node.sessions.transport import TransportCallbacks, both
 from portward.wire.frames import NO_STATUS
 from portward.wire.message import WireMessage
 from portward.wire.send_queue import SendQueue
@@ -22,7 +22,7 @@ _ABNORMAL: Final = 1006
 
 
 class AsgiLink:
-    """Implements `node.transport.Transport` and calls a `node.transport.TransportCallbacks`.
+    """Implements `node.sessions.Transport` and calls a `node.sessions.TransportCallbacks`.
 
     `write` only queues and `run` sends, so a slow peer shows in how long the server's `send` waits.
     There are no frames here: the server pings, each message counts as one frame, and its size is

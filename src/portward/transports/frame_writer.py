@@ -14,7 +14,7 @@ from typing import Final
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import KIB, OUTBOX_AGE, OUTBOX_BYTES
-from portward.node.transport import both
+from portward.node.sessions.transport import both
 from portward.transports.picows_reader import FrameListener
 from portward.wire import frames
 from portward.wire.message import WireMessage
@@ -74,7 +74,7 @@ class FrameWriter(FrameListener):
         self._farewell: bytes | None = None
 
     def write(self, message: WireMessage, channel: Channel | None = None) -> None:
-        """Send now, or queue; see `node.transport.Transport`. This is the hottest line of the fan-out."""
+        """Send now, or queue; see `node.sessions.Transport`. This is the hottest line of the fan-out."""
         if self._direct:
             frame = message.frame
             try:

@@ -9,7 +9,7 @@ from picows import WSFrame, WSMsgType, WSTransport
 
 from portward.model.disconnects import Disconnect
 from portward.model.limits import OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.transport import TransportCallbacks
+from portward.node.sessions.transport import TransportCallbacks
 from portward.transports.frame_writer import FrameWriter
 from portward.transports.listener_state import ListenerState
 from portward.transports.picows_reader import reader_for
@@ -58,7 +58,7 @@ _NOBODY: Final = _Nobody()
 
 
 class WebSocketTransport(FrameWriter):
-    """Implements `node.transport.Transport` and calls a `node.transport.TransportCallbacks`.
+    """Implements `node.sessions.Transport` and calls a `node.sessions.TransportCallbacks`.
 
     `limit` is the endpoint's message size in bytes; until `authenticated` the smaller one applies.
     """

@@ -18,7 +18,7 @@ from portward.app.telemetry import make_telemetry
 from portward.app.workers import control_protocol, handover
 from portward.app.workers.handover import LIMIT, Handover, HandoverMessage
 from portward.model.request import RequestHead
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
 from portward.testing import FakeClock
 from portward.transports.engineio import EngineServer

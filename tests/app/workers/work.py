@@ -23,7 +23,7 @@ from portward.app.workers.supervisor import Heard, Supervisor
 from portward.app.workers.worker import PipeReader, WorkerPlace
 from portward.app.workers.worker_admin import make_listener
 from portward.engines.memory import MemoryEngine
-from portward.node.clock import LoopClock
+from portward.node.sessions.clock import LoopClock
 from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey
 from portward.settings.operation import AdminSettings

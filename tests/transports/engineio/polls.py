@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from portward.dialects.echo import EchoDialect
 from portward.hub.encoder import Encoder
-from portward.node.endpoint import ActiveEndpoint, EndpointRules
+from portward.node.sessions.endpoint import ActiveEndpoint, EndpointRules
+from portward.protocols.echo import EchoDialect
 from portward.security.origin import OriginPolicy
 from portward.testing.clock import FakeClock
 from portward.transports.engineio import EngineServer

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.transport import Admission
+from portward.node.sessions.transport import Admission
 from portward.testing.gateway import request
 from portward.transports.http_acceptor import DRAINED
 from portward.transports.listener_state import Headers

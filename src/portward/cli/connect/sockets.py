@@ -17,9 +17,9 @@ from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.screen import Screen
 from portward.cli.errors import CommandRefused
 from portward.client.link import Link, LinkClosed
-from portward.dialects.socketio import packets
-from portward.dialects.socketio.attachments import unpack
-from portward.dialects.socketio.packets import PacketError, SocketIoPacket, SocketIoPacketKind
+from portward.protocols.socketio import packets
+from portward.protocols.socketio.attachments import unpack
+from portward.protocols.socketio.packets import PacketError, SocketIoPacket, SocketIoPacketKind
 from portward.wire import engineio
 from portward.wire.errors import WireFault
 

@@ -6,10 +6,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node import eager_task
-from portward.node.cors import cors, preflight
-from portward.node.endpoint import ActiveEndpoint
-from portward.node.transport import Admission, HandshakeGate
+from portward.node.handshake.cors import cors, preflight
+from portward.node.sessions import eager_task
+from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.node.sessions.transport import Admission, HandshakeGate
 from portward.transports.engineio import responses
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import length_of, read_query

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from portward.model.channel import Channel
 from portward.model.disconnects import Disconnect
-from portward.node.transport import Admission, Transport, TransportCallbacks
+from portward.node.sessions.transport import Admission, Transport, TransportCallbacks
 from portward.transports.engineio.polling import Polling
 from portward.wire import engineio
 from portward.wire.engineio import EngineIoPacketKind
@@ -13,7 +13,7 @@ from portward.wire.message import WireMessage
 
 
 class EngineLink:
-    """Implements `node.transport.Transport` from the start to the end of a session.
+    """Implements `node.sessions.Transport` from the start to the end of a session.
 
     The carrier is a WebSocket, or a `Polling` that can be replaced by one. `write` is the carrier's
     own, so that nothing lies between a fan-out and the socket; with `base64` it replaces binary
@@ -164,7 +164,7 @@ class EngineLink:
 
 
 class PayloadListener:
-    """Implements `node.transport.TransportCallbacks` for a WebSocket that carries a session."""
+    """Implements `node.sessions.TransportCallbacks` for a WebSocket that carries a session."""
 
     __slots__ = ("_carrier", "_link", "_message", "_receiver", "count_frame")
 

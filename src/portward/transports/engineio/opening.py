@@ -3,8 +3,8 @@
 import secrets
 from typing import Final
 
-from portward.node.endpoint import ActiveEndpoint
-from portward.node.transport import Admission, Transport, TransportCallbacks
+from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.node.sessions.transport import Admission, Transport, TransportCallbacks
 from portward.transports.engineio.link import EngineLink, PayloadListener
 from portward.wire import engineio
 from portward.wire import message as wire
@@ -31,7 +31,7 @@ def opening(endpoint: ActiveEndpoint, sid: str, upgrades: tuple[str, ...]) -> by
 
 
 class SocketAdmission:
-    """Implements `node.transport.Admission`: a session that begins with a WebSocket."""
+    """Implements `node.sessions.Admission`: a session that begins with a WebSocket."""
 
     def __init__(self, endpoint: ActiveEndpoint, admission: Admission, *, base64: bool) -> None:
         self._base64 = base64

@@ -8,7 +8,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.limits import OUTBOX_AGE
-from portward.node.transport import TransportCallbacks, both
+from portward.node.sessions.transport import TransportCallbacks, both
 from portward.security.rate import gcra
 from portward.transports.deadlines import Deadlines, Waiter
 from portward.transports.engineio import responses
@@ -43,7 +43,7 @@ class Carried(Protocol):
 
 
 class Polling:
-    """Implements `node.transport.Transport` for as long as a session is carried by HTTP.
+    """Implements `node.sessions.Transport` for as long as a session is carried by HTTP.
 
     At most one poll is pending. `limit` is the endpoint's message size in bytes, `room` what may wait
     for the client. `probe` is the WebSocket that asks to take over; once it was answered (`yielding`)

@@ -10,9 +10,9 @@ from portward.model.clock import Clock
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import CLOSE_TIME, MESSAGE_TIME
 from portward.model.request import RequestHead
-from portward.node.endpoint import ActiveEndpoint, at_path
-from portward.node.pending_connections import PendingConnections
-from portward.node.transport import Admission, HandshakeGate, HttpReply
+from portward.node.sessions.endpoint import ActiveEndpoint, at_path
+from portward.node.sessions.pending_connections import PendingConnections
+from portward.node.sessions.transport import Admission, HandshakeGate, HttpReply
 from portward.security.handshake import check_upgrade
 from portward.security.subprotocols import select
 from portward.transports.deadlines import Deadlines
@@ -32,7 +32,7 @@ _TAGGED: Final = "."
 
 
 class EngineServer:
-    """`node.transport.HandshakeGate` and `transports.listener_state.RequestRouter` around another gate.
+    """`node.sessions.HandshakeGate` and `transports.listener_state.RequestRouter` around another gate.
 
     It keeps the sessions that began by polling, by id; other sessions are never looked up.
     """

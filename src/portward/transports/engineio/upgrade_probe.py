@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from portward.model.disconnects import Disconnect
-from portward.node.transport import Admission, Transport, TransportCallbacks
+from portward.node.sessions.transport import Admission, Transport, TransportCallbacks
 from portward.transports.deadlines import Deadlines
 from portward.transports.engineio.link import EngineLink, PayloadListener
 from portward.transports.engineio.polling import Polling
@@ -41,7 +41,7 @@ class LateUpgrade:
 
 
 class Closed:
-    """Implements `node.transport.TransportCallbacks` for a connection whose frames are ignored."""
+    """Implements `node.sessions.TransportCallbacks` for a connection whose frames are ignored."""
 
     def count_frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
         """Accept no frame."""
@@ -58,7 +58,7 @@ class Closed:
 
 
 class Probe:
-    """A `node.transport.Admission`, `node.transport.TransportCallbacks` and `transports.deadlines.Waiter`.
+    """A `node.sessions.Admission`, `node.sessions.TransportCallbacks` and `transports.deadlines.Waiter`.
 
     After the last step it passes all events on to the `PayloadListener` of the session.
     """

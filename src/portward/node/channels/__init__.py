@@ -1,0 +1,1 @@
+"""Channels: subscriptions, publishing, history and recovery."""

@@ -1,0 +1,195 @@
+"""Publishing and reading: one implementation for granted commands of clients and for the backend."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from portward.engines.port import Engine, RoomEnded, Stored
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.commands import Publish, ReadHistory, Signal
+from portward.model.errors import CommandError, ErrorKind
+from portward.model.events import UserSignalled
+from portward.model.grants import Grant
+from portward.model.identity import Identity
+from portward.model.limits import DATA, HISTORY_LIMIT
+from portward.model.namespace import Namespace
+from portward.model.position import Position
+from portward.model.publication import Draft, HistoryPage, HistoryQuery
+from portward.model.room import Room, RoomRecord
+from portward.node.rights.authorization import Authorizer
+from portward.node.sessions.background import Background
+from portward.security.content import strip_markup
+from portward.security.signing import sign_message
+from portward.telemetry import Telemetry
+
+DEFAULT_HISTORY: Final = 50
+_LONGEST_ESCAPE: Final = 6
+"""The most bytes of JSON that one character takes, as in `\\u0001`."""
+
+
+class Publishing:
+    """Writes publications to the engine, and reads them.
+
+    `signing` has the secrets of the namespaces whose messages are signed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        authority: Authorizer,
+        telemetry: Telemetry,
+        clock: Clock,
+        signing: Mapping[str, bytes],
+        background: Background,
+    ) -> None:
+        self._background = background
+        self._metrics = telemetry.metrics
+        self.signing = signing
+        self._engine = engine
+        self._authority = authority
+        self._clock = clock
+
+    async def publish(
+        self,
+        grant: Grant[Publish],
+        who: Identity | None = None,
+        record: RoomRecord | None = None,
+    ) -> Stored:
+        """Store and announce a publication; `who` is None for publications of the backend.
+
+        `record` is the room record at the time of the grant; where one is needed and none is given, it is
+        looked up.
+
+        Raises:
+            CommandError: the data is not JSON or too large, or the namespace or the room is unknown.
+            EngineUnavailable: nothing was stored.
+        """
+        command = grant.command
+        namespace = self._authority.namespace(command.channel)
+        if command.channel.is_combined:
+            raise CommandError(
+                ErrorKind.INVALID_CHANNEL, detail="a combined channel is filled by the others"
+            )
+        guarded = self._authority.needs_record(command.channel)
+        if guarded and record is None:
+            record = await self._authority.record_to_publish(command.channel)
+        draft = self._draft(command, who, record.room if record is not None else None)
+        if namespace.name in self.signing:
+            draft = sign_message(draft, command.channel, self.signing[namespace.name])
+        if record is not None and record.origin.ends_unused:
+            # In parallel to the publication, so that the round trip to a remote store is paid once.
+            self._background.run(
+                self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
+            )
+        key = command.idempotency_key
+        life = record.life if guarded and record is not None else None
+        stored = await self._store(command.channel, draft, namespace, key, life)
+        if namespace.combined:
+            # With a key, a retry after a failure between the two writes completes the second one.
+            copy = replace(draft, id=stored.id, origin=command.channel)
+            combined = Channel.combined(namespace.name)
+            once = f"{command.channel} {key}" if key is not None else None
+            await self._store(combined, copy, namespace, once)
+        return stored
+
+    async def _store(
+        self,
+        channel: Channel,
+        draft: Draft,
+        namespace: Namespace,
+        key: str | None,
+        life: str | None = None,
+    ) -> Stored:
+        began = self._clock.monotonic()
+        try:
+            stored = await self._engine.broker.publish(channel, draft, namespace, key, life)
+        except RoomEnded:
+            raise CommandError(ErrorKind.UNKNOWN_ROOM, detail="the room has been removed") from None
+        self._metrics.engine("publish", self._clock.monotonic() - began)
+        return stored
+
+    def _draft(self, command: Publish, who: Identity | None, room: Room | None) -> Draft:
+        data = command.data
+        if room is not None and room.strips and isinstance(data, str):
+            data = strip_markup(data)
+            if not data.strip():
+                raise CommandError(ErrorKind.INVALID_STRUCTURE)
+        if _too_large(data) or sum(map(len, command.attachments)) > DATA:
+            raise CommandError(ErrorKind.TOO_LONG)
+        return Draft(
+            id=secrets.token_hex(16),
+            time=int(self._clock.time() * 1000),
+            data=data,
+            key=command.key,
+            type=command.type,
+            user=who.subject if who is not None else None,
+            email=who.email if who is not None else None,
+            attachments=command.attachments,
+            exclude=command.exclude,
+        )
+
+    async def history(self, grant: Grant[ReadHistory]) -> HistoryPage:
+        """Read the history of a channel, at most `HISTORY_LIMIT` publications.
+
+        Raises:
+            CommandError: `UNRECOVERABLE`, the requested epoch is not that of the stream.
+        """
+        command = grant.command
+        namespace = self._authority.namespace(command.channel)
+        wanted = DEFAULT_HISTORY if command.limit is None else command.limit
+        limit = max(0, min(wanted, HISTORY_LIMIT))
+        since = await self._since(command)
+        query = HistoryQuery(
+            limit=limit, since=since, before=command.before, reverse=command.reverse
+        )
+        began = self._clock.monotonic()
+        page = await self._engine.broker.history(command.channel, query, namespace)
+        self._metrics.engine("history", self._clock.monotonic() - began)
+        if since is not None and since.epoch != page.position.epoch:
+            raise CommandError(ErrorKind.UNRECOVERABLE)
+        return page
+
+    async def _since(self, command: ReadHistory) -> Position | None:
+        if command.since is None:
+            return None
+        if command.epoch is not None:
+            return Position(command.since, command.epoch)
+        position = await self.position(command.channel)
+        return Position(command.since, position.epoch)
+
+    async def position(self, channel: Channel) -> Position:
+        """Return the position of the stream."""
+        namespace = self._authority.namespace(channel)
+        page = await self._engine.broker.history(channel, HistoryQuery(limit=0), namespace)
+        return page.position
+
+    async def signal(self, grant: Grant[Signal], user: str, client: str) -> None:
+        """Send a signal to the other subscribers of the channel."""
+        command = grant.command
+        await self._engine.broker.announce(
+            UserSignalled(
+                channel=command.channel,
+                user=user,
+                client=client,
+                name=command.name,
+                active=command.active,
+            )
+        )
+
+
+def _too_large(data: Any) -> bool:
+    """Return whether the JSON of `data` is over the limit; short ASCII strings need no encoding for this.
+
+    Raises:
+        CommandError: `data` has no JSON: it is no JSON value, or has text that UTF-8 cannot encode.
+    """
+    if isinstance(data, str) and len(data) <= DATA // _LONGEST_ESCAPE - 2 and data.isascii():
+        return False
+    try:
+        return len(msgspec.json.encode(data)) > DATA
+    except (TypeError, ValueError, RecursionError):
+        raise CommandError(ErrorKind.INVALID_STRUCTURE, detail="data is no JSON value") from None

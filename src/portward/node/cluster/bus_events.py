@@ -1,0 +1,132 @@
+"""Handles what the engine's bus delivers: publications and events of all nodes, for local sessions."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from portward.hub.hub import Hub
+from portward.hub.registry import Registry
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.events import (
+    BusEvent,
+    Disconnected,
+    Expelled,
+    Revoked,
+    RightsChanged,
+    UserJoined,
+    UserLeft,
+    UserSignalled,
+    ValueShared,
+)
+from portward.model.publication import Publication
+from portward.model.replies import Joined, Left, Signalled
+from portward.node.channels.presence_order import PresenceOrder
+from portward.node.cluster.gap_repair import GapRepair
+from portward.node.sessions.session import Session
+
+
+class RightsEvents(Protocol):
+    """Handlers of events about users and their rights: `node.cluster.rights_events.RightsEventHandler`."""
+
+    def revoked(self, event: Revoked) -> None:
+        """End the sessions that the revocation names."""
+
+    def rights_changed(self, event: RightsChanged) -> None:
+        """Evaluate the affected rights again."""
+
+    def disconnected(self, event: Disconnected) -> None:
+        """End a user's connections."""
+
+    def shared(self, event: ValueShared) -> None:
+        """Send a shared value to the user's other connections."""
+
+    def expelled(self, event: Expelled) -> None:
+        """Remove a user from a channel."""
+
+
+class EngineEvents(Protocol):
+    """Handlers of the engine's own state: `node.cluster.maintenance.ClusterMaintenance`."""
+
+    def interrupted(self) -> None:
+        """Look for what the bus may have lost."""
+
+    def engine_changed(self, up: bool) -> None:
+        """Report that the engine became available or unavailable."""
+
+    def eviction_changed(self, possible: bool) -> None:
+        """Report whether the store may evict keys."""
+
+
+class BusEventHandler:
+    """Implements `engines.port.Sink`."""
+
+    def __init__(
+        self,
+        channels: Hub,
+        registry: Registry[Session],
+        authorities: RightsEvents,
+        continuity: GapRepair,
+        watchers: EngineEvents,
+        clock: Clock,
+    ) -> None:
+        self._channels = channels
+        self._registry = registry
+        self._continuity = continuity
+        self._watchers = watchers
+        self._order = PresenceOrder(clock)
+        self._handlers: dict[type[BusEvent], Callable[..., None]] = {
+            UserJoined: self._joined,
+            UserLeft: self._left,
+            UserSignalled: self._signalled,
+            Revoked: authorities.revoked,
+            RightsChanged: authorities.rights_changed,
+            Disconnected: authorities.disconnected,
+            Expelled: authorities.expelled,
+            ValueShared: authorities.shared,
+        }
+
+    def published(
+        self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
+    ) -> None:
+        """Deliver a publication that is next in its channel; pass any other one to the gap repair."""
+        session = self._registry.get(exclude) if exclude is not None else None
+        subscriber = session.link if session is not None else None
+        if not self._channels.deliver(channel, publication, epoch, subscriber):
+            self._continuity.out_of_line(channel, publication, epoch, subscriber)
+
+    def happened(self, event: BusEvent) -> None:
+        """Call the handler of an event's type."""
+        self._handlers[type(event)](event)
+
+    def interrupted(self) -> None:
+        """Start the search for what the bus may have lost."""
+        self._watchers.interrupted()
+
+    def engine_changed(self, up: bool) -> None:
+        """Forward the change."""
+        self._watchers.engine_changed(up)
+
+    def eviction_changed(self, possible: bool) -> None:
+        """Forward the change."""
+        self._watchers.eviction_changed(possible)
+
+    def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
+        source = self._registry.get(client)
+        self._channels.announce(channel, push, source.link if source else None)
+
+    def _joined(self, event: UserJoined) -> None:
+        if self._order.is_news(event):
+            push = Joined(channel=event.channel, user=event.user, email=event.email)
+            self._announce(event.channel, push, event.client)
+
+    def _left(self, event: UserLeft) -> None:
+        if not self._order.is_news(event):
+            return
+        push = Left(channel=event.channel, user=event.user, email=event.email, reason=event.reason)
+        self._announce(event.channel, push, event.client)
+
+    def _signalled(self, event: UserSignalled) -> None:
+        push = Signalled(
+            channel=event.channel, user=event.user, name=event.name, active=event.active
+        )
+        self._announce(event.channel, push, event.client)

@@ -1,0 +1,85 @@
+"""Comparison of channel positions of this node with the positions of the streams in the engine."""
+
+import asyncio
+from functools import partial
+from itertools import islice
+from typing import Final
+
+from portward.engines.port import Engine
+from portward.hub.hub import Hub
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.errors import Unavailable
+from portward.model.position import Position
+from portward.model.publication import HistoryQuery
+from portward.node.cluster.gap_repair import GapRepair
+from portward.node.rights.authorization import Authorizer
+
+AT_ONCE: Final = 10
+"""Channels compared at a time; between the groups other tasks run."""
+GRACE: Final = 1.0
+"""Seconds that a publication may need from the engine to this node."""
+
+
+class PositionCheck:
+    """Finds publications that the bus lost at the end of a stream, and reports them to `GapRepair`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        channels: Hub,
+        authority: Authorizer,
+        continuity: GapRepair,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._channels = channels
+        self._authority = authority
+        self._continuity = continuity
+        self._clock = clock
+        self._comparing = self._again = False
+
+    async def compare(self) -> None:
+        """Compare every channel with the engine; when called again meanwhile, repeat once."""
+        self._again = True
+        if self._comparing:
+            return
+        self._comparing = True
+        try:
+            while self._again:
+                self._again = False
+                await self._compare()
+        finally:
+            self._comparing = False
+
+    async def _compare(self) -> None:
+        names = iter(self._channels.names())
+        while some := list(islice(names, AT_ONCE)):
+            if not all(await asyncio.gather(*map(self._look, some))):
+                return
+
+    async def _look(self, channel: Channel) -> bool:
+        """Compare one channel. Returns False when the engine does not answer."""
+        known = self._channels.position(channel)
+        if known is None or self._channels.paused(channel) is not None:
+            return True
+        query = HistoryQuery(limit=0)
+        try:
+            page = await self._engine.broker.history(
+                channel, query, self._authority.namespace(channel)
+            )
+        except Unavailable:
+            return False
+        if self._differs(channel, page.position):
+            self._clock.call_later(GRACE, partial(self._look_again, channel, page.position))
+        return True
+
+    def _differs(self, channel: Channel, position: Position) -> bool:
+        known = self._channels.position(channel)
+        return known is not None and (
+            known.epoch != position.epoch or known.offset < position.offset
+        )
+
+    def _look_again(self, channel: Channel, position: Position) -> None:
+        if self._differs(channel, position):
+            self._continuity.suspect_gap(channel)

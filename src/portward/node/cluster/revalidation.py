@@ -1,0 +1,91 @@
+"""Periodic checks of cookie sessions with the identity provider: after a logout they are closed."""
+
+from random import Random
+from typing import Final
+from weakref import WeakSet
+
+from portward.model.clock import Clock
+from portward.model.disconnects import Disconnect
+from portward.model.errors import CommandError, Unavailable
+from portward.model.identity import Identity
+from portward.model.limits import REVALIDATION_CACHE
+from portward.node.channels.subscriptions import Subscriptions
+from portward.node.ports import IdentityProviderPort
+from portward.node.rights.authentication import Authentication
+from portward.node.sessions.background import Background
+from portward.node.sessions.session import Session
+
+_SHARE: Final = 6
+"""A cached answer may be at most this fraction of the bound old (one sixth)."""
+
+
+class Revalidation:
+    """Checks every cookie session once within `bound` seconds, at spread times.
+
+    A cached answer counts if it is recent enough to keep the bound. While the provider does not answer, no
+    session is closed for it, and the next check comes sooner.
+    """
+
+    def __init__(
+        self,
+        provider: IdentityProviderPort,
+        authentication: Authentication,
+        membership: Subscriptions,
+        background: Background,
+        clock: Clock,
+        bound: float,
+    ) -> None:
+        self._provider = provider
+        self._authentication = authentication
+        self._membership = membership
+        self._background = background
+        self._clock = clock
+        self._random = Random()  # noqa: S311 - spreads load, keeps no secret
+        self._max_age = min(REVALIDATION_CACHE, bound / _SHARE)
+        self._period = bound - self._max_age
+        self._owed: WeakSet[Session] = WeakSet()
+        """Sessions with changed facts whose rights could not be checked again yet."""
+
+    def begin(self, session: Session) -> None:
+        """Start the periodic checks of a session, at a random time within the period."""
+        self._later(session, self._period * self._random.uniform(0.5, 1.0))
+
+    def recheck(self, session: Session) -> None:
+        """Check a session now."""
+        self._background.run(self._recheck(session))
+
+    def _later(self, session: Session, seconds: float) -> None:
+        session.recheck_at(self._clock.monotonic() + seconds)
+
+    async def _recheck(self, session: Session) -> None:
+        wait = self._max_age
+        try:
+            identity = await self._provider.identify(
+                session.handshake.cookies, max_age=self._max_age
+            )
+            await self._compare(session, identity)
+            wait = self._period
+        except CommandError:
+            session.end(Disconnect.REVOKED, "the identity provider knows its cookie no longer")
+        except Unavailable:
+            self._authentication.judge.unreachable(session.handshake)
+        finally:
+            if session.alive:
+                self._later(session, wait)
+
+    async def _compare(self, session: Session, identity: Identity) -> None:
+        """Check the rights again when the answer of the provider differs from the one before."""
+        claims = session.claims
+        if claims is None or not session.alive:
+            return
+        if identity.subject != claims.subject:
+            session.end(Disconnect.REVOKED, "its cookie is another subject's now")
+        elif session in self._owed or _facts(identity) != _facts(claims):
+            self._owed.add(session)
+            await self._authentication.replace_facts(session, identity)
+            await self._membership.reauthorize_all(session, fresh=True)
+            self._owed.discard(session)
+
+
+def _facts(who: Identity) -> tuple[object, ...]:
+    return (who.email, who.roles, who.profile)

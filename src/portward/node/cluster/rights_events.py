@@ -1,0 +1,140 @@
+"""Handling of events about users and their rights, from this node or another."""
+
+from collections.abc import Awaitable, Iterable
+from typing import Final
+from weakref import WeakSet
+
+from portward.hub.registry import Registry
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.disconnects import Disconnect
+from portward.model.errors import Unavailable
+from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged, ValueShared
+from portward.model.replies import SharedChanged
+from portward.node.channels.subscriptions import Subscriptions
+from portward.node.rights.authentication import Authentication
+from portward.node.sessions.background import Background
+from portward.node.sessions.session import Session
+from portward.protocols.socketio import ROOT
+from portward.telemetry import Telemetry
+
+RETRY: Final = 5.0
+"""Seconds until a check that was not possible is tried again."""
+
+
+class RightsEventHandler:
+    """Applies revocations and changed rights to sessions; implements `node.cluster.RightsEvents`."""
+
+    def __init__(
+        self,
+        registry: Registry[Session],
+        authentication: Authentication,
+        membership: Subscriptions,
+        background: Background,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._authentication = authentication
+        self._membership = membership
+        self._background = background
+        self._telemetry = telemetry
+        self._clock = clock
+        self._owed: WeakSet[Session] = WeakSet()
+        """Sessions that wait for another check."""
+        self._judging: dict[Session, int] = {}
+        """The number of running checks of a session that were started by events."""
+
+    def revoked(self, event: Revoked) -> None:
+        """Close every session that the revocation covers."""
+        revocation = event.revocation
+        for session in self._registry:
+            if session.claims is not None and revocation.names(session.claims, session.resume_id):
+                session.end(Disconnect.REVOKED, f"revoked by {revocation.kind.value}")
+        self._telemetry.metrics.revoked(self._clock.time() - revocation.at)
+
+    def rights_changed(self, event: RightsChanged) -> None:
+        """Check the rights of all sessions of a user, or of all subscribers of a channel.
+
+        Pushes are withheld meanwhile, so that a session that has lost the right does not get them.
+        """
+        if event.user is not None:
+            for session in self._registry.of_user(event.user):
+                self._begin(session, session.subscriptions)
+                self._background.run(self._judged(session, self.reauthorize_user(session)))
+        if event.channel is not None:
+            for session in self._registry:
+                if event.channel in session.subscriptions:
+                    self._begin(session, (event.channel,))
+                    judging = self._reauthorize_channel(session, event.channel)
+                    self._background.run(self._judged(session, judging))
+
+    def _begin(self, session: Session, channels: Iterable[Channel]) -> None:
+        self._membership.withhold(session, channels)
+        self._judging[session] = self._judging.get(session, 0) + 1
+
+    async def _judged(self, session: Session, judging: Awaitable[None]) -> None:
+        """Wait for a check; after the last check of a session the withheld pushes are written.
+
+        They are also written when the check was not possible: the old rights apply until the next try.
+        """
+        try:
+            await judging
+        finally:
+            self._judging[session] -= 1
+            if not self._judging[session]:
+                del self._judging[session]
+                self._membership.release(session)
+
+    async def reauthorize_user(self, session: Session) -> None:
+        """Check the rights of one session: its roles, then every subscribed channel.
+
+        A check that is not possible now is repeated later: otherwise a withdrawn right would stay in force
+        because the store was unavailable.
+        """
+        try:
+            await self._authentication.refresh_roles(session)
+            await self._membership.reauthorize_all(session)
+        except Unavailable:
+            self._later(session)
+            raise
+        self._owed.discard(session)
+
+    async def _reauthorize_channel(self, session: Session, channel: Channel) -> None:
+        try:
+            await self._membership.reauthorize(session, channel)
+        except Unavailable:
+            self._later(session)
+            raise
+
+    def _later(self, session: Session) -> None:
+        if session.alive and session not in self._owed:
+            self._owed.add(session)
+            self._clock.call_later(RETRY, lambda: self._once_more(session))
+
+    def _once_more(self, session: Session) -> None:
+        self._owed.discard(session)
+        if session.alive:
+            self._background.run(self.reauthorize_user(session))
+
+    def disconnected(self, event: Disconnected) -> None:
+        """Close the sessions of a user, or one of them."""
+        for session in self._registry.of_user(event.user):
+            if event.client is None or session.id == event.client:
+                session.end(Disconnect.REVOKED, "disconnected by the backend")
+
+    def shared(self, event: ValueShared) -> None:
+        """Push a shared value to the other connections of the user on this node."""
+        push = SharedChanged(key=event.key, value=event.value, version=event.version)
+        for session in self._registry.of_user(event.user):
+            talk, who = session.conversation, session.identity
+            if talk is None or who is None or not talk.within(ROOT):
+                continue
+            if session.id != event.client and who.workspace == event.workspace:
+                session.push(push)
+
+    def expelled(self, event: Expelled) -> None:
+        """Remove a user from a channel."""
+        for session in self._registry.of_user(event.user):
+            if event.client is None or session.id == event.client:
+                self._membership.remove(session, event.channel, event.reason)

@@ -1,0 +1,1 @@
+"""Handshakes: admission, credentials and the limits before a session exists."""

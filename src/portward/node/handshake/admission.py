@@ -1,0 +1,254 @@
+"""Admission: the checks of a handshake on the public listener, cheapest first (see docs/gate.md)."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from uuid import uuid4
+
+from portward.model.clock import Clock
+from portward.model.errors import Unavailable
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.identity import Identity
+from portward.model.limits import LimitMode, LimitName
+from portward.model.request import RequestHead
+from portward.node.handshake.handshake_auth import HandshakeAuthenticator
+from portward.node.handshake.handshake_limits import HandshakeLimits
+from portward.node.rights.authentication import Authentication
+from portward.node.sessions.cluster_limits import ClusterRateLimiter
+from portward.node.sessions.endpoint import ActiveEndpoint, HandshakeFacts, at_path
+from portward.node.sessions.gate_rules import GateRules
+from portward.node.sessions.pending_connections import PendingConnections
+from portward.security.address import limit_keys, mask
+from portward.security.client_address import ClientAddress
+from portward.security.credentials import CredentialKind
+from portward.security.handshake import check_upgrade
+from portward.security.rate import ConcurrencyTable
+from portward.security.redaction import clean
+from portward.security.subprotocols import select
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+LOOSER = (1, 16)
+"""Factors of the connection cap: for the key of an address (IPv6: its /64), and for its /48."""
+
+_CLAIM: Final = 80
+"""Maximum length, in characters, of the claimed scheme (from a proxy or client) in a log line."""
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
+CROWD: Final = 2
+"""Factor of the cap of an address on deferred endpoints: there the protocol sends the error after 101."""
+
+
+class AdmissionControl:
+    """Checks handshakes and counts open connections for `node.sessions.HandshakeGate`."""
+
+    def __init__(
+        self,
+        rules: GateRules,
+        endpoints: Mapping[str, ActiveEndpoint],
+        authentication: Authentication,
+        span: ClusterRateLimiter,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self.rules = rules
+        self.draining = False
+        self.inside = 0
+        self.unauthenticated = 0
+        self._endpoints = endpoints
+        self._authentication = authentication
+        self._telemetry = telemetry
+        self._by_address = ConcurrencyTable()
+        self._counts = HandshakeLimits(rules.accept_rate, span, clock)
+        self.pending = PendingConnections(rules.max_unauthenticated, clock)
+        self.proving = HandshakeAuthenticator(authentication, self._spare)
+
+    def _spare(self) -> int:
+        """Return how many more connections without a user fit, after closing one if the pool needs room."""
+        self.pending.make_room()
+        return self.rules.max_unauthenticated - self.unauthenticated
+
+    def has_capacity(self) -> HandshakeRejection | None:
+        """Run check 1, the global cap; None when one more connection fits."""
+        return HandshakeRejection.GLOBAL_CAP if self.inside >= self.rules.max_connections else None
+
+    async def judge(self, head: RequestHead, *, upgrade_checked: bool) -> HandshakeFacts:
+        """Run checks 3 to 10. `left` releases what this counts; a rejection releases it at once.
+
+        Raises:
+            HandshakeRejected: with the row of the outcome table.
+        """
+        address = self._address(head)
+        endpoint = self._endpoint(head)
+        subprotocol = self.check_page(head, endpoint, upgrade_checked=upgrade_checked)
+        keys = limit_keys(address)
+        credential = self.proving.find(head, endpoint.rules)
+        self._counts.check_address(endpoint, keys)
+        crowded = self._enter(endpoint, keys, shown=credential is not None)
+        handshake = HandshakeFacts(
+            endpoint,
+            address,
+            keys,
+            uuid4().hex,
+            self._url(head),
+            origin=next(iter(head.all("origin")), ""),
+            crowded=crowded,
+            subprotocol=subprotocol,
+        )
+        used_once = credential is not None and credential.kind is CredentialKind.TICKET
+        try:
+            if used_once:  # authentication uses the ticket up: check the accept rate before
+                self._counts.check_accepts(handshake)
+            handshake = await self.proving.authenticate(head, handshake, credential)
+            await self._check_entitlement(handshake)
+            self._check_capacity(endpoint, handshake.identity)
+            await self._counts.count(handshake, refuse=not used_once)
+        except BaseException as error:
+            self.left(handshake)
+            if isinstance(error, HandshakeRejected):
+                self._counts.refused(handshake, error.refusal, shown=credential is not None)
+            raise
+        return handshake
+
+    def check_page(
+        self, head: RequestHead, endpoint: ActiveEndpoint, *, upgrade_checked: bool
+    ) -> str | None:
+        """Check the upgrade headers, the host and the origin; return the subprotocol to answer.
+
+        Raises:
+            HandshakeRejected: with the row of the outcome table.
+        """
+        if not upgrade_checked:
+            check_upgrade(head)
+        self.rules.hosts.check(head.all("host"))
+        self._check_origin(head, endpoint)
+        rules = endpoint.rules
+        return select(head, rules.subprotocols, first=rules.steady_ping)
+
+    def check_request(self, head: RequestHead, endpoint: ActiveEndpoint) -> str:
+        """Check scheme, host and origin of a further request of a session; return the client's address.
+
+        Raises:
+            HandshakeRejected: INSECURE, BAD_REQUEST, HOST or ORIGIN.
+        """
+        found = self._derive(head)
+        self._check_secure(head, found)
+        self.rules.hosts.check(head.all("host"))
+        self._check_origin(head, endpoint)
+        return found.address
+
+    def address(self, head: RequestHead) -> str:
+        """Return the derived address of the client, masked for logs."""
+        return mask(self.client_address(head))
+
+    def client_address(self, head: RequestHead) -> str:
+        """Return the derived address of the client."""
+        return self._derive(head).address
+
+    def _address(self, head: RequestHead) -> str:
+        found = self._derive(head)
+        if found.ignored:
+            self._telemetry.record(Event.PROXYHDR_IGNORED, address=found.peer)
+        self._check_secure(head, found)
+        return found.address
+
+    def _derive(self, head: RequestHead) -> ClientAddress:
+        derive = self.rules.addresses.derive
+        return derive(head.peer, head.headers, via=head.via, scheme=head.scheme)
+
+    def _check_secure(self, head: RequestHead, found: ClientAddress) -> None:
+        if self.rules.require_https and not head.secure and found.scheme != "https":
+            raise HandshakeRejected(
+                HandshakeRejection.INSECURE, f"not https: {clean(found.claim, _CLAIM)}"
+            )
+
+    def _url(self, head: RequestHead) -> str:
+        """Return the WebSocket URL that the client used; empty when its `Host` header is not valid."""
+        host = next(iter(head.all("host")), "")
+        if not _HOST.match(host):
+            return ""
+        secure = head.secure or self.rules.require_https
+        return f"{'wss' if secure else 'ws'}://{host}{head.path}"
+
+    def _endpoint(self, head: RequestHead) -> ActiveEndpoint:
+        endpoint = at_path(self._endpoints, head.path)
+        if endpoint is None:
+            raise HandshakeRejected(HandshakeRejection.UNKNOWN_PATH)
+        if not endpoint.rules.enabled:
+            raise HandshakeRejected(HandshakeRejection.DISABLED)
+        if self.draining:
+            raise HandshakeRejected(HandshakeRejection.DRAINING)
+        return endpoint
+
+    def _check_origin(self, head: RequestHead, endpoint: ActiveEndpoint) -> None:
+        endpoint.origins.check(
+            head.all("origin"),
+            ambient=endpoint.by_cookie,
+            allow_missing=endpoint.rules.allow_missing_origin,
+        )
+
+    def _enter(self, endpoint: ActiveEndpoint, keys: tuple[str, ...], *, shown: bool) -> bool:
+        """Count the handshake, unless its address or the whole node has too many connections already.
+
+        Return True when the address is over its cap and the protocol of the endpoint reports that itself.
+        """
+        if self.has_capacity() is not None:
+            raise HandshakeRejected(HandshakeRejection.GLOBAL_CAP, "while it was judged")
+        limit = endpoint.rules.connections_per_address
+        held: list[str] = []
+        crowded = False
+        for looser, key in zip(LOOSER, keys, strict=False):
+            if not self._by_address.acquire(f"{endpoint.name} {key}", limit * looser):
+                self._telemetry.metrics.limit(
+                    LimitName.CONNECTIONS, endpoint.rules.connections_mode
+                )
+                enforced = endpoint.rules.connections_mode is LimitMode.ENFORCE
+                crowded = crowded or enforced
+                if enforced and not self._count_over_cap(
+                    endpoint, f"{endpoint.name} {key}", looser
+                ):
+                    for each in held:
+                        self._by_address.release(each)
+                    if not shown:
+                        self._counts.charge(endpoint, keys)
+                    raise HandshakeRejected(HandshakeRejection.ADDRESS_CAP)
+                if not enforced:  # count it all the same, since `left` releases it
+                    self._by_address.acquire(f"{endpoint.name} {key}", 0)
+            held.append(f"{endpoint.name} {key}")
+        self.inside += 1
+        endpoint.open += 1
+        return crowded
+
+    def _count_over_cap(self, endpoint: ActiveEndpoint, key: str, looser: int) -> bool:
+        """Count a connection above the cap, up to `CROWD` times the cap, on deferred endpoints only."""
+        limit = endpoint.rules.connections_per_address * looser * CROWD
+        return endpoint.rules.deferred and self._by_address.acquire(key, limit)
+
+    def left(self, handshake: HandshakeFacts) -> None:
+        """Release what `judge` counted. Called exactly once for each counted handshake."""
+        for key in handshake.keys:
+            self._by_address.release(f"{handshake.endpoint.name} {key}")
+        self.inside -= 1
+        handshake.endpoint.open -= 1
+
+    async def _check_entitlement(self, handshake: HandshakeFacts) -> None:
+        endpoint, identity = handshake.endpoint, handshake.identity
+        if identity is None or not endpoint.rules.authenticated:
+            return
+        if endpoint.rules.roles:  # without roles the directory is not asked
+            self._counts.check_user(handshake)
+        try:
+            entitled = await self._authentication.entitled(endpoint, identity)
+        except Unavailable as unavailable:
+            raise HandshakeRejected(
+                HandshakeRejection.UNAVAILABLE, type(unavailable).__name__
+            ) from None
+        if not entitled:
+            raise HandshakeRejected(
+                HandshakeRejection.FORBIDDEN, "none of the roles the endpoint wants"
+            )
+
+    def _check_capacity(self, endpoint: ActiveEndpoint, identity: Identity | None) -> None:
+        if 0 < endpoint.rules.max_connections < endpoint.open:
+            raise HandshakeRejected(HandshakeRejection.ENDPOINT_CAP)
+        if identity is not None and self._authentication.has_too_many(endpoint, identity):
+            raise HandshakeRejected(HandshakeRejection.USER_CAP)

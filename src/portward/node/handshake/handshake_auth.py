@@ -1,0 +1,134 @@
+"""Authentication of a handshake by its credential."""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from portward.model.errors import CommandError, ErrorKind, Unavailable
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.identity import ANONYMOUS, Identity
+from portward.model.request import RequestHead
+from portward.node.relay_handshake import relayed
+from portward.node.rights.authentication import Authentication, digest
+from portward.node.rights.credential_judge import OverloadedError
+from portward.node.sessions.endpoint import EndpointRules, HandshakeFacts
+from portward.security.address import mask
+from portward.security.credential_memory import CredentialForm
+from portward.security.credentials import CredentialKind, GivenCredential, extract, foreign_scheme
+
+_FORMS: Final = {
+    CredentialKind.TICKET: CredentialForm.TICKET,
+    CredentialKind.COOKIE: CredentialForm.COOKIE,
+}
+
+
+class HandshakeAuthenticator:
+    """Verifies the credentials of handshakes. `spare` returns the free places for unauthenticated ones."""
+
+    def __init__(self, authentication: Authentication, spare: Callable[[], int]) -> None:
+        self._authentication = authentication
+        self._spare = spare
+        self._asking = 0  # handshakes whose cookies the identity provider is verifying now
+
+    def find(self, head: RequestHead, rules: EndpointRules) -> GivenCredential | None:
+        """Return the credential of a handshake, where the endpoint accepts one there.
+
+        Raises:
+            HandshakeRejected: BAD_REQUEST or MULTIPLE_CREDENTIALS.
+        """
+        if rules.deferred:
+            taken = rules.credentials & {CredentialKind.SUBPROTOCOL}
+            return extract(head, {CredentialKind.HEADER, *taken})
+        return extract(head, rules.credentials, rules.cookies)
+
+    async def authenticate(
+        self, head: RequestHead, handshake: HandshakeFacts, credential: GivenCredential | None
+    ) -> HandshakeFacts:
+        """Verify the credential of a handshake and return the facts with the identity.
+
+        Raises:
+            HandshakeRejected: with the row of the outcome table.
+        """
+        rules = handshake.endpoint.rules
+        scheme = foreign_scheme(head)
+        if scheme:
+            name, address = handshake.endpoint.name, mask(handshake.address)
+            self._authentication.ignored_scheme(name, address, scheme)
+        if rules.deferred:
+            return self._defer(handshake, credential)
+        if credential is not None and rules.steady_ping:
+            handshake = replace(handshake, proof=digest(credential.value))
+        if rules.relays:
+            handshake = relayed(head, handshake, credential)
+        if not rules.authenticated:
+            return replace(handshake, identity=ANONYMOUS)
+        if credential is not None:
+            cookies = credential.value if credential.kind is CredentialKind.COOKIE else ""
+            identity = await self.verify(credential, handshake)
+            return replace(handshake, identity=identity, cookies=cookies)
+        if not handshake.endpoint.by_message:
+            if handshake.endpoint.by_cookie:
+                self._authentication.without_cookie()
+            ignored = f"; Authorization: {scheme} is none here" if scheme else ""
+            raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED, f"no credential{ignored}")
+        self._check_unauthenticated()
+        return handshake
+
+    def _defer(
+        self, handshake: HandshakeFacts, credential: GivenCredential | None
+    ) -> HandshakeFacts:
+        """Keep the token, if there is one, for the authentication step of the protocol."""
+        self._check_unauthenticated()
+        if credential is None:
+            return handshake
+        return replace(handshake, bearer=credential.value, proof=digest(credential.value))
+
+    def _check_unauthenticated(self) -> None:
+        if self._spare() <= self._asking:
+            raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED_CAP)
+
+    async def verify(self, credential: GivenCredential, handshake: HandshakeFacts) -> Identity:
+        """Verify a credential and return its identity.
+
+        Raises:
+            HandshakeRejected: UNAUTHENTICATED, RATE, OVERLOAD or UNAVAILABLE.
+        """
+        form = _FORMS.get(credential.kind, CredentialForm.TOKEN)
+        value = credential.value
+        try:
+            return await self._authentication.judge.judge(
+                form, value, handshake, lambda: self._try(form, value)
+            )
+        except Unavailable as unavailable:
+            raise HandshakeRejected(
+                HandshakeRejection.UNAVAILABLE, type(unavailable).__name__
+            ) from None
+        except CommandError as fault:
+            raise _refusal(fault) from None
+
+    async def _try(self, form: CredentialForm, value: str) -> Identity:
+        if form is CredentialForm.TICKET:
+            return await self._authentication.redeem_ticket(value)
+        if form is CredentialForm.TOKEN:
+            return await self._authentication.identify(value)
+        self._check_unauthenticated()
+        self._asking += 1
+        try:
+            return await self._authentication.authenticate_cookie(value)
+        finally:
+            self._asking -= 1
+
+
+def _refusal(fault: CommandError) -> HandshakeRejected:
+    """Return the rejection of a handshake for a refused credential."""
+    if fault.kind is not ErrorKind.AUTH_RATE_LIMITED:
+        return HandshakeRejected(
+            HandshakeRejection.UNAUTHENTICATED, fault.detail or fault.kind.code
+        )
+    wait = (fault.retry_after or 0) / 1000
+    if isinstance(fault, OverloadedError):
+        return HandshakeRejected(
+            HandshakeRejection.OVERLOAD, "credentials judged, over all", retry_after=wait
+        )
+    return HandshakeRejected(HandshakeRejection.RATE, "refused credentials", retry_after=wait)

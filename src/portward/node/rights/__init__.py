@@ -1,0 +1,1 @@
+"""Rights: authentication, authorization and room records."""

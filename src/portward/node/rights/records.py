@@ -1,0 +1,93 @@
+"""Room records: lookup for sessions and the backend, and creation by join or publish."""
+
+from collections.abc import Callable, Collection
+from typing import Final, NamedTuple
+
+from portward.engines.port import Engine, RoomMade
+from portward.model.channel import Channel
+from portward.model.errors import CommandError, ErrorKind
+from portward.model.identity import Identity
+from portward.model.namespace import Namespace
+from portward.model.rights import Right
+from portward.model.room import Room, RoomOrigin, RoomRecord
+from portward.node.sessions.session import Session
+from portward.security import policy
+from portward.security.policy import ChannelFacts
+from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+
+NO_ROOM: Final = "no such room"
+NOT_CREATED: Final = "no such room; auto_create is off"
+
+
+class FoundRecord(NamedTuple):
+    """A record, or the reason why there is none."""
+
+    record: RoomRecord | None
+    reason: str = ""
+
+
+class RoomRecords:
+    """Finds records, and creates them for undeclared rooms where that is allowed.
+
+    `creating` returns the namespaces where an endpoint creates rooms on join.
+    """
+
+    def __init__(
+        self, engine: Engine, telemetry: Telemetry, creating: Callable[[], Collection[str]]
+    ) -> None:
+        self._directory = engine.directory
+        self._telemetry = telemetry
+        self._creating = creating
+
+    async def find(self, channel: Channel) -> FoundRecord:
+        """Return the record of a room."""
+        return FoundRecord(await self._directory.room(channel), NO_ROOM)
+
+    async def create(
+        self, session: Session, who: Identity, channel: Channel, namespace: Namespace
+    ) -> FoundRecord:
+        """Create the room that a session joins, if it may create rooms and would have access to this one."""
+        if not policy.may_create(who, auto_create=session.endpoint.rules.auto_create):
+            return FoundRecord(None, NOT_CREATED)
+        facts = ChannelFacts(room=default_room(channel, namespace))
+        if not policy.rights(who, channel, namespace, facts) & Right.SUBSCRIBE:
+            return FoundRecord(None, NO_ROOM)
+        return await self._make(channel, namespace, who.subject, session.id)
+
+    async def to_publish(self, channel: Channel, namespace: Namespace) -> RoomRecord:
+        """Return the record for a publication of the backend; it is created where a join would create it.
+
+        Raises:
+            CommandError: `UNKNOWN_ROOM`, there is no record, and none is created.
+        """
+        record, reason = await self._directory.room(channel), NOT_CREATED
+        if record is None and namespace.name in self._creating():
+            record, reason = await self._make(channel, namespace)
+        if record is None:
+            raise CommandError(ErrorKind.UNKNOWN_ROOM, detail=reason)
+        return record
+
+    async def _make(
+        self, channel: Channel, namespace: Namespace, maker: str = "", client: str | None = None
+    ) -> FoundRecord:
+        origin = RoomOrigin.JOINER if maker else RoomOrigin.PUBLISHER
+        room = default_room(channel, namespace)
+        made = await self._directory.make_room(channel, room, origin, maker, namespace.idle_ttl)
+        if made is RoomMade.MADE:
+            self._telemetry.record(
+                Event.ROOM_CREATE, client=client, user=maker or None, channel=channel
+            )
+        elif made is not RoomMade.EXISTS:
+            return FoundRecord(None, made.value)
+        return await self.find(channel)
+
+
+def default_room(channel: Channel, namespace: Namespace) -> Room:
+    """Return the room that a join of this channel creates."""
+    return Room(id=channel.name, name=channel.name, max_participants=namespace.max_subscribers)
+
+
+def same_life(before: RoomRecord | None, after: RoomRecord | None) -> bool:
+    """Return whether two lookups found the same room, not one removed and created again in between."""
+    return before is not None and after is not None and before.life == after.life

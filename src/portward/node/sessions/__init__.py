@@ -1,0 +1,1 @@
+"""Sessions: state of a connection, its transport, timers and limits."""

@@ -1,0 +1,34 @@
+"""Delivery settings of the channels of a namespace."""
+
+from collections.abc import Mapping
+
+from portward.hub.channel_state import DeliveryOptions
+from portward.hub.cooldown import Cooldown, all_alike
+from portward.model.channel import Channel
+from portward.model.clock import Clock
+from portward.model.limits import COOLDOWN_COMBINED, COOLDOWN_TYPES
+from portward.model.namespace import Namespace, SlowPolicy
+from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.protocols.base import Ranking
+
+
+def traits(
+    namespace: Namespace, channel: Channel, endpoints: Mapping[str, ActiveEndpoint], clock: Clock
+) -> DeliveryOptions:
+    """Return the delivery settings of one channel.
+
+    The protocol of an endpoint of the namespace defines the urgency of publications.
+    """
+    cooldown = None
+    if namespace.cooldown:
+        remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
+        ranks = (
+            endpoint.dialect.urgency
+            for endpoint in endpoints.values()
+            if isinstance(endpoint.dialect, Ranking)
+            and endpoint.namespace is not None
+            and endpoint.namespace.name == namespace.name
+        )
+        urgency = next(ranks, all_alike)
+        cooldown = Cooldown(namespace.cooldown, clock.monotonic, remembered, urgency)
+    return DeliveryOptions(cooldown=cooldown, latest_only=namespace.slow is SlowPolicy.LATEST_ONLY)

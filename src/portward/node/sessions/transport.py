@@ -1,0 +1,237 @@
+"""The interfaces between transports and the node. Methods of connections never raise."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from portward.model.channel import Channel
+from portward.model.commands import Command
+from portward.model.disconnects import Disconnect
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.payload import Words
+from portward.model.replies import Push
+from portward.model.request import RequestHead
+from portward.node.sessions.pending_connections import PendingConnections
+from portward.protocols.socketio import SocketIoPacket
+from portward.wire.message import WireMessage
+
+
+class Transport(Protocol):
+    """The outgoing side of one connection."""
+
+    open: bool
+    """False once a close has begun: nothing more is written."""
+
+    @property
+    def compression(self) -> bool:
+        """Whether compressed frames may be written: permessage-deflate was negotiated."""
+
+    def write(self, message: WireMessage, channel: Channel | None = None) -> None:
+        """Send now, or queue; a full queue is reported through `TransportCallbacks.slow`."""
+
+    def drop(self, channel: Channel) -> None:
+        """Drop the queued messages of this channel."""
+
+    def discard(self) -> None:
+        """Drop all queued messages."""
+
+    def ping(self) -> None:
+        """Send a ping frame, if the transport has ping frames."""
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping; of several pending pongs only the latest is sent (RFC 6455 section 5.5.3)."""
+
+    def pause(self) -> None:
+        """Stop reading."""
+
+    def resume(self) -> None:
+        """Resume reading."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame, give the peer `CLOSE_TIME` seconds to answer, then abort."""
+
+    def abort(self) -> None:
+        """Close the connection at once, without a close frame."""
+
+    def unsent(self) -> int:
+        """Return the number of bytes that the kernel has not taken yet."""
+
+    def when_taken(self, then: Callable[[], object]) -> None:
+        """Call `then` once, as soon as nothing is unsent; at once when nothing is, or after the end."""
+
+    def stale(self, now: float) -> bool:
+        """Return whether the oldest queued message exceeds the age limit."""
+
+    def authenticated(self) -> None:
+        """Apply the message size limit of the endpoint from now on."""
+
+
+def both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:
+    """Return one callable that calls both; the first may be None."""
+    if first is None:
+        return second
+
+    def call() -> None:
+        first()
+        second()
+
+    return call
+
+
+class UpstreamPipe(Protocol):
+    """The connection of a session to an upstream; implemented by the tunnel."""
+
+    def own(self, payload: bytes) -> Command | None:
+        """Return the command in a message for the gateway; None for a message to the upstream.
+
+        Raises:
+            CommandError: the message is rejected.
+        """
+
+    async def forward(self, payload: bytes, *, binary: bool) -> None:
+        """Pass a message of the client to the upstream; waits while the upstream does not read.
+
+        Raises:
+            CommandError: the event is rejected, and was not sent.
+        """
+
+    def close(self, ending: Disconnect) -> None:
+        """Close the upstream after the session has ended with `ending`."""
+
+
+class ProtocolState(Protocol):
+    """Per-connection state of a protocol whose messages are not one command each."""
+
+    began: float
+    """When the incomplete packet began, in monotonic seconds; 0.0 when there is none."""
+
+    def take(self, payload: bytes, binary: bool, now: float) -> SocketIoPacket | None:
+        """Return the packet completed by this message, None when there is nothing to serve yet.
+
+        Raises:
+            PacketError: the client violates the protocol.
+        """
+
+    def command(self, packet: SocketIoPacket) -> Command:
+        """Return the command of the packet that is served now.
+
+        Raises:
+            CommandError: its payload is invalid.
+            PacketError: it is not allowed in this state.
+        """
+
+    def peer_closed(self) -> None:
+        """End all waits for acknowledgements: the client sends nothing more."""
+
+    def within(self, nsp: str) -> bool:
+        """Return whether the client is in a namespace."""
+
+    def words(self, push: Push) -> Words | None:
+        """Encode a push for this connection; None when the protocol has no message for it."""
+
+    def dismiss(self, nsp: str) -> None:
+        """Remove the client from a namespace."""
+
+
+class TransportCallbacks(Protocol):
+    """Callbacks of a transport; implemented by the session."""
+
+    def count_frame(self, control: bool) -> bool:
+        """Count a frame of any kind. False: the session has ended, ignore the frame."""
+
+    def message(self, payload: bytes, binary: bool) -> None:
+        """Handle a complete message; text is checked to be UTF-8."""
+
+    def ping_received(self, payload: bytes) -> None:
+        """Answer a ping of the peer."""
+
+    def partial(self, pending: bool) -> None:
+        """Report whether bytes of an unfinished message are pending."""
+
+    def due(self) -> None:
+        """Act on passed deadlines before a request is served."""
+
+    def fail(self, ending: Disconnect, cause: str) -> None:
+        """End the session with `ending` after a protocol violation. `cause` is for the log."""
+
+    def slow(self) -> None:
+        """Report that the queue to the peer exceeds a limit."""
+
+    def peer_closed(self, then: Callable[[], object]) -> None:
+        """Handle the end of input: call `then` once everything received before is handled.
+
+        At once when nothing is pending; at the latest after `CLOSE_TIME`, or when the session ends.
+        """
+
+    def lost(self, code: int | None) -> None:
+        """Handle the loss of the transport; `code` is the received close code, None without a close frame.
+
+        Messages received before are handled first, as in `peer_closed`.
+        """
+
+
+class HttpReply(Protocol):
+    """A small HTTP response of the public listener."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Headers beside `Connection` and `Content-Length`."""
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+
+
+class Admission(Protocol):
+    """An admitted handshake, until its connection exists."""
+
+    max_message: int
+    """The largest message of the endpoint, in bytes, once authenticated."""
+    max_early: int
+    """The largest message before authentication, in bytes."""
+    max_unsent: int
+    """Bytes that may be unsent before the client counts as too slow."""
+    compression: bool
+    """Whether permessage-deflate may be negotiated."""
+    subprotocol: str | None
+
+    def open(self, link: Transport) -> TransportCallbacks:
+        """Register the connection and send `Welcome`. Called exactly once, instead of `cancel`."""
+
+    def cancel(self) -> None:
+        """Release what was counted, when the transport failed before `open`."""
+
+
+class HandshakeGate(Protocol):
+    """The admission interface for transports."""
+
+    @property
+    def pending(self) -> PendingConnections:
+        """The pool where a transport counts sockets without a complete request."""
+
+    def has_capacity(self) -> HandshakeRejection | None:
+        """Check the global limit when a socket is accepted; None means that it is admitted."""
+
+    def answer(self, head: RequestHead) -> HttpReply | None:
+        """Answer a request to a small HTTP path; None when the path is another one."""
+
+    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> Admission:
+        """Decide about a handshake; with `upgrade_checked` the server in front has checked its form.
+
+        Raises:
+            HandshakeRejected: with the row of the table of rejections.
+        """
+
+    async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
+        """Check a further request of a session that uses several HTTP requests, once it is open.
+
+        Raises:
+            HandshakeRejected: FORBIDDEN when it does not belong to the session; else with the row of the
+                table of rejections.
+        """
+
+    def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
+        """Log and count a rejection that a transport is about to send."""

@@ -1,0 +1,119 @@
+"""Positions of this node beside those of the engine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from portward.model.channel import Channel
+from portward.node.cluster.position_check import AT_ONCE, GRACE, PositionCheck
+from tests.house import LOBBY, contents, settle
+from tests.node.network import Network, network
+
+
+@pytest.fixture
+async def net() -> AsyncIterator[Network]:
+    """One node whose bus is not to be trusted."""
+    async with network() as net:
+        yield net
+
+
+def comparison(net: Network) -> PositionCheck:
+    """A comparison by hand, beside the node's own."""
+    house, engine = net.houses[0], net.engines[0]
+    node = house.gateway.node
+    return PositionCheck(
+        engine, node.channels, node.membership._authority, node.continuity, net.clock
+    )
+
+
+async def test_all_alike(net: Network) -> None:
+    """Where nothing differs nothing is read, and every channel was looked at."""
+    rooms = [f"room{number}" for number in range(2 * AT_ONCE + 1)]
+    for room in rooms:
+        await net.houses[0].room(room)
+    await net.houses[0].client("ann", *rooms)
+    net.engines[0].reads.clear()
+    await comparison(net).compare()
+    await net.advance(2 * GRACE)
+    assert sorted(net.engines[0].reads) == sorted(
+        (Channel.parse(f"rooms:{each}"), 0) for each in rooms
+    )
+
+
+async def test_on_its_way_is_not_lost(net: Network) -> None:
+    """What arrives within the grace was not lost, and is not read."""
+    house, engine = net.houses[0], net.engines[0]
+    ann = await house.client("ann", "lobby")
+    engine.keeping = True
+    await house.gateway.publish("rooms:lobby", "a")
+    engine.reads.clear()
+    await comparison(net).compare()
+    engine.bring()
+    await net.advance(2 * GRACE)
+    assert contents(ann) == ["a"]
+    assert [limit for _, limit in engine.reads] == [0]
+    assert house.count("gaps_total", namespace="rooms", result="repaired") == 0
+
+
+async def test_lost(net: Network) -> None:
+    """What has not arrived after the grace is read."""
+    house, engine = net.houses[0], net.engines[0]
+    ann = await house.client("ann", "lobby")
+    engine.losing = True
+    await house.gateway.publish("rooms:lobby", "a")
+    await comparison(net).compare()
+    assert contents(ann) == []
+    await net.advance(GRACE)
+    assert contents(ann) == ["a"]
+
+
+async def test_asked_while_under_way(net: Network) -> None:
+    """Asked several times while it compares, it does so once more."""
+    house, engine = net.houses[0], net.engines[0]
+    await house.client("ann", "lobby")
+    engine.reads.clear()
+    engine.gate = asyncio.Event()
+    compared = comparison(net)
+    running = asyncio.ensure_future(compared.compare())
+    await settle()
+    for _ in range(3):
+        await compared.compare()
+    engine.gate.set()
+    await running
+    assert len(engine.reads) == 2
+
+
+async def test_not_while_it_is_mended(net: Network) -> None:
+    """A channel that is held is left to its repair, one nobody knows the place of to its first word."""
+    house, engine = net.houses[0], net.engines[0]
+    await house.client("ann", "lobby")
+    engine.gate = gate = asyncio.Event()
+    house.gateway.node.continuity.suspect_gap(LOBBY)
+    bob = await house.client("bob")
+    await house.room("other")
+    bob.send({"type": "join", "data": {"roomId": "other"}})
+    await settle()
+    engine.gate = None
+    engine.reads.clear()
+    await comparison(net).compare()
+    assert engine.reads == []
+    gate.set()
+    await settle()
+
+
+async def test_engine_away(net: Network) -> None:
+    """An engine that gives no answer is not asked about the other channels."""
+    rooms = [f"room{number}" for number in range(2 * AT_ONCE)]
+    for room in rooms:
+        await net.houses[0].room(room)
+    await net.houses[0].client("ann", *rooms)
+    engine = net.engines[0]
+    engine.away = True
+    engine.reads.clear()
+    compared = comparison(net)
+    await compared.compare()
+    assert len(engine.reads) == AT_ONCE
+    engine.away = False
+    await compared.compare()
+    assert len(engine.reads) == AT_ONCE + len(rooms)
