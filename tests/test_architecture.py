@@ -18,7 +18,7 @@ PACKAGE = "portward"
 RANKS = {
     "model": 0,
     "wire": 1,
-    "dialects": 1,
+    "protocols": 1,
     "security": 1,
     "settings": 1,
     "hub": 2,
@@ -38,7 +38,7 @@ VERSION = "portward.version"
 APART = {"client", "testing"}
 """Rooms beside the ranks: `client` imports `model` alone, `testing` anything."""
 
-PURE = {"model", "wire", "dialects", "security", "hub"}
+PURE = {"model", "wire", "protocols", "security", "hub"}
 EFFECTS = {
     "asyncio", "http.client", "http.server", "httpx", "io", "logging", "multiprocessing", "os",
     "pathlib", "queue", "random", "secrets", "select", "selectors", "shutil", "signal", "socket",
@@ -86,7 +86,7 @@ LONGER = {
     "app/server.py": "one process from its first listener to its exit code",
     "client/publisher/asynchronous.py": "one short method for each method of the admin API",
     "client/publisher/blocking.py": "the same methods, blocking",
-    "dialects/rooms_messages.py": "the messages of one protocol: one short struct each",
+    "protocols/rooms_messages.py": "the messages of one protocol: one short struct each",
     "cli/connect/command.py": "the options of one command, and a short function for each protocol",
     "client/reconnect.py": "one loop over connections, with everything that begins and ends one",
     "engines/port.py": "ten ports, and hardly a line that is not their contract",

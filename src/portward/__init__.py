@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from portward.model.errors import CommandError, ErrorKind
     from portward.model.position import Position
     from portward.node.ports import ActionInfo, ConnectionInfo
-    from portward.node.sessions.connection_handle import ConnectionHandle
+    from portward.node.sessions import ConnectionHandle
     from portward.node.socketio_server import EventError, Socket
     from portward.settings import Settings
 

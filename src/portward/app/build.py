@@ -17,7 +17,7 @@ from portward.model.namespace import Namespace
 from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.node.rules import NodePorts, NodeRules
-from portward.node.sessions.gate_rules import GateRules
+from portward.node.sessions import GateRules
 from portward.node.tunnel import RelayRules
 from portward.security.client_address import AddressRules
 from portward.security.hosts import HostPolicy

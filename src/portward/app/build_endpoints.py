@@ -6,8 +6,7 @@ from portward.hub.encoder import Encoder
 from portward.model.clock import Clock
 from portward.model.limits import LimitMode, LimitName, early_message
 from portward.node.ports import Hooks
-from portward.node.sessions.endpoint import ActiveEndpoint, EndpointRules
-from portward.node.sessions.limits import Limiter
+from portward.node.sessions import ActiveEndpoint, EndpointRules, Limiter
 from portward.protocols.alerts import AlertsDialect
 from portward.protocols.base import Dialect, Ranking
 from portward.protocols.echo import EchoDialect

@@ -6,7 +6,7 @@ from typing import Final
 
 from portward.app.engines import make_engine
 from portward.app.workers.worker import node_name
-from portward.node.sessions.clock import LoopClock
+from portward.node.sessions import LoopClock
 from portward.settings import Settings
 from portward.telemetry import Checkpoint
 from portward.telemetry.audit.checkpoint import from_text, note_key

@@ -35,7 +35,7 @@ from portward.node.node import Node
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.rules import NodePorts
 from portward.node.server_api import ServerApi
-from portward.node.sessions.clock import LoopClock
+from portward.node.sessions import LoopClock
 from portward.security.tokens import sign
 from portward.settings import Secret, Settings, reloaded
 from portward.telemetry import Telemetry

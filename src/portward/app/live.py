@@ -8,7 +8,7 @@ from portward.model.commands import Publish
 from portward.model.position import Position
 from portward.node.node import Node
 from portward.node.ports import Hooks
-from portward.node.sessions.connection_handle import ConnectionHandle
+from portward.node.sessions import ConnectionHandle
 
 MessageHandler = Callable[[ConnectionHandle, Any], Awaitable[None]]
 CloseHandler = Callable[[ConnectionHandle, str], Awaitable[None]]

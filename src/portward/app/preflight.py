@@ -25,7 +25,7 @@ from portward.model.errors import Unavailable
 from portward.model.events import BusEvent
 from portward.model.publication import Publication
 from portward.node.ports import Hooks
-from portward.node.sessions.clock import LoopClock
+from portward.node.sessions import LoopClock
 from portward.security.hosts import HostPolicy
 from portward.security.tokens import keys_from_jwks
 from portward.settings import CheckLevel, Finding, Settings, SettingsError

@@ -6,7 +6,7 @@ from portward.app.build import make_keys, token_rules
 from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
 from portward.model.errors import Unavailable
-from portward.node.sessions.clock import LoopClock
+from portward.node.sessions import LoopClock
 from portward.security.jws import TokenRefused, parse_compact, strict_object
 from portward.settings import CheckLevel, Finding, Settings
 

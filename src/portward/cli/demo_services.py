@@ -24,7 +24,7 @@ from portward.demo.site import Site
 from portward.demo.upstream import StandInUpstream
 from portward.demo.workspace import PATIENCE, SimulatedWorkspace
 from portward.node.ports import ActionInfo
-from portward.node.sessions.clock import LoopClock
+from portward.node.sessions import LoopClock
 from portward.node.socketio_server import EventError
 from portward.settings import Loaded, Settings, load
 

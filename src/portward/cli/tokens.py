@@ -17,7 +17,7 @@ from portward.identity.verifier import TokenVerifier
 from portward.model.errors import Unavailable
 from portward.model.identity import Identity
 from portward.model.limits import MAX_TOKEN
-from portward.node.sessions.clock import LoopClock
+from portward.node.sessions import LoopClock
 from portward.security.jwk import DroppedKey
 from portward.security.jws import parse_compact, strict_object
 from portward.security.tokens import TokenReason, TokenRefused

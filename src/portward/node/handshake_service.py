@@ -10,14 +10,25 @@ import msgspec
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.handshake.closed_refusals import ClosedRefusal, closed_refusal
-from portward.node.handshake.session_binding import SessionBinding, follow_up
-from portward.node.handshake.status import StatusPage
+from portward.node.handshake import (
+    ClosedRefusal,
+    SessionBinding,
+    StatusPage,
+    closed_refusal,
+    follow_up,
+)
 from portward.node.node import Node
-from portward.node.sessions.endpoint import ActiveEndpoint, HandshakeFacts, at_path
-from portward.node.sessions.pending_connections import PendingConnections
-from portward.node.sessions.session import Session
-from portward.node.sessions.transport import Admission, HttpReply, Transport, TransportCallbacks
+from portward.node.sessions import (
+    ActiveEndpoint,
+    Admission,
+    HandshakeFacts,
+    HttpReply,
+    PendingConnections,
+    Session,
+    Transport,
+    TransportCallbacks,
+    at_path,
+)
 from portward.telemetry.events import Event
 
 _TEST: Final = "/test"

@@ -11,9 +11,7 @@ from portward.model.commands import Publish
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
-from portward.node.sessions.background import Background
-from portward.node.sessions.connection_handle import ConnectionHandle
-from portward.node.sessions.session import Session
+from portward.node.sessions import Background, ConnectionHandle, Session
 from portward.node.socketio_server import NamespaceHandlers
 
 _NONE: Final[Mapping[str, NamespaceHandlers]] = {}

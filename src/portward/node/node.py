@@ -22,43 +22,52 @@ from portward.model.lifecycle import Transition
 from portward.model.namespace import Namespace
 from portward.model.replies import Push, Welcome
 from portward.node.approvals import ApprovalRequests
-from portward.node.channels.multi_subscribe import MultiSubscribe
-from portward.node.channels.recovering import Recovering
-from portward.node.channels.streams import Publishing
-from portward.node.channels.subscribe_cost import SubscribeCost
-from portward.node.channels.subscriptions import Subscriptions
-from portward.node.cluster.audit_export import AuditExporter
-from portward.node.cluster.bus_events import BusEventHandler
-from portward.node.cluster.gap_repair import GapRepair
-from portward.node.cluster.maintenance import ClusterMaintenance
-from portward.node.cluster.position_check import PositionCheck
-from portward.node.cluster.revalidation import Revalidation
-from portward.node.cluster.rights_events import RightsEventHandler
-from portward.node.commands.dispatcher import Dispatcher
-from portward.node.commands.handlers import CommandHandlers
-from portward.node.handshake.admission import AdmissionControl
-from portward.node.handshake.status import StatusPage
+from portward.node.channels import (
+    MultiSubscribe,
+    Publishing,
+    Recovering,
+    SubscribeCost,
+    Subscriptions,
+)
+from portward.node.cluster import (
+    AuditExporter,
+    BusEventHandler,
+    ClusterMaintenance,
+    GapRepair,
+    PositionCheck,
+    Revalidation,
+    RightsEventHandler,
+)
+from portward.node.commands import CommandHandlers, Dispatcher
+from portward.node.handshake import AdmissionControl, StatusPage
 from portward.node.hooks import HookRunner
 from portward.node.legacy_events import LegacyRelayEvents
 from portward.node.pending_replay import PendingReplay
 from portward.node.ports import Hooks
 from portward.node.relay import Relays
-from portward.node.rights.authentication import RELEASED_TTL, Authentication
-from portward.node.rights.authorization import Authorizer
-from portward.node.rights.credential_judge import CredentialJudge
-from portward.node.rights.records import RoomRecords
+from portward.node.rights import (
+    RELEASED_TTL,
+    Authentication,
+    Authorizer,
+    CredentialJudge,
+    RoomRecords,
+)
 from portward.node.rules import NodePorts, NodeRules
 from portward.node.server_api import ServerApi
-from portward.node.sessions import ends
-from portward.node.sessions.background import Background
-from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.drain import Drain
-from portward.node.sessions.endpoint import ActiveEndpoint, HandshakeFacts
-from portward.node.sessions.pending_session import PendingSession
-from portward.node.sessions.replying import ReplyWriter
-from portward.node.sessions.session import Session
-from portward.node.sessions.timer_wheel import TimerWheel
-from portward.node.sessions.traits import traits
+from portward.node.sessions import (
+    ActiveEndpoint,
+    Background,
+    ClusterRateLimiter,
+    Drain,
+    HandshakeFacts,
+    PendingSession,
+    ReplyWriter,
+    Session,
+    TimerWheel,
+    auto_created,
+    ends,
+    traits,
+)  # fmt: skip
 from portward.node.socketio_connect import ConnectAuthentication
 from portward.node.socketio_connection import SocketIoConnection
 from portward.node.socketio_namespaces import SocketIoNamespaces
@@ -114,7 +123,7 @@ class Node:
             self.namespaces,
             ports.question,
             telemetry,
-            RoomRecords(engine, telemetry, self._creating),
+            RoomRecords(engine, telemetry, partial(auto_created, self.endpoints)),
             self.rules.role_permissions,
             ports.provider,
         )
@@ -259,14 +268,6 @@ class Node:
             self.background,
             self.clock,
             self.rules.revalidate,
-        )
-
-    def _creating(self) -> frozenset[str]:
-        """Return the namespaces where an endpoint creates rooms on join."""
-        return frozenset(
-            endpoint.namespace.name
-            for endpoint in self.endpoints.values()
-            if endpoint.namespace is not None and endpoint.rules.auto_create
         )
 
     def later(self, action: Callable[[], None]) -> None:

@@ -10,8 +10,7 @@ from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.replies import Asked
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
+from portward.node.sessions import Background, Session
 
 SLICE: Final = 8
 """Requests sent at a time: with the largest ones a quarter of what may be unsent."""

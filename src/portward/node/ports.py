@@ -14,7 +14,7 @@ from portward.model.rights import Right
 from portward.security.jws import TokenRefused
 
 if TYPE_CHECKING:
-    from portward.node.sessions.connection_handle import ConnectionHandle
+    from portward.node.sessions import ConnectionHandle
     from portward.node.socketio_server import NamespaceHandlers
 
 

@@ -12,9 +12,7 @@ from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import UpstreamConnected
 from portward.model.upstream import UpstreamClosed
 from portward.node.ports import Parameters, UpstreamLink, UpstreamPort
-from portward.node.sessions.background import Background
-from portward.node.sessions.endpoint import ActiveEndpoint
-from portward.node.sessions.session import Session
+from portward.node.sessions import ActiveEndpoint, Background, Session
 from portward.node.tunnel import RelayRules, Tunnel
 from portward.security import relay as policy
 from portward.security.usage import UpstreamUsage

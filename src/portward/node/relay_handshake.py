@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.sessions.endpoint import EndpointRules, HandshakeFacts
+from portward.node.sessions import EndpointRules, HandshakeFacts
 from portward.security.credentials import CredentialKind, GivenCredential, query_pairs
 
 _MODEL: Final = "model"

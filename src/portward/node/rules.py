@@ -7,7 +7,7 @@ from portward.engines.port import Engine
 from portward.model.clock import Clock
 from portward.model.limits import CONNECTIONS_PER_USER
 from portward.node.ports import IdentityProviderPort, RightsQuestion, UpstreamPort, Verifier
-from portward.node.sessions.gate_rules import GateRules
+from portward.node.sessions import GateRules
 from portward.node.tunnel import RelayRules
 from portward.security.session_tokens import SessionTokens
 from portward.telemetry import Telemetry

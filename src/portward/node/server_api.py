@@ -22,15 +22,11 @@ from portward.model.publication import HistoryPage
 from portward.model.replies import Participant
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin, RoomRecord
-from portward.node.channels.retention import kept_until, stated_end
-from portward.node.channels.streams import Publishing
-from portward.node.channels.subscribe_cost import SubscribeCost
-from portward.node.channels.subscriptions import Subscriptions
+from portward.node.channels import Publishing, SubscribeCost, Subscriptions, kept_until, stated_end
 from portward.node.hooks import describe
 from portward.node.ports import ConnectionInfo
-from portward.node.rights.authentication import Authentication
-from portward.node.rights.authorization import Authorizer
-from portward.node.sessions.session import Session
+from portward.node.rights import Authentication, Authorizer
+from portward.node.sessions import Session
 from portward.security import policy
 from portward.security.redaction import fingerprint
 from portward.telemetry import Telemetry

@@ -8,9 +8,9 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import ANONYMOUS, Identity
 from portward.model.lifecycle import State
-from portward.node.channels.subscriptions import Subscriptions
-from portward.node.rights.authentication import Authentication
-from portward.node.sessions.session import Session
+from portward.node.channels import Subscriptions
+from portward.node.rights import Authentication
+from portward.node.sessions import Session
 from portward.node.socketio_connection import conversation
 from portward.security.redaction import fingerprint
 

@@ -11,7 +11,7 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.model.lifecycle import State
 from portward.model.payload import MultipartPayload, Words
 from portward.model.replies import Expiring, Parting, Push, ShuttingDown
-from portward.node.sessions.session import Session
+from portward.node.sessions import Session
 from portward.node.socketio_server import Socket, SocketRooms
 from portward.protocols.socketio import (
     PacketError,

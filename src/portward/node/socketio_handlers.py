@@ -8,7 +8,7 @@ import msgspec
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import Called
 from portward.node.hooks import HookRunner
-from portward.node.sessions.session import Session
+from portward.node.sessions import Session
 from portward.node.socketio_server import EventError, EventHandler, Handler
 from portward.protocols.socketio.events import invalid
 

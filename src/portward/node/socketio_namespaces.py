@@ -15,10 +15,9 @@ from portward.model.commands import (
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import Called, Done, Opened, Reply
-from portward.node.channels.subscriptions import Subscriptions
+from portward.node.channels import Subscriptions
 from portward.node.hooks import HookRunner
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
+from portward.node.sessions import Background, Session
 from portward.node.socketio_connect import ConnectAuthentication
 from portward.node.socketio_connection import SocketIoConnection, conversation
 from portward.node.socketio_handlers import outcome, read

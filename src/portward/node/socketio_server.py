@@ -11,8 +11,7 @@ import msgspec
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.replies import Emitted
-from portward.node.sessions.connection_handle import ConnectionHandle
-from portward.node.sessions.session import Session
+from portward.node.sessions import ConnectionHandle, Session
 from portward.protocols.socketio.packets import RESERVED, ROOT
 from portward.security.policy import permits
 

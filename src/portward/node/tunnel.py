@@ -11,8 +11,7 @@ from portward.model.disconnects import Disconnect
 from portward.model.limits import KIB, OUTBOX_COUNT
 from portward.model.upstream import UpstreamClosed
 from portward.node.ports import UpstreamLink
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
+from portward.node.sessions import Background, Session
 from portward.protocols import relay, strict_json
 from portward.security.relay import RelayPolicy
 from portward.security.usage import UpstreamUsage, usage

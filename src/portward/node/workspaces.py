@@ -24,11 +24,11 @@ from portward.model.replies import (
     Sharing,
     Subscribed,
 )
-from portward.node.channels.streams import Publishing
+from portward.node.channels import Publishing
 from portward.node.hooks import HookRunner
 from portward.node.pending_replay import SLICE, PendingReplay
 from portward.node.ports import ActionInfo
-from portward.node.sessions.session import Session
+from portward.node.sessions import Session
 from portward.node.socketio_handlers import outcome
 from portward.protocols.socketio import payloads
 from portward.security import policy

@@ -22,7 +22,7 @@ from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
 from portward.model.request import RequestHead
 from portward.node.handshake_service import HandshakeService
-from portward.node.sessions.transport import TransportCallbacks, both
+from portward.node.sessions import TransportCallbacks, both
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
 from portward.wire.message import WireMessage

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from portward.model.clock import Clock
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import UNIX_PEER, RequestHead
-from portward.node.handshake.closed_refusals import ClosedRefusal
-from portward.node.sessions.transport import Admission, HandshakeGate
+from portward.node.handshake import ClosedRefusal
+from portward.node.sessions import Admission, HandshakeGate
 from portward.transports.asgi_http import AsgiResponseSender
 from portward.transports.asgi_link import AsgiLink, Event, Receive, Send
 from portward.transports.listener_state import RequestRouter

@@ -14,7 +14,7 @@ from typing import Final
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import KIB, OUTBOX_AGE, OUTBOX_BYTES
-from portward.node.sessions.transport import both
+from portward.node.sessions import both
 from portward.transports.picows_reader import FrameListener
 from portward.wire import frames
 from portward.wire.message import WireMessage

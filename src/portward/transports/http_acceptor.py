@@ -12,8 +12,7 @@ from typing import Any, Final, cast
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import CLOSE_TIME
 from portward.model.request import PeerAddress, RequestHead
-from portward.node.sessions import eager_task
-from portward.node.sessions.transport import Admission
+from portward.node.sessions import Admission, eager_task
 from portward.transports.deadlines import Waiter
 from portward.transports.listener_state import (
     LINGERING,

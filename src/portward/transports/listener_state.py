@@ -9,8 +9,7 @@ from portward.model.clock import Clock
 from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, HeadLimits
 from portward.model.request import RequestHead
-from portward.node.sessions.pending_connections import Pending
-from portward.node.sessions.transport import HandshakeGate
+from portward.node.sessions import HandshakeGate, Pending
 from portward.security.address import limit_keys
 from portward.transports.deadlines import Deadlines, Waiter
 

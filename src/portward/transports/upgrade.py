@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from portward.model.handshake_errors import HandshakeRejected
 from portward.model.request import RequestHead
-from portward.node.handshake.closed_refusals import ClosedRefusal
-from portward.node.sessions.transport import Admission
+from portward.node.handshake import ClosedRefusal
+from portward.node.sessions import Admission
 from portward.security.handshake import accept_key
 from portward.transports.listener_state import ListenerState
 from portward.transports.picows_reader import feed, reader_for

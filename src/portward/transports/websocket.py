@@ -9,7 +9,7 @@ from picows import WSFrame, WSMsgType, WSTransport
 
 from portward.model.disconnects import Disconnect
 from portward.model.limits import OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.sessions.transport import TransportCallbacks
+from portward.node.sessions import TransportCallbacks
 from portward.transports.frame_writer import FrameWriter
 from portward.transports.listener_state import ListenerState
 from portward.transports.picows_reader import reader_for

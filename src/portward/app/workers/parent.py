@@ -24,7 +24,7 @@ from portward.app.workers.sockets import private_folder, reserved
 from portward.app.workers.supervisor import GRACE, Heard, StartFailedError, Supervisor
 from portward.app.workers.worker import complete
 from portward.model.clock import Clock
-from portward.node.sessions.clock import LoopClock
+from portward.node.sessions import LoopClock
 from portward.settings import Settings, SettingsError
 from portward.telemetry import Telemetry
 

@@ -27,8 +27,8 @@ from portward.model.replies import (
 )
 from portward.node.channels.streams import Publishing
 from portward.node.channels.subscriptions import Prepared, Subscriptions, deliveries
-from portward.node.rights.authorization import Authorizer
-from portward.node.sessions.session import Session
+from portward.node.rights import Authorizer
+from portward.node.sessions import Session
 
 ASKED_AT_ONCE: Final = 100
 """Maximum number of channels of one message; further ones are ignored without an error."""

@@ -11,12 +11,16 @@ from portward.model.limits import JOINED_AT_ONCE
 from portward.model.replies import AnsweredLater, Failure, Reply, SubscribedEach
 from portward.node.channels.recovering import Recovering
 from portward.node.channels.subscribe_cost import SubscribeCost
-from portward.node.rights.authorization import Authorizer
-from portward.node.sessions.background import Background
-from portward.node.sessions.pacing import must_wait, pace
-from portward.node.sessions.refused_commands import count_fault, count_refusal
-from portward.node.sessions.replying import ReplyWriter
-from portward.node.sessions.session import Session
+from portward.node.rights import Authorizer
+from portward.node.sessions import (
+    Background,
+    ReplyWriter,
+    Session,
+    count_fault,
+    count_refusal,
+    must_wait,
+    pace,
+)
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 

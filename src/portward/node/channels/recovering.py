@@ -19,9 +19,7 @@ from portward.model.replies import (
     Subscribed,
 )
 from portward.node.channels.subscriptions import Prepared, Subscriptions
-from portward.node.sessions.pacing import PACED, fitting, must_wait, size_of, taken
-from portward.node.sessions.replying import ReplyWriter
-from portward.node.sessions.session import Session
+from portward.node.sessions import PACED, ReplyWriter, Session, fitting, must_wait, size_of, taken
 
 CHUNK: Final = 64
 """Publications read at a time after a reply that could not take them all."""

@@ -20,8 +20,8 @@ from portward.model.namespace import Namespace
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryPage, HistoryQuery
 from portward.model.room import Room, RoomRecord
-from portward.node.rights.authorization import Authorizer
-from portward.node.sessions.background import Background
+from portward.node.rights import Authorizer
+from portward.node.sessions import Background
 from portward.security.content import strip_markup
 from portward.security.signing import sign_message
 from portward.telemetry import Telemetry

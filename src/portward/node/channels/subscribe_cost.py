@@ -11,10 +11,8 @@ from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError
 from portward.model.limits import LimitName, Rate
-from portward.node.rights.authorization import Authorizer
-from portward.node.sessions.background import Background
-from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.session import Session
+from portward.node.rights import Authorizer
+from portward.node.sessions import Background, ClusterRateLimiter, Session
 from portward.security.rate import RateTable
 
 RETURN_TIME: Final = 120.0

@@ -28,11 +28,8 @@ from portward.model.replies import (
     Subscribed,
 )
 from portward.model.rights import Right
-from portward.node.rights.authorization import Authorizer
-from portward.node.rights.records import same_life
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
-from portward.node.sessions.subscription import Subscription
+from portward.node.rights import Authorizer, same_life
+from portward.node.sessions import Background, Session, Subscription
 from portward.telemetry import Telemetry
 from portward.telemetry.labels import RecoveryResult
 

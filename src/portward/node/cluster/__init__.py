@@ -1,1 +1,19 @@
 """Work over several nodes: bus events, gap repair, rights events and periodic maintenance."""
+
+from portward.node.cluster.audit_export import AuditExporter
+from portward.node.cluster.bus_events import BusEventHandler
+from portward.node.cluster.gap_repair import GapRepair
+from portward.node.cluster.maintenance import ClusterMaintenance
+from portward.node.cluster.position_check import PositionCheck
+from portward.node.cluster.revalidation import Revalidation
+from portward.node.cluster.rights_events import RightsEventHandler
+
+__all__ = [
+    "AuditExporter",
+    "BusEventHandler",
+    "ClusterMaintenance",
+    "GapRepair",
+    "PositionCheck",
+    "Revalidation",
+    "RightsEventHandler",
+]

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from portward.engines.port import Engine
 from portward.model.clock import Clock, Timer
-from portward.node.sessions.background import Background
+from portward.node.sessions import Background
 from portward.telemetry import AuditEntry, AuditError, AuditFile, AuditLog, Telemetry
 from portward.telemetry.audit.checkpoint import as_text, from_text, note_key
 from portward.telemetry.events import Event

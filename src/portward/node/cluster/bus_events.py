@@ -20,9 +20,9 @@ from portward.model.events import (
 )
 from portward.model.publication import Publication
 from portward.model.replies import Joined, Left, Signalled
-from portward.node.channels.presence_order import PresenceOrder
+from portward.node.channels import PresenceOrder
 from portward.node.cluster.gap_repair import GapRepair
-from portward.node.sessions.session import Session
+from portward.node.sessions import Session
 
 
 class RightsEvents(Protocol):

@@ -24,10 +24,9 @@ from portward.model.limits import RECOVERY_LIMIT
 from portward.model.position import Position
 from portward.model.publication import HistoryPage, HistoryQuery, Publication
 from portward.model.replies import INSUFFICIENT_STATE
-from portward.node.channels.subscriptions import Subscriptions
-from portward.node.rights.authorization import Authorizer
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
+from portward.node.channels import Subscriptions
+from portward.node.rights import Authorizer
+from portward.node.sessions import Background, Session
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import GapResult

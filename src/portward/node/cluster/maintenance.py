@@ -16,8 +16,7 @@ from portward.model.events import Revoked
 from portward.model.node import NodeInfo
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
 from portward.node.cluster.position_check import PositionCheck
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
+from portward.node.sessions import Background, Session
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 

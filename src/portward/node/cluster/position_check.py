@@ -13,7 +13,7 @@ from portward.model.errors import Unavailable
 from portward.model.position import Position
 from portward.model.publication import HistoryQuery
 from portward.node.cluster.gap_repair import GapRepair
-from portward.node.rights.authorization import Authorizer
+from portward.node.rights import Authorizer
 
 AT_ONCE: Final = 10
 """Channels compared at a time; between the groups other tasks run."""

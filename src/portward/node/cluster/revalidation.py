@@ -9,11 +9,10 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, Unavailable
 from portward.model.identity import Identity
 from portward.model.limits import REVALIDATION_CACHE
-from portward.node.channels.subscriptions import Subscriptions
+from portward.node.channels import Subscriptions
 from portward.node.ports import IdentityProviderPort
-from portward.node.rights.authentication import Authentication
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
+from portward.node.rights import Authentication
+from portward.node.sessions import Background, Session
 
 _SHARE: Final = 6
 """A cached answer may be at most this fraction of the bound old (one sixth)."""

@@ -11,10 +11,9 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import Unavailable
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged, ValueShared
 from portward.model.replies import SharedChanged
-from portward.node.channels.subscriptions import Subscriptions
-from portward.node.rights.authentication import Authentication
-from portward.node.sessions.background import Background
-from portward.node.sessions.session import Session
+from portward.node.channels import Subscriptions
+from portward.node.rights import Authentication
+from portward.node.sessions import Background, Session
 from portward.protocols.socketio import ROOT
 from portward.telemetry import Telemetry
 

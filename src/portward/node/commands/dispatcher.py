@@ -19,12 +19,15 @@ from portward.model.lifecycle import State
 from portward.model.limits import LimitName
 from portward.model.replies import Reply
 from portward.node.commands.handlers import CommandHandlers
-from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.limits import Limiter
-from portward.node.sessions.refused_commands import count_fault, count_refusal
-from portward.node.sessions.replying import ReplyWriter
-from portward.node.sessions.session import Session
-from portward.node.sessions.transport import UpstreamPipe
+from portward.node.sessions import (
+    ClusterRateLimiter,
+    Limiter,
+    ReplyWriter,
+    Session,
+    UpstreamPipe,
+    count_fault,
+    count_refusal,
+)
 from portward.protocols.socketio import PacketError, SocketIoPacket
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event

@@ -26,20 +26,19 @@ from portward.model.replies import (
     Unsubscribed,
 )
 from portward.model.room import RoomOrigin
-from portward.node.channels.batch_subscribe import BatchSubscriptions, wanted
-from portward.node.channels.multi_subscribe import MultiSubscribe
-from portward.node.channels.recovering import Recovering
-from portward.node.channels.streams import Publishing
-from portward.node.channels.subscribe_cost import SubscribeCost
-from portward.node.channels.subscriptions import Subscriptions
+from portward.node.channels import (
+    BatchSubscriptions,
+    MultiSubscribe,
+    Publishing,
+    Recovering,
+    SubscribeCost,
+    Subscriptions,
+    wanted,
+)
 from portward.node.hooks import HookRunner
 from portward.node.relay import Relays
-from portward.node.rights.authentication import Authentication
-from portward.node.rights.authorization import Authorizer
-from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.pacing import pace
-from portward.node.sessions.session import Session
-from portward.node.sessions.subscription import Subscription
+from portward.node.rights import Authentication, Authorizer
+from portward.node.sessions import ClusterRateLimiter, Session, Subscription, pace
 from portward.node.socketio_namespaces import SocketIoNamespaces
 from portward.node.workspaces import WorkspaceCommands
 from portward.telemetry import Telemetry

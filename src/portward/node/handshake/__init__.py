@@ -1,1 +1,18 @@
 """Handshakes: admission, credentials and the limits before a session exists."""
+
+from portward.node.handshake.admission import AdmissionControl
+from portward.node.handshake.closed_refusals import ClosedRefusal, closed_refusal
+from portward.node.handshake.cors import cors, preflight
+from portward.node.handshake.session_binding import SessionBinding, follow_up
+from portward.node.handshake.status import StatusPage
+
+__all__ = [
+    "AdmissionControl",
+    "ClosedRefusal",
+    "SessionBinding",
+    "StatusPage",
+    "closed_refusal",
+    "cors",
+    "follow_up",
+    "preflight",
+]

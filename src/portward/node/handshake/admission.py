@@ -13,11 +13,15 @@ from portward.model.limits import LimitMode, LimitName
 from portward.model.request import RequestHead
 from portward.node.handshake.handshake_auth import HandshakeAuthenticator
 from portward.node.handshake.handshake_limits import HandshakeLimits
-from portward.node.rights.authentication import Authentication
-from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.endpoint import ActiveEndpoint, HandshakeFacts, at_path
-from portward.node.sessions.gate_rules import GateRules
-from portward.node.sessions.pending_connections import PendingConnections
+from portward.node.rights import Authentication
+from portward.node.sessions import (
+    ActiveEndpoint,
+    ClusterRateLimiter,
+    GateRules,
+    HandshakeFacts,
+    PendingConnections,
+    at_path,
+)
 from portward.security.address import limit_keys, mask
 from portward.security.client_address import ClientAddress
 from portward.security.credentials import CredentialKind

@@ -12,7 +12,7 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.payload import Words
 from portward.model.replies import Parting
-from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.node.sessions import ActiveEndpoint
 from portward.wire.http_response import RETRY_AFTER
 from portward.wire.message import WireMessage
 

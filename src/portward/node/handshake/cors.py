@@ -4,7 +4,7 @@ from typing import Final, TypeAlias
 
 from portward.model.handshake_errors import HandshakeRejected
 from portward.model.request import RequestHead
-from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.node.sessions import ActiveEndpoint
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 

@@ -10,9 +10,8 @@ from portward.model.handshake_errors import HandshakeRejected, HandshakeRejectio
 from portward.model.identity import ANONYMOUS, Identity
 from portward.model.request import RequestHead
 from portward.node.relay_handshake import relayed
-from portward.node.rights.authentication import Authentication, digest
-from portward.node.rights.credential_judge import OverloadedError
-from portward.node.sessions.endpoint import EndpointRules, HandshakeFacts
+from portward.node.rights import Authentication, OverloadedError, digest
+from portward.node.sessions import EndpointRules, HandshakeFacts
 from portward.security.address import mask
 from portward.security.credential_memory import CredentialForm
 from portward.security.credentials import CredentialKind, GivenCredential, extract, foreign_scheme

@@ -6,8 +6,7 @@ from portward.model.clock import Clock
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.identity import ANONYMOUS
 from portward.model.limits import LimitName, Rate
-from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.endpoint import ActiveEndpoint, HandshakeFacts
+from portward.node.sessions import ActiveEndpoint, ClusterRateLimiter, HandshakeFacts
 from portward.security.fair_budget import FairBudget
 
 _OF_USERS: Final = frozenset(

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.rights.authentication import digest
-from portward.node.sessions.endpoint import HandshakeFacts
-from portward.node.sessions.session import Session
+from portward.node.rights import digest
+from portward.node.sessions import HandshakeFacts, Session
 from portward.security.address import limit_keys
 from portward.security.credentials import CredentialKind, GivenCredential, extract, query_pairs
 

@@ -11,7 +11,7 @@ from portward.model.handshake_errors import HandshakeRejected, HandshakeRejectio
 from portward.model.limits import LimitName
 from portward.model.request import RequestHead
 from portward.node.handshake.cors import Headers, preflight, readable_by
-from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.node.sessions import ActiveEndpoint
 from portward.security.address import limit_keys
 
 

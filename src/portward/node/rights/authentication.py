@@ -17,8 +17,7 @@ from portward.model.replies import Authenticated, Refreshed
 from portward.node.ports import IdentityProviderPort, Verifier
 from portward.node.rights.authorization import Authorizer
 from portward.node.rights.credential_judge import CredentialJudge
-from portward.node.sessions.endpoint import ActiveEndpoint
-from portward.node.sessions.session import Session
+from portward.node.sessions import ActiveEndpoint, Session
 from portward.security.credential_memory import CredentialForm
 from portward.security.fair_budget import FairBudget
 from portward.security.session_tokens import SessionTokens

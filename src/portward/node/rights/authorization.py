@@ -16,7 +16,7 @@ from portward.model.rights import Right
 from portward.model.room import RoomRecord
 from portward.node.ports import CHANNEL_ACTIONS, IdentityProviderPort, RightsQuestion
 from portward.node.rights.records import RoomRecords, same_life
-from portward.node.sessions.session import Session
+from portward.node.sessions import Session
 from portward.security import policy
 from portward.security.policy import NO_FACTS, ChannelFacts
 from portward.telemetry import Telemetry

@@ -13,8 +13,7 @@ from portward.model.clock import Clock
 from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.limits import VERIFICATIONS, LimitName
 from portward.node.legacy_events import LegacyRelayEvents
-from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.endpoint import HandshakeFacts
+from portward.node.sessions import ClusterRateLimiter, HandshakeFacts
 from portward.security.address import mask
 from portward.security.credential_memory import (
     CredentialForm,

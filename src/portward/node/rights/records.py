@@ -10,7 +10,7 @@ from portward.model.identity import Identity
 from portward.model.namespace import Namespace
 from portward.model.rights import Right
 from portward.model.room import Room, RoomOrigin, RoomRecord
-from portward.node.sessions.session import Session
+from portward.node.sessions import Session
 from portward.security import policy
 from portward.security.policy import ChannelFacts
 from portward.telemetry import Telemetry

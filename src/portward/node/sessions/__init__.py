@@ -1,1 +1,75 @@
 """Sessions: state of a connection, its transport, timers and limits."""
+
+from portward.node.sessions import eager_task, ends
+from portward.node.sessions.background import Background
+from portward.node.sessions.clock import LoopClock
+from portward.node.sessions.cluster_limits import ClusterRateLimiter
+from portward.node.sessions.connection_handle import ConnectionHandle
+from portward.node.sessions.drain import Drain
+from portward.node.sessions.endpoint import (
+    ActiveEndpoint,
+    EndpointRules,
+    HandshakeFacts,
+    at_path,
+    auto_created,
+)
+from portward.node.sessions.gate_rules import GateRules
+from portward.node.sessions.limits import Limiter
+from portward.node.sessions.pacing import PACED, fitting, must_wait, pace, size_of, taken
+from portward.node.sessions.pending_connections import Pending, PendingConnections
+from portward.node.sessions.pending_session import PendingSession
+from portward.node.sessions.refused_commands import count_fault, count_refusal
+from portward.node.sessions.replying import ReplyWriter
+from portward.node.sessions.session import Session
+from portward.node.sessions.subscription import Subscription
+from portward.node.sessions.timer_wheel import TimerWheel
+from portward.node.sessions.traits import traits
+from portward.node.sessions.transport import (
+    Admission,
+    HandshakeGate,
+    HttpReply,
+    Transport,
+    TransportCallbacks,
+    UpstreamPipe,
+    both,
+)
+
+__all__ = [
+    "PACED",
+    "ActiveEndpoint",
+    "Admission",
+    "Background",
+    "ClusterRateLimiter",
+    "ConnectionHandle",
+    "Drain",
+    "EndpointRules",
+    "GateRules",
+    "HandshakeFacts",
+    "HandshakeGate",
+    "HttpReply",
+    "Limiter",
+    "LoopClock",
+    "Pending",
+    "PendingConnections",
+    "PendingSession",
+    "ReplyWriter",
+    "Session",
+    "Subscription",
+    "TimerWheel",
+    "Transport",
+    "TransportCallbacks",
+    "UpstreamPipe",
+    "at_path",
+    "auto_created",
+    "both",
+    "count_fault",
+    "count_refusal",
+    "eager_task",
+    "ends",
+    "fitting",
+    "must_wait",
+    "pace",
+    "size_of",
+    "taken",
+    "traits",
+]

@@ -130,6 +130,15 @@ def at_path(table: Mapping[str, T], path: str) -> T | None:
     return table.get(path[:-1] if path.endswith("/") else f"{path}/")
 
 
+def auto_created(endpoints: Mapping[str, ActiveEndpoint]) -> frozenset[str]:
+    """Return the namespaces where an endpoint creates rooms on join."""
+    return frozenset(
+        endpoint.namespace.name
+        for endpoint in endpoints.values()
+        if endpoint.namespace is not None and endpoint.rules.auto_create
+    )
+
+
 class HandshakeFacts(msgspec.Struct, frozen=True):
     """The facts of an admitted handshake.
 

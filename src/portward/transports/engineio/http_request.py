@@ -6,10 +6,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.handshake.cors import cors, preflight
-from portward.node.sessions import eager_task
-from portward.node.sessions.endpoint import ActiveEndpoint
-from portward.node.sessions.transport import Admission, HandshakeGate
+from portward.node.handshake import cors, preflight
+from portward.node.sessions import ActiveEndpoint, Admission, HandshakeGate, eager_task
 from portward.transports.engineio import responses
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import length_of, read_query

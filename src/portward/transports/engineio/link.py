@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from portward.model.channel import Channel
 from portward.model.disconnects import Disconnect
-from portward.node.sessions.transport import Admission, Transport, TransportCallbacks
+from portward.node.sessions import Admission, Transport, TransportCallbacks
 from portward.transports.engineio.polling import Polling
 from portward.wire import engineio
 from portward.wire.engineio import EngineIoPacketKind

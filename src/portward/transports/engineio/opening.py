@@ -3,8 +3,7 @@
 import secrets
 from typing import Final
 
-from portward.node.sessions.endpoint import ActiveEndpoint
-from portward.node.sessions.transport import Admission, Transport, TransportCallbacks
+from portward.node.sessions import ActiveEndpoint, Admission, Transport, TransportCallbacks
 from portward.transports.engineio.link import EngineLink, PayloadListener
 from portward.wire import engineio
 from portward.wire import message as wire

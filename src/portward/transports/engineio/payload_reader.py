@@ -4,7 +4,7 @@ import asyncio
 from typing import Final, Protocol
 
 from portward.model.disconnects import Disconnect
-from portward.node.sessions.transport import TransportCallbacks
+from portward.node.sessions import TransportCallbacks
 from portward.transports.deadlines import Deadlines
 from portward.transports.engineio import responses
 from portward.wire import engineio

@@ -8,7 +8,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.limits import OUTBOX_AGE
-from portward.node.sessions.transport import TransportCallbacks, both
+from portward.node.sessions import TransportCallbacks, both
 from portward.security.rate import gcra
 from portward.transports.deadlines import Deadlines, Waiter
 from portward.transports.engineio import responses

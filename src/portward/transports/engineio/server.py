@@ -10,9 +10,14 @@ from portward.model.clock import Clock
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import CLOSE_TIME, MESSAGE_TIME
 from portward.model.request import RequestHead
-from portward.node.sessions.endpoint import ActiveEndpoint, at_path
-from portward.node.sessions.pending_connections import PendingConnections
-from portward.node.sessions.transport import Admission, HandshakeGate, HttpReply
+from portward.node.sessions import (
+    ActiveEndpoint,
+    Admission,
+    HandshakeGate,
+    HttpReply,
+    PendingConnections,
+    at_path,
+)
 from portward.security.handshake import check_upgrade
 from portward.security.subprotocols import select
 from portward.transports.deadlines import Deadlines

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.node.sessions.transport import Admission
+from portward.node.sessions import Admission
 from portward.transports.engineio.link import EngineLink
 from portward.transports.engineio.polling import Polling
 

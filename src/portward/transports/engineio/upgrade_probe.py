@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from portward.model.disconnects import Disconnect
-from portward.node.sessions.transport import Admission, Transport, TransportCallbacks
+from portward.node.sessions import Admission, Transport, TransportCallbacks
 from portward.transports.deadlines import Deadlines
 from portward.transports.engineio.link import EngineLink, PayloadListener
 from portward.transports.engineio.polling import Polling
