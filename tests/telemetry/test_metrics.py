@@ -53,9 +53,9 @@ def test_an_ordinary_end_is_no_slow_disconnect(metrics: Metrics) -> None:
 
 def test_refusals_are_counted_by_reason(metrics: Metrics) -> None:
     """A handshake for no endpoint at all is counted too."""
-    metrics.refused("rooms", HandshakeRejection.ORIGIN)
-    metrics.refused(None, HandshakeRejection.UNKNOWN_PATH)
-    metrics.refused("rooms", HandshakeRejection.HOST)
+    metrics.handshakes_refused_total.add(("rooms", HandshakeRejection.ORIGIN.reason))
+    metrics.handshakes_refused_total.add(("none", HandshakeRejection.UNKNOWN_PATH.reason))
+    metrics.handshakes_refused_total.add(("rooms", HandshakeRejection.HOST.reason))
     found = samples(metrics)
     assert found["handshakes_refused_total{endpoint=rooms,reason=origin}"] == 1
     assert found["handshakes_refused_total{endpoint=rooms,reason=host}"] == 1
@@ -87,10 +87,10 @@ def test_a_delivery_is_counted_and_timed(metrics: Metrics) -> None:
 
 def test_what_went_wrong_is_counted(metrics: Metrics) -> None:
     """Faults, limits, authentication and recoveries have their closed labels."""
-    metrics.fault("rooms", ErrorKind.UNRECOVERABLE)
-    metrics.limit(LimitName.MESSAGES, LimitMode.OBSERVE)
-    metrics.authenticated("rooms", AuthResult.EXPIRED)
-    metrics.recovered("alerts", RecoveryResult.TOO_MANY)
+    metrics.faults_total.add(("rooms", ErrorKind.UNRECOVERABLE.code))
+    metrics.limit_refusals_total.add((LimitName.MESSAGES, LimitMode.OBSERVE))
+    metrics.auth_total.add(("rooms", AuthResult.EXPIRED))
+    metrics.recoveries_total.add(("alerts", RecoveryResult.TOO_MANY))
     assert samples(metrics).keys() >= {
         "faults_total{code=unrecoverable_position,endpoint=rooms}",
         "limit_refusals_total{limit=messages,mode=observe}",
@@ -101,28 +101,28 @@ def test_what_went_wrong_is_counted(metrics: Metrics) -> None:
 
 def test_what_the_engine_left_out_is_counted(metrics: Metrics) -> None:
     """Gaps by their outcome, repeats, and the channels that are kept, by namespace."""
-    metrics.gap("alerts", GapResult.REPAIRED)
-    metrics.gap("alerts", GapResult.LOST)
-    metrics.repeated("alerts")
-    metrics.channels({"alerts": 3, "made-up": 2})
+    metrics.gaps_total.add(("alerts", GapResult.REPAIRED))
+    metrics.gaps_total.add(("alerts", GapResult.LOST))
+    metrics.repeats_total.add(("alerts",))
+    metrics.count_channels({"alerts": 3, "made-up": 2})
     found = samples(metrics)
     assert found["gaps_total{namespace=alerts,result=repaired}"] == 1
     assert found["gaps_total{namespace=alerts,result=lost}"] == 1
     assert found["repeats_total{namespace=alerts}"] == 1
     assert found["channels{namespace=alerts}"] == 3
     assert found["channels{namespace=other}"] == 2
-    metrics.channels({})
+    metrics.count_channels({})
     assert samples(metrics).get("channels{namespace=alerts}", 0) == 0
 
 
 def test_the_node_tells_how_it_is(metrics: Metrics) -> None:
     """Engine, loop, revocations, mode, build and events are there."""
     metrics.revoked(0.3)
-    metrics.engine("publish", 0.004)
-    metrics.engine_up(up=True)
-    metrics.loop_lag(0.125)
-    metrics.insecure(on=True)
-    metrics.event(Event.AUTH_FAIL)
+    metrics.engine_seconds.observe(0.004, ("publish",))
+    metrics.engine_up.set(True)
+    metrics.loop_lag_seconds.set(0.125)
+    metrics.insecure_mode.set(True)
+    metrics.events_total.add((Event.AUTH_FAIL,))
     found = samples(metrics)
     assert found["revocations_total{}"] == 1
     assert found["revocation_seconds_sum{}"] == 0.3
@@ -136,8 +136,8 @@ def test_the_node_tells_how_it_is(metrics: Metrics) -> None:
 
 def test_the_identity_provider_is_timed_by_outcome(metrics: Metrics) -> None:
     """An answer that took long is told from one that never came."""
-    metrics.identity_provider(ProviderResult.OK, 0.03)
-    metrics.identity_provider(ProviderResult.TIMEOUT, 5.0)
+    metrics.identity_provider_seconds.observe(0.03, (ProviderResult.OK,))
+    metrics.identity_provider_seconds.observe(5.0, (ProviderResult.TIMEOUT,))
     found = samples(metrics)
     assert found["identity_provider_seconds_bucket{le=0.05,result=ok}"] == 1
     assert "identity_provider_seconds_bucket{le=0.025,result=ok}" not in found
@@ -147,8 +147,8 @@ def test_the_identity_provider_is_timed_by_outcome(metrics: Metrics) -> None:
 
 def test_readings_come_from_whoever_keeps_them(metrics: Metrics) -> None:
     """The log and the audit keep their own counts, on their own threads."""
-    metrics.log_dropped.read = lambda: 4
-    metrics.audit_failures.read = lambda: 2
+    metrics.log_dropped_total.read = lambda: 4
+    metrics.audit_failures_total.read = lambda: 2
     found = samples(metrics)
     assert found["log_dropped_total{}"] == 4
     assert found["audit_failures_total{}"] == 2
@@ -164,7 +164,7 @@ def test_an_attack_adds_no_series(metrics: Metrics) -> None:
         metrics.received("rooms", name, 10)
         metrics.sent("rooms", name, 10)
         metrics.delivered(name, 1, 1, 0.1)
-        metrics.engine(name, 0.1)
+        metrics.engine_seconds.observe(0.1, (name,))
     found = samples(metrics)
     assert metrics.render().count(b"\n") == before
     assert found["messages_received_total{endpoint=rooms,type=other}"] == 20_000

@@ -1,7 +1,17 @@
 import pytest
 
 from portward.telemetry.labels import label
-from portward.telemetry.series import Collector, Counter, Gauge, Histogram, Sample
+from portward.telemetry.series import (
+    Counter,
+    Gauge,
+    Histogram,
+    MetricRow,
+    Sample,
+    counter,
+    gauge,
+    histogram,
+    sample,
+)
 
 COLOR = label("color", ["red"])
 
@@ -70,17 +80,28 @@ def test_a_reading_is_taken_at_each_scrape() -> None:
     assert reading.collect().samples[0].value == 5
 
 
-def test_a_sheet_collects_its_families_in_order() -> None:
-    """What was added comes out."""
-    sheet = Collector()
-    sheet.gauge("open", "Open.")
-    sheet.counter("seen_total", "Seen.", COLOR)
-    sheet.histogram("took_seconds", "Took.")
-    sheet.reading("lost_total", "Lost.")
-    names = [family.name for family in sheet.collect()]
-    assert names == [
+def test_a_row_makes_the_metric_that_it_describes() -> None:
+    """A row gives a metric of its kind, with the labels that were chosen for it."""
+    chosen = label("color", ["blue"])
+    rows = {
+        "open": gauge("Open.", COLOR),
+        "seen_total": counter("Seen."),
+        "took_seconds": histogram("Took.", bounds=(0.5,)),
+        "lost_total": sample("Lost."),
+    }
+    made = []
+    for name, row in rows.items():
+        assert isinstance(row, MetricRow)
+        made.append(row.make(name, {COLOR: chosen}))
+    kinds = [type(metric) for metric in made]
+    assert kinds == [Gauge, Counter, Histogram, Sample]
+    assert [metric.collect().name for metric in made] == [
         "portward_open",
         "portward_seen",
         "portward_took_seconds",
         "portward_lost",
+    ]
+    assert [each.labels for each in made[0].collect().samples] == [
+        {"color": "blue"},
+        {"color": "other"},
     ]

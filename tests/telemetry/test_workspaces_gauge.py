@@ -1,17 +1,29 @@
 """The gauge of workspaces: counted while somebody is there, named up to a bound, gone afterwards."""
 
 import threading
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from portward.settings import Settings
 from portward.telemetry.metrics import Metrics
-from portward.telemetry.series import Collector
 from portward.telemetry.workspaces_gauge import LONGEST, NAMED, WorkspacesGauge
 from portward.testing.gateway import memory_gateway
 from tests.house import running, settings
 from tests.sockets import member, reach
+
+
+class _Alone(NamedTuple):
+    """What a registry collects when there is no other metric."""
+
+    gauge: WorkspacesGauge
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the samples of the gauge."""
+        yield self.gauge.collect()
 
 
 def shown(source: WorkspacesGauge | Metrics) -> dict[str, float]:
@@ -19,9 +31,8 @@ def shown(source: WorkspacesGauge | Metrics) -> dict[str, float]:
     if isinstance(source, Metrics):
         text = source.render()
     else:
-        sheet, registry = Collector(), CollectorRegistry(auto_describe=False)
-        sheet.add(source)
-        registry.register(sheet)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Alone(source))
         text = generate_latest(registry)
     return {
         sample.labels["workspace"]: sample.value

@@ -14,6 +14,7 @@ from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
 from portward.model.clock import Clock
 from portward.model.namespace import Namespace
+from portward.model.provider import ProviderResult
 from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.node.rules import NodePorts, NodeRules
@@ -130,10 +131,13 @@ def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> Coo
         values=_cookie_values(given),
     )
 
+    def observe(result: ProviderResult, seconds: float) -> None:
+        telemetry.metrics.identity_provider_seconds.observe(seconds, (result,))
+
     def changed(up: bool) -> None:
         telemetry.record(Event.PROVIDER_UP if up else Event.PROVIDER_DOWN)
 
-    return CookieProvider(rules, clock, telemetry.metrics.identity_provider, changed)
+    return CookieProvider(rules, clock, observe, changed)
 
 
 def _cookie_values(given: IdentityProviderSettings) -> CookieValues:

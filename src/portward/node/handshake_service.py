@@ -202,7 +202,7 @@ class HandshakeService:
         endpoint = self._named(head.path) if head is not None else None
         name = endpoint.name if endpoint is not None else "none"
         address = node.admission_control.address(head) if head is not None else None
-        node.telemetry.metrics.refused(name, refusal)
+        node.telemetry.metrics.handshakes_refused_total.add((name, refusal.reason))
         node.telemetry.record(
             Event.ORIGIN_REJECT if refusal is HandshakeRejection.ORIGIN else Event.HANDSHAKE_REJECT,
             endpoint=name,

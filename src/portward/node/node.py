@@ -287,15 +287,15 @@ class Node:
             self.channels, self.registry, self.news, self.continuity, self.upkeep, self.clock
         )
         await self.engine.start(sink)
-        self.telemetry.metrics.engine_up(up=self.engine.healthy)
+        self.telemetry.metrics.engine_up.set(self.engine.healthy)
         self.upkeep.start()
         self._notes.start()
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
         self.background.run(self.engine.sweep())
-        self.telemetry.metrics.engine_up(up=self.engine.healthy)
-        self.telemetry.metrics.channels(self.engine.broker.books())
+        self.telemetry.metrics.engine_up.set(self.engine.healthy)
+        self.telemetry.metrics.count_channels(self.engine.broker.books())
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     async def drain(self, seconds: float) -> None:
@@ -409,7 +409,7 @@ class Node:
     def _opened(self, session: Session) -> None:
         self.hooks.opened(session)
         if session.conversation is not None and session.identity is not None:
-            self.telemetry.metrics.entered(session.id, session.identity.workspace)
+            self.telemetry.metrics.workspaces.enter(session.id, session.identity.workspace)
         if session.endpoint.rules.authenticated:
             self.chronicle.proven(session.endpoint.name, session.address, session.user)
 

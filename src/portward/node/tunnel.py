@@ -88,7 +88,7 @@ class Tunnel:
 
     def start(self) -> None:
         """Start to relay messages of the upstream, after those already queued for the client."""
-        self._telemetry.metrics.upstream_connections(1)
+        self._telemetry.metrics.upstream_connections.add(amount=1)
         self._pump = asyncio.ensure_future(self._run())
         self._background.adopt(self._pump)
 
@@ -182,5 +182,5 @@ class Tunnel:
             code = 1011
         else:
             code = 1001
-        self._telemetry.metrics.upstream_connections(-1)
+        self._telemetry.metrics.upstream_connections.add(amount=-1)
         self._background.run(self._upstream.close(code))

@@ -1,5 +1,6 @@
 """The closed sets of label values; a value that a client invents is counted as `other`."""
 
+import platform
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -15,6 +16,7 @@ from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import LimitMode, LimitName
 from portward.model.provider import ProviderResult
 from portward.model.replies import Push, Reply
+from portward.telemetry.events import Event
 
 OTHER: Final = "other"
 
@@ -78,28 +80,35 @@ def _types(module: ModuleType, *bases: type) -> tuple[str, ...]:
     return tuple(map(type_name, derived))
 
 
-RECEIVED_TYPES: Final = (*_types(commands, Command), "relayed")
-SENT_TYPES: Final = (*_types(replies, Reply, Push), "fault", "relayed")
-ENGINE_OPERATIONS: Final = (
-    *("publish", "history", "announce", "listen", "ignore", "remove", "keeps", "channels"),
-    *("enter", "leave", "touch", "members"),
-    *("facts", "set_roles", "set_permissions", "set_workspaces"),
-    *("room", "rooms", "save_room", "make_room", "keep_room", "remove_room"),
-    *("save", "swap", "release", "drop", "put_ticket", "take_ticket"),
-    *("add", "covers", "since", "take", "start", "stop", "sweep"),
+ENDPOINT: Final = Label("endpoint", ())
+NAMESPACE: Final = Label("namespace", ())
+"""Labels whose values are the configured names, which each gateway puts in their place."""
+RECEIVED: Final = label("type", (*_types(commands, Command), "relayed"))
+SENT: Final = label("type", (*_types(replies, Reply, Push), "fault", "relayed"))
+OPERATIONS: Final = label(
+    "operation",
+    (
+        *("publish", "history", "announce", "listen", "ignore", "remove", "keeps", "channels"),
+        *("enter", "leave", "touch", "members"),
+        *("facts", "set_roles", "set_permissions", "set_workspaces"),
+        *("room", "rooms", "save_room", "make_room", "keep_room", "remove_room"),
+        *("save", "swap", "release", "drop", "put_ticket", "take_ticket"),
+        *("add", "covers", "since", "take", "start", "stop", "sweep"),
+    ),
 )
-"""The methods of an engine's ports."""
-
-REASON: Final = {refusal: refusal.reason for refusal in HandshakeRejection}
-ENDING: Final = {ending: ending.name.lower() for ending in Disconnect}
-CODE: Final = {kind: kind.code for kind in ErrorKind}
-
-REASONS: Final = label("reason", REASON.values())
-ENDINGS: Final = label("ending", ENDING.values())
-CODES: Final = label("code", CODE.values())
+"""The methods of an engine's ports, under the names that the metric has always had."""
+REASONS: Final = label("reason", (refusal.reason for refusal in HandshakeRejection))
+ENDINGS: Final = label("ending", (ending.name.lower() for ending in Disconnect))
+CODES: Final = label("code", (kind.code for kind in ErrorKind))
 RESULTS: Final = label("result", AuthResult)
 RECOVERIES: Final = label("result", RecoveryResult)
 GAPS: Final = label("result", GapResult)
 PROVIDER_RESULTS: Final = label("result", ProviderResult)
 LIMITS: Final = label("limit", LimitName)
 MODES: Final = label("mode", LimitMode)
+EVENTS: Final = label("event", Event)
+
+
+def build(version: str) -> tuple[Label, ...]:
+    """Return the labels of the program that is running, each with its one value."""
+    return Label("version", (version,)), Label("python", (platform.python_version(),))

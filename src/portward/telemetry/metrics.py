@@ -1,33 +1,32 @@
-"""The metrics of a gateway, with one typed method for each kind of event that is counted.
-
-    Metrics
-    |- connections   opened, closed, rejected, authenticated
-    |- traffic       messages, bytes, publications, command errors, limits
-    `- node          engine, identity provider, revocations, loop, log, audit, build
+"""The metrics of a gateway: one row of the class `Metrics` for each, under the name of its attribute.
 
 Everything is counted on the event loop, in one thread; `render` may be called from another thread. Only
 the Prometheus text format is offered: in OpenMetrics a gauge `connections` and a counter
 `connections_total` would be one family.
 """
 
-import platform
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from portward.model.disconnects import Disconnect
-from portward.model.errors import ErrorKind
-from portward.model.handshake_errors import HandshakeRejection
-from portward.model.limits import LimitMode, LimitName
-from portward.model.provider import ProviderResult
 from portward.telemetry import labels
-from portward.telemetry import older_live as older_names
-from portward.telemetry.events import Event
-from portward.telemetry.families import ConnectionsFamilies, NodeFamilies, TrafficFamilies
-from portward.telemetry.labels import AuthResult, GapResult, Label, RecoveryResult
-from portward.telemetry.series import PREFIX, Collector, Sample
+from portward.telemetry.labels import ENDPOINT, NAMESPACE
+from portward.telemetry.older_live import older_families
+from portward.telemetry.series import (
+    PREFIX,
+    SLOW,
+    Family,
+    Gauge,
+    MetricRow,
+    counter,
+    gauge,
+    histogram,
+    sample,
+)
 from portward.telemetry.workspaces_gauge import WorkspacesGauge
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -38,9 +37,64 @@ class Metrics:
 
     `endpoints` and `namespaces` are the configured names; any other name is counted as `other`. `older_live`
     are the endpoints for which the metrics of an older live server are shown, under the name of `instance`.
+    An event that changes several metrics has a method; other code changes the one metric itself.
     """
 
     content_type: Final = CONTENT_TYPE
+
+    # Connections
+    connections = gauge("Connections open now.", ENDPOINT)
+    connections_total = counter("Connections opened.", ENDPOINT)
+    handshakes_refused_total = counter("Handshakes not let in.", ENDPOINT, labels.REASONS)
+    auth_total = counter("Attempts to authenticate.", ENDPOINT, labels.RESULTS)
+    closes_total = counter("Connections closed.", ENDPOINT, labels.ENDINGS)
+    slow_disconnects_total = counter("Connections closed because they read too slowly.")
+
+    # Traffic
+    messages_received_total = counter("Messages from clients.", ENDPOINT, labels.RECEIVED)
+    messages_unhandled_total = counter(
+        "Messages given up because they were not handled in time after the client closed.", ENDPOINT
+    )
+    messages_sent_total = counter("Messages to clients.", ENDPOINT, labels.SENT)
+    bytes_received_total = counter("Payload bytes from clients.", ENDPOINT)
+    bytes_sent_total = counter("Payload bytes to clients.", ENDPOINT)
+    publications_total = counter("Publications delivered by this node.", NAMESPACE)
+    deliveries_total = counter(
+        "Publications times the subscribers they were written to.", NAMESPACE
+    )
+    fanout_seconds = histogram("Time to hand a publication to every subscriber.", NAMESPACE)
+    faults_total = counter("Commands refused.", ENDPOINT, labels.CODES)
+    limit_refusals_total = counter("Times a limit was exceeded.", labels.LIMITS, labels.MODES)
+    recoveries_total = counter(
+        "Subscribers that asked for what they missed.", NAMESPACE, labels.RECOVERIES
+    )
+    gaps_total = counter(
+        "Times publications did not arrive from the engine.", NAMESPACE, labels.GAPS
+    )
+    repeats_total = counter(
+        "Publications that came again from the engine, and were left out.", NAMESPACE
+    )
+    channels = gauge("Channels this process keeps books of.", NAMESPACE)
+
+    # The process, and the services it depends on
+    revocations_total = counter("Revocations taken into account.")
+    revocation_seconds = histogram(
+        "Time from a revocation to the end of its sessions.", bounds=SLOW
+    )
+    engine_seconds = histogram("Time the engine took to answer.", labels.OPERATIONS, bounds=SLOW)
+    engine_up = gauge("1 while the engine answers.")
+    engine_may_evict = gauge("1 while the store may drop keys when its memory is full.")
+    identity_provider_seconds = histogram(
+        "Time the identity provider took to answer.", labels.PROVIDER_RESULTS, bounds=SLOW
+    )
+    loop_lag_seconds = gauge("How late the event loop ran its last check.")
+    upstream_connections = gauge("Connections to the upstream open now.")
+    upstream_tokens_total = counter("Tokens used, as the upstream counts them.")
+    upstream_audio_seconds_total = counter("Seconds of audio that the upstream reports as used.")
+    insecure_mode = gauge("1 when a protection is switched off.")
+    events_total = counter("Events, whether a line was written or left out.", labels.EVENTS)
+    log_dropped_total = sample("Log lines that were lost.")
+    audit_failures_total = sample("Failed writes of the audit file, and events it lost.")
 
     def __init__(
         self,
@@ -51,157 +105,74 @@ class Metrics:
         older_live: Collection[str] = (),
         instance: str = "",
     ) -> None:
-        sheet = Collector()
-        endpoint = labels.label("endpoint", endpoints)
-        self._connections = ConnectionsFamilies(sheet, endpoint)
-        self._traffic = TrafficFamilies(sheet, endpoint, labels.label("namespace", namespaces))
-        self._node = NodeFamilies(sheet)
-        self._workplaces = sheet.add(WorkspacesGauge())
+        chosen = {
+            ENDPOINT: labels.label(ENDPOINT.name, endpoints),
+            NAMESPACE: labels.label(NAMESPACE.name, namespaces),
+        }
+        rows = {name: row for name, row in vars(Metrics).items() if isinstance(row, MetricRow)}
+        series = {name: row.make(name, chosen) for name, row in rows.items()}
+        vars(self).update(series)
+        self.workspaces = WorkspacesGauge()
+        build = Gauge("build_info", "1, with what is running.", labels.build(version))
+        build.set(1, tuple(label.values[0] for label in build.labels))
+        self._families: list[Family] = [*series.values(), self.workspaces]
         if older_live:
-            older_names.add(sheet, self._connections, self._traffic, older_live, instance)
-        build = (Label("version", (version,)), Label("python", (platform.python_version(),)))
-        sheet.gauge("build_info", "1, with what is running.", *build).set(
-            1, (version, platform.python_version())
-        )
+            shown = self.connections, self.messages_received_total, self.messages_sent_total
+            self._families += older_families(*shown, older_live, instance)
+        self._families.append(build)
         self.registry = CollectorRegistry(auto_describe=False)
-        self.registry.register(sheet)
+        self.registry.register(self)
         ProcessCollector(namespace=PREFIX.rstrip("_"), registry=self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the current samples of every metric, for prometheus-client."""
+        return (family.collect() for family in self._families)
 
     def render(self) -> bytes:
         """Return all series in Prometheus' text format, to be sent with `content_type`."""
         return generate_latest(self.registry)
 
-    # Connections
-
     def connection_opened(self, endpoint: str) -> None:
         """Count a connection that was admitted."""
-        self._connections.open.add((endpoint,))
-        self._connections.opened.add((endpoint,))
+        self.connections.add((endpoint,))
+        self.connections_total.add((endpoint,))
 
     def closed(self, endpoint: str, ending: Disconnect) -> None:
         """Count a connection that was closed."""
-        self._connections.open.add((endpoint,), -1)
-        self._connections.closed.add((endpoint, labels.ENDING[ending]))
+        self.connections.add((endpoint,), -1)
+        self.closes_total.add((endpoint, ending.name.lower()))
         if ending is Disconnect.SLOW:
-            self._connections.slow.add()
-
-    def refused(self, endpoint: str | None, refusal: HandshakeRejection) -> None:
-        """Count a rejected handshake; `endpoint` is None when the path belongs to none."""
-        self._connections.refused.add((endpoint or labels.OTHER, labels.REASON[refusal]))
-
-    def authenticated(self, endpoint: str, result: AuthResult) -> None:
-        """Count an authentication and its result."""
-        self._connections.auth.add((endpoint, result))
-
-    def entered(self, client: str, workspace: str | None) -> None:
-        """Count an authenticated connection for its workspace."""
-        self._workplaces.enter(client, workspace)
-
-    def left(self, client: str) -> None:
-        """Remove a closed connection from the count of its workspace, if it has one."""
-        self._workplaces.leave(client)
-
-    # Traffic
+            self.slow_disconnects_total.add()
 
     def received(self, endpoint: str, kind: str, size: int) -> None:
         """Count a received message of `size` bytes; `kind` is a name from `labels.type_name`."""
-        self._traffic.received.add((endpoint, kind))
-        self._traffic.bytes_received.add((endpoint,), size)
-
-    def unhandled(self, endpoint: str, count: int) -> None:
-        """Count the messages of a client that closed before they could be handled."""
-        self._traffic.unhandled.add((endpoint,), count)
+        self.messages_received_total.add((endpoint, kind))
+        self.bytes_received_total.add((endpoint,), size)
 
     def sent(self, endpoint: str, kind: str, size: int, n: int = 1) -> None:
         """Count a message of `size` bytes that was sent to `n` connections."""
-        self._traffic.sent.add((endpoint, kind), n)
-        self._traffic.bytes_sent.add((endpoint,), size * n)
+        self.messages_sent_total.add((endpoint, kind), n)
+        self.bytes_sent_total.add((endpoint,), size * n)
 
     def delivered(self, namespace: str, publications: int, deliveries: int, seconds: float) -> None:
         """Count publications that were delivered to their subscribers in one turn of `seconds`."""
-        traffic = self._traffic
-        traffic.publications.add((namespace,), publications)
-        traffic.deliveries.add((namespace,), deliveries)
-        traffic.fanout.observe(seconds, (namespace,))
+        self.publications_total.add((namespace,), publications)
+        self.deliveries_total.add((namespace,), deliveries)
+        self.fanout_seconds.observe(seconds, (namespace,))
 
-    def fault(self, endpoint: str, kind: ErrorKind) -> None:
-        """Count a command error."""
-        self._traffic.faults.add((endpoint, labels.CODE[kind]))
-
-    def limit(self, name: LimitName, mode: LimitMode) -> None:
-        """Count an exceeded limit, whether enforced or only observed."""
-        self._traffic.limits.add((name, mode))
-
-    def recovered(self, namespace: str, result: RecoveryResult) -> None:
-        """Count a recovery and its result."""
-        self._traffic.recoveries.add((namespace, result))
-
-    def gap(self, namespace: str, result: GapResult) -> None:
-        """Count a gap in a channel and its result."""
-        self._traffic.gaps.add((namespace, result))
-
-    def repeated(self, namespace: str) -> None:
-        """Count a publication that arrived twice."""
-        self._traffic.repeats.add((namespace,))
-
-    def channels(self, books: Mapping[str, int]) -> None:
+    def count_channels(self, books: Mapping[str, int]) -> None:
         """Set the number of channels in memory by namespace; a namespace that is not given has none."""
-        gauge = self._traffic.channels
-        for labelled in gauge.values:
-            gauge.set(0, labelled)
+        for labelled in self.channels.values:
+            self.channels.set(0, labelled)
         for namespace, count in books.items():
-            gauge.add((namespace,), count)
-
-    # Node
+            self.channels.add((namespace,), count)
 
     def revoked(self, seconds: float) -> None:
         """Observe that a revocation was carried out, `seconds` after it was made."""
-        self._node.revocations.add()
-        self._node.revocation.observe(seconds)
-
-    def engine(self, operation: str, seconds: float) -> None:
-        """Observe an answer of the engine; `operation` is the name of the port's method."""
-        self._node.engine.observe(seconds, (operation,))
-
-    def engine_up(self, *, up: bool) -> None:
-        """Set whether the engine answers."""
-        self._node.engine_up.set(up)
-
-    def engine_may_evict(self, *, possible: bool) -> None:
-        """Set whether the store may drop keys when its memory is full."""
-        self._node.engine_may_evict.set(possible)
-
-    def identity_provider(self, result: ProviderResult, seconds: float) -> None:
-        """Observe a finished question to the identity provider."""
-        self._node.provider.observe(seconds, (result,))
-
-    def upstream_connections(self, change: int) -> None:
-        """Change the number of connections to the upstream."""
-        self._node.upstream.add(amount=change)
+        self.revocations_total.add()
+        self.revocation_seconds.observe(seconds)
 
     def upstream_usage(self, tokens: int, seconds: float) -> None:
         """Add the usage that the upstream reported for a response or a transcription."""
-        self._node.tokens.add(amount=tokens)
-        self._node.audio.add(amount=seconds)
-
-    def loop_lag(self, seconds: float) -> None:
-        """Set the lag of the event loop."""
-        self._node.lag.set(seconds)
-
-    def insecure(self, *, on: bool) -> None:
-        """Set whether a protection is switched off."""
-        self._node.insecure.set(on)
-
-    def event(self, event: Event) -> None:
-        """Count an event, also when its log line is dropped."""
-        self._node.events.add((event,))
-
-    @property
-    def log_dropped(self) -> Sample:
-        """The sample that reads the log's number of lost lines."""
-        return self._node.log_dropped
-
-    @property
-    def audit_failures(self) -> Sample:
-        """The sample that reads the audit's number of failures."""
-        return self._node.audit_failures
+        self.upstream_tokens_total.add(amount=tokens)
+        self.upstream_audio_seconds_total.add(amount=seconds)

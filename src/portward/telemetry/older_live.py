@@ -4,13 +4,12 @@ They are computed at each scrape from the gateway's own counters.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from portward.telemetry.families import ConnectionsFamilies, TrafficFamilies
 from portward.telemetry.labels import OTHER
-from portward.telemetry.series import Collector, Values
+from portward.telemetry.series import Counter, Family, Gauge, Values
 
 CONNECTIONS: Final = "processor_live_connections"
 INBOUND: Final = "processor_live_messages_inbound_total"
@@ -35,46 +34,39 @@ _SENT: Final = {
 """Types of messages to clients, by the labels of the gateway's own metric."""
 
 
-class _Family:
+class _Family(NamedTuple):
     """A metric that is computed at each scrape."""
 
-    def __init__(self, make: Callable[[], Metric]) -> None:
-        self._make = make
-
-    def collect(self) -> Metric:
-        """Return the current samples."""
-        return self._make()
+    collect: Callable[[], Metric]
 
 
-def add(
-    sheet: Collector,
-    connections: ConnectionsFamilies,
-    traffic: TrafficFamilies,
+def older_families(
+    connections: Gauge,
+    received: Counter,
+    sent: Counter,
     endpoints: Collection[str],
     instance: str,
-) -> None:
-    """Add the three metrics for the given endpoints; `instance` is the value of `instance_id`."""
+) -> list[Family]:
+    """Make the three metrics for the given endpoints; `instance` is the value of `instance_id`."""
 
     def open_now() -> Metric:
-        values = connections.open.values
-        count = sum(values.get((each,), 0) for each in endpoints)
+        count = sum(connections.values.get((each,), 0) for each in endpoints)
         return GaugeMetricFamily(CONNECTIONS, "Live connections open now.", value=count)
 
     def inbound() -> Metric:
         text = "Messages from live clients."
         family = CounterMetricFamily(INBOUND, text, labels=["type", "instance_id"])
-        for kind, count in _by_type(traffic.received.values, endpoints, _RECEIVED).items():
+        for kind, count in _by_type(received.values, endpoints, _RECEIVED).items():
             family.add_metric([kind, instance], count)
         return family
 
     def outbound() -> Metric:
         family = CounterMetricFamily(OUTBOUND, "Messages to live clients.", labels=["type"])
-        for kind, count in _by_type(traffic.sent.values, endpoints, _SENT).items():
+        for kind, count in _by_type(sent.values, endpoints, _SENT).items():
             family.add_metric([kind], count)
         return family
 
-    for make in (open_now, inbound, outbound):
-        sheet.add(_Family(make))
+    return [_Family(open_now), _Family(inbound), _Family(outbound)]
 
 
 def _by_type(

@@ -6,9 +6,9 @@ exists from the start: none is added while a scrape reads them in another thread
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from itertools import accumulate, product
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, cast
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -35,17 +35,16 @@ Values = tuple[str, ...]
 
 
 class Family(Protocol):
-    """A metric family of a `Collector`."""
+    """A metric with all its series."""
 
     def collect(self) -> Metric:
         """Return the current samples."""
 
 
-F = TypeVar("F", bound=Family)
-
-
 class Counter:
     """A number for each combination of label values; it never decreases."""
+
+    _family: type[CounterMetricFamily] | type[GaugeMetricFamily] = CounterMetricFamily
 
     def __init__(self, name: str, text: str, labels: tuple[Label, ...]) -> None:
         self.name = PREFIX + name
@@ -63,7 +62,7 @@ class Counter:
 
     def collect(self) -> Metric:
         """Return the current samples."""
-        family = CounterMetricFamily(self.name, self.text, labels=_names(self.labels))
+        family = self._family(self.name, self.text, labels=_names(self.labels))
         for key, value in self.values.items():
             family.add_metric(key, value)
         return family
@@ -76,16 +75,11 @@ class Counter:
 class Gauge(Counter):
     """A number for each combination of label values that can increase and decrease."""
 
+    _family = GaugeMetricFamily
+
     def set(self, value: float, labels: Values = ()) -> None:
         """Set the current value."""
         self.values[labels if labels in self.values else self._known(labels)] = value
-
-    def collect(self) -> Metric:
-        """Return the current samples."""
-        family = GaugeMetricFamily(self.name, self.text, labels=_names(self.labels))
-        for key, value in self.values.items():
-            family.add_metric(key, value)
-        return family
 
 
 class _HistogramSeries:
@@ -145,39 +139,46 @@ class Sample:
         return CounterMetricFamily(self.name, self.text, value=self.read())
 
 
-class Collector:
-    """The metric families of one gateway; register it with a registry of prometheus-client."""
+class MetricRow(NamedTuple):
+    """One row of the table of metrics: its kind, its help text and its labels."""
 
-    def __init__(self) -> None:
-        self._families: list[Family] = []
+    kind: type[Counter] | type[Histogram] | type[Sample]
+    text: str
+    labels: tuple[Label, ...] = ()
+    bounds: tuple[float, ...] = ()
 
-    def counter(self, name: str, text: str, *labels: Label) -> Counter:
-        """Add a counter."""
-        return self.add(Counter(name, text, labels))
+    def make(self, name: str, chosen: Mapping[Label, Label]) -> Counter | Histogram | Sample:
+        """Make the metric `name`, with the labels in `chosen` instead of those they stand for."""
+        if issubclass(self.kind, Sample):
+            return self.kind(name, self.text)
+        labels = tuple(chosen.get(label, label) for label in self.labels)
+        if issubclass(self.kind, Histogram):
+            return self.kind(name, self.text, labels, self.bounds)
+        return self.kind(name, self.text, labels)
 
-    def gauge(self, name: str, text: str, *labels: Label) -> Gauge:
-        """Add a gauge."""
-        return self.add(Gauge(name, text, labels))
 
-    def histogram(
-        self, name: str, text: str, *labels: Label, bounds: tuple[float, ...] = FAST
-    ) -> Histogram:
-        """Add a histogram."""
-        return self.add(Histogram(name, text, labels, bounds))
+# The rows are attributes of a class whose constructor replaces them by the metrics that they describe, as
+# the fields of a dataclass are replaced by values; so each function is typed as what the attribute holds.
 
-    def reading(self, name: str, text: str) -> Sample:
-        """Add a counter that is read at scrape time; zero until its `read` is set."""
-        return self.add(Sample(name, text))
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the current samples of every family."""
-        for family in self._families:
-            yield family.collect()
+def counter(text: str, *labels: Label) -> Counter:
+    """Make the row of a counter."""
+    return cast("Counter", MetricRow(Counter, text, labels))
 
-    def add(self, family: F) -> F:
-        """Add a family of another kind."""
-        self._families.append(family)
-        return family
+
+def gauge(text: str, *labels: Label) -> Gauge:
+    """Make the row of a gauge."""
+    return cast("Gauge", MetricRow(Gauge, text, labels))
+
+
+def histogram(text: str, *labels: Label, bounds: tuple[float, ...] = FAST) -> Histogram:
+    """Make the row of a histogram."""
+    return cast("Histogram", MetricRow(Histogram, text, labels, bounds))
+
+
+def sample(text: str) -> Sample:
+    """Make the row of a counter that is read at scrape time; zero until its `read` is set."""
+    return cast("Sample", MetricRow(Sample, text))
 
 
 def _names(labels: tuple[Label, ...]) -> list[str]:

@@ -38,8 +38,8 @@ class Telemetry:
         self._errors = 0
         self._alarmed = 0
         self._lost = 0
-        metrics.log_dropped.read = self._dropped
-        metrics.audit_failures.read = lambda: audit.failures
+        metrics.log_dropped_total.read = self._dropped
+        metrics.audit_failures_total.read = lambda: audit.failures
         for note in audit.mended:
             log.write(Event.AUDIT_MEND, note)
 
@@ -82,7 +82,7 @@ class Telemetry:
 
     def _record(self, event: Event, fields: Fields) -> None:
         try:
-            self.metrics.event(event)
+            self.metrics.events_total.add((event,))
             admitted = self.log.sampler.admits(event)
             if not admitted and event.audited is not Audited.ALWAYS:
                 return
@@ -98,7 +98,7 @@ class Telemetry:
         return self.log.dropped + self._errors
 
     def _tick(self, lag: float, jump: float) -> None:
-        self.metrics.loop_lag(lag)
+        self.metrics.loop_lag_seconds.set(lag)
         if lag >= BOUND:
             self.record(Event.RES_LOOP_LAG, seconds=round(lag, 3))
         if jump:
@@ -120,7 +120,7 @@ class Telemetry:
         if failures > self._alarmed:
             note: Tidy = {"reason": self.audit.trouble or "full", "count": lost - self._lost}
             self.log.write(Event.AUDIT_FAIL, note)
-            self.metrics.event(Event.AUDIT_FAIL)
+            self.metrics.events_total.add((Event.AUDIT_FAIL,))
         self._alarmed, self._lost = failures, lost
 
 
@@ -169,7 +169,7 @@ def open_telemetry(
         older_live=options.older_live,
         instance=options.instance,
     )
-    metrics.insecure(on=options.insecure)
+    metrics.insecure_mode.set(options.insecure)
     user_key = derive(user_secret or secrets.token_bytes(), "users") if options.hash_users else None
     sink = sink_for(stream or sys.stderr)
     log = Log(

@@ -25,9 +25,9 @@ def scrape(connections: int, waits: list[float], *, up: bool = True, lag: float 
     for _ in range(connections):
         metrics.connection_opened("rooms")
     for seconds in waits:
-        metrics.engine("publish", seconds)
-    metrics.engine_up(up=up)
-    metrics.loop_lag(lag)
+        metrics.engine_seconds.observe(seconds, ("publish",))
+    metrics.engine_up.set(up)
+    metrics.loop_lag_seconds.set(lag)
     return metrics.render().decode()
 
 

@@ -109,7 +109,7 @@ class Publishing:
             stored = await self._engine.broker.publish(channel, draft, namespace, key, life)
         except RoomEnded:
             raise CommandError(ErrorKind.UNKNOWN_ROOM, detail="the room has been removed") from None
-        self._metrics.engine("publish", self._clock.monotonic() - began)
+        self._metrics.engine_seconds.observe(self._clock.monotonic() - began, ("publish",))
         return stored
 
     def _draft(self, command: Publish, who: Identity | None, room: Room | None) -> Draft:
@@ -148,7 +148,7 @@ class Publishing:
         )
         began = self._clock.monotonic()
         page = await self._engine.broker.history(command.channel, query, namespace)
-        self._metrics.engine("history", self._clock.monotonic() - began)
+        self._metrics.engine_seconds.observe(self._clock.monotonic() - began, ("history",))
         if since is not None and since.epoch != page.position.epoch:
             raise CommandError(ErrorKind.UNRECOVERABLE)
         return page

@@ -219,7 +219,7 @@ class Subscriptions:
             recovery = recovery._replace(recovered=False, missed=(), result="too_many")
         if recovery.result is not None:
             metrics = self._telemetry.metrics
-            metrics.recovered(prepared.namespace.name, RecoveryResult(recovery.result))
+            metrics.recoveries_total.add((prepared.namespace.name, RecoveryResult(recovery.result)))
         told = deliveries(channel, recovery.missed, page.position.epoch)
         reply = Subscribed(
             channel=channel,

@@ -80,7 +80,7 @@ class GapRepair:
             if len(held) < HELD:
                 held.append(arrival)
         elif known.epoch == epoch and publication.offset <= known.offset:
-            self._telemetry.metrics.repeated(channel.namespace)
+            self._telemetry.metrics.repeats_total.add((channel.namespace,))
         elif self._keeps(channel):
             self._mend(channel, [arrival])
         else:
@@ -216,7 +216,7 @@ class GapRepair:
             self._background.run(self._repair(channel, held))
 
     def _record(self, channel: Channel, result: GapResult, count: int) -> None:
-        self._telemetry.metrics.gap(channel.namespace, result)
+        self._telemetry.metrics.gaps_total.add((channel.namespace, result))
         self._telemetry.record(
             Event.ENGINE_GAP, namespace=channel.namespace, reason=result, count=count
         )

@@ -233,14 +233,14 @@ class ClusterMaintenance:
 
     def engine_changed(self, up: bool) -> None:
         """Record that the engine became available or unavailable."""
-        self._telemetry.metrics.engine_up(up=up)
+        self._telemetry.metrics.engine_up.set(up)
         self._telemetry.record(
             Event.ENGINE_UP if up else Event.ENGINE_DOWN, engine=self._engine.name
         )
 
     def eviction_changed(self, possible: bool) -> None:
         """Record whether the store may evict keys."""
-        self._telemetry.metrics.engine_may_evict(possible=possible)
+        self._telemetry.metrics.engine_may_evict.set(possible)
         self._telemetry.record(
             Event.ENGINE_EVICTION if possible else Event.ENGINE_EVICTION_END,
             engine=self._engine.name,

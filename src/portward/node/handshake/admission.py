@@ -202,8 +202,8 @@ class AdmissionControl:
         crowded = False
         for looser, key in zip(LOOSER, keys, strict=False):
             if not self._by_address.acquire(f"{endpoint.name} {key}", limit * looser):
-                self._telemetry.metrics.limit(
-                    LimitName.CONNECTIONS, endpoint.rules.connections_mode
+                self._telemetry.metrics.limit_refusals_total.add(
+                    (LimitName.CONNECTIONS, endpoint.rules.connections_mode)
                 )
                 enforced = endpoint.rules.connections_mode is LimitMode.ENFORCE
                 crowded = crowded or enforced

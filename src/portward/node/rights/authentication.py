@@ -261,7 +261,7 @@ class Authentication:
         except Unavailable:
             session.end(Disconnect.INTERNAL, "the store cannot be asked")
             raise
-        self._telemetry.metrics.authenticated(session.endpoint.name, AuthResult.OK)
+        self._telemetry.metrics.auth_total.add((session.endpoint.name, AuthResult.OK))
         self._telemetry.record(
             Event.AUTH_OK, client=session.id, address=session.address, user=identity.subject
         )

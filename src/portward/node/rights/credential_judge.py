@@ -111,11 +111,11 @@ class CredentialJudge:
 
     def limited(self, handshake: HandshakeFacts) -> None:
         """Count an attempt that was refused by a limit."""
-        self._telemetry.metrics.authenticated(handshake.endpoint.name, AuthResult.LIMITED)
+        self._telemetry.metrics.auth_total.add((handshake.endpoint.name, AuthResult.LIMITED))
 
     def unreachable(self, handshake: HandshakeFacts) -> None:
         """Count and log a credential that could not be verified."""
-        self._telemetry.metrics.authenticated(handshake.endpoint.name, AuthResult.UNAVAILABLE)
+        self._telemetry.metrics.auth_total.add((handshake.endpoint.name, AuthResult.UNAVAILABLE))
         self._telemetry.record(
             Event.AUTH_UNAVAILABLE, client=handshake.id, address=mask(handshake.address)
         )
@@ -189,7 +189,7 @@ class CredentialJudge:
 
     def _record(self, handshake: HandshakeFacts, fault: CommandError, result: AuthResult) -> None:
         endpoint, address = handshake.endpoint.name, mask(handshake.address)
-        self._telemetry.metrics.authenticated(endpoint, result)
+        self._telemetry.metrics.auth_total.add((endpoint, result))
         reason = fault.detail or fault.kind.code
         self._telemetry.record(
             Event.AUTH_FAIL, client=handshake.id, address=address, reason=reason, claim=fault.claim

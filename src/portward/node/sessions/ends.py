@@ -32,7 +32,7 @@ def record(
 ) -> None:
     """Count and log the disconnect of a session at `now`, in monotonic seconds."""
     telemetry.metrics.closed(session.endpoint.name, ending)
-    telemetry.metrics.left(session.id)
+    telemetry.metrics.workspaces.leave(session.id)
     telemetry.record(
         Event.CONN_CLOSE,
         client=session.id,
@@ -55,7 +55,7 @@ def record(
 
 def unhandled(telemetry: Telemetry, session: Session, count: int) -> None:
     """Count and log messages that were dropped because their client closed too long ago."""
-    telemetry.metrics.unhandled(session.endpoint.name, count)
+    telemetry.metrics.messages_unhandled_total.add((session.endpoint.name,), count)
     telemetry.record(
         Event.INBOX_DROP,
         client=session.id,

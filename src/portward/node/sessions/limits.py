@@ -50,7 +50,7 @@ class Limiter:
 
         A real refusal is logged by the caller, which knows the client; an observed one is logged here.
         """
-        self._telemetry.metrics.limit(self.name, self.rate.mode)
+        self._telemetry.metrics.limit_refusals_total.add((self.name, self.rate.mode))
         if self.rate.mode is LimitMode.ENFORCE:
             return True
         self._telemetry.record(Event.RATELIMIT_HIT, limit=self.name, mode=self.rate.mode)

@@ -56,7 +56,7 @@ class ReplyWriter:
     def reply_error(self, session: Session, fault: CommandError) -> None:
         """Write a command error."""
         endpoint = session.endpoint
-        self._telemetry.metrics.fault(endpoint.name, fault.kind)
+        self._telemetry.metrics.faults_total.add((endpoint.name, fault.kind.code))
         if not session.alive:
             return
         payload = endpoint.dialect.fault(fault, self._now())
