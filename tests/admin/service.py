@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from portward.admin.app import AdminApp, make_admin
+from portward.admin.app import AdminApp
 from portward.app.gateway import Gateway
 from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey, Scope
@@ -93,7 +93,7 @@ async def serving(
     """Run a gateway and its admin application."""
     log = io.StringIO()
     async with memory_gateway(settings, log=log) as gateway:
-        app = make_admin(gateway.node, KEYS, open_metrics=open_metrics)
+        app = AdminApp(gateway.node, KEYS, open_metrics=open_metrics)
         transport = httpx.ASGITransport(app, client=("203.0.113.7", 4711))
         async with httpx.AsyncClient(transport=transport, base_url="http://admin") as http:
             yield Service(gateway, app, http, log)

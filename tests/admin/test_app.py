@@ -3,7 +3,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from portward.admin import app as module
-from portward.admin.app import make_admin, without_slash
+from portward.admin.app import AdminApp, without_slash
 from portward.engines.memory import MemoryEngine
 from portward.model.handshake_errors import HandshakeRejected
 from portward.settings import Secret
@@ -133,7 +133,7 @@ async def test_an_unusable_key_stops_the_making(service: Service) -> None:
     """A digest that is none is found when the application is made."""
     keys = [ApiKey(key=Secret("sha256:none"))]
     with pytest.raises(ValueError, match="hexadecimal"):
-        make_admin(service.gateway.node, keys, open_metrics=True)
+        AdminApp(service.gateway.node, keys, open_metrics=True)
 
 
 async def test_handlers_take_only_their_own(service: Service) -> None:

@@ -1,7 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
+from portward.admin.channel_methods import PublicationResult
 from portward.engines.port import EngineUnavailable
+from portward.model.channel import Channel
+from portward.model.publication import Publication
 from portward.node.server_api import ServerApi
 from portward.settings import Secret, Settings
 from tests.admin.service import PUBLISHER, READER, Service, serving
@@ -171,19 +174,6 @@ async def test_presence_that_is_off_is_not_available(service: Service, method: s
     assert (await service.fail(method, channel="nowhere:a"))[:2] == (404, 102)
 
 
-async def test_channels_are_listed_with_their_listeners(service: Service) -> None:
-    """Active channels come with the number of connections that listen."""
-    for user, room in (("ann", "a"), ("bob", "a"), ("cid", "b"), ("dan", "c")):
-        await service.join(user, room)
-    everything = await service.call("channels", READER)
-    assert everything["channels"]["rooms:a"] == {"num_clients": 2}
-    assert (len(everything["channels"]), everything["total"]) == (3, 3)
-    chosen = await service.call("channels", pattern="*:[ab]")
-    assert (list(chosen["channels"]), chosen["total"]) == (["rooms:a", "rooms:b"], 2)
-    page = await service.call("channels", limit=1, offset=1)
-    assert (list(page["channels"]), page["total"]) == (["rooms:b"], 3)
-
-
 async def test_a_signed_message_is_verified() -> None:
     """What an endpoint signed is valid as delivered and as read back; changed, it is not."""
     settings = Settings()
@@ -221,3 +211,25 @@ async def test_without_signing_there_is_nothing_to_verify(service: Service) -> N
     message = {"id": "1", "user": None, "data": 1, "time": 1, "signature": "0" * 64}
     for channel in (ROOM, "alerts:a"):
         assert (await service.fail("verify", channel=channel, **message))[:2] == (501, 108)
+
+
+def test_a_publication_is_shown_whole() -> None:
+    """Every field of a publication has its place in the API, and data is passed on as it is."""
+    data = {"deep": [1, {"x": None}]}
+    publication = Publication(
+        id="i",
+        offset=7,
+        time=1,
+        data=data,
+        key="k",
+        type="t",
+        user="u",
+        email="e",
+        signature="s",
+        origin=Channel.parse("alerts:c"),
+        attachments=(b"\x00",),
+    )
+    shown = PublicationResult.of(publication)
+    for name in Publication.__struct_fields__:
+        assert getattr(shown, name) == getattr(publication, name)
+    assert set(Publication.__struct_fields__) == set(PublicationResult.__struct_fields__)

@@ -90,3 +90,16 @@ async def test_security_events_are_read(service: Service) -> None:
     assert {"seq", "time", "event", "fields"} == set(newest[0])
     older = await service.call("security_events", limit=2, since=newest[0]["seq"] - 3)
     assert [each["fields"]["count"] for each in older["events"]] == [1, 2]
+
+
+async def test_channels_are_listed_with_their_listeners(service: Service) -> None:
+    """Active channels come with the number of connections that listen."""
+    for user, room in (("ann", "a"), ("bob", "a"), ("cid", "b"), ("dan", "c")):
+        await service.join(user, room)
+    everything = await service.call("channels", READER)
+    assert everything["channels"]["rooms:a"] == {"num_clients": 2}
+    assert (len(everything["channels"]), everything["total"]) == (3, 3)
+    chosen = await service.call("channels", pattern="*:[ab]")
+    assert (list(chosen["channels"]), chosen["total"]) == (["rooms:a", "rooms:b"], 2)
+    page = await service.call("channels", limit=1, offset=1)
+    assert (list(page["channels"]), page["total"]) == (["rooms:b"], 3)

@@ -5,8 +5,8 @@ import httpx
 import pytest
 
 from portward.admin import request_body
+from portward.admin.channel_methods import ChannelRequest, PublishRequest
 from portward.admin.errors import ApiError
-from portward.admin.requests import ChannelRequest, PublishRequest
 from portward.model.channel import Channel
 from portward.model.errors import CommandError
 from tests.admin.service import ADMIN, Service

@@ -1,6 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
+from portward.admin.user_methods import RevokeRequest, TicketRequest, TicketResult
 from portward.model.handshake_errors import HandshakeRejected
 from portward.settings import Settings
 from portward.testing.gateway import connect
@@ -128,3 +129,10 @@ async def test_a_ticket_opens_the_door_once() -> None:
         client.leave()
         with pytest.raises(HandshakeRejected):
             await connect(service.gateway, f"/echo?ticket={result['ticket']}")
+
+
+def test_tokens_are_not_shown() -> None:
+    """The repr of a request or a result that holds a token or a ticket does not contain it."""
+    assert "secret" not in repr(RevokeRequest(token="secret"))
+    assert "secret" not in repr(TicketRequest(token="secret"))
+    assert "secret" not in repr(TicketResult(ticket="secret", expires_in=60))

@@ -5,14 +5,21 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from portward.admin.context import MethodContext, politely
 from portward.admin.errors import bad_request
-from portward.admin.requests import ApiRequest, Once, Word
-from portward.admin.results import AlertResult, AnalysisResult
 from portward.model.alert import Severity
 from portward.model.commands import Publish
+from portward.node.admin_method import (
+    ApiRequest,
+    ApiResult,
+    MethodContext,
+    Once,
+    Word,
+    method,
+    yielding,
+)
 from portward.protocols import alert_record
 from portward.protocols.analysis import AnalysisReport, read
+from portward.settings.keys import Scope
 from portward.telemetry import Event
 
 
@@ -27,6 +34,12 @@ class AlertRequest(ApiRequest, frozen=True, rename="camel"):
     namespace: Word = "alerts"
 
 
+class AlertResult(ApiResult, frozen=True):
+    """The id of the alert, as subscribers are told it."""
+
+    id: str
+
+
 class AnalysisRequest(ApiRequest, frozen=True):
     """What a call-analysis engine reports: `result`, `events` or `anomalies`, and what belongs to it."""
 
@@ -36,6 +49,13 @@ class AnalysisRequest(ApiRequest, frozen=True):
     namespace: Word = "alerts"
 
 
+class AnalysisResult(ApiResult, frozen=True):
+    """The ids of the alerts the report made, in its order."""
+
+    ids: list[str]
+
+
+@method(scope=Scope.PUBLISH, summary="Publish an alert about a call")
 async def alert(call: MethodContext, request: AlertRequest) -> AlertResult:
     """Publish one alert."""
     try:
@@ -52,6 +72,7 @@ async def alert(call: MethodContext, request: AlertRequest) -> AlertResult:
     return AlertResult(id=await _publish(call, command))
 
 
+@method(scope=Scope.PUBLISH, summary="Publish the alerts that a call-analysis report makes")
 async def analysis(call: MethodContext, request: AnalysisRequest) -> AnalysisResult:
     """Publish the alerts of a report; entries that cannot be parsed are logged and left out.
 
@@ -59,7 +80,7 @@ async def analysis(call: MethodContext, request: AnalysisRequest) -> AnalysisRes
     idempotency key publishes the others.
     """
     reading = _read(call, request)
-    ids = [await _publish(call, command) async for command in politely(reading.alerts)]
+    ids = [await _publish(call, command) async for command in yielding(reading.alerts)]
     return AnalysisResult(ids=ids)
 
 

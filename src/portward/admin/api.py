@@ -7,13 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portward.admin import request_body
-from portward.admin.batch import NAME as BATCH
-from portward.admin.context import MethodContext
+from portward.admin.batch import BatchResult
 from portward.admin.errors import NOT_FOUND, ApiError, ApiFailure, bad_request, explain
 from portward.admin.keys import ApiCaller, Keyring
-from portward.admin.methods import METHODS, Method
-from portward.admin.results import BatchResult
+from portward.admin.methods import METHODS
 from portward.model.errors import CommandError, Unavailable
+from portward.node.admin_method import AdminMethod, MethodContext
 from portward.node.node import Node
 from portward.telemetry import Event
 from portward.telemetry.fields import Fields
@@ -40,28 +39,38 @@ class Api:
         self._node = node
         self._keyring = keyring
 
-    async def __call__(self, request: Request) -> Response:
-        """Answer one request.
+    async def call(self, request: Request) -> Response:
+        """Answer a request for the method in its path.
 
         Raises:
             ApiError: the request is refused.
         """
-        return await self.answer(request, str(request.path_params["method"]))
+        return await self._answer(request, str(request.path_params["method"]))
 
-    async def answer(self, request: Request, name: str, given: Any = None) -> Response:
-        """Answer one request for a method; `given` replaces the body when the path contains all parameters.
+    async def request_approval(self, request: Request) -> Response:
+        """Answer `POST /api/approvals`.
 
         Raises:
             ApiError: the request is refused.
         """
-        caller = self.authorize(request)
-        method = self._method(caller, name)
+        return await self._answer(request, "approval_request")
+
+    async def approval(self, request: Request) -> Response:
+        """Answer `GET /api/approvals/{id}`, whose only parameter is in the path.
+
+        Raises:
+            ApiError: the request is refused.
+        """
+        return await self._answer(request, "approval_get", {"id": request.path_params["id"]})
+
+    async def _answer(self, request: Request, name: str, given: Any = None) -> Response:
+        call = _Call(self._node, self.authorize(request), _address(request))
+        found = call.find(name)
         try:
             body = given
             if given is None:
                 body = await request_body.parse(await request_body.read(request))
-            call = MethodContext(self._node, caller, _address(request), self.run)
-            result = await self._carry_out(call, name, method, body)
+            result = await call.run(found, body)
         except (CommandError, Unavailable) as error:
             raise explain(error) from None
         replies = result.replies if isinstance(result, BatchResult) else None
@@ -84,52 +93,63 @@ class Api:
             )
             raise
 
-    async def run(self, call: MethodContext, name: str, body: Any) -> msgspec.Struct:
-        """Run one command of a batch.
+
+class _Call:
+    """One HTTP request of a caller: one method, or the commands of a batch."""
+
+    def __init__(self, node: Node, caller: ApiCaller, address: str | None) -> None:
+        self._telemetry = node.telemetry
+        self._caller = caller
+        self._address = address
+        self._context = MethodContext(node, self._command)
+
+    def find(self, name: str) -> AdminMethod:
+        """Return the method of a name.
 
         Raises:
-                ApiError, CommandError, Unavailable: the command is refused.
+            ApiError: there is none, or the key lacks its scope; the latter is recorded.
         """
-        if name == BATCH:
-            raise bad_request("a batch inside a batch")
-        return await self._carry_out(call, name, self._method(call.caller, name), body)
-
-    def _method(self, caller: ApiCaller, name: str) -> Method:
-        method = METHODS.get(name)
-        if method is None:
+        found = METHODS.get(name)
+        if found is None:
             raise ApiError(404, NOT_FOUND, "unknown method")
-        if method.scope is None:
-            return method
         try:
-            caller.needs(method.scope)
+            if found.scope is not None:
+                self._caller.needs(found.scope)
         except ApiError:
-            self._node.telemetry.record(
-                Event.AUTHZ_DENY, endpoint=LISTENER, method=name, key_id=caller.label
+            self._telemetry.record(
+                Event.AUTHZ_DENY, endpoint=LISTENER, method=name, key_id=self._caller.label
             )
             raise
-        return method
+        return found
 
-    async def _carry_out(
-        self, call: MethodContext, name: str, method: Method, body: Any
-    ) -> msgspec.Struct:
+    async def run(self, method: AdminMethod, body: Any) -> msgspec.Struct:
+        """Run a method.
+
+        Raises:
+            ApiError, CommandError, Unavailable: the command is refused.
+        """
         request = request_body.convert(body, method.request)
-        result = await method.handler(call, request)
+        result = await method.handler(self._context, request)
         if method.act:
-            self._node.telemetry.record(Event.ADMIN_ACT, **_about(call, name, request))
+            self._telemetry.record(Event.ADMIN_ACT, **self._about(method.name, request))
         return result
 
+    async def _command(self, name: str, body: Any) -> msgspec.Struct:
+        if name == "batch":
+            raise bad_request("a batch inside a batch")
+        return await self.run(self.find(name), body)
 
-def _about(call: MethodContext, name: str, request: msgspec.Struct) -> Fields:
-    """Return the log fields of a call: the caller, the method and its target, nothing else of the request."""
-    return {
-        "method": name,
-        "key_id": call.caller.label,
-        "address": call.address,
-        "user": getattr(request, "user", None) or None,
-        "client": getattr(request, "client", None) or None,
-        "channel": getattr(request, "channel", None),
-        "jti": getattr(request, "jti", None) or None,
-    }
+    def _about(self, name: str, request: msgspec.Struct) -> Fields:
+        """Return the log fields: the caller, the method and its target, nothing else of the request."""
+        return {
+            "method": name,
+            "key_id": self._caller.label,
+            "address": self._address,
+            "user": getattr(request, "user", None) or None,
+            "client": getattr(request, "client", None) or None,
+            "channel": getattr(request, "channel", None),
+            "jti": getattr(request, "jti", None) or None,
+        }
 
 
 def _address(request: Request) -> str | None:

@@ -1,7 +1,7 @@
 """The ASGI application of the admin listener: API, OpenAPI description, health, metrics and a page."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as RequestScope
 
-from portward.admin import approvals, openapi, page
+from portward.admin import openapi, page
 from portward.admin.api import Api, json
 from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, ApiFailure
 from portward.admin.headers_middleware import HeadersMiddleware
@@ -22,7 +22,11 @@ from portward.settings.keys import ApiKey, Scope
 
 
 class AdminApp(Starlette):
-    """The admin application of one node. `open_metrics` serves `/metrics` without a key, for loopback."""
+    """The admin application of one node. `open_metrics` serves `/metrics` without a key, for loopback.
+
+    Raises:
+        ValueError: a key is unusable.
+    """
 
     def __init__(self, node: Node, keys: Iterable[ApiKey], *, open_metrics: bool) -> None:
         self.clock = node.clock
@@ -30,7 +34,7 @@ class AdminApp(Starlette):
         self._node = node
         self._open_metrics = open_metrics
         self._keyring = Keyring(keys)
-        self._api = Api(node, self._keyring)
+        api = self._api = Api(node, self._keyring)
         self._description = openapi.document()
         super().__init__(
             routes=[
@@ -39,9 +43,9 @@ class AdminApp(Starlette):
                 Route("/ready", self._ready),
                 Route("/metrics", self._metrics),
                 Route("/openapi.json", self._openapi),
-                Route("/api/approvals", self._ask, methods=["POST"]),
-                Route("/api/approvals/{id}", self._approval, methods=["GET"]),
-                Route("/api/{method}", self._call, methods=["POST"]),
+                Route("/api/approvals", api.request_approval, methods=["POST"]),
+                Route("/api/approvals/{id}", api.approval, methods=["GET"]),
+                Route("/api/{method}", api.call, methods=["POST"]),
             ],
             middleware=[Middleware(HeadersMiddleware, telemetry=node.telemetry)],
             exception_handlers={ApiError: _refused, HTTPException: _unrouted},
@@ -62,15 +66,6 @@ class AdminApp(Starlette):
             ValueError: one of them is unusable; the old keys stay valid.
         """
         self._keyring.adopt(keys)
-
-    async def _call(self, request: Request) -> Response:
-        return await self._api(request)
-
-    async def _ask(self, request: Request) -> Response:
-        return await self._api.answer(request, approvals.ASK)
-
-    async def _approval(self, request: Request) -> Response:
-        return await self._api.answer(request, approvals.GET, {"id": request.path_params["id"]})
 
     async def _page(self, _: Request) -> Response:
         headers = {"Content-Security-Policy": page.POLICY}
@@ -123,12 +118,3 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     code = NOT_FOUND if error.status_code == 404 else BAD_REQUEST  # noqa: PLR2004 - HTTP's
     refused = ApiError(error.status_code, code, error.detail.lower(), error.headers)
     return await _refused(request, refused)
-
-
-def make_admin(node: Node, keys: Sequence[ApiKey], *, open_metrics: bool) -> AdminApp:
-    """Make the application of the admin listener. See `AdminApp`.
-
-    Raises:
-        ValueError: a key is unusable.
-    """
-    return AdminApp(node, keys, open_metrics=open_metrics)

@@ -3,22 +3,19 @@
 Both also have their own paths: `POST /api/approvals` and `GET /api/approvals/{id}`.
 """
 
-from typing import Annotated, Any, Final
+from enum import StrEnum
+from typing import Annotated, Any
 
 from msgspec import Meta
 
-from portward.admin.context import MethodContext
 from portward.admin.errors import NOT_FOUND, ApiError, bad_request
-from portward.admin.requests import ApiRequest, Word
-from portward.admin.results import ApprovalRequestResult, ApprovalResult, ApprovalStatus
-from portward.model.approval import Approval
+from portward.model.approval import Approval, Decision
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
+from portward.node.admin_method import ApiRequest, ApiResult, MethodContext, Word, method
 from portward.node.approvals import DEFAULT_LIFE, MAX_ID, MAX_LIFE, MAX_TITLE
 from portward.protocols.socketio.payloads import APPROVALS
-
-ASK: Final = "approval_request"
-GET: Final = "approval_get"
+from portward.settings.keys import Scope
 
 ApprovalId = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 
@@ -48,7 +45,47 @@ class ApprovalGetRequest(ApiRequest, frozen=True):
     id: ApprovalId
 
 
-async def ask(call: MethodContext, request: ApprovalAskRequest) -> ApprovalRequestResult:
+class ApprovalRequestResult(ApiResult, frozen=True):
+    """What to ask by, and until when somebody may decide (Unix seconds)."""
+
+    id: str
+    expires_at: float
+
+
+class ApprovalStatus(StrEnum):
+    """How a request for approval stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @classmethod
+    def of(cls, decision: Decision) -> "ApprovalStatus":
+        """Return the status for a decision."""
+        return cls.APPROVED if decision is Decision.APPROVE else cls.REJECTED
+
+
+class ApprovalResult(ApiResult, frozen=True, omit_defaults=True):
+    """A request for approval; the last four once it is decided. Times are Unix seconds."""
+
+    id: str
+    workspace: str
+    title: str
+    data: Any
+    status: ApprovalStatus
+    created_at: float
+    expires_at: float
+    decision: Decision | None = None
+    user: str | None = None
+    comment: str | None = None
+    decided_at: float | None = None
+
+
+@method(scope=Scope.PUBLISH, summary="Ask the people of a workspace for a decision")
+async def approval_request(
+    call: MethodContext, request: ApprovalAskRequest
+) -> ApprovalRequestResult:
     """Ask for a decision."""
     approval = await call.node.requests.ask(
         _channel(call, request),
@@ -70,7 +107,8 @@ def _channel(call: MethodContext, request: ApprovalAskRequest) -> Channel:
         raise bad_request(f"{error} - at `$.workspace`") from None
 
 
-async def get(call: MethodContext, request: ApprovalGetRequest) -> ApprovalResult:
+@method(scope=Scope.READ, summary="Read a request for approval and its verdict")
+async def approval_get(call: MethodContext, request: ApprovalGetRequest) -> ApprovalResult:
     """Read a request and its decision."""
     approval = await call.node.requests.get(request.id)
     if approval is None:

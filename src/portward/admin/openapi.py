@@ -5,11 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.admin import approvals
-from portward.admin.batch import NAME as BATCH
 from portward.admin.errors import ApiFailure
-from portward.admin.methods import METHODS, Method
+from portward.admin.methods import METHODS
 from portward.admin.request_body import channel_schema
+from portward.node.admin_method import AdminMethod
 from portward.version import __version__
 
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -67,8 +66,8 @@ def document() -> dict[str, Any]:
         "security": [{name: []} for name in _KEYS],
         "paths": {
             **{f"/api/{name}": {"post": _method(name, each)} for name, each in METHODS.items()},
-            "/api/approvals": {"post": _method("approvals_post", METHODS[approvals.ASK])},
-            "/api/approvals/{id}": {"get": _approval(METHODS[approvals.GET])},
+            "/api/approvals": {"post": _method("approvals_post", METHODS["approval_request"])},
+            "/api/approvals/{id}": {"get": _approval(METHODS["approval_get"])},
             **{path: {"get": _probe(*given)} for path, given in _PROBES.items()},
             "/metrics": {"get": _metrics()},
         },
@@ -88,7 +87,7 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {_JSON: {"schema": schema}}}
 
 
-def _method(name: str, method: Method) -> dict[str, Any]:
+def _method(name: str, method: AdminMethod) -> dict[str, Any]:
     scope = f"the scope `{method.scope.value}`" if method.scope else "any scope"
     refused = {
         status: {"$ref": "#/components/responses/Error", "description": text}
@@ -106,7 +105,7 @@ def _method(name: str, method: Method) -> dict[str, Any]:
     }
 
 
-def _approval(method: Method) -> dict[str, Any]:
+def _approval(method: AdminMethod) -> dict[str, Any]:
     """Describe the method whose only parameter is the end of the path."""
     described = _method("approvals_get", method)
     del described["requestBody"]
@@ -117,10 +116,10 @@ def _approval(method: Method) -> dict[str, Any]:
     }
 
 
-def _envelope(name: str, method: Method) -> dict[str, Any]:
+def _envelope(name: str, method: AdminMethod) -> dict[str, Any]:
     """Describe the response `{"result": …}`; a batch repeats its replies beside it."""
     properties = {"result": _named(method.result)}
-    if name == BATCH:
+    if name == "batch":
         replies = f"{_REFERENCE.format(name=method.result.__name__)}/properties/replies"
         properties["replies"] = {"$ref": replies}
     return {"type": "object", "properties": properties, "required": list(properties)}

@@ -5,12 +5,20 @@ from typing import Annotated
 from msgspec import Meta
 from msgspec.structs import asdict
 
-from portward.admin.context import MethodContext
-from portward.admin.requests import MAX_ITEMS, ApiRequest, Offset, PageSize, Word
-from portward.admin.results import ApiResult
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.room import Room, RoomOrigin, RoomRecord
+from portward.node.admin_method import (
+    MAX_ITEMS,
+    ApiRequest,
+    ApiResult,
+    MethodContext,
+    Offset,
+    PageSize,
+    Word,
+    method,
+)
+from portward.settings.keys import Scope
 
 LONGEST_TTL = 10 * 365 * 86400
 """The longest time to live of a room in seconds."""
@@ -101,12 +109,14 @@ class RemovedResult(ApiResult, frozen=True):
     removed: bool
 
 
+@method(scope=Scope.MANAGE, summary="Make or replace the record of a room")
 async def rooms_set(call: MethodContext, request: RoomsSetRequest) -> Room:
     """Create or replace a room."""
     record = Room(**{name: getattr(request, name) for name in Room.__struct_fields__})
     return await call.operations.set_room(request.channel, record, ttl=request.ttl)
 
 
+@method(scope=Scope.READ, summary="Read the record of a room")
 async def rooms_get(call: MethodContext, request: RoomRequest) -> Room:
     """Read the record of a room."""
     record = await call.operations.room(request.channel)
@@ -115,6 +125,7 @@ async def rooms_get(call: MethodContext, request: RoomRequest) -> Room:
     return record.room
 
 
+@method(scope=Scope.READ, summary="List rooms, or messages without a record")
 async def rooms_list(call: MethodContext, request: RoomsListRequest) -> RoomsResult:
     """List rooms, or channels with messages but without a record."""
     first, last = request.offset, request.offset + request.limit
@@ -132,6 +143,7 @@ def _asked(request: RoomsListRequest, channel: Channel) -> bool:
     return request.namespace in {None, channel.namespace}
 
 
+@method(scope=Scope.MANAGE, summary="Delete what was said in a room, and its record")
 async def rooms_remove(call: MethodContext, request: RoomRequest) -> RemovedResult:
     """Remove a room."""
     return RemovedResult(removed=await call.operations.remove_room(request.channel))

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from portward.admin.app import make_admin
+from portward.admin.app import AdminApp
 from portward.admin.host_check import CheckedApplication, HostCheck
 from portward.admin.server import AdminServer
 from portward.app.gateway import Gateway
@@ -94,7 +94,7 @@ class Server:
         )
         self.admin: AdminServer | None = None
         if settings.admin.enabled:
-            app = make_admin(
+            app = AdminApp(
                 node, settings.admin.api_keys, open_metrics=server.admin_host in LOOPBACK
             )
             self._admin_app = app

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portward.admin import requests
+from portward.admin import node_methods as requests
 from portward.app.workers.merged_answers import slices
 from portward.telemetry.events import Event
 from tests.app.workers.work import House, house

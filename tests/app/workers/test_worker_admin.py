@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from portward.admin.app import make_admin
+from portward.admin.app import AdminApp
 from portward.app.workers import control_protocol
 from portward.app.workers.worker_admin import (
     CLIENT,
@@ -40,7 +40,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """What the parent sees of a worker."""
     place, parent = place_in(tmp_path, 3)
     async with memory_gateway(SETTINGS, log=io.StringIO()) as gateway:
-        app = make_admin(gateway.node, SETTINGS.admin.api_keys, open_metrics=True)
+        app = AdminApp(gateway.node, SETTINGS.admin.api_keys, open_metrics=True)
         listener = make_listener(app, gateway.node, place)
         await listener.start()
         path = control_protocol.admin_socket(str(tmp_path), 3)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from portward.admin.app import make_admin
+from portward.admin.app import AdminApp
 from portward.admin.server import AdminServer
 from portward.app.gateway import Gateway
 from portward.app.telemetry import make_telemetry
@@ -162,7 +162,7 @@ async def house(folder: Path, size: int = 2, *, open_metrics: bool = True) -> As
             place, parent = place_in(folder, number)
             stack.callback(parent.close)
             stack.callback(place.close)
-            app = make_admin(gateway.node, SETTINGS.admin.api_keys, open_metrics=open_metrics)
+            app = AdminApp(gateway.node, SETTINGS.admin.api_keys, open_metrics=open_metrics)
             listener = make_listener(app, gateway.node, place)
             await listener.start()
             stack.push_async_callback(listener.stop)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from portward import publisher as public
-from portward.admin import results as admin
+from portward.admin import approvals, channel_methods, node_methods, user_methods
 from portward.admin import rooms as admin_rooms
 from portward.admin.methods import METHODS
 from portward.client import publisher
@@ -18,21 +18,21 @@ from portward.telemetry import AuditEntry
 from tests.admin.service import ADMIN, READER, Service, serving
 
 MIRRORED = {
-    results.Published: admin.PositionResult,
-    results.StoredPublication: admin.PublicationResult,
-    results.History: admin.HistoryResult,
-    results.BroadcastOutcome: admin.PublishOutcome,
-    results.PresentClient: admin.ClientResult,
-    results.PresenceCount: admin.PresenceStatsResult,
-    results.NodeInfo: admin.NodeResult,
-    results.OpenConnection: admin.ConnectionResult,
-    results.Connections: admin.ConnectionsResult,
+    results.Published: channel_methods.PositionResult,
+    results.StoredPublication: channel_methods.PublicationResult,
+    results.History: channel_methods.HistoryResult,
+    results.BroadcastOutcome: channel_methods.PublishOutcome,
+    results.PresentClient: channel_methods.ClientResult,
+    results.PresenceCount: channel_methods.PresenceStatsResult,
+    results.NodeInfo: node_methods.NodeResult,
+    results.OpenConnection: node_methods.ConnectionResult,
+    results.Connections: node_methods.ConnectionsResult,
     results.SecurityEvent: AuditEntry,
-    results.Ticket: admin.TicketResult,
+    results.Ticket: user_methods.TicketResult,
     results.RoomRecord: admin_rooms.RoomResult,
     results.Rooms: admin_rooms.RoomsResult,
-    results.AskedApproval: admin.ApprovalRequestResult,
-    results.ApprovalState: admin.ApprovalResult,
+    results.AskedApproval: approvals.ApprovalRequestResult,
+    results.ApprovalState: approvals.ApprovalResult,
 }
 
 

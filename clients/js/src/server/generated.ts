@@ -462,6 +462,14 @@ export interface Methods {
   publish: { request: PublishRequest; result: PositionResult };
   /** Publish the same to several channels. */
   broadcast: { request: BroadcastRequest; result: BroadcastResult };
+  /** Read a channel back. */
+  history: { request: HistoryRequest; result: HistoryResult };
+  /** List the connections in a channel. */
+  presence: { request: ChannelRequest; result: PresenceResult };
+  /** Count the connections and users in a channel. */
+  presence_stats: { request: ChannelRequest; result: PresenceStatsResult };
+  /** Check the signature of a signed message. */
+  verify: { request: VerifyRequest; result: VerifyResult };
   /** Publish an alert about a call. */
   alert: { request: AlertRequest; result: AlertResult };
   /** Publish the alerts that a call-analysis report makes. */
@@ -470,16 +478,8 @@ export interface Methods {
   approval_request: { request: ApprovalAskRequest; result: ApprovalRequestResult };
   /** Read a request for approval and its verdict. */
   approval_get: { request: ApprovalGetRequest; result: ApprovalResult };
-  /** Read a channel back. */
-  history: { request: HistoryRequest; result: HistoryResult };
-  /** List the connections in a channel. */
-  presence: { request: ChannelRequest; result: PresenceResult };
-  /** Count the connections and users in a channel. */
-  presence_stats: { request: ChannelRequest; result: PresenceStatsResult };
   /** List channels somebody listens to. */
   channels: { request: ChannelsRequest; result: ChannelsResult };
-  /** Check the signature of a signed message. */
-  verify: { request: VerifyRequest; result: VerifyResult };
   /** Describe the nodes. */
   info: { request: NothingRequest; result: InfoResult };
   /** List open connections. */

@@ -6,8 +6,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from portward.admin import request_body, requests
+from portward.admin import node_methods as requests
+from portward.admin import request_body
 from portward.admin.errors import ApiError
+from portward.admin.user_methods import RevokeRequest
 from portward.app.workers import events
 from portward.app.workers.admin_client import (
     QUICK,
@@ -20,8 +22,9 @@ from portward.app.workers.admin_client import (
 from portward.app.workers.worker_admin import HELD, PARENT
 from portward.model.clock import Clock
 from portward.model.errors import CommandError
+from portward.node.admin_method import MAX_ITEMS, ApiRequest
 
-R = TypeVar("R", bound=requests.ApiRequest)
+R = TypeVar("R", bound=ApiRequest)
 
 _OK: Final = 200
 _PAGES: Final = 100
@@ -136,7 +139,7 @@ class AnswerMerge:
         self, number: int, question: WorkerQuestion, limit: int, since: int | None
     ) -> list[events.WorkerEvent]:
         """Return the newest events of one worker: `limit` of them, or back to the millisecond `since`."""
-        size = requests.MAX_ITEMS if since is not None else limit
+        size = MAX_ITEMS if since is not None else limit
         result = await self._one(number, _with(question, {"limit": size}))
         found: list[events.WorkerEvent] = events.read(result)
         for _ in range(_PAGES):
@@ -159,7 +162,7 @@ class AnswerMerge:
             RefusingError: the worker refuses.
             SilenceError: there is no answer; the revocation may have been made.
         """
-        if await _understood(question, requests.RevokeRequest) is None:
+        if await _understood(question, RevokeRequest) is None:
             return None
         ours = (*question.headers, (PARENT.encode(), b"1"))
         held = await self._colleagues.ask_all(question._replace(target=HELD, headers=ours), QUICK)

@@ -13,8 +13,8 @@ from portward.admin import request_body
 from portward.admin.api import json
 from portward.admin.app import AdminApp
 from portward.admin.errors import NOT_FOUND, ApiError
-from portward.admin.requests import RevokeRequest
 from portward.admin.server import BACKLOG, AdminServer
+from portward.admin.user_methods import RevokeRequest
 from portward.app.workers import control_protocol
 from portward.app.workers.worker import WorkerPlace
 from portward.model.revocation import Revocation, RevocationKind
