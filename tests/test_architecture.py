@@ -87,7 +87,6 @@ LONGER = {
     "client/publisher/asynchronous.py": "one short method for each method of the admin API",
     "client/publisher/blocking.py": "the same methods, blocking",
     "protocols/rooms_messages.py": "the messages of one protocol: one short struct each",
-    "cli/connect/command.py": "the options of one command, and a short function for each protocol",
     "client/reconnect.py": "one loop over connections, with everything that begins and ends one",
     "engines/port.py": "ten ports, and hardly a line that is not their contract",
     "hub/hub.py": "the fan-out loop and the one structure it walks",

@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from portward.cli.connect import sockets
+from portward.cli.connect.socketio import websocket_address
 from portward.cli.demo_info import AGENT, SUPERVISOR, VICTOR, WENDY
 from portward.cli.demo_robot import ROBOT, SAYINGS
 from portward.cli.demo_services import DemoServices, listener, loaded
@@ -150,7 +150,7 @@ class Worker:
 @asynccontextmanager
 async def worker(settings: Any, who: str) -> AsyncIterator[Worker]:
     """Connect as one of the people, with the page's settings, and enter the dashboard."""
-    async with connect(sockets.address(settings["address"])) as socket:
+    async with connect(websocket_address(settings["address"])) as socket:
         made = Worker(socket)
         assert "sid" in await made.until("0")
         await socket.send("40" + json.dumps({"token": settings["tokens"][who]}))

@@ -74,7 +74,7 @@ def test_open_connection(portward: Console, home: Path) -> None:
             assert (
                 portward("revoke", "--sub", "ann", *at).out == "revoked; 1 open connection ended\n"
             )
-            ann.expect(r"the gateway ended it: force disconnect \(3503\)")
+            ann.expect(r"the connection is over: force disconnect \(3503\)")
             assert ann.wait() == 1
 
 

@@ -3,9 +3,10 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from tempfile import TemporaryDirectory
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve, unix_serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Close
@@ -16,9 +17,11 @@ from portward.client.link import LinkClosed, dialer, link_dialer
 from portward.client.transport import (
     WebSocketDialer,
     _ended,
+    checked_address,
     is_loopback,
     own_origin,
     reason_of,
+    split_address,
 )
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -264,3 +267,54 @@ async def test_a_link_in_the_place_of_a_transport() -> None:
         assert await transport.receive() == "two"
         transport.abort()
         await transport.close(1000)
+
+
+@pytest.mark.parametrize(
+    ("url", "socket", "inside"),
+    [
+        ("ws+unix:/run/x.sock:/rooms", "/run/x.sock", "ws://localhost/rooms"),
+        ("wss+unix:/run/x.sock:/live", "/run/x.sock", "wss://localhost/live"),
+        ("ws+unix:///run/x.sock:/rooms?a=b:/c", "/run/x.sock", "ws://localhost/rooms?a=b:/c"),
+        ("ws+unix:/run/x.sock", "/run/x.sock", "ws://localhost"),
+        ("ws://h/x+unix:/run/x.sock", None, "ws://h/x+unix:/run/x.sock"),
+    ],
+)
+def test_the_address_of_a_unix_socket(url: str, socket: str | None, inside: str) -> None:
+    """An address that names a socket has the endpoint after a colon; any other stays as it is."""
+    assert split_address(url) == (socket, inside)
+    assert checked_address(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws+unix:",
+        "ws+unix:run/x.sock:/rooms",
+        "http+unix:/run/x:/rooms",
+        "ws+unix:/x:rooms",
+        "ws:/x",
+    ],
+)
+def test_what_is_no_address(url: str) -> None:
+    """A relative path, another scheme, and an endpoint without a slash are refused."""
+    with pytest.raises(ValueError, match="not a WebSocket address"):
+        checked_address(url)
+
+
+def test_the_origin_beside_a_unix_socket() -> None:
+    """Its pages would come from this machine."""
+    assert own_origin("ws+unix:/run/x.sock:/live") == "http://localhost"
+
+
+async def test_a_unix_socket() -> None:
+    """The handshake is sent to the socket, for the path of the endpoint."""
+
+    async def tell(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        await connection.send(f"{connection.request.headers['Host']}{connection.request.path}")
+
+    with TemporaryDirectory(prefix="pw") as folder:
+        async with unix_serve(tell, f"{folder}/x.sock"):
+            link = await dialer(f"ws+unix:{folder}/x.sock:/rooms?a=b")()
+            assert await link.receive() == "localhost/rooms?a=b"
+            await link.close()

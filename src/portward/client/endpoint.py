@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ class EndpointOptions:
     url: str
     tokens: TokenProvider = field(repr=False)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
+    observe: Callable[[Incoming, bool], None] | None = None
+    """Receives every message before it is handled, and whether it answers a request."""
 
 
 class EndpointClient(EventListeners, ABC):
@@ -106,7 +108,9 @@ class EndpointClient(EventListeners, ABC):
         """Take a message; `answer` says whether a request of this client waits for it."""
 
     def observe(self, incoming: Incoming, answer: bool) -> None:
-        """Sees every message before it is handled."""
+        """Called with every message before it is handled."""
+        if self._options.observe is not None:
+            self._options.observe(incoming, answer)
 
     async def prepare(self) -> Mapping[str, str]:
         """Headers of the next handshake."""

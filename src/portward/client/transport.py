@@ -5,7 +5,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -125,17 +125,22 @@ class WebSocketDialer:
             ConnectFailed: there is no WebSocket server, or no answer in time.
             HandshakeRefused: the answer is another HTTP status than 101.
         """
-        proxy: Literal[True] | None = None if is_loopback(urlsplit(url).hostname or "") else True
+        socket, uri = split_address(url)
+        parts = urlsplit(uri)
+        place: dict[str, Any] = {} if socket is None else {"unix": True, "path": socket}
+        direct = socket is not None or is_loopback(parts.hostname or "")
+        proxy: Literal[True] | None = None if direct else True
         attempt = _Connect(
-            url,
+            uri,
             additional_headers={**self._headers, **headers},
             # Without a context of its own a wss:// address gets the system's default one.
-            ssl=self._tls or True if urlsplit(url).scheme == "wss" else None,
+            ssl=self._tls or True if parts.scheme == "wss" else None,
             proxy=proxy,
             open_timeout=self._timeout,
             close_timeout=_CLOSE_TIME,
             ping_interval=self._ping_interval,
             max_size=self._max_message,
+            **place,
         )
         try:
             return WebSocketClientTransport(await attempt)
@@ -149,16 +154,34 @@ class WebSocketDialer:
             raise ConnectFailed(f"no WebSocket connection: {error}") from None
 
 
+def split_address(url: str) -> tuple[str | None, str]:
+    """Return the path of the Unix socket and the WebSocket address inside it.
+
+    An address of a Unix socket is `ws+unix:/path/of/the/socket:/path/of/the/endpoint`. Any other address
+    is returned as it is, with None.
+    """
+    scheme, plus, rest = url.partition("+unix:")
+    if not plus or scheme not in {"ws", "wss"}:
+        return None, url
+    place, mark, query = rest.partition("?")
+    socket, _, path = place.removeprefix("//").partition(":")
+    return socket, f"{scheme}://localhost{path}{mark}{query}"
+
+
 def checked_address(url: str) -> str:
-    """A WebSocket address, as it was given.
+    """Return a WebSocket address, as it was given.
 
     Raises:
         ValueError: it is none.
     """
+    socket, uri = split_address(url)
     try:
-        parse_uri(url)
+        host = parse_uri(uri).host
+        known = socket is None or (socket.startswith("/") and host == "localhost")
     except InvalidURI:
-        raise ValueError("not a WebSocket address: it begins with ws:// or wss://") from None
+        known = False
+    if not known:
+        raise ValueError("not a WebSocket address: it begins with ws://, wss:// or ws+unix:/")
     return url
 
 
@@ -190,6 +213,6 @@ def reason_of(error: OSError) -> str:
 
 
 def own_origin(url: str) -> str:
-    """The origin of pages that the gateway itself would serve."""
-    parts = urlsplit(url)
+    """Return the origin of pages that the gateway itself would serve."""
+    parts = urlsplit(split_address(url)[1])
     return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc.rpartition('@')[2]}"

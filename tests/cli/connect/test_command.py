@@ -3,6 +3,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_restart_of_the_gateway(home: Path) -> None:
         with running("connect", address, "--sub", "ann", "--subscribe", "lobby") as ann:
             ann.expect("joined lobby")
             first.signal(signal.SIGTERM)
-            ann.expect("the gateway is leaving; back in ")
+            ann.expect("the gateway is shutting down; connecting again in ")
             ann.expect(r"not connected: shutdown \(3001\); trying again in ")
             assert first.wait() == 0
             with running("serve", "--port", port, "--admin-port", "0") as second:
@@ -247,6 +248,43 @@ def test_nothing_can_be_kept(portward: Console, home: Path) -> None:
     assert "cannot keep anything in" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "typed", "shown"),
+    [
+        ("rooms", "hello", "x ann: hello"),
+        ("alerts", '{"type":"ping"}', '"pong"'),
+        ("workspaces", 'state_sync {"key": "k", "value": 2}', "ack state_sync "),
+        ("echo", "hello", "^hello$"),
+    ],
+)
+def test_a_unix_socket(home: Path, endpoint: str, typed: str, shown: str) -> None:
+    """The addresses that `serve` prints for a Unix socket are accepted as they are."""
+    with TemporaryDirectory(prefix="pw") as folder:
+        serve = ("serve", "--host", f"unix:{folder}/gateway.sock", "--admin-port", "0")
+        with running(
+            *serve,
+            PORTWARD_SERVER__TRUSTED_PROXIES="unix:",
+            PORTWARD_ENDPOINTS__ECHO__ENABLED="true",
+        ) as process:
+            address = process.expect(rf"^{endpoint} +(ws\+unix:\S+)$")[1]
+            process.expect("^ready$")
+            names = () if endpoint in {"echo", "workspaces"} else ("--subscribe", "x")
+            member = ("--sub", "ann", "--workspace", "w1")
+            with running("connect", address, *member, *names) as ann:
+                ann.expect("connected")
+                ann.type(typed)
+                ann.expect(shown)
+                ann.close_input()
+                assert ann.wait() == 0
+
+
+def test_a_unix_socket_without_a_gateway(portward: Console) -> None:
+    """The error is the reason of the operating system."""
+    outcome = portward("connect", "ws+unix:/nowhere/x.sock:/rooms", "--token", "t")
+    assert outcome.code == 1
+    assert outcome.err.endswith(": no such file or directory\n")
+
+
 def test_workspace(rooms: Address, home: Path) -> None:
     """At a workspace rooms are joined, and events are acknowledged."""
     url = rooms.replace("/rooms", "/socket.io/")
@@ -302,4 +340,4 @@ def test_workspace_that_does_not_let_in(portward: Console, rooms: Address, typed
     outcome = portward("connect", url, "--token", "t")
     assert outcome.code == 1
     assert 'error {"code": "INVALID_TOKEN"}' in outcome.out
-    assert outcome.err == "portward: the connection is over: sent out by the gateway\n"
+    assert outcome.err == "portward: the connection is over: disconnected by the gateway\n"

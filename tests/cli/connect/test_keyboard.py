@@ -54,15 +54,15 @@ async def test_closed_input() -> None:
 async def test_reading_waits_for_the_reader(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only a few lines are read ahead; all of them come."""
-    monkeypatch.setattr(keyboard, "_AHEAD", 2)
+    """Only a few chunks are read in advance; all lines come."""
+    monkeypatch.setattr(keyboard, "_CHUNK", 4)
     reading, writing = pipe
     typed = Keyboard(reading)
     os.write(writing, b"".join(b"%d\n" % number for number in range(20)))
     os.close(writing)
     assert await typed.line() == "0"
-    assert typed._lines.qsize() <= 2
-    assert (await lines(typed))[-1] == "19"
+    assert typed._chunks.qsize() <= 1
+    assert await lines(typed) == [str(number) for number in range(1, 20)]
 
 
 def test_loop_that_is_gone(pipe: tuple[int, int]) -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from portward.cli.connect.screen import Screen
 from portward.client import events
-from portward.client.errors import RequestRefused
 from portward.client.events import Event
 from portward.client.room_values import Presence
 from portward.model.position import Position
@@ -25,8 +24,8 @@ def message(**more: object) -> events.Message:
         (events.Connected(user="ann", resumed=True), "* connected as ann, session resumed"),
         (
             events.Connected(),
-            "* connected, not authenticated: nothing but /raw works, and the gateway closes soon,"
-            " unless the endpoint lets everybody in; give --token, or --sub to make one",
+            "* connected, not authenticated: only /raw works, and the gateway closes soon, unless"
+            " the endpoint admits every client; give --token, or --sub to make one",
         ),
         (
             events.Disconnected(code=3008, reason="slow", retry_in=1.25),
@@ -57,9 +56,12 @@ def message(**more: object) -> events.Message:
             "* bob lost the connection to lobby",
         ),
         (events.Typing(room="lobby", user="bob", active=True), "* bob is typing in lobby"),
-        (events.TokenExpiring(expires_at=1.0), "* the token runs out soon"),
+        (events.TokenExpiring(expires_at=1.0), "* the token expires soon"),
         (events.TokenRefreshed(), "* the token was renewed"),
-        (events.ShuttingDown(retry_in=2.0), "* the gateway is leaving; back in 2.0 s"),
+        (
+            events.ShuttingDown(retry_in=2.0),
+            "* the gateway is shutting down; connecting again in 2.0 s",
+        ),
         (events.Other(type="pong", data={"a": 1}), '* pong {"a": 1}'),
     ],
 )
@@ -101,12 +103,6 @@ def test_bad_news(event: Event, line: str, capsys: pytest.CaptureFixture[str]) -
     """What went wrong goes to standard error."""
     Screen().show(event)
     assert capsys.readouterr() == ("", f"{line}\n")
-
-
-def test_refused_request(capsys: pytest.CaptureFixture[str]) -> None:
-    """A refusal is shown with its code."""
-    Screen().refused("not done: say", RequestRefused("too_long", "Message too long"))
-    assert capsys.readouterr().err == "! not done: say: Message too long (too_long)\n"
 
 
 @pytest.mark.parametrize(

@@ -1,262 +1,150 @@
-"""`portward connect`: its options and its start."""
+"""`portward connect`: its command line and its start."""
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
-from msgspec.structs import replace
 
 from portward.cli.config import ConfigOption
-from portward.cli.connect import plain, sockets
-from portward.cli.connect.addresses import DIALECTS, advice, dialect_of
-from portward.cli.connect.asked import (
+from portward.cli.connect.echo import open_echo
+from portward.cli.connect.json_protocols import JSON_PROTOCOLS, open_json
+from portward.cli.connect.keyboard import Keyboard
+from portward.cli.connect.loop import TerminalProtocol, ending, run
+from portward.cli.connect.options import (
+    DEFAULT_PATHS,
+    PROTOCOLS,
     ConnectOptions,
     credential_of,
     headers_of,
+    protocol_of,
     source_of,
     subject_of,
     tls_of,
 )
-from portward.cli.connect.echo import EchoConversation
-from portward.cli.connect.keyboard import Keyboard
-from portward.cli.connect.memory import Memory
+from portward.cli.connect.rooms import open_rooms
 from portward.cli.connect.screen import Screen
-from portward.cli.connect.session import converse
-from portward.cli.connect.talk import Talk
+from portward.cli.connect.socketio import open_socketio
 from portward.cli.errors import CommandRefused, UsageError
 from portward.cli.output import shown
 from portward.cli.signing import TokenClaims
-from portward.cli.state import state_folder
 from portward.cli.tokens import DEFAULT_ROLE
-from portward.client import (
-    ClientError,
-    ConnectionOptions,
-    Ended,
-    HandshakeRefused,
-    LinkDial,
-    RoomsClient,
-    dialer,
-)
-from portward.client.endpoint import EndpointOptions
-from portward.client.tokens import TokenProvider
-from portward.client.transport import WebSocketDialer, checked_address
+from portward.client import ClientError, Ended, HandshakeRefused
+from portward.client.transport import checked_address, own_origin
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import COOKIE, TOKEN
 
 _STDIN: Final = 0
+_OPEN: Final[dict[str, Callable[[ConnectOptions, Screen], Awaitable[TerminalProtocol]]]] = {
+    "rooms": open_rooms,
+    "socketio": open_socketio,
+    "echo": open_echo,
+    **dict.fromkeys(JSON_PROTOCOLS, open_json),
+}
+_ADVICE: Final = {
+    401: "give --token or --sub, for live --cookie; `portward inspect TOKEN` says what is wrong with one",
+    403: "the page's origin (--origin) or the user's roles are not allowed there",
+    404: f"check the path: by default there are {DEFAULT_PATHS}",
+}
+"""What to change after a rejected handshake, by its status."""
 
 
 def connect(
     url: Annotated[str, typer.Argument(help="As in ws://127.0.0.1:8080/rooms.", metavar="URL")],
     *,
-    token: Annotated[
-        str | None, typer.Option("--token", envvar=TOKEN, help="An access token.")
-    ] = None,
+    token: Annotated[str | None, typer.Option(envvar=TOKEN, help="An access token.")] = None,
     sub: Annotated[
-        str | None,
-        typer.Option("--sub", help="Make tokens for this user with the configured secret."),
+        str | None, typer.Option(help="Make tokens for this user with the configured secret.")
     ] = None,
     role: Annotated[
-        list[str] | None, typer.Option("--role", help="With --sub: a role; repeat for more.")
+        list[str] | None, typer.Option(help="With --sub: a role; repeat for more.")
     ] = None,
     workspace: Annotated[
-        str | None, typer.Option("--workspace", help="With --sub: the workspace of the user.")
+        str | None, typer.Option(help="With --sub: the workspace of the user.")
     ] = None,
     subscribe: Annotated[
-        list[str] | None,
-        typer.Option("--subscribe", help="A room, call or topic to hear; repeat for more."),
+        list[str] | None, typer.Option(help="A room, call or topic to receive; repeat for more.")
     ] = None,
     dialect: Annotated[
-        str | None,
-        typer.Option("--dialect", help=f"{', '.join(DIALECTS)}; by default as the path ends."),
+        str | None, typer.Option(help=f"{', '.join(PROTOCOLS)}; by default as the path ends.")
     ] = None,
     cookie: Annotated[
         str | None,
-        typer.Option(
-            "--cookie", envvar=COOKIE, help="For live: cookies, as NAME=VALUE; NAME=VALUE."
-        ),
+        typer.Option(envvar=COOKIE, help="For live: cookies, as NAME=VALUE; NAME=VALUE."),
     ] = None,
     profile: Annotated[
-        str, typer.Option("--profile", help="Keeps clients of the same user apart.")
+        str, typer.Option(help="Separates the stored state of clients of one user.")
     ] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every message of the gateway as it came.")
     ] = False,
-    origin: Annotated[
-        str | None, typer.Option("--origin", help="Say to come from a page of this origin.")
-    ] = None,
+    origin: Annotated[str | None, typer.Option(help="Send this Origin, as a page would.")] = None,
     header: Annotated[
         list[str] | None,
-        typer.Option(
-            "--header",
-            help="Send a header, as in 'X-Tenant: one'; repeat for more.",
-            metavar="TEXT",
-        ),
+        typer.Option(help="Send a header, as in 'X-Tenant: one'; repeat for more.", metavar="TEXT"),
     ] = None,
     cacert: Annotated[
-        Path | None,
-        typer.Option("--cacert", help="Trust these certificates (PEM) for wss://.", metavar="FILE"),
+        Path | None, typer.Option(help="Trust these certificates (PEM) for wss://.", metavar="FILE")
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Trust any certificate. For tests alone.")
+        bool, typer.Option("--insecure", help="Trust any certificate. For tests only.")
     ] = False,
     config: ConfigOption = None,
 ) -> int:
     """Talk to a gateway: prints what arrives, sends what is typed. /help, once connected.
 
-    Killed, and started again the same way, it takes up where it was and shows what it missed.
+    After a kill, the same command resumes where it was and shows what it missed.
     """
     if sub is not None and token is not None and os.environ.get(TOKEN) != token:
         raise UsageError("give --token or --sub, not both")
-    speaks = dialect_of(url, dialect)
-    source = None
+    protocol, claims = protocol_of(url, dialect), None
     if sub is not None:
-        bearer = TokenClaims(sub=sub, roles=tuple(role or [DEFAULT_ROLE]), workspace=workspace)
-        source = source_of(config, bearer)
-    asked = ConnectOptions(
-        url=url,
-        user=sub if sub is not None else subject_of(token),
-        token=source or token,
-        credential=credential_of(sub, role, token, workspace),
-        rooms=list(subscribe or ()),
+        claims = TokenClaims(sub=sub, roles=tuple(role or [DEFAULT_ROLE]), workspace=workspace)
+    options = ConnectOptions(
+        url=_checked(url),
+        protocol=protocol,
+        user=subject_of(token) if sub is None else sub,
+        token=token if claims is None else source_of(config, claims),
+        credential=credential_of(claims, token),
+        subscribe=tuple(subscribe or ()),
         profile=profile,
         as_json=as_json,
-        origin=origin if origin is not None or cookie is None else plain.own_origin(url),
+        origin=own_origin(url) if origin is None and cookie is not None else origin,
         cookie=cookie,
-        extra=headers_of(header or ()),
+        headers=headers_of(header or ()),
         tls=tls_of(url, cacert, insecure=insecure),
     )
-    talks = {"rooms": _rooms, "echo": _echo, sockets.DIALECT: _sockets}
     try:
-        talk = talks.get(speaks)
-        return asyncio.run(talk(asked) if talk is not None else _plain(asked, speaks))
+        return asyncio.run(_talk(options))
     except Ended as ended:
-        code = f" ({ended.code})" if ended.code is not None else ""
-        raise CommandRefused(f"the gateway ended it: {shown(ended)}{code}") from None
+        raise CommandRefused(ending(shown(ended), ended.code)) from None
     except HandshakeRefused as refused:
-        raise CommandRefused(f"{shown(url)}: {shown(refused)}{advice(refused.status)}") from None
+        advice = _ADVICE.get(refused.status)
+        text = f"{shown(url)}: {shown(refused)}{f'; {advice}' if advice else ''}"
+        raise CommandRefused(text) from None
     except ClientError as error:
         raise CommandRefused(f"{shown(url)}: {shown(error)}") from None
 
 
-def _dial(asked: ConnectOptions, headers: dict[str, str]) -> LinkDial:
-    try:
-        return dialer(asked.url, headers=headers, tls=asked.tls)
-    except ValueError as error:
-        raise UsageError(f"{shown(asked.url)}: {error}") from None
-
-
-def _warn(asked: ConnectOptions, screen: Screen) -> None:
-    parts = urlsplit(asked.url)
-    secret = "token" if asked.token else "cookie"
-    sent = asked.token or asked.cookie
-    if parts.scheme == "ws" and sent and not is_loopback(parts.hostname or ""):
+async def _talk(options: ConnectOptions) -> int:
+    screen = Screen(as_json=options.as_json)
+    parts = urlsplit(options.url)
+    secret = "token" if options.token else "cookie" if options.cookie else ""
+    if secret and parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
         screen.bad(f"the {secret} travels unencrypted: this is ws://, not wss://")
-
-
-async def _rooms(asked: ConnectOptions) -> int:
-    screen, dial = Screen(as_json=asked.as_json), _dial(asked, asked.headers)
-    _warn(asked, screen)
-    memory = _memory(asked, screen)
+    protocol = await _OPEN[options.protocol](options, screen)
     try:
-        client = RoomsClient(
-            asked.url,
-            token=asked.token,
-            session=memory.kept.session,
-            rooms=memory.kept.rooms,
-            raw=asked.as_json,
-            dial=dial,
-        )
-        talk = Talk(client, screen, memory)
-        async with client:
-            await converse(_Beginning(talk, asked.rooms), Keyboard(_STDIN))
+        await run(protocol, Keyboard(_STDIN))
     finally:
-        memory.close()
-    return 1 if talk.failed and not os.isatty(_STDIN) else 0
+        await protocol.close()
+    return 1 if protocol.failed and not os.isatty(_STDIN) else 0
 
 
-class _Beginning:
-    """A conversation that joins its rooms before the first line is read."""
-
-    def __init__(self, talk: Talk, rooms: list[str]) -> None:
-        self._talk = talk
-        self._rooms = rooms
-        self.listen = talk.listen
-        self.leave = talk.leave
-
-    async def type(self, keyboard: Keyboard) -> None:
-        """Join the rooms, then carry out the typed lines."""
-        await self._talk.begin(self._rooms)
-        await self._talk.type(keyboard)
-
-
-def _memory(asked: ConnectOptions, screen: Screen) -> Memory:
+def _checked(url: str) -> str:
     try:
-        memory = Memory(asked.url, asked.user, asked.profile)
-    except OSError as error:
-        raise CommandRefused(
-            f"cannot keep anything in {state_folder()}: {error.strerror}"
-        ) from None
-    if not memory.mine:
-        screen.note("another client of this user is running: nothing is kept; see --profile")
-    if memory.kept.credential != asked.credential:
-        # A session keeps the roles of the credential that it was opened with.
-        memory.kept = replace(memory.kept, session=None, credential=asked.credential)
-    return memory
-
-
-async def _plain(asked: ConnectOptions, dialect: str) -> int:
-    screen = Screen()
-    _warn(asked, screen)
-    # At a live endpoint the cookie is the credential, which the client sends itself.
-    left_out = "Cookie" if dialect == "live" else ""
-    given = {name: value for name, value in asked.headers.items() if name != left_out}
-    connection = ConnectionOptions(
-        dial=WebSocketDialer(headers=given, tls=asked.tls), retry_first=False
-    )
-    source = asked.cookie if dialect == "live" else asked.token
-    try:
-        url = checked_address(asked.url)
+        return checked_address(url)
     except ValueError as error:
-        raise UsageError(f"{shown(asked.url)}: {error}") from None
-    options = EndpointOptions(url, TokenProvider(source, connection.clock), connection)
-    origin = asked.origin or plain.own_origin(asked.url)
-    talk = plain.Plain(dialect, options, screen, asked.rooms, origin)
-    try:
-        await talk.start()
-        await converse(talk, Keyboard(_STDIN))
-    finally:
-        await talk.close()
-    return 0
-
-
-async def _sockets(asked: ConnectOptions) -> int:
-    token = await asked.token() if callable(asked.token) else asked.token
-    screen = Screen()
-    _warn(asked, screen)
-    try:
-        dial = dialer(
-            sockets.address(asked.url),
-            headers=asked.headers,
-            textual=sockets.textual,
-            tls=asked.tls,
-        )
-    except ValueError as error:
-        raise UsageError(f"{shown(asked.url)}: {error}") from None
-    talk = sockets.SocketTalk(await dial(), screen, token, asked.rooms)
-    await converse(talk, Keyboard(_STDIN))
-    return 1 if talk.failed and not os.isatty(_STDIN) else 0
-
-
-async def _echo(asked: ConnectOptions) -> int:
-    token = await asked.token() if callable(asked.token) else asked.token
-    headers = asked.headers | ({"Authorization": f"Bearer {token}"} if token else {})
-    screen = Screen()
-    _warn(asked, screen)
-    link = await _dial(asked, headers)()
-    screen.note("connected")
-    await converse(EchoConversation(link, screen), Keyboard(_STDIN))
-    return 0
+        raise UsageError(f"{shown(url)}: {error}") from None

@@ -1,59 +1,53 @@
-"""The echo protocol: typed lines are sent unchanged, and the answers are shown."""
+"""The echo protocol at the terminal: lines are sent unchanged, and the answers are shown."""
 
-import asyncio
-from typing import Final
-
-from portward.cli.connect.keyboard import Keyboard
+from portward.cli.connect.loop import TerminalProtocol
+from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import CommandRefused
-from portward.client.link import Link, LinkClosed
-
-_LAST_WORDS: Final = 5.0
+from portward.client.transport import ClientTransport, Payload
 
 
-class EchoConversation:
+class EchoProtocol(TerminalProtocol):
     """One connection without reconnects: it tests whether a connection is possible."""
 
-    def __init__(self, link: Link, screen: Screen) -> None:
-        self._link = link
-        self._screen = screen
-        self._due = 0
-        self._settled = asyncio.Event()
-        self._settled.set()
+    def __init__(self, transport: ClientTransport, screen: Screen) -> None:
+        super().__init__(screen)
+        self._transport = transport
+        self._unanswered = 0
 
-    async def listen(self) -> None:
-        """Show messages until the connection is closed.
+    async def receive(self) -> Payload:
+        """Wait for a message."""
+        return await self._transport.receive()
 
-        Raises:
-            CommandRefused: the gateway closed the connection.
-        """
-        try:
-            while True:
-                self._screen.plain(await self._link.receive())
-                self._due -= 1
-                if self._due <= 0:
-                    self._settled.set()
-        except LinkClosed as closed:
-            code = f" ({closed.code})" if closed.code is not None else ""
-            raise CommandRefused(
-                f"the connection is over: {closed.reason or 'closed'}{code}"
-            ) from None
+    async def show(self, message: Payload) -> None:
+        """Show a message."""
+        self.screen.payload(message)
+        self._unanswered -= 1
 
-    async def type(self, keyboard: Keyboard) -> None:
-        """Send the typed lines."""
-        while (line := await keyboard.line()) is not None:
-            self._due += 1
-            self._settled.clear()
-            try:
-                await self._link.send(line)
-            except LinkClosed:
-                return  # `listen` reports how the connection ended
+    async def send(self, line: str) -> bool:
+        """Send a line."""
+        self._unanswered += 1
+        await self._transport.send(line)
+        return True
+
+    @property
+    def waiting(self) -> bool:
+        """Whether lines have not come back yet."""
+        return self._unanswered > 0
 
     async def leave(self) -> None:
-        """Wait for the last answers, and close."""
-        try:
-            async with asyncio.timeout(_LAST_WORDS):
-                await self._settled.wait()
-        except TimeoutError:
-            self._screen.bad(f"{self._due} lines did not come back")
-        await self._link.close()
+        """Show how many lines did not come back."""
+        if self.waiting:
+            self.screen.bad(f"{self._unanswered} lines did not come back")
+
+    async def close(self) -> None:
+        """Close."""
+        await self._transport.close()
+
+
+async def open_echo(options: ConnectOptions, screen: Screen) -> EchoProtocol:
+    """Connect, with the token in the handshake."""
+    token = await options.current_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = await options.dial(options.url, headers)
+    screen.note("connected")
+    return EchoProtocol(transport, screen)

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from portward.cli.output import console, shown
 from portward.client import events
-from portward.client.errors import RequestRefused
 from portward.client.events import Event
 from portward.client.room_values import Presence
 
@@ -18,7 +17,7 @@ _NOTE: Final = "dim"
 _BAD: Final = "red"
 _GOOD: Final = "green"
 _NAME: Final = "bold cyan"
-_MISSED: Final = "yellow"
+_WARNING: Final = "yellow"
 
 
 class Screen:
@@ -32,28 +31,6 @@ class Screen:
         self._as_json = as_json
         self._out = console()
         self._err = console(stderr=True)
-        self._shows: dict[type[Event], Callable[[Any], None]] = {
-            events.Raw: self._raw,
-            events.Connected: self._connected,
-            events.Disconnected: self._disconnected,
-            events.Joined: self._joined,
-            events.Left: self._left,
-            events.JoinFailed: self._join_failed,
-            events.Message: self.message,
-            events.UserJoined: self._user_joined,
-            events.UserLeft: self._user_left,
-            events.Typing: self._typing,
-            events.TokenExpiring: self._expiring,
-            events.TokenRefreshed: self._refreshed,
-            events.ShuttingDown: self._shutting_down,
-            events.Other: self._other,
-        }
-
-    def show(self, event: Event) -> None:
-        """Show one event."""
-        self._shows[type(event)](event)
-
-    # -- lines
 
     def note(self, text: str, style: str = _NOTE) -> None:
         """Print a note of the client itself."""
@@ -64,30 +41,39 @@ class Screen:
         """Print an error."""
         self._err.print(Text(f"! {shown(text)}", _BAD), soft_wrap=True)
 
-    def refused(self, what: str, refused: RequestRefused) -> None:
-        """Print that a request was refused."""
-        self.bad(f"{what}: {refused.text} ({refused.code})")
-
-    def plain(self, text: str) -> None:
-        """Print a received text as it is, except for control characters."""
+    def payload(self, payload: str | bytes) -> None:
+        """Print a received text as it is, except for control characters; for bytes, their number."""
+        text = payload if isinstance(payload, str) else f"<{len(payload)} bytes>"
         self._out.print(Text(shown(text)), soft_wrap=True)
 
-    # -- output of commands
+    def show(self, event: Event) -> None:
+        """Print an event of the rooms client."""
+        note = _NOTES.get(type(event))
+        if note is not None:
+            self.note(*note(event))
+        elif isinstance(event, events.Message):
+            self.message(event)
+        elif isinstance(event, events.Raw):
+            self._out.print(Text(_printable(event.text)), soft_wrap=True)
+        elif isinstance(event, events.JoinFailed):
+            self.bad(f"not back in {event.room}: {event.text} ({event.code})")
+        elif isinstance(event, events.Typing) and event.active:
+            self.note(f"{event.user} is typing in {event.room}")
+        elif isinstance(event, events.Other):
+            self._other(event)
 
     def message(self, message: events.Message) -> None:
         """Print a message of a room."""
         if self._as_json:
             return
         content = message.content
-        said = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        mark = Text("missed ", _MISSED) if message.missed else Text()
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
         self._out.print(
             Text.assemble(
-                (f"{_clock(message.time)} ", _NOTE),
-                (f"{shown(message.room)} ", _NOTE),
-                mark,
+                (f"{_clock(message.time)} {shown(message.room)} ", _NOTE),
+                ("missed " if message.missed else "", _WARNING),
                 (f"{shown(message.user or 'the backend')}: ", _NAME),
-                shown(said),
+                shown(text),
             ),
             soft_wrap=True,
         )
@@ -97,72 +83,66 @@ class Screen:
         names = (f"{each.user}{_times(each.connections)}" for each in people)
         self.note(f"in {room}: {', '.join(names)}")
 
-    # -- events
-
-    def _raw(self, event: events.Raw) -> None:
-        self._out.print(Text(_fit_to_show(event.text)), soft_wrap=True)
-
-    def _connected(self, event: events.Connected) -> None:
-        if not event.user:
-            self.note(
-                "connected, not authenticated: nothing but /raw works, and the gateway closes soon,"
-                " unless the endpoint lets everybody in; give --token, or --sub to make one",
-                _MISSED,
-            )
-            return
-        resumed = ", session resumed" if event.resumed else ""
-        self.note(f"connected as {event.user}{resumed}", _GOOD)
-
-    def _disconnected(self, event: events.Disconnected) -> None:
-        why = event.reason or "the connection broke"
-        code = f" ({event.code})" if event.code is not None else ""
-        self.note(f"not connected: {why}{code}; trying again in {event.retry_in:.1f} s", _MISSED)
-
-    def _joined(self, event: events.Joined) -> None:
-        people = f": {', '.join(event.participants)}" if event.participants else ""
-        if event.recovered is None:
-            self.note(f"joined {event.room}{people}")
-        elif event.recovered:
-            self.note(f"recovered {event.room}, {event.missed} missed{people}", _GOOD)
-        else:
-            self.note(
-                f"back in {event.room}, but some messages are gone: they are kept no longer,"
-                f" or are too many{people}",
-                _MISSED,
-            )
-
-    def _left(self, event: events.Left) -> None:
-        why = f": {event.reason}" if event.reason else ""
-        self.note(f"left {event.room}{why}")
-
-    def _join_failed(self, event: events.JoinFailed) -> None:
-        self.bad(f"not back in {event.room}: {event.text} ({event.code})")
-
-    def _user_joined(self, event: events.UserJoined) -> None:
-        self.note(f"{event.user} joined {event.room}")
-
-    def _user_left(self, event: events.UserLeft) -> None:
-        how = "lost the connection to" if event.disconnected else "left"
-        self.note(f"{event.user} {how} {event.room}")
-
-    def _typing(self, event: events.Typing) -> None:
-        if event.active:
-            self.note(f"{event.user} is typing in {event.room}")
-
-    def _expiring(self, _: events.TokenExpiring) -> None:
-        self.note("the token runs out soon", _MISSED)
-
-    def _refreshed(self, _: events.TokenRefreshed) -> None:
-        self.note("the token was renewed")
-
-    def _shutting_down(self, event: events.ShuttingDown) -> None:
-        self.note(f"the gateway is leaving; back in {event.retry_in:.1f} s")
-
     def _other(self, event: events.Other) -> None:
         if event.type == "error":
             self.bad(f"{event.data.get('message')} ({event.data.get('code')})")
         elif not self._as_json and event.type != "handshake":
             self.note(f"{event.type} {json.dumps(event.data, ensure_ascii=False)}")
+
+
+# -- the notes: a text and its style
+
+
+def _connected(event: events.Connected) -> tuple[str, str]:
+    if not event.user:
+        return (
+            "connected, not authenticated: only /raw works, and the gateway closes soon, unless the"
+            " endpoint admits every client; give --token, or --sub to make one"
+        ), _WARNING
+    return f"connected as {event.user}{', session resumed' if event.resumed else ''}", _GOOD
+
+
+def _disconnected(event: events.Disconnected) -> tuple[str, str]:
+    code = f" ({event.code})" if event.code is not None else ""
+    why = event.reason or "the connection broke"
+    return f"not connected: {why}{code}; trying again in {event.retry_in:.1f} s", _WARNING
+
+
+def _joined(event: events.Joined) -> tuple[str, str]:
+    people = f": {', '.join(event.participants)}" if event.participants else ""
+    if event.recovered is None:
+        return f"joined {event.room}{people}", _NOTE
+    if event.recovered:
+        return f"recovered {event.room}, {event.missed} missed{people}", _GOOD
+    return (
+        f"back in {event.room}, but some messages are gone: they are kept no longer,"
+        f" or are too many{people}"
+    ), _WARNING
+
+
+def _left(event: events.Left) -> tuple[str, str]:
+    return f"left {event.room}{f': {event.reason}' if event.reason else ''}", _NOTE
+
+
+def _user_left(event: events.UserLeft) -> tuple[str, str]:
+    how = "lost the connection to" if event.disconnected else "left"
+    return f"{event.user} {how} {event.room}", _NOTE
+
+
+_NOTES: Final[dict[type[Event], Callable[[Any], tuple[str, str]]]] = {
+    events.Connected: _connected,
+    events.Disconnected: _disconnected,
+    events.Joined: _joined,
+    events.Left: _left,
+    events.UserJoined: lambda event: (f"{event.user} joined {event.room}", _NOTE),
+    events.UserLeft: _user_left,
+    events.TokenExpiring: lambda _: ("the token expires soon", _WARNING),
+    events.TokenRefreshed: lambda _: ("the token was renewed", _NOTE),
+    events.ShuttingDown: lambda event: (
+        f"the gateway is shutting down; connecting again in {event.retry_in:.1f} s",
+        _NOTE,
+    ),
+}
 
 
 def _clock(milliseconds: int) -> str:
@@ -176,7 +156,7 @@ def _times(count: int) -> str:
     return f" (x{count})" if count > 1 else ""
 
 
-def _fit_to_show(text: str) -> str:
+def _printable(text: str) -> str:
     """Return a message in ASCII, without cursor movements and without the session token."""
     message = json.loads(text)
     if _SECRET in message["data"]:

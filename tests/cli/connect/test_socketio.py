@@ -1,21 +1,23 @@
 """Workspaces at the terminal: Socket.IO over a WebSocket, events as lines."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from portward.cli.connect.addresses import dialect_of
+from portward.cli.connect import loop as module
+from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.screen import Screen
-from portward.cli.connect.sockets import SocketTalk, address, textual, typed
+from portward.cli.connect.socketio import (
+    SocketIoProtocol,
+    open_socketio,
+    typed,
+    websocket_address,
+)
 from portward.cli.errors import CommandRefused
-from portward.client import dialer
-from portward.client.link import LinkClosed
+from portward.client.transport import Payload, TransportClosed
 from portward.node.socketio_server import Socket
-from tests.cli.connect.peers import Typist
-from tests.cli.connect.test_echo import Mirror
+from tests.cli.connect.peers import Mirror, talk
 from tests.e2e.houses import Place, own_door
 
 ROLES = """
@@ -33,33 +35,15 @@ async def place() -> AsyncIterator[Place]:
         yield place
 
 
-class Script(Mirror):
-    """A gateway that says what it is told to; `said` is what the client sent."""
-
-    def __init__(self, *texts: str) -> None:
-        super().__init__(dumb=True)
-        self.said: list[str] = []
-        for text in texts:
-            self.queue.put_nowait(text)
-
-    async def send(self, text: str) -> None:
-        """Keep what is sent."""
-        await super().send(text)
-        self.said.append(text)
-
-    def then(self, text: str) -> None:
-        """Say something more."""
-        self.queue.put_nowait(text)
-
-
-async def hear(*texts: str, token: str | None = None, rooms: tuple[str, ...] = ()) -> Script:
-    """Listen to what a gateway says until it ends, which it does after that."""
-    script = Script(*texts)
-    talk = SocketTalk(script, Screen(), token, rooms)
-    script.queue.put_nowait(LinkClosed(1001, "going away"))
+async def scripted(
+    *messages: Payload, token: str | None = None, rooms: tuple[str, ...] = ()
+) -> Mirror:
+    """What the client sent to a gateway that sends some messages, and then closes."""
+    link = Mirror(*messages, dumb=True)
+    link.queue.put_nowait(TransportClosed(1001, "going away"))
     with pytest.raises(CommandRefused, match=r"the connection is over: going away \(1001\)"):
-        await talk.listen()
-    return script
+        await talk(SocketIoProtocol(link, Screen(), token, rooms), stays=True)
+    return link
 
 
 @pytest.mark.parametrize(
@@ -71,13 +55,7 @@ async def hear(*texts: str, token: str | None = None, rooms: tuple[str, ...] = (
 )
 def test_address(url: str, expected: str) -> None:
     """The protocol and the transport are added to whatever else the address says."""
-    assert address(url) == expected
-
-
-def test_the_dialect_follows_from_the_path() -> None:
-    """By the path that every Socket.IO client has by default."""
-    assert dialect_of("ws://h/socket.io/", None) == "socketio"
-    assert dialect_of("ws://h/work", "socketio") == "socketio"
+    assert websocket_address(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,34 +89,15 @@ def test_what_is_no_event(line: str, why: str) -> None:
         typed(line)
 
 
-class Silent(Typist):
-    """Types nothing, and stays."""
-
-    async def line(self) -> str | None:
-        """Nothing."""
-        await asyncio.Event().wait()
-        return None
-
-
-async def talk(
+async def talked(
     place: Place, token: str | None, *lines: str, rooms: tuple[str, ...] = ()
-) -> SocketTalk:
-    """Enter, type some lines, hear the answers and leave; strangers wait for what comes."""
-    typist = Typist(*lines) if token is not None else Silent()
-    link = await dialer(address(f"{place.base}/socket.io/"), textual=textual)()
-    made = SocketTalk(link, Screen(), token, rooms)
-    listening = asyncio.create_task(made.listen())
-    typing = asyncio.create_task(made.type(typist.keyboard))
-    done, _ = await asyncio.wait({listening, typing}, return_when=asyncio.FIRST_COMPLETED)
-    if typing in done:
-        await made.leave()
-        with pytest.raises(CommandRefused, match="the connection is over"):
-            await listening
-        return made
-    typing.cancel()
-    await asyncio.gather(typing, return_exceptions=True)
-    await link.close()
-    listening.result()
+) -> SocketIoProtocol:
+    """Connect, type some lines, see the answers and leave; without a token nothing is typed."""
+    options = ConnectOptions(
+        url=f"{place.base}/socket.io/", protocol="socketio", token=token, subscribe=rooms
+    )
+    made = await open_socketio(options, Screen())
+    await talk(made, *lines, stays=token is None)
     return made
 
 
@@ -149,7 +108,7 @@ def member(place: Place) -> str:
 
 async def test_a_workspace(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """Rooms of the command line are joined; what is typed is answered, what happens is shown."""
-    made = await talk(
+    made = await talked(
         place,
         member(place),
         'dashboard_action {"action": "refresh", "payload": {"tile": 3}}',
@@ -168,7 +127,7 @@ async def test_a_workspace(place: Place, capsys: pytest.CaptureFixture[str]) -> 
 
 async def test_refusals_are_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """A refused event and a line that is none are shown, and remembered for the exit code."""
-    made = await talk(
+    made = await talked(
         place, member(place), "nonsense 1 2", "unheard", rooms=("workspace:w2:dashboard",)
     )
     out, err = capsys.readouterr()
@@ -179,9 +138,9 @@ async def test_refusals_are_told(place: Place, capsys: pytest.CaptureFixture[str
 
 
 async def test_strangers(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who is not let in is shown why, and the connection is over."""
-    with pytest.raises(CommandRefused, match="the connection is over: sent out by the gateway"):
-        await talk(place, None)
+    """Who is not admitted is shown why, and the connection is over."""
+    with pytest.raises(CommandRefused, match="the connection is over: disconnected by the gateway"):
+        await talked(place, None)
     assert 'error {"code": "AUTH_REQUIRED"}' in capsys.readouterr().out
 
 
@@ -194,7 +153,7 @@ async def test_bytes_and_acknowledgements(place: Place, capsys: pytest.CaptureFi
         answers.append(await socket.call("ready?", b"\x00\x01", timeout=30.0))
         return {"data": b"\xff"}
 
-    await talk(place, member(place), "blob")
+    await talked(place, member(place), "blob")
     out = capsys.readouterr().out
     assert 'ready? "<2 bytes>"' in out
     assert 'ack blob {"data": "<1 bytes>"}' in out
@@ -203,21 +162,21 @@ async def test_bytes_and_acknowledgements(place: Place, capsys: pytest.CaptureFi
 
 async def test_the_opening_and_the_pings() -> None:
     """The token goes into the CONNECT, rooms are joined once we are in, pings are answered."""
-    script = await hear(OPEN, "2", '40{"sid":"s"}', token="t", rooms=("a", "b"))
-    assert script.said == [
+    script = await scripted(OPEN, "2", '40{"sid":"s"}', token="t", rooms=("a", "b"))
+    assert script.sent == [
         '40{"token": "t"}',
         "3",
         '420["join_room", {"room": "a"}]',
         '421["join_room", {"room": "b"}]',
     ]
-    assert (await hear(OPEN)).said == ["40"]
+    assert (await scripted(OPEN)).sent == ["40"]
 
 
 async def test_what_needs_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
     """Noops, and acknowledgements nobody waits for, are nothing to show."""
-    script = await hear("6", "435[1]", '42["a",1,null]', '427["b"]')
+    script = await scripted("6", "435[1]", '42["a",1,null]', '427["b"]')
     assert capsys.readouterr().out == "a 1 null\nb\n"
-    assert script.said == ["437[]"]
+    assert script.sent == ["437[]"]
 
 
 @pytest.mark.parametrize(
@@ -231,40 +190,34 @@ async def test_what_needs_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
         ('42["a",{"x":1,"x":2}]', "no Socket.IO"),
         ("44", "no Socket.IO"),
         ("bAA==", "no Socket.IO"),
+        (b"\x00", "no Socket.IO"),
         ("b*", "no Socket.IO"),
         ("1", "closed by the gateway"),
-        ("41", "sent out by the gateway"),
+        ("41", "disconnected by the gateway"),
         (
             '44{"message":"Invalid token","data":{"code":"INVALID_TOKEN"}}',
-            r"not let in: Invalid token \(INV",
+            r"not admitted: Invalid token \(INV",
         ),
-        ('44{"message":"no"}', "not let in: no$"),
-        ('44/x,{"message":"no","data":1}', "not let in: no$"),
+        ('44{"message":"no"}', "not admitted: no$"),
+        ('44/x,{"message":"no","data":1}', "not admitted: no$"),
     ],
 )
-async def test_the_end(text: str, why: str) -> None:
+async def test_the_end(text: Payload, why: str) -> None:
     """What ends it is told in one line, whether it was meant or made no sense."""
     with pytest.raises(CommandRefused, match=why):
-        await SocketTalk(Script(text), Screen(), None, ()).listen()
+        await talk(SocketIoProtocol(Mirror(text, dumb=True), Screen(), None, ()), stays=True)
 
 
 async def test_attachments_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
     """An event is shown once its last part is there."""
     first = '452-["a",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]'
-    await hear(first, textual(b"12"), textual(b"345"))
+    await scripted(first, b"12", b"345")
     assert capsys.readouterr().out == 'a "<3 bytes>" "<2 bytes>"\n'
 
 
 async def test_no_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever leaves does not wait for ever; nor does one whose connection is gone."""
-    monkeypatch.setattr("portward.cli.connect.sockets._LAST_WORDS", 0.01)
-    script = Script(OPEN, '40{"sid":"s"}')
-    made = SocketTalk(script, Screen(), None, ())
-    listening = asyncio.create_task(made.listen())
-    await made.type(Typist("one", "").keyboard)
-    await made.leave()
-    assert script.said == ["40", '420["one"]']
-    await made.type(Typist("two").keyboard)
-    with pytest.raises(CommandRefused, match="closed"):
-        await listening
-    assert json.loads(script.said[-1][3:]) == ["one"]
+    """An acknowledgement that does not come delays the end only for a while."""
+    monkeypatch.setattr(module, "_LAST_ANSWERS", 0.01)
+    link = Mirror(OPEN, '40{"sid":"s"}', dumb=True)
+    await talk(SocketIoProtocol(link, Screen(), None, ()), "one", "")
+    assert link.sent == ["40", '420["one"]', "41"]

@@ -1,15 +1,19 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from portward.app.gateway import Gateway
-from portward.cli.connect import memory as memory_module
-from portward.cli.connect import talk as talk_module
-from portward.cli.connect.memory import Memory
+from portward.cli.connect import loop as loop_module
+from portward.cli.connect import resume_state as state_module
+from portward.cli.connect.resume_state import ResumeFile
+from portward.cli.connect.rooms import HELP, RoomsProtocol
+from portward.cli.connect.screen import Screen
+from portward.cli.state import state_folder
 from portward.client import ClientError, ConnectionLost, Ended, RequestRefused
 from portward.testing import memory_gateway
-from tests.cli.connect.peers import terminal
+from tests.cli.connect.peers import rooms_client, talk, terminal
 from tests.client.peers import Cable
 
 Shown = pytest.CaptureFixture[str]
@@ -22,18 +26,25 @@ async def cable() -> AsyncIterator[Cable]:
         yield Cable(running)
 
 
+async def talked(cable: Cable, *lines: str, **options: Any) -> bool:
+    """Type some lines in the lobby and leave; whether anything was refused."""
+    state = ResumeFile("ws://memory/rooms", "ann", "")
+    client = rooms_client(cable, state, **options)
+    rooms = RoomsProtocol(client, Screen(), state, ("lobby",))
+    async with client:
+        await talk(rooms, *lines)
+    return rooms.failed
+
+
 async def test_joins_talks_and_leaves(cable: Cable, capsys: Shown) -> None:
-    """A user enters a room, says something, sees who is there and what was said, and goes."""
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
-        await ann.type("hello", "/who", "/history", "/history 1", "")
-        await ann.until("history of lobby, 1 messages")
-        await ann.talk.leave()
-        shown = await ann.until("left lobby")
-        assert "joined lobby: ann" in shown
-        assert shown.count("lobby ann: hello") == 3
-        assert "in lobby: ann" in shown
-        assert not ann.talk.failed
+    """A user enters a room, sends a message, lists users and history, and leaves."""
+    assert not await talked(cable, "hello", "/who", "/history", "/history 1", "", "//a", "/quit")
+    shown = capsys.readouterr().out
+    assert "joined lobby: ann" in shown
+    assert shown.count("lobby ann: hello") == 3
+    assert "lobby ann: /a" in shown
+    assert "in lobby: ann" in shown
+    assert shown.endswith("* left lobby\n")
 
 
 async def test_rooms(cable: Cable, capsys: Shown) -> None:
@@ -43,7 +54,7 @@ async def test_rooms(cable: Cable, capsys: Shown) -> None:
         await ann.until("one ann: to one")
         await ann.type("/leave two")
         await ann.until("left two")
-        assert ann.talk.current == "one"
+        assert ann.rooms.current == "one"
         await ann.type("/join two")
         await ann.until("joined two")
         await ann.type("/leave")
@@ -60,13 +71,16 @@ async def test_no_room(cable: Cable, capsys: Shown, line: str) -> None:
     async with terminal(cable, capsys) as ann:
         await ann.type(line)
         assert "! there is no current room" in ann.look()
-        assert ann.talk.failed
+        assert ann.rooms.failed
 
 
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("/foo", "there is no command /foo"),
+        ("/", "there is no command /;"),
+        ("/foo bar", "there is no command /foo;"),
+        ("/join", "/join needs something"),
+        ("/raw  ", "/raw needs something"),
         ("/raw {", "not JSON"),
         ("/history many", "a number from 1 to 100"),
         ("/history 0", "a number from 1 to 100"),
@@ -75,13 +89,12 @@ async def test_no_room(cable: Cable, capsys: Shown, line: str) -> None:
 )
 async def test_mistakes(cable: Cable, capsys: Shown, line: str, text: str) -> None:
     """What cannot be done as typed is said, and nothing is sent."""
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "ann", "lobby") as ann:
         await ann.type(line)
         shown = ann.look()
         assert "! " in shown
         assert text in shown
-        assert ann.talk.failed
+        assert ann.rooms.failed
 
 
 async def test_raw_and_help(cable: Cable, capsys: Shown) -> None:
@@ -90,26 +103,24 @@ async def test_raw_and_help(cable: Cable, capsys: Shown) -> None:
         await ann.type('/raw {"type":"heartbeat","data":{}}', "/raw []", "/help", "/quit", "/never")
         shown = await ann.until("Invalid message structure")
         assert "heartbeat_response" in shown
-        assert "/history [N]" in shown
+        assert all(command in shown for command, _ in HELP)
         assert "/never" not in shown
 
 
 async def test_refusals(cable: Cable, capsys: Shown) -> None:
     """What the gateway refuses is shown with its code."""
-    async with terminal(cable, capsys, roles=()) as ann:
-        await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "ann", "lobby", roles=()) as ann:
         assert "! not done: join lobby: Insufficient permissions (permission_denied)" in ann.look()
         await ann.type("/join hall")
-        assert ann.talk.current is None
-        assert ann.talk.failed
+        assert ann.rooms.current is None
+        assert ann.rooms.failed
 
 
 async def test_requests_refused_in_a_room(
     cable: Cable, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each request that is refused leaves everything else as it was."""
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "ann", "lobby") as ann:
 
         async def refuse(*_: object) -> None:
             raise RequestRefused("permission_denied", "No")
@@ -120,13 +131,12 @@ async def test_requests_refused_in_a_room(
         shown = ann.look()
         whats = ("say", "who", "history", "leave lobby")
         assert [f"! not done: {what}: No" in shown for what in whats] == [True] * 4
-        assert ann.talk.current == "lobby"
+        assert ann.rooms.current == "lobby"
 
 
 async def test_patience(cable: Cable, capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a limit refuses is tried again when the gateway says, a few times."""
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "ann", "lobby") as ann:
         say, refusals = ann.client.say, [0.0, 0.0]
 
         async def limited(room: str, text: str) -> object:
@@ -137,7 +147,7 @@ async def test_patience(cable: Cable, capsys: Shown, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(ann.client, "say", limited)
         await ann.type("hello")
         assert (await ann.until("lobby ann: hello")).count("* Rate limit exceeded: say") == 2
-        assert not ann.talk.failed
+        assert not ann.rooms.failed
         refusals.extend([0.0] * 6)
         await ann.type("too much")
         assert "! not done: say: Rate limit exceeded (rate_limited)" in ann.look()
@@ -147,8 +157,7 @@ async def test_lost_connection(
     cable: Cable, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request whose answer was lost is told as such: it may have been done."""
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "ann", "lobby") as ann:
 
         async def lose(*_: object) -> None:
             raise ConnectionLost("the connection broke before the answer")
@@ -160,73 +169,65 @@ async def test_lost_connection(
 
 async def test_goes_on_where_it_was(cable: Cable, capsys: Shown) -> None:
     """A client that was cut off for good leaves enough for the next one to miss nothing."""
-    async with terminal(cable, capsys, "bob") as bob:
-        await bob.talk.begin(["lobby"])
-        async with terminal(cable, capsys) as ann:
-            await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "bob", "lobby") as bob:
+        async with terminal(cable, capsys, "ann", "lobby") as ann:
             await bob.type("one")
             await ann.until("lobby bob: one")
             cable.ends[-1].cut()
             await ann.client.close()
         await bob.type("two", "three")
-        async with terminal(cable, capsys) as again:
+        async with terminal(cable, capsys, "ann", "lobby") as again:
             shown = await again.until("lobby missed bob: three")
-            assert again.talk.current == "lobby"
+            assert again.rooms.current == "lobby"
             mine = shown[shown.index("session resumed") :]
             assert "recovered lobby, 2 missed" in mine
             assert mine.count("missed bob: two") == mine.count("missed bob: three") == 1
             assert "missed bob: one" not in mine
-            await again.talk.begin(["lobby"])
+            await again.rooms.begin()
             await again.type("/who")
             assert "* joined lobby" not in again.look()[shown.index("session resumed") :]
-            await again.talk.leave()
-    kept = Memory("ws://memory/rooms", "ann", "")
+            await again.rooms.leave()
+    kept = ResumeFile("ws://memory/rooms", "ann", "")
     assert kept.kept.rooms == {}
     kept.close()
 
 
 async def test_room_that_is_refused_on_return(cable: Cable, capsys: Shown) -> None:
     """A room one may no longer enter is forgotten."""
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "ann", "lobby") as ann:
         await ann.until("joined lobby")
         await cable.gateway.rooms.set("lobby")
         await cable.gateway.rooms.remove("lobby")
         await ann.until("left lobby")
-        assert ann.talk.current is None
+        assert ann.rooms.current is None
 
 
-async def test_leaves_what_it_said_arrive(cable: Cable, capsys: Shown) -> None:
-    """Leaving waits until what was said last has come back."""
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
-        await ann.type(*(f"n{number}" for number in range(10)))
-        await ann.talk.leave()
-        shown = await ann.until("left lobby")
-        assert all(f"ann: n{number}\n" in shown for number in range(10))
+async def test_own_messages_are_shown_before_leaving(cable: Cable, capsys: Shown) -> None:
+    """Leaving waits until the own messages have come back."""
+    await talked(cable, *(f"n{number}" for number in range(10)))
+    shown = capsys.readouterr().out
+    assert all(f"ann: n{number}\n" in shown for number in range(10))
 
 
 async def test_leaves_without_a_connection(cable: Cable, capsys: Shown) -> None:
-    """Leaving a gateway that is gone is just going."""
-    async with terminal(cable, capsys, reconnect=False) as ann:
-        await ann.talk.begin(["lobby"])
+    """Without a connection nothing is waited for, and the state is deleted."""
+    async with terminal(cable, capsys, "ann", "lobby", reconnect=False) as ann:
+        await ann.until("joined lobby")
+        ann.rooms._sent["lobby"] = 99
         cable.ends[0].cut()
         with pytest.raises(ClientError):
             await ann.client.join("hall")
-        await ann.talk.leave()
+        assert not ann.rooms.waiting
+        await ann.rooms.leave()
         assert "left lobby" not in ann.look()
+    assert not list((state_folder() / "connect").glob("*.json"))
 
 
-async def test_leaving_does_not_take_for_ever(
-    cable: Cable, capsys: Shown, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A gateway that does not answer is left all the same."""
-    monkeypatch.setattr(talk_module, "_LAST_WORDS", 0.0)
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
-        ann.talk._said["lobby"] = 99
-        await ann.talk.leave()
-        assert not ann.client.connected
+async def test_leaving_takes_a_limited_time(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that does not answer delays the end only for a while; the state is deleted."""
+    monkeypatch.setattr(loop_module, "_LAST_ANSWERS", 0.0)
+    await talked(cable, "one")
+    assert not list((state_folder() / "connect").glob("*.json"))
 
 
 async def test_nothing_can_be_kept(
@@ -237,9 +238,8 @@ async def test_nothing_can_be_kept(
     def full(_: Path, __: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(memory_module, "replace_private", full)
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
+    monkeypatch.setattr(state_module, "replace_private", full)
+    async with terminal(cable, capsys, "ann", "lobby") as ann:
         await ann.type("hello")
         shown = await ann.until("lobby ann: hello")
         assert shown.count("! nothing is kept from here on: No space left on device") == 1
@@ -248,11 +248,10 @@ async def test_nothing_can_be_kept(
 async def test_gateway_that_ends_it(cable: Cable, capsys: Shown) -> None:
     """What the gateway ends is not forgotten, and ends the listening."""
     gateway: Gateway = cable.gateway
-    async with terminal(cable, capsys) as ann:
-        await ann.talk.begin(["lobby"])
+    async with terminal(cable, capsys, "ann", "lobby") as ann:
         await gateway.revoke(user="ann")
         with pytest.raises(Ended, match="force disconnect"):
             await ann.listening
-    kept = Memory("ws://memory/rooms", "ann", "")
+    kept = ResumeFile("ws://memory/rooms", "ann", "")
     assert list(kept.kept.rooms) == ["lobby"]
     kept.close()

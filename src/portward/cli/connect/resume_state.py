@@ -12,7 +12,7 @@ from portward.model.position import Position
 _FOLDER: Final = "connect"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class ResumeState(msgspec.Struct, frozen=True):
     """The session, its credential, the rooms with the last shown position, and the current room."""
 
     session: str | None = None
@@ -21,10 +21,10 @@ class Kept(msgspec.Struct, frozen=True):
     current: str | None = None
 
     def __repr__(self) -> str:
-        return f"Kept(rooms={list(self.rooms)!r})"
+        return f"ResumeState(rooms={list(self.rooms)!r})"
 
 
-class Memory:
+class ResumeFile:
     """A state file for each address, user and profile; rewritten after every shown event.
 
     Only one client at a time owns it: `mine` is False for a second client, which then stores nothing. The
@@ -37,14 +37,13 @@ class Memory:
         Raises:
             OSError: it cannot be created.
         """
-        name = hashlib.sha256("\0".join((url, user, profile)).encode()).hexdigest()[:32]
-        folder = state_folder()
+        folder = state_folder() / _FOLDER
+        private_folder(folder.parent)
         private_folder(folder)
-        private_folder(folder / _FOLDER)
-        self._path = folder / _FOLDER / f"{name}.json"
+        self._path = folder / f"{fingerprint(url, user, profile)[:32]}.json"
         self._lock = self._path.with_suffix(".lock").open("w")
         self.mine = self._take()
-        self.kept = self._load() if self.mine else Kept()
+        self.kept = self._load() if self.mine else ResumeState()
 
     def _take(self) -> bool:
         try:
@@ -54,26 +53,26 @@ class Memory:
             return False
         return True
 
-    def _load(self) -> Kept:
+    def _load(self) -> ResumeState:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Kept)
+            return msgspec.json.decode(self._path.read_bytes(), type=ResumeState)
         except (OSError, msgspec.MsgspecError):
-            return Kept()
+            return ResumeState()
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, state: ResumeState) -> None:
         """Write the state, unless nothing changed.
 
         Raises:
             OSError: it cannot be written.
         """
-        if self.mine and kept != self.kept:
-            self.kept = kept
-            replace_private(self._path, msgspec.json.encode(kept))
+        if self.mine and state != self.kept:
+            self.kept = state
+            replace_private(self._path, msgspec.json.encode(state))
 
     def forget(self) -> None:
-        """Delete the state."""
+        """Delete the state, and store nothing from here on."""
         if self.mine:
-            self.kept = Kept()
+            self.mine = False
             self._path.unlink(missing_ok=True)
 
     def close(self) -> None:

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from portward.cli.connect.asked import (
+from portward.cli.connect.options import (
     ConnectOptions,
     credential_of,
     headers_of,
+    protocol_of,
     source_of,
     subject_of,
     tls_of,
@@ -15,19 +16,33 @@ from portward.cli.signing import TokenClaims
 from tests.cli.console import Console
 
 
-def asked(**changed: str | None) -> ConnectOptions:
-    """A command line."""
-    return ConnectOptions(
-        url="ws://h/rooms",
-        user="ann",
-        token="secret",
-        credential="c",
-        rooms=[],
-        profile="",
-        as_json=False,
-        origin=changed.get("origin"),
-        cookie=changed.get("cookie"),
-    )
+@pytest.mark.parametrize(
+    ("url", "protocol"),
+    [
+        ("ws://h/rooms", "rooms"),
+        ("ws://h/alerts", "alerts"),
+        ("ws://h/x/live/", "live"),
+        ("ws://h/realtime", "relay"),
+        ("ws://h/relay", "relay"),
+        ("ws://h/socket.io/", "socketio"),
+        ("ws://h/echo", "echo"),
+        ("ws+unix:/run/gateway.sock:/rooms", "rooms"),
+        ("ws+unix:/run/rooms:/alerts", "alerts"),
+    ],
+)
+def test_the_protocol_follows_from_the_path(url: str, protocol: str) -> None:
+    """By the names that the endpoints have by default, unless one is chosen."""
+    assert protocol_of(url, None) == protocol
+    assert protocol_of(url, "alerts") == "alerts"
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://h/chat", "ws://h", "ws+unix:/run/x.sock", "ws+unix:/run/x:/"]
+)
+def test_a_path_without_a_protocol(url: str) -> None:
+    """The error names every protocol there is."""
+    with pytest.raises(UsageError, match=r"rooms.alerts.live.relay.socketio.echo"):
+        protocol_of(url, None)
 
 
 def test_headers_are_read() -> None:
@@ -72,12 +87,6 @@ def test_certificates_are_chosen(tmp_path: Path) -> None:
             tls_of(url, cacert, insecure=insecure)
 
 
-def test_extra_headers_give_way() -> None:
-    """Origin and cookies have options of their own."""
-    plain = asked(origin="https://a.example")
-    assert plain.headers == {"Origin": "https://a.example"}
-
-
 def test_subject_of_a_token(portward: Console) -> None:
     """Whom a token is for is read without verifying it; any other text stands for itself."""
     token = portward("token", "--sub", "ann", "--role", "user").lines[0]
@@ -89,13 +98,17 @@ def test_subject_of_a_token(portward: Console) -> None:
 def test_credentials_differ() -> None:
     """Another user, another role, another workspace and another token are other credentials."""
     found = {
-        credential_of("ann", None, None, None),
-        credential_of("bob", None, None, None),
-        credential_of("ann", ["w1"], None, None),
-        credential_of("ann", None, None, "w1"),
-        credential_of("ann", ["w1"], None, "w1"),
-        credential_of(None, None, "t", None),
-        credential_of(None, None, None, None),
+        *(credential_of(None, token) for token in ("t", None)),
+        *(
+            credential_of(TokenClaims(sub=sub, roles=roles, workspace=workspace), None)
+            for sub, roles, workspace in (
+                ("ann", (), None),
+                ("bob", (), None),
+                ("ann", ("w1",), None),
+                ("ann", (), "w1"),
+                ("ann", ("w1",), "w1"),
+            )
+        ),
     }
     assert len(found) == 7
     assert not any("ann" in each or each == "t" for each in found)
@@ -116,9 +129,23 @@ def test_where_no_token_can_be_made(home: Path, monkeypatch: pytest.MonkeyPatch)
         source_of(None, TokenClaims(sub="ann"))
 
 
-def test_headers() -> None:
-    """Those that were asked for, and no others; nothing of them is shown."""
-    assert asked().headers == {}
-    both = asked(origin="https://a.example", cookie="a=b")
-    assert both.headers == {"Origin": "https://a.example", "Cookie": "a=b"}
-    assert repr(both) == "Asked('ws://h/rooms')"
+@pytest.mark.parametrize(
+    ("protocol", "expected"),
+    [
+        ("alerts", {"X-A": "1", "Origin": "https://a.example", "Cookie": "a=b"}),
+        ("live", {"X-A": "1", "Origin": "https://a.example"}),
+    ],
+)
+def test_the_headers_of_the_handshake(protocol: str, expected: dict[str, str]) -> None:
+    """Those that were asked for; at a live endpoint the client itself sends the cookie."""
+    options = ConnectOptions(
+        url="ws://h/rooms",
+        protocol=protocol,
+        token="secret",
+        origin="https://a.example",
+        cookie="a=b",
+        headers={"X-A": "1"},
+    )
+    assert options.handshake == expected
+    assert repr(options) == "ConnectOptions('ws://h/rooms')"
+    assert ConnectOptions(url="ws://h/rooms", protocol=protocol).handshake == {}
