@@ -185,7 +185,7 @@ async def _stream(session: Session, stop: asyncio.Event) -> int:
     number = 0
     async with asyncio.timeout(PATIENCE):
         while not stop.is_set():
-            session.link.write(wire.ENGINE.text(str(number).encode()))
+            session.transport.write(wire.ENGINE.text(str(number).encode()))
             number += 1
             await asyncio.sleep(0.005)
     return number

@@ -166,6 +166,6 @@ async def test_messages_of_rooms_do_not_come_late() -> None:
         for _ in range(30):
             await house.advance(0.1)
         assert contents(ann) == ["a"]
-        assert len(house.gateway.node.channels.late) == 0
+        assert len(house.gateway.node.hub.late) == 0
         await ask(bob, "message", roomId="lobby", content="c")
         assert contents(ann) == ["a", "c"]

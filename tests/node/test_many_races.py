@@ -88,7 +88,7 @@ async def test_nothing_of_a_call_that_was_withdrawn(slow: Slow, moment: int) -> 
         if step == moment:
             node = house.gateway.node
             for session in node.registry.of_user("ann"):
-                node.membership.remove(session, Channel.parse("alerts:c1"), "permission_denied")
+                node.subscriptions.remove(session, Channel.parse("alerts:c1"), "permission_denied")
             withdrawn = any(each["type"] == "subscribed" for each in client.received)
         await engine.run(1)
     await engine.run()

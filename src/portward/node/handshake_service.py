@@ -70,7 +70,7 @@ class AdmittedHandshake:
         """Create the session of the link."""
         self._used = True
         session = Session(self._node, self._handshake)
-        session.link = link
+        session.transport = link
         if self.bond is not None:
             self.bond.session = session
         self._node.open(self._handshake, session)
@@ -116,11 +116,11 @@ class HandshakeService:
             allowed = page.preflight(head)
             if allowed:
                 return RejectionReply(204, b"", allowed)
-            status = page.judge(head)
+            status = page.status(head)
         except HandshakeRejected as refused:
             self.refused(head, refused)
             if refused.refusal is HandshakeRejection.RATE:
-                self._node.chronicle.limited(self._node.admission_control.address(head))
+                self._node.legacy_events.limited(self._node.admission_control.address(head))
             headers = (*refused.refusal.headers, *page.retry_after(refused))
             return RejectionReply(refused.refusal.status, b"", headers)
         if head.method not in _READ:
@@ -139,7 +139,7 @@ class HandshakeService:
             HandshakeRejected: with the row of the outcome table.
         """
         try:
-            handshake = await self._node.admission_control.judge(
+            handshake = await self._node.admission_control.check(
                 head, upgrade_checked=upgrade_checked
             )
         except HandshakeRejected as refused:
@@ -213,4 +213,4 @@ class HandshakeService:
             code=refused.code if isinstance(refused, ClosedRefusal) else None,
         )
         asked = head is not None and head.path == _TEST
-        node.chronicle.blocked(name, address, refusal, status_page=asked)
+        node.legacy_events.blocked(name, address, refusal, status_page=asked)

@@ -56,7 +56,7 @@ class LegacyRelayEvents:
             if self._exact and refusal is HandshakeRejection.RATE and not status_page:
                 self._telemetry.record(Event.WS_CONNECTION_BLOCKED_RATE_LIMIT, ip=address)
 
-    def proven(self, endpoint: str, address: str, user: str | None) -> None:
+    def authenticated(self, endpoint: str, address: str, user: str | None) -> None:
         """Record a successful authentication."""
         if endpoint in self._endpoints:
             self._record(Event.AUTH_SUCCESS, ip=address, userId=user)

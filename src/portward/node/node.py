@@ -103,8 +103,8 @@ class Node:
         self.registry: Registry[Session] = Registry()
         self.background = Background(self._failed)
         self.hooks = HookRunner(hooks, self.background, self._failed)
-        self.channels = Hub(
-            self.later, self, self.clock.monotonic, self._traits, self.wheel.schedule_at
+        self.hub = Hub(
+            self.later, self, self.clock.monotonic, self._delivery_options, self.wheel.schedule_at
         )
         self.started_at = self.clock.time()
         self._drain: Drain | None = None
@@ -114,11 +114,11 @@ class Node:
     def _assemble(self, ports: NodePorts) -> None:
         engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
         relays = [each for each in self.endpoints.values() if each.rules.relays]
-        self.chronicle = LegacyRelayEvents(
+        self.legacy_events = LegacyRelayEvents(
             telemetry, (each.name for each in relays), exact=self.rules.older_log_names
         )
-        self.span = ClusterRateLimiter(engine)
-        authority = Authorizer(
+        self.cluster_limits = ClusterRateLimiter(engine)
+        authorizer = Authorizer(
             engine,
             self.namespaces,
             ports.question,
@@ -130,7 +130,7 @@ class Node:
         authentication = Authentication(
             engine,
             self.registry,
-            authority,
+            authorizer,
             ports.verifier,
             ports.session_tokens,
             telemetry,
@@ -144,58 +144,68 @@ class Node:
             judge=self._make_judge(ports),
             provider=ports.provider,
         )
-        self.membership = Subscriptions(
-            engine, self.channels, authority, telemetry, self.background, clock
+        self.subscriptions = Subscriptions(
+            engine, self.hub, authorizer, telemetry, self.background, clock
         )
-        self._joins = SubscribeCost(
-            engine, authority, self.registry, self.span, self.background, clock
+        self._subscribe_cost = SubscribeCost(
+            engine, authorizer, self.registry, self.cluster_limits, self.background, clock
         )
         self._revalidation = self._make_revalidation(ports, authentication)
-        self.news = RightsEventHandler(
-            self.registry, authentication, self.membership, self.background, telemetry, clock
+        self.rights_events = RightsEventHandler(
+            self.registry, authentication, self.subscriptions, self.background, telemetry, clock
         )
-        self._streams = streams = Publishing(
-            engine, authority, telemetry, clock, self._signing(), self.background
+        self._publishing = publishing = Publishing(
+            engine, authorizer, telemetry, clock, self._signing(), self.background
         )
-        self._authority = authority
+        self._authorizer = authorizer
         self._authentication = authentication
         self.relays = Relays(
             self.rules.relays, ports.upstreams, engine, telemetry, self.background, clock
         )
-        answering = ReplyWriter(telemetry, clock, self.membership.leave)
+        reply_writer = ReplyWriter(telemetry, clock, self.subscriptions.leave)
         self.sockets = SocketIoNamespaces(
-            ConnectAuthentication(authentication, self.membership, self._let_in),
-            self.membership,
+            ConnectAuthentication(authentication, self.subscriptions, self._let_in),
+            self.subscriptions,
             self.hooks,
             self.background,
             self.registry,
-            answering.reply,
+            reply_writer.reply,
         )
         backlog = PendingReplay(engine, self.background, clock)
-        self.workspaces = WorkspaceCommands(engine, streams, self.hooks, backlog, telemetry, clock)
+        self.workspaces = WorkspaceCommands(
+            engine, publishing, self.hooks, backlog, telemetry, clock
+        )
         self.requests = ApprovalRequests(engine, self.workspaces, clock)
-        recovering = Recovering(engine, self.membership, answering)
+        recovering = Recovering(engine, self.subscriptions, reply_writer)
         commands = CommandHandlers(
             authentication,
-            authority,
-            self.membership,
-            streams,
+            authorizer,
+            self.subscriptions,
+            publishing,
             engine,
             self.hooks,
             self.relays,
             self.sockets,
             self.workspaces,
-            self.span,
-            self._joins,
+            self.cluster_limits,
+            self._subscribe_cost,
             recovering,
             MultiSubscribe(
-                self._joins, authority, recovering, answering, telemetry, self.background, clock
+                self._subscribe_cost,
+                authorizer,
+                recovering,
+                reply_writer,
+                telemetry,
+                self.background,
+                clock,
             ),
             telemetry,
         )
-        self._serving = Dispatcher(commands, telemetry, clock, self._failed, answering, self.span)
+        self._dispatcher = Dispatcher(
+            commands, telemetry, clock, self._failed, reply_writer, self.cluster_limits
+        )
         self.admission_control = AdmissionControl(
-            self.rules.gate, self.endpoints, authentication, self.span, telemetry, clock
+            self.rules.gate, self.endpoints, authentication, self.cluster_limits, telemetry, clock
         )
         self.status_page = (
             StatusPage(
@@ -209,51 +219,56 @@ class Node:
         )
         self.operations = ServerApi(
             engine=engine,
-            channels=self.channels,
+            hub=self.hub,
             registry=self.registry,
-            authority=authority,
+            authorizer=authorizer,
             authentication=authentication,
-            membership=self.membership,
-            joins=self._joins,
-            streams=streams,
+            subscriptions=self.subscriptions,
+            subscribe_cost=self._subscribe_cost,
+            publishing=publishing,
             telemetry=telemetry,
             clock=clock,
             published=self.hooks.published,
             uid=self.rules.instance,
             machine=self.rules.machine,
         )
-        self.continuity = GapRepair(
+        self.gap_repair = GapRepair(
             engine=engine,
-            channels=self.channels,
+            hub=self.hub,
             registry=self.registry,
-            authority=authority,
-            membership=self.membership,
+            authorizer=authorizer,
+            subscriptions=self.subscriptions,
             telemetry=telemetry,
             background=self.background,
             clock=clock,
             later=self.later,
         )
-        self.membership.doubt = self.continuity.suspect_gap
-        self.membership.lost = self._joins.lost
-        self.upkeep = ClusterMaintenance(
+        self.subscriptions.doubt = self.gap_repair.suspect_gap
+        self.subscriptions.lost = self._subscribe_cost.allow_return
+        self.maintenance = ClusterMaintenance(
             engine=engine,
             registry=self.registry,
-            judges=self.news,
-            comparison=PositionCheck(engine, self.channels, authority, self.continuity, clock),
-            counted=self.span.count,
+            judges=self.rights_events,
+            comparison=PositionCheck(engine, self.hub, authorizer, self.gap_repair, clock),
+            counted=self.cluster_limits.count,
             info=self.operations.info,
             telemetry=telemetry,
             background=self.background,
             clock=clock,
         )
         name = self.rules.instance or self.rules.machine
-        self._notes = AuditExporter(engine, telemetry, self.background, clock, name)
+        self._audit_exporter = AuditExporter(engine, telemetry, self.background, clock, name)
 
     def _make_judge(self, ports: NodePorts) -> CredentialJudge:
         provider = ports.provider
         confirmed = provider.confirmed if provider is not None else lambda _: False
         return CredentialJudge(
-            ports.verifier, confirmed, self.span, ports.telemetry, self.chronicle, ports.clock
+            ports.verifier,
+            confirmed,
+            self.cluster_limits,
+            ports.telemetry,
+            self.legacy_events,
+            ports.clock,
         )
 
     def _make_revalidation(
@@ -264,7 +279,7 @@ class Node:
         return Revalidation(
             ports.provider,
             authentication,
-            self.membership,
+            self.subscriptions,
             self.background,
             self.clock,
             self.rules.revalidate,
@@ -284,12 +299,17 @@ class Node:
     async def start(self) -> None:
         """Connect the engine and start the periodic sweep."""
         sink = BusEventHandler(
-            self.channels, self.registry, self.news, self.continuity, self.upkeep, self.clock
+            self.hub,
+            self.registry,
+            self.rights_events,
+            self.gap_repair,
+            self.maintenance,
+            self.clock,
         )
         await self.engine.start(sink)
         self.telemetry.metrics.engine_up.set(self.engine.healthy)
-        self.upkeep.start()
-        self._notes.start()
+        self.maintenance.start()
+        self._audit_exporter.start()
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
@@ -320,13 +340,13 @@ class Node:
                 self.background.adopt(session.task)
                 session.task.cancel()
             session.end(Disconnect.SHUTDOWN, "stop")
-            session.link.abort()
+            session.transport.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
-            self.upkeep.stop()
+            self.maintenance.stop()
         self.wheel.stop()
         await self.background.drain(1.0)
-        self._notes.stop()
+        self._audit_exporter.stop()
         await self.background.drain(1.0)
         await self.engine.stop()
 
@@ -334,13 +354,13 @@ class Node:
         """Apply changed rules and namespaces; the rights of open sessions are checked again."""
         self.rules = rules
         self.relays.adopt(rules.relays)
-        self._authority.adopt(namespaces, rules.role_permissions)
+        self._authorizer.adopt(namespaces, rules.role_permissions)
         self.namespaces = namespaces
-        self._streams.signing = self._signing()
+        self._publishing.signing = self._signing()
         self._authentication.leeway = rules.leeway
-        self._authentication.judge.forget_refusals()
+        self._authentication.limited_verification.forget_refusals()
         for session in self.registry:
-            self.background.run(self.news.reauthorize_user(session))
+            self.background.run(self.rights_events.reauthorize_user(session))
 
     # -- opening and closing sessions
 
@@ -361,7 +381,7 @@ class Node:
             endpoint=endpoint.name,
             address=session.address,
         )
-        self.chronicle.established(endpoint.name, session.address, len(self.registry))
+        self.legacy_events.established(endpoint.name, session.address, len(self.registry))
         session.push(Welcome(connection_id=session.id))
         session.begin()
         if self.draining:
@@ -382,10 +402,10 @@ class Node:
                 await self.relays.connect(session, None)
             elif session.endpoint.dialect.resumable and session.endpoint.rules.authenticated:
                 greeting = await self._authentication.open_resumable_session(session, identity)
-                self._serving.reply(session, Command(), greeting)
+                self._dispatcher.reply(session, Command(), greeting)
         except CommandError as fault:
             if fault.kind is ErrorKind.MODEL_REFUSED:
-                self._serving.reply_error(session, fault)
+                self._dispatcher.reply_error(session, fault)
                 # Not at once: ending with this disconnect drops queued messages, and the reply may be queued.
                 self.later(
                     partial(session.end, Disconnect.PERMISSION_LOST, "a model that is not allowed")
@@ -402,7 +422,7 @@ class Node:
         """Admit a session of an endpoint without authentication."""
         session.claims = session.identity = identity
         session.move(Transition.ADMIT)
-        session.link.authenticated()
+        session.transport.authenticated()
         self._bound(session)
         self._opened(session)
 
@@ -411,7 +431,7 @@ class Node:
         if session.conversation is not None and session.identity is not None:
             self.telemetry.metrics.workspaces.enter(session.id, session.identity.workspace)
         if session.endpoint.rules.authenticated:
-            self.chronicle.proven(session.endpoint.name, session.address, session.user)
+            self.legacy_events.authenticated(session.endpoint.name, session.address, session.user)
 
     def _bound(self, session: Session) -> None:
         self.admission_control.unauthenticated -= 1
@@ -430,13 +450,13 @@ class Node:
         if session.identity is None:
             self._bound(session)
         if ending in ends.DISCARDING:
-            session.link.discard()
+            session.transport.discard()
         if session.tunnel is not None:
             session.tunnel.close(ending)
         self.sockets.ended(session, ending)
         self.hooks.disconnected(session, ending)
-        self._joins.broke(session, ending)
-        self.membership.abandon(session, drop=ending is not Disconnect.SHUTDOWN)
+        self._subscribe_cost.store_returns(session, ending)
+        self.subscriptions.abandon(session, drop=ending is not Disconnect.SHUTDOWN)
         self.registry.remove(session, session.user)
         if session.resume_id is not None:
             self.background.run(
@@ -460,7 +480,7 @@ class Node:
         self, session: Session, payload: bytes | SocketIoPacket, binary: bool
     ) -> Coroutine[Any, Any, None]:
         """Decode, count, execute and answer one message. Raises nothing."""
-        return self._serving.handle_message(session, payload, binary)
+        return self._dispatcher.handle_message(session, payload, binary)
 
     def now(self) -> int:
         """Return Unix time in milliseconds, for timestamps."""
@@ -493,7 +513,7 @@ class Node:
             if endpoint.namespace is not None and endpoint.rules.sign_secret
         }
 
-    def _traits(self, channel: Channel) -> DeliveryOptions:
+    def _delivery_options(self, channel: Channel) -> DeliveryOptions:
         return traits(self.namespaces[channel.namespace], channel, self.endpoints, self.clock)
 
     def _failed(self, error: BaseException) -> None:

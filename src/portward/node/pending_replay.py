@@ -29,12 +29,12 @@ class PendingReplay:
         rest = deque(each.id for each in waiting)
         if rest:
             work = self._replay(session, channel, rest)
-            session.conduct.later(lambda: self._background.run(work))
+            session.host.later(lambda: self._background.run(work))
 
     async def _replay(self, session: Session, channel: Channel, rest: deque[str]) -> None:
         while rest:
             taken = asyncio.Event()
-            session.link.when_taken(taken.set)
+            session.transport.when_sent(taken.set)
             await taken.wait()
             for _ in range(min(SLICE, len(rest))):
                 approval = await self._engine.approvals.get(rest.popleft())

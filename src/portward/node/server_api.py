@@ -41,13 +41,13 @@ class ServerApi:
         self,
         *,
         engine: Engine,
-        channels: Hub,
+        hub: Hub,
         registry: Registry[Session],
-        authority: Authorizer,
+        authorizer: Authorizer,
         authentication: Authentication,
-        membership: Subscriptions,
-        joins: SubscribeCost,
-        streams: Publishing,
+        subscriptions: Subscriptions,
+        subscribe_cost: SubscribeCost,
+        publishing: Publishing,
         telemetry: Telemetry,
         clock: Clock,
         published: Callable[[Publish, Stored], None],
@@ -59,13 +59,13 @@ class ServerApi:
         `uid` is the id of the node, else a random one; `machine` is the name of the machine.
         """
         self._engine = engine
-        self._channels = channels
+        self._hub = hub
         self._registry = registry
-        self._authority = authority
+        self._authorizer = authorizer
         self._authentication = authentication
-        self._membership = membership
-        self._joins = joins
-        self._streams = streams
+        self._subscriptions = subscriptions
+        self._subscribe_cost = subscribe_cost
+        self._publishing = publishing
         self._telemetry = telemetry
         self._clock = clock
         self._published = published
@@ -82,8 +82,8 @@ class ServerApi:
             CommandError: the namespace or the room of the channel is unknown, or the data is over 64 KiB.
             EngineUnavailable: nothing was stored.
         """
-        record = await self._authority.record_to_publish(command.channel)
-        stored = await self._streams.publish(policy.trusted(command), record=record)
+        record = await self._authorizer.record_to_publish(command.channel)
+        stored = await self._publishing.publish(policy.trusted(command), record=record)
         self._published(command, stored)
         return stored
 
@@ -93,7 +93,7 @@ class ServerApi:
         Raises:
             CommandError: the namespace of the channel is unknown, or the requested epoch is not current.
         """
-        return await self._streams.history(policy.trusted(command))
+        return await self._publishing.history(policy.trusted(command))
 
     async def position(self, channel: Channel) -> Position:
         """Return the position of the stream of a channel.
@@ -101,7 +101,7 @@ class ServerApi:
         Raises:
             CommandError: the namespace of the channel is unknown.
         """
-        return await self._streams.position(channel)
+        return await self._publishing.position(channel)
 
     async def presence(self, channel: Channel) -> tuple[Member, ...]:
         """Return every connection in a channel.
@@ -109,25 +109,25 @@ class ServerApi:
         Raises:
             CommandError: the namespace of the channel is unknown, or keeps no presence.
         """
-        if not self._authority.namespace(channel).presence:
+        if not self._authorizer.namespace(channel).presence:
             raise CommandError(ErrorKind.UNAVAILABLE, detail="presence is off for this namespace")
         return await self._engine.presence.members(channel)
 
     async def participants(self, channel: Channel) -> tuple[Participant, ...]:
         """Return the users in a channel with their numbers of connections."""
-        return await self._membership.participants(channel)
+        return await self._subscriptions.participants(channel)
 
     def channels(self) -> dict[Channel, int]:
         """Return the channels with subscribers on this node, with their numbers of connections."""
-        return {name: self._channels.size(name) for name in self._channels.names()}
+        return {name: self._hub.size(name) for name in self._hub.names()}
 
     def channel_names(self) -> Iterable[Channel]:
         """Return the names of :meth:`channels`, as they are now."""
-        return self._channels.names()
+        return self._hub.names()
 
     def channel_size(self, channel: Channel) -> int:
         """Return how many connections of this node subscribe to a channel."""
-        return self._channels.size(channel)
+        return self._hub.size(channel)
 
     # -- connections
 
@@ -138,7 +138,7 @@ class ServerApi:
             clients=len(self._registry),
             users=self._registry.users(),
             subscriptions=sum(len(session.subscriptions) for session in self._registry),
-            channels=len(self._channels),
+            channels=len(self._hub),
             uptime=self._clock.monotonic() - self._began,
             name=self._machine,
             version=__version__,
@@ -181,7 +181,7 @@ class ServerApi:
 
     async def unsubscribe(self, user: str, channel: Channel, client: str | None = None) -> None:
         """Remove a user from a channel, on all connections or on one."""
-        self._joins.forget(user, channel)
+        self._subscribe_cost.forget_returns(user, channel)
         await self._engine.broker.announce(
             Expelled(user=user, channel=channel, client=client, reason="unsubscribed")
         )
@@ -266,7 +266,7 @@ class ServerApi:
 
     async def room(self, channel: Channel) -> RoomRecord | None:
         """Return the record of a room."""
-        self._authority.namespace(channel)
+        self._authorizer.namespace(channel)
         return await self._engine.directory.room(channel)
 
     async def rooms(self) -> Mapping[Channel, RoomRecord]:
@@ -280,7 +280,7 @@ class ServerApi:
             [
                 channel
                 for channel in await broker.channels()
-                if self._authority.needs_record(channel)
+                if self._authorizer.needs_record(channel)
                 and await directory.room(channel) is None
                 and await broker.keeps(channel)
             ]
@@ -301,7 +301,7 @@ class ServerApi:
         Raises:
             CommandError: the namespace of the channel is unknown.
         """
-        self._authority.namespace(channel)
+        self._authorizer.namespace(channel)
         room = replace(room, id=channel.name, name=room.name or channel.name)
         directory = self._engine.directory
         new = await directory.room(channel) is None
@@ -318,7 +318,7 @@ class ServerApi:
 
         Returns False when there was neither.
         """
-        self._authority.namespace(channel)
+        self._authorizer.namespace(channel)
         removed = await self._engine.directory.remove_room(channel)
         if removed:
             self._telemetry.record(Event.ROOM_REMOVE, channel=channel)

@@ -26,11 +26,11 @@ class ConnectAuthentication:
     def __init__(
         self,
         authentication: Authentication,
-        membership: Subscriptions,
+        subscriptions: Subscriptions,
         let_in: Callable[[Session, Identity], None],
     ) -> None:
         self._authentication = authentication
-        self._membership = membership
+        self._subscriptions = subscriptions
         self._let_in = let_in
 
     async def prove(self, session: Session, command: OpenSocket) -> None:
@@ -70,7 +70,7 @@ class ConnectAuthentication:
             await self._authentication.refresh(session, Refresh(token=token))
         finally:
             talk.reopening = None
-        await self._membership.reauthorize_all(session)
+        await self._subscriptions.reauthorize_all(session)
 
     async def _authenticate(self, session: Session, command: OpenSocket) -> None:
         rules = session.endpoint.rules
@@ -85,7 +85,7 @@ class ConnectAuthentication:
         if token and _in_force(session, token):
             return  # the same token, for another namespace
         if token:
-            await self._authentication.prove(session, token)
+            await self._authentication.apply_token(session, token)
         elif session.state is State.NEW:
             raise CommandError(ErrorKind.TOKEN_REQUIRED)
 

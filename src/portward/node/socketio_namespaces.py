@@ -34,14 +34,14 @@ class SocketIoNamespaces:
     def __init__(
         self,
         connects: ConnectAuthentication,
-        membership: Subscriptions,
+        subscriptions: Subscriptions,
         hooks: HookRunner,
         background: Background,
         registry: Registry[Session],
         tell: Callable[[Session, Command, Reply], None],
     ) -> None:
         self._connects = connects
-        self._membership = membership
+        self._subscriptions = subscriptions
         self._hooks = hooks
         self._background = background
         self._registry = registry
@@ -112,13 +112,13 @@ class SocketIoNamespaces:
         if channel in session.subscriptions:
             return
         grant = policy.trusted(Subscribe(channel=channel))
-        reply = await self._membership.subscribe(session, grant, trusted=True)
+        reply = await self._subscriptions.subscribe(session, grant, trusted=True)
         for push in reply.later:
             session.push(push)
 
     def quit(self, session: Session, channel: Channel) -> None:
         """Unsubscribe a client."""
-        self._membership.leave(session, channel)
+        self._subscriptions.leave(session, channel)
 
     async def _welcome(self, session: Session, socket: Socket, auth: dict[str, Any]) -> None:
         handler = self.handlers(session).get(socket.nsp, _NOBODY).connect
@@ -164,7 +164,7 @@ class SocketIoNamespaces:
     def _left(self, session: Session, socket: Socket, reason: str) -> None:
         for channel in list(session.subscriptions):
             if encode.nsp_of(channel) == socket.nsp:
-                self._membership.leave(session, channel)
+                self._subscriptions.leave(session, channel)
         self._farewell(session, socket, reason)
 
     def _farewell(self, session: Session, socket: Socket, reason: str) -> None:

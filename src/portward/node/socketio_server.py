@@ -136,7 +136,7 @@ class Socket:
         """
         if event in RESERVED:
             raise ValueError(f"{event!r} is reserved")
-        if volatile and self._session.link.unsent():
+        if volatile and self._session.transport.unsent():
             return
         self._say(Emitted(nsp=self.nsp, event=event, arguments=arguments))
 

@@ -139,14 +139,14 @@ class Tunnel:
 
     async def _room(self) -> None:
         """Wait until the client has read enough."""
-        link = self._session.link
+        link = self._session.transport
         unsent = link.unsent()
         if not unsent:
             self._waiting = 0
         if unsent <= UNSENT and self._waiting < WAITING:
             return
         taken = asyncio.Event()
-        link.when_taken(taken.set)
+        link.when_sent(taken.set)
         await taken.wait()
         self._waiting = 0
 
@@ -155,7 +155,9 @@ class Tunnel:
         if self._count(len(payload)):
             self._waiting += 1
             framing = self._session.endpoint.framing
-            self._session.link.write(framing.binary(payload) if binary else framing.text(payload))
+            self._session.transport.write(
+                framing.binary(payload) if binary else framing.text(payload)
+            )
             self._telemetry.metrics.sent(self._session.endpoint.name, "relayed", len(payload))
         used = usage(payload)
         if used:

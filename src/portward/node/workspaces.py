@@ -46,14 +46,14 @@ class WorkspaceCommands:
     def __init__(
         self,
         engine: Engine,
-        streams: Publishing,
+        publishing: Publishing,
         hooks: HookRunner,
         backlog: PendingReplay,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
         self._engine = engine
-        self._streams = streams
+        self._publishing = publishing
         self._hooks = hooks
         self._backlog = backlog
         self._telemetry = telemetry
@@ -210,7 +210,7 @@ class WorkspaceCommands:
         self, channel: Channel, event: str, data: dict[str, Any], once: str | None = None
     ) -> None:
         command = Publish(channel=channel, type=event, data=data, idempotency_key=once)
-        await self._streams.publish(policy.trusted(command))
+        await self._publishing.publish(policy.trusted(command))
 
     @staticmethod
     def _channel(session: Session, workspace: str, kind: str) -> Channel:

@@ -205,7 +205,7 @@ class MemoryClient:
         """Bytes queued."""
         return sum(len(message.frame) for message, _ in self.queue)
 
-    def when_taken(self, then: Callable[[], object]) -> None:
+    def when_sent(self, then: Callable[[], object]) -> None:
         """Call `then` once the queue is read, or all is over."""
         if self.open and self.queue:
             self._taken = both(self._taken, then)

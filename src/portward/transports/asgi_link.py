@@ -121,7 +121,7 @@ class AsgiLink:
         """Bytes the server has not taken, with the frame headers they would have had."""
         return self._outbox.size + self._sending
 
-    def when_taken(self, then: Callable[[], object]) -> None:
+    def when_sent(self, then: Callable[[], object]) -> None:
         """Call `then` once the server has taken everything, or the connection is closed."""
         if self.open and self.unsent():
             self._taken = both(self._taken, then)

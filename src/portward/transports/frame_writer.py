@@ -113,7 +113,7 @@ class FrameWriter(FrameListener):
         queued = self._outbox.size if self._outbox is not None else 0
         return self._transport.get_write_buffer_size() + queued
 
-    def when_taken(self, then: Callable[[], object]) -> None:
+    def when_sent(self, then: Callable[[], object]) -> None:
         """Call `then` once nothing is unsent, or the connection is closed."""
         if self.open and self.unsent():
             self._taken = both(self._taken, then)

@@ -72,7 +72,7 @@ class HandshakeProtocol(asyncio.Protocol):
     )
 
     silent = True
-    judged = False
+    verifying = False
     _transport: asyncio.Transport
     _reader: HttpRequestReader
 

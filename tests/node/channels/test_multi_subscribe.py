@@ -292,7 +292,7 @@ async def test_what_happens_between_two_parts(house: House, way: str) -> None:
     await settle()
     match way:
         case "leave":
-            house.gateway.node.membership.leave(
+            house.gateway.node.subscriptions.leave(
                 session_of(back), next(iter(session_of(back).subscriptions))
             )
         case "kick":

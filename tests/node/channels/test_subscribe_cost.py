@@ -162,7 +162,7 @@ async def test_what_the_gateway_lost_is_joined_for_nothing(house: House) -> None
     """Rooms that are taken away because something was lost on the way are joined again for nothing."""
     ann = await house.client("ann")
     await join(ann, *MANY)
-    membership = house.gateway.node.membership
+    membership = house.gateway.node.subscriptions
     for room in MANY:
         membership.remove(session_of(ann), Channel.parse(f"rooms:{room}"), INSUFFICIENT_STATE)
     assert await join(ann, *MANY) == 18
@@ -171,7 +171,7 @@ async def test_what_the_gateway_lost_is_joined_for_nothing(house: House) -> None
 
 async def test_coming_back_has_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user that breaks its connections again and again pays for what is beyond ten full ones."""
-    joins: SubscribeCost = house.gateway.node._joins
+    joins: SubscribeCost = house.gateway.node._subscribe_cost
     monkeypatch.setattr(joins, "_returned", type(joins._returned)(Rate(40, 60.0, 40)))
     counts = []
     for _ in range(5):

@@ -410,7 +410,7 @@ async def test_room_lives_by_its_use() -> None:
         await house.advance(90)
         await ask(ann, "message", roomId="fresh", content="x")
         for client in list(house.gateway.node.registry):
-            client.link.abort()
+            client.transport.abort()
         await house.advance(90)
         assert await house.gateway.rooms.get("fresh")
         await house.advance(25)

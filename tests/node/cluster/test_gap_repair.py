@@ -167,7 +167,7 @@ async def test_what_is_held_is_bounded(net: Network) -> None:
     await lose(net, "a")
     engine.gate = asyncio.Event()
     await say(net, *range(HELD + 5))
-    held = house.gateway.node.channels.paused(LOBBY)
+    held = house.gateway.node.hub.paused(LOBBY)
     assert held is not None
     assert len(held) == HELD
     engine.gate.set()
@@ -210,7 +210,7 @@ async def test_engine_out_of_order_during_a_repair(net: Network) -> None:
     client = await house.client("ann", "lobby")
     await lose(net, "a")
     engine.error = ValueError("odd")
-    house.gateway.node.continuity.suspect_gap(LOBBY)
+    house.gateway.node.gap_repair.suspect_gap(LOBBY)
     engine.error = None
     assert house.events(Event.INTERNAL_ERROR) == 1
     await net.advance(RETRY)
@@ -224,17 +224,17 @@ async def test_everybody_leaves_during_a_repair(net: Network) -> None:
         client = await house.client("ann", "lobby")
         await lose(net, "a")
         engine.gate, engine.away = None if away else asyncio.Event(), away
-        house.gateway.node.continuity.suspect_gap(LOBBY)
-        house.gateway.node.continuity.suspect_gap(LOBBY)
+        house.gateway.node.gap_repair.suspect_gap(LOBBY)
+        house.gateway.node.gap_repair.suspect_gap(LOBBY)
         await ask(client, "leave", roomId="lobby")
         if engine.gate is not None:
             engine.gate.set()
         await settle()
         engine.gate, engine.away = None, False
         await net.advance(RETRY)
-        assert house.gateway.node.channels.paused(LOBBY) is None
-        assert len(house.gateway.node.channels) == 0
-    house.gateway.node.continuity.suspect_gap(LOBBY)
+        assert house.gateway.node.hub.paused(LOBBY) is None
+        assert len(house.gateway.node.hub) == 0
+    house.gateway.node.gap_repair.suspect_gap(LOBBY)
     assert gaps(house, "repaired") == 0
 
 
@@ -409,9 +409,9 @@ async def test_all_leave_before_they_are_told(net: Network) -> None:
     house = net.houses[0]
     client = await house.client("ann", "lobby")
     await net.store.broker.remove(LOBBY)
-    house.gateway.node.continuity.suspect_gap(LOBBY)
+    house.gateway.node.gap_repair.suspect_gap(LOBBY)
     await ask(client, "leave", roomId="lobby")
-    assert (len(house.gateway.node.channels), gaps(house, "lost")) == (0, 0)
+    assert (len(house.gateway.node.hub), gaps(house, "lost")) == (0, 0)
 
 
 async def test_held_goes_on_after_a_loss() -> None:
@@ -422,7 +422,7 @@ async def test_held_goes_on_after_a_loss() -> None:
         await lose(net, *"abcd")
         bob = await house.client("bob", "lobby")
         engine.gate = asyncio.Event()
-        house.gateway.node.continuity.suspect_gap(LOBBY)
+        house.gateway.node.gap_repair.suspect_gap(LOBBY)
         await say(net, "e")
         await lose(net, "f")
         await say(net, "g")
@@ -471,10 +471,10 @@ async def test_what_the_application_chose_stays(net: Network) -> None:
     house, engine = net.houses[0], net.engines[0]
     ann, bob = await house.client("ann"), await house.client("bob")
     grant = policy.trusted(Subscribe(channel=LOBBY))
-    membership = house.gateway.node.membership
-    await membership.subscribe(session_of(ann), grant, trusted=True)
+    subscriptions = house.gateway.node.subscriptions
+    await subscriptions.subscribe(session_of(ann), grant, trusted=True)
     engine.gate = gate = asyncio.Event()
-    entering = asyncio.ensure_future(membership.subscribe(session_of(bob), grant, trusted=True))
+    entering = asyncio.ensure_future(subscriptions.subscribe(session_of(bob), grant, trusted=True))
     await settle()
     engine.gate = None
     await say(net, "a")

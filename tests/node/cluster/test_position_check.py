@@ -23,7 +23,7 @@ def comparison(net: Network) -> PositionCheck:
     house, engine = net.houses[0], net.engines[0]
     node = house.gateway.node
     return PositionCheck(
-        engine, node.channels, node.membership._authority, node.continuity, net.clock
+        engine, node.hub, node.subscriptions._authorizer, node.gap_repair, net.clock
     )
 
 
@@ -89,7 +89,7 @@ async def test_not_while_it_is_mended(net: Network) -> None:
     house, engine = net.houses[0], net.engines[0]
     await house.client("ann", "lobby")
     engine.gate = gate = asyncio.Event()
-    house.gateway.node.continuity.suspect_gap(LOBBY)
+    house.gateway.node.gap_repair.suspect_gap(LOBBY)
     bob = await house.client("bob")
     await house.room("other")
     bob.send({"type": "join", "data": {"roomId": "other"}})

@@ -179,4 +179,4 @@ async def test_who_goes_meanwhile(slow: Slow, way: str) -> None:
     await engine.run()
     await ann.settle()
     assert contents(ann) == (["after"] if way == "join" else [])
-    assert house.gateway.node.news._judging == {}
+    assert house.gateway.node.rights_events._checking == {}

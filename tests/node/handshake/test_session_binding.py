@@ -138,7 +138,7 @@ async def test_a_login_of_a_proxy_comes_with_every_request(house: House) -> None
     assert entry.bond is not None
     for further in (login, ask(), ask(authorization="Negotiate x")):
         assert await judged(house, entry, further) is None
-    await house.gateway.node._authentication.prove(entry.bond.session, house.token("ann"))
+    await house.gateway.node._authentication.apply_token(entry.bond.session, house.token("ann"))
     assert await judged(house, entry, login) is None
     assert house.events(Event.SESSION_FOREIGN) == 0
 
@@ -147,7 +147,7 @@ async def test_a_header_that_came_later(house: House) -> None:
     """Who proved itself by message may show a header of its own, and need not again."""
     entry = await enter(house, ask())
     assert entry.bond is not None
-    await house.gateway.node._authentication.prove(entry.bond.session, house.token("ann"))
+    await house.gateway.node._authentication.apply_token(entry.bond.session, house.token("ann"))
     assert await judged(house, entry, ask(authorization=bearer(house, "ann"))) is None
     assert await judged(house, entry, ask()) is None
 

@@ -186,7 +186,7 @@ async def test_rule_http(answers: tuple[str, ...], allowed: tuple[str, ...]) -> 
     """By `http` the application's answers are the rights; without the first the rest is not asked."""
     async with running(ruled(AccessRule.HTTP, authorize_url="http://app/allow")) as house:
         application = Application(*answers)
-        house.gateway.node._authority._question = application
+        house.gateway.node._authorizer._question = application
         ann = await house.client("ann")
         assert await may(house, ann, "lobby") == can(*allowed)
         actions = {action for _, _, action in application.asked}
@@ -198,7 +198,7 @@ async def test_answers_are_kept_while_subscribed() -> None:
     """The application is asked once per channel of a session, and again when told of a change."""
     async with running(ruled(AccessRule.HTTP, authorize_url="http://app/allow")) as house:
         application = Application("subscribe", "publish", "manage")
-        house.gateway.node._authority._question = application
+        house.gateway.node._authorizer._question = application
         ann = await house.client("ann", "lobby")
         for _ in range(5):
             await ask(ann, "message", roomId="lobby", content="x")
@@ -211,7 +211,7 @@ async def test_answers_are_kept_while_subscribed() -> None:
 async def test_managing_what_has_no_record() -> None:
     """Who may manage a channel that has no record has no permissions to set."""
     async with running(ruled(AccessRule.HTTP, authorize_url="http://app/allow")) as house:
-        house.gateway.node._authority._question = Application("subscribe", "manage")
+        house.gateway.node._authorizer._question = Application("subscribe", "manage")
         ann = await house.client("ann", "lobby")
         await ask(ann, "set_permissions", roomId="lobby", permissions={"read": ["user"]})
         assert errors(ann) == ["Insufficient permissions"]
@@ -220,11 +220,11 @@ async def test_managing_what_has_no_record() -> None:
 async def test_judging_where_nobody_is(house: House) -> None:
     """There is nothing to judge of a session that is not in the channel, or is nobody's."""
     ann = session_of(await house.client("ann"))
-    await house.gateway.node.membership.reauthorize(ann, LOBBY)
+    await house.gateway.node.subscriptions.reauthorize(ann, LOBBY)
     assert ann.subscriptions == {}
     stranger = session_of(await house.client())
     with pytest.raises(CommandError) as caught:
-        await house.gateway.node._authority.evaluate(stranger, LOBBY)
+        await house.gateway.node._authorizer.evaluate(stranger, LOBBY)
     assert caught.value.kind is ErrorKind.NOT_AUTHENTICATED
 
 
@@ -403,7 +403,7 @@ async def test_later_judgement_wins(slow: Slow) -> None:
     """Of two judgements that overtake each other the one begun later holds."""
     house, engine = slow
     ann = await arrive(house, engine, "ann", "lobby")
-    membership, session = house.gateway.node.membership, session_of(ann)
+    membership, session = house.gateway.node.subscriptions, session_of(ann)
     first = asyncio.ensure_future(membership.reauthorize(session, LOBBY))
     await engine.run(1)
     early = engine.answers.popleft()
@@ -452,7 +452,7 @@ async def test_a_room_that_went_with_the_store(house: House) -> None:
     node = house.gateway.node
     await node.engine.directory.remove_room(LOBBY)
     for session in node.registry:
-        await node.news.reauthorize_user(session)
+        await node.rights_events.reauthorize_user(session)
     (left,) = ann.all("room_left")
     assert left["data"] == {"roomId": "lobby", "reason": "insufficient_state"}
     await ask(ann, "join", roomId="lobby")

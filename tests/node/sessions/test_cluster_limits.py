@@ -81,7 +81,7 @@ def limit(telemetry: Telemetry, mode: LimitMode = LimitMode.ENFORCE, scope: str 
     return Limiter(LimitName.MESSAGES, rate, telemetry, scope)
 
 
-def span(clock: FakeClock, meter: SharedMeter, nodes: int = 1) -> ClusterRateLimiter:
+def cluster_limits(clock: FakeClock, meter: SharedMeter, nodes: int = 1) -> ClusterRateLimiter:
     """A node's view of the store."""
     made = ClusterRateLimiter(cast("Engine", WideEngine(clock, meter)))
     made.count(nodes)
@@ -99,13 +99,13 @@ async def allowed(
 async def test_one_process_is_not_asked_twice(clock: FakeClock, limiter: Limiter) -> None:
     """An engine of one process is never asked: the node's own table has counted all there is."""
     alone = ClusterRateLimiter(MemoryEngine(clock))
-    assert not alone.wide
+    assert not alone.enabled
     assert await allowed(alone, limiter, clock) == 20
 
 
 async def test_nodes_share_a_limit(clock: FakeClock, meter: SharedMeter, limiter: Limiter) -> None:
     """What one node lets pass the other counts, too."""
-    first, second = span(clock, meter), span(clock, meter)
+    first, second = cluster_limits(clock, meter), cluster_limits(clock, meter)
     assert await allowed(first, limiter, clock, 3) == 3
     assert await allowed(second, limiter, clock) == 1
     clock.advance(RATE.interval)
@@ -118,7 +118,7 @@ async def test_limits_of_endpoints_are_apart(
     """An endpoint with a limit of its own counts alone, on every node."""
     async with running() as house:
         own = limit(house.gateway.telemetry, scope="live")
-    counting = span(clock, meter)
+    counting = cluster_limits(clock, meter)
     assert await allowed(counting, limiter, clock) == 4
     assert await allowed(counting, own, clock) == 4
     assert set(meter.asked) == {" messages user ann", "live messages user ann"}
@@ -128,7 +128,7 @@ async def test_wide_bucket_of_an_address(
     clock: FakeClock, meter: SharedMeter, limiter: Limiter
 ) -> None:
     """An IPv6 address counts in its own bucket, and lighter in the one around it."""
-    counting = span(clock, meter)
+    counting = cluster_limits(clock, meter)
     passed = 0
     for number in range(200):
         keys = (f"2001:db8:0:{number:x}::/64", "2001:db8::/48")
@@ -141,7 +141,7 @@ async def test_without_the_store_each_node_has_its_part(
     clock: FakeClock, meter: SharedMeter, limiter: Limiter, nodes: int, passes: int
 ) -> None:
     """While nobody answers a node allows the limit divided by the nodes, and never all."""
-    counting = span(clock, meter, nodes)
+    counting = cluster_limits(clock, meter, nodes)
     meter.away = True
     assert await allowed(counting, limiter, clock) == passes
     clock.advance(nodes * RATE.interval)
@@ -152,7 +152,7 @@ async def test_the_part_follows_the_number_of_nodes(
     clock: FakeClock, meter: SharedMeter, limiter: Limiter
 ) -> None:
     """A node that learns of another one allows less from then on."""
-    counting = span(clock, meter)
+    counting = cluster_limits(clock, meter)
     meter.away = True
     assert await allowed(counting, limiter, clock) == 4
     counting.count(2)
@@ -166,7 +166,7 @@ async def test_observed_limits_refuse_nothing(clock: FakeClock, meter: SharedMet
     """A limit that only observes counts what it would refuse."""
     async with running() as house:
         observed = limit(house.gateway.telemetry, LimitMode.OBSERVE)
-        assert await allowed(span(clock, meter), observed, clock) == 20
+        assert await allowed(cluster_limits(clock, meter), observed, clock) == 20
         assert house.count("limit_refusals_total", limit="messages", mode="observe") == 16
 
 
@@ -174,7 +174,7 @@ async def test_no_limit_asks_nobody(clock: FakeClock, meter: SharedMeter) -> Non
     """Where there is no limit the store is left alone."""
     async with running() as house:
         none = Limiter(LimitName.MESSAGES, Rate(0, 60.0, 1), house.gateway.telemetry)
-    assert await allowed(span(clock, meter), none, clock) == 20
+    assert await allowed(cluster_limits(clock, meter), none, clock) == 20
     assert meter.asked == []
 
 
@@ -182,7 +182,7 @@ async def test_check_raises_what_the_limit_says(
     clock: FakeClock, meter: SharedMeter, limiter: Limiter
 ) -> None:
     """A refusal says when the same would pass."""
-    counting = span(clock, meter)
+    counting = cluster_limits(clock, meter)
     for _ in range(4):
         await counting.check(limiter, ANN, clock.monotonic())
     with pytest.raises(CommandError) as caught:

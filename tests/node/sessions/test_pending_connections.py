@@ -12,9 +12,9 @@ PROTECTED = CAPACITY // 8
 class Connection:
     """A connection as a test wants it."""
 
-    def __init__(self, *, silent: bool = True, judged: bool = False) -> None:
+    def __init__(self, *, silent: bool = True, verifying: bool = False) -> None:
         self.silent = silent
-        self.judged = judged
+        self.verifying = verifying
         self.displaced: list[float] = []
 
     def displace(self, retry: float) -> None:
@@ -97,19 +97,19 @@ def test_the_young_are_left_alone(pool: PendingConnections, clock: FakeClock) ->
     assert gone(crowd) == [0]
 
 
-@pytest.mark.parametrize("option", ["silent", "judged"])
+@pytest.mark.parametrize("option", ["silent", "verifying"])
 def test_those_at_work_are_left_alone(
     pool: PendingConnections, clock: FakeClock, option: str
 ) -> None:
     """One that has spoken, or whose credential is being judged, is passed over."""
     crowd = fill(pool, "crowd", 60)
     for each in crowd[:5]:
-        setattr(each, option, option == "judged")
+        setattr(each, option, option == "verifying")
     clock.advance(2)
     pool.make_room()
     assert gone(crowd) == [5]
     for each in crowd[:5]:
-        each.judged = False
+        each.verifying = False
     pool.make_room()
     assert gone(crowd) == [[0, 5], [5, 6]][option == "silent"]
 
@@ -117,7 +117,7 @@ def test_those_at_work_are_left_alone(
 def test_a_full_pool_of_talkers(pool: PendingConnections, clock: FakeClock) -> None:
     """A word does not keep a place for ever: when the pool is full those make room that have spoken."""
     crowd = fill(pool, "crowd", CAPACITY - 1, silent=False)
-    crowd[0].judged = True
+    crowd[0].verifying = True
     clock.advance(2)
     pool.make_room()
     assert gone(crowd) == []

@@ -85,7 +85,7 @@ async def test_an_answer_that_is_not_taken() -> None:
         client = await house.request("GET", query)
         await until(lambda: house.listener_state.answering)
         taken: list[bool] = []
-        session.link.when_taken(lambda: taken.append(True))
+        session.link.when_sent(lambda: taken.append(True))
         assert session.link.unsent() > 0
         house.clock.advance(OUTBOX_AGE - 1)
         assert not session.link.stale(house.clock.monotonic())
@@ -133,14 +133,14 @@ async def test_who_waits_until_all_is_taken(house: PollHouse) -> None:
     """Whoever asked is told when nothing is queued any more, or at once, or at the end."""
     query, session = await house.begin()
     told: list[str] = []
-    session.link.when_taken(lambda: told.append("at once"))
+    session.link.when_sent(lambda: told.append("at once"))
     session.link.write(text(b"a"))
-    session.link.when_taken(lambda: told.append("taken"))
+    session.link.when_sent(lambda: told.append("taken"))
     assert told == ["at once"]
     await house.ask("GET", query)
     assert told == ["at once", "taken"]
     session.link.write(text(b"b"))
-    session.link.when_taken(lambda: told.append("over"))
+    session.link.when_sent(lambda: told.append("over"))
     session.link.abort()
     assert told == ["at once", "taken", "over"]
 

@@ -59,7 +59,7 @@ async def test_what_was_asked_of_the_session_holds(house: PollHouse) -> None:
     session.link.pause()
     told: list[bool] = []
     session.link.write(wire.ENGINE.text(b"queued"))
-    session.link.when_taken(lambda: told.append(True))
+    session.link.when_sent(lambda: told.append(True))
     client = await carried(house, query)
     assert await client.frame() == (0x81, b"4queued")
     assert told == [True]

@@ -3,9 +3,9 @@
 from portward.node.channels.batch_subscribe import BatchSubscriptions, wanted
 from portward.node.channels.multi_subscribe import MultiSubscribe
 from portward.node.channels.presence_order import PresenceOrder
+from portward.node.channels.publishing import Publishing
 from portward.node.channels.recovering import Recovering
 from portward.node.channels.retention import kept_until, stated_end
-from portward.node.channels.streams import Publishing
 from portward.node.channels.subscribe_cost import SubscribeCost
 from portward.node.channels.subscriptions import Subscriptions
 

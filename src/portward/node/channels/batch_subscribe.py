@@ -25,7 +25,7 @@ from portward.model.replies import (
     SubscribedMany,
     UnsubscribedMany,
 )
-from portward.node.channels.streams import Publishing
+from portward.node.channels.publishing import Publishing
 from portward.node.channels.subscriptions import Prepared, Subscriptions, deliveries
 from portward.node.rights import Authorizer
 from portward.node.sessions import Session
@@ -76,11 +76,11 @@ class BatchSubscriptions:
     """
 
     def __init__(
-        self, authority: Authorizer, membership: Subscriptions, streams: Publishing
+        self, authorizer: Authorizer, subscriptions: Subscriptions, publishing: Publishing
     ) -> None:
-        self._authority = authority
-        self._membership = membership
-        self._streams = streams
+        self._authorizer = authorizer
+        self._subscriptions = subscriptions
+        self._publishing = publishing
 
     async def subscribe(self, session: Session, command: SubscribeMany) -> SubscribedMany:
         """Subscribe to the allowed channels in the given order, up to the session's limit.
@@ -97,12 +97,12 @@ class BatchSubscriptions:
             await self._prepare(session, command, outcome)
         except BaseException:
             for prepared in outcome.prepared:
-                self._membership.rollback(session, prepared)
+                self._subscriptions.rollback(session, prepared)
             raise
         for prepared in outcome.prepared:
             self._complete(session, prepared, outcome)
         for channel in [each for each in session.subscriptions if _covered(session, each)]:
-            self._membership.leave(session, channel)
+            self._subscriptions.leave(session, channel)
         return SubscribedMany(
             channels=tuple(session.subscriptions),
             denied=tuple(outcome.denied),
@@ -119,8 +119,8 @@ class BatchSubscriptions:
                 continue
             try:
                 wanted = Subscribe(channel=channel, since=since)
-                grant = await self._authority.grant(session, channel, wanted)
-                outcome.prepared.append(await self._membership.prepare(session, grant))
+                grant = await self._authorizer.grant(session, channel, wanted)
+                outcome.prepared.append(await self._subscriptions.prepare(session, grant))
             except CommandError as fault:
                 full = full or fault.kind is ErrorKind.LIMIT_EXCEEDED
                 if fault.kind in _DENIED and session.alive:
@@ -131,7 +131,7 @@ class BatchSubscriptions:
     def _complete(self, session: Session, prepared: Prepared, outcome: _Outcome) -> None:
         replay = outcome.has_room_for(prepared)
         try:
-            reply = self._membership.complete(session, prepared, replay=replay)
+            reply = self._subscriptions.complete(session, prepared, replay=replay)
         except CommandError:
             outcome.denied.append(prepared.subscription.channel)
         else:
@@ -141,7 +141,7 @@ class BatchSubscriptions:
         """Unsubscribe from these channels, or from all; those without a subscription are ignored."""
         chosen = tuple(session.subscriptions) if command.channels is None else command.channels
         for channel in chosen:
-            self._membership.leave(session, channel)
+            self._subscriptions.leave(session, channel)
         return UnsubscribedMany(channels=tuple(session.subscriptions))
 
     async def histories(self, session: Session, command: ReadHistories) -> HistoriesRead:
@@ -173,7 +173,7 @@ class BatchSubscriptions:
         """Read one channel's newest publications; None when the session may not read it."""
         command = ReadHistory(channel=channel, limit=limit, reverse=True)
         try:
-            page = await self._authority.read(session, channel, command, self._streams.history)
+            page = await self._authorizer.read(session, channel, command, self._publishing.history)
         except CommandError as fault:
             if fault.kind not in _DENIED:
                 raise

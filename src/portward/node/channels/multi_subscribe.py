@@ -52,18 +52,18 @@ class MultiSubscribe:
 
     def __init__(
         self,
-        joins: SubscribeCost,
-        authority: Authorizer,
+        subscribe_cost: SubscribeCost,
+        authorizer: Authorizer,
         recovering: Recovering,
-        answering: ReplyWriter,
+        reply_writer: ReplyWriter,
         telemetry: Telemetry,
         background: Background,
         clock: Clock,
     ) -> None:
-        self._joins = joins
-        self._authority = authority
+        self._subscribe_cost = subscribe_cost
+        self._authorizer = authorizer
         self._recovering = recovering
-        self._answering = answering
+        self._reply_writer = reply_writer
         self._telemetry = telemetry
         self._background = background
         self._clock = clock
@@ -100,7 +100,7 @@ class MultiSubscribe:
                     await pace(session)
                     await self._next(session, job)
                 self._count(session, job)
-                self._answering.reply(session, job.command, job.reply)
+                self._reply_writer.reply(session, job.command, job.reply)
                 jobs.popleft()
         finally:
             del self._jobs[session]
@@ -121,11 +121,11 @@ class MultiSubscribe:
         channel = wanted.channel
         if channel is None:
             raise CommandError(ErrorKind.INVALID_CHANNEL)
-        await self._joins.charge(session, (channel,))
+        await self._subscribe_cost.charge(session, (channel,))
         command = Subscribe(id=job.command.id, channel=channel, since=wanted.since)
-        grant = await self._authority.grant(session, channel, command)
+        grant = await self._authorizer.grant(session, channel, command)
         reply = await self._recovering.enter(session, grant)
-        self._answering.reply(session, command, reply)
+        self._reply_writer.reply(session, command, reply)
         job.joined.append(channel)
 
     def _refuse(
@@ -134,7 +134,7 @@ class MultiSubscribe:
         fault.command_id = job.command.id
         fault.about = fault.part = wanted.about
         job.failed.append(Failure(wanted.about, fault))
-        self._answering.reply_error(session, fault)
+        self._reply_writer.reply_error(session, fault)
 
     def _count(self, session: Session, job: _MultiSubscribeJob) -> None:
         """Count a message once, for any number of refused channels."""

@@ -28,10 +28,12 @@ CHUNK: Final = 64
 class Recovering:
     """Subscribes sessions. When a recovery exceeds one reply, the rest is sent as ordinary publications."""
 
-    def __init__(self, engine: Engine, membership: Subscriptions, answering: ReplyWriter) -> None:
+    def __init__(
+        self, engine: Engine, subscriptions: Subscriptions, reply_writer: ReplyWriter
+    ) -> None:
         self._engine = engine
-        self._membership = membership
-        self._answering = answering
+        self._subscriptions = subscriptions
+        self._reply_writer = reply_writer
 
     async def enter(self, session: Session, grant: Grant[Subscribe]) -> Reply:
         """Subscribe. Returns the reply, or `AnsweredLater` when it was sent in parts.
@@ -39,7 +41,7 @@ class Recovering:
         Raises:
             CommandError: as `Subscriptions.subscribe`.
         """
-        prepared = await self._membership.prepare(session, grant)
+        prepared = await self._subscriptions.prepare(session, grant)
         try:
             publications = prepared.page.publications
             if publications and merge(prepared.since, prepared.page, []).recovered:
@@ -49,9 +51,9 @@ class Recovering:
                 if must_wait(session, sum(map(size_of, publications))):
                     await taken(session)
         except BaseException:
-            self._membership.rollback(session, prepared)
+            self._subscriptions.rollback(session, prepared)
             raise
-        return self._membership.complete(session, prepared)
+        return self._subscriptions.complete(session, prepared)
 
     async def _in_parts(
         self, session: Session, command: Subscribe, prepared: Prepared, count: int
@@ -62,7 +64,7 @@ class Recovering:
         at = first[-1].offset
         if must_wait(session, PACED):
             await taken(session)
-        self._membership.check_current(session, prepared.subscription)
+        self._subscriptions.check_current(session, prepared.subscription)
         answer = Subscribed(
             channel=channel,
             position=Position(at, page.position.epoch),
@@ -70,7 +72,7 @@ class Recovering:
             recovered=True,
             publications=first,
         )
-        self._answering.reply(session, command, answer)
+        self._reply_writer.reply(session, command, answer)
         # From here on the client is subscribed: a later failure must be reported to it.
         prepared.known = prepared.subscription.settled = True
         prepared.page = replace(page, publications=())
@@ -79,9 +81,9 @@ class Recovering:
             following = await self._following(session, prepared, at)
             if following is None:
                 return AnsweredLater()
-            at = self._bring(session, prepared, following)
+            at = self._write_page(session, prepared, following)
         prepared.since = page.position
-        reply = self._membership.complete(session, prepared)
+        reply = self._subscriptions.complete(session, prepared)
         for push in reply.later:
             session.push(push)
         return AnsweredLater()
@@ -93,19 +95,19 @@ class Recovering:
         channel = subscription.channel
         page = await self._engine.broker.history(channel, query, prepared.namespace)
         try:
-            await self._membership.look_again(session, subscription)
-            self._membership.check_current(session, subscription)
+            await self._subscriptions.recheck_record(session, subscription)
+            self._subscriptions.check_current(session, subscription)
         except CommandError:
             # The code that removed the subscription has informed the client.
             return None
         whole = page.complete and page.position.epoch == epoch and page.publications
         if whole and page.publications[0].offset == at + 1:
             return page
-        self._membership.remove(session, channel, INSUFFICIENT_STATE)
+        self._subscriptions.remove(session, channel, INSUFFICIENT_STATE)
         return None
 
     @staticmethod
-    def _bring(session: Session, prepared: Prepared, page: HistoryPage) -> int:
+    def _write_page(session: Session, prepared: Prepared, page: HistoryPage) -> int:
         """Write part of a page as ordinary publications. Returns the last offset written."""
         at, room = 0, PACED
         channel, epoch = prepared.subscription.channel, page.position.epoch

@@ -31,16 +31,16 @@ class SubscribeCost:
     def __init__(
         self,
         engine: Engine,
-        authority: Authorizer,
+        authorizer: Authorizer,
         registry: Registry[Session],
-        span: ClusterRateLimiter,
+        cluster_limits: ClusterRateLimiter,
         background: Background,
         clock: Clock,
     ) -> None:
         self._engine = engine
-        self._authority = authority
+        self._authorizer = authorizer
         self._registry = registry
-        self._span = span
+        self._cluster_limits = cluster_limits
         self._background = background
         self._clock = clock
         self._returned = RateTable(RETURNS)
@@ -64,7 +64,7 @@ class SubscribeCost:
             await self._count(session, len(rest))
         except CommandError:
             # The other connections may be dead: the limit must not stop a client that reconnects.
-            if await self._all_held(session, user, rest) and self._free(user, len(rest)):
+            if await self._all_held(session, user, rest) and self._is_free(user, len(rest)):
                 return
             await self._engine.sessions.put_returns(user, tuple(returning), RETURN_TIME)
             raise
@@ -72,15 +72,15 @@ class SubscribeCost:
     async def _take(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
         """Return the channels that the user returns to without cost."""
         returning = await self._engine.sessions.take_returns(user, channels)
-        return returning if returning and self._free(user, len(returning)) else frozenset()
+        return returning if returning and self._is_free(user, len(returning)) else frozenset()
 
-    def _free(self, user: str, count: int) -> bool:
+    def _is_free(self, user: str, count: int) -> bool:
         return not self._returned.take(user, self._clock.monotonic(), count)
 
     async def _count(self, session: Session, count: int) -> None:
         now, limiter = self._clock.monotonic(), session.endpoint.limits[LimitName.JOIN]
         limiter.check(session.limit_keys, now, count)
-        await self._span.check(limiter, session.limit_keys, now, count)
+        await self._cluster_limits.check(limiter, session.limit_keys, now, count)
 
     async def _all_held(self, session: Session, user: str, channels: tuple[Channel, ...]) -> bool:
         """Return whether the user is in all these channels over other connections.
@@ -94,7 +94,7 @@ class SubscribeCost:
         return all(await asyncio.gather(*(self._present(session, channel) for channel in rest)))
 
     async def _present(self, session: Session, channel: Channel) -> bool:
-        if not self._authority.namespace(channel).presence:
+        if not self._authorizer.namespace(channel).presence:
             return False
         members = await self._engine.presence.members(channel)
         own = session.id, session.user
@@ -102,7 +102,7 @@ class SubscribeCost:
 
     # -- stored returns
 
-    def broke(self, session: Session, ending: Disconnect) -> None:
+    def store_returns(self, session: Session, ending: Disconnect) -> None:
         """Store the channels of a session, unless its disconnect is permanent. Runs before they are left."""
         if session.user is None or not (ending.reconnect or ending is Disconnect.NORMAL):
             return
@@ -112,14 +112,14 @@ class SubscribeCost:
                 self._engine.sessions.put_returns(session.user, tuple(held), RETURN_TIME)
             )
 
-    def lost(self, session: Session, channel: Channel) -> None:
+    def allow_return(self, session: Session, channel: Channel) -> None:
         """Store a free return to a channel that the gateway removed, so that the client can resubscribe."""
         if session.user is not None:
             self._background.run(
                 self._engine.sessions.put_returns(session.user, (channel,), RETURN_TIME)
             )
 
-    def forget(self, user: str | None, *channels: Channel) -> None:
+    def forget_returns(self, user: str | None, *channels: Channel) -> None:
         """Delete free returns to channels that the user left or was removed from."""
         if user is not None and channels:
             self._background.run(self._engine.sessions.take_returns(user, channels))

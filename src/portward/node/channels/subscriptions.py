@@ -69,15 +69,15 @@ class Subscriptions:
     def __init__(
         self,
         engine: Engine,
-        channels: Hub,
-        authority: Authorizer,
+        hub: Hub,
+        authorizer: Authorizer,
         telemetry: Telemetry,
         background: Background,
         clock: Clock,
     ) -> None:
         self._engine = engine
-        self._channels = channels
-        self._authority = authority
+        self._hub = hub
+        self._authorizer = authorizer
         self._telemetry = telemetry
         self._background = background
         self._clock = clock
@@ -113,14 +113,14 @@ class Subscriptions:
             CommandError: as :meth:`subscribe`.
         """
         channel = grant.command.channel
-        namespace = self._authority.namespace(channel)
+        namespace = self._authorizer.namespace(channel)
         if not session.alive:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
         subscription = session.subscriptions.get(channel)
         known = subscription is not None
         if subscription is not None:
             # Subscribed before: it joins again, so that the new reply and the pushes after it fit together.
-            self._channels.leave(channel, session.link, returning=True)
+            self._hub.leave(channel, session.transport, returning=True)
             subscription.settled = False
         elif 0 < namespace.max_subscriptions <= len(session.subscriptions):
             raise CommandError(ErrorKind.LIMIT_EXCEEDED)
@@ -130,14 +130,14 @@ class Subscriptions:
         prepared = Prepared(subscription, namespace, grant.command.since, known)
         try:
             if not known:
-                await self._look(session, subscription, namespace)
+                await self._read_record(session, subscription, namespace)
             await self._join(session, prepared)
         except BaseException:
             self.rollback(session, prepared)
             raise
         return prepared
 
-    async def _look(
+    async def _read_record(
         self, session: Session, subscription: Subscription, namespace: Namespace
     ) -> None:
         """Read the room record again: changes arrive as events only from now on, earlier ones did not."""
@@ -151,10 +151,10 @@ class Subscriptions:
             await directory.keep_room(channel, namespace.idle_ttl)
         self.check_current(session, subscription)
 
-    async def look_again(self, session: Session, subscription: Subscription) -> None:
+    async def recheck_record(self, session: Session, subscription: Subscription) -> None:
         """Check the right again after a read: the room must be the same as before it, not created again."""
         channel, before = subscription.channel, subscription.record
-        if subscription.trusted or not self._authority.needs_record(channel):
+        if subscription.trusted or not self._authorizer.needs_record(channel):
             return
         await self.reauthorize(session, channel)
         self.check_current(session, subscription)
@@ -189,7 +189,7 @@ class Subscriptions:
         subscription, namespace = prepared.subscription, prepared.namespace
         channel, since = subscription.channel, prepared.since
         self._check_size(subscription, namespace)
-        if self._channels.join(channel, session.link):
+        if self._hub.join(channel, session.transport):
             await self._engine.broker.listen(channel)
             self.check_current(session, subscription)
         await self._enter_presence(session, subscription, namespace)
@@ -197,7 +197,7 @@ class Subscriptions:
         limit = RECOVERY_LIMIT + 1 if since is not None else 0
         query = HistoryQuery(limit=limit, since=since, latest=prepared.latest)
         prepared.page = await self._engine.broker.history(channel, query, namespace)
-        await self.look_again(session, subscription)
+        await self.recheck_record(session, subscription)
         self.check_current(session, subscription)
 
     def complete(self, session: Session, prepared: Prepared, *, replay: bool = True) -> Subscribed:
@@ -211,8 +211,8 @@ class Subscriptions:
         subscription, page = prepared.subscription, prepared.page
         channel = subscription.channel
         self.check_current(session, subscription)
-        whole = self._channels.follows(channel, session.link, page.position)
-        collected = self._channels.go_live(channel, session.link, session.encoder, page.position)
+        whole = self._hub.follows(channel, session.transport, page.position)
+        collected = self._hub.go_live(channel, session.transport, session.encoder, page.position)
         subscription.settled = True
         recovery = merge(prepared.since, page, collected)
         if not replay and recovery.recovered:
@@ -228,15 +228,15 @@ class Subscriptions:
             recovered=recovery.recovered,
             publications=recovery.missed,
             snapshot=page.latest if prepared.latest else None,
-            later=self._channels.apply_cooldown(channel, session.link, told, recovery.later),
+            later=self._hub.apply_cooldown(channel, session.transport, told, recovery.later),
         )
         if whole:
             return reply
         self.doubt(channel)
         asks = prepared.namespace.history_size > 0 and not subscription.trusted
-        return self._turn_back(session, reply) if asks else reply
+        return self._remove_with_gap(session, reply) if asks else reply
 
-    def _turn_back(self, session: Session, reply: Subscribed) -> Subscribed:
+    def _remove_with_gap(self, session: Session, reply: Subscribed) -> Subscribed:
         """Remove a subscription with a gap after its reply, so that the client subscribes again."""
         self.leave(session, reply.channel)
         self.lost(session, reply.channel)
@@ -248,7 +248,7 @@ class Subscriptions:
         if namespace.authorize is AccessRule.ROLES:
             counted = namespace.presence
             limit = 0 if counted else _bound(subscription)
-        if 0 < limit <= self._channels.size(subscription.channel):
+        if 0 < limit <= self._hub.size(subscription.channel):
             raise CommandError(ErrorKind.CHANNEL_FULL)
 
     async def _enter_presence(
@@ -264,7 +264,7 @@ class Subscriptions:
         if first is None:
             subscription.present = False
             raise CommandError(ErrorKind.CHANNEL_FULL)
-        if first and not self._returned(channel, who.subject):
+        if first and not self._cancel_leave(channel, who.subject):
             await self._engine.broker.announce(
                 UserJoined(
                     channel=channel,
@@ -276,7 +276,7 @@ class Subscriptions:
             )
         self.check_current(session, subscription)
 
-    def _returned(self, channel: Channel, user: str) -> bool:
+    def _cancel_leave(self, channel: Channel, user: str) -> bool:
         """Return whether the user returns before its leave was announced; the announcement is cancelled."""
         grace = self._grace.pop((channel, user), None)
         if grace is not None:
@@ -330,7 +330,7 @@ class Subscriptions:
     ) -> None:
         """Leave the hub now, and the engine in a background task, which nothing cancels."""
         channel = subscription.channel
-        silent = self._channels.leave(channel, session.link, drop=drop)
+        silent = self._hub.leave(channel, session.transport, drop=drop)
         self._background.run(self._leave_presence(session, subscription, reason))
         if silent:
             self._background.run(self._engine.broker.ignore(channel))
@@ -353,7 +353,7 @@ class Subscriptions:
             reason=reason,
             order=order,
         )
-        grace = self._authority.namespace(channel).leave_grace
+        grace = self._authorizer.namespace(channel).leave_grace
         if grace and reason is LeaveReason.DISCONNECTED:
             self._postpone(event, grace)
         else:
@@ -366,7 +366,7 @@ class Subscriptions:
             del self._grace[key]
             self._background.run(self._engine.broker.announce(event))
 
-        self._returned(*key)
+        self._cancel_leave(*key)
         self._grace[key] = self._clock.call_later(grace, announce)
 
     # -- changed rights
@@ -376,7 +376,7 @@ class Subscriptions:
         for channel in channels:
             subscription = session.subscriptions.get(channel)
             if subscription is not None and subscription.settled and not subscription.trusted:
-                self._channels.withhold(channel, session.link)
+                self._hub.withhold(channel, session.transport)
 
     def release(self, session: Session) -> None:
         """Write the withheld pushes of the channels where the session is still subscribed.
@@ -384,7 +384,7 @@ class Subscriptions:
         Where there were too many, the subscription is removed, and the client recovers from its position.
         """
         for channel in list(session.subscriptions):
-            if not self._channels.release(channel, session.link):
+            if not self._hub.release(channel, session.transport):
                 self.remove(session, channel, INSUFFICIENT_STATE)
 
     async def reauthorize_all(self, session: Session, *, fresh: bool = False) -> None:
@@ -416,13 +416,13 @@ class Subscriptions:
         subscription = session.subscriptions.get(channel)
         if subscription is None or subscription.trusted:
             return
-        subscription.judged = judgement = subscription.judged + 1
+        subscription.checks = judgement = subscription.checks + 1
         try:
-            rights, record, _ = await self._authority.evaluate(session, channel, fresh=fresh)
+            rights, record, _ = await self._authorizer.evaluate(session, channel, fresh=fresh)
         except CommandError:
             rights, record = Right.NONE, subscription.record
         current = session.subscriptions.get(channel) is subscription
-        if not current or subscription.judged != judgement:
+        if not current or subscription.checks != judgement:
             return
         vanished = not told and record is None and subscription.record is not None
         subscription.rights, subscription.record = rights, record

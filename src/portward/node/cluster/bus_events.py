@@ -62,16 +62,16 @@ class BusEventHandler:
 
     def __init__(
         self,
-        channels: Hub,
+        hub: Hub,
         registry: Registry[Session],
         authorities: RightsEvents,
-        continuity: GapRepair,
+        gap_repair: GapRepair,
         watchers: EngineEvents,
         clock: Clock,
     ) -> None:
-        self._channels = channels
+        self._hub = hub
         self._registry = registry
-        self._continuity = continuity
+        self._gap_repair = gap_repair
         self._watchers = watchers
         self._order = PresenceOrder(clock)
         self._handlers: dict[type[BusEvent], Callable[..., None]] = {
@@ -90,9 +90,9 @@ class BusEventHandler:
     ) -> None:
         """Deliver a publication that is next in its channel; pass any other one to the gap repair."""
         session = self._registry.get(exclude) if exclude is not None else None
-        subscriber = session.link if session is not None else None
-        if not self._channels.deliver(channel, publication, epoch, subscriber):
-            self._continuity.out_of_line(channel, publication, epoch, subscriber)
+        subscriber = session.transport if session is not None else None
+        if not self._hub.deliver(channel, publication, epoch, subscriber):
+            self._gap_repair.handle_out_of_order(channel, publication, epoch, subscriber)
 
     def happened(self, event: BusEvent) -> None:
         """Call the handler of an event's type."""
@@ -112,7 +112,7 @@ class BusEventHandler:
 
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
         source = self._registry.get(client)
-        self._channels.announce(channel, push, source.link if source else None)
+        self._hub.announce(channel, push, source.transport if source else None)
 
     def _joined(self, event: UserJoined) -> None:
         if self._order.is_news(event):

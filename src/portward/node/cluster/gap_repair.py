@@ -47,10 +47,10 @@ class GapRepair:
         self,
         *,
         engine: Engine,
-        channels: Hub,
+        hub: Hub,
         registry: Registry[Session],
-        authority: Authorizer,
-        membership: Subscriptions,
+        authorizer: Authorizer,
+        subscriptions: Subscriptions,
         telemetry: Telemetry,
         background: Background,
         clock: Clock,
@@ -58,10 +58,10 @@ class GapRepair:
     ) -> None:
         """`later` runs a callable at the end of the current iteration of the event loop."""
         self._engine = engine
-        self._channels = channels
+        self._hub = hub
         self._registry = registry
-        self._authority = authority
-        self._membership = membership
+        self._authorizer = authorizer
+        self._subscriptions = subscriptions
         self._telemetry = telemetry
         self._background = background
         self._clock = clock
@@ -70,36 +70,36 @@ class GapRepair:
 
     # -- one channel
 
-    def out_of_line(
+    def handle_out_of_order(
         self, channel: Channel, publication: Publication, epoch: str, exclude: Subscriber | None
     ) -> None:
         """Handle a publication that is not the next one of a channel with local subscribers."""
         arrival = BusMessage(publication, epoch, exclude)
-        held, known = self._channels.paused(channel), self._channels.position(channel) or NOWHERE
+        held, known = self._hub.paused(channel), self._hub.position(channel) or NOWHERE
         if held is not None:
             if len(held) < HELD:
                 held.append(arrival)
         elif known.epoch == epoch and publication.offset <= known.offset:
             self._telemetry.metrics.repeats_total.add((channel.namespace,))
-        elif self._keeps(channel):
-            self._mend(channel, [arrival])
+        elif self._has_history(channel):
+            self._start_repair(channel, [arrival])
         else:
             before = Position(publication.offset - 1, epoch)
             self._record(channel, GapResult.LOST, _missing(known, before))
-            self._channels.move(channel, before)
-            self._channels.deliver(channel, publication, epoch, exclude)
+            self._hub.move(channel, before)
+            self._hub.deliver(channel, publication, epoch, exclude)
 
     def suspect_gap(self, channel: Channel) -> None:
         """Compare a channel with the engine now; called when publications may be missing."""
-        if self._channels.position(channel) is not None and self._channels.paused(channel) is None:
-            self._mend(channel, [])
+        if self._hub.position(channel) is not None and self._hub.paused(channel) is None:
+            self._start_repair(channel, [])
 
-    def _keeps(self, channel: Channel) -> bool:
+    def _has_history(self, channel: Channel) -> bool:
         """Return whether the channel has a history from which missing publications can be read."""
-        return self._authority.namespace(channel).history_size > 0
+        return self._authorizer.namespace(channel).history_size > 0
 
-    def _mend(self, channel: Channel, held: list[BusMessage]) -> None:
-        self._channels.pause(channel, held)
+    def _start_repair(self, channel: Channel, held: list[BusMessage]) -> None:
+        self._hub.pause(channel, held)
         self._background.run(self._repair(channel, held))
 
     async def _repair(self, channel: Channel, held: list[BusMessage], rounds: int = 0) -> None:
@@ -115,27 +115,27 @@ class GapRepair:
             if page is not None:
                 recovery = merge(known, page, [])
                 if not recovery.recovered or rounds >= ROUNDS:
-                    self._lose(channel, held, page)
+                    self._give_up(channel, held, page)
                     return
-                self._go_on(channel, held, recovery.missed, seen)
+                self._deliver_in_order(channel, held, recovery.missed, seen)
                 rounds += 1
             if self._waiting(channel, held) == known:
-                self._clock.call_later(RETRY, partial(self._once_more, channel, held, rounds))
+                self._clock.call_later(RETRY, partial(self._retry, channel, held, rounds))
                 return
             rounds = 0
 
     def _waiting(self, channel: Channel, held: list[BusMessage]) -> Position | None:
         """Return the position of a channel that is paused with exactly this list, else None."""
-        return self._channels.position(channel) if self._channels.paused(channel) is held else None
+        return self._hub.position(channel) if self._hub.paused(channel) is held else None
 
-    def _once_more(self, channel: Channel, held: list[BusMessage], rounds: int) -> None:
+    def _retry(self, channel: Channel, held: list[BusMessage], rounds: int) -> None:
         if self._waiting(channel, held) is not None:
             self._background.run(self._repair(channel, held, rounds))
 
     async def _read(self, channel: Channel, known: Position) -> HistoryPage | None:
         """Read the publications after a position; None when the read fails for any reason."""
         query = HistoryQuery(limit=RECOVERY_LIMIT + 1, since=known)
-        namespace = self._authority.namespace(channel)
+        namespace = self._authorizer.namespace(channel)
         try:
             return await self._engine.broker.history(channel, query, namespace)
         except Unavailable:
@@ -144,7 +144,7 @@ class GapRepair:
             self._telemetry.failure(error)
             return None
 
-    def _go_on(
+    def _deliver_in_order(
         self, channel: Channel, held: list[BusMessage], missed: Iterable[Publication], seen: int
     ) -> None:
         """Deliver the missed publications, then the held ones that follow; hold the rest again.
@@ -152,38 +152,38 @@ class GapRepair:
         The first `seen` entries of `held` arrived before the read: of these, any with another epoch
         belong to an older epoch and are dropped.
         """
-        before = self._channels.position(channel) or NOWHERE
+        before = self._hub.position(channel) or NOWHERE
         epoch, full = before.epoch, len(held) >= HELD
         came = {each.publication.offset: each for each in held if each.epoch == epoch}
-        self._channels.resume(channel)
+        self._hub.resume(channel)
         told = 0
         for publication in missed:
             arrival = came.pop(publication.offset, None)
             exclude = arrival.exclude if arrival is not None else None
-            told += self._channels.deliver(channel, publication, epoch, exclude)
-        rest = [each for _, each in sorted(came.items()) if not self._follows(channel, each)]
+            told += self._hub.deliver(channel, publication, epoch, exclude)
+        rest = [each for _, each in sorted(came.items()) if not self._deliver_next(channel, each)]
         held[:] = [*rest, *(each for each in held[seen:] if each.epoch != epoch)]
         if told:
             self._record(channel, GapResult.REPAIRED, told)
         if held or full:
-            self._channels.pause(channel, held)
+            self._hub.pause(channel, held)
 
-    def _follows(self, channel: Channel, arrival: BusMessage) -> bool:
+    def _deliver_next(self, channel: Channel, arrival: BusMessage) -> bool:
         """Deliver a held publication when it is next. Return False when there is a gap before it."""
         publication, epoch, exclude = arrival
-        known = self._channels.position(channel) or NOWHERE
+        known = self._hub.position(channel) or NOWHERE
         repeated = publication.offset <= known.offset
-        return repeated or self._channels.deliver(channel, publication, epoch, exclude)
+        return repeated or self._hub.deliver(channel, publication, epoch, exclude)
 
     # -- gaps that cannot be repaired
 
-    def _lose(self, channel: Channel, held: list[BusMessage], page: HistoryPage) -> None:
+    def _give_up(self, channel: Channel, held: list[BusMessage], page: HistoryPage) -> None:
         """Note a channel that cannot be repaired; those of one loop iteration are handled together."""
         if not self._lost:
-            self._later(self._tell)
+            self._later(self._end_subscriptions)
         self._lost[channel] = (held, page)
 
-    def _tell(self) -> None:
+    def _end_subscriptions(self) -> None:
         """End the subscriptions of the lost channels; others continue from the stream's current position."""
         lost, self._lost = self._lost, {}
         gone = {}
@@ -192,26 +192,26 @@ class GapRepair:
             if known is not None:
                 gone[channel] = page.position
                 self._record(channel, GapResult.LOST, _missing(known, page.position))
-        kept = {channel for channel in gone if self._keeps(channel)}
+        kept = {channel for channel in gone if self._has_history(channel)}
         for session in self._registry if kept else ():
             for channel in kept & session.subscriptions.keys():
                 self._withdraw(session, channel, gone[channel])
         for channel, position in gone.items():
-            self._start_afresh(channel, lost[channel][0], position)
+            self._restart(channel, lost[channel][0], position)
 
     def _withdraw(self, session: Session, channel: Channel, position: Position) -> None:
         """End a subscription. One made by the application stays: its client cannot subscribe again."""
         subscription = session.subscriptions[channel]
         if subscription.trusted or not subscription.settled:
             return
-        if not self._channels.already_delivered(channel, session.link, position):
-            self._membership.remove(session, channel, INSUFFICIENT_STATE)
+        if not self._hub.already_delivered(channel, session.transport, position):
+            self._subscriptions.remove(session, channel, INSUFFICIENT_STATE)
 
-    def _start_afresh(self, channel: Channel, held: list[BusMessage], position: Position) -> None:
+    def _restart(self, channel: Channel, held: list[BusMessage], position: Position) -> None:
         if self._waiting(channel, held) is None:
             return
-        self._channels.move(channel, _before(held, position))
-        self._go_on(channel, held, (), 0)
+        self._hub.move(channel, _before(held, position))
+        self._deliver_in_order(channel, held, (), 0)
         if self._waiting(channel, held) is not None:
             self._background.run(self._repair(channel, held))
 

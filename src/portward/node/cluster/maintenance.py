@@ -75,7 +75,7 @@ class ClusterMaintenance:
         self._nodes = 1
         self._engine = engine
         self._registry = registry
-        self._judges = judges
+        self._rights_events = judges
         self._comparison = comparison
         self._info = info
         self._telemetry = telemetry
@@ -85,10 +85,10 @@ class ClusterMaintenance:
         self._timers: dict[str, Timer] = {}
         self._pulled = clock.time()
         self._pulling = False
-        self._doubt = False
+        self._rights_uncertain = False
         """Whether changes of rights may have been lost since the last pull."""
-        self._unjudged: deque[Session] = deque()
-        self._share = 0
+        self._unchecked: deque[Session] = deque()
+        self._batch = 0
 
     # -- start and stop
 
@@ -106,7 +106,7 @@ class ClusterMaintenance:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._unjudged.clear()
+        self._unchecked.clear()
         self._background.run(self._engine.nodes.withdraw(self._info().uid))
 
     def _every(self, name: str, wait: Callable[[], float], action: Callable[[], None]) -> None:
@@ -160,8 +160,8 @@ class ClusterMaintenance:
 
     def _pull_all(self) -> None:
         self._background.run(self._pull())
-        if self._doubt:
-            self._doubt = False
+        if self._rights_uncertain:
+            self._rights_uncertain = False
             self._reauthorize_all()
 
     async def _pull(self) -> None:
@@ -174,11 +174,11 @@ class ClusterMaintenance:
             found = await self._engine.revocations.since(self._pulled - OVERLAP)
             self._pulled = now
             if found:
-                await self._act_on(found)
+                await self._end_revoked(found)
         finally:
             self._pulling = False
 
-    async def _act_on(self, found: Iterable[Revocation]) -> None:
+    async def _end_revoked(self, found: Iterable[Revocation]) -> None:
         by_key = {(each.kind, each.value): each for each in found}
         sessions = iter(self._registry)
         while some := list(islice(sessions, TURN)):
@@ -195,20 +195,20 @@ class ClusterMaintenance:
         for key in identity_keys(claims, session.resume_id):
             revocation = by_key.get(key)
             if revocation is not None and revocation.names(claims, session.resume_id):
-                self._judges.revoked(Revoked(revocation=revocation))
+                self._rights_events.revoked(Revoked(revocation=revocation))
 
     def _reauthorize_all(self) -> None:
         """Evaluate the rights of every session again over `SPREAD` seconds; queued sessions go first."""
-        self._unjudged = deque(dict.fromkeys([*self._unjudged, *self._registry]))
-        self._share = int(len(self._unjudged) * STEP / SPREAD) + 1
+        self._unchecked = deque(dict.fromkeys([*self._unchecked, *self._registry]))
+        self._batch = int(len(self._unchecked) * STEP / SPREAD) + 1
         self._once("judge", STEP, self._reauthorize_some)
 
     def _reauthorize_some(self) -> None:
-        for _ in range(min(self._share, len(self._unjudged))):
-            session = self._unjudged.popleft()
+        for _ in range(min(self._batch, len(self._unchecked))):
+            session = self._unchecked.popleft()
             if session.alive and session.identity is not None:
-                self._background.run(self._judges.reauthorize_user(session))
-        if self._unjudged:
+                self._background.run(self._rights_events.reauthorize_user(session))
+        if self._unchecked:
             self._once("judge", STEP, self._reauthorize_some)
 
     # -- positions
@@ -223,10 +223,10 @@ class ClusterMaintenance:
 
     def interrupted(self) -> None:
         """Look for everything that the bus may have lost, at a random time within `SOON`."""
-        self._doubt = True
-        self._once("look", self._random() * SOON, self._look)
+        self._rights_uncertain = True
+        self._once("look", self._random() * SOON, self._look_for_losses)
 
-    def _look(self) -> None:
+    def _look_for_losses(self) -> None:
         self._compare()
         self._background.run(self._pull())
         self._reauthorize_all()

@@ -27,15 +27,15 @@ class PositionCheck:
     def __init__(
         self,
         engine: Engine,
-        channels: Hub,
-        authority: Authorizer,
-        continuity: GapRepair,
+        hub: Hub,
+        authorizer: Authorizer,
+        gap_repair: GapRepair,
         clock: Clock,
     ) -> None:
         self._engine = engine
-        self._channels = channels
-        self._authority = authority
-        self._continuity = continuity
+        self._hub = hub
+        self._authorizer = authorizer
+        self._gap_repair = gap_repair
         self._clock = clock
         self._comparing = self._again = False
 
@@ -53,33 +53,33 @@ class PositionCheck:
             self._comparing = False
 
     async def _compare(self) -> None:
-        names = iter(self._channels.names())
+        names = iter(self._hub.names())
         while some := list(islice(names, AT_ONCE)):
-            if not all(await asyncio.gather(*map(self._look, some))):
+            if not all(await asyncio.gather(*map(self._compare_one, some))):
                 return
 
-    async def _look(self, channel: Channel) -> bool:
+    async def _compare_one(self, channel: Channel) -> bool:
         """Compare one channel. Returns False when the engine does not answer."""
-        known = self._channels.position(channel)
-        if known is None or self._channels.paused(channel) is not None:
+        known = self._hub.position(channel)
+        if known is None or self._hub.paused(channel) is not None:
             return True
         query = HistoryQuery(limit=0)
         try:
             page = await self._engine.broker.history(
-                channel, query, self._authority.namespace(channel)
+                channel, query, self._authorizer.namespace(channel)
             )
         except Unavailable:
             return False
         if self._differs(channel, page.position):
-            self._clock.call_later(GRACE, partial(self._look_again, channel, page.position))
+            self._clock.call_later(GRACE, partial(self._compare_again, channel, page.position))
         return True
 
     def _differs(self, channel: Channel, position: Position) -> bool:
-        known = self._channels.position(channel)
+        known = self._hub.position(channel)
         return known is not None and (
             known.epoch != position.epoch or known.offset < position.offset
         )
 
-    def _look_again(self, channel: Channel, position: Position) -> None:
+    def _compare_again(self, channel: Channel, position: Position) -> None:
         if self._differs(channel, position):
-            self._continuity.suspect_gap(channel)
+            self._gap_repair.suspect_gap(channel)

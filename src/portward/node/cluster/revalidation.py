@@ -29,20 +29,20 @@ class Revalidation:
         self,
         provider: IdentityProviderPort,
         authentication: Authentication,
-        membership: Subscriptions,
+        subscriptions: Subscriptions,
         background: Background,
         clock: Clock,
         bound: float,
     ) -> None:
         self._provider = provider
         self._authentication = authentication
-        self._membership = membership
+        self._subscriptions = subscriptions
         self._background = background
         self._clock = clock
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
         self._max_age = min(REVALIDATION_CACHE, bound / _SHARE)
         self._period = bound - self._max_age
-        self._owed: WeakSet[Session] = WeakSet()
+        self._waiting: WeakSet[Session] = WeakSet()
         """Sessions with changed facts whose rights could not be checked again yet."""
 
     def begin(self, session: Session) -> None:
@@ -67,7 +67,7 @@ class Revalidation:
         except CommandError:
             session.end(Disconnect.REVOKED, "the identity provider knows its cookie no longer")
         except Unavailable:
-            self._authentication.judge.unreachable(session.handshake)
+            self._authentication.limited_verification.record_unavailable(session.handshake)
         finally:
             if session.alive:
                 self._later(session, wait)
@@ -79,11 +79,11 @@ class Revalidation:
             return
         if identity.subject != claims.subject:
             session.end(Disconnect.REVOKED, "its cookie is another subject's now")
-        elif session in self._owed or _facts(identity) != _facts(claims):
-            self._owed.add(session)
+        elif session in self._waiting or _facts(identity) != _facts(claims):
+            self._waiting.add(session)
             await self._authentication.replace_facts(session, identity)
-            await self._membership.reauthorize_all(session, fresh=True)
-            self._owed.discard(session)
+            await self._subscriptions.reauthorize_all(session, fresh=True)
+            self._waiting.discard(session)
 
 
 def _facts(who: Identity) -> tuple[object, ...]:

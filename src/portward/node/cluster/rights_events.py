@@ -28,20 +28,20 @@ class RightsEventHandler:
         self,
         registry: Registry[Session],
         authentication: Authentication,
-        membership: Subscriptions,
+        subscriptions: Subscriptions,
         background: Background,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
         self._registry = registry
         self._authentication = authentication
-        self._membership = membership
+        self._subscriptions = subscriptions
         self._background = background
         self._telemetry = telemetry
         self._clock = clock
-        self._owed: WeakSet[Session] = WeakSet()
+        self._waiting: WeakSet[Session] = WeakSet()
         """Sessions that wait for another check."""
-        self._judging: dict[Session, int] = {}
+        self._checking: dict[Session, int] = {}
         """The number of running checks of a session that were started by events."""
 
     def revoked(self, event: Revoked) -> None:
@@ -60,19 +60,19 @@ class RightsEventHandler:
         if event.user is not None:
             for session in self._registry.of_user(event.user):
                 self._begin(session, session.subscriptions)
-                self._background.run(self._judged(session, self.reauthorize_user(session)))
+                self._background.run(self._await_check(session, self.reauthorize_user(session)))
         if event.channel is not None:
             for session in self._registry:
                 if event.channel in session.subscriptions:
                     self._begin(session, (event.channel,))
                     judging = self._reauthorize_channel(session, event.channel)
-                    self._background.run(self._judged(session, judging))
+                    self._background.run(self._await_check(session, judging))
 
     def _begin(self, session: Session, channels: Iterable[Channel]) -> None:
-        self._membership.withhold(session, channels)
-        self._judging[session] = self._judging.get(session, 0) + 1
+        self._subscriptions.withhold(session, channels)
+        self._checking[session] = self._checking.get(session, 0) + 1
 
-    async def _judged(self, session: Session, judging: Awaitable[None]) -> None:
+    async def _await_check(self, session: Session, judging: Awaitable[None]) -> None:
         """Wait for a check; after the last check of a session the withheld pushes are written.
 
         They are also written when the check was not possible: the old rights apply until the next try.
@@ -80,10 +80,10 @@ class RightsEventHandler:
         try:
             await judging
         finally:
-            self._judging[session] -= 1
-            if not self._judging[session]:
-                del self._judging[session]
-                self._membership.release(session)
+            self._checking[session] -= 1
+            if not self._checking[session]:
+                del self._checking[session]
+                self._subscriptions.release(session)
 
     async def reauthorize_user(self, session: Session) -> None:
         """Check the rights of one session: its roles, then every subscribed channel.
@@ -93,26 +93,26 @@ class RightsEventHandler:
         """
         try:
             await self._authentication.refresh_roles(session)
-            await self._membership.reauthorize_all(session)
+            await self._subscriptions.reauthorize_all(session)
         except Unavailable:
             self._later(session)
             raise
-        self._owed.discard(session)
+        self._waiting.discard(session)
 
     async def _reauthorize_channel(self, session: Session, channel: Channel) -> None:
         try:
-            await self._membership.reauthorize(session, channel)
+            await self._subscriptions.reauthorize(session, channel)
         except Unavailable:
             self._later(session)
             raise
 
     def _later(self, session: Session) -> None:
-        if session.alive and session not in self._owed:
-            self._owed.add(session)
-            self._clock.call_later(RETRY, lambda: self._once_more(session))
+        if session.alive and session not in self._waiting:
+            self._waiting.add(session)
+            self._clock.call_later(RETRY, lambda: self._retry(session))
 
-    def _once_more(self, session: Session) -> None:
-        self._owed.discard(session)
+    def _retry(self, session: Session) -> None:
+        self._waiting.discard(session)
         if session.alive:
             self._background.run(self.reauthorize_user(session))
 
@@ -136,4 +136,4 @@ class RightsEventHandler:
         """Remove a user from a channel."""
         for session in self._registry.of_user(event.user):
             if event.client is None or session.id == event.client:
-                self._membership.remove(session, event.channel, event.reason)
+                self._subscriptions.remove(session, event.channel, event.reason)

@@ -43,15 +43,15 @@ class Dispatcher:
         telemetry: Telemetry,
         clock: Clock,
         failed: Callable[[BaseException], None],
-        answering: ReplyWriter,
-        span: ClusterRateLimiter,
+        reply_writer: ReplyWriter,
+        cluster_limits: ClusterRateLimiter,
     ) -> None:
         self._commands = commands
         self._telemetry = telemetry
         self._clock = clock
         self._failed = failed
-        self._answering = answering
-        self._span = span
+        self._reply_writer = reply_writer
+        self._cluster_limits = cluster_limits
 
     async def handle_message(
         self, session: Session, payload: bytes | SocketIoPacket, binary: bool
@@ -67,10 +67,10 @@ class Dispatcher:
                 self._charge(session, command, len(payload))
             else:
                 command = self._read(session, payload, binary)
-            if self._span.wide:
+            if self._cluster_limits.enabled:
                 await self._count_everywhere(session, command)
             reply = await self._commands.run(session, command)
-            self._answering.reply(session, command, reply)
+            self._reply_writer.reply(session, command, reply)
         except CommandError as fault:
             self.reply_error(session, _addressed(fault, command))
         except Unavailable:
@@ -117,7 +117,7 @@ class Dispatcher:
         """Count a command against the limit over all nodes."""
         limit = None if type(command) in UNLIMITED else _limit(session, command)
         if limit is not None:
-            await self._span.check(*limit, self._clock.monotonic())
+            await self._cluster_limits.check(*limit, self._clock.monotonic())
 
     @staticmethod
     def _decode(session: Session, payload: bytes | SocketIoPacket, binary: bool) -> Command:
@@ -142,11 +142,11 @@ class Dispatcher:
 
     def reply(self, session: Session, command: Command, reply: Reply) -> None:
         """Send the reply to a command. Raises the errors of `ReplyWriter.reply`."""
-        self._answering.reply(session, command, reply)
+        self._reply_writer.reply(session, command, reply)
 
     def reply_error(self, session: Session, fault: CommandError) -> None:
         """Send a command error and count it: too many in a row end the session."""
-        self._answering.reply_error(session, fault)
+        self._reply_writer.reply_error(session, fault)
         if not session.alive:
             return
         if fault.kind in RATE_FAULTS:

@@ -55,33 +55,33 @@ class CommandHandlers:
     def __init__(  # noqa: PLR0913, PLR0917 - one for each part of the node that runs commands
         self,
         authentication: Authentication,
-        authority: Authorizer,
-        membership: Subscriptions,
-        streams: Publishing,
+        authorizer: Authorizer,
+        subscriptions: Subscriptions,
+        publishing: Publishing,
         engine: Engine,
         hooks: HookRunner,
         relays: Relays,
         namespaces: SocketIoNamespaces,
         workspaces: WorkspaceCommands,
-        span: ClusterRateLimiter,
-        joins: SubscribeCost,
+        cluster_limits: ClusterRateLimiter,
+        subscribe_cost: SubscribeCost,
         recovering: Recovering,
         each: MultiSubscribe,
         telemetry: Telemetry,
     ) -> None:
         self._authentication = authentication
-        self._authority = authority
-        self._membership = membership
-        self._streams = streams
+        self._authorizer = authorizer
+        self._subscriptions = subscriptions
+        self._publishing = publishing
         self._engine = engine
         self._hooks = hooks
         self._relays = relays
         self._workspaces = workspaces
-        self._span = span
-        self._joins = joins
+        self._cluster_limits = cluster_limits
+        self._subscribe_cost = subscribe_cost
         self._recovering = recovering
         self._each = each
-        self._many = BatchSubscriptions(authority, membership, streams)
+        self._many = BatchSubscriptions(authorizer, subscriptions, publishing)
         self._telemetry = telemetry
         self._handlers: dict[type[Command], Handler] = {
             ask.Publish: self._publish,
@@ -135,12 +135,12 @@ class CommandHandlers:
 
     async def _authenticate(self, session: Session, command: ask.Authenticate) -> Reply:
         reply = await self._authentication.authenticate(session, command)
-        await self._membership.reauthorize_all(session)
+        await self._subscriptions.reauthorize_all(session)
         return reply
 
     async def _resume(self, session: Session, command: ask.Resume) -> Reply:
         reply = await self._authentication.resume(session, command)
-        await self._membership.reauthorize_all(session)
+        await self._subscriptions.reauthorize_all(session)
         return reply
 
     async def _refresh(self, session: Session, command: ask.Refresh) -> Reply:
@@ -150,15 +150,15 @@ class CommandHandlers:
             if session.conversation is not None and fault.kind in _REFUSED:
                 session.end(Disconnect.AUTH_FAILED, "a refused refresh")
             raise
-        await self._membership.reauthorize_all(session)
+        await self._subscriptions.reauthorize_all(session)
         return reply
 
     async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
         self._each.check(session, command.channel)
         await pace(session)
-        await self._joins.charge(session, (command.channel,))
+        await self._subscribe_cost.charge(session, (command.channel,))
         try:
-            grant = await self._authority.grant(session, command.channel, command)
+            grant = await self._authorizer.grant(session, command.channel, command)
         except CommandError:
             self._workspaces.unwelcome(session, command.channel)
             raise
@@ -167,33 +167,33 @@ class CommandHandlers:
         return await self._enter_room(session, grant)
 
     async def _enter_room(self, session: Session, grant: Grant[ask.Subscribe]) -> Reply:
-        prepared = await self._membership.prepare(session, grant)
+        prepared = await self._subscriptions.prepare(session, grant)
         try:
             pending = await self._workspaces.pending(grant.command.channel)
         except BaseException:
-            self._membership.rollback(session, prepared)
+            self._subscriptions.rollback(session, prepared)
             raise
         return self._workspaces.joined(
-            session, self._membership.complete(session, prepared), pending
+            session, self._subscriptions.complete(session, prepared), pending
         )
 
     async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
         self._each.drop(session, command.channel)
-        if not self._membership.leave(session, command.channel):
+        if not self._subscriptions.leave(session, command.channel):
             raise CommandError(ErrorKind.NOT_SUBSCRIBED)
-        self._joins.forget(session.user, command.channel)
+        self._subscribe_cost.forget_returns(session.user, command.channel)
         return Unsubscribed(channel=command.channel)
 
     async def _subscribe_many(self, session: Session, command: ask.SubscribeMany) -> Reply:
         await pace(session)
-        await self._joins.charge(session, wanted(session, command))
+        await self._subscribe_cost.charge(session, wanted(session, command))
         return await self._many.subscribe(session, command)
 
     async def _unsubscribe_many(self, session: Session, command: ask.UnsubscribeMany) -> Reply:
         before = tuple(session.subscriptions)
         reply = self._many.unsubscribe(session, command)
         left = [channel for channel in before if channel not in session.subscriptions]
-        self._joins.forget(session.user, *left)
+        self._subscribe_cost.forget_returns(session.user, *left)
         return reply
 
     async def _histories(self, session: Session, command: ask.ReadHistories) -> Reply:
@@ -207,51 +207,53 @@ class CommandHandlers:
 
     async def _publish(self, session: Session, command: ask.Publish) -> Reply:
         subscription = self._subscription(session, command.channel)
-        grant = await self._authority.grant(session, command.channel, command)
+        grant = await self._authorizer.grant(session, command.channel, command)
         if self._hooks.on_message:
             await self._hooks.message(session, command.channel, command.data)
             # The hook may have taken long: check the subscription and the right again.
             subscription = self._subscription(session, command.channel)
-            grant = await self._authority.grant(session, command.channel, command)
-        stored = await self._streams.publish(grant, session.identity, subscription.record)
+            grant = await self._authorizer.grant(session, command.channel, command)
+        stored = await self._publishing.publish(grant, session.identity, subscription.record)
         return Published(
             publication_id=stored.id, position=stored.position, duplicate=stored.duplicate
         )
 
     async def _signal(self, session: Session, command: ask.Signal) -> Reply:
         self._subscription(session, command.channel)
-        grant = await self._authority.grant(session, command.channel, command)
-        await self._streams.signal(grant, session.user or "", session.id)
+        grant = await self._authorizer.grant(session, command.channel, command)
+        await self._publishing.signal(grant, session.user or "", session.id)
         return Done()
 
     async def _history(self, session: Session, command: ask.ReadHistory) -> Reply:
         await self._limit(session, LimitName.HISTORY)
         await pace(session)
-        page = await self._authority.read(session, command.channel, command, self._streams.history)
+        page = await self._authorizer.read(
+            session, command.channel, command, self._publishing.history
+        )
         return HistoryRead(
             channel=command.channel, publications=page.publications, position=page.position
         )
 
     async def _presence(self, session: Session, command: ask.ReadPresence) -> Reply:
         channel = command.channel
-        participants = await self._authority.read(
-            session, channel, command, lambda _: self._membership.participants(channel)
+        participants = await self._authorizer.read(
+            session, channel, command, lambda _: self._subscriptions.participants(channel)
         )
         return PresenceRead(channel=channel, participants=participants)
 
     async def _kick(self, session: Session, command: ask.Kick) -> Reply:
-        grant = await self._authority.grant(session, command.channel, command)
+        grant = await self._authorizer.grant(session, command.channel, command)
         self._telemetry.record(
             Event.ROOM_KICK, actor=session.user, user=command.user, channel=command.channel
         )
-        self._joins.forget(grant.command.user, command.channel)
+        self._subscribe_cost.forget_returns(grant.command.user, command.channel)
         await self._engine.broker.announce(
             Expelled(user=grant.command.user, channel=command.channel, reason="kicked")
         )
         return Done()
 
     async def _set_permissions(self, session: Session, command: ask.SetPermissions) -> Reply:
-        grant = await self._authority.grant(session, command.channel, command)
+        grant = await self._authorizer.grant(session, command.channel, command)
         channel = grant.command.channel
         record = await self._engine.directory.room(channel)
         if record is None:
@@ -265,9 +267,9 @@ class CommandHandlers:
         return Done()
 
     async def _limit(self, session: Session, name: LimitName) -> None:
-        now, limiter = session.conduct.clock.monotonic(), session.endpoint.limits[name]
+        now, limiter = session.host.clock.monotonic(), session.endpoint.limits[name]
         limiter.check(session.limit_keys, now)
-        await self._span.check(limiter, session.limit_keys, now)
+        await self._cluster_limits.check(limiter, session.limit_keys, now)
 
     @staticmethod
     def _subscription(session: Session, channel: Channel) -> Subscription:

@@ -50,7 +50,7 @@ class AdmissionControl:
         rules: GateRules,
         endpoints: Mapping[str, ActiveEndpoint],
         authentication: Authentication,
-        span: ClusterRateLimiter,
+        cluster_limits: ClusterRateLimiter,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
@@ -62,11 +62,11 @@ class AdmissionControl:
         self._authentication = authentication
         self._telemetry = telemetry
         self._by_address = ConcurrencyTable()
-        self._counts = HandshakeLimits(rules.accept_rate, span, clock)
+        self._counts = HandshakeLimits(rules.accept_rate, cluster_limits, clock)
         self.pending = PendingConnections(rules.max_unauthenticated, clock)
-        self.proving = HandshakeAuthenticator(authentication, self._spare)
+        self.authenticator = HandshakeAuthenticator(authentication, self._free_places)
 
-    def _spare(self) -> int:
+    def _free_places(self) -> int:
         """Return how many more connections without a user fit, after closing one if the pool needs room."""
         self.pending.make_room()
         return self.rules.max_unauthenticated - self.unauthenticated
@@ -75,7 +75,7 @@ class AdmissionControl:
         """Run check 1, the global cap; None when one more connection fits."""
         return HandshakeRejection.GLOBAL_CAP if self.inside >= self.rules.max_connections else None
 
-    async def judge(self, head: RequestHead, *, upgrade_checked: bool) -> HandshakeFacts:
+    async def check(self, head: RequestHead, *, upgrade_checked: bool) -> HandshakeFacts:
         """Run checks 3 to 10. `left` releases what this counts; a rejection releases it at once.
 
         Raises:
@@ -85,7 +85,7 @@ class AdmissionControl:
         endpoint = self._endpoint(head)
         subprotocol = self.check_page(head, endpoint, upgrade_checked=upgrade_checked)
         keys = limit_keys(address)
-        credential = self.proving.find(head, endpoint.rules)
+        credential = self.authenticator.find(head, endpoint.rules)
         self._counts.check_address(endpoint, keys)
         crowded = self._enter(endpoint, keys, shown=credential is not None)
         handshake = HandshakeFacts(
@@ -102,7 +102,7 @@ class AdmissionControl:
         try:
             if used_once:  # authentication uses the ticket up: check the accept rate before
                 self._counts.check_accepts(handshake)
-            handshake = await self.proving.authenticate(head, handshake, credential)
+            handshake = await self.authenticator.authenticate(head, handshake, credential)
             await self._check_entitlement(handshake)
             self._check_capacity(endpoint, handshake.identity)
             await self._counts.count(handshake, refuse=not used_once)

@@ -27,8 +27,10 @@ class HandshakeAuthenticator:
 
     def __init__(self, authentication: Authentication, spare: Callable[[], int]) -> None:
         self._authentication = authentication
-        self._spare = spare
-        self._asking = 0  # handshakes whose cookies the identity provider is verifying now
+        self._free_places = spare
+        self._cookies_in_progress = (
+            0  # handshakes whose cookies the identity provider is verifying now
+        )
 
     def find(self, head: RequestHead, rules: EndpointRules) -> GivenCredential | None:
         """Return the credential of a handshake, where the endpoint accepts one there.
@@ -84,7 +86,7 @@ class HandshakeAuthenticator:
         return replace(handshake, bearer=credential.value, proof=digest(credential.value))
 
     def _check_unauthenticated(self) -> None:
-        if self._spare() <= self._asking:
+        if self._free_places() <= self._cookies_in_progress:
             raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED_CAP)
 
     async def verify(self, credential: GivenCredential, handshake: HandshakeFacts) -> Identity:
@@ -96,7 +98,7 @@ class HandshakeAuthenticator:
         form = _FORMS.get(credential.kind, CredentialForm.TOKEN)
         value = credential.value
         try:
-            return await self._authentication.judge.judge(
+            return await self._authentication.limited_verification.verify(
                 form, value, handshake, lambda: self._try(form, value)
             )
         except Unavailable as unavailable:
@@ -112,11 +114,11 @@ class HandshakeAuthenticator:
         if form is CredentialForm.TOKEN:
             return await self._authentication.identify(value)
         self._check_unauthenticated()
-        self._asking += 1
+        self._cookies_in_progress += 1
         try:
             return await self._authentication.authenticate_cookie(value)
         finally:
-            self._asking -= 1
+            self._cookies_in_progress -= 1
 
 
 def _refusal(fault: CommandError) -> HandshakeRejected:

@@ -23,9 +23,9 @@ class HandshakeLimits:
     has too many connections is charged by user.
     """
 
-    def __init__(self, accept_rate: Rate, span: ClusterRateLimiter, clock: Clock) -> None:
+    def __init__(self, accept_rate: Rate, cluster_limits: ClusterRateLimiter, clock: Clock) -> None:
         self._accepts = FairBudget(accept_rate)
-        self._span = span
+        self._cluster_limits = cluster_limits
         self._clock = clock
 
     def check_address(self, endpoint: ActiveEndpoint, keys: tuple[str, ...]) -> None:
@@ -75,7 +75,7 @@ class HandshakeLimits:
         if refuse:
             self.check_accepts(handshake)
         wait = limiter.wait(keys, self._clock.monotonic())
-        wait = wait or await self._span.wait(limiter, keys, self._clock.monotonic())
+        wait = wait or await self._cluster_limits.wait(limiter, keys, self._clock.monotonic())
         if wait and refuse:
             raise HandshakeRejected(
                 HandshakeRejection.RATE, "connection attempts", retry_after=wait

@@ -101,7 +101,7 @@ async def _check_subject(
     """Accept a new credential only for the same subject, workspace and issuer."""
     if bond.session.claims is None:
         raise _foreign("another credential before authentication")
-    identity = await admission_control.proving.verify(credential, bond.handshake)
+    identity = await admission_control.authenticator.verify(credential, bond.handshake)
     current = bond.session.claims  # it may have changed during the verification
     same = (identity.subject, identity.workspace, identity.issuer) == (
         current.subject,

@@ -45,7 +45,7 @@ class StatusPage:
         self._address = address
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
 
-    def judge(self, head: RequestHead) -> RelayStatus:
+    def status(self, head: RequestHead) -> RelayStatus:
         """Return the status.
 
         Raises:

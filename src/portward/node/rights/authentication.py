@@ -39,7 +39,7 @@ class Authentication:
         self,
         engine: Engine,
         registry: Registry[Session],
-        authority: Authorizer,
+        authorizer: Authorizer,
         verifier: Verifier,
         session_tokens: SessionTokens,
         telemetry: Telemetry,
@@ -61,7 +61,7 @@ class Authentication:
         """
         self._engine = engine
         self._registry = registry
-        self._authority = authority
+        self._authorizer = authorizer
         self._verifier = verifier
         self._session_tokens = session_tokens
         self._provider = provider
@@ -71,7 +71,7 @@ class Authentication:
         self._bound = bound
         self._admits = admits
         self._opened = opened
-        self.judge = judge
+        self.limited_verification = judge
         self._max_per_user = max_per_user
         self._accepts = FairBudget(accept_rate)
         """Budget for authentications on open connections, over all addresses."""
@@ -158,15 +158,17 @@ class Authentication:
         Raises:
             CommandError: the token is refused, or too many attempts were made from this address.
         """
-        return await self.open_resumable_session(session, await self.prove(session, command.token))
+        return await self.open_resumable_session(
+            session, await self.apply_token(session, command.token)
+        )
 
-    async def prove(self, session: Session, token: str) -> Identity:
+    async def apply_token(self, session: Session, token: str) -> Identity:
         """Authenticate a session by a token, or apply a newer token; store nothing for a later resume.
 
         Raises:
             CommandError: as :meth:`authenticate`.
         """
-        identity = await self._judged(session, token)
+        identity = await self._verified_token(session, token)
         if session.state is not State.NEW:
             await self._exchange(session, identity)
         else:
@@ -184,7 +186,7 @@ class Authentication:
             session, self._accepts.peek(session.keys, self._clock.monotonic(), known=True)
         )
         token = command.session_token
-        record = await self.judge.judge(
+        record = await self.limited_verification.verify(
             CredentialForm.SESSION_TOKEN,
             token,
             session.handshake,
@@ -220,9 +222,9 @@ class Authentication:
             session.end(Disconnect.AUTH_FAILED, "session token of another subject")
             raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="session of another subject")
 
-    async def _judged(self, session: Session, token: str) -> Identity:
+    async def _verified_token(self, session: Session, token: str) -> Identity:
         """Return the identity of a token, after charging the budget for authentications."""
-        identity = await self.judge.judge(
+        identity = await self.limited_verification.verify(
             CredentialForm.TOKEN, token, session.handshake, lambda: self.identify(token)
         )
         wait = self._accepts.take(_user(identity), self._clock.monotonic(), known=True)
@@ -231,7 +233,7 @@ class Authentication:
 
     def _check_accepts(self, session: Session, wait: float) -> None:
         if wait:
-            self.judge.limited(session.handshake)
+            self.limited_verification.count_limited(session.handshake)
             raise CommandError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     async def bind(self, session: Session, identity: Identity) -> None:
@@ -255,7 +257,7 @@ class Authentication:
         self._bound(session)
         self._registry.bind(session, identity.subject)
         session.authenticated(identity.expires_at, self.leeway)
-        session.link.authenticated()
+        session.transport.authenticated()
         try:
             await self._complete(session, identity)
         except Unavailable:
@@ -335,7 +337,7 @@ class Authentication:
         Raises:
             CommandError: the token is refused, or older than the current one.
         """
-        identity = await self._judged(session, command.token)
+        identity = await self._verified_token(session, command.token)
         await self._exchange(session, identity)
         if session.conversation is not None:
             return Refreshed(session_token="", expires_at=identity.expires_at)
@@ -391,7 +393,7 @@ class Authentication:
         """Return whether a verified identity, with its current roles, may use an endpoint."""
         if not endpoint.rules.roles:
             return True
-        return endpoint.entitles(await self._authority.with_directory_roles(identity))
+        return endpoint.entitles(await self._authorizer.with_directory_roles(identity))
 
     async def _put_in_force(self, session: Session, newer: Identity | None = None) -> None:
         """Apply a token, by default the current one, merged with the directory's facts of its subject.
@@ -403,7 +405,7 @@ class Authentication:
             version, claims = session.version, newer or session.claims
             if claims is None:
                 return
-            effective = await self._authority.with_directory_roles(claims)
+            effective = await self._authorizer.with_directory_roles(claims)
             if session.version == version:
                 session.claims, session.identity = claims, effective
                 session.version += 1

@@ -57,16 +57,16 @@ class CredentialJudge:
         self,
         standards: Standards,
         confirmed: Callable[[str], bool],
-        span: ClusterRateLimiter,
+        cluster_limits: ClusterRateLimiter,
         telemetry: Telemetry,
-        chronicle: LegacyRelayEvents,
+        legacy_events: LegacyRelayEvents,
         clock: Clock,
     ) -> None:
         self._standards = standards
         self._confirmed = confirmed
-        self._span = span
+        self._cluster_limits = cluster_limits
         self._telemetry = telemetry
-        self._chronicle = chronicle
+        self._legacy_events = legacy_events
         self._clock = clock
         self._memory = CredentialMemory(secrets.token_bytes(32))
         self._budget = FairBudget(VERIFICATIONS)
@@ -77,7 +77,7 @@ class CredentialJudge:
         """Forget the refused credentials, so that each is verified again."""
         self._memory.forget_refusals()
 
-    async def judge(
+    async def verify(
         self,
         form: CredentialForm,
         credential: str,
@@ -91,29 +91,29 @@ class CredentialJudge:
             CommandError: `AUTH_RATE_LIMITED`, or the refusal itself.
             Unavailable: the service that verifies it does not answer.
         """
-        self._look_for_changes()
+        self._forget_outdated()
         key, now = self._memory.key(form, credential), self._clock.monotonic()
         known = self._memory.refused(key, now)
         if known is not None and now < known.again:
-            raise await self._repeated(known, handshake)
+            raise await self._refused_again(known, handshake)
         self._check_cost(form, credential, key, handshake)
         try:
             found = await trial()
         except CommandError as fault:
-            self._look_for_changes()  # else the next check would forget this refusal
+            self._forget_outdated()  # else the next check would forget this refusal
             raise await self._refused(key, _again(form, fault), fault, handshake) from None
         except Unavailable:
-            self.unreachable(handshake)
+            self.record_unavailable(handshake)
             raise
         if form in _KNOWN_AGAIN:
             self._memory.accept(key, self._clock.monotonic())
         return found
 
-    def limited(self, handshake: HandshakeFacts) -> None:
+    def count_limited(self, handshake: HandshakeFacts) -> None:
         """Count an attempt that was refused by a limit."""
         self._telemetry.metrics.auth_total.add((handshake.endpoint.name, AuthResult.LIMITED))
 
-    def unreachable(self, handshake: HandshakeFacts) -> None:
+    def record_unavailable(self, handshake: HandshakeFacts) -> None:
         """Count and log a credential that could not be verified."""
         self._telemetry.metrics.auth_total.add((handshake.endpoint.name, AuthResult.UNAVAILABLE))
         self._telemetry.record(
@@ -122,7 +122,7 @@ class CredentialJudge:
 
     # -- before the verification
 
-    def _look_for_changes(self) -> None:
+    def _forget_outdated(self) -> None:
         """Forget the refusals when keys, rules or the wall clock changed: they may be wrong now."""
         edition, offset = self._standards.edition, self._clock.time() - self._clock.monotonic()
         if edition != self._edition or abs(offset - self._offset) > CLOCK_JUMP:
@@ -143,18 +143,18 @@ class CredentialJudge:
             wait = limiter.peek(_cookie_keys(handshake), now)
             if wait and not self._confirmed(credential):
                 limiter.record_refusal()
-                self.limited(handshake)
+                self.count_limited(handshake)
                 raise _too_many(wait)
         # A credential that was valid before has its own key, apart from other clients of its address.
         known = self._memory.is_known(key, now)
         wait = self._budget.take((key,) if known else handshake.keys, now, known=known)
         if wait:
-            self.limited(handshake)
+            self.count_limited(handshake)
             raise OverloadedError(ErrorKind.AUTH_RATE_LIMITED, retry_after=int(wait * 1000) + 1)
 
     # -- after the verification
 
-    async def _repeated(self, known: Remembered, handshake: HandshakeFacts) -> CommandError:
+    async def _refused_again(self, known: Remembered, handshake: HandshakeFacts) -> CommandError:
         """Return the error for a credential that is known to be refused."""
         wait = await self._count(known, handshake)
         result = AuthResult.LIMITED if wait else AuthResult.REPEATED
@@ -183,7 +183,7 @@ class CredentialJudge:
         if wait:
             return wait
         known.counted = True  # before the await: a concurrent attempt with it must not count again
-        wait = await self._span.wait(limiter, keys, self._clock.monotonic())
+        wait = await self._cluster_limits.wait(limiter, keys, self._clock.monotonic())
         known.counted = not wait
         return wait
 
@@ -194,7 +194,7 @@ class CredentialJudge:
         self._telemetry.record(
             Event.AUTH_FAIL, client=handshake.id, address=address, reason=reason, claim=fault.claim
         )
-        self._chronicle.failed(endpoint, address, fault.kind.code)
+        self._legacy_events.failed(endpoint, address, fault.kind.code)
 
 
 def _cookie_keys(handshake: HandshakeFacts) -> tuple[str, ...]:

@@ -18,10 +18,10 @@ class ClusterRateLimiter:
 
     def __init__(self, engine: Engine) -> None:
         self._meter = engine.meter
-        self.wide = engine.spans
+        self.enabled = engine.spans
         """Whether the engine can be shared with other nodes."""
         self._nodes = 1
-        self._lean: dict[tuple[str, LimitName], RateTable] = {}
+        self._local_shares: dict[tuple[str, LimitName], RateTable] = {}
 
     @property
     def nodes(self) -> int:
@@ -32,16 +32,16 @@ class ClusterRateLimiter:
         """Set the number of nodes."""
         if nodes != self._nodes:
             self._nodes = max(1, nodes)
-            self._lean.clear()
+            self._local_shares.clear()
 
     async def wait(
         self, limiter: Limiter, keys: tuple[str, ...], now: float, cost: float = 1.0
     ) -> float:
         """Count an event that the node's own table allows; return seconds to wait, 0.0 when allowed."""
-        if not self.wide or not limiter.rate.interval:
+        if not self.enabled or not limiter.rate.interval:
             return 0.0
         try:
-            wait = await self._ask(limiter, keys, cost)
+            wait = await self._take(limiter, keys, cost)
         except Unavailable:
             wait = self._local_share(limiter, keys, now, cost)
         return wait if wait and limiter.record_refusal() else 0.0
@@ -58,7 +58,7 @@ class ClusterRateLimiter:
         if wait:
             raise limiter.fault(wait)
 
-    async def _ask(self, limiter: Limiter, keys: tuple[str, ...], cost: float) -> float:
+    async def _take(self, limiter: Limiter, keys: tuple[str, ...], cost: float) -> float:
         rate = limiter.rate
         for weight, key in zip(WEIGHTS, keys, strict=False):
             name = f"{limiter.scope} {limiter.name} {key}"
@@ -74,11 +74,11 @@ class ClusterRateLimiter:
     ) -> float:
         """Count an event against this node's share of the limit; return seconds to wait."""
         name = limiter.scope, limiter.name
-        table = self._lean.get(name)
+        table = self._local_shares.get(name)
         if table is None:
             rate, nodes = limiter.rate, self._nodes
             lean = replace(rate, count=rate.count / nodes, burst=max(1, rate.burst // nodes))
-            table = self._lean[name] = RateTable(lean)
+            table = self._local_shares[name] = RateTable(lean)
         for weight, key in zip(WEIGHTS, keys, strict=False):
             wait = table.take(key, now, weight * cost)
             if wait:

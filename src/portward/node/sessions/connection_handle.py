@@ -56,7 +56,7 @@ class ConnectionHandle:
     @property
     def last_seen_at(self) -> float:
         """The time of the last received frame, pongs included, in Unix seconds."""
-        clock = self._session.conduct.clock
+        clock = self._session.host.clock
         return clock.time() - (clock.monotonic() - self._session.last_seen)
 
     @property

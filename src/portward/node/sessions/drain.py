@@ -27,20 +27,20 @@ class Drain:
         everyone = list(sessions)
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
         self._random.shuffle(everyone)
-        self._everyone = everyone
+        self._sessions = everyone
         self._left: list[Session] = []
         self._clock = clock
         self._seconds = seconds
         self._size = 1
-        self._slicing = False
+        self._closing = False
         self._deadline = clock.monotonic() + seconds
         self.finished = asyncio.Event()
 
     def begin(self) -> None:
         """Notify all sessions and start closing; endpoints with a `farewell` time close after it."""
         waves: dict[float, list[Session]] = {0.0: []}
-        for session in self._everyone:
-            self._tell(session)
+        for session in self._sessions:
+            self._notify(session)
             farewell = min(session.endpoint.rules.farewell, self._seconds * SPREAD)
             waves.setdefault(farewell, []).append(session)
         self._clock.call_later(self._seconds, self._abort)
@@ -48,7 +48,7 @@ class Drain:
         for farewell, wave in waves.items():
             self._clock.call_later(farewell, partial(self._close, wave))
 
-    def _tell(self, session: Session) -> None:
+    def _notify(self, session: Session) -> None:
         spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
         address = session.endpoint.rules.reconnect_url or session.handshake.url
         if not session.handshake.transparent:  # else only the last push advises it
@@ -60,7 +60,7 @@ class Drain:
         # As many per step as are needed to close all within the first `SPREAD` of the time left.
         left = self._deadline - self._clock.monotonic()
         self._size = max(1, round(len(self._left) * STEP / max(STEP, left * SPREAD)))
-        if not self._slicing:
+        if not self._closing:
             self._slice()
 
     def _slice(self) -> None:
@@ -70,13 +70,13 @@ class Drain:
                 session.end(Disconnect.SHUTDOWN, "drain")
             else:
                 self._left.append(session)
-        self._slicing = bool(self._left)
+        self._closing = bool(self._left)
         if self._left:
             self._clock.call_later(STEP, self._slice)
 
     def _abort(self) -> None:
-        for session in self._everyone:
+        for session in self._sessions:
             session.end(Disconnect.SHUTDOWN, "drain deadline")
-            session.link.abort()
-        self._everyone = self._left = []
+            session.transport.abort()
+        self._sessions = self._left = []
         self.finished.set()

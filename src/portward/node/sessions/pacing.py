@@ -19,14 +19,14 @@ _AROUND: Final = 256
 
 def must_wait(session: Session, size: int = 0) -> bool:
     """Return whether writing `size` more bytes must wait until the client has read more."""
-    unsent = session.link.unsent()
+    unsent = session.transport.unsent()
     return unsent > 0 and ((size == 0 and unsent > PACED // 2) or unsent + size > PACED)
 
 
 async def taken(session: Session) -> None:
     """Wait until nothing is unsent, or the session is closed."""
     event = asyncio.Event()
-    session.link.when_taken(event.set)
+    session.transport.when_sent(event.set)
     await event.wait()
 
 

@@ -27,7 +27,7 @@ class Pending(Protocol):
         """Whether no complete message was received from it."""
 
     @property
-    def judged(self) -> bool:
+    def verifying(self) -> bool:
         """Whether one of its credentials is being verified now."""
 
     def displace(self, retry: float) -> None:
@@ -58,14 +58,14 @@ class _Group:
                 break
             if not pending.silent:
                 self.speaking[owner] = self.silent.pop(owner)
-            elif not pending.judged:
+            elif not pending.verifying:
                 return owner
         return None
 
     def oldest_speaking(self, before: float) -> object | None:
         """Return the oldest connection with a message whose credential is not being verified."""
         for owner, (pending, since) in self.speaking.items():
-            if since <= before and not pending.judged:
+            if since <= before and not pending.verifying:
                 return owner
         return None
 

@@ -24,20 +24,20 @@ class PendingSession:
         return not self._session.spoke
 
     @property
-    def judged(self) -> bool:
+    def verifying(self) -> bool:
         """Whether one of its credentials is being verified, or will be soon."""
         return self._session.task is not None or bool(self._session.inbox)
 
     def displace(self, retry: float) -> None:
         """Send the delay before a reconnect in a message of the protocol, and close the session with 3013."""
-        session, clock = self._session, self._session.conduct.clock
+        session, clock = self._session, self._session.host.clock
         fault = CommandError(ErrorKind.RATE_LIMITED, retry_after=int(retry * 1000))
         session.advised = clock.monotonic() + retry
         payload = None
         if session.conversation is None:  # Socket.IO clients are not in a namespace yet
             payload = session.endpoint.dialect.fault(fault, int(clock.time() * 1000))
         if payload is not None:
-            session.link.write(session.endpoint.framing.text(payload))
+            session.transport.write(session.endpoint.framing.text(payload))
         self._telemetry.record(
             Event.CONN_LIMIT, client=session.id, address=session.address, detail=_CAUSE
         )

@@ -39,7 +39,7 @@ class ReplyWriter:
                 message = framing.binary(reply.payload)
             else:
                 message = framing.text(payload)
-            session.link.write(message)
+            session.transport.write(message)
             self._telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
         if isinstance(reply, Subscribed | SubscribedMany):
             for push in reply.later:
@@ -61,7 +61,7 @@ class ReplyWriter:
             return
         payload = endpoint.dialect.fault(fault, self._now())
         if payload is not None:
-            session.link.write(endpoint.framing.text(payload))
+            session.transport.write(endpoint.framing.text(payload))
             self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))
 
     def _now(self) -> int:

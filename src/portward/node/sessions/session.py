@@ -74,18 +74,51 @@ class Session:
     """The state of one connection; implements `TransportCallbacks` and `timer_wheel.Timed`."""
 
     __slots__ = (
-        "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "conduct", "control_tat",
-        "conversation", "endpoint", "expires", "faults", "frame_tat", "handshake", "id", "identity", "inbox",
-        "last_seen", "link", "notice", "opened", "opened_at", "partial_since", "paused",
-        "peer_code", "ping_sent", "pinged", "recheck", "refusals", "resume_id", "slot", "spoke", "state",
-        "subscriptions", "task", "tunnel", "until", "version",
+        "__weakref__",
+        "advised",
+        "attempts",
+        "claims",
+        "close_code",
+        "closing",
+        "control_tat",
+        "conversation",
+        "endpoint",
+        "expires",
+        "faults",
+        "frame_tat",
+        "handshake",
+        "host",
+        "id",
+        "identity",
+        "inbox",
+        "last_seen",
+        "notice",
+        "opened",
+        "opened_at",
+        "partial_since",
+        "paused",
+        "peer_code",
+        "ping_sent",
+        "pinged",
+        "recheck",
+        "refusals",
+        "resume_id",
+        "slot",
+        "spoke",
+        "state",
+        "subscriptions",
+        "task",
+        "transport",
+        "tunnel",
+        "until",
+        "version",
     )  # fmt: skip
 
-    link: "Transport"
+    transport: "Transport"
 
-    def __init__(self, conduct: SessionHost, handshake: HandshakeFacts) -> None:
-        now = conduct.clock.monotonic()
-        self.conduct = conduct
+    def __init__(self, host: SessionHost, handshake: HandshakeFacts) -> None:
+        now = host.clock.monotonic()
+        self.host = host
         self.handshake = handshake
         self.endpoint = handshake.endpoint
         self.id = handshake.id
@@ -96,7 +129,7 @@ class Session:
         self.version = 0
         self.subscriptions: dict[Channel, Subscription] = {}
         self.opened = now
-        self.opened_at = conduct.clock.time()
+        self.opened_at = host.clock.time()
         self.last_seen = now
         self.ping_sent = 0.0
         self.pinged = now
@@ -148,7 +181,7 @@ class Session:
     @property
     def encoder(self) -> Encoder:
         """The encoder for pushes to many subscribers, by the negotiated compression."""
-        return self.endpoint.deflated if self.link.compression else self.endpoint.plain
+        return self.endpoint.deflated if self.transport.compression else self.endpoint.plain
 
     @property
     def limit_keys(self) -> tuple[str, ...]:
@@ -165,7 +198,7 @@ class Session:
 
     def begin(self) -> None:
         """Schedule the first deadline."""
-        self.conduct.wheel.schedule_at(self, self._next())
+        self.host.wheel.schedule_at(self, self._next())
 
     def push(self, push: Push) -> None:
         """Send a push to this connection only; a transparent client gets only what it must react to."""
@@ -179,12 +212,12 @@ class Session:
             words = self.conversation.words(push)
             message = None if words is None else self.endpoint.framing.text(words)
         if message is not None:
-            self.link.write(message)
-            self.conduct.on_encoded(encoder, push, message, 1)
+            self.transport.write(message)
+            self.host.on_encoded(encoder, push, message, 1)
 
     def send_raw(self, words: Words) -> None:
         """Send an encoded payload."""
-        self.link.write(self.endpoint.framing.text(words))
+        self.transport.write(self.endpoint.framing.text(words))
 
     # -- callbacks of the transport
 
@@ -192,7 +225,7 @@ class Session:
         """Count a frame against the limits per connection; over them the session is closed with 1008."""
         if self.state is State.ENDED:
             return False
-        now = self.last_seen = self.conduct.clock.monotonic()
+        now = self.last_seen = self.host.clock.monotonic()
         limiter = self.endpoint.limits[LimitName.FRAMES]
         rate = limiter.rate
         self.frame_tat, wait = gcra(self.frame_tat, now, rate.interval, rate.burst)
@@ -219,7 +252,7 @@ class Session:
 
     def _converse(self, conversation: "ProtocolState", payload: bytes, binary: bool) -> None:
         """Serve a Socket.IO packet when it is complete."""
-        now = self.conduct.clock.monotonic()
+        now = self.host.clock.monotonic()
         try:
             packet = conversation.take(payload, binary, now)
         except PacketError as error:
@@ -228,7 +261,7 @@ class Session:
         if packet is not None:
             self._take(packet, False)
         elif conversation.began:
-            self.conduct.wheel.schedule_at(self, conversation.began + MESSAGE_TIME)
+            self.host.wheel.schedule_at(self, conversation.began + MESSAGE_TIME)
 
     def _take(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
         if self.task is None and not self.inbox:
@@ -242,14 +275,14 @@ class Session:
         self.inbox.append((payload, binary))
         if not self.paused and self._full(self.inbox):
             self.paused = True
-            self.link.pause()
+            self.transport.pause()
 
     @staticmethod
     def _full(inbox: deque[tuple[bytes | SocketIoPacket, bool]]) -> bool:
         return len(inbox) >= INBOX or sum(len(payload) for payload, _ in inbox) >= INBOX_BYTES
 
     def _serve(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
-        self.run(self.conduct.serve(self, payload, binary))
+        self.run(self.host.serve(self, payload, binary))
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` now; messages wait in the inbox until it is done."""
@@ -261,9 +294,9 @@ class Session:
     def _served(self, _: None, __: BaseException | None) -> None:
         self.task = None
         if self.inbox and self.state is not State.ENDED:
-            self.conduct.later(self._next_message)
+            self.host.later(self._next_message)
         elif self.closing is not None:
-            self.conduct.later(self._all_handled)
+            self.host.later(self._all_handled)
 
     def _next_message(self) -> None:
         if not self.inbox or self.task is not None or self.state is State.ENDED:
@@ -272,31 +305,31 @@ class Session:
         if self.paused and len(self.inbox) <= INBOX // 2:
             self.paused = False
             self._allow_time()
-            self.link.resume()
+            self.transport.resume()
         self._serve(payload, binary)
 
     def _allow_time(self) -> None:
         """Restart the time limits of incomplete messages: nothing could arrive while reading was paused."""
-        now = self.conduct.clock.monotonic()
+        now = self.host.clock.monotonic()
         if self.partial_since:
             self.partial_since = now
         if self.conversation is not None and self.conversation.began:
             self.conversation.began = now
         if self._unfinished():
-            self.conduct.wheel.schedule_at(self, now + MESSAGE_TIME)
+            self.host.wheel.schedule_at(self, now + MESSAGE_TIME)
 
     def ping_received(self, payload: bytes) -> None:
         """Answer a ping."""
         if self.state is not State.ENDED:
-            self.link.pong(payload)
+            self.transport.pong(payload)
 
     def partial(self, pending: bool) -> None:
         """Start or stop the time limit of an unfinished message."""
         if not pending:
             self.partial_since = 0.0
         elif not self.partial_since:
-            self.partial_since = self.conduct.clock.monotonic()
-            self.conduct.wheel.schedule_at(self, self.partial_since + MESSAGE_TIME)
+            self.partial_since = self.host.clock.monotonic()
+            self.host.wheel.schedule_at(self, self.partial_since + MESSAGE_TIME)
 
     def fail(self, ending: Disconnect, cause: str) -> None:
         """End the session after a protocol violation of the peer."""
@@ -304,7 +337,7 @@ class Session:
 
     def slow(self) -> None:
         """End the session because of unsent data over a limit; later, because a fan-out calls this."""
-        self.conduct.later(lambda: self.end(Disconnect.SLOW, "unsent data over a bound"))
+        self.host.later(lambda: self.end(Disconnect.SLOW, "unsent data over a bound"))
 
     def peer_closed(self, then: Callable[[], object]) -> None:
         """Call `then` after the messages received before the close of the peer; see `Receiver`."""
@@ -312,8 +345,8 @@ class Session:
         if self.state is State.ENDED or not busy:
             then()
         elif self.closing is None:
-            self.closing = PeerClose(self.conduct.clock.monotonic() + CLOSE_TIME, then)
-            self.conduct.wheel.schedule_at(self, self.closing.deadline)
+            self.closing = PeerClose(self.host.clock.monotonic() + CLOSE_TIME, then)
+            self.host.wheel.schedule_at(self, self.closing.deadline)
             if self.conversation is not None:
                 self.conversation.peer_closed()
         elif self.closing.then is None:
@@ -330,7 +363,7 @@ class Session:
         count = len(self.inbox or ()) + (self.task is not None)
         self.inbox = None
         if closing.over() and count:
-            self.conduct.unhandled(self, count)
+            self.host.unhandled(self, count)
 
     def lost(self, code: int | None) -> None:
         """Handle the loss of the transport."""
@@ -342,7 +375,7 @@ class Session:
             self.end(Disconnect.GOING_AWAY, "connection lost")
         else:
             self.end(Disconnect.NORMAL, f"closed by the client with {code}")
-        self.conduct.connection_lost(self.handshake)
+        self.host.connection_lost(self.handshake)
 
     # -- deadlines
 
@@ -351,21 +384,21 @@ class Session:
         if expires is None:
             self.notice = self.expires = NEVER
             return
-        left = expires - self.conduct.clock.time()
-        now = self.conduct.clock.monotonic()
+        left = expires - self.host.clock.time()
+        now = self.host.clock.monotonic()
         self.notice = now + left - EXPIRY_NOTICE
         self.expires = now + left + leeway
-        self.conduct.wheel.schedule_at(self, max(now, self.notice))
+        self.host.wheel.schedule_at(self, max(now, self.notice))
 
     def recheck_at(self, moment: float) -> None:
         """Schedule another check of the credential at `moment`, in monotonic seconds."""
         self.recheck = moment
-        self.conduct.wheel.schedule_at(self, moment)
+        self.host.wheel.schedule_at(self, moment)
 
     def end_at(self, moment: float) -> None:
         """Schedule the end of the session at `moment`, in monotonic seconds, regardless of traffic."""
         self.until = moment
-        self.conduct.wheel.schedule_at(self, moment)
+        self.host.wheel.schedule_at(self, moment)
 
     def fire(self, now: float, *, late: bool) -> float:
         """Act on passed deadlines."""
@@ -376,7 +409,7 @@ class Session:
 
     def due(self) -> None:
         """Act on passed deadlines now, before the timer wheel does."""
-        self._check_deadlines(self.conduct.clock.monotonic(), late=False)
+        self._check_deadlines(self.host.clock.monotonic(), late=False)
 
     def _check_deadlines(self, now: float, *, late: bool) -> None:
         rules = self.endpoint.rules
@@ -390,12 +423,12 @@ class Session:
             self.end(Disconnect.QUOTA, "longer than a session may last")
         elif self._incomplete_too_long(now):
             self.end(Disconnect.FLOODING, "message not complete in time")
-        elif self.link.stale(now):
+        elif self.transport.stale(now):
             self.end(Disconnect.SLOW, "unsent data too old")
         else:
             if now >= self.recheck:
                 self.recheck = NEVER
-                self.conduct.recheck(self)
+                self.host.recheck(self)
             self._warn(now)
             self._heartbeat(now, late=late)
 
@@ -432,7 +465,7 @@ class Session:
             # peer relies on the sum of interval and timeout.
             on_time = rules.steady_ping and not late
             self.ping_sent = self.pinged = self._ping_due() if on_time else now
-            self.link.ping()
+            self.transport.ping()
 
     def _ping_due(self) -> float:
         """Return when to ping: after silence, or steadily where clients expect regular pings."""
@@ -454,7 +487,7 @@ class Session:
         if self.ping_sent:
             due = min(due, self.ping_sent + rules.pong_timeout)
             # A pong may arrive before that, and the next steady ping may be due earlier.
-            if rules.steady_ping and self._ping_due() > self.conduct.clock.monotonic():
+            if rules.steady_ping and self._ping_due() > self.host.clock.monotonic():
                 due = min(due, self._ping_due())
         elif rules.ping_interval:
             due = min(due, self._ping_due())
@@ -476,11 +509,11 @@ class Session:
         table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
         code, reason = close or table
         self.close_code = self.peer_code or code
-        self.conduct.ended(self, ending, cause)
+        self.host.ended(self, ending, cause)
         if ending is Disconnect.SLOW:  # no space for the reason, and the client does not read
-            self.link.discard()
+            self.transport.discard()
         if ending not in _LEFT:
-            self.push(parting(ending, self.advised - self.conduct.clock.monotonic()))
-        self.link.close(code, reason)
+            self.push(parting(ending, self.advised - self.host.clock.monotonic()))
+        self.transport.close(code, reason)
         if self.closing is not None:
             self.closing.over()

@@ -12,7 +12,7 @@ class Subscription:
     counts the rights checks that have begun; a `trusted` subscription has none.
     """
 
-    __slots__ = ("channel", "judged", "present", "record", "rights", "settled", "trusted")
+    __slots__ = ("channel", "checks", "present", "record", "rights", "settled", "trusted")
 
     def __init__(
         self, channel: Channel, rights: Right, record: RoomRecord | None, *, trusted: bool = False
@@ -23,4 +23,4 @@ class Subscription:
         self.record = record
         self.present = False
         self.settled = False
-        self.judged = 0
+        self.checks = 0

@@ -55,7 +55,7 @@ class Transport(Protocol):
     def unsent(self) -> int:
         """Return the number of bytes that the kernel has not taken yet."""
 
-    def when_taken(self, then: Callable[[], object]) -> None:
+    def when_sent(self, then: Callable[[], object]) -> None:
         """Call `then` once, as soon as nothing is unsent; at once when nothing is, or after the end."""
 
     def stale(self, now: float) -> bool:

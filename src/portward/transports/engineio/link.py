@@ -149,9 +149,9 @@ class EngineLink:
         """Bytes that were not taken yet."""
         return self._carrier.unsent()
 
-    def when_taken(self, then: Callable[[], object]) -> None:
+    def when_sent(self, then: Callable[[], object]) -> None:
         """Call `then` once nothing is unsent, or the connection is closed."""
-        self._carrier.when_taken(then)
+        self._carrier.when_sent(then)
 
     def stale(self, now: float) -> bool:
         """Whether the oldest queued message is over its age."""

@@ -201,7 +201,7 @@ class Polling:
         """Bytes that wait for a poll, or for the peer to take an answer."""
         return self._ahead() + self._mail.size
 
-    def when_taken(self, then: Callable[[], object]) -> None:
+    def when_sent(self, then: Callable[[], object]) -> None:
         """Call `then` once nothing is unsent, or the connection is closed."""
         if self.open and self.unsent():
             self._taken = both(self._taken, then)

@@ -152,7 +152,7 @@ class Probe:
         self.count_frame, self.message = payload_listener.count_frame, payload_listener.message
         link.switch(socket, queued, polling.farewell, base64=self._base64)
         if awaited is not None:
-            link.when_taken(awaited)
+            link.when_sent(awaited)
 
     def _give_up(self) -> None:
         self.close(Disconnect.PROTOCOL_ERROR.code, Disconnect.PROTOCOL_ERROR.reason)

@@ -40,7 +40,7 @@ class Publishing:
     def __init__(
         self,
         engine: Engine,
-        authority: Authorizer,
+        authorizer: Authorizer,
         telemetry: Telemetry,
         clock: Clock,
         signing: Mapping[str, bytes],
@@ -50,7 +50,7 @@ class Publishing:
         self._metrics = telemetry.metrics
         self.signing = signing
         self._engine = engine
-        self._authority = authority
+        self._authorizer = authorizer
         self._clock = clock
 
     async def publish(
@@ -69,14 +69,14 @@ class Publishing:
             EngineUnavailable: nothing was stored.
         """
         command = grant.command
-        namespace = self._authority.namespace(command.channel)
+        namespace = self._authorizer.namespace(command.channel)
         if command.channel.is_combined:
             raise CommandError(
                 ErrorKind.INVALID_CHANNEL, detail="a combined channel is filled by the others"
             )
-        guarded = self._authority.needs_record(command.channel)
+        guarded = self._authorizer.needs_record(command.channel)
         if guarded and record is None:
-            record = await self._authority.record_to_publish(command.channel)
+            record = await self._authorizer.record_to_publish(command.channel)
         draft = self._draft(command, who, record.room if record is not None else None)
         if namespace.name in self.signing:
             draft = sign_message(draft, command.channel, self.signing[namespace.name])
@@ -139,7 +139,7 @@ class Publishing:
             CommandError: `UNRECOVERABLE`, the requested epoch is not that of the stream.
         """
         command = grant.command
-        namespace = self._authority.namespace(command.channel)
+        namespace = self._authorizer.namespace(command.channel)
         wanted = DEFAULT_HISTORY if command.limit is None else command.limit
         limit = max(0, min(wanted, HISTORY_LIMIT))
         since = await self._since(command)
@@ -163,7 +163,7 @@ class Publishing:
 
     async def position(self, channel: Channel) -> Position:
         """Return the position of the stream."""
-        namespace = self._authority.namespace(channel)
+        namespace = self._authorizer.namespace(channel)
         page = await self._engine.broker.history(channel, HistoryQuery(limit=0), namespace)
         return page.position
 
