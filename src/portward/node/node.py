@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final
 
 from portward.hub.channel_state import DeliveryOptions
-from portward.hub.encoder import Encoder
 from portward.hub.hub import Hub
 from portward.hub.registry import Registry
 from portward.model.channel import Channel
@@ -20,9 +19,10 @@ from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.lifecycle import Transition
 from portward.model.namespace import Namespace
-from portward.model.replies import Push, Welcome
+from portward.model.replies import Welcome
 from portward.node.approvals import ApprovalRequests
 from portward.node.channels import (
+    FanOutTelemetry,
     MultiSubscribe,
     Publishing,
     Recovering,
@@ -74,14 +74,12 @@ from portward.node.socketio_namespaces import SocketIoNamespaces
 from portward.node.workspaces import WorkspaceCommands
 from portward.protocols.socketio import SocketIoDialect, SocketIoPacket
 from portward.telemetry.events import Event
-from portward.telemetry.labels import type_name
-from portward.wire.message import WireMessage
 
 SWEEP_INTERVAL: Final = 10.0
 
 
 class Node:
-    """One gateway process; implements `SessionHost` for sessions and `Observer` for the hub."""
+    """One gateway process; implements `SessionHost` for sessions."""
 
     def __init__(
         self,
@@ -98,13 +96,19 @@ class Node:
         self.telemetry = ports.telemetry
         self.endpoints = endpoints
         self.namespaces = namespaces
-        self.wheel = TimerWheel(ports.clock, self._failed)
+        self.wheel = TimerWheel(ports.clock, self.telemetry.failure)
         self._loop = asyncio.get_running_loop()
         self.registry: Registry[Session] = Registry()
-        self.background = Background(self._failed)
-        self.hooks = HookRunner(hooks, self.background, self._failed)
+        self.background = Background(self.telemetry.failure)
+        self.hooks = HookRunner(hooks, self.background, self.telemetry.failure)
+        fan_out = FanOutTelemetry(self.telemetry)
+        self.on_encoded = fan_out.on_encoded
         self.hub = Hub(
-            self.later, self, self.clock.monotonic, self._delivery_options, self.wheel.schedule_at
+            self.later,
+            fan_out,
+            self.clock.monotonic,
+            self._delivery_options,
+            self.wheel.schedule_at,
         )
         self.started_at = self.clock.time()
         self._drain: Drain | None = None
@@ -202,7 +206,7 @@ class Node:
             telemetry,
         )
         self._dispatcher = Dispatcher(
-            commands, telemetry, clock, self._failed, reply_writer, self.cluster_limits
+            commands, telemetry, clock, self.telemetry.failure, reply_writer, self.cluster_limits
         )
         self.admission_control = AdmissionControl(
             self.rules.gate, self.endpoints, authentication, self.cluster_limits, telemetry, clock
@@ -415,7 +419,7 @@ class Node:
         except Unavailable:
             session.end(Disconnect.INTERNAL, "after the handshake: the store cannot be asked")
         except Exception as error:  # noqa: BLE001 - as in `serve`
-            self._failed(error)
+            self.telemetry.failure(error)
             session.end(Disconnect.INTERNAL, "after the handshake")
 
     def _let_in(self, session: Session, identity: Identity) -> None:
@@ -482,29 +486,6 @@ class Node:
         """Decode, count, execute and answer one message. Raises nothing."""
         return self._dispatcher.handle_message(session, payload, binary)
 
-    def now(self) -> int:
-        """Return Unix time in milliseconds, for timestamps."""
-        return int(self.clock.time() * 1000)
-
-    # -- reports of the hub
-
-    def fanned_out(
-        self, channel: Channel, publications: int, deliveries: int, seconds: float
-    ) -> None:
-        """Count a fan-out."""
-        self.telemetry.metrics.delivered(channel.namespace, publications, deliveries, seconds)
-
-    def on_encoded(self, encoder: Encoder, push: Push, message: WireMessage, count: int) -> None:
-        """Count an encoded push."""
-        kind = type_name(type(push))
-        self.telemetry.metrics.sent(encoder.name, kind, len(message.payloads[0]), count)
-
-    def encode_failed(self, channel: Channel, error: Exception) -> None:
-        """Record a push that could not be encoded for one endpoint."""
-        self.telemetry.record(
-            Event.INTERNAL_ERROR, channel=channel, error=type(error).__name__, detail="encode"
-        )
-
     def _signing(self) -> dict[str, bytes]:
         """Return the signing secrets of endpoints that sign messages, by namespace."""
         return {
@@ -515,6 +496,3 @@ class Node:
 
     def _delivery_options(self, channel: Channel) -> DeliveryOptions:
         return traits(self.namespaces[channel.namespace], channel, self.endpoints, self.clock)
-
-    def _failed(self, error: BaseException) -> None:
-        self.telemetry.failure(error)

@@ -1,6 +1,7 @@
 """Channels: subscriptions, publishing, history and recovery."""
 
 from portward.node.channels.batch_subscribe import BatchSubscriptions, wanted
+from portward.node.channels.fan_out_telemetry import FanOutTelemetry
 from portward.node.channels.multi_subscribe import MultiSubscribe
 from portward.node.channels.presence_order import PresenceOrder
 from portward.node.channels.publishing import Publishing
@@ -11,6 +12,7 @@ from portward.node.channels.subscriptions import Subscriptions
 
 __all__ = [
     "BatchSubscriptions",
+    "FanOutTelemetry",
     "MultiSubscribe",
     "PresenceOrder",
     "Publishing",

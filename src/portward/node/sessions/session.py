@@ -63,8 +63,9 @@ class SessionHost(Protocol):
     def unhandled(self, session: "Session", count: int) -> None:
         """Record `count` messages before the close of the peer that were not handled in time."""
 
-    def on_encoded(self, encoder: Encoder, push: Push, message: WireMessage, count: int) -> None:
-        """Count an encoded push."""
+    @property
+    def on_encoded(self) -> Callable[[Encoder, Push, WireMessage, int], None]:
+        """Counts an encoded push."""
 
     def later(self, action: Callable[[], None]) -> None:
         """Run `action` at the end of this turn of the event loop."""
