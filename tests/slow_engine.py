@@ -15,18 +15,18 @@ from typing import Any, cast
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import (
     Approvals,
-    Broker,
+    Counters,
     Directory,
     Engine,
+    EngineEvents,
     EngineUnavailable,
-    Meter,
+    KeyValue,
     Nodes,
-    Notes,
     Presence,
     Revocations,
     Sessions,
-    Shared,
-    Sink,
+    Streams,
+    UserState,
 )
 from portward.model.clock import Clock
 from portward.settings import Settings
@@ -76,7 +76,7 @@ class _Wire:
         self._port = port
         self._inner = inner
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """Nothing: no wire is asked for what this process keeps."""
         return {}
 
@@ -93,11 +93,11 @@ class SlowEngine:
     """Implements `engines.port.Engine`. `inner` is the store itself, for those beside the gateway.
 
     A call takes two steps: being carried out, and being answered. After `release` it takes none.
-    `fails` holds names of calls, as `broker.history`, that are answered with `EngineUnavailable`.
+    `fails` holds names of calls, as `streams.history`, that are answered with `EngineUnavailable`.
     """
 
     name = "slow"
-    spans = False
+    shared_by_nodes = False
 
     def __init__(self, clock: Clock) -> None:
         self.inner = MemoryEngine(clock)
@@ -106,16 +106,16 @@ class SlowEngine:
         self.fails: set[str] = set()
         self.seen: list[str] = []
         self._released = False
-        self.broker = cast(Broker, _Wire(self, "broker", self.inner.broker))
+        self.streams = cast(Streams, _Wire(self, "streams", self.inner.streams))
         self.presence = cast(Presence, _Wire(self, "presence", self.inner.presence))
         self.directory = cast(Directory, _Wire(self, "directory", self.inner.directory))
         self.sessions = cast(Sessions, _Wire(self, "sessions", self.inner.sessions))
         self.revocations = cast(Revocations, _Wire(self, "revocations", self.inner.revocations))
         self.approvals = cast(Approvals, _Wire(self, "approvals", self.inner.approvals))
-        self.shared = cast(Shared, _Wire(self, "shared", self.inner.shared))
+        self.user_state = cast(UserState, _Wire(self, "user_state", self.inner.user_state))
         self.nodes = cast(Nodes, _Wire(self, "nodes", self.inner.nodes))
-        self.meter = cast(Meter, _Wire(self, "meter", self.inner.meter))
-        self.notes = cast(Notes, _Wire(self, "notes", self.inner.notes))
+        self.counters = cast(Counters, _Wire(self, "counters", self.inner.counters))
+        self.kv = cast(KeyValue, _Wire(self, "kv", self.inner.kv))
 
     @property
     def may_evict(self) -> bool:
@@ -127,7 +127,7 @@ class SlowEngine:
         """It answers, in its time."""
         return True
 
-    async def start(self, sink: Sink) -> None:
+    async def start(self, sink: EngineEvents) -> None:
         """Announce to `sink` from now on."""
         await self.inner.start(sink)
 

@@ -71,7 +71,6 @@ BOTH_SIDES: set[str] = {
     "RoomRecord",
     "Rooms",
     "ShuttingDown",
-    "Stored",
     "UserJoined",
     "UserLeft",
 }

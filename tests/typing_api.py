@@ -33,7 +33,7 @@ from portward.client import (
 )
 from portward.client import Room as JoinedRoom
 from portward.client.sync import Portward as BlockingPortward
-from portward.engines.port import Broker, Engine, Member
+from portward.engines.port import Engine, Member, Streams
 from portward.model.namespace import AccessRule, Namespace, PublishRight
 from portward.model.publication import HistoryPage, Publication
 from portward.model.room import Room, RoomPermissions, RoomType
@@ -201,7 +201,7 @@ async def talking_as_before() -> None:
 
 def engines(engine: Engine) -> Gateway:
     """Bring an engine of one's own."""
-    assert_type(engine.broker, Broker)
+    assert_type(engine.streams, Streams)
     return Gateway(engine=engine)
 
 

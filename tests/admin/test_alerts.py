@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from portward.engines.port import EngineUnavailable, Stored
+from portward.engines.port import EngineUnavailable, PublishResult
 from portward.model.commands import Publish
 from portward.node.server_api import ServerApi
 from portward.testing.gateway import MemoryClient, connect
@@ -167,7 +167,7 @@ async def test_a_report_that_is_repeated(service: Service, monkeypatch: pytest.M
     """A report cut short by the store is published once when it is repeated with its key."""
     publish, left = ServerApi.publish, [True, False]
 
-    async def once(self: ServerApi, command: Publish) -> Stored:
+    async def once(self: ServerApi, command: Publish) -> PublishResult:
         if left and not left.pop(0):
             raise EngineUnavailable
         return await publish(self, command)

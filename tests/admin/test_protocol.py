@@ -6,7 +6,7 @@ import pytest
 
 from portward.admin.protocol import ANSWER_STEP, ANSWER_TIME, REQUEST_TIME, BoundedProtocol
 from portward.admin.server import AdminServer
-from portward.engines.port import Stored
+from portward.engines.port import PublishResult
 from portward.model.position import Position
 from portward.node.server_api import ServerApi
 from tests.admin.service import Service
@@ -122,10 +122,10 @@ async def test_a_complete_request_has_all_the_time(
     """The deadline is for what the caller sends, not for how long the answer takes."""
     waiting, going = asyncio.Event(), asyncio.Event()
 
-    async def publish(*_: object) -> Stored:
+    async def publish(*_: object) -> PublishResult:
         waiting.set()
         await going.wait()
-        return Stored("i", Position(7, "e"))
+        return PublishResult("i", Position(7, "e"))
 
     monkeypatch.setattr(ServerApi, "publish", publish)
     body = b'{"channel":"rooms:a","data":1}'

@@ -87,7 +87,7 @@ async def test_a_room_with_an_end(service: Service) -> None:
     await ann.settle()
     assert ann.last("room_left") == {"roomId": "event", "reason": "permission_denied"}
     assert (await service.fail("rooms_get", id="event"))[0] == 404
-    assert not await service.gateway.node.engine.broker.keeps(Channel.parse("rooms:event"))
+    assert not await service.gateway.node.engine.streams.is_readable(Channel.parse("rooms:event"))
     await service.call("rooms_set", id="event", ttl=100)
     await service.call("rooms_set", id="event")
     [listed] = (await service.call("rooms_list"))["rooms"]

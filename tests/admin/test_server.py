@@ -12,7 +12,7 @@ import uvicorn
 
 from portward.admin import server as module
 from portward.admin.server import AdminServer
-from portward.engines.port import Stored
+from portward.engines.port import PublishResult
 from portward.model.position import Position
 from portward.node.server_api import ServerApi
 from tests.admin.service import ADMIN, Service
@@ -177,17 +177,17 @@ async def test_signals_and_logging_are_left_alone(service: Service) -> None:
     assert state() == before
 
 
-Publish = Callable[..., Awaitable[Stored]]
+Publish = Callable[..., Awaitable[PublishResult]]
 
 
 def held(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
     """Let publishing wait: the first event is set when it does, the second lets it go on."""
     waiting, going = asyncio.Event(), asyncio.Event()
 
-    async def publish(*_: object) -> Stored:
+    async def publish(*_: object) -> PublishResult:
         waiting.set()
         await going.wait()
-        return Stored("i", Position(7, "e"))
+        return PublishResult("i", Position(7, "e"))
 
     monkeypatch.setattr(ServerApi, "publish", publish)
     return waiting, going

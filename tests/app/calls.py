@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from portward.engines.memory import MemoryEngine
-from portward.engines.port import EngineUnavailable, Stored
+from portward.engines.port import EngineUnavailable, PublishResult
 from portward.model.channel import Channel
 from portward.model.namespace import Namespace
 from portward.model.publication import Draft
@@ -40,12 +40,12 @@ class Faulty:
         self.failures = 0
         self.attempts = 0
         self.error: Exception | None = None
-        self._publish = self.engine.broker.publish
+        self._publish = self.engine.streams.publish
         self.replace(self._try)
 
     def replace(self, publish: Any) -> None:
         """Store publications by `publish` from now on."""
-        vars(self.engine.broker)["publish"] = publish
+        vars(self.engine.streams)["publish"] = publish
 
     async def _try(
         self,
@@ -54,7 +54,7 @@ class Faulty:
         namespace: Namespace,
         key: str | None,
         life: str | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         self.attempts += 1
         if self.error is not None:
             raise self.error

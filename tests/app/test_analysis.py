@@ -97,7 +97,7 @@ async def test_a_store_that_comes_back() -> None:
 async def test_an_attempt_that_half_succeeded() -> None:
     """An alert stored before the store went away is not stored twice when it is tried again."""
     async with bench() as it:
-        publish = it.store.engine.broker.publish
+        publish = it.store.engine.streams.publish
 
         async def half(channel: Any, *more: Any) -> Any:
             if channel.is_combined and it.store.attempts == 1:

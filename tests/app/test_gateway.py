@@ -12,7 +12,7 @@ from portward.app.gateway import Gateway
 from portward.app.judging import parse_origin_entry
 from portward.app.telemetry import insecure, make_telemetry
 from portward.engines.memory import MemoryEngine
-from portward.engines.port import EngineUnavailable, Sink
+from portward.engines.port import EngineEvents, EngineUnavailable
 from portward.model.channel import Channel
 from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import LimitMode, Rate
@@ -99,7 +99,7 @@ async def test_stopping_ends_everyone() -> None:
 class Broken(MemoryEngine):
     """A store that cannot be reached."""
 
-    async def start(self, sink: Sink) -> None:  # noqa: ARG002 - the port
+    async def start(self, sink: EngineEvents) -> None:  # noqa: ARG002 - the port
         """Fail."""
         raise EngineUnavailable
 

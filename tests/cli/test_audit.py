@@ -86,7 +86,7 @@ async def _keep(path: Path, audit: Path) -> None:
     engine = SqliteEngine(str(path), FakeClock())
     await engine.start(Recorder())
     text = audit.with_name("audit.jsonl.checkpoint").read_text()
-    await engine.notes.set(f"audit:audit.jsonl:{socket.gethostname()}", text)
+    await engine.kv.set(f"audit:audit.jsonl:{socket.gethostname()}", text)
     await engine.stop()
 
 

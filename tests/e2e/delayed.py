@@ -7,8 +7,8 @@ from typing import Any
 from portward.engines.port import Engine
 
 _PORTS = (
-    *("broker", "presence", "directory", "sessions", "revocations"),
-    *("approvals", "shared", "nodes", "meter", "notes"),
+    *("streams", "presence", "directory", "sessions", "revocations"),
+    *("approvals", "user_state", "nodes", "counters", "kv"),
 )
 
 
@@ -19,10 +19,10 @@ class _Port:
         self._inner = inner
         self._seconds = seconds
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """What the process itself keeps is at hand."""
-        books: Mapping[str, int] = self._inner.books()
-        return books
+        counts: Mapping[str, int] = self._inner.stream_counts()
+        return counts
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._inner, name)

@@ -81,7 +81,7 @@ class Place:
     async def said(self) -> list[Any]:
         """What is kept in the lobby."""
         namespace = self.gateway.node.namespaces["rooms"]
-        page = await self.engine.inner.broker.history(LOBBY, HistoryQuery(limit=100), namespace)
+        page = await self.engine.inner.streams.history(LOBBY, HistoryQuery(limit=100), namespace)
         return [each.data for each in page.publications]
 
 

@@ -166,7 +166,7 @@ async def test_unknown_names_cost_nothing(house: House) -> None:
             await ask(client, "heartbeat")
         await house.advance(0.02)
     engine = house.gateway.node.engine
-    assert await engine.broker.channels() == ()
+    assert await engine.streams.channels() == ()
     assert house.gateway.channels() == {}
     assert await house.gateway.presence("rooms:guess-1") == ()
     assert engine.presence._rooms == {}  # type: ignore[attr-defined]  # of the memory engine

@@ -241,7 +241,7 @@ async def test_invalid_room_id(house: House, room: str) -> None:
     client = await house.client("ann")
     await ask(client, "join", roomId=room)
     assert client.last("error") == {"message": "Invalid room id", "code": "invalid_room_id"}
-    assert await house.gateway.node.engine.broker.channels() == ()
+    assert await house.gateway.node.engine.streams.channels() == ()
 
 
 @pytest.mark.parametrize("room", ["a", "A", "a:b", "x" * 122, "#!~", "a.b-c_d/e"])

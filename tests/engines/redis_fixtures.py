@@ -23,11 +23,25 @@ KEPT = Namespace(name="rooms", history_size=100_000, history_ttl=600.0, idle_ttl
 LIMIT = 30.0
 """Seconds anything here may take on a slow machine."""
 QUICK = Timing(
-    connect=8.0, command=10.0, probe=0.1, canary=0.2, silence=20.0, pause=0.2, linger=0.05, echo=5.0
+    connect=8.0,
+    command=10.0,
+    probe=0.1,
+    pubsub_probe=0.2,
+    silence=20.0,
+    pause=0.2,
+    linger=0.05,
+    echo=5.0,
 )
 """Looks often, and is patient with a slow machine."""
 HASTY = Timing(
-    connect=2.0, command=1.5, probe=0.1, canary=0.2, silence=1.5, pause=0.2, linger=0.05, echo=1.0
+    connect=2.0,
+    command=1.5,
+    probe=0.1,
+    pubsub_probe=0.2,
+    silence=1.5,
+    pause=0.2,
+    linger=0.05,
+    echo=1.0,
 )
 """For what does not answer at all."""
 
@@ -57,16 +71,16 @@ class Witness(Recorder):
         self.log: list[tuple[str, int, object] | None] = []
         """Epoch, offset and data of publications; None where something may have been lost."""
 
-    def published(
+    def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
         """Remember a publication."""
-        super().published(channel, publication, epoch, exclude)
+        super().on_publication(channel, publication, epoch, exclude)
         self.log.append((epoch, publication.offset, publication.data))
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Remember that something may be lost."""
-        super().interrupted()
+        super().on_interrupted()
         self.log.append(None)
 
     def check_order(self) -> None:
@@ -141,7 +155,7 @@ class Publisher:
         for number in itertools.count():
             data = f"{self._name}{number}"
             try:
-                stored = await self._engine.broker.publish(self._channel, draft(data), KEPT, None)
+                stored = await self._engine.streams.publish(self._channel, draft(data), KEPT, None)
             except EngineUnavailable:
                 self.refused += 1
             else:
@@ -164,7 +178,7 @@ class Publisher:
 async def check_books(engine: Engine, *publishers: Publisher, channel: Channel = ROOM) -> None:
     """What was acknowledged in the epoch of now is there, and every position means one publication."""
     query = HistoryQuery(limit=10**6)
-    page = await at_last(lambda: engine.broker.history(channel, query, KEPT))
+    page = await at_last(lambda: engine.streams.history(channel, query, KEPT))
     kept = {each.offset: each.data for each in page.publications}
     offsets = sorted(kept)
     assert offsets == list(range(offsets[0], offsets[-1] + 1) if offsets else ())

@@ -47,22 +47,22 @@ class Listener:
     def __init__(self) -> None:
         self.health: list[bool] = []
 
-    def published(
+    def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
         """Nothing to do."""
 
-    def happened(self, event: BusEvent) -> None:
+    def on_control(self, event: BusEvent) -> None:
         """Nothing to do."""
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Nothing to do."""
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """Remember it."""
         self.health.append(up)
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Nothing to do."""
 
 
@@ -75,7 +75,7 @@ async def publish(engine: SqliteEngine, number: int) -> None:
     """Publish, and write each answer out in one piece."""
     for turn in range(ROUNDS):
         channel = CHANNELS[(number + turn) % len(CHANNELS)]
-        stored = await engine.broker.publish(channel, draft("x" * 100), LARGE, None)
+        stored = await engine.streams.publish(channel, draft("x" * 100), LARGE, None)
         position = stored.position
         line = f"{channel} {position.offset} {position.epoch} {stored.id}\n"
         os.write(1, line.encode())
@@ -99,7 +99,7 @@ async def full(path: str) -> None:
     engine = SqliteEngine(path, RealClock())
     await engine.start(listener)
     log = Path(f"{path}-wal")
-    await engine.broker.publish(CHANNELS[0], draft("first"), LARGE, None)
+    await engine.streams.publish(CHANNELS[0], draft("first"), LARGE, None)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = log.stat().st_size + 100_000  # noqa: ASYNC240 - nobody else is on this loop
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
@@ -117,7 +117,7 @@ async def full(path: str) -> None:
 async def attempt(engine: SqliteEngine) -> int:
     """Publish much. The offset, 0 when the store was unavailable."""
     try:
-        stored = await engine.broker.publish(CHANNELS[0], draft("x" * 30_000), LARGE, None)
+        stored = await engine.streams.publish(CHANNELS[0], draft("x" * 30_000), LARGE, None)
     except EngineUnavailable:
         return 0
     return stored.position.offset

@@ -45,7 +45,7 @@ async def offsets(
     engine: SqliteEngine, channel: Channel = ROOM, namespace: Namespace = KEPT
 ) -> list[int]:
     """What is kept of a channel."""
-    page = await engine.broker.history(channel, ALL, namespace)
+    page = await engine.streams.history(channel, ALL, namespace)
     return [each.offset for each in page.publications]
 
 

@@ -45,7 +45,7 @@ class Gateways:
 
     async def remove_stream(self) -> None:
         """Delete the stream of the room, not its record."""
-        await self.first.node.engine.broker.remove(ROOM)
+        await self.first.node.engine.streams.remove(ROOM)
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis", "redis, two nodes"])
@@ -195,7 +195,7 @@ async def test_back_after_a_stream_is_gone(
 
 async def test_calls_without_an_alert(gateways: Gateways) -> None:
     """Subscribers of two hundred unused calls keep no stream, also after they left; one alert makes one."""
-    broker = gateways.last.node.engine.broker
+    streams = gateways.last.node.engine.streams
     listeners = []
     for number in range(4):
         gateway = gateways.all[number % len(gateways.all)]
@@ -207,7 +207,7 @@ async def test_calls_without_an_alert(gateways: Gateways) -> None:
         await eventually(lambda ask=subscribed: bool(ask()))  # type: ignore[misc]
         assert subscribed()[-1]["payload"]["callIds"] == calls
         listeners.append(client)
-    assert await broker.channels() == ()
+    assert await streams.channels() == ()
     await gateways.first.publish("alerts:c2-7", {"severity": "high"}, type="mos")
     await eventually(lambda: "high" in str(listeners[2].received[-1]))
     for client in listeners:
@@ -216,4 +216,4 @@ async def test_calls_without_an_alert(gateways: Gateways) -> None:
     for gateway in gateways.all:
         await gateway.node.engine.sweep()
     said = {Channel.parse("alerts:c2-7"), Channel.combined("alerts")}
-    assert set(await broker.channels()) == said
+    assert set(await streams.channels()) == said

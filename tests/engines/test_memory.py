@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from portward.engines.memory import MemoryEngine, meter, revocations, shared
+from portward.engines.memory import MemoryEngine, revocations, user_state
+from portward.engines.memory import counters as counters_module
 from portward.engines.port import Engine, RevocationsFull
 from portward.model.revocation import Revocation, RevocationKind
 from portward.testing.clock import FakeClock
@@ -42,8 +43,8 @@ class TestMemoryEngine(EngineContract):
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of too many the one begun longest ago goes; those that ran out are swept."""
-        monkeypatch.setattr(meter, "MAX_COUNTERS", 3)
-        counters = meter.MemoryMeter(clock)
+        monkeypatch.setattr(counters_module, "MAX_COUNTERS", 3)
+        counters = counters_module.MemoryCounters(clock)
         for key in "abcd":
             await counters.add(key, 1, 10.0)
         assert [await counters.add(key, 0, 10.0) for key in "abcd"] == [0, 1, 1, 1]
@@ -76,8 +77,8 @@ class TestMemoryEngine(EngineContract):
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of too many bytes the owner begun longest ago is forgotten, never the one who sets."""
-        monkeypatch.setattr(shared, "MAX_BYTES", 1000)
-        kept = shared.MemoryShared(clock)
+        monkeypatch.setattr(user_state, "MAX_BYTES", 1000)
+        kept = user_state.MemoryUserState(clock)
         for owner in ("ann", "bob"):
             await kept.put(owner, "k", "x" * 400, None, 60.0)
         assert (await kept.put("ann", "k", "y" * 400, 1, 60.0))[1]
@@ -93,8 +94,8 @@ class TestMemoryEngine(EngineContract):
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of too many owners the one begun longest ago is forgotten."""
-        monkeypatch.setattr(shared, "MAX_OWNERS", 2)
-        kept = shared.MemoryShared(clock)
+        monkeypatch.setattr(user_state, "MAX_OWNERS", 2)
+        kept = user_state.MemoryUserState(clock)
         for owner in ("ann", "bob", "cyd"):
             await kept.put(owner, "k", 1, None, 60.0)
         assert list(kept._owners) == ["bob", "cyd"]

@@ -99,10 +99,10 @@ class Dying:
     """Lets an engine give so many commands, and no more: what a killed process has done."""
 
     def __init__(self, engine: RedisEngine, left: int) -> None:
-        self._road = engine._road
-        self._send = engine._road.send
+        self._road = engine._topology
+        self._send = engine._topology.send
         self.left = left
-        engine._road.send = self.send  # type: ignore[method-assign]
+        engine._topology.send = self.send  # type: ignore[method-assign]
 
     async def send(self, key: str, command: Any, *, bulk: bool = False) -> Any:
         """Give a command, or none."""
@@ -137,7 +137,7 @@ async def test_killed_while_a_room_ends(redis: Server, way: str, commands: int) 
             await second.directory.remove_room(BOARD)
         await _guarded(second)
         assert await second.directory.room(BOARD) is None
-        assert not await second.broker.keeps(BOARD)
+        assert not await second.streams.is_readable(BOARD)
         assert way == "removed" or RightsChanged(channel=BOARD) in sink.events or not record
         made = await second.directory.make_room(
             BOARD, Room(id="board"), RoomOrigin.JOINER, "ann", 60.0
@@ -159,13 +159,13 @@ async def _begin(engine: RedisEngine, way: str) -> None:
     else:
         expires = 1.0 if way == "expired" else None
         await directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND, expires=expires)
-        await engine.broker.publish(BOARD, draft(SECRET), KEPT, None)
+        await engine.streams.publish(BOARD, draft(SECRET), KEPT, None)
     await asyncio.sleep(0.02)
 
 
 async def _guarded(engine: RedisEngine) -> None:
     """What is kept has a record, or nobody can make one that opens it."""
-    if not await engine.broker.keeps(BOARD):
+    if not await engine.streams.is_readable(BOARD):
         return
     room = Room(id="board")
     key = "portward:room:board"
@@ -192,7 +192,7 @@ async def test_many_nodes_end_and_make_one_room(redis: Server) -> None:
                 calls += [
                     directory.make_room(BOARD, room, RoomOrigin.JOINER, user, 0.001),
                     engine.sweep(),
-                    directory.keep_room(BOARD, 0.001),
+                    directory.use_room(BOARD, 0.001),
                 ]
             if number % 3 == 0:
                 calls.append(engines[0].directory.remove_room(BOARD))

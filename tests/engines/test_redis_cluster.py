@@ -61,8 +61,8 @@ class TestRedisClusterEngine(RealTime, EngineContract):
     async def test_channels_of_every_server_are_listed(self, engine: Engine) -> None:
         """Streams are found wherever they are."""
         for channel in CHANNELS:
-            await engine.broker.publish(channel, draft("x"), KEPT, None)
-        assert set(await engine.broker.channels()) == set(CHANNELS)
+            await engine.streams.publish(channel, draft("x"), KEPT, None)
+        assert set(await engine.streams.channels()) == set(CHANNELS)
 
 
 async def test_nodes_hear_each_other(cluster: Cluster) -> None:
@@ -70,16 +70,16 @@ async def test_nodes_hear_each_other(cluster: Cluster) -> None:
     witness = Witness()
     async with engine_at(cluster.url, witness) as engine, engine_at(cluster.url) as other:
         for channel in CHANNELS:
-            await engine.broker.listen(channel)
+            await engine.streams.subscribe(channel)
         for channel in CHANNELS:
-            await other.broker.publish(channel, draft("x"), KEPT, None)
+            await other.streams.publish(channel, draft("x"), KEPT, None)
             await other.presence.enter(channel, Member("c1", "ann"))
-        await other.broker.announce(RightsChanged(user="ann"))
+        await other.streams.publish_control(RightsChanged(user="ann"))
         await eventually(lambda: len(witness.publications) == len(CHANNELS))
         await eventually(lambda: witness.events == [RightsChanged(user="ann")])
         assert {channel for channel, *_ in witness.publications} == set(CHANNELS)
         entries = [(channel, Member("c1", "ann")) for channel in CHANNELS]
-        await other.presence.touch(entries)
+        await other.presence.renew(entries)
         assert await engine.presence.members(CHANNELS[3]) == (Member("c1", "ann"),)
 
 
@@ -113,7 +113,7 @@ async def test_slots_move_under_load(cluster: Cluster) -> None:
     witness = Witness()
     slot = key_slot(b"rooms:general")
     async with engine_at(cluster.url, witness) as engine, engine_at(cluster.url) as other:
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         here, there = Publisher(engine, name="here"), Publisher(other, name="there")
         for number in range(1, 4):
             await here.more()
@@ -133,17 +133,17 @@ async def test_a_half_moved_slot(cluster: Cluster) -> None:
     async with engine_at(cluster.url) as engine:
         slot = key_slot(b"portward:sum:k")
         ends = cluster.open(slot)
-        assert await engine.meter.add("k", 1, 60.0) == 1
-        assert await engine.meter.add("k", 1, 60.0) == 2
+        assert await engine.counters.add("k", 1, 60.0) == 1
+        assert await engine.counters.add("k", 1, 60.0) == 2
         await asyncio.to_thread(cluster.close, slot, *ends)
-        assert await at_last(lambda: engine.meter.add("k", 1, 60.0)) == 3
-        first = await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+        assert await at_last(lambda: engine.counters.add("k", 1, 60.0)) == 3
+        first = await engine.streams.publish(ROOM, draft("x"), KEPT, None)
         slot = key_slot(b"rooms:general")
         ends = cluster.open(slot)
         with pytest.raises(EngineUnavailable, match="being changed"):
-            await engine.broker.publish(ROOM, draft("y"), KEPT, None)
+            await engine.streams.publish(ROOM, draft("y"), KEPT, None)
         await asyncio.to_thread(cluster.close, slot, *ends)
-        again = await at_last(lambda: engine.broker.publish(ROOM, draft("z"), KEPT, None))
+        again = await at_last(lambda: engine.streams.publish(ROOM, draft("z"), KEPT, None))
         assert again.position.offset == first.position.offset + 1
 
 
@@ -157,7 +157,7 @@ async def test_the_bus_moves(cluster: Cluster) -> None:
         async with asyncio.timeout(LIMIT):
             # What is told while the other is still looking for the bus is lost, which it says.
             while not witness.events:
-                await at_last(lambda: other.broker.announce(RightsChanged(user="ann")))
+                await at_last(lambda: other.streams.publish_control(RightsChanged(user="ann")))
                 await asyncio.sleep(0.05)
         assert engine.healthy
 
@@ -183,7 +183,7 @@ async def test_a_replica_takes_over(tmp_path: Path) -> None:
         until(lambda: replica.field("replication", "master_link_status") == "up")
         cluster.members = members
         async with engine_at(cluster.url, witness) as engine:
-            await engine.broker.listen(ROOM)
+            await engine.streams.subscribe(ROOM)
             publisher = Publisher(engine)
             await publisher.more()
             victim.kill()
@@ -211,16 +211,16 @@ async def test_a_part_that_nobody_has(tmp_path: Path) -> None:
         until(lambda: "cluster_state:ok" in server.cli("CLUSTER", "INFO"))
         url = f"redis+cluster://127.0.0.1:{server.port}"
         async with engine_at(url, timing=HASTY) as engine:
-            await at_last(lambda: engine.broker.listen(kept))
-            await at_last(lambda: engine.broker.publish(kept, draft("x"), KEPT, None))
+            await at_last(lambda: engine.streams.subscribe(kept))
+            await at_last(lambda: engine.streams.publish(kept, draft("x"), KEPT, None))
             with pytest.raises(EngineUnavailable):
-                await engine.broker.publish(lost, draft("x"), KEPT, None)
+                await engine.streams.publish(lost, draft("x"), KEPT, None)
             with pytest.raises(EngineUnavailable):
-                await engine.broker.listen(lost)
-            await at_last(lambda: engine.broker.publish(kept, draft("y"), KEPT, None))
+                await engine.streams.subscribe(lost)
+            await at_last(lambda: engine.streams.publish(kept, draft("y"), KEPT, None))
             server.kill()
             with pytest.raises(EngineUnavailable):
-                await engine.broker.publish(kept, draft("z"), KEPT, None)
+                await engine.streams.publish(kept, draft("z"), KEPT, None)
 
 
 def _low(name: str) -> bool:
@@ -239,4 +239,4 @@ async def test_revocations_are_together(cluster: Cluster) -> None:
     async with engine_at(cluster.url) as engine, engine_at(cluster.url) as other:
         await engine.revocations.add(Revocation(RevocationKind.SUBJECT, "ann", 10.0, 4e9))
         ann = Identity(subject="ann", token_id="j1", session_id="s1", digest="d1", issued_at=1.0)
-        assert await other.revocations.covers(ann, "resume")
+        assert await other.revocations.is_revoked(ann, "resume")

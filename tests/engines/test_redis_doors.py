@@ -36,12 +36,12 @@ def guarded(tmp_path: Path) -> Iterator[Server]:
 async def test_a_user_of_limited_rights(guarded: Server) -> None:
     """The engine works with the rights that its page names."""
     async with engine_at(f"redis://gate:hunter2@127.0.0.1:{guarded.port}") as engine:
-        await engine.broker.listen(ROOM)
-        await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        await engine.streams.publish(ROOM, draft("x"), KEPT, None)
         await engine.directory.set_roles("ann", frozenset({"user"}))
-        assert (await engine.directory.facts("ann")).roles == {"user"}
+        assert (await engine.directory.rights("ann")).roles == {"user"}
         await engine.sweep()
-        assert await engine.broker.channels() == (ROOM,)
+        assert await engine.streams.channels() == (ROOM,)
 
 
 async def test_missing_rights_are_told(guarded: Server) -> None:
@@ -49,7 +49,7 @@ async def test_missing_rights_are_told(guarded: Server) -> None:
     async with engine_at(f"redis://gate:hunter2@127.0.0.1:{guarded.port}") as engine:
         guarded.cli("ACL", "SETUSER", "gate", "-time", "-hvals", password="root-secret")
         with pytest.raises(EngineUnavailable, match="publish: NoPermission"):
-            await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+            await engine.streams.publish(ROOM, draft("x"), KEPT, None)
         with pytest.raises(EngineUnavailable, match="HVALS: NoPermission"):
             await engine.presence.members(ROOM)
 
@@ -113,8 +113,8 @@ ALL = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 async def test_a_verified_server(secure: Secure) -> None:
     """With its authority, and with a certificate of our own, everything works as without TLS."""
     async with engine_at(_words(secure, *ALL)) as engine:
-        await engine.broker.listen(ROOM)
-        stored = await engine.broker.publish(ROOM, draft("x" * 50_000), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        stored = await engine.streams.publish(ROOM, draft("x" * 50_000), KEPT, None)
         assert stored.position.offset == 1
 
 

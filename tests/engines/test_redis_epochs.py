@@ -35,18 +35,18 @@ async def second(redis: Server) -> AsyncIterator[RedisEngine]:
 
 async def start(engine: RedisEngine, channel: Channel = ROOM) -> Position:
     """The position of a channel, as a subscriber gets it."""
-    return (await engine.broker.history(channel, HistoryQuery(limit=0), KEPT)).position
+    return (await engine.streams.history(channel, HistoryQuery(limit=0), KEPT)).position
 
 
 async def publish(engine: RedisEngine, data: object = "x", channel: Channel = ROOM) -> Position:
     """Publish, and return the position."""
-    return (await engine.broker.publish(channel, draft(data), KEPT, None)).position
+    return (await engine.streams.publish(channel, draft(data), KEPT, None)).position
 
 
 async def valid(engine: RedisEngine, position: Position) -> bool:
     """Whether what came since a position can be read whole."""
     query = HistoryQuery(limit=10, since=position)
-    page = await engine.broker.history(ROOM, query, KEPT)
+    page = await engine.streams.history(ROOM, query, KEPT)
     known = position.epoch == page.position.epoch
     return known and page.complete and page.position.offset >= position.offset
 
@@ -56,9 +56,9 @@ async def test_no_key_is_written(redis: Server, engine: RedisEngine) -> None:
     before = set(redis.cli("KEYS", "*").split())
     for number in range(100):
         channel = Channel.parse(f"alerts:unused-{number}")
-        await engine.broker.listen(channel)
-        await engine.broker.history(channel, HistoryQuery(limit=9, latest=True), KEPT)
-        await engine.broker.ignore(channel)
+        await engine.streams.subscribe(channel)
+        await engine.streams.history(channel, HistoryQuery(limit=9, latest=True), KEPT)
+        await engine.streams.unsubscribe(channel)
     await engine.sweep()
     assert set(redis.cli("KEYS", "*").split()) - before == {COUNTS}
     assert redis.cli("STRLEN", COUNTS).strip() == "16"
@@ -137,14 +137,14 @@ async def test_other_channels_are_left_alone(engine: RedisEngine) -> None:
     for number in range(50):
         channel = Channel.parse(f"rooms:busy-{number}")
         await publish(engine, number, channel)
-        await engine.broker.remove(channel)
+        await engine.streams.remove(channel)
     assert await valid(engine, position)
     assert await start(engine, OTHER) != position
 
 
 async def test_channels_of_a_group_share_the_count(engine: RedisEngine) -> None:
     """In a store with one group, each stream that is made ends the positions of the empty channels."""
-    engine.broker._epochs.groups = 1
+    engine.streams._epochs.groups = 1
     position = await start(engine)
     await publish(engine, "x", OTHER)
     assert not await valid(engine, position)

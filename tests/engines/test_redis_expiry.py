@@ -31,7 +31,7 @@ ANN = Identity(subject="ann")
 @pytest.fixture
 async def engine(redis: Server) -> AsyncIterator[RedisEngine]:
     """A started engine that renews books with every sweep."""
-    async with engine_at(redis.url, timing=replace(QUICK, books=0.0)) as engine:
+    async with engine_at(redis.url, timing=replace(QUICK, metadata_renewal=0.0)) as engine:
         yield engine
 
 
@@ -53,7 +53,7 @@ async def gone(ask: Callable[[], Awaitable[object]]) -> None:
 
 async def test_books_outlive_history(redis: Server, engine: RedisEngine) -> None:
     """Publications live as long as the namespace says, the books of their stream longer."""
-    await engine.broker.publish(ROOM, draft("x"), KEPT, "k")
+    await engine.streams.publish(ROOM, draft("x"), KEPT, "k")
     base = "portward:{rooms:general}:"
     assert 500 < lives(redis, f"{base}log") <= 600
     assert 500 < lives(redis, f"{base}times") <= 600
@@ -65,7 +65,7 @@ async def test_books_outlive_history(redis: Server, engine: RedisEngine) -> None
 async def test_snapshots_live_long(redis: Server, engine: RedisEngine) -> None:
     """The last publication of a key outlives its history by days."""
     latest = Namespace(name="rooms", history_ttl=1.0, snapshot=Snapshot.LATEST_BY_KEY)
-    await engine.broker.publish(ROOM, draft("x", key="k"), latest, None)
+    await engine.streams.publish(ROOM, draft("x", key="k"), latest, None)
     for name in ("meta", "latest", "order"):
         assert lives(redis, "portward:{rooms:general}:" + name) > 6 * 86400
 
@@ -75,36 +75,36 @@ async def test_old_publications_are_gone(engine: RedisEngine) -> None:
     long = Namespace(name="rooms", history_size=500, history_ttl=600.0)
     brief = Namespace(name="rooms", history_size=500, history_ttl=BRIEF)
     for number in range(250):
-        await engine.broker.publish(ROOM, draft(number), long, None)
-    first = await engine.broker.history(ROOM, HistoryQuery(limit=1), long)
+        await engine.streams.publish(ROOM, draft(number), long, None)
+    first = await engine.streams.history(ROOM, HistoryQuery(limit=1), long)
     await asyncio.sleep(2 * BRIEF)
-    await engine.broker.publish(ROOM, draft("new"), long, None)
-    page = await engine.broker.history(ROOM, HistoryQuery(limit=500), brief)
+    await engine.streams.publish(ROOM, draft("new"), long, None)
+    page = await engine.streams.history(ROOM, HistoryQuery(limit=500), brief)
     assert page.position.offset == 251
     assert page.position.epoch == first.position.epoch
     assert [each.offset for each in page.publications] in ([251], [])
     behind = HistoryQuery(limit=500, since=first.position)
-    assert (await engine.broker.history(ROOM, behind, long)).complete
+    assert (await engine.streams.history(ROOM, behind, long)).complete
 
 
 async def test_a_broken_log_is_dropped(redis: Server, engine: RedisEngine) -> None:
     """When times and publications do not match, neither is told; positions go on."""
     for number in range(3):
-        stored = await engine.broker.publish(ROOM, draft(number), KEPT, None)
+        stored = await engine.streams.publish(ROOM, draft(number), KEPT, None)
     redis.cli("LPOP", "portward:{rooms:general}:times")
-    page = await engine.broker.history(ROOM, HistoryQuery(limit=9), KEPT)
+    page = await engine.streams.history(ROOM, HistoryQuery(limit=9), KEPT)
     assert (page.publications, page.position) == ((), stored.position)
 
 
 async def test_listened_channels_keep_their_books(redis: Server, engine: RedisEngine) -> None:
     """As long as somebody listens the books are renewed; nobody listening, they run out."""
-    await engine.broker.listen(ROOM)
-    await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+    await engine.streams.subscribe(ROOM)
+    await engine.streams.publish(ROOM, draft("x"), KEPT, None)
     key = "portward:{rooms:general}:meta"
     redis.cli("PEXPIRE", key, "5000")
     await engine.sweep()
     assert lives(redis, key) > 1000
-    await engine.broker.ignore(ROOM)
+    await engine.streams.unsubscribe(ROOM)
     redis.cli("PEXPIRE", key, "5000")
     await engine.sweep()
     assert lives(redis, key) <= 5
@@ -135,13 +135,13 @@ async def test_records_of_rooms_do_not_run_out(redis: Server, engine: RedisEngin
     assert made is RoomMade.MADE
     assert redis.cli("TTL", "portward:room:general").strip() == "-1"
     first = int(redis.cli(*due))
-    await engine.directory.keep_room(ROOM, 500.0)
+    await engine.directory.use_room(ROOM, 500.0)
     assert int(redis.cli(*due)) >= first + 400_000
     redis.cli("ZADD", "portward:{rooms}:due", "5000", "portward:room:general")
-    await engine.directory.keep_room(ROOM, 500.0)
+    await engine.directory.use_room(ROOM, 500.0)
     assert int(redis.cli(*due)) == 5000, "noted a moment ago"
     await engine.directory.remove_room(ROOM)
-    await engine.directory.keep_room(ROOM, 500.0)
+    await engine.directory.use_room(ROOM, 500.0)
     assert await engine.directory.room(ROOM) is None
     ended = "portward:{rooms:general}:ended"
     assert redis.cli("KEYS", "*oom*").split() == [ended]
@@ -156,7 +156,7 @@ async def test_uses_of_rooms_are_remembered_within_bounds(
     other = ROOM.parse("rooms:other")
     for channel in (ROOM, other):
         await engine.directory.make_room(channel, Room(id="x"), RoomOrigin.JOINER, "ann", 100.0)
-        await engine.directory.keep_room(channel, 100.0)
+        await engine.directory.use_room(channel, 100.0)
     assert list(engine.directory._rooms._noted) == [other]
 
 
@@ -211,7 +211,7 @@ async def test_any_number_of_connections_is_swept_at_once(
     other = [ROOM.parse(f"rooms:r{number}") for number in range(1200)]
     members = [(ROOM, Member(f"a{number}", f"u{number % 50}")) for number in range(2500)]
     members += [(channel, Member(f"b{number}", "ann")) for number, channel in enumerate(other)]
-    await engine.presence.touch(members)
+    await engine.presence.renew(members)
     keys = [LEASES, *("portward:{" + str(each) + "}:leases" for each in (ROOM, *other))]
     redis.cli("EVAL", EXPIRED, str(len(keys)), *keys)
     await engine.presence.sweep()
@@ -238,8 +238,8 @@ async def test_shared_values_live_as_long_as_they_are_used(
     redis: Server, engine: RedisEngine
 ) -> None:
     """Setting any value of an owner keeps all of them."""
-    await engine.shared.put("ann", "k", 1, None, 10.0)
-    await engine.shared.put("ann", "l", 1, None, 100.0)
+    await engine.user_state.put("ann", "k", 1, None, 10.0)
+    await engine.user_state.put("ann", "l", 1, None, 100.0)
     for name in ("values", "turns"):
         assert 50 < lives(redis, "portward:{shared:ann}:" + name) <= 100
 
@@ -247,21 +247,21 @@ async def test_shared_values_live_as_long_as_they_are_used(
 async def test_nodes_run_out(engine: RedisEngine) -> None:
     """A node that does not announce itself again is none any more."""
     node = NodeInfo(uid="n", clients=0, users=0, subscriptions=0, channels=0, uptime=1.0)
-    await engine.nodes.announce(node, BRIEF)
+    await engine.nodes.register(node, BRIEF)
     await gone(engine.nodes.present)
 
 
 async def test_limits_run_out(redis: Server, engine: RedisEngine) -> None:
     """A rate lives until its debt is paid, a counter from its first addition on."""
     for _ in range(3):
-        await engine.meter.take("k", 10.0, 5)
+        await engine.counters.take("k", 10.0, 5)
     assert 20 < lives(redis, "portward:rate:k") <= 30
-    await engine.meter.add("k", 1, 60.0)
+    await engine.counters.add("k", 1, 60.0)
     redis.cli("PEXPIRE", "portward:sum:k", "5000")
-    await engine.meter.add("k", 1, 60.0)
+    await engine.counters.add("k", 1, 60.0)
     assert lives(redis, "portward:sum:k") <= 5
-    await engine.meter.add("brief", 5, BRIEF)
-    await gone(lambda: engine.meter.add("brief", 0, 60.0))
+    await engine.counters.add("brief", 5, BRIEF)
+    await gone(lambda: engine.counters.add("brief", 0, 60.0))
 
 
 async def test_revocations_live_until_they_are_needed_no_more(
@@ -285,4 +285,4 @@ async def test_remembered_revocations_are_bounded(
     for number in range(3):
         await engine.revocations.add(Revocation(RevocationKind.TOKEN_ID, f"j{number}", 1.0, 4e9))
     assert len(engine.revocations._known) == 2
-    assert await engine.revocations.covers(Identity(subject="x", token_id="j0"), None)
+    assert await engine.revocations.is_revoked(Identity(subject="x", token_id="j0"), None)

@@ -73,7 +73,7 @@ async def test_no_store_no_start() -> None:
 async def test_restart_with_nothing(mortal: Server, witness: Witness) -> None:
     """A store that comes back empty: refused while away, another epoch afterwards, nothing in silence."""
     async with engine_at(mortal.url, witness) as engine:
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         publisher = Publisher(engine)
         for _ in range(3):
             await publisher.more()
@@ -97,19 +97,19 @@ async def test_restart_with_nothing(mortal: Server, witness: Witness) -> None:
 async def test_restart_with_everything(lasting: Server, witness: Witness) -> None:
     """A store that lost nothing keeps history and offsets, under another epoch."""
     async with engine_at(lasting.url, witness) as engine:
-        await engine.broker.listen(ROOM)
-        first = await engine.broker.publish(ROOM, draft("before"), KEPT, "key")
+        await engine.streams.subscribe(ROOM)
+        first = await engine.streams.publish(ROOM, draft("before"), KEPT, "key")
         lasting.kill()
         lasting.start()
-        await at_last(lambda: engine.broker.publish(ROOM, draft("after"), KEPT, None))
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
+        await at_last(lambda: engine.streams.publish(ROOM, draft("after"), KEPT, None))
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=10), KEPT)
         assert [each.data for each in page.publications] == ["before", "after"]
         assert page.position == Position(2, page.position.epoch)
         assert page.position.epoch != first.position.epoch
-        again = await engine.broker.publish(ROOM, draft("before"), KEPT, "key")
+        again = await engine.streams.publish(ROOM, draft("before"), KEPT, "key")
         assert (again.duplicate, again.position) == (True, first.position)
         behind = HistoryQuery(limit=10, since=first.position)
-        assert not (await engine.broker.history(ROOM, behind, KEPT)).complete
+        assert not (await engine.streams.history(ROOM, behind, KEPT)).complete
 
 
 async def test_a_rolled_back_store_has_another_epoch(mortal: Server) -> None:
@@ -133,22 +133,22 @@ async def test_revocations_are_told_again(mortal: Server) -> None:
     revocation = Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=4e9)
     async with engine_at(mortal.url) as engine, engine_at(mortal.url) as other:
         await engine.revocations.add(revocation)
-        assert await other.revocations.covers(_ANN, None)
+        assert await other.revocations.is_revoked(_ANN, None)
         mortal.kill()
         await eventually(lambda: not engine.healthy and not other.healthy)
-        assert await engine.revocations.covers(_ANN, None)
+        assert await engine.revocations.is_revoked(_ANN, None)
         with pytest.raises(EngineUnavailable):
-            await other.revocations.covers(_ANN, None)
+            await other.revocations.is_revoked(_ANN, None)
         mortal.start()
         await eventually(lambda: engine.healthy and other.healthy)
-        assert await at_last(lambda: other.revocations.covers(_ANN, None))
+        assert await at_last(lambda: other.revocations.is_revoked(_ANN, None))
 
 
 @pytest.mark.p0
 async def test_revocations_survive_a_blink(mortal: Server) -> None:
     """A store that was gone for so short a time that nobody asked it anything is told again, too."""
     revocation = Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=4e9)
-    slow = replace(QUICK, probe=20.0, canary=20.0, silence=60.0)
+    slow = replace(QUICK, probe=20.0, pubsub_probe=20.0, silence=60.0)
     async with engine_at(mortal.url, timing=slow) as engine:
         await engine.revocations.add(revocation)
         mortal.kill()
@@ -161,7 +161,7 @@ async def test_revocations_survive_a_blink(mortal: Server) -> None:
 async def test_a_hanging_store(mortal: Server, witness: Witness) -> None:
     """A store that hangs is noticed, refuses at once from then on, and heals by itself."""
     async with engine_at(mortal.url, witness, HASTY) as engine:
-        await at_last(lambda: engine.broker.listen(ROOM))
+        await at_last(lambda: engine.streams.subscribe(ROOM))
         publisher = Publisher(engine)
         await publisher.more()
         mortal.pause()
@@ -179,7 +179,7 @@ async def test_a_hanging_store(mortal: Server, witness: Witness) -> None:
 async def test_killed_listener(redis: Server, witness: Witness) -> None:
     """A listening connection that is killed is replaced, and everybody is told that something is missing."""
     async with engine_at(redis.url, witness) as engine:
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         publisher = Publisher(engine)
         for number in range(1, 4):
             await publisher.more()
@@ -192,8 +192,8 @@ async def test_killed_listener(redis: Server, witness: Witness) -> None:
         witness.check_order()
         await check_books(engine, publisher)
         heard = len(witness.publications)
-        await engine.broker.announce(RightsChanged(user="ann"))
-        await engine.broker.publish(ROOM, draft("last"), KEPT, None)
+        await engine.streams.publish_control(RightsChanged(user="ann"))
+        await engine.streams.publish(ROOM, draft("last"), KEPT, None)
         assert len(witness.publications) == heard + 1
 
 
@@ -202,11 +202,11 @@ async def test_overrun_listener(mortal: Server, witness: Witness) -> None:
     """A listener whose buffer in the server runs over is cut off, connects again, and says so."""
     mortal.cli("CONFIG", "SET", "client-output-buffer-limit", "pubsub 100kb 50kb 1")
     async with engine_at(mortal.url, witness) as engine, engine_at(mortal.url) as other:
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         big = "x" * 300_000
-        await other.broker.publish(ROOM, draft(big), KEPT, None)
+        await other.streams.publish(ROOM, draft(big), KEPT, None)
         await eventually(lambda: witness.interruptions == 1)
-        await at_last(lambda: engine.broker.publish(ROOM, draft("small"), KEPT, None))
+        await at_last(lambda: engine.streams.publish(ROOM, draft("small"), KEPT, None))
         witness.check_order()
 
 
@@ -214,7 +214,7 @@ async def test_overrun_listener(mortal: Server, witness: Witness) -> None:
 async def test_swallowed_announcements(redis: Server, witness: Witness) -> None:
     """A network that swallows everything without a word is noticed by what is not heard."""
     async with Proxy(redis.port) as proxy, engine_at(proxy.url, witness, HASTY) as engine:
-        await at_last(lambda: engine.broker.listen(ROOM))
+        await at_last(lambda: engine.streams.subscribe(ROOM))
         proxy.swallowing = True
         await eventually(lambda: not engine.healthy)
         before = proxy.accepted
@@ -224,7 +224,7 @@ async def test_swallowed_announcements(redis: Server, witness: Witness) -> None:
         async with asyncio.timeout(LIMIT):
             # What is said while it connects once more is lost to it, which it says.
             while not witness.publications:
-                await at_last(lambda: engine.broker.publish(ROOM, draft("x"), KEPT, None))
+                await at_last(lambda: engine.streams.publish(ROOM, draft("x"), KEPT, None))
         witness.check_order()
 
 
@@ -232,15 +232,15 @@ async def test_a_lost_announcement(redis: Server, witness: Witness) -> None:
     """A single announcement that does not arrive holds nobody up, and is noticed with the next one."""
     brief = replace(QUICK, echo=0.3)
     async with Proxy(redis.port) as proxy, engine_at(proxy.url, witness, brief) as engine:
-        await engine.broker.listen(ROOM)
-        await engine.broker.publish(ROOM, draft(1), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        await engine.streams.publish(ROOM, draft(1), KEPT, None)
         await eventually(lambda: len(witness.publications) == 1)
         proxy.unwanted = b'{"offset":'
-        await engine.broker.publish(ROOM, draft(2), KEPT, None)
+        await engine.streams.publish(ROOM, draft(2), KEPT, None)
         await eventually(lambda: proxy.swallowed > 0)
         proxy.unwanted = None
         assert (engine.gaps, witness.interruptions) == (0, 0)
-        await engine.broker.publish(ROOM, draft(3), KEPT, None)
+        await engine.streams.publish(ROOM, draft(3), KEPT, None)
         await eventually(lambda: len(witness.publications) == 2)
         assert (engine.gaps, witness.interruptions) == (1, 1)
         assert [each.offset for _, each, *_ in witness.publications] == [1, 3]
@@ -250,14 +250,14 @@ async def test_a_lost_announcement(redis: Server, witness: Witness) -> None:
 async def test_repeated_announcements_are_told_once(redis: Server, witness: Witness) -> None:
     """What comes again with a position of before is not told again."""
     async with engine_at(redis.url, witness) as engine:
-        await engine.broker.listen(ROOM)
-        stored = await engine.broker.publish(ROOM, draft(1), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        stored = await engine.streams.publish(ROOM, draft(1), KEPT, None)
         again = (
             f'{{"offset":1,"epoch":"{stored.position.epoch}",'
             '"draft":{"id":"x","time":1,"data":"again"}}'
         )
         redis.cli("PUBLISH", "portward:{rooms:general}:said", again)
-        await engine.broker.publish(ROOM, draft(2), KEPT, None)
+        await engine.streams.publish(ROOM, draft(2), KEPT, None)
         assert [each.data for _, each, *_ in witness.publications] == [1, 2]
 
 
@@ -272,13 +272,13 @@ async def test_an_old_server_is_refused(redis: Server, monkeypatch: pytest.Monke
 async def test_stopped_and_started(redis: Server, witness: Witness) -> None:
     """An engine that was stopped can be started again, and listens to nothing but what it is told to."""
     async with engine_at(redis.url, witness) as engine:
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         await engine.stop()
-        assert engine.broker.books() == {}
+        assert engine.streams.stream_counts() == {}
         await engine.start(witness)
-        await engine.broker.publish(ROOM, draft("x"), KEPT, None)
-        await engine.broker.listen(ROOM)
-        await engine.broker.publish(ROOM, draft("y"), KEPT, None)
+        await engine.streams.publish(ROOM, draft("x"), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        await engine.streams.publish(ROOM, draft("y"), KEPT, None)
         assert [each.data for _, each, *_ in witness.publications] == ["y"]
         assert engine.healthy
 
@@ -286,11 +286,11 @@ async def test_stopped_and_started(redis: Server, witness: Witness) -> None:
 async def test_stopping_while_the_store_is_away(mortal: Server, witness: Witness) -> None:
     """An engine stops also when nobody answers, and may be stopped twice; nothing is told after it."""
     async with engine_at(mortal.url, witness) as engine:
-        await engine.broker.listen(ROOM)
-        await engine.broker.ignore(ROOM)
-        waiting = asyncio.ensure_future(engine.broker.publish(OTHER, draft("x"), KEPT, None))
+        await engine.streams.subscribe(ROOM)
+        await engine.streams.unsubscribe(ROOM)
+        waiting = asyncio.ensure_future(engine.streams.publish(OTHER, draft("x"), KEPT, None))
         mortal.pause()
-        another = asyncio.ensure_future(engine.broker.publish(OTHER, draft("y"), KEPT, None))
+        another = asyncio.ensure_future(engine.streams.publish(OTHER, draft("y"), KEPT, None))
         await asyncio.sleep(0)
         await engine.stop()
         done = await asyncio.gather(waiting, another, return_exceptions=True)
@@ -298,7 +298,7 @@ async def test_stopping_while_the_store_is_away(mortal: Server, witness: Witness
         assert not engine.healthy
         told = len(witness.log), len(witness.health)
         with pytest.raises(EngineUnavailable):
-            await engine.broker.announce(RightsChanged(user="ann"))
+            await engine.streams.publish_control(RightsChanged(user="ann"))
         assert (len(witness.log), len(witness.health)) == told
         assert witness.events == []
 
@@ -308,11 +308,11 @@ async def test_listening_while_away(mortal: Server, witness: Witness) -> None:
     async with engine_at(mortal.url, witness, HASTY) as engine:
         mortal.kill()
         with pytest.raises(EngineUnavailable):
-            await engine.broker.listen(ROOM)
+            await engine.streams.subscribe(ROOM)
         mortal.start()
         async with asyncio.timeout(LIMIT):
             while not witness.publications:
-                await at_last(lambda: engine.broker.publish(ROOM, draft("x"), KEPT, None))
+                await at_last(lambda: engine.streams.publish(ROOM, draft("x"), KEPT, None))
 
 
 @pytest.mark.p0
@@ -325,13 +325,13 @@ async def test_garbage_on_the_bus(redis: Server, witness: Witness) -> None:
         "cos\nsystem\n(S'true'\ntR.",
     ]  # fmt: skip
     async with engine_at(redis.url, witness) as engine, engine_at(redis.url) as other:
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         for text in garbage:
             redis.cli("PUBLISH", "portward:bus", text)
             redis.cli("PUBLISH", "portward:{rooms:general}:said", text)
         await eventually(lambda: engine.ignored == 2 * len(garbage))
-        await other.broker.announce(RightsChanged(user="ann"))
-        await other.broker.publish(ROOM, draft("x"), KEPT, None)
+        await other.streams.publish_control(RightsChanged(user="ann"))
+        await other.streams.publish(ROOM, draft("x"), KEPT, None)
         await eventually(lambda: len(witness.publications) == len(witness.events) == 1)
         assert witness.interruptions == 0
 
@@ -346,7 +346,7 @@ async def test_wrong_types_are_no_way_in(redis: Server) -> None:
     redis.cli("HSET", "portward:{nodes}:info", "n1", "secret-value")
     async with engine_at(redis.url) as engine:
         for action in (
-            lambda: engine.directory.facts("ann"),
+            lambda: engine.directory.rights("ann"),
             lambda: engine.sessions.swap("s1", "n1", "n2", "c"),
             lambda: engine.approvals.get("a1"),
         ):
@@ -362,10 +362,10 @@ async def test_wrong_types_are_no_way_in(redis: Server) -> None:
 async def test_a_store_with_other_things_in_a_stream(redis: Server) -> None:
     """A history that holds something else is unavailable, not an accident."""
     async with engine_at(redis.url) as engine:
-        await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+        await engine.streams.publish(ROOM, draft("x"), KEPT, None)
         redis.cli("LSET", "portward:{rooms:general}:log", "0", "secret-value")
         with pytest.raises(EngineUnavailable):
-            await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
+            await engine.streams.history(ROOM, HistoryQuery(limit=10), KEPT)
 
 
 @pytest.mark.long
@@ -416,19 +416,19 @@ async def test_a_burst_is_bounded(redis: Server) -> None:
     """More commands than may wait are refused at once, and the store is not blamed for it."""
     patient = replace(QUICK, command=LIMIT, silence=2 * LIMIT)
     async with engine_at(redis.url, timing=patient) as engine:
-        work = [engine.meter.add(f"k{n}", 1, 60.0) for n in range(12_000)]
+        work = [engine.counters.add(f"k{n}", 1, 60.0) for n in range(12_000)]
         done = await asyncio.gather(*work, return_exceptions=True)
         refused = [each for each in done if isinstance(each, EngineUnavailable)]
         assert 1900 < len(refused) < 3000
         assert engine.healthy
-        assert await engine.meter.add("k", 1, 60.0) == 1
+        assert await engine.counters.add("k", 1, 60.0) == 1
 
 
 async def test_a_burst_is_bounded_in_bytes(redis: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """More bytes than may wait are refused at once; what was accepted is carried out."""
     monkeypatch.setattr("portward.engines.redis.connection.WAITING_BYTES", 100_000)
     async with engine_at(redis.url) as engine:
-        publish = engine.broker.publish
+        publish = engine.streams.publish
         work = [publish(ROOM, draft("x" * 30_000), KEPT, None) for _ in range(10)]
         done = await asyncio.gather(*work, return_exceptions=True)
         assert sum(isinstance(each, EngineUnavailable) for each in done) == 6
@@ -460,7 +460,7 @@ return 1
 async def _covered(engine: RedisEngine) -> None:
     """Wait until the store knows the revocation, which this engine was not told of."""
     async with asyncio.timeout(LIMIT):
-        while not await engine.revocations.covers(_ANN, None):  # noqa: ASYNC110 - no event says so
+        while not await engine.revocations.is_revoked(_ANN, None):  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(0.05)
 
 
@@ -520,12 +520,12 @@ async def test_a_store_that_may_evict(mortal: Server, witness: Witness) -> None:
 async def test_a_full_store_refuses(mortal: Server) -> None:
     """A server without memory refuses publications; that is told, and nothing is lost in silence."""
     async with engine_at(mortal.url) as engine:
-        await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+        await engine.streams.publish(ROOM, draft("x"), KEPT, None)
         mortal.cli("CONFIG", "SET", "maxmemory", "1mb")
         with pytest.raises(EngineUnavailable, match="OutOfMemory"):
-            await engine.broker.publish(ROOM, draft("y"), KEPT, None)
+            await engine.streams.publish(ROOM, draft("y"), KEPT, None)
         mortal.cli("CONFIG", "SET", "maxmemory", "0")
-        stored = await engine.broker.publish(ROOM, draft("z"), KEPT, None)
+        stored = await engine.streams.publish(ROOM, draft("z"), KEPT, None)
         assert stored.position.offset == 2
 
 
@@ -536,7 +536,7 @@ async def test_events_are_told_here_whether_or_not_the_others_hear(
     async with engine_at(mortal.url, witness) as engine:
         mortal.kill()
         with pytest.raises(EngineUnavailable):
-            await engine.broker.announce(RightsChanged(user="ann"))
+            await engine.streams.publish_control(RightsChanged(user="ann"))
         assert witness.events == [RightsChanged(user="ann")]
 
 
@@ -544,16 +544,16 @@ async def test_what_is_not_listened_to_is_not_told(redis: Server, witness: Witne
     """After the last listener left nothing is told, and after a pause nothing is sent."""
     async with engine_at(redis.url, witness) as engine, engine_at(redis.url) as other:
         for channel in (ROOM, OTHER, OTHER):
-            await engine.broker.listen(channel)
-        await engine.broker.ignore(ROOM)
-        await engine.broker.ignore(Channel.parse("rooms:unknown"))
-        await other.broker.publish(ROOM, draft("x"), KEPT, None)
-        await other.broker.publish(OTHER, draft("y"), KEPT, None)
+            await engine.streams.subscribe(channel)
+        await engine.streams.unsubscribe(ROOM)
+        await engine.streams.unsubscribe(Channel.parse("rooms:unknown"))
+        await other.streams.publish(ROOM, draft("x"), KEPT, None)
+        await other.streams.publish(OTHER, draft("y"), KEPT, None)
         await eventually(lambda: len(witness.publications) == 1)
         assert witness.publications[0][0] == OTHER
         said = "portward:{rooms:general}:said"
         await eventually(lambda: redis.cli("PUBSUB", "NUMSUB", said).split() == [said, "0"])
-        await engine.broker.listen(ROOM)
-        await other.broker.publish(ROOM, draft("z"), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        await other.streams.publish(ROOM, draft("z"), KEPT, None)
         await eventually(lambda: len(witness.publications) == 2)
-        assert engine.broker.books() == {"rooms": 2}
+        assert engine.streams.stream_counts() == {"rooms": 2}

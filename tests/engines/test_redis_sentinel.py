@@ -102,7 +102,7 @@ async def test_failover_under_load(watched: Watched) -> None:
         engine_at(watched.url, witness, HASTY) as engine,
         engine_at(watched.url, timing=HASTY) as other,
     ):
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         here, there = Publisher(engine, name="here"), Publisher(other, name="there")
         await here.more()
         await there.more()
@@ -119,7 +119,7 @@ async def test_failover_under_load(watched: Watched) -> None:
         await there.more()
         await here.stop()
         await there.stop()
-        await at_last(lambda: engine.broker.publish(ROOM, draft("last"), KEPT, None))
+        await at_last(lambda: engine.streams.publish(ROOM, draft("last"), KEPT, None))
         assert watched.primary() is new
         witness.check_order()
         assert witness.interruptions
@@ -137,17 +137,17 @@ async def test_lost_writes_are_seen(watched: Watched) -> None:
     async with engine_at(watched.url) as engine:
         old = watched.primary()
         replica = next(each for each in watched.stores if each is not old)
-        kept = [await engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(5)]
+        kept = [await engine.streams.publish(ROOM, draft(n), KEPT, None) for n in range(5)]
         await eventually(lambda: _caught_up(old, replica))
         replica.pause()
         # Its end of the wire would keep what is sent to it; a link that is cut does not.
         old.cli("CLIENT", "KILL", "TYPE", "replica")
-        lost = [await engine.broker.publish(ROOM, draft(f"lost{n}"), KEPT, None) for n in range(5)]
+        lost = [await engine.streams.publish(ROOM, draft(f"lost{n}"), KEPT, None) for n in range(5)]
         old.kill()
         replica.resume()
         await _moved(watched, old)
-        again = await at_last(lambda: engine.broker.publish(ROOM, draft("new"), KEPT, None))
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=100), KEPT)
+        again = await at_last(lambda: engine.streams.publish(ROOM, draft("new"), KEPT, None))
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=100), KEPT)
         assert {each.position.epoch for each in (*kept, *lost)} == {kept[0].position.epoch}
         assert [each.data for each in page.publications] == [0, 1, 2, 3, 4, "new"]
         assert again.position == page.position
@@ -164,7 +164,7 @@ async def test_a_primary_that_was_replaced_is_left(watched: Watched) -> None:
     """A planned failover: the engine follows without having been told by anything that broke."""
     witness = Witness()
     async with engine_at(watched.url, witness) as engine:
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         publisher = Publisher(engine)
         await publisher.more()
         old = watched.primary()
@@ -176,7 +176,7 @@ async def test_a_primary_that_was_replaced_is_left(watched: Watched) -> None:
         witness.check_order()
         await check_books(engine, publisher)
         heard = len(witness.publications)
-        await at_last(lambda: engine.broker.publish(ROOM, draft("last"), KEPT, None))
+        await at_last(lambda: engine.streams.publish(ROOM, draft("last"), KEPT, None))
         await eventually(lambda: len(witness.publications) > heard)
 
 
@@ -197,15 +197,15 @@ async def test_one_sentinel_is_enough(watched: Watched) -> None:
 async def test_a_demoted_primary_refuses(watched: Watched) -> None:
     """What a primary refuses because it is none any more is not acknowledged; then another is sought."""
     async with engine_at(watched.url) as engine:
-        first = await engine.broker.publish(ROOM, draft("x"), KEPT, None)
+        first = await engine.streams.publish(ROOM, draft("x"), KEPT, None)
         old = watched.primary()
         replica = next(each for each in watched.stores if each is not old)
         old.cli("REPLICAOF", "127.0.0.1", str(replica.port))
         with pytest.raises(EngineUnavailable):
-            await engine.broker.publish(ROOM, draft("y"), KEPT, None)
+            await engine.streams.publish(ROOM, draft("y"), KEPT, None)
         old.cli("REPLICAOF", "NO", "ONE")
         async with asyncio.timeout(60):
-            again = await at_last(lambda: engine.broker.publish(ROOM, draft("z"), KEPT, None))
+            again = await at_last(lambda: engine.streams.publish(ROOM, draft("z"), KEPT, None))
         assert again.position.epoch != first.position.epoch
 
 
@@ -229,16 +229,16 @@ async def test_a_primary_that_is_cut_off_is_left(tmp_path: Path) -> None:
     with servers(*made) as (first, second), servers(_sentinel(tmp_path / "s", first)) as (watcher,):
         url = f"redis+sentinel://127.0.0.1:{watcher.port}/mymaster"
         async with engine_at(url, witness) as engine:
-            await engine.broker.listen(ROOM)
-            old = await engine.broker.publish(ROOM, draft("x"), KEPT, None)
-            await engine.broker.history(ROOM, HistoryQuery(limit=1), KEPT)
+            await engine.streams.subscribe(ROOM)
+            old = await engine.streams.publish(ROOM, draft("x"), KEPT, None)
+            await engine.streams.history(ROOM, HistoryQuery(limit=1), KEPT)
             watcher.cli("SENTINEL", "REMOVE", "mymaster")
             watcher.cli("SENTINEL", "MONITOR", "mymaster", "127.0.0.1", str(second.port), "1")
             await eventually(lambda: witness.interruptions > 0)
-            new = await at_last(lambda: engine.broker.publish(ROOM, draft("y"), KEPT, None))
+            new = await at_last(lambda: engine.streams.publish(ROOM, draft("y"), KEPT, None))
             assert new.position.epoch != old.position.epoch
             await eventually(lambda: len(witness.publications) == 2)
-            page = await engine.broker.history(ROOM, HistoryQuery(limit=9), KEPT)
+            page = await engine.streams.history(ROOM, HistoryQuery(limit=9), KEPT)
             assert [each.data for each in page.publications] == ["y"]
             assert second.cli("EXISTS", "portward:{rooms:general}:log").strip() == "1"
 
@@ -252,4 +252,4 @@ async def test_an_unknown_service(watched: Watched) -> None:
 
 async def _publish(engine: Engine) -> int:
     async with asyncio.timeout(30):
-        return (await engine.broker.publish(ROOM, draft("x"), KEPT, None)).position.offset
+        return (await engine.streams.publish(ROOM, draft("x"), KEPT, None)).position.offset

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import EngineUnavailable, Facts, Member, RoomMade, SessionRecord
+from portward.engines.port import EngineUnavailable, Member, RoomMade, SessionRecord, UserRights
 from portward.engines.redis import RedisEngine, Timing
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
@@ -85,14 +85,14 @@ async def _pair(redis: Server, timing: Timing) -> AsyncIterator[Pair]:
 
 async def test_publications_reach_both(pair: Pair) -> None:
     """Both nodes hear what either publishes, in one order, and each of it once."""
-    await pair.one.broker.listen(ROOM)
-    await pair.two.broker.listen(ROOM)
+    await pair.one.streams.subscribe(ROOM)
+    await pair.two.streams.subscribe(ROOM)
     here, there = Publisher(pair.one, name="here"), Publisher(pair.two, name="there")
     await here.more(200)
     await there.more(200)
     await here.stop()
     await there.stop()
-    last = await pair.one.broker.publish(ROOM, draft("last", exclude="c9"), KEPT, None)
+    last = await pair.one.streams.publish(ROOM, draft("last", exclude="c9"), KEPT, None)
     await eventually(lambda: len(pair.other.publications) == last.position.offset)
     assert pair.told.publications == pair.other.publications
     assert pair.told.publications[-1][3] == "c9"
@@ -102,11 +102,11 @@ async def test_publications_reach_both(pair: Pair) -> None:
 
 async def test_a_second_listener_misses_nothing(pair: Pair) -> None:
     """What is read while the first listener still waits joins with what is heard from then on."""
-    first = asyncio.ensure_future(pair.one.broker.listen(ROOM))
+    first = asyncio.ensure_future(pair.one.streams.subscribe(ROOM))
     await asyncio.sleep(0)
-    page = await pair.one.broker.history(ROOM, HistoryQuery(limit=9), KEPT)
-    assert pair.one._hearing._ears.is_subscribed("portward:{rooms:general}:said")
-    await pair.two.broker.publish(ROOM, draft("x"), KEPT, None)
+    page = await pair.one.streams.history(ROOM, HistoryQuery(limit=9), KEPT)
+    assert pair.one._subscriptions._pool.is_subscribed("portward:{rooms:general}:said")
+    await pair.two.streams.publish(ROOM, draft("x"), KEPT, None)
     await eventually(lambda: len(pair.told.publications) == 1)
     assert page.position.offset == 0
     await first
@@ -118,10 +118,10 @@ async def test_a_full_publication_comes_back_whole(pair: Pair) -> None:
     sent = draft(
         data, key="k", type="t", user="ann", email="a@b", signature="s", origin=OTHER, exclude="c1"
     )
-    await pair.two.broker.listen(ROOM)
-    stored = await pair.one.broker.publish(ROOM, sent, KEPT, None)
+    await pair.two.streams.subscribe(ROOM)
+    stored = await pair.one.streams.publish(ROOM, sent, KEPT, None)
     await eventually(lambda: len(pair.other.publications) == 1)
-    page = await pair.two.broker.history(ROOM, HistoryQuery(limit=1), KEPT)
+    page = await pair.two.streams.history(ROOM, HistoryQuery(limit=1), KEPT)
     [(_, heard, epoch, exclude)] = pair.other.publications
     assert (heard,) == page.publications
     assert (heard.data, heard.origin, heard.signature, exclude) == (data, OTHER, "s", "c1")
@@ -141,10 +141,10 @@ async def test_events_reach_both_once(pair: Pair) -> None:
         Expelled(user="ann", channel=ROOM, client="c1"),
     ]
     for event in events:
-        await pair.one.broker.announce(event)
+        await pair.one.streams.publish_control(event)
     assert pair.told.events == events
     await eventually(lambda: len(pair.other.events) == len(events))
-    await pair.two.broker.announce(RightsChanged(user="last"))
+    await pair.two.streams.publish_control(RightsChanged(user="last"))
     await eventually(lambda: len(pair.told.events) == len(events) + 1)
     assert pair.other.events[: len(events)] == events
     assert pair.two.revocations._known
@@ -187,9 +187,9 @@ async def test_a_hundred_decide(pair: Pair) -> None:
 async def test_a_hundred_set_one_value(pair: Pair) -> None:
     """Of 100 who build on the same version one is right; without a version all are, one by one."""
     engines = itertools.cycle((pair.one, pair.two))
-    puts = [next(engines).shared.put("ann", "k", n, 0, 60.0) for n in range(100)]
+    puts = [next(engines).user_state.put("ann", "k", n, 0, 60.0) for n in range(100)]
     assert sum(put for _, put in await asyncio.gather(*puts)) == 1
-    puts = [next(engines).shared.put("ann", "k", n, None, 60.0) for n in range(100)]
+    puts = [next(engines).user_state.put("ann", "k", n, None, 60.0) for n in range(100)]
     versions = [kept.version for kept, _ in await asyncio.gather(*puts)]
     assert sorted(versions) == list(range(2, 102))
 
@@ -244,7 +244,7 @@ async def _dies(redis: Server, pair: Pair) -> None:
     alive = [(OTHER, members[0])]
     async with asyncio.timeout(LIMIT):
         while len(pair.other.events) < 2:
-            await pair.one.presence.touch(alive)
+            await pair.one.presence.renew(alive)
             await asyncio.gather(pair.one.sweep(), pair.two.sweep(), pair.two.sweep())
     assert await pair.two.presence.members(ROOM) == ()
     assert await pair.two.presence.members(OTHER) == (members[0],)
@@ -253,11 +253,11 @@ async def _dies(redis: Server, pair: Pair) -> None:
     }
     assert left == {("ann", LeaveReason.DISCONNECTED), ("bob", LeaveReason.DISCONNECTED)}
     assert len(pair.other.events) == 2
-    await pair.one.presence.touch([(ROOM, members[2]), *alive])
+    await pair.one.presence.renew([(ROOM, members[2]), *alive])
     assert await pair.two.presence.members(ROOM) == (members[2],)
     assert await pair.two.presence.leave(ROOM, "c3", "bob")
     assert await pair.one.presence.leave(OTHER, "c1", "ann")
-    await pair.one.presence.touch([])
+    await pair.one.presence.renew([])
     async with asyncio.timeout(LIMIT):
         while redis.cli("ZCARD", "portward:leases").strip() != "0":
             await pair.one.sweep()
@@ -281,16 +281,16 @@ async def test_snapshots_are_bounded_and_in_order(pair: Pair) -> None:
     channel = Channel.parse("live:x")
     numbers = range(SNAPSHOT_KEYS + 2)
     await asyncio.gather(
-        *(pair.one.broker.publish(channel, draft(n, key=f"k{n}"), LATEST, None) for n in numbers)
+        *(pair.one.streams.publish(channel, draft(n, key=f"k{n}"), LATEST, None) for n in numbers)
     )
-    await pair.two.broker.publish(channel, draft("again", key="k5"), LATEST, None)
-    await pair.two.broker.publish(channel, draft("no key"), LATEST, None)
-    page = await pair.two.broker.history(channel, HistoryQuery(limit=0, latest=True), LATEST)
+    await pair.two.streams.publish(channel, draft("again", key="k5"), LATEST, None)
+    await pair.two.streams.publish(channel, draft("no key"), LATEST, None)
+    page = await pair.two.streams.history(channel, HistoryQuery(limit=0, latest=True), LATEST)
     assert len(page.latest) == SNAPSHOT_KEYS
     assert page.latest[-1].data == "again"
     assert [each.offset for each in page.latest] == sorted(each.offset for each in page.latest)
     assert page.publications == ()
-    plain = await pair.two.broker.history(channel, HistoryQuery(limit=9), LATEST)
+    plain = await pair.two.streams.history(channel, HistoryQuery(limit=9), LATEST)
     assert (len(plain.publications), plain.latest) == (3, ())
 
 
@@ -298,13 +298,13 @@ async def test_facts_come_from_shared_keys(redis: Server, pair: Pair) -> None:
     """Sets that other applications write are read; that a user is in no workspace can be known."""
     redis.cli("SADD", "user_roles:ann", "user", "editor")
     redis.cli("SADD", "user_permissions:ann", "room.create")
-    assert await pair.one.directory.facts("ann") == Facts(
+    assert await pair.one.directory.rights("ann") == UserRights(
         roles=frozenset({"user", "editor"}), permissions=frozenset({"room.create"})
     )
     await pair.one.directory.set_workspaces("ann", frozenset())
-    assert (await pair.two.directory.facts("ann")).workspaces == frozenset()
+    assert (await pair.two.directory.rights("ann")).workspaces == frozenset()
     await pair.one.directory.set_workspaces("ann", None)
-    assert (await pair.two.directory.facts("ann")).workspaces is None
+    assert (await pair.two.directory.rights("ann")).workspaces is None
     await pair.two.directory.set_roles("ann", frozenset({"admin"}))
     assert redis.cli("SMEMBERS", "user_roles:ann").split() == ["admin"]
 
@@ -318,20 +318,20 @@ async def test_tokens_others_revoked(redis: Server, pair: Pair) -> None:
 
 async def test_notes_stand_where_others_look(redis: Server, pair: Pair) -> None:
     """Texts are strings and lists are lists of Redis, under the prefix; what others put there is read."""
-    await pair.one.notes.set("audit:a.jsonl:n1", "one")
+    await pair.one.kv.set("audit:a.jsonl:n1", "one")
     assert redis.cli("GET", "portward:audit:a.jsonl:n1").strip() == "one"
-    await pair.one.notes.prepend("ws_security_events", ("a", "b"), 3)
-    await pair.two.notes.prepend("ws_security_events", ("c", "d"), 3)
+    await pair.one.kv.prepend("ws_security_events", ("a", "b"), 3)
+    await pair.two.kv.prepend("ws_security_events", ("c", "d"), 3)
     assert redis.cli("LRANGE", "portward:ws_security_events", "0", "-1").split() == ["d", "c", "b"]
     redis.cli("LPUSH", "portward:ws_security_events", "theirs")
-    assert await pair.one.notes.read("ws_security_events", 2) == ("theirs", "d")
+    assert await pair.one.kv.read("ws_security_events", 2) == ("theirs", "d")
 
 
 async def test_a_list_that_is_none_is_told_of(redis: Server, pair: Pair) -> None:
     """What another application spoilt is an error in one word, and never a quote of what was written."""
     redis.cli("SET", "portward:ws_security_events", "x")
     with pytest.raises(EngineUnavailable, match="WRONGTYPE") as caught:
-        await pair.one.notes.prepend("ws_security_events", ("canary",), 3)
+        await pair.one.kv.prepend("ws_security_events", ("canary",), 3)
     assert "canary" not in str(caught.value)
 
 
@@ -344,25 +344,25 @@ async def test_the_later_and_longer_revocation_is_kept(pair: Pair) -> None:
     assert await pair.two.revocations.since(45.5) == (kept,)
     assert await pair.two.revocations.since(50.5) == ()
     issued = Identity(subject="ann:x", issued_at=45.0)
-    assert await pair.two.revocations.covers(issued, None)
-    assert not await pair.two.revocations.covers(Identity(subject=""), None)
-    assert not await pair.two.revocations.covers(Identity(subject="bob"), None)
+    assert await pair.two.revocations.is_revoked(issued, None)
+    assert not await pair.two.revocations.is_revoked(Identity(subject=""), None)
+    assert not await pair.two.revocations.is_revoked(Identity(subject="bob"), None)
 
 
 async def test_rates_span_nodes(pair: Pair) -> None:
     """Ten at once over both nodes are ten; who is refused is told how long to wait."""
     engines = itertools.cycle((pair.one, pair.two))
-    waits = await asyncio.gather(*(next(engines).meter.take("k", 10.0, 10) for _ in range(15)))
+    waits = await asyncio.gather(*(next(engines).counters.take("k", 10.0, 10) for _ in range(15)))
     assert sum(wait == 0.0 for wait in waits) == 10
     assert all(0.0 < wait <= 10.0 for wait in waits if wait)
-    assert await pair.one.meter.take("k", 0.0, 1) == 0.0
-    assert await pair.two.meter.take("other", 10.0, 10) == 0.0
+    assert await pair.one.counters.take("k", 0.0, 1) == 0.0
+    assert await pair.two.counters.take("other", 10.0, 10) == 0.0
 
 
 async def test_counters_span_nodes(pair: Pair) -> None:
     """What two nodes add is one sum."""
     engines = itertools.cycle((pair.one, pair.two))
-    sums = await asyncio.gather(*(next(engines).meter.add("k", 2, 60.0) for _ in range(20)))
+    sums = await asyncio.gather(*(next(engines).counters.add("k", 2, 60.0) for _ in range(20)))
     assert sorted(sums) == list(range(2, 42, 2))
 
 
@@ -375,16 +375,16 @@ async def test_databases_and_prefixes_are_apart(redis: Server, pair: Pair) -> No
         engine_at(redis.url, told, prefix="other:") as beside,
     ):
         for engine in (elsewhere, beside, pair.two):
-            await engine.broker.listen(ROOM)
-        await pair.one.broker.publish(ROOM, draft("x"), KEPT, None)
-        await pair.one.broker.announce(RightsChanged(user="ann"))
+            await engine.streams.subscribe(ROOM)
+        await pair.one.streams.publish(ROOM, draft("x"), KEPT, None)
+        await pair.one.streams.publish_control(RightsChanged(user="ann"))
         await eventually(lambda: bool(pair.other.publications and pair.other.events))
-        first = await elsewhere.broker.publish(ROOM, draft("y"), KEPT, None)
-        second = await beside.broker.publish(ROOM, draft("z"), KEPT, None)
+        first = await elsewhere.streams.publish(ROOM, draft("y"), KEPT, None)
+        second = await beside.streams.publish(ROOM, draft("z"), KEPT, None)
         assert first.position.offset == second.position.offset == 1
         assert [each.data for _, each, *_ in told.publications] == ["y", "z"]
         assert told.events == []
-        assert await pair.one.broker.channels() == (ROOM,)
+        assert await pair.one.streams.channels() == (ROOM,)
 
 
 async def test_nobody_needs_to_be_a_task(pair: Pair) -> None:
@@ -393,30 +393,30 @@ async def test_nobody_needs_to_be_a_task(pair: Pair) -> None:
     asked = Approval(id="a1", channel=ROOM, title="?", data=1, created_at=1.0, expires_at=4e9)
     node = NodeInfo(uid="n", clients=0, users=0, subscriptions=0, channels=0, uptime=1.0)
     calls = [
-        engine.broker.listen(ROOM),
-        engine.broker.publish(ROOM, draft("x"), KEPT, "k"),
-        engine.broker.history(ROOM, HistoryQuery(limit=1), KEPT),
-        engine.broker.announce(RightsChanged(user="ann")),
-        engine.broker.channels(),
-        engine.broker.ignore(ROOM),
-        engine.broker.remove(ROOM),
+        engine.streams.subscribe(ROOM),
+        engine.streams.publish(ROOM, draft("x"), KEPT, "k"),
+        engine.streams.history(ROOM, HistoryQuery(limit=1), KEPT),
+        engine.streams.publish_control(RightsChanged(user="ann")),
+        engine.streams.channels(),
+        engine.streams.unsubscribe(ROOM),
+        engine.streams.remove(ROOM),
         engine.presence.enter(ROOM, Member("c1", "ann")),
-        engine.presence.touch([(ROOM, Member("c1", "ann"))]),
+        engine.presence.renew([(ROOM, Member("c1", "ann"))]),
         engine.presence.members(ROOM),
         engine.presence.leave(ROOM, "c1", "ann"),
-        engine.directory.facts("ann"),
+        engine.directory.rights("ann"),
         engine.directory.make_room(ROOM, Room(id="x"), RoomOrigin.JOINER, "ann", 60.0),
         engine.directory.room(ROOM),
         engine.directory.rooms(),
         engine.directory.save_room(ROOM, Room(id="x"), RoomOrigin.BACKEND),
-        engine.directory.keep_room(ROOM, 60.0),
+        engine.directory.use_room(ROOM, 60.0),
         engine.directory.remove_room(ROOM),
         engine.sessions.take_ticket("t"),
-        engine.revocations.covers(ANN, None),
+        engine.revocations.is_revoked(ANN, None),
         engine.approvals.add(asked),
-        engine.shared.put("ann", "k", 1, None, 60.0),
-        engine.nodes.announce(node, 60.0),
-        engine.meter.take("k", 1.0, 1),
+        engine.user_state.put("ann", "k", 1, None, 60.0),
+        engine.nodes.register(node, 60.0),
+        engine.counters.take("k", 1.0, 1),
         engine.sweep(),
     ]
     failures: list[BaseException] = []

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from portward.engines.port import EngineUnavailable, Facts, RoomMade, SessionRecord
-from portward.engines.sqlite import SqliteEngine, meter, revocations, rights_cache, shared, writer
+from portward.engines.port import EngineUnavailable, RoomMade, SessionRecord, UserRights
+from portward.engines.sqlite import (
+    SqliteEngine,
+    counters,
+    revocations,
+    rights_cache,
+    user_state,
+    writer,
+)
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.identity import Identity
@@ -51,12 +58,12 @@ async def test_facts_of_everybody_are_known(
             await engine.directory.set_roles(name, frozenset({name}))
     async with opened(path, clock) as engine:
         for name in names * 2:
-            assert await engine.directory.facts(name) == Facts(roles=frozenset({name}))
-        assert not await engine.directory.facts("stranger")
+            assert await engine.directory.rights(name) == UserRights(roles=frozenset({name}))
+        assert not await engine.directory.rights("stranger")
         await engine.directory.set_roles("u1", frozenset())
         await engine.directory.set_permissions("u2", frozenset({"p"}))
-        assert not await engine.directory.facts("u1")
-        assert (await engine.directory.facts("u2")).permissions == {"p"}
+        assert not await engine.directory.rights("u1")
+        assert (await engine.directory.rights("u2")).permissions == {"p"}
         assert await count(engine, "facts") == 5
 
 
@@ -71,18 +78,18 @@ async def test_facts_read_before_a_change_are_not_kept(
         for turn in range(50):
             roles = frozenset({f"r{turn}"})
             await asyncio.gather(
-                engine.directory.facts("ann"), engine.directory.set_roles("ann", roles)
+                engine.directory.rights("ann"), engine.directory.set_roles("ann", roles)
             )
             await engine.directory.set_roles("bob", roles)
-            assert (await engine.directory.facts("ann")).roles == roles
+            assert (await engine.directory.rights("ann")).roles == roles
 
 
 async def test_an_empty_set_of_workspaces_says_something(engine: SqliteEngine) -> None:
     """Belonging to no workspace is kept, and forgotten only by saying nothing."""
     await engine.directory.set_workspaces("ann", frozenset())
-    assert await engine.directory.facts("ann") == Facts(workspaces=frozenset())
+    assert await engine.directory.rights("ann") == UserRights(workspaces=frozenset())
     await engine.directory.set_workspaces("ann", None)
-    assert await engine.directory.facts("ann") == Facts()
+    assert await engine.directory.rights("ann") == UserRights()
     assert await count(engine, "facts") == 0
 
 
@@ -96,8 +103,8 @@ async def test_every_revocation_holds(
     async def check(engine: SqliteEngine) -> None:
         for number in range(6):
             who = Identity(subject="x", token_id=f"j{number}")
-            assert await engine.revocations.covers(who, None)
-        assert not await engine.revocations.covers(Identity(subject="x"), None)
+            assert await engine.revocations.is_revoked(who, None)
+        assert not await engine.revocations.is_revoked(Identity(subject="x"), None)
         assert [each.at for each in await engine.revocations.since(3.0)] == [3.0, 4.0, 5.0]
 
     async with opened(path, clock) as engine:
@@ -137,8 +144,8 @@ async def test_a_room_in_use_is_not_ended(engine: SqliteEngine, clock: FakeClock
     """That a room was used counts before it is written down; unknown rooms are not prolonged."""
     await make(engine)
     clock.advance(50)
-    await engine.directory.keep_room(ROOM, 60.0)
-    await engine.directory.keep_room(Channel.parse("rooms:none"), 60.0)
+    await engine.directory.use_room(ROOM, 60.0)
+    await engine.directory.use_room(Channel.parse("rooms:none"), 60.0)
     clock.advance(50)
     await engine.directory.sweep()
     assert await make(engine) is RoomMade.EXISTS
@@ -155,7 +162,7 @@ async def test_uses_of_rooms_are_written_in_the_end(
     async with opened(path, clock) as engine:
         await make(engine)
         clock.advance(50)
-        await engine.directory.keep_room(ROOM, 60.0)
+        await engine.directory.use_room(ROOM, 60.0)
         monkeypatch.setattr(writer, "MAX_QUEUED", 0)
         with pytest.raises(EngineUnavailable):
             await engine.directory.sweep()
@@ -179,29 +186,29 @@ async def test_a_ticket_is_redeemed_by_one_of_many(engine: SqliteEngine) -> None
 
 async def test_owners_are_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of too many owners the one begun longest ago is forgotten with its values."""
-    monkeypatch.setattr(shared, "MAX_OWNERS", 2)
+    monkeypatch.setattr(user_state, "MAX_OWNERS", 2)
     for owner in ("ann", "bob", "ann", "cem"):
-        await engine.shared.put(owner, "k", 1, None, 60.0)
+        await engine.user_state.put(owner, "k", 1, None, 60.0)
     assert [await count(engine, table) for table in ("owners", "shared")] == [2, 2]
-    assert (await engine.shared.put("bob", "k", 2, 1, 60.0))[1]
+    assert (await engine.user_state.put("bob", "k", 2, 1, 60.0))[1]
 
 
 async def test_owners_begin_anew(engine: SqliteEngine, clock: FakeClock) -> None:
     """An owner who has run out and was not yet swept has nothing of what was before."""
-    await engine.shared.put("ann", "k", 1, None, 60.0)
-    await engine.shared.put("ann", "l", 1, None, 60.0)
+    await engine.user_state.put("ann", "k", 1, None, 60.0)
+    await engine.user_state.put("ann", "l", 1, None, 60.0)
     clock.advance(60)
-    await engine.shared.put("ann", "k", 1, 0, 60.0)
+    await engine.user_state.put("ann", "k", 1, 0, 60.0)
     assert await count(engine, "shared") == 1
 
 
 async def test_counters_are_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep leaves a bounded number of them, those begun last."""
-    monkeypatch.setattr(meter, "MAX_COUNTERS", 3)
+    monkeypatch.setattr(counters, "MAX_COUNTERS", 3)
     for key in "abcde":
-        await engine.meter.add(key, 1, 60.0)
+        await engine.counters.add(key, 1, 60.0)
     await engine.sweep()
-    assert [await engine.meter.add(key, 0, 60.0) for key in "abcde"] == [0, 0, 1, 1, 1]
+    assert [await engine.counters.add(key, 0, 60.0) for key in "abcde"] == [0, 0, 1, 1, 1]
 
 
 async def test_an_approval_with_a_verdict_waits_for_nobody(engine: SqliteEngine) -> None:
@@ -226,8 +233,8 @@ async def test_every_table_is_swept(engine: SqliteEngine, clock: FakeClock) -> N
     await engine.revocations.add(taken)
     await make(engine)
     for number in range(12):
-        await engine.shared.put(f"u{number}", "k", 1, None, 60.0)
-    await engine.meter.add("m", 1, 60.0)
+        await engine.user_state.put(f"u{number}", "k", 1, None, 60.0)
+    await engine.counters.add("m", 1, 60.0)
     tables = (
         "sessions", "tickets", "approvals", "revocations", "rooms", "owners", "shared", "counters",
     )  # fmt: skip
@@ -236,4 +243,4 @@ async def test_every_table_is_swept(engine: SqliteEngine, clock: FakeClock) -> N
     clock.advance(60 + 86400)
     await engine.sweep()
     assert [await count(engine, table) for table in tables] == [0] * len(tables)
-    assert not await engine.revocations.covers(Identity(subject="x", token_id="j"), None)
+    assert not await engine.revocations.is_revoked(Identity(subject="x", token_id="j"), None)

@@ -91,10 +91,10 @@ def loosen(path: Path) -> None:
 async def test_a_copied_file_becomes_its_owners_alone(path: Path) -> None:
     """A file that was put there with wider rights, as a restored copy, loses them."""
     async with opened(path, FakeClock()) as engine:
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
     loosen(path)
     async with opened(path, FakeClock()) as engine:
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         modes = {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
     assert modes == {0o600}
 
@@ -111,7 +111,7 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
 async def test_files_are_their_owners_alone(path: Path) -> None:
     """Nobody else may read the file, nor those beside it."""
     async with opened(path, FakeClock()) as engine:
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
     names = ("engine.db", "engine.db-wal", "engine.db-shm", "engine.db.lock")
     assert modes == dict.fromkeys(names, 0o600)
@@ -153,7 +153,7 @@ async def test_a_damaged_file_is_refused(path: Path) -> None:
     """A page that was overwritten is noticed at the start."""
     async with opened(path, FakeClock()) as engine:
         for number in range(100):
-            await engine.broker.publish(ROOM, draft(number, data="x" * 900), KEPT, None)
+            await engine.streams.publish(ROOM, draft(number, data="x" * 900), KEPT, None)
     content = content_of(path)[:-40_000] + b"\xff" * 40_000
     put(path, content)
     await refused(path)
@@ -179,7 +179,7 @@ async def test_a_path_is_always_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     """A name that SQLite would take for something else is a file in the working directory."""
     monkeypatch.chdir(tmp_path)
     async with opened(Path(":memory:"), FakeClock()) as engine:
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         assert ":memory:" in names_in(tmp_path)
 
 
@@ -210,14 +210,14 @@ async def test_a_file_that_was_only_begun_is_used(path: Path) -> None:
     begun.close()
     assert content_of(path)
     async with opened(path, FakeClock()) as engine:
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         assert await offsets(engine) == [1]
 
 
 async def test_an_older_file_is_brought_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of the version before gets what is new, and keeps what it had."""
     async with opened(path, FakeClock()) as engine:
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
     newer = (*schema.MIGRATIONS, ("CREATE TABLE more (x)",))
     monkeypatch.setattr(schema, "MIGRATIONS", newer)
     async with opened(path, FakeClock()) as engine:
@@ -229,7 +229,7 @@ async def test_a_stop_that_is_given_up_leaves_the_file_free(path: Path) -> None:
     """Who does not wait for a stop to end gets what was queued written, and the file free."""
     engine = SqliteEngine(str(path), FakeClock())
     await engine.start(Recorder())
-    publishing = asyncio.ensure_future(engine.broker.publish(ROOM, draft(), KEPT, None))
+    publishing = asyncio.ensure_future(engine.streams.publish(ROOM, draft(), KEPT, None))
     await asyncio.sleep(0)
     stopping = asyncio.ensure_future(engine.stop())
     await asyncio.sleep(0)
@@ -272,7 +272,7 @@ async def test_nothing_is_asked_of_a_closed_file(path: Path) -> None:
     """Before the start and after the stop the engine says that it is not available."""
     engine = SqliteEngine(str(path), FakeClock())
     with pytest.raises(EngineUnavailable, match="closed"):
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
     with pytest.raises(EngineUnavailable, match="closed"):
         await engine.approvals.get("a1")
     assert not names_in(path.parent)

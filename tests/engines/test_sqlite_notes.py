@@ -20,21 +20,21 @@ def path(tmp_path: Path) -> Path:
 async def test_lists_survive(path: Path) -> None:
     """A list is as it was after a restart, and goes on there; no more rows are kept than asked for."""
     async with opened(path, FakeClock()) as engine:
-        await engine.notes.prepend("list", ("a", "b", "c"), 3)
+        await engine.kv.prepend("list", ("a", "b", "c"), 3)
     async with opened(path, FakeClock()) as engine:
-        await engine.notes.prepend("list", ("d",), 3)
-        assert await engine.notes.read("list", 9) == ("d", "c", "b")
+        await engine.kv.prepend("list", ("d",), 3)
+        assert await engine.kv.read("list", 9) == ("d", "c", "b")
         assert await count(engine, "lists") == 3
 
 
 async def test_a_note_is_read_beside_the_engine(path: Path) -> None:
     """Another process reads a text while the gateway runs, and after it has ended, and leaves no trace."""
     async with opened(path, FakeClock()) as engine:
-        await engine.notes.set("k", "one")
-        await engine.notes.set("k", "two")
+        await engine.kv.set("k", "one")
+        await engine.kv.set("k", "two")
         assert stored_note(str(path), "k") == "two"
         assert stored_note(str(path), "other") is None
-        await engine.notes.set("k", "three")
+        await engine.kv.set("k", "three")
         assert stored_note(str(path), "k") == "three"
     before = sorted(file.name for file in path.parent.iterdir())
     assert stored_note(str(path), "k") == "three"
@@ -46,7 +46,7 @@ async def test_a_note_is_read_after_a_crash(path: Path, tmp_path: Path) -> None:
     """What stands only in the log of a gateway that died is read as well."""
     copy = tmp_path / "copy.db"
     async with opened(path, FakeClock()) as engine:
-        await engine.notes.set("k", "one")
+        await engine.kv.set("k", "one")
         for suffix in ("", "-wal"):
             shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
     assert stored_note(str(copy), "k") == "one"
@@ -57,7 +57,7 @@ async def test_a_linked_file_is_the_file(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     async with opened(path, FakeClock()) as engine:
-        await engine.notes.set("k", "one")
+        await engine.kv.set("k", "one")
         assert stored_note(str(link), "k") == "one"
 
 
@@ -105,6 +105,6 @@ async def test_a_file_without_lists_gets_them(path: Path, monkeypatch: pytest.Mo
         first.close()
     assert stored_note(str(path), "k") == "one"
     async with opened(path, FakeClock()) as engine:
-        await engine.notes.prepend("list", ("a",), 3)
-        assert await engine.notes.get("k") == "one"
-        assert await engine.notes.read("list", 9) == ("a",)
+        await engine.kv.prepend("list", ("a",), 3)
+        assert await engine.kv.get("k") == "one"
+        assert await engine.kv.read("list", 9) == ("a",)

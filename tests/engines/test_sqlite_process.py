@@ -71,11 +71,11 @@ def answers_of_killed(path: Path) -> list[bytes]:
 async def everything(engine: SqliteEngine, channel: Channel) -> tuple[list[Publication], str]:
     """All that is kept of a channel, and its epoch."""
     found: list[Publication] = []
-    page = await engine.broker.history(channel, HistoryQuery(limit=1000), LARGE)
+    page = await engine.streams.history(channel, HistoryQuery(limit=1000), LARGE)
     while page.publications:
         found += page.publications
         since = Position(found[-1].offset, page.position.epoch)
-        page = await engine.broker.history(channel, HistoryQuery(limit=1000, since=since), LARGE)
+        page = await engine.streams.history(channel, HistoryQuery(limit=1000, since=since), LARGE)
     assert len(found) == page.position.offset
     return found, page.position.epoch
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portward.engines.port import Facts, Member, SessionRecord
+from portward.engines.port import Member, SessionRecord, UserRights
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
 from portward.model.publication import Draft, HistoryQuery
@@ -33,14 +33,14 @@ def path(tmp_path: Path) -> Path:
 async def test_history_survives(path: Path, clock: FakeClock) -> None:
     """Publications, offsets and the epoch are as they were, and the count goes on."""
     async with opened(path, clock) as engine:
-        stored = [await engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(3)]
+        stored = [await engine.streams.publish(ROOM, draft(n), KEPT, None) for n in range(3)]
     async with opened(path, clock) as engine:
-        page = await engine.broker.history(ROOM, ALL, KEPT)
+        page = await engine.streams.history(ROOM, ALL, KEPT)
         assert page.position == stored[-1].position
         assert [each.data for each in page.publications] == [0, 1, 2]
-        assert engine.broker.books() == {"rooms": 1}
-        assert await engine.broker.channels() == (ROOM,)
-        following = await engine.broker.publish(ROOM, draft(3), KEPT, None)
+        assert engine.streams.stream_counts() == {"rooms": 1}
+        assert await engine.streams.channels() == (ROOM,)
+        following = await engine.streams.publish(ROOM, draft(3), KEPT, None)
         assert (following.position.offset, following.position.epoch) == (
             4,
             page.position.epoch,
@@ -52,12 +52,12 @@ async def test_empty_positions_survive(path: Path, clock: FakeClock) -> None:
     positions = set()
     for _ in range(3):
         async with opened(path, clock) as engine:
-            positions.add((await engine.broker.history(ROOM, ALL, KEPT)).position)
-            await engine.broker.publish(LIVE, draft(1), KEPT, None)
-            await engine.broker.remove(LIVE)
+            positions.add((await engine.streams.history(ROOM, ALL, KEPT)).position)
+            await engine.streams.publish(LIVE, draft(1), KEPT, None)
+            await engine.streams.remove(LIVE)
     (position,) = positions
     async with opened(path, clock) as engine:
-        stored = await engine.broker.publish(ROOM, draft(1), KEPT, None)
+        stored = await engine.streams.publish(ROOM, draft(1), KEPT, None)
         assert stored.position.epoch == position.epoch
 
 
@@ -65,15 +65,15 @@ async def test_a_crash_gives_empty_channels_new_epochs(path: Path, clock: FakeCl
     """What was dropped before a crash is not known: no epoch of that run is handed out again."""
     copy = path.with_name("copy.db")
     async with opened(path, clock) as engine:
-        position = (await engine.broker.history(ROOM, ALL, KEPT)).position
-        await engine.broker.publish(ROOM, draft(1), KEPT, None)
-        await engine.broker.remove(ROOM)
+        position = (await engine.streams.history(ROOM, ALL, KEPT)).position
+        await engine.streams.publish(ROOM, draft(1), KEPT, None)
+        await engine.streams.remove(ROOM)
         for end in ("", "-wal"):
             shutil.copy(f"{path}{end}", f"{copy}{end}")
     async with opened(copy, clock) as engine:
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=9, since=position), KEPT)
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=9, since=position), KEPT)
         assert (page.complete, page.position.offset) == (False, 0)
-        stored = await engine.broker.publish(ROOM, draft(1), KEPT, None)
+        stored = await engine.streams.publish(ROOM, draft(1), KEPT, None)
         assert stored.position.epoch == page.position.epoch != position.epoch
 
 
@@ -85,9 +85,9 @@ async def test_every_field_of_a_publication_survives(path: Path, clock: FakeCloc
     )  # fmt: skip
     sink = Recorder()
     async with opened(path, clock, sink) as engine:
-        await engine.broker.publish(LIVE, whole, KEPT, None)
+        await engine.streams.publish(LIVE, whole, KEPT, None)
     async with opened(path, clock) as engine:
-        page = await engine.broker.history(LIVE, ALL, KEPT)
+        page = await engine.streams.history(LIVE, ALL, KEPT)
     assert page.publications == (sink.publications[0][1],)
     assert isinstance(page.publications[0].origin, Channel)
 
@@ -95,9 +95,9 @@ async def test_every_field_of_a_publication_survives(path: Path, clock: FakeCloc
 async def test_a_stream_without_history_keeps_its_count(path: Path, clock: FakeClock) -> None:
     """Where nothing is kept the offset and the epoch are."""
     async with opened(path, clock) as engine:
-        first = await engine.broker.publish(LIVE, draft(), BY_KEY, None)
+        first = await engine.streams.publish(LIVE, draft(), BY_KEY, None)
     async with opened(path, clock) as engine:
-        page = await engine.broker.history(LIVE, HistoryQuery(limit=0), BY_KEY)
+        page = await engine.streams.history(LIVE, HistoryQuery(limit=0), BY_KEY)
         assert page.position == first.position
 
 
@@ -105,22 +105,22 @@ async def test_the_last_of_every_key_survives(path: Path, clock: FakeClock) -> N
     """A snapshot is the same after a restart."""
     async with opened(path, clock) as engine:
         for number, key in enumerate("aba"):
-            await engine.broker.publish(LIVE, draft(number, key=key), BY_KEY, None)
+            await engine.streams.publish(LIVE, draft(number, key=key), BY_KEY, None)
     async with opened(path, clock) as engine:
-        page = await engine.broker.history(LIVE, HistoryQuery(limit=0, latest=True), BY_KEY)
+        page = await engine.streams.history(LIVE, HistoryQuery(limit=0, latest=True), BY_KEY)
         assert [(each.key, each.offset) for each in page.latest] == [("b", 2), ("a", 3)]
 
 
 async def test_idempotency_keys_survive(path: Path, clock: FakeClock) -> None:
     """A key that was seen before the restart is known for the rest of its five minutes."""
     async with opened(path, clock) as engine:
-        first = await engine.broker.publish(ROOM, draft(1), KEPT, "k")
+        first = await engine.streams.publish(ROOM, draft(1), KEPT, "k")
     clock.advance(299)
     async with opened(path, clock) as engine:
-        again = await engine.broker.publish(ROOM, draft(2), KEPT, "k")
+        again = await engine.streams.publish(ROOM, draft(2), KEPT, "k")
         assert (again.id, again.position, again.duplicate) == (first.id, first.position, True)
         clock.advance(2)
-        assert not (await engine.broker.publish(ROOM, draft(3), KEPT, "k")).duplicate
+        assert not (await engine.streams.publish(ROOM, draft(3), KEPT, "k")).duplicate
 
 
 @pytest.mark.parametrize("workspaces", [None, frozenset[str](), frozenset({"w1"})])
@@ -133,7 +133,7 @@ async def test_facts_survive(
         await engine.directory.set_permissions("ann", frozenset({"p"}))
         await engine.directory.set_workspaces("ann", workspaces)
     async with opened(path, clock) as engine:
-        assert await engine.directory.facts("ann") == Facts(
+        assert await engine.directory.rights("ann") == UserRights(
             frozenset({"admin", "user"}), frozenset({"p"}), workspaces
         )
 
@@ -146,7 +146,7 @@ async def test_rooms_survive(path: Path, clock: FakeClock) -> None:
         await engine.directory.make_room(joined, room, RoomOrigin.JOINER, "ann", 60.0)
         before = await engine.directory.rooms()
         clock.advance(50)
-        await engine.directory.keep_room(joined, 60.0)
+        await engine.directory.use_room(joined, 60.0)
     clock.advance(50)
     async with opened(path, clock) as engine:
         assert await engine.directory.rooms() == before
@@ -192,7 +192,7 @@ async def test_revocations_survive(path: Path, clock: FakeClock) -> None:
     async with opened(path, clock) as engine:
         await engine.revocations.add(revocation)
     async with opened(path, clock) as engine:
-        assert await engine.revocations.covers(ANN, None)
+        assert await engine.revocations.is_revoked(ANN, None)
         assert await engine.revocations.since(0.0) == (revocation,)
 
 
@@ -214,36 +214,36 @@ async def test_approvals_survive(path: Path, clock: FakeClock) -> None:
 async def test_shared_values_survive(path: Path, clock: FakeClock) -> None:
     """Versions go on where they were."""
     async with opened(path, clock) as engine:
-        await engine.shared.put("ann", "k", {"a": [1]}, None, 60.0)
+        await engine.user_state.put("ann", "k", {"a": [1]}, None, 60.0)
     async with opened(path, clock) as engine:
-        assert await engine.shared.put("ann", "k", 2, 7, 60.0) == (
+        assert await engine.user_state.put("ann", "k", 2, 7, 60.0) == (
             SharedValue(1, {"a": [1]}),
             False,
         )
-        assert (await engine.shared.put("ann", "k", 2, 1, 60.0))[1]
+        assert (await engine.user_state.put("ann", "k", 2, 1, 60.0))[1]
 
 
 async def test_counters_survive(path: Path, clock: FakeClock) -> None:
     """A budget that was used is used, until its time is over."""
     async with opened(path, clock) as engine:
-        await engine.meter.add("tokens", 5, 60.0)
+        await engine.counters.add("tokens", 5, 60.0)
     clock.advance(59)
     async with opened(path, clock) as engine:
-        assert await engine.meter.add("tokens", 1, 60.0) == 6
+        assert await engine.counters.add("tokens", 1, 60.0) == 6
         clock.advance(2)
-        assert await engine.meter.add("tokens", 0, 60.0) == 0
+        assert await engine.counters.add("tokens", 0, 60.0) == 0
 
 
 async def test_texts_survive(path: Path, clock: FakeClock) -> None:
     """A text is kept under its key until another replaces it; keys are not empty."""
     async with opened(path, clock) as engine:
-        assert await engine.notes.get("chain") is None
-        await engine.notes.set("chain", "one")
-        await engine.notes.set("chain", "two")
+        assert await engine.kv.get("chain") is None
+        await engine.kv.set("chain", "one")
+        await engine.kv.set("chain", "two")
         with pytest.raises(ValueError, match="empty"):
-            await engine.notes.set("", "x")
+            await engine.kv.set("", "x")
     async with opened(path, clock) as engine:
-        assert await engine.notes.get("chain") == "two"
+        assert await engine.kv.get("chain") == "two"
 
 
 async def test_presence_ends_with_the_process(path: Path, clock: FakeClock) -> None:
@@ -257,29 +257,29 @@ async def test_presence_ends_with_the_process(path: Path, clock: FakeClock) -> N
 async def test_an_engine_starts_again(path: Path, clock: FakeClock) -> None:
     """The same engine can be stopped, stopped again, and started."""
     async with opened(path, clock) as engine:
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         await engine.stop()
         await engine.stop()
         await engine.start(Recorder())
         with pytest.raises(RuntimeError, match="open already"):
             await engine.start(Recorder())
-        stored = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        stored = await engine.streams.publish(ROOM, draft(), KEPT, None)
         assert stored.position.offset == 2
 
 
 async def test_listeners_have_time_to_come_back(path: Path, clock: FakeClock) -> None:
     """An empty stream that was in use is not dropped before its listeners can be back."""
     async with opened(path, clock) as engine:
-        await engine.broker.listen(LIVE)
-        first = await engine.broker.publish(LIVE, draft(), BY_KEY, None)
+        await engine.streams.subscribe(LIVE)
+        first = await engine.streams.publish(LIVE, draft(), BY_KEY, None)
         clock.advance(1000)
         await engine.sweep()
         clock.advance(250)
     async with opened(path, clock) as engine:
         clock.advance(299)
         await engine.sweep()
-        page = await engine.broker.history(LIVE, HistoryQuery(limit=0), BY_KEY)
+        page = await engine.streams.history(LIVE, HistoryQuery(limit=0), BY_KEY)
         assert page.position == first.position
         clock.advance(1000)
         await engine.sweep()
-        assert await engine.broker.channels() == ()
+        assert await engine.streams.channels() == ()

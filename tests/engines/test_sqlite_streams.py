@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.sqlite import SqliteEngine, broker, expiry, store, streams, writer
+from portward.engines.sqlite import SqliteEngine, expiry, store, streams, streams_port, writer
 from portward.model.channel import Channel
 from portward.model.limits import SNAPSHOT_KEYS
 from portward.model.namespace import Namespace
@@ -54,7 +54,7 @@ async def engine(tmp_path: Path, clock: FakeClock, sink: Recorder) -> AsyncItera
 
 async def publish(engine: SqliteEngine, number: int, namespace: Namespace = KEPT) -> None:
     """Publish some at once in one channel."""
-    calls = (engine.broker.publish(ROOM, draft(n), namespace, None) for n in range(number))
+    calls = (engine.streams.publish(ROOM, draft(n), namespace, None) for n in range(number))
     await asyncio.gather(*calls)
 
 
@@ -66,7 +66,7 @@ async def test_exactly_the_size_is_read(engine: SqliteEngine, size: int) -> None
     """A reader sees as many as the namespace keeps, whenever rows are deleted."""
     namespace = replace(KEPT, history_size=size)
     for number in range(1, 2 * size + 70):
-        await engine.broker.publish(ROOM, draft(number), namespace, None)
+        await engine.streams.publish(ROOM, draft(number), namespace, None)
         if number % 7 == 0:
             first = max(1, number - size + 1)
             assert await offsets(engine, ROOM, namespace) == list(range(first, number + 1))
@@ -78,10 +78,10 @@ async def test_no_holes_after_a_history_was_off(engine: SqliteEngine) -> None:
     await publish(engine, 3)
     await publish(engine, 2, replace(KEPT, history_size=0))
     await publish(engine, 2)
-    page = await engine.broker.history(ROOM, ALL, KEPT)
+    page = await engine.streams.history(ROOM, ALL, KEPT)
     assert [each.offset for each in page.publications] == [6, 7]
     since = HistoryQuery(limit=10, since=Position(3, page.position.epoch))
-    assert not (await engine.broker.history(ROOM, since, KEPT)).complete
+    assert not (await engine.streams.history(ROOM, since, KEPT)).complete
 
 
 async def test_a_shorter_life_holds_at_once(engine: SqliteEngine, clock: FakeClock) -> None:
@@ -110,12 +110,12 @@ async def test_keys_of_a_snapshot_are_bounded(engine: SqliteEngine) -> None:
     """Of too many keys the one said longest ago is forgotten, whenever they are counted."""
     number = SNAPSHOT_KEYS + 2
     calls = (
-        engine.broker.publish(LIVE, draft(n, key=f"k{n}"), BY_KEY, None) for n in range(number)
+        engine.streams.publish(LIVE, draft(n, key=f"k{n}"), BY_KEY, None) for n in range(number)
     )
     await asyncio.gather(*calls)
-    await engine.broker.publish(LIVE, draft(0, key="k2"), BY_KEY, None)
-    await engine.broker.publish(LIVE, draft(0, key="more"), BY_KEY, None)
-    page = await engine.broker.history(LIVE, LATEST, BY_KEY)
+    await engine.streams.publish(LIVE, draft(0, key="k2"), BY_KEY, None)
+    await engine.streams.publish(LIVE, draft(0, key="more"), BY_KEY, None)
+    page = await engine.streams.history(LIVE, LATEST, BY_KEY)
     keys = [each.key for each in page.latest]
     assert keys == [*(f"k{n}" for n in range(4, number)), "k2", "more"]
     assert page.publications == ()
@@ -123,20 +123,20 @@ async def test_keys_of_a_snapshot_are_bounded(engine: SqliteEngine) -> None:
 
 async def test_a_snapshot_that_was_turned_off_is_forgotten(engine: SqliteEngine) -> None:
     """Without the setting no last values are read, and the next publication deletes them."""
-    await engine.broker.publish(LIVE, draft(1, key="k"), BY_KEY, None)
+    await engine.streams.publish(LIVE, draft(1, key="k"), BY_KEY, None)
     plain = Namespace(name="live")
-    assert (await engine.broker.history(LIVE, LATEST, plain)).latest == ()
-    await engine.broker.publish(LIVE, draft(2, key="k"), plain, None)
+    assert (await engine.streams.history(LIVE, LATEST, plain)).latest == ()
+    await engine.streams.publish(LIVE, draft(2, key="k"), plain, None)
     assert await count(engine, "latest") == 0
-    await engine.broker.publish(LIVE, draft(3), BY_KEY, None)
-    assert (await engine.broker.history(LIVE, LATEST, BY_KEY)).latest == ()
+    await engine.streams.publish(LIVE, draft(3), BY_KEY, None)
+    assert (await engine.streams.history(LIVE, LATEST, BY_KEY)).latest == ()
 
 
 async def test_the_latest_come_with_another_epoch_too(engine: SqliteEngine) -> None:
     """Who asks with a position of an earlier life gets the snapshot all the same."""
-    await engine.broker.publish(LIVE, draft(1, key="k"), BY_KEY, None)
+    await engine.streams.publish(LIVE, draft(1, key="k"), BY_KEY, None)
     query = HistoryQuery(limit=1, since=Position(9, "other"), latest=True)
-    page = await engine.broker.history(LIVE, query, BY_KEY)
+    page = await engine.streams.history(LIVE, query, BY_KEY)
     assert (page.complete, [each.key for each in page.latest]) == (False, ["k"])
 
 
@@ -148,19 +148,19 @@ async def test_the_cache_of_streams_is_bounded(
     for turn in range(1, 3):
         for number in range(5):
             channel = Channel.parse(f"rooms:{number}")
-            stored = await engine.broker.publish(channel, draft(), KEPT, None)
+            stored = await engine.streams.publish(channel, draft(), KEPT, None)
             assert stored.position.offset == turn
-    assert engine.broker.books() == {"rooms": 5}
+    assert engine.streams.stream_counts() == {"rooms": 5}
 
 
 async def test_a_removed_channel_leaves_nothing(engine: SqliteEngine) -> None:
     """With a channel go its publications, its last values and its idempotency keys."""
-    await engine.broker.publish(LIVE, draft(1, key="k"), replace(BY_KEY, history_size=5), "once")
-    await engine.broker.remove(LIVE)
-    await engine.broker.remove(LIVE)
+    await engine.streams.publish(LIVE, draft(1, key="k"), replace(BY_KEY, history_size=5), "once")
+    await engine.streams.remove(LIVE)
+    await engine.streams.remove(LIVE)
     for table in ("streams", "publications", "latest", "keys"):
         assert await count(engine, table) == 0
-    assert engine.broker.books() == {}
+    assert engine.streams.stream_counts() == {}
 
 
 # -- sweeping
@@ -172,70 +172,70 @@ async def test_the_sweep_takes_small_steps(
     """However much has expired, one transaction deletes a batch of it, and the sweep all."""
     monkeypatch.setattr(expiry, "BATCH", 10)
     monkeypatch.setattr(store, "BATCH", 10)
-    monkeypatch.setattr(broker, "BATCH", 10)
+    monkeypatch.setattr(streams_port, "BATCH", 10)
     namespace = replace(KEPT, history_size=1000, idle_ttl=30.0)
     for number in range(25):
         channel = Channel.parse(f"rooms:{number}")
-        await engine.broker.publish(channel, draft(), namespace, f"key {number}")
-        await engine.broker.history(channel, ALL, namespace)
+        await engine.streams.publish(channel, draft(), namespace, f"key {number}")
+        await engine.streams.history(channel, ALL, namespace)
     await publish(engine, 35, namespace)
     clock.advance(3601)
     await engine.sweep()
     for table in ("streams", "publications", "keys"):
         assert await count(engine, table) == 0
-    assert engine.broker.books() == {}
+    assert engine.streams.stream_counts() == {}
 
 
 async def test_a_stream_in_use_is_not_dropped(engine: SqliteEngine, clock: FakeClock) -> None:
     """Reading a stream, or having listened to it, is a use of it."""
     plain = Namespace(name="rooms", idle_ttl=60.0)
     positions = [
-        (await engine.broker.publish(each, draft(), plain, None)) for each in (ROOM, OTHER)
+        (await engine.streams.publish(each, draft(), plain, None)) for each in (ROOM, OTHER)
     ]
-    await engine.broker.listen(OTHER)
+    await engine.streams.subscribe(OTHER)
     for _ in range(5):
         clock.advance(50)
-        await engine.broker.history(ROOM, ALL, plain)
+        await engine.streams.history(ROOM, ALL, plain)
         await engine.sweep()
-    await engine.broker.ignore(OTHER)
+    await engine.streams.unsubscribe(OTHER)
     clock.advance(50)
     await engine.sweep()
-    pages = [await engine.broker.history(each, ALL, plain) for each in (ROOM, OTHER)]
+    pages = [await engine.streams.history(each, ALL, plain) for each in (ROOM, OTHER)]
     assert [each.position for each in pages] == [each.position for each in positions]
     clock.advance(120)
     await engine.sweep()
-    assert await engine.broker.channels() == ()
+    assert await engine.streams.channels() == ()
 
 
 async def test_a_stream_lives_as_long_as_its_keys(engine: SqliteEngine, clock: FakeClock) -> None:
     """An idempotency key keeps an idle stream, so that its outcome stays true; then both go."""
     plain = Namespace(name="rooms", idle_ttl=10.0)
-    first = await engine.broker.publish(ROOM, draft(), plain, "k")
+    first = await engine.streams.publish(ROOM, draft(), plain, "k")
     clock.advance(299)
     await engine.sweep()
-    assert (await engine.broker.publish(ROOM, draft(), plain, "k")).position == first.position
+    assert (await engine.streams.publish(ROOM, draft(), plain, "k")).position == first.position
     clock.advance(20)
     await engine.sweep()
-    assert await engine.broker.channels() == ()
+    assert await engine.streams.channels() == ()
 
 
 async def test_who_comes_while_a_stream_goes_gets_a_new_one(
     engine: SqliteEngine, clock: FakeClock
 ) -> None:
     """A position read while a stream is being dropped is one of its next life, which lasts."""
-    first = await engine.broker.publish(ROOM, draft(), Namespace(name="rooms"), None)
+    first = await engine.streams.publish(ROOM, draft(), Namespace(name="rooms"), None)
     clock.advance(1000)
     sweep = asyncio.ensure_future(engine.sweep())
     async with asyncio.timeout(30):
-        while not engine.broker._dropping:  # noqa: ASYNC110 - the engine has no event for it
+        while not engine.streams._dropping:  # noqa: ASYNC110 - the engine has no event for it
             await asyncio.sleep(0)
-    page = await engine.broker.history(ROOM, ALL, KEPT)
+    page = await engine.streams.history(ROOM, ALL, KEPT)
     await sweep
     assert page.position.offset == 0
     assert page.position.epoch != first.position.epoch
-    assert (await engine.broker.history(ROOM, ALL, KEPT)).position == page.position
-    assert engine.broker.books() == {}
-    stored = await engine.broker.publish(ROOM, draft(), Namespace(name="rooms"), None)
+    assert (await engine.streams.history(ROOM, ALL, KEPT)).position == page.position
+    assert engine.streams.stream_counts() == {}
+    stored = await engine.streams.publish(ROOM, draft(), Namespace(name="rooms"), None)
     assert stored.position == Position(1, page.position.epoch)
 
 
@@ -244,10 +244,10 @@ async def test_who_comes_before_a_stream_goes_keeps_it(
 ) -> None:
     """A publish that is queued before the drop keeps the stream alive."""
     plain = Namespace(name="rooms")
-    first = await engine.broker.publish(ROOM, draft(), plain, None)
+    first = await engine.streams.publish(ROOM, draft(), plain, None)
     clock.advance(1000)
     sweep = asyncio.ensure_future(engine.sweep())
-    stored = [await engine.broker.publish(ROOM, draft(), plain, None) for _ in range(5)]
+    stored = [await engine.streams.publish(ROOM, draft(), plain, None) for _ in range(5)]
     await sweep
     assert {each.position.epoch for each in stored} == {first.position.epoch}
     assert stored[-1].position.offset == 6
@@ -267,16 +267,16 @@ async def test_uses_are_not_lost_by_a_failing_sweep(
 ) -> None:
     """What a sweep could not write down the next one does."""
     plain = Namespace(name="rooms", idle_ttl=60.0)
-    first = await engine.broker.publish(ROOM, draft(), plain, None)
+    first = await engine.streams.publish(ROOM, draft(), plain, None)
     clock.advance(50)
-    await engine.broker.history(ROOM, ALL, plain)
+    await engine.streams.history(ROOM, ALL, plain)
     monkeypatch.setattr(writer, "MAX_QUEUED", 0)
     with pytest.raises(EngineUnavailable):
         await engine.sweep()
     monkeypatch.setattr(writer, "MAX_QUEUED", 100)
     clock.advance(50)
     await engine.sweep()
-    assert (await engine.broker.history(ROOM, ALL, plain)).position == first.position
+    assert (await engine.streams.history(ROOM, ALL, plain)).position == first.position
 
 
 # -- the size of the file
@@ -296,7 +296,7 @@ async def test_the_file_stops_growing(
     for turn in range(12):
         for _ in range(5):
             calls = (
-                engine.broker.publish(
+                engine.streams.publish(
                     channels[n % 4], draft(n, data="x" * 500), SMALL, f"{turn} {n}"
                 )
                 for n in range(200)
@@ -316,7 +316,7 @@ async def test_channels_that_come_and_go_leave_no_trace(
     sizes = []
     for turn in range(8):
         calls = (
-            engine.broker.publish(Channel.parse(f"rooms:{turn}-{n}"), draft(n), KEPT, None)
+            engine.streams.publish(Channel.parse(f"rooms:{turn}-{n}"), draft(n), KEPT, None)
             for n in range(500)
         )
         await asyncio.gather(*calls)
@@ -334,10 +334,10 @@ async def test_free_pages_are_given_back(
     monkeypatch.setattr(store, "SPARE_PAGES", 10)
     monkeypatch.setattr(store, "LARGE_WAL", 100_000)
     calls = (
-        engine.broker.publish(ROOM, draft(n, data="x" * 50_000), KEPT, None) for n in range(60)
+        engine.streams.publish(ROOM, draft(n, data="x" * 50_000), KEPT, None) for n in range(60)
     )
     await asyncio.gather(*calls)
-    await engine.broker.remove(ROOM)
+    await engine.streams.remove(ROOM)
     await engine.sweep()
     await engine.sweep()
     assert size_of(tmp_path / "engine.db") < 500_000

@@ -40,7 +40,7 @@ async def engine(
 
 async def test_a_thousand_publishes_keep_their_order(engine: SqliteEngine, sink: Recorder) -> None:
     """Offsets are given in the order of the calls, and announced in the order of the offsets."""
-    calls = [engine.broker.publish(ROOM, draft(n), LARGE, None) for n in range(1000)]
+    calls = [engine.streams.publish(ROOM, draft(n), LARGE, None) for n in range(1000)]
     stored = await asyncio.gather(*calls)
     assert [each.position.offset for each in stored] == list(range(1, 1001))
     assert [each.offset for _, each, _, _ in sink.publications] == list(range(1, 1001))
@@ -52,7 +52,7 @@ async def test_announced_before_answered(engine: SqliteEngine, sink: Recorder) -
     """Who has the answer to a publish finds it announced, and in the history."""
 
     async def publish(number: int) -> None:
-        stored = await engine.broker.publish(ROOM, draft(number), LARGE, None)
+        stored = await engine.streams.publish(ROOM, draft(number), LARGE, None)
         announced = [each.offset for _, each, _, _ in sink.publications]
         assert stored.position.offset in announced
         assert stored.position.offset in await offsets(engine, ROOM, LARGE)
@@ -67,7 +67,7 @@ async def test_what_queues_up_is_committed_together(engine: SqliteEngine) -> Non
     await engine.store.write(lambda db: db.set_trace_callback(statements.append))
     held = engine.store.write(lambda _: busy.wait(30))
     calls = [
-        asyncio.ensure_future(engine.broker.publish(ROOM, draft(n), LARGE, None))
+        asyncio.ensure_future(engine.streams.publish(ROOM, draft(n), LARGE, None))
         for n in range(500)
     ]
     await asyncio.sleep(0)
@@ -87,16 +87,16 @@ async def test_a_failing_command_leaves_the_others_alone(engine: SqliteEngine) -
         db.execute("INSERT INTO kept (key, value) VALUES ('half', 'again')")
 
     results = await asyncio.gather(
-        engine.broker.publish(ROOM, draft(1), KEPT, None),
+        engine.streams.publish(ROOM, draft(1), KEPT, None),
         engine.store.write(fails),
-        engine.broker.publish(ROOM, draft(2, data=object()), KEPT, None),
-        engine.broker.publish(ROOM, draft(3), KEPT, None),
+        engine.streams.publish(ROOM, draft(2, data=object()), KEPT, None),
+        engine.streams.publish(ROOM, draft(3), KEPT, None),
         return_exceptions=True,
     )
     assert isinstance(results[1], sqlite3.IntegrityError)
     assert isinstance(results[2], TypeError)
     assert await offsets(engine) == [1, 2]
-    assert await engine.notes.get("half") is None
+    assert await engine.kv.get("half") is None
     assert engine.healthy
 
 
@@ -104,7 +104,7 @@ async def test_callers_may_give_up(engine: SqliteEngine, sink: Recorder) -> None
     """Cancelled calls are carried out all the same, and disturb neither order nor others."""
     dice = random.Random(7)
     tasks = [
-        asyncio.ensure_future(engine.broker.publish(ROOM, draft(n), LARGE, None))
+        asyncio.ensure_future(engine.streams.publish(ROOM, draft(n), LARGE, None))
         for n in range(300)
     ]
     for task in dice.sample(tasks, 150):
@@ -113,7 +113,7 @@ async def test_callers_may_give_up(engine: SqliteEngine, sink: Recorder) -> None
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert any(isinstance(each, asyncio.CancelledError) for each in results)
-    await engine.broker.publish(ROOM, draft(300), LARGE, None)
+    await engine.streams.publish(ROOM, draft(300), LARGE, None)
     kept = await offsets(engine, ROOM, LARGE)
     assert kept == list(range(1, len(kept) + 1))
     assert [each.offset for _, each, _, _ in sink.publications] == kept
@@ -121,24 +121,24 @@ async def test_callers_may_give_up(engine: SqliteEngine, sink: Recorder) -> None
 
 async def test_a_read_may_be_given_up(engine: SqliteEngine) -> None:
     """A cancelled read leaves the reader to the others."""
-    reading = [asyncio.ensure_future(engine.notes.get("x")) for _ in range(20)]
+    reading = [asyncio.ensure_future(engine.kv.get("x")) for _ in range(20)]
     await asyncio.sleep(0)
     for task in reading[::2]:
         task.cancel()
     results = await asyncio.gather(*reading, return_exceptions=True)
     assert results[1::2] == [None] * 10
-    assert await engine.notes.get("x") is None
+    assert await engine.kv.get("x") is None
 
 
 async def test_the_queue_is_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """With too many commands waiting the next is refused, and said not to be carried out."""
     monkeypatch.setattr(writer, "MAX_QUEUED", 0)
     with pytest.raises(EngineUnavailable, match="too many commands"):
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
     monkeypatch.setattr(writer, "MAX_QUEUED", 10)
     monkeypatch.setattr(reader, "MAX_WAITING", 0)
     with pytest.raises(EngineUnavailable, match="too many wait"):
-        await engine.broker.history(ROOM, ALL, KEPT)
+        await engine.streams.history(ROOM, ALL, KEPT)
     monkeypatch.setattr(reader, "MAX_WAITING", 10)
     assert await offsets(engine) == []
 
@@ -146,18 +146,18 @@ async def test_the_queue_is_bounded(engine: SqliteEngine, monkeypatch: pytest.Mo
 async def test_groups_are_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long queue is carried out in several transactions."""
     monkeypatch.setattr(writer, "MAX_GROUP", 3)
-    await asyncio.gather(*(engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(10)))
+    await asyncio.gather(*(engine.streams.publish(ROOM, draft(n), KEPT, None) for n in range(10)))
     assert await offsets(engine) == list(range(1, 11))
 
 
 async def test_a_full_disk_is_told_and_got_over(engine: SqliteEngine, sink: Recorder) -> None:
     """Nothing is stored or announced on a full disk; with room again all goes on by itself."""
-    await engine.broker.publish(ROOM, draft(0), KEPT, None)
+    await engine.streams.publish(ROOM, draft(0), KEPT, None)
     pages = await engine.store.read(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
     await engine.store.write(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
     big = "x" * 60_000
     results = await asyncio.gather(
-        *(engine.broker.publish(ROOM, draft(n, data=big), KEPT, None) for n in range(1, 4)),
+        *(engine.streams.publish(ROOM, draft(n, data=big), KEPT, None) for n in range(1, 4)),
         return_exceptions=True,
     )
     assert [type(each) for each in results] == [EngineUnavailable] * 3
@@ -167,7 +167,7 @@ async def test_a_full_disk_is_told_and_got_over(engine: SqliteEngine, sink: Reco
     assert not engine.healthy, "nothing was written yet"
     await engine.sweep()
     assert (engine.healthy, sink.health) == (True, [False, True])
-    stored = await engine.broker.publish(ROOM, draft(5, data=big), KEPT, None)
+    stored = await engine.streams.publish(ROOM, draft(5, data=big), KEPT, None)
     assert stored.position.offset == 2
     assert [each.offset for _, each, _, _ in sink.publications] == [1, 2]
 
@@ -176,17 +176,17 @@ async def test_a_locked_file_is_told_and_got_over(
     engine: SqliteEngine, sink: Recorder, tmp_path: Path
 ) -> None:
     """While somebody else holds the file nothing is written, but it can be read."""
-    await engine.broker.publish(ROOM, draft(), KEPT, None)
+    await engine.streams.publish(ROOM, draft(), KEPT, None)
     shell = sqlite3.connect(tmp_path / "engine.db", isolation_level=None)
     try:
         shell.execute("BEGIN IMMEDIATE")
         for _ in range(2):
             with pytest.raises(EngineUnavailable, match="locked"):
-                await engine.broker.publish(ROOM, draft(), KEPT, None)
+                await engine.streams.publish(ROOM, draft(), KEPT, None)
         assert await offsets(engine) == [1]
     finally:
         shell.close()
-    stored = await engine.broker.publish(ROOM, draft(), KEPT, None)
+    stored = await engine.streams.publish(ROOM, draft(), KEPT, None)
     assert stored.position.offset == 2
     assert sink.health == [False, True]
 
@@ -195,9 +195,9 @@ async def test_a_table_that_is_gone_is_told(engine: SqliteEngine) -> None:
     """A store that cannot be read, written or tidied any more says so, without a word of SQL."""
     await engine.store.execute("DROP TABLE kept", ())
     with pytest.raises(EngineUnavailable, match="cannot be read"):
-        await engine.notes.get("x")
+        await engine.kv.get("x")
     with pytest.raises(EngineUnavailable, match="cannot be written"):
-        await engine.notes.set("x", "y")
+        await engine.kv.set("x", "y")
     with pytest.raises(EngineUnavailable, match="cannot be tidied"):
         await engine.store.write(lambda db: db.execute("DELETE FROM kept"), alone=True)
 
@@ -221,14 +221,14 @@ async def test_an_announcement_that_fails_hangs_nobody(tmp_path: Path) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
 
     class Broken(Recorder):
-        def published(
+        def on_publication(
             self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
         ) -> None:
-            super().published(channel, publication, epoch, exclude)
+            super().on_publication(channel, publication, epoch, exclude)
             raise ZeroDivisionError
 
     async with opened(tmp_path / "engine.db", FakeClock(), Broken()) as engine:
-        calls = (engine.broker.publish(each, draft(), KEPT, None) for each in (ROOM, OTHER))
+        calls = (engine.streams.publish(each, draft(), KEPT, None) for each in (ROOM, OTHER))
         assert len(await asyncio.gather(*calls)) == 2
     assert len(reported) == 2
 
@@ -238,7 +238,8 @@ async def test_a_stop_carries_out_what_is_queued(tmp_path: Path, sink: Recorder)
     engine = SqliteEngine(str(tmp_path / "engine.db"), FakeClock())
     await engine.start(sink)
     calls = [
-        asyncio.ensure_future(engine.broker.publish(ROOM, draft(n), LARGE, None)) for n in range(50)
+        asyncio.ensure_future(engine.streams.publish(ROOM, draft(n), LARGE, None))
+        for n in range(50)
     ]
     tidying = engine.store.write(lambda _: 1, alone=True)
     await asyncio.sleep(0)
@@ -276,10 +277,10 @@ async def test_a_loop_that_was_closed_hangs_no_thread(tmp_path: Path) -> None:
 
 async def test_no_task_is_needed(engine: SqliteEngine) -> None:
     """A call made outside of any Task waits for a plain future."""
-    coroutine = engine.revocations.covers(ANONYMOUS, None)
+    coroutine = engine.revocations.is_revoked(ANONYMOUS, None)
     with pytest.raises(StopIteration):
         coroutine.send(None)
-    publish = engine.broker.publish(ROOM, draft(), KEPT, None)
+    publish = engine.streams.publish(ROOM, draft(), KEPT, None)
     waited = publish.send(None)
     assert isinstance(waited, asyncio.Future)
     await asyncio.wait([waited])

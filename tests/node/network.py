@@ -9,18 +9,18 @@ from typing import Any, cast
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import (
     Approvals,
-    Broker,
+    Counters,
     Directory,
+    EngineEvents,
     EngineUnavailable,
-    Meter,
+    KeyValue,
     Nodes,
-    Notes,
     Presence,
+    PublishResult,
     Revocations,
     Sessions,
-    Shared,
-    Sink,
-    Stored,
+    Streams,
+    UserState,
 )
 from portward.model.channel import Channel
 from portward.model.events import BusEvent
@@ -36,10 +36,10 @@ FREE = RateLimit(rate=Rate(0, 60.0, 1))
 UNLIMITED = Limits(messages=FREE, auth=FREE, join=FREE, attempts=FREE)
 
 
-class _Broker:
-    """The store's broker as one node sees it; implements `engines.port.Broker`."""
+class _Streams:
+    """The store's broker as one node sees it; implements `engines.port.Streams`."""
 
-    def __init__(self, node: "NodeEngine", inner: Broker) -> None:
+    def __init__(self, node: "NodeEngine", inner: Streams) -> None:
         self._node = node
         self._inner = inner
 
@@ -50,7 +50,7 @@ class _Broker:
         namespace: Namespace,
         idempotency_key: str | None,
         life: str | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         """Publish in the store; the bus brings it back."""
         self._node.check()
         return await self._inner.publish(channel, draft, namespace, idempotency_key, life)
@@ -66,17 +66,17 @@ class _Broker:
             await self._node.gate.wait()
         return page
 
-    async def announce(self, event: BusEvent) -> None:
+    async def publish_control(self, event: BusEvent) -> None:
         """Tell every node, by way of the bus."""
         self._node.check()
-        await self._inner.announce(event)
+        await self._inner.publish_control(event)
 
-    async def listen(self, channel: Channel) -> None:
+    async def subscribe(self, channel: Channel) -> None:
         """From now on the bus brings what is published there."""
         self._node.heard.add(channel)
-        await self._inner.listen(channel)
+        await self._inner.subscribe(channel)
 
-    async def ignore(self, channel: Channel) -> None:
+    async def unsubscribe(self, channel: Channel) -> None:
         """And now no more."""
         self._node.heard.discard(channel)
 
@@ -84,17 +84,17 @@ class _Broker:
         """Forget a stream."""
         await self._inner.remove(channel)
 
-    async def keeps(self, channel: Channel) -> bool:
+    async def is_readable(self, channel: Channel) -> bool:
         """Whether anything can be read back."""
-        return await self._inner.keeps(channel)
+        return await self._inner.is_readable(channel)
 
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""
         return await self._inner.channels()
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """The store's."""
-        return self._inner.books()
+        return self._inner.stream_counts()
 
 
 class _Port:
@@ -124,22 +124,22 @@ class NodeEngine:
     """
 
     name = "network"
-    spans = True
+    shared_by_nodes = True
 
     def __init__(self, network: "Network") -> None:
         self.network = network
-        self.broker = _Broker(self, network.store.broker)
+        self.streams = _Streams(self, network.store.streams)
         self.presence = cast(Presence, _Port(self, "presence"))
         self.directory = cast(Directory, _Port(self, "directory"))
         self.sessions = cast(Sessions, _Port(self, "sessions"))
         self.revocations = cast(Revocations, _Port(self, "revocations"))
         self.approvals = cast(Approvals, _Port(self, "approvals"))
-        self.shared = cast(Shared, _Port(self, "shared"))
+        self.user_state = cast(UserState, _Port(self, "user_state"))
         self.nodes = cast(Nodes, _Port(self, "nodes"))
-        self.meter = cast(Meter, _Port(self, "meter"))
-        self.notes = cast(Notes, _Port(self, "notes"))
+        self.counters = cast(Counters, _Port(self, "counters"))
+        self.kv = cast(KeyValue, _Port(self, "kv"))
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
-        self.sink: Sink | None = None
+        self.sink: EngineEvents | None = None
         self.heard: set[Channel] = set()
         self.reads: list[tuple[Channel, int]] = []
         self.losing = self.keeping = self.doubling = self.away = False
@@ -147,7 +147,7 @@ class NodeEngine:
         self.gate: asyncio.Event | None = None
         self.error: Exception | None = None
 
-    async def start(self, sink: Sink) -> None:
+    async def start(self, sink: EngineEvents) -> None:
         """Join the network."""
         self.sink = sink
         self.network.engines.append(self)
@@ -171,7 +171,7 @@ class NodeEngine:
         return not self.away
 
     def called(self, name: str) -> list[tuple[Any, ...]]:
-        """What a method was called with, as `presence.touch`; calls that were not answered are left out."""
+        """What a method was called with, as `presence.renew`; calls that were not answered are left out."""
         return [args for each, args in self.calls if each == name]
 
     def check(self) -> None:
@@ -200,7 +200,7 @@ class NodeEngine:
 
 
 class Network:
-    """The store, and who is on the bus; implements `engines.port.Sink` for the store."""
+    """The store, and who is on the bus; implements `engines.port.EngineEvents` for the store."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -208,28 +208,28 @@ class Network:
         self.engines: list[NodeEngine] = []
         self.houses: list[House] = []
 
-    def published(
+    def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
         """Carry a publication to every node that hears the channel."""
         for engine in self.engines:
             if engine.sink is not None and channel in engine.heard:
-                bring = partial(engine.sink.published, channel, publication, epoch, exclude)
+                bring = partial(engine.sink.on_publication, channel, publication, epoch, exclude)
                 engine.carry(bring)
 
-    def happened(self, event: BusEvent) -> None:
+    def on_control(self, event: BusEvent) -> None:
         """Carry an event to every node."""
         for engine in self.engines:
             if engine.sink is not None:
-                engine.carry(partial(engine.sink.happened, event))
+                engine.carry(partial(engine.sink.on_control, event))
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """A store in memory never is."""
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """It does not change either."""
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Nothing is dropped."""
 
     async def advance(self, seconds: float, step: float = 1.0) -> None:

@@ -148,7 +148,7 @@ async def test_asking_again_when_it_was_not_told(
 
     ann = await member(house, "ann", ROOM)
     with monkeypatch.context() as patch:
-        patch.setattr(house.gateway.node.engine.broker, "publish", away)
+        patch.setattr(house.gateway.node.engine.streams, "publish", away)
         with pytest.raises(EngineUnavailable):
             await requests.ask(CHANNEL, "T", id="r")
     assert ann.events("approval_requested") == []

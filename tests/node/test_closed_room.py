@@ -194,7 +194,7 @@ async def test_publishing_to_a_room_without_a_record(
                 await house.gateway.publish("rooms:news", "x")
             assert refused.value.kind is ErrorKind.UNKNOWN_ROOM
             assert refused.value.detail == "no such room; auto_create is off"
-            assert await house.gateway.node.engine.broker.channels() == ()
+            assert await house.gateway.node.engine.streams.channels() == ()
             return
         await house.gateway.publish("rooms:news", "x")
         record = await house.gateway.operations.room(Channel.parse("rooms:news"))
@@ -228,7 +228,7 @@ async def remake_closed(engine: Any) -> None:
     await inner.directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND)
     record = await inner.directory.room(BOARD)
     draft_of = engine_draft(SECRET)
-    await inner.broker.publish(BOARD, draft_of, NAMESPACES["rooms"], None, record.life)
+    await inner.streams.publish(BOARD, draft_of, NAMESPACES["rooms"], None, record.life)
 
 
 def engine_draft(data: str) -> Any:
@@ -241,7 +241,7 @@ async def close_in_place(engine: Any) -> None:
     inner = engine.inner
     await inner.directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND)
     record = await inner.directory.room(BOARD)
-    await inner.broker.publish(BOARD, engine_draft(SECRET), NAMESPACES["rooms"], None, record.life)
+    await inner.streams.publish(BOARD, engine_draft(SECRET), NAMESPACES["rooms"], None, record.life)
 
 
 CHANGES = pytest.mark.parametrize("change", [remake_closed, close_in_place])
@@ -261,11 +261,11 @@ async def test_a_reader_and_a_change(
         readers[1].send({"type": "history", "data": {"roomId": "board"}})
         await engine.run(moment)
         # What is read is tested here: what is announced is lost, so that it can only be read.
-        engine.inner.broker.sink, sink = None, engine.inner.broker.sink
+        engine.inner.streams.sink, sink = None, engine.inner.streams.sink
         await change(engine)
-        engine.inner.broker.sink = sink
+        engine.inner.streams.sink = sink
         if told:
-            await engine.inner.broker.announce(RightsChanged(channel=BOARD))
+            await engine.inner.streams.publish_control(RightsChanged(channel=BOARD))
         await engine.run()
         for reader in readers:
             assert SECRET not in str(reader.received)

@@ -43,7 +43,7 @@ async def publish(house: House, engine: SlowEngine, call: str) -> None:
     channel = Channel.parse(f"alerts:{call}")
     draft = Draft(id="0" * 32, time=int(house.clock.time() * 1000), data={}, type="t")
     namespace = house.gateway.node.namespaces["alerts"]
-    await engine.inner.broker.publish(channel, draft, namespace, None)
+    await engine.inner.streams.publish(channel, draft, namespace, None)
     await settle()
 
 
@@ -59,7 +59,7 @@ async def test_offsets_come_in_order(slow: Slow, moment: int) -> None:
     house, engine = slow
     for _ in range(3):
         await publish(house, engine, "c1")
-    epoch = engine.inner.broker._streams[Channel.parse("alerts:c1")].epoch
+    epoch = engine.inner.streams._streams[Channel.parse("alerts:c1")].epoch
     client = await arrive(house, engine)
     since = {"c1": {"offset": 0, "epoch": epoch}}
     client.send({"type": "subscribe", "callIds": ["c1", "c2", "c3"], "since": since})
@@ -80,7 +80,7 @@ async def test_nothing_of_a_call_that_was_withdrawn(slow: Slow, moment: int) -> 
     """A right taken away while the list is prepared counts at once: no alert, and no recovery."""
     house, engine = slow
     await publish(house, engine, "c1")
-    epoch = engine.inner.broker._streams[Channel.parse("alerts:c1")].epoch
+    epoch = engine.inner.streams._streams[Channel.parse("alerts:c1")].epoch
     client = await arrive(house, engine)
     since = {"c1": {"offset": 0, "epoch": epoch}}
     client.send({"type": "subscribe", "callIds": ["c1", "c2", "c3"], "since": since})
@@ -104,16 +104,16 @@ async def test_a_store_that_goes_away_in_the_middle(slow: Slow) -> None:
     """The client is told so once; nothing is half subscribed, and trying again brings everything."""
     house, engine = slow
     await publish(house, engine, "c1")
-    epoch = engine.inner.broker._streams[Channel.parse("alerts:c1")].epoch
+    epoch = engine.inner.streams._streams[Channel.parse("alerts:c1")].epoch
     client = await arrive(house, engine)
     message = {
         "type": "subscribe", "callIds": ["c1", "c2"],
         "since": {"c1": {"offset": 0, "epoch": epoch}},
     }  # fmt: skip
     client.send(message)
-    while not any(name == "broker.history" for name in engine.seen):
+    while not any(name == "streams.history" for name in engine.seen):
         await engine.run(1)
-    engine.fails.add("broker.history")
+    engine.fails.add("streams.history")
     await engine.run()
     assert [each["payload"]["code"] for each in client.all("error")] == ["unavailable"]
     await publish(house, engine, "c1")

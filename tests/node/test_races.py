@@ -132,7 +132,7 @@ class Comings(RuleBasedStateMachine):
         heard = self.heard[client]
         at, number = heard.at.get(room), str(len(heard.since))
         heard.since[number] = at or 0
-        stream = self.engine.inner.broker._streams.get(channel(room))
+        stream = self.engine.inner.streams._streams.get(channel(room))
         if again and at is not None and stream is not None:  # an empty channel has no stream
             data["since"] = {"offset": at, "epoch": stream.epoch}
         self.send(client, "join", data, number)
@@ -163,7 +163,7 @@ class Comings(RuleBasedStateMachine):
         """Another node publishes."""
         namespace = self.house.gateway.node.namespaces["rooms"]
         draft = Draft(id="x", time=0, data="y")
-        self.do(self.engine.inner.broker.publish(channel(room), draft, namespace, None))
+        self.do(self.engine.inner.streams.publish(channel(room), draft, namespace, None))
 
     @rule(client=consumes(clients), code=st.sampled_from([None, 1000]))
     def go(self, client: MemoryClient, code: int | None) -> None:
@@ -179,7 +179,7 @@ class Comings(RuleBasedStateMachine):
     def kick(self, user: str, room: str) -> None:
         """A user is put out of a room."""
         expelled = Expelled(user=user, channel=channel(room), reason="kicked")
-        self.do(self.engine.inner.broker.announce(expelled))
+        self.do(self.engine.inner.streams.publish_control(expelled))
 
     @rule(client=clients)
     def cut_off(self, client: MemoryClient) -> None:
@@ -213,11 +213,11 @@ class Comings(RuleBasedStateMachine):
             assert sorted(member.client for member in members) == sorted(inside)
             assert self.house.gateway.channels().get(channel(room), 0) == len(inside)
             assert self.heard[self.permanent].at[room] == self._offset(room)
-        heard = {channel(room) for room in ROOMS} & self.engine.inner.broker._heard
+        heard = {channel(room) for room in ROOMS} & self.engine.inner.streams._subscribed
         assert heard == set(self.house.gateway.channels())
 
     def _offset(self, room: str) -> int:
-        stream = self.engine.inner.broker._streams.get(channel(room))
+        stream = self.engine.inner.streams._streams.get(channel(room))
         return stream.offset if stream is not None else 0
 
     def read(self) -> None:
@@ -255,7 +255,7 @@ class Comings(RuleBasedStateMachine):
                 client.leave()
         await self.engine.run()
         assert self.engine.inner.presence._rooms == {}
-        assert self.engine.inner.broker._heard == set()
+        assert self.engine.inner.streams._subscribed == set()
         assert self.house.gateway.channels() == {}
         assert self.house.inside() == (0, 0, 0)
 

@@ -391,7 +391,7 @@ async def test_rooms_come_to_nothing(house: House) -> None:
     assert house.count("connections", endpoint="workspaces") == 0
     await house.advance(310)
     await house.advance(20)
-    assert house.gateway.node.engine.broker.books() == {}
+    assert house.gateway.node.engine.streams.stream_counts() == {}
     assert house.gateway.workspaces.sockets() == []
 
 

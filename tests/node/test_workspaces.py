@@ -589,12 +589,12 @@ async def test_too_many_faults(house: House) -> None:
 @pytest.mark.parametrize(
     ("port", "method", "event", "argument"),
     [
-        ("directory", "facts", "join_room", {"room": APPROVALS}),
+        ("directory", "rights", "join_room", {"room": APPROVALS}),
         ("approvals", "pending", "join_room", {"room": APPROVALS}),
-        ("directory", "facts", "dashboard_action", {"action": "a"}),
-        ("broker", "publish", "dashboard_action", {"action": "a"}),
+        ("directory", "rights", "dashboard_action", {"action": "a"}),
+        ("streams", "publish", "dashboard_action", {"action": "a"}),
         ("approvals", "get", "approval_response", {"requestId": "r", "decision": "approve"}),
-        ("shared", "put", "state_sync", {"key": "k", "value": 1}),
+        ("user_state", "put", "state_sync", {"key": "k", "value": 1}),
     ],
 )
 async def test_the_store_is_away(

@@ -63,7 +63,7 @@ async def says(engine: SlowEngine, kind: str, data: object) -> None:
     """Publish as another node would."""
     draft = Draft(id="0" * 32, time=0, data=data, type=kind)
     house_namespace = offices().namespaces["workspaces"]
-    await engine.inner.broker.publish(CHANNEL, draft, house_namespace, None)
+    await engine.inner.streams.publish(CHANNEL, draft, house_namespace, None)
     await settle()
 
 
@@ -86,7 +86,7 @@ def asked(engine: SlowEngine, name: str) -> int:
 def changes(engine: SlowEngine) -> tuple[int, int, int]:
     """Verdicts, values and publications that the store was asked to keep."""
     verdicts = asked(engine, "approvals.decide")
-    return verdicts, asked(engine, "shared.put"), asked(engine, "broker.publish")
+    return verdicts, asked(engine, "user_state.put"), asked(engine, "streams.publish")
 
 
 def end(ann: SocketPeer, way: str) -> None:
@@ -145,7 +145,7 @@ async def test_the_membership_withdrawn_at_every_moment(slow: Slow, moment: int)
     ann = await hasty(house)
     await engine.run(moment)
     await engine.inner.directory.set_workspaces("ann", frozenset())
-    await engine.inner.broker.announce(RightsChanged(user="ann"))
+    await engine.inner.streams.publish_control(RightsChanged(user="ann"))
     await engine.run()
     assert rooms_of(ann) == ["workspaces:/x"]
     joined = f'30[{{"joined":"{ROOM}"}}]' in ann.packets
@@ -168,7 +168,7 @@ async def test_the_role_withdrawn_at_every_moment(slow: Slow, moment: int) -> No
     ann = await hasty(house, roles=())
     await engine.run(moment)
     await engine.inner.directory.set_roles("ann", frozenset())
-    await engine.inner.broker.announce(RightsChanged(user="ann"))
+    await engine.inner.streams.publish_control(RightsChanged(user="ann"))
     verdicts = -1
     while True:
         who = session_of(ann).identity
@@ -226,7 +226,7 @@ async def test_a_verdict_given_at_every_moment(slow: Slow, moment: int, pause: i
         assert names == ["approval_requested", "approval_resolved"]
 
 
-@pytest.mark.parametrize("call", ["presence.enter", "broker.history", "approvals.pending"])
+@pytest.mark.parametrize("call", ["presence.enter", "streams.history", "approvals.pending"])
 async def test_a_room_that_cannot_be_read(slow: Slow, call: str) -> None:
     """One that is told that it could not join is not in the room, and may try again."""
     house, engine = slow
@@ -243,7 +243,7 @@ async def test_a_room_that_cannot_be_read(slow: Slow, call: str) -> None:
     assert f'34[{{"joined":"{ROOM}"}}]' in ann.packets
 
 
-@pytest.mark.parametrize("call", ["presence.enter", "broker.history"])
+@pytest.mark.parametrize("call", ["presence.enter", "streams.history"])
 async def test_a_namespace_that_cannot_be_heard(slow: Slow, call: str) -> None:
     """One that is told that it is not let in is not in the namespace, and may try again."""
     house, engine = slow
@@ -260,7 +260,7 @@ async def test_a_namespace_that_cannot_be_heard(slow: Slow, call: str) -> None:
     assert ann.alive
 
 
-@pytest.mark.parametrize("call", ["revocations.covers", "directory.facts"])
+@pytest.mark.parametrize("call", ["revocations.is_revoked", "directory.rights"])
 async def test_a_store_that_is_away_at_the_door(slow: Slow, call: str) -> None:
     """Who cannot be judged is told that it is for now, and may come back."""
     house, engine = slow

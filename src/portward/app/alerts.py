@@ -7,7 +7,7 @@ from typing import Any, Protocol, overload, runtime_checkable
 from portward.app.alert_hooks import Hook, SubscriptionListeners
 from portward.app.analysis import EngineConnection
 from portward.app.analysis_sources import EmitterConnection, IteratorConnection
-from portward.engines.port import Stored
+from portward.engines.port import PublishResult
 from portward.model.alert import Alert
 from portward.model.channel import Channel
 from portward.model.commands import Publish, ReadHistory
@@ -122,7 +122,7 @@ class Alerts:
         found = await _read(node, first)
         return found[0] if found and found[0].id == alert.id else alert
 
-    def _emitted(self, command: Publish, stored: Stored) -> None:
+    def _emitted(self, command: Publish, stored: PublishResult) -> None:
         if self._listeners.heed_alerts:
             node = self._node()
             self._listeners.emitted(node, _alert(node, command, stored))
@@ -189,7 +189,7 @@ async def _read(node: Node, command: ReadHistory) -> list[Alert]:
     return [alert_record.read(command.channel, each, epoch) for each in page.publications]
 
 
-def _alert(node: Node, command: Publish, stored: Stored) -> Alert:
+def _alert(node: Node, command: Publish, stored: PublishResult) -> Alert:
     """Return the alert as it was just published."""
     publication = Publication(
         id=stored.id,

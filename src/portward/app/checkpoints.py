@@ -53,6 +53,6 @@ async def _asked(settings: Settings, key: str) -> str | None:
     """Ask a remote store, without registering as one of its nodes."""
     engine = make_engine(settings, LoopClock())
     try:
-        return await engine.notes.get(key)
+        return await engine.kv.get(key)
     finally:
         await engine.stop()

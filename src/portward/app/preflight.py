@@ -138,23 +138,23 @@ def _services(settings: Settings) -> list[tuple[str, str, _Ask]]:
 
 
 class _NoEvents:
-    """Implements `engines.port.Sink` for an engine that serves no gateway."""
+    """Implements `engines.port.EngineEvents` for an engine that serves no gateway."""
 
-    def published(
+    def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
         """Drop a publication."""
 
-    def happened(self, event: BusEvent) -> None:
+    def on_control(self, event: BusEvent) -> None:
         """Drop an event of another node."""
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Ignore a gap: nothing is delivered."""
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """Ignore a change: the start itself fails when the store is away."""
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Ignore a change: the start itself fails when keys may be dropped."""
 
 

@@ -1,16 +1,16 @@
 """Interface of an engine: ten ports, start and stop. `portward.testing.engine_contract` tests it.
 
     Engine
-    |- broker        streams of publications, and the bus between nodes
+    |- streams       publications with positions, and the bus between nodes
     |- presence      who is in a channel, by connection
     |- directory     roles, permissions and memberships of users; records of rooms
     |- sessions      resumable sessions and single-use tickets
     |- revocations   credentials, users and sessions that were taken back
     |- approvals     decisions that humans are asked for
-    |- shared        state that the connections of one user share
+    |- user_state    state that the connections of one user share
     |- nodes         the nodes that run on the same store
-    |- meter         limits that count across nodes
-    `- notes         texts by key, and lists of the newest
+    |- counters      limits that count across nodes
+    `- kv            texts by key, and lists of the newest
 
 Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.sessions`).
 Times are Unix seconds unless said otherwise.
@@ -48,7 +48,7 @@ class RevocationsFull(Exception):  # noqa: N818 - an answer, not an error of the
     """The engine has as many revocations as it can store; this one was not stored, and none was removed."""
 
 
-class Stored(msgspec.Struct, frozen=True):
+class PublishResult(msgspec.Struct, frozen=True):
     """Result of a publish. With `duplicate` nothing new was stored or announced."""
 
     id: str
@@ -56,28 +56,28 @@ class Stored(msgspec.Struct, frozen=True):
     duplicate: bool = False
 
 
-class Sink(Protocol):
+class EngineEvents(Protocol):
     """Receiver of an engine's announcements, on every node. Called on the event loop; never raises."""
 
-    def published(
+    def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
         """Handle a publication that has its position."""
 
-    def happened(self, event: BusEvent) -> None:
+    def on_control(self, event: BusEvent) -> None:
         """Handle an event that some node, or this one, sent on the bus."""
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Handle that announcements may have been lost; from now on they arrive again."""
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """Handle that the store stopped answering, or answers again."""
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Handle that the store may drop keys when its memory is full, or no longer may."""
 
 
-class Broker(Protocol):
+class Streams(Protocol):
     """Streams with dense offsets, and the bus."""
 
     async def publish(
@@ -87,7 +87,7 @@ class Broker(Protocol):
         namespace: Namespace,
         idempotency_key: str | None,
         life: str | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         """Assign the offset, store and announce in one step.
 
         A key used within `IDEMPOTENCY_TIME` on this channel returns the first result. `life` is that of
@@ -107,25 +107,25 @@ class Broker(Protocol):
         the streams before it, however those ended.
         """
 
-    async def announce(self, event: BusEvent) -> None:
+    async def publish_control(self, event: BusEvent) -> None:
         """Send an event to every node."""
 
-    async def listen(self, channel: Channel) -> None:
+    async def subscribe(self, channel: Channel) -> None:
         """Start to receive a channel: this node has its first subscriber."""
 
-    async def ignore(self, channel: Channel) -> None:
+    async def unsubscribe(self, channel: Channel) -> None:
         """Stop receiving a channel: this node's last subscriber left."""
 
     async def remove(self, channel: Channel) -> None:
         """Remove a channel's stream; its next stream has another epoch."""
 
-    async def keeps(self, channel: Channel) -> bool:
+    async def is_readable(self, channel: Channel) -> bool:
         """Whether anything can be read back from a channel: a publication, or the last one of a key."""
 
     async def channels(self) -> tuple[Channel, ...]:
         """Channels that have a stream."""
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """How many channels this process has state of, by namespace."""
 
 
@@ -155,7 +155,7 @@ class Presence(Protocol):
     async def leave(self, channel: Channel, client: str, user: str) -> int:
         """Remove a connection. The number of the leave (above 0) when it was the user's last; else 0."""
 
-    async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
+    async def renew(self, entries: list[tuple[Channel, Member]]) -> None:
         """Renew the leases of this node's connections; a swept one is entered again, without an event."""
 
     async def members(self, channel: Channel) -> tuple[Member, ...]:
@@ -165,7 +165,7 @@ class Presence(Protocol):
         """Remove the connections whose lease has expired, and announce which users left with them."""
 
 
-class Facts(msgspec.Struct, frozen=True):
+class UserRights(msgspec.Struct, frozen=True):
     """Roles, permissions and workspaces of a user, as the directory has them."""
 
     roles: frozenset[str] = frozenset()
@@ -203,7 +203,7 @@ class Directory(Protocol):
     announces `RightsChanged` for each room that it ends.
     """
 
-    async def facts(self, user: str) -> Facts:
+    async def rights(self, user: str) -> UserRights:
         """Roles, permissions and workspaces of a user, empty when unknown."""
 
     async def set_roles(self, user: str, roles: frozenset[str]) -> None:
@@ -238,7 +238,7 @@ class Directory(Protocol):
         maker are bounded: `MAX_ROOMS` of all makers, `MAX_ROOMS_OF_USER` of one.
         """
 
-    async def keep_room(self, channel: Channel, idle: float) -> None:
+    async def use_room(self, channel: Channel, idle: float) -> None:
         """Record a use of a room whose record ends unused."""
 
     async def remove_room(self, channel: Channel) -> bool:
@@ -302,7 +302,7 @@ class Revocations(Protocol):
             RevocationsFull: there is no place for it.
         """
 
-    async def covers(self, identity: Identity, session: str | None) -> bool:
+    async def is_revoked(self, identity: Identity, session: str | None) -> bool:
         """Whether this identity, or this session id, was revoked."""
 
     async def token_revoked(self, token: str) -> bool:
@@ -348,7 +348,7 @@ SHARED_KEYS = 100
 """Most keys of one owner; of more, the one set longest ago is removed."""
 
 
-class Shared(Protocol):
+class UserState(Protocol):
     """Small values by owner and key, stored for as long as they are used."""
 
     async def put(
@@ -364,7 +364,7 @@ class Shared(Protocol):
 class Nodes(Protocol):
     """The nodes that run on the same store."""
 
-    async def announce(self, node: NodeInfo, ttl: float) -> None:
+    async def register(self, node: NodeInfo, ttl: float) -> None:
         """Register a node for the next `ttl` seconds."""
 
     async def withdraw(self, uid: str) -> None:
@@ -374,7 +374,7 @@ class Nodes(Protocol):
         """Every node, ordered by id."""
 
 
-class Meter(Protocol):
+class Counters(Protocol):
     """Limits over all nodes: rates (GCRA), and counters.
 
     An engine of one process allows every rate: the node's own limit is enough.
@@ -393,7 +393,7 @@ class Meter(Protocol):
         """
 
 
-class Notes(Protocol):
+class KeyValue(Protocol):
     """Texts that the gateway has to keep, or writes for other readers of the store.
 
     Keys are few and come from the gateway itself, never empty. A key has a text or a list, never both.
@@ -423,11 +423,11 @@ class Engine(Protocol):
         """The name in settings and logs."""
 
     @property
-    def spans(self) -> bool:
+    def shared_by_nodes(self) -> bool:
         """Whether several processes may run on it at a time."""
 
     @property
-    def broker(self) -> Broker:
+    def streams(self) -> Streams:
         """Streams and the bus."""
 
     @property
@@ -451,7 +451,7 @@ class Engine(Protocol):
         """Decisions that humans are asked for."""
 
     @property
-    def shared(self) -> Shared:
+    def user_state(self) -> UserState:
         """State that the connections of a user share."""
 
     @property
@@ -459,14 +459,14 @@ class Engine(Protocol):
         """The nodes on the same store."""
 
     @property
-    def meter(self) -> Meter:
+    def counters(self) -> Counters:
         """Limits over all nodes."""
 
     @property
-    def notes(self) -> Notes:
+    def kv(self) -> KeyValue:
         """Texts and lists by key."""
 
-    async def start(self, sink: Sink) -> None:
+    async def start(self, sink: EngineEvents) -> None:
         """Connect; announcements go to `sink` from now on."""
 
     async def stop(self) -> None:

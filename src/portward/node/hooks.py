@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from portward.engines.port import Stored
+from portward.engines.port import PublishResult
 from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.disconnects import Disconnect
@@ -88,7 +88,7 @@ class HookRunner:
         for hook in self._hooks.opened:
             self._background.run(self._ask(hook, describe(session)))
 
-    def published(self, command: Publish, stored: Stored) -> None:
+    def published(self, command: Publish, stored: PublishResult) -> None:
         """Call the namespace's callback for publications of the backend, unless it is a duplicate."""
         told = self._hooks.published.get(command.channel.namespace)
         if told is not None and not stored.duplicate:

@@ -319,7 +319,7 @@ class Node:
     def _sweep(self) -> None:
         self.background.run(self.engine.sweep())
         self.telemetry.metrics.engine_up.set(self.engine.healthy)
-        self.telemetry.metrics.count_channels(self.engine.broker.books())
+        self.telemetry.metrics.count_channels(self.engine.streams.stream_counts())
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)
 
     async def drain(self, seconds: float) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from portward.engines.port import Stored
+from portward.engines.port import PublishResult
 from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.identity import Identity
@@ -166,7 +166,7 @@ class Hooks:
     message: list[Callable[[MessageInfo], Awaitable[bool | None]]] = field(default_factory=list)
     opened: list[Callable[[ConnectionInfo], Awaitable[None]]] = field(default_factory=list)
     """Called for every connection that is fully admitted."""
-    published: dict[str, Callable[[Publish, Stored], None]] = field(default_factory=dict)
+    published: dict[str, Callable[[Publish, PublishResult], None]] = field(default_factory=dict)
     """By namespace: called for every publication of the backend, from the library or the admin API."""
     takeover: dict[str, Callable[["ConnectionHandle", Any], Awaitable[None]]] = field(
         default_factory=dict

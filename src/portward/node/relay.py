@@ -122,7 +122,7 @@ class Relay:
 
     async def _used(self, session: Session, tokens: int) -> int:
         purse = self._purse(session)
-        used = await self._engine.meter.add(purse, tokens, 2 * DAY)
+        used = await self._engine.counters.add(purse, tokens, 2 * DAY)
         if 0 < self.rules.max_tokens <= used:
             self._empty[purse] = used
             if len(self._empty) > EMPTY:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from portward.engines.port import Engine, Facts, Member, RevocationsFull, Stored
+from portward.engines.port import Engine, Member, PublishResult, RevocationsFull, UserRights
 from portward.hub.hub import Hub
 from portward.hub.registry import Registry
 from portward.model.channel import Channel
@@ -50,7 +50,7 @@ class ServerApi:
         publishing: Publishing,
         telemetry: Telemetry,
         clock: Clock,
-        published: Callable[[Publish, Stored], None],
+        published: Callable[[Publish, PublishResult], None],
         uid: str = "",
         machine: str = "",
     ) -> None:
@@ -75,7 +75,7 @@ class ServerApi:
 
     # -- streams
 
-    async def publish(self, command: Publish) -> Stored:
+    async def publish(self, command: Publish) -> PublishResult:
         """Publish as the backend. `exclude` is the id of the one connection that does not get it.
 
         Raises:
@@ -177,12 +177,12 @@ class ServerApi:
 
     async def disconnect(self, user: str, client: str | None = None) -> None:
         """Close the connections of a user, or the one with the id `client`."""
-        await self._engine.broker.announce(Disconnected(user=user, client=client))
+        await self._engine.streams.publish_control(Disconnected(user=user, client=client))
 
     async def unsubscribe(self, user: str, channel: Channel, client: str | None = None) -> None:
         """Remove a user from a channel, on all connections or on one."""
         self._subscribe_cost.forget_returns(user, channel)
-        await self._engine.broker.announce(
+        await self._engine.streams.publish_control(
             Expelled(user=user, channel=channel, client=client, reason="unsubscribed")
         )
 
@@ -215,14 +215,14 @@ class ServerApi:
             await self._engine.revocations.add(revocation)
         except RevocationsFull:
             self._telemetry.record(Event.AUTH_REVOKE_FULL, kind=kind.value)
-            await self._engine.broker.announce(Revoked(revocation=revocation))
+            await self._engine.streams.publish_control(Revoked(revocation=revocation))
             detail = "the engine keeps as many revocations as it can; this one is not kept"
             raise CommandError(ErrorKind.LIMIT_EXCEEDED, detail=detail) from None
         if kind is RevocationKind.SESSION:
             await self._engine.sessions.drop(value)
         ended = len(self._named(revocation))
         self._telemetry.record(Event.AUTH_REVOKE, kind=kind.value, count=ended)
-        await self._engine.broker.announce(Revoked(revocation=revocation))
+        await self._engine.streams.publish_control(Revoked(revocation=revocation))
         return ended
 
     def _named(self, revocation: Revocation) -> list[Identity]:
@@ -235,9 +235,9 @@ class ServerApi:
 
     # -- the directory
 
-    async def facts(self, user: str) -> Facts:
+    async def facts(self, user: str) -> UserRights:
         """Return the roles, permissions and workspaces of a user in the directory."""
-        return await self._engine.directory.facts(user)
+        return await self._engine.directory.rights(user)
 
     async def set_roles(self, user: str, roles: Iterable[str]) -> None:
         """Replace the roles of a user; the rights of open connections are checked again at once."""
@@ -260,7 +260,7 @@ class ServerApi:
 
     async def _changed(self, user: str, what: str) -> None:
         self._telemetry.record(Event.RIGHTS_CHANGE, user=user, kind=what)
-        await self._engine.broker.announce(RightsChanged(user=user))
+        await self._engine.streams.publish_control(RightsChanged(user=user))
 
     # -- rooms
 
@@ -275,14 +275,14 @@ class ServerApi:
 
     async def orphans(self) -> tuple[Channel, ...]:
         """Return channels that have stored data and need a record but have none: nobody can join them."""
-        directory, broker = self._engine.directory, self._engine.broker
+        directory, streams = self._engine.directory, self._engine.streams
         return tuple(
             [
                 channel
-                for channel in await broker.channels()
+                for channel in await streams.channels()
                 if self._authorizer.needs_record(channel)
                 and await directory.room(channel) is None
-                and await broker.keeps(channel)
+                and await streams.is_readable(channel)
             ]
         )
 
@@ -310,7 +310,7 @@ class ServerApi:
         self._telemetry.record(
             Event.ROOM_CREATE if new else Event.ROOM_PERMISSIONS, channel=channel, kind=origin.value
         )
-        await self._engine.broker.announce(RightsChanged(channel=channel))
+        await self._engine.streams.publish_control(RightsChanged(channel=channel))
         return room
 
     async def remove_room(self, channel: Channel) -> bool:
@@ -322,5 +322,5 @@ class ServerApi:
         removed = await self._engine.directory.remove_room(channel)
         if removed:
             self._telemetry.record(Event.ROOM_REMOVE, channel=channel)
-        await self._engine.broker.announce(RightsChanged(channel=channel))
+        await self._engine.streams.publish_control(RightsChanged(channel=channel))
         return removed

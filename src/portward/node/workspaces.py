@@ -95,7 +95,7 @@ class WorkspaceCommands:
 
     async def _memberships(self, session: Session) -> frozenset[str] | None:
         """Return the workspaces of a user in the directory; the session may change or end meanwhile."""
-        return (await self._engine.directory.facts(_who(session).subject)).workspaces
+        return (await self._engine.directory.rights(_who(session).subject)).workspaces
 
     # -- approvals
 
@@ -180,12 +180,12 @@ class WorkspaceCommands:
         """Set a shared value of the user, and push it to its other connections."""
         who = _who(session)
         owner = msgspec.json.encode([who.workspace, who.subject]).decode()
-        kept, accepted = await self._engine.shared.put(
+        kept, accepted = await self._engine.user_state.put(
             owner, command.key, command.value, command.version, SHARED_TTL
         )
         if not accepted:
             return Sharing(accepted=False, version=kept.version, value=kept.value)
-        await self._engine.broker.announce(
+        await self._engine.streams.publish_control(
             ValueShared(
                 user=who.subject,
                 workspace=who.workspace,

@@ -25,15 +25,15 @@ class EmptyContract:
 
     async def test_reading_an_unused_channel_makes_no_stream(self, engine: Engine) -> None:
         """Listening to and reading a channel without a publication makes no stream of it."""
-        await engine.broker.listen(_ROOM)
+        await engine.streams.subscribe(_ROOM)
         for query in _READS:
             for channel in (_ROOM, _OTHER):
-                page = await engine.broker.history(channel, query, _KEPT)
+                page = await engine.streams.history(channel, query, _KEPT)
                 assert (page.publications, page.latest, page.position.offset) == ((), (), 0)
-        await engine.broker.ignore(_ROOM)
+        await engine.streams.unsubscribe(_ROOM)
         await engine.sweep()
-        assert await engine.broker.channels() == ()
-        assert not await engine.broker.keeps(_ROOM)
+        assert await engine.streams.channels() == ()
+        assert not await engine.streams.is_readable(_ROOM)
 
     async def test_an_empty_channel_has_one_epoch(self, engine: Engine) -> None:
         """Each reader of a channel without a stream gets the same position, each channel has its own."""
@@ -71,7 +71,7 @@ class EmptyContract:
     async def test_offsets_of_an_empty_channel_are_unknown(self, engine: Engine) -> None:
         """An offset above 0 was never given in a channel without a stream."""
         start = await _position(engine)
-        page = await engine.broker.history(
+        page = await engine.streams.history(
             _ROOM, HistoryQuery(limit=9, since=Position(3, start.epoch)), _KEPT
         )
         assert (page.publications, page.complete) == ((), False)
@@ -82,7 +82,7 @@ class EmptyContract:
         for number in range(4):
             old.append(await _position(engine))
             old += [await _publish(engine, number), await _publish(engine, number)]
-            await engine.broker.remove(_ROOM)
+            await engine.streams.remove(_ROOM)
             for position in old:
                 assert await _since(engine, position) is None
             start = await _position(engine)
@@ -91,12 +91,12 @@ class EmptyContract:
             for position in old:
                 assert await _since(engine, position) is None
             assert await _since(engine, start) == [1, 2, 3]
-            await engine.broker.remove(_ROOM)
+            await engine.streams.remove(_ROOM)
 
     async def test_removing_an_empty_channel_changes_nothing(self, engine: Engine) -> None:
         """Without a stream there is nothing to remove: the position stays valid."""
         start = await _position(engine)
-        await engine.broker.remove(_ROOM)
+        await engine.streams.remove(_ROOM)
         await _publish(engine)
         assert await _since(engine, start) == [1]
 
@@ -108,7 +108,7 @@ class EmptyContract:
         stored = await _publish(engine)
         leap(2000)
         await engine.sweep()
-        assert _ROOM not in await engine.broker.channels()
+        assert _ROOM not in await engine.streams.channels()
         for _ in range(2):
             assert await _since(engine, start) is None
             assert await _since(engine, stored) is None
@@ -128,17 +128,17 @@ class EmptyContract:
 
 
 async def _position(engine: Engine, channel: Channel = _ROOM) -> Position:
-    return (await engine.broker.history(channel, HistoryQuery(limit=0), _KEPT)).position
+    return (await engine.streams.history(channel, HistoryQuery(limit=0), _KEPT)).position
 
 
 async def _publish(engine: Engine, data: object = "hello") -> Position:
     draft = Draft(id="0" * 32, time=1, data=data)
-    return (await engine.broker.publish(_ROOM, draft, _KEPT, None)).position
+    return (await engine.streams.publish(_ROOM, draft, _KEPT, None)).position
 
 
 async def _since(engine: Engine, position: Position) -> list[int] | None:
     """The offsets after a position; None when a reader cannot know whether they are all."""
-    page = await engine.broker.history(_ROOM, HistoryQuery(limit=10, since=position), _KEPT)
+    page = await engine.streams.history(_ROOM, HistoryQuery(limit=10, since=position), _KEPT)
     if position.epoch != page.position.epoch or not page.complete:
         return None
     offsets = [each.offset for each in page.publications]

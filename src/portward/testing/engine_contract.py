@@ -14,9 +14,9 @@ import pytest
 
 from portward.engines.port import (
     Engine,
-    Facts,
     Member,
     SessionRecord,
+    UserRights,
 )
 from portward.model.channel import Channel
 from portward.model.events import BusEvent, RightsChanged, UserJoined
@@ -25,8 +25,8 @@ from portward.model.namespace import Namespace
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Publication
 from portward.model.revocation import Revocation, RevocationKind
-from portward.testing.board_contract import BoardContract
 from portward.testing.empty_contract import EmptyContract
+from portward.testing.kv_contract import KeyValueContract
 from portward.testing.rooms_contract import RoomsContract
 
 ROOM = Channel.parse("rooms:general")
@@ -44,25 +44,25 @@ class Recorder:
         self.evictions: list[bool] = []
         self.interruptions = 0
 
-    def published(
+    def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
         """Remember a publication."""
         self.publications.append((channel, publication, epoch, exclude))
 
-    def happened(self, event: BusEvent) -> None:
+    def on_control(self, event: BusEvent) -> None:
         """Remember an event."""
         self.events.append(event)
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Remember that announcements may have been lost."""
         self.interruptions += 1
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """Remember whether the store answers."""
         self.health.append(up)
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Remember whether the store may drop keys."""
         self.evictions.append(possible)
 
@@ -72,7 +72,7 @@ def draft(data: object = "hello", **more: object) -> Draft:
     return Draft(id="0" * 32, time=1, data=data, **more)  # type: ignore[arg-type]
 
 
-class EngineContract(EmptyContract, RoomsContract, BoardContract):
+class EngineContract(EmptyContract, RoomsContract, KeyValueContract):
     """What every engine must do. Each test is one sentence of the contract."""
 
     @pytest.fixture
@@ -89,21 +89,21 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
 
     async def test_offsets_are_dense_from_one(self, engine: Engine) -> None:
         """Publications of one channel are numbered 1, 2, 3 in one epoch."""
-        stored = [await engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(3)]
+        stored = [await engine.streams.publish(ROOM, draft(n), KEPT, None) for n in range(3)]
         assert [each.position.offset for each in stored] == [1, 2, 3]
         assert len({each.position.epoch for each in stored}) == 1
 
     async def test_channels_count_apart(self, engine: Engine) -> None:
         """Each channel has its own offsets and epoch."""
-        first = await engine.broker.publish(ROOM, draft(), KEPT, None)
-        second = await engine.broker.publish(OTHER, draft(), KEPT, None)
+        first = await engine.streams.publish(ROOM, draft(), KEPT, None)
+        second = await engine.streams.publish(OTHER, draft(), KEPT, None)
         assert first.position.offset == second.position.offset == 1
         assert first.position.epoch != second.position.epoch
 
     async def test_publish_announces(self, engine: Engine, sink: Recorder) -> None:
         """What was stored is announced with its offset, epoch and exclusion."""
-        await engine.broker.listen(ROOM)
-        stored = await engine.broker.publish(ROOM, draft({"a": 1}, exclude="c1"), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        stored = await engine.streams.publish(ROOM, draft({"a": 1}, exclude="c1"), KEPT, None)
         [(channel, publication, epoch, exclude)] = sink.publications
         assert (channel, publication.offset, epoch, exclude) == (
             ROOM,
@@ -117,31 +117,31 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
         self, engine: Engine, sink: Recorder
     ) -> None:
         """A repeated key stores and announces nothing and returns the first position."""
-        await engine.broker.listen(ROOM)
-        first = await engine.broker.publish(ROOM, draft(), KEPT, "k")
-        again = await engine.broker.publish(ROOM, draft(), KEPT, "k")
+        await engine.streams.subscribe(ROOM)
+        first = await engine.streams.publish(ROOM, draft(), KEPT, "k")
+        again = await engine.streams.publish(ROOM, draft(), KEPT, "k")
         assert (again.position, again.id, again.duplicate) == (first.position, first.id, True)
         assert len(sink.publications) == 1
 
     async def test_idempotency_key_belongs_to_a_channel(self, engine: Engine) -> None:
         """The same key in another channel is another publication."""
-        await engine.broker.publish(ROOM, draft(), KEPT, "k")
-        assert not (await engine.broker.publish(OTHER, draft(), KEPT, "k")).duplicate
+        await engine.streams.publish(ROOM, draft(), KEPT, "k")
+        assert not (await engine.streams.publish(OTHER, draft(), KEPT, "k")).duplicate
 
     async def test_idempotency_key_runs_out(
         self, engine: Engine, leap: Callable[[float], None]
     ) -> None:
         """After five minutes a key is new again."""
-        await engine.broker.publish(ROOM, draft(), KEPT, "k")
+        await engine.streams.publish(ROOM, draft(), KEPT, "k")
         leap(301)
-        assert not (await engine.broker.publish(ROOM, draft(), KEPT, "k")).duplicate
+        assert not (await engine.streams.publish(ROOM, draft(), KEPT, "k")).duplicate
 
     # -- history
 
     async def test_history_of_nothing(self, engine: Engine) -> None:
         """A channel nobody published in is empty and stands at offset 0 of a lasting epoch."""
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
-        stored = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=10), KEPT)
+        stored = await engine.streams.publish(ROOM, draft(), KEPT, None)
         assert (page.publications, page.position.offset) == ((), 0)
         assert stored.position.epoch == page.position.epoch
 
@@ -161,49 +161,49 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
     ) -> None:
         """Limits, directions and borders choose the right publications, oldest first."""
         for n in range(4):
-            await engine.broker.publish(ROOM, draft(n), KEPT, None)
-        page = await engine.broker.history(ROOM, query, KEPT)
+            await engine.streams.publish(ROOM, draft(n), KEPT, None)
+        page = await engine.streams.history(ROOM, query, KEPT)
         assert [each.offset for each in page.publications] == offsets
         assert page.position.offset == 4
 
     async def test_history_since(self, engine: Engine) -> None:
         """Reading since a position gives exactly what came after it."""
-        stored = [await engine.broker.publish(ROOM, draft(n), KEPT, None) for n in range(4)]
+        stored = [await engine.streams.publish(ROOM, draft(n), KEPT, None) for n in range(4)]
         query = HistoryQuery(limit=10, since=stored[1].position)
-        page = await engine.broker.history(ROOM, query, KEPT)
+        page = await engine.streams.history(ROOM, query, KEPT)
         assert [each.offset for each in page.publications] == [3, 4]
         assert page.complete
 
     async def test_history_since_another_epoch(self, engine: Engine) -> None:
         """A position of another epoch is answered with nothing, incomplete."""
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         query = HistoryQuery(limit=10, since=Position(1, "nonsense"))
-        page = await engine.broker.history(ROOM, query, KEPT)
+        page = await engine.streams.history(ROOM, query, KEPT)
         assert (page.publications, page.complete) == ((), False)
 
     async def test_history_is_trimmed_by_size(self, engine: Engine) -> None:
         """Only the newest are kept, and a reader from before them is told that some are gone."""
         for n in range(8):
-            await engine.broker.publish(ROOM, draft(n), KEPT, None)
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
+            await engine.streams.publish(ROOM, draft(n), KEPT, None)
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=10), KEPT)
         assert [each.offset for each in page.publications] == [4, 5, 6, 7, 8]
         query = HistoryQuery(limit=10, since=Position(1, page.position.epoch))
-        assert not (await engine.broker.history(ROOM, query, KEPT)).complete
+        assert not (await engine.streams.history(ROOM, query, KEPT)).complete
 
     async def test_history_is_trimmed_by_age(
         self, engine: Engine, leap: Callable[[float], None]
     ) -> None:
         """What is older than the time to live is gone; the offset is not."""
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         leap(61)
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), KEPT)
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=10), KEPT)
         assert (page.publications, page.position.offset) == ((), 1)
 
     async def test_removed_channel_has_a_new_epoch(self, engine: Engine) -> None:
         """A channel that was removed starts again in another epoch."""
-        first = await engine.broker.publish(ROOM, draft(), KEPT, None)
-        await engine.broker.remove(ROOM)
-        second = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        first = await engine.streams.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.remove(ROOM)
+        second = await engine.streams.publish(ROOM, draft(), KEPT, None)
         assert second.position.offset == 1
         assert second.position.epoch != first.position.epoch
 
@@ -211,28 +211,28 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
         self, engine: Engine, leap: Callable[[float], None]
     ) -> None:
         """An empty channel nobody listens to leaves no bookkeeping behind."""
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
         leap(100)
         await engine.sweep()
-        assert ROOM not in await engine.broker.channels()
+        assert ROOM not in await engine.streams.channels()
 
     async def test_heard_channel_keeps_its_epoch(
         self, engine: Engine, leap: Callable[[float], None]
     ) -> None:
         """A channel somebody listens to is not swept."""
-        await engine.broker.listen(ROOM)
-        first = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        await engine.streams.subscribe(ROOM)
+        first = await engine.streams.publish(ROOM, draft(), KEPT, None)
         leap(1000)
         await engine.sweep()
-        second = await engine.broker.publish(ROOM, draft(), KEPT, None)
+        second = await engine.streams.publish(ROOM, draft(), KEPT, None)
         assert second.position == Position(2, first.position.epoch)
 
     async def test_bus(self, engine: Engine, sink: Recorder) -> None:
         """An announced event reaches the sink unchanged."""
         event = UserJoined(channel=ROOM, user="ann", client="c1")
-        await engine.broker.listen(ROOM)
-        await engine.broker.announce(event)
-        await engine.broker.announce(RightsChanged(user="ann"))
+        await engine.streams.subscribe(ROOM)
+        await engine.streams.publish_control(event)
+        await engine.streams.publish_control(RightsChanged(user="ann"))
         assert sink.events == [event, RightsChanged(user="ann")]
 
     # -- presence
@@ -262,7 +262,7 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
         members = (Member("c1", "ann", "ann@example.com"), Member("c2", "bob"))
         for member in members:
             await engine.presence.enter(ROOM, member)
-        await engine.presence.touch([(ROOM, member) for member in members])
+        await engine.presence.renew([(ROOM, member) for member in members])
         assert await engine.presence.members(ROOM) == members
 
     async def test_presence_limit_counts_users(self, engine: Engine) -> None:
@@ -275,7 +275,7 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
 
     async def test_facts_of_a_stranger_are_empty(self, engine: Engine) -> None:
         """Nothing is known of a user nobody wrote about."""
-        assert not await engine.directory.facts("nobody")
+        assert not await engine.directory.rights("nobody")
 
     async def test_facts_are_replaced(self, engine: Engine) -> None:
         """Roles, permissions and workspaces are kept apart and replaced whole."""
@@ -283,8 +283,8 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
         await engine.directory.set_permissions("ann", frozenset({"room.create"}))
         await engine.directory.set_workspaces("ann", frozenset({"w1"}))
         await engine.directory.set_roles("ann", frozenset({"user"}))
-        facts = await engine.directory.facts("ann")
-        assert facts == Facts(
+        facts = await engine.directory.rights("ann")
+        assert facts == UserRights(
             roles=frozenset({"user"}),
             permissions=frozenset({"room.create"}),
             workspaces=frozenset({"w1"}),
@@ -294,7 +294,7 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
         """A user without any facts is a stranger again."""
         await engine.directory.set_roles("ann", frozenset({"user"}))
         await engine.directory.set_roles("ann", frozenset())
-        assert not await engine.directory.facts("ann")
+        assert not await engine.directory.rights("ann")
 
     # -- sessions and tickets
 
@@ -375,13 +375,13 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
     ) -> None:
         """A revocation names a token id, a session, a subject or a whole token, and nothing else."""
         await engine.revocations.add(Revocation(kind, value, at=100.0, until=4e9))
-        assert await engine.revocations.covers(_ANN, "resume1") is covered
+        assert await engine.revocations.is_revoked(_ANN, "resume1") is covered
 
     async def test_subject_revocation_spares_newer_tokens(self, engine: Engine) -> None:
         """What a subject was issued after the revocation is good."""
         revocation = Revocation(RevocationKind.SUBJECT, "ann", at=49.0, until=4e9)
         await engine.revocations.add(revocation)
-        assert not await engine.revocations.covers(_ANN, None)
+        assert not await engine.revocations.is_revoked(_ANN, None)
         assert await engine.revocations.since(49.0) == (revocation,)
         assert await engine.revocations.since(50.0) == ()
 
@@ -393,10 +393,10 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
 
     async def test_attachments_are_kept(self, engine: Engine, sink: Recorder) -> None:
         """Bytes beside the data of a publication come back as they were, live and from history."""
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         bytes_kept = (b"\x00\xff", b"")
-        await engine.broker.publish(ROOM, draft([1], attachments=bytes_kept), KEPT, None)
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=5), KEPT)
+        await engine.streams.publish(ROOM, draft([1], attachments=bytes_kept), KEPT, None)
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=5), KEPT)
         assert [each.attachments for each in page.publications] == [bytes_kept]
         assert [each.attachments for _, each, _, _ in sink.publications] == [bytes_kept]
 
@@ -404,37 +404,37 @@ class EngineContract(EmptyContract, RoomsContract, BoardContract):
 
     async def test_books_are_kept_of_what_is_heard(self, engine: Engine) -> None:
         """A channel that is listened to and published in is in the books of its namespace."""
-        await engine.broker.listen(ROOM)
-        await engine.broker.publish(ROOM, draft(), KEPT, None)
-        assert engine.broker.books()["rooms"] == 1
+        await engine.streams.subscribe(ROOM)
+        await engine.streams.publish(ROOM, draft(), KEPT, None)
+        assert engine.streams.stream_counts()["rooms"] == 1
 
     # -- life
 
     async def test_engine_is_healthy(self, engine: Engine) -> None:
         """A started engine says that it answers, and its meter lets a first event pass."""
         assert engine.healthy
-        assert await engine.meter.take("key", 1.0, 5) == 0.0
+        assert await engine.counters.take("key", 1.0, 5) == 0.0
 
     # -- counters
 
     async def test_a_counter_adds_up(self, engine: Engine) -> None:
         """Every addition returns the sum; adding nothing reads it, and makes no counter."""
-        assert await engine.meter.add("a", 0, 60.0) == 0
-        assert await engine.meter.add("a", 5, 60.0) == 5
-        assert await engine.meter.add("a", 7, 60.0) == 12
-        assert await engine.meter.add("a", 0, 60.0) == 12
-        assert await engine.meter.add("b", 1, 60.0) == 1
+        assert await engine.counters.add("a", 0, 60.0) == 0
+        assert await engine.counters.add("a", 5, 60.0) == 5
+        assert await engine.counters.add("a", 7, 60.0) == 12
+        assert await engine.counters.add("a", 0, 60.0) == 12
+        assert await engine.counters.add("b", 1, 60.0) == 1
 
     async def test_a_counter_is_forgotten(
         self, engine: Engine, leap: Callable[[float], None]
     ) -> None:
         """Its time runs from the first addition, whatever is added later."""
-        await engine.meter.add("a", 5, 60.0)
+        await engine.counters.add("a", 5, 60.0)
         leap(59.0)
-        assert await engine.meter.add("a", 1, 60.0) == 6
+        assert await engine.counters.add("a", 1, 60.0) == 6
         leap(2.0)
-        assert await engine.meter.add("a", 0, 60.0) == 0
-        assert await engine.meter.add("a", 2, 60.0) == 2
+        assert await engine.counters.add("a", 0, 60.0) == 0
+        assert await engine.counters.add("a", 2, 60.0) == 2
 
 
 _ANN = Identity(subject="ann", token_id="j1", session_id="sid1", digest="d1", issued_at=50.0)  # noqa: S106

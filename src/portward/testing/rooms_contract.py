@@ -79,7 +79,7 @@ class RoomsContract:
         origins = (RoomOrigin.BACKEND, RoomOrigin.SETTINGS, RoomOrigin.ADMIN)
         for origin in origins:
             await engine.directory.save_room(_channel(origin), CLOSED, origin)
-            await engine.directory.keep_room(_channel(origin), tick)
+            await engine.directory.use_room(_channel(origin), tick)
         for _ in range(3):
             await elapse(3)
             await engine.sweep()
@@ -104,7 +104,7 @@ class RoomsContract:
         await elapse(1.5)
         assert await engine.directory.room(ROOM) is None
         await engine.sweep()
-        assert not await engine.broker.keeps(ROOM)
+        assert not await engine.streams.is_readable(ROOM)
         assert RightsChanged(channel=ROOM) in sink.events
 
     async def test_a_record_after_one_that_expired_is_another_life(
@@ -122,7 +122,7 @@ class RoomsContract:
             record = await engine.directory.room(channel)
             assert record is not None
             assert record.expires is None
-            assert not await engine.broker.keeps(channel)
+            assert not await engine.streams.is_readable(channel)
 
     async def test_a_made_record_replaces_none(self, engine: Engine, tick: float) -> None:
         """Making a room that is there changes nothing, whoever made it before."""
@@ -170,7 +170,7 @@ class RoomsContract:
     ) -> None:
         """A room without presence is in use as long as its publications are listened to."""
         await _join(engine, ROOM, tick)
-        await engine.broker.listen(ROOM)
+        await engine.streams.subscribe(ROOM)
         for _ in range(3):
             await elapse(1.5)
             await engine.sweep()
@@ -186,7 +186,7 @@ class RoomsContract:
         for _ in range(16):
             await elapse(0.5)
             await engine.sweep()
-            kept = await engine.broker.keeps(ROOM)
+            kept = await engine.streams.is_readable(ROOM)
             record = await engine.directory.room(ROOM)
             assert record is not None or not kept
         assert record is None
@@ -198,13 +198,13 @@ class RoomsContract:
         assert made is RoomMade.ORPHAN
         assert await engine.directory.room(ROOM) is None
         await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.BACKEND)
-        assert await engine.broker.keeps(ROOM)
+        assert await engine.streams.is_readable(ROOM)
 
     async def test_what_has_no_record_can_be_removed(self, engine: Engine, tick: float) -> None:
         """Removing a room deletes its stream also where there is no record."""
         await _publish(engine, ROOM, _kept(history=1000 * tick))
         assert await engine.directory.remove_room(ROOM)
-        assert not await engine.broker.keeps(ROOM)
+        assert not await engine.streams.is_readable(ROOM)
         made = await engine.directory.make_room(ROOM, OPEN, RoomOrigin.JOINER, "ann", tick)
         assert made is RoomMade.MADE
 
@@ -217,15 +217,15 @@ class RoomsContract:
         await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.BACKEND)
         record = await engine.directory.room(ROOM)
         assert record is not None
-        await engine.broker.publish(ROOM, _draft("before"), namespace, None, record.life)
+        await engine.streams.publish(ROOM, _draft("before"), namespace, None, record.life)
         assert await engine.directory.remove_room(ROOM)
         if again:
             assert await _join(engine, ROOM, tick) is RoomMade.MADE
         with pytest.raises(RoomEnded):
-            await engine.broker.publish(ROOM, _draft("late"), namespace, None, record.life)
-        page = await engine.broker.history(ROOM, HistoryQuery(limit=10), namespace)
+            await engine.streams.publish(ROOM, _draft("late"), namespace, None, record.life)
+        page = await engine.streams.history(ROOM, HistoryQuery(limit=10), namespace)
         assert page.publications == ()
-        assert not await engine.broker.keeps(ROOM)
+        assert not await engine.streams.is_readable(ROOM)
 
     async def test_a_record_allows_publications_of_its_own_life(
         self, engine: Engine, tick: float
@@ -236,8 +236,8 @@ class RoomsContract:
             await engine.directory.save_room(ROOM, room, RoomOrigin.BACKEND)
             record = await engine.directory.room(ROOM)
             assert record is not None
-            await engine.broker.publish(ROOM, _draft(room.name), namespace, None, record.life)
-            page = await engine.broker.history(ROOM, HistoryQuery(limit=10), namespace)
+            await engine.streams.publish(ROOM, _draft(room.name), namespace, None, record.life)
+            page = await engine.streams.history(ROOM, HistoryQuery(limit=10), namespace)
             assert [each.data for each in page.publications] == [room.name]
             assert await engine.directory.remove_room(ROOM)
 
@@ -300,7 +300,7 @@ def _draft(data: object) -> Draft:
 
 
 async def _publish(engine: Engine, channel: Channel, namespace: Namespace) -> None:
-    await engine.broker.publish(channel, _draft("secret"), namespace, None)
+    await engine.streams.publish(channel, _draft("secret"), namespace, None)
 
 
 async def _join(

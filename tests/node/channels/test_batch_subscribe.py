@@ -282,15 +282,15 @@ async def test_a_repeated_key_completes_what_failed_between(house: House) -> Non
     """The stream of all calls has it once, whichever try put it there."""
     supervisor = await listen(house, permissions=["alerts:*"])
     await tell(supervisor, type="subscribe", callIds=["*"])
-    broker, failures = house.gateway.node.engine.broker, [ConnectionError()]
-    publish = broker.publish
+    streams, failures = house.gateway.node.engine.streams, [ConnectionError()]
+    publish = streams.publish
 
     async def failing_once(channel: Channel, *rest: Any) -> Any:
         if channel.is_combined and failures:
             raise failures.pop()
         return await publish(channel, *rest)
 
-    broker.publish = failing_once  # type: ignore[method-assign, assignment]  # a store that fails in between
+    streams.publish = failing_once  # type: ignore[method-assign, assignment]  # a store that fails in between
     with pytest.raises(ConnectionError):
         await house.gateway.publish("alerts:a", {}, idempotency_key="k")
     for _ in range(2):

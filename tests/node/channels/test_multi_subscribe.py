@@ -302,7 +302,7 @@ async def test_what_happens_between_two_parts(house: House, way: str) -> None:
         case "vanish":
             back.leave(None)
         case _:
-            await house.gateway.node.engine.broker.remove(
+            await house.gateway.node.engine.streams.remove(
                 next(iter(session_of(back).subscriptions))
             )
     for _ in range(50):

@@ -83,6 +83,6 @@ async def test_others_hear_coming_and_going_in_turn() -> None:
         forget(ann)
         events: list[BusEvent] = [joined(1_000), joined(1_003), left(1_002), left(1_004)]
         for event in events:
-            sink_of(net).happened(event)
+            sink_of(net).on_control(event)
         await settle()
         assert kinds(ann) == ["user_joined", "user_left"]

@@ -177,7 +177,7 @@ async def test_publish_with_the_store_away() -> None:
     """A message the store did not take is refused for now, and nobody hears it."""
     async with slow_house() as (house, engine):
         ann = await arrive(house, engine, "ann", "lobby")
-        engine.fails = {"broker.publish"}
+        engine.fails = {"streams.publish"}
         await ask(ann, "message", roomId="lobby", content="x", id="m")
         await engine.run()
         error = ann.all("error")[0]
@@ -202,7 +202,7 @@ async def test_store_away_ends_nobody() -> None:
     """Faults of the store are not the client's: they end no connection, however many."""
     async with slow_house() as (house, engine):
         ann = await arrive(house, engine, "ann", "lobby")
-        engine.fails = {"broker.history"}
+        engine.fails = {"streams.history"}
         for _ in range(25):
             await ask(ann, "history", roomId="lobby")
             await engine.run()
@@ -223,9 +223,9 @@ async def test_defect_is_answered_and_recorded(house: House) -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("canary")
 
-    publish, engine.broker.publish = engine.broker.publish, broken  # type: ignore[method-assign, assignment]  # a defect
+    publish, engine.streams.publish = engine.streams.publish, broken  # type: ignore[method-assign, assignment]  # a defect
     await ask(ann, "message", roomId="lobby", content="x", id="m")
-    engine.broker.publish = publish  # type: ignore[method-assign]  # mended
+    engine.streams.publish = publish  # type: ignore[method-assign]  # mended
     error = ann.all("error")[0]
     assert error["data"] == {"message": "Internal error", "code": "internal"}
     assert error["id"] == "m"

@@ -241,17 +241,17 @@ async def test_a_large_list_counts_as_the_burst(alerts: House) -> None:
 
 async def test_unused_ids_leave_nothing(alerts: House) -> None:
     """Subscribing to ids in which nothing was published keeps nothing in the engine, then or afterwards."""
-    broker = alerts.gateway.node.engine.broker
+    streams = alerts.gateway.node.engine.streams
     for number in range(5):
         ann = await listen(alerts, f"user{number}")
         calls = ids(100 * number, 50)
         assert (await subscribe(ann, *calls))["payload"]["callIds"] == calls
-        assert await broker.channels() == ()
-        assert broker.books() == {}
+        assert await streams.channels() == ()
+        assert streams.stream_counts() == {}
         ann.leave(None)
     await settle()
-    assert await broker.channels() == ()
-    assert broker.books() == {}
+    assert await streams.channels() == ()
+    assert streams.stream_counts() == {}
     assert alerts.gateway.channels() == {}
 
 

@@ -61,7 +61,7 @@ async def say(house: House, engine: SlowEngine, text: str) -> None:
     """Publish as another node would: stored and announced at once."""
     draft = Draft(id=text, time=0, data=text)
     namespace = house.gateway.node.namespaces["rooms"]
-    await engine.inner.broker.publish(LOBBY, draft, namespace, None)
+    await engine.inner.streams.publish(LOBBY, draft, namespace, None)
     await settle()
 
 
@@ -69,7 +69,7 @@ def clean(house: House, engine: SlowEngine) -> None:
     """Nobody is anywhere, in the hub or in the store."""
     assert house.gateway.channels() == {}
     assert engine.inner.presence._rooms == {}
-    assert engine.inner.broker._heard == set()
+    assert engine.inner.streams._subscribed == set()
 
 
 # -- no gap, no repeat
@@ -81,7 +81,7 @@ async def test_publications_during_a_join(slow: Slow, moment: int, recovering: b
     """Whenever something is published during a join, the newcomer hears it once, in order."""
     house, engine = slow
     await say(house, engine, "before")
-    epoch = engine.inner.broker._streams[LOBBY].epoch
+    epoch = engine.inner.streams._streams[LOBBY].epoch
     ann = await arrive(house, engine, "ann")
     since = {"since": {"offset": 0, "epoch": epoch}} if recovering else {}
     ann.send({"type": "join", "data": {"roomId": "lobby", **since}})
@@ -94,7 +94,7 @@ async def test_publications_during_a_join(slow: Slow, moment: int, recovering: b
     answer = ann.last("room_joined")
     told = [each["offset"] for each in answer.get("messages", [])]
     first = 1 if recovering else answer["position"]["offset"] + 1
-    last = engine.inner.broker._streams[LOBBY].offset
+    last = engine.inner.streams._streams[LOBBY].offset
     assert last == 2 + len({moment, moment + 1} & set(range(STEPS)))
     assert told + offsets(ann) == list(range(first, last + 1))
     assert told == list(range(1, answer["position"]["offset"] + 1)) or not recovering
@@ -107,7 +107,7 @@ async def test_publications_during_a_second_join(slow: Slow, moment: int) -> Non
     house, engine = slow
     ann = await arrive(house, engine, "ann", "lobby")
     await say(house, engine, "one")
-    epoch = engine.inner.broker._streams[LOBBY].epoch
+    epoch = engine.inner.streams._streams[LOBBY].epoch
     await say(house, engine, "two")
     ann.send({"type": "join", "data": {"roomId": "lobby", "since": {"offset": 2, "epoch": epoch}}})
     await engine.run(moment)
@@ -172,7 +172,9 @@ async def test_leaving_during_a_join(slow: Slow, how: str, moment: int) -> None:
     elif how == "revoked":
         session_of(ann).end(Disconnect.REVOKED, "test")
     elif how == "kicked":
-        await engine.inner.broker.announce(Expelled(user="ann", channel=LOBBY, reason="kicked"))
+        await engine.inner.streams.publish_control(
+            Expelled(user="ann", channel=LOBBY, reason="kicked")
+        )
     elif isinstance(task := session_of(ann).task, asyncio.Task):
         task.cancel()
     await engine.run()
@@ -204,12 +206,12 @@ async def test_leaving_during_a_join(slow: Slow, how: str, moment: int) -> None:
 
 CALLS = [
     "directory.room",
-    "directory.keep_room",
-    "broker.listen",
+    "directory.use_room",
+    "streams.subscribe",
     "presence.enter",
-    "broker.announce",
+    "streams.publish_control",
     "presence.members",
-    "broker.history",
+    "streams.history",
 ]
 
 
@@ -218,7 +220,7 @@ async def test_store_away_during_a_join(slow: Slow, call: str) -> None:
     """A join that the store does not answer is refused for now, and leaves no trace."""
     house, engine = slow
     ann = await arrive(house, engine, "ann")
-    if call == "directory.keep_room":  # which those that the backend has set do not need
+    if call == "directory.use_room":  # which those that the backend has set do not need
         await engine.inner.directory.remove_room(LOBBY)
     engine.fails = {call}
     await ask(ann, "join", roomId="lobby")
@@ -233,7 +235,7 @@ async def test_store_away_during_a_join(slow: Slow, call: str) -> None:
     assert kinds(ann)[-1] == "room_joined"
 
 
-@pytest.mark.parametrize("call", ["presence.members", "broker.history"])
+@pytest.mark.parametrize("call", ["presence.members", "streams.history"])
 async def test_store_away_during_a_second_join(slow: Slow, call: str) -> None:
     """Who joins again without an answer of the store is told to be out, not left deaf."""
     house, engine = slow
@@ -253,13 +255,13 @@ async def test_kicked_and_back(slow: Slow, moment: int) -> None:
     """Who is kicked and comes back at once is a member like any other, in every book."""
     house, engine = slow
     ann = await arrive(house, engine, "ann", "lobby")
-    await engine.inner.broker.announce(Expelled(user="ann", channel=LOBBY, reason="kicked"))
+    await engine.inner.streams.publish_control(Expelled(user="ann", channel=LOBBY, reason="kicked"))
     await engine.run(moment)
     ann.send({"type": "join", "data": {"roomId": "lobby"}})
     await engine.run()
     assert [member.user for member in await engine.inner.presence.members(LOBBY)] == ["ann"]
     assert house.gateway.channels() == {LOBBY: 1}
-    assert engine.inner.broker._heard == {LOBBY}
+    assert engine.inner.streams._subscribed == {LOBBY}
     await say(house, engine, "heard")
     assert contents(ann) == ["heard"]
 
@@ -274,7 +276,7 @@ async def test_last_leaves_while_another_comes(slow: Slow, moment: int) -> None:
     await engine.run(moment)
     ann.send({"type": "leave", "data": {"roomId": "lobby"}})
     await engine.run()
-    assert engine.inner.broker._heard == {LOBBY}
+    assert engine.inner.streams._subscribed == {LOBBY}
     await say(house, engine, "heard")
     assert contents(bob) == ["heard"]
 
@@ -441,10 +443,10 @@ async def test_empty_streams_are_collected() -> None:
                 await ask(client, "leave", roomId=f"{name}{number}")
             await house.advance(0.01)
         engine = house.gateway.node.engine
-        assert await engine.broker.channels() == ()
-        assert engine.broker.books() == {}
+        assert await engine.streams.channels() == ()
+        assert engine.streams.stream_counts() == {}
         await house.advance(65)
-        assert await engine.broker.channels() == ()
+        assert await engine.streams.channels() == ()
         assert await engine.directory.rooms() == {}
         assert house.gateway.channels() == {}
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.engines.port import Sink
+from portward.engines.port import EngineEvents
 from portward.model.channel import Channel
 from portward.model.events import UserJoined, UserSignalled
 from portward.model.publication import Draft, Publication
@@ -19,7 +19,7 @@ async def net() -> AsyncIterator[Network]:
         yield net
 
 
-def sink_of(net: Network) -> Sink:
+def sink_of(net: Network) -> EngineEvents:
     """What the engine announces to."""
     sink = net.engines[0].sink
     assert sink is not None
@@ -36,8 +36,8 @@ async def test_in_line(net: Network) -> None:
     house = net.houses[0]
     ann, bob = [await house.client(name, "lobby") for name in ("ann", "bob")]
     epoch = (await house.gateway.operations.position(LOBBY)).epoch
-    sink_of(net).published(LOBBY, publication(1, "a"), epoch, session_of(ann).id)
-    sink_of(net).published(LOBBY, publication(2, "b"), epoch, "nobody")
+    sink_of(net).on_publication(LOBBY, publication(1, "a"), epoch, session_of(ann).id)
+    sink_of(net).on_publication(LOBBY, publication(2, "b"), epoch, "nobody")
     await settle()
     assert (contents(ann), contents(bob)) == (["b"], ["a", "b"])
 
@@ -48,7 +48,7 @@ async def test_out_of_line(net: Network) -> None:
     ann = await house.client("ann", "lobby")
     epoch = (await house.gateway.operations.position(LOBBY)).epoch
     for _ in range(2):
-        sink_of(net).published(LOBBY, publication(1, "a"), epoch, None)
+        sink_of(net).on_publication(LOBBY, publication(1, "a"), epoch, None)
     await settle()
     assert contents(ann) == ["a"]
 
@@ -56,7 +56,7 @@ async def test_out_of_line(net: Network) -> None:
 async def test_nobody_listens(net: Network) -> None:
     """What nobody here listens to is passed over, whatever its number."""
     for offset in (5, 9, 1):
-        sink_of(net).published(Channel.parse("rooms:x"), publication(offset, "a"), "e", None)
+        sink_of(net).on_publication(Channel.parse("rooms:x"), publication(offset, "a"), "e", None)
     assert net.engines[0].reads == []
 
 
@@ -66,8 +66,8 @@ async def test_others_are_told_of_people(net: Network) -> None:
     ann, bob = [await house.client(name, "lobby") for name in ("ann", "bob")]
     forget(ann, bob)
     client = session_of(ann).id
-    sink_of(net).happened(UserJoined(channel=LOBBY, user="ann", client=client))
-    sink_of(net).happened(
+    sink_of(net).on_control(UserJoined(channel=LOBBY, user="ann", client=client))
+    sink_of(net).on_control(
         UserSignalled(channel=LOBBY, user="ann", client=client, name="typing", active=True)
     )
     await settle()

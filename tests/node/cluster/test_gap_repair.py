@@ -92,7 +92,7 @@ async def test_interruption_is_looked_into_at_once(net: Network) -> None:
     await lose(net, "a")
     sink = net.engines[0].sink
     assert sink is not None
-    sink.interrupted()
+    sink.on_interrupted()
     await net.advance(1.0 + GRACE)
     assert contents(client) == ["a"]
 
@@ -301,7 +301,7 @@ async def test_newcomer_brings_news_of_another_epoch(net: Network) -> None:
     house = net.houses[0]
     ann, bob = await house.client("ann", "lobby"), await house.client("bob")
     await say(net, "a")
-    await net.store.broker.remove(LOBBY)
+    await net.store.streams.remove(LOBBY)
     await ask(bob, "join", roomId="lobby")
     assert (removals(ann), removals(bob)) == (["insufficient_state"], ["insufficient_state"])
     for client in (ann, bob):
@@ -354,7 +354,7 @@ async def test_another_epoch(net: Network, followed: bool) -> None:
     """When the store has lost the stream, everyone is told, by the next publication or by comparing."""
     client = await net.houses[0].client("ann", "lobby")
     await say(net, "a")
-    await net.store.broker.remove(LOBBY)
+    await net.store.streams.remove(LOBBY)
     if followed:
         await say(net, "b")
     else:
@@ -370,7 +370,7 @@ async def test_epoch_changes_during_a_repair(net: Network) -> None:
     await lose(net, "b")
     engine.gate = asyncio.Event()
     await say(net, "c")
-    await net.store.broker.remove(LOBBY)
+    await net.store.streams.remove(LOBBY)
     await say(net, "new")
     engine.gate.set()
     await net.advance(2 * RETRY)
@@ -383,7 +383,7 @@ async def test_late_word_of_an_older_epoch(net: Network) -> None:
     stale = await house.client("ann", "lobby")
     engine.keeping = True
     await say(net, "old")
-    await net.store.broker.remove(LOBBY)
+    await net.store.streams.remove(LOBBY)
     await ask(stale, "leave", roomId="lobby")
     client = await house.client("bob", "lobby")
     engine.bring()
@@ -408,7 +408,7 @@ async def test_all_leave_before_they_are_told(net: Network) -> None:
     """A channel that was left in the same turn as it was lost needs nothing."""
     house = net.houses[0]
     client = await house.client("ann", "lobby")
-    await net.store.broker.remove(LOBBY)
+    await net.store.streams.remove(LOBBY)
     house.gateway.node.gap_repair.suspect_gap(LOBBY)
     await ask(client, "leave", roomId="lobby")
     assert (len(house.gateway.node.hub), gaps(house, "lost")) == (0, 0)
@@ -441,7 +441,7 @@ async def test_announced_but_not_to_be_read(net: Network) -> None:
     page = await house.gateway.history(ROOM)
     draft = Draft(id="x", time=0, data="from nowhere")
     odd = page.publications[0].at(9, draft)
-    sink.published(LOBBY, odd, page.position.epoch, None)
+    sink.on_publication(LOBBY, odd, page.position.epoch, None)
     await net.advance((ROUNDS + 1) * RETRY)
     assert (contents(client), removals(client)) == (["a"], ["insufficient_state"])
 
@@ -456,10 +456,10 @@ async def test_without_history_what_comes_is_told() -> None:
         assert (contents(client), removals(client)) == (["b"], [])
         await lose(net, "c")
         await net.advance(COMPARED)
-        await net.store.broker.remove(LOBBY)
+        await net.store.streams.remove(LOBBY)
         await say(net, "d")
         assert (contents(client), removals(client)) == (["b", "d"], [])
-        await net.store.broker.remove(LOBBY)
+        await net.store.streams.remove(LOBBY)
         other = await house.client("bob", "lobby")
         await say(net, "e")
         assert (contents(client), contents(other)) == (["b", "d", "e"], ["e"])
@@ -478,7 +478,7 @@ async def test_what_the_application_chose_stays(net: Network) -> None:
     await settle()
     engine.gate = None
     await say(net, "a")
-    await net.store.broker.remove(LOBBY)
+    await net.store.streams.remove(LOBBY)
     await say(net, "b")
     gate.set()
     later = [each.publication.data for each in (await entering).later if isinstance(each, Delivery)]
@@ -580,12 +580,12 @@ class Storm:
         words = f"{position.epoch} {position.offset + 1}"
         self.engine.losing = lost
         draft = Draft(id=words, time=0, data=words)
-        await self.net.store.broker.publish(LOBBY, draft, self.namespace, None)
+        await self.net.store.streams.publish(LOBBY, draft, self.namespace, None)
         self.engine.losing = False
 
     async def position(self) -> Position:
         """Where the store is."""
-        page = await self.net.store.broker.history(LOBBY, HistoryQuery(limit=0), self.namespace)
+        page = await self.net.store.streams.history(LOBBY, HistoryQuery(limit=0), self.namespace)
         return page.position
 
     async def act(self, action: str) -> None:
@@ -598,7 +598,7 @@ class Storm:
         elif action in {"publish", "lose"}:
             await self.publish(lost=action == "lose")
         elif action == "remove":
-            await self.net.store.broker.remove(LOBBY)
+            await self.net.store.streams.remove(LOBBY)
         elif action in {"second", "compare"}:
             await self.net.advance(1.0 if action == "second" else 10.0)
         else:
@@ -627,7 +627,7 @@ class Storm:
                 self.random.shuffle(order)
             engine.bring(*order)
         elif action == "interrupt" and engine.sink is not None:
-            engine.sink.interrupted()
+            engine.sink.on_interrupted()
 
     async def calm(self) -> None:
         """Everything works again: in time everyone who is inside is where the store is."""

@@ -39,7 +39,7 @@ def interrupt(net: Network, node: int) -> None:
     """Tell a node that the bus was away."""
     sink = net.engines[node].sink
     assert sink is not None
-    sink.interrupted()
+    sink.on_interrupted()
 
 
 # -- leases
@@ -55,7 +55,7 @@ async def test_leases_are_renewed(net: Network) -> None:
     await house.client("idle")
     await house.client()
     await net.advance(TOUCH_INTERVAL)
-    (touched,) = engine.called("presence.touch")
+    (touched,) = engine.called("presence.renew")
     member = Member(session_of(ann).id, "ann", "ann@example.com")
     assert touched[0] == [
         (LOBBY, member),
@@ -64,7 +64,7 @@ async def test_leases_are_renewed(net: Network) -> None:
     ]
     await ask(bob, "leave", roomId="lobby")
     await net.advance(TOUCH_INTERVAL)
-    assert len(engine.called("presence.touch")[1][0]) == 2
+    assert len(engine.called("presence.renew")[1][0]) == 2
 
     assert await net.store.presence.members(LOBBY) == (member,)
 
@@ -82,7 +82,7 @@ async def test_nobody_present_nothing_renewed(net: Network) -> None:
     """A node without anybody in a channel does not trouble the store."""
     await net.houses[0].client("ann")
     await net.advance(2 * TOUCH_INTERVAL)
-    assert net.engines[0].called("presence.touch") == []
+    assert net.engines[0].called("presence.renew") == []
 
 
 # -- word of itself
@@ -101,7 +101,7 @@ async def test_nodes_know_of_each_other(net: Network) -> None:
     assert [each.uid for each in await second.nodes()] == sorted(seen)
     assert seen[mine].version == __version__
     assert seen[mine].name != ""
-    assert net.engines[0].called("nodes.announce")[-1][1] == NODE_TTL
+    assert net.engines[0].called("nodes.register")[-1][1] == NODE_TTL
 
 
 async def test_a_node_that_stops_says_so(net: Network) -> None:
@@ -125,10 +125,10 @@ async def test_store_away(net: Network) -> None:
     assert [each.uid for each in await house.gateway.operations.nodes()] == [
         house.gateway.operations.info().uid
     ]
-    assert engine.called("presence.touch") == []
+    assert engine.called("presence.renew") == []
     engine.away = False
     await net.advance(TOUCH_INTERVAL)
-    assert len(engine.called("presence.touch")) == 1
+    assert len(engine.called("presence.renew")) == 1
     assert len(await house.gateway.operations.nodes()) == 2
     assert house.events(Event.INTERNAL_ERROR) == 0
 
@@ -239,7 +239,7 @@ async def test_rights_are_not_judged_without_cause(net: Network) -> None:
     await house.client("ann", "lobby")
     engine.calls.clear()
     await net.advance(2 * PULL_INTERVAL)
-    assert engine.called("directory.facts") == []
+    assert engine.called("directory.rights") == []
 
 
 async def test_judging_is_spread_and_ends(net: Network) -> None:
@@ -249,12 +249,12 @@ async def test_judging_is_spread_and_ends(net: Network) -> None:
     engine.calls.clear()
     interrupt(net, 0)
     for _ in range(12):
-        if not engine.called("directory.facts"):
+        if not engine.called("directory.rights"):
             await net.advance(0.1)
     clients[3].leave()
     interrupt(net, 0)
     await net.advance(3.0, step=0.1)
-    judged = [args[0] for args in engine.called("directory.facts")]
+    judged = [args[0] for args in engine.called("directory.rights")]
     assert judged[0] == "user0"
     assert set(judged[1:]) == {"user0", "user1", "user2"}
 
@@ -272,9 +272,9 @@ async def test_engine_changes_are_told_at_once(net: Network) -> None:
     house, engine = net.houses[0], net.engines[0]
     assert engine.sink is not None
     assert told(house) == (1.0, 0, 0)
-    engine.sink.engine_changed(False)
+    engine.sink.on_health_changed(False)
     assert told(house) == (0.0, 1, 0)
-    engine.sink.engine_changed(True)
+    engine.sink.on_health_changed(True)
     assert told(house) == (1.0, 1, 1)
 
 
@@ -283,10 +283,10 @@ async def test_a_store_that_may_drop_keys_is_reported(net: Network) -> None:
     house, engine = net.houses[0], net.engines[0]
     assert engine.sink is not None
     assert house.count("engine_may_evict") == 0.0
-    engine.sink.eviction_changed(True)
+    engine.sink.on_eviction_changed(True)
     assert house.count("engine_may_evict") == 1.0
     assert house.events(Event.ENGINE_EVICTION) == 1
-    engine.sink.eviction_changed(False)
+    engine.sink.on_eviction_changed(False)
     assert house.count("engine_may_evict") == 0.0
     assert house.events(Event.ENGINE_EVICTION_END) == 1
 
@@ -308,7 +308,7 @@ async def test_books_are_shown(net: Network) -> None:
     await net.advance(TOUCH_INTERVAL)
     kept = [house.count("channels", namespace=name) for name in ("rooms", "live", "alerts")]
     assert kept == [1, 1, 0]
-    await net.store.broker.remove(LOBBY)
+    await net.store.streams.remove(LOBBY)
     await net.advance(TOUCH_INTERVAL)
     assert house.count("channels", namespace="rooms") == 0
 

@@ -40,7 +40,7 @@ async def save(engine: SlowEngine, room: Room) -> None:
 async def say(house: House, engine: SlowEngine, text: str) -> None:
     """Publish as another node would: stored and announced at once."""
     namespace = house.gateway.node.namespaces["rooms"]
-    await engine.inner.broker.publish(LOBBY, Draft(id=text, time=0, data=text), namespace, None)
+    await engine.inner.streams.publish(LOBBY, Draft(id=text, time=0, data=text), namespace, None)
 
 
 async def enter(slow: Slow, **users: str) -> list[MemoryClient]:
@@ -55,7 +55,7 @@ async def enter(slow: Slow, **users: str) -> list[MemoryClient]:
 async def close(engine: SlowEngine) -> None:
     """The room is for the staff from now on."""
     await save(engine, Room(id="lobby", permissions=CLOSED))
-    await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
+    await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
 
 
 async def remove(engine: SlowEngine) -> None:
@@ -68,14 +68,14 @@ async def close_twice(engine: SlowEngine) -> None:
     """The room is opened and closed again: there are three judgements at a time."""
     await close(engine)
     await save(engine, Room(id="lobby"))
-    await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
+    await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     await close(engine)
 
 
 async def dismiss(engine: SlowEngine) -> None:
     """Bob loses the role by which he is here."""
     await engine.inner.directory.set_roles("bob", frozenset())
-    await engine.inner.broker.announce(RightsChanged(user="bob"))
+    await engine.inner.streams.publish_control(RightsChanged(user="bob"))
 
 
 async def told(slow: Slow, moment: int, change: Change) -> None:
@@ -120,14 +120,14 @@ async def test_a_role_that_was_taken_away(slow: Slow, moment: int) -> None:
     assert contents(boss) == [*texts, "after"]
 
 
-@pytest.mark.parametrize("fails", ["directory.room", "directory.facts"])
+@pytest.mark.parametrize("fails", ["directory.room", "directory.rights"])
 async def test_who_cannot_be_judged_goes_on(slow: Slow, fails: str) -> None:
     """While the store does not say what is right, the rights of before count; nothing is lost."""
     house, engine = slow
     (ann,) = await enter(slow, ann="user")
     engine.fails.add(fails)
     for event in (RightsChanged(user="ann"), RightsChanged(channel=LOBBY)):
-        await engine.inner.broker.announce(event)
+        await engine.inner.streams.publish_control(event)
     await say(house, engine, "meanwhile")
     assert contents(ann) == []
     await engine.run()
@@ -141,7 +141,7 @@ async def test_order_is_kept(slow: Slow) -> None:
     house, engine = slow
     (ann,) = await enter(slow, ann="user")
     await say(house, engine, "0")
-    await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
+    await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     for number in range(1, 200):
         await say(house, engine, str(number))
         await engine.run(number % 2)
@@ -154,7 +154,7 @@ async def test_too_much_meanwhile(slow: Slow) -> None:
     """What is kept back is bounded: of more the client is told to come again."""
     house, engine = slow
     (ann,) = await enter(slow, ann="user")
-    await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
+    await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     for number in range(OUTBOX_COUNT + 1):
         await say(house, engine, str(number))
     await engine.run()
@@ -168,7 +168,7 @@ async def test_who_goes_meanwhile(slow: Slow, way: str) -> None:
     """Whoever leaves or comes again while judged leaves nothing behind, and gets nothing twice."""
     house, engine = slow
     (ann,) = await enter(slow, ann="user")
-    await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
+    await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     await say(house, engine, "meanwhile")
     if way == "torn":
         ann.leave(None)

@@ -8,7 +8,7 @@ import pytest
 
 from portward.engines.memory import MemoryEngine, revocations
 from portward.engines.memory.revocations import MemoryRevocations
-from portward.engines.port import Facts
+from portward.engines.port import UserRights
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import Revoked, RightsChanged
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
@@ -221,13 +221,13 @@ REVOKED = Revocation(RevocationKind.SUBJECT, "ann", at=4e9, until=5e9)
 async def change_beside(engine: SlowEngine) -> None:
     """Change Ann's roles as another node would: the store at once, the news over the bus."""
     await engine.inner.directory.set_roles("ann", frozenset({"new"}))
-    await engine.inner.broker.announce(RightsChanged(user="ann"))
+    await engine.inner.streams.publish_control(RightsChanged(user="ann"))
 
 
 async def revoke_beside(house: House, engine: SlowEngine) -> None:
     """Revoke a user as another node would: the store at once, the news over the bus."""
     await engine.inner.revocations.add(REVOKED)
-    await engine.inner.broker.announce(Revoked(revocation=REVOKED))
+    await engine.inner.streams.publish_control(Revoked(revocation=REVOKED))
 
 
 @pytest.mark.parametrize("way", ["message", "header", "ticket", "resume"])
@@ -368,7 +368,7 @@ async def test_newer_change_wins(slow: Slow) -> None:
     await engine.inner.directory.set_roles("ann", frozenset({"new"}))
     await engine.run()
     await second
-    assert early.outcome == Facts()
+    assert early.outcome == UserRights()
     early.answer()
     await engine.run()
     await first
@@ -380,7 +380,7 @@ async def test_newer_change_wins(slow: Slow) -> None:
 
 
 @pytest.mark.parametrize(
-    "fails", ["revocations.covers", "directory.facts", "sessions.save"], ids=str
+    "fails", ["revocations.is_revoked", "directory.rights", "sessions.save"], ids=str
 )
 async def test_store_away_while_authenticating(slow: Slow, fails: str) -> None:
     """With the store away nobody gets in: not by being half authenticated either."""
@@ -400,7 +400,7 @@ async def test_store_away_while_authenticating(slow: Slow, fails: str) -> None:
 async def test_unreachable_store_is_counted(slow: Slow) -> None:
     """A credential that cannot be judged is counted and logged as such."""
     house, engine = slow
-    engine.fails = {"revocations.covers"}
+    engine.fails = {"revocations.is_revoked"}
     client = await connect(house.gateway)
     client.send({"type": "auth", "data": {"token": house.token("ann")}})
     await engine.run()
@@ -419,7 +419,7 @@ async def test_store_lost_after_registration(slow: Slow) -> None:
     client = await connect(house.gateway)
     client.send({"type": "auth", "data": {"token": house.token("ann")}})
     await engine.run(2)
-    engine.fails = {"revocations.covers"}
+    engine.fails = {"revocations.is_revoked"}
     await engine.run()
     assert client.closed == (1011, "")
     assert house.gateway.connections("ann") == []
@@ -435,7 +435,7 @@ async def test_store_lost_after_the_handshake(slow: Slow, steps: int) -> None:
     headers = {"authorization": f"Bearer {house.token('ann')}"}
     arrival = asyncio.ensure_future(connect(house.gateway, **headers))
     await engine.run(steps)
-    engine.fails = {"revocations.covers", "directory.facts", "sessions.save"}
+    engine.fails = {"revocations.is_revoked", "directory.rights", "sessions.save"}
     await engine.run()
     client = await arrival
     assert client.closed == (1011, "")
@@ -449,7 +449,7 @@ async def test_refresh_with_the_store_away_changes_nothing(slow: Slow) -> None:
     house, engine = slow
     client = await arrive(house, engine, "ann", roles=["old"])
     before = session_of(client).claims, session_of(client).identity
-    engine.fails = {"directory.facts"}
+    engine.fails = {"directory.rights"}
     client.send({"type": "refresh", "data": {"token": house.token("ann", roles=["new"])}})
     await engine.run()
     assert errors(client) == ["Temporarily unavailable"]
@@ -465,9 +465,9 @@ async def test_error_nobody_expected_after_the_handshake(house: House) -> None:
     async def broken(user: str) -> None:
         raise RuntimeError(user)
 
-    facts, engine.directory.facts = engine.directory.facts, broken  # type: ignore[method-assign, assignment]  # a defect
+    facts, engine.directory.rights = engine.directory.rights, broken  # type: ignore[method-assign, assignment]  # a defect
     client = await connect(house.gateway, authorization=f"Bearer {house.token('eve')}")
-    engine.directory.facts = facts  # type: ignore[method-assign]  # mended
+    engine.directory.rights = facts  # type: ignore[method-assign]  # mended
     assert client.closed == (1011, "")
     assert house.events(Event.INTERNAL_ERROR) == 1
     await ask(ann, "heartbeat")
@@ -596,7 +596,7 @@ async def test_hooks_are_not_asked_about_who_may_not() -> None:
 async def test_entitlement_that_cannot_be_judged() -> None:
     """When the directory is away the answer to a handshake is to come again."""
     async with slow_house(settings(rooms=STAFF)) as (house, engine):
-        engine.fails = {"directory.facts"}
+        engine.fails = {"directory.rights"}
         task = asyncio.ensure_future(house.refusal(f"/rooms?token={house.token('ann')}"))
         await engine.run()
         assert await task is HandshakeRejection.UNAVAILABLE

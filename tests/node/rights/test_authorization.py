@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import Facts
+from portward.engines.port import UserRights
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import RightsChanged
@@ -358,13 +358,13 @@ async def test_room_closed_during_a_join(slow: Slow, moment: int) -> None:
     ann.send({"type": "join", "data": {"roomId": "lobby"}})
     await engine.run(moment)
     await engine.inner.directory.save_room(LOBBY, CLOSED, RoomOrigin.BACKEND)
-    await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
+    await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     await engine.run()
     assert session_of(ann).subscriptions == {}
     assert errors(ann) == ["Insufficient permissions"] or ann.last("room_left")
     assert await engine.inner.presence.members(LOBBY) == ()
     assert house.gateway.channels() == {}
-    await engine.inner.broker.announce(RightsChanged(channel=LOBBY))
+    await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
 
 
 @pytest.mark.parametrize("moment", range(20))
@@ -377,7 +377,7 @@ async def test_roles_taken_during_a_join(slow: Slow, moment: int) -> None:
     ann.send({"type": "join", "data": {"roomId": "lobby"}})
     await engine.run(moment)
     await engine.inner.directory.set_roles("ann", frozenset())
-    await engine.inner.broker.announce(RightsChanged(user="ann"))
+    await engine.inner.streams.publish_control(RightsChanged(user="ann"))
     await engine.run()
     assert session_of(ann).subscriptions == {}
     assert await engine.inner.presence.members(LOBBY) == ()
@@ -393,7 +393,7 @@ async def test_membership_taken_during_a_join(moment: int) -> None:
         ann.send({"type": "join", "data": {"roomId": "w1:a"}})
         await engine.run(moment)
         await engine.inner.directory.set_workspaces("ann", frozenset())
-        await engine.inner.broker.announce(RightsChanged(user="ann"))
+        await engine.inner.streams.publish_control(RightsChanged(user="ann"))
         await engine.run()
         assert session_of(ann).subscriptions == {}
         assert await engine.inner.presence.members(Channel.parse("rooms:w1:a")) == ()
@@ -442,7 +442,7 @@ async def test_facts_of_a_user() -> None:
         await operations.set_roles("ann", ["a"])
         await operations.set_permissions("ann", ["b"])
         await operations.set_workspaces("ann", ["c"])
-        expected = Facts(frozenset({"a"}), frozenset({"b"}), frozenset({"c"}))
+        expected = UserRights(frozenset({"a"}), frozenset({"b"}), frozenset({"c"}))
         assert await operations.facts("ann") == expected
 
 

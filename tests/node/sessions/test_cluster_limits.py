@@ -3,7 +3,7 @@ from typing import cast
 import pytest
 
 from portward.engines.memory import MemoryEngine
-from portward.engines.port import Engine, EngineUnavailable, Meter
+from portward.engines.port import Counters, Engine, EngineUnavailable
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import LimitMode, LimitName, Rate
@@ -48,12 +48,12 @@ class SharedMeter:
 class WideEngine(MemoryEngine):
     """A memory engine whose limits are counted with other nodes."""
 
-    spans = True
+    shared_by_nodes = True
 
     def __init__(self, clock: FakeClock, meter: SharedMeter) -> None:
         super().__init__(clock)
         self.shared_meter = meter
-        self.meter = cast("Meter", meter)  # type: ignore[assignment]  # a meter of several nodes in its place
+        self.counters = cast("Counters", meter)  # type: ignore[assignment]  # a meter of several nodes in its place
 
 
 @pytest.fixture

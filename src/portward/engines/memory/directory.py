@@ -4,40 +4,40 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from portward.engines.memory.broker import MemoryBroker
 from portward.engines.memory.presence import MemoryPresence
 from portward.engines.memory.rooms import RoomEntry, RoomTable, new_life
-from portward.engines.port import MAX_ROOMS_OF_USER, Facts, RoomMade
+from portward.engines.memory.streams import MemoryStreams
+from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade, UserRights
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
-NOTHING = Facts()
+NOTHING = UserRights()
 
 
 class MemoryDirectory:
-    """Implements `engines.port.Directory`. `broker` has the streams that records guard."""
+    """Implements `engines.port.Directory`. `streams` has the streams that records guard."""
 
     def __init__(
         self,
         clock: Clock,
         rooms: RoomTable,
-        broker: MemoryBroker,
+        streams: MemoryStreams,
         presence: MemoryPresence,
         max_rooms: int,
     ) -> None:
         self._clock = clock
         self._rooms = rooms
-        self._broker = broker
+        self._streams = streams
         self._presence = presence
         self._max_rooms = max_rooms
-        self._facts: dict[str, Facts] = {}
+        self._facts: dict[str, UserRights] = {}
 
-    async def facts(self, user: str) -> Facts:
+    async def rights(self, user: str) -> UserRights:
         """Roles, permissions and workspaces of a user."""
         return self._facts.get(user, NOTHING)
 
-    def _change(self, user: str, facts: Facts) -> None:
+    def _change(self, user: str, facts: UserRights) -> None:
         if facts:
             self._facts[user] = facts
         else:
@@ -88,7 +88,7 @@ class MemoryDirectory:
             return RoomMade.EXISTS
         if self._rooms.get(channel) is not None:
             self._end(channel)
-        if self._broker.kept(channel):
+        if self._streams.kept(channel):
             return RoomMade.ORPHAN
         if maker and self._rooms.made() >= self._max_rooms:
             return RoomMade.FULL
@@ -98,7 +98,7 @@ class MemoryDirectory:
         self._rooms.put(channel, RoomEntry(record, self._clock.monotonic() + idle, idle))
         return RoomMade.MADE
 
-    async def keep_room(self, channel: Channel, idle: float) -> None:
+    async def use_room(self, channel: Channel, idle: float) -> None:
         """Record a use."""
         entry = self._rooms.get(channel)
         if entry is not None and entry.due is not None:
@@ -109,7 +109,7 @@ class MemoryDirectory:
         return self._end(channel)
 
     def _end(self, channel: Channel) -> bool:
-        removed = self._broker.forget(channel)
+        removed = self._streams.forget(channel)
         return self._rooms.drop(channel) or removed
 
     def sweep(self) -> tuple[Channel, ...]:
@@ -131,6 +131,6 @@ class MemoryDirectory:
     def _in_use(self, channel: Channel) -> bool:
         return (
             self._presence.occupied(channel)
-            or self._broker.listened(channel)
-            or self._broker.busy(channel)
+            or self._streams.is_subscribed(channel)
+            or self._streams.busy(channel)
         )

@@ -9,7 +9,7 @@ class MemoryNodes:
     def __init__(self) -> None:
         self._nodes: dict[str, NodeInfo] = {}
 
-    async def announce(self, node: NodeInfo, ttl: float) -> None:  # noqa: ARG002 - the store ends with the node
+    async def register(self, node: NodeInfo, ttl: float) -> None:  # noqa: ARG002 - the store ends with the node
         """Register a node."""
         self._nodes[node.uid] = node
 

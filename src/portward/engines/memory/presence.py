@@ -49,7 +49,7 @@ class MemoryPresence:
             del self._rooms[channel]
         return next(self._order)
 
-    async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
+    async def renew(self, entries: list[tuple[Channel, Member]]) -> None:
         """Do nothing: leases are not renewed."""
 
     async def sweep(self) -> None:

@@ -27,7 +27,7 @@ class MemoryRevocations:
                 raise RevocationsFull
         self._kept[key] = revocation
 
-    async def covers(self, identity: Identity, session: str | None) -> bool:
+    async def is_revoked(self, identity: Identity, session: str | None) -> bool:
         """Whether any stored revocation names this identity or session."""
         if not self._kept:
             return False

@@ -14,7 +14,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.redis.connect import TROUBLE, Connector, ask, hang_up
+from portward.engines.redis.connect import TROUBLE, Connector, ask, close_connection
 from portward.engines.redis.options import Address, Timing
 from portward.engines.redis.topology import ServerConnections
 
@@ -29,8 +29,8 @@ class ClusterTopology:
     publish, subscribe, unsubscribe = "SPUBLISH", "SSUBSCRIBE", "SUNSUBSCRIBE"
     whole = False
 
-    def __init__(self, dialer: Connector, seeds: Sequence[Address], timing: Timing) -> None:
-        self._dialer = dialer
+    def __init__(self, connector: Connector, seeds: Sequence[Address], timing: Timing) -> None:
+        self._dialer = connector
         self._seeds = tuple(seeds)
         self._timing = timing
         self._slots: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
@@ -123,7 +123,7 @@ class ClusterTopology:
         try:
             return await self._dialer.soon(ask(connection, "CLUSTER", "SLOTS"))
         finally:
-            await hang_up(connection)
+            await close_connection(connection)
 
     async def _forget(self) -> None:
         """Close the connections to servers without slots."""

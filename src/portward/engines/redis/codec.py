@@ -47,7 +47,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_from_channel)
 encode = _encoder.encode
 read_announced = msgspec.json.Decoder(Announced, dec_hook=_to_channel).decode
 read_kept = msgspec.json.Decoder(KeptPublication, dec_hook=_to_channel).decode
-read_told = msgspec.json.Decoder(BusEnvelope, dec_hook=_to_channel).decode
+read_event = msgspec.json.Decoder(BusEnvelope, dec_hook=_to_channel).decode
 
 
 def decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:

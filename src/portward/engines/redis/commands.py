@@ -26,10 +26,10 @@ class RedisCommands:
     when the engine is `closed`.
     """
 
-    def __init__(self, road: Topology, failed: Callable[[], None]) -> None:
+    def __init__(self, topology: Topology, failed: Callable[[], None]) -> None:
         self.away = False
         self.closed = False
-        self._road = road
+        self._topology = topology
         self._failed = failed
 
     async def send(self, key: str, *command: Any, bulk: bool = False) -> Any:
@@ -63,10 +63,10 @@ class RedisCommands:
     async def _send(self, key: str, command: Sequence[Any], *, bulk: bool) -> Any:
         if self.closed:
             raise EngineUnavailable("the engine is stopped")
-        if self.away and self._road.whole:
+        if self.away and self._topology.whole:
             raise EngineUnavailable("redis is away")
         try:
-            return await self._road.send(key, command, bulk=bulk)
+            return await self._topology.send(key, command, bulk=bulk)
         except Backpressure:
             raise
         except EngineUnavailable:
@@ -82,7 +82,7 @@ class RedisCommands:
         words = ("MATCH", pattern, "TYPE", "hash", "COUNT", _SCAN)
         found: set[bytes] = set()
         try:
-            for server in await self._road.servers():
+            for server in await self._topology.servers():
                 cursor = b"0"
                 while True:
                     cursor, keys = await server.request(("SCAN", cursor, *words))
@@ -100,7 +100,7 @@ class RedisCommands:
             EngineUnavailable: no answer, or a server answers with an error.
         """
         try:
-            return [await server.request(command) for server in await self._road.servers()]
+            return [await server.request(command) for server in await self._topology.servers()]
         except ResponseError as error:
             raise _refused(command[0], error) from None
 

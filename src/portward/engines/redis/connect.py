@@ -79,7 +79,7 @@ class Connector:
             async with asyncio.timeout(limit):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         except BaseException:
-            await hang_up(connection)
+            await close_connection(connection)
             raise
         return connection
 
@@ -96,7 +96,7 @@ class Connector:
         }
 
 
-async def hang_up(connection: Connection) -> None:
+async def close_connection(connection: Connection) -> None:
     """Close a connection without waiting for the other end. Call it from a Task."""
     await connection.disconnect(nowait=True)
 

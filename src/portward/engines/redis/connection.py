@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import ResponseError
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.redis.connect import TROUBLE, hang_up
+from portward.engines.redis.connect import TROUBLE, close_connection
 from portward.engines.redis.options import Timing
 from portward.model.limits import MIB
 
@@ -99,7 +99,7 @@ class MultiplexedConnection:
             try:
                 await self._serve(connection)
             finally:
-                await hang_up(connection)
+                await close_connection(connection)
         except TROUBLE as error:
             self._reason = type(error).__name__
 

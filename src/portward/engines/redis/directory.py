@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from portward.engines.port import Facts, RoomMade
+from portward.engines.port import RoomMade, UserRights
 from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.rooms import RedisRooms
@@ -24,12 +24,12 @@ class RedisDirectory:
         self._keys = keys
         self._rooms = rooms
 
-    async def facts(self, user: str) -> Facts:
+    async def rights(self, user: str) -> UserRights:
         """Roles, permissions and workspaces of a user."""
         keys = (self._keys.roles(user), self._keys.permissions(user), self._keys.workspaces(user))
         roles, permissions, workspaces = await together([self._members(key) for key in keys])
         known = "" in workspaces
-        return Facts(
+        return UserRights(
             roles=roles,
             permissions=permissions,
             workspaces=workspaces - {""} if known else None,
@@ -74,7 +74,7 @@ class RedisDirectory:
         """Make a record that may end when it is not used."""
         return await self._rooms.make(channel, room, origin, maker, idle)
 
-    async def keep_room(self, channel: Channel, idle: float) -> None:
+    async def use_room(self, channel: Channel, idle: float) -> None:
         """Record a use."""
         await self._rooms.keep(channel, idle)
 

@@ -4,19 +4,18 @@ import asyncio
 import secrets
 from contextlib import suppress
 
-from portward.engines.port import MAX_ROOMS, EngineUnavailable, Sink
+from portward.engines.port import MAX_ROOMS, EngineEvents, EngineUnavailable
 from portward.engines.redis.approvals import RedisApprovals
-from portward.engines.redis.broker import RedisBroker
 from portward.engines.redis.checks import check_servers
 from portward.engines.redis.cluster import ClusterTopology
 from portward.engines.redis.connect import Connector
+from portward.engines.redis.counters import RedisCounters
 from portward.engines.redis.directory import RedisDirectory
 from portward.engines.redis.eviction import EvictionWatch
 from portward.engines.redis.health import HealthMonitor
 from portward.engines.redis.keys import Keys
-from portward.engines.redis.meter import RedisMeter
+from portward.engines.redis.kv import RedisKeyValue
 from portward.engines.redis.nodes import RedisNodes
-from portward.engines.redis.notes import RedisNotes
 from portward.engines.redis.options import RedisKind, RedisOptions, Timing
 from portward.engines.redis.presence import RedisPresence
 from portward.engines.redis.pubsub_pool import PubSubPool
@@ -24,9 +23,10 @@ from portward.engines.redis.revocations import RedisRevocations
 from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.sentinel import SentinelTopology
 from portward.engines.redis.sessions import RedisSessions
-from portward.engines.redis.shared import RedisShared
+from portward.engines.redis.streams import RedisStreams
 from portward.engines.redis.subscriptions import RedisSubscriptions
 from portward.engines.redis.topology import SingleTopology, Topology
+from portward.engines.redis.user_state import RedisUserState
 from portward.model.clock import Clock
 from portward.model.events import BusEvent, Revoked, RightsChanged
 
@@ -42,7 +42,7 @@ class RedisEngine:
     """
 
     name = "redis"
-    spans = True
+    shared_by_nodes = True
 
     def __init__(
         self,
@@ -64,15 +64,17 @@ class RedisEngine:
         uid = secrets.token_hex(8)
         keys = Keys(prefix, shared_prefix, options.db)
         self._allow_eviction = allow_eviction
-        self._road = road = _road(options, timing, f"portward-{uid}")
-        self._pulse = HealthMonitor(road, timing, clock, self._changed, self._moved)
-        commands = self._pulse.commands
-        self._ears = PubSubPool(
-            road, commands, keys, uid, timing, clock, self._hear, self._interrupted
+        self._topology = topology = _topology(options, timing, f"portward-{uid}")
+        self._health = HealthMonitor(topology, timing, clock, self._changed, self._moved)
+        commands = self._health.commands
+        self._pool = PubSubPool(
+            topology, commands, keys, uid, timing, clock, self._on_message, self._interrupted
         )
-        self._hearing = RedisSubscriptions(self._ears, keys, uid, timing, clock, self._tell)
+        self._subscriptions = RedisSubscriptions(
+            self._pool, keys, uid, timing, clock, self._on_control
+        )
         self._keys = keys
-        self._sink: Sink | None = None
+        self._sink: EngineEvents | None = None
         self._eviction = EvictionWatch(
             commands,
             timing,
@@ -83,19 +85,23 @@ class RedisEngine:
         )
         self._restoring: set[asyncio.Task[None]] = set()
         self._commands = commands
-        self.broker = RedisBroker(commands, road, self._hearing, keys, uid, self._tell)
-        self.presence = RedisPresence(commands, road, keys, timing.lease, self.broker.announce)
-        self._rooms = RedisRooms(commands, road, keys, clock, max_rooms)
+        self.streams = RedisStreams(
+            commands, topology, self._subscriptions, keys, uid, self._on_control
+        )
+        self.presence = RedisPresence(
+            commands, topology, keys, timing.lease, self.streams.publish_control
+        )
+        self._rooms = RedisRooms(commands, topology, keys, clock, max_rooms)
         self.directory = RedisDirectory(commands, keys, self._rooms)
         self.sessions = RedisSessions(commands, keys)
         self.revocations = RedisRevocations(commands, keys, clock)
         self.approvals = RedisApprovals(commands, keys, clock)
-        self.shared = RedisShared(commands, keys)
+        self.user_state = RedisUserState(commands, keys)
         self.nodes = RedisNodes(commands, keys)
-        self.meter = RedisMeter(commands, keys)
-        self.notes = RedisNotes(commands, keys)
+        self.counters = RedisCounters(commands, keys)
+        self.kv = RedisKeyValue(commands, keys)
 
-    async def start(self, sink: Sink) -> None:
+    async def start(self, sink: EngineEvents) -> None:
         """Connect, check the servers, and subscribe to the bus.
 
         Raises:
@@ -105,25 +111,25 @@ class RedisEngine:
         self._commands.away = self._commands.closed = False
         try:
             await check_servers(self._commands, allow_eviction=self._allow_eviction)
-            self._sink = self._hearing.sink = sink
-            await self._ears.listen(self._keys.bus)
+            self._sink = self._subscriptions.sink = sink
+            await self._pool.subscribe(self._keys.bus)
             with suppress(EngineUnavailable):  # a part of a cluster is away: the sweep tries again
                 await self._rooms.adopt()
         except BaseException:
             await self.stop()
             raise
-        self._pulse.start()
+        self._health.start()
         self._eviction.start()
 
     async def stop(self) -> None:
         """Disconnect."""
-        self._sink = self._hearing.sink = None
+        self._sink = self._subscriptions.sink = None
         self._commands.closed = True
         await self._eviction.stop()
-        await self._pulse.stop()
-        self._hearing.close()
-        await self._ears.close()
-        await self._road.close()
+        await self._health.stop()
+        self._subscriptions.close()
+        await self._pool.close()
+        await self._topology.close()
         # What was running has failed by now, so this is short.
         await self.presence.close()
         if self._restoring:
@@ -137,14 +143,14 @@ class RedisEngine:
         """
         self.revocations.sweep()
         await self.presence.sweep()
-        await self.broker.sweep()
+        await self.streams.sweep()
         for channel in await self._rooms.sweep():
-            await self.broker.announce(RightsChanged(channel=channel))
+            await self.streams.publish_control(RightsChanged(channel=channel))
 
     @property
     def healthy(self) -> bool:
         """Whether the store answered the last time."""
-        return self._pulse.beating
+        return self._health.healthy
 
     @property
     def may_evict(self) -> bool:
@@ -154,45 +160,45 @@ class RedisEngine:
     @property
     def ignored(self) -> int:
         """Messages on subscribed channels that could not be read, and were dropped."""
-        return self._hearing.ignored
+        return self._subscriptions.ignored
 
     @property
     def gaps(self) -> int:
         """Publications that did not follow the one received before."""
-        return self._hearing.gaps
+        return self._subscriptions.gaps
 
     # -- callbacks of the parts
 
-    def _hear(self, name: bytes, payload: bytes) -> None:
-        self._hearing.on_message(name, payload)
+    def _on_message(self, name: bytes, payload: bytes) -> None:
+        self._subscriptions.on_message(name, payload)
 
-    def _tell(self, event: BusEvent) -> None:
+    def _on_control(self, event: BusEvent) -> None:
         if isinstance(event, Revoked):
             self.revocations.remember(event.revocation)
         if self._sink is not None:
-            self._sink.happened(event)
+            self._sink.on_control(event)
 
     def _interrupted(self) -> None:
         # The store may be lost and return without its data while no command is sent.
         self._begin_restore()
         self._eviction.look_soon()
         if self._sink is not None:
-            self._sink.interrupted()
+            self._sink.on_interrupted()
 
     def _changed(self, up: bool) -> None:
         if up:
             self._begin_restore()
             self._eviction.look_soon()
         if self._sink is not None:
-            self._sink.engine_changed(up)
+            self._sink.on_health_changed(up)
 
     def _evicts(self, possible: bool) -> None:
         if self._sink is not None:
-            self._sink.eviction_changed(possible)
+            self._sink.on_eviction_changed(possible)
 
     def _moved(self) -> None:
         self._eviction.look_soon()
-        self._ears.drop()
+        self._pool.drop()
 
     def _begin_restore(self) -> None:
         task = asyncio.get_running_loop().create_task(self._restore())
@@ -204,10 +210,10 @@ class RedisEngine:
             await self.revocations.restore()
 
 
-def _road(options: RedisOptions, timing: Timing, name: str) -> Topology:
-    dialer = Connector(options, timing, name)
+def _topology(options: RedisOptions, timing: Timing, name: str) -> Topology:
+    connector = Connector(options, timing, name)
     if options.kind is RedisKind.SENTINEL:
-        return SentinelTopology(dialer, options.addresses, options.service, timing)
+        return SentinelTopology(connector, options.addresses, options.service, timing)
     if options.kind is RedisKind.CLUSTER:
-        return ClusterTopology(dialer, options.addresses, timing)
-    return SingleTopology(dialer, options.addresses[0], timing)
+        return ClusterTopology(connector, options.addresses, timing)
+    return SingleTopology(connector, options.addresses[0], timing)

@@ -22,15 +22,15 @@ class HealthMonitor:
 
     def __init__(
         self,
-        road: Topology,
+        topology: Topology,
         timing: Timing,
         clock: Clock,
         changed: Callable[[bool], None],
         moved: Callable[[], None],
     ) -> None:
-        self.commands = RedisCommands(road, self.failed)
-        self.beating = False
-        self._road = road
+        self.commands = RedisCommands(topology, self.failed)
+        self.healthy = False
+        self._topology = topology
         self._timing = timing
         self._clock = clock
         self._changed = changed
@@ -42,12 +42,12 @@ class HealthMonitor:
 
     def start(self) -> None:
         """Start to check a store that has answered."""
-        self.beating = True
+        self.healthy = True
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
         """Stop."""
-        self.beating = False
+        self.healthy = False
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
@@ -55,8 +55,8 @@ class HealthMonitor:
 
     def failed(self) -> None:
         """Handle a command without an answer."""
-        if self.beating:
-            self.beating = False
+        if self.healthy:
+            self.healthy = False
             self.commands.away = True
             self._changed(False)
         self._alarm = True
@@ -66,9 +66,9 @@ class HealthMonitor:
     async def _run(self) -> None:
         while True:
             await self._wait(self._timing.probe)
-            if self.beating:
+            if self.healthy:
                 await self._ping()
-            while not self.beating:
+            while not self.healthy:
                 if not await self._recover():
                     await pause(self._clock, self._timing.probe)
 
@@ -89,13 +89,13 @@ class HealthMonitor:
             self.failed()
             return
         now = self._clock.monotonic()
-        if now - self._looked >= self._timing.canary:
+        if now - self._looked >= self._timing.pubsub_probe:
             self._looked = now
             with suppress(EngineUnavailable):
                 await self._look()
 
     async def _look(self) -> None:
-        if await self._road.refresh():
+        if await self._topology.refresh():
             self._moved()
 
     async def _recover(self) -> bool:
@@ -106,6 +106,6 @@ class HealthMonitor:
         except EngineUnavailable:
             return False
         self.commands.away = False
-        self.beating = True
+        self.healthy = True
         self._changed(True)
         return True

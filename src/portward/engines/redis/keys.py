@@ -83,8 +83,8 @@ class Keys:
                 raise ValueError(f"redis {name}: only letters, digits and any of :._- are allowed")
         self._prefix = prefix
         self._shared = shared
-        self._said = f"{prefix}db{db}:" if db else prefix
-        self.bus = f"{self._said}bus"
+        self._pubsub_prefix = f"{prefix}db{db}:" if db else prefix
+        self.bus = f"{self._pubsub_prefix}bus"
         self.leases = f"{prefix}leases"
         self.rooms = f"{prefix}rooms"
         self.rooms_due = RoomsKeys(*(f"{prefix}{{rooms}}:{name}" for name in RoomsKeys._fields))
@@ -109,13 +109,13 @@ class Keys:
 
     def pubsub_channel(self, channel: Channel) -> str:
         """Pub/Sub channel of a channel's publications."""
-        return f"{self._said}{{{encoded(channel)}}}:said"
+        return f"{self._pubsub_prefix}{{{encoded(channel)}}}:said"
 
     def probe(self, name: str, uid: str) -> str:
         """A private Pub/Sub channel on the server that has `name`."""
         _, brace, rest = name.partition("{")
         tag = rest.partition("}")[0] if brace else name
-        return f"{self._said}{{{tag}}}:canary:{uid}"
+        return f"{self._pubsub_prefix}{{{tag}}}:canary:{uid}"
 
     def presence(self, channel: Channel) -> PresenceKeys:
         """The keys of a channel's presence."""

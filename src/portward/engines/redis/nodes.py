@@ -3,10 +3,10 @@
 import msgspec
 
 from portward.engines.redis import codec
-from portward.engines.redis.broker import milliseconds
 from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
+from portward.engines.redis.streams import milliseconds
 from portward.model.node import NodeInfo
 
 _ANNOUNCE = script("announce_node")
@@ -21,7 +21,7 @@ class RedisNodes:
         self._commands = commands
         self._keys = (keys.nodes, keys.nodes_until)
 
-    async def announce(self, node: NodeInfo, ttl: float) -> None:
+    async def register(self, node: NodeInfo, ttl: float) -> None:
         """Register a node."""
         await self._commands.run(
             _ANNOUNCE, self._keys, (node.uid, codec.encode(node), milliseconds(ttl))

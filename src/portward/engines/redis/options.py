@@ -57,7 +57,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """From sending a command to the answer; the connection is dropped after it."""
     probe: float = 1.0
     """Between two checks whether the store answers."""
-    canary: float = 3.0
+    pubsub_probe: float = 3.0
     """Between two probes on a Pub/Sub connection."""
     silence: float = 10.0
     """Without receiving anything: after it a connection is treated as lost."""
@@ -69,6 +69,6 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """Between a channel's last subscriber and the end of its subscription."""
     echo: float = 0.5
     """How long a publisher waits to receive its own publication."""
-    books: float = 60.0
+    metadata_renewal: float = 60.0
     """Between two renewals of the metadata of subscribed channels."""
     lease: float = LEASE

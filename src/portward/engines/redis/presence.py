@@ -10,10 +10,10 @@ from typing import Final
 
 from portward.engines.port import EngineUnavailable, Member
 from portward.engines.redis import codec
-from portward.engines.redis.broker import milliseconds
 from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
+from portward.engines.redis.streams import milliseconds
 from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
 from portward.model.events import BusEvent, UserLeft
@@ -22,7 +22,7 @@ from portward.model.replies import LeaveReason
 _CHANNELS: Final = 100
 """Channels renewed by one script, where that is possible."""
 _DUE: Final = 1000
-_BOOKS: Final = 10
+_METADATA_TIMES: Final = 10
 """How many lease times the metadata of a channel are kept without a renewal."""
 
 _ENTER = script("enter")
@@ -41,13 +41,13 @@ class RedisPresence:
     def __init__(
         self,
         commands: RedisCommands,
-        road: Topology,
+        topology: Topology,
         keys: Keys,
         lease: float,
         announce: Callable[[BusEvent], Awaitable[None]],
     ) -> None:
         self._commands = commands
-        self._together = _CHANNELS if road.whole else 1
+        self._together = _CHANNELS if topology.whole else 1
         self._keys = keys
         self._lease = milliseconds(lease)
         self._announce = announce
@@ -57,11 +57,11 @@ class RedisPresence:
     async def enter(self, channel: Channel, member: Member, limit: int = 0) -> int | None:
         """Add a connection."""
         # Listed first: a listed entry without a connection does no harm, the reverse would never be swept.
-        await self._note([(self._lease, _entry(channel, member.client))])
+        await self._list_leases([(self._lease, _entry(channel, member.client))])
         answer = await self._commands.run(
             _ENTER,
             self._keys.presence(channel),
-            (*_words(member), limit, self._lease, self._lease * _BOOKS),
+            (*_words(member), limit, self._lease, self._lease * _METADATA_TIMES),
         )
         return None if answer < 0 else int(answer)
 
@@ -78,14 +78,14 @@ class RedisPresence:
         with suppress(EngineUnavailable):
             await self._commands.send(self._keys.leases, "ZREM", self._keys.leases, entry)
 
-    async def touch(self, entries: list[tuple[Channel, Member]]) -> None:
+    async def renew(self, entries: list[tuple[Channel, Member]]) -> None:
         """Renew leases."""
         if not entries:
             return
         by_channel: dict[Channel, list[Member]] = {}
         for channel, member in entries:
             by_channel.setdefault(channel, []).append(member)
-        await self._note(
+        await self._list_leases(
             (self._lease, _entry(channel, member.client)) for channel, member in entries
         )
         groups = list(by_channel.items())
@@ -94,7 +94,7 @@ class RedisPresence:
 
     async def _touch(self, groups: Iterable[tuple[Channel, list[Member]]]) -> None:
         keys: list[str] = []
-        words: list[object] = [self._lease, self._lease * _BOOKS]
+        words: list[object] = [self._lease, self._lease * _METADATA_TIMES]
         for channel, members in groups:
             keys += self._keys.presence(channel)
             words.append(len(members))
@@ -102,7 +102,7 @@ class RedisPresence:
                 words += _words(member)
         await self._commands.run(_TOUCH, keys, words)
 
-    async def _note(self, entries: Iterable[tuple[int, str]]) -> None:
+    async def _list_leases(self, entries: Iterable[tuple[int, str]]) -> None:
         """List entries, each with its lease (ms)."""
         words = [word for entry in entries for word in entry]
         await self._commands.run(_LEASE, (self._keys.leases,), words)
@@ -148,7 +148,7 @@ class RedisPresence:
         # for its remaining time, not for a whole lease, or a lost connection would stay twice as long.
         there = [pair for pairs in left for pair in pairs]
         if there:
-            await self._note(there)
+            await self._list_leases(there)
         if due:
             await self._commands.run(_FORGET, listed, due)
         return len(due)

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from redis.asyncio.connection import Connection
 from redis.exceptions import ConnectionError as Broken
 
-from portward.engines.redis.connect import TROUBLE, hang_up
+from portward.engines.redis.connect import TROUBLE, close_connection
 from portward.engines.redis.options import Timing
 from portward.engines.redis.timeouts import pause
 from portward.model.clock import Clock
@@ -53,7 +53,7 @@ class PubSubConnection:
         self.names: dict[str, None] = {}
         self.pending: set[str] = set()
         self.missed = False
-        self.canary = ""
+        self.probe = ""
         self._dial = dial
         self._subscribe, self._unsubscribe = words
         self._listener = listener
@@ -127,7 +127,7 @@ class PubSubConnection:
         """Send probes until the connection is lost or must be treated as lost."""
         self._heard_at = self._clock.monotonic()
         while not life.done():
-            turn = pause(self._clock, self._timing.canary)
+            turn = pause(self._clock, self._timing.pubsub_probe)
             try:
                 await asyncio.wait((life, turn), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -148,7 +148,7 @@ class PubSubConnection:
             finally:
                 self._connection = None
                 await self._stop_sender()
-                await hang_up(connection)
+                await close_connection(connection)
         except TROUBLE:
             pass
         finally:
@@ -157,7 +157,7 @@ class PubSubConnection:
 
     def _begin(self) -> None:
         self.pending = set(self.names)
-        for name in (*self.names, self.canary):
+        for name in (*self.names, self.probe):
             self._write(self._subscribe, name)
 
     # -- writing and reading

@@ -16,36 +16,36 @@ from portward.model.clock import Clock
 
 
 class PubSubPool:
-    """Implements `PubSubListener`. `hear` gets messages, `interrupted` is called when some may be lost."""
+    """Implements `PubSubListener`. `on_message` gets messages; `interrupted` reports a possible loss."""
 
     def __init__(
         self,
-        road: Topology,
+        topology: Topology,
         commands: RedisCommands,
         keys: Keys,
         uid: str,
         timing: Timing,
         clock: Clock,
-        hear: Callable[[bytes, bytes], None],
+        on_message: Callable[[bytes, bytes], None],
         interrupted: Callable[[], None],
     ) -> None:
-        self._road = road
+        self._topology = topology
         self._commands = commands
         self._keys = keys
         self._uid = uid
         self._timing = timing
         self._clock = clock
-        self._hear = hear
+        self._on_message = on_message
         self._interrupted = interrupted
-        self._ears: dict[Hashable, PubSubConnection] = {}
+        self._connections: dict[Hashable, PubSubConnection] = {}
         self._leaving: list[PubSubConnection] = []
         """Connections without names, which will end soon."""
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self._canaries: set[asyncio.Task[None]] = set()
+        self._probes: set[asyncio.Task[None]] = set()
 
     # -- subscribing
 
-    async def listen(self, name: str, seconds: float | None = None) -> None:
+    async def subscribe(self, name: str, seconds: float | None = None) -> None:
         """Subscribe to a name; returns when that is confirmed, within `seconds`.
 
         Raises:
@@ -53,7 +53,7 @@ class PubSubPool:
         """
         connection = self._where(name)
         if connection is None:
-            connection = self._connection(self._road.channel_owner(name), name)
+            connection = self._connection(self._topology.channel_owner(name), name)
             connection.add(name)
         elif connection.is_subscribed(name):
             return
@@ -65,7 +65,7 @@ class PubSubPool:
         bound(future, seconds, EngineUnavailable("redis does not confirm"))
         await future
 
-    def ignore(self, name: str) -> None:
+    def unsubscribe(self, name: str) -> None:
         """Unsubscribe from a name."""
         connection = self._where(name)
         if connection is not None:
@@ -85,25 +85,26 @@ class PubSubPool:
 
     def _where(self, name: str) -> PubSubConnection | None:
         return next(
-            (connection for connection in self._ears.values() if name in connection.names), None
+            (connection for connection in self._connections.values() if name in connection.names),
+            None,
         )
 
     def _connection(self, home: Hashable, name: str) -> PubSubConnection:
-        connection = self._ears.get(home)
+        connection = self._connections.get(home)
         if connection is None:
-            words = (self._road.subscribe, self._road.unsubscribe)
-            dial = partial(self._road.connect, home)
-            connection = self._ears[home] = PubSubConnection(
+            words = (self._topology.subscribe, self._topology.unsubscribe)
+            dial = partial(self._topology.connect, home)
+            connection = self._connections[home] = PubSubConnection(
                 dial, words, self, self._timing, self._clock
             )
-            connection.canary = self._keys.probe(name, self._uid)
+            connection.probe = self._keys.probe(name, self._uid)
         return connection
 
     # -- callbacks of the connections
 
     def on_message(self, name: bytes, payload: bytes) -> None:
         """Pass a message on."""
-        self._hear(name, payload)
+        self._on_message(name, payload)
 
     def on_confirmed(self, connection: PubSubConnection, name: str) -> None:
         """Wake the callers that wait for a name, which is subscribed now."""
@@ -117,13 +118,13 @@ class PubSubPool:
     async def on_lost(self, connection: PubSubConnection) -> None:
         """Find the server of each name again, and move the names that moved."""
         with suppress(EngineUnavailable):
-            await self._road.refresh()
+            await self._topology.refresh()
         self._settle(connection)
 
     def _settle(self, connection: PubSubConnection) -> None:
-        home = next((home for home, each in self._ears.items() if each is connection), None)
+        home = next((home for home, each in self._connections.items() if each is connection), None)
         for name in tuple(connection.names):
-            now = self._road.channel_owner(name)
+            now = self._topology.channel_owner(name)
             if now not in {home, None}:
                 del connection.names[name]
                 connection.pending.discard(name)
@@ -131,33 +132,33 @@ class PubSubPool:
                 other.missed = True
                 other.add(name)
         if not connection.names:
-            self._ears.pop(home, None)
+            self._connections.pop(home, None)
             self._leaving = [each for each in (*self._leaving, connection) if not each.over]
         else:
-            connection.canary = self._keys.probe(next(iter(connection.names)), self._uid)
+            connection.probe = self._keys.probe(next(iter(connection.names)), self._uid)
 
     def probe_name(self, connection: PubSubConnection) -> None:
         """Send a probe to the connection itself."""
-        task = asyncio.get_running_loop().create_task(self._send_probes(connection.canary))
-        self._canaries.add(task)
-        task.add_done_callback(self._canaries.discard)
+        task = asyncio.get_running_loop().create_task(self._send_probes(connection.probe))
+        self._probes.add(task)
+        task.add_done_callback(self._probes.discard)
 
     async def _send_probes(self, name: str) -> None:
         with suppress(EngineUnavailable):
-            await self._commands.send(name, self._road.publish, name, "")
+            await self._commands.send(name, self._topology.publish, name, "")
 
     def drop(self) -> None:
         """Close all connections and connect again."""
-        for connection in tuple(self._ears.values()):
+        for connection in tuple(self._connections.values()):
             connection.drop()
 
     async def close(self) -> None:
         """Close all connections."""
-        for task in tuple(self._canaries):
+        for task in tuple(self._probes):
             task.cancel()
-        if self._canaries:
-            await asyncio.wait(tuple(self._canaries))
-        ears = (*self._ears.values(), *self._leaving)
-        self._ears.clear()
-        for connection in ears:
+        if self._probes:
+            await asyncio.wait(tuple(self._probes))
+        pool = (*self._connections.values(), *self._leaving)
+        self._connections.clear()
+        for connection in pool:
             await connection.close()

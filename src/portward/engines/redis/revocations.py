@@ -54,7 +54,7 @@ class RedisRevocations:
             (repr(revocation.at), repr(revocation.until), entry),
         )
 
-    async def covers(self, identity: Identity, session: str | None) -> bool:
+    async def is_revoked(self, identity: Identity, session: str | None) -> bool:
         """Whether any stored revocation names this identity or session."""
         names = identity_keys(identity, session)
         known = (self._known.get(name) for name in names)

@@ -12,11 +12,11 @@ from typing import Final
 from portward.engines.memory.rooms import new_life
 from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
 from portward.engines.redis import codec
-from portward.engines.redis.broker import milliseconds
 from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.room_values import NO_RECORD, OLDER, FoundRoom, found_room
 from portward.engines.redis.scripts import script
+from portward.engines.redis.streams import milliseconds
 from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -49,10 +49,10 @@ class RedisRooms:
     """Records of rooms, of which joins may make `limit`."""
 
     def __init__(
-        self, commands: RedisCommands, road: Topology, keys: Keys, clock: Clock, limit: int
+        self, commands: RedisCommands, topology: Topology, keys: Keys, clock: Clock, limit: int
     ) -> None:
         self._commands = commands
-        self._listeners = "SHARDNUMSUB" if road.publish == "SPUBLISH" else "NUMSUB"
+        self._listeners = "SHARDNUMSUB" if topology.publish == "SPUBLISH" else "NUMSUB"
         self._keys = keys
         self._clock = clock
         self._limit = limit

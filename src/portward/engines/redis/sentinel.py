@@ -11,7 +11,7 @@ from redis.asyncio.connection import Connection
 from redis.exceptions import ReadOnlyError
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.redis.connect import TROUBLE, Connector, ask, hang_up
+from portward.engines.redis.connect import TROUBLE, Connector, ask, close_connection
 from portward.engines.redis.options import Address, Timing
 from portward.engines.redis.topology import ServerConnections
 
@@ -23,9 +23,9 @@ class SentinelTopology:
     whole = True
 
     def __init__(
-        self, dialer: Connector, sentinels: Sequence[Address], service: str, timing: Timing
+        self, connector: Connector, sentinels: Sequence[Address], service: str, timing: Timing
     ) -> None:
-        self._dialer = dialer
+        self._dialer = connector
         self._sentinels = list(sentinels)
         self._service = service
         self._lines = ServerConnections(self._find, timing)
@@ -47,10 +47,10 @@ class SentinelTopology:
         try:
             role = (await ask(connection, "ROLE"))[0]
         except BaseException:
-            await hang_up(connection)
+            await close_connection(connection)
             raise
         if role != b"master":
-            await hang_up(connection)
+            await close_connection(connection)
             raise EngineUnavailable("the server that Sentinel names is no primary yet")
         return connection, primary
 
@@ -75,7 +75,7 @@ class SentinelTopology:
                 ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
             )
         finally:
-            await hang_up(connection)
+            await close_connection(connection)
         return Address(found[0].decode(), int(found[1])) if found else None
 
     async def send(self, _: str, command: Sequence[Any], *, bulk: bool = False) -> Any:

@@ -5,10 +5,10 @@ from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable, SessionRecord
 from portward.engines.redis import codec
-from portward.engines.redis.broker import milliseconds
 from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
+from portward.engines.redis.streams import milliseconds
 from portward.model.channel import Channel
 from portward.model.identity import Identity
 

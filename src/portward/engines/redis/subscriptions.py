@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from portward.engines.port import EngineUnavailable, Sink
+from portward.engines.port import EngineEvents, EngineUnavailable
 from portward.engines.redis import codec
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.options import Timing
@@ -25,14 +25,14 @@ from portward.model.publication import Publication
 class _Subscribed:
     """A channel that is subscribed to, or was until recently."""
 
-    __slots__ = ("books", "channel", "last", "lingering", "waiting")
+    __slots__ = ("channel", "last", "lingering", "metadata_time", "waiting")
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.last: Position | None = None
         self.waiting: list[tuple[Position, asyncio.Future[None]]] = []
         self.lingering: Timer | None = None
-        self.books = 0
+        self.metadata_time = 0
 
     def reached(self, position: Position) -> bool:
         """Whether this publication was received already."""
@@ -50,92 +50,98 @@ class _Subscribed:
 
 
 class RedisSubscriptions:
-    """Sorts messages: publications go to the sink, events to `tell`, the rest is counted.
+    """Sorts messages: publications go to the sink, events to `on_control`, the rest is counted.
 
     `ignored` counts messages that were neither, `gaps` publications that did not follow the one before.
     """
 
     def __init__(
         self,
-        ears: PubSubPool,
+        pool: PubSubPool,
         keys: Keys,
         uid: str,
         timing: Timing,
         clock: Clock,
-        tell: Callable[[BusEvent], None],
+        on_control: Callable[[BusEvent], None],
     ) -> None:
-        self.sink: Sink | None = None
+        self.sink: EngineEvents | None = None
         self.ignored = 0
         self.gaps = 0
-        self._ears = ears
+        self._pool = pool
         self._keys = keys
         self._uid = uid
         self._timing = timing
         self._clock = clock
-        self._tell = tell
+        self._on_control = on_control
         self._bus = keys.bus.encode()
-        self._heard: dict[bytes, _Subscribed] = {}
+        self._channels: dict[bytes, _Subscribed] = {}
         self._renewed = clock.monotonic()
-        self._deaf = False
+        self._echo_late = False
 
     # -- subscribing
 
-    async def listen(self, channel: Channel) -> None:
+    async def subscribe(self, channel: Channel) -> None:
         """Subscribe to a channel.
 
         Raises:
             EngineUnavailable: the subscription is not confirmed yet.
         """
         name = self._keys.pubsub_channel(channel)
-        heard = self._heard.setdefault(name.encode(), _Subscribed(channel))
-        if heard.lingering is not None:
-            heard.lingering.cancel()
-            heard.lingering = None
-        await self._ears.listen(name)
+        subscribed = self._channels.setdefault(name.encode(), _Subscribed(channel))
+        if subscribed.lingering is not None:
+            subscribed.lingering.cancel()
+            subscribed.lingering = None
+        await self._pool.subscribe(name)
 
-    def ignore(self, channel: Channel) -> None:
+    def unsubscribe(self, channel: Channel) -> None:
         """Unsubscribe from a channel after a pause."""
-        heard = self._heard.get(self._keys.pubsub_channel(channel).encode())
-        if heard is not None and heard.lingering is None:
-            heard.lingering = self._clock.call_later(
+        subscribed = self._channels.get(self._keys.pubsub_channel(channel).encode())
+        if subscribed is not None and subscribed.lingering is None:
+            subscribed.lingering = self._clock.call_later(
                 self._timing.linger, lambda: self._forget(channel)
             )
 
     def _forget(self, channel: Channel) -> None:
         name = self._keys.pubsub_channel(channel)
-        heard = self._heard.pop(name.encode(), None)
-        if heard is not None:
-            self._ears.ignore(name)
+        subscribed = self._channels.pop(name.encode(), None)
+        if subscribed is not None:
+            self._pool.unsubscribe(name)
 
     def close(self) -> None:
         """Forget all channels."""
-        for heard in self._heard.values():
-            if heard.lingering is not None:
-                heard.lingering.cancel()
-        self._heard.clear()
+        for subscribed in self._channels.values():
+            if subscribed.lingering is not None:
+                subscribed.lingering.cancel()
+        self._channels.clear()
 
     # -- metadata of streams
 
-    def note_stream_counts(self, channel: Channel, books: int) -> None:
+    def note_metadata_time(self, channel: Channel, metadata_time: int) -> None:
         """Record for how many milliseconds the metadata of a subscribed channel are kept."""
-        heard = self._heard.get(self._keys.pubsub_channel(channel).encode())
-        if heard is not None:
-            heard.books = books
+        subscribed = self._channels.get(self._keys.pubsub_channel(channel).encode())
+        if subscribed is not None:
+            subscribed.metadata_time = metadata_time
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """How many channels are subscribed to, by namespace."""
-        return Counter(heard.channel.namespace for heard in self._listened())
+        return Counter(subscribed.channel.namespace for subscribed in self._active())
 
     def due(self) -> list[tuple[Channel, int]]:
         """Channels whose metadata must be renewed now, with the milliseconds; empty most of the time."""
         now = self._clock.monotonic()
-        if now - self._renewed < self._timing.books:
+        if now - self._renewed < self._timing.metadata_renewal:
             return []
         self._renewed = now
-        return [(heard.channel, heard.books) for heard in self._listened() if heard.books]
+        return [
+            (subscribed.channel, subscribed.metadata_time)
+            for subscribed in self._active()
+            if subscribed.metadata_time
+        ]
 
-    def _listened(self) -> list[_Subscribed]:
-        return [heard for heard in self._heard.values() if heard.lingering is None]
+    def _active(self) -> list[_Subscribed]:
+        return [
+            subscribed for subscribed in self._channels.values() if subscribed.lingering is None
+        ]
 
     # -- receiving
 
@@ -146,61 +152,61 @@ class RedisSubscriptions:
         that come while the first one still waits.
         """
         name = self._keys.pubsub_channel(channel)
-        heard = self._heard.get(name.encode())
-        if heard is None or heard.lingering is not None or self._ears.is_subscribed(name):
+        subscribed = self._channels.get(name.encode())
+        if subscribed is None or subscribed.lingering is not None or self._pool.is_subscribed(name):
             return
         with suppress(EngineUnavailable):
-            await self._ears.listen(name, self._timing.echo)
+            await self._pool.subscribe(name, self._timing.echo)
 
     async def echo(self, channel: Channel, position: Position) -> None:
         """Wait until this node has received a publication, if it subscribes, for a short time only."""
         name = self._keys.pubsub_channel(channel)
-        heard = self._heard.get(name.encode())
-        if heard is None or heard.lingering is not None or heard.reached(position):
+        subscribed = self._channels.get(name.encode())
+        if subscribed is None or subscribed.lingering is not None or subscribed.reached(position):
             return
-        if self._deaf or not self._ears.is_subscribed(name):
+        if self._echo_late or not self._pool.is_subscribed(name):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heard.waiting.append((position, future))
+        subscribed.waiting.append((position, future))
         bound(future, self._timing.echo, None)
         await future
         # The next publisher does not wait: the connection may be lost.
-        self._deaf = not heard.reached(position)
+        self._echo_late = not subscribed.reached(position)
 
     def on_message(self, name: bytes, payload: bytes) -> None:
         """Handle a message. Never raises."""
-        heard = self._heard.get(name)
-        self._deaf = False
+        subscribed = self._channels.get(name)
+        self._echo_late = False
         try:
             if name == self._bus:
                 self._event(payload)
-            elif heard is not None:
-                self._publication(heard, payload)
+            elif subscribed is not None:
+                self._publication(subscribed, payload)
         except codec.MALFORMED:
             self.ignored += 1
 
     def _event(self, payload: bytes) -> None:
-        told = codec.read_told(payload)
-        if told.node != self._uid:
-            self._tell(told.event)
+        sent = codec.read_event(payload)
+        if sent.node != self._uid:
+            self._on_control(sent.event)
 
-    def _publication(self, heard: _Subscribed, payload: bytes) -> None:
+    def _publication(self, subscribed: _Subscribed, payload: bytes) -> None:
         announced = codec.read_announced(payload)
         position = Position(announced.offset, announced.epoch)
-        if heard.reached(position):
+        if subscribed.reached(position):
             return
-        last, heard.last = heard.last, position
+        last, subscribed.last = subscribed.last, position
         sink = self.sink
-        if sink is not None and heard.lingering is None:
+        if sink is not None and subscribed.lingering is None:
             if (
                 last is not None
                 and last.epoch == position.epoch
                 and position.offset > last.offset + 1
             ):
                 self.gaps += 1
-                sink.interrupted()
+                sink.on_interrupted()
             draft = announced.draft
             publication = Publication.at(position.offset, draft)
-            sink.published(heard.channel, publication, position.epoch, draft.exclude)
-        heard.waiting = [pair for pair in heard.waiting if not pair[1].done()]
-        heard.wake()
+            sink.on_publication(subscribed.channel, publication, position.epoch, draft.exclude)
+        subscribed.waiting = [pair for pair in subscribed.waiting if not pair[1].done()]
+        subscribed.wake()

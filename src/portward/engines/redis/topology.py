@@ -91,8 +91,8 @@ class SingleTopology:
     publish, subscribe, unsubscribe = "PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"
     whole = True
 
-    def __init__(self, dialer: Connector, address: Address, timing: Timing) -> None:
-        self._dialer = dialer
+    def __init__(self, connector: Connector, address: Address, timing: Timing) -> None:
+        self._dialer = connector
         self._address = address
         self._lines = ServerConnections(self._find, timing)
 

@@ -5,19 +5,19 @@ from contextlib import suppress
 
 from portward.engines.memory.nodes import MemoryNodes
 from portward.engines.memory.presence import MemoryPresence
-from portward.engines.port import MAX_ROOMS, EngineUnavailable, Sink
+from portward.engines.port import MAX_ROOMS, EngineEvents, EngineUnavailable
 from portward.engines.sqlite.approvals import SqliteApprovals
-from portward.engines.sqlite.broker import SqliteBroker
+from portward.engines.sqlite.counters import SqliteCounters
 from portward.engines.sqlite.directory import SqliteDirectory
 from portward.engines.sqlite.files import EngineFileError, EngineInUse, sqlite_path
-from portward.engines.sqlite.meter import SqliteMeter
-from portward.engines.sqlite.notes import SqliteNotes, stored_note
+from portward.engines.sqlite.kv import SqliteKeyValue, stored_note
 from portward.engines.sqlite.revocations import SqliteRevocations
 from portward.engines.sqlite.rooms import SqliteRooms
 from portward.engines.sqlite.sessions import SqliteSessions
-from portward.engines.sqlite.shared import SqliteShared
 from portward.engines.sqlite.store import SqliteStore
 from portward.engines.sqlite.streams import StreamTables
+from portward.engines.sqlite.streams_port import SqliteStreams
+from portward.engines.sqlite.user_state import SqliteUserState
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.events import RightsChanged
@@ -33,43 +33,43 @@ class SqliteEngine:
     """
 
     name = "sqlite"
-    spans = False
+    shared_by_nodes = False
 
     def __init__(self, path: str, clock: Clock, *, max_rooms: int = MAX_ROOMS) -> None:
         streams = StreamTables()
         self._streams = streams
         self.store = SqliteStore(path, self._load, streams.forget, self._changed)
-        self.broker = SqliteBroker(self.store, streams, clock)
+        self.streams = SqliteStreams(self.store, streams, clock)
         self.presence = MemoryPresence()
         rooms = SqliteRooms(
-            self.store, streams, clock, max_rooms, self._occupied, self.broker.removed
+            self.store, streams, clock, max_rooms, self._occupied, self.streams.removed
         )
         self.directory = SqliteDirectory(self.store, rooms)
         self.sessions = SqliteSessions(self.store, clock)
         self.revocations = SqliteRevocations(self.store, clock)
         self.approvals = SqliteApprovals(self.store, clock)
-        self.shared = SqliteShared(self.store, clock)
+        self.user_state = SqliteUserState(self.store, clock)
         self.nodes = MemoryNodes()
-        self.meter = SqliteMeter(self.store, clock)
-        self.notes = SqliteNotes(self.store)
+        self.counters = SqliteCounters(self.store, clock)
+        self.kv = SqliteKeyValue(self.store)
         self._sweeping = False
 
     def _load(self, db: sqlite3.Connection) -> None:
         channels = db.execute("SELECT channel FROM streams").fetchall()
         self._streams.load(db)
         self.sessions.load(db)
-        self.broker.load([channel for (channel,) in channels])
+        self.streams.load([channel for (channel,) in channels])
         self.directory.load(db)
         self.revocations.load(db)
 
     def _occupied(self, channel: Channel) -> bool:
-        return self.presence.occupied(channel) or self.broker.listened(channel)
+        return self.presence.occupied(channel) or self.streams.is_subscribed(channel)
 
     def _changed(self, up: bool) -> None:
-        if self.broker.sink is not None:
-            self.broker.sink.engine_changed(up)
+        if self.streams.sink is not None:
+            self.streams.sink.on_health_changed(up)
 
-    async def start(self, sink: Sink) -> None:
+    async def start(self, sink: EngineEvents) -> None:
         """Open the file, and announce to `sink` from now on.
 
         Raises:
@@ -77,19 +77,19 @@ class SqliteEngine:
             EngineFileError: the file cannot be opened, is damaged, or is not Portward's.
         """
         await self.store.start()
-        self.broker.sink = sink
+        self.streams.sink = sink
 
     async def stop(self) -> None:
         """Carry out what is queued, close the file, and stop announcing."""
         try:
             with suppress(EngineUnavailable):  # only the times of last use are lost
-                await self.broker.flush()
+                await self.streams.flush()
                 await self.directory.flush()
                 await self.sessions.flush()
                 await self.store.write(self._streams.close)
         finally:
             await self.store.stop()
-            self.broker.sink = None
+            self.streams.sink = None
 
     async def sweep(self) -> None:
         """Remove what has expired, in small steps. While one sweep runs, another call returns at once.
@@ -107,14 +107,14 @@ class SqliteEngine:
 
     async def _sweep(self) -> None:
         await self.store.probe()
-        await self.broker.sweep()
+        await self.streams.sweep()
         for channel in await self.directory.sweep():
-            await self.broker.announce(RightsChanged(channel=channel))
+            await self.streams.publish_control(RightsChanged(channel=channel))
         await self.sessions.sweep()
         await self.revocations.sweep()
         await self.approvals.sweep()
-        await self.shared.sweep()
-        await self.meter.sweep()
+        await self.user_state.sweep()
+        await self.counters.sweep()
         await self.store.tidy()
 
     @property

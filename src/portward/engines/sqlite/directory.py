@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 
-from portward.engines.port import Facts, RoomMade
+from portward.engines.port import RoomMade, UserRights
 from portward.engines.sqlite.rights_cache import (
     SET_PERMISSIONS,
     SET_ROLES,
@@ -28,7 +28,7 @@ class SqliteDirectory:
         self._facts.load(db)
         self._rooms.load(db)
 
-    async def facts(self, user: str) -> Facts:
+    async def rights(self, user: str) -> UserRights:
         """Roles, permissions and workspaces of a user."""
         return await self._facts.get(user)
 
@@ -64,7 +64,7 @@ class SqliteDirectory:
         """Make a record that may end when it is not used."""
         return await self._rooms.make(channel, room, origin, maker, idle)
 
-    async def keep_room(self, channel: Channel, idle: float) -> None:
+    async def use_room(self, channel: Channel, idle: float) -> None:
         """Record a use."""
         self._rooms.keep(channel, idle)
 

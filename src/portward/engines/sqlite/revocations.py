@@ -58,7 +58,7 @@ class SqliteRevocations:
         self._cache[key] = revocation
         self._shrink()
 
-    async def covers(self, identity: Identity, session: str | None) -> bool:
+    async def is_revoked(self, identity: Identity, session: str | None) -> bool:
         """Whether any stored revocation names this identity or session."""
         if self._whole and not self._cache:
             return False

@@ -3,11 +3,11 @@
 import sqlite3
 from typing import Final
 
-from portward.engines.port import Facts
+from portward.engines.port import UserRights
 from portward.engines.sqlite.codec import pack, reader
 from portward.engines.sqlite.store import SqliteStore
 
-NOTHING: Final = Facts()
+NOTHING: Final = UserRights()
 MAX_CACHED: Final = 100_000
 """Most users whose facts are in memory; those of others are read when needed."""
 
@@ -33,7 +33,7 @@ class RightsCache:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._cache: dict[str, Facts] = {}
+        self._cache: dict[str, UserRights] = {}
         self._whole = True
         """Whether the cache has all users."""
         self._changes = 0
@@ -52,7 +52,7 @@ class RightsCache:
             del self._cache[next(iter(self._cache))]
             self._whole = False
 
-    async def get(self, user: str) -> Facts:
+    async def get(self, user: str) -> UserRights:
         """Roles, permissions and workspaces of a user."""
         facts = self._cache.get(user)
         if facts is not None or self._whole:
@@ -71,7 +71,7 @@ class RightsCache:
             lambda db: _change(db, sql, user, body), lambda facts: self._changed(user, facts)
         )
 
-    def _changed(self, user: str, facts: Facts) -> None:
+    def _changed(self, user: str, facts: UserRights) -> None:
         self._changes += 1
         self._cache.pop(user, None)
         if facts:
@@ -79,19 +79,19 @@ class RightsCache:
             self._shrink()
 
 
-def _facts(row: list[bytes | None]) -> Facts:
+def _facts(row: list[bytes | None]) -> UserRights:
     roles, permissions, workspaces = (
         _NAMES.decode(names) if names is not None else None for names in row
     )
-    return Facts(roles or frozenset(), permissions or frozenset(), workspaces)
+    return UserRights(roles or frozenset(), permissions or frozenset(), workspaces)
 
 
-def _read(db: sqlite3.Connection, user: str) -> Facts:
+def _read(db: sqlite3.Connection, user: str) -> UserRights:
     row = db.execute(_SELECT, (user,)).fetchone()
     return _facts(list(row)) if row is not None else NOTHING
 
 
-def _change(db: sqlite3.Connection, sql: str, user: str, body: bytes | None) -> Facts:
+def _change(db: sqlite3.Connection, sql: str, user: str, body: bytes | None) -> UserRights:
     db.execute(sql, (user, body))
     facts = _read(db, user)
     if not facts:

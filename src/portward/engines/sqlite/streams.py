@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from portward.engines.epochs import NextEpochs
-from portward.engines.port import Stored
+from portward.engines.port import PublishResult
 from portward.engines.sqlite import epochs
 from portward.engines.sqlite.codec import pack
 from portward.engines.sqlite.history_query import read_page
-from portward.engines.sqlite.orders import Order, Outcome
+from portward.engines.sqlite.publish_job import PublishJob, StoredJob
 from portward.engines.sqlite.room_rows import alive
 from portward.model.channel import Channel
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
@@ -75,7 +75,7 @@ class StreamTables:
         """Clear the cache: a transaction was rolled back."""
         self._cache.clear()
 
-    def publish(self, db: sqlite3.Connection, order: Order) -> Outcome | None:
+    def publish(self, db: sqlite3.Connection, order: PublishJob) -> StoredJob | None:
         """Assign an offset and store, unless its key was used; None when its room has ended."""
         if order.life is not None and not alive(db, order.channel, order.life, order.now):
             return None
@@ -83,7 +83,7 @@ class StreamTables:
         if order.key is not None:
             first = _seen(db, stream, order.key, order.now)
             if first is not None:
-                return Outcome(first, None, created)
+                return StoredJob(first, None, created)
         publication = Publication.at(stream.offset + 1, order.draft)
         stream.offset += 1
         _keep(db, stream, publication, order.now)
@@ -93,8 +93,8 @@ class StreamTables:
         )
         if order.key is not None:
             _note_key(db, stream, order.key, publication.id, order.now + IDEMPOTENCY_TIME)
-        stored = Stored(publication.id, Position(stream.offset, stream.epoch))
-        return Outcome(stored, publication, created)
+        stored = PublishResult(publication.id, Position(stream.offset, stream.epoch))
+        return StoredJob(stored, publication, created)
 
     def open(
         self, db: sqlite3.Connection, channel: Channel, namespace: Namespace, now: float
@@ -233,14 +233,14 @@ def _remember(
         ).rowcount
 
 
-def _seen(db: sqlite3.Connection, stream: Stream, key: str, now: float) -> Stored | None:
+def _seen(db: sqlite3.Connection, stream: Stream, key: str, now: float) -> PublishResult | None:
     row = db.execute(
         "SELECT id, offset FROM keys WHERE stream = ? AND key = ? AND until > ?",
         (stream.number, key, now),
     ).fetchone()
     if row is None:
         return None
-    return Stored(row[0], Position(row[1], stream.epoch), duplicate=True)
+    return PublishResult(row[0], Position(row[1], stream.epoch), duplicate=True)
 
 
 def _note_key(db: sqlite3.Connection, stream: Stream, key: str, first: str, until: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from portward.engines.port import Engine, RoomEnded, Stored
+from portward.engines.port import Engine, PublishResult, RoomEnded
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory, Signal
@@ -58,7 +58,7 @@ class Publishing:
         grant: Grant[Publish],
         who: Identity | None = None,
         record: RoomRecord | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         """Store and announce a publication; `who` is None for publications of the backend.
 
         `record` is the room record at the time of the grant; where one is needed and none is given, it is
@@ -83,7 +83,7 @@ class Publishing:
         if record is not None and record.origin.ends_unused:
             # In parallel to the publication, so that the round trip to a remote store is paid once.
             self._background.run(
-                self._engine.directory.keep_room(command.channel, namespace.idle_ttl)
+                self._engine.directory.use_room(command.channel, namespace.idle_ttl)
             )
         key = command.idempotency_key
         life = record.life if guarded and record is not None else None
@@ -103,10 +103,10 @@ class Publishing:
         namespace: Namespace,
         key: str | None,
         life: str | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         began = self._clock.monotonic()
         try:
-            stored = await self._engine.broker.publish(channel, draft, namespace, key, life)
+            stored = await self._engine.streams.publish(channel, draft, namespace, key, life)
         except RoomEnded:
             raise CommandError(ErrorKind.UNKNOWN_ROOM, detail="the room has been removed") from None
         self._metrics.engine_seconds.observe(self._clock.monotonic() - began, ("publish",))
@@ -147,7 +147,7 @@ class Publishing:
             limit=limit, since=since, before=command.before, reverse=command.reverse
         )
         began = self._clock.monotonic()
-        page = await self._engine.broker.history(command.channel, query, namespace)
+        page = await self._engine.streams.history(command.channel, query, namespace)
         self._metrics.engine_seconds.observe(self._clock.monotonic() - began, ("history",))
         if since is not None and since.epoch != page.position.epoch:
             raise CommandError(ErrorKind.UNRECOVERABLE)
@@ -164,13 +164,13 @@ class Publishing:
     async def position(self, channel: Channel) -> Position:
         """Return the position of the stream."""
         namespace = self._authorizer.namespace(channel)
-        page = await self._engine.broker.history(channel, HistoryQuery(limit=0), namespace)
+        page = await self._engine.streams.history(channel, HistoryQuery(limit=0), namespace)
         return page.position
 
     async def signal(self, grant: Grant[Signal], user: str, client: str) -> None:
         """Send a signal to the other subscribers of the channel."""
         command = grant.command
-        await self._engine.broker.announce(
+        await self._engine.streams.publish_control(
             UserSignalled(
                 channel=command.channel,
                 user=user,

@@ -93,7 +93,7 @@ class Recovering:
         subscription, epoch = prepared.subscription, prepared.page.position.epoch
         query = HistoryQuery(limit=CHUNK, since=Position(at, epoch))
         channel = subscription.channel
-        page = await self._engine.broker.history(channel, query, prepared.namespace)
+        page = await self._engine.streams.history(channel, query, prepared.namespace)
         try:
             await self._subscriptions.recheck_record(session, subscription)
             self._subscriptions.check_current(session, subscription)

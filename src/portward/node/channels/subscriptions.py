@@ -148,7 +148,7 @@ class Subscriptions:
             subscription.record = await directory.room(channel)
         record = subscription.record
         if record is not None and record.origin.ends_unused:
-            await directory.keep_room(channel, namespace.idle_ttl)
+            await directory.use_room(channel, namespace.idle_ttl)
         self.check_current(session, subscription)
 
     async def recheck_record(self, session: Session, subscription: Subscription) -> None:
@@ -190,13 +190,13 @@ class Subscriptions:
         channel, since = subscription.channel, prepared.since
         self._check_size(subscription, namespace)
         if self._hub.join(channel, session.transport):
-            await self._engine.broker.listen(channel)
+            await self._engine.streams.subscribe(channel)
             self.check_current(session, subscription)
         await self._enter_presence(session, subscription, namespace)
         prepared.participants = await self._participants(channel, namespace)
         limit = RECOVERY_LIMIT + 1 if since is not None else 0
         query = HistoryQuery(limit=limit, since=since, latest=prepared.latest)
-        prepared.page = await self._engine.broker.history(channel, query, namespace)
+        prepared.page = await self._engine.streams.history(channel, query, namespace)
         await self.recheck_record(session, subscription)
         self.check_current(session, subscription)
 
@@ -265,7 +265,7 @@ class Subscriptions:
             subscription.present = False
             raise CommandError(ErrorKind.CHANNEL_FULL)
         if first and not self._cancel_leave(channel, who.subject):
-            await self._engine.broker.announce(
+            await self._engine.streams.publish_control(
                 UserJoined(
                     channel=channel,
                     user=who.subject,
@@ -333,7 +333,7 @@ class Subscriptions:
         silent = self._hub.leave(channel, session.transport, drop=drop)
         self._background.run(self._leave_presence(session, subscription, reason))
         if silent:
-            self._background.run(self._engine.broker.ignore(channel))
+            self._background.run(self._engine.streams.unsubscribe(channel))
 
     async def _leave_presence(
         self, session: Session, subscription: Subscription, reason: LeaveReason
@@ -357,14 +357,14 @@ class Subscriptions:
         if grace and reason is LeaveReason.DISCONNECTED:
             self._postpone(event, grace)
         else:
-            await self._engine.broker.announce(event)
+            await self._engine.streams.publish_control(event)
 
     def _postpone(self, event: UserLeft, grace: float) -> None:
         key = (event.channel, event.user)
 
         def announce() -> None:
             del self._grace[key]
-            self._background.run(self._engine.broker.announce(event))
+            self._background.run(self._engine.streams.publish_control(event))
 
         self._cancel_leave(*key)
         self._grace[key] = self._clock.call_later(grace, announce)

@@ -118,13 +118,13 @@ class Checkpoints:
         await _off_the_loop(lambda: self._audit.flush(FLUSH_TIME))
         checkpoint = self._audit.checkpoint
         if checkpoint is not None and checkpoint.seq > self._kept:
-            await self._engine.notes.set(key, as_text(checkpoint))
+            await self._engine.kv.set(key, as_text(checkpoint))
             self._kept = checkpoint.seq
             self._seen = min(last, self._kept)
 
     async def _compare(self, file: AuditFile, key: str) -> None:
         """Record `audit.cut` when the file contradicts the stored checkpoint or one cannot be read."""
-        text = await self._engine.notes.get(key)
+        text = await self._engine.kv.get(key)
         if text is None:
             return
         try:
@@ -166,7 +166,7 @@ class SecurityEvents:
 
     def start(self) -> None:
         """Start with the entries of this run so far. An engine for one process only has no such list."""
-        if self._engine.spans:
+        if self._engine.shared_by_nodes:
             audit = self._telemetry.audit
             for entry in audit.recent(WAITING, since=audit.began):
                 self.add(entry)
@@ -212,7 +212,7 @@ class SecurityEvents:
         try:
             while batch := tuple(islice(self._queue, BATCH)):
                 texts = tuple(map(self._text, batch))
-                await self._engine.notes.prepend(EVENTS, texts, EVENTS_KEPT)
+                await self._engine.kv.prepend(EVENTS, texts, EVENTS_KEPT)
                 for _ in batch:
                     self._queue.popleft()
                 self._report_losses()

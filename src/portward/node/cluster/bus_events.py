@@ -44,21 +44,21 @@ class RightsEvents(Protocol):
         """Remove a user from a channel."""
 
 
-class EngineEvents(Protocol):
+class EngineStatusEvents(Protocol):
     """Handlers of the engine's own state: `node.cluster.maintenance.ClusterMaintenance`."""
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Look for what the bus may have lost."""
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """Report that the engine became available or unavailable."""
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Report whether the store may evict keys."""
 
 
 class BusEventHandler:
-    """Implements `engines.port.Sink`."""
+    """Implements `engines.port.EngineEvents`."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class BusEventHandler:
         registry: Registry[Session],
         authorities: RightsEvents,
         gap_repair: GapRepair,
-        watchers: EngineEvents,
+        watchers: EngineStatusEvents,
         clock: Clock,
     ) -> None:
         self._hub = hub
@@ -85,7 +85,7 @@ class BusEventHandler:
             ValueShared: authorities.shared,
         }
 
-    def published(
+    def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
     ) -> None:
         """Deliver a publication that is next in its channel; pass any other one to the gap repair."""
@@ -94,21 +94,21 @@ class BusEventHandler:
         if not self._hub.deliver(channel, publication, epoch, subscriber):
             self._gap_repair.handle_out_of_order(channel, publication, epoch, subscriber)
 
-    def happened(self, event: BusEvent) -> None:
+    def on_control(self, event: BusEvent) -> None:
         """Call the handler of an event's type."""
         self._handlers[type(event)](event)
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Start the search for what the bus may have lost."""
-        self._watchers.interrupted()
+        self._watchers.on_interrupted()
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """Forward the change."""
-        self._watchers.engine_changed(up)
+        self._watchers.on_health_changed(up)
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Forward the change."""
-        self._watchers.eviction_changed(possible)
+        self._watchers.on_eviction_changed(possible)
 
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
         source = self._registry.get(client)

@@ -137,7 +137,7 @@ class GapRepair:
         query = HistoryQuery(limit=RECOVERY_LIMIT + 1, since=known)
         namespace = self._authorizer.namespace(channel)
         try:
-            return await self._engine.broker.history(channel, query, namespace)
+            return await self._engine.streams.history(channel, query, namespace)
         except Unavailable:
             return None
         except Exception as error:  # noqa: BLE001 - a channel must not stay paused

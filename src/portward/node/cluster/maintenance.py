@@ -96,7 +96,7 @@ class ClusterMaintenance:
         """Announce the node and start the timers."""
         self._heartbeat()
         self._every("touch", lambda: TOUCH_INTERVAL, self._touch_and_heartbeat)
-        if self._engine.spans:
+        if self._engine.shared_by_nodes:
             self._every("presence", lambda: PRESENCE_INTERVAL, self._sweep_presence)
         self._every("pull", lambda: PULL_INTERVAL, self._pull_all)
         self._every("compare", self._compare_interval, self._compare)
@@ -129,7 +129,7 @@ class ClusterMaintenance:
     def _touch_and_heartbeat(self) -> None:
         entries = list(self._present())
         if entries:
-            self._background.run(self._engine.presence.touch(entries))
+            self._background.run(self._engine.presence.renew(entries))
         self._heartbeat()
 
     def _present(self) -> Iterable[tuple[Channel, Member]]:
@@ -149,8 +149,8 @@ class ClusterMaintenance:
 
     async def _announce(self) -> None:
         nodes = self._engine.nodes
-        await nodes.announce(self._info(), NODE_TTL)
-        if self._engine.spans:
+        await nodes.register(self._info(), NODE_TTL)
+        if self._engine.shared_by_nodes:
             before, self._nodes = self._nodes, len(await nodes.present())
             # After a loss of all data the store gets the entries of all nodes within one interval: keep the
             # larger count until then, so that shares of limits do not grow.
@@ -221,7 +221,7 @@ class ClusterMaintenance:
 
     # -- events of the engine itself: `node.cluster.bus_events.EngineEvents`
 
-    def interrupted(self) -> None:
+    def on_interrupted(self) -> None:
         """Look for everything that the bus may have lost, at a random time within `SOON`."""
         self._rights_uncertain = True
         self._once("look", self._random() * SOON, self._look_for_losses)
@@ -231,14 +231,14 @@ class ClusterMaintenance:
         self._background.run(self._pull())
         self._reauthorize_all()
 
-    def engine_changed(self, up: bool) -> None:
+    def on_health_changed(self, up: bool) -> None:
         """Record that the engine became available or unavailable."""
         self._telemetry.metrics.engine_up.set(up)
         self._telemetry.record(
             Event.ENGINE_UP if up else Event.ENGINE_DOWN, engine=self._engine.name
         )
 
-    def eviction_changed(self, possible: bool) -> None:
+    def on_eviction_changed(self, possible: bool) -> None:
         """Record whether the store may evict keys."""
         self._telemetry.metrics.engine_may_evict.set(possible)
         self._telemetry.record(

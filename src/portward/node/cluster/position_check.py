@@ -65,7 +65,7 @@ class PositionCheck:
             return True
         query = HistoryQuery(limit=0)
         try:
-            page = await self._engine.broker.history(
+            page = await self._engine.streams.history(
                 channel, query, self._authorizer.namespace(channel)
             )
         except Unavailable:

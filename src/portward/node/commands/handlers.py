@@ -247,7 +247,7 @@ class CommandHandlers:
             Event.ROOM_KICK, actor=session.user, user=command.user, channel=command.channel
         )
         self._subscribe_cost.forget_returns(grant.command.user, command.channel)
-        await self._engine.broker.announce(
+        await self._engine.streams.publish_control(
             Expelled(user=grant.command.user, channel=command.channel, reason="kicked")
         )
         return Done()
@@ -263,7 +263,7 @@ class CommandHandlers:
         origin = RoomOrigin.ADMIN if record.origin.ends_unused else record.origin
         await self._engine.directory.save_room(channel, changed, origin, expires=record.expires)
         self._telemetry.record(Event.ROOM_PERMISSIONS, actor=session.user, channel=channel)
-        await self._engine.broker.announce(RightsChanged(channel=channel))
+        await self._engine.streams.publish_control(RightsChanged(channel=channel))
         return Done()
 
     async def _limit(self, session: Session, name: LimitName) -> None:

@@ -147,7 +147,7 @@ class Authentication:
         return expires is not None and self._clock.time() >= expires + self.leeway
 
     async def _check_revoked(self, identity: Identity, session: str | None) -> None:
-        if await self._engine.revocations.covers(identity, session):
+        if await self._engine.revocations.is_revoked(identity, session):
             raise CredentialError(ErrorKind.TOKEN_REVOKED, "revoked", lasting=True)
 
     # -- from an identity to a session
@@ -292,7 +292,7 @@ class Authentication:
 
     async def _check_after_binding(self, session: Session, identity: Identity) -> None:
         """Check revocations again: one between the first check and the registration found no session."""
-        if await self._engine.revocations.covers(identity, session.resume_id):
+        if await self._engine.revocations.is_revoked(identity, session.resume_id):
             session.end(Disconnect.REVOKED, "revoked while it was authenticated")
             raise CommandError(ErrorKind.TOKEN_REVOKED)
 

@@ -90,7 +90,7 @@ class Authorizer:
 
     async def with_directory_roles(self, claims: Identity) -> Identity:
         """Return the token's identity with the directory's roles and permissions, and those of the roles."""
-        facts = await self._engine.directory.facts(claims.subject)
+        facts = await self._engine.directory.rights(claims.subject)
         roles = claims.roles | facts.roles
         permissions = claims.permissions | facts.permissions
         for role in roles & self._role_permissions.keys():
@@ -195,7 +195,7 @@ class Authorizer:
             return NO_FACTS
         match namespace.authorize:
             case AccessRule.MEMBERSHIP:
-                facts = await self._engine.directory.facts(who.subject)
+                facts = await self._engine.directory.rights(who.subject)
                 return ChannelFacts(workspaces=facts.workspaces)
             case AccessRule.HTTP:
                 return ChannelFacts(answers=await self._answers(who, channel, namespace))

@@ -17,8 +17,8 @@ class ClusterRateLimiter:
     """Counts events in the shared store. `nodes` is the last known number of nodes."""
 
     def __init__(self, engine: Engine) -> None:
-        self._meter = engine.meter
-        self.enabled = engine.spans
+        self._meter = engine.counters
+        self.enabled = engine.shared_by_nodes
         """Whether the engine can be shared with other nodes."""
         self._nodes = 1
         self._local_shares: dict[tuple[str, LimitName], RateTable] = {}

@@ -2,18 +2,18 @@
 
 from math import ceil
 
-from portward.engines.redis.broker import milliseconds
 from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
+from portward.engines.redis.streams import milliseconds
 
 _TAKE = script("take")
 _COUNT = script("count")
 _MICROSECONDS = 1_000_000
 
 
-class RedisMeter:
-    """Implements `engines.port.Meter`."""
+class RedisCounters:
+    """Implements `engines.port.Counters`."""
 
     def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands

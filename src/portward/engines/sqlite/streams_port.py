@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from functools import partial
 from sqlite3 import Connection
 
-from portward.engines.port import RoomEnded, Sink, Stored
+from portward.engines.port import EngineEvents, PublishResult, RoomEnded
 from portward.engines.sqlite.expiry import EXPIRED_KEYS, Moment, look, still_idle, touch
 from portward.engines.sqlite.history_query import keeps, read_page
-from portward.engines.sqlite.orders import Order, Outcome
+from portward.engines.sqlite.publish_job import PublishJob, StoredJob
 from portward.engines.sqlite.store import BATCH, SqliteStore
 from portward.engines.sqlite.streams import StreamTables
 from portward.model.channel import Channel
@@ -18,27 +18,27 @@ from portward.model.namespace import Namespace
 from portward.model.publication import Draft, HistoryPage, HistoryQuery
 
 
-class SqliteBroker:
-    """Implements `engines.port.Broker`. The bus is a method call: a file has one process."""
+class SqliteStreams:
+    """Implements `engines.port.Streams`. The bus is a method call: a file has one process."""
 
     def __init__(self, store: SqliteStore, streams: StreamTables, clock: Clock) -> None:
-        self.sink: Sink | None = None
+        self.sink: EngineEvents | None = None
         self._store = store
         self._streams = streams
         self._clock = clock
         self._started = clock.time()
-        self._books: Counter[str] = Counter()
-        self._heard: set[Channel] = set()
-        self._touched: dict[Channel, float] = {}
+        self._stream_counts: Counter[str] = Counter()
+        self._subscribed: set[Channel] = set()
+        self._used: dict[Channel, float] = {}
         """When streams were last used since the last sweep: too frequent to be written each time."""
         self._dropping: set[Channel] = set()
 
     def load(self, channels: list[str]) -> None:
         """Take over the existing streams."""
         self._started = self._clock.time()
-        self._books = Counter(channel.partition(":")[0] for channel in channels)
-        self._heard = set()
-        self._touched = {}
+        self._stream_counts = Counter(channel.partition(":")[0] for channel in channels)
+        self._subscribed = set()
+        self._used = {}
         self._dropping = set()
 
     async def publish(
@@ -48,9 +48,9 @@ class SqliteBroker:
         namespace: Namespace,
         idempotency_key: str | None,
         life: str | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         """Assign the offset, store and announce."""
-        order = Order(channel, draft, namespace, idempotency_key, self._clock.time(), life)
+        order = PublishJob(channel, draft, namespace, idempotency_key, self._clock.time(), life)
         outcome = await self._store.write(
             lambda db: self._streams.publish(db, order),
             lambda outcome: self._published(order, outcome),
@@ -59,21 +59,21 @@ class SqliteBroker:
             raise RoomEnded
         return outcome.stored
 
-    def _published(self, order: Order, outcome: Outcome | None) -> None:
+    def _published(self, order: PublishJob, outcome: StoredJob | None) -> None:
         if outcome is None:
             return
         if outcome.created:
-            self._books[order.channel.namespace] += 1
+            self._stream_counts[order.channel.namespace] += 1
         if outcome.publication is not None and self.sink is not None:
             epoch = outcome.stored.position.epoch
-            self.sink.published(order.channel, outcome.publication, epoch, order.draft.exclude)
+            self.sink.on_publication(order.channel, outcome.publication, epoch, order.draft.exclude)
 
     async def history(
         self, channel: Channel, query: HistoryQuery, namespace: Namespace
     ) -> HistoryPage:
         """Read a part of the stream. Of one that does not exist, the writer computes the epoch."""
         now = self._clock.time()
-        self._touched[channel] = now
+        self._used[channel] = now
         if channel not in self._dropping:
             found = await self._store.read(lambda db: read_page(db, channel, query, namespace, now))
             if found is not None:
@@ -82,22 +82,22 @@ class SqliteBroker:
             lambda db: self._streams.page(db, channel, query, namespace, now)
         )
         if not exists:
-            self._touched.pop(channel, None)
+            self._used.pop(channel, None)
         return page
 
-    async def announce(self, event: BusEvent) -> None:
+    async def publish_control(self, event: BusEvent) -> None:
         """Send an event to the only node."""
         if self.sink is not None:
-            self.sink.happened(event)
+            self.sink.on_control(event)
 
-    async def listen(self, channel: Channel) -> None:
+    async def subscribe(self, channel: Channel) -> None:
         """Record that a channel has subscribers."""
-        self._heard.add(channel)
+        self._subscribed.add(channel)
 
-    async def ignore(self, channel: Channel) -> None:
+    async def unsubscribe(self, channel: Channel) -> None:
         """Record that a channel has no subscriber."""
-        self._heard.discard(channel)
-        self._touched[channel] = self._clock.time()
+        self._subscribed.discard(channel)
+        self._used[channel] = self._clock.time()
 
     async def remove(self, channel: Channel) -> None:
         """Remove a stream."""
@@ -108,13 +108,13 @@ class SqliteBroker:
 
     def removed(self, channel: Channel, removed: bool) -> None:
         """Count a removed stream, if there was one."""
-        self._books[channel.namespace] -= removed
+        self._stream_counts[channel.namespace] -= removed
 
-    def listened(self, channel: Channel) -> bool:
+    def is_subscribed(self, channel: Channel) -> bool:
         """Whether a channel has any subscriber."""
-        return channel in self._heard
+        return channel in self._subscribed
 
-    async def keeps(self, channel: Channel) -> bool:
+    async def is_readable(self, channel: Channel) -> bool:
         """Whether anything can be read back."""
         now = self._clock.time()
         return await self._store.read(lambda db: keeps(db, channel, now))
@@ -126,9 +126,9 @@ class SqliteBroker:
         )
         return tuple(Channel.parse(channel) for (channel,) in rows)
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """How many streams there are, by namespace."""
-        return +self._books
+        return +self._stream_counts
 
     # -- sweeping
 
@@ -145,13 +145,13 @@ class SqliteBroker:
 
     async def flush(self) -> None:
         """Write the times of last use."""
-        touched, self._touched = self._touched, {}
+        touched, self._used = self._used, {}
         entries = [(used, channel) for channel, used in touched.items()]
         try:
             for low in range(0, len(entries), BATCH):
                 await self._store.write(partial(touch, used=entries[low : low + BATCH]))
         except BaseException:
-            self._touched = touched | self._touched
+            self._used = touched | self._used
             raise
 
     async def _drop(self, idle: tuple[Channel, ...], moment: Moment) -> None:
@@ -159,7 +159,7 @@ class SqliteBroker:
 
         A read of a stream during its removal goes to the writer, after the removal.
         """
-        going = [each for each in idle if each not in self._heard and each not in self._touched]
+        going = [each for each in idle if each not in self._subscribed and each not in self._used]
         if going:
             self._dropping.update(going)
             try:

@@ -13,7 +13,7 @@ ROOM = Channel.parse("workspaces:w1:approvals")
 OTHER = Channel.parse("workspaces:w2:approvals")
 
 
-class BoardContract:
+class KeyValueContract:
     """Inherited by :class:`EngineContract`."""
 
     # -- approvals
@@ -87,51 +87,57 @@ class BoardContract:
 
     async def test_a_shared_value_counts_its_versions(self, engine: Engine) -> None:
         """Each time a value is set its version goes up by one; keys and owners are apart."""
-        assert await engine.shared.put("ann", "k", {"a": 1}, None, 60.0) == (
+        assert await engine.user_state.put("ann", "k", {"a": 1}, None, 60.0) == (
             SharedValue(1, {"a": 1}), True,
         )  # fmt: skip
-        assert await engine.shared.put("ann", "k", [2], 1, 60.0) == (SharedValue(2, [2]), True)
-        assert await engine.shared.put("ann", "l", None, 0, 60.0) == (SharedValue(1, None), True)
-        assert await engine.shared.put("bob", "k", "x", None, 60.0) == (SharedValue(1, "x"), True)
+        assert await engine.user_state.put("ann", "k", [2], 1, 60.0) == (SharedValue(2, [2]), True)
+        assert await engine.user_state.put("ann", "l", None, 0, 60.0) == (
+            SharedValue(1, None),
+            True,
+        )
+        assert await engine.user_state.put("bob", "k", "x", None, 60.0) == (
+            SharedValue(1, "x"),
+            True,
+        )
 
     async def test_a_stale_version_is_refused(self, engine: Engine) -> None:
         """Who builds on an older version is told the current one."""
-        await engine.shared.put("ann", "k", "first", None, 60.0)
-        await engine.shared.put("ann", "k", "second", 1, 60.0)
-        assert await engine.shared.put("ann", "k", "third", 1, 60.0) == (
+        await engine.user_state.put("ann", "k", "first", None, 60.0)
+        await engine.user_state.put("ann", "k", "second", 1, 60.0)
+        assert await engine.user_state.put("ann", "k", "third", 1, 60.0) == (
             SharedValue(2, "second"), False,
         )  # fmt: skip
-        assert await engine.shared.put("ann", "none", "x", 3, 60.0) == (SharedValue(), False)
+        assert await engine.user_state.put("ann", "none", "x", 3, 60.0) == (SharedValue(), False)
 
     async def test_shared_values_are_bounded(self, engine: Engine) -> None:
         """Of too many keys of one owner the one set longest ago is forgotten."""
         for number in range(SHARED_KEYS):
-            await engine.shared.put("ann", f"k{number}", number, None, 60.0)
-        await engine.shared.put("ann", "k0", "again", None, 60.0)
-        await engine.shared.put("ann", "more", "x", None, 60.0)
-        kept, put = await engine.shared.put("ann", "k0", "third", 2, 60.0)
+            await engine.user_state.put("ann", f"k{number}", number, None, 60.0)
+        await engine.user_state.put("ann", "k0", "again", None, 60.0)
+        await engine.user_state.put("ann", "more", "x", None, 60.0)
+        kept, put = await engine.user_state.put("ann", "k0", "third", 2, 60.0)
         assert (kept.version, put) == (3, True)
-        assert await engine.shared.put("ann", "k1", "x", 1, 60.0) == (SharedValue(), False)
+        assert await engine.user_state.put("ann", "k1", "x", 1, 60.0) == (SharedValue(), False)
 
     async def test_shared_values_are_forgotten(
         self, engine: Engine, leap: Callable[[float], None]
     ) -> None:
         """What nobody has set for long is gone; setting any of an owner's keeps all of them."""
-        await engine.shared.put("ann", "k", "x", None, 60.0)
+        await engine.user_state.put("ann", "k", "x", None, 60.0)
         leap(59.0)
-        await engine.shared.put("ann", "l", "x", None, 60.0)
+        await engine.user_state.put("ann", "l", "x", None, 60.0)
         leap(59.0)
-        assert (await engine.shared.put("ann", "k", "y", 1, 60.0))[1]
+        assert (await engine.user_state.put("ann", "k", "y", 1, 60.0))[1]
         leap(61.0)
-        assert await engine.shared.put("ann", "k", "z", 2, 60.0) == (SharedValue(), False)
+        assert await engine.user_state.put("ann", "k", "z", 2, 60.0) == (SharedValue(), False)
 
     # -- nodes
 
     async def test_nodes_are_listed(self, engine: Engine) -> None:
         """A node is listed as it last announced itself, until it withdraws."""
-        await engine.nodes.announce(_node("n2"), 60.0)
-        await engine.nodes.announce(_node("n1"), 60.0)
-        await engine.nodes.announce(_node("n1", clients=5), 60.0)
+        await engine.nodes.register(_node("n2"), 60.0)
+        await engine.nodes.register(_node("n1"), 60.0)
+        await engine.nodes.register(_node("n1", clients=5), 60.0)
         assert await engine.nodes.present() == (_node("n1", clients=5), _node("n2"))
         await engine.nodes.withdraw("n2")
         assert await engine.nodes.present() == (_node("n1", clients=5),)
@@ -141,33 +147,33 @@ class BoardContract:
     async def test_a_note_is_kept_as_it_was_last_set(self, engine: Engine) -> None:
         """A text is read back whatever is in it, until another takes its place; keys are apart."""
         text = 'first: {"a": "\u00e9\u2028"}\n'
-        assert await engine.notes.get("audit:a b{c}:n") is None
-        await engine.notes.set("audit:a b{c}:n", text)
-        assert await engine.notes.get("audit:a b{c}:n") == text
-        await engine.notes.set("audit:a b{c}:n", "")
-        assert await engine.notes.get("audit:a b{c}:n") == ""
-        assert await engine.notes.get("audit:a b{c}") is None
+        assert await engine.kv.get("audit:a b{c}:n") is None
+        await engine.kv.set("audit:a b{c}:n", text)
+        assert await engine.kv.get("audit:a b{c}:n") == text
+        await engine.kv.set("audit:a b{c}:n", "")
+        assert await engine.kv.get("audit:a b{c}:n") == ""
+        assert await engine.kv.get("audit:a b{c}") is None
 
     async def test_a_list_has_the_newest_first(self, engine: Engine) -> None:
         """What is put before a list later, or stands later in one call, is read earlier."""
-        await engine.notes.prepend("list", ("one",), 10)
-        await engine.notes.prepend("list", ("two", "two", "\u00e9"), 10)
-        assert await engine.notes.read("list", 10) == ("\u00e9", "two", "two", "one")
-        assert await engine.notes.read("list", 2) == ("\u00e9", "two")
-        assert await engine.notes.read("list", 0) == ()
-        assert await engine.notes.read("other", 10) == ()
+        await engine.kv.prepend("list", ("one",), 10)
+        await engine.kv.prepend("list", ("two", "two", "\u00e9"), 10)
+        assert await engine.kv.read("list", 10) == ("\u00e9", "two", "two", "one")
+        assert await engine.kv.read("list", 2) == ("\u00e9", "two")
+        assert await engine.kv.read("list", 0) == ()
+        assert await engine.kv.read("other", 10) == ()
 
     async def test_a_list_is_bounded(self, engine: Engine) -> None:
         """Of too many the oldest are let go, also those of one call; other lists stay."""
-        await engine.notes.prepend("other", ("kept",), 10)
+        await engine.kv.prepend("other", ("kept",), 10)
         for number in range(5):
-            await engine.notes.prepend("list", (f"{number}",), 3)
-        assert await engine.notes.read("list", 10) == ("4", "3", "2")
-        await engine.notes.prepend("list", tuple("abcdef"), 3)
-        assert await engine.notes.read("list", 10) == ("f", "e", "d")
-        await engine.notes.prepend("list", (), 2)
-        assert await engine.notes.read("list", 10) == ("f", "e")
-        assert await engine.notes.read("other", 10) == ("kept",)
+            await engine.kv.prepend("list", (f"{number}",), 3)
+        assert await engine.kv.read("list", 10) == ("4", "3", "2")
+        await engine.kv.prepend("list", tuple("abcdef"), 3)
+        assert await engine.kv.read("list", 10) == ("f", "e", "d")
+        await engine.kv.prepend("list", (), 2)
+        assert await engine.kv.read("list", 10) == ("f", "e")
+        assert await engine.kv.read("other", 10) == ("kept",)
 
     async def test_no_token_was_revoked_by_nobody(self, engine: Engine) -> None:
         """A token that no other application has taken back is not revoked by one."""

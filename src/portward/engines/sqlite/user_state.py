@@ -46,8 +46,8 @@ class _Put(NamedTuple):
     until: float
 
 
-class SqliteShared:
-    """Implements `engines.port.Shared`. Of too many owners the oldest is removed."""
+class SqliteUserState:
+    """Implements `engines.port.UserState`. Of too many owners the oldest is removed."""
 
     def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store

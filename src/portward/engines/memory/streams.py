@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from portward.engines.epochs import NextEpochs
 from portward.engines.memory.rooms import RoomTable
-from portward.engines.port import RoomEnded, Sink, Stored
+from portward.engines.port import EngineEvents, PublishResult, RoomEnded
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.events import BusEvent
@@ -29,7 +29,7 @@ class _Stream:
         self.offset = 0
         self.kept: deque[Publication] = deque(maxlen=namespace.history_size)
         self.times: deque[float] = deque(maxlen=namespace.history_size)
-        self.keys: dict[str, tuple[float, Stored]] | None = None
+        self.keys: dict[str, tuple[float, PublishResult]] | None = None
         by_key = namespace.snapshot is Snapshot.LATEST_BY_KEY
         self.latest: dict[str, Publication] | None = {} if by_key else None
         self.ttl = namespace.history_ttl
@@ -75,16 +75,16 @@ class _Stream:
         return not (self.readable or self.keys) and self.used <= now - self.idle_ttl
 
 
-class MemoryBroker:
-    """Implements `engines.port.Broker`. `rooms` tells which records are current."""
+class MemoryStreams:
+    """Implements `engines.port.Streams`. `rooms` tells which records are current."""
 
     def __init__(self, clock: Clock, rooms: RoomTable) -> None:
-        self.sink: Sink | None = None
+        self.sink: EngineEvents | None = None
         self._clock = clock
         self._rooms = rooms
         self._streams: dict[Channel, _Stream] = {}
         self._epochs = NextEpochs(secrets.token_hex(16))
-        self._heard: set[Channel] = set()
+        self._subscribed: set[Channel] = set()
 
     async def publish(
         self,
@@ -93,7 +93,7 @@ class MemoryBroker:
         namespace: Namespace,
         idempotency_key: str | None,
         life: str | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         """Assign the offset, store and announce."""
         if life is not None and not self._rooms.alive(channel, life):
             raise RoomEnded
@@ -102,15 +102,15 @@ class MemoryBroker:
         if idempotency_key is not None and stream.keys is not None:
             until, first = stream.keys.get(idempotency_key, (0.0, None))
             if first is not None and until > now:
-                return Stored(first.id, first.position, duplicate=True)
+                return PublishResult(first.id, first.position, duplicate=True)
         publication = stream.append(draft, now)
-        stored = Stored(publication.id, stream.position)
+        stored = PublishResult(publication.id, stream.position)
         if idempotency_key is not None:
             if stream.keys is None:
                 stream.keys = {}
             stream.keys[idempotency_key] = (now + IDEMPOTENCY_TIME, stored)
         if self.sink is not None:
-            self.sink.published(channel, publication, stream.epoch, draft.exclude)
+            self.sink.on_publication(channel, publication, stream.epoch, draft.exclude)
         return stored
 
     def _stream(self, channel: Channel, namespace: Namespace, now: float) -> _Stream:
@@ -133,18 +133,18 @@ class MemoryBroker:
         stream.trim(now)
         return _read(stream, query)
 
-    async def announce(self, event: BusEvent) -> None:
+    async def publish_control(self, event: BusEvent) -> None:
         """Send an event to the only node."""
         if self.sink is not None:
-            self.sink.happened(event)
+            self.sink.on_control(event)
 
-    async def listen(self, channel: Channel) -> None:
+    async def subscribe(self, channel: Channel) -> None:
         """Record that a channel has subscribers."""
-        self._heard.add(channel)
+        self._subscribed.add(channel)
 
-    async def ignore(self, channel: Channel) -> None:
+    async def unsubscribe(self, channel: Channel) -> None:
         """Record that a channel has no subscriber."""
-        self._heard.discard(channel)
+        self._subscribed.discard(channel)
         stream = self._streams.get(channel)
         if stream is not None:
             stream.used = self._clock.monotonic()
@@ -160,7 +160,7 @@ class MemoryBroker:
         self._epochs.end(channel)
         return True
 
-    async def keeps(self, channel: Channel) -> bool:
+    async def is_readable(self, channel: Channel) -> bool:
         """Whether anything can be read back."""
         return self.kept(channel)
 
@@ -174,9 +174,9 @@ class MemoryBroker:
         stream = self._trimmed(channel)
         return stream is not None and bool(stream.readable or stream.keys)
 
-    def listened(self, channel: Channel) -> bool:
+    def is_subscribed(self, channel: Channel) -> bool:
         """Whether a channel has any subscriber."""
-        return channel in self._heard
+        return channel in self._subscribed
 
     def _trimmed(self, channel: Channel) -> _Stream | None:
         stream = self._streams.get(channel)
@@ -188,7 +188,7 @@ class MemoryBroker:
         """Channels that have a stream."""
         return tuple(self._streams)
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """How many streams there are, by namespace."""
         return Counter(channel.namespace for channel in self._streams)
 
@@ -197,7 +197,7 @@ class MemoryBroker:
         now = self._clock.monotonic()
         for channel, stream in list(self._streams.items()):
             stream.trim(now)
-            if channel not in self._heard and stream.idle(now):
+            if channel not in self._subscribed and stream.idle(now):
                 self.forget(channel)
 
 

@@ -17,8 +17,8 @@ _TRIM: Final = (
 _READ: Final = "SELECT value FROM lists WHERE key = ? ORDER BY number DESC LIMIT ?"
 
 
-class SqliteNotes:
-    """Implements `engines.port.Notes`. The empty key is reserved for the probes of the store."""
+class SqliteKeyValue:
+    """Implements `engines.port.KeyValue`. The empty key is reserved for the probes of the store."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from portward.engines.port import EngineUnavailable, RoomEnded, Stored
+from portward.engines.port import EngineUnavailable, PublishResult, RoomEnded
 from portward.engines.redis import codec
 from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.epochs import EpochKeys
@@ -34,25 +34,25 @@ _PUBLISH = script("publish")
 _HISTORY = script("history")
 
 
-class RedisBroker:
-    """Implements `engines.port.Broker`. `tell` passes an event to this node."""
+class RedisStreams:
+    """Implements `engines.port.Streams`. `on_control` passes an event to this node."""
 
     def __init__(
         self,
         commands: RedisCommands,
-        road: Topology,
-        hearing: RedisSubscriptions,
+        topology: Topology,
+        subscriptions: RedisSubscriptions,
         keys: Keys,
         uid: str,
-        tell: Callable[[BusEvent], None],
+        on_control: Callable[[BusEvent], None],
     ) -> None:
         self._commands = commands
-        self._road = road
-        self._hearing = hearing
+        self._topology = topology
+        self._subscriptions = subscriptions
         self._keys = keys
         self._uid = uid
-        self._tell = tell
-        self._epochs = EpochKeys(keys, whole=road.whole)
+        self._on_control = on_control
+        self._epochs = EpochKeys(keys, whole=topology.whole)
 
     # -- streams
 
@@ -63,9 +63,9 @@ class RedisBroker:
         namespace: Namespace,
         idempotency_key: str | None,
         life: str | None = None,
-    ) -> Stored:
+    ) -> PublishResult:
         """Assign the offset, store and announce."""
-        books = self._books(channel, namespace)
+        metadata_time = self._metadata_time(channel, namespace)
         by_key = namespace.snapshot is Snapshot.LATEST_BY_KEY
         duplicate, offset, epoch, identifier = await self._commands.run(
             _PUBLISH,
@@ -83,10 +83,10 @@ class RedisBroker:
                 milliseconds(IDEMPOTENCY_TIME),
                 namespace.history_size,
                 milliseconds(namespace.history_ttl),
-                books,
+                metadata_time,
                 _optional(draft.key),
                 SNAPSHOT_KEYS if by_key else 0,
-                self._road.publish,
+                self._topology.publish,
                 self._keys.pubsub_channel(channel),
                 life or "",
                 self._epochs.groups,
@@ -96,30 +96,30 @@ class RedisBroker:
             raise RoomEnded
         position = Position(offset, epoch.decode())
         if not duplicate:
-            await self._hearing.echo(channel, position)
-        return Stored(identifier.decode(), position, duplicate=bool(duplicate))
+            await self._subscriptions.echo(channel, position)
+        return PublishResult(identifier.decode(), position, duplicate=bool(duplicate))
 
-    def _books(self, channel: Channel, namespace: Namespace) -> int:
+    def _metadata_time(self, channel: Channel, namespace: Namespace) -> int:
         """Milliseconds for which the metadata of a stream are kept after their last use."""
         kept = namespace.history_ttl if namespace.history_size else 0.0
         if namespace.snapshot is Snapshot.LATEST_BY_KEY:
             kept = max(kept, _SNAPSHOT_TIME)
-        books = milliseconds(max(kept, namespace.idle_ttl) + _SLACK)
-        self._hearing.note_stream_counts(channel, books)
-        return books
+        metadata_time = milliseconds(max(kept, namespace.idle_ttl) + _SLACK)
+        self._subscriptions.note_metadata_time(channel, metadata_time)
+        return metadata_time
 
     async def history(
         self, channel: Channel, query: HistoryQuery, namespace: Namespace
     ) -> HistoryPage:
         """Read a part of the stream."""
         since = query.since
-        await self._hearing.settled(channel)
+        await self._subscriptions.settled(channel)
         answer = await self._commands.run(
             _HISTORY,
             (*self._keys.stream(channel), self._epochs.key(channel)),
             (
                 secrets.token_hex(8),
-                self._books(channel, namespace),
+                self._metadata_time(channel, namespace),
                 milliseconds(namespace.history_ttl),
                 query.limit,
                 since.epoch if since is not None else "",
@@ -143,7 +143,7 @@ class RedisBroker:
         keys = self._keys.stream(channel)
         await self._commands.send(keys.meta, "DEL", *keys)
 
-    async def keeps(self, channel: Channel) -> bool:
+    async def is_readable(self, channel: Channel) -> bool:
         """Whether anything can be read back: stored publications expire by themselves."""
         keys = self._keys.stream(channel)
         return bool(await self._commands.send(keys.log, "EXISTS", keys.log, keys.latest))
@@ -155,35 +155,35 @@ class RedisBroker:
 
     # -- the bus
 
-    async def announce(self, event: BusEvent) -> None:
+    async def publish_control(self, event: BusEvent) -> None:
         """Send an event to this node, then to the others."""
-        self._tell(event)
-        told = codec.encode({"node": self._uid, "event": event})
-        await self._commands.send(self._keys.bus, self._road.publish, self._keys.bus, told)
+        self._on_control(event)
+        sent = codec.encode({"node": self._uid, "event": event})
+        await self._commands.send(self._keys.bus, self._topology.publish, self._keys.bus, sent)
 
-    async def listen(self, channel: Channel) -> None:
+    async def subscribe(self, channel: Channel) -> None:
         """Subscribe to a channel; returns when its publications arrive.
 
         Raises:
             EngineUnavailable: not now. It is subscribed to as soon as that is possible, unless `ignore` is
                 called first.
         """
-        await self._hearing.listen(channel)
+        await self._subscriptions.subscribe(channel)
 
-    async def ignore(self, channel: Channel) -> None:
+    async def unsubscribe(self, channel: Channel) -> None:
         """Unsubscribe from a channel after a pause, unless `listen` is called before."""
-        self._hearing.ignore(channel)
+        self._subscriptions.unsubscribe(channel)
 
-    def books(self) -> Mapping[str, int]:
+    def stream_counts(self) -> Mapping[str, int]:
         """How many channels are subscribed to, by namespace."""
-        return self._hearing.books()
+        return self._subscriptions.stream_counts()
 
     async def sweep(self) -> None:
         """Renew the metadata of the subscribed channels."""
         await together(
             [
-                self._commands.send(key, "PEXPIRE", key, books)
-                for channel, books in self._hearing.due()
+                self._commands.send(key, "PEXPIRE", key, metadata_time)
+                for channel, metadata_time in self._subscriptions.due()
                 for key in self._kept(channel)
             ]
         )

@@ -21,8 +21,8 @@ _SURPLUS: Final = (
 )
 
 
-class SqliteMeter:
-    """Implements `engines.port.Meter`."""
+class SqliteCounters:
+    """Implements `engines.port.Counters`."""
 
     def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store = store

@@ -34,8 +34,8 @@ class _Owner:
         return sum(self.sizes.values()) - before
 
 
-class MemoryShared:
-    """Implements `engines.port.Shared`. Of too many owners, or bytes, the oldest owner is removed."""
+class MemoryUserState:
+    """Implements `engines.port.UserState`. Of too many owners, or bytes, the oldest owner is removed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -47,30 +47,30 @@ class MemoryShared:
     ) -> tuple[SharedValue, bool]:
         """Set a value, if the version is right."""
         now = self._clock.monotonic()
-        books = self._owner(owner, now)
-        books.until = now + ttl
-        current = books.values.get(key, SharedValue())
+        owned = self._owner(owner, now)
+        owned.until = now + ttl
+        current = owned.values.get(key, SharedValue())
         if version is not None and version != current.version:
             return current, False
         put = SharedValue(current.version + 1, value)
-        self._size += books.put(key, put)
+        self._size += owned.put(key, put)
         while self._size > MAX_BYTES and len(self._owners) > 1:
             self._forget(next(each for each in self._owners if each != owner))
         return put, True
 
     def _owner(self, owner: str, now: float) -> _Owner:
-        books = self._owners.get(owner)
-        if books is None or books.until <= now:
+        owned = self._owners.get(owner)
+        if owned is None or owned.until <= now:
             self._forget(owner)
-            books = self._owners[owner] = _Owner()
+            owned = self._owners[owner] = _Owner()
             if len(self._owners) > MAX_OWNERS:
                 self._forget(next(iter(self._owners)))
-        return books
+        return owned
 
     def _forget(self, owner: str) -> None:
-        books = self._owners.pop(owner, None)
-        if books is not None:
-            self._size -= sum(books.sizes.values())
+        owned = self._owners.pop(owner, None)
+        if owned is not None:
+            self._size -= sum(owned.sizes.values())
 
     def sweep(self) -> None:
         """Remove what was not used in time."""

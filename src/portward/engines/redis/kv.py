@@ -7,8 +7,8 @@ from portward.engines.redis.scripts import script
 _PREPEND = script("prepend")
 
 
-class RedisNotes:
-    """Implements `engines.port.Notes`: strings and lists of Redis."""
+class RedisKeyValue:
+    """Implements `engines.port.KeyValue`: strings and lists of Redis."""
 
     def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands

@@ -6,17 +6,17 @@ import msgspec
 
 from portward.engines.port import SHARED_KEYS
 from portward.engines.redis import codec
-from portward.engines.redis.broker import milliseconds
 from portward.engines.redis.commands import RedisCommands
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
+from portward.engines.redis.streams import milliseconds
 from portward.model.shared import SharedValue
 
 _PUT = script("put")
 
 
-class RedisShared:
-    """Implements `engines.port.Shared`."""
+class RedisUserState:
+    """Implements `engines.port.UserState`."""
 
     def __init__(self, commands: RedisCommands, keys: Keys) -> None:
         self._commands = commands

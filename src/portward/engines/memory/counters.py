@@ -7,8 +7,8 @@ from portward.model.clock import Clock
 MAX_COUNTERS: Final = 100_000
 
 
-class MemoryMeter:
-    """Implements `engines.port.Meter`. Of too many counters the oldest one is removed."""
+class MemoryCounters:
+    """Implements `engines.port.Counters`. Of too many counters the oldest one is removed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

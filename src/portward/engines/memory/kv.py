@@ -4,8 +4,8 @@ from collections import deque
 from itertools import islice
 
 
-class MemoryNotes:
-    """Implements `engines.port.Notes`."""
+class MemoryKeyValue:
+    """Implements `engines.port.KeyValue`."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from portward.engines.port import Stored
+from portward.engines.port import PublishResult
 from portward.model.channel import Channel
 from portward.model.namespace import Namespace
 from portward.model.publication import Draft, Publication
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PublishJob:
     """A publication that is to be stored; `now` is Unix time, `life` that of the room's record."""
 
     channel: Channel
@@ -21,9 +21,9 @@ class Order:
     life: str | None = None
 
 
-class Outcome(NamedTuple):
+class StoredJob(NamedTuple):
     """Result of an order. Without `publication` it was a duplicate; `created`: the stream is new."""
 
-    stored: Stored
+    stored: PublishResult
     publication: Publication | None
     created: bool
