@@ -23,6 +23,7 @@ from portward.model.replies import Welcome
 from portward.node.approvals import ApprovalRequests
 from portward.node.channels import (
     FanOutTelemetry,
+    GapRepair,
     MultiSubscribe,
     Publishing,
     Recovering,
@@ -33,7 +34,6 @@ from portward.node.cluster import (
     AuditExporter,
     BusEventHandler,
     ClusterMaintenance,
-    GapRepair,
     PositionCheck,
     Revalidation,
     RightsEventHandler,
@@ -60,6 +60,7 @@ from portward.node.sessions import (
     ClusterRateLimiter,
     Drain,
     HandshakeFacts,
+    NodeContext,
     PendingSession,
     ReplyWriter,
     Session,
@@ -122,6 +123,16 @@ class Node:
             telemetry, (each.name for each in relays), exact=self.rules.older_log_names
         )
         self.cluster_limits = ClusterRateLimiter(engine)
+        self.context = context = NodeContext(
+            engine=engine,
+            hub=self.hub,
+            registry=self.registry,
+            clock=clock,
+            telemetry=telemetry,
+            background=self.background,
+            cluster_limits=self.cluster_limits,
+            call_soon=self.later,
+        )
         authorizer = Authorizer(
             engine,
             self.namespaces,
@@ -148,12 +159,12 @@ class Node:
             judge=self._make_judge(ports),
             provider=ports.provider,
         )
+        self._subscribe_cost = SubscribeCost(context, authorizer)
+        self.gap_repair = GapRepair(context, authorizer)
         self.subscriptions = Subscriptions(
-            engine, self.hub, authorizer, telemetry, self.background, clock
+            context, authorizer, self.gap_repair, self._subscribe_cost
         )
-        self._subscribe_cost = SubscribeCost(
-            engine, authorizer, self.registry, self.cluster_limits, self.background, clock
-        )
+        self.remove_subscription = self.subscriptions.remove
         self._revalidation = self._make_revalidation(ports, authentication)
         self.rights_events = RightsEventHandler(
             self.registry, authentication, self.subscriptions, self.background, telemetry, clock
@@ -194,15 +205,7 @@ class Node:
             self.cluster_limits,
             self._subscribe_cost,
             recovering,
-            MultiSubscribe(
-                self._subscribe_cost,
-                authorizer,
-                recovering,
-                reply_writer,
-                telemetry,
-                self.background,
-                clock,
-            ),
+            MultiSubscribe(context, self._subscribe_cost, authorizer, recovering, reply_writer),
             telemetry,
         )
         self._dispatcher = Dispatcher(
@@ -236,24 +239,11 @@ class Node:
             uid=self.rules.instance,
             machine=self.rules.machine,
         )
-        self.gap_repair = GapRepair(
-            engine=engine,
-            hub=self.hub,
-            registry=self.registry,
-            authorizer=authorizer,
-            subscriptions=self.subscriptions,
-            telemetry=telemetry,
-            background=self.background,
-            clock=clock,
-            later=self.later,
-        )
-        self.subscriptions.doubt = self.gap_repair.suspect_gap
-        self.subscriptions.lost = self._subscribe_cost.allow_return
         self.maintenance = ClusterMaintenance(
             engine=engine,
             registry=self.registry,
             judges=self.rights_events,
-            comparison=PositionCheck(engine, self.hub, authorizer, self.gap_repair, clock),
+            comparison=PositionCheck(context, authorizer, self.gap_repair),
             counted=self.cluster_limits.count,
             info=self.operations.info,
             telemetry=telemetry,

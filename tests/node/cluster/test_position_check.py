@@ -20,11 +20,8 @@ async def net() -> AsyncIterator[Network]:
 
 def comparison(net: Network) -> PositionCheck:
     """A comparison by hand, beside the node's own."""
-    house, engine = net.houses[0], net.engines[0]
-    node = house.gateway.node
-    return PositionCheck(
-        engine, node.hub, node.subscriptions._authorizer, node.gap_repair, net.clock
-    )
+    node = net.houses[0].gateway.node
+    return PositionCheck(node.context, node.subscriptions._authorizer, node.gap_repair)
 
 
 async def test_all_alike(net: Network) -> None:

@@ -2,6 +2,7 @@
 
 from portward.node.channels.batch_subscribe import BatchSubscriptions, wanted
 from portward.node.channels.fan_out_telemetry import FanOutTelemetry
+from portward.node.channels.gap_repair import GapRepair
 from portward.node.channels.multi_subscribe import MultiSubscribe
 from portward.node.channels.presence_order import PresenceOrder
 from portward.node.channels.publishing import Publishing
@@ -13,6 +14,7 @@ from portward.node.channels.subscriptions import Subscriptions
 __all__ = [
     "BatchSubscriptions",
     "FanOutTelemetry",
+    "GapRepair",
     "MultiSubscribe",
     "PresenceOrder",
     "Publishing",

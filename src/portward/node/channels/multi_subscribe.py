@@ -4,7 +4,6 @@ from collections import deque
 from typing import Final
 
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.commands import Subscribe, SubscribeEach, Wanted
 from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind, Unavailable
 from portward.model.limits import JOINED_AT_ONCE
@@ -13,7 +12,7 @@ from portward.node.channels.recovering import Recovering
 from portward.node.channels.subscribe_cost import SubscribeCost
 from portward.node.rights import Authorizer
 from portward.node.sessions import (
-    Background,
+    NodeContext,
     ReplyWriter,
     Session,
     count_fault,
@@ -21,7 +20,6 @@ from portward.node.sessions import (
     must_wait,
     pace,
 )
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 RETRY: Final = 1000
@@ -52,21 +50,19 @@ class MultiSubscribe:
 
     def __init__(
         self,
+        context: NodeContext,
         subscribe_cost: SubscribeCost,
         authorizer: Authorizer,
         recovering: Recovering,
         reply_writer: ReplyWriter,
-        telemetry: Telemetry,
-        background: Background,
-        clock: Clock,
     ) -> None:
         self._subscribe_cost = subscribe_cost
         self._authorizer = authorizer
         self._recovering = recovering
         self._reply_writer = reply_writer
-        self._telemetry = telemetry
-        self._background = background
-        self._clock = clock
+        self._telemetry = context.telemetry
+        self._background = context.background
+        self._clock = context.clock
         self._jobs: dict[Session, deque[_MultiSubscribeJob]] = {}
 
     async def subscribe(self, session: Session, command: SubscribeEach) -> Reply:

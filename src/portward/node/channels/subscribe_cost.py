@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from portward.engines.port import Engine
-from portward.hub.registry import Registry
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError
 from portward.model.limits import LimitName, Rate
 from portward.node.rights import Authorizer
-from portward.node.sessions import Background, ClusterRateLimiter, Session
+from portward.node.sessions import NodeContext, Session
 from portward.security.rate import RateTable
 
 RETURN_TIME: Final = 120.0
@@ -28,21 +25,13 @@ class SubscribeCost:
     use them.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        authorizer: Authorizer,
-        registry: Registry[Session],
-        cluster_limits: ClusterRateLimiter,
-        background: Background,
-        clock: Clock,
-    ) -> None:
-        self._engine = engine
+    def __init__(self, context: NodeContext, authorizer: Authorizer) -> None:
+        self._engine = context.engine
+        self._registry = context.registry
+        self._cluster_limits = context.cluster_limits
+        self._background = context.background
+        self._clock = context.clock
         self._authorizer = authorizer
-        self._registry = registry
-        self._cluster_limits = cluster_limits
-        self._background = background
-        self._clock = clock
         self._returned = RateTable(RETURNS)
 
     async def charge(self, session: Session, channels: Iterable[Channel]) -> None:

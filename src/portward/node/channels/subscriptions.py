@@ -1,16 +1,15 @@
 """Subscribing and unsubscribing: hub, presence, and the events for other subscribers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from msgspec.structs import replace
 
-from portward.engines.port import Engine, Member
-from portward.hub.hub import Hub
+from portward.engines.port import Member
 from portward.hub.recovery import merge
 from portward.model.channel import Channel
-from portward.model.clock import Clock, Timer
+from portward.model.clock import Timer
 from portward.model.commands import Subscribe
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.events import UserJoined, UserLeft
@@ -28,9 +27,10 @@ from portward.model.replies import (
     Subscribed,
 )
 from portward.model.rights import Right
+from portward.node.channels.gap_repair import GapRepair
+from portward.node.channels.subscribe_cost import SubscribeCost
 from portward.node.rights import Authorizer, same_life
-from portward.node.sessions import Background, Session, Subscription
-from portward.telemetry import Telemetry
+from portward.node.sessions import NodeContext, Session, Subscription
 from portward.telemetry.labels import RecoveryResult
 
 NOTHING: Final = HistoryPage((), Position(0, ""))
@@ -68,24 +68,20 @@ class Subscriptions:
 
     def __init__(
         self,
-        engine: Engine,
-        hub: Hub,
+        context: NodeContext,
         authorizer: Authorizer,
-        telemetry: Telemetry,
-        background: Background,
-        clock: Clock,
+        gap_repair: GapRepair,
+        subscribe_cost: SubscribeCost,
     ) -> None:
-        self._engine = engine
-        self._hub = hub
+        self._engine = context.engine
+        self._hub = context.hub
+        self._telemetry = context.telemetry
+        self._background = context.background
+        self._clock = context.clock
         self._authorizer = authorizer
-        self._telemetry = telemetry
-        self._background = background
-        self._clock = clock
+        self._gap_repair = gap_repair
+        self._subscribe_cost = subscribe_cost
         self._grace: dict[tuple[Channel, str], Timer] = {}
-        self.doubt: Callable[[Channel], None] = lambda _: None
-        """Called with a channel whose position differs from that of the engine."""
-        self.lost: Callable[[Session, Channel], None] = lambda _, __: None
-        """Called with a session that loses a channel because of the gateway."""
 
     # -- subscribing
 
@@ -183,7 +179,7 @@ class Subscriptions:
         self._withdraw(session, subscription, LeaveReason.DISCONNECTED)
         if current and prepared.known:
             session.push(Removed(channel=channel, reason=ErrorKind.UNAVAILABLE.code))
-            self.lost(session, channel)
+            self._subscribe_cost.allow_return(session, channel)
 
     async def _join(self, session: Session, prepared: Prepared) -> None:
         subscription, namespace = prepared.subscription, prepared.namespace
@@ -232,14 +228,14 @@ class Subscriptions:
         )
         if whole:
             return reply
-        self.doubt(channel)
+        self._gap_repair.suspect_gap(channel)
         asks = prepared.namespace.history_size > 0 and not subscription.trusted
         return self._remove_with_gap(session, reply) if asks else reply
 
     def _remove_with_gap(self, session: Session, reply: Subscribed) -> Subscribed:
         """Remove a subscription with a gap after its reply, so that the client subscribes again."""
         self.leave(session, reply.channel)
-        self.lost(session, reply.channel)
+        self._subscribe_cost.allow_return(session, reply.channel)
         return replace(reply, later=(Removed(channel=reply.channel, reason=INSUFFICIENT_STATE),))
 
     def _check_size(self, subscription: Subscription, namespace: Namespace) -> None:
@@ -311,7 +307,7 @@ class Subscriptions:
         if self.leave(session, channel):
             session.push(Removed(channel=channel, reason=reason))
             if reason == INSUFFICIENT_STATE:
-                self.lost(session, channel)
+                self._subscribe_cost.allow_return(session, channel)
 
     def abandon(self, session: Session, *, drop: bool) -> None:
         """Remove all subscriptions of an ended session."""

@@ -2,7 +2,6 @@
 
 from portward.node.cluster.audit_export import AuditExporter
 from portward.node.cluster.bus_events import BusEventHandler
-from portward.node.cluster.gap_repair import GapRepair
 from portward.node.cluster.maintenance import ClusterMaintenance
 from portward.node.cluster.position_check import PositionCheck
 from portward.node.cluster.revalidation import Revalidation
@@ -12,7 +11,6 @@ __all__ = [
     "AuditExporter",
     "BusEventHandler",
     "ClusterMaintenance",
-    "GapRepair",
     "PositionCheck",
     "Revalidation",
     "RightsEventHandler",

@@ -20,8 +20,7 @@ from portward.model.events import (
 )
 from portward.model.publication import Publication
 from portward.model.replies import Joined, Left, Signalled
-from portward.node.channels import PresenceOrder
-from portward.node.cluster.gap_repair import GapRepair
+from portward.node.channels import GapRepair, PresenceOrder
 from portward.node.sessions import Session
 
 

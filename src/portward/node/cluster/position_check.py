@@ -5,15 +5,13 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from portward.engines.port import Engine
-from portward.hub.hub import Hub
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.errors import Unavailable
 from portward.model.position import Position
 from portward.model.publication import HistoryQuery
-from portward.node.cluster.gap_repair import GapRepair
+from portward.node.channels import GapRepair
 from portward.node.rights import Authorizer
+from portward.node.sessions import NodeContext
 
 AT_ONCE: Final = 10
 """Channels compared at a time; between the groups other tasks run."""
@@ -24,19 +22,12 @@ GRACE: Final = 1.0
 class PositionCheck:
     """Finds publications that the bus lost at the end of a stream, and reports them to `GapRepair`."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        hub: Hub,
-        authorizer: Authorizer,
-        gap_repair: GapRepair,
-        clock: Clock,
-    ) -> None:
-        self._engine = engine
-        self._hub = hub
+    def __init__(self, context: NodeContext, authorizer: Authorizer, gap_repair: GapRepair) -> None:
+        self._engine = context.engine
+        self._hub = context.hub
+        self._clock = context.clock
         self._authorizer = authorizer
         self._gap_repair = gap_repair
-        self._clock = clock
         self._comparing = self._again = False
 
     async def compare(self) -> None:

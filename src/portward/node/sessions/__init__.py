@@ -5,6 +5,7 @@ from portward.node.sessions.background import Background
 from portward.node.sessions.clock import LoopClock
 from portward.node.sessions.cluster_limits import ClusterRateLimiter
 from portward.node.sessions.connection_handle import ConnectionHandle
+from portward.node.sessions.context import NodeContext
 from portward.node.sessions.drain import Drain
 from portward.node.sessions.endpoint import (
     ActiveEndpoint,
@@ -49,6 +50,7 @@ __all__ = [
     "HttpReply",
     "Limiter",
     "LoopClock",
+    "NodeContext",
     "Pending",
     "PendingConnections",
     "PendingSession",

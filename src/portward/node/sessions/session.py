@@ -64,6 +64,10 @@ class SessionHost(Protocol):
         """Record `count` messages before the close of the peer that were not handled in time."""
 
     @property
+    def remove_subscription(self) -> Callable[["Session", Channel, str], None]:
+        """Ends a subscription of a session for a reason, and informs the client."""
+
+    @property
     def on_encoded(self) -> Callable[[Encoder, Push, WireMessage, int], None]:
         """Counts an encoded push."""
 

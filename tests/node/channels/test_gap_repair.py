@@ -15,7 +15,7 @@ from portward.model.limits import RECOVERY_LIMIT
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery
 from portward.model.replies import Delivery
-from portward.node.cluster.gap_repair import HELD, RETRY, ROUNDS
+from portward.node.channels.gap_repair import HELD, RETRY, ROUNDS
 from portward.node.cluster.position_check import GRACE
 from portward.security import policy
 from portward.telemetry.events import Event

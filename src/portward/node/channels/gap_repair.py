@@ -8,26 +8,20 @@ The hub accepts only the publication that is next in its channel; every other on
     no history      the publication is delivered, and the gap is counted
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from portward.engines.port import Engine
 from portward.hub.channel_state import BusMessage, Subscriber
-from portward.hub.hub import Hub
 from portward.hub.recovery import merge
-from portward.hub.registry import Registry
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.errors import Unavailable
 from portward.model.limits import RECOVERY_LIMIT
 from portward.model.position import Position
 from portward.model.publication import HistoryPage, HistoryQuery, Publication
 from portward.model.replies import INSUFFICIENT_STATE
-from portward.node.channels import Subscriptions
 from portward.node.rights import Authorizer
-from portward.node.sessions import Background, Session
-from portward.telemetry import Telemetry
+from portward.node.sessions import NodeContext, Session
 from portward.telemetry.events import Event
 from portward.telemetry.labels import GapResult
 
@@ -43,29 +37,15 @@ ROUNDS: Final = 3
 class GapRepair:
     """Keeps the channels of this node consistent with the engine's streams."""
 
-    def __init__(  # noqa: PLR0913 - ports and parts of the node, wired by name in one place
-        self,
-        *,
-        engine: Engine,
-        hub: Hub,
-        registry: Registry[Session],
-        authorizer: Authorizer,
-        subscriptions: Subscriptions,
-        telemetry: Telemetry,
-        background: Background,
-        clock: Clock,
-        later: Callable[[Callable[[], None]], object],
-    ) -> None:
-        """`later` runs a callable at the end of the current iteration of the event loop."""
-        self._engine = engine
-        self._hub = hub
-        self._registry = registry
+    def __init__(self, context: NodeContext, authorizer: Authorizer) -> None:
+        self._engine = context.engine
+        self._hub = context.hub
+        self._registry = context.registry
+        self._telemetry = context.telemetry
+        self._background = context.background
+        self._clock = context.clock
+        self._call_soon = context.call_soon
         self._authorizer = authorizer
-        self._subscriptions = subscriptions
-        self._telemetry = telemetry
-        self._background = background
-        self._clock = clock
-        self._later = later
         self._lost: dict[Channel, tuple[list[BusMessage], HistoryPage]] = {}
 
     # -- one channel
@@ -180,7 +160,7 @@ class GapRepair:
     def _give_up(self, channel: Channel, held: list[BusMessage], page: HistoryPage) -> None:
         """Note a channel that cannot be repaired; those of one loop iteration are handled together."""
         if not self._lost:
-            self._later(self._end_subscriptions)
+            self._call_soon(self._end_subscriptions)
         self._lost[channel] = (held, page)
 
     def _end_subscriptions(self) -> None:
@@ -205,7 +185,7 @@ class GapRepair:
         if subscription.trusted or not subscription.settled:
             return
         if not self._hub.already_delivered(channel, session.transport, position):
-            self._subscriptions.remove(session, channel, INSUFFICIENT_STATE)
+            session.host.remove_subscription(session, channel, INSUFFICIENT_STATE)
 
     def _restart(self, channel: Channel, held: list[BusMessage], position: Position) -> None:
         if self._waiting(channel, held) is None:
