@@ -7,17 +7,10 @@ from portward.app import build
 from portward.app.engines import make_engine
 from portward.engines.memory import MemoryEngine
 from portward.identity.jwks import JwksSource
-from portward.model.claim_path import ClaimPath
 from portward.security.tokens import KeySet, TokenRefused
-from portward.settings import Secret, Settings
-from portward.settings.sections import (
-    EngineSettings,
-    Environment,
-    GateSettings,
-    IdentityProviderSettings,
-    ServerSettings,
-)
-from portward.settings.tokens import Claims, Tokens
+from portward.settings import Secret, Settings, resolve
+from portward.settings.sections import EngineSettings, IdentityProviderSettings
+from portward.settings.tokens import Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
@@ -47,21 +40,10 @@ def test_keys() -> None:
         build.make_keys(Tokens(public_keys=("nonsense",)), CLOCK)
 
 
-def test_token_rules() -> None:
-    """What a token must say, and under which names, is as it was set."""
-    names = Claims(sub="uid", workspace="tenant")
-    tokens = Tokens(issuer="me", audience="app", leeway=5.0, max_lifetime=60.0, claims=names)
-    rules = build.token_rules(tokens)
-    assert (rules.issuer, rules.audience, rules.leeway, rules.max_lifetime) == ("me", "app", 5, 60)
-    assert rules.claims.subject == ClaimPath.parse("uid")
-    assert rules.claims.workspace == ClaimPath.parse("tenant")
-    assert rules.watched == (ClaimPath.parse("uid"), ClaimPath.parse("tenant"))
-
-
 async def test_verifier(telemetry: Telemetry) -> None:
     """A token that brings its own key is told of by the name of the header."""
     given = replace(Settings(), tokens=Tokens(secrets=(Secret(SECRET),)))
-    verifier = build.make_verifier(given, CLOCK, telemetry)
+    verifier = build.make_verifier(resolve(given), CLOCK, telemetry)
     token = forge(header={"alg": "HS256", "jku": "https://evil.example"}, exp=4_000_000_000)
     assert (await verifier.identify(token)).subject == "alice"
     [entry] = telemetry.audit.recent()
@@ -79,23 +61,6 @@ def test_session_tokens() -> None:
     fixed = replace(Settings(), tokens=Tokens(session_secret=Secret(SECRET)))
     token = build.make_session_tokens(fixed).issue("ann", "s", CLOCK.time(), token_id="j")
     assert build.make_session_tokens(fixed).verify(token, CLOCK.time()).token_id == "j"
-
-
-def test_gate_and_node_rules() -> None:
-    """The gate's and the node's settings are carried over."""
-    given = settings(
-        environment=Environment.PRODUCTION,
-        server=ServerSettings(behind_tls_proxy=True, trusted_proxies=("10.0.0.0/8",)),
-        gate=GateSettings(max_connections=5, max_unauthenticated=3, max_per_user=2),
-        tokens=Tokens(leeway=7.0, max_lifetime=60.0),
-        roles={"host": ("room.create",)},
-    )
-    rules = build.node_rules(given)
-    assert (rules.gate.max_connections, rules.gate.max_unauthenticated) == (5, 3)
-    assert (rules.max_per_user, rules.leeway) == (2, 7.0)
-    assert rules.role_permissions == {"host": {"room.create"}}
-    assert rules.gate.require_https
-    assert not build.gate_rules(settings(server=given.server)).require_https
 
 
 def test_identity_provider(telemetry: Telemetry) -> None:

@@ -3,7 +3,6 @@ from collections.abc import Mapping
 
 import pytest
 
-from portward.app.build import token_rules
 from portward.cli.config import ready_for_this_run
 from portward.cli.demo_info import AGENT, SUPERVISOR, VICTOR, WENDY, DemoInfo, program, tokens
 from portward.demo.people import people
@@ -13,6 +12,7 @@ from portward.model.rights import Right
 from portward.security.policy import NO_FACTS, rights
 from portward.security.tokens import KeySet, secret_key, verify
 from portward.settings import Settings, load
+from portward.settings.tokens import token_rules
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from portward.identity.provider import (
     READINGS,
     STAMPS,
     CookieProvider,
-    CookieValues,
-    ProviderRules,
 )
 from portward.identity.single_flight import KEPT
 from portward.model.errors import CommandError, ErrorKind, Unavailable
@@ -21,6 +19,7 @@ from portward.model.provider import ProviderResult
 from portward.model.revocation import Revocation, RevocationKind
 from portward.node.ports import IdentityProviderPort
 from portward.node.sessions import eager_task
+from portward.settings.sections import CookieForm, IdentityProviderSettings
 from portward.testing.clock import START, FakeClock
 from tests.identity.standin_server import USER, Answer, Standin, data, hang, response
 from tests.identity.test_cookies import SPELLINGS, token
@@ -65,7 +64,7 @@ async def provider(
     standin: Standin, clock: FakeClock, results: list[ProviderResult], changes: list[bool]
 ) -> AsyncIterator[CookieProvider]:
     """Someone who asks the stand-in."""
-    rules = ProviderRules(url=standin.url, timeout=30.0, topics=TOPICS)
+    rules = IdentityProviderSettings(url=standin.url, timeout=30.0, topics=TOPICS)
     provider = CookieProvider(
         rules, clock, lambda result, _: results.append(result), changes.append
     )
@@ -76,9 +75,7 @@ async def provider(
 @pytest.fixture
 async def lenient(standin: Standin, clock: FakeClock) -> AsyncIterator[CookieProvider]:
     """Someone who is handed cookies of all kinds."""
-    rules = ProviderRules(
-        url=standin.url, timeout=30.0, topics=TOPICS, values=CookieValues.SENDABLE
-    )
+    rules = IdentityProviderSettings(url=standin.url, timeout=30.0, topics=TOPICS, cookies=("*",))
     provider = CookieProvider(rules, clock, lambda *_: None)
     yield provider
     await provider.aclose()
@@ -144,7 +141,7 @@ async def test_outcomes(
 async def test_silence(standin: Standin, clock: FakeClock) -> None:
     """Who does not answer in time has not answered."""
     results: list[ProviderResult] = []
-    rules = ProviderRules(url=standin.url, timeout=0.05)
+    rules = IdentityProviderSettings(url=standin.url, timeout=0.05)
     provider = CookieProvider(rules, clock, lambda result, _: results.append(result))
     standin.answer = hang
     assert await outcome(provider) is Unavailable
@@ -377,7 +374,7 @@ async def test_keys_differ_between_processes(
     provider: CookieProvider, standin: Standin, clock: FakeClock
 ) -> None:
     """A hash seen in one is of no use for guessing in another."""
-    other = CookieProvider(ProviderRules(url=standin.url), clock, lambda *_: None)
+    other = CookieProvider(IdentityProviderSettings(url=standin.url), clock, lambda *_: None)
     await provider.identify("sid=1")
     await other.identify("sid=1")
     assert not provider._shared._kept._entries.keys() & other._shared._kept._entries.keys()
@@ -464,7 +461,7 @@ async def test_spellings_are_seen_through_where_they_are_taken(
 @pytest.fixture
 async def anything(standin: Standin, clock: FakeClock) -> AsyncIterator[CookieProvider]:
     """Someone who is handed the cookies of a login whose values have percent signs."""
-    rules = ProviderRules(url=standin.url, timeout=30.0, values=CookieValues.ANY)
+    rules = IdentityProviderSettings(url=standin.url, timeout=30.0, cookie_values=CookieForm.ANY)
     provider = CookieProvider(rules, clock, lambda *_: None)
     yield provider
     await provider.aclose()
@@ -868,11 +865,11 @@ async def test_closing(provider: CookieProvider, standin: Standin) -> None:
 @pytest.mark.parametrize(
     "rules",
     [
-        ProviderRules(url="nonsense"),
-        ProviderRules(url="https://cms.example.com", topics={"a": "b"}),
+        IdentityProviderSettings(url="nonsense"),
+        IdentityProviderSettings(url="https://cms.example.com", topics={"a": "b"}),
     ],
 )
-def test_rules_are_checked_at_once(rules: ProviderRules, clock: FakeClock) -> None:
+def test_rules_are_checked_at_once(rules: IdentityProviderSettings, clock: FakeClock) -> None:
     """What cannot work is refused when it is configured."""
     with pytest.raises(ValueError, match=r"address|pattern"):
         CookieProvider(rules, clock, lambda *_: None)
@@ -880,10 +877,10 @@ def test_rules_are_checked_at_once(rules: ProviderRules, clock: FakeClock) -> No
 
 def test_defaults() -> None:
     """Five seconds, no topic, and cookies that are read in one way only."""
-    rules = ProviderRules(url="https://cms.example.com")
+    rules = IdentityProviderSettings(url="https://cms.example.com")
     assert rules.timeout == 5.0
     assert rules.topics == {}
-    assert rules.values is CookieValues.PLAIN
+    assert rules.cookie_values is CookieForm.PLAIN
 
 
 @pytest.mark.p0

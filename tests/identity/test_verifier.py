@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from portward.identity.jwks import JwksSource, KeysUnavailable
 from portward.identity.verifier import TokenVerifier
 from portward.security.keys import KeySet, public_key, secret_key
-from portward.security.tokens import TokenReason, TokenRefused, TokenRules, UnknownKey
+from portward.security.tokens import TokenReason, TokenRefused, UnknownKey
+from portward.settings.tokens import TokenRules, Tokens, token_rules
 from portward.testing import FakeClock
 from tests.identity.test_jwks import ISSUER, Provider, key_set, response
 from tests.security.forge import (
@@ -35,7 +36,7 @@ class House:
     def __init__(self, keys: KeySet | JwksSource, rules: TokenRules | None = None) -> None:
         self.clock = FakeClock(NOW)
         self.ignored: list[tuple[str, ...]] = []
-        rules = rules or TokenRules()
+        rules = rules or token_rules(Tokens())
         self.verifier = TokenVerifier(keys, rules, self.clock, self.ignored.append)
 
     async def outcome(self, token: str) -> str:
@@ -62,7 +63,7 @@ async def remote(provider: Provider) -> AsyncIterator[House]:
     """A verifier whose keys come from there."""
     clock = FakeClock(NOW)
     source = JwksSource(provider.url, clock, issuer=ISSUER)
-    house = House(source, TokenRules(issuer=ISSUER))
+    house = House(source, token_rules(Tokens(issuer=ISSUER)))
     house.clock = house.verifier._clock = clock
     yield house
     await house.verifier.aclose()
@@ -227,7 +228,7 @@ async def test_other_keys_from_now_on() -> None:
     """After a change the old keys are good for nothing, and the new rules hold."""
     house = House(KeySet([secret_key(SECRET)]))
     assert await house.outcome(forge()) == "alice"
-    other = House(KeySet([secret_key(OTHER)]), TokenRules(audience="app")).verifier
+    other = House(KeySet([secret_key(OTHER)]), token_rules(Tokens(audience="app"))).verifier
     house.verifier.adopt(other)
     assert await house.outcome(forge()) == TokenReason.SIGNATURE.value
     assert await house.outcome(forge(secret=OTHER)) == TokenReason.AUDIENCE.value
@@ -254,7 +255,7 @@ async def test_from_other_keys_to_fetched_ones(provider: Provider) -> None:
     """A source that is adopted begins to fetch."""
     house = House(KeySet([secret_key(SECRET)]))
     source = JwksSource(provider.url, house.clock, issuer=ISSUER)
-    house.verifier.adopt(House(source, TokenRules(issuer=ISSUER)).verifier)
+    house.verifier.adopt(House(source, token_rules(Tokens(issuer=ISSUER))).verifier)
     assert await house.outcome(signed()) == "alice"
     await house.verifier.aclose()
 

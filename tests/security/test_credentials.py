@@ -5,12 +5,12 @@ import pytest
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.security.credentials import (
-    CredentialKind,
     GivenCredential,
     extract,
     foreign_scheme,
     query_pairs,
 )
+from portward.settings.endpoint import CredentialSource
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 EVERYWHERE = frozenset({"header", "query", "ticket", "message"})
@@ -33,14 +33,14 @@ def refusal_of(head: RequestHead, allowed: frozenset[str] = EVERYWHERE) -> Hands
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (request(BEARER), CredentialKind.HEADER),
-        (request(("authorization", f"bEARER   {TOKEN}")), CredentialKind.HEADER),
-        (request(query=f"token={TOKEN}"), CredentialKind.QUERY),
-        (request(query=f"a=1&&t%6Fken={TOKEN.replace('.', '%2E')}&b"), CredentialKind.QUERY),
-        (request(query=f"ticket={TOKEN}"), CredentialKind.TICKET),
+        (request(BEARER), CredentialSource.HEADER),
+        (request(("authorization", f"bEARER   {TOKEN}")), CredentialSource.HEADER),
+        (request(query=f"token={TOKEN}"), CredentialSource.QUERY),
+        (request(query=f"a=1&&t%6Fken={TOKEN.replace('.', '%2E')}&b"), CredentialSource.QUERY),
+        (request(query=f"ticket={TOKEN}"), CredentialSource.TICKET),
     ],
 )
-def test_credential_is_found_where_it_may_be(head: RequestHead, kind: CredentialKind) -> None:
+def test_credential_is_found_where_it_may_be(head: RequestHead, kind: CredentialSource) -> None:
     """Each place gives the same value and says which place it was."""
     assert extract(head, {kind.value}) == GivenCredential(kind, TOKEN)
 
@@ -147,7 +147,7 @@ def test_query_pairs_keep_order_and_repetition() -> None:
 @pytest.mark.p0
 def test_credential_shows_its_value_nowhere() -> None:
     """Neither printing nor formatting gives the value away."""
-    credential = GivenCredential(CredentialKind.HEADER, TOKEN)
+    credential = GivenCredential(CredentialSource.HEADER, TOKEN)
     assert TOKEN not in f"{credential!r} {credential}"
     assert "header" in repr(credential)
 
@@ -162,7 +162,7 @@ def cookies(*values: str, names: tuple[str, ...] = NAMES) -> str | None:
     """The `Cookie` header that is forwarded, None for no credential."""
     head = request(*(("cookie", value) for value in values))
     credential = extract(head, COOKIES, names)
-    assert credential is None or credential.kind is CredentialKind.COOKIE
+    assert credential is None or credential.kind is CredentialSource.COOKIE
     return None if credential is None else credential.value
 
 
@@ -203,7 +203,7 @@ def test_a_cookie_that_is_there_twice_or_malformed_is_refused(header: str) -> No
 def test_cookies_count_only_where_they_are_taken() -> None:
     """Browsers send cookies everywhere: elsewhere they are neither a credential nor one too many."""
     head = request(("cookie", "session=a"), BEARER)
-    assert extract(head, EVERYWHERE, NAMES) == GivenCredential(CredentialKind.HEADER, TOKEN)
+    assert extract(head, EVERYWHERE, NAMES) == GivenCredential(CredentialSource.HEADER, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +263,9 @@ def test_another_scheme_is_no_credential(value: str, scheme: str) -> None:
     assert foreign_scheme(request(header)) == scheme
     assert extract(request(header), EVERYWHERE) is None
     query = request(header, query=f"token={TOKEN}")
-    assert extract(query, EVERYWHERE) == GivenCredential(CredentialKind.QUERY, TOKEN)
+    assert extract(query, EVERYWHERE) == GivenCredential(CredentialSource.QUERY, TOKEN)
     cookie = extract(request(header, ("cookie", "session=a")), COOKIES, NAMES)
-    assert cookie == GivenCredential(CredentialKind.COOKIE, "session=a")
+    assert cookie == GivenCredential(CredentialSource.COOKIE, "session=a")
     pair = request(header, query=f"token={TOKEN}&ticket={TOKEN}")
     assert refusal_of(pair) is HandshakeRejection.MULTIPLE_CREDENTIALS
 

@@ -2,7 +2,8 @@ import pytest
 
 from portward.security.jws import TokenReason, TokenRefused, parse_compact, strict_object
 from portward.security.session_tokens import SessionClaims, SessionTokens
-from portward.security.tokens import KeySet, TokenRules, secret_key, verify
+from portward.security.tokens import KeySet, secret_key, verify
+from portward.settings.tokens import Tokens, token_rules
 from tests.security.forge import NOW, SECRET, ec_key, forge, pem
 
 TOKENS = SessionTokens(SECRET)
@@ -50,7 +51,7 @@ def test_neither_class_is_taken_for_the_other() -> None:
     """Even under one secret an access token opens no session and a session token no door."""
     session = TOKENS.issue("alice", "s1", NOW, token_id="n1")
     with pytest.raises(TokenRefused) as caught:
-        verify(session, KeySet([secret_key(SECRET)]), TokenRules(), NOW)
+        verify(session, KeySet([secret_key(SECRET)]), token_rules(Tokens()), NOW)
     assert caught.value.reason is TokenReason.TYPE
     assert reason_of(forge()) is TokenReason.TYPE
     assert reason_of(forge(sessionId="s1", jti="n1", iat=NOW, type="access")) is TokenReason.TYPE

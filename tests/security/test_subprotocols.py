@@ -4,15 +4,15 @@ from hypothesis import strategies as st
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.security.credentials import CredentialKind, GivenCredential, extract
+from portward.security.credentials import GivenCredential, extract
 from portward.security.subprotocols import (
     KEY_PREFIX,
-    REALTIME,
     has_jwt,
     is_nameable,
     offers,
     select,
 )
+from portward.settings.endpoint import REALTIME, CredentialSource
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.AAAA-_"
 KEY = f"{KEY_PREFIX}{TOKEN}"
@@ -176,7 +176,7 @@ def test_the_token_is_taken_where_it_may_be(
 ) -> None:
     """Only behind its prefix, and only where the endpoint lists the place."""
     found = extract(request(*values), allowed)
-    wanted = None if expected is None else GivenCredential(CredentialKind.SUBPROTOCOL, expected)
+    wanted = None if expected is None else GivenCredential(CredentialSource.SUBPROTOCOL, expected)
     assert found == wanted
     assert TOKEN not in repr(found)
 

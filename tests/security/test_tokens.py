@@ -9,19 +9,17 @@ from hypothesis import strategies as st
 from portward.model.identity import ChannelRight, Identity
 from portward.security.redaction import fingerprint
 from portward.security.tokens import (
-    ClaimNames,
     ClaimPath,
     KeySet,
-    Requirement,
     TokenReason,
     TokenRefused,
-    TokenRules,
     UnknownKey,
     keys_from_jwks,
     public_key,
     secret_key,
     verify,
 )
+from portward.settings.tokens import Claims, TokenRules, Tokens, token_rules
 from tests.security.forge import (
     CLAIMS,
     NOW,
@@ -39,7 +37,14 @@ from tests.security.forge import (
 
 at = ClaimPath.parse
 KEYS = KeySet([secret_key(SECRET)])
-RULES = TokenRules(leeway=30.0)
+
+
+def rules_of(**tokens: Any) -> TokenRules:
+    """The rules for tokens with these settings."""
+    return token_rules(Tokens(**tokens))
+
+
+RULES = rules_of(leeway=30.0)
 
 
 def identity_of(token: str, rules: TokenRules = RULES, now: float = NOW) -> Identity:
@@ -106,15 +111,15 @@ def test_least_token_is_enough() -> None:
 
 def test_claim_names_can_be_mapped() -> None:
     """An issuer's own names are read in place of the usual ones."""
-    names = ClaimNames(
-        subject=at("user_id"),
-        email=at("mail"),
-        roles=at("https://example.com/roles"),
-        permissions=at("scope"),
-        workspace=at("tenant"),
-        token_id=at("tid"),
-        session_id=at("session"),
-        channels=at("rights"),
+    names = Claims(
+        sub="user_id",
+        email="mail",
+        roles="https://example.com/roles",
+        permissions="scope",
+        workspace="tenant",
+        jti="tid",
+        sid="session",
+        channels="rights",
     )
     token = forge(
         {
@@ -130,11 +135,11 @@ def test_claim_names_can_be_mapped() -> None:
             "rights": [],
         }
     )
-    identity = identity_of(token, TokenRules(claims=names))
+    identity = identity_of(token, rules_of(claims=names))
     assert identity.subject == "bob"
     assert identity.roles == {"user"}
     assert (identity.workspace, identity.token_id, identity.session_id) == ("t", "1", "2")
-    assert refusal_of(forge(), TokenRules(claims=names)).claim == "user_id"
+    assert refusal_of(forge(), rules_of(claims=names)).claim == "user_id"
 
 
 REQUIRED: list[tuple[object, dict[str, Any], bool]] = [
@@ -163,7 +168,7 @@ def test_required_claims_equal_what_is_asked(
     values: tuple[str | float | bool, ...], claims: dict[str, Any], met: bool
 ) -> None:
     """A required claim is of the same type and equal to one of the values; a list is not taken apart."""
-    rules = TokenRules(require=(Requirement(at("use"), values),))
+    rules = rules_of(require={"use": values})
     if met:
         assert identity_of(forge(**claims), rules).subject == "alice"
         return
@@ -173,8 +178,8 @@ def test_required_claims_equal_what_is_asked(
 
 def test_required_claims_are_all_required_and_may_be_paths() -> None:
     """Each of them must be met; one that leads through a text refuses the token by its claim."""
-    path = Requirement(at("firebase.sign_in_provider"), ("password",))
-    rules = TokenRules(require=(path, Requirement(at("client_id"), ("web",))))
+    wanted = {"firebase.sign_in_provider": ("password",), "client_id": ("web",)}
+    rules = rules_of(require=wanted)
     good: dict[str, Any] = {"firebase": {"sign_in_provider": "password"}, "client_id": "web"}
     assert outcome(forge(**good), rules) is None
     assert refusal_of(forge(**{**good, "client_id": "x"}), rules).claim == "client_id"
@@ -184,7 +189,7 @@ def test_required_claims_are_all_required_and_may_be_paths() -> None:
 
 def test_absent_claims_are_noted_where_they_are_watched() -> None:
     """A verified token says which of the watched claims it does not have; null is absent."""
-    rules = TokenRules(watched=(at("realm_access.roles"), at("tenant")))
+    rules = rules_of(claims=Claims(roles="realm_access.roles", workspace="tenant"))
     assert verify(forge(), KEYS, rules, NOW).absent == rules.watched
     token = forge(realm_access={"roles": []}, tenant=None)
     assert verify(token, KEYS, rules, NOW).absent == (at("tenant"),)
@@ -352,7 +357,7 @@ def test_nested_token_is_malformed() -> None:
 @pytest.mark.parametrize("leeway", [0.0, 30.0, 60.0])
 def test_times_are_judged_to_the_second(leeway: float) -> None:
     """A token is over in the second of its end plus leeway, and begins a leeway early at most."""
-    rules = TokenRules(leeway=leeway)
+    rules = rules_of(leeway=leeway)
     token = forge(nbf=NOW, iat=NOW, exp=NOW + 100)
     end = NOW + 100 + leeway
     assert outcome(token, rules, NOW - leeway - 1) is TokenReason.NOT_YET
@@ -375,7 +380,7 @@ def test_times_are_judged_to_the_second(leeway: float) -> None:
 )
 def test_lifetime_can_be_bounded(more: dict[str, int], reason: TokenReason | None) -> None:
     """With a maximum, a token that does not say when it began is too old."""
-    assert outcome(forge({**CLAIMS, **more}), TokenRules(max_lifetime=3600.0)) is reason
+    assert outcome(forge({**CLAIMS, **more}), rules_of(max_lifetime=3600.0)) is reason
 
 
 @pytest.mark.p0
@@ -395,7 +400,7 @@ def test_lifetime_can_be_bounded(more: dict[str, int], reason: TokenReason | Non
 def test_issuer_is_equal_or_wrong(issuer: object, reason: TokenReason | None) -> None:
     """No part, no list, no other case."""
     more = {} if issuer is MISSING else {"iss": issuer}
-    assert outcome(forge({**CLAIMS, **more}), TokenRules(issuer="https://idp.example")) is reason
+    assert outcome(forge({**CLAIMS, **more}), rules_of(issuer="https://idp.example")) is reason
 
 
 @pytest.mark.p0
@@ -419,7 +424,7 @@ def test_issuer_is_equal_or_wrong(issuer: object, reason: TokenReason | None) ->
 def test_audience_is_equal_or_wrong(audience: object, reason: TokenReason | None) -> None:
     """A string or a list with one exact member."""
     more = {} if audience is MISSING else {"aud": audience}
-    assert outcome(forge({**CLAIMS, **more}), TokenRules(audience="portward")) is reason
+    assert outcome(forge({**CLAIMS, **more}), rules_of(audience="portward")) is reason
 
 
 @pytest.mark.p0
@@ -443,12 +448,12 @@ def test_same_key_id_of_two_issuers_stays_two_keys() -> None:
     )
     token = forge_public(ed_key(), "EdDSA", {**CLAIMS, "iss": "ours"}, kid="k")
     own = forge_public(ed_key(), "EdDSA", {**CLAIMS, "iss": "theirs"}, kid="k")
-    assert verify(own, theirs, TokenRules(issuer="theirs"), NOW).identity.issuer == "theirs"
+    assert verify(own, theirs, rules_of(issuer="theirs"), NOW).identity.issuer == "theirs"
     for keys, rules, presented in [
-        (ours, TokenRules(issuer="ours"), token),
-        (theirs, TokenRules(issuer="ours"), token),
-        (theirs, TokenRules(issuer="theirs"), token),
-        (ours, TokenRules(issuer="ours"), own),
+        (ours, rules_of(issuer="ours"), token),
+        (theirs, rules_of(issuer="ours"), token),
+        (theirs, rules_of(issuer="theirs"), token),
+        (ours, rules_of(issuer="ours"), own),
     ]:
         with pytest.raises(TokenRefused):
             verify(presented, keys, rules, NOW)
@@ -482,7 +487,7 @@ def test_signature_is_judged_before_the_claims() -> None:
 def test_no_claim_crashes_the_verification(name: str, value: Any) -> None:
     """Whatever a trusted issuer writes, the token is accepted or refused."""
     claims = {**CLAIMS, name: value}
-    for rules in (RULES, TokenRules(issuer="i", audience="a", max_lifetime=1e6)):
+    for rules in (RULES, rules_of(issuer="i", audience="a", max_lifetime=1e6)):
         outcome(forge(json.dumps(claims)), rules)
 
 
@@ -500,13 +505,13 @@ def test_changing_any_character_changes_the_outcome(at: int, character: str) -> 
 def test_leeway_is_at_most_a_minute(leeway: float) -> None:
     """A leeway outside 0 to 60 seconds is a mistake."""
     with pytest.raises(ValueError, match="leeway"):
-        TokenRules(leeway=leeway)
+        rules_of(leeway=leeway)
 
 
 def test_lifetime_is_not_negative() -> None:
     """A negative maximum would refuse everything."""
     with pytest.raises(ValueError, match="lifetime"):
-        TokenRules(max_lifetime=-1.0)
+        rules_of(max_lifetime=-1.0)
 
 
 @pytest.mark.p0
@@ -526,7 +531,7 @@ def test_refusal_never_carries_the_token() -> None:
         forge(channels=[{"channel": canary, "allow": []}]),
     ]
     for token in tokens:
-        refused = refusal_of(token, TokenRules(issuer="i"))
+        refused = refusal_of(token, rules_of(issuer="i"))
         assert canary not in f"{refused!r} {refused} {vars(refused)}"
         assert refused.__cause__ is None
     signed = f"{b64('{}')}.{b64('{}')}"

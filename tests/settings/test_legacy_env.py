@@ -5,6 +5,7 @@ from portward.settings.endpoint import AuthMode
 from portward.settings.errors import SettingsError
 from portward.settings.layers import Written
 from portward.settings.legacy_env import from_aliases
+from portward.settings.resolve import resolve
 from portward.settings.secret import Secret
 from tests.settings.reading import loaded
 
@@ -156,9 +157,10 @@ def test_an_older_relay_server_moves_in() -> None:
     found = loaded("[endpoints.realtime.limits.attempts]\nrate = '9/s'\nburst = 99", RELAY)
     settings, door = found.settings, found.settings.endpoints["realtime"]
     assert (door.enabled, door.auth, settings.server.port) == (True, AuthMode.TOKEN, 8081)
-    assert settings.rate(LimitName.ATTEMPTS, door) == Rate(5, 30.0, 5)
-    assert settings.rate(LimitName.ATTEMPTS, settings.endpoints["rooms"]).count == 600
-    assert settings.connection_limit(door).max == 2
+    endpoints = resolve(settings).endpoints
+    assert endpoints["realtime"].rates[LimitName.ATTEMPTS] == Rate(5, 30.0, 5)
+    assert endpoints["rooms"].rates[LimitName.ATTEMPTS].count == 600
+    assert endpoints["realtime"].connections_per_address == 2
     assert settings.upstream.api_key == Secret(SECRET)
     assert settings.origins(door) == ("https://a.example", "https://b.example")
     limit = "endpoints.realtime.limits.attempts"
@@ -173,7 +175,8 @@ def test_a_newer_rate_wins_over_the_older_names() -> None:
     """It brings its own burst, and nothing of the older one is left."""
     name = "PORTWARD_ENDPOINTS__REALTIME__LIMITS__ATTEMPTS__RATE"
     settings = loaded("", {**RELAY, name: "100/min"}).settings
-    assert settings.rate(LimitName.ATTEMPTS, settings.endpoints["realtime"]) == Rate(100, 60.0, 100)
+    realtime = resolve(settings).endpoints["realtime"]
+    assert realtime.rates[LimitName.ATTEMPTS] == Rate(100, 60.0, 100)
 
 
 def older(**changes: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from portward.settings.limits import (
     resolved_connections,
     resolved_rate,
 )
+from portward.settings.resolve import resolve
 from tests.settings.reading import settings as load_settings
 
 RATES = [name for name in LimitName if name is not LimitName.CONNECTIONS]
@@ -72,7 +73,7 @@ def test_connections_resolve_from_the_endpoint_up() -> None:
 def test_a_rate_brings_its_own_burst(name: str) -> None:
     """Where a rate is written without a burst, as many events at once as it counts are let through."""
     tree = load_settings(f'[limits.{name}]\nrate = "3/h"')
-    rate = tree.rate(LimitName(name), tree.endpoints["rooms"])
+    rate = resolve(tree).endpoints["rooms"].rates[LimitName(name)]
     assert (rate.count, rate.period, rate.burst) == (3, 3600.0, 3)
     both = load_settings(f'[limits.{name}]\nrate = "3/h"\nburst = 2')
-    assert both.rate(LimitName(name), both.endpoints["rooms"]).burst == 2
+    assert resolve(both).endpoints["rooms"].rates[LimitName(name)].burst == 2

@@ -12,7 +12,10 @@ from portward.settings.presets import (
     base_namespace,
     unknown_when_off,
 )
+from portward.settings.resolve import resolve
 from portward.settings.tree import Settings
+
+RESOLVED = resolve(Settings()).endpoints
 
 
 def test_all_are_served_but_echo() -> None:
@@ -53,7 +56,7 @@ def test_live_is_for_browsers_with_a_session() -> None:
     live = ENDPOINTS["live"]
     assert live.credentials == (CredentialSource.COOKIE,)
     assert live.takes_cookies
-    assert Settings().rate(LimitName.MESSAGES, live) == Rate(600, 60.0, 600)
+    assert RESOLVED["live"].rates[LimitName.MESSAGES] == Rate(600, 60.0, 600)
 
 
 def test_realtime_is_for_a_few_who_talk_much() -> None:
@@ -64,10 +67,10 @@ def test_realtime_is_for_a_few_who_talk_much() -> None:
     assert realtime.credentials == places
     assert (realtime.auth_timeout, realtime.auth_attempts) == (10.0, 3)
     assert (realtime.max_message, realtime.backpressure_threshold) == (2**20, 17 * 2**20)
-    assert Settings().connection_limit(realtime).max == 3
-    assert Settings().rate(LimitName.ATTEMPTS, realtime) == Rate(10, 60.0, 10)
-    assert not Settings().rate(LimitName.MESSAGES, realtime).count
-    assert Settings().rate(LimitName.FRAMES, realtime).count
+    assert RESOLVED["realtime"].connections_per_address == 3
+    assert RESOLVED["realtime"].rates[LimitName.ATTEMPTS] == Rate(10, 60.0, 10)
+    assert not RESOLVED["realtime"].rates[LimitName.MESSAGES].count
+    assert RESOLVED["realtime"].rates[LimitName.FRAMES].count
 
 
 def test_attempts_are_counted_at_realtime_alone() -> None:

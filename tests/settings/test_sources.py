@@ -65,7 +65,7 @@ def test_two_older_servers_move_in() -> None:
     found = loaded('[endpoints.live]\nping_interval = "5s"', environ)
     settings = found.settings
     live = settings.endpoints["live"]
-    assert (settings.server.port, settings.drain_timeout) == (3002, 0.5)
+    assert (settings.server.port, settings.server.drain_timeout) == (3002, 0.5)
     assert settings.endpoints["alerts"].auth is AuthMode.NONE
     assert (live.ping_interval, live.backpressure_threshold) == (15.0, 65536)
     assert (live.path, live.credentials) == ("/live", (CredentialSource.COOKIE,))

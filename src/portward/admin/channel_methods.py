@@ -267,7 +267,7 @@ async def verify(call: MethodContext, request: VerifyRequest) -> VerifyResult:
     """Compare a signature with those that the endpoints of the namespace would make."""
     namespace = request.channel.namespace
     secrets = [
-        endpoint.rules.sign_secret
+        endpoint.rules.sign_key
         for endpoint in call.node.endpoints.values()
         if endpoint.namespace is not None and endpoint.namespace.name == namespace
     ]

@@ -37,7 +37,7 @@ from portward.node.rules import NodePorts
 from portward.node.server_api import ServerApi
 from portward.node.sessions import LoopClock
 from portward.security.tokens import sign
-from portward.settings import Secret, Settings, reloaded
+from portward.settings import Secret, Settings, reloaded, resolve
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.asgi import AsgiApp
@@ -140,9 +140,10 @@ class Gateway:
         if self._engine is None and self.settings.engine_url.startswith("memory:"):
             self._claim.take()
         clock = self._clock or LoopClock()
-        telemetry = self._telemetry or make_telemetry(self.settings, clock)
-        self._ports = build.make_ports(self.settings, self._engine, clock, telemetry)
-        self._node = build.make_node(self.settings, self._ports, self._hooks)
+        settings = resolve(self.settings)
+        telemetry = self._telemetry or make_telemetry(settings, clock)
+        self._ports = build.make_ports(settings, self._engine, clock, telemetry)
+        self._node = build.make_node(settings, self._ports, self._hooks)
         self._declared = DeclaredRooms(self._node)
         self._webhook = Webhook(targets(self.settings), clock, telemetry)
         self._node.workspaces.decided = self._webhook.decided
@@ -181,7 +182,7 @@ class Gateway:
 
         Takes at most `seconds`, by default `server.drain_timeout`.
         """
-        timeout = self.settings.drain_timeout if seconds is None else seconds
+        timeout = self.node.settings.server.drain_timeout if seconds is None else seconds
         await self.node.drain(timeout)
 
     def reload(self, settings: Settings) -> None:
@@ -200,7 +201,7 @@ class Gateway:
             settings = replace(settings, tokens=tokens)
         merged = reloaded(self.settings, settings)
         refuse_start(merged)
-        apply(self.settings, merged, self._ports, self.node, self._declared)
+        apply(resolve(merged), self._ports, self.node, self._declared)
         if self._webhook is not None:
             self._webhook.targets = targets(merged)
         self.settings = merged

@@ -28,7 +28,7 @@ from portward.node.ports import Hooks
 from portward.node.sessions import LoopClock
 from portward.security.hosts import HostPolicy
 from portward.security.tokens import keys_from_jwks
-from portward.settings import CheckLevel, Finding, Settings, SettingsError
+from portward.settings import CheckLevel, Finding, Settings, SettingsError, resolve
 from portward.telemetry.keys import AuditError, audit_key, key_path
 
 TIMEOUT: Final = 10.0
@@ -61,13 +61,13 @@ def build_checks(settings: Settings) -> list[Finding]:
 
 def _parts(settings: Settings) -> None:
     """Build all parts of a gateway, and start none of them."""
-    settings = with_secret(settings)
+    resolved = resolve(with_secret(settings))
     clock = LoopClock()
-    unwritten = replace(settings, audit=replace(settings.audit, file=""))
+    unwritten = replace(resolved, audit=replace(settings.audit, file=""))
     telemetry = make_telemetry(unwritten, clock, io.StringIO())
     try:
-        ports = build.make_ports(settings, None, clock, telemetry)
-        build.make_node(settings, ports, Hooks())
+        ports = build.make_ports(resolved, None, clock, telemetry)
+        build.make_node(resolved, ports, Hooks())
     finally:
         telemetry.close()
 

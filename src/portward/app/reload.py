@@ -7,12 +7,10 @@ from portward.identity.verifier import TokenVerifier
 from portward.node.node import Node
 from portward.node.rules import NodePorts
 from portward.security.origin import OriginPolicy
-from portward.settings import Settings
+from portward.settings.resolve import ResolvedSettings
 
 
-def apply(
-    old: Settings, settings: Settings, ports: NodePorts, node: Node, rooms: DeclaredRooms
-) -> None:
+def apply(settings: ResolvedSettings, ports: NodePorts, node: Node, rooms: DeclaredRooms) -> None:
     """Make all new objects first, then replace the old ones together.
 
     Open sessions keep their identity; their rights are checked again.
@@ -20,32 +18,23 @@ def apply(
     Raises:
         ValueError: a key, an origin or the id of a room is unusable; nothing was replaced.
     """
+    old = node.settings
     verifier = None
     if settings.tokens != old.tokens:
         verifier = build.make_verifier(settings, ports.clock, ports.telemetry)
-    endpoints = [
-        (
-            endpoint,
-            build_endpoints.endpoint_rules(
-                settings, endpoint.name, settings.endpoints[endpoint.name]
-            ),
-            OriginPolicy(
-                settings.origins(settings.endpoints[endpoint.name]), production=settings.production
-            ),
-        )
-        for endpoint in node.endpoints.values()
-    ]
-    before = build.upstreams(old)
+    origins = {
+        name: OriginPolicy(endpoint.allowed_origins, production=settings.production)
+        for name, endpoint in settings.endpoints.items()
+    }
     clients = {
         name: build.make_upstream(given)
-        for name, given in build.upstreams(settings).items()
-        if given != before[name]
+        for name, given in settings.relays.items()
+        if given != old.relays[name]
     }
     limits = build_endpoints.make_limits(settings, ports.telemetry)
     records = declared(settings)
-    provider, topics = ports.provider, settings.identity_provider.topics
-    if isinstance(provider, CookieProvider):
-        provider.adopt(topics)
+    if isinstance(ports.provider, CookieProvider):
+        ports.provider.adopt(settings.identity_provider.topics)
     secret = settings.tokens.session_secret.reveal()
     if secret:
         ports.session_tokens.use(secret)
@@ -53,9 +42,9 @@ def apply(
         ports.verifier.adopt(verifier)
     for name, upstream in clients.items():
         node.relays.use(name, upstream)
-    for endpoint, rules, origins in endpoints:
-        endpoint.rules, endpoint.origins = rules, origins
-        endpoint.namespace = settings.namespaces.get(settings.endpoints[endpoint.name].namespace)
-        endpoint.limits = limits[endpoint.name]
-    node.adopt(build.node_rules(settings), build.make_namespaces(settings))
+    for endpoint in node.endpoints.values():
+        endpoint.rules = settings.endpoints[endpoint.name]
+        endpoint.namespace = settings.namespaces.get(endpoint.rules.namespace)
+        endpoint.origins, endpoint.limits = origins[endpoint.name], limits[endpoint.name]
+    node.adopt(settings)
     node.background.run(rooms.declare(records))

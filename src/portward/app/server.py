@@ -208,7 +208,7 @@ async def _serve(
     try:
         _spare_collector()
         if place is not None:
-            _obey(place, signals, again, gateway.settings.drain_timeout)
+            _obey(place, signals, again, gateway.node.settings.server.drain_timeout)
         for line in server.lines() if place is None else ():
             announce(line)
         announce("ready")

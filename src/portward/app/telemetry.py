@@ -8,6 +8,7 @@ from typing import TextIO
 from portward.model.clock import Clock
 from portward.settings import Settings
 from portward.settings.endpoint import AuthMode
+from portward.settings.resolve import with_defaults
 from portward.telemetry import Options, Telemetry, open_telemetry
 from portward.version import __version__
 
@@ -26,17 +27,17 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
     Raises:
         AuditError: the audit file or its key cannot be used.
     """
-    stream = stream or sys.stderr
+    stream, log = stream or sys.stderr, with_defaults(settings).log
     options = Options(
         endpoints=tuple(settings.endpoints),
         namespaces=tuple(settings.namespaces),
         version=__version__,
         older_live=_live(settings) if settings.metrics.older_names else (),
         instance=settings.server.instance_id or socket.gethostname(),
-        style=settings.log_format,
-        level=settings.log.level,
+        style=log.format,
+        level=log.level,
         colors=_is_terminal(stream) and "NO_COLOR" not in os.environ,
-        hash_users=settings.hash_users,
+        hash_users=log.hash_users,
         insecure=insecure(settings),
         audit_file=settings.audit.file,
         node=settings.server.instance_id if settings.server.workers > 1 else "",

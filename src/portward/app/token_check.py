@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from portward.app.build import make_keys, token_rules
+from portward.app.build import make_keys
 from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
 from portward.model.errors import Unavailable
 from portward.node.sessions import LoopClock
 from portward.security.jws import TokenRefused, parse_compact, strict_object
 from portward.settings import CheckLevel, Finding, Settings
+from portward.settings.tokens import token_rules
 
 _ACCEPTED: Final = "token-accepted"
 _SEEN: Final = "claim-seen"

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from portward.app.build import token_rules
 from portward.cli.errors import CommandRefused
 from portward.model.claim_path import ClaimPath
 from portward.security.tokens import KeySet, TokenRefused, secret_key, sign, verify
 from portward.settings import Settings
+from portward.settings.tokens import token_rules
 
 HOUR = 3600.0
 

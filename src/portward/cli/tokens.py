@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from portward.app.build import make_keys, token_rules
+from portward.app.build import make_keys
 from portward.cli.config import ConfigOption, given_token, known, read, ready
 from portward.cli.errors import CommandRefused, UsageError
 from portward.cli.output import complain, line, shown
@@ -23,6 +23,7 @@ from portward.security.jws import parse_compact, strict_object
 from portward.security.tokens import TokenReason, TokenRefused
 from portward.settings import Settings
 from portward.settings.formats import parse_duration, show_duration
+from portward.settings.tokens import token_rules
 
 DEFAULT_ROLE: Final = "user"
 _TIMES: Final = frozenset({"exp", "iat", "nbf"})

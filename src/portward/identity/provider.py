@@ -4,8 +4,6 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
 import msgspec
@@ -24,6 +22,7 @@ from portward.model.clock import Clock
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
+from portward.settings.sections import CookieForm, IdentityProviderSettings
 
 STAMPS: Final = 50_000
 """The number of cookie headers whose last confirmation is remembered, the most recently used ones."""
@@ -35,36 +34,14 @@ _DIGEST: Final = 16
 _ME: Final = user_question()
 
 
-class CookieValues(Enum):
-    """Which cookie values are accepted."""
+def _accepts(settings: IdentityProviderSettings) -> Callable[[str], bool]:
+    """Return the check of cookies: that they can be read in one way, or that they can be sent.
 
-    PLAIN = "plain"
-    """Values that can be read in only one way."""
-    ANY = "any"
-    """Values that can be sent, except those that Express reads as JSON."""
-    SENDABLE = "sendable"
-    """All values that can be sent; used when all cookies of a site are sent on."""
-
-
-_TAKEN: Final = {
-    CookieValues.PLAIN: jar.are_plain,
-    CookieValues.ANY: jar.are_readable,
-    CookieValues.SENDABLE: jar.are_sendable,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderRules:
-    """The address of the provider and the questions to it.
-
-    `url` is the base address, `timeout` the seconds for a whole answer. `topics` maps patterns to
-    questions, see `Topics`. `values` selects the accepted cookie values.
+    A value that Express reads as JSON is accepted only when all cookies of a site are sent on.
     """
-
-    url: str
-    timeout: float = 5.0
-    topics: Mapping[str, str] = field(default_factory=dict)
-    values: CookieValues = CookieValues.PLAIN
+    if settings.cookie_values is CookieForm.ANY:
+        return jar.are_readable
+    return jar.are_sendable if "*" in settings.cookies else jar.are_plain
 
 
 class CookieProvider:
@@ -80,16 +57,16 @@ class CookieProvider:
 
     def __init__(
         self,
-        rules: ProviderRules,
+        settings: IdentityProviderSettings,
         clock: Clock,
         observe: Callable[[ProviderResult, float], None],
         changed: Callable[[bool], None] = lambda up: None,  # noqa: ARG005 - the default ignores it
     ) -> None:
-        self._topics = Topics(rules.topics)
-        self._takes = _TAKEN[rules.values]
+        self._topics = Topics(settings.topics)
+        self._takes = _accepts(settings)
         self._clock = clock
         self._observe = observe
-        self._asker = ProviderClient(rules.url, rules.timeout, clock, observe, changed)
+        self._asker = ProviderClient(settings.url, settings.timeout, clock, observe, changed)
         self._shared = SingleFlight(clock)
         self._stamps: Recent[float] = Recent(READINGS)
         self._confirmed: Recent[float] = Recent(STAMPS)

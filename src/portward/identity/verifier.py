@@ -14,9 +14,9 @@ from portward.security.tokens import (
     NoKeyFits,
     TokenReason,
     TokenRefused,
-    TokenRules,
     UnknownKey,
 )
+from portward.settings.tokens import TokenRules
 
 _OTHER_KEY: Final = frozenset({TokenReason.ALGORITHM, TokenReason.KEY, TokenReason.SIGNATURE})
 """Reasons of refusal that may not apply with another set of keys."""

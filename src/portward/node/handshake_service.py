@@ -61,7 +61,7 @@ class AdmittedHandshake:
         self._used = False
         self.max_message = rules.max_message
         self.max_early = min(rules.max_message, rules.max_early)
-        self.max_unsent = rules.max_unsent
+        self.max_unsent = rules.backpressure_threshold
         self.compression = rules.compression
         self.subprotocol = handshake.subprotocol
         self.bond = SessionBinding(handshake) if rules.steady_ping else None

@@ -52,7 +52,7 @@ from portward.node.rights import (
     CredentialJudge,
     RoomRecords,
 )
-from portward.node.rules import NodePorts, NodeRules
+from portward.node.rules import NodePorts
 from portward.node.server_api import ServerApi
 from portward.node.sessions import (
     ActiveEndpoint,
@@ -74,6 +74,7 @@ from portward.node.socketio_connection import SocketIoConnection
 from portward.node.socketio_namespaces import SocketIoNamespaces
 from portward.node.workspaces import WorkspaceCommands
 from portward.protocols.socketio import SocketIoDialect, SocketIoPacket
+from portward.settings.resolve import ResolvedSettings, SettingsInForce
 from portward.telemetry.events import Event
 
 SWEEP_INTERVAL: Final = 10.0
@@ -84,19 +85,17 @@ class Node:
 
     def __init__(
         self,
-        rules: NodeRules,
+        settings: ResolvedSettings,
         ports: NodePorts,
         endpoints: Mapping[str, ActiveEndpoint],
-        namespaces: Mapping[str, Namespace],
         hooks: Hooks,
     ) -> None:
-        """`endpoints` are by path, `namespaces` by name. Call it while the event loop runs."""
-        self.rules = rules
+        """`endpoints` are by path. Call it while the event loop runs."""
+        self._settings = SettingsInForce(settings)
         self.clock = ports.clock
         self.engine = ports.engine
         self.telemetry = ports.telemetry
         self.endpoints = endpoints
-        self.namespaces = namespaces
         self.wheel = TimerWheel(ports.clock, self.telemetry.failure)
         self._loop = asyncio.get_running_loop()
         self.registry: Registry[Session] = Registry()
@@ -118,9 +117,10 @@ class Node:
 
     def _assemble(self, ports: NodePorts) -> None:
         engine, telemetry, clock = ports.engine, ports.telemetry, ports.clock
+        settings = self.settings
         relays = [each for each in self.endpoints.values() if each.rules.relays]
         self.legacy_events = LegacyRelayEvents(
-            telemetry, (each.name for each in relays), exact=self.rules.older_log_names
+            telemetry, (each.name for each in relays), exact=settings.log.older_names
         )
         self.cluster_limits = ClusterRateLimiter(engine)
         self.context = context = NodeContext(
@@ -135,11 +135,10 @@ class Node:
         )
         authorizer = Authorizer(
             engine,
-            self.namespaces,
+            self._settings,
             ports.question,
             telemetry,
             RoomRecords(engine, telemetry, partial(auto_created, self.endpoints)),
-            self.rules.role_permissions,
             ports.provider,
         )
         authentication = Authentication(
@@ -150,9 +149,7 @@ class Node:
             ports.session_tokens,
             telemetry,
             clock,
-            leeway=self.rules.leeway,
-            max_per_user=self.rules.max_per_user,
-            accept_rate=self.rules.gate.accept_rate,
+            settings=self._settings,
             bound=self._bound,
             admits=self._admits,
             opened=self._opened,
@@ -169,13 +166,13 @@ class Node:
         self.rights_events = RightsEventHandler(
             self.registry, authentication, self.subscriptions, self.background, telemetry, clock
         )
-        self._publishing = publishing = Publishing(
-            engine, authorizer, telemetry, clock, self._signing(), self.background
+        publishing = Publishing(
+            engine, authorizer, telemetry, clock, self._settings, self.background
         )
         self._authorizer = authorizer
         self._authentication = authentication
         self.relays = Relays(
-            self.rules.relays, ports.upstreams, engine, telemetry, self.background, clock
+            settings.relays, ports.upstreams, engine, telemetry, self.background, clock
         )
         reply_writer = ReplyWriter(telemetry, clock, self.subscriptions.leave)
         self.sockets = SocketIoNamespaces(
@@ -212,7 +209,7 @@ class Node:
             commands, telemetry, clock, self.telemetry.failure, reply_writer, self.cluster_limits
         )
         self.admission_control = AdmissionControl(
-            self.rules.gate, self.endpoints, authentication, self.cluster_limits, telemetry, clock
+            settings, self.endpoints, authentication, self.cluster_limits, telemetry, clock
         )
         self.status_page = (
             StatusPage(
@@ -236,8 +233,8 @@ class Node:
             telemetry=telemetry,
             clock=clock,
             published=self.hooks.published,
-            uid=self.rules.instance,
-            machine=self.rules.machine,
+            uid=settings.server.instance_id,
+            machine=ports.machine,
         )
         self.maintenance = ClusterMaintenance(
             engine=engine,
@@ -250,7 +247,7 @@ class Node:
             background=self.background,
             clock=clock,
         )
-        name = self.rules.instance or self.rules.machine
+        name = settings.server.instance_id or ports.machine
         self._audit_exporter = AuditExporter(engine, telemetry, self.background, clock, name)
 
     def _make_judge(self, ports: NodePorts) -> CredentialJudge:
@@ -276,8 +273,18 @@ class Node:
             self.subscriptions,
             self.background,
             self.clock,
-            self.rules.revalidate,
+            self.settings.identity_provider.revalidate,
         )
+
+    @property
+    def settings(self) -> ResolvedSettings:
+        """The settings in force."""
+        return self._settings.now
+
+    @property
+    def namespaces(self) -> Mapping[str, Namespace]:
+        """The namespaces by name."""
+        return self._settings.now.namespaces
 
     def later(self, action: Callable[[], None]) -> None:
         """Run `action` at the end of this turn of the event loop."""
@@ -344,14 +351,10 @@ class Node:
         await self.background.drain(1.0)
         await self.engine.stop()
 
-    def adopt(self, rules: NodeRules, namespaces: Mapping[str, Namespace]) -> None:
-        """Apply changed rules and namespaces; the rights of open sessions are checked again."""
-        self.rules = rules
-        self.relays.adopt(rules.relays)
-        self._authorizer.adopt(namespaces, rules.role_permissions)
-        self.namespaces = namespaces
-        self._publishing.signing = self._signing()
-        self._authentication.leeway = rules.leeway
+    def adopt(self, settings: ResolvedSettings) -> None:
+        """Apply changed settings; the rights of open sessions are checked again."""
+        self._settings.now = settings
+        self.relays.adopt(settings.relays)
         self._authentication.limited_verification.forget_refusals()
         for session in self.registry:
             self.background.run(self.rights_events.reauthorize_user(session))
@@ -476,13 +479,7 @@ class Node:
         """Decode, count, execute and answer one message. Raises nothing."""
         return self._dispatcher.handle_message(session, payload, binary)
 
-    def _signing(self) -> dict[str, bytes]:
-        """Return the signing secrets of endpoints that sign messages, by namespace."""
-        return {
-            endpoint.namespace.name: endpoint.rules.sign_secret
-            for endpoint in self.endpoints.values()
-            if endpoint.namespace is not None and endpoint.rules.sign_secret
-        }
-
     def _delivery_options(self, channel: Channel) -> DeliveryOptions:
-        return traits(self.namespaces[channel.namespace], channel, self.endpoints, self.clock)
+        return traits(
+            self._settings.now.namespaces[channel.namespace], channel, self.endpoints, self.clock
+        )

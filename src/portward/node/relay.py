@@ -13,9 +13,11 @@ from portward.model.replies import UpstreamConnected
 from portward.model.upstream import UpstreamClosed
 from portward.node.ports import Parameters, UpstreamLink, UpstreamPort
 from portward.node.sessions import ActiveEndpoint, Background, Session
-from portward.node.tunnel import RelayRules, Tunnel
-from portward.security import relay as policy
+from portward.node.tunnel import Tunnel
+from portward.security.relay import RelayPolicy
+from portward.security.relay import opening as opening_event
 from portward.security.usage import UpstreamUsage
+from portward.settings.upstream import RelayMode, UpstreamSettings
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
@@ -38,14 +40,14 @@ class Relay:
     def __init__(
         self,
         name: str,
-        rules: RelayRules,
+        rules: UpstreamSettings,
         upstream: UpstreamPort | None,
         engine: Engine,
         telemetry: Telemetry,
         background: Background,
         clock: Clock,
     ) -> None:
-        self.rules = rules
+        self.adopt(rules)
         self.upstream = upstream
         self._counted = f"tokens@{name}" if name else "tokens"
         self._engine = engine
@@ -54,6 +56,17 @@ class Relay:
         self._clock = clock
         self._empty: dict[str, int] = {}
         """The usage of users whose tokens of the day are used up, as far as this node knows."""
+
+    def adopt(self, rules: UpstreamSettings) -> None:
+        """Apply changed settings, to open sessions too."""
+        self.rules = rules
+        self.policy = RelayPolicy(
+            strict=rules.policy is RelayMode.STRICT,
+            allow=frozenset(rules.allow_events),
+            pin=rules.pin,
+            models=rules.models,
+            allow_binary=rules.allow_binary,
+        )
 
     async def connect(self, session: Session, model: str | None) -> UpstreamConnected:
         """Connect a session to the upstream; from then on its messages go there.
@@ -83,6 +96,7 @@ class Relay:
             self._telemetry,
             self._background,
             rules=lambda: self.rules,
+            policy=lambda: self.policy,
             spent=self._spent,
             affords=self._affords,
         )
@@ -106,7 +120,7 @@ class Relay:
         if self.upstream is None:
             raise Unavailable("no key is set")
         link = await self.upstream.open(model, parameters, named=named)
-        opening = policy.opening(self.rules.policy, model)
+        opening = opening_event(self.policy, model)
         if opening is not None:
             try:
                 await link.send(opening, binary=False)
@@ -162,7 +176,7 @@ class Relays:
 
     def __init__(
         self,
-        rules: Mapping[str, RelayRules],
+        rules: Mapping[str, UpstreamSettings],
         upstreams: Mapping[str, UpstreamPort | None],
         engine: Engine,
         telemetry: Telemetry,
@@ -186,10 +200,10 @@ class Relays:
         """Connect a session to the upstream of its endpoint, see :meth:`Relay.connect`."""
         return await self.of(session.endpoint).connect(session, model)
 
-    def adopt(self, rules: Mapping[str, RelayRules]) -> None:
+    def adopt(self, rules: Mapping[str, UpstreamSettings]) -> None:
         """Apply changed rules, to open sessions too."""
         for name, relay in self._relays.items():
-            relay.rules = rules.get(name, relay.rules)
+            relay.adopt(rules.get(name, relay.rules))
 
     def use(self, name: str, upstream: UpstreamPort | None) -> None:
         """Use another upstream client for new sessions."""

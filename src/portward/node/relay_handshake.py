@@ -8,13 +8,15 @@ from msgspec.structs import replace
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.sessions import EndpointRules, HandshakeFacts
-from portward.security.credentials import CredentialKind, GivenCredential, query_pairs
+from portward.node.sessions import HandshakeFacts
+from portward.security.credentials import GivenCredential, query_pairs
+from portward.settings.endpoint import CredentialSource
+from portward.settings.resolve import Endpoint
 
 _MODEL: Final = "model"
-_TRANSPARENT: Final = frozenset({CredentialKind.HEADER, CredentialKind.SUBPROTOCOL})
+_TRANSPARENT: Final = frozenset({CredentialSource.HEADER, CredentialSource.SUBPROTOCOL})
 """Credential places of SDKs that do not know the gateway."""
-_CREDENTIALS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TICKET}
+_CREDENTIALS: Final = {"token": CredentialSource.QUERY, "ticket": CredentialSource.TICKET}
 _VALUE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 _SHOWN: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 """Parameter names that may appear in the log."""
@@ -44,7 +46,7 @@ def relayed(
     )
 
 
-def _passed(pairs: Iterable[tuple[str, str]], rules: EndpointRules) -> tuple[tuple[str, str], ...]:
+def _passed(pairs: Iterable[tuple[str, str]], rules: Endpoint) -> tuple[tuple[str, str], ...]:
     passed: dict[str, str] = {}
     for name, value in pairs:
         if name == _MODEL or _CREDENTIALS.get(name) in rules.credentials:

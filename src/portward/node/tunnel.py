@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from portward.model.commands import Command
@@ -15,6 +14,7 @@ from portward.node.sessions import Background, Session
 from portward.protocols import relay, strict_json
 from portward.security.relay import RelayPolicy
 from portward.security.usage import UpstreamUsage, usage
+from portward.settings.upstream import UpstreamSettings
 from portward.telemetry import Telemetry
 
 UNSENT: Final = 256 * KIB
@@ -35,29 +35,10 @@ def sendable(code: int | None) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelayRules:
-    """The budgets of sessions and users. A value of 0 means no limit; `max_duration` is in seconds."""
-
-    policy: RelayPolicy
-    max_duration: float = 3600.0
-    max_messages: int = 0
-    max_bytes: int = 0
-    max_tokens: int = 0
-    """Tokens of one user per day (UTC), as counted by the upstream."""
-    tokens_per_second: float = 10.0
-    """Tokens charged for a second of audio, where the upstream reports seconds."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that clients may choose; the first is the default."""
-        return self.policy.models
-
-
 class Tunnel:
     """Relays messages between one client and the upstream; `forward` takes those of the client."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a session and its upstream share
         self,
         session: Session,
         upstream: UpstreamLink,
@@ -65,15 +46,17 @@ class Tunnel:
         telemetry: Telemetry,
         background: Background,
         *,
-        rules: Callable[[], RelayRules],
+        rules: Callable[[], UpstreamSettings],
+        policy: Callable[[], RelayPolicy],
         spent: Callable[[Session, UpstreamUsage], None],
         affords: Callable[[Session], bool],
     ) -> None:
-        """Set the callbacks. `rules` is called each time, since rules may change.
+        """Set the callbacks. `rules` and `policy` are called each time, since a reload may change them.
 
         `spent` gets each usage report; `affords` returns whether the user of the session has tokens left.
         """
         self._rules = rules
+        self._policy = policy
         self._spent = spent
         self._affords = affords
         self._session = session
@@ -111,7 +94,7 @@ class Tunnel:
         if not self._affords(self._session):
             self._session.end(Disconnect.QUOTA, "the user's tokens of the day are used up")
             return
-        rules.policy.judge(payload, binary=binary, model=self._model, parse=strict_json.parse)
+        self._policy().judge(payload, binary=binary, model=self._model, parse=strict_json.parse)
         self._messages += 1
         if 0 < rules.max_messages < self._messages:
             self._session.end(Disconnect.QUOTA, "more messages than a session may send")

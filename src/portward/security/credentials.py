@@ -7,13 +7,13 @@ when they are equal, and even when the endpoint would not have read one of them.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.security.subprotocols import KEY_PREFIX, has_jwt, offers
+from portward.settings.endpoint import CredentialSource
 
 _MAX_PARAMETERS: Final = 100
 _QUERY: Final = re.compile(r"(?:[!$&-;=?-~]|%[0-9A-Fa-f]{2})*\Z")
@@ -33,26 +33,15 @@ _COOKIE_VALUE: Final = re.compile(r"[ !-:<-~\x80-\xff]*\Z")
 """A cookie value after the split at `;`: visible characters of Latin-1; browsers allow blanks inside."""
 
 
-class CredentialKind(StrEnum):
-    """The places of a credential, as an endpoint lists them in its settings."""
-
-    HEADER = "header"
-    QUERY = "query"
-    TICKET = "ticket"
-    COOKIE = "cookie"
-    MESSAGE = "message"
-    SUBPROTOCOL = "subprotocol"
-
-
 @dataclass(frozen=True, slots=True)
 class GivenCredential:
     """One presented credential. Its value is not part of its repr."""
 
-    kind: CredentialKind
+    kind: CredentialSource
     value: str = field(repr=False)
 
 
-_PARAMETERS: Final = {"token": CredentialKind.QUERY, "ticket": CredentialKind.TICKET}
+_PARAMETERS: Final = {"token": CredentialSource.QUERY, "ticket": CredentialSource.TICKET}
 
 
 def extract(
@@ -70,8 +59,8 @@ def extract(
             or subprotocol, or a cookie that is there twice.
     """
     found = _presented(head)
-    if CredentialKind.COOKIE in allowed and (value := _cookies(head, cookies)):
-        found.append((CredentialKind.COOKIE, value))
+    if CredentialSource.COOKIE in allowed and (value := _cookies(head, cookies)):
+        found.append((CredentialSource.COOKIE, value))
     if len(found) > 1:
         raise HandshakeRejected(HandshakeRejection.MULTIPLE_CREDENTIALS, "several credentials")
     if not found:
@@ -79,7 +68,7 @@ def extract(
     kind, value = found[0]
     if kind is None or kind not in allowed:
         return None
-    if kind is CredentialKind.HEADER:
+    if kind is CredentialSource.HEADER:
         bearer = _BEARER.match(value)
         value = bearer[1] if bearer else ""
     if not value:
@@ -107,17 +96,17 @@ def foreign_scheme(head: RequestHead) -> str:
     return "other" if match and match[2] else ""
 
 
-def _presented(head: RequestHead) -> list[tuple[CredentialKind | None, str]]:
+def _presented(head: RequestHead) -> list[tuple[CredentialSource | None, str]]:
     """Return every credential in the handshake with its place; None for a place that is never read."""
-    found: list[tuple[CredentialKind | None, str]] = []
+    found: list[tuple[CredentialSource | None, str]] = []
     if not foreign_scheme(head):
-        found += [(CredentialKind.HEADER, value) for value in head.all("authorization")]
+        found += [(CredentialSource.HEADER, value) for value in head.all("authorization")]
     for name, value in query_pairs(head.query):
         if name in _PARAMETERS:
             found.append((_PARAMETERS[name], value))
     for offer in offers(head):
         if offer.startswith(KEY_PREFIX):
-            found.append((CredentialKind.SUBPROTOCOL, offer.removeprefix(KEY_PREFIX)))
+            found.append((CredentialSource.SUBPROTOCOL, offer.removeprefix(KEY_PREFIX)))
         elif has_jwt(offer):
             found.append((None, ""))
     return found

@@ -11,7 +11,6 @@ from typing import Final
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 
-REALTIME: Final = "realtime"
 """The subprotocol of the realtime API, which clients offer together with their key."""
 KEY_PREFIX: Final = "openai-insecure-api-key."
 """The prefix of the offer that carries the token."""

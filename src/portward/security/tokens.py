@@ -2,11 +2,8 @@
 
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from portward.model.claim_path import ClaimPath
 from portward.model.identity import Identity
-from portward.model.limits import MAX_TOKEN, TOKEN
 from portward.model.token_class import CLASS_CLAIMS, OTHER_CLASSES
 from portward.security.claims import channels, number, text, texts, value_at, wrong
 from portward.security.jwk import keys_from_jwks
@@ -21,17 +18,15 @@ from portward.security.jws import (
 )
 from portward.security.keys import KeySet, SigningKey, public_key, secret_key
 from portward.security.redaction import fingerprint
+from portward.settings.tokens import TokenRules
 
 __all__ = [
-    "ClaimNames",
     "ClaimPath",
     "KeySet",
     "NoKeyFits",
-    "Requirement",
     "SigningKey",
     "TokenReason",
     "TokenRefused",
-    "TokenRules",
     "UnknownKey",
     "Verified",
     "keys_from_jwks",
@@ -41,36 +36,7 @@ __all__ = [
     "verify",
 ]
 
-MAX_LEEWAY: Final = 60.0
 MAX_SUBJECT: Final = 128
-
-
-class ClaimNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The paths of the claims that the gateway reads; `split` names the lists written as one text."""
-
-    subject: ClaimPath = ClaimPath.parse("sub")
-    email: ClaimPath = ClaimPath.parse("email")
-    roles: ClaimPath = ClaimPath.parse("roles")
-    permissions: ClaimPath = ClaimPath.parse("permissions")
-    workspace: ClaimPath = ClaimPath.parse("workspaceId")
-    token_id: ClaimPath = ClaimPath.parse("jti")
-    session_id: ClaimPath = ClaimPath.parse("sid")
-    channels: ClaimPath = ClaimPath.parse("channels")
-    split: frozenset[str] = frozenset()
-
-
-class Requirement(msgspec.Struct, frozen=True):
-    """A claim that must exist and equal one of `values`: of the same JSON type, and not a list."""
-
-    path: ClaimPath
-    values: tuple[str | float | bool, ...]
-
-    def met(self, value: object) -> bool:
-        """Return whether a claim's value is one of the required values."""
-        kind = _kind(value)
-        return kind is not None and any(
-            kind is _kind(wanted) and value == wanted for wanted in self.values
-        )
 
 
 def _kind(value: object) -> type | None:
@@ -80,35 +46,6 @@ def _kind(value: object) -> type | None:
     if isinstance(value, (int, float)):
         return float
     return str if isinstance(value, str) else None
-
-
-class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
-    """The requirements on a token. Times are seconds; an empty issuer or audience is not checked.
-
-    `leeway` applies to `exp`, `nbf` and `iat`. `max_lifetime` limits `exp - iat`; 0 is no limit. All of
-    `require` must be met. `watched` are the claims whose absence `verify` reports.
-
-    Raises:
-        ValueError: the leeway is not between 0 and 60, the lifetime is negative, or the size is not
-            between 1 and 32 KiB.
-    """
-
-    issuer: str = ""
-    audience: str = ""
-    leeway: float = 30.0
-    max_lifetime: float = 0.0
-    max_size: int = TOKEN
-    claims: ClaimNames = ClaimNames()
-    require: tuple[Requirement, ...] = ()
-    watched: tuple[ClaimPath, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.leeway <= MAX_LEEWAY:
-            raise ValueError("leeway is between 0 and 60 seconds")
-        if self.max_lifetime < 0:
-            raise ValueError("a lifetime is not negative")
-        if not 0 < self.max_size <= MAX_TOKEN:
-            raise ValueError("a token has at most 32 KiB")
 
 
 class Verified(NamedTuple):
@@ -146,27 +83,27 @@ def verify(token: str, keys: KeySet, rules: TokenRules, now: float) -> Verified:
 
 
 def _identity(claims: dict[str, Any], rules: TokenRules, now: float, digest: str) -> Identity:
-    names = rules.claims
+    at, split = rules.paths, rules.claims.split
     _check_class(claims)
-    subject = text(claims, names.subject, MAX_SUBJECT)
+    subject = text(claims, at["sub"], MAX_SUBJECT)
     expires_at, issued_at = _check_times(claims, rules, now)
     if subject is None:
-        raise wrong(names.subject)
+        raise wrong(at["sub"])
     issuer = _check_issuer(claims, rules)
     _check_audience(claims, rules)
     _check_required(claims, rules)
     return Identity(
         subject=subject,
-        email=text(claims, names.email),
-        roles=texts(claims, names.roles, split="roles" in names.split),
-        permissions=texts(claims, names.permissions, split="permissions" in names.split),
-        workspace=text(claims, names.workspace),
-        token_id=text(claims, names.token_id),
-        session_id=text(claims, names.session_id),
+        email=text(claims, at["email"]),
+        roles=texts(claims, at["roles"], split="roles" in split),
+        permissions=texts(claims, at["permissions"], split="permissions" in split),
+        workspace=text(claims, at["workspace"]),
+        token_id=text(claims, at["jti"]),
+        session_id=text(claims, at["sid"]),
         issuer=issuer,
         issued_at=issued_at,
         expires_at=expires_at,
-        channels=channels(claims, names.channels),
+        channels=channels(claims, at["channels"]),
         digest=digest,
     )
 
@@ -223,6 +160,8 @@ def _check_audience(claims: dict[str, Any], rules: TokenRules) -> None:
 
 def _check_required(claims: dict[str, Any], rules: TokenRules) -> None:
     """Refuse a token without a claim that the settings require (RFC 8725 section 3.8)."""
-    for required in rules.require:
-        if not required.met(value_at(claims, required.path)):
-            raise TokenRefused(TokenReason.REQUIRED, str(required.path))
+    for path, values in rules.required:
+        value = value_at(claims, path)
+        kind = _kind(value)
+        if kind is None or not any(kind is _kind(each) and value == each for each in values):
+            raise TokenRefused(TokenReason.REQUIRED, str(path))

@@ -17,6 +17,7 @@ from portward.settings.describe import SettingRow, rows
 from portward.settings.errors import SettingsError
 from portward.settings.reference import reference
 from portward.settings.reload import Changes, changes, reloaded
+from portward.settings.resolve import ResolvedSettings, resolve
 from portward.settings.secret import Secret
 from portward.settings.sources import Loaded, load, secret_files
 from portward.settings.tree import Settings
@@ -27,6 +28,7 @@ __all__ = [
     "Finding",
     "Loaded",
     "Machine",
+    "ResolvedSettings",
     "Secret",
     "SettingRow",
     "Settings",
@@ -37,6 +39,7 @@ __all__ = [
     "load",
     "reference",
     "reloaded",
+    "resolve",
     "rows",
     "secret_files",
     "startup_errors",

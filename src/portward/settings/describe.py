@@ -5,10 +5,10 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from portward.settings.formats import JSON, show_list
+from portward.settings.resolve import with_defaults
 from portward.settings.schema import Leaf, entries
 from portward.settings.secret import MASK
 from portward.settings.sources import Loaded
-from portward.settings.tree import Settings
 
 _PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^/@]+@")
 _STORE: Final = re.compile(r"^([a-z+]*:/*)?.*@", re.IGNORECASE | re.DOTALL)
@@ -33,24 +33,13 @@ class SettingRow(NamedTuple):
 
 def rows(loaded: Loaded) -> list[SettingRow]:
     """List all current settings; an unset one shows its effective value."""
-    settings, sources = loaded.settings, loaded.sources
     found = []
-    for entry in entries(settings):
-        value = entry.value
-        if value is None and entry.path[-1] == "allow_missing_origin":
-            value = settings.admits_missing_origin(settings.endpoints[entry.path[1]])
-        value = shown(entry.leaf, effective(entry.leaf, value, settings))
+    for entry in entries(with_defaults(loaded.settings)):
+        value = shown(entry.leaf, entry.value)
         if entry.key == "engine.url":
             value = _STORE.sub(rf"\1{MASK}@", value)
-        found.append(SettingRow(entry.key, value, sources[entry.key]))
+        found.append(SettingRow(entry.key, value, loaded.sources[entry.key]))
     return found
-
-
-def effective(leaf: Leaf, value: object, settings: Settings) -> object:
-    """Return the value, or the effective value of an unset one in this environment."""
-    if value is not None:
-        return value
-    return leaf.about.production if settings.production else leaf.about.development
 
 
 def shown(leaf: Leaf, value: object) -> str:

@@ -1,15 +1,18 @@
 """The options of one endpoint."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from portward.model.limits import KIB, MESSAGE, OUTBOX_BYTES, PING_INTERVAL, PONG_TIME
 from portward.settings.formats import SIZE
 from portward.settings.limits import Limits
-from portward.settings.meta import Bytes, Count, FieldMeta, Seconds, Span
+from portward.settings.meta import UNSET, Bytes, Count, FieldMeta, Seconds, Span
 from portward.settings.secret import Secret
+
+REALTIME: Final = "realtime"
+"""The subprotocol of the SDKs that send a token in another one."""
 
 
 class CredentialSource(StrEnum):
@@ -94,12 +97,12 @@ class EndpointSettings(Struct, frozen=True, kw_only=True):
         tuple[str, ...], FieldMeta("origins let in here; empty: those of `gate`", reload=True)
     ] = ()
     allow_missing_origin: Annotated[
-        bool | None,
+        bool,
         FieldMeta(
             "whether clients are let in that send no `Origin`, which every browser sends",
             unset="`false` with cookies, and for `alerts` with a list of origins; else `true`",
         ),
-    ] = None
+    ] = UNSET
     allowed_headers: Annotated[
         tuple[str, ...],
         FieldMeta(
@@ -145,13 +148,13 @@ class EndpointSettings(Struct, frozen=True, kw_only=True):
     ] = ""
     compression: Annotated[bool, FieldMeta("whether permessage-deflate is offered")] = False
     expose_email: Annotated[
-        bool | None,
+        bool,
         FieldMeta("whether users see each other's e-mail", development=True, production=False),
-    ] = None
+    ] = UNSET
     auto_create: Annotated[
-        bool | None,
+        bool,
         FieldMeta("whether joining an unknown room makes it", development=True, production=False),
-    ] = None
+    ] = UNSET
     room_kinds: Annotated[
         tuple[str, ...],
         FieldMeta("kinds of rooms a workspace has: the last part of `workspace:{id}:{kind}`"),

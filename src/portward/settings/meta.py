@@ -1,7 +1,7 @@
 """Metadata in the annotation of every setting: its meaning and its behaviour."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -18,6 +18,10 @@ Count = Annotated[int, Meta(ge=0)]
 Pace = Annotated[Rate, RATE]
 Claim = Annotated[str | tuple[str, ...], CLAIM]
 """The path of a claim in a token."""
+
+
+UNSET: Final[Any] = None
+"""The value of a key that is not set. Its type is `Any`, because resolution puts a value in its place."""
 
 
 @dataclass(frozen=True, slots=True)

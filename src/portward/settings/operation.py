@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from portward.settings.formats import KEYS
 from portward.settings.keys import ApiKey
-from portward.settings.meta import FieldMeta
+from portward.settings.meta import UNSET, FieldMeta
 
 
 class AdminSettings(Struct, frozen=True, kw_only=True):
@@ -65,19 +65,19 @@ class LogSettings(Struct, frozen=True, kw_only=True):
     ] = LogLevel.INFO
 
     format: Annotated[
-        LogFormat | None,
+        LogFormat,
         FieldMeta(
             "`console` for eyes, `json` for machines",
             development=LogFormat.CONSOLE,
             production=LogFormat.JSON,
         ),
-    ] = None
+    ] = UNSET
     hash_users: Annotated[
-        bool | None,
+        bool,
         FieldMeta(
             "whether user ids are logged as keyed hashes", development=False, production=True
         ),
-    ] = None
+    ] = UNSET
 
     older_names: Annotated[
         bool,

@@ -21,11 +21,12 @@ from typing import (
 )
 
 from msgspec import Struct
+from msgspec.structs import fields
 
 from portward.model.namespace import Namespace
 from portward.settings.endpoint import EndpointSettings
 from portward.settings.formats import Format
-from portward.settings.meta import FieldMeta
+from portward.settings.meta import UNSET, FieldMeta
 from portward.settings.presets import NAMESPACE_KEYS
 from portward.settings.rooms import DeclaredRoom
 from portward.settings.sections import IdentityProviderSettings
@@ -97,26 +98,24 @@ def keys(struct: type[Struct]) -> Mapping[str, "Leaf | Table | Named"]:
     """Return the keys of a table, in the order of the struct's fields."""
     hints = get_type_hints(struct, include_extras=True)
     if struct is Namespace:
-        return {
-            name: _node(Annotated[(hints[name], *extras)])
-            for name, extras in NAMESPACE_KEYS.items()
-        }
-    return {name: _node(hint) for name, hint in hints.items()}
+        hints = {name: Annotated[(hints[name], *each)] for name, each in NAMESPACE_KEYS.items()}
+    unset = {field.name for field in fields(struct) if field.default is UNSET}
+    return {name: _node(hint, optional=name in unset) for name, hint in hints.items()}
 
 
-def _node(hint: Any) -> "Leaf | Table | Named":
+def _node(hint: Any, *, optional: bool) -> "Leaf | Table | Named":
     plain, extras = _bare(hint)
     if get_origin(plain) is Mapping:
-        return Named(_inner(get_args(plain)[1]), _about(extras))
-    return _inner(hint)
+        return Named(_inner(get_args(plain)[1], optional=False), _about(extras))
+    return _inner(hint, optional=optional)
 
 
-def _inner(hint: Any) -> Leaf | Table:
+def _inner(hint: Any, *, optional: bool) -> Leaf | Table:
     plain, extras = _bare(hint)
     form = next((extra for extra in extras if isinstance(extra, Format)), None)
     if form is None and isinstance(plain, type) and issubclass(plain, Struct):
         return Table(plain, _about(extras))
-    return Leaf(hint, plain, _about(extras), form, _optional(hint))
+    return Leaf(hint, plain, _about(extras), form, optional)
 
 
 def _about(extras: list[object]) -> FieldMeta:
@@ -133,11 +132,6 @@ def _bare(hint: Any) -> tuple[Any, list[object]]:
         # Several written forms of one value: the format in the annotation describes them.
         return _bare(parts[0]) if len(parts) == 1 else (hint, [])
     return hint, []
-
-
-def _optional(hint: Any) -> bool:
-    inner = hint.__origin__ if get_origin(hint) is Annotated else hint
-    return type(None) in get_args(inner)
 
 
 def leaf_at(path: Path) -> Leaf | None:

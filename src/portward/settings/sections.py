@@ -8,7 +8,7 @@ from msgspec import Meta, Struct, field
 
 from portward.model.limits import CONNECTIONS_PER_USER, Rate
 from portward.settings.formats import DURATION, NETWORKS
-from portward.settings.meta import Count, FieldMeta, Pace, Seconds, Span
+from portward.settings.meta import UNSET, Count, FieldMeta, Pace, Seconds, Span
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -70,11 +70,11 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         bool, FieldMeta("whether a trusted proxy ends TLS in front of the public listener")
     ] = False
     drain_timeout: Annotated[
-        Seconds | None,
+        Seconds,
         FieldMeta(
             "time over which connections are closed at the end", development=5.0, production=30.0
         ),
-    ] = None
+    ] = UNSET
     instance_id: Annotated[
         str,
         Meta(max_length=128),

@@ -1,10 +1,12 @@
 """The tables about the verification of tokens and about their claims."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import asdict
 
+from portward.model.claim_path import ClaimPath
 from portward.model.limits import KIB, MAX_TOKEN, TOKEN
 from portward.settings.claim_forms import PLAIN
 from portward.settings.formats import SIZE
@@ -85,3 +87,50 @@ class Tokens(Struct, frozen=True, kw_only=True):
         FieldMeta("Claims that a token must carry, by name or path."),
     ] = field(default_factory=dict)
     claims: Annotated[Claims, FieldMeta("Claim of the token.")] = Claims()
+
+
+MAX_LEEWAY: Final = 60.0
+
+
+class TokenRules(Tokens, frozen=True, kw_only=True):
+    """The verification of tokens with all paths parsed.
+
+    `leeway` applies to `exp`, `nbf` and `iat`. `max_lifetime` limits `exp - iat`; 0 is no limit. An empty
+    issuer or audience is not checked.
+
+    Raises:
+        ValueError: the leeway is not between 0 and 60, the lifetime is negative, or the size is not
+            between 1 and 32 KiB.
+    """
+
+    paths: Mapping[str, ClaimPath]
+    """The places of the claims that the gateway reads, by their keys under `claims`."""
+    required: tuple[tuple[ClaimPath, tuple[str | float | bool, ...]], ...]
+    """Claims that must exist, each with its allowed values."""
+    watched: tuple[ClaimPath, ...]
+    """Claims in other places than the usual ones, whose absence is reported."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.leeway <= MAX_LEEWAY:
+            raise ValueError("leeway is between 0 and 60 seconds")
+        if self.max_lifetime < 0:
+            raise ValueError("a lifetime is not negative")
+        if not 0 < self.max_size <= MAX_TOKEN:
+            raise ValueError("a token has at most 32 KiB")
+
+
+def token_rules(tokens: Tokens) -> TokenRules:
+    """Parse the paths of the claims.
+
+    Raises:
+        ValueError: a path cannot be parsed, or a value is out of its range.
+    """
+    usual = asdict(Claims())
+    places = {name: each for name, each in asdict(tokens.claims).items() if name != "split"}
+    paths = {name: ClaimPath.parse(each) for name, each in places.items()}
+    return TokenRules(
+        **asdict(tokens),
+        paths=paths,
+        required=tuple((ClaimPath.parse(path), each) for path, each in tokens.require.items()),
+        watched=tuple(paths[name] for name, each in places.items() if each and each != usual[name]),
+    )

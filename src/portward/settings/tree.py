@@ -1,7 +1,7 @@
 """The typed tree of all settings: every key, its type, its default and its meaning.
 
-Times are seconds and sizes bytes. When a setting is None, its effective value depends on the environment; the
-methods of :class:`Settings` return it.
+Times are seconds and sizes bytes. A key that is None is not set: its default depends on the environment or
+on other keys, and :mod:`~portward.settings.resolve` puts it in its place.
 """
 
 from collections.abc import Mapping
@@ -9,21 +9,13 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from portward.model.limits import LimitName, Rate
 from portward.model.namespace import Namespace
 from portward.settings.endpoint import EndpointSettings
-from portward.settings.limits import (
-    DEFAULT_LIMITS,
-    ConnectionLimit,
-    Limits,
-    resolved_connections,
-    resolved_rate,
-)
+from portward.settings.limits import DEFAULT_LIMITS, Limits
 from portward.settings.meta import FieldMeta
 from portward.settings.operation import (
     AdminSettings,
     AuditSettings,
-    LogFormat,
     LogSettings,
     MetricsSettings,
 )
@@ -107,32 +99,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Whether the strict defaults of production apply."""
         return self.environment is Environment.PRODUCTION
 
-    @property
-    def drain_timeout(self) -> float:
-        """Seconds over which connections are closed in a drain: by default 5 in development, else 30."""
-        if self.server.drain_timeout is None:
-            return 30.0 if self.production else 5.0
-        return self.server.drain_timeout
-
-    @property
-    def log_format(self) -> LogFormat:
-        """The format of log lines: by default console text in development, JSON in production."""
-        return self.log.format or (LogFormat.JSON if self.production else LogFormat.CONSOLE)
-
-    @property
-    def hash_users(self) -> bool:
-        """Whether user ids are hashed in logs: by default in production."""
-        return self.production if self.log.hash_users is None else self.log.hash_users
-
-    def exposes_email(self, endpoint: EndpointSettings) -> bool:
-        """Whether users see each other's e-mail address there: by default in development."""
-        setting = endpoint.expose_email
-        return not self.production if setting is None else setting
-
-    def creates_rooms(self, endpoint: EndpointSettings) -> bool:
-        """Whether joining an unknown room there creates it: by default in development."""
-        return not self.production if endpoint.auto_create is None else endpoint.auto_create
-
     def upstream_of(self, endpoint: EndpointSettings) -> UpstreamSettings:
         """Return the upstream of a `relay` endpoint.
 
@@ -158,26 +124,3 @@ class Settings(Struct, frozen=True, kw_only=True):
         Empty means pages of this machine in development, and no page in production.
         """
         return endpoint.allowed_origins or self.gate.allowed_origins
-
-    def admits_missing_origin(self, endpoint: EndpointSettings) -> bool:
-        """Return whether an endpoint admits handshakes without an `Origin` header.
-
-        By default it does, except where cookies are a credential, because a browser adds them by itself, and
-        at `alerts` endpoints with listed origins.
-        """
-        if endpoint.allow_missing_origin is not None:
-            return endpoint.allow_missing_origin
-        listed = endpoint.dialect == "alerts" and bool(self.origins(endpoint))
-        return not (endpoint.takes_cookies or listed)
-
-    def rate(self, name: LimitName, endpoint: EndpointSettings) -> Rate:
-        """Return the effective rate of a limit at an endpoint.
-
-        Raises:
-            ValueError: `name` is the limit on connections, which is no rate.
-        """
-        return resolved_rate(name, self.limits, endpoint.limits)
-
-    def connection_limit(self, endpoint: EndpointSettings) -> ConnectionLimit:
-        """Return the effective limit on connections per address there; `max` and `mode` are set."""
-        return resolved_connections(self.limits, endpoint.limits)

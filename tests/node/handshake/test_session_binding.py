@@ -1,6 +1,5 @@
 """What a session's further requests have to show, at the gate itself."""
 
-import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -175,7 +174,7 @@ async def test_https() -> None:
     async with running(engine()) as house:
         admission_control = house.gateway.node.admission_control
         entry = await enter(house, ask())
-        admission_control.rules = dataclasses.replace(admission_control.rules, require_https=True)
+        admission_control._require_https = True
         assert await judged(house, entry, ask()) is HandshakeRejection.INSECURE
         assert await judged(house, entry, replace(ask(), secure=True)) is None
 

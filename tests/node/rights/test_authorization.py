@@ -1,7 +1,7 @@
 """Rights: each rule, and what becomes of a session whose rights change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import RightsChanged
 from portward.model.identity import Identity
 from portward.model.limits import Rate
-from portward.model.namespace import AccessRule, Namespace, PublishRight
+from portward.model.namespace import AccessRule, PublishRight
 from portward.model.room import Room, RoomOrigin, RoomPermissions
 from portward.settings import Settings
 from portward.settings.limits import Limits, RateLimit
@@ -319,8 +319,7 @@ async def test_namespace_that_is_gone(house: House) -> None:
     """A channel whose family is no longer known is taken away from who is in it."""
     ann = await house.client("ann", "lobby", roles=["author"])
     node = house.gateway.node
-    namespaces: Mapping[str, Namespace] = {}
-    node.adopt(node.rules, namespaces)
+    node.adopt(replace(node.settings, namespaces={}))
     await settle()
     assert ann.last("room_left")["reason"] == "permission_denied"
     await ask(ann, "join", roomId="lobby")

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from portward.hub.encoder import Encoder
-from portward.node.sessions.endpoint import ActiveEndpoint, EndpointRules
+from portward.node.sessions.endpoint import ActiveEndpoint
 from portward.protocols.echo import EchoDialect
 from portward.security.origin import OriginPolicy
+from portward.settings import Settings, resolve
+from portward.settings.endpoint import EndpointSettings
 from portward.testing.clock import FakeClock
 from portward.transports.engineio import EngineServer
 from portward.transports.listener import Listener
@@ -28,7 +30,9 @@ def endpoint(
     dialect = EchoDialect()
     voice = Encoder("engine", dialect, framing.text, lambda: 0)
     return ActiveEndpoint(
-        rules=EndpointRules(name="engine", path=path, **rules),
+        rules=resolve(
+            Settings(endpoints={"engine": EndpointSettings(path=path, **rules)})
+        ).endpoints["engine"],
         dialect=dialect,
         namespace=None,
         origins=OriginPolicy(production=False),

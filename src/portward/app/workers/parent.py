@@ -25,7 +25,7 @@ from portward.app.workers.supervisor import GRACE, Heard, StartFailedError, Supe
 from portward.app.workers.worker import complete
 from portward.model.clock import Clock
 from portward.node.sessions import LoopClock
-from portward.settings import Settings, SettingsError
+from portward.settings import Settings, SettingsError, resolve
 from portward.telemetry import Telemetry
 
 
@@ -158,7 +158,9 @@ class _Parent:
             await _first(watching, signals.asked)
             notify(STOPPING)
             self._crew.leave()
-            await self._first_within(self._settings.drain_timeout + GRACE, watching, signals)
+            await self._first_within(
+                resolve(self._settings).server.drain_timeout + GRACE, watching, signals
+            )
             self._crew.end()
             await self._first_within(GRACE, watching)
             self._crew.kill()

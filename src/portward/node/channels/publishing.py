@@ -1,7 +1,6 @@
 """Publishing and reading: one implementation for granted commands of clients and for the backend."""
 
 import secrets
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +23,7 @@ from portward.node.rights import Authorizer
 from portward.node.sessions import Background
 from portward.security.content import strip_markup
 from portward.security.signing import sign_message
+from portward.settings.resolve import SettingsInForce
 from portward.telemetry import Telemetry
 
 DEFAULT_HISTORY: Final = 50
@@ -32,10 +32,7 @@ _LONGEST_ESCAPE: Final = 6
 
 
 class Publishing:
-    """Writes publications to the engine, and reads them.
-
-    `signing` has the secrets of the namespaces whose messages are signed.
-    """
+    """Writes publications to the engine, and reads them."""
 
     def __init__(
         self,
@@ -43,12 +40,12 @@ class Publishing:
         authorizer: Authorizer,
         telemetry: Telemetry,
         clock: Clock,
-        signing: Mapping[str, bytes],
+        settings: SettingsInForce,
         background: Background,
     ) -> None:
         self._background = background
         self._metrics = telemetry.metrics
-        self.signing = signing
+        self._settings = settings
         self._engine = engine
         self._authorizer = authorizer
         self._clock = clock
@@ -78,8 +75,9 @@ class Publishing:
         if guarded and record is None:
             record = await self._authorizer.record_to_publish(command.channel)
         draft = self._draft(command, who, record.room if record is not None else None)
-        if namespace.name in self.signing:
-            draft = sign_message(draft, command.channel, self.signing[namespace.name])
+        secret = self._settings.now.signing.get(namespace.name)
+        if secret:
+            draft = sign_message(draft, command.channel, secret)
         if record is not None and record.origin.ends_unused:
             # In parallel to the publication, so that the round trip to a remote store is paid once.
             self._background.run(

@@ -17,18 +17,19 @@ from portward.node.rights import Authentication
 from portward.node.sessions import (
     ActiveEndpoint,
     ClusterRateLimiter,
-    GateRules,
     HandshakeFacts,
     PendingConnections,
     at_path,
 )
 from portward.security.address import limit_keys, mask
-from portward.security.client_address import ClientAddress
-from portward.security.credentials import CredentialKind
+from portward.security.client_address import AddressRules, ClientAddress
 from portward.security.handshake import check_upgrade
+from portward.security.hosts import HostPolicy
 from portward.security.rate import ConcurrencyTable
 from portward.security.redaction import clean
 from portward.security.subprotocols import select
+from portward.settings.endpoint import CredentialSource
+from portward.settings.resolve import ResolvedSettings
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
@@ -47,14 +48,17 @@ class AdmissionControl:
 
     def __init__(
         self,
-        rules: GateRules,
+        settings: ResolvedSettings,
         endpoints: Mapping[str, ActiveEndpoint],
         authentication: Authentication,
         cluster_limits: ClusterRateLimiter,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
-        self.rules = rules
+        server, self._gate = settings.server, settings.gate
+        self._hosts = HostPolicy(server.allowed_hosts)
+        self._addresses = AddressRules(server.trusted_proxies, server.forwarded_header)
+        self._require_https = settings.production and server.behind_tls_proxy
         self.draining = False
         self.inside = 0
         self.unauthenticated = 0
@@ -62,18 +66,18 @@ class AdmissionControl:
         self._authentication = authentication
         self._telemetry = telemetry
         self._by_address = ConcurrencyTable()
-        self._counts = HandshakeLimits(rules.accept_rate, cluster_limits, clock)
-        self.pending = PendingConnections(rules.max_unauthenticated, clock)
+        self._counts = HandshakeLimits(self._gate.accept_rate, cluster_limits, clock)
+        self.pending = PendingConnections(self._gate.max_unauthenticated, clock)
         self.authenticator = HandshakeAuthenticator(authentication, self._free_places)
 
     def _free_places(self) -> int:
         """Return how many more connections without a user fit, after closing one if the pool needs room."""
         self.pending.make_room()
-        return self.rules.max_unauthenticated - self.unauthenticated
+        return self._gate.max_unauthenticated - self.unauthenticated
 
     def has_capacity(self) -> HandshakeRejection | None:
         """Run check 1, the global cap; None when one more connection fits."""
-        return HandshakeRejection.GLOBAL_CAP if self.inside >= self.rules.max_connections else None
+        return HandshakeRejection.GLOBAL_CAP if self.inside >= self._gate.max_connections else None
 
     async def check(self, head: RequestHead, *, upgrade_checked: bool) -> HandshakeFacts:
         """Run checks 3 to 10. `left` releases what this counts; a rejection releases it at once.
@@ -98,7 +102,7 @@ class AdmissionControl:
             crowded=crowded,
             subprotocol=subprotocol,
         )
-        used_once = credential is not None and credential.kind is CredentialKind.TICKET
+        used_once = credential is not None and credential.kind is CredentialSource.TICKET
         try:
             if used_once:  # authentication uses the ticket up: check the accept rate before
                 self._counts.check_accepts(handshake)
@@ -123,7 +127,7 @@ class AdmissionControl:
         """
         if not upgrade_checked:
             check_upgrade(head)
-        self.rules.hosts.check(head.all("host"))
+        self._hosts.check(head.all("host"))
         self._check_origin(head, endpoint)
         rules = endpoint.rules
         return select(head, rules.subprotocols, first=rules.steady_ping)
@@ -136,7 +140,7 @@ class AdmissionControl:
         """
         found = self._derive(head)
         self._check_secure(head, found)
-        self.rules.hosts.check(head.all("host"))
+        self._hosts.check(head.all("host"))
         self._check_origin(head, endpoint)
         return found.address
 
@@ -156,11 +160,11 @@ class AdmissionControl:
         return found.address
 
     def _derive(self, head: RequestHead) -> ClientAddress:
-        derive = self.rules.addresses.derive
+        derive = self._addresses.derive
         return derive(head.peer, head.headers, via=head.via, scheme=head.scheme)
 
     def _check_secure(self, head: RequestHead, found: ClientAddress) -> None:
-        if self.rules.require_https and not head.secure and found.scheme != "https":
+        if self._require_https and not head.secure and found.scheme != "https":
             raise HandshakeRejected(
                 HandshakeRejection.INSECURE, f"not https: {clean(found.claim, _CLAIM)}"
             )
@@ -170,7 +174,7 @@ class AdmissionControl:
         host = next(iter(head.all("host")), "")
         if not _HOST.match(host):
             return ""
-        secure = head.secure or self.rules.require_https
+        secure = head.secure or self._require_https
         return f"{'wss' if secure else 'ws'}://{host}{head.path}"
 
     def _endpoint(self, head: RequestHead) -> ActiveEndpoint:

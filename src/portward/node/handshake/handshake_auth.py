@@ -11,14 +11,16 @@ from portward.model.identity import ANONYMOUS, Identity
 from portward.model.request import RequestHead
 from portward.node.relay_handshake import relayed
 from portward.node.rights import Authentication, OverloadedError, digest
-from portward.node.sessions import EndpointRules, HandshakeFacts
+from portward.node.sessions import HandshakeFacts
 from portward.security.address import mask
 from portward.security.credential_memory import CredentialForm
-from portward.security.credentials import CredentialKind, GivenCredential, extract, foreign_scheme
+from portward.security.credentials import GivenCredential, extract, foreign_scheme
+from portward.settings.endpoint import CredentialSource
+from portward.settings.resolve import Endpoint
 
 _FORMS: Final = {
-    CredentialKind.TICKET: CredentialForm.TICKET,
-    CredentialKind.COOKIE: CredentialForm.COOKIE,
+    CredentialSource.TICKET: CredentialForm.TICKET,
+    CredentialSource.COOKIE: CredentialForm.COOKIE,
 }
 
 
@@ -32,15 +34,15 @@ class HandshakeAuthenticator:
             0  # handshakes whose cookies the identity provider is verifying now
         )
 
-    def find(self, head: RequestHead, rules: EndpointRules) -> GivenCredential | None:
+    def find(self, head: RequestHead, rules: Endpoint) -> GivenCredential | None:
         """Return the credential of a handshake, where the endpoint accepts one there.
 
         Raises:
             HandshakeRejected: BAD_REQUEST or MULTIPLE_CREDENTIALS.
         """
         if rules.deferred:
-            taken = rules.credentials & {CredentialKind.SUBPROTOCOL}
-            return extract(head, {CredentialKind.HEADER, *taken})
+            taken = {CredentialSource.SUBPROTOCOL}.intersection(rules.credentials)
+            return extract(head, {CredentialSource.HEADER, *taken})
         return extract(head, rules.credentials, rules.cookies)
 
     async def authenticate(
@@ -65,7 +67,7 @@ class HandshakeAuthenticator:
         if not rules.authenticated:
             return replace(handshake, identity=ANONYMOUS)
         if credential is not None:
-            cookies = credential.value if credential.kind is CredentialKind.COOKIE else ""
+            cookies = credential.value if credential.kind is CredentialSource.COOKIE else ""
             identity = await self.verify(credential, handshake)
             return replace(handshake, identity=identity, cookies=cookies)
         if not handshake.endpoint.by_message:

@@ -11,7 +11,8 @@ from portward.model.request import RequestHead
 from portward.node.rights import digest
 from portward.node.sessions import HandshakeFacts, Session
 from portward.security.address import limit_keys
-from portward.security.credentials import CredentialKind, GivenCredential, extract, query_pairs
+from portward.security.credentials import GivenCredential, extract, query_pairs
+from portward.settings.endpoint import CredentialSource
 
 if TYPE_CHECKING:
     from portward.node.handshake.admission import AdmissionControl
@@ -72,7 +73,7 @@ async def _check_credential(
     admission_control: "AdmissionControl", head: RequestHead, bond: SessionBinding
 ) -> None:
     rules = bond.handshake.endpoint.rules
-    places = {CredentialKind.HEADER, *(rules.credentials & {CredentialKind.COOKIE})}
+    places = {CredentialSource.HEADER, *{CredentialSource.COOKIE}.intersection(rules.credentials)}
     credential = extract(head, places, rules.cookies)
     if credential is None:
         if bond.handshake.cookies:

@@ -12,7 +12,6 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.identity import ANONYMOUS, Identity
 from portward.model.lifecycle import State, Transition
-from portward.model.limits import Rate
 from portward.model.replies import Authenticated, Refreshed
 from portward.node.ports import IdentityProviderPort, Verifier
 from portward.node.rights.authorization import Authorizer
@@ -22,6 +21,7 @@ from portward.security.credential_memory import CredentialForm
 from portward.security.fair_budget import FairBudget
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import TokenRefused
+from portward.settings.resolve import SettingsInForce
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import AuthResult
@@ -45,16 +45,14 @@ class Authentication:
         telemetry: Telemetry,
         clock: Clock,
         *,
-        leeway: float,
-        max_per_user: int,
-        accept_rate: Rate,
+        settings: SettingsInForce,
         bound: Callable[[Session], None],
         admits: Callable[[Session], Awaitable[bool]],
         opened: Callable[[Session], None],
         judge: CredentialJudge,
         provider: IdentityProviderPort | None = None,
     ) -> None:
-        """Take the ports and rules; times are seconds, `max_per_user` 0 means no limit.
+        """Take the ports and the settings.
 
         `bound` is called when a session gets its identity, `admits` then runs the connect hooks and may
         refuse, and `opened` is called when the session is fully authenticated.
@@ -67,13 +65,12 @@ class Authentication:
         self._provider = provider
         self._telemetry = telemetry
         self._clock = clock
-        self.leeway = leeway
+        self._settings = settings
         self._bound = bound
         self._admits = admits
         self._opened = opened
         self.limited_verification = judge
-        self._max_per_user = max_per_user
-        self._accepts = FairBudget(accept_rate)
+        self._accepts = FairBudget(settings.now.gate.accept_rate)
         """Budget for authentications on open connections, over all addresses."""
 
     # -- from a credential to an identity
@@ -144,7 +141,9 @@ class Authentication:
 
     def _expired(self, identity: Identity) -> bool:
         expires = identity.expires_at
-        return expires is not None and self._clock.time() >= expires + self.leeway
+        return (
+            expires is not None and self._clock.time() >= expires + self._settings.now.tokens.leeway
+        )
 
     async def _check_revoked(self, identity: Identity, session: str | None) -> None:
         if await self._engine.revocations.is_revoked(identity, session):
@@ -256,7 +255,7 @@ class Authentication:
         session.move(Transition.ADMIT)
         self._bound(session)
         self._registry.bind(session, identity.subject)
-        session.authenticated(identity.expires_at, self.leeway)
+        session.authenticated(identity.expires_at, self._settings.now.tokens.leeway)
         session.transport.authenticated()
         try:
             await self._complete(session, identity)
@@ -274,7 +273,7 @@ class Authentication:
 
         The identity `anonymous` has no such limit.
         """
-        limit, subject = self._max_per_user, identity.subject
+        limit, subject = self._settings.now.gate.max_per_user, identity.subject
         if not limit or subject == ANONYMOUS.subject:
             return False
         if self._registry.count_of_user(subject) < limit:  # over all endpoints: a cheap check first
@@ -365,7 +364,7 @@ class Authentication:
         if not session.alive:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
         session.move(Transition.REFRESH)
-        session.authenticated(identity.expires_at, self.leeway)
+        session.authenticated(identity.expires_at, self._settings.now.tokens.leeway)
         await self._check_after_binding(session, identity)
         self._telemetry.record(Event.AUTH_REFRESH, client=session.id, user=identity.subject)
 

@@ -1,6 +1,6 @@
 """Authorization: gathers the facts (directory, room record, application) and applies the policy."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from portward.node.rights.records import RoomRecords, same_life
 from portward.node.sessions import Session
 from portward.security import policy
 from portward.security.policy import NO_FACTS, ChannelFacts
+from portward.settings.resolve import SettingsInForce
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
@@ -44,29 +45,18 @@ class Authorizer:
     def __init__(
         self,
         engine: Engine,
-        namespaces: Mapping[str, Namespace],
+        settings: SettingsInForce,
         question: RightsQuestion,
         telemetry: Telemetry,
         records: RoomRecords,
-        role_permissions: Mapping[str, frozenset[str]],
         provider: IdentityProviderPort | None = None,
     ) -> None:
         self._records = records
         self._provider = provider
-        self._role_permissions = role_permissions
         self._engine = engine
-        self._namespaces = namespaces
+        self._settings = settings
         self._question = question
         self._telemetry = telemetry
-
-    def adopt(
-        self,
-        namespaces: Mapping[str, Namespace],
-        role_permissions: Mapping[str, frozenset[str]],
-    ) -> None:
-        """Use these settings from now on."""
-        self._namespaces = namespaces
-        self._role_permissions = role_permissions
 
     def namespace(self, channel: Channel) -> Namespace:
         """Return the namespace (the settings) of a channel.
@@ -74,14 +64,14 @@ class Authorizer:
         Raises:
             CommandError: `UNKNOWN_CHANNEL`; protocols send it with the text of `PERMISSION_DENIED`.
         """
-        namespace = self._namespaces.get(channel.namespace)
+        namespace = self._settings.now.namespaces.get(channel.namespace)
         if namespace is None:
             raise CommandError(ErrorKind.UNKNOWN_CHANNEL)
         return namespace
 
     def needs_record(self, channel: Channel) -> bool:
         """Return whether a room record decides who may read a channel."""
-        namespace = self._namespaces.get(channel.namespace)
+        namespace = self._settings.now.namespaces.get(channel.namespace)
         return (
             namespace is not None
             and namespace.authorize is AccessRule.ROLES
@@ -93,8 +83,8 @@ class Authorizer:
         facts = await self._engine.directory.rights(claims.subject)
         roles = claims.roles | facts.roles
         permissions = claims.permissions | facts.permissions
-        for role in roles & self._role_permissions.keys():
-            permissions |= self._role_permissions[role]
+        given = self._settings.now.roles
+        permissions = permissions.union(*(given[role] for role in roles & given.keys()))
         if roles == claims.roles and permissions == claims.permissions:
             return claims
         return replace(claims, roles=roles, permissions=permissions)

@@ -9,12 +9,10 @@ from portward.node.sessions.context import NodeContext
 from portward.node.sessions.drain import Drain
 from portward.node.sessions.endpoint import (
     ActiveEndpoint,
-    EndpointRules,
     HandshakeFacts,
     at_path,
     auto_created,
 )
-from portward.node.sessions.gate_rules import GateRules
 from portward.node.sessions.limits import Limiter
 from portward.node.sessions.pacing import PACED, fitting, must_wait, pace, size_of, taken
 from portward.node.sessions.pending_connections import Pending, PendingConnections
@@ -43,8 +41,6 @@ __all__ = [
     "ClusterRateLimiter",
     "ConnectionHandle",
     "Drain",
-    "EndpointRules",
-    "GateRules",
     "HandshakeFacts",
     "HandshakeGate",
     "HttpReply",

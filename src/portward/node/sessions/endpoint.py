@@ -8,18 +8,13 @@ import msgspec
 
 from portward.hub.encoder import Encoder
 from portward.model.identity import Identity
-from portward.model.limits import (
-    CONNECTIONS_PER_ADDRESS,
-    KIB,
-    OUTBOX_BYTES,
-    UNAUTHENTICATED_MESSAGE,
-    LimitMode,
-    LimitName,
-)
+from portward.model.limits import KIB, LimitName
 from portward.model.namespace import Namespace
 from portward.node.sessions.limits import Limiter
 from portward.protocols.base import Dialect
 from portward.security.origin import OriginPolicy
+from portward.settings.endpoint import CredentialSource
+from portward.settings.resolve import Endpoint
 from portward.wire.message import FrameBuilder
 
 T = TypeVar("T")
@@ -29,67 +24,11 @@ INBOX_BYTES: Final = 256 * KIB
 """Maximum bytes of these waiting messages."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointRules:
-    """The settings of an endpoint, with all defaults applied. Times are in seconds, sizes in bytes."""
-
-    name: str
-    path: str
-    enabled: bool = True
-    authenticated: bool = True
-    """False admits every connection as `anonymous`; for development only."""
-    credentials: frozenset[str] = frozenset({"message"})
-    allow_missing_origin: bool = True
-    max_connections: int = 0
-    max_message: int = 65536
-    max_early: int = UNAUTHENTICATED_MESSAGE
-    """Maximum size of a message before authentication, unless `max_message` is smaller."""
-    compression: bool = False
-    auth_timeout: float = 30.0
-    idle_timeout: float = 0.0
-    ping_interval: float = 25.0
-    pong_timeout: float = 10.0
-    roles: frozenset[str] = frozenset()
-    """Roles of which a user needs at least one; empty admits every valid credential."""
-    auto_create: bool = False
-    sign_secret: bytes = b""
-    cookies: tuple[str, ...] = ()
-    """Names of the cookies that are a credential here; `*` means all."""
-    max_unsent: int = OUTBOX_BYTES
-    """Bytes that may stay unsent before the client counts as too slow."""
-    farewell: float = 0.0
-    """How long clients may take to disconnect by themselves after the notice of a drain."""
-    reconnect_url: str = ""
-    """The URL in that notice; empty for the URL of the handshake."""
-    steady_ping: bool = False
-    """Whether the client is pinged at the interval, also while it sends messages (Engine.IO)."""
-    deferred: bool = False
-    """Whether a credential of the handshake is kept for the protocol's own authentication step."""
-    bind_address: bool = True
-    """Whether all requests of one session must come from the same address."""
-    relays: bool = False
-    """Whether this endpoint connects clients to an upstream."""
-    upstream: str = ""
-    """The name of that upstream; empty for the default one."""
-    parameters: frozenset[str] = frozenset()
-    """Query parameters of the client's URL that are copied to the upstream URL."""
-    refuses_by_close: bool = False
-    """Whether a rejection is sent as 101 and a close code, which a page in a browser can read."""
-    allowed_headers: tuple[str, ...] = ()
-    """Request headers that pages may send to the HTTP paths, in addition to the default ones (CORS)."""
-    subprotocols: frozenset[str] = frozenset()
-    """Names of supported WebSocket subprotocols; Engine.IO selects the first one offered."""
-    auth_attempts: int = 0
-    """Number of refused credentials by message after which the connection is closed; 0 for no limit."""
-    connections_per_address: int = CONNECTIONS_PER_ADDRESS
-    connections_mode: LimitMode = LimitMode.ENFORCE
-
-
 @dataclass(slots=True, eq=False, kw_only=True)
 class ActiveEndpoint:
     """The shared objects of one endpoint. `plain` and `deflated` are its encoders, `open` a count."""
 
-    rules: EndpointRules
+    rules: Endpoint
     dialect: Dialect
     namespace: Namespace | None
     origins: OriginPolicy
@@ -106,17 +45,17 @@ class ActiveEndpoint:
 
     def entitles(self, who: Identity) -> bool:
         """Return whether `who` has one of the roles that the endpoint needs."""
-        return not self.rules.roles or not self.rules.roles.isdisjoint(who.roles)
+        return not self.rules.roles or not who.roles.isdisjoint(self.rules.roles)
 
     @property
     def by_message(self) -> bool:
         """Whether the credential may be sent in the first message."""
-        return "message" in self.rules.credentials
+        return CredentialSource.MESSAGE in self.rules.credentials
 
     @property
     def by_cookie(self) -> bool:
         """Whether the credential may be a cookie, which browsers add automatically."""
-        return "cookie" in self.rules.credentials
+        return self.rules.takes_cookies
 
 
 def at_path(table: Mapping[str, T], path: str) -> T | None:

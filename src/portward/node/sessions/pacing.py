@@ -44,7 +44,7 @@ def size_of(publication: Publication) -> int:
 
 def fitting(session: Session, publications: tuple[Publication, ...]) -> int:
     """Return how many of the publications fit into one reply; at least one."""
-    room = min(ANSWER, session.endpoint.rules.max_unsent // 2)
+    room = min(ANSWER, session.endpoint.rules.backpressure_threshold // 2)
     for number, publication in enumerate(publications):
         room -= size_of(publication)
         if room < 0:

@@ -49,7 +49,7 @@ class ReplyWriter:
         """End a subscription whose snapshot is too large; all other replies have limited sizes."""
         if not isinstance(reply, Subscribed) or not reply.snapshot:
             return
-        if size > session.endpoint.rules.max_unsent:
+        if size > session.endpoint.rules.backpressure_threshold:
             self._leave(session, reply.channel)
             raise CommandError(ErrorKind.LIMIT_EXCEEDED)
 

@@ -33,6 +33,7 @@ from portward.settings.checks.store import STORE_RULES
 from portward.settings.checks.tokens import TOKEN_RULES
 from portward.settings.checks.upstream import UPSTREAM_RULES
 from portward.settings.checks.webhook import WEBHOOK_RULES
+from portward.settings.resolve import with_defaults
 from portward.settings.sections import Environment
 from portward.settings.tree import Settings
 
@@ -70,7 +71,7 @@ def checklist(settings: Settings, machine: Machine, *, production: bool = False)
     """
     if production:
         settings = replace(settings, environment=Environment.PRODUCTION)
-    context = Context(settings, machine)
+    context = Context(with_defaults(settings), machine)
     return [finding for rule in RULES for finding in _findings(rule, context)]
 
 
@@ -79,7 +80,7 @@ def startup_errors(settings: Settings, machine: Machine) -> list[Finding]:
 
     The arguments are those of :func:`checklist`.
     """
-    context = Context(settings, machine)
+    context = Context(with_defaults(settings), machine)
     found = (finding for rule in RULES if rule.always for finding in _findings(rule, context))
     return [finding for finding in found if finding.level is CheckLevel.FAIL]
 

@@ -67,7 +67,7 @@ def _creates(context: Context) -> Iterator[CheckProblem]:
     if not context.settings.production:
         return
     for name, endpoint in context.served.items():
-        if endpoint.dialect == "rooms" and context.settings.creates_rooms(endpoint):
+        if endpoint.dialect == "rooms" and endpoint.auto_create:
             what = f"endpoint {name}: joining an unknown room makes it, for whoever asks"
             yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.auto_create = false")
 
@@ -79,7 +79,7 @@ def _declared(context: Context) -> Iterator[CheckProblem]:
     for name, endpoint in context.served.items():
         namespace = settings.namespaces.get(endpoint.namespace)
         guarded = namespace is not None and namespace.authorize is AccessRule.ROLES
-        if endpoint.dialect != "rooms" or not guarded or settings.creates_rooms(endpoint):
+        if endpoint.dialect != "rooms" or not guarded or endpoint.auto_create:
             continue
         if endpoint.namespace not in made:
             what = f"endpoint {name}: joining makes no room, and none is declared"
@@ -93,7 +93,7 @@ def _emails(context: Context) -> Iterator[CheckProblem]:
     if not context.settings.production:
         return
     for name, endpoint in context.served.items():
-        if endpoint.dialect == "rooms" and context.settings.exposes_email(endpoint):
+        if endpoint.dialect == "rooms" and endpoint.expose_email:
             what = f"endpoint {name}: users see the e-mail addresses of other users"
             yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.expose_email = false")
 
