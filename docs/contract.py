@@ -8,16 +8,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from portward.model.disconnects import Disconnect
-from portward.protocols import alerts_messages as alerts
-from portward.protocols import live_messages as live
-from portward.protocols import relay_messages as relay
-from portward.protocols import rooms_messages as rooms
-from portward.protocols.alerts import AlertsDialect
-from portward.protocols.live import LiveDialect
+from portward.protocols.alerts import messages as alerts
+from portward.protocols.alerts.protocol import AlertsProtocol
+from portward.protocols.live import messages as live
+from portward.protocols.live.protocol import LiveProtocol
 from portward.protocols.message import ErrorCode
-from portward.protocols.relay import RelayDialect
-from portward.protocols.rooms import RoomsDialect
-from portward.protocols.socketio import SocketIoDialect
+from portward.protocols.relay import messages as relay
+from portward.protocols.relay.protocol import RelayProtocol
+from portward.protocols.rooms import messages as rooms
+from portward.protocols.rooms.protocol import RoomsProtocol
+from portward.protocols.socketio import SocketIoProtocol
 from portward.protocols.socketio import messages as workspaces
 
 Schema = dict[str, Any]
@@ -123,7 +123,7 @@ ROOMS: Final = Contract(
         Kind("error", rooms.RoomsError),
     ),
     errors=rooms.ERRORS,
-    closes=RoomsDialect.closes,
+    closes=RoomsProtocol.closes,
 )
 
 ALERTS: Final = Contract(
@@ -153,7 +153,7 @@ ALERTS: Final = Contract(
         Kind("error", alerts.AlertsError),
     ),
     errors=alerts.ERRORS,
-    closes=AlertsDialect.closes,
+    closes=AlertsProtocol.closes,
 )
 
 LIVE: Final = Contract(
@@ -179,7 +179,7 @@ LIVE: Final = Contract(
         Kind("error", live.LiveError),
     ),
     errors=live.ERRORS,
-    closes=LiveDialect.closes,
+    closes=LiveProtocol.closes,
     unlisted="A handler of the application may send any JSON value.",
 )
 
@@ -206,7 +206,7 @@ RELAY: Final = Contract(
         Kind("error", relay.RelayError),
     ),
     errors=relay.ERRORS,
-    closes=RelayDialect.closes,
+    closes=RelayProtocol.closes,
     unlisted="After `realtime_connected`, events of the upstream pass both ways as they are.",
 )
 
@@ -235,7 +235,7 @@ WORKSPACES: Final = Contract(
         Kind("shutdown", workspaces.WorkspacesShutdown),
     ),
     errors=(*workspaces.FAULTS, *workspaces.ENDINGS),
-    closes=SocketIoDialect.closes,
+    closes=SocketIoProtocol.closes,
     acknowledgements={
         "join_room": (workspaces.WorkspacesJoined, workspaces.WorkspacesRefused),
         "leave_room": (workspaces.WorkspacesLeft, workspaces.WorkspacesRefused),

@@ -19,11 +19,11 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import ErrorKind
 from portward.model.handshake_errors import HandshakeRejection
 from portward.node.handshake.closed_refusals import ENDINGS as CLOSED
-from portward.protocols.alerts import AlertsDialect
-from portward.protocols.live import LiveDialect
-from portward.protocols.relay import RelayDialect
-from portward.protocols.rooms import RoomsDialect
-from portward.protocols.rooms_messages import CODES, TEXTS
+from portward.protocols.alerts.protocol import AlertsProtocol
+from portward.protocols.live.protocol import LiveProtocol
+from portward.protocols.relay.protocol import RelayProtocol
+from portward.protocols.rooms.messages import CODES, TEXTS
+from portward.protocols.rooms.protocol import RoomsProtocol
 from portward.settings import reference
 from portward.telemetry import Metrics
 from portward.telemetry.events import Audited, Event
@@ -292,7 +292,7 @@ def yes(value: object) -> str:
 def endings_page() -> str:
     """Return the page of disconnects, rejections and command errors."""
     endings = sorted(Disconnect, key=lambda each: each.code)
-    dialects = (AlertsDialect, LiveDialect, RelayDialect, RoomsDialect)
+    dialects = (AlertsProtocol, LiveProtocol, RelayProtocol, RoomsProtocol)
     closes = [(each.name, *row) for each in dialects for row in each.closes.items()]
     refusals = sorted(HandshakeRejection, key=lambda each: each.status)
     return _ENDINGS.format(

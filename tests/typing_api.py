@@ -16,8 +16,6 @@ from portward import (
     Severity,
     __version__,
 )
-from portward.app.analysis import EngineConnection
-from portward.app.rooms import RoomStats
 from portward.client import (
     Ack,
     CallAlert,
@@ -38,6 +36,8 @@ from portward.model.namespace import AccessRule, Namespace, PublishRight
 from portward.model.publication import HistoryPage, Publication
 from portward.model.room import Room, RoomPermissions, RoomType
 from portward.node.ports import ConnectionInfo, MessageInfo
+from portward.protocols.alerts.engine_connection import EngineConnection
+from portward.protocols.rooms.api import RoomStats
 from portward.settings.endpoint import EndpointSettings
 from portward.testing import EngineContract, FakeClock, MemoryClient, connect, memory_gateway
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from portward.app.gateway import Gateway
     from portward.engines.port import EngineUnavailable
-    from portward.model.alert import Alert, Severity
     from portward.model.approval import Approval, Decision, Verdict
     from portward.model.channel import Channel
     from portward.model.errors import CommandError, ErrorKind
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from portward.node.ports import ActionInfo, ConnectionInfo
     from portward.node.sessions import ConnectionHandle
     from portward.node.socketio_server import EventError, Socket
+    from portward.protocols.alerts.record import Alert, Severity
     from portward.settings import Settings
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
 _HOMES = {
     "ActionInfo": "portward.node.ports",
     "Approval": "portward.model.approval",
-    "Alert": "portward.model.alert",
+    "Alert": "portward.protocols.alerts.record",
     "Channel": "portward.model.channel",
     "ConnectionHandle": "portward.node.sessions.connection_handle",
     "ConnectionInfo": "portward.node.ports",
@@ -56,7 +56,7 @@ _HOMES = {
     "Gateway": "portward.app.gateway",
     "Position": "portward.model.position",
     "Settings": "portward.settings",
-    "Severity": "portward.model.alert",
+    "Severity": "portward.protocols.alerts.record",
     "Socket": "portward.node.socketio_server",
     "Verdict": "portward.model.approval",
 }

@@ -5,12 +5,12 @@ from msgspec.structs import replace
 from portward.app import build_endpoints
 from portward.model.limits import DEFAULT_RATES, LimitName, Rate
 from portward.node.ports import Hooks
-from portward.protocols.alerts import AlertsDialect
-from portward.protocols.echo import EchoDialect
-from portward.protocols.live import LiveDialect
-from portward.protocols.relay import RelayDialect
-from portward.protocols.rooms import RoomsDialect
-from portward.protocols.socketio import SocketIoDialect
+from portward.protocols.alerts.protocol import AlertsProtocol
+from portward.protocols.echo import EchoProtocol
+from portward.protocols.live.protocol import LiveProtocol
+from portward.protocols.relay.protocol import RelayProtocol
+from portward.protocols.rooms.protocol import RoomsProtocol
+from portward.protocols.socketio import SocketIoProtocol
 from portward.settings import Settings, resolve
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
@@ -25,12 +25,12 @@ def test_dialects() -> None:
     """An endpoint speaks the dialect its settings name."""
     given = resolve(Settings())
     spoken = {
-        "alerts": AlertsDialect,
-        "live": LiveDialect,
-        "rooms": RoomsDialect,
-        "realtime": RelayDialect,
-        "workspaces": SocketIoDialect,
-        "echo": EchoDialect,
+        "alerts": AlertsProtocol,
+        "live": LiveProtocol,
+        "rooms": RoomsProtocol,
+        "realtime": RelayProtocol,
+        "workspaces": SocketIoProtocol,
+        "echo": EchoProtocol,
     }
     assert spoken.keys() == given.endpoints.keys()
     for name, kind in spoken.items():

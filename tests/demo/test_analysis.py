@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from portward.demo.analysis import SimulatedEngine
-from portward.protocols import analysis
+from portward.protocols.alerts import analysis
 from portward.testing.clock import FakeClock
 
 NAMES = ("result", "events", "anomalies")

@@ -18,15 +18,15 @@ from portward.model.identity import Identity
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
-from portward.protocols.alerts import AlertsDialect
-from portward.protocols.base import Dialect
-from portward.protocols.live import _READ as LIVE_TYPES
-from portward.protocols.live import LiveDialect
+from portward.protocols.alerts.protocol import AlertsProtocol
+from portward.protocols.base import ClientProtocol
+from portward.protocols.live.protocol import _READ as LIVE_TYPES
+from portward.protocols.live.protocol import LiveProtocol
 from portward.protocols.message import OTHERS
-from portward.protocols.relay import _KEYS as RELAY_TYPES
-from portward.protocols.relay import RelayDialect
-from portward.protocols.rooms import RoomsDialect
-from portward.protocols.socketio import SocketIoDialect, payloads
+from portward.protocols.relay.protocol import _KEYS as RELAY_TYPES
+from portward.protocols.relay.protocol import RelayProtocol
+from portward.protocols.rooms.protocol import RoomsProtocol
+from portward.protocols.socketio import SocketIoProtocol, payloads
 from portward.protocols.socketio.events import Events
 
 A = Channel.parse("x:a")
@@ -103,27 +103,27 @@ IN_ROOMS = (
     say.Authenticated, say.Refreshed, say.Pong, say.Subscribed, say.SubscribedEach, say.Unsubscribed,
     say.Published, say.HistoryRead, say.PresenceRead, say.Done,
 )  # fmt: skip
-DIALECTS: list[tuple[Contract, Dialect]] = [
-    (ROOMS, RoomsDialect("x", expose_email=True)),
-    (ROOMS, RoomsDialect("x", expose_email=False)),
-    (ALERTS, AlertsDialect("x")),
-    (LIVE, LiveDialect("x")),
-    (RELAY, RelayDialect()),
+DIALECTS: list[tuple[Contract, ClientProtocol]] = [
+    (ROOMS, RoomsProtocol("x", expose_email=True)),
+    (ROOMS, RoomsProtocol("x", expose_email=False)),
+    (ALERTS, AlertsProtocol("x")),
+    (LIVE, LiveProtocol("x")),
+    (RELAY, RelayProtocol()),
 ]
 
 
-def said(contract: Contract, dialect: Dialect) -> Iterator[Any]:
-    """Everything that a dialect encodes."""
+def said(contract: Contract, protocol: ClientProtocol) -> Iterator[Any]:
+    """Everything that a protocol encodes."""
     replies = [each for each in REPLIES if contract is not ROOMS or isinstance(each, IN_ROOMS)]
     for identifier in ("id", None) if contract is ROOMS else ("id", 7, None):
         for reply in replies:
-            yield dialect.reply(Command(id=identifier), reply, 1)
+            yield protocol.reply(Command(id=identifier), reply, 1)
     for push in PUSHES:
-        yield dialect.push(push, 1)
+        yield protocol.push(push, 1)
     for fault in FAULTS:
         for identifier in ("id", None):
             fault.command_id = identifier
-            yield dialect.fault(fault, 1)
+            yield protocol.reply_error(fault, 1)
 
 
 def inside(contract: Contract, message: dict[str, Any], *, client: bool = False) -> Any:
@@ -141,12 +141,12 @@ def again(value: Any, struct: type[msgspec.Struct]) -> Any:
     return json.loads(msgspec.json.encode(msgspec.convert(value, struct)))
 
 
-@pytest.mark.parametrize(("contract", "dialect"), DIALECTS, ids=lambda each: each.name)
-def test_everything_that_is_sent_is_described(contract: Contract, dialect: Dialect) -> None:
+@pytest.mark.parametrize(("contract", "protocol"), DIALECTS, ids=lambda each: each.name)
+def test_everything_that_is_sent_is_described(contract: Contract, protocol: ClientProtocol) -> None:
     """Each reply, push and error is exactly what the struct of its type says: no key more, none less."""
     kinds = {kind.word: kind for kind in contract.server}
     seen = set()
-    for payload in said(contract, dialect):
+    for payload in said(contract, protocol):
         if payload is None:
             continue
         message = json.loads(payload)
@@ -159,7 +159,7 @@ def test_everything_that_is_sent_is_described(contract: Contract, dialect: Diale
 
 def test_everything_that_is_read_is_described() -> None:
     """The types that clients send are those that the dialects read, with the same structs."""
-    rooms, alerts = RoomsDialect("x", expose_email=True), AlertsDialect("x")
+    rooms, alerts = RoomsProtocol("x", expose_email=True), AlertsProtocol("x")
     given = {
         "rooms": {word: row[0] for word, row in rooms._readers.items()},
         "alerts": {word: row[0] for word, row in alerts._readers.items()},
@@ -188,13 +188,13 @@ def test_types_stand_in_their_structs() -> None:
                 assert kind.body.__struct_config__.tag == kind.word
 
 
-@pytest.mark.parametrize(("contract", "dialect"), DIALECTS[:4], ids=lambda each: each.name)
-def test_codes_are_known(contract: Contract, dialect: Dialect) -> None:
+@pytest.mark.parametrize(("contract", "protocol"), DIALECTS[:4], ids=lambda each: each.name)
+def test_codes_are_known(contract: Contract, protocol: ClientProtocol) -> None:
     """Each code stands once, and every code that a command can be refused with is among them."""
     codes = [error.code for error in contract.errors]
     assert len(set(codes)) == len(codes)
     for kind in set(ErrorKind) - OTHERS - {ErrorKind.NOT_SUBSCRIBED}:
-        payload = dialect.fault(CommandError(kind), 1)
+        payload = protocol.reply_error(CommandError(kind), 1)
         assert isinstance(payload, bytes)
         assert inside(contract, json.loads(payload))["code"] in codes
 
@@ -203,7 +203,7 @@ def test_codes_are_known(contract: Contract, dialect: Dialect) -> None:
 
 
 def events(payload: Any) -> Iterator[tuple[str, Any]]:
-    """Names and data of the events in what a dialect sends, acknowledgements under the name of none."""
+    """Names and data of the events in what a protocol sends, acknowledgements under the name of none."""
     while payload is not None:
         text = payload if isinstance(payload, bytes) else payload.text
         head, _, rest = text.decode().partition("[")
@@ -225,13 +225,13 @@ def fits(value: Any, structs: tuple[type[msgspec.Struct], ...]) -> bool:
 
 def test_events_of_workspaces_are_described() -> None:
     """Each event that the gateway emits has exactly the keys of its struct."""
-    dialect = SocketIoDialect("x", ("dashboard",))
+    protocol = SocketIoProtocol("x", ("dashboard",))
     kinds = {kind.word: kind.body for kind in WORKSPACES.server}
     own = [push for push in PUSHES if not isinstance(push, say.Delivery | say.Welcome)]
-    found = [each for push in own for each in events(dialect.push(push, 1))]
+    found = [each for push in own for each in events(protocol.push(push, 1))]
     for fault in FAULTS:
         fault.command_id = ""
-        found += [each for each in events(dialect.fault(fault, 1)) if each[0]]
+        found += [each for each in events(protocol.reply_error(fault, 1)) if each[0]]
     found += [
         (payloads.UPDATE, payloads.updated("a", {"b": 1}, "ann")),
         (payloads.RESOLVED, payloads.resolved(APPROVAL)),
@@ -242,12 +242,12 @@ def test_events_of_workspaces_are_described() -> None:
 
 def test_acknowledgements_of_workspaces_are_described() -> None:
     """Each acknowledgement has exactly the keys of one of the structs of its event."""
-    dialect = SocketIoDialect("x", ("dashboard",))
+    protocol = SocketIoProtocol("x", ("dashboard",))
     structs = tuple({each for many in WORKSPACES.acknowledgements.values() for each in many})
-    answers = [dialect.reply(Command(id="1"), reply, 1) for reply in REPLIES]
+    answers = [protocol.reply(Command(id="1"), reply, 1) for reply in REPLIES]
     for fault in FAULTS:
         fault.command_id = "1"
-        answers.append(dialect.fault(fault, 1))
+        answers.append(protocol.reply_error(fault, 1))
     found = [value for answer in answers for name, value in events(answer) if not name]
     assert len(found) > 30
     assert [value for value in found if not fits(value, structs)] == []

@@ -10,8 +10,8 @@ import pytest
 from docs.contract import ALERTS, LIVE, RELAY, ROOMS, Contract, Form
 from portward.identity.provider_responses import user_question
 from portward.model.claim_path import ClaimPath
-from portward.protocols.alerts import AlertsDialect
-from portward.protocols.rooms import RoomsDialect
+from portward.protocols.alerts.protocol import AlertsProtocol
+from portward.protocols.rooms.protocol import RoomsProtocol
 from portward.security.claims import channels
 from portward.telemetry.events import Event
 from tests.docs.pages import DOCS, Block, blocks
@@ -75,7 +75,7 @@ def test_what_clients_send(block: Block) -> None:
 def decoded(block: Block, page: Path) -> Any:
     """What the dialect of a page makes of a message."""
     dialect = (
-        RoomsDialect("rooms", expose_email=True) if PAGES[page] is ROOMS else AlertsDialect("a")
+        RoomsProtocol("rooms", expose_email=True) if PAGES[page] is ROOMS else AlertsProtocol("a")
     )
     return dialect.decode(block.text.encode(), binary=False)
 

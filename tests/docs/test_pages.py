@@ -10,7 +10,7 @@ import pytest
 from portward.app.judging import parse_origin_entry, this_machine
 from portward.model.channel import Channel
 from portward.model.commands import Publish
-from portward.protocols.base import Dialect
+from portward.protocols.base import ClientProtocol
 from portward.settings import CheckLevel, Machine, Settings, checklist, load, startup_errors
 from portward.settings.checks import RULES
 from tests.docs.pages import DOCS, ROOT, Block, anchors, blocks, links, pages
@@ -82,8 +82,8 @@ def test_example_of_a_dialect_is_one() -> None:
     (block,) = blocks("python", DOCS / "how-to" / "write-a-dialect.md")
     names: dict[str, Any] = {}
     exec(block.text, names)  # noqa: S102 - it is the page's own example
-    dialect: Dialect = names["LinesDialect"]("lines")
-    wanted = {name for name in vars(Dialect) if not name.startswith("_")}
+    dialect: ClientProtocol = names["LinesDialect"]("lines")
+    wanted = {name for name in vars(ClientProtocol) if not name.startswith("_")}
     assert wanted <= set(dir(dialect))
     command = dialect.decode(b"say news hello there", binary=False)
     assert command == Publish(channel=Channel.parse("lines:news"), data="hello there")

@@ -1,4 +1,4 @@
-"""The page on rooms is true: its examples pass through the real dialect."""
+"""The page on rooms is true: its examples pass through the real protocol."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from portward.app.gateway import Gateway
 from portward.model.disconnects import Disconnect
 from portward.model.errors import ErrorKind
 from portward.model.room import Room, RoomPermissions
-from portward.protocols.rooms import RoomsDialect
-from portward.protocols.rooms_messages import CODES, TEXTS
+from portward.protocols.rooms.messages import CODES, TEXTS
+from portward.protocols.rooms.protocol import RoomsProtocol
 from portward.settings import Secret, Settings
 from portward.testing import FakeClock, MemoryClient, connect, memory_gateway
 from tests.docs.pages import DOCS, Block, blocks
@@ -61,7 +61,7 @@ def wait(clock: FakeClock, seconds: float, *clients: MemoryClient) -> None:
 
 
 async def conversation() -> list[Any]:
-    """Hear everything the dialect has to say."""
+    """Hear everything the protocol has to say."""
     clock = FakeClock()
     async with memory_gateway(clock=clock) as gateway:
         alice = await enter(gateway, "alice", "user", ttl=100.0)
@@ -101,9 +101,9 @@ async def conversation() -> list[Any]:
 
 @pytest.mark.parametrize("block", blocks("json client", PAGE), ids=repr)
 def test_client_examples_are_understood(block: Block) -> None:
-    """The dialect decodes every message the page has a client send."""
-    dialect = RoomsDialect("rooms", expose_email=True)
-    command = dialect.decode(block.text.encode(), binary=False)
+    """The protocol decodes every message the page has a client send."""
+    protocol = RoomsProtocol("rooms", expose_email=True)
+    command = protocol.decode(block.text.encode(), binary=False)
     assert command.id == json.loads(block.text).get("id")
 
 
@@ -122,12 +122,12 @@ async def test_server_examples_have_the_keys_of_the_dialect() -> None:
 
 
 async def test_page_shows_every_message() -> None:
-    """Every type the dialect says, and every type it understands, has an example."""
+    """Every type the protocol says, and every type it understands, has an example."""
     said = {message["type"] for message in await conversation()}
     shown = {json.loads(block.text)["type"] for block in blocks("json server", PAGE)}
     asked = {json.loads(block.text)["type"] for block in blocks("json client", PAGE)}
     assert shown == said
-    assert asked == set(RoomsDialect("rooms", expose_email=True)._readers)
+    assert asked == set(RoomsProtocol("rooms", expose_email=True)._readers)
 
 
 def test_error_table_is_whole() -> None:
@@ -152,7 +152,7 @@ def test_close_codes_are_real() -> None:
     rows = re.findall(r"^\| (\d[\d, ]*) \| (?:`([^`]+)`)? ?\|", section, re.MULTILINE)
     shown = {(int(code), reason) for codes, reason in rows for code in codes.split(",")}
     here = set(Disconnect) - {Disconnect.UPSTREAM_CLOSED, Disconnect.BAD_GATEWAY, Disconnect.QUOTA}
-    closes = {RoomsDialect.closes.get(ending, (ending.code, ending.reason)) for ending in here}
+    closes = {RoomsProtocol.closes.get(ending, (ending.code, ending.reason)) for ending in here}
     assert shown <= closes
     assert {code for code, _ in closes} - {code for code, _ in shown} == {1001, 1013}
 

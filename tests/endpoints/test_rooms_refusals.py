@@ -8,7 +8,7 @@ import pytest
 
 from portward.model.errors import ErrorKind
 from portward.model.limits import LimitMode, Rate
-from portward.protocols.rooms_messages import CODES, TEXTS
+from portward.protocols.rooms.messages import CODES, TEXTS
 from portward.settings import Secret
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.sections import Environment, GateSettings

@@ -22,7 +22,7 @@ class Poison(Exception):  # noqa: N818 - what a broken dialect raises
     """Something that cannot be put into words."""
 
 
-class Words:
+class Payload:
     """A dialect of one prefix. It has no word for the data `unheard`, and breaks on `poison`."""
 
     def __init__(self, prefix: str = "") -> None:
@@ -117,7 +117,7 @@ class HubBench:
         self.channels = Hub(
             self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen, self._wake_at
         )
-        self.words = Words()
+        self.words = Payload()
         self.encoder = Encoder("rooms", self.words, wire.PLAIN.text, lambda: 7, late=late)
         self.offset = 0
         self.offsets: Counter[Channel] = Counter()

@@ -4,7 +4,7 @@ from portward.hub.encoder import Encoder
 from portward.model.replies import ShuttingDown, Welcome
 from portward.wire import message as wire
 from portward.wire.message import WireMessage
-from tests.hub.listening import Words
+from tests.hub.listening import Payload
 
 
 class Silent:
@@ -17,7 +17,7 @@ class Silent:
 
 def test_says_with_the_time() -> None:
     """A push is put into words with the time of now, then framed."""
-    encoder = Encoder("rooms", Words("!"), wire.PLAIN.text, lambda: 42)
+    encoder = Encoder("rooms", Payload("!"), wire.PLAIN.text, lambda: 42)
     message = encoder.encode(Welcome(connection_id="c"))
     assert isinstance(message, WireMessage)
     assert message.payloads == (b"!Welcome@42",)
@@ -33,6 +33,6 @@ def test_no_words() -> None:
 
 def test_voices_are_never_equal() -> None:
     """Two voices of the same dialect are two keys."""
-    words = Words()
+    words = Payload()
     first, second = (Encoder("rooms", words, wire.PLAIN.text, lambda: 0) for _ in range(2))
     assert len({first, second, first}) == 2

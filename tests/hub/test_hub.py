@@ -10,7 +10,7 @@ from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Delivery, Joined, Push
 from portward.wire import message as wire
-from tests.hub.listening import OTHER, ROOM, Ear, HubBench, Poison, Words, spoken
+from tests.hub.listening import OTHER, ROOM, Ear, HubBench, Payload, Poison, spoken
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_one_encoding_for_all(hub: HubBench) -> None:
 
 def test_one_encoding_per_voice(hub: HubBench) -> None:
     """Listeners of different endpoints are told in their own words, each encoded once."""
-    loud = Words("!")
+    loud = Payload("!")
     encoder = Encoder("loud", loud, wire.PLAIN.text, lambda: 7)
     first, second = hub.listener(), hub.listener(encoder=encoder)
     third = hub.listener(encoder=encoder)
@@ -126,7 +126,7 @@ def test_no_word_for_it(hub: HubBench) -> None:
 
 def test_poison_is_isolated(hub: HubBench) -> None:
     """What one dialect cannot say is left out for its listeners alone, and reported."""
-    other = Encoder("other", Words("!"), wire.PLAIN.text, lambda: 7)
+    other = Encoder("other", Payload("!"), wire.PLAIN.text, lambda: 7)
     first, second = hub.listener(), hub.listener(encoder=other)
     for word in ("a", "poison", "poison!", "b"):
         hub.publish(word)

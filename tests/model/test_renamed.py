@@ -12,7 +12,7 @@ OLDER = [
     ("portward.model.endings", "Ending", "portward.model.disconnects", "Disconnect"),
     ("portward.model.refusals", "Refusal", "portward.model.handshake_errors", "HandshakeRejection"),
     ("portward.model.refusals", "Refused", "portward.model.handshake_errors", "HandshakeRejected"),
-    ("portward.protocols.port", "Dialect", "portward.protocols.base", "Dialect"),
+    ("portward.protocols.port", "ClientProtocol", "portward.protocols.base", "ClientProtocol"),
 ]
 
 

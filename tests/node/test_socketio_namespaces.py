@@ -272,7 +272,7 @@ async def test_no_room_in_a_namespace() -> None:
 
 
 async def test_other_protocols_have_no_namespaces(house: House) -> None:
-    """A session of another dialect has no conversation."""
+    """A session of another protocol has no conversation."""
     client = await connect(house.gateway, "/rooms")
     with pytest.raises(CommandError) as caught:
         conversation(session_of(client))

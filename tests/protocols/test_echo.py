@@ -1,28 +1,28 @@
-"""The echo dialect says back what it heard."""
+"""The echo protocol says back what it heard."""
 
 import pytest
 
 from portward.model.commands import Echo, Ping
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.replies import Echoed, Pong, Welcome
-from portward.protocols.echo import EchoDialect
+from portward.protocols.echo import EchoProtocol
 
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("payload", [b"", b"text", b"\x00\xff"])
 def test_what_came_goes_back(payload: bytes, binary: bool) -> None:
     """Every message is taken, and answered with itself."""
-    dialect = EchoDialect()
-    command = dialect.decode(payload, binary)
+    protocol = EchoProtocol()
+    command = protocol.decode(payload, binary)
     assert command == Echo(payload=payload, binary=binary)
-    assert dialect.reply(command, Echoed(payload=payload, binary=binary), 0) == payload
-    assert dialect.binary
+    assert protocol.reply(command, Echoed(payload=payload, binary=binary), 0) == payload
+    assert protocol.binary
 
 
 def test_silent_otherwise() -> None:
     """There is no greeting, no error, no other answer, and no close code of its own."""
-    dialect = EchoDialect()
-    assert dialect.reply(Ping(), Pong(), 0) is None
-    assert dialect.fault(CommandError(ErrorKind.RATE_LIMITED), 0) is None
-    assert dialect.push(Welcome(connection_id="c"), 0) is None
-    assert (dialect.closes, dialect.name) == ({}, "echo")
+    protocol = EchoProtocol()
+    assert protocol.reply(Ping(), Pong(), 0) is None
+    assert protocol.reply_error(CommandError(ErrorKind.RATE_LIMITED), 0) is None
+    assert protocol.push(Welcome(connection_id="c"), 0) is None
+    assert (protocol.closes, protocol.name) == ({}, "echo")

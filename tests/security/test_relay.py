@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from portward.model.errors import CommandError, ErrorKind
-from portward.protocols.strict_json import parse
 from portward.security.relay import RelayPolicy, opening
+from portward.security.strict_json import parse
 
 pytestmark = pytest.mark.p0
 

@@ -103,7 +103,7 @@ NOTHING = {
 
 @pytest.mark.parametrize("payload", NOTHING.values(), ids=NOTHING)
 def test_anything_else_counts_nothing(payload: bytes) -> None:
-    """Words, empty reports and what is no event are no usage."""
+    """Payload, empty reports and what is no event are no usage."""
     assert usage(payload) == UpstreamUsage()
     assert not usage(payload)
 

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta
 
 from portward.admin.errors import bad_request
-from portward.model.alert import Severity
 from portward.model.commands import Publish
 from portward.node.admin_method import (
     ApiRequest,
@@ -17,8 +16,9 @@ from portward.node.admin_method import (
     method,
     yielding,
 )
-from portward.protocols import alert_record
-from portward.protocols.analysis import AnalysisReport, read
+from portward.protocols.alerts import record as alert_record
+from portward.protocols.alerts.analysis import AnalysisReport, read
+from portward.protocols.alerts.record import Severity
 from portward.settings.keys import Scope
 from portward.telemetry import Event
 

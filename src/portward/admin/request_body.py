@@ -9,7 +9,7 @@ from starlette.requests import Request
 from portward.admin.errors import BAD_REQUEST, ApiError, bad_request
 from portward.model.channel import MAX_LENGTH, Channel
 from portward.model.limits import KIB, MIB
-from portward.protocols import strict_json
+from portward.security import strict_json
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -47,7 +47,7 @@ async def parse(body: bytes) -> Any:
     """Parse a body strictly; an empty body counts as `{}`.
 
     Raises:
-        CommandError: it is not JSON as `dialects.strict_json` accepts it.
+        CommandError: it is not JSON as `security.strict_json` accepts it.
     """
     if not body:
         return {}

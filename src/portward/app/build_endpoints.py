@@ -5,13 +5,13 @@ from portward.model.clock import Clock
 from portward.model.limits import LimitName
 from portward.node.ports import Hooks
 from portward.node.sessions import ActiveEndpoint, Limiter
-from portward.protocols.alerts import AlertsDialect
-from portward.protocols.base import Dialect, Ranking
-from portward.protocols.echo import EchoDialect
-from portward.protocols.live import LiveDialect
-from portward.protocols.relay import RelayDialect
-from portward.protocols.rooms import RoomsDialect
-from portward.protocols.socketio import SocketIoDialect
+from portward.protocols.alerts.protocol import AlertsProtocol
+from portward.protocols.base import ClientProtocol, Ranking
+from portward.protocols.echo import EchoProtocol
+from portward.protocols.live.protocol import LiveProtocol
+from portward.protocols.relay.protocol import RelayProtocol
+from portward.protocols.rooms.protocol import RoomsProtocol
+from portward.protocols.socketio import SocketIoProtocol
 from portward.security.origin import OriginPolicy
 from portward.settings.endpoint import Refuse
 from portward.settings.presets import unknown_when_off
@@ -20,26 +20,26 @@ from portward.telemetry import Telemetry
 from portward.wire import message as wire
 
 
-def make_dialect(endpoint: Endpoint, hooks: Hooks) -> Dialect:
+def make_dialect(endpoint: Endpoint, hooks: Hooks) -> ClientProtocol:
     """Make the protocol of an endpoint."""
     namespace = endpoint.namespace or endpoint.dialect
     match endpoint.dialect:
         case "alerts":
-            return AlertsDialect(namespace)
+            return AlertsProtocol(namespace)
         case "live":
-            return LiveDialect(namespace, lambda: namespace in hooks.takeover)
+            return LiveProtocol(namespace, lambda: namespace in hooks.takeover)
         case "relay":
-            return RelayDialect()
+            return RelayProtocol()
         case "socketio":
-            return SocketIoDialect(
+            return SocketIoProtocol(
                 namespace,
                 endpoint.room_kinds,
                 tells_error=endpoint.refuse is Refuse.CONNECT_ERROR,
             )
         case "rooms":
-            return RoomsDialect(namespace, expose_email=endpoint.expose_email)
+            return RoomsProtocol(namespace, expose_email=endpoint.expose_email)
         case _:
-            return EchoDialect()
+            return EchoProtocol()
 
 
 def make_endpoints(
@@ -59,7 +59,7 @@ def make_endpoints(
         framing = wire.ENGINE if given.steady_ping else wire.PLAIN
         made[given.path] = ActiveEndpoint(
             rules=given,
-            dialect=dialect,
+            protocol=dialect,
             namespace=settings.namespaces.get(given.namespace),
             origins=OriginPolicy(given.allowed_origins, production=settings.production),
             limits=limits[name],

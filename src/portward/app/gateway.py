@@ -12,12 +12,8 @@ from typing import Any, Final, Self
 from msgspec.structs import replace
 
 from portward.app import build
-from portward.app.alerts import Alerts
-from portward.app.declared_rooms import DeclaredRooms, declared
 from portward.app.judging import refuse_start
-from portward.app.live import Live
 from portward.app.reload import apply
-from portward.app.rooms import Rooms
 from portward.app.single_process import ProcessClaim
 from portward.app.telemetry import make_telemetry
 from portward.app.webhook import Webhook, targets
@@ -36,6 +32,10 @@ from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.rules import NodePorts
 from portward.node.server_api import ServerApi
 from portward.node.sessions import LoopClock
+from portward.protocols.alerts.api import Alerts
+from portward.protocols.live.api import Live
+from portward.protocols.rooms.api import Rooms
+from portward.protocols.rooms.declared import DeclaredRooms, declared
 from portward.security.tokens import sign
 from portward.settings import Secret, Settings, reloaded, resolve
 from portward.telemetry import Telemetry

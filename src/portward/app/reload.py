@@ -1,11 +1,11 @@
 """Application of changed settings to a running node: all of them, or none."""
 
 from portward.app import build, build_endpoints
-from portward.app.declared_rooms import DeclaredRooms, declared
 from portward.identity.provider import CookieProvider
 from portward.identity.verifier import TokenVerifier
 from portward.node.node import Node
 from portward.node.rules import NodePorts
+from portward.protocols.rooms.declared import DeclaredRooms, declared
 from portward.security.origin import OriginPolicy
 from portward.settings.resolve import ResolvedSettings
 

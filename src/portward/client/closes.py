@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from portward.model.disconnects import OWN_CLOSES, PROXIES, Disconnect
+from portward.model.disconnects import PROXIES, Disconnect
 
 _TABLE: Final = {**PROXIES, **{ending.code: ending.reconnect for ending in Disconnect}}
-_OWN: Final = {
-    close: ending.reconnect for closes in OWN_CLOSES.values() for ending, close in closes.items()
-}
-"""Closes that a protocol words itself, as code and reason."""
+INVITING: Final = frozenset(
+    {(1008, "Connection timeout"), (1008, "back-pressure threshold exceeded")}
+)
+"""Closes of single protocols, as code and reason, that allow a reconnect although their code does not."""
 
 
 def invites_return(code: int | None, reason: str = "") -> bool:
@@ -20,7 +20,8 @@ def invites_return(code: int | None, reason: str = "") -> bool:
     """
     if code is None:
         return True
-    known = _OWN.get((code, reason), _TABLE.get(code))
-    if known is not None:
-        return known
+    if (code, reason) in INVITING:
+        return True
+    if code in _TABLE:
+        return _TABLE[code]
     return 3000 <= code < 3500 or 4000 <= code < 4500  # noqa: PLR2004 - the ranges as they are written

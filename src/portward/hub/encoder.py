@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from portward.model.payload import Words
+from portward.model.payload import Payload
 from portward.model.replies import Push
 from portward.wire.message import WireMessage
 
@@ -11,7 +11,7 @@ from portward.wire.message import WireMessage
 class PushEncoder(Protocol):
     """The part of a protocol implementation that the hub needs."""
 
-    def push(self, push: Push, now: int) -> Words | None:
+    def push(self, push: Push, now: int) -> Payload | None:
         """Encode a push; None when the protocol has no message for it. `now` is Unix time in milliseconds."""
 
 
@@ -28,7 +28,7 @@ class Encoder:
         self,
         name: str,
         speaker: PushEncoder,
-        frame: Callable[[Words], WireMessage],
+        frame: Callable[[Payload], WireMessage],
         now: Callable[[], int],
         *,
         late: bool = False,

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard
 from portward.model.errors import CommandError
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
-from portward.protocols import strict_json
+from portward.security import strict_json
 
 SUBJECT: Final = 128
 """The most characters of a user id."""

@@ -77,17 +77,3 @@ class Disconnect(Enum):
 
 PROXIES: Final[Mapping[int, bool]] = {1006: True, 1012: True, 1013: True, 1014: True}
 """Close codes of proxies and other servers (IANA registry); the value is whether to reconnect: always yes."""
-
-OWN_CLOSES: Final[Mapping[str, Mapping[Disconnect, tuple[int, str]]]] = {
-    "rooms": {
-        Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout"),
-        Disconnect.IDLE: (1008, "Connection timeout"),
-    },
-    "alerts": {Disconnect.SHUTDOWN: (1001, "Server shutting down")},
-    "live": {
-        Disconnect.SHUTDOWN: (1001, "server shutting down"),
-        Disconnect.SLOW: (1008, "back-pressure threshold exceeded"),
-    },
-    "relay": {Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout")},
-}
-"""Codes and reasons that a protocol fixes differently from the table of endings, by its name."""

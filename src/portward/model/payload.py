@@ -22,5 +22,5 @@ class MultipartPayload(msgspec.Struct, frozen=True):
         return len(self.text) + sum(map(len, self.attachments)) + len(self.then or b"")
 
 
-Words = bytes | MultipartPayload
+Payload = bytes | MultipartPayload
 """The encoded output of a protocol: in most cases plain text."""

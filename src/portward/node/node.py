@@ -73,7 +73,7 @@ from portward.node.socketio_connect import ConnectAuthentication
 from portward.node.socketio_connection import SocketIoConnection
 from portward.node.socketio_namespaces import SocketIoNamespaces
 from portward.node.workspaces import WorkspaceCommands
-from portward.protocols.socketio import SocketIoDialect, SocketIoPacket
+from portward.protocols.socketio import SocketIoPacket, SocketIoProtocol
 from portward.settings.resolve import ResolvedSettings, SettingsInForce
 from portward.telemetry.events import Event
 
@@ -364,8 +364,8 @@ class Node:
     def open(self, handshake: HandshakeFacts, session: Session) -> None:
         """Register a session whose link is set, send `Welcome`, and bind the identity of its handshake."""
         endpoint = handshake.endpoint
-        if isinstance(endpoint.dialect, SocketIoDialect):  # the rest of it is in `namespaces`
-            session.conversation = SocketIoConnection(session, endpoint.dialect, self.sockets)
+        if isinstance(endpoint.protocol, SocketIoProtocol):  # the rest of it is in `namespaces`
+            session.conversation = SocketIoConnection(session, endpoint.protocol, self.sockets)
         self.registry.add(session)
         self.admission_control.unauthenticated += 1
         if handshake.identity is None:
@@ -397,7 +397,7 @@ class Node:
                 self._revalidation.begin(session)
             if session.handshake.transparent:
                 await self.relays.connect(session, None)
-            elif session.endpoint.dialect.resumable and session.endpoint.rules.authenticated:
+            elif session.endpoint.protocol.resumable and session.endpoint.rules.authenticated:
                 greeting = await self._authentication.open_resumable_session(session, identity)
                 self._dispatcher.reply(session, Command(), greeting)
         except CommandError as fault:

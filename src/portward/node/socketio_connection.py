@@ -9,15 +9,15 @@ from portward.model.commands import CloseSocket, Command
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.lifecycle import State
-from portward.model.payload import MultipartPayload, Words
+from portward.model.payload import MultipartPayload, Payload
 from portward.model.replies import Expiring, Parting, Push, ShuttingDown
 from portward.node.sessions import Session
 from portward.node.socketio_server import Socket, SocketRooms
 from portward.protocols.socketio import (
     PacketError,
-    SocketIoDialect,
     SocketIoPacket,
     SocketIoPacketKind,
+    SocketIoProtocol,
     packets,
 )
 from portward.protocols.socketio import payloads as words
@@ -41,10 +41,10 @@ class SocketIoConnection:
         "code", "opening", "reopening", "sockets",
     )  # fmt: skip
 
-    def __init__(self, session: Session, dialect: SocketIoDialect, rooms: SocketRooms) -> None:
+    def __init__(self, session: Session, protocol: SocketIoProtocol, rooms: SocketRooms) -> None:
         self._session = session
         self._rooms = rooms
-        self._dialect = dialect
+        self._dialect = protocol
         self._awaited: SocketIoPacket | None = None
         self._parts: list[bytes] = []
         self._dismissed: set[str] = set()
@@ -176,7 +176,7 @@ class SocketIoConnection:
 
     # -- outgoing packets
 
-    def words(self, push: Push) -> Words | None:
+    def words(self, push: Push) -> Payload | None:
         """Encode a push; what concerns the connection is sent in each of its namespaces."""
         if isinstance(push, Parting):
             return _chain(self._farewell(push.ending, push.retry))
@@ -185,7 +185,7 @@ class SocketIoConnection:
             return _chain(each for each in said if each is not None)
         return self._dialect.push(push, 0)
 
-    def _farewell(self, ending: Disconnect, retry: int | None) -> Iterable[Words]:
+    def _farewell(self, ending: Disconnect, retry: int | None) -> Iterable[Payload]:
         """Yield the reason of a disconnect, and a DISCONNECT unless the client may reconnect."""
         if self.opening is not None and ending not in _UNSAID:
             code = self.code or words.door_code(ending)
@@ -203,16 +203,16 @@ class SocketIoConnection:
                 yield from self._sent_out(nsp, ending, code, retry)
 
     @staticmethod
-    def _sent_out(nsp: str, ending: Disconnect, code: str, retry: int | None) -> Iterable[Words]:
+    def _sent_out(nsp: str, ending: Disconnect, code: str, retry: int | None) -> Iterable[Payload]:
         if ending not in _UNSAID:
             yield packets.event(nsp, "error", (words.ending_error(code, retry),))
         if not ending.reconnect:
             yield packets.disconnected(nsp)
 
 
-def _chain(said: Iterable[Words]) -> Words | None:
+def _chain(said: Iterable[Payload]) -> Payload | None:
     """Join several payloads into one, in order."""
-    rest: Words | None = None
+    rest: Payload | None = None
     for each in reversed(list(said)):
         if rest is None:
             rest = each

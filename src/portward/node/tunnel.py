@@ -11,7 +11,8 @@ from portward.model.limits import KIB, OUTBOX_COUNT
 from portward.model.upstream import UpstreamClosed
 from portward.node.ports import UpstreamLink
 from portward.node.sessions import Background, Session
-from portward.protocols import relay, strict_json
+from portward.protocols.relay import protocol as relay
+from portward.security import strict_json
 from portward.security.relay import RelayPolicy
 from portward.security.usage import UpstreamUsage, usage
 from portward.settings.upstream import UpstreamSettings

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError
-from portward.model.payload import Words
+from portward.model.payload import Payload
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
 
@@ -19,7 +19,7 @@ class Ranking(Protocol):
         """How urgent a publication is: a more urgent one passes the cooldown after a less urgent one."""
 
 
-class Dialect(Protocol):
+class ClientProtocol(Protocol):
     """Translates one message at a time. `now` is Unix time in milliseconds throughout."""
 
     @property
@@ -45,11 +45,11 @@ class Dialect(Protocol):
             CommandError: the message is invalid in this protocol; has the client's own id when it had one.
         """
 
-    def reply(self, command: Command, reply: Reply, now: int) -> Words | None:
+    def reply(self, command: Command, reply: Reply, now: int) -> Payload | None:
         """Encode the answer to a command; None when this protocol sends none."""
 
-    def fault(self, fault: CommandError, now: int) -> Words | None:
+    def reply_error(self, fault: CommandError, now: int) -> Payload | None:
         """Encode the answer to a refused command."""
 
-    def push(self, push: Push, now: int) -> Words | None:
+    def push(self, push: Push, now: int) -> Payload | None:
         """Encode a push; the same bytes go to every connection."""

@@ -9,8 +9,8 @@ from portward.model.errors import CommandError
 from portward.model.replies import Echoed, Push, Reply
 
 
-class EchoDialect:
-    """Implements `dialects.base.Dialect`. It has no messages of its own: no greeting, no errors."""
+class EchoProtocol:
+    """Implements `node.sessions.ClientProtocol`. It has no messages of its own: no greeting, no errors."""
 
     name = "echo"
     binary = True
@@ -25,7 +25,7 @@ class EchoDialect:
         """Send the message back."""
         return reply.payload if isinstance(reply, Echoed) else None
 
-    def fault(self, fault: CommandError, now: int) -> bytes | None:  # noqa: ARG002 - the port
+    def reply_error(self, fault: CommandError, now: int) -> bytes | None:  # noqa: ARG002 - the port
         """Send nothing."""
         return None
 

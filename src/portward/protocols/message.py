@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from portward.model.disconnects import Disconnect
 from portward.model.errors import ErrorKind
-from portward.protocols.json_rules import JsonRule
+from portward.security.json_rules import JsonRule
 
 MAX_ID: Final = 64
 """Most characters of a client's own id for a message."""

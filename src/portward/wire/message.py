@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from portward.model.payload import MultipartPayload, Words
+from portward.model.payload import MultipartPayload, Payload
 from portward.wire import deflate, frames
 
 ENGINE_MESSAGE: Final = b"4"
@@ -75,15 +75,15 @@ def deflated(payload: bytes) -> WireMessage:
 class FrameBuilder(NamedTuple):
     """Functions that turn the payloads of a protocol into messages for one kind of transport."""
 
-    text: Callable[[Words], WireMessage]
-    deflated: Callable[[Words], WireMessage]
+    text: Callable[[Payload], WireMessage]
+    deflated: Callable[[Payload], WireMessage]
     binary: Callable[[bytes], WireMessage]
 
 
 def framing(mark: bytes = b"") -> FrameBuilder:
     """Make a frame builder that puts `mark` in front of each text."""
 
-    def with_text(frame: Callable[[bytes], WireMessage]) -> Callable[[Words], WireMessage]:
+    def with_text(frame: Callable[[bytes], WireMessage]) -> Callable[[Payload], WireMessage]:
         return lambda words: (
             _parcel(words, mark, frame)
             if isinstance(words, MultipartPayload)

@@ -288,7 +288,7 @@ async def test_handover_that_makes_no_sense(alone: Alone, sent: bytes) -> None:
 
 
 async def test_handover_without_a_connection(alone: Alone) -> None:
-    """Words alone are nothing to serve."""
+    """Payload alone are nothing to serve."""
     with alone.sender() as sender:
         sender.sendall(parcel())
     await until(lambda: not alone.handover._transfers)

@@ -237,7 +237,7 @@ async def test_defect_is_answered_and_recorded(house: House) -> None:
 
 
 async def test_answer_that_cannot_be_written(house: House) -> None:
-    """An answer the dialect cannot put into words is an internal error, not silence."""
+    """An answer the protocol cannot put into words is an internal error, not silence."""
     await house.gateway.publish(LOBBY, "x", type="\ud800")
     ann = await house.client("ann", "lobby")
     await ask(ann, "history", roomId="lobby", id="h")

@@ -85,7 +85,7 @@ async def test_the_words_are_those_of_the_protocol(path: str, refusal: Handshake
         )
     assert found is not None
     ending = ENDINGS[refusal]
-    own = endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
+    own = endpoint.protocol.closes.get(ending, (ending.code, ending.reason))
     assert ((found.code, found.reason), found.subprotocol) == (own, "x")
     texts = [each.payloads[0].decode() for each in found.messages]
     told = {Disconnect.TOO_MANY_REQUESTS: 2, Disconnect.TRY_LATER: 2, Disconnect.SHUTDOWN: 1}

@@ -189,7 +189,7 @@ async def test_a_session_of_one_request(house: House) -> None:
 
 
 def deferred(**connections: object) -> Settings:
-    """An endpoint whose dialect presents the credentials."""
+    """An endpoint whose protocol presents the credentials."""
     limits = Limits(connections=ConnectionLimit(**({"max": 2} | connections)))  # type: ignore[arg-type]  # a test's own
     return Settings(endpoints={**ENDPOINTS, "workspaces": replace(_SOCKETS, limits=limits)})
 

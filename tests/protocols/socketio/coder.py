@@ -1,4 +1,4 @@
-"""Socket.IO, protocol 5, in a few lines of its own: what the dialect's packets are compared with."""
+"""Socket.IO, protocol 5, in a few lines of its own: what the protocol's packets are compared with."""
 
 import json
 from typing import Any, NamedTuple

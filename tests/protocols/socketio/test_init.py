@@ -1,4 +1,4 @@
-"""The dialect as a whole: packets to commands, replies and pushes to packets."""
+"""The protocol as a whole: packets to commands, replies and pushes to packets."""
 
 import json
 from typing import Any
@@ -16,12 +16,12 @@ from portward.model.publication import Publication
 from portward.model.replies import Push
 from portward.protocols.socketio import (
     PacketError,
-    SocketIoDialect,
     SocketIoPacket,
     SocketIoPacketKind,
+    SocketIoProtocol,
 )
 
-DIALECT = SocketIoDialect("workspaces", ("dashboard", "approvals"))
+PROTOCOL = SocketIoProtocol("workspaces", ("dashboard", "approvals"))
 ROOM = Channel.parse("workspaces:w1:dashboard")
 
 
@@ -31,7 +31,7 @@ def delivered(
     """How a publication is told."""
     publication = Publication(id="p", offset=1, time=0, data=data, type=kind, attachments=blobs)
     push = say.Delivery(channel=Channel.parse(channel), publication=publication, epoch="e")
-    told = DIALECT.push(push, 0)
+    told = PROTOCOL.push(push, 0)
     assert told is not None
     return told if isinstance(told, MultipartPayload) else told.decode()
 
@@ -54,12 +54,12 @@ def delivered(
 )
 def test_commands(text: bytes, command: ask.Command) -> None:
     """A packet in one piece is a command."""
-    assert DIALECT.decode(text, False) == command
+    assert PROTOCOL.decode(text, False) == command
 
 
 def test_connects_do_not_show_their_token() -> None:
     """The command behind a CONNECT does not show what came with it."""
-    assert "canary" not in repr(DIALECT.decode(b'0{"token":"canary"}', False))
+    assert "canary" not in repr(PROTOCOL.decode(b'0{"token":"canary"}', False))
 
 
 @pytest.mark.parametrize(
@@ -69,17 +69,17 @@ def test_connects_do_not_show_their_token() -> None:
 def test_faults_know_where_they_go(text: bytes, address: str) -> None:
     """What is not taken is answered where an answer is waited for."""
     with pytest.raises(CommandError) as caught:
-        DIALECT.decode(text, False)
+        PROTOCOL.decode(text, False)
     assert caught.value.command_id == address
 
 
 def test_no_piece_of_a_packet() -> None:
     """Bytes alone, and what is no packet, are no command."""
     with pytest.raises(CommandError) as caught:
-        DIALECT.decode(b"x", True)
+        PROTOCOL.decode(b"x", True)
     assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
     with pytest.raises(CommandError) as caught:
-        DIALECT.decode(b"x", False)
+        PROTOCOL.decode(b"x", False)
     assert caught.value.kind is ErrorKind.INVALID_FORMAT
 
 
@@ -90,7 +90,7 @@ def test_no_piece_of_a_packet() -> None:
 def test_what_is_no_command(kind: SocketIoPacketKind) -> None:
     """An acknowledgement asks for nothing, and no client refuses us."""
     with pytest.raises(PacketError):
-        DIALECT.command(SocketIoPacket(kind=kind, nsp="/", size=1))
+        PROTOCOL.command(SocketIoPacket(kind=kind, nsp="/", size=1))
 
 
 # -- answers
@@ -99,7 +99,7 @@ def test_what_is_no_command(kind: SocketIoPacketKind) -> None:
 def test_opened() -> None:
     """Who was let in is told its name there."""
     command = ask.OpenSocket(id="/x,", nsp="/x", auth={})
-    assert DIALECT.reply(command, say.Opened(nsp="/x", sid="s"), 0) == b'0/x,{"sid":"s"}'
+    assert PROTOCOL.reply(command, say.Opened(nsp="/x", sid="s"), 0) == b'0/x,{"sid":"s"}'
 
 
 @pytest.mark.parametrize(
@@ -109,22 +109,22 @@ def test_opened() -> None:
 def test_acknowledged_where_it_is_waited_for(address: str, told: bytes | None) -> None:
     """Without an id success is silent."""
     command = ask.Decide(id=address, request="r", decision=Decision.APPROVE)
-    assert DIALECT.reply(command, say.Decided(), 0) == told
+    assert PROTOCOL.reply(command, say.Decided(), 0) == told
 
 
 def test_results() -> None:
     """What a handler returned is the acknowledgement: none, one or several arguments, and bytes."""
     call = ask.Call(id="5", nsp="/", event="e")
-    assert DIALECT.reply(call, say.Called(), 0) == b"35[]"
-    assert DIALECT.reply(call, say.Called(result=(1, [2])), 0) == b"35[1,[2]]"
-    told = DIALECT.reply(call, say.Called(result=(b"x",)), 0)
+    assert PROTOCOL.reply(call, say.Called(), 0) == b"35[]"
+    assert PROTOCOL.reply(call, say.Called(result=(1, [2])), 0) == b"35[1,[2]]"
+    told = PROTOCOL.reply(call, say.Called(result=(b"x",)), 0)
     assert told == MultipartPayload(b'61-5[{"_placeholder":true,"num":0}]', (b"x",))
-    assert DIALECT.reply(ask.Call(nsp="/", event="e"), say.Called(result=(b"x",)), 0) is None
+    assert PROTOCOL.reply(ask.Call(nsp="/", event="e"), say.Called(result=(b"x",)), 0) is None
 
 
 def test_done_is_not_told() -> None:
     """What has no words is not acknowledged."""
-    assert DIALECT.reply(ask.CloseSocket(id="5", nsp="/"), say.Done(), 0) is None
+    assert PROTOCOL.reply(ask.CloseSocket(id="5", nsp="/"), say.Done(), 0) is None
 
 
 # -- refusals
@@ -167,7 +167,7 @@ def test_done_is_not_told() -> None:
 )
 def test_refusals(fault: CommandError, told: list[bytes]) -> None:
     """A refusal is acknowledged, else told as an event; one by a limit both."""
-    words = DIALECT.fault(fault, 0)
+    words = PROTOCOL.reply_error(fault, 0)
     said = [words.text, words.then] if isinstance(words, MultipartPayload) else [words]
     assert said == told
 
@@ -175,7 +175,7 @@ def test_refusals(fault: CommandError, told: list[bytes]) -> None:
 def test_leaving_where_one_is_not() -> None:
     """To leave a room one is not in is a success, and without an id a silent one."""
     fault = CommandError(ErrorKind.NOT_SUBSCRIBED, about="w1:dashboard")
-    assert DIALECT.fault(fault, 0) is None
+    assert PROTOCOL.reply_error(fault, 0) is None
 
 
 # -- pushes
@@ -193,15 +193,15 @@ def test_leaving_where_one_is_not() -> None:
 )
 def test_pushes(push: Push, told: bytes | None) -> None:
     """What concerns the connection is told in the root, an event where it belongs."""
-    assert DIALECT.push(push, 0) == told
+    assert PROTOCOL.push(push, 0) == told
 
 
 def test_told_in_a_namespace() -> None:
     """What concerns the connection can be told in any namespace, or has no words in any."""
-    assert DIALECT.tell("/x", say.Parting(ending=Disconnect.EXPIRED)) == (
+    assert PROTOCOL.tell("/x", say.Parting(ending=Disconnect.EXPIRED)) == (
         b'2/x,["error",{"code":"EXPIRED"}]'
     )
-    assert DIALECT.tell("/x", say.Welcome(connection_id="c")) is None
+    assert PROTOCOL.tell("/x", say.Welcome(connection_id="c")) is None
 
 
 def test_deep_data_is_told() -> None:
@@ -210,7 +210,7 @@ def test_deep_data_is_told() -> None:
     for _ in range(60):
         data = [data]
     asked = Approval(id="r", channel=ROOM, title="T", data=data, created_at=1.0, expires_at=2.0)
-    told = DIALECT.push(say.Asked(approval=asked), 0)
+    told = PROTOCOL.push(say.Asked(approval=asked), 0)
     assert isinstance(told, bytes)
     assert json.loads(told[1:])[1]["data"] == data
 

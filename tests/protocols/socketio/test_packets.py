@@ -9,7 +9,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from portward.model.errors import ErrorKind
-from portward.model.payload import MultipartPayload, Words
+from portward.model.payload import MultipartPayload, Payload
 from portward.protocols.socketio import packets
 from portward.protocols.socketio.attachments import unpack
 from portward.protocols.socketio.packets import (
@@ -210,7 +210,7 @@ def test_a_packet_does_not_show_what_it_carries() -> None:
 # -- what is said
 
 
-def parts(words: Words) -> Said:
+def parts(words: Payload) -> Said:
     """What words say to another decoder."""
     if isinstance(words, MultipartPayload):
         assert words.then is None

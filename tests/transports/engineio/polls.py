@@ -7,7 +7,7 @@ from typing import Any
 
 from portward.hub.encoder import Encoder
 from portward.node.sessions.endpoint import ActiveEndpoint
-from portward.protocols.echo import EchoDialect
+from portward.protocols.echo import EchoProtocol
 from portward.security.origin import OriginPolicy
 from portward.settings import Settings, resolve
 from portward.settings.endpoint import EndpointSettings
@@ -27,13 +27,13 @@ def endpoint(
     framing: wire.FrameBuilder = wire.ENGINE, path: str = PATH, **rules: Any
 ) -> ActiveEndpoint:
     """An endpoint as far as a transport looks at it."""
-    dialect = EchoDialect()
+    dialect = EchoProtocol()
     voice = Encoder("engine", dialect, framing.text, lambda: 0)
     return ActiveEndpoint(
         rules=resolve(
             Settings(endpoints={"engine": EndpointSettings(path=path, **rules)})
         ).endpoints["engine"],
-        dialect=dialect,
+        protocol=dialect,
         namespace=None,
         origins=OriginPolicy(production=False),
         limits={},

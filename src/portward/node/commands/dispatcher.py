@@ -122,7 +122,7 @@ class Dispatcher:
     @staticmethod
     def _decode(session: Session, payload: bytes | SocketIoPacket, binary: bool) -> Command:
         if isinstance(payload, bytes):
-            return session.endpoint.dialect.decode(payload, binary)
+            return session.endpoint.protocol.decode(payload, binary)
         if session.conversation is None:
             raise CommandError(ErrorKind.INVALID_FORMAT)
         return session.conversation.command(payload)

@@ -10,7 +10,7 @@ from typing import Final
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.payload import Words
+from portward.model.payload import Payload
 from portward.model.replies import Parting
 from portward.node.sessions import ActiveEndpoint
 from portward.wire.http_response import RETRY_AFTER
@@ -68,14 +68,16 @@ def closed_refusal(
     ending = ENDINGS.get(refused.refusal)
     if ending is None:
         return None
-    dialect = endpoint.dialect
-    close = dialect.closes.get(ending, (ending.code, ending.reason))
-    words: list[Words | None] = []
+    protocol = endpoint.protocol
+    close = protocol.closes.get(ending, (ending.code, ending.reason))
+    words: list[Payload | None] = []
     if ending.reconnect:
         least = refused.retry_after if refused.retry_after is not None else RETRY_AFTER
         retry = int(least * (1 + random()) * 1000)
         if ending in _FAULTS:
-            words.append(dialect.fault(CommandError(_FAULTS[ending], retry_after=retry), now))
-        words.append(dialect.push(Parting(ending=ending, retry=retry), now))
+            words.append(
+                protocol.reply_error(CommandError(_FAULTS[ending], retry_after=retry), now)
+            )
+        words.append(protocol.push(Parting(ending=ending, retry=retry), now))
     messages = tuple(endpoint.framing.text(each) for each in words if each is not None)
     return ClosedRefusal(refused, close, messages, subprotocol)

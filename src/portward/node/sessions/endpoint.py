@@ -11,7 +11,7 @@ from portward.model.identity import Identity
 from portward.model.limits import KIB, LimitName
 from portward.model.namespace import Namespace
 from portward.node.sessions.limits import Limiter
-from portward.protocols.base import Dialect
+from portward.protocols.base import ClientProtocol
 from portward.security.origin import OriginPolicy
 from portward.settings.endpoint import CredentialSource
 from portward.settings.resolve import Endpoint
@@ -29,7 +29,7 @@ class ActiveEndpoint:
     """The shared objects of one endpoint. `plain` and `deflated` are its encoders, `open` a count."""
 
     rules: Endpoint
-    dialect: Dialect
+    protocol: ClientProtocol
     namespace: Namespace | None
     origins: OriginPolicy
     limits: Mapping[LimitName, Limiter]

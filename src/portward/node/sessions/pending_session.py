@@ -35,7 +35,7 @@ class PendingSession:
         session.advised = clock.monotonic() + retry
         payload = None
         if session.conversation is None:  # Socket.IO clients are not in a namespace yet
-            payload = session.endpoint.dialect.fault(fault, int(clock.time() * 1000))
+            payload = session.endpoint.protocol.reply_error(fault, int(clock.time() * 1000))
         if payload is not None:
             session.transport.write(session.endpoint.framing.text(payload))
         self._telemetry.record(

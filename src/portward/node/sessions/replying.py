@@ -31,7 +31,7 @@ class ReplyWriter:
         endpoint = session.endpoint
         if not session.alive or isinstance(reply, AnsweredLater):
             return
-        payload = endpoint.dialect.reply(command, reply, self._now())
+        payload = endpoint.protocol.reply(command, reply, self._now())
         if payload is not None:
             self._fit(session, reply, len(payload))
             framing = endpoint.framing
@@ -59,7 +59,7 @@ class ReplyWriter:
         self._telemetry.metrics.faults_total.add((endpoint.name, fault.kind.code))
         if not session.alive:
             return
-        payload = endpoint.dialect.fault(fault, self._now())
+        payload = endpoint.protocol.reply_error(fault, self._now())
         if payload is not None:
             session.transport.write(endpoint.framing.text(payload))
             self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))

@@ -16,7 +16,7 @@ from portward.model.disconnects import Disconnect
 from portward.model.identity import Identity
 from portward.model.lifecycle import TRANSITIONS, State, Transition
 from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, LimitName
-from portward.model.payload import Words
+from portward.model.payload import Payload
 from portward.model.replies import Expiring, Parting, Push
 from portward.node.sessions import eager_task
 from portward.node.sessions.closing import PeerClose, parting
@@ -187,7 +187,7 @@ class Session:
             self.transport.write(message)
             self.host.on_encoded(encoder, push, message, 1)
 
-    def send_raw(self, words: Words) -> None:
+    def send_raw(self, words: Payload) -> None:
         """Send an encoded payload."""
         self.transport.write(self.endpoint.framing.text(words))
 
@@ -215,7 +215,7 @@ class Session:
         if self.state is State.ENDED:
             return
         self.spoke = True
-        if binary and not self.endpoint.dialect.binary:
+        if binary and not self.endpoint.protocol.binary:
             self.end(Disconnect.WRONG_DATA, "binary message")
         elif self.conversation is not None:
             self._converse(self.conversation, payload, binary)
@@ -478,7 +478,7 @@ class Session:
             return
         self.move(Transition.END)
         self.inbox = None
-        table = self.endpoint.dialect.closes.get(ending, (ending.code, ending.reason))
+        table = self.endpoint.protocol.closes.get(ending, (ending.code, ending.reason))
         code, reason = close or table
         self.close_code = self.peer_code or code
         self.host.ended(self, ending, cause)

@@ -23,9 +23,9 @@ def traits(
     if namespace.cooldown:
         remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
         ranks = (
-            endpoint.dialect.urgency
+            endpoint.protocol.urgency
             for endpoint in endpoints.values()
-            if isinstance(endpoint.dialect, Ranking)
+            if isinstance(endpoint.protocol, Ranking)
             and endpoint.namespace is not None
             and endpoint.namespace.name == namespace.name
         )

@@ -7,7 +7,7 @@ from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.payload import Words
+from portward.model.payload import Payload
 from portward.model.replies import Push
 from portward.model.request import RequestHead
 from portward.node.sessions.pending_connections import PendingConnections
@@ -125,7 +125,7 @@ class ProtocolState(Protocol):
     def within(self, nsp: str) -> bool:
         """Return whether the client is in a namespace."""
 
-    def words(self, push: Push) -> Words | None:
+    def words(self, push: Push) -> Payload | None:
         """Encode a push for this connection; None when the protocol has no message for it."""
 
     def dismiss(self, nsp: str) -> None:

@@ -12,7 +12,7 @@ from portward.model import replies as say
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
 from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
-from portward.model.payload import MultipartPayload, Words
+from portward.model.payload import MultipartPayload, Payload
 from portward.model.replies import Push, Reply
 from portward.protocols.socketio import encode, packets, payloads
 from portward.protocols.socketio.events import Events
@@ -23,11 +23,11 @@ from portward.protocols.socketio.packets import (
     SocketIoPacketKind,
 )
 
-__all__ = ["ROOT", "PacketError", "SocketIoDialect", "SocketIoPacket", "SocketIoPacketKind"]
+__all__ = ["ROOT", "PacketError", "SocketIoPacket", "SocketIoPacketKind", "SocketIoProtocol"]
 
 
-class SocketIoDialect:
-    """Implements `dialects.base.Dialect`. Rooms `workspace:{id}:{kind}` are channels of `namespace`.
+class SocketIoProtocol:
+    """Implements `node.sessions.ClientProtocol`. Rooms `workspace:{id}:{kind}` are channels of `namespace`.
 
     With `tells_error` a refused CONNECT is answered with a CONNECT_ERROR, else it is accepted, and the
     event `error` and a disconnect follow at once, as in older workspace gateways.
@@ -47,7 +47,7 @@ class SocketIoDialect:
     # -- decoding
 
     def decode(self, payload: bytes, binary: bool) -> Command:
-        """Decode a packet that came in one piece. See `Dialect.decode`."""
+        """Decode a packet that came in one piece. See `ClientProtocol.decode`."""
         if binary:
             raise CommandError(ErrorKind.INVALID_STRUCTURE)
         try:
@@ -83,7 +83,7 @@ class SocketIoDialect:
 
     # -- encoding
 
-    def reply(self, command: Command, reply: Reply, now: int) -> Words | None:  # noqa: ARG002 - the port
+    def reply(self, command: Command, reply: Reply, now: int) -> Payload | None:  # noqa: ARG002 - the port
         """Encode the answer to a command: for an event only where the client waits for an acknowledgement."""
         if isinstance(reply, say.Opened):
             return packets.connected(reply.nsp, reply.sid)
@@ -92,7 +92,7 @@ class SocketIoDialect:
         answer = encode.answer(reply)
         return None if answer is None else _acknowledge(command.id, (answer,))
 
-    def fault(self, fault: CommandError, now: int) -> Words | None:  # noqa: ARG002 - the port
+    def reply_error(self, fault: CommandError, now: int) -> Payload | None:  # noqa: ARG002 - the port
         """Encode the answer to a refused command. Rate limit errors are also sent as the event `error`."""
         address = str(fault.command_id or "")
         if fault.nsp is not None:
@@ -105,7 +105,7 @@ class SocketIoDialect:
         error = packets.event(_nsp(address), "error", ({"code": payloads.fault_code(fault)},))
         return error if answer is None else _both(answer, error)
 
-    def push(self, push: Push, now: int) -> Words | None:  # noqa: ARG002 - the port
+    def push(self, push: Push, now: int) -> Payload | None:  # noqa: ARG002 - the port
         """Encode a push; a publication goes to the Socket.IO namespace of its channel."""
         if isinstance(push, say.Delivery):
             return _published(push)
@@ -113,7 +113,7 @@ class SocketIoDialect:
             return packets.event(push.nsp, push.event, push.arguments, push.ack)
         return self.tell(ROOT, push)
 
-    def tell(self, nsp: str, push: Push) -> Words | None:
+    def tell(self, nsp: str, push: Push) -> Payload | None:
         """Encode a push that concerns the whole connection, for one of its Socket.IO namespaces."""
         said = encode.event(push)
         if said is None:
@@ -131,7 +131,7 @@ def _turned_away(nsp: str, fault: CommandError) -> bytes:
     return packets.connect_error(nsp, payloads.REFUSALS.get(code, fault.kind.text), code)
 
 
-def _acknowledge(address: str | int | None, result: tuple[Any, ...]) -> Words | None:
+def _acknowledge(address: str | int | None, result: tuple[Any, ...]) -> Payload | None:
     """Encode an acknowledgement, if one is awaited: then the address ends with a number."""
     text = str(address or "")
     return packets.acknowledgement(text, result) if text[-1:].isdigit() else None
@@ -141,13 +141,13 @@ def _nsp(address: str) -> str:
     return address.partition(",")[0] if address.startswith("/") else ROOT
 
 
-def _both(first: Words, second: Words) -> Words:
+def _both(first: Payload, second: Payload) -> Payload:
     if isinstance(first, MultipartPayload):
         return MultipartPayload(first.text, first.attachments, second)
     return MultipartPayload(first, (), second)
 
 
-def _published(push: say.Delivery) -> Words:
+def _published(push: say.Delivery) -> Payload:
     publication = push.publication
     name, nsp = publication.type or encode.MESSAGE, encode.nsp_of(push.channel)
     if name in packets.RESERVED:  # a reserved event would make clients close the connection

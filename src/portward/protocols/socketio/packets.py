@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from portward.model.errors import CommandError
-from portward.model.payload import MAX_ATTACHMENTS, MultipartPayload, Words
-from portward.protocols import strict_json
+from portward.model.payload import MAX_ATTACHMENTS, MultipartPayload, Payload
 from portward.protocols.socketio.attachments import pack
+from portward.security import strict_json
 
 MAX_NSP: Final = 128
 MAX_EVENT: Final = 128
@@ -162,17 +162,17 @@ def disconnected(nsp: str) -> bytes:
     return b"1" + address(nsp, None).encode()
 
 
-def event(nsp: str, name: str, arguments: Sequence[Any], ack: int | None = None) -> Words:
+def event(nsp: str, name: str, arguments: Sequence[Any], ack: int | None = None) -> Payload:
     """Encode an event with its arguments."""
     return _words(b"2", b"5", address(nsp, ack), [name, *arguments])
 
 
-def acknowledgement(address: str, arguments: Sequence[Any]) -> Words:
+def acknowledgement(address: str, arguments: Sequence[Any]) -> Payload:
     """Encode the answer to an event, at the address it came with."""
     return _words(b"3", b"6", address, list(arguments))
 
 
-def _words(plain: bytes, binary: bytes, address: str, data: list[Any]) -> Words:
+def _words(plain: bytes, binary: bytes, address: str, data: list[Any]) -> Payload:
     packed, attachments = pack(data)
     text = address.encode() + _encode(packed)
     if not attachments:
@@ -182,7 +182,7 @@ def _words(plain: bytes, binary: bytes, address: str, data: list[Any]) -> Words:
 
 def prepared(
     nsp: str, name: str, arguments: Sequence[Any], attachments: tuple[bytes, ...]
-) -> Words:
+) -> Payload:
     """Encode an event whose arguments were packed before."""
     text = address(nsp, None).encode() + _encode([name, *arguments])
     if not attachments:

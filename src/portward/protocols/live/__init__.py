@@ -1,0 +1,1 @@
+"""The live protocol: web pages follow topics, authenticated by the cookie of their site."""

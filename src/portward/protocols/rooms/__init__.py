@@ -1,0 +1,1 @@
+"""The rooms protocol: users talk in rooms that have records with rights."""
