@@ -10,7 +10,7 @@ import pytest
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.loop import TerminalProtocol, run
 from portward.cli.connect.resume_state import ResumeFile
-from portward.cli.connect.rooms import RoomsProtocol
+from portward.cli.connect.rooms import TerminalRooms
 from portward.cli.connect.screen import Screen
 from portward.client import RoomsClient
 from portward.client.transport import Payload, TransportClosed
@@ -89,7 +89,7 @@ class Terminal:
     """A rooms client under way; `until` waits for a line on either stream."""
 
     def __init__(
-        self, rooms: RoomsProtocol, client: RoomsClient, capsys: pytest.CaptureFixture[str]
+        self, rooms: TerminalRooms, client: RoomsClient, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.rooms = rooms
         self.client = client
@@ -153,7 +153,7 @@ async def terminal(
     client = rooms_client(cable, state, user, **options)
     try:
         async with client:
-            made = Terminal(RoomsProtocol(client, Screen(), state, rooms), client, capsys)
+            made = Terminal(TerminalRooms(client, Screen(), state, rooms), client, capsys)
             try:
                 await made.rooms.begin()
                 yield made

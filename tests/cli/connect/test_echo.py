@@ -1,7 +1,7 @@
 import pytest
 
 from portward.cli.connect import loop as module
-from portward.cli.connect.echo import EchoProtocol
+from portward.cli.connect.echo import TerminalEcho
 from portward.cli.connect.screen import Screen
 from portward.cli.errors import CommandRefused
 from tests.cli.connect.peers import Mirror, talk
@@ -10,7 +10,7 @@ from tests.cli.connect.peers import Mirror, talk
 async def test_everything_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
     """Lines are sent as they are typed, and what comes back is shown."""
     link = Mirror()
-    await talk(EchoProtocol(link, Screen()), "/join x", "", "\x1b[2J")
+    await talk(TerminalEcho(link, Screen()), "/join x", "", "\x1b[2J")
     assert link.sent == ["/join x", "", "\x1b[2J"]
     assert capsys.readouterr() == ("/join x\n\n\\x1b[2J\n", "")
 
@@ -20,7 +20,7 @@ async def test_nothing_comes_back(
 ) -> None:
     """Lines that do not come back are counted."""
     monkeypatch.setattr(module, "_LAST_ANSWERS", 0.01)
-    await talk(EchoProtocol(Mirror(dumb=True), Screen()), "one", "two")
+    await talk(TerminalEcho(Mirror(dumb=True), Screen()), "one", "two")
     assert capsys.readouterr().err == "! 2 lines did not come back\n"
 
 
@@ -29,7 +29,7 @@ async def test_other_side_closes() -> None:
     link = Mirror()
     link.end(None, "connection lost")
     with pytest.raises(CommandRefused, match=r"the connection is over: connection lost$"):
-        await talk(EchoProtocol(link, Screen()), "one", "two")
+        await talk(TerminalEcho(link, Screen()), "one", "two")
 
 
 async def test_a_close_with_a_code() -> None:
@@ -37,4 +37,4 @@ async def test_a_close_with_a_code() -> None:
     link = Mirror()
     link.end(3001, "")
     with pytest.raises(CommandRefused, match=r"the connection is over: closed \(3001\)$"):
-        await talk(EchoProtocol(link, Screen()), stays=True)
+        await talk(TerminalEcho(link, Screen()), stays=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portward.cli.connect.json_protocols import JsonProtocol, open_json
+from portward.cli.connect.json_protocols import TerminalJson, open_json
 from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.screen import Screen
 from portward.cli.errors import CommandRefused, UsageError
@@ -22,7 +22,7 @@ from tests.e2e.viewer import asking
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last answer is not waited for long."""
-    monkeypatch.setattr(JsonProtocol, "quiet", 0.2)
+    monkeypatch.setattr(TerminalJson, "quiet", 0.2)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def place() -> AsyncIterator[Place]:
         yield place
 
 
-async def opened(protocol: str, url: str, *names: str, **options: Any) -> JsonProtocol:
+async def opened(protocol: str, url: str, *names: str, **options: Any) -> TerminalJson:
     """A client that is connected and subscribed."""
     given = ConnectOptions(url=url, protocol=protocol, subscribe=names, **options)
     return await open_json(given, Screen())

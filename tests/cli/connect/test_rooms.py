@@ -8,7 +8,7 @@ from portward.app.gateway import Gateway
 from portward.cli.connect import loop as loop_module
 from portward.cli.connect import resume_state as state_module
 from portward.cli.connect.resume_state import ResumeFile
-from portward.cli.connect.rooms import HELP, RoomsProtocol
+from portward.cli.connect.rooms import HELP, TerminalRooms
 from portward.cli.connect.screen import Screen
 from portward.cli.state import state_folder
 from portward.client import ClientError, ConnectionLost, Ended, RequestRefused
@@ -30,7 +30,7 @@ async def talked(cable: Cable, *lines: str, **options: Any) -> bool:
     """Type some lines in the lobby and leave; whether anything was refused."""
     state = ResumeFile("ws://memory/rooms", "ann", "")
     client = rooms_client(cable, state, **options)
-    rooms = RoomsProtocol(client, Screen(), state, ("lobby",))
+    rooms = TerminalRooms(client, Screen(), state, ("lobby",))
     async with client:
         await talk(rooms, *lines)
     return rooms.failed

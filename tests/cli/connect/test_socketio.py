@@ -9,7 +9,7 @@ from portward.cli.connect import loop as module
 from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.screen import Screen
 from portward.cli.connect.socketio import (
-    SocketIoProtocol,
+    TerminalSocketIo,
     open_socketio,
     typed,
     websocket_address,
@@ -42,7 +42,7 @@ async def scripted(
     link = Mirror(*messages, dumb=True)
     link.queue.put_nowait(TransportClosed(1001, "going away"))
     with pytest.raises(CommandRefused, match=r"the connection is over: going away \(1001\)"):
-        await talk(SocketIoProtocol(link, Screen(), token, rooms), stays=True)
+        await talk(TerminalSocketIo(link, Screen(), token, rooms), stays=True)
     return link
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_event(line: str, why: str) -> None:
 
 async def talked(
     place: Place, token: str | None, *lines: str, rooms: tuple[str, ...] = ()
-) -> SocketIoProtocol:
+) -> TerminalSocketIo:
     """Connect, type some lines, see the answers and leave; without a token nothing is typed."""
     options = ConnectOptions(
         url=f"{place.base}/socket.io/", protocol="socketio", token=token, subscribe=rooms
@@ -205,7 +205,7 @@ async def test_what_needs_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
 async def test_the_end(text: Payload, why: str) -> None:
     """What ends it is told in one line, whether it was meant or made no sense."""
     with pytest.raises(CommandRefused, match=why):
-        await talk(SocketIoProtocol(Mirror(text, dumb=True), Screen(), None, ()), stays=True)
+        await talk(TerminalSocketIo(Mirror(text, dumb=True), Screen(), None, ()), stays=True)
 
 
 async def test_attachments_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,5 +219,5 @@ async def test_no_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     """An acknowledgement that does not come delays the end only for a while."""
     monkeypatch.setattr(module, "_LAST_ANSWERS", 0.01)
     link = Mirror(OPEN, '40{"sid":"s"}', dumb=True)
-    await talk(SocketIoProtocol(link, Screen(), None, ()), "one", "")
+    await talk(TerminalSocketIo(link, Screen(), None, ()), "one", "")
     assert link.sent == ["40", '420["one"]', "41"]

@@ -6,7 +6,7 @@ from portward.cli.connect.screen import Screen
 from portward.client.transport import ClientTransport, Payload
 
 
-class EchoProtocol(TerminalProtocol):
+class TerminalEcho(TerminalProtocol):
     """One connection without reconnects: it tests whether a connection is possible."""
 
     def __init__(self, transport: ClientTransport, screen: Screen) -> None:
@@ -44,10 +44,10 @@ class EchoProtocol(TerminalProtocol):
         await self._transport.close()
 
 
-async def open_echo(options: ConnectOptions, screen: Screen) -> EchoProtocol:
+async def open_echo(options: ConnectOptions, screen: Screen) -> TerminalEcho:
     """Connect, with the token in the handshake."""
     token = await options.current_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = await options.dial(options.url, headers)
     screen.note("connected")
-    return EchoProtocol(transport, screen)
+    return TerminalEcho(transport, screen)

@@ -36,7 +36,7 @@ Arrivals = asyncio.Queue[Arrived]
 JsonClient = AlertsClient | LiveClient | RelayClient
 
 
-class JsonProtocol(TerminalProtocol):
+class TerminalJson(TerminalProtocol):
     """A client of one of these endpoints."""
 
     quiet = _QUIET
@@ -89,7 +89,7 @@ class JsonProtocol(TerminalProtocol):
         await self._client.close()
 
 
-async def open_json(options: ConnectOptions, screen: Screen) -> JsonProtocol:
+async def open_json(options: ConnectOptions, screen: Screen) -> TerminalJson:
     """Connect and subscribe.
 
     Raises:
@@ -117,7 +117,7 @@ async def open_json(options: ConnectOptions, screen: Screen) -> JsonProtocol:
     except BaseException:
         await client.close()
         raise
-    return JsonProtocol(client, arrivals, screen)
+    return TerminalJson(client, arrivals, screen)
 
 
 def _client(options: ConnectOptions, endpoint: EndpointOptions) -> JsonClient:

@@ -41,7 +41,7 @@ _HISTORY: Final = 20
 _LONGEST_HISTORY: Final = 100
 
 
-class RoomsProtocol(TerminalProtocol):
+class TerminalRooms(TerminalProtocol):
     """One user at a terminal, in the rooms of one endpoint."""
 
     def __init__(
@@ -216,7 +216,7 @@ class RoomsProtocol(TerminalProtocol):
         self._state.close()
 
 
-async def open_rooms(options: ConnectOptions, screen: Screen) -> RoomsProtocol:
+async def open_rooms(options: ConnectOptions, screen: Screen) -> TerminalRooms:
     """Connect, with the stored session if there is one."""
     state = _state(options, screen)
     try:
@@ -233,7 +233,7 @@ async def open_rooms(options: ConnectOptions, screen: Screen) -> RoomsProtocol:
     except BaseException:
         state.close()
         raise
-    return RoomsProtocol(client, screen, state, options.subscribe)
+    return TerminalRooms(client, screen, state, options.subscribe)
 
 
 def _state(options: ConnectOptions, screen: Screen) -> ResumeFile:

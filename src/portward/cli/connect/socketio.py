@@ -59,7 +59,7 @@ def typed(line: str) -> list[Any]:
     return list(event)
 
 
-class SocketIoProtocol(TerminalProtocol):
+class TerminalSocketIo(TerminalProtocol):
     """One connection without reconnects."""
 
     def __init__(
@@ -203,8 +203,8 @@ def _as_text(value: Any) -> str:
     return f"<{len(value)} bytes>"
 
 
-async def open_socketio(options: ConnectOptions, screen: Screen) -> SocketIoProtocol:
+async def open_socketio(options: ConnectOptions, screen: Screen) -> TerminalSocketIo:
     """Open the WebSocket; the token is sent later, in the CONNECT packet."""
     token = await options.current_token()
     transport = await options.dial(websocket_address(options.url), {})
-    return SocketIoProtocol(transport, screen, token, options.subscribe)
+    return TerminalSocketIo(transport, screen, token, options.subscribe)
