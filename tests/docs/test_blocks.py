@@ -10,6 +10,7 @@ from tests.docs.commands import CASES
 from tests.docs.pages import DOCS, ROOT, Block, blocks, pages
 from tests.docs.test_commands import CONNECTS
 from tests.docs.test_snippets import GATEWAY
+from tests.recipes.recipe import of_a_recipe
 
 KINDS: Final = (
     *("console", "json", "json client", "json server", "python", "toml"),
@@ -217,6 +218,8 @@ def listed(name: str, kind: str, block: Block) -> list[str]:
         for (page, within), said in table.items()
         if page == name and within in block.text and kind in {"console", "python", "yaml"}
     ]
+    if of_a_recipe(block):
+        single.append("recipes/test_recipes.py::test_a_recipe_works")
     return [each for each in general if each] + single
 
 
