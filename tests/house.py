@@ -14,7 +14,11 @@ from portward.engines.port import Engine
 from portward.model.channel import Channel
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.namespace import Namespace
+from portward.model.request import RequestHead
 from portward.model.room import Room
+from portward.node.handshake_service import AdmittedHandshake, HandshakeService
+from portward.node.node import Node
+from portward.node.sessions.path_handler import HttpReply
 from portward.node.sessions.session import Session
 from portward.settings import Settings
 from portward.settings.endpoint import CredentialSource
@@ -151,6 +155,32 @@ async def running(
     telemetry = make_telemetry(chosen, clock, log)
     async with Gateway(chosen, clock=clock, engine=engine, telemetry=telemetry) as gateway:
         yield House(gateway, clock, log)
+
+
+class RoutedGate:
+    """The gate as a listener asks it: the handler of its path decides about a request."""
+
+    def __init__(self, node: Node) -> None:
+        self._service = service = HandshakeService(node)
+        self.has_capacity = service.has_capacity
+        self.verify_followup = service.verify_followup
+
+    def answer(self, head: RequestHead) -> HttpReply | None:
+        """The answer of a path that has some; None where there is none."""
+        handler = self._service.find(head.path).target
+        answer = handler.answer(head) if handler.answer is not None else None
+        assert answer is None or isinstance(answer, HttpReply)
+        return answer
+
+    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> AdmittedHandshake:
+        """Admit a handshake, or raise its refusal."""
+        handler, parameters = self._service.find(head.path)
+        return await handler.admit(head, parameters, upgrade_checked=upgrade_checked)
+
+    def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
+        """Record a refusal."""
+        handler = self._service if head is None else self._service.find(head.path).target
+        handler.refused(head, refused)
 
 
 async def settle() -> None:

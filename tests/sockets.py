@@ -8,7 +8,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
-from portward.node.handshake_service import HandshakeService
 from portward.settings import Settings
 from portward.settings.formats import UNLIMITED
 from portward.settings.limits import Limits, RateLimit
@@ -16,7 +15,7 @@ from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.testing import MemoryClient
 from portward.testing.gateway import request
 from portward.wire.message import WireMessage
-from tests.house import House, session_of, settings, settle
+from tests.house import House, RoutedGate, session_of, settings, settle
 
 PATH = "/socket.io/"
 ROLES = {"agent": ("dashboard.*", "approvals.decide"), "reader": ("dashboard.read",)}
@@ -131,7 +130,7 @@ class SocketPeer(MemoryClient):
 
 async def reach(gateway: Gateway, path: str = PATH, **headers: str) -> SocketPeer:
     """Open a connection, and say nothing yet."""
-    admission = await HandshakeService(gateway.node).admit(request(path, **headers))
+    admission = await RoutedGate(gateway.node).admit(request(path, **headers))
     peer = SocketPeer()
     peer.attach(admission.open(peer))
     await peer.settle()

@@ -7,9 +7,9 @@ from typing import Any
 
 from portward.app.gateway import Gateway
 from portward.client.link import LinkClosed
-from portward.node.handshake_service import HandshakeService
 from portward.testing.gateway import MemoryClient, request
 from portward.wire.message import WireMessage
+from tests.house import RoutedGate
 
 Answer = tuple[str, Any]
 Answerer = Callable[[Any], Answer | list[Answer]]
@@ -189,7 +189,7 @@ class Cable:
 
     async def dial(self) -> ClientEnd:
         """Make a connection."""
-        admission = await HandshakeService(self.gateway.node).admit(request("/rooms"))
+        admission = await RoutedGate(self.gateway.node).admit(request("/rooms"))
         end = GatewayLink()
         end.attach(admission.open(end))
         self.ends.append(end)

@@ -82,7 +82,7 @@ class Peer:
 
     def is_polling(self, sid: str) -> bool:
         """Whether a poll of the session is pending."""
-        found = self.gateway.front.find(sid)
+        found = self.gateway.engine_io.find(sid)
         return found is not None and found.polling._poll is not None
 
     def end(self, ending: Disconnect) -> None:
@@ -98,7 +98,7 @@ class Peer:
 
     def inside(self) -> tuple[int, int]:
         """How many are inside: connections of the gate, and sessions that began by polling."""
-        return self.gateway.node.admission_control.inside, len(self.gateway.front)
+        return self.gateway.node.admission_control.inside, len(self.gateway.engine_io.sessions)
 
     async def until_inside(self, expected: tuple[int, int]) -> None:
         """Wait until so many are."""

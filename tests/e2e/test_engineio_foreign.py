@@ -83,7 +83,9 @@ async def test_the_same_subject(peer: Peer) -> None:
         async with peer.socket(sid, additional_headers=headers) as socket:
             await socket.send("2probe")
             assert await heard(socket) == "3probe"
-        await until(lambda: (found := peer.gateway.front.find(sid)) and found.polling.probe is None)
+        await until(
+            lambda: (found := peer.gateway.engine_io.find(sid)) and found.polling.probe is None
+        )
 
 
 async def test_no_token_in_the_address(peer: Peer) -> None:

@@ -62,7 +62,7 @@ async def test_requests_after_the_upgrade(peer: Peer) -> None:
     async with peer.socket(sid) as socket:
         await probe(socket)
         await socket.send("5")
-        await until(lambda: (found := peer.gateway.front.find(sid)) and not found.polling.open)
+        await until(lambda: (found := peer.gateway.engine_io.find(sid)) and not found.polling.open)
         for response in (await peer.poll(sid), await peer.post(sid, "4x"), await peer.poll(sid)):
             assert (response.status_code, response.json()["code"]) == (400, 3)
         async with peer.socket(sid) as late:
@@ -115,7 +115,7 @@ async def test_a_probe_that_leaves(peer: Peer) -> None:
     sid = await peer.open()
     async with peer.socket(sid) as socket:
         await probe(socket)
-    await until(lambda: (found := peer.gateway.front.find(sid)) and found.polling.probe is None)
+    await until(lambda: (found := peer.gateway.engine_io.find(sid)) and found.polling.probe is None)
     pending = peer.polling(sid)
     await until(lambda: peer.is_polling(sid))
     await peer.say(sid, "4hello")
@@ -130,7 +130,7 @@ async def test_the_end_of_a_session_that_is_probed(peer: Peer, probed: bool) -> 
         if probed:
             await probe(socket)
         else:
-            await until(lambda: (found := peer.gateway.front.find(sid)) and found.polling.probe)
+            await until(lambda: (found := peer.gateway.engine_io.find(sid)) and found.polling.probe)
         peer.end(Disconnect.REVOKED)
         if probed:
             await socket.send("5")

@@ -8,7 +8,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from portward.client import ClientError, RoomsClient
-from portward.node.handshake_service import HandshakeService
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
 from tests.e2e.roads import PATIENCE, ROADS, Road, Speaker, gateway
@@ -122,7 +121,7 @@ async def test_own_client_over_tls(tmp_path: Path) -> None:
     """Portward's own client reaches a wss:// address with a context that trusts its certificate."""
     server_tls, client_tls = certificate(tmp_path)
     async with gateway() as running:
-        lobby = ListenerState(HandshakeService(running.node), running.node.clock, tls=server_tls)
+        lobby = ListenerState(running.front, running.node.clock, tls=server_tls)
         listener = Listener(lobby, "127.0.0.1", 0)
         await listener.start()
         port = listener.addresses[0][1]

@@ -72,7 +72,7 @@ async def test_every_ending(place: Place, moment: str) -> None:
             session_of(place, user).end(ending, "test")
             told(await client.end(), payloads.ending_code(ending), ending, moment)
     await until(lambda: place.gateway.node.admission_control.inside == 0)
-    assert len(place.gateway.front) == 0
+    assert len(place.gateway.engine_io.sessions) == 0
 
 
 Trigger = Callable[[Place, Mover, str], Awaitable[None]]

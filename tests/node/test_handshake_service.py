@@ -11,8 +11,6 @@ from msgspec.structs import replace
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import LimitMode, Rate
 from portward.model.request import RequestHead
-from portward.node.handshake_service import HandshakeService
-from portward.node.sessions.endpoint import at_path
 from portward.settings import Secret, Settings
 from portward.settings.endpoint import AuthMode, CredentialSource
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
@@ -23,7 +21,18 @@ from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from portward.testing.gateway import request
-from tests.house import CREDENTIALS, House, ask, errors, kinds, running, settings, settle
+from tests.house import (
+    CREDENTIALS,
+    House,
+    RoutedGate,
+    ask,
+    errors,
+    kinds,
+    running,
+    session_of,
+    settings,
+    settle,
+)
 from tests.slow_engine import slow_house
 
 pytestmark = pytest.mark.p0
@@ -43,14 +52,14 @@ async def house() -> AsyncIterator[House]:
 def altered(head: RequestHead, **changes: str | None) -> RequestHead:
     """A handshake with some headers changed, or taken away by None."""
     names = {name.replace("_", "-"): value for name, value in changes.items()}
-    kept = tuple((key, value) for key, value in head.headers if key not in names)
-    added = tuple((key, value) for key, value in names.items() if value is not None)
-    return replace(head, headers=kept + added)
+    kept = {key: values for key, values in head.headers.items() if key not in names}
+    added = {key: [value] for key, value in names.items() if value is not None}
+    return replace(head, headers=kept | added)
 
 
 async def judged(house: House, head: RequestHead) -> HandshakeRejection | None:
     """The outcome of one handshake; one that is let in is left again."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     try:
         entry = await gate.admit(head)
     except HandshakeRejected as refused:
@@ -110,6 +119,18 @@ HEADS: list[tuple[RequestHead, HandshakeRejection | None]] = [
 ]
 
 
+@pytest.mark.parametrize("path", ["/app/k-1", "/app/k-1/"])
+async def test_the_parameters_of_a_path_are_facts_of_the_handshake(path: str) -> None:
+    """A pattern is served like a path, and the session has the values of its parameters."""
+    async with running(settings(rooms={**ANYWHERE, "path": "/app/{key}"})) as house:
+        client = await house.client("ann", "lobby", path=path)
+        facts = session_of(client).handshake
+        assert facts.path_parameters == (("key", "k-1"),)
+        assert facts.url.endswith(path)
+        for other in ("/app", "/app/", "/app//", "/app/a%2Fb", "/app/..", "/app/a/b", "/rooms"):
+            assert await house.refusal(other) is HandshakeRejection.UNKNOWN_PATH
+
+
 @pytest.mark.parametrize(("head", "expected"), HEADS)
 async def test_outcomes(
     house: House, head: RequestHead, expected: HandshakeRejection | None
@@ -118,7 +139,7 @@ async def test_outcomes(
     assert await judged(house, head) is expected
     assert house.inside() == (0, 0, 0)
     if expected is not None:
-        known = at_path(house.gateway.node.endpoints, head.path)
+        known = house.gateway.front.find(head.path).target.endpoint
         endpoint = known.name if known is not None else "other"
         labels = {"endpoint": endpoint, "reason": expected.reason}
         assert house.count("handshakes_refused_total", **labels) == 1
@@ -158,13 +179,13 @@ async def test_endpoints_that_are_switched_off(path: str, expected: HandshakeRej
 async def test_two_origins(house: House) -> None:
     """Two `Origin` headers are a malformed request, even when they are equal."""
     head = request()
-    headers = (*head.headers, *(("origin", "http://localhost"),) * 2)
+    headers = {**head.headers, "origin": ["http://localhost"] * 2}
     assert await judged(house, replace(head, headers=headers)) is HandshakeRejection.BAD_REQUEST
 
 
 async def test_form_that_a_server_in_front_has_judged(house: House) -> None:
     """Behind an ASGI server the form of the request is not judged again, and the rest is."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     head = altered(request(), upgrade=None, sec_websocket_key=None, sec_websocket_version=None)
     (await gate.admit(head, upgrade_checked=True)).cancel()
     bad = altered(head, origin="https://evil.example")
@@ -367,7 +388,7 @@ async def test_mapped_addresses_are_plain_ones() -> None:
 async def test_a_hundred_rounds(house: House) -> None:
     """After a hundred rounds of every way to come and go the counts equal the open connections."""
     node = house.gateway.node
-    gate = HandshakeService(node)
+    gate = RoutedGate(node)
     stay = [await house.client(f"u{n}") for n in range(3)]
     for number in range(100):
         peer = f"2001:db8:{number % 3}:1::{number % 7}" if number % 2 else "10.0.0.1"
@@ -402,7 +423,7 @@ async def test_cancelled_handshake() -> None:
     """A peer that goes while its credential is judged leaves nothing counted."""
     async with slow_house(settings(rooms=ANYWHERE)) as (house, engine):
         head = request(authorization=f"Bearer {house.token('ann')}")
-        task = asyncio.ensure_future(HandshakeService(house.gateway.node).admit(head))
+        task = asyncio.ensure_future(RoutedGate(house.gateway.node).admit(head))
         await settle()
         assert house.inside() == (1, 0, 0)
         task.cancel()
@@ -457,7 +478,7 @@ async def test_global_cap() -> None:
     """The cap of the node holds at accept, and for those who were judged at the same time."""
     given = settings(rooms={"limits": FREE}, gate=GateSettings(max_connections=2))
     async with running(given) as house:
-        gate = HandshakeService(house.gateway.node)
+        gate = RoutedGate(house.gateway.node)
         clients = [await house.client(peer=f"10.0.0.{n}") for n in range(2)]
         assert gate.has_capacity() is HandshakeRejection.GLOBAL_CAP
         assert await house.refusal() is HandshakeRejection.GLOBAL_CAP
@@ -505,7 +526,7 @@ async def test_draining(house: House) -> None:
     await settle()
     assert await house.refusal() is HandshakeRejection.DRAINING
     assert await house.refusal("/nowhere") is HandshakeRejection.UNKNOWN_PATH
-    assert HandshakeService(house.gateway.node).answer(request("/health")).status == 503  # type: ignore[union-attr]  # answered
+    assert RoutedGate(house.gateway.node).answer(request("/health")).status == 503  # type: ignore[union-attr]  # answered
     await house.advance(61)
     await drained
     assert client.closed == (3001, "shutdown")
@@ -513,7 +534,7 @@ async def test_draining(house: House) -> None:
 
 async def test_let_in_just_before_the_drain(house: House) -> None:
     """Who was let in before a drain and opens after it is sent off at once, and waited for."""
-    entry = await HandshakeService(house.gateway.node).admit(request())
+    entry = await RoutedGate(house.gateway.node).admit(request())
     drained = asyncio.ensure_future(house.gateway.drain(60))
     await settle()
     assert not drained.done()
@@ -621,7 +642,7 @@ async def test_ignored_forwarding_headers() -> None:
 async def entered(house: House, path: str, offer: str, **headers: str) -> str | None:
     """The subprotocol that is answered to an offer."""
     head = request(path, sec_websocket_protocol=offer, **headers)
-    entry = await HandshakeService(house.gateway.node).admit(head)
+    entry = await RoutedGate(house.gateway.node).admit(head)
     entry.cancel()
     return entry.subprotocol
 
@@ -699,7 +720,7 @@ async def test_a_program_goes_on_without_a_subprotocol() -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_health(house: House, method: str) -> None:
     """`/health` says that the node takes connections; nothing else is answered so."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     answer = gate.answer(replace(request("/health"), method=method))
     assert answer is not None
     assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
@@ -713,9 +734,7 @@ async def test_health(house: House, method: str) -> None:
 
 async def test_refusal_without_a_head(house: House) -> None:
     """A peer that was refused before it said anything is counted under no endpoint."""
-    HandshakeService(house.gateway.node).refused(
-        None, HandshakeRejected(HandshakeRejection.HEAD_TIMEOUT)
-    )
+    RoutedGate(house.gateway.node).refused(None, HandshakeRejected(HandshakeRejection.HEAD_TIMEOUT))
     labels = {"endpoint": "other", "reason": "head_timeout"}
     assert house.count("handshakes_refused_total", **labels) == 1
 
@@ -724,7 +743,7 @@ async def test_what_an_entry_allows() -> None:
     """An entry carries what the transport needs to know of the endpoint."""
     given = settings(rooms={"compression": True, "max_message": 1234})
     async with running(given) as house:
-        entry = await HandshakeService(house.gateway.node).admit(request())
+        entry = await RoutedGate(house.gateway.node).admit(request())
         assert (entry.compression, entry.max_message, entry.subprotocol) == (True, 1234, None)
         client = MemoryClient()
         client.attach(entry.open(client))

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from portward.model.handshake_errors import HandshakeRejected
-from portward.node.handshake_service import HandshakeService
 from portward.settings import Settings
 from portward.settings.operation import LogFormat, LogSettings
 from portward.testing import connect
 from portward.testing.gateway import request
-from tests.house import House, running
+from tests.house import House, RoutedGate, running
 from tests.node.upstream import relaying, tell
 
 pytestmark = pytest.mark.p1
@@ -80,7 +79,7 @@ async def test_those_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def refused(house: House, peer: str, **headers: str) -> str:
     """Come and be turned away, as at a real door; returns why, or nothing when let in."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     head = request("/realtime", peer=peer, **headers)
     try:
         (await gate.admit(head)).cancel()
@@ -109,9 +108,7 @@ async def test_the_exact_names(monkeypatch: pytest.MonkeyPatch) -> None:
         while await refused(house, peer) != "rate":
             pass
         head = request("/test", peer="192.0.2.8")
-        while (
-            answer := HandshakeService(house.gateway.node).answer(head)
-        ) and answer.status != 429:
+        while (answer := RoutedGate(house.gateway.node).answer(head)) and answer.status != 429:
             pass
         ip = "192.0.2.xxx"
         told = [each for each in lines(house) if each["event"] in EXACT]

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portward.model.request import by_name
 from portward.security.address import UNKNOWN, parse_address
 from portward.security.client_address import UNIX, AddressRules, ClientAddress
 
@@ -73,7 +74,7 @@ def test_client_is_the_first_address_from_the_right_that_is_not_a_proxy(
     peer: str, headers: list[tuple[str, str]], client: str
 ) -> None:
     """The table of what is believed, from whom, and how far."""
-    assert AddressRules(TRUSTED).derive(peer, headers).address == client
+    assert AddressRules(TRUSTED).derive(peer, by_name(headers)).address == client
 
 
 @pytest.mark.p0
@@ -82,7 +83,7 @@ def test_nothing_is_trusted_by_default(
     peer: str, headers: list[tuple[str, str]], client: str
 ) -> None:
     """Without named proxies the peer is the client, whatever it says."""
-    derived = AddressRules().derive(peer, headers)
+    derived = AddressRules().derive(peer, by_name(headers))
     assert derived.address == derived.peer
     assert derived.address == (str(parse_address(peer)) if parse_address(peer) else UNKNOWN)
 
@@ -95,7 +96,7 @@ def test_every_forwarding_header_at_once_changes_nothing_for_a_stranger() -> Non
         for name in (XFF, "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip")
     ]
     headers += [("forwarded", "for=10.9.9.9"), ("x-forwarded-proto", "https")]
-    derived = AddressRules(TRUSTED).derive(CLIENT, headers)
+    derived = AddressRules(TRUSTED).derive(CLIENT, by_name(headers))
     claim = "the peer is no trusted proxy"
     assert derived == ClientAddress(CLIENT, CLIENT, ignored=True, scheme=None, claim=claim)
 
@@ -103,8 +104,8 @@ def test_every_forwarding_header_at_once_changes_nothing_for_a_stranger() -> Non
 def test_ignored_is_only_said_when_something_was_ignored() -> None:
     """A plain request, and one through a trusted proxy, are nothing to report."""
     rules = AddressRules(TRUSTED)
-    assert not rules.derive(CLIENT, [("origin", "https://a.example")]).ignored
-    assert not rules.derive(PEER, [(XFF, CLIENT)]).ignored
+    assert not rules.derive(CLIENT, by_name([("origin", "https://a.example")])).ignored
+    assert not rules.derive(PEER, by_name([(XFF, CLIENT)])).ignored
 
 
 @pytest.mark.parametrize(
@@ -128,13 +129,13 @@ def test_ignored_is_only_said_when_something_was_ignored() -> None:
 def test_forwarded_header_is_walked_the_same_way(values: list[str], client: str) -> None:
     """RFC 7239 in place of X-Forwarded-For, which is then not read."""
     headers = [(XFF, "9.9.9.9"), *(("forwarded", value) for value in values)]
-    assert AddressRules(TRUSTED, "forwarded").derive(PEER, headers).address == client
+    assert AddressRules(TRUSTED, "forwarded").derive(PEER, by_name(headers)).address == client
 
 
 def test_real_ip_header_is_read_when_it_is_the_chosen_one() -> None:
     """Exactly one header is read."""
     headers = [(XFF, "9.9.9.9"), ("x-real-ip", CLIENT)]
-    assert AddressRules(TRUSTED, "x-real-ip").derive(PEER, headers).address == CLIENT
+    assert AddressRules(TRUSTED, "x-real-ip").derive(PEER, by_name(headers)).address == CLIENT
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_real_ip_header_is_read_when_it_is_the_chosen_one() -> None:
 def test_scheme_is_the_nearest_proxys_word(values: list[str], scheme: str | None) -> None:
     """What stands left of the last value may be the client's own."""
     headers = [("x-forwarded-proto", value) for value in values]
-    assert AddressRules(TRUSTED).derive(PEER, headers).scheme == scheme
+    assert AddressRules(TRUSTED).derive(PEER, by_name(headers)).scheme == scheme
 
 
 @pytest.mark.parametrize(
@@ -197,52 +198,55 @@ def test_scheme_stands_beside_the_address_in_forwarded(
     headers = [("forwarded", value) for value in values]
     rules = AddressRules(TRUSTED, "forwarded")
     for other in ([], [("x-forwarded-proto", "https")], [("x-forwarded-proto", "http")]):
-        assert rules.derive(PEER, [*other, *headers]).scheme == scheme
+        assert rules.derive(PEER, by_name([*other, *headers])).scheme == scheme
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "x-real-ip"])
 def test_proto_of_forwarded_is_not_read_beside_another_header(header: str) -> None:
     """What `Forwarded` says counts only where it is the configured header."""
     headers = [(header, CLIENT), ("forwarded", "for=203.0.113.7;proto=https")]
-    assert AddressRules(TRUSTED, header).derive(PEER, headers).scheme is None
+    assert AddressRules(TRUSTED, header).derive(PEER, by_name(headers)).scheme is None
 
 
 def test_what_was_said_of_the_scheme_can_be_logged() -> None:
     """The claim names where the scheme was looked for, and the text that was there."""
     rules, forwarded = AddressRules(TRUSTED), AddressRules(TRUSTED, "forwarded")
-    assert rules.derive(PEER, []).claim == "no x-forwarded-proto came"
-    said = rules.derive(PEER, [("x-forwarded-proto", "https, on")]).claim
+    assert rules.derive(PEER, by_name([])).claim == "no x-forwarded-proto came"
+    said = rules.derive(PEER, by_name([("x-forwarded-proto", "https, on")])).claim
     assert said == "x-forwarded-proto is 'on'"
     element = [("forwarded", "for=203.0.113.7;proto=http")]
-    assert forwarded.derive(PEER, element).claim == "proto of Forwarded is 'http'"
-    assert forwarded.derive(PEER, []).claim == "no proto of Forwarded came"
-    stranger = rules.derive(CLIENT, [("x-forwarded-proto", "https")])
+    assert forwarded.derive(PEER, by_name(element)).claim == "proto of Forwarded is 'http'"
+    assert forwarded.derive(PEER, by_name([])).claim == "no proto of Forwarded came"
+    stranger = rules.derive(CLIENT, by_name([("x-forwarded-proto", "https")]))
     assert stranger.claim == "the peer is no trusted proxy"
-    assert '"unix:" makes it one' in rules.derive(UNIX, []).claim
+    assert '"unix:" makes it one' in rules.derive(UNIX, by_name([])).claim
 
 
 def test_a_unix_socket_is_trusted_by_name() -> None:
     """`unix:` trusts whatever connects by a Unix socket, and nothing else does."""
     headers = [(XFF, CLIENT), ("x-forwarded-proto", "https")]
     rules = AddressRules(["unix:"])
-    found = rules.derive(UNIX, headers)
+    found = rules.derive(UNIX, by_name(headers))
     assert (found.address, found.peer, found.scheme) == (CLIENT, UNKNOWN, "https")
-    assert rules.derive(UNIX, []).address == UNKNOWN
-    assert rules.derive(PEER, headers).ignored
+    assert rules.derive(UNIX, by_name([])).address == UNKNOWN
+    assert rules.derive(PEER, by_name(headers)).ignored
     assert not rules.trusts_peer("")
     for trusted in ((), ("0.0.0.0/0", "::/0")):
-        stranger = AddressRules(trusted).derive(UNIX, headers)
+        stranger = AddressRules(trusted).derive(UNIX, by_name(headers))
         assert (stranger.address, stranger.ignored, stranger.scheme) == (UNKNOWN, True, None)
-    assert AddressRules(["unix:", "10.0.0.0/8"]).derive(PEER, headers).address == CLIENT
+    assert AddressRules(["unix:", "10.0.0.0/8"]).derive(PEER, by_name(headers)).address == CLIENT
 
 
 def test_mapped_network_covers_plain_addresses() -> None:
     """A proxy may be named in either family; a wider IPv6 block stays what it is."""
-    assert AddressRules(["::ffff:10.0.0.0/104"]).derive(PEER, [(XFF, CLIENT)]).address == CLIENT
-    assert AddressRules(["::/0"]).derive(PEER, [(XFF, CLIENT)]).address == PEER
-    assert AddressRules(["2001:db8::1/128"]).derive("2001:db8::1", [(XFF, CLIENT)]).address == (
-        CLIENT
+    assert (
+        AddressRules(["::ffff:10.0.0.0/104"]).derive(PEER, by_name([(XFF, CLIENT)])).address
+        == CLIENT
     )
+    assert AddressRules(["::/0"]).derive(PEER, by_name([(XFF, CLIENT)])).address == PEER
+    assert AddressRules(["2001:db8::1/128"]).derive(
+        "2001:db8::1", by_name([(XFF, CLIENT)])
+    ).address == (CLIENT)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +264,7 @@ def test_no_input_crashes_the_derivation(peer: str, values: list[str]) -> None:
     for header in (XFF, "forwarded", "x-real-ip"):
         rules = AddressRules(["0.0.0.0/0", "::/0"], header)
         for caller in (peer, PEER):
-            assert rules.derive(caller, [(header, value) for value in values]).address
+            assert rules.derive(caller, by_name([(header, value) for value in values])).address
 
 
 HTTPS = ("x-forwarded-proto", "https")
@@ -282,7 +286,7 @@ def test_a_proxy_header_names_the_client(
     peer: str, via: str, headers: list[tuple[str, str]], client: str
 ) -> None:
     """Forwarding headers are believed of it only where it is a proxy itself, and not the one that spoke."""
-    found = AddressRules([*TRUSTED, "unix:"]).derive(peer, headers, via=via)
+    found = AddressRules([*TRUSTED, "unix:"]).derive(peer, by_name(headers), via=via)
     assert (found.address, found.ignored) == (client, False)
 
 
@@ -303,9 +307,9 @@ def test_the_scheme_behind_a_proxy_header(
     """What the PROXY header says of TLS counts before what HTTP says."""
     rules = AddressRules(TRUSTED)
     for peer in (CLIENT, "10.0.0.9", PEER):
-        assert rules.derive(peer, headers, via=PEER, scheme=said).scheme == scheme
+        assert rules.derive(peer, by_name(headers), via=PEER, scheme=said).scheme == scheme
     if said is not None:
-        assert rules.derive(CLIENT, headers, via=PEER, scheme=said).claim.endswith(said)
+        assert rules.derive(CLIENT, by_name(headers), via=PEER, scheme=said).claim.endswith(said)
     forwarded = AddressRules(TRUSTED, "forwarded")
     element = [("forwarded", "for=203.0.113.7;proto=https")]
-    assert forwarded.derive(CLIENT, element, via=PEER).scheme == "https"
+    assert forwarded.derive(CLIENT, by_name(element), via=PEER).scheme == "https"

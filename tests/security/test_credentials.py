@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.request import RequestHead
+from portward.model.request import RequestHead, by_name
 from portward.security.credentials import (
     GivenCredential,
     extract,
@@ -19,7 +19,7 @@ BEARER = ("authorization", f"Bearer {TOKEN}")
 
 def request(*headers: tuple[str, str], query: str = "") -> RequestHead:
     """A request with these headers and this query."""
-    return RequestHead(method="GET", path="/alerts", query=query, headers=headers)
+    return RequestHead(method="GET", path="/alerts", query=query, headers=by_name(headers))
 
 
 def refusal_of(head: RequestHead, allowed: frozenset[str] = EVERYWHERE) -> HandshakeRejection:

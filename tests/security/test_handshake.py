@@ -3,7 +3,7 @@ import base64
 import pytest
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.request import RequestHead
+from portward.model.request import RequestHead, by_name
 from portward.security.handshake import accept_key, check_upgrade
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -23,7 +23,7 @@ def request(
     changes = {name.replace("_", "-"): value for name, value in changed.items()}
     headers = [(name, value) for name, value in {**HEADERS, **changes}.items() if value is not None]
     return RequestHead(
-        method=method, path="/rooms", headers=(*headers, *more), http_version=http_version
+        method=method, path="/rooms", headers=by_name((*headers, *more)), http_version=http_version
     )
 
 
@@ -121,11 +121,7 @@ def test_doubled_header_is_a_bad_request(name: str) -> None:
     doubled = RequestHead(
         method="GET",
         path="/",
-        headers=(
-            *((key, text) for key, text in HEADERS.items() if key != name),
-            (name, value),
-            (name, value),
-        ),
+        headers={**{key: [text] for key, text in HEADERS.items()}, name: [value, value]},
     )
     assert refusal_of(doubled) is HandshakeRejection.BAD_REQUEST
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.request import RequestHead
+from portward.model.request import RequestHead, by_name
 from portward.security.credentials import GivenCredential, extract
 from portward.security.subprotocols import (
     KEY_PREFIX,
@@ -23,7 +23,9 @@ SPOKEN = frozenset({REALTIME})
 def request(*values: str, page: bool = False) -> RequestHead:
     """A handshake with these values of the header; with `page` from a browser."""
     headers = tuple(("sec-websocket-protocol", value) for value in values)
-    return RequestHead(method="GET", path="/x", headers=(*headers, *((ORIGIN,) if page else ())))
+    return RequestHead(
+        method="GET", path="/x", headers=by_name((*headers, *((ORIGIN,) if page else ())))
+    )
 
 
 @pytest.mark.parametrize(

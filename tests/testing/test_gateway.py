@@ -46,7 +46,7 @@ def test_request() -> None:
     """A handshake is well-formed, and any header of it can be replaced."""
     head = request("/rooms?a=b", peer="192.0.2.1", host="example.com", x_extra="1")
     assert (head.path, head.query, head.peer) == ("/rooms", "a=b", "192.0.2.1")
-    assert (head.one("host"), head.one("x-extra")) == ("example.com", "1")
+    assert (head.all("host"), head.all("x-extra")) == (["example.com"], ["1"])
 
 
 async def test_nothing_of_that_kind() -> None:

@@ -12,12 +12,16 @@ from typing import Any
 
 from portward.model.disconnects import Disconnect
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.path_router import PathParameters
 from portward.model.request import RequestHead
+from portward.node.sessions.endpoint import ActiveEndpoint
+from portward.node.sessions.path_handler import Answer, HttpReply, PathHandler
 from portward.node.sessions.pending_connections import PendingConnections
 from portward.node.sessions.transport import Admission, Transport
 from portward.testing.clock import FakeClock
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
+from portward.transports.request_router import RequestRouter
 from portward.wire import message
 from tests.certificates import make_certificates
 
@@ -137,15 +141,6 @@ class FakeSession:
 
 
 @dataclass
-class FakeAnswer:
-    """A small HTTP answer."""
-
-    status: int
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass
 class FakeAdmission:
     """A newcomer that was let in."""
 
@@ -175,12 +170,15 @@ class FakeGate:
 
     def __init__(self) -> None:
         self.full: HandshakeRejection | None = None
-        self.answers: dict[str, FakeAnswer] = {"/health": FakeAnswer(200, b'{"status":"ok"}')}
+        self.answers = {"/health": HttpReply(200, b'{"status":"ok"}')}
+        self.endpoint: ActiveEndpoint | None = None
+        self.handlers: dict[str, PathHandler] = {}
         self.refuse: BaseException | None = None
         self.hold: asyncio.Event | None = None
         self.options: dict[str, Any] = {}
         self.on_open: Callable[[FakeSession], None] | None = None
         self.heads: list[RequestHead] = []
+        self.parameters: list[PathParameters] = []
         self.checked: list[bool] = []
         self.admissions: list[FakeAdmission] = []
         self.sessions: list[FakeSession] = []
@@ -193,12 +191,15 @@ class FakeGate:
         """Say what the test wants."""
         return self.full
 
-    def answer(self, head: RequestHead) -> FakeAnswer | None:
+    def answer(self, head: RequestHead) -> HttpReply | None:
         """Answer what the test prepared."""
         return self.answers.get(head.path)
 
-    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> FakeAdmission:
+    async def admit(
+        self, head: RequestHead, parameters: PathParameters = (), *, upgrade_checked: bool = False
+    ) -> FakeAdmission:
         """Let in, wait or refuse, as the test wants."""
+        self.parameters.append(parameters)
         self.heads.append(head)
         self.checked.append(upgrade_checked)
         if self.hold is not None:
@@ -223,6 +224,21 @@ class FakeGate:
     def reasons(self) -> list[HandshakeRejection]:
         """The rows of the refusals."""
         return [refused.refusal for _, refused in self.refusals]
+
+
+class FakePath:
+    """One path behind the gate, which decides; with a request handler, what serves plain requests."""
+
+    def __init__(
+        self,
+        gate: FakeGate,
+        endpoint: ActiveEndpoint | None = None,
+        answer: Answer | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.answer = answer
+        self.admit = gate.admit
+        self.refused = gate.refused
 
 
 class Client:
@@ -353,7 +369,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """Serve on a free port of this machine, with time that stands still."""
     gate, clock = gate or FakeGate(), FakeClock()
-    listener_state = ListenerState(gate, clock, random=lambda: 0.0, **options)
+    listener_state = ListenerState(RequestRouter(gate), clock, random=lambda: 0.0, **options)
     listener = Listener(listener_state, "127.0.0.1", 0, descriptors=descriptors, proxies=proxies)
     await listener.start()
     house = House(gate, clock, listener_state, listener, listener.addresses[0][1], [])

@@ -11,11 +11,13 @@ from websockets.exceptions import InvalidStatus
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.node.handshake.closed_refusals import ClosedRefusal
 from portward.node.sessions.clock import LoopClock
+from portward.node.sessions.path_handler import HttpReply
 from portward.testing.clock import FakeClock
 from portward.transports.asgi import CLOSING, AsgiApp, head_of
 from portward.transports.asgi_link import Event
+from portward.transports.request_router import RequestRouter
 from portward.wire import message as wire
-from tests.transports.house import FakeAnswer, FakeGate, FakeSession, until
+from tests.transports.house import FakeGate, FakeSession, until
 
 SCOPE: dict[str, Any] = {
     "type": "websocket",
@@ -52,7 +54,7 @@ class Server:
 def app(gate: FakeGate, **options: Any) -> AsgiApp:
     """An application in front of a gate."""
     clock = FakeClock()
-    return AsgiApp(lambda: gate, lambda: clock, random=lambda: 0.0, **options)
+    return AsgiApp(lambda: RequestRouter(gate), lambda: clock, random=lambda: 0.0, **options)
 
 
 async def refused_with(gate: FakeGate, **scope: Any) -> list[Event]:
@@ -70,7 +72,7 @@ def test_a_scope_is_a_request_head() -> None:
     head = head_of(SCOPE)
 
     assert (head.method, head.path, head.query) == ("GET", "/ws", "a=1")
-    assert head.headers == (("host", "gate.example"), ("x-name", "caf\xe9"))
+    assert head.headers == {"host": ["gate.example"], "x-name": ["caf\xe9"]}
     assert (head.peer, head.secure, head.http_version) == ("192.0.2.7", False, "1.1")
 
 
@@ -113,7 +115,7 @@ def test_a_target_in_absolute_form_brings_its_own_host(raw: bytes, path: str, ho
     """Where the server hands it on, its authority stands in place of `Host`; nothing raises."""
     head = head_of({**SCOPE, "raw_path": raw})
 
-    assert (head.path, head.one("host")) == (path, host)
+    assert (head.path, head.all("host")) == (path, [host])
 
 
 @pytest.mark.parametrize(("scheme", "secure"), [("wss", True), ("https", True), ("http", False)])
@@ -259,7 +261,7 @@ async def test_plain_http_gets_a_small_answer_or_404(path: str, status: int, bod
     """What the gate does not answer is not here."""
     server = Server()
     gate = FakeGate()
-    gate.answers["/health"] = FakeAnswer(200, body, (("Content-Type", "application/json"),))
+    gate.answers["/health"] = HttpReply(200, body, (("Content-Type", "application/json"),))
     scope = {**SCOPE, "type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
     await app(gate)(scope, server.receive, server.send)
 
@@ -325,7 +327,7 @@ async def test_an_unknown_scope_is_an_error() -> None:
 async def uvicorn_server(gate: FakeGate) -> AsyncIterator[int]:
     """The application behind uvicorn; gives the port."""
     clock = LoopClock()
-    application = AsgiApp(lambda: gate, lambda: clock)
+    application = AsgiApp(lambda: RequestRouter(gate), lambda: clock)
     config = uvicorn.Config(application, port=0, log_level="critical", ws="websockets-sansio")
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server.serve())

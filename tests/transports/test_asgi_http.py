@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from portward.node.sessions.path_handler import ResponseSender
 from portward.transports.asgi_http import AsgiResponseSender
-from portward.transports.listener_state import ResponseSender
 
 
 class Guest:

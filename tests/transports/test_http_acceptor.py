@@ -8,18 +8,19 @@ import pytest
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import OUTBOX_AGE
+from portward.model.path_router import PathParameters
 from portward.model.request import RequestHead
+from portward.node.sessions.path_handler import HttpReply, ResponseSender
 from portward.node.sessions.pending_connections import PendingConnections
 from portward.transports import http_acceptor, listener_state
 from portward.transports.http_acceptor import HandshakeProtocol
-from portward.transports.listener_state import ResponseSender
 from tests.transports.house import (
     ACCEPT,
     TEXT,
     Client,
     FakeAdmission,
-    FakeAnswer,
     FakeGate,
+    FakePath,
     House,
     handshake,
     masked,
@@ -63,7 +64,7 @@ async def test_the_gate_sees_the_request_as_it_came(house: House) -> None:
 
     head = house.gate.heads[0]
     assert (head.path, head.query, head.peer, head.secure) == ("/ws", "a=1", "127.0.0.1", False)
-    assert head.one("x-name") == "caf\xe9"
+    assert head.headers["x-name"] == ["caf\xe9"]
     assert house.gate.checked == [False]
 
 
@@ -147,7 +148,7 @@ async def test_nothing_of_the_door_is_left_behind_an_upgrade(house: House) -> No
 
 async def test_a_small_answer_ends_the_connection(house: House) -> None:
     """One request, one answer, and TCP is closed."""
-    house.gate.answers["/health"] = FakeAnswer(503, b"{}", (("Cache-Control", "no-store"),))
+    house.gate.answers["/health"] = HttpReply(503, b"{}", (("Cache-Control", "no-store"),))
     client = await house.client()
     await client.send(b"GET /health HTTP/1.0\r\n\r\n")
 
@@ -477,12 +478,14 @@ async def test_a_client_that_leaves_during_admission_is_forgotten(house: House) 
 class StubbornGate(FakeGate):
     """Goes on judging although it was told to stop."""
 
-    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> FakeAdmission:
+    async def admit(
+        self, head: RequestHead, parameters: PathParameters = (), *, upgrade_checked: bool = False
+    ) -> FakeAdmission:
         """Wait, and let in when told to stop."""
         with suppress(asyncio.CancelledError):
             self.heads.append(head)
             await asyncio.Event().wait()
-        return await super().admit(head, upgrade_checked=upgrade_checked)
+        return await super().admit(head, parameters, upgrade_checked=upgrade_checked)
 
 
 async def test_an_admission_that_comes_too_late_is_given_back() -> None:
@@ -538,25 +541,23 @@ class Guest:
         self.lost += 1
 
 
-class Hotel:
-    """Takes requests for one path."""
+class PollGate(FakeGate):
+    """Has one path where requests are served by a handler."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.request_handler = Guest()
-
-    def take(self, head: RequestHead) -> Guest | None:
-        """Take that path alone."""
-        return self.request_handler if head.path == "/poll" else None
+        self.handlers["/poll"] = FakePath(self, answer=lambda _: self.request_handler)
 
 
 async def test_a_guest_serves_its_request_and_is_counted() -> None:
     """A request with a body goes to whoever takes it; others go on as ever."""
-    router = Hotel()
-    async with open_house(router=router) as house:
+    gate = PollGate()
+    async with open_house(gate) as house:
         await house.enter()
         client = await house.client()
         await client.send(b"POST /poll HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc")
-        await until(lambda: router.request_handler.body)
+        await until(lambda: gate.request_handler.body)
         await client.send(b"def")
 
         answer = await client.rest()
@@ -564,31 +565,31 @@ async def test_a_guest_serves_its_request_and_is_counted() -> None:
         assert answer.endswith(b"got abcdef")
         client.leave()
         await until(lambda: house.listener_state.sockets == 1)
-        assert router.request_handler.lost == 0
-        router.request_handler.caller.answer(200, (), b"too late")
-        assert router.request_handler.caller.unsent() == 0
+        assert gate.request_handler.lost == 0
+        gate.request_handler.caller.answer(200, (), b"too late")
+        assert gate.request_handler.caller.unsent() == 0
 
 
 @pytest.mark.parametrize("reset", [True, False])
 async def test_a_guest_is_told_when_its_caller_leaves(reset: bool) -> None:
     """A caller that goes without an answer, in order or not, is gone."""
-    router = Hotel()
-    async with open_house(router=router) as house:
+    gate = PollGate()
+    async with open_house(gate) as house:
         client = await house.client()
         await client.send(b"POST /poll HTTP/1.1\r\n\r\nabc")
-        await until(lambda: router.request_handler.body)
+        await until(lambda: gate.request_handler.body)
         client.reset() if reset else client.leave()
 
-        await until(lambda: router.request_handler.lost)
+        await until(lambda: gate.request_handler.lost)
         await until(lambda: house.listener_state.sockets == 0)
-        assert router.request_handler.lost == 1
+        assert gate.request_handler.lost == 1
 
 
 async def test_a_request_for_the_head_gets_no_body() -> None:
     """An answer to HEAD says how long it would be."""
-    router = Hotel()
-    router.request_handler.answer = b"something"
-    async with open_house(router=router) as house:
+    gate = PollGate()
+    gate.request_handler.answer = b"something"
+    async with open_house(gate) as house:
         client = await house.client()
         await client.send(b"HEAD /poll HTTP/1.1\r\n\r\n")
 
@@ -599,25 +600,25 @@ async def test_a_request_for_the_head_gets_no_body() -> None:
 
 async def test_a_large_answer_is_given_time() -> None:
     """What a slow reader has not taken is not cut off before its time; it is counted meanwhile."""
-    router = Hotel()
-    router.request_handler.answer = bytes(8_000_000)
-    async with open_house(router=router) as house:
+    gate = PollGate()
+    gate.request_handler.answer = bytes(8_000_000)
+    async with open_house(gate) as house:
         client = await house.client(receive_buffer=65536)
         await client.send(b"GET /poll HTTP/1.1\r\n\r\n")
         head = await client.head()
         assert "Content-Length: 8000000" in head
-        assert router.request_handler.caller.unsent() > 0
+        assert gate.request_handler.caller.unsent() > 0
         house.clock.advance(OUTBOX_AGE - 1)
 
         assert len(await client.rest()) == 8_000_000
-        await until(lambda: router.request_handler.caller.unsent() == 0)
+        await until(lambda: gate.request_handler.caller.unsent() == 0)
 
 
 async def test_an_answer_nobody_takes_is_dropped() -> None:
     """A peer that asks and does not read is cut off after a while."""
-    router = Hotel()
-    router.request_handler.answer = bytes(20_000_000)
-    async with open_house(router=router) as house:
+    gate = PollGate()
+    gate.request_handler.answer = bytes(20_000_000)
+    async with open_house(gate) as house:
         client = await house.client(receive_buffer=4096)
         await client.send(b"GET /poll HTTP/1.1\r\n\r\n")
         await until(lambda: len(house.listener_state.answering) == 1)
@@ -664,15 +665,15 @@ async def test_a_large_answer_over_tls_is_given_time(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     """An answer that waits for its reader is not cut off by the end of TLS either."""
-    router = Hotel()
-    router.request_handler.answer = bytes(8_000_000)
-    async with open_house(tls=tls[0], router=router) as house:
+    gate = PollGate()
+    gate.request_handler.answer = bytes(8_000_000)
+    async with open_house(gate, tls=tls[0]) as house:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", house.port, ssl=tls[1], server_hostname="localhost"
         )
         writer.write(b"GET /poll HTTP/1.1\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
-        assert router.request_handler.caller.unsent() > 0
+        assert gate.request_handler.caller.unsent() > 0
 
         assert len(await reader.read()) == 8_000_000
         writer.close()

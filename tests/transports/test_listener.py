@@ -10,12 +10,13 @@ from portward.testing.clock import FakeClock
 from portward.transports import listener as listening
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
+from portward.transports.request_router import RequestRouter
 from tests.transports.house import Client, FakeGate, handshake, open_house, until
 
 
 def made(host: str | None = "127.0.0.1", port: int = 0, **options: object) -> Listener:
     """A listener that was not started."""
-    return Listener(ListenerState(FakeGate(), FakeClock()), host, port, **options)  # type: ignore[arg-type]
+    return Listener(ListenerState(RequestRouter(FakeGate()), FakeClock()), host, port, **options)  # type: ignore[arg-type]
 
 
 async def test_it_listens_on_a_port_of_the_kernels_choice() -> None:
@@ -39,7 +40,7 @@ async def test_several_addresses_share_one_port(monkeypatch: pytest.MonkeyPatch)
             for address in ("127.0.0.1", "127.0.0.2", "127.0.0.1")
         ]
 
-    listener_state = ListenerState(FakeGate(), FakeClock())
+    listener_state = ListenerState(RequestRouter(FakeGate()), FakeClock())
     listener = Listener(listener_state, "both.example", 0)
     monkeypatch.setattr(listening, "_resolve", both)
     await listener.start()

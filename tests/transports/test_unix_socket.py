@@ -12,6 +12,7 @@ import pytest
 from portward.testing.clock import FakeClock
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
+from portward.transports.request_router import RequestRouter
 from portward.transports.unix_socket import UnixListener
 from tests.transports.house import TEXT, Client, FakeGate, handshake, masked, until
 
@@ -35,7 +36,7 @@ async def client(path: Path) -> Client:
 async def listening(path: Path) -> AsyncIterator[tuple[FakeGate, Listener]]:
     """A listener at a path."""
     gate, clock = FakeGate(), FakeClock()
-    listener_state = ListenerState(gate, clock, random=lambda: 0.0)
+    listener_state = ListenerState(RequestRouter(gate), clock, random=lambda: 0.0)
     listener = Listener(listener_state, f"unix:{path}", 0)
     await listener.start()
     try:
@@ -150,7 +151,7 @@ async def test_two_gateways_at_one_path(folder: Path) -> None:
     """The second does not start, and its failure does not take the first one's path away."""
     path = folder / "gate.sock"
     async with listening(path):
-        second = Listener(ListenerState(FakeGate(), FakeClock()), f"unix:{path}", 0)
+        second = Listener(ListenerState(RequestRouter(FakeGate()), FakeClock()), f"unix:{path}", 0)
         with pytest.raises(OSError, match="another process listens there"):
             await second.start()
         second.close()

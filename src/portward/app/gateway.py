@@ -41,7 +41,8 @@ from portward.settings import Secret, Settings, reloaded, resolve
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.transports.asgi import AsgiApp
-from portward.transports.engineio import EngineServer
+from portward.transports.engineio import EngineServer, engine_handlers
+from portward.transports.request_router import RequestRouter
 
 ConnectHook = Callable[[ConnectionInfo], Awaitable[bool | None]]
 DisconnectHook = Callable[[ConnectionInfo, str], Awaitable[None]]
@@ -50,6 +51,9 @@ MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
 HOUR: Final = 3600.0
 DEFAULT_ROLE: Final = "user"
 """The role of a user whose token names no role."""
+
+
+_NOT_RUNNING: Final = "the gateway is not running: enter it with `async with` first"
 
 
 class Gateway:
@@ -76,7 +80,8 @@ class Gateway:
         self._telemetry = telemetry
         self._ports: NodePorts | None = None
         self._node: Node | None = None
-        self._front: EngineServer | None = None
+        self._engine_io: EngineServer | None = None
+        self._front: RequestRouter | None = None
         self._webhook: Webhook | None = None
         self._declared: DeclaredRooms | None = None
         self._hooks = Hooks()
@@ -88,7 +93,6 @@ class Gateway:
         self.asgi: AsgiApp = AsgiApp(
             lambda: self.front,
             lambda: self.node.clock,
-            router=lambda: self.front,
             lifespan=lambda: self,
         )
         """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it alone.
@@ -107,20 +111,30 @@ class Gateway:
             RuntimeError: the gateway is not entered, or has been left.
         """
         if self._node is None:
-            raise RuntimeError("the gateway is not running: enter it with `async with` first")
+            raise RuntimeError(_NOT_RUNNING)
         return self._node
 
     @property
-    def front(self) -> EngineServer:
-        """The server that transports call: Engine.IO sessions, and behind them the admission of the node.
+    def front(self) -> RequestRouter:
+        """The router that transports ask for the handler of a path.
 
         Raises:
             RuntimeError: the gateway is not entered, or has been left.
         """
-        node = self.node
-        if self._front is None:
-            self._front = EngineServer(HandshakeService(node), node.clock, node.endpoints)
+        if self._node is None or self._front is None:
+            raise RuntimeError(_NOT_RUNNING)
         return self._front
+
+    @property
+    def engine_io(self) -> EngineServer:
+        """The sessions of Engine.IO that poll.
+
+        Raises:
+            RuntimeError: the gateway is not entered, or has been left.
+        """
+        if self._node is None or self._engine_io is None:
+            raise RuntimeError(_NOT_RUNNING)
+        return self._engine_io
 
     @property
     def operations(self) -> ServerApi:
@@ -144,6 +158,11 @@ class Gateway:
         telemetry = self._telemetry or make_telemetry(settings, clock)
         self._ports = build.make_ports(settings, self._engine, clock, telemetry)
         self._node = build.make_node(settings, self._ports, self._hooks)
+        service = HandshakeService(self._node)
+        self._engine_io = EngineServer(service, clock)
+        self._front = RequestRouter(
+            service, engine_handlers(self._engine_io), self._engine_io.sessions
+        )
         self._declared = DeclaredRooms(self._node)
         self._webhook = Webhook(targets(self.settings), clock, telemetry)
         self._node.workspaces.decided = self._webhook.decided
@@ -168,8 +187,8 @@ class Gateway:
         await node.stop()
         if self._webhook is not None:
             await self._webhook.aclose()
-        if self._front is not None:
-            self._front.close()
+        if self._engine_io is not None:
+            self._engine_io.close()
         if self._ports.provider is not None:
             await self._ports.provider.aclose()
         await self._ports.question.aclose()

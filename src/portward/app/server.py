@@ -77,12 +77,11 @@ class Server:
         self.listener_state = ListenerState(
             gateway.front,
             node.clock,
-            router=gateway.front,
             tls=tls_context(settings),
             head_time=gate.head_timeout,
             head_limits=head_limits(settings.tokens.max_size),
             # A polling client has a second connection for the messages that it sends.
-            max_sockets=gate.max_connections * (2 if gateway.front.polled else 1),
+            max_sockets=gate.max_connections * (2 if gateway.front.polls else 1),
         )
         self.public = Listener(
             self.listener_state,
@@ -105,7 +104,7 @@ class Server:
             )
         self._handover: Handover | None = None
         if place is not None and self.listener_state.tls is None:
-            self._handover = Handover(place, gateway.front, self.listener_state, server.workers)
+            self._handover = Handover(place, gateway.engine_io, self.listener_state, server.workers)
 
     async def start(self) -> None:
         """Bind and start both listeners.

@@ -1,5 +1,6 @@
 """The request head of a handshake, as transports pass it to admission."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -21,10 +22,19 @@ class PeerAddress(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str | None = None
 
 
-class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request without its body. Header names are lower case, values are stripped, order is kept.
+def by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Group headers by name, for a :class:`RequestHead`."""
+    headers: dict[str, list[str]] = {}
+    for name, value in fields:
+        headers.setdefault(name, []).append(value)
+    return headers
 
-    `peer` is the address of the peer of the socket as text, before any proxy header is evaluated;
+
+class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP request without its body.
+
+    `headers` has the values of each header in order, stripped, by its name in lower case. `peer` is the
+    address of the peer of the socket as text, before any proxy header is evaluated;
     `UNIX_PEER` for a Unix socket. `via` and `scheme` are those of :class:`PeerAddress`.
     Never log `query` or `headers`: they may carry credentials.
     """
@@ -32,7 +42,7 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     query: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: dict[str, list[str]] = {}
     peer: str = ""
     via: str = ""
     scheme: str | None = None
@@ -41,18 +51,7 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
 
     def all(self, name: str) -> list[str]:
         """Return all values of the header `name` (lower case), in order."""
-        return [value for key, value in self.headers if key == name]
-
-    def one(self, name: str) -> str | None:
-        """Return the only value of the header `name`, None when absent.
-
-        Raises:
-            ValueError: the header appears more than once.
-        """
-        values = self.all(name)
-        if len(values) > 1:
-            raise ValueError(f"duplicate header: {name}")
-        return values[0] if values else None
+        return self.headers.get(name, [])
 
     def __repr__(self) -> str:
         return f"RequestHead(method={self.method!r}, path={self.path!r})"

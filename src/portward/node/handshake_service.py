@@ -1,7 +1,5 @@
 """The handshake service of the transports: admission, plain HTTP replies, and opening sessions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Final
@@ -9,6 +7,7 @@ from typing import Final
 import msgspec
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.path_router import PathParameters, PathRouter
 from portward.model.request import RequestHead
 from portward.node.handshake import (
     ClosedRefusal,
@@ -21,28 +20,19 @@ from portward.node.node import Node
 from portward.node.sessions import (
     ActiveEndpoint,
     Admission,
+    Answer,
     HandshakeFacts,
     HttpReply,
-    PendingConnections,
     Session,
     Transport,
     TransportCallbacks,
-    at_path,
 )
 from portward.telemetry.events import Event
 
 _TEST: Final = "/test"
 _READ: Final = frozenset({"GET", "HEAD"})
+_random: Final = Random()  # noqa: S311 - spreads load, keeps no secret
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
-
-
-@dataclass(frozen=True, slots=True)
-class RejectionReply:
-    """Implements `node.sessions.transport.HttpReply`."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = _JSON
 
 
 class AdmittedHandshake:
@@ -83,78 +73,57 @@ class AdmittedHandshake:
             self._node.admission_control.left(self._handshake)
 
 
-class HandshakeService:
-    """Implements `node.sessions.HandshakeGate`."""
+class PathHandshakes:
+    """Implements `node.sessions.PathHandler`. Without an endpoint, every handshake gets 404.
 
-    def __init__(self, node: Node) -> None:
+    `answer` serves the plain HTTP requests of a path that has some; `page` is the status page, at its path.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        endpoint: ActiveEndpoint | None = None,
+        *,
+        answer: Answer | None = None,
+        page: StatusPage | None = None,
+    ) -> None:
+        named = endpoint if page is None else page.endpoint
+        self.endpoint = endpoint
+        self.answer = answer
+        self._name = "none" if named is None else named.name
         self._node = node
-        self._random = Random()  # noqa: S311 - spreads load, keeps no secret
-        self._answers: dict[str, Callable[[RequestHead], RejectionReply]] = {
-            "/health": self._health
-        }
-        if node.status_page is not None:
-            self._answers[_TEST] = partial(self._test, node.status_page)
+        self._page = page
 
-    @property
-    def pending(self) -> PendingConnections:
-        """The pool of unauthenticated connections."""
-        return self._node.admission_control.pending
-
-    def has_capacity(self) -> HandshakeRejection | None:
-        """Check the global cap; None when one more connection fits."""
-        return self._node.admission_control.has_capacity()
-
-    def answer(self, head: RequestHead) -> HttpReply | None:
-        """Answer `GET /health` (state of the node) and `GET /test` (state of the relay), else None."""
-        answer = at_path(self._answers, head.path)
-        if answer is None or (answer == self._health and head.method not in _READ):
-            return None
-        return answer(head)
-
-    def _test(self, page: StatusPage, head: RequestHead) -> RejectionReply:
-        try:
-            allowed = page.preflight(head)
-            if allowed:
-                return RejectionReply(204, b"", allowed)
-            status = page.status(head)
-        except HandshakeRejected as refused:
-            self.refused(head, refused)
-            if refused.refusal is HandshakeRejection.RATE:
-                self._node.legacy_events.limited(self._node.admission_control.address(head))
-            headers = (*refused.refusal.headers, *page.retry_after(refused))
-            return RejectionReply(refused.refusal.status, b"", headers)
-        if head.method not in _READ:
-            return RejectionReply(405, b"", (("Allow", "GET"),))
-        return RejectionReply(200, msgspec.json.encode(status), (*_JSON, *page.headers(head)))
-
-    def _health(self, _: RequestHead) -> RejectionReply:
-        if self._node.draining:
-            return RejectionReply(503, b'{"status":"draining"}')
-        return RejectionReply(200, b'{"status":"ok"}')
-
-    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> AdmittedHandshake:
+    async def admit(
+        self, head: RequestHead, parameters: PathParameters = (), *, upgrade_checked: bool = False
+    ) -> AdmittedHandshake:
         """Check a handshake and admit it.
 
         Raises:
             HandshakeRejected: with the row of the outcome table.
         """
+        endpoint = self.endpoint
         try:
             handshake = await self._node.admission_control.check(
-                head, upgrade_checked=upgrade_checked
+                head, endpoint, parameters, upgrade_checked=upgrade_checked
             )
         except HandshakeRejected as refused:
-            closed = self._closed(head, refused, upgrade_checked=upgrade_checked)
+            if endpoint is None or not endpoint.rules.refuses_by_close:
+                raise
+            closed = self._closed(head, endpoint, refused, upgrade_checked=upgrade_checked)
             raise closed or refused from None
         return AdmittedHandshake(self._node, handshake)
 
     def _closed(
-        self, head: RequestHead, refused: HandshakeRejected, *, upgrade_checked: bool
+        self,
+        head: RequestHead,
+        endpoint: ActiveEndpoint,
+        refused: HandshakeRejected,
+        *,
+        upgrade_checked: bool,
     ) -> ClosedRefusal | None:
-        """Return the rejection as a close code, where the endpoint is set so and the page may connect."""
+        """Return the rejection as a close code, where the page may connect."""
         node = self._node
-        endpoint = at_path(node.endpoints, head.path)
-        if endpoint is None or not endpoint.rules.refuses_by_close:
-            return None
         try:
             subprotocol = node.admission_control.check_page(
                 head, endpoint, upgrade_checked=upgrade_checked
@@ -162,7 +131,69 @@ class HandshakeService:
         except HandshakeRejected:
             return None
         now = int(node.clock.time() * 1000)
-        return closed_refusal(endpoint, refused, subprotocol, self._random.random, now)
+        return closed_refusal(endpoint, refused, subprotocol, _random.random, now)
+
+    def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
+        """Log and count a rejection."""
+        node, refusal = self._node, refused.refusal
+        address = node.admission_control.address(head) if head is not None else None
+        node.telemetry.metrics.handshakes_refused_total.add((self._name, refusal.reason))
+        node.telemetry.record(
+            Event.ORIGIN_REJECT if refusal is HandshakeRejection.ORIGIN else Event.HANDSHAKE_REJECT,
+            endpoint=self._name,
+            address=address,
+            status=refusal.status,
+            reason=refusal.reason,
+            detail=refused.detail or None,
+            code=refused.code if isinstance(refused, ClosedRefusal) else None,
+        )
+        status_page = self._page is not None
+        node.legacy_events.blocked(self._name, address, refusal, status_page=status_page)
+
+
+class HandshakeService(PathHandshakes):
+    """Implements `node.sessions.HandshakeGate`."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self.pending = node.admission_control.pending
+        self.handlers = {
+            path: PathHandshakes(node, endpoint) for path, endpoint in node.endpoints.items()
+        }
+        self.handlers["/health"] = PathHandshakes(node, answer=self._health)
+        page = node.status_page
+        if page is not None:
+            self.handlers[_TEST] = PathHandshakes(node, answer=partial(self._test, page), page=page)
+        self.find = PathRouter(self.handlers, self).find
+
+    def has_capacity(self) -> HandshakeRejection | None:
+        """Check the global cap; None when one more connection fits."""
+        return self._node.admission_control.has_capacity()
+
+    def _test(self, page: StatusPage, head: RequestHead) -> HttpReply:
+        """Answer a request about the state of the relay."""
+        try:
+            allowed = page.preflight(head)
+            if allowed:
+                return HttpReply(204, b"", allowed)
+            status = page.status(head)
+        except HandshakeRejected as refused:
+            self.handlers[_TEST].refused(head, refused)
+            if refused.refusal is HandshakeRejection.RATE:
+                self._node.legacy_events.limited(self._node.admission_control.address(head))
+            headers = (*refused.refusal.headers, *page.retry_after(refused))
+            return HttpReply(refused.refusal.status, b"", headers)
+        if head.method not in _READ:
+            return HttpReply(405, b"", (("Allow", "GET"),))
+        return HttpReply(200, msgspec.json.encode(status), (*_JSON, *page.headers(head)))
+
+    def _health(self, head: RequestHead) -> HttpReply | None:
+        """Answer a request about the state of the node."""
+        if head.method not in _READ:
+            return None
+        if self._node.draining:
+            return HttpReply(503, b'{"status":"draining"}', _JSON)
+        return HttpReply(200, b'{"status":"ok"}', _JSON)
 
     async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
         """Check a further request of a session.
@@ -188,29 +219,3 @@ class HandshakeService:
             address=self._node.admission_control.address(head),
             detail=refused.detail,
         )
-
-    def _named(self, path: str) -> ActiveEndpoint | None:
-        """Return the endpoint of a request's path, also for the status page."""
-        page = self._node.status_page
-        if page is not None and at_path({_TEST: page}, path) is not None:
-            return page.endpoint
-        return at_path(self._node.endpoints, path)
-
-    def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
-        """Log and count a rejection."""
-        node, refusal = self._node, refused.refusal
-        endpoint = self._named(head.path) if head is not None else None
-        name = endpoint.name if endpoint is not None else "none"
-        address = node.admission_control.address(head) if head is not None else None
-        node.telemetry.metrics.handshakes_refused_total.add((name, refusal.reason))
-        node.telemetry.record(
-            Event.ORIGIN_REJECT if refusal is HandshakeRejection.ORIGIN else Event.HANDSHAKE_REJECT,
-            endpoint=name,
-            address=address,
-            status=refusal.status,
-            reason=refusal.reason,
-            detail=refused.detail or None,
-            code=refused.code if isinstance(refused, ClosedRefusal) else None,
-        )
-        asked = head is not None and head.path == _TEST
-        node.legacy_events.blocked(name, address, refusal, status_page=asked)

@@ -209,7 +209,7 @@ class Node:
             commands, telemetry, clock, self.telemetry.failure, reply_writer, self.cluster_limits
         )
         self.admission_control = AdmissionControl(
-            settings, self.endpoints, authentication, self.cluster_limits, telemetry, clock
+            settings, authentication, self.cluster_limits, telemetry, clock
         )
         self.status_page = (
             StatusPage(

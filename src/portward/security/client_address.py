@@ -5,7 +5,7 @@ configured header, and only from the right end up to the first address that is n
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -16,6 +16,7 @@ from portward.security.address import UNKNOWN, Address, parse_address, unmapped
 from portward.security.forwarded import parse_element, split_from_right, split_list
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Headers: TypeAlias = Mapping[str, Sequence[str]]
 
 UNIX: Final = UNIX_PEER
 """The entry among trusted proxies that stands for the peer of a Unix socket."""
@@ -107,18 +108,20 @@ class AddressRules:
         """Return whether the peer of a socket, given as text, is one of the trusted proxies."""
         if peer == UNIX:
             return self._unix
+        if not self._networks:
+            return False
         address = parse_address(peer)
         return address is not None and self.trusts(address)
 
     def derive(
         self,
         peer: str,
-        headers: Sequence[tuple[str, str]],
+        headers: Headers,
         *,
         via: str = "",
         scheme: str | None = None,
     ) -> ClientAddress:
-        """Find the client's address. `headers` are lower-case names with their values, in order.
+        """Find the client's address. `headers` are lower-case names with the values of each, in order.
 
         `via` and `scheme` come from a PROXY header, see `model.request.PeerAddress`. The address that it
         names is the client's; only when this address is itself a trusted proxy, the forwarding header is
@@ -132,20 +135,21 @@ class AddressRules:
         if via and (via == peer or not self.trusts_peer(peer)):
             return self._named(nearest, headers, scheme)
         if not self.trusts_peer(peer):
-            claimed = any(name in _CLAIMS for name, _ in headers)
             claim = _UNTRUSTED_UNIX if peer == UNIX else _UNTRUSTED
-            return ClientAddress(_text(nearest), _text(nearest), ignored=claimed, claim=claim)
-        found = self._walk(nearest, [value for name, value in headers if name == self._header])
+            address = UNKNOWN if nearest is None else str(nearest)
+            claimed = not _CLAIMS.isdisjoint(headers)
+            return ClientAddress(address, address, ignored=claimed, claim=claim)
+        found = self._walk(nearest, headers.get(self._header, ()))
         said, claim = self._scheme(found, headers)
         address = _text(found.address)
         return ClientAddress(address, _text(nearest), scheme=scheme or said, claim=claim)
 
     def _named(
-        self, nearest: Address | None, headers: Sequence[tuple[str, str]], scheme: str | None
+        self, nearest: Address | None, headers: Headers, scheme: str | None
     ) -> ClientAddress:
         """Return the address from a PROXY header as the client's, with the scheme."""
-        values = [value for name, value in headers if name == self._header]
-        proto = next((hop.proto for hop in self._hops(values)), "")
+        hops = self._hops(headers.get(self._header, ()))
+        proto = next((hop.proto for hop in hops), "")
         said, claim = self._scheme(_Hop(nearest, proto), headers)
         if scheme is not None:
             said, claim = scheme, f"the PROXY header says {scheme}"
@@ -175,7 +179,7 @@ class AddressRules:
         else:
             yield from (_Hop(_parse_node(entry)) for entry in split_list(joined))
 
-    def _scheme(self, hop: _Hop, headers: Sequence[tuple[str, str]]) -> tuple[str | None, str]:
+    def _scheme(self, hop: _Hop, headers: Headers) -> tuple[str | None, str]:
         """Return the scheme that the client used, and its source and value for the log.
 
         With `Forwarded` the scheme is in the same element as the address. Otherwise it is the right-most
@@ -184,7 +188,7 @@ class AddressRules:
         if self._header is ForwardedHeader.FORWARDED:
             name, said = "proto of Forwarded", hop.proto
         else:
-            joined = ",".join(value for header, value in headers if header == _PROTO)
+            joined = ",".join(headers.get(_PROTO, ()))
             name, said = _PROTO, next(split_list(joined), "")
         if not said:
             return None, f"no {name} came"

@@ -12,6 +12,9 @@ VERSION: Final = "13"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==\Z")
 """Sixteen bytes in base64 whose unused bits are zero."""
+_UPGRADE: Final = re.compile(r"(?:^|,)[ \t]*upgrade[ \t]*(?:,|\Z)", re.IGNORECASE | re.ASCII)
+_WEBSOCKET: Final = re.compile(r"(?:^|,)[ \t]*websocket[ \t]*(?:,|\Z)", re.IGNORECASE | re.ASCII)
+_NO_BODY: Final = ["0"]
 _SINGLE: Final = frozenset(
     {
         "authorization",
@@ -34,50 +37,35 @@ def check_upgrade(head: RequestHead) -> str:
     Raises:
         HandshakeRejected: METHOD, WRONG_VERSION, or BAD_REQUEST with the reason for the log.
     """
+    headers = head.headers
     if head.method != "GET":
         raise HandshakeRejected(HandshakeRejection.METHOD)
     if head.http_version != "1.1":
         raise _bad("http version")
-    headers = _singles(head)
+    for name, values in headers.items():
+        if len(values) > 1 and name in _SINGLE:
+            raise _bad(f"duplicate {name}")  # a proxy could use the other one
     if "host" not in headers:
         raise _bad("no host")
-    _check_no_body(headers)
-    if "upgrade" not in _tokens(head, "connection") or "websocket" not in _tokens(head, "upgrade"):
-        raise _bad("not an upgrade")
-    return _check_key(headers)
-
-
-def _singles(head: RequestHead) -> dict[str, str]:
-    """Return the headers that may appear once, by name: with two, a proxy could use the other one."""
-    found: dict[str, str] = {}
-    for name, value in head.headers:
-        if name in _SINGLE:
-            if name in found:
-                raise _bad(f"duplicate {name}")
-            found[name] = value
-    return found
-
-
-def _check_no_body(headers: dict[str, str]) -> None:
-    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+    if "transfer-encoding" in headers or headers.get("content-length", _NO_BODY) != _NO_BODY:
         raise _bad("body")
+    connection, upgrade = headers.get("connection", ()), headers.get("upgrade", ())
+    if not (_UPGRADE.search(",".join(connection)) and _WEBSOCKET.search(",".join(upgrade))):
+        raise _bad("not an upgrade")
+    return _key(head)
 
 
-def _check_key(headers: dict[str, str]) -> str:
-    version = headers.get("sec-websocket-version")
+def _key(head: RequestHead) -> str:
+    """Check the version and the key, which appear at most once each."""
+    version = head.headers.get("sec-websocket-version")
     if version is None:
         raise _bad("no version")
-    if version != VERSION:
+    if version != [VERSION]:
         raise HandshakeRejected(HandshakeRejection.WRONG_VERSION)
-    key = headers.get("sec-websocket-key", "")
+    key = "".join(head.headers.get("sec-websocket-key", ()))
     if not _KEY.match(key):
         raise _bad("bad key")
     return key
-
-
-def _tokens(head: RequestHead, name: str) -> set[str]:
-    joined = ",".join(head.all(name))
-    return {token.strip(" \t").lower() for token in joined.split(",")}
 
 
 def _bad(detail: str) -> HandshakeRejected:

@@ -59,7 +59,13 @@ class EndpointSettings(Struct, frozen=True, kw_only=True):
             " names of their own 404"
         ),
     ] = True
-    path: Annotated[str, FieldMeta("path of the address, exactly as requested")] = ""
+    path: Annotated[
+        str,
+        FieldMeta(
+            "path of the address, exactly as requested, or a pattern such as `/app/{key}`, whose parameters"
+            " are whole segments"
+        ),
+    ] = ""
     dialect: Annotated[str, FieldMeta("which protocol its clients speak")] = ""
     transport: Annotated[
         TransportKind,

@@ -20,7 +20,7 @@ from portward.app.telemetry import make_telemetry
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
-from portward.model.request import RequestHead
+from portward.model.request import RequestHead, by_name
 from portward.node.handshake_service import HandshakeService
 from portward.node.sessions import TransportCallbacks, both
 from portward.settings import Settings
@@ -53,7 +53,7 @@ def request(path: str = "/rooms", *, peer: str = "127.0.0.1", **headers: str) ->
     }
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return RequestHead(
-        method="GET", path=path, query=query, headers=tuple((base | given).items()), peer=peer
+        method="GET", path=path, query=query, headers=by_name((base | given).items()), peer=peer
     )
 
 
@@ -234,7 +234,9 @@ async def connect(
     Raises:
         HandshakeRejected: as a real client would be, with the row of the outcome table.
     """
-    admission = await HandshakeService(gateway.node).admit(request(path, peer=peer, **headers))
+    head = request(path, peer=peer, **headers)
+    handler, parameters = HandshakeService(gateway.node).find(head.path)
+    admission = await handler.admit(head, parameters)
     client = MemoryClient()
     client.max_unsent = admission.max_unsent
     client.attach(admission.open(client))

@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 from portward.model.clock import Clock
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.request import UNIX_PEER, RequestHead
+from portward.model.request import UNIX_PEER, RequestHead, by_name
 from portward.node.handshake import ClosedRefusal
-from portward.node.sessions import Admission, HandshakeGate
+from portward.node.sessions import HttpReply
 from portward.transports.asgi_http import AsgiResponseSender
 from portward.transports.asgi_link import AsgiLink, Event, Receive, Send
-from portward.transports.listener_state import RequestRouter
-from portward.wire.http_request import read_target
+from portward.transports.request_router import RequestRouter
+from portward.wire.http_request import read_absolute
 from portward.wire.http_response import refusal_headers
 
 _DENIAL: Final = "websocket.http.response"
@@ -30,23 +30,21 @@ Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 class AsgiApp:
     """ASGI application, to be mounted or served as the root application.
 
-    `gate`, `clock` and `router` are called when they are needed: an application can be mounted
+    `router` and `clock` are called when they are needed: an application can be mounted
     before the gateway runs. `lifespan` is entered at start-up and left at shutdown when this is the root; an
     application that mounts it starts the gateway by itself, because servers send lifespan events to the root.
     """
 
     def __init__(
         self,
-        gate: Callable[[], HandshakeGate],
+        router: Callable[[], RequestRouter],
         clock: Callable[[], Clock],
         *,
-        router: Callable[[], RequestRouter] | None = None,
         lifespan: Lifespan = nullcontext,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        self._gate = gate
-        self._clock = clock
         self._router = router
+        self._clock = clock
         self._lifespan = lifespan
         self._random = random
         self._closing = 0
@@ -69,10 +67,14 @@ class AsgiApp:
     async def _websocket(self, scope: Event, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         head = head_of(scope)
+        router = self._router()
+        handler, parameters = router.find(head.path)
         try:
-            admission = await self._admit(head)
+            router.check_capacity()
+            admission = await handler.admit(head, parameters, upgrade_checked=True)
         except HandshakeRejected as refused:
-            await self._deny(scope, send, head, refused)
+            handler.refused(head, refused)
+            await self._deny(scope, send, refused)
             return
         try:
             await send({"type": "websocket.accept", "subprotocol": admission.subprotocol})
@@ -85,17 +87,7 @@ class AsgiApp:
         link.begin(admission.open(link))
         await link.run(receive, send)
 
-    async def _admit(self, head: RequestHead) -> Admission:
-        gate = self._gate()
-        refusal = gate.has_capacity()
-        if refusal is not None:
-            raise HandshakeRejected(refusal)
-        return await gate.admit(head, upgrade_checked=True)
-
-    async def _deny(
-        self, scope: Event, send: Send, head: RequestHead, refused: HandshakeRejected
-    ) -> None:
-        self._gate().refused(head, refused)
+    async def _deny(self, scope: Event, send: Send, refused: HandshakeRejected) -> None:
         if isinstance(refused, ClosedRefusal) and self._closing < CLOSING:
             self._closing += 1
             try:
@@ -111,21 +103,19 @@ class AsgiApp:
 
     async def _http(self, scope: Event, receive: Receive, send: Send) -> None:
         head = head_of(scope)
-        request_handler = self._router().take(head) if self._router is not None else None
-        if request_handler is not None:
-            caller = AsgiResponseSender()
-            response = await caller.serve(request_handler, receive)
-            if response is not None:
-                await _respond(send, "http.response.", *response)
-                caller.taken()
-            return
-        gate = self._gate()
-        answer = gate.answer(head)
+        handler = self._router().find(head.path).target
+        answer = handler.answer(head) if handler.answer is not None else None
         if answer is None:
-            gate.refused(head, HandshakeRejected(HandshakeRejection.UNKNOWN_PATH))
-            await _respond(send, "http.response.", HandshakeRejection.UNKNOWN_PATH.status, (), b"")
-        else:
+            handler.refused(head, HandshakeRejected(HandshakeRejection.UNKNOWN_PATH))
+            answer = HttpReply(HandshakeRejection.UNKNOWN_PATH.status)
+        if isinstance(answer, HttpReply):
             await _respond(send, "http.response.", answer.status, answer.headers, answer.body)
+            return
+        caller = AsgiResponseSender()
+        response = await caller.serve(answer, receive)
+        if response is not None:
+            await _respond(send, "http.response.", *response)
+            caller.taken()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
@@ -166,7 +156,7 @@ def head_of(scope: Event) -> RequestHead:
     it is encoded again, so that an escape never turns into another path.
     """
     client = scope.get("client")
-    headers = tuple(
+    headers = by_name(
         (name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
         for name, value in scope["headers"]
     )
@@ -174,7 +164,7 @@ def head_of(scope: Event) -> RequestHead:
     path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
     if not path.startswith("/"):  # some servers pass an absolute form on unchanged
         with suppress(HandshakeRejected):  # a target in neither form is no endpoint's path
-            path, headers = read_target(path.encode("latin-1"), headers)
+            path = read_absolute(path.encode("latin-1"), headers)
     return RequestHead(
         method=scope.get("method", "GET"),
         path=_within(path, quote(scope.get("root_path", ""))),

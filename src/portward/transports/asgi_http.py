@@ -3,14 +3,14 @@
 import asyncio
 from typing import Any
 
+from portward.node.sessions import Headers, RequestHandler
 from portward.transports.asgi_link import Receive
-from portward.transports.listener_state import Headers, RequestHandler
 
 Answer = tuple[int, Headers, bytes]
 
 
 class AsgiResponseSender:
-    """Implements `transports.listener_state.ResponseSender`."""
+    """Implements `node.sessions.ResponseSender`."""
 
     def __init__(self) -> None:
         self._answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()

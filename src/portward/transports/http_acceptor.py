@@ -12,14 +12,19 @@ from typing import Any, Final, cast
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import CLOSE_TIME
 from portward.model.request import PeerAddress, RequestHead
-from portward.node.sessions import Admission, eager_task
+from portward.node.sessions import (
+    Admission,
+    Headers,
+    HttpReply,
+    PathHandler,
+    RequestHandler,
+    eager_task,
+)
 from portward.transports.deadlines import Waiter
 from portward.transports.listener_state import (
     LINGERING,
     ConnectionHandoff,
-    Headers,
     ListenerState,
-    RequestHandler,
 )
 from portward.transports.unix_socket import peer_of
 from portward.transports.upgrade import refusal_answer, upgrade
@@ -59,6 +64,7 @@ class HandshakeProtocol(asyncio.Protocol):
         "_early",
         "_head",
         "_listener_state",
+        "_path_handler",
         "_peer",
         "_phase",
         "_reader",
@@ -94,6 +100,7 @@ class HandshakeProtocol(asyncio.Protocol):
         self._rest = b""
         self._size = 0
         self._untaken = 0
+        self._path_handler: PathHandler = listener_state.gate
         self._request_handler: RequestHandler | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -110,7 +117,7 @@ class HandshakeProtocol(asyncio.Protocol):
             self._reject_at_accept(HandshakeRejected(refusal))
             return
         if self._carried is not None:
-            self._begin(*self._carried)
+            self._serve(*self._carried)
             return
         peer = self._peer or PeerAddress(address=peer_of(transport))
         listener_state.await_head(self, peer.address, self._waiter)
@@ -234,16 +241,9 @@ class HandshakeProtocol(asyncio.Protocol):
             found = self._reader.feed(data)
             if found is not None:
                 self._listener_state.head_done(self, self._waiter)
-                self._begin(*found)
+                self._serve(*found)
         except HandshakeRejected as refused:
             self._refuse(refused)
-
-    def _begin(self, head: RequestHead, early: bytes) -> None:
-        self._head = head
-        self._early += early
-        handoff = self._listener_state.handoff if self._carried is None else None
-        if handoff is None or not self._leaves_by(handoff, head):
-            self._serve(head)
 
     def _leaves_by(self, handoff: ConnectionHandoff, head: RequestHead) -> bool:
         descriptor = self._transport.get_extra_info("socket").fileno()
@@ -254,23 +254,32 @@ class HandshakeProtocol(asyncio.Protocol):
         self._transport.abort()
         return True
 
-    def _serve(self, head: RequestHead) -> None:
+    def _serve(self, head: RequestHead, early: bytes) -> None:
+        """Let the handler of the path answer the request, or decide about the handshake."""
+        self._head = head
+        self._early += early
         listener_state = self._listener_state
-        request_handler = (
-            listener_state.router.take(head) if listener_state.router is not None else None
-        )
-        if request_handler is not None:
-            self._host(request_handler)
+        handoff = listener_state.handoff
+        if handoff is not None and self._carried is None and self._leaves_by(handoff, head):
             return
-        answer = listener_state.gate.answer(head)
-        if answer is not None:
-            told = answer.status, answer.headers, answer.body
-            self._respond(http_response.answer(*told, head_only=head.method == "HEAD"))
-            return
+        handler, parameters = listener_state.router.find(head.path)
+        self._path_handler = handler
+        if handler.answer is not None:
+            answer = handler.answer(head)
+            if answer is not None:
+                self._answer(answer, head)
+                return
         self._phase = Phase.ADMITTING
-        task = eager_task.start(listener_state.gate.admit(head), self._judged)
+        task = eager_task.start(handler.admit(head, parameters), self._judged)
         if self._phase is Phase.ADMITTING:
             self._task = task
+
+    def _answer(self, answer: RequestHandler | HttpReply, head: RequestHead) -> None:
+        if isinstance(answer, HttpReply):
+            parts = answer.status, answer.headers, answer.body
+            self._respond(http_response.answer(*parts, head_only=head.method == "HEAD"))
+        else:
+            self._host(answer)
 
     def _host(self, request_handler: RequestHandler) -> None:
         self._phase = Phase.SERVING
@@ -335,7 +344,7 @@ class HandshakeProtocol(asyncio.Protocol):
         self._transport.close()
 
     def _refuse(self, refused: HandshakeRejected) -> None:
-        self._listener_state.gate.refused(self._head, refused)
+        self._path_handler.refused(self._head, refused)
         self._respond(refusal_answer(refused, self._head, self._listener_state.random))
 
     def _respond(self, response: bytes) -> None:

@@ -9,9 +9,10 @@ from portward.model.clock import Clock
 from portward.model.handshake_errors import HandshakeRejection
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, HeadLimits
 from portward.model.request import RequestHead
-from portward.node.sessions import HandshakeGate, Pending
+from portward.node.sessions import Pending
 from portward.security.address import limit_keys
 from portward.transports.deadlines import Deadlines, Waiter
+from portward.transports.request_router import RequestRouter
 
 HEAD_TIME: Final = 5.0
 """Seconds from accept to the end of the request head; with TLS twice that."""
@@ -19,39 +20,6 @@ _USUAL: Final = HeadLimits()
 LINGER_TIME: Final = 1.0
 LINGERING: Final = 64
 """Connections rejected at accept that may linger at a time: they are already over the cap."""
-
-
-Headers = tuple[tuple[str, str], ...]
-
-
-class ResponseSender(Protocol):
-    """Sender of the answer to one request."""
-
-    def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send the answer, and close. Does nothing after an earlier answer, or when the client has left."""
-
-    def unsent(self) -> int:
-        """Bytes of the answer that the client has not taken."""
-
-
-class RequestHandler(Protocol):
-    """Serves one request that has a body, or whose answer comes later."""
-
-    def begin(self, caller: ResponseSender) -> None:
-        """Start; may answer at once."""
-
-    def arrived(self, data: bytes) -> None:
-        """Take a part of the body, or other bytes after the head."""
-
-    def gone(self) -> None:
-        """Stop: the client has left without an answer."""
-
-
-class RequestRouter(Protocol):
-    """Chooses requests that are neither small answers nor WebSocket handshakes: Engine.IO polling."""
-
-    def take(self, head: RequestHead) -> RequestHandler | None:
-        """The handler of this request; None when it belongs elsewhere."""
 
 
 class ConnectionHandoff(Protocol):
@@ -69,7 +37,7 @@ class PendingHead(Waiter, Pending, Protocol):
 
 
 class ListenerState:
-    """The gate, the clock, the deadlines and the count of open sockets.
+    """The gate, the router, the clock, the deadlines and the count of open sockets.
 
     `sockets` is exact: plus one at accept, minus one when the transport is gone, whatever protocol it has.
     `doors` are the connections among them that were not admitted yet. At most `max_sockets` are served
@@ -81,21 +49,20 @@ class ListenerState:
 
     def __init__(
         self,
-        gate: HandshakeGate,
+        router: RequestRouter,
         clock: Clock,
         *,
         tls: SSLContext | None = None,
-        router: RequestRouter | None = None,
         head_time: float = HEAD_TIME,
         head_limits: HeadLimits = _USUAL,
         max_sockets: int = 0,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        self.gate = gate
-        self.pending = gate.pending
+        self.router = router
+        self.gate = router.gate
+        self.pending = router.gate.pending
         self.clock = clock
         self.tls = tls
-        self.router = router
         self.handoff: ConnectionHandoff | None = None
         self.random = random
         self.head_time = head_time if tls is None else 2 * head_time
@@ -118,7 +85,7 @@ class ListenerState:
             return HandshakeRejection.OVERLOAD
         if self.max_sockets and self.sockets - len(self.lingering) > self.max_sockets:
             return HandshakeRejection.GLOBAL_CAP
-        return self.gate.has_capacity()
+        return self.router.has_capacity()
 
     def await_head(self, door: "PendingHead", peer: str, waiter: Waiter) -> None:
         """Start the deadline of a request head; a connection that sends nothing may be displaced.

@@ -39,7 +39,7 @@ def upgrade(
     )
     reader = reader_for(link, admission.max_message)
     transport.set_protocol(reader)
-    accept = accept_key(head.one("sec-websocket-key") or "")
+    accept = accept_key("".join(head.all("sec-websocket-key")))
     # The 101 and the first messages are one write: one system call instead of two or three.
     link.cork()
     link.begin(admission.open(link))
@@ -55,7 +55,7 @@ def refusal_answer(
     """Build the answer to a rejected request: a status, or for `ClosedRefusal` a 101 and a close frame."""
     if head is None or not isinstance(refused, ClosedRefusal):
         return http_response.refusal(refused, random)
-    accept = accept_key(head.one("sec-websocket-key") or "")
+    accept = accept_key("".join(head.all("sec-websocket-key")))
     messages = (message.frame for message in refused.messages)
     close = frames.close(refused.code, refused.reason)
     switched = http_response.switching(accept, subprotocol=refused.subprotocol)

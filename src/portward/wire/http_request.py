@@ -1,8 +1,9 @@
 """Parser of request heads, with limits that apply before anything is held (RFC 9112)."""
 
 import re
-from collections.abc import Iterable
-from typing import Final, TypeAlias
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Final
 
 import httptools
 
@@ -11,7 +12,6 @@ from portward.model.limits import HEAD_COUNT, HeadLimits
 from portward.model.request import PeerAddress, RequestHead
 from portward.wire.proxy_protocol import SIGNATURE
 
-Header: TypeAlias = tuple[str, str]
 _END: Final = b"\r\n\r\n"
 PROXIED: Final = "a PROXY header came: set server.proxy_protocol, or switch it off in the proxy"
 """Text for the log when a proxy sends a header that is not expected."""
@@ -68,26 +68,22 @@ class HttpRequestReader:
 
     def _check_lines(self, end: int) -> None:
         """Check the new bytes: line ends, line lengths, number of lines."""
-        held = self._held
+        held, start, longest = self._held, self._start, self._limits.line
         stop = end + 2 if end >= 0 else len(held)
         while (feed := held.find(b"\n", self._scanned, stop)) >= 0:
-            self._check_line(feed - 1)
+            # Bare CR and LF, empty request lines and folded headers (RFC 9112 2.2 and 5.2).
+            if feed - 1 <= start or held.find(b"\r", start, feed) != feed - 1:
+                raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "line ends")
+            if held[start] in b" \t":
+                raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "folded header")
+            if feed - 1 - start > longest:
+                raise HandshakeRejected(self._too_long())
             self._lines += 1
             if self._lines > HEAD_COUNT + 1:
                 raise HandshakeRejected(HandshakeRejection.HEADERS_TOO_LARGE)
-            self._scanned = self._start = feed + 1
+            self._scanned = self._start = start = feed + 1
         self._scanned = stop
-        if stop - self._start > self._limits.line + 1:
-            raise HandshakeRejected(self._too_long())
-
-    def _check_line(self, end: int) -> None:
-        """Reject bare CR and LF, empty request lines and folded headers (RFC 9112 2.2 and 5.2)."""
-        held, start = self._held, self._start
-        if end <= start or held.find(b"\r", start, end + 1) != end:
-            raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "line ends")
-        if held[start] in b" \t":
-            raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "folded header")
-        if end - start > self._limits.line:
+        if stop - start > longest + 1:
             raise HandshakeRejected(self._too_long())
 
     def _too_long(self) -> HandshakeRejection:
@@ -96,8 +92,12 @@ class HttpRequestReader:
         )
 
     def _parse(self, head: bytes) -> RequestHead:
-        fields = _Fields()
-        parser = httptools.HttpRequestParser(fields)
+        parts: list[bytes] = []
+        fields: dict[bytes, bytes] = {}
+        # Callbacks without a Python function: most heads have each name once.
+        parser = httptools.HttpRequestParser(
+            SimpleNamespace(on_url=parts.append, on_header=fields.__setitem__)
+        )
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
@@ -106,13 +106,18 @@ class HttpRequestReader:
             proxied = head.startswith(b"PROXY ")
             why = PROXIED if proxied else type(error).__name__
             raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, why) from None
-        method, version = parser.get_method(), parser.get_http_version()
+        method, version, target = parser.get_method(), parser.get_http_version(), b"".join(parts)
         # httptools accepts more than other readers: the request line must have exactly this form.
-        line = b"%b %b HTTP/%b\r\n" % (method, fields.target, version.encode())
+        line = b"%b %b HTTP/%b\r\n" % (method, target, version.encode())
         if not (head.startswith(line) and version in _VERSIONS):
             raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "request line")
-        target, headers = read_target(fields.target, fields.headers)
-        path, _, query = target.partition("?")
+        headers: dict[str, list[str]] = {}
+        for name, value in fields.items() if len(fields) == self._lines - 1 else _every_field(head):
+            # Latin-1 decodes every byte, so no header can raise here.
+            text = value.decode("latin-1").strip(" \t")
+            headers.setdefault(name.decode("latin-1").lower(), []).append(text)
+        path = target.decode("latin-1") if _TARGET.match(target) else read_absolute(target, headers)
+        path, _, query = path.partition("?")
         return RequestHead(
             method=method.decode("ascii"),
             path=path,
@@ -126,40 +131,30 @@ class HttpRequestReader:
         )
 
 
-def read_target(target: bytes, headers: Iterable[Header]) -> tuple[str, tuple[Header, ...]]:
-    """The origin form of a request target, and the headers that go with it.
+def _every_field(head: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of a head that was parsed before, where a name appears more than once."""
+    fields: list[tuple[bytes, bytes]] = []
+    parser = httptools.HttpRequestParser(
+        SimpleNamespace(on_header=lambda name, value: fields.append((name, value)))
+    )
+    with suppress(httptools.HttpParserUpgrade):
+        parser.feed_data(head)
+    return fields
 
-    In absolute form (RFC 9112 section 3.2.2) the authority replaces the value of `Host`. A request
-    without `Host`, or with several, is left as it is, and the check of that header rejects it.
+
+def read_absolute(target: bytes, headers: dict[str, list[str]]) -> str:
+    """The origin form of a request target in absolute form (RFC 9112 section 3.2.2).
+
+    The authority replaces the value of `Host` in `headers`. A request without `Host`, or with several, is
+    left as it is, and the check of that header rejects it.
 
     Raises:
-        HandshakeRejected: BAD_REQUEST, the target is in neither form.
+        HandshakeRejected: BAD_REQUEST, the target is not in absolute form.
     """
-    if _TARGET.match(target):
-        return target.decode("ascii"), tuple(headers)
     absolute = _ABSOLUTE.match(target)
     if absolute is None:
         raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "request target")
     authority, rest = absolute[1].decode("ascii"), (absolute[2] or b"").decode("ascii")
-    kept = tuple(headers)
-    if sum(name == "host" for name, _ in kept) == 1:
-        kept = tuple((name, authority if name == "host" else value) for name, value in kept)
-    return rest if rest.startswith("/") else f"/{rest}", kept
-
-
-class _Fields:
-    """Callbacks of httptools."""
-
-    __slots__ = ("headers", "target")
-
-    def __init__(self) -> None:
-        self.target = b""
-        self.headers: list[Header] = []
-
-    def on_url(self, part: bytes) -> None:
-        """Take a part of the request target, unchanged."""
-        self.target += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. Latin-1 decodes every byte, so no header can raise here."""
-        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+    if len(headers.get("host", ())) == 1:
+        headers["host"] = [authority]
+    return rest if rest.startswith("/") else f"/{rest}"

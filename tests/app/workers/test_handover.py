@@ -21,7 +21,6 @@ from portward.model.request import RequestHead
 from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
 from portward.testing import FakeClock
-from portward.transports.engineio import EngineServer
 from portward.transports.listener_state import ListenerState
 from tests.app.workers.work import place_in
 
@@ -222,7 +221,7 @@ class Alone:
         self.listener_state = ListenerState(gateway.front, self.clock)
         place, self._parent = place_in(folder, 0)
         self._place = place
-        self.sessions = EngineServer(gateway.front, self.clock, gateway.node.endpoints)
+        self.sessions = gateway.engine_io
         self.handover = Handover(place, self.sessions, self.listener_state, 2)
         self.handover.start()
         self.path = control_protocol.door_socket(str(folder), 0)
@@ -256,7 +255,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[Alone]:
 
 def parcel(path: str = "/health") -> bytes:
     """What is handed over with a connection."""
-    head = RequestHead(method="GET", path=path, headers=(("host", "localhost"),))
+    head = RequestHead(method="GET", path=path, headers={"host": ["localhost"]})
     return msgspec.msgpack.encode(HandoverMessage(head, b""))
 
 

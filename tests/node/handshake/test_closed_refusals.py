@@ -12,13 +12,12 @@ from portward.model.handshake_errors import HandshakeRejected, HandshakeRejectio
 from portward.model.limits import Rate
 from portward.model.request import RequestHead
 from portward.node.handshake.closed_refusals import ENDINGS, ClosedRefusal, closed_refusal
-from portward.node.handshake_service import HandshakeService
 from portward.settings.endpoint import CredentialSource, Refuse
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
 from portward.testing import connect
 from portward.testing.gateway import request
-from tests.house import House, running, settings
+from tests.house import House, RoutedGate, running, settings
 
 PAGE = "http://localhost:3000"
 CLOSE: Mapping[str, Any] = {"refuse": Refuse.CLOSE, "credentials": (CredentialSource.QUERY,)}
@@ -27,7 +26,7 @@ BY_STATUS = [each for each in HandshakeRejection if each not in ENDINGS]
 
 async def refused(house: House, head: RequestHead) -> HandshakeRejected:
     """The refusal of a handshake."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     with pytest.raises(HandshakeRejected) as caught:
         await gate.admit(head)
     gate.refused(head, caught.value)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import LimitMode
 from portward.model.request import RequestHead
-from portward.node.handshake_service import AdmittedHandshake, HandshakeService
+from portward.node.handshake_service import AdmittedHandshake
 from portward.settings import Settings
 from portward.settings.endpoint import AuthMode, CredentialSource, EndpointSettings, TransportKind
 from portward.settings.limits import ConnectionLimit, Limits
@@ -18,7 +18,7 @@ from portward.settings.sections import GateSettings
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient
 from portward.testing.gateway import request
-from tests.house import House, running, settle
+from tests.house import House, RoutedGate, running, settle
 
 PATH = "/engine.io/"
 ECHO = EndpointSettings(
@@ -53,7 +53,7 @@ def bearer(house: House, user: str, **claims: Any) -> str:
 
 async def enter(house: House, head: RequestHead) -> AdmittedHandshake:
     """A session and how it came in."""
-    entry = await HandshakeService(house.gateway.node).admit(head, upgrade_checked=True)
+    entry = await RoutedGate(house.gateway.node).admit(head, upgrade_checked=True)
     client = MemoryClient()
     client.attach(entry.open(client))
     await settle()
@@ -65,7 +65,7 @@ async def judged(
 ) -> HandshakeRejection | None:
     """What a further request is answered."""
     try:
-        await HandshakeService(house.gateway.node).verify_followup(head, entry)
+        await RoutedGate(house.gateway.node).verify_followup(head, entry)
     except HandshakeRejected as refused:
         return refused.refusal
     return None
@@ -200,7 +200,7 @@ _SOCKETS = replace(ENDPOINTS["workspaces"], path=PATH)
 async def test_a_token_is_kept_for_later() -> None:
     """The header's token is neither judged nor shown; its owner is nobody yet."""
     async with running(deferred()) as house:
-        gate = HandshakeService(house.gateway.node)
+        gate = RoutedGate(house.gateway.node)
         entry = await gate.admit(ask(authorization="Bearer not.a.token"), upgrade_checked=True)
         handshake = entry._handshake
         assert (handshake.bearer, handshake.identity) == ("not.a.token", None)
@@ -223,7 +223,7 @@ async def test_a_token_that_is_kept_has_to_come_again() -> None:
 async def test_a_crowd_is_let_in_to_be_told() -> None:
     """Up to twice the cap of an address come in marked; more are refused."""
     async with running(deferred()) as house:
-        gate = HandshakeService(house.gateway.node)
+        gate = RoutedGate(house.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(4)]
         assert [each._handshake.crowded for each in entries] == [False, False, True, True]
         with pytest.raises(HandshakeRejected) as refused:
@@ -240,7 +240,7 @@ async def test_a_crowd_is_let_in_to_be_told() -> None:
 async def test_a_crowd_that_is_only_watched() -> None:
     """Where the cap only observes nobody is marked."""
     async with running(deferred(mode=LimitMode.OBSERVE)) as house:
-        gate = HandshakeService(house.gateway.node)
+        gate = RoutedGate(house.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(5)]
         assert not any(each._handshake.crowded for each in entries)
         for entry in entries:
@@ -252,7 +252,7 @@ async def test_the_cap_of_those_who_have_proven_nothing() -> None:
     """Kept tokens prove nothing: their owners count with the others."""
     given = replace(deferred(), gate=GateSettings(max_unauthenticated=1))
     async with running(given) as house:
-        gate = HandshakeService(house.gateway.node)
+        gate = RoutedGate(house.gateway.node)
         house.gateway.node.admission_control.unauthenticated = 1
         with pytest.raises(HandshakeRejected) as refused:
             await gate.admit(ask(authorization="Bearer x"), upgrade_checked=True)

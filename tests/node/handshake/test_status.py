@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.node.handshake_service import HandshakeService, RejectionReply
+from portward.node.sessions.path_handler import HttpReply
 from portward.settings import Secret, Settings
 from portward.settings.endpoint import AuthMode
 from portward.settings.presets import ENDPOINTS
 from portward.telemetry.events import Event
 from portward.testing.gateway import request
-from tests.house import House, running
+from tests.house import House, RoutedGate, running
 from tests.node.upstream import relaying
 
 pytestmark = pytest.mark.p1
@@ -33,10 +33,10 @@ async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
         yield house
 
 
-def ask(house: House, **headers: str) -> RejectionReply:
+def ask(house: House, **headers: str) -> HttpReply:
     """Ask for the status."""
-    answer = HandshakeService(house.gateway.node).answer(request("/test", **headers))
-    assert isinstance(answer, RejectionReply)
+    answer = RoutedGate(house.gateway.node).answer(request("/test", **headers))
+    assert isinstance(answer, HttpReply)
     return answer
 
 
@@ -88,7 +88,7 @@ async def test_questions_count_as_attempts(house: House) -> None:
 
 async def test_a_slash_at_the_end(house: House) -> None:
     """`/test/` is the same page, refusals included; `/test//` is none."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     for path in ("/test", "/test/"):
         answer = gate.answer(request(path))
         assert answer is not None
@@ -101,7 +101,7 @@ async def test_a_slash_at_the_end(house: House) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
 async def test_other_methods(house: House, method: str) -> None:
     """It is for reading; and who asks otherwise is judged all the same."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     answer = gate.answer(replace(request("/test"), method=method))
     assert answer is not None
     assert (answer.status, dict(answer.headers)["Allow"]) == (405, "GET")
@@ -113,7 +113,7 @@ async def test_other_methods(house: House, method: str) -> None:
 
 async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
     """A page whose tracing adds headers asks first; what is no preflight, or not listed, is refused."""
-    gate = HandshakeService(house.gateway.node)
+    gate = RoutedGate(house.gateway.node)
     asked = request("/test", origin=ORIGIN, access_control_request_method="GET")
     for _ in range(20):
         answer = gate.answer(replace(asked, method="OPTIONS"))
@@ -128,7 +128,7 @@ async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
     assert refused is not None
     assert refused.status == 403
     async with running(given(enabled=False)) as off:
-        answer = HandshakeService(off.gateway.node).answer(replace(asked, method="OPTIONS"))
+        answer = RoutedGate(off.gateway.node).answer(replace(asked, method="OPTIONS"))
         assert answer is not None
         assert answer.status == 503
 
@@ -137,9 +137,7 @@ async def test_switched_off() -> None:
     """The relay and its status are 503 together, however it is asked."""
     async with running(given(enabled=False)) as house:
         assert ask(house).status == 503
-        posted = HandshakeService(house.gateway.node).answer(
-            replace(request("/test"), method="POST")
-        )
+        posted = RoutedGate(house.gateway.node).answer(replace(request("/test"), method="POST"))
         assert posted is not None
         assert posted.status == 503
         assert (await house.refusal("/realtime")).status == 503
@@ -148,7 +146,7 @@ async def test_switched_off() -> None:
 async def test_there_is_no_relay() -> None:
     """Without one the path is as unknown as any other."""
     async with running(Settings(endpoints={"rooms": ENDPOINTS["rooms"]})) as house:
-        assert HandshakeService(house.gateway.node).answer(request("/test")) is None
+        assert RoutedGate(house.gateway.node).answer(request("/test")) is None
 
 
 async def test_a_key_that_comes_later() -> None:

@@ -14,7 +14,6 @@ from portward.model.events import Revoked, RightsChanged
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import Rate
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node.handshake_service import HandshakeService
 from portward.node.ports import ConnectionInfo
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit
@@ -26,6 +25,7 @@ from tests.house import (
     CREDENTIALS,
     LOBBY,
     House,
+    RoutedGate,
     ask,
     contents,
     errors,
@@ -498,7 +498,7 @@ async def test_too_many_connections_of_a_user() -> None:
 async def test_cap_of_a_user_between_handshake_and_registration() -> None:
     """Two handshakes of one user that were both let in do not both get the last place."""
     async with running(settings(rooms=HEADER, gate=GateSettings(max_per_user=1))) as house:
-        gate = HandshakeService(house.gateway.node)
+        gate = RoutedGate(house.gateway.node)
         head = request(authorization=f"Bearer {house.token('ann')}")
         entries = [await gate.admit(head) for _ in range(2)]
         clients = [MemoryClient() for _ in entries]

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import Rate
-from portward.node.handshake_service import HandshakeService
 from portward.settings import Secret, Settings
 from portward.settings.endpoint import CredentialSource
 from portward.settings.limits import Limits, RateLimit
@@ -19,7 +18,7 @@ from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
 from portward.testing import connect
 from portward.testing.gateway import request
-from tests.house import CREDENTIALS, House, ask, running, session_of, settle
+from tests.house import CREDENTIALS, House, RoutedGate, ask, running, session_of, settle
 from tests.security.forge import SECRET
 from tests.slow_engine import slow_house
 from tests.sockets import offices, reach
@@ -399,7 +398,7 @@ async def _admitted(house: House, address: str, token: str = "") -> bool:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     head = request(x_forwarded_for=address, **headers)
     try:
-        (await HandshakeService(house.gateway.node).admit(head)).cancel()
+        (await RoutedGate(house.gateway.node).admit(head)).cancel()
     except HandshakeRejected:
         return False
     return True

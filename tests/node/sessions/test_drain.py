@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from portward.model.limits import Rate
-from portward.node.handshake_service import HandshakeService
 from portward.node.sessions.drain import SPREAD
 from portward.settings import Settings
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
@@ -17,7 +16,7 @@ from portward.settings.sections import ServerSettings
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from portward.testing.gateway import request
-from tests.house import House, ask, contents, kinds, running, settings, settle
+from tests.house import House, RoutedGate, ask, contents, kinds, running, settings, settle
 from tests.slow_engine import arrive, slow_house
 
 pytestmark = pytest.mark.p1
@@ -142,7 +141,7 @@ async def test_peer_that_does_not_close_is_aborted(house: House) -> None:
             super().abort()
 
     client = Stubborn()
-    client.attach((await HandshakeService(house.gateway.node).admit(request())).open(client))
+    client.attach((await RoutedGate(house.gateway.node).admit(request())).open(client))
     drained = await begin(house, 5)
     await house.advance(4.9)
     assert not drained.done()

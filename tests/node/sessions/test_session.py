@@ -8,7 +8,6 @@ import pytest
 from portward.model.disconnects import Disconnect
 from portward.model.lifecycle import State
 from portward.model.limits import OUTBOX_BYTES, LimitMode, Rate
-from portward.node.handshake_service import HandshakeService
 from portward.node.sessions.endpoint import INBOX
 from portward.settings.limits import Limits, RateLimit
 from portward.telemetry.events import Event
@@ -17,6 +16,7 @@ from portward.testing.gateway import request
 from tests.house import (
     LOBBY,
     House,
+    RoutedGate,
     ask,
     contents,
     errors,
@@ -397,7 +397,7 @@ async def test_stale_queue(house: House) -> None:
             return True
 
     client = Stale()
-    admission = await HandshakeService(house.gateway.node).admit(request())
+    admission = await RoutedGate(house.gateway.node).admit(request())
     client.attach(admission.open(client))
     await house.advance(26)
     assert client.closed == (3008, "slow")

@@ -179,6 +179,36 @@ def test_paths_have_one_owner(path: str, owners: str) -> None:
     assert owners in findings(text, "path-taken")[0].what
 
 
+@pytest.mark.parametrize("path", ["/app/{key}", "/app/{key}/", "/v1/{tenant}/rooms/{kind}"])
+def test_good_patterns_pass(path: str) -> None:
+    """Whole segments after the first one may be parameters."""
+    text = f'endpoints.rooms.path = "{path}"'
+    assert levels(text, "path-form") == levels(text, "path-pattern") == FINE
+
+
+@pytest.mark.parametrize(
+    "path", ["/{key}", "/app/{key}.json", "/app/{Key}", "/app/{key", "/app/{k}/{k}", "/app//{key}"]
+)
+def test_unsafe_patterns_stop_any_start(path: str) -> None:
+    """A pattern that would take other paths, or that cannot be read, is refused with its reason."""
+    text = f'endpoints.rooms.path = "{path}"'
+    assert levels(text, "path-pattern") == ALWAYS
+    assert "is no path pattern: " in findings(text, "path-pattern")[0].what
+
+
+@pytest.mark.parametrize("path", ["/app/{id}", "/app/{key}", "/app/{id}/"])
+def test_overlapping_patterns_stop_any_start(path: str) -> None:
+    """A path belongs to one endpoint; patterns of another length or beginning are apart."""
+    text = 'endpoints.rooms.path = "/app/{key}"\nendpoints.live.path = '
+    taken, overlaps = (
+        levels(f'{text}"{path}"', "path-taken"),
+        levels(f'{text}"{path}"', "path-pattern"),
+    )
+    assert ALWAYS in (taken, overlaps)
+    for other in ("/apps/{id}", "/app/{id}/live", "/app/live"):
+        assert levels(f'{text}"{other}"', "path-pattern") == FINE
+
+
 @pytest.mark.parametrize("path", ["/echo", "/echo/", "/mine"])
 def test_paths_that_answer_404_are_free(path: str) -> None:
     """Echo and endpoints of one's own leave their paths when they are off, and take them when on."""

@@ -12,11 +12,12 @@ from portward.security.origin import OriginPolicy
 from portward.settings import Settings, resolve
 from portward.settings.endpoint import EndpointSettings
 from portward.testing.clock import FakeClock
-from portward.transports.engineio import EngineServer
+from portward.transports.engineio import EngineServer, engine_handlers
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
+from portward.transports.request_router import RequestRouter
 from portward.wire import message as wire
-from tests.transports.house import Client, FakeGate, FakeSession, handshake, masked, until
+from tests.transports.house import Client, FakeGate, FakePath, FakeSession, handshake, masked, until
 
 PATH = "/engine.io/"
 POLL = "EIO=4&transport=polling"
@@ -66,10 +67,13 @@ class PollHouse:
     """A listener that serves, and the hands to reach in."""
 
     def __init__(self, gate: FakeGate, clock: FakeClock, server: EngineServer) -> None:
+        self.paths = engine_handlers(server)
+        self.path = self.paths[PATH]
+        self.router = RequestRouter(gate, self.paths, server.sessions)
         self.gate = gate
         self.clock = clock
         self.server = server
-        self.listener_state = ListenerState(server, clock, router=server, random=lambda: 0.0)
+        self.listener_state = ListenerState(self.router, clock, random=lambda: 0.0)
         self.listener = Listener(self.listener_state, "127.0.0.1", 0)
         self.clients: list[Client] = []
 
@@ -138,8 +142,9 @@ class PollHouse:
 async def poll_house(gate: FakeGate | None = None, **rules: Any) -> AsyncIterator[PollHouse]:
     """Serve on a free port of this machine."""
     gate, clock = gate or FakeGate(), FakeClock()
-    endpoints = {PATH: endpoint(**rules), "/ws": endpoint(wire.PLAIN, "/ws")}
-    server = EngineServer(gate, clock, endpoints, random=lambda: 0.0)
+    gate.handlers[PATH] = FakePath(gate, endpoint(**rules))
+    gate.handlers["/ws"] = FakePath(gate, endpoint(wire.PLAIN, "/ws"))
+    server = EngineServer(gate, clock, random=lambda: 0.0)
     house = PollHouse(gate, clock, server)
     await house.listener.start()
     try:
@@ -150,5 +155,5 @@ async def poll_house(gate: FakeGate | None = None, **rules: Any) -> AsyncIterato
         house.listener.close()
         for session in gate.sessions:
             session.link.abort()
-        await until(lambda: house.listener_state.sockets == 0 and len(server) == 0)
+        await until(lambda: house.listener_state.sockets == 0 and not server.sessions)
         server.close()

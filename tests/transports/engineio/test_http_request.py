@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
+from portward.node.sessions.path_handler import Headers
 from portward.node.sessions.transport import Admission
 from portward.testing.gateway import request
 from portward.transports.http_acceptor import DRAINED
-from portward.transports.listener_state import Headers
 from tests.transports.engineio.polls import PATH, POLL, PollHouse, poll_house
 from tests.transports.house import Client, FakeGate, until
 
@@ -49,7 +49,7 @@ async def test_a_newcomer_who_is_judged_slowly(house: PollHouse) -> None:
     assert house.gate.sessions == []
     house.gate.hold.set()
     assert (await house.answer(client)).status == 200
-    assert len(house.server) == 1
+    assert len(house.server.sessions) == 1
 
 
 async def test_a_newcomer_who_does_not_wait(house: PollHouse) -> None:
@@ -61,7 +61,7 @@ async def test_a_newcomer_who_does_not_wait(house: PollHouse) -> None:
     await until(lambda: house.listener_state.sockets == 0)
     house.gate.hold.set()
     await asyncio.sleep(0)
-    assert (len(house.server), house.gate.sessions, house.gate.refusals) == (0, [], [])
+    assert (len(house.server.sessions), house.gate.sessions, house.gate.refusals) == (0, [], [])
 
 
 async def test_refusals_keep_their_rows(house: PollHouse) -> None:
@@ -154,7 +154,7 @@ async def test_a_flood_behind_a_poll(house: PollHouse) -> None:
         await client.send(b"x")
     assert await cut(client)
     await until(lambda: session.losses)
-    assert (session.losses, len(house.server)) == ([None], 0)
+    assert (session.losses, len(house.server.sessions)) == ([None], 0)
     assert (session.messages, session.failures) == ([(b"a", False)], [])
 
 
@@ -167,7 +167,7 @@ async def test_a_flood_before_the_judgement(house: PollHouse) -> None:
         await client.send(bytes(DRAINED + 1))
     assert await cut(client)
     await until(lambda: house.listener_state.sockets == 0)
-    assert (session.losses, session.failures, len(house.server)) == ([], [], 1)
+    assert (session.losses, session.failures, len(house.server.sessions)) == ([], [], 1)
 
 
 async def test_a_flood_behind_a_post(house: PollHouse) -> None:
@@ -206,7 +206,7 @@ async def test_a_flood_behind_another_server(house: PollHouse) -> None:
     """Where there is no connection to cut the poll is refused, and given up all the same."""
     query, session = await house.begin()
     caller = Behind()
-    visit = house.server.take(replace(request(PATH), query=query, headers=()))
+    visit = house.path.answer(replace(request(PATH), query=query, headers={}))
     assert visit is not None
     visit.begin(caller)
     visit.arrived(bytes(DRAINED))
@@ -215,7 +215,7 @@ async def test_a_flood_behind_another_server(house: PollHouse) -> None:
     visit.arrived(b"x")
     assert caller.status == 400
     await until(lambda: session.losses)
-    assert (session.losses, len(house.server)) == ([None], 0)
+    assert (session.losses, len(house.server.sessions)) == ([None], 0)
 
 
 async def test_http_1_0(house: PollHouse) -> None:

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from portward.model.disconnects import Disconnect
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.request import RequestHead
+from portward.node.sessions.path_handler import Headers, RequestHandler
 from portward.settings import Settings
 from portward.settings.endpoint import AuthMode, EndpointSettings, TransportKind
 from portward.settings.sections import GateSettings
 from portward.testing.gateway import request
-from portward.transports.listener_state import Headers, RequestHandler
+from portward.transports.engineio import engine_handlers
 from portward.wire import message as wire
 from tests.house import House, running
 from tests.transports.engineio.polls import PATH, POLL, SOCKET, PollHouse, poll_house
@@ -39,8 +39,8 @@ async def test_other_endpoints_pass_by(house: PollHouse) -> None:
     assert (await client.head())[0] == "HTTP/1.1 101 Switching Protocols"
     await client.send(masked(TEXT, b"raw"))
     await until(lambda: house.gate.sessions[0].messages == [(b"raw", False)])
-    assert house.server.take(request("/ws")) is None
-    assert house.server.answer(request("/health")) is house.gate.answers["/health"]
+    assert house.router.find("/ws").target is house.gate.handlers["/ws"]
+    assert house.router.find("/health").target is house.gate
     assert house.server.find("x") is None
 
 
@@ -49,7 +49,7 @@ async def test_a_session_that_begins_with_a_websocket(house: PollHouse) -> None:
     client = await house.socket()
     first, payload = await client.frame()
     assert (first, payload[:8]) == (0x81, b'0{"sid":')
-    assert len(house.server) == 0
+    assert len(house.server.sessions) == 0
     session = house.gate.sessions[0]
     session.link.ping()
     assert await client.frame() == (0x81, b"2")
@@ -86,7 +86,7 @@ async def test_base64_that_is_none(house: PollHouse, text: bytes) -> None:
 
 async def test_a_newcomer_that_never_arrives(house: PollHouse) -> None:
     """What was counted is given back."""
-    entry = await house.server.admit(replace(request(PATH), query=SOCKET), upgrade_checked=True)
+    entry = await house.path.admit(replace(request(PATH), query=SOCKET), upgrade_checked=True)
     entry.cancel()
     assert house.gate.admissions[0].cancelled == 1
 
@@ -94,14 +94,12 @@ async def test_a_newcomer_that_never_arrives(house: PollHouse) -> None:
 async def test_the_path_is_the_endpoint_s_own(house: PollHouse) -> None:
     """The gate sees one spelling, in what it judges and in what it counts."""
     head = replace(request(PATH.rstrip("/")), query=SOCKET)
-    (await house.server.admit(head, upgrade_checked=True)).cancel()
-    house.server.refused(head, HandshakeRejected(HandshakeRejection.ORIGIN))
-    house.server.refused(None, HandshakeRejected(HandshakeRejection.GLOBAL_CAP))
+    (await house.path.admit(head, upgrade_checked=True)).cancel()
+    house.path.refused(head, HandshakeRejected(HandshakeRejection.ORIGIN))
+    house.path.refused(None, HandshakeRejected(HandshakeRejection.GLOBAL_CAP))
     assert house.gate.heads[0].path == PATH
     refused = [each for each, _ in house.gate.refusals]
-    assert isinstance(refused[0], RequestHead)
-    assert refused[0].path == PATH
-    assert refused[1] is None
+    assert refused == [head, None]
 
 
 async def test_polls_come_through_a_full_house(house: PollHouse) -> None:
@@ -112,8 +110,8 @@ async def test_polls_come_through_a_full_house(house: PollHouse) -> None:
     house.gate.refuse = HandshakeRejected(HandshakeRejection.GLOBAL_CAP)
     assert (await house.ask("GET", POLL)).status == 503
     session.link.abort()
-    await until(lambda: len(house.server) == 0)
-    assert house.server.has_capacity() is HandshakeRejection.GLOBAL_CAP
+    await until(lambda: len(house.server.sessions) == 0)
+    assert house.router.has_capacity() is HandshakeRejection.GLOBAL_CAP
 
 
 async def test_ids_are_long_and_new(house: PollHouse) -> None:
@@ -124,7 +122,7 @@ async def test_ids_are_long_and_new(house: PollHouse) -> None:
 
 
 class Waiting:
-    """Somebody whose poll is pending. Implements `transports.listener_state.ResponseSender`."""
+    """Somebody whose poll is pending. Implements `node.sessions.ResponseSender`."""
 
     __slots__ = ("status", "visit")
 
@@ -145,15 +143,16 @@ class Waiting:
 
 def crowd(house: House) -> list[Waiting]:
     """Ten thousand clients, each with a session and a pending poll, from addresses of their own."""
-    server, polls = house.gateway.front, []
+    server, polls = house.gateway.engine_io, []
+    path = engine_handlers(server)[PATH]
     for number in range(IDLE):
         if number % 500 == 0:
             house.clock.advance(1)  # the gate takes no more in a second
         head = request(f"{PATH}?{POLL}", peer=f"10.0.{number // 250}.{number % 250}")
-        head = replace(head, headers=(("host", "localhost"),))
-        assert Waiting(server.take(head)).status == 200
-        sid = next(reversed(server._sessions))
-        polls.append(Waiting(server.take(replace(head, query=f"{POLL}&sid={sid}"))))
+        head = replace(head, headers={"host": ["localhost"]})
+        assert Waiting(path.answer(head)).status == 200
+        sid = next(reversed(server.sessions))
+        polls.append(Waiting(path.answer(replace(head, query=f"{POLL}&sid={sid}"))))
     return polls
 
 
@@ -167,7 +166,7 @@ async def test_ten_thousand_idle_polls() -> None:
     )
     given = Settings(endpoints={"engine": echo}, gate=GateSettings(max_connections=IDLE))
     async with running(given) as house:
-        node, server = house.gateway.node, house.gateway.front
+        node, server = house.gateway.node, house.gateway.engine_io
         gc.collect()
         tracemalloc.start()
         polls = crowd(house)
@@ -183,5 +182,5 @@ async def test_ten_thousand_idle_polls() -> None:
             await house.advance(10)
         assert all(poll.status == 200 for poll in polls)
         assert house.inside() == (0, 0, 0)
-        assert len(server) == len(server._closing) == len(server._probes) == 0
+        assert len(server.sessions) == len(server._closing) == len(server._probes) == 0
         assert len(node.admission_control._by_address) == 0

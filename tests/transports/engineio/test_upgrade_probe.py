@@ -157,7 +157,11 @@ async def test_the_end_after_the_probe(house: PollHouse) -> None:
     assert await client.closed() == (3500, "invalid token")
     client.leave()
     await until(lambda: session.losses)
-    assert (session.losses, len(house.server), len(house.server._closing)) == ([None], 0, 0)
+    assert (session.losses, len(house.server.sessions), len(house.server._closing)) == (
+        [None],
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize("lost", ["socket", "answer"])
@@ -232,7 +236,7 @@ async def test_a_fault_after_the_probe_whose_socket_leaves(house: PollHouse) -> 
     assert (await house.post(query, b"abc")).code == 3
     client.reset()
     await until(lambda: session.losses)
-    assert (session.losses, len(house.server)) == ([None], 0)
+    assert (session.losses, len(house.server.sessions)) == ([None], 0)
 
 
 async def test_leaving_at_once_after_the_probe(house: PollHouse) -> None:
@@ -411,14 +415,14 @@ async def test_a_probe_that_never_was(house: PollHouse) -> None:
     assert entrance is not None
     head = house.gate.heads[0]
     asked = query.replace("polling", "websocket")
-    upgrade = await house.server.admit(_head(head, asked), upgrade_checked=True)
+    upgrade = await house.path.admit(_head(head, asked), upgrade_checked=True)
     assert isinstance(upgrade, Probe)
     assert _asking(entrance) is upgrade
-    late = await house.server.admit(_head(head, asked), upgrade_checked=True)
+    late = await house.path.admit(_head(head, asked), upgrade_checked=True)
     late.cancel()
     upgrade.cancel()
     assert _asking(entrance) is None
-    again = await house.server.admit(_head(head, asked), upgrade_checked=True)
+    again = await house.path.admit(_head(head, asked), upgrade_checked=True)
     house.clock.advance(PROBE_TIME + 0.1)
     assert entrance.polling.probe is None
     again.cancel()

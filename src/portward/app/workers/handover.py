@@ -20,7 +20,7 @@ from portward.app.workers.worker_admin import listening
 from portward.model.clock import Clock, Timer
 from portward.model.limits import MIB
 from portward.model.request import RequestHead
-from portward.transports.engineio import EngineServer
+from portward.transports.engineio import EnginePath, EngineServer
 from portward.transports.http_acceptor import HandshakeProtocol
 from portward.transports.listener_state import ListenerState
 
@@ -90,7 +90,8 @@ class Handover:
         Returns False when the session is not of another worker, or when that worker is gone: then this
         worker answers that the session is unknown.
         """
-        tag = self._sessions.tag_of(head)
+        handler = self._listener_state.router.find(head.path).target
+        tag = handler.tag_of(head) if isinstance(handler, EnginePath) else ""
         if tag not in self._others:
             return False
         parcel = msgspec.msgpack.encode(HandoverMessage(head, early))

@@ -1,7 +1,6 @@
 """Admission: the checks of a handshake on the public listener, cheapest first (see docs/gate.md)."""
 
 import re
-from collections.abc import Mapping
 from typing import Final
 from uuid import uuid4
 
@@ -10,6 +9,7 @@ from portward.model.errors import Unavailable
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.identity import Identity
 from portward.model.limits import LimitMode, LimitName
+from portward.model.path_router import PathParameters
 from portward.model.request import RequestHead
 from portward.node.handshake.handshake_auth import HandshakeAuthenticator
 from portward.node.handshake.handshake_limits import HandshakeLimits
@@ -19,7 +19,6 @@ from portward.node.sessions import (
     ClusterRateLimiter,
     HandshakeFacts,
     PendingConnections,
-    at_path,
 )
 from portward.security.address import limit_keys, mask
 from portward.security.client_address import AddressRules, ClientAddress
@@ -49,7 +48,6 @@ class AdmissionControl:
     def __init__(
         self,
         settings: ResolvedSettings,
-        endpoints: Mapping[str, ActiveEndpoint],
         authentication: Authentication,
         cluster_limits: ClusterRateLimiter,
         telemetry: Telemetry,
@@ -62,7 +60,6 @@ class AdmissionControl:
         self.draining = False
         self.inside = 0
         self.unauthenticated = 0
-        self._endpoints = endpoints
         self._authentication = authentication
         self._telemetry = telemetry
         self._by_address = ConcurrencyTable()
@@ -79,14 +76,23 @@ class AdmissionControl:
         """Run check 1, the global cap; None when one more connection fits."""
         return HandshakeRejection.GLOBAL_CAP if self.inside >= self._gate.max_connections else None
 
-    async def check(self, head: RequestHead, *, upgrade_checked: bool) -> HandshakeFacts:
-        """Run checks 3 to 10. `left` releases what this counts; a rejection releases it at once.
+    async def check(
+        self,
+        head: RequestHead,
+        endpoint: ActiveEndpoint | None,
+        parameters: PathParameters,
+        *,
+        upgrade_checked: bool,
+    ) -> HandshakeFacts:
+        """Run checks 3 to 10; `endpoint` is that of the path, `parameters` those in it.
+
+        `left` releases what this counts; a rejection releases it at once.
 
         Raises:
             HandshakeRejected: with the row of the outcome table.
         """
         address = self._address(head)
-        endpoint = self._endpoint(head)
+        endpoint = self._usable(endpoint)
         subprotocol = self.check_page(head, endpoint, upgrade_checked=upgrade_checked)
         keys = limit_keys(address)
         credential = self.authenticator.find(head, endpoint.rules)
@@ -101,6 +107,7 @@ class AdmissionControl:
             origin=next(iter(head.all("origin")), ""),
             crowded=crowded,
             subprotocol=subprotocol,
+            path_parameters=parameters,
         )
         used_once = credential is not None and credential.kind is CredentialSource.TICKET
         try:
@@ -177,8 +184,7 @@ class AdmissionControl:
         secure = head.secure or self._require_https
         return f"{'wss' if secure else 'ws'}://{host}{head.path}"
 
-    def _endpoint(self, head: RequestHead) -> ActiveEndpoint:
-        endpoint = at_path(self._endpoints, head.path)
+    def _usable(self, endpoint: ActiveEndpoint | None) -> ActiveEndpoint:
         if endpoint is None:
             raise HandshakeRejected(HandshakeRejection.UNKNOWN_PATH)
         if not endpoint.rules.enabled:

@@ -10,11 +10,19 @@ from portward.node.sessions.drain import Drain
 from portward.node.sessions.endpoint import (
     ActiveEndpoint,
     HandshakeFacts,
-    at_path,
     auto_created,
 )
 from portward.node.sessions.limits import Limiter
 from portward.node.sessions.pacing import PACED, fitting, must_wait, pace, size_of, taken
+from portward.node.sessions.path_handler import (
+    Answer,
+    HandshakeGate,
+    Headers,
+    HttpReply,
+    PathHandler,
+    RequestHandler,
+    ResponseSender,
+)
 from portward.node.sessions.pending_connections import Pending, PendingConnections
 from portward.node.sessions.pending_session import PendingSession
 from portward.node.sessions.refused_commands import count_fault, count_refusal
@@ -25,8 +33,6 @@ from portward.node.sessions.timer_wheel import TimerWheel
 from portward.node.sessions.traits import traits
 from portward.node.sessions.transport import (
     Admission,
-    HandshakeGate,
-    HttpReply,
     Transport,
     TransportCallbacks,
     UpstreamPipe,
@@ -37,27 +43,31 @@ __all__ = [
     "PACED",
     "ActiveEndpoint",
     "Admission",
+    "Answer",
     "Background",
     "ClusterRateLimiter",
     "ConnectionHandle",
     "Drain",
     "HandshakeFacts",
     "HandshakeGate",
+    "Headers",
     "HttpReply",
     "Limiter",
     "LoopClock",
     "NodeContext",
+    "PathHandler",
     "Pending",
     "PendingConnections",
     "PendingSession",
     "ReplyWriter",
+    "RequestHandler",
+    "ResponseSender",
     "Session",
     "Subscription",
     "TimerWheel",
     "Transport",
     "TransportCallbacks",
     "UpstreamPipe",
-    "at_path",
     "auto_created",
     "both",
     "count_fault",

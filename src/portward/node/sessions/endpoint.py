@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -10,6 +10,7 @@ from portward.hub.encoder import Encoder
 from portward.model.identity import Identity
 from portward.model.limits import KIB, LimitName
 from portward.model.namespace import Namespace
+from portward.model.path_router import PathParameters
 from portward.node.sessions.limits import Limiter
 from portward.protocols.base import ClientProtocol
 from portward.security.origin import OriginPolicy
@@ -17,7 +18,6 @@ from portward.settings.endpoint import CredentialSource
 from portward.settings.resolve import Endpoint
 from portward.wire.message import FrameBuilder
 
-T = TypeVar("T")
 INBOX: Final = 16
 """Maximum number of messages of one connection that wait for its running command; then reading stops."""
 INBOX_BYTES: Final = 256 * KIB
@@ -58,17 +58,6 @@ class ActiveEndpoint:
         return self.rules.takes_cookies
 
 
-def at_path(table: Mapping[str, T], path: str) -> T | None:
-    """Look up a path in a table; one trailing slash more or less makes no difference.
-
-    A double slash, at any place, makes a different path.
-    """
-    found = table.get(path)
-    if found is not None or path.endswith("//"):
-        return found
-    return table.get(path[:-1] if path.endswith("/") else f"{path}/")
-
-
 def auto_created(endpoints: Mapping[str, ActiveEndpoint]) -> frozenset[str]:
     """Return the namespaces where an endpoint creates rooms on join."""
     return frozenset(
@@ -106,6 +95,8 @@ class HandshakeFacts(msgspec.Struct, frozen=True):
     proof: str = ""
     subprotocol: str | None = None
     """The selected WebSocket subprotocol."""
+    path_parameters: PathParameters = ()
+    """Names and values of the parameters in the path of the endpoint."""
 
     def __repr__(self) -> str:
         return f"HandshakeFacts({self.id[:8]}, {self.endpoint.name})"

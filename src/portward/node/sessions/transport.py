@@ -6,11 +6,8 @@ from typing import Protocol
 from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
-from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.payload import Payload
 from portward.model.replies import Push
-from portward.model.request import RequestHead
-from portward.node.sessions.pending_connections import PendingConnections
 from portward.protocols.socketio import SocketIoPacket
 from portward.wire.message import WireMessage
 
@@ -169,22 +166,6 @@ class TransportCallbacks(Protocol):
         """
 
 
-class HttpReply(Protocol):
-    """A small HTTP response of the public listener."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Headers beside `Connection` and `Content-Length`."""
-
-    @property
-    def body(self) -> bytes:
-        """The body."""
-
-
 class Admission(Protocol):
     """An admitted handshake, until its connection exists."""
 
@@ -203,35 +184,3 @@ class Admission(Protocol):
 
     def cancel(self) -> None:
         """Release what was counted, when the transport failed before `open`."""
-
-
-class HandshakeGate(Protocol):
-    """The admission interface for transports."""
-
-    @property
-    def pending(self) -> PendingConnections:
-        """The pool where a transport counts sockets without a complete request."""
-
-    def has_capacity(self) -> HandshakeRejection | None:
-        """Check the global limit when a socket is accepted; None means that it is admitted."""
-
-    def answer(self, head: RequestHead) -> HttpReply | None:
-        """Answer a request to a small HTTP path; None when the path is another one."""
-
-    async def admit(self, head: RequestHead, *, upgrade_checked: bool = False) -> Admission:
-        """Decide about a handshake; with `upgrade_checked` the server in front has checked its form.
-
-        Raises:
-            HandshakeRejected: with the row of the table of rejections.
-        """
-
-    async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
-        """Check a further request of a session that uses several HTTP requests, once it is open.
-
-        Raises:
-            HandshakeRejected: FORBIDDEN when it does not belong to the session; else with the row of the
-                table of rejections.
-        """
-
-    def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
-        """Log and count a rejection that a transport is about to send."""

@@ -7,6 +7,7 @@ from typing import Final
 from portward.model.limits import CONNECTIONS_PER_USER, LimitMode, LimitName
 from portward.model.namespace import AccessRule as RightsRule
 from portward.model.namespace import PublishRight
+from portward.model.path_router import PathPattern, is_pattern
 from portward.settings.checks import addresses, unused
 from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
 from portward.settings.endpoint import AuthMode, CredentialSource
@@ -88,6 +89,27 @@ def _path_form(context: Context) -> Iterator[CheckProblem]:
         if not path.startswith("/") or not path.isascii() or set(path) & set("?#%\\ \t\r\n"):
             what = f"endpoint {name}: {path!r} is no path"
             yield CheckProblem(CheckLevel.FAIL, what, f'endpoints.{name}.path = "/{name}"')
+
+
+def _path_pattern(context: Context) -> Iterator[CheckProblem]:
+    """Check paths with parameters: each is a safe pattern, and no path matches two of them."""
+    patterns: list[tuple[str, PathPattern]] = []
+    for name, endpoint in context.settings.endpoints.items():
+        if not is_pattern(endpoint.path):
+            continue
+        change = f'endpoints.{name}.path = "/{name}/{{key}}"'
+        try:
+            pattern = PathPattern(endpoint.path)
+        except ValueError as error:
+            what = f"endpoint {name}: {endpoint.path!r} is no path pattern: {error}"
+            yield CheckProblem(CheckLevel.FAIL, what, change)
+            continue
+        for other, earlier in patterns:
+            # Equal patterns are found by the rule about taken paths.
+            if earlier.text.rstrip("/") != pattern.text.rstrip("/") and earlier.overlaps(pattern):
+                what = f"endpoints {other} and {name}: some paths match both patterns"
+                yield CheckProblem(CheckLevel.FAIL, what, change)
+        patterns.append((name, pattern))
 
 
 def _path_taken(context: Context) -> Iterator[CheckProblem]:
@@ -191,6 +213,9 @@ DOOR_RULES: Final = (
     CheckRule("dialect", "every dialect is known", _dialect, always=True),
     CheckRule("namespace", "every namespace exists", _namespace, always=True),
     CheckRule("path-form", "every path is one", _path_form, always=True),
+    CheckRule(
+        "path-pattern", "a path with parameters is a safe pattern", _path_pattern, always=True
+    ),
     CheckRule("path-taken", "every path has one owner", _path_taken, always=True),
     CheckRule("limits-observed", "limits are enforced", _observed),
     CheckRule("limits-off", "there is a limit to everything", _unlimited),

@@ -7,13 +7,19 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.node.handshake import cors, preflight
-from portward.node.sessions import ActiveEndpoint, Admission, HandshakeGate, eager_task
+from portward.node.sessions import (
+    ActiveEndpoint,
+    Admission,
+    PathHandler,
+    ResponseSender,
+    eager_task,
+)
 from portward.transports.engineio import responses
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import length_of, read_query
+from portward.transports.engineio.server import EngineServer
 from portward.transports.engineio.session_entry import SessionEntry
 from portward.transports.http_acceptor import DRAINED
-from portward.transports.listener_state import ResponseSender
 from portward.wire import engineio
 from portward.wire.http_response import refusal_headers
 
@@ -21,25 +27,6 @@ T = TypeVar("T")
 _FOREIGN = frozenset({HandshakeRejection.FORBIDDEN, HandshakeRejection.ORIGIN})
 _UNKNOWN = -1
 """Length of a body that was not announced, or that was handed over."""
-
-
-class RequestDesk(Protocol):
-    """Sessions and admission, as polling requests use them."""
-
-    gate: HandshakeGate
-    random: Callable[[], float]
-
-    def find(self, sid: str) -> SessionEntry | None:
-        """The session with this id, if it began by polling and is still open."""
-
-    async def handshake(self, head: RequestHead) -> Admission:
-        """Decide about the first request of a session; may raise `HandshakeRejected`."""
-
-    async def known(self, head: RequestHead, found: SessionEntry) -> SessionEntry:
-        """Check a further request of a session; may raise `HandshakeRejected`."""
-
-    def open(self, endpoint: ActiveEndpoint, admission: Admission, *, base64: bool) -> bytes:
-        """Make a session that polls; returns its open packet."""
 
 
 @runtime_checkable
@@ -51,13 +38,14 @@ class OwnConnection(Protocol):
 
 
 class PollingRequest:
-    """Implements `transports.listener_state.RequestHandler` and `transports.engineio.polling.Request`."""
+    """Implements `node.sessions.RequestHandler` and `transports.engineio.polling.Request`."""
 
     __slots__ = (
         "_body",
         "_caller",
         "_cors",
         "_endpoint",
+        "_handler",
         "_head",
         "_left",
         "_length",
@@ -70,8 +58,16 @@ class PollingRequest:
 
     _caller: ResponseSender
 
-    def __init__(self, server: RequestDesk, endpoint: ActiveEndpoint, head: RequestHead) -> None:
+    def __init__(
+        self,
+        server: EngineServer,
+        handler: PathHandler,
+        endpoint: ActiveEndpoint,
+        head: RequestHead,
+    ) -> None:
+        """`handler` is that of the endpoint without Engine.IO: it admits new sessions."""
         self._server = server
+        self._handler = handler
         self._endpoint = endpoint
         self._head = head
         self._query = read_query(head.query)
@@ -97,7 +93,7 @@ class PollingRequest:
         elif self._query.sid:
             self._come_back()
         else:
-            self._judge(self._server.handshake(self._head), self._admitted)
+            self._judge(self._handshake(), self._admitted)
 
     def _flaw(self) -> responses.Response | None:
         """The error of the request as it stands, in the order of the protocol's own checks."""
@@ -177,7 +173,7 @@ class PollingRequest:
             self._length = _UNKNOWN if length is None else length
             self._spare += length or 0
         if found is not None:
-            self._judge(self._server.known(self._head, found), self._recognised)
+            self._judge(self._known(found), self._recognised)
 
     def _recognised(self, found: SessionEntry | None, error: BaseException | None) -> None:
         if found is None:
@@ -215,6 +211,28 @@ class PollingRequest:
 
     # Decisions.
 
+    async def _handshake(self) -> Admission:
+        """Decide about the first request of a session by polling.
+
+        Raises:
+            HandshakeRejected: the request is rejected.
+        """
+        rules = self._endpoint.rules
+        if rules.authenticated and not rules.deferred and self._query.credential:
+            raise HandshakeRejected(
+                HandshakeRejection.UNAUTHENTICATED, "a credential in the address of a poll"
+            )
+        return await self._handler.admit(self._head, upgrade_checked=True)
+
+    async def _known(self, found: SessionEntry) -> SessionEntry:
+        """Check a further request of a session.
+
+        Raises:
+            HandshakeRejected: it does not belong to the session, or is not allowed.
+        """
+        await self._server.gate.verify_followup(self._head, found.admission)
+        return found
+
     def _judge(
         self,
         judging: Coroutine[Any, Any, T],
@@ -235,7 +253,7 @@ class PollingRequest:
             if response is responses.FORBIDDEN
             else HandshakeRejection.BAD_REQUEST
         )
-        self._server.gate.refused(self._head, HandshakeRejected(code, "Engine.IO"))
+        self._handler.refused(self._head, HandshakeRejected(code, "Engine.IO"))
         self.respond(response)
 
     def _refuse(self, error: BaseException | None) -> None:
@@ -245,7 +263,7 @@ class PollingRequest:
             context = {"message": "a request could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
             error = HandshakeRejected(HandshakeRejection.INTERNAL, type(error).__name__)
-        self._server.gate.refused(self._head, error)
+        self._handler.refused(self._head, error)
         if self._query.sid and error.refusal in _FOREIGN:
             self.respond(responses.FORBIDDEN)
             return

@@ -2,9 +2,10 @@
 
 from typing import Final, NamedTuple
 
-from portward.model.handshake_errors import HandshakeRejected
+from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
 from portward.security.credentials import query_pairs
+from portward.wire.engineio import PROTOCOL
 
 _READ: Final = frozenset({"EIO", "transport", "sid", "j", "b64"})
 _TRUE: Final = frozenset({"1", "true"})
@@ -46,6 +47,18 @@ def read_query(query: str) -> Query:
         base64=found.get("b64") in _TRUE,
         sound=len(found) == len(given),
     )
+
+
+def check(query: Query) -> None:
+    """Check the query of a WebSocket handshake.
+
+    Raises:
+        HandshakeRejected: BAD_REQUEST.
+    """
+    if query.protocol != PROTOCOL:
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "Engine.IO protocol")
+    if query.transport != "websocket" or not query.sound:
+        raise HandshakeRejected(HandshakeRejection.BAD_REQUEST, "Engine.IO transport")
 
 
 def is_upgrade(head: RequestHead) -> bool:

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from portward.transports.listener_state import Headers, ResponseSender
+from portward.node.sessions import Headers, ResponseSender
 
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _TEXT: Final = (("Content-Type", "text/plain; charset=UTF-8"), _NO_STORE)
