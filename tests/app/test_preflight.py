@@ -8,11 +8,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from portward.app.preflight import build_checks, connect_checks
-from portward.demo.upstream import StandInUpstream
-from portward.node.sessions.clock import LoopClock
 from portward.settings import CheckLevel, Finding, Settings
 from tests.engines.redis_servers import Server, need_redis, servers
 from tests.identity.standin_server import Standin, response
+from tests.realtime_api import FaultyUpstream
 from tests.settings.reading import settings
 
 KEY = "sk-standin-4bX9"
@@ -161,7 +160,7 @@ async def test_the_key_set_is_fetched(service: Standin) -> None:
 @pytest.mark.parametrize(("key", "level"), [(KEY, CheckLevel.OK), ("sk-another", CheckLevel.FAIL)])
 async def test_the_upstream_is_connected_to(key: str, level: CheckLevel) -> None:
     """With the key that is configured, and for the first model."""
-    async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
+    async with FaultyUpstream(KEY) as upstream:
         tree = settings(f"""
             [upstream]
             url = "{upstream.url}"
@@ -175,7 +174,7 @@ async def test_the_upstream_is_connected_to(key: str, level: CheckLevel) -> None
 
 async def test_every_upstream_in_use_is_connected_to() -> None:
     """Each by its own key; a table that no endpoint leads to is not asked."""
-    async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
+    async with FaultyUpstream(KEY) as upstream:
         table = f'url = "{upstream.url}"\nallow_private = true\napi_key = "{KEY}"\n'
         tree = settings(f"""
             [upstreams.azure]

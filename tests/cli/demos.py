@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
+import pytest
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
+from portward.cli import demo as module
 from portward.cli.config import ready
-from portward.cli.demo_services import DemoServices, loaded
+from portward.cli.demo import DemoServices, loaded
 from portward.demo.listener import DemoListener
 from portward.settings import Settings
 
@@ -38,14 +40,13 @@ def anywhere(settings: Settings) -> Settings:
 
 @asynccontextmanager
 async def demonstration() -> AsyncIterator[Demo]:
-    """A running demonstration whose robot says everything at once."""
-    with DemoListener(0) as listener:
+    """A running demonstration whose simulated user sends all messages at once."""
+    with pytest.MonkeyPatch.context() as patch, closing(DemoListener(0)) as listener:
+        patch.setattr(module, "CHAT_PACE", 0.0)
         settings = anywhere(ready(loaded(listener.url)).settings)
         async with Gateway(settings) as gateway:
             made = Demo(gateway, listener.url)
-            around = DemoServices(
-                settings, listener, made.opened.append, made.lines.put_nowait, pause=0.0
-            )
+            around = DemoServices(settings, listener, made.opened.append, made.lines.put_nowait)
             async with around:
                 server = Server(gateway)
                 await server.start()

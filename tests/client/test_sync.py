@@ -14,7 +14,7 @@ import pytest
 from portward.app.gateway import Gateway
 from portward.app.server import Server
 from portward.cli.config import ready
-from portward.cli.demo_services import loaded
+from portward.cli.demo import loaded
 from portward.cli.signing import TokenClaims, mint
 from portward.client import (
     ClientError,

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Final
 
-from portward.demo.upstream import StandInUpstream
-from portward.node.sessions.clock import LoopClock
-from portward.settings import Settings
 from tests.e2e.directory import COOKIE as NAME
 from tests.e2e.directory import Directory, directory
 from tests.e2e.viewer import TOPICS
+from tests.realtime_api import FaultyUpstream
 
 PATIENCE: Final = 60.0
 KEY: Final = "a key of the upstream"
@@ -33,7 +31,7 @@ class Services:
     """Both, running."""
 
     provider: Directory
-    upstream: StandInUpstream
+    upstream: FaultyUpstream
 
     @property
     def settings(self) -> str:
@@ -62,7 +60,7 @@ def services() -> Iterator[Services]:
     async def serve() -> None:
         async with AsyncExitStack() as stack:
             provider = await stack.enter_async_context(directory())
-            upstream = StandInUpstream(Settings(), LoopClock(), key=KEY)
+            upstream = FaultyUpstream(KEY)
             await stack.enter_async_context(upstream)
             provider.login(VISITOR, "visitor")
             provider.events[VISITOR] = Everything()

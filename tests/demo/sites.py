@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 from starlette.testclient import TestClient
 
-from portward.demo.people import User
-from portward.demo.provider import StandInProvider
+from portward.demo.provider import StandInProvider, User
 from portward.demo.site import Site
 from portward.settings import Settings
 from portward.testing.clock import FakeClock
@@ -32,15 +31,15 @@ class Made:
 
 
 @contextmanager
-def site(*, size: int = 1000, life: float = 3600.0) -> Iterator[Made]:
+def site() -> Iterator[Made]:
     """A site that is asked for under its own name."""
     clock = FakeClock()
-    provider = StandInProvider(Settings(), clock, size=size, life=life)
+    provider = StandInProvider(Settings(), clock)
     app = Site(
         provider,
         PORT,
         gateway=GATEWAY,
-        told={"chat": {"room": "</script>"}},
+        data={"chat": {"room": "</script>"}},
         calls=lambda: ("call-1", "call-2"),
     )
     with TestClient(app, base_url=ORIGIN, follow_redirects=False) as client:

@@ -9,7 +9,7 @@ import portward
 from tests.cli.processes import gateway
 
 SOURCE = Path(portward.__file__).parent
-USERS = {"demo", "cli/demo_services.py", "cli/demo_info.py"}
+USERS = {"demo", "cli/demo.py"}
 """Who may name the room: itself, and what `portward demo` alone imports."""
 
 

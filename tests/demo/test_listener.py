@@ -1,14 +1,13 @@
 import asyncio
 import socket
+from contextlib import closing
 
 import httpx
-import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from portward.demo import listener as module
 from portward.demo.listener import HOST, DemoListener
 
 
@@ -20,9 +19,9 @@ async def hello(_: Request) -> Response:
 APP = Starlette(routes=[Route("/", hello)])
 
 
-async def test_port_is_had_before_it_is_served() -> None:
-    """The address is known at once, and who asks early is answered later."""
-    with DemoListener(0) as listener:
+async def test_the_port_is_open_before_it_is_served() -> None:
+    """The address is known at once, and an early request is answered later."""
+    with closing(DemoListener(0)) as listener:
         assert listener.url == f"http://127.0.0.1:{listener.port}"
         async with httpx.AsyncClient(trust_env=False) as client:
             asking = asyncio.create_task(client.get(listener.url))
@@ -36,40 +35,15 @@ async def test_port_is_had_before_it_is_served() -> None:
         assert sock.connect_ex((HOST, listener.port)) != 0
 
 
-def test_port_that_is_taken() -> None:
-    """Of two listeners that want the same port, the second has one behind it."""
-    with DemoListener(0) as first, DemoListener(first.port) as second:
-        assert second.port > first.port
-
-
-def test_no_port_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When every port behind is taken, any other does."""
-    with DemoListener(0) as first:
-        monkeypatch.setattr(module, "_HIGHEST", first.port)
-        with DemoListener(first.port) as second:
-            assert second.port != first.port
-
-
-def test_no_port_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When no port can be had, that is an error, once."""
-
-    def refuse(*_: object, **__: object) -> socket.socket:
-        raise OSError("none left")
-
-    monkeypatch.setattr(socket, "create_server", refuse)
-    with pytest.raises(OSError, match="none left"):
-        DemoListener(0)
-
-
 async def test_stop_without_start() -> None:
     """A listener that never served stops all the same."""
-    with DemoListener(0) as listener:
+    with closing(DemoListener(0)) as listener:
         await listener.stop()
 
 
 async def test_endless_head() -> None:
     """A head that does not end is refused, not collected."""
-    with DemoListener(0) as listener:
+    with closing(DemoListener(0)) as listener:
         listener.start(APP)
         reader, writer = await asyncio.open_connection(HOST, listener.port)
         writer.write(b"GET / HTTP/1.1\r\nx: " + b"x" * 200_000)

@@ -1,14 +1,11 @@
-import asyncio
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
-from portward.demo.provider import COOKIE, StandInProvider, failed
+from portward.demo import provider as module
+from portward.demo.provider import COOKIE, LIFE, StandInProvider
 from portward.settings import Settings, SettingsError
 from portward.settings.sections import Environment
 from portward.testing.clock import FakeClock
@@ -29,11 +26,6 @@ def made() -> Iterator[Made]:
     """A provider where nobody is logged in."""
     with site() as made:
         yield made
-
-
-def form(**fields: str) -> dict[str, Any]:
-    """A request body as a browser sends it without a script."""
-    return {"data": fields}
 
 
 def test_production_is_refused() -> None:
@@ -112,7 +104,7 @@ def test_cookie_that_is_there_twice(made: Made) -> None:
 def test_session_grows_old(made: Made) -> None:
     """A session ends by itself."""
     made.login(made.ada)
-    made.clock.advance(3600.0)
+    made.clock.advance(LIFE)
     assert made.client.get("/users/me").status_code == 401
 
 
@@ -164,12 +156,12 @@ def test_cookie_of_a_login(made: Made) -> None:
     """The cookie is kept from scripts and other sites, and says nothing of whose it is."""
     body = {"email": "ADA@example.com", "password": made.ada.password}
     answer = made.client.post("/auth/login", json=body)
-    assert answer.json() == {"data": {"expires": 3_600_000}}
+    assert answer.json() == {"data": {"expires": LIFE * 1000}}
     cookie = SimpleCookie(answer.headers["set-cookie"])[COOKIE]
     assert len(cookie.value) == 64
     assert cookie["httponly"] is True
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("lax", "/", "")
-    assert cookie["max-age"] == "3600"
+    assert cookie["max-age"] == str(LIFE)
 
 
 def test_login_begins_a_new_session(made: Made) -> None:
@@ -183,36 +175,21 @@ def test_login_begins_a_new_session(made: Made) -> None:
     assert old.status_code == 401
 
 
-def test_login_by_form(made: Made) -> None:
-    """A form without a script leads back to the page."""
-    fields = form(email=made.bob.email, password=made.bob.password)
-    answer = made.client.post("/auth/login", headers={"origin": ORIGIN}, **fields)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/live")
-    assert made.client.get("/users/me").status_code == 200
-
-
 @pytest.mark.parametrize(
     ("email", "password"),
     [("ada@example.com", "wrong"), ("ada@example.com", ""), ("eve@example.com", "x"), ("", "")],
 )
 def test_wrong_password(made: Made, email: str, password: str) -> None:
     """A wrong password and an unknown account are answered alike, and set no cookie."""
-    for body in (
-        form(email=email, password=password),
-        {"json": {"email": email, "password": password}},
-    ):
-        answer = made.client.post("/auth/login", **body)
-        assert (answer.status_code, answer.json()) == (401, NOBODY)
-        assert "set-cookie" not in answer.headers
+    answer = made.client.post("/auth/login", json={"email": email, "password": password})
+    assert (answer.status_code, answer.json()) == (401, NOBODY)
+    assert "set-cookie" not in answer.headers
 
 
 def test_password_of_another(made: Made) -> None:
     """One account's password does not open the other."""
     body = {"email": made.ada.email, "password": made.bob.password}
     assert made.client.post("/auth/login", json=body).status_code == 401
-
-
-FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize(
@@ -224,16 +201,10 @@ FORM = "application/x-www-form-urlencoded"
         (b'{"email": 1, "password": "x"}', "application/json", 400),
         (b'{"email": "\xff", "password": "x"}', "application/json", 400),
         (b'{"email": "a"}', "application/json", 400),
-        (b"", FORM, 400),
-        (b"email=a", FORM, 400),
-        (b"email=a&email=b&password=c", FORM, 400),
-        (b"email=\xff&password=c", FORM, 400),
-        (b"email=%ff&password=c", FORM, 400),
-        (b"&".join([b"a=b"] * 50), FORM, 400),
+        (b"email=a&password=b", "application/x-www-form-urlencoded", 415),
         (b"email=a&password=b", "text/plain", 415),
         (b"email=a&password=b", "", 415),
         (b" " * 4097, "application/json", 413),
-        (b"email=" + b"a" * 5000, FORM, 413),
     ],
 )
 def test_login_that_is_none(made: Made, body: bytes, kind: str, status: int) -> None:
@@ -265,9 +236,10 @@ def test_other_origins(made: Made, path: str, origin: str) -> None:
     assert made.client.get("/users/me?fields=email").json()["data"]["email"] == made.bob.email
 
 
-def test_sessions_are_bounded() -> None:
+def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many logins end the oldest session, not the process."""
-    with site(size=2) as made:
+    monkeypatch.setattr(module, "SESSIONS", 2)
+    with site() as made:
         made.login(made.ada)
         token = made.client.cookies[COOKIE]
         for _ in range(2):
@@ -303,12 +275,3 @@ def test_login_is_no_link(made: Made, path: str) -> None:
     made.login(made.ada)
     assert made.client.get(path).status_code == 405
     assert made.client.get("/users/me").status_code == 200
-
-
-def test_other_exceptions_pass() -> None:
-    """Only refusals are put into words; a mistake of ours stays one."""
-    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
-    with pytest.raises(KeyError):
-        asyncio.run(failed(request, KeyError()))
-    answer = asyncio.run(failed(request, HTTPException(404)))
-    assert (answer.status_code, answer.body) == (404, b"")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from portward.app.judging import this_machine
-from portward.cli.demo_services import loaded
+from portward.cli.demo import loaded
 from portward.settings import CheckLevel, Loaded, Machine, checklist, load, rows
 from tests.docs.pages import DOCS, blocks
 

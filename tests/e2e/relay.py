@@ -8,10 +8,8 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
-from portward.demo.upstream import StandInUpstream
-from portward.node.sessions.clock import LoopClock
-from portward.settings import Settings
 from tests.e2e.houses import UNLIMITED, House, Place, own_door
+from tests.realtime_api import FaultyUpstream
 
 KEY = "sk-canary-of-the-upstream-8f2c"
 
@@ -21,7 +19,7 @@ class Relayed:
     """A gateway and the upstream behind it."""
 
     place: Place
-    upstream: StandInUpstream
+    upstream: FaultyUpstream
 
     @property
     def url(self) -> str:
@@ -43,7 +41,7 @@ async def relayed(more: str = "", *, door: House = own_door, **keys: Any) -> Asy
 
     `more` goes into the settings, with `URL` for the upstream's address; `keys` go under `[upstream]`.
     """
-    async with StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream:
+    async with FaultyUpstream(KEY) as upstream:
         given = {"url": upstream.url, "api_key": KEY, "allow_private": True} | keys
         written = "\n".join(f"{name} = {json.dumps(value)}" for name, value in given.items())
         toml = f"""

@@ -20,15 +20,13 @@ from portward.client import (
     TopicData,
 )
 from portward.client.endpoint import EndpointClient
-from portward.demo.upstream import StandInUpstream
-from portward.node.sessions.clock import LoopClock
 from portward.security.tokens import sign
-from portward.settings import Settings
 from tests.e2e.directory import COOKIE, Directory, directory
 from tests.e2e.houses import PROCESS, TOKENS, UNLIMITED, process, until
 from tests.e2e.process import SECRET, Served
 from tests.e2e.relay import KEY
 from tests.e2e.viewer import TOPICS
+from tests.realtime_api import FaultyUpstream
 
 WAIT = 60
 
@@ -36,7 +34,7 @@ WAIT = 60
 class Whole:
     """A process that serves every endpoint, and what it depends on."""
 
-    def __init__(self, served: Served, provider: Directory, upstream: StandInUpstream) -> None:
+    def __init__(self, served: Served, provider: Directory, upstream: FaultyUpstream) -> None:
         self.served = served
         self.provider = provider
         self.upstream = upstream
@@ -58,7 +56,7 @@ async def whole(folder: Path) -> AsyncIterator[Whole]:
     """Run everything until the block ends."""
     async with (
         directory() as provider,
-        StandInUpstream(Settings(), LoopClock(), key=KEY) as upstream,
+        FaultyUpstream(KEY) as upstream,
     ):
         keys = {"url": upstream.url, "api_key": KEY, "allow_private": True}
         toml = "\n".join(

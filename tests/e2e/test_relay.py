@@ -11,9 +11,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from portward.demo.upstream import CANARY
 from tests.e2e.houses import until
 from tests.e2e.relay import KEY, Relayed, relayed
+from tests.realtime_api import CANARY
 
 pytestmark = pytest.mark.p1
 

@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from portward.demo.upstream import StandInUpstream
 from portward.model.errors import Unavailable
 from portward.model.upstream import UpstreamClosed
 from portward.node.ports import UpstreamLink, UpstreamPort
 from portward.node.sessions import eager_task
-from portward.settings import Settings
-from portward.testing.clock import FakeClock
 from portward.transports.upstream import UpstreamClient
 from portward.transports.upstream_link import UpstreamConnection
+from tests.realtime_api import FaultyUpstream
 from tests.transports.upstreams import KEY, MODEL, Raw, accepted, client, raw, serving, still, until
 
 CANARY = "canary-body-77aa"
@@ -250,7 +248,7 @@ async def test_private_address(url: str) -> None:
 @pytest.mark.p1
 async def test_stand_in() -> None:
     """The stand-in is an upstream like another: it greets who has its key, and nobody else."""
-    async with StandInUpstream(Settings(), FakeClock(), key=KEY) as upstream:
+    async with FaultyUpstream(KEY) as upstream:
         link = await client(upstream.url).open(MODEL)
         payload, binary = await link.receive()
         assert (b'"session.created"' in payload, binary) == (True, False)

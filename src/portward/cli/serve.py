@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Coroutine
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -83,17 +84,17 @@ def demo(
 ) -> int:
     """Serve every endpoint with pages, logins, a simulated engine and a simulated user."""
     # Imported here, because no other command needs the modules of the demo.
-    from portward.cli import demo_services  # noqa: PLC0415 - see above
+    from portward.cli import demo as services  # noqa: PLC0415 - see above
 
-    with demo_services.listener() as listener:
-        loaded = _completed(demo_services.loaded(listener.url, verbose=verbose))
+    with closing(services.listener()) as listener:
+        loaded = _completed(services.loaded(listener.url, verbose=verbose))
         if verbose:
             _tell(loaded)
         detail = announce if verbose else _drop
 
         async def whole() -> int:
-            made = demo_services.DemoServices(loaded.settings, listener, announce, detail)
-            async with made as around:
+            around = services.DemoServices(loaded.settings, listener, announce, detail)
+            async with around:
                 return await serve_gateway(loaded.settings, announce=detail, started=around.begin)
 
         return run(whole(), loaded.settings)

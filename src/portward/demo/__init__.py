@@ -1,9 +1,10 @@
-"""What `portward demo` puts around a gateway. Nothing else imports it, a production start least of all.
+"""The services that `portward demo` starts around a gateway. Only that command imports them.
 
-provider     a stand-in for Directus: accounts, a login, cookies, questions about events
-analysis     a simulated call-analysis engine
-match        a simulated football match, for the live endpoint
-workplace    a simulated shop, for the workspaces endpoint
+provider     stand-in for Directus: accounts, login, cookies, permissions of events
+upstream     stand-in for the realtime API of an AI provider, for the relay
+engine       simulated call-analysis engine, for the alerts endpoint
+simulations  simulated football matches and a simulated shop, for the live and workspaces endpoints
 site         the pages and the provider as one application
-listener     the port that application is served on
+listener     the port of that application
+info         what the pages and the terminal show
 """

@@ -26,16 +26,16 @@ PAGES: Final = {
     "/login": "live.html",
     "/workspaces": "workspaces.html",
 }
-"""The page at each path. The login is a part of the live page, shown to who is not logged in."""
+"""The page at each path. The login is a part of the live page."""
 ASSETS: Final = ("style.css", "common.js", "chat.js", "alerts.js", "live.js", "workspaces.js")
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
 
 class Site(Starlette):
-    """Answers under the one name `HOST:port`, so that pages, cookies and gateway share a host.
+    """The application, under the one name `HOST:port`, so that pages, cookies and gateway share a host.
 
-    `gateway` is the origin the pages may connect to (`ws://…`), `told` what each page is told by
-    its name (tokens among it), `calls` gives the ids of the calls under way.
+    `gateway` is the origin the pages may connect to (`ws://…`), `data` the settings of each page by its
+    name (with tokens), `calls` returns the ids of the current calls.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Site(Starlette):
         port: int,
         *,
         gateway: str,
-        told: Mapping[str, Any],
+        data: Mapping[str, Any],
         calls: Callable[[], Sequence[str]],
     ) -> None:
         folder = files("portward.demo") / "pages"
@@ -55,14 +55,14 @@ class Site(Starlette):
             )
             for path, name in named.items()
         ]
-        self._told = {page: msgspec.json.encode(each) for page, each in told.items()}
+        self._data = {page: msgspec.json.encode(each) for page, each in data.items()}
         self._calls = calls
         super().__init__(
             routes=[
                 *shown,
                 *provider.routes,
                 Route("/settings/{page}.json", self._settings),
-                Route("/calls.json", self._under_way),
+                Route("/calls.json", self._current_calls),
             ],
             middleware=[Middleware(_Guard, port=port, gateway=gateway)],
             exception_handlers={HTTPException: failed},
@@ -70,12 +70,10 @@ class Site(Starlette):
         self.router.redirect_slashes = False
 
     async def _settings(self, request: Request) -> Response:
-        told = self._told.get(request.path_params["page"])
-        if told is None:
-            return Response(status_code=404)
-        return Response(told, media_type="application/json")
+        data = self._data.get(request.path_params["page"])
+        return Response(data, 200 if data else 404, media_type="application/json")
 
-    async def _under_way(self, _: Request) -> Response:
+    async def _current_calls(self, _: Request) -> Response:
         return Response(msgspec.json.encode(self._calls()), media_type="application/json")
 
 
@@ -84,10 +82,10 @@ async def _show(body: bytes, kind: str, _: Request) -> Response:
 
 
 class _Guard:
-    """Turns away who asks for another host, and says on every answer what a page may do.
+    """Refuses requests for another host, and restricts in every response what a page may do.
 
-    The pages hold tokens: a site that had its own name point here must not read them. Pages asked for
-    as `localhost` are sent on, because a cookie set there would not reach the gateway.
+    The pages contain tokens: a site whose own name points here must not read them. Pages of `localhost`
+    are redirected, because a cookie set there would not reach the gateway.
     """
 
     def __init__(self, app: ASGIApp, *, port: int, gateway: str) -> None:

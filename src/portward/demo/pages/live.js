@@ -18,7 +18,7 @@ async function login(email, password) {
   const body = JSON.stringify({ email, password });
   const headers = { "Content-Type": "application/json" };
   const response = await fetch("/auth/login", { method: "POST", headers, body });
-  find("refused").textContent = response.ok ? "" : "The identity provider does not know you so.";
+  find("refused").textContent = response.ok ? "" : "Wrong e-mail or password.";
   if (!response.ok) return;
   log("Logged in as " + email + ": the browser holds a cookie that this page cannot read.");
   await enter();

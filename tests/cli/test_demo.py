@@ -1,7 +1,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import httpx
@@ -10,11 +10,19 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from portward.cli.connect.socketio import websocket_address
-from portward.cli.demo_info import AGENT, SUPERVISOR, VICTOR, WENDY
-from portward.cli.demo_robot import ROBOT, SAYINGS
-from portward.cli.demo_services import DemoServices, listener, loaded
+from portward.cli.demo import (
+    CHAT_MESSAGES,
+    CHAT_USER,
+    WAITING,
+    DemoPublisher,
+    DemoServices,
+    listener,
+    loaded,
+)
 from portward.client import Message, RoomsClient
+from portward.demo.info import AGENT, SUPERVISOR, VICTOR, WENDY
 from portward.demo.listener import DemoListener
+from portward.model.errors import Unavailable
 from portward.settings import Settings
 from tests.cli.demos import Demo, demonstration
 
@@ -50,7 +58,7 @@ def test_settings_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo reads neither the environment nor a file, and its ports differ."""
     monkeypatch.setenv("PORTWARD_SERVER__PORT", "1")
     monkeypatch.setenv("DIRECTUS_BASE_URL", "https://directus.example.com")
-    with listener() as own:
+    with closing(listener()) as own:
         found = loaded(own.url)
         server, provider = found.settings.server, found.settings.identity_provider
         assert found.settings.environment == "development"
@@ -74,12 +82,14 @@ async def test_printed_lines_work(demo: Demo) -> None:
     async with RoomsClient(match[1], token=match[2]) as bob:
         assert bob.user == "bob"
         await bob.join("lobby")
+        heard: list[object] = []
         async for event in bob:
             if isinstance(event, Message):
+                assert event.user == CHAT_USER
+                heard.append(event.content)
+            if len(heard) == len(CHAT_MESSAGES):
                 break
-        assert isinstance(event, Message)
-        assert event.user == ROBOT
-        assert event.content in SAYINGS
+        assert set(heard) == set(CHAT_MESSAGES)
 
 
 # -- alerts
@@ -263,6 +273,26 @@ async def test_strangers_watch_nothing(demo: Demo, browser: httpx.AsyncClient) -
 
 async def test_nothing_was_begun() -> None:
     """A demonstration that never began ends all the same."""
-    with DemoListener(0) as own:
+    with closing(DemoListener(0)) as own:
         async with DemoServices(Settings(), own, print, print):
             pass
+
+
+async def test_publications_wait_for_the_gateway() -> None:
+    """They are published in order; those without room and those that cannot be stored are dropped."""
+    taken: list[object] = []
+
+    async def publish(_: str, data: object, __: str) -> None:
+        if data == 1:
+            raise Unavailable
+        if data == "end":
+            raise RuntimeError("not running")
+        taken.append(data)
+
+    publisher = DemoPublisher(publish)
+    for number in range(WAITING - 1):
+        publisher("live:a", number, "x")
+    for data in ("end", "dropped"):
+        publisher("live:a", data, "x")
+    await publisher.run()
+    assert taken == [0, *range(2, WAITING - 1)]

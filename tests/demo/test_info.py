@@ -4,8 +4,9 @@ from collections.abc import Mapping
 import pytest
 
 from portward.cli.config import ready_for_this_run
-from portward.cli.demo_info import AGENT, SUPERVISOR, VICTOR, WENDY, DemoInfo, program, tokens
-from portward.demo.people import people
+from portward.cli.demo import tokens
+from portward.demo.info import AGENT, SUPERVISOR, VICTOR, WENDY, DemoInfo
+from portward.demo.provider import StandInProvider
 from portward.model.channel import Channel
 from portward.model.identity import Identity
 from portward.model.rights import Right
@@ -13,6 +14,7 @@ from portward.security.policy import NO_FACTS, rights
 from portward.security.tokens import KeySet, secret_key, verify
 from portward.settings import Settings, load
 from portward.settings.tokens import token_rules
+from portward.testing.clock import FakeClock
 
 
 @pytest.fixture
@@ -26,14 +28,14 @@ def _none(path: str) -> str:
 
 
 @pytest.fixture
-def brochure(settings: Settings) -> DemoInfo:
-    """The brochure of a gateway."""
+def info(settings: Settings) -> DemoInfo:
+    """The info of a gateway."""
     return DemoInfo(
         settings=settings,
         address="ws://127.0.0.1:8080",
         admin="http://127.0.0.1:8081",
         page="http://127.0.0.1:8082",
-        users=people(),
+        users=StandInProvider(settings, FakeClock()).users,
         tokens=tokens(settings),
     )
 
@@ -95,34 +97,34 @@ def test_wendy_and_victor_are_of_one_workspace(settings: Settings) -> None:
     assert victor.roles == {"viewer"}
 
 
-def test_addresses_share_a_host(brochure: DemoInfo) -> None:
+def test_addresses_share_a_host(info: DemoInfo) -> None:
     """Every address that a page or a person is given names the same host, for the cookie's sake."""
-    told = brochure.told()
+    told = info.pages()
     assert told["chat"]["address"] == "ws://127.0.0.1:8080/rooms"
     assert told["alerts"]["address"] == "ws://127.0.0.1:8080/alerts"
     assert told["live"]["address"] == "ws://127.0.0.1:8080/live"
     assert told["workspaces"]["address"] == "ws://127.0.0.1:8080/socket.io/"
-    assert dict(brochure.lines())["socket.io"] == "http://127.0.0.1:8080, path /socket.io/"
-    assert not any("localhost" in text for _, text in brochure.lines())
+    assert dict(info.lines())["socket.io"] == "http://127.0.0.1:8080, path /socket.io/"
+    assert not any("localhost" in text for _, text in info.lines())
 
 
-def test_lines(brochure: DemoInfo) -> None:
+def test_lines(info: DemoInfo) -> None:
     """Printed are the accounts, all tokens, and commands that use them."""
-    lines = list(brochure.lines())
+    lines = list(info.lines())
     texts = [text for _, text in lines]
-    for user in brochure.users:
+    for user in info.users:
         assert any(user.email in text and user.password in text for text in texts)
-    for name, bearers in brochure.tokens.items():
+    for name, bearers in info.tokens.items():
         for token in bearers.values():
             assert any(text.endswith(token) for text in texts), name
     publish = dict(lines)["publish"]
-    assert publish.startswith(f"{program()} publish live:event:42 ")
+    assert " publish live:event:42 " in publish
     assert publish.endswith("--admin http://127.0.0.1:8081")
 
 
-def test_pages_are_told_no_more_than_they_need(brochure: DemoInfo, settings: Settings) -> None:
+def test_pages_are_told_no_more_than_they_need(info: DemoInfo, settings: Settings) -> None:
     """The live page gets the accounts and no token; no page gets a secret of the gateway."""
-    told = brochure.told()
+    told = info.pages()
     assert isinstance(told["live"], Mapping)
     assert told["live"].keys() == {"address", "boards", "revalidate", "users"}
     assert [user["may"] for user in told["live"]["users"]] == [
@@ -136,8 +138,10 @@ def test_pages_are_told_no_more_than_they_need(brochure: DemoInfo, settings: Set
 @pytest.mark.parametrize(
     ("found", "expected"), [("/usr/bin/portward", "portward"), (None, ".venv/bin/portward")]
 )
-def test_program(monkeypatch: pytest.MonkeyPatch, found: str | None, expected: str) -> None:
+def test_the_program_of_the_commands(
+    info: DemoInfo, monkeypatch: pytest.MonkeyPatch, found: str | None, expected: str
+) -> None:
     """Commands are printed so that they work where the demo was started."""
     monkeypatch.setattr("shutil.which", lambda _: found)
     monkeypatch.setattr("sys.argv", [".venv/bin/portward", "demo"])
-    assert program() == expected
+    assert dict(info.lines())["rita talks"].startswith(f"{expected} connect ")
