@@ -69,7 +69,6 @@ class DemoInfo(Struct, frozen=True, kw_only=True):
             {"email": user.email, "password": user.password, "may": _rights(user)}
             for user in self.users
         ]
-        workspaces = {"address": self.at("workspaces"), "workspace": WORKSPACE}
         return {
             "chat": {"address": self.at("rooms"), "room": ROOM, "tokens": tokens["chat"]},
             "alerts": {"address": self.at("alerts"), "tokens": tokens["alerts"]},
@@ -79,7 +78,11 @@ class DemoInfo(Struct, frozen=True, kw_only=True):
                 "revalidate": self.settings.identity_provider.revalidate,
                 "users": users,
             },
-            "workspaces": workspaces | {"tokens": tokens["workspaces"]},
+            "workspaces": {
+                "address": self.at("workspaces"),
+                "workspace": WORKSPACE,
+                "tokens": tokens["workspaces"],
+            },
         }
 
     def lines(self) -> Iterator[tuple[str, str]]:

@@ -82,7 +82,7 @@ class SimulatedMatch(Simulation):
         self._playing = self.random.choice(self._teams)
         self._show_score()
         self._show("clock", minute=0, phase="first half")
-        self._show_possession()
+        self._show("possession", home=50, away=50)
         self.later("match", MINUTE, self._play)
 
     def _play(self) -> None:
@@ -92,7 +92,8 @@ class SimulatedMatch(Simulation):
         if self.random.random() < _GOALS:
             self._goals[self.random.uniform(0, 100) > self._held] += 1
             self._show_score()
-        self._show_possession()
+        home = round(self._held)
+        self._show("possession", home=home, away=100 - home)
         phase, delay, following = "first half", MINUTE, self._play
         if self._minute == HALF:
             phase, delay = "half-time", BREAK
@@ -107,10 +108,6 @@ class SimulatedMatch(Simulation):
         pairs = zip(self._playing, self._goals, strict=True)
         score = [{"team": team, "goals": goals} for team, goals in pairs]
         self._publish(self._channel, score, "score")
-
-    def _show_possession(self) -> None:
-        home = round(self._held)
-        self._show("possession", home=home, away=100 - home)
 
     def _show(self, key: str, **data: object) -> None:
         self._publish(self._channel, data, key)

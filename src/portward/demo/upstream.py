@@ -97,17 +97,13 @@ class StandInUpstream:
         if urlsplit(request.path).path != PATH:
             return refusal(404, "not_found")
         given = [
-            (name.lower(), value)
+            (value.encode(errors="surrogateescape"), f"{_HEADERS[name.lower()]}{self._key}")
             for name, value in request.headers.raw_items()
             if name.lower() in _HEADERS
         ]
-        if len(given) != 1 or not self._is_key(*given[0]):
+        if len(given) != 1 or not hmac.compare_digest(given[0][0], given[0][1].encode()):
             return refusal(401, "invalid_api_key")
         return None
-
-    def _is_key(self, header: str, value: str) -> bool:
-        expected = f"{_HEADERS[header]}{self._key}".encode()
-        return hmac.compare_digest(value.encode(errors="surrogateescape"), expected)
 
     async def serve(self, connection: ServerConnection) -> None:
         """Carry out one session, until its client leaves."""
