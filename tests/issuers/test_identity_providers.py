@@ -13,8 +13,7 @@ import pytest
 
 from portward.app.judging import judge
 from portward.settings import CheckLevel, load
-from portward.settings.checks.claims import CLAIM_RULES
-from portward.settings.checks.tokens import TOKEN_RULES
+from portward.settings.checks.tokens import RULES as TOKEN_RULES
 from tests.docs.pages import DOCS, blocks
 from tests.issuers.keys import hmac_with_public_key, private_key, signed
 from tests.issuers.shapes import DIRECTUS, DIRECTUS_SECRET, ISSUERS, Issuer
@@ -120,7 +119,7 @@ async def test_access_tokens_come_in_and_nothing_else(
 def test_the_printed_settings_are_sound(issuer: Issuer) -> None:
     """In production no rule about tokens objects to them, but for what the issuer cannot do."""
     settings = load({}, path="page", read=lambda name: _file(name, issuer)).settings
-    rules = {rule.id for rule in (*TOKEN_RULES, *CLAIM_RULES)} - {"session-secret-missing"}
+    rules = {rule.id for rule in TOKEN_RULES.rules} - {"session-secret-missing"}
     found = judge(settings, production=True)
     objections = [
         each

@@ -1,4 +1,4 @@
-"""The checklist: rules about a complete tree of settings, as data.
+"""The checklist: rules about a complete tree of settings, one table for each section.
 
 Every rule gives at least one finding. Findings of :func:`startup_errors` prevent any start; failed findings
 of :func:`checklist` prevent a start in production.
@@ -9,18 +9,17 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from portward.settings.checks.admin import ADMIN_RULES
-from portward.settings.checks.claims import CLAIM_RULES
-from portward.settings.checks.endpoints import DOOR_RULES
-from portward.settings.checks.engine import ENGINE_RULES
-from portward.settings.checks.files import FILE_RULES
-from portward.settings.checks.listeners import LISTENER_RULES
-from portward.settings.checks.origins import ORIGIN_RULES
-from portward.settings.checks.pages import PAGE_RULES
-from portward.settings.checks.provider import PROVIDER_RULES
-from portward.settings.checks.proxies import PROXY_RULES
-from portward.settings.checks.resources import RESOURCE_RULES
-from portward.settings.checks.rights import RIGHTS_RULES
+from portward.settings.checks import (
+    endpoints,
+    listeners,
+    origins,
+    provider,
+    resources,
+    rights,
+    store,
+    tokens,
+    upstream,
+)
 from portward.settings.checks.rule import (
     CheckLevel,
     CheckRule,
@@ -29,33 +28,19 @@ from portward.settings.checks.rule import (
     Machine,
     StoreFacts,
 )
-from portward.settings.checks.store import STORE_RULES
-from portward.settings.checks.tokens import TOKEN_RULES
-from portward.settings.checks.upstream import UPSTREAM_RULES
-from portward.settings.checks.webhook import WEBHOOK_RULES
 from portward.settings.resolve import with_defaults
 from portward.settings.sections import Environment
 from portward.settings.tree import Settings
 
 __all__ = ["RULES", "CheckLevel", "Finding", "Machine", "StoreFacts", "checklist", "startup_errors"]
 
-RULES: Final[tuple[CheckRule, ...]] = (
-    *TOKEN_RULES,
-    *CLAIM_RULES,
-    *LISTENER_RULES,
-    *PROXY_RULES,
-    *ADMIN_RULES,
-    *PAGE_RULES,
-    *DOOR_RULES,
-    *ENGINE_RULES,
-    *PROVIDER_RULES,
-    *UPSTREAM_RULES,
-    *WEBHOOK_RULES,
-    *ORIGIN_RULES,
-    *STORE_RULES,
-    *FILE_RULES,
-    *RESOURCE_RULES,
-    *RIGHTS_RULES,
+RULES: Final[tuple[CheckRule, ...]] = tuple(
+    rule
+    for section in (
+        *(tokens, listeners, endpoints, provider, upstream),
+        *(origins, store, resources, rights),
+    )
+    for rule in section.RULES.rules
 )
 
 
@@ -86,14 +71,9 @@ def startup_errors(settings: Settings, machine: Machine) -> list[Finding]:
 
 
 def _findings(rule: CheckRule, context: Context) -> Iterator[Finding]:
-    if rule.unused is not None:
-        unused = rule.unused(context)
-        if unused:
-            yield Finding(rule.id, CheckLevel.SKIP, unused)
+    for part in rule.unused:
+        if not part.used(context):
+            yield Finding(rule.id, CheckLevel.SKIP, part.reason)
             return
-    met = True
-    for problem in rule.judge(context):
-        met = False
-        yield Finding(rule.id, *problem)
-    if met:
-        yield Finding(rule.id, CheckLevel.OK, rule.right)
+    found = [Finding(rule.id, *problem) for problem in rule.judge(context)]
+    yield from found or [Finding(rule.id, CheckLevel.OK, rule.right)]

@@ -1,97 +1,128 @@
-"""Rules about endpoints, their origins, their limits, and their namespaces."""
+"""Rules about endpoints: how they answer pages, their protocol, transport, limits and namespaces."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from portward.model.limits import CONNECTIONS_PER_USER, LimitMode, LimitName
-from portward.model.namespace import AccessRule as RightsRule
-from portward.model.namespace import PublishRight
+from portward.model.namespace import AccessRule, PublishRight
 from portward.model.path_router import PathPattern, is_pattern
-from portward.settings.checks import addresses, unused
-from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
-from portward.settings.endpoint import AuthMode, CredentialSource
+from portward.settings.checks import addresses
+from portward.settings.checks.rule import FAIL, WARN, Context, Problems, RuleTable
+from portward.settings.checks.unused import HTTP_RULE, LIVE, POLLING, RECONNECT_URL
+from portward.settings.endpoint import (
+    AuthMode,
+    CredentialSource,
+    EndpointSettings,
+    Refuse,
+    TransportKind,
+)
 from portward.settings.presets import DIALECTS, unknown_when_off
 
 RESERVED_PATHS: Final = ("/health", "/test")
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+"""The grammar of a header's name (RFC 9110 section 5.1)."""
+RULES: Final = RuleTable()
 
 
-def _query(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        if CredentialSource.QUERY in endpoint.credentials:
-            what = f"endpoint {name} takes tokens in the address, where they end up in logs"
-            kept = [kind for kind in endpoint.credentials if kind is not CredentialSource.QUERY]
-            instead = ", ".join(
-                f'"{kind}"' for kind in dict.fromkeys([*kept, CredentialSource.TICKET])
-            )
-            change = f"endpoints.{name}.credentials = [{instead}]"
-            yield CheckProblem(CheckLevel.WARN, what, f"{change}  # a ticket is single-use")
+@RULES.endpoints("refuse", "clients can learn why they are not let in", always=True)
+def _refuse(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    key, socketio = f"endpoints.{name}.refuse", endpoint.dialect == "socketio"
+    if socketio and endpoint.refuse is Refuse.CLOSE:
+        what = f"{key}: clients of Socket.IO know no close codes"
+        yield FAIL, what, f'{key} = "connect_error"'
+    elif not socketio and endpoint.refuse in {Refuse.EVENT, Refuse.CONNECT_ERROR}:
+        what = f"{key} = {endpoint.refuse.value!r} is for Socket.IO: here the status is sent"
+        yield WARN, what, f'{key} = "status"  # or "close"'
 
 
-def _no_credential(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        if endpoint.auth is AuthMode.TOKEN and not endpoint.credentials:
-            what = f"endpoint {name} wants a token and takes one from nowhere"
-            yield CheckProblem(CheckLevel.FAIL, what, f'endpoints.{name}.credentials = ["message"]')
+@RULES.endpoints("allowed-headers", "every allowed header is one", always=True)
+def _allowed_headers(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    key = f"endpoints.{name}.allowed_headers"
+    for header in endpoint.allowed_headers:
+        if not _HEADER.fullmatch(header) or header == "*":
+            yield FAIL, f"{key}: {header!r} is no name of a header", f'{key} = ["x-request-id"]'
 
 
-def _compression(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        if endpoint.compression:
-            what = f"endpoint {name} compresses: it costs CPU and memory, and sizes tell secrets"
-            yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.compression = false")
+@RULES.endpoints("credential-query", "no token is taken from an address")
+def _query(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if CredentialSource.QUERY in endpoint.credentials:
+        what = f"endpoint {name} takes tokens in the address, where they end up in logs"
+        kept = [kind for kind in endpoint.credentials if kind is not CredentialSource.QUERY]
+        instead = dict.fromkeys([*kept, CredentialSource.TICKET])
+        change = ", ".join(f'"{kind}"' for kind in instead)
+        yield WARN, what, f"endpoints.{name}.credentials = [{change}]  # a ticket is single-use"
 
 
-def _echo(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        if endpoint.dialect == "echo":
-            what = f"endpoint {name} sends back whatever comes; it is meant for tests"
-            yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.enabled = false")
+@RULES.endpoints("credential-none", "every endpoint takes a credential", always=True)
+def _no_credential(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.auth is AuthMode.TOKEN and not endpoint.credentials:
+        what = f"endpoint {name} wants a token and takes one from nowhere"
+        yield FAIL, what, f'endpoints.{name}.credentials = ["message"]'
 
 
-def _idle(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        if 0 < endpoint.idle_timeout <= endpoint.ping_interval:
-            what = f"endpoint {name} closes quiet clients before it pings them"
-            yield CheckProblem(CheckLevel.WARN, what, f'endpoints.{name}.idle_timeout = "60s"')
+@RULES.endpoints("compression", "nothing is compressed")
+def _compression(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.compression:
+        what = f"endpoint {name} compresses: it costs CPU and memory, and sizes tell secrets"
+        yield WARN, what, f"endpoints.{name}.compression = false"
 
 
-def _reconnect(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        url, key = endpoint.reconnect_url, f"endpoints.{name}.reconnect_url"
-        flaw = addresses.flaw(url, ("wss", "ws"), query=True) if url else None
-        change = f'{key} = "wss://…"'
-        if flaw:
-            yield CheckProblem(CheckLevel.FAIL, f"{key} {flaw}", change)
-        elif context.settings.production and url.lower().startswith("ws:"):
-            what = f"{key} sends clients back without TLS"
-            yield CheckProblem(CheckLevel.WARN, what, change)
+@RULES.endpoints("echo", "no endpoint is for tests")
+def _echo(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.dialect == "echo":
+        what = f"endpoint {name} sends back whatever comes; it is meant for tests"
+        yield WARN, what, f"endpoints.{name}.enabled = false"
 
 
-def _dialect(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        if endpoint.dialect not in DIALECTS:
-            what = f"endpoint {name}: {endpoint.dialect!r} is no dialect of this version"
-            change = f'endpoints.{name}.dialect = "…"  # one of {", ".join(DIALECTS)}'
-            yield CheckProblem(CheckLevel.FAIL, what, change)
+@RULES.endpoints("idle-before-ping", "quiet clients are pinged before they are closed")
+def _idle(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if 0 < endpoint.idle_timeout <= endpoint.ping_interval:
+        what = f"endpoint {name} closes quiet clients before it pings them"
+        yield WARN, what, f'endpoints.{name}.idle_timeout = "60s"'
 
 
-def _namespace(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        if endpoint.namespace and endpoint.namespace not in context.settings.namespaces:
-            what = f"endpoint {name}: there is no namespace {endpoint.namespace!r}"
-            yield CheckProblem(CheckLevel.FAIL, what, f"[namespaces.{endpoint.namespace}]")
+@RULES.endpoints(
+    "reconnect-url", "clients are sent back to where they can go", RECONNECT_URL, always=True
+)
+def _reconnect(context: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    url, key = endpoint.reconnect_url, f"endpoints.{name}.reconnect_url"
+    flaw = addresses.flaw(url, ("wss", "ws"), query=True) if url else None
+    if flaw:
+        yield FAIL, f"{key} {flaw}", f'{key} = "wss://…"'
+    elif context.production and url.lower().startswith("ws:"):
+        yield WARN, f"{key} sends clients back without TLS", f'{key} = "wss://…"'
 
 
-def _path_form(context: Context) -> Iterator[CheckProblem]:
+@RULES.endpoints("dialect", "every dialect is known", always=True)
+def _dialect(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.dialect not in DIALECTS:
+        what = f"endpoint {name}: {endpoint.dialect!r} is no dialect of this version"
+        yield FAIL, what, f'endpoints.{name}.dialect = "…"  # one of {", ".join(DIALECTS)}'
+
+
+@RULES.endpoints("namespace", "every namespace exists", always=True)
+def _namespace(context: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.namespace and endpoint.namespace not in context.settings.namespaces:
+        what = f"endpoint {name}: there is no namespace {endpoint.namespace!r}"
+        yield FAIL, what, f"[namespaces.{endpoint.namespace}]"
+
+
+@RULES.rule("path-form", "every path is one", always=True)
+def _path_form(context: Context) -> Problems:
     for name, endpoint in context.settings.endpoints.items():
         path = endpoint.path
         if not path.startswith("/") or not path.isascii() or set(path) & set("?#%\\ \t\r\n"):
-            what = f"endpoint {name}: {path!r} is no path"
-            yield CheckProblem(CheckLevel.FAIL, what, f'endpoints.{name}.path = "/{name}"')
+            yield (
+                FAIL,
+                f"endpoint {name}: {path!r} is no path",
+                f'endpoints.{name}.path = "/{name}"',
+            )
 
 
-def _path_pattern(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("path-pattern", "a path with parameters is a safe pattern", always=True)
+def _path_pattern(context: Context) -> Problems:
     """Check paths with parameters: each is a safe pattern, and no path matches two of them."""
     patterns: list[tuple[str, PathPattern]] = []
     for name, endpoint in context.settings.endpoints.items():
@@ -101,138 +132,110 @@ def _path_pattern(context: Context) -> Iterator[CheckProblem]:
         try:
             pattern = PathPattern(endpoint.path)
         except ValueError as error:
-            what = f"endpoint {name}: {endpoint.path!r} is no path pattern: {error}"
-            yield CheckProblem(CheckLevel.FAIL, what, change)
+            yield FAIL, f"endpoint {name}: {endpoint.path!r} is no path pattern: {error}", change
             continue
         for other, earlier in patterns:
             # Equal patterns are found by the rule about taken paths.
             if earlier.text.rstrip("/") != pattern.text.rstrip("/") and earlier.overlaps(pattern):
                 what = f"endpoints {other} and {name}: some paths match both patterns"
-                yield CheckProblem(CheckLevel.FAIL, what, change)
+                yield FAIL, what, change
         patterns.append((name, pattern))
 
 
-def _path_taken(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("path-taken", "every path has one owner", always=True)
+def _path_taken(context: Context) -> Problems:
     """Check disabled endpoints too: their paths answer 503 and so are in use."""
     takers = defaultdict(list)
     for path in RESERVED_PATHS:
         takers[path].append("the gateway itself")
     for name, endpoint in context.settings.endpoints.items():
-        if not endpoint.enabled and unknown_when_off(name, endpoint):
-            continue
-        takers[endpoint.path.rstrip("/") or "/"].append(f"endpoint {name}")
+        if endpoint.enabled or not unknown_when_off(name, endpoint):
+            takers[endpoint.path.rstrip("/") or "/"].append(f"endpoint {name}")
     for path, names in takers.items():
         if len(names) > 1:
-            what = f"{path} belongs to {' and '.join(names)}"
             change = f'endpoints.{names[-1].removeprefix("endpoint ")}.path = "…"'
-            yield CheckProblem(CheckLevel.FAIL, what, change)
+            yield FAIL, f"{path} belongs to {' and '.join(names)}", change
 
 
-def _observed(context: Context) -> Iterator[CheckProblem]:
-    for key, name, table in _limit_tables(context):
-        if getattr(table, name).mode is LimitMode.OBSERVE:
-            what = f"{key} only observes: nothing is refused"
-            yield CheckProblem(CheckLevel.WARN, what, f'{key}.mode = "enforce"')
-
-
-def _unlimited(context: Context) -> Iterator[CheckProblem]:
-    # The table `upstream` limits the traffic of a relay, not the message limit.
-    doors = context.served.items()
-    spared = {
-        f"endpoints.{name}.limits.messages" for name, door in doors if door.dialect == "relay"
-    }
-    for key, name, table in _limit_tables(context):
-        limit = getattr(table, name)
-        count = limit.max if name is LimitName.CONNECTIONS else limit.rate and limit.rate.count
-        if count == 0 and key not in spared:
-            word, like = ("max", "500") if name is LimitName.CONNECTIONS else ("rate", '"60/min"')
-            yield CheckProblem(CheckLevel.WARN, f"{key} sets no limit", f"{key}.{word} = {like}")
-
-
-def _max_per_user(context: Context) -> Iterator[CheckProblem]:
-    limit = context.settings.gate.max_per_user
-    if not limit:
-        what = "one user may take every place of an endpoint"
-        yield CheckProblem(CheckLevel.WARN, what, f"gate.max_per_user = {CONNECTIONS_PER_USER}")
-
-
-def _limit_tables(context: Context) -> Iterator[tuple[str, LimitName, object]]:
+def _limit_tables(context: Context) -> Iterator[tuple[str, LimitName, Any]]:
     tables: dict[str, object] = {"limits": context.settings.limits}
-    tables |= {f"endpoints.{name}.limits": door.limits for name, door in context.served.items()}
+    tables |= {f"endpoints.{name}.limits": each.limits for name, each in context.served.items()}
     for key, table in tables.items():
         for name in LimitName:
-            yield f"{key}.{name}", name, table
+            yield f"{key}.{name}", name, getattr(table, name)
 
 
-def _open_publishing(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("limits-observed", "limits are enforced")
+def _observed(context: Context) -> Problems:
+    for key, _, limit in _limit_tables(context):
+        if limit.mode is LimitMode.OBSERVE:
+            yield WARN, f"{key} only observes: nothing is refused", f'{key}.mode = "enforce"'
+
+
+@RULES.rule("limits-off", "there is a limit to everything")
+def _unlimited(context: Context) -> Problems:
+    # The table `upstream` limits the traffic of a relay, not the message limit.
+    served = context.served.items()
+    spared = {f"endpoints.{n}.limits.messages" for n, each in served if each.dialect == "relay"}
+    for key, name, limit in _limit_tables(context):
+        if name is LimitName.CONNECTIONS:
+            count, change = limit.max, f"{key}.max = 500"
+        else:
+            count, change = limit.rate and limit.rate.count, f'{key}.rate = "60/min"'
+        if count == 0 and key not in spared:
+            yield WARN, f"{key} sets no limit", change
+
+
+@RULES.rule("user-connections", "one user has so many connections and no more")
+def _max_per_user(context: Context) -> Problems:
+    if not context.settings.gate.max_per_user:
+        what = "one user may take every place of an endpoint"
+        yield WARN, what, f"gate.max_per_user = {CONNECTIONS_PER_USER}"
+
+
+@RULES.rule("publish-open", "publishing takes more than a token")
+def _open_publishing(context: Context) -> Problems:
     for space in context.used:
-        is_open = space.authorize is RightsRule.AUTHENTICATED
+        is_open = space.authorize is AccessRule.AUTHENTICATED
         if is_open and space.publish is PublishRight.RIGHT:
             what = f"whoever has a token may publish in every channel of namespace {space.name}"
-            yield CheckProblem(
-                CheckLevel.WARN, what, f'namespaces.{space.name}.authorize = "claims"'
-            )
+            yield WARN, what, f'namespaces.{space.name}.authorize = "claims"'
 
 
-def _asked(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("authorize-url", "rights are asked for over https", HTTP_RULE, always=True)
+def _asked(context: Context) -> Problems:
     for space in context.used:
-        if space.authorize is not RightsRule.HTTP:
+        if space.authorize is not AccessRule.HTTP:
             continue
         change = f'namespaces.{space.name}.authorize_url = "https://…"'
         if not space.authorize_url:
             what = f"namespace {space.name} asks for rights over HTTP, and no address is set"
-            yield CheckProblem(CheckLevel.FAIL, what, change)
+            yield FAIL, what, change
         elif not space.authorize_url.startswith("https://"):
-            what = f"namespace {space.name} asks for rights over plain HTTP"
-            yield CheckProblem(context.grave, what, change)
+            yield context.grave, f"namespace {space.name} asks for rights over plain HTTP", change
 
 
-def _combined_live(context: Context) -> Iterator[CheckProblem]:
-    for name, endpoint in context.served.items():
-        space = context.settings.namespaces.get(endpoint.namespace or "")
-        if endpoint.dialect == "live" and space is not None and space.combined:
-            what = (
-                f"endpoint {name}: the live dialect has no word for namespace {space.name} as one"
-            )
-            yield CheckProblem(CheckLevel.FAIL, what, f"namespaces.{space.name}.combined = false")
+@RULES.endpoints("combined-live", "topics are heard one by one", LIVE, always=True)
+def _combined_live(context: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    space = context.settings.namespaces.get(endpoint.namespace)
+    if endpoint.dialect == "live" and space is not None and space.combined:
+        what = f"endpoint {name}: the live dialect has no word for namespace {space.name} as one"
+        yield FAIL, what, f"namespaces.{space.name}.combined = false"
 
 
-DOOR_RULES: Final = (
-    CheckRule("credential-query", "no token is taken from an address", _query),
-    CheckRule("credential-none", "every endpoint takes a credential", _no_credential, always=True),
-    CheckRule("compression", "nothing is compressed", _compression),
-    CheckRule("echo", "no endpoint is for tests", _echo),
-    CheckRule("idle-before-ping", "quiet clients are pinged before they are closed", _idle),
-    CheckRule(
-        "reconnect-url",
-        "clients are sent back to where they can go",
-        _reconnect,
-        always=True,
-        unused=unused.no_reconnect_url,
-    ),
-    CheckRule("dialect", "every dialect is known", _dialect, always=True),
-    CheckRule("namespace", "every namespace exists", _namespace, always=True),
-    CheckRule("path-form", "every path is one", _path_form, always=True),
-    CheckRule(
-        "path-pattern", "a path with parameters is a safe pattern", _path_pattern, always=True
-    ),
-    CheckRule("path-taken", "every path has one owner", _path_taken, always=True),
-    CheckRule("limits-observed", "limits are enforced", _observed),
-    CheckRule("limits-off", "there is a limit to everything", _unlimited),
-    CheckRule("user-connections", "one user has so many connections and no more", _max_per_user),
-    CheckRule("publish-open", "publishing takes more than a token", _open_publishing),
-    CheckRule(
-        "authorize-url",
-        "rights are asked for over https",
-        _asked,
-        always=True,
-        unused=unused.no_http_rule,
-    ),
-    CheckRule(
-        "combined-live",
-        "topics are heard one by one",
-        _combined_live,
-        always=True,
-        unused=unused.no_live,
-    ),
-)
+@RULES.endpoints("transport", "every dialect has a transport that carries it", always=True)
+def _carried(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    engine = endpoint.transport is TransportKind.ENGINE_IO
+    if endpoint.dialect == "socketio" and not engine:
+        what = f"endpoint {name}: Socket.IO is carried by engine.io alone"
+        yield FAIL, what, f'endpoints.{name}.transport = "engine.io"'
+    elif endpoint.dialect == "relay" and engine:
+        what = f"endpoint {name}: the relay is carried by websocket alone"
+        yield FAIL, what, f'endpoints.{name}.transport = "websocket"'
+
+
+@RULES.endpoints("engine-ping", "clients of engine.io are pinged", POLLING, always=True)
+def _pinged(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.transport is TransportKind.ENGINE_IO and not endpoint.ping_interval:
+        what = f"endpoint {name}: clients of engine.io leave when nobody pings them"
+        yield FAIL, what, f'endpoints.{name}.ping_interval = "25s"'

@@ -6,8 +6,9 @@ from hashlib import sha256
 from typing import Final
 
 from portward.model.namespace import AccessRule
-from portward.settings.checks import unused
-from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
+from portward.settings.checks.rule import WARN, Context, Problems, RuleTable
+from portward.settings.checks.unused import JWKS, PRODUCTION, ROOMS
+from portward.settings.endpoint import EndpointSettings
 from portward.settings.keys import ApiKey
 from portward.settings.schema import entries
 from portward.settings.secret import Secret
@@ -17,6 +18,7 @@ EVERYBODY: Final = frozenset(
      "authenticated"}
 )  # fmt: skip
 """Role names that tokens often have without a decision of the operator. `user` is the default."""
+RULES: Final = RuleTable()
 
 
 def _held(value: object) -> Iterator[bytes]:
@@ -34,7 +36,8 @@ def _held(value: object) -> Iterator[bytes]:
             yield from _held(each)
 
 
-def _reused(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("secret-reused", "every secret has one purpose")
+def _reused(context: Context) -> Problems:
     places: dict[bytes, list[str]] = defaultdict(list)
     for entry in entries(context.settings):
         for digest in _held(entry.value):
@@ -43,78 +46,53 @@ def _reused(context: Context) -> Iterator[CheckProblem]:
         if len(keys) > 1:
             names = " and ".join(dict.fromkeys(keys))
             what = f"one secret stands more than once, in {names}: who has one use of it has all"
-            yield CheckProblem(context.grave, what, f"{keys[-1]}: a secret of its own")
+            yield context.grave, what, f"{keys[-1]}: a secret of its own"
 
 
-def _issuer(context: Context) -> Iterator[CheckProblem]:
-    tokens = context.settings.tokens
-    if not tokens.issuer:
+@RULES.rule("jwks-issuer", "fetched keys belong to a named issuer", JWKS)
+def _issuer(context: Context) -> Problems:
+    if not context.settings.tokens.issuer:
         what = "tokens.issuer is empty, and keys are fetched: any token of that service comes in"
-        yield CheckProblem(context.grave, what, 'tokens.issuer = "https://…"')
+        yield context.grave, what, 'tokens.issuer = "https://…"'
 
 
-def _everybody(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("role-everybody", "no role of everybody has every permission")
+def _everybody(context: Context) -> Problems:
     for role, permissions in context.settings.roles.items():
         if role.lower() in EVERYBODY and "*" in permissions:
             what = f"roles.{role} has the permission *, so that everybody may do everything"
-            yield CheckProblem(context.grave, what, f'roles.{role} = ["dashboard.view"]')
+            yield context.grave, what, f'roles.{role} = ["dashboard.view"]'
         elif role == "*":
             what = "roles has an entry for *, which is no role; everybody is no role either"
-            yield CheckProblem(context.grave, what, 'roles.user = ["dashboard.view"]')
+            yield context.grave, what, 'roles.user = ["dashboard.view"]'
 
 
-def _creates(context: Context) -> Iterator[CheckProblem]:
-    if not context.settings.production:
-        return
-    for name, endpoint in context.served.items():
-        if endpoint.dialect == "rooms" and endpoint.auto_create:
-            what = f"endpoint {name}: joining an unknown room makes it, for whoever asks"
-            yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.auto_create = false")
+@RULES.endpoints("auto-create", "rooms are made by those who may", PRODUCTION, ROOMS)
+def _creates(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.dialect == "rooms" and endpoint.auto_create:
+        what = f"endpoint {name}: joining an unknown room makes it, for whoever asks"
+        yield WARN, what, f"endpoints.{name}.auto_create = false"
 
 
-def _declared(context: Context) -> Iterator[CheckProblem]:
+@RULES.endpoints("rooms-declared", "there are rooms to join", ROOMS)
+def _declared(context: Context, name: str, endpoint: EndpointSettings) -> Problems:
     """Report a gateway where no user can join any room, which passes every other rule."""
     settings = context.settings
+    namespace = settings.namespaces.get(endpoint.namespace)
+    guarded = namespace is not None and namespace.authorize is AccessRule.ROLES
     made = {room.namespace for room in settings.rooms.values()}
-    for name, endpoint in context.served.items():
-        namespace = settings.namespaces.get(endpoint.namespace)
-        guarded = namespace is not None and namespace.authorize is AccessRule.ROLES
-        if endpoint.dialect != "rooms" or not guarded or endpoint.auto_create:
-            continue
-        if endpoint.namespace not in made:
-            what = f"endpoint {name}: joining makes no room, and none is declared"
-            change = 'rooms.lobby.name = "Lobby"'
-            if endpoint.namespace != "rooms":
-                change = f'rooms.lobby.namespace = "{endpoint.namespace}"'
-            yield CheckProblem(CheckLevel.WARN, what, f"{change}  # or: portward rooms set lobby")
-
-
-def _emails(context: Context) -> Iterator[CheckProblem]:
-    if not context.settings.production:
+    if endpoint.dialect != "rooms" or not guarded or endpoint.auto_create:
         return
-    for name, endpoint in context.served.items():
-        if endpoint.dialect == "rooms" and endpoint.expose_email:
-            what = f"endpoint {name}: users see the e-mail addresses of other users"
-            yield CheckProblem(CheckLevel.WARN, what, f"endpoints.{name}.expose_email = false")
+    if endpoint.namespace not in made:
+        what = f"endpoint {name}: joining makes no room, and none is declared"
+        change = 'rooms.lobby.name = "Lobby"'
+        if endpoint.namespace != "rooms":
+            change = f'rooms.lobby.namespace = "{endpoint.namespace}"'
+        yield WARN, what, f"{change}  # or: portward rooms set lobby"
 
 
-RIGHTS_RULES: Final = (
-    CheckRule("secret-reused", "every secret has one purpose", _reused),
-    CheckRule(
-        "jwks-issuer", "fetched keys belong to a named issuer", _issuer, unused=unused.no_jwks
-    ),
-    CheckRule("role-everybody", "no role of everybody has every permission", _everybody),
-    CheckRule(
-        "auto-create",
-        "rooms are made by those who may",
-        _creates,
-        unused=unused.any_of(unused.in_development, unused.no_rooms),
-    ),
-    CheckRule("rooms-declared", "there are rooms to join", _declared, unused=unused.no_rooms),
-    CheckRule(
-        "expose-email",
-        "e-mail addresses of other users are hidden",
-        _emails,
-        unused=unused.any_of(unused.in_development, unused.no_rooms),
-    ),
-)
+@RULES.endpoints("expose-email", "e-mail addresses of other users are hidden", PRODUCTION, ROOMS)
+def _emails(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    if endpoint.dialect == "rooms" and endpoint.expose_email:
+        what = f"endpoint {name}: users see the e-mail addresses of other users"
+        yield WARN, what, f"endpoints.{name}.expose_email = false"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from portward.model.namespace import Namespace
 from portward.settings.endpoint import EndpointSettings
@@ -18,6 +18,10 @@ class CheckLevel(StrEnum):
     FAIL = "fail"
 
 
+WARN: Final = CheckLevel.WARN
+FAIL: Final = CheckLevel.FAIL
+
+
 class Finding(NamedTuple):
     """The finding of one rule: its id, its level, the problem, and the line to change.
 
@@ -29,14 +33,6 @@ class Finding(NamedTuple):
     level: CheckLevel
     what: str
     change: str = ""
-
-
-class CheckProblem(NamedTuple):
-    """A problem that a rule has found."""
-
-    level: CheckLevel
-    what: str
-    change: str
 
 
 class StoreFacts(NamedTuple):
@@ -83,9 +79,14 @@ class Context(NamedTuple):
     machine: Machine
 
     @property
+    def production(self) -> bool:
+        """Whether the settings are for production."""
+        return self.settings.production
+
+    @property
     def grave(self) -> CheckLevel:
         """The level of a problem that is tolerated in development but not in production."""
-        return CheckLevel.FAIL if self.settings.production else CheckLevel.WARN
+        return FAIL if self.production else WARN
 
     @property
     def served(self) -> dict[str, EndpointSettings]:
@@ -101,18 +102,61 @@ class Context(NamedTuple):
         return (space for name, space in self.settings.namespaces.items() if name in names)
 
 
-Judge: TypeAlias = Callable[[Context], Iterator[CheckProblem]]
+Problems: TypeAlias = Iterator[tuple[CheckLevel, str, str]]
+"""The problems that a rule has found: the level of each, what is wrong, and the line to change."""
+Judge: TypeAlias = Callable[[Context], Problems]
+EndpointJudge: TypeAlias = Callable[[Context, str, EndpointSettings], Problems]
+
+
+class Unused(NamedTuple):
+    """A part of the gateway that rules are about: what is said when it is not in use, and whether it is."""
+
+    reason: str
+    used: Callable[[Context], Any]
 
 
 class CheckRule(NamedTuple):
     """A rule: `right` is the correct state, reported when `judge` finds nothing.
 
-    With `always`, a failure of the rule prevents any start; otherwise only a start in production. `unused`
-    returns which part of the gateway that the rule is about is not in use; empty when it is in use.
+    With `always`, a failure of the rule prevents any start; otherwise only a start in production. The rule is
+    skipped when one of the parts in `unused` is not in use.
     """
 
     id: str
     right: str
+    unused: tuple[Unused, ...]
+    always: bool
     judge: Judge
-    always: bool = False
-    unused: Callable[[Context], str] | None = None
+
+
+class RuleTable:
+    """The rules of one section, in the order in which they are listed."""
+
+    def __init__(self) -> None:
+        self.rules: list[CheckRule] = []
+
+    def rule(
+        self, name: str, right: str, *unused: Unused, always: bool = False
+    ) -> Callable[[Judge], Judge]:
+        """Add a rule, which is the decorated function."""
+
+        def add(judge: Judge) -> Judge:
+            self.rules.append(CheckRule(name, right, unused, always, judge))
+            return judge
+
+        return add
+
+    def endpoints(
+        self, name: str, right: str, *unused: Unused, always: bool = False
+    ) -> Callable[[EndpointJudge], EndpointJudge]:
+        """Add a rule about each enabled endpoint; the decorated function gets its name and its settings."""
+
+        def add(judge: EndpointJudge) -> EndpointJudge:
+            def all_of(context: Context) -> Problems:
+                for endpoint, given in context.served.items():
+                    yield from judge(context, endpoint, given)
+
+            self.rules.append(CheckRule(name, right, unused, always, all_of))
+            return judge
+
+        return add

@@ -1,77 +1,79 @@
-"""Rules about the store of `engine.url`, checked by its address and the related settings."""
+"""Rules about the store of `engine.url` and about files: permissions of secrets, the audit file's folder."""
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Final
 
-from portward.settings.checks import unused
-from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context, StoreFacts
+from portward.settings.checks.rule import FAIL, WARN, Context, Problems, RuleTable, StoreFacts
+from portward.settings.checks.unused import AUDIT, REDIS
 
-_TLS: Final = 'engine.url = "rediss://…"'
-_OWN: Final = "engine.allow_plain = true, when the network between is yours alone"
+_OTHERS: Final = 0o007
+"""Permission bits of users who are neither the owner nor in the file's group."""
+_PLAIN: Final = (
+    'engine.url = "rediss://…"  # or engine.allow_plain = true, when the network between is'
+)
+RULES: Final = RuleTable()
 
 
-def _scheme(context: Context) -> str:
-    return context.settings.engine_url.partition("://")[0]
-
-
-def _store(context: Context) -> StoreFacts | None:
-    """Parse the address; None when it cannot be parsed, which `store-address` reports."""
+def _store(context: Context) -> StoreFacts:
+    """Parse the address; an address that cannot be parsed has no facts, and `store-address` reports it."""
     try:
         return context.machine.parse_store(context.settings.engine_url)
     except ValueError:
-        return None
+        return StoreFacts()
 
 
-def _address(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("store-address", "the address of the store can be read", always=True)
+def _address(context: Context) -> Problems:
     try:
         context.machine.parse_store(context.settings.engine_url)
     except ValueError as error:
-        yield CheckProblem(
-            CheckLevel.FAIL, f"engine.url: {error}", 'engine.url = "redis://127.0.0.1:6379/0"'
-        )
+        yield FAIL, f"engine.url: {error}", 'engine.url = "redis://127.0.0.1:6379/0"'
 
 
-def _plain(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("store-plain", "the way to Redis is encrypted, or stays on this machine", REDIS)
+def _plain(context: Context) -> Problems:
     store = _store(context)
-    if store is None or store.encrypted or not store.remote:
-        return
-    what = "engine.url is not encrypted and leads to another machine: its password and all messages"
-    level = CheckLevel.WARN if context.settings.engine.allow_plain else context.grave
-    yield CheckProblem(level, f"{what} travel in the open", f"{_TLS}  # or {_OWN}")
+    if store.remote and not store.encrypted:
+        what = "engine.url is not encrypted and leads to another machine: its password and all"
+        level = WARN if context.settings.engine.allow_plain else context.grave
+        yield level, f"{what} messages travel in the open", f"{_PLAIN} yours alone"
 
 
-def _password(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("store-password", "Redis asks for a password, or is on this machine", REDIS)
+def _password(context: Context) -> Problems:
     store = _store(context)
-    if store is not None and store.remote and not store.password:
+    if store.remote and not store.password:
         what = "engine.url has no password, and leads to another machine"
-        yield CheckProblem(context.grave, what, 'engine.url = "rediss://:password@…"')
+        yield context.grave, what, 'engine.url = "rediss://:password@…"'
 
 
-def _eviction(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("store-eviction", "Redis that may drop revocations is refused", REDIS)
+def _eviction(context: Context) -> Problems:
     if context.settings.engine.allow_eviction:
         what = "engine.allow_eviction: Redis may drop revocations, and revoked tokens come in again"
         change = "engine.allow_eviction = false  # and maxmemory-policy noeviction in Redis"
-        yield CheckProblem(context.grave, what, change)
+        yield context.grave, what, change
 
 
-STORE_RULES: Final = (
-    CheckRule("store-address", "the address of the store can be read", _address, always=True),
-    CheckRule(
-        "store-plain",
-        "the way to Redis is encrypted, or stays on this machine",
-        _plain,
-        unused=unused.no_redis,
-    ),
-    CheckRule(
-        "store-password",
-        "Redis asks for a password, or is on this machine",
-        _password,
-        unused=unused.no_redis,
-    ),
-    CheckRule(
-        "store-eviction",
-        "Redis that may drop revocations is refused",
-        _eviction,
-        unused=unused.no_redis,
-    ),
-)
+def _key_files(context: Context) -> Iterator[str]:
+    yield from context.machine.secret_files
+    if context.settings.server.tls.key:
+        yield context.settings.server.tls.key
+    yield from _store(context).key_files
+
+
+@RULES.rule("secret-files", "files with secrets are closed to other users")
+def _readable(context: Context) -> Problems:
+    for path in dict.fromkeys(_key_files(context)):
+        mode = context.machine.mode(path)
+        if mode is not None and mode & _OTHERS:
+            what = f"{path} holds a secret, and every user of this machine may use it ({mode:04o})"
+            yield context.grave, what, f"chmod o-rwx {path}"
+
+
+@RULES.rule("audit-folder", "the folder of the audit file exists", AUDIT, always=True)
+def _audit(context: Context) -> Problems:
+    folder = str(PurePath(context.settings.audit.file).parent)
+    if not context.machine.is_folder(folder):
+        yield FAIL, f"audit.file: there is no folder {folder}", f"mkdir -p -m 700 {folder}"

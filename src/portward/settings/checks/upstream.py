@@ -1,13 +1,15 @@
-"""Rules about the upstreams of relay endpoints: the address, the key, and the cost."""
+"""Rules about other services: the upstreams of relay endpoints, and the webhook for approvals."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from portward.settings.checks import addresses, unused
-from portward.settings.checks.rule import CheckLevel, CheckProblem, CheckRule, Context
-from portward.settings.checks.secrets import key_flaw
+from portward.settings.checks import addresses
+from portward.settings.checks.rule import FAIL, WARN, Context, Problems, RuleTable
+from portward.settings.checks.secrets import key_flaw, weakness
+from portward.settings.checks.unused import PRODUCTION, RELAY, WEBHOOK
+from portward.settings.endpoint import EndpointSettings
 from portward.settings.upstream import RelayMode, UpstreamSettings
 
 _PLACE: Final = "{model}"
@@ -25,6 +27,7 @@ _URL: Final = 'url = "wss://…"'
 _KEY: Final = 'api_key_file = "…"'
 _MODELS: Final = 'models = ["gpt-realtime"]'
 _PRIVATE: Final = "allow_private = true"
+RULES: Final = RuleTable()
 
 
 def _all(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
@@ -60,11 +63,12 @@ def _url_flaw(url: str) -> str | None:
     return addresses.flaw(plain, ("wss", "ws"), query=True)
 
 
-def _form(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-url", "every upstream has an address", always=True)
+def _form(context: Context) -> Problems:
     for key, given in _all(context):
         flaw = _url_flaw(given.url)
         if flaw:
-            yield CheckProblem(CheckLevel.FAIL, f"{key}.url {flaw}", f"{key}.{_URL}")
+            yield FAIL, f"{key}.url {flaw}", f"{key}.{_URL}"
 
 
 def _leads(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
@@ -74,98 +78,103 @@ def _leads(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
             yield key, given
 
 
-def _plain(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-plain", "every upstream in use is connected to over TLS", RELAY)
+def _plain(context: Context) -> Problems:
     for key, given in _leads(context):
         if not given.url.lower().startswith("ws://") or addresses.is_here(given.url):
             continue
         what = f"{key}.url is plain ws: the key and all messages travel in the open"
         if addresses.is_near(given.url):
-            yield CheckProblem(CheckLevel.WARN, f"{what} on your own network", f"{key}.{_URL}")
+            yield WARN, f"{what} on your own network", f"{key}.{_URL}"
         else:
-            yield CheckProblem(context.grave, what, f"{key}.{_URL}")
+            yield context.grave, what, f"{key}.{_URL}"
 
 
-def _private(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-private", "no upstream has a private address unasked", always=True)
+def _private(context: Context) -> Problems:
     for key, given in _leads(context):
         if given.allow_private:
             continue
         what, change = f"and {key}.allow_private is off", f"{key}.{_URL}  # or {key}.{_PRIVATE}"
         if addresses.is_private(given.url):
-            yield CheckProblem(
-                CheckLevel.FAIL, f"{key}.url has an address that is not public, {what}", change
-            )
+            yield FAIL, f"{key}.url has an address that is not public, {what}", change
         elif addresses.is_near(given.url):
             near = f"{key}.url looks like a name of your own network, {what}: it may be refused"
-            yield CheckProblem(CheckLevel.WARN, near, change)
+            yield WARN, near, change
 
 
-def _missing(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-missing", "there is a key for every upstream in use", RELAY)
+def _missing(context: Context) -> Problems:
     for key, given, relays in _used(context):
         for name in () if given.api_key else relays:
             what = f"{key}.api_key is not set: endpoint {name} can connect nobody to the upstream"
-            yield CheckProblem(
-                CheckLevel.WARN, what, f"{key}.{_KEY}  # or endpoints.{name}.enabled = false"
-            )
+            yield WARN, what, f"{key}.{_KEY}  # or endpoints.{name}.enabled = false"
 
 
-def _key_form(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-key-form", "the keys of upstreams have the form of keys")
+def _key_form(context: Context) -> Problems:
     for key, given in _all(context):
         why = key_flaw(given.api_key.reveal())
         if given.api_key and why:
             change = f"{key}.{_KEY}  # with the key alone in it"
-            yield CheckProblem(context.grave, f"{key}.api_key {why}", change)
+            yield context.grave, f"{key}.api_key {why}", change
 
 
-def _header(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-header", "the header of the upstream's key can be sent", always=True)
+def _header(context: Context) -> Problems:
     for key, given in _all(context):
         name = given.auth_header
         reserved = name.lower() in _HANDSHAKE or name.lower().startswith("sec-")
         if not _TOKEN.fullmatch(name) or reserved:
             what = f"{key}.auth_header is no header that can carry a key"
-            yield CheckProblem(CheckLevel.FAIL, what, f'{key}.auth_header = "Authorization"')
+            yield FAIL, what, f'{key}.auth_header = "Authorization"'
         if given.scheme and not _TOKEN.fullmatch(given.scheme):
             what = f"{key}.auth_scheme is not one word"
-            yield CheckProblem(CheckLevel.FAIL, what, f'{key}.auth_scheme = "Bearer"')
+            yield FAIL, what, f'{key}.auth_scheme = "Bearer"'
 
 
-def _models(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-models", "there are models to choose from", always=True)
+def _models(context: Context) -> Problems:
     for key, given in _all(context):
         if not given.models:
             what = f"{key}.models is empty: there is no model to ask the upstream for"
-            yield CheckProblem(CheckLevel.FAIL, what, f"{key}.{_MODELS}")
+            yield FAIL, what, f"{key}.{_MODELS}"
         for number, model in enumerate(given.models, start=1):
             if not _MODEL.fullmatch(model):
                 what = f"{key}.models entry {number} is no name of a model"
                 change = f"{key}.{_MODELS}  # no blanks, no control characters, at most 256"
-                yield CheckProblem(CheckLevel.FAIL, what, change)
+                yield FAIL, what, change
 
 
-def _parameters(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-parameters", "parameters that are passed on have names", always=True)
+def _parameters(context: Context) -> Problems:
     for key, given in _all(context):
         fixed = {pair.partition("=")[0] for pair in urlsplit(given.url).query.split("&")}
         for number, name in enumerate(given.parameters, start=1):
             entry = f"{key}.parameters entry {number}"
             change = f'{key}.parameters = ["intent", "call_id"]'
             if not _PARAMETER.fullmatch(name):
-                yield CheckProblem(CheckLevel.FAIL, f"{entry} is no name of a parameter", change)
+                yield FAIL, f"{entry} is no name of a parameter", change
             elif name == "model" or name in _CREDENTIALS:
                 what = f"{entry} has a meaning of its own here and is never passed on: {name}"
-                yield CheckProblem(CheckLevel.FAIL, what, change)
+                yield FAIL, what, change
             elif name in fixed:
                 what = f"{entry} is in {key}.url already, and clients cannot change it: {name}"
-                yield CheckProblem(CheckLevel.WARN, what, change)
+                yield WARN, what, change
 
 
-def _pin(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-pin", "pinned fields are fields of a session", always=True)
+def _pin(context: Context) -> Problems:
     for key, given in _all(context):
         for number, name in enumerate(given.pin, start=1):
             if not _FIELD.fullmatch(name):
                 what = f"{key}.pin: entry {number} is no field of a session, {name[:64]!r}"
                 change = f"[{key}.pin]  # small letters and _ alone, such as instructions"
-                yield CheckProblem(CheckLevel.FAIL, what, change)
+                yield FAIL, what, change
 
 
-def _binary(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule("upstream-binary", "binary messages cannot pass by the policy")
+def _binary(context: Context) -> Problems:
     for key, given in _all(context):
         if not given.allow_binary:
             continue
@@ -181,16 +190,21 @@ def _binary(context: Context) -> Iterator[CheckProblem]:
         ]
         if guards:
             what = f"{key}.allow_binary contradicts {key}.{guards[0]}, which binary messages could break"
-            yield CheckProblem(CheckLevel.FAIL, what, change)
-        elif context.settings.production:
+            yield FAIL, what, change
+        elif context.production:
             what = f"{key}.allow_binary: messages that the gateway cannot read go upstream"
-            yield CheckProblem(CheckLevel.WARN, what, change)
+            yield WARN, what, change
 
 
-def _unbounded(context: Context) -> Iterator[CheckProblem]:
+@RULES.rule(
+    "upstream-unbounded",
+    "max_tokens bounds what one user spends in a day: answers, and transcriptions in tokens or"
+    " seconds",
+    PRODUCTION,
+    RELAY,
+)
+def _unbounded(context: Context) -> Problems:
     """Report for each upstream in use which limits bound the cost of one user, and which are missing."""
-    if not context.settings.production:
-        return
     for key, given, _ in _used(context):
         if not given.api_key:
             continue
@@ -199,13 +213,13 @@ def _unbounded(context: Context) -> Iterator[CheckProblem]:
                 f"{key}.max_tokens is 0: a user may spend your money without limit, day after day"
             )
             bounds = _bounds_of_connection(given)
-            yield CheckProblem(CheckLevel.WARN, f"{what}; {bounds}", f"{key}.max_tokens = 200000")
+            yield WARN, f"{what}; {bounds}", f"{key}.max_tokens = 200000"
         elif not given.tokens_per_second:
             what = (
                 f"{key}.tokens_per_second is 0: {key}.max_tokens bounds what the upstream reports in"
                 " tokens, and nothing bounds transcriptions that it reports in seconds"
             )
-            yield CheckProblem(CheckLevel.WARN, what, f"{key}.tokens_per_second = 10")
+            yield WARN, what, f"{key}.tokens_per_second = 10"
 
 
 def _bounds_of_connection(given: UpstreamSettings) -> str:
@@ -217,38 +231,46 @@ def _bounds_of_connection(given: UpstreamSettings) -> str:
     )
 
 
-UPSTREAM_RULES: Final = (
-    CheckRule("upstream-url", "every upstream has an address", _form, always=True),
-    CheckRule(
-        "upstream-plain",
-        "every upstream in use is connected to over TLS",
-        _plain,
-        unused=unused.no_relay,
-    ),
-    CheckRule(
-        "upstream-private", "no upstream has a private address unasked", _private, always=True
-    ),
-    CheckRule(
-        "upstream-missing",
-        "there is a key for every upstream in use",
-        _missing,
-        unused=unused.no_relay,
-    ),
-    CheckRule("upstream-key-form", "the keys of upstreams have the form of keys", _key_form),
-    CheckRule(
-        "upstream-header", "the header of the upstream's key can be sent", _header, always=True
-    ),
-    CheckRule("upstream-models", "there are models to choose from", _models, always=True),
-    CheckRule(
-        "upstream-parameters", "parameters that are passed on have names", _parameters, always=True
-    ),
-    CheckRule("upstream-pin", "pinned fields are fields of a session", _pin, always=True),
-    CheckRule("upstream-binary", "binary messages cannot pass by the policy", _binary),
-    CheckRule(
-        "upstream-unbounded",
-        "max_tokens bounds what one user spends in a day: answers, and transcriptions in tokens or"
-        " seconds",
-        _unbounded,
-        unused=unused.any_of(unused.in_development, unused.no_relay),
-    ),
+def _webhook_flaw(endpoint: EndpointSettings) -> str | None:
+    return addresses.flaw(endpoint.approval_webhook, ("https", "http"), query=True)
+
+
+@RULES.endpoints(
+    "webhook-form", "verdicts are posted to an address, or nowhere", WEBHOOK, always=True
 )
+def _webhook_form(_: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    key = f"endpoints.{name}.approval_webhook"
+    if not endpoint.approval_webhook:
+        return
+    flaw = _webhook_flaw(endpoint)
+    if flaw:
+        yield FAIL, f"{key} {flaw}", f'{key} = "https://…"'
+    elif endpoint.dialect != "socketio":
+        what = f"{key} is set, and at endpoint {name} nobody is asked to approve anything"
+        yield WARN, what, f'{key} = ""'
+
+
+@RULES.endpoints("webhook-plain", "verdicts are posted over https", WEBHOOK)
+def _webhook_plain(context: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    url, key = endpoint.approval_webhook, f"endpoints.{name}.approval_webhook"
+    plain = url.lower().startswith("http:") and not _webhook_flaw(endpoint)
+    if plain and not addresses.is_here(url):
+        what = f"{key} is plain http: whoever is on the way reads verdicts, and can make them up"
+        yield context.grave, what, f'{key} = "https://…"'
+
+
+@RULES.endpoints("webhook-unsigned", "posted verdicts are signed", WEBHOOK)
+def _webhook_unsigned(context: Context, name: str, endpoint: EndpointSettings) -> Problems:
+    tokens, secret = context.settings.tokens, endpoint.approval_webhook_secret
+    if not endpoint.approval_webhook:
+        return
+    key = f"endpoints.{name}.approval_webhook_secret"
+    change = f'{key} = "…"  # the output of `openssl rand -base64 48`'
+    why = weakness(secret.reveal())
+    if not secret:
+        what = f"{key} is not set: who is posted to cannot tell our verdicts from made-up ones"
+        yield context.grave, what, change
+    elif secret in (*tokens.secrets, tokens.session_secret):
+        yield FAIL, f"{key} is a secret that tokens are signed with", change
+    elif why:
+        yield context.grave, f"{key} {why}", change

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from portward.settings.checks.proxies import is_unix
+from portward.settings.checks.listeners import is_unix
 from portward.settings.checks.rule import CheckLevel
 from tests.settings.checks.judging import findings, levels
 
