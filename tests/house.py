@@ -140,7 +140,7 @@ class House:
         node = self.gateway.node
         return (
             node.admission_control.inside,
-            node.admission_control.unauthenticated,
+            node.admission_control.pending.sessions,
             len(node.registry),
         )
 

@@ -7,7 +7,7 @@ import pytest
 
 from portward.engines.port import EngineUnavailable, PublishResult
 from portward.model.commands import Publish
-from portward.node.server_api import ServerApi
+from portward.node.commands.server_api import ServerApi
 from portward.testing.gateway import MemoryClient, connect
 from tests.admin.service import PUBLISHER, READER, Service
 

@@ -4,7 +4,7 @@ import pytest
 
 from portward.admin.methods import METHODS
 from portward.engines.port import EngineUnavailable
-from portward.node.server_api import ServerApi
+from portward.node.commands.server_api import ServerApi
 from portward.settings.keys import Scope
 from tests.admin.service import ADMIN, KEYS, PUBLISHER, READER, Service
 

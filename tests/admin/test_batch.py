@@ -2,7 +2,7 @@ import pytest
 
 from portward.admin import batch
 from portward.engines.port import EngineUnavailable
-from portward.node.server_api import ServerApi
+from portward.node.commands.server_api import ServerApi
 from tests.admin.service import PUBLISHER, READER, Service
 
 PUBLISH = {"publish": {"channel": "rooms:a", "data": 1}}

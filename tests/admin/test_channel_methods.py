@@ -5,7 +5,7 @@ from portward.admin.channel_methods import PublicationResult
 from portward.engines.port import EngineUnavailable
 from portward.model.channel import Channel
 from portward.model.publication import Publication
-from portward.node.server_api import ServerApi
+from portward.node.commands.server_api import ServerApi
 from portward.settings import Secret, Settings
 from tests.admin.service import PUBLISHER, READER, Service, serving
 

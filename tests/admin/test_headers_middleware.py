@@ -4,7 +4,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from portward.admin.headers_middleware import HEADERS, HeadersMiddleware
-from portward.node.server_api import ServerApi
+from portward.node.commands.server_api import ServerApi
 from tests.admin.service import ADMIN, Service
 
 

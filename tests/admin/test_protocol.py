@@ -8,7 +8,7 @@ from portward.admin.protocol import ANSWER_STEP, ANSWER_TIME, REQUEST_TIME, Boun
 from portward.admin.server import AdminServer
 from portward.engines.port import PublishResult
 from portward.model.position import Position
-from portward.node.server_api import ServerApi
+from portward.node.commands.server_api import ServerApi
 from tests.admin.service import Service
 from tests.admin.wires import GET, POST, Wire, listening, until
 

@@ -14,7 +14,7 @@ from portward.admin import server as module
 from portward.admin.server import AdminServer
 from portward.engines.port import PublishResult
 from portward.model.position import Position
-from portward.node.server_api import ServerApi
+from portward.node.commands.server_api import ServerApi
 from tests.admin.service import ADMIN, Service
 from tests.admin.wires import GET, POST, Wire, listening, until
 

@@ -10,7 +10,7 @@ import pytest
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
-from portward.node.rights.authentication import Authentication
+from portward.node.rights.credentials import CredentialVerifier
 from portward.node.socketio_server import Socket
 from portward.protocols.socketio import payloads
 from tests.e2e.houses import Place, own_door
@@ -86,16 +86,16 @@ def end_at_random(place: Place, fates: dict[str, Fate], random: Random) -> None:
 
 def judge_slowly(random: Random, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take some time over each token, and refuse the ones that say how."""
-    identify = Authentication.identify
+    identify = CredentialVerifier.identify
 
-    async def slowly(self: Authentication, given: str) -> Identity:
+    async def slowly(self: CredentialVerifier, given: str) -> Identity:
         fault = FAULTS.get(given)
         if fault is None:
             return await identify(self, given)
         await asyncio.sleep(random.uniform(0, LATEST))
         raise fault()
 
-    monkeypatch.setattr(Authentication, "identify", slowly)
+    monkeypatch.setattr(CredentialVerifier, "identify", slowly)
 
 
 async def test_endings_at_random(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,11 +26,11 @@ from portward.model.commands import Publish, ReadHistory
 from portward.model.position import Position
 from portward.model.publication import HistoryPage
 from portward.model.revocation import RevocationKind
+from portward.node.commands.server_api import ServerApi
 from portward.node.handshake_service import HandshakeService
 from portward.node.node import Node
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.rules import NodePorts
-from portward.node.server_api import ServerApi
 from portward.node.sessions import LoopClock
 from portward.protocols.alerts.api import Alerts
 from portward.protocols.live.api import Live

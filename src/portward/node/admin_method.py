@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct
 
+from portward.node.commands.server_api import ServerApi
 from portward.node.node import Node
-from portward.node.server_api import ServerApi
 from portward.settings.keys import Scope
 
 T = TypeVar("T")

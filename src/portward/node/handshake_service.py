@@ -23,7 +23,6 @@ from portward.node.sessions import (
     Answer,
     HandshakeFacts,
     HttpReply,
-    Session,
     Transport,
     TransportCallbacks,
 )
@@ -59,11 +58,10 @@ class AdmittedHandshake:
     def open(self, link: Transport) -> TransportCallbacks:
         """Create the session of the link."""
         self._used = True
-        session = Session(self._node, self._handshake)
-        session.transport = link
+        draining = self._node.draining
+        session = self._node.session_opening.open(self._handshake, link, draining=draining)
         if self.bond is not None:
             self.bond.session = session
-        self._node.open(self._handshake, session)
         return session
 
     def cancel(self) -> None:

@@ -11,7 +11,7 @@ from portward.model.commands import Publish
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
-from portward.node.sessions import Background, ConnectionHandle, Session
+from portward.node.sessions import ConnectionHandle, NodeContext, Session
 from portward.node.socketio_server import NamespaceHandlers
 
 _NONE: Final[Mapping[str, NamespaceHandlers]] = {}
@@ -48,12 +48,10 @@ async def _called(handler: Callable[..., Any], *told: Any) -> Any:
 class HookRunner:
     """Calls the application's hooks and handlers for the node."""
 
-    def __init__(
-        self, hooks: Hooks, background: Background, failed: Callable[[BaseException], None]
-    ) -> None:
+    def __init__(self, context: NodeContext, hooks: Hooks) -> None:
         self._hooks = hooks
-        self._background = background
-        self._failed = failed
+        self._background = context.background
+        self.failed = context.telemetry.failure
         self._taking: dict[Session, asyncio.Future[Any]] = {}
 
     @property
@@ -106,7 +104,7 @@ class HookRunner:
         try:
             await self.run(session, handler, ConnectionHandle(session), data)
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
-            self._failed(error)
+            self.failed(error)
             raise CommandError(ErrorKind.INTERNAL, detail="handler") from None
 
     async def run(self, session: Session, handler: Callable[..., Any], *told: Any) -> Any:
@@ -127,11 +125,7 @@ class HookRunner:
         try:
             await asyncio.ensure_future(_called(handler, *told))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
-            self._failed(error)
-
-    def failed(self, error: BaseException) -> None:
-        """Record an error of the application's code."""
-        self._failed(error)
+            self.failed(error)
 
     def sockets(self, session: Session) -> Mapping[str, NamespaceHandlers]:
         """Return the handlers of the Socket.IO namespaces that a session may connect to."""
@@ -159,5 +153,5 @@ class HookRunner:
         try:
             return await asyncio.ensure_future(_awaited(hook(*told)))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
-            self._failed(error)
+            self.failed(error)
             return False

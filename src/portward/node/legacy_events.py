@@ -4,11 +4,10 @@ They are recorded in addition to the gateway's other events. With `log.older_nam
 older relay is also logged under the exact name it had there.
 """
 
-from collections.abc import Iterable
 from typing import Final, Unpack
 
 from portward.model.handshake_errors import HandshakeRejection
-from portward.telemetry import Telemetry
+from portward.node.sessions import NodeContext
 from portward.telemetry.events import Event
 from portward.telemetry.fields import Fields
 
@@ -27,14 +26,13 @@ _EXACT: Final = {
 
 
 class LegacyRelayEvents:
-    """Records events of the given endpoints, with `exact` also under old names. Addresses are masked."""
+    """Records events of relay endpoints. Addresses are masked."""
 
-    def __init__(
-        self, telemetry: Telemetry, endpoints: Iterable[str], *, exact: bool = False
-    ) -> None:
-        self._telemetry = telemetry
-        self._endpoints = frozenset(endpoints)
-        self._exact = exact
+    def __init__(self, context: NodeContext) -> None:
+        endpoints = context.endpoints.values()
+        self._telemetry = context.telemetry
+        self._endpoints = frozenset(each.name for each in endpoints if each.rules.relays)
+        self._exact = context.settings.now.log.older_names
 
     def established(self, endpoint: str, address: str, total: int) -> None:
         """Record an admitted connection; `total` is the number of connections, this one included."""

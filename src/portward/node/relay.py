@@ -5,20 +5,17 @@ from math import ceil
 from time import gmtime, strftime
 from typing import Final
 
-from portward.engines.port import Engine
-from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import UpstreamConnected
 from portward.model.upstream import UpstreamClosed
 from portward.node.ports import Parameters, UpstreamLink, UpstreamPort
-from portward.node.sessions import ActiveEndpoint, Background, Session
+from portward.node.sessions import ActiveEndpoint, NodeContext, Session
 from portward.node.tunnel import Tunnel
 from portward.security.relay import RelayPolicy
 from portward.security.relay import opening as opening_event
 from portward.security.usage import UpstreamUsage
 from portward.settings.upstream import RelayMode, UpstreamSettings
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 DAY: Final = 86400.0
@@ -39,21 +36,18 @@ class Relay:
 
     def __init__(
         self,
+        context: NodeContext,
         name: str,
         rules: UpstreamSettings,
         upstream: UpstreamPort | None,
-        engine: Engine,
-        telemetry: Telemetry,
-        background: Background,
-        clock: Clock,
     ) -> None:
         self.adopt(rules)
         self.upstream = upstream
         self._counted = f"tokens@{name}" if name else "tokens"
-        self._engine = engine
-        self._telemetry = telemetry
-        self._background = background
-        self._clock = clock
+        self._engine = context.engine
+        self._telemetry = context.telemetry
+        self._background = context.background
+        self._clock = context.clock
         self._empty: dict[str, int] = {}
         """The usage of users whose tokens of the day are used up, as far as this node knows."""
 
@@ -174,19 +168,15 @@ class Relay:
 class Relays:
     """The relays to all upstreams, by the names that endpoints use for them."""
 
-    def __init__(
-        self,
-        rules: Mapping[str, UpstreamSettings],
-        upstreams: Mapping[str, UpstreamPort | None],
-        engine: Engine,
-        telemetry: Telemetry,
-        background: Background,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, context: NodeContext, upstreams: Mapping[str, UpstreamPort | None]) -> None:
         self._relays = {
-            name: Relay(name, each, upstreams.get(name), engine, telemetry, background, clock)
-            for name, each in rules.items()
+            name: Relay(context, name, each, upstreams.get(name))
+            for name, each in context.settings.now.relays.items()
         }
+
+    def is_configured(self, endpoint: ActiveEndpoint) -> bool:
+        """Return whether there is a key for the upstream of an endpoint."""
+        return self.of(endpoint).upstream is not None
 
     def of(self, endpoint: ActiveEndpoint) -> Relay:
         """Return the relay of an endpoint.

@@ -1,15 +1,14 @@
 """Credentials in Socket.IO CONNECTs: the first authenticates the connection, others may refresh it."""
 
-from collections.abc import Callable
 from typing import Final
 
 from portward.model.commands import OpenSocket, Refresh
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
-from portward.model.identity import ANONYMOUS, Identity
+from portward.model.identity import ANONYMOUS
 from portward.model.lifecycle import State
 from portward.node.channels import Subscriptions
-from portward.node.rights import Authentication
+from portward.node.rights import Authentication, IdentityBinding
 from portward.node.sessions import Session
 from portward.node.socketio_connection import conversation
 from portward.security.redaction import fingerprint
@@ -21,17 +20,17 @@ _CODES: Final = {
 
 
 class ConnectAuthentication:
-    """Verifies the credential of a CONNECT. `let_in` admits a client where no credential is required."""
+    """Verifies the credential of a CONNECT."""
 
     def __init__(
         self,
         authentication: Authentication,
+        binding: IdentityBinding,
         subscriptions: Subscriptions,
-        let_in: Callable[[Session, Identity], None],
     ) -> None:
         self._authentication = authentication
+        self._binding = binding
         self._subscriptions = subscriptions
-        self._let_in = let_in
 
     async def prove(self, session: Session, command: OpenSocket) -> None:
         """Verify the CONNECT of a namespace that the client is not in. A rejection closes the session.
@@ -79,7 +78,7 @@ class ConnectAuthentication:
             return
         if not rules.authenticated:
             if session.state is State.NEW:
-                self._let_in(session, ANONYMOUS)
+                self._binding.admit(session, ANONYMOUS)
             return
         token = _token(command) or session.handshake.bearer
         if token and _in_force(session, token):

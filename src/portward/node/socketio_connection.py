@@ -160,6 +160,10 @@ class SocketIoConnection:
             socket.gone()
         return gone
 
+    def ended(self, ending: Disconnect) -> None:
+        """Close all namespaces."""
+        self._rooms.ended(self._session, ending)
+
     def dismiss(self, nsp: str) -> None:
         """Remove the client from a namespace; its later packets there have no effect."""
         socket = self.leave(nsp)

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from portward.model.channel import Channel
+from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.replies import Emitted
 from portward.node.sessions import ConnectionHandle, Session
@@ -69,7 +70,10 @@ class NamespaceHandlers:
 
 
 class SocketRooms(Protocol):
-    """Subscribes sockets to channels."""
+    """Subscribes sockets to channels, and closes the namespaces of an ended session."""
+
+    def ended(self, session: Session, ending: Disconnect) -> None:
+        """Close all namespaces of an ended session."""
 
     async def join(self, session: Session, channel: Channel) -> None:
         """Subscribe the session to a channel."""

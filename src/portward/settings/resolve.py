@@ -80,6 +80,10 @@ class SettingsInForce:
     def __init__(self, settings: ResolvedSettings) -> None:
         self.now = settings
 
+    def adopt(self, settings: ResolvedSettings) -> None:
+        """Replace the settings."""
+        self.now = settings
+
 
 def with_defaults(settings: Settings) -> Settings:
     """Set every key that is not set and whose default depends on the environment or on other keys."""

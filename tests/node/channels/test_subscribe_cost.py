@@ -171,7 +171,7 @@ async def test_what_the_gateway_lost_is_joined_for_nothing(house: House) -> None
 
 async def test_coming_back_has_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user that breaks its connections again and again pays for what is beyond ten full ones."""
-    joins: SubscribeCost = house.gateway.node._subscribe_cost
+    joins: SubscribeCost = house.gateway.node.subscribe_cost
     monkeypatch.setattr(joins, "_returned", type(joins._returned)(Rate(40, 60.0, 40)))
     counts = []
     for _ in range(5):

@@ -318,7 +318,7 @@ async def test_books_are_shown(net: Network) -> None:
 
 async def test_nodes_are_counted_with_care(net: Network) -> None:
     """A store that came back empty hears of each node again within one interval, not at once."""
-    spans = [house.gateway.node.cluster_limits for house in net.houses]
+    spans = [house.gateway.node.context.cluster_limits for house in net.houses]
     await net.advance(TOUCH_INTERVAL)
     assert [cluster_limits.nodes for cluster_limits in spans] == [2, 2]
     second = net.houses[1].gateway.node

@@ -137,7 +137,7 @@ async def test_a_login_of_a_proxy_comes_with_every_request(house: House) -> None
     assert entry.bond is not None
     for further in (login, ask(), ask(authorization="Negotiate x")):
         assert await judged(house, entry, further) is None
-    await house.gateway.node._authentication.apply_token(entry.bond.session, house.token("ann"))
+    await house.gateway.node.authentication.apply_token(entry.bond.session, house.token("ann"))
     assert await judged(house, entry, login) is None
     assert house.events(Event.SESSION_FOREIGN) == 0
 
@@ -146,7 +146,7 @@ async def test_a_header_that_came_later(house: House) -> None:
     """Who proved itself by message may show a header of its own, and need not again."""
     entry = await enter(house, ask())
     assert entry.bond is not None
-    await house.gateway.node._authentication.apply_token(entry.bond.session, house.token("ann"))
+    await house.gateway.node.authentication.apply_token(entry.bond.session, house.token("ann"))
     assert await judged(house, entry, ask(authorization=bearer(house, "ann"))) is None
     assert await judged(house, entry, ask()) is None
 
@@ -253,8 +253,8 @@ async def test_the_cap_of_those_who_have_proven_nothing() -> None:
     given = replace(deferred(), gate=GateSettings(max_unauthenticated=1))
     async with running(given) as house:
         gate = RoutedGate(house.gateway.node)
-        house.gateway.node.admission_control.unauthenticated = 1
+        house.gateway.node.admission_control.pending.sessions = 1
         with pytest.raises(HandshakeRejected) as refused:
             await gate.admit(ask(authorization="Bearer x"), upgrade_checked=True)
         assert refused.value.refusal is HandshakeRejection.UNAUTHENTICATED_CAP
-        house.gateway.node.admission_control.unauthenticated = 0
+        house.gateway.node.admission_control.pending.sessions = 0

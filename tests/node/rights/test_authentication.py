@@ -284,7 +284,7 @@ async def test_session_revoked_while_it_is_resumed(slow: Slow, moment: int) -> N
     first = await arrive(house, engine, "ann")
     identifier = session_of(first).resume_id
     assert identifier is not None
-    session_token = house.gateway.node._authentication._token(
+    session_token = house.gateway.node.resumable._token(
         engine.inner.sessions._records[identifier][0]
     )
     client = await connect(house.gateway)
@@ -360,11 +360,11 @@ async def test_newer_change_wins(slow: Slow) -> None:
     house, engine = slow
     client = await arrive(house, engine, "ann")
     session = session_of(client)
-    authentication = house.gateway.node._authentication
-    first = asyncio.ensure_future(authentication.refresh_roles(session))
+    binding = house.gateway.node.binding
+    first = asyncio.ensure_future(binding.refresh_roles(session))
     await engine.run(1)
     early = engine.answers.popleft()
-    second = asyncio.ensure_future(authentication.refresh_roles(session))
+    second = asyncio.ensure_future(binding.refresh_roles(session))
     await engine.inner.directory.set_roles("ann", frozenset({"new"}))
     await engine.run()
     await second
@@ -629,7 +629,7 @@ async def test_binding_twice(house: House) -> None:
     ann = session_of(await house.client("ann"))
     assert ann.claims is not None
     with pytest.raises(CommandError) as caught:
-        await house.gateway.node._authentication.bind(ann, ann.claims)
+        await house.gateway.node.binding.bind(ann, ann.claims)
     assert caught.value.kind is ErrorKind.NOT_AUTHENTICATED
 
 

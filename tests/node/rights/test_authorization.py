@@ -186,7 +186,7 @@ async def test_rule_http(answers: tuple[str, ...], allowed: tuple[str, ...]) -> 
     """By `http` the application's answers are the rights; without the first the rest is not asked."""
     async with running(ruled(AccessRule.HTTP, authorize_url="http://app/allow")) as house:
         application = Application(*answers)
-        house.gateway.node._authorizer._question = application
+        house.gateway.node.authorizer._question = application
         ann = await house.client("ann")
         assert await may(house, ann, "lobby") == can(*allowed)
         actions = {action for _, _, action in application.asked}
@@ -198,7 +198,7 @@ async def test_answers_are_kept_while_subscribed() -> None:
     """The application is asked once per channel of a session, and again when told of a change."""
     async with running(ruled(AccessRule.HTTP, authorize_url="http://app/allow")) as house:
         application = Application("subscribe", "publish", "manage")
-        house.gateway.node._authorizer._question = application
+        house.gateway.node.authorizer._question = application
         ann = await house.client("ann", "lobby")
         for _ in range(5):
             await ask(ann, "message", roomId="lobby", content="x")
@@ -211,7 +211,7 @@ async def test_answers_are_kept_while_subscribed() -> None:
 async def test_managing_what_has_no_record() -> None:
     """Who may manage a channel that has no record has no permissions to set."""
     async with running(ruled(AccessRule.HTTP, authorize_url="http://app/allow")) as house:
-        house.gateway.node._authorizer._question = Application("subscribe", "manage")
+        house.gateway.node.authorizer._question = Application("subscribe", "manage")
         ann = await house.client("ann", "lobby")
         await ask(ann, "set_permissions", roomId="lobby", permissions={"read": ["user"]})
         assert errors(ann) == ["Insufficient permissions"]
@@ -224,7 +224,7 @@ async def test_judging_where_nobody_is(house: House) -> None:
     assert ann.subscriptions == {}
     stranger = session_of(await house.client())
     with pytest.raises(CommandError) as caught:
-        await house.gateway.node._authorizer.evaluate(stranger, LOBBY)
+        await house.gateway.node.authorizer.evaluate(stranger, LOBBY)
     assert caught.value.kind is ErrorKind.NOT_AUTHENTICATED
 
 

@@ -72,7 +72,7 @@ async def test_an_office_is_left_alone(house: House) -> None:
     assert [client.closed for client in office] == [None] * 10
     for number, client in enumerate(office):
         await house.authenticate(client, f"user{number}")
-    assert house.gateway.node.admission_control.unauthenticated == 70
+    assert house.gateway.node.admission_control.pending.sessions == 70
 
 
 async def test_a_message_is_a_sign_of_life(house: House) -> None:

@@ -446,7 +446,7 @@ async def test_ended_session_is_not_woken(house: House) -> None:
     session = session_of(ann)
     assert session.fire(house.clock.monotonic(), late=False) == float("inf")
     await house.advance(100)
-    assert len(house.gateway.node.wheel) == 0
+    assert len(house.gateway.node.context.wheel) == 0
 
 
 async def test_repr_has_no_user(house: House) -> None:

@@ -1,7 +1,6 @@
 """Channels: subscriptions, publishing, history and recovery."""
 
 from portward.node.channels.batch_subscribe import BatchSubscriptions, wanted
-from portward.node.channels.fan_out_telemetry import FanOutTelemetry
 from portward.node.channels.gap_repair import GapRepair
 from portward.node.channels.multi_subscribe import MultiSubscribe
 from portward.node.channels.presence_order import PresenceOrder
@@ -9,11 +8,10 @@ from portward.node.channels.publishing import Publishing
 from portward.node.channels.recovering import Recovering
 from portward.node.channels.retention import kept_until, stated_end
 from portward.node.channels.subscribe_cost import SubscribeCost
-from portward.node.channels.subscriptions import Subscriptions
+from portward.node.channels.subscriptions import Subscriptions, participants
 
 __all__ = [
     "BatchSubscriptions",
-    "FanOutTelemetry",
     "GapRepair",
     "MultiSubscribe",
     "PresenceOrder",
@@ -22,6 +20,7 @@ __all__ = [
     "SubscribeCost",
     "Subscriptions",
     "kept_until",
+    "participants",
     "stated_end",
     "wanted",
 ]

@@ -6,9 +6,8 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from portward.engines.port import Engine, PublishResult, RoomEnded
+from portward.engines.port import PublishResult, RoomEnded
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory, Signal
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import UserSignalled
@@ -20,11 +19,9 @@ from portward.model.position import Position
 from portward.model.publication import Draft, HistoryPage, HistoryQuery
 from portward.model.room import Room, RoomRecord
 from portward.node.rights import Authorizer
-from portward.node.sessions import Background
+from portward.node.sessions import NodeContext
 from portward.security.content import strip_markup
 from portward.security.signing import sign_message
-from portward.settings.resolve import SettingsInForce
-from portward.telemetry import Telemetry
 
 DEFAULT_HISTORY: Final = 50
 _LONGEST_ESCAPE: Final = 6
@@ -34,21 +31,13 @@ _LONGEST_ESCAPE: Final = 6
 class Publishing:
     """Writes publications to the engine, and reads them."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        authorizer: Authorizer,
-        telemetry: Telemetry,
-        clock: Clock,
-        settings: SettingsInForce,
-        background: Background,
-    ) -> None:
-        self._background = background
-        self._metrics = telemetry.metrics
-        self._settings = settings
-        self._engine = engine
+    def __init__(self, context: NodeContext, authorizer: Authorizer) -> None:
+        self._engine = context.engine
+        self._clock = context.clock
+        self._settings = context.settings
+        self._background = context.background
+        self._metrics = context.telemetry.metrics
         self._authorizer = authorizer
-        self._clock = clock
 
     async def publish(
         self,

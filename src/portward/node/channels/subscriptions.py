@@ -1,16 +1,19 @@
 """Subscribing and unsubscribing: hub, presence, and the events for other subscribers."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Final
 
 from msgspec.structs import replace
 
-from portward.engines.port import Member
+from portward.engines.port import Engine, Member
 from portward.hub.recovery import merge
 from portward.model.channel import Channel
 from portward.model.clock import Timer
 from portward.model.commands import Subscribe
+from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.events import UserJoined, UserLeft
 from portward.model.grants import Grant
@@ -285,13 +288,6 @@ class Subscriptions:
         members = await self._engine.presence.members(channel)
         return tuple(dict.fromkeys(member.user for member in members))
 
-    async def participants(self, channel: Channel) -> tuple[Participant, ...]:
-        """Return the users in the channel with their numbers of connections, in the order of their joins."""
-        counts: dict[str, int] = {}
-        for member in await self._engine.presence.members(channel):
-            counts[member.user] = counts.get(member.user, 0) + 1
-        return tuple(Participant(user, count) for user, count in counts.items())
-
     # -- unsubscribing
 
     def leave(self, session: Session, channel: Channel) -> bool:
@@ -309,8 +305,10 @@ class Subscriptions:
             if reason == INSUFFICIENT_STATE:
                 self._subscribe_cost.allow_return(session, channel)
 
-    def abandon(self, session: Session, *, drop: bool) -> None:
-        """Remove all subscriptions of an ended session."""
+    def abandon(self, session: Session, ending: Disconnect) -> None:
+        """Remove all subscriptions of an ended session; the user may return to them without cost."""
+        self._subscribe_cost.store_returns(session, ending)
+        drop = ending is not Disconnect.SHUTDOWN
         left = list(session.subscriptions.values())
         session.subscriptions.clear()
         for subscription in left:
@@ -431,3 +429,9 @@ def _bound(subscription: Subscription) -> int:
     """Return how many users may be in the room, 0 for no limit."""
     record = subscription.record
     return record.room.max_participants if record is not None else 0
+
+
+async def participants(engine: Engine, channel: Channel) -> tuple[Participant, ...]:
+    """Return the users in the channel with their numbers of connections, in the order of their joins."""
+    counts = Counter(member.user for member in await engine.presence.members(channel))
+    return tuple(starmap(Participant, counts.items()))

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from portward.engines.port import Engine
 from portward.model.clock import Clock, Timer
-from portward.node.sessions import Background
+from portward.node.sessions import Background, NodeContext
 from portward.telemetry import AuditEntry, AuditError, AuditFile, AuditLog, Telemetry
 from portward.telemetry.audit.checkpoint import as_text, from_text, note_key
 from portward.telemetry.events import Event
@@ -33,16 +33,13 @@ GATHER: Final = 1.0
 
 
 class AuditExporter:
-    """Checkpoints and security events of one node. `node` is its name, the same in every run."""
+    """Checkpoints and security events of one node, under its name, which is the same in every run."""
 
-    def __init__(
-        self, engine: Engine, telemetry: Telemetry, background: Background, clock: Clock, node: str
-    ) -> None:
-        self._background = background
-        self._parts = (
-            Checkpoints(engine, telemetry, background, clock, node),
-            SecurityEvents(engine, telemetry, background, clock, node),
-        )
+    def __init__(self, context: NodeContext) -> None:
+        node = context.settings.now.server.instance_id or context.machine
+        self._background = context.background
+        shared = context.engine, context.telemetry, context.background, context.clock, node
+        self._parts = Checkpoints(*shared), SecurityEvents(*shared)
 
     def start(self) -> None:
         """Compare the audit file with the stored checkpoint and start writing. The engine must run."""

@@ -8,16 +8,14 @@ from itertools import islice
 from random import Random
 from typing import Final, Protocol
 
-from portward.engines.port import Engine, Member
-from portward.hub.registry import Registry
+from portward.engines.port import Member
 from portward.model.channel import Channel
-from portward.model.clock import Clock, Timer
+from portward.model.clock import Timer
 from portward.model.events import Revoked
 from portward.model.node import NodeInfo
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
 from portward.node.cluster.position_check import PositionCheck
-from portward.node.sessions import Background, Session
-from portward.telemetry import Telemetry
+from portward.node.sessions import NodeContext, Session
 from portward.telemetry.events import Event
 
 TOUCH_INTERVAL: Final = 10.0
@@ -56,32 +54,25 @@ class ClusterMaintenance:
     A call that fails because the engine is unavailable is repeated at the next interval.
     """
 
-    def __init__(  # noqa: PLR0913 - ports and parts of the node, wired by name in one place
+    def __init__(
         self,
-        *,
-        engine: Engine,
-        registry: Registry[Session],
-        judges: Reauthorizer,
-        comparison: PositionCheck,
+        context: NodeContext,
+        rights_events: Reauthorizer,
+        position_check: PositionCheck,
         info: Callable[[], NodeInfo],
-        telemetry: Telemetry,
-        background: Background,
-        clock: Clock,
-        counted: Callable[[int], None] = lambda _: None,
-        random: Callable[[], float] | None = None,
     ) -> None:
-        """`counted` is called with the number of nodes; `random` returns numbers in [0, 1)."""
-        self._counted = counted
-        self._nodes = 1
-        self._engine = engine
-        self._registry = registry
-        self._rights_events = judges
-        self._comparison = comparison
+        """`info` returns the figures of this node."""
+        self._engine = context.engine
+        self._registry = context.registry
+        self._telemetry = context.telemetry
+        self._background = context.background
+        self._clock = clock = context.clock
+        self._cluster_limits = context.cluster_limits
+        self._rights_events = rights_events
+        self._position_check = position_check
         self._info = info
-        self._telemetry = telemetry
-        self._background = background
-        self._clock = clock
-        self._random = random or Random().random  # noqa: S311 - spreads load, keeps no secret
+        self._nodes = 1
+        self._random = Random().random  # noqa: S311 - spreads load, keeps no secret
         self._timers: dict[str, Timer] = {}
         self._pulled = clock.time()
         self._pulling = False
@@ -154,7 +145,7 @@ class ClusterMaintenance:
             before, self._nodes = self._nodes, len(await nodes.present())
             # After a loss of all data the store gets the entries of all nodes within one interval: keep the
             # larger count until then, so that shares of limits do not grow.
-            self._counted(max(before, self._nodes))
+            self._cluster_limits.count(max(before, self._nodes))
 
     # -- revocations and rights
 
@@ -217,7 +208,7 @@ class ClusterMaintenance:
         return COMPARE_INTERVAL + JITTER * (2 * self._random() - 1)
 
     def _compare(self) -> None:
-        self._background.run(self._comparison.compare())
+        self._background.run(self._position_check.compare())
 
     # -- events of the engine itself: `node.cluster.bus_events.EngineEvents`
 

@@ -4,15 +4,14 @@ from random import Random
 from typing import Final
 from weakref import WeakSet
 
-from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, Unavailable
 from portward.model.identity import Identity
 from portward.model.limits import REVALIDATION_CACHE
 from portward.node.channels import Subscriptions
 from portward.node.ports import IdentityProviderPort
-from portward.node.rights import Authentication
-from portward.node.sessions import Background, Session
+from portward.node.rights import IdentityBinding, LimitedVerification
+from portward.node.sessions import NodeContext, Session
 
 _SHARE: Final = 6
 """A cached answer may be at most this fraction of the bound old (one sixth)."""
@@ -22,23 +21,24 @@ class Revalidation:
     """Checks every cookie session once within `bound` seconds, at spread times.
 
     A cached answer counts if it is recent enough to keep the bound. While the provider does not answer, no
-    session is closed for it, and the next check comes sooner.
+    session is closed for it, and the next check comes sooner. Without a provider no session is checked.
     """
 
     def __init__(
         self,
-        provider: IdentityProviderPort,
-        authentication: Authentication,
+        context: NodeContext,
+        provider: IdentityProviderPort | None,
+        limited: LimitedVerification,
+        binding: IdentityBinding,
         subscriptions: Subscriptions,
-        background: Background,
-        clock: Clock,
-        bound: float,
     ) -> None:
+        self._background = context.background
+        self._clock = context.clock
         self._provider = provider
-        self._authentication = authentication
+        self._limited = limited
+        self._binding = binding
         self._subscriptions = subscriptions
-        self._background = background
-        self._clock = clock
+        bound = context.settings.now.identity_provider.revalidate
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
         self._max_age = min(REVALIDATION_CACHE, bound / _SHARE)
         self._period = bound - self._max_age
@@ -47,7 +47,8 @@ class Revalidation:
 
     def begin(self, session: Session) -> None:
         """Start the periodic checks of a session, at a random time within the period."""
-        self._later(session, self._period * self._random.uniform(0.5, 1.0))
+        if self._provider is not None:
+            self._later(session, self._period * self._random.uniform(0.5, 1.0))
 
     def recheck(self, session: Session) -> None:
         """Check a session now."""
@@ -58,6 +59,8 @@ class Revalidation:
 
     async def _recheck(self, session: Session) -> None:
         wait = self._max_age
+        if self._provider is None:
+            return
         try:
             identity = await self._provider.identify(
                 session.handshake.cookies, max_age=self._max_age
@@ -67,7 +70,7 @@ class Revalidation:
         except CommandError:
             session.end(Disconnect.REVOKED, "the identity provider knows its cookie no longer")
         except Unavailable:
-            self._authentication.limited_verification.record_unavailable(session.handshake)
+            self._limited.record_unavailable(session.handshake)
         finally:
             if session.alive:
                 self._later(session, wait)
@@ -81,7 +84,7 @@ class Revalidation:
             session.end(Disconnect.REVOKED, "its cookie is another subject's now")
         elif session in self._waiting or _facts(identity) != _facts(claims):
             self._waiting.add(session)
-            await self._authentication.replace_facts(session, identity)
+            await self._binding.refresh_roles(session, identity)
             await self._subscriptions.reauthorize_all(session, fresh=True)
             self._waiting.discard(session)
 

@@ -4,18 +4,15 @@ from collections.abc import Awaitable, Iterable
 from typing import Final
 from weakref import WeakSet
 
-from portward.hub.registry import Registry
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.errors import Unavailable
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged, ValueShared
 from portward.model.replies import SharedChanged
 from portward.node.channels import Subscriptions
-from portward.node.rights import Authentication
-from portward.node.sessions import Background, Session
+from portward.node.rights import IdentityBinding
+from portward.node.sessions import NodeContext, Session
 from portward.protocols.socketio import ROOT
-from portward.telemetry import Telemetry
 
 RETRY: Final = 5.0
 """Seconds until a check that was not possible is tried again."""
@@ -26,19 +23,16 @@ class RightsEventHandler:
 
     def __init__(
         self,
-        registry: Registry[Session],
-        authentication: Authentication,
+        context: NodeContext,
+        binding: IdentityBinding,
         subscriptions: Subscriptions,
-        background: Background,
-        telemetry: Telemetry,
-        clock: Clock,
     ) -> None:
-        self._registry = registry
-        self._authentication = authentication
+        self._registry = context.registry
+        self._background = context.background
+        self._telemetry = context.telemetry
+        self._clock = context.clock
+        self._binding = binding
         self._subscriptions = subscriptions
-        self._background = background
-        self._telemetry = telemetry
-        self._clock = clock
         self._waiting: WeakSet[Session] = WeakSet()
         """Sessions that wait for another check."""
         self._checking: dict[Session, int] = {}
@@ -92,7 +86,7 @@ class RightsEventHandler:
         because the store was unavailable.
         """
         try:
-            await self._authentication.refresh_roles(session)
+            await self._binding.refresh_roles(session)
             await self._subscriptions.reauthorize_all(session)
         except Unavailable:
             self._later(session)

@@ -1,9 +1,7 @@
 """Dispatch of client messages: decode, count, run the command, reply or send a command error."""
 
 import asyncio
-from collections.abc import Callable
 
-from portward.model.clock import Clock
 from portward.model.commands import (
     FIRST_CREDENTIAL,
     UNLIMITED,
@@ -20,8 +18,8 @@ from portward.model.limits import LimitName
 from portward.model.replies import Reply
 from portward.node.commands.handlers import CommandHandlers
 from portward.node.sessions import (
-    ClusterRateLimiter,
     Limiter,
+    NodeContext,
     ReplyWriter,
     Session,
     UpstreamPipe,
@@ -29,7 +27,6 @@ from portward.node.sessions import (
     count_refusal,
 )
 from portward.protocols.socketio import PacketError, SocketIoPacket
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 
@@ -38,20 +35,13 @@ class Dispatcher:
     """Decodes the messages of all sessions, runs their commands and sends the replies."""
 
     def __init__(
-        self,
-        commands: CommandHandlers,
-        telemetry: Telemetry,
-        clock: Clock,
-        failed: Callable[[BaseException], None],
-        reply_writer: ReplyWriter,
-        cluster_limits: ClusterRateLimiter,
+        self, context: NodeContext, commands: CommandHandlers, reply_writer: ReplyWriter
     ) -> None:
+        self._telemetry = context.telemetry
+        self._clock = context.clock
+        self._cluster_limits = context.cluster_limits
         self._commands = commands
-        self._telemetry = telemetry
-        self._clock = clock
-        self._failed = failed
         self._reply_writer = reply_writer
-        self._cluster_limits = cluster_limits
 
     async def handle_message(
         self, session: Session, payload: bytes | SocketIoPacket, binary: bool
@@ -80,7 +70,7 @@ class Dispatcher:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - one client's message must not end the process
-            self._failed(error)
+            self._telemetry.failure(error)
             self.reply_error(session, _addressed(CommandError(ErrorKind.INTERNAL), command))
         else:
             _clear(session, command, reply)

@@ -33,6 +33,7 @@ from portward.node.channels import (
     Recovering,
     SubscribeCost,
     Subscriptions,
+    participants,
     wanted,
 )
 from portward.node.hooks import HookRunner
@@ -236,10 +237,10 @@ class CommandHandlers:
 
     async def _presence(self, session: Session, command: ask.ReadPresence) -> Reply:
         channel = command.channel
-        participants = await self._authorizer.read(
-            session, channel, command, lambda _: self._subscriptions.participants(channel)
+        users = await self._authorizer.read(
+            session, channel, command, lambda _: participants(self._engine, channel)
         )
-        return PresenceRead(channel=channel, participants=participants)
+        return PresenceRead(channel=channel, participants=users)
 
     async def _kick(self, session: Session, command: ask.Kick) -> Reply:
         grant = await self._authorizer.grant(session, command.channel, command)

@@ -1,10 +1,10 @@
 """Admission: the checks of a handshake on the public listener, cheapest first (see docs/gate.md)."""
 
+import asyncio
 import re
 from typing import Final
 from uuid import uuid4
 
-from portward.model.clock import Clock
 from portward.model.errors import Unavailable
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.identity import Identity
@@ -13,11 +13,11 @@ from portward.model.path_router import PathParameters
 from portward.model.request import RequestHead
 from portward.node.handshake.handshake_auth import HandshakeAuthenticator
 from portward.node.handshake.handshake_limits import HandshakeLimits
-from portward.node.rights import Authentication
+from portward.node.rights import IdentityBinding
 from portward.node.sessions import (
     ActiveEndpoint,
-    ClusterRateLimiter,
     HandshakeFacts,
+    NodeContext,
     PendingConnections,
 )
 from portward.security.address import limit_keys, mask
@@ -28,8 +28,6 @@ from portward.security.rate import ConcurrencyTable
 from portward.security.redaction import clean
 from portward.security.subprotocols import select
 from portward.settings.endpoint import CredentialSource
-from portward.settings.resolve import ResolvedSettings
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 LOOSER = (1, 16)
@@ -47,30 +45,34 @@ class AdmissionControl:
 
     def __init__(
         self,
-        settings: ResolvedSettings,
-        authentication: Authentication,
-        cluster_limits: ClusterRateLimiter,
-        telemetry: Telemetry,
-        clock: Clock,
+        context: NodeContext,
+        binding: IdentityBinding,
+        authenticator: HandshakeAuthenticator,
+        pending: PendingConnections,
     ) -> None:
+        settings = context.settings.now
         server, self._gate = settings.server, settings.gate
         self._hosts = HostPolicy(server.allowed_hosts)
         self._addresses = AddressRules(server.trusted_proxies, server.forwarded_header)
         self._require_https = settings.production and server.behind_tls_proxy
         self.draining = False
         self.inside = 0
-        self.unauthenticated = 0
-        self._authentication = authentication
-        self._telemetry = telemetry
+        self.emptied = asyncio.Event()
+        """Set when the last connection of a draining node has left."""
+        self.pending = pending
+        self.authenticator = authenticator
+        self._telemetry = context.telemetry
+        self._binding = binding
         self._by_address = ConcurrencyTable()
-        self._counts = HandshakeLimits(self._gate.accept_rate, cluster_limits, clock)
-        self.pending = PendingConnections(self._gate.max_unauthenticated, clock)
-        self.authenticator = HandshakeAuthenticator(authentication, self._free_places)
+        self._counts = HandshakeLimits(
+            self._gate.accept_rate, context.cluster_limits, context.clock
+        )
 
-    def _free_places(self) -> int:
-        """Return how many more connections without a user fit, after closing one if the pool needs room."""
-        self.pending.make_room()
-        return self._gate.max_unauthenticated - self.unauthenticated
+    def start_drain(self) -> None:
+        """Reject all handshakes from now on."""
+        self.draining = True
+        if not self.inside:
+            self.emptied.set()
 
     def has_capacity(self) -> HandshakeRejection | None:
         """Run check 1, the global cap; None when one more connection fits."""
@@ -243,6 +245,8 @@ class AdmissionControl:
             self._by_address.release(f"{handshake.endpoint.name} {key}")
         self.inside -= 1
         handshake.endpoint.open -= 1
+        if self.draining and not self.inside:
+            self.emptied.set()
 
     async def _check_entitlement(self, handshake: HandshakeFacts) -> None:
         endpoint, identity = handshake.endpoint, handshake.identity
@@ -251,7 +255,7 @@ class AdmissionControl:
         if endpoint.rules.roles:  # without roles the directory is not asked
             self._counts.check_user(handshake)
         try:
-            entitled = await self._authentication.entitled(endpoint, identity)
+            entitled = await self._binding.entitled(endpoint, identity)
         except Unavailable as unavailable:
             raise HandshakeRejected(
                 HandshakeRejection.UNAVAILABLE, type(unavailable).__name__
@@ -264,5 +268,5 @@ class AdmissionControl:
     def _check_capacity(self, endpoint: ActiveEndpoint, identity: Identity | None) -> None:
         if 0 < endpoint.rules.max_connections < endpoint.open:
             raise HandshakeRejected(HandshakeRejection.ENDPOINT_CAP)
-        if identity is not None and self._authentication.has_too_many(endpoint, identity):
+        if identity is not None and self._binding.has_too_many(endpoint, identity):
             raise HandshakeRejected(HandshakeRejection.USER_CAP)

@@ -1,6 +1,5 @@
 """Authentication of a handshake by its credential."""
 
-from collections.abc import Callable
 from typing import Final
 
 from msgspec.structs import replace
@@ -10,13 +9,19 @@ from portward.model.handshake_errors import HandshakeRejected, HandshakeRejectio
 from portward.model.identity import ANONYMOUS, Identity
 from portward.model.request import RequestHead
 from portward.node.relay_handshake import relayed
-from portward.node.rights import Authentication, OverloadedError, digest
-from portward.node.sessions import HandshakeFacts
+from portward.node.rights import (
+    CredentialVerifier,
+    LimitedVerification,
+    OverloadedError,
+    digest,
+)
+from portward.node.sessions import HandshakeFacts, NodeContext, PendingConnections
 from portward.security.address import mask
 from portward.security.credential_memory import CredentialForm
 from portward.security.credentials import GivenCredential, extract, foreign_scheme
 from portward.settings.endpoint import CredentialSource
 from portward.settings.resolve import Endpoint
+from portward.telemetry.events import Event
 
 _FORMS: Final = {
     CredentialSource.TICKET: CredentialForm.TICKET,
@@ -25,11 +30,19 @@ _FORMS: Final = {
 
 
 class HandshakeAuthenticator:
-    """Verifies the credentials of handshakes. `spare` returns the free places for unauthenticated ones."""
+    """Verifies the credentials of handshakes."""
 
-    def __init__(self, authentication: Authentication, spare: Callable[[], int]) -> None:
-        self._authentication = authentication
-        self._free_places = spare
+    def __init__(
+        self,
+        context: NodeContext,
+        credentials: CredentialVerifier,
+        limited: LimitedVerification,
+        pending: PendingConnections,
+    ) -> None:
+        self._telemetry = context.telemetry
+        self._credentials = credentials
+        self._limited = limited
+        self._pending = pending
         self._cookies_in_progress = (
             0  # handshakes whose cookies the identity provider is verifying now
         )
@@ -56,8 +69,12 @@ class HandshakeAuthenticator:
         rules = handshake.endpoint.rules
         scheme = foreign_scheme(head)
         if scheme:
-            name, address = handshake.endpoint.name, mask(handshake.address)
-            self._authentication.ignored_scheme(name, address, scheme)
+            self._telemetry.record(
+                Event.AUTH_SCHEME_IGNORED,
+                endpoint=handshake.endpoint.name,
+                address=mask(handshake.address),
+                kind=scheme,
+            )
         if rules.deferred:
             return self._defer(handshake, credential)
         if credential is not None and rules.steady_ping:
@@ -72,7 +89,7 @@ class HandshakeAuthenticator:
             return replace(handshake, identity=identity, cookies=cookies)
         if not handshake.endpoint.by_message:
             if handshake.endpoint.by_cookie:
-                self._authentication.without_cookie()
+                self._credentials.without_cookie()
             ignored = f"; Authorization: {scheme} is none here" if scheme else ""
             raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED, f"no credential{ignored}")
         self._check_unauthenticated()
@@ -88,7 +105,7 @@ class HandshakeAuthenticator:
         return replace(handshake, bearer=credential.value, proof=digest(credential.value))
 
     def _check_unauthenticated(self) -> None:
-        if self._free_places() <= self._cookies_in_progress:
+        if self._pending.free_places() <= self._cookies_in_progress:
             raise HandshakeRejected(HandshakeRejection.UNAUTHENTICATED_CAP)
 
     async def verify(self, credential: GivenCredential, handshake: HandshakeFacts) -> Identity:
@@ -100,7 +117,7 @@ class HandshakeAuthenticator:
         form = _FORMS.get(credential.kind, CredentialForm.TOKEN)
         value = credential.value
         try:
-            return await self._authentication.limited_verification.verify(
+            return await self._limited.verify(
                 form, value, handshake, lambda: self._try(form, value)
             )
         except Unavailable as unavailable:
@@ -112,13 +129,13 @@ class HandshakeAuthenticator:
 
     async def _try(self, form: CredentialForm, value: str) -> Identity:
         if form is CredentialForm.TICKET:
-            return await self._authentication.redeem_ticket(value)
+            return await self._credentials.redeem_ticket(value)
         if form is CredentialForm.TOKEN:
-            return await self._authentication.identify(value)
+            return await self._credentials.identify(value)
         self._check_unauthenticated()
         self._cookies_in_progress += 1
         try:
-            return await self._authentication.authenticate_cookie(value)
+            return await self._credentials.authenticate_cookie(value)
         finally:
             self._cookies_in_progress -= 1
 

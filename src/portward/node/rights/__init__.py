@@ -1,17 +1,24 @@
-"""Rights: authentication, authorization and room records."""
+"""Rights: credentials, authentication, authorization and room records."""
 
-from portward.node.rights.authentication import RELEASED_TTL, Authentication, digest
+from portward.node.rights.authentication import Authentication
 from portward.node.rights.authorization import Authorizer
-from portward.node.rights.credential_judge import CredentialJudge, OverloadedError
+from portward.node.rights.credentials import CredentialVerifier, digest
+from portward.node.rights.identity_binding import IdentityBinding, SessionLifecycle
+from portward.node.rights.limited_verification import LimitedVerification, OverloadedError
 from portward.node.rights.records import RoomRecords, same_life
+from portward.node.rights.resumable_sessions import RELEASED_TTL, ResumableSessions
 
 __all__ = [
     "RELEASED_TTL",
     "Authentication",
     "Authorizer",
-    "CredentialJudge",
+    "CredentialVerifier",
+    "IdentityBinding",
+    "LimitedVerification",
     "OverloadedError",
+    "ResumableSessions",
     "RoomRecords",
+    "SessionLifecycle",
     "digest",
     "same_life",
 ]

@@ -5,7 +5,6 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from portward.engines.port import Engine
 from portward.model.channel import Channel
 from portward.model.commands import Command, Subscribe
 from portward.model.errors import CommandError, ErrorKind
@@ -16,11 +15,9 @@ from portward.model.rights import Right
 from portward.model.room import RoomRecord
 from portward.node.ports import CHANNEL_ACTIONS, IdentityProviderPort, RightsQuestion
 from portward.node.rights.records import RoomRecords, same_life
-from portward.node.sessions import Session
+from portward.node.sessions import NodeContext, Session
 from portward.security import policy
 from portward.security.policy import NO_FACTS, ChannelFacts
-from portward.settings.resolve import SettingsInForce
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 
@@ -44,19 +41,16 @@ class Authorizer:
 
     def __init__(
         self,
-        engine: Engine,
-        settings: SettingsInForce,
+        context: NodeContext,
         question: RightsQuestion,
-        telemetry: Telemetry,
-        records: RoomRecords,
-        provider: IdentityProviderPort | None = None,
+        provider: IdentityProviderPort | None,
     ) -> None:
-        self._records = records
-        self._provider = provider
-        self._engine = engine
-        self._settings = settings
+        self._engine = context.engine
+        self._settings = context.settings
+        self._telemetry = context.telemetry
+        self._records = RoomRecords(context)
         self._question = question
-        self._telemetry = telemetry
+        self._provider = provider
 
     def namespace(self, channel: Channel) -> Namespace:
         """Return the namespace (the settings) of a channel.

@@ -1,19 +1,17 @@
 """Room records: lookup for sessions and the backend, and creation by join or publish."""
 
-from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
-from portward.engines.port import Engine, RoomMade
+from portward.engines.port import RoomMade
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.identity import Identity
 from portward.model.namespace import Namespace
 from portward.model.rights import Right
 from portward.model.room import Room, RoomOrigin, RoomRecord
-from portward.node.sessions import Session
+from portward.node.sessions import NodeContext, Session, auto_created
 from portward.security import policy
 from portward.security.policy import ChannelFacts
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 NO_ROOM: Final = "no such room"
@@ -28,17 +26,12 @@ class FoundRecord(NamedTuple):
 
 
 class RoomRecords:
-    """Finds records, and creates them for undeclared rooms where that is allowed.
+    """Finds records, and creates them for undeclared rooms where that is allowed."""
 
-    `creating` returns the namespaces where an endpoint creates rooms on join.
-    """
-
-    def __init__(
-        self, engine: Engine, telemetry: Telemetry, creating: Callable[[], Collection[str]]
-    ) -> None:
-        self._directory = engine.directory
-        self._telemetry = telemetry
-        self._creating = creating
+    def __init__(self, context: NodeContext) -> None:
+        self._directory = context.engine.directory
+        self._telemetry = context.telemetry
+        self._endpoints = context.endpoints
 
     async def find(self, channel: Channel) -> FoundRecord:
         """Return the record of a room."""
@@ -62,7 +55,7 @@ class RoomRecords:
             CommandError: `UNKNOWN_ROOM`, there is no record, and none is created.
         """
         record, reason = await self._directory.room(channel), NOT_CREATED
-        if record is None and namespace.name in self._creating():
+        if record is None and namespace.name in auto_created(self._endpoints):
             record, reason = await self._make(channel, namespace)
         if record is None:
             raise CommandError(ErrorKind.UNKNOWN_ROOM, detail=reason)

@@ -5,7 +5,7 @@ from portward.node.sessions.background import Background
 from portward.node.sessions.clock import LoopClock
 from portward.node.sessions.cluster_limits import ClusterRateLimiter
 from portward.node.sessions.connection_handle import ConnectionHandle
-from portward.node.sessions.context import NodeContext
+from portward.node.sessions.context import NodeContext, make_context
 from portward.node.sessions.drain import Drain
 from portward.node.sessions.endpoint import (
     ActiveEndpoint,
@@ -30,7 +30,6 @@ from portward.node.sessions.replying import ReplyWriter
 from portward.node.sessions.session import Session
 from portward.node.sessions.subscription import Subscription
 from portward.node.sessions.timer_wheel import TimerWheel
-from portward.node.sessions.traits import traits
 from portward.node.sessions.transport import (
     Admission,
     Transport,
@@ -75,9 +74,9 @@ __all__ = [
     "eager_task",
     "ends",
     "fitting",
+    "make_context",
     "must_wait",
     "pace",
     "size_of",
     "taken",
-    "traits",
 ]

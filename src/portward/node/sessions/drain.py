@@ -19,11 +19,12 @@ STEP: Final = 0.05
 class Drain:
     """One drain of a node. A connection with a running handler stays open until it ends or the deadline.
 
-    `seconds` is the time to the deadline. The node sets `finished` when the last connection is closed;
-    at the deadline it is set in any case.
+    `seconds` is the time to the deadline, at which `finished` is set in any case.
     """
 
-    def __init__(self, sessions: Iterable[Session], clock: Clock, seconds: float) -> None:
+    def __init__(
+        self, sessions: Iterable[Session], clock: Clock, seconds: float, finished: asyncio.Event
+    ) -> None:
         everyone = list(sessions)
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
         self._random.shuffle(everyone)
@@ -34,7 +35,7 @@ class Drain:
         self._size = 1
         self._closing = False
         self._deadline = clock.monotonic() + seconds
-        self.finished = asyncio.Event()
+        self._finished = finished
 
     def begin(self) -> None:
         """Notify all sessions and start closing; endpoints with a `farewell` time close after it."""
@@ -79,4 +80,4 @@ class Drain:
             session.end(Disconnect.SHUTDOWN, "drain deadline")
             session.transport.abort()
         self._sessions = self._left = []
-        self.finished.set()
+        self._finished.set()

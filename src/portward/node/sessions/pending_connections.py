@@ -83,11 +83,29 @@ class PendingConnections:
         self._random = Random()  # noqa: S311 - spreads load, keeps no secret
         self._group_of: dict[object, str] = {}
         self._groups: dict[str, _Group] = {}
+        self.sessions = 0
+        """Sessions without a user; those whose handshake had a valid credential are not in a group."""
         self._crowded: set[str] = set()
         """Groups above the protected size. There are few, because each is large."""
 
     def __len__(self) -> int:
         return len(self._group_of)
+
+    def session_opened(self, owner: object, pending: Pending | None, keys: tuple[str, ...]) -> None:
+        """Count a session without a user; without `pending` it is never closed to make room."""
+        self.sessions += 1
+        if pending is not None:
+            self.add(owner, pending, keys)
+
+    def session_left(self, owner: object) -> None:
+        """Stop counting a session: it has a user, or it has ended."""
+        self.sessions -= 1
+        self.remove(owner)
+
+    def free_places(self) -> int:
+        """Return how many more sessions without a user fit, after closing one if the pool needs room."""
+        self.make_room()
+        return self._capacity - self.sessions
 
     def add(self, owner: object, pending: Pending, keys: tuple[str, ...]) -> None:
         """Add the connection of `owner`, for an address with these limit keys."""

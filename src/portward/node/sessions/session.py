@@ -46,19 +46,22 @@ class SessionHost(Protocol):
     clock: Clock
     wheel: TimerWheel
 
+    @property
     def serve(
-        self, session: "Session", payload: bytes | SocketIoPacket, binary: bool
-    ) -> Coroutine[Any, Any, None]:
-        """Handle one message. Raises nothing."""
+        self,
+    ) -> Callable[["Session", bytes | SocketIoPacket, bool], Coroutine[Any, Any, None]]:
+        """Handles one message. Raises nothing."""
 
     def ended(self, session: "Session", ending: Disconnect, cause: str) -> None:
         """Remove an ended session from every map."""
 
-    def recheck(self, session: "Session") -> None:
-        """Check the credential of a session again."""
+    @property
+    def recheck(self) -> Callable[["Session"], None]:
+        """Checks the credential of a session again."""
 
-    def connection_lost(self, handshake: HandshakeFacts) -> None:
-        """Handle the loss of the transport of a session, ended or not. Called once."""
+    @property
+    def connection_lost(self) -> Callable[[HandshakeFacts], None]:
+        """Handles the loss of the transport of a session, ended or not. Called once."""
 
     def unhandled(self, session: "Session", count: int) -> None:
         """Record `count` messages before the close of the peer that were not handled in time."""
@@ -71,8 +74,9 @@ class SessionHost(Protocol):
     def on_encoded(self) -> Callable[[Encoder, Push, WireMessage, int], None]:
         """Counts an encoded push."""
 
-    def later(self, action: Callable[[], None]) -> None:
-        """Run `action` at the end of this turn of the event loop."""
+    @property
+    def later(self) -> Callable[[Callable[[], None]], object]:
+        """Runs an action at the end of this turn of the event loop."""
 
 
 class Session:
@@ -86,11 +90,12 @@ class Session:
         "subscriptions", "task", "transport", "tunnel", "until", "version",
     )  # fmt: skip
 
-    transport: "Transport"
-
-    def __init__(self, host: SessionHost, handshake: HandshakeFacts) -> None:
+    def __init__(
+        self, host: SessionHost, handshake: HandshakeFacts, transport: "Transport"
+    ) -> None:
         now = host.clock.monotonic()
         self.host = host
+        self.transport = transport
         self.handshake = handshake
         self.endpoint = handshake.endpoint
         self.id = handshake.id

@@ -116,6 +116,9 @@ class ProtocolState(Protocol):
             PacketError: it is not allowed in this state.
         """
 
+    def ended(self, ending: Disconnect) -> None:
+        """Release what belongs to the session, which has ended."""
+
     def peer_closed(self) -> None:
         """End all waits for acknowledgements: the client sends nothing more."""
 

@@ -7,13 +7,13 @@ address had too many the answer is "too many" instead. A valid credential is nev
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-from portward.model.clock import Clock
 from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.limits import VERIFICATIONS, LimitName
 from portward.node.legacy_events import LegacyRelayEvents
-from portward.node.sessions import ClusterRateLimiter, HandshakeFacts
+from portward.node.ports import IdentityProviderPort, Verifier
+from portward.node.sessions import HandshakeFacts, NodeContext
 from portward.security.address import mask
 from portward.security.credential_memory import (
     CredentialForm,
@@ -23,7 +23,6 @@ from portward.security.credential_memory import (
 )
 from portward.security.fair_budget import FairBudget
 from portward.security.jws import TokenReason
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.telemetry.labels import AuthResult
 
@@ -35,42 +34,29 @@ _KNOWN_AGAIN: Final = frozenset({CredentialForm.TOKEN, CredentialForm.COOKIE})
 """Kinds of credentials that can be used more than once."""
 
 
-class Standards(Protocol):
-    """The keys and rules by which credentials are verified."""
-
-    @property
-    def edition(self) -> int:
-        """A number that changes whenever the result for the same token may change."""
-
-
 class OverloadedError(CommandError):
     """Too many credentials are being verified, counted over all addresses."""
 
 
-class CredentialJudge:
-    """Verifies credentials: remembers refused ones, limits verifications, counts refusals by address.
-
-    `confirmed` returns whether the identity provider accepted these cookies within the last day.
-    """
+class LimitedVerification:
+    """Verifies credentials: remembers refused ones, limits verifications, counts refusals by address."""
 
     def __init__(
         self,
-        standards: Standards,
-        confirmed: Callable[[str], bool],
-        cluster_limits: ClusterRateLimiter,
-        telemetry: Telemetry,
+        context: NodeContext,
+        verifier: Verifier,
+        provider: IdentityProviderPort | None,
         legacy_events: LegacyRelayEvents,
-        clock: Clock,
     ) -> None:
-        self._standards = standards
-        self._confirmed = confirmed
-        self._cluster_limits = cluster_limits
-        self._telemetry = telemetry
+        self._telemetry = context.telemetry
+        self._clock = clock = context.clock
+        self._cluster_limits = context.cluster_limits
+        self._verifier = verifier
+        self._provider = provider
         self._legacy_events = legacy_events
-        self._clock = clock
         self._memory = CredentialMemory(secrets.token_bytes(32))
         self._budget = FairBudget(VERIFICATIONS)
-        self._edition = standards.edition
+        self._edition = verifier.edition
         self._offset = clock.time() - clock.monotonic()
 
     def forget_refusals(self) -> None:
@@ -124,7 +110,7 @@ class CredentialJudge:
 
     def _forget_outdated(self) -> None:
         """Forget the refusals when keys, rules or the wall clock changed: they may be wrong now."""
-        edition, offset = self._standards.edition, self._clock.time() - self._clock.monotonic()
+        edition, offset = self._verifier.edition, self._clock.time() - self._clock.monotonic()
         if edition != self._edition or abs(offset - self._offset) > CLOCK_JUMP:
             self.forget_refusals()
         self._edition, self._offset = edition, offset
@@ -141,7 +127,7 @@ class CredentialJudge:
         if form is CredentialForm.COOKIE:
             limiter = handshake.endpoint.limits[LimitName.AUTH]
             wait = limiter.peek(_cookie_keys(handshake), now)
-            if wait and not self._confirmed(credential):
+            if wait and not (self._provider is not None and self._provider.confirmed(credential)):
                 limiter.record_refusal()
                 self.count_limited(handshake)
                 raise _too_many(wait)

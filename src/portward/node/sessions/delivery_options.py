@@ -7,19 +7,23 @@ from portward.hub.cooldown import Cooldown, all_alike
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import COOLDOWN_COMBINED, COOLDOWN_TYPES
-from portward.model.namespace import Namespace, SlowPolicy
+from portward.model.namespace import SlowPolicy
 from portward.node.sessions.endpoint import ActiveEndpoint
 from portward.protocols.base import Ranking
+from portward.settings.resolve import SettingsInForce
 
 
-def traits(
-    namespace: Namespace, channel: Channel, endpoints: Mapping[str, ActiveEndpoint], clock: Clock
+def delivery_options(
+    settings: SettingsInForce,
+    endpoints: Mapping[str, ActiveEndpoint],
+    clock: Clock,
+    channel: Channel,
 ) -> DeliveryOptions:
     """Return the delivery settings of one channel.
 
     The protocol of an endpoint of the namespace defines the urgency of publications.
     """
-    cooldown = None
+    namespace, cooldown = settings.now.namespaces[channel.namespace], None
     if namespace.cooldown:
         remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
         ranks = (

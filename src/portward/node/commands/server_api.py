@@ -1,16 +1,12 @@
 """The server API: operations of the backend, from the library or the admin API. All act on the cluster."""
 
-import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from msgspec.structs import replace
 
-from portward.engines.port import Engine, Member, PublishResult, RevocationsFull, UserRights
-from portward.hub.hub import Hub
-from portward.hub.registry import Registry
+from portward.engines.port import Member, PublishResult, RevocationsFull, UserRights
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.commands import Publish, ReadHistory
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
@@ -22,14 +18,13 @@ from portward.model.publication import HistoryPage
 from portward.model.replies import Participant
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin, RoomRecord
-from portward.node.channels import Publishing, SubscribeCost, Subscriptions, kept_until, stated_end
-from portward.node.hooks import describe
+from portward.node.channels import Publishing, SubscribeCost, kept_until, participants, stated_end
+from portward.node.hooks import HookRunner, describe
 from portward.node.ports import ConnectionInfo
-from portward.node.rights import Authentication, Authorizer
-from portward.node.sessions import Session
+from portward.node.rights import Authorizer, CredentialVerifier
+from portward.node.sessions import NodeContext, Session
 from portward.security import policy
 from portward.security.redaction import fingerprint
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.version import __version__
 
@@ -37,41 +32,27 @@ from portward.version import __version__
 class ServerApi:
     """Publishes, reads, changes and closes on behalf of the application."""
 
-    def __init__(  # noqa: PLR0913 - ports and rules, wired by name in one place
+    def __init__(
         self,
-        *,
-        engine: Engine,
-        hub: Hub,
-        registry: Registry[Session],
+        context: NodeContext,
+        credentials: CredentialVerifier,
         authorizer: Authorizer,
-        authentication: Authentication,
-        subscriptions: Subscriptions,
         subscribe_cost: SubscribeCost,
         publishing: Publishing,
-        telemetry: Telemetry,
-        clock: Clock,
-        published: Callable[[Publish, PublishResult], None],
-        uid: str = "",
-        machine: str = "",
+        hooks: HookRunner,
     ) -> None:
-        """Set the services. `published` is called for every publication.
-
-        `uid` is the id of the node, else a random one; `machine` is the name of the machine.
-        """
-        self._engine = engine
-        self._hub = hub
-        self._registry = registry
+        self._context = context
+        self._engine = context.engine
+        self._hub = context.hub
+        self._registry = context.registry
+        self._telemetry = context.telemetry
+        self._clock = context.clock
+        self._credentials = credentials
         self._authorizer = authorizer
-        self._authentication = authentication
-        self._subscriptions = subscriptions
         self._subscribe_cost = subscribe_cost
         self._publishing = publishing
-        self._telemetry = telemetry
-        self._clock = clock
-        self._published = published
-        self._uid = uid or secrets.token_hex(8)
-        self._machine = machine
-        self._began = clock.monotonic()
+        self._hooks = hooks
+        self._began = context.clock.monotonic()
 
     # -- streams
 
@@ -84,7 +65,7 @@ class ServerApi:
         """
         record = await self._authorizer.record_to_publish(command.channel)
         stored = await self._publishing.publish(policy.trusted(command), record=record)
-        self._published(command, stored)
+        self._hooks.published(command, stored)
         return stored
 
     async def history(self, command: ReadHistory) -> HistoryPage:
@@ -115,7 +96,7 @@ class ServerApi:
 
     async def participants(self, channel: Channel) -> tuple[Participant, ...]:
         """Return the users in a channel with their numbers of connections."""
-        return await self._subscriptions.participants(channel)
+        return await participants(self._engine, channel)
 
     def channels(self) -> dict[Channel, int]:
         """Return the channels with subscribers on this node, with their numbers of connections."""
@@ -134,13 +115,13 @@ class ServerApi:
     def info(self) -> NodeInfo:
         """Return the figures of this node."""
         return NodeInfo(
-            uid=self._uid,
+            uid=self._context.uid,
             clients=len(self._registry),
             users=self._registry.users(),
             subscriptions=sum(len(session.subscriptions) for session in self._registry),
             channels=len(self._hub),
             uptime=self._clock.monotonic() - self._began,
-            name=self._machine,
+            name=self._context.machine,
             version=__version__,
         )
 
@@ -194,7 +175,7 @@ class ServerApi:
         Raises:
             CommandError: the token is not valid.
         """
-        return await self._authentication.issue_ticket(token, min(ttl, TICKET_TIME))
+        return await self._credentials.issue_ticket(token, min(ttl, TICKET_TIME))
 
     async def revoke(self, kind: RevocationKind, value: str) -> int:
         """Revoke a token id, a session, all credentials of a user, or one whole token.
