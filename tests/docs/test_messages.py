@@ -12,7 +12,7 @@ from portward.identity.provider_responses import user_question
 from portward.model.claim_path import ClaimPath
 from portward.protocols.alerts.protocol import AlertsProtocol
 from portward.protocols.rooms.protocol import RoomsProtocol
-from portward.security.claims import channels
+from portward.security.tokens import channel_claims
 from portward.telemetry.events import Event
 from tests.docs.pages import DOCS, Block, blocks
 
@@ -94,7 +94,7 @@ def test_rights_of_a_token_for_alerts() -> None:
     """The claim that the page of alerts shows is one that tokens may carry."""
     (block,) = blocks("json", DOCS / "endpoints" / "alerts.md")
     claims = {"channels": json.loads(block.text)}
-    (right,) = channels(claims, ClaimPath.parse("channels")) or ()
+    (right,) = channel_claims(claims, ClaimPath.parse("channels")) or ()
     assert right.channel.startswith("alerts:")
 
 

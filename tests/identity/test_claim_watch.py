@@ -1,4 +1,4 @@
-from portward.identity.claim_watch import TOKENS, ClaimWatch
+from portward.identity.verifier import TOKENS, ClaimWatch
 from portward.model.claim_path import ClaimPath
 
 ROLES, TENANT = ClaimPath.parse("realm_access.roles"), ClaimPath.parse("tenant")

@@ -6,6 +6,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from portward.identity.http_body import BadAnswer, read_body
 from portward.model.channel import Channel
 from portward.model.identity import Identity
 
@@ -52,20 +53,16 @@ class HttpAuthorizer:
         try:
             async with asyncio.timeout(self._timeout), self._places:
                 return await self._read(self._client, url, body)
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError):
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, BadAnswer, msgspec.DecodeError):
             return False
 
-    async def _read(self, client: httpx.AsyncClient, url: str, body: bytes) -> bool:
+    async def _read(self, client: httpx.AsyncClient, url: str, question: bytes) -> bool:
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        async with client.stream("POST", url, content=body, headers=headers) as response:
+        async with client.stream("POST", url, content=question, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
                 return False
-            read = b""
-            async for chunk in response.aiter_raw():
-                read += chunk
-                if len(read) > MAX_BYTES:
-                    return False
-        return msgspec.json.decode(read, type=_Answer).allow
+            body = await read_body(response, MAX_BYTES)
+        return msgspec.json.decode(body, type=_Answer).allow
 
     async def aclose(self) -> None:
         """Close the connections to the application."""

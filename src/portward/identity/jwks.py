@@ -11,6 +11,7 @@ from typing import Final
 
 import httpx
 
+from portward.identity.http_body import HEADERS, BadAnswer, read_body
 from portward.model.clock import Clock, Timer
 from portward.model.errors import Unavailable
 from portward.security.jwk import DroppedKey, read_jwks
@@ -33,12 +34,6 @@ STALE: Final = 24 * 3600.0
 """Seconds for which the keys stay valid when they cannot be fetched again."""
 TIMEOUT: Final = 3.0
 MAX_BYTES: Final = 1024 * 1024
-_HEADERS: Final = {
-    "accept": "application/json",
-    # Without compression, no chunk can expand while the size of the body is counted.
-    "accept-encoding": "identity",
-    "user-agent": "portward",
-}
 
 
 class KeysUnavailable(Unavailable):
@@ -47,10 +42,6 @@ class KeysUnavailable(Unavailable):
     def __init__(self, retry_after: float = RETRY) -> None:
         super().__init__("keys unavailable")
         self.retry_after = retry_after
-
-
-class _BadAnswer(Exception):  # noqa: N818 - becomes the text of `problem`
-    """An answer of the provider that is no key set."""
 
 
 class JwksSource:
@@ -150,7 +141,7 @@ class JwksSource:
     def _fetch(self) -> asyncio.Task[None]:
         if self._fetching is None:
             self._stop_timers()
-            self._fetching = asyncio.get_running_loop().create_task(self._run())
+            self._fetching = asyncio.get_running_loop().create_task(self._download())
             self._fetching.add_done_callback(self._fetched)
             self._timers.append(self._clock.call_later(TIMEOUT, self._give_up))
         return self._fetching
@@ -164,36 +155,28 @@ class JwksSource:
             timer.cancel()
         self._timers.clear()
 
-    async def _run(self) -> None:
-        self._adopt(await self._download())
-
     def _fetched(self, task: asyncio.Task[None]) -> None:
         self._fetching = None
         self._stop_timers()
         if task.cancelled():
             self.problem = "timeout"
         elif error := task.exception():
-            self.problem = str(error) if isinstance(error, _BadAnswer) else type(error).__name__
+            self.problem = str(error) if isinstance(error, BadAnswer) else type(error).__name__
         if not self._closed:
             delay = RETRY if self.problem else self._refresh
             self._timers.append(self._clock.call_later(delay, self.start))
 
-    async def _download(self) -> bytes:
+    async def _download(self) -> None:
+        """Fetch the set and put it in use."""
         if self._client is None:
             self._client = self._make_client(
-                headers=_HEADERS, trust_env=False, follow_redirects=False, timeout=TIMEOUT
+                headers=HEADERS, trust_env=False, follow_redirects=False, timeout=TIMEOUT
             )
-        body = bytearray()
         async with self._client.stream("GET", self._url) as response:
             if response.status_code != httpx.codes.OK:
-                raise _BadAnswer(f"status {response.status_code}")
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise _BadAnswer("compressed")
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise _BadAnswer("too large")
-        return bytes(body)
+                raise BadAnswer(f"status {response.status_code}")
+            document = await read_body(response, MAX_BYTES)
+        self._adopt(document)
 
     def _adopt(self, document: bytes) -> None:
         """Put a fetched set in use. A set without a usable key is an error of its source.
@@ -211,10 +194,10 @@ class JwksSource:
         try:
             keys, dropped = read_jwks(document)
         except ValueError:
-            raise _BadAnswer("not a key set") from None
+            raise BadAnswer("not a key set") from None
         self._report(frozenset(dropped))
         if not keys:
-            raise _BadAnswer("no usable key")
+            raise BadAnswer("no usable key")
         return KeySet(keys, issuer=self._issuer, remote=True)
 
     def _report(self, dropped: frozenset[DroppedKey]) -> None:

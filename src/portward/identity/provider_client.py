@@ -9,6 +9,7 @@ from typing import Final
 import httpx
 
 from portward.identity.breaker import Breaker, Permit
+from portward.identity.http_body import HEADERS, BadAnswer, read_body
 from portward.identity.provider_responses import ProviderAnswer, ProviderQuestion
 from portward.model.clock import Clock
 from portward.model.provider import ProviderResult
@@ -18,12 +19,6 @@ MAX_BYTES: Final = 64 * 1024
 _NO_STATUS: Final = 0
 _IDLE: Final = 2.0
 """Seconds an idle connection is kept: less than the 5 seconds after which Node.js closes it."""
-_HEADERS: Final = {
-    "accept": "application/json",
-    # Without compression, no chunk can expand while the size of the body is counted.
-    "accept-encoding": "identity",
-    "user-agent": "portward",
-}
 _FAILURES: Final = frozenset(
     {ProviderResult.ERROR, ProviderResult.TIMEOUT, ProviderResult.MALFORMED}
 )
@@ -132,7 +127,10 @@ class ProviderClient:
             self._client = _make_client()
         headers = [(b"cookie", cookies)]
         async with self._client.stream("GET", self._url + path, headers=headers) as response:
-            return response.status_code, await _body(response)
+            try:
+                return response.status_code, await read_body(response, MAX_BYTES)
+            except BadAnswer:
+                return response.status_code, None
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""
@@ -141,25 +139,13 @@ class ProviderClient:
             self._client = None
 
 
-async def _body(response: httpx.Response) -> bytes | None:
-    """Read the body; None when it is compressed or too long, and reading stops then."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return None
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            return None
-    return bytes(body)
-
-
 def _make_client() -> httpx.AsyncClient:
     """Make a client that connects only to the provider, and neither sends nor stores its own cookies.
 
     The caller sets the timeout and the number of connections.
     """
     return httpx.AsyncClient(
-        headers=_HEADERS,
+        headers=HEADERS,
         # A cookie that the provider sets for one user must not be sent with the question of another.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,

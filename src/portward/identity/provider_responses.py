@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from portward.model.errors import CommandError
 from portward.model.identity import Identity
@@ -96,7 +96,9 @@ def _data(body: bytes | None) -> Any:
 def _user(data: Any) -> ProviderAnswer:
     facts = {name: data.get(name) for name in ("id", *_FIELDS)} if isinstance(data, dict) else {}
     subject = facts.pop("id", None)
-    if not _is_subject(subject) or not all(_is_text(value) for value in facts.values()):
+    if not (isinstance(subject, str) and 0 < len(subject) <= SUBJECT) or _UNSAFE.search(subject):
+        return ProviderAnswer(ProviderResult.MALFORMED)
+    if not all(value is None or isinstance(value, str) for value in facts.values()):
         return ProviderAnswer(ProviderResult.MALFORMED)
     role = facts["role"]
     user = Identity(
@@ -106,11 +108,3 @@ def _user(data: Any) -> ProviderAnswer:
         profile={"id": subject, **facts},
     )
     return ProviderAnswer(ProviderResult.OK, user)
-
-
-def _is_subject(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and 0 < len(value) <= SUBJECT and not _UNSAFE.search(value)
-
-
-def _is_text(value: object) -> bool:
-    return value is None or isinstance(value, str)

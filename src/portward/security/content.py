@@ -2,7 +2,7 @@
 
 import re
 from html.entities import html5
-from string import ascii_letters, digits
+from string import ascii_letters, digits, hexdigits
 from typing import Final, NamedTuple
 
 _BRACKETS: Final = str.maketrans("", "", "<>")
@@ -24,8 +24,7 @@ _BEFORE: Final = {10: "&#", 16: "&#x"}
 _LONGEST: Final = 3
 """Digits of the largest number that stands for a part of a scheme, without leading zeros."""
 _ASCII: Final = 127
-_HEX: Final = frozenset("0123456789abcdefABCDEF")
-_DECIMAL: Final = frozenset("0123456789")
+_DIGITS: Final = {10: frozenset(digits), 16: frozenset(hexdigits)}
 
 _SUSPICIOUS: Final = re.compile(
     "|".join(f"[{_SKIPPED}]*".join((*scheme, ":")) for scheme in SCHEMES)
@@ -68,21 +67,20 @@ class _Reader:
 
     def __init__(self) -> None:
         self._kept: list[str] = []
-        self._decimal: list[_Run | None] = []
-        self._hex: list[_Run | None] = []
+        self._runs: dict[int, list[_Run | None]] = {base: [] for base in _DIGITS}
         self._closed: list[bool] = []
         """Whether a character replaced a reference with a semicolon, after which an address may begin."""
         self._removed = False
 
     def take(self, character: str) -> None:
         """Read the next character."""
-        if character not in _HEX:
+        if character not in _DIGITS[16]:
             read = self._numeric_references()
             if character == ";" and (read or self._named_reference()):
                 self._closed[-1:] = [True] * bool(self._closed)
                 return
-        elif character not in _DECIMAL:
-            while self._decimal_reference():
+        elif character not in _DIGITS[10]:
+            while self._numeric_reference(10):
                 pass
         self._keep(character)
 
@@ -93,15 +91,17 @@ class _Reader:
 
     def _keep(self, character: str) -> None:
         at = len(self._kept)
-        self._decimal.append(_run(self._decimal, character, at) if character in _DECIMAL else None)
-        self._hex.append(_run(self._hex, character, at) if character in _HEX else None)
+        for base, runs in self._runs.items():
+            runs.append(_run(runs, character, at) if character in _DIGITS[base] else None)
         self._kept.append(character)
         self._closed.append(False)
         if character == ":":
             self._remove_scheme()
 
     def _cut(self, at: int) -> None:
-        del self._kept[at:], self._decimal[at:], self._hex[at:], self._closed[at:]
+        del self._kept[at:], self._closed[at:]
+        for runs in self._runs.values():
+            del runs[at:]
 
     def _remove_scheme(self) -> None:
         for letters in _ENDS:
@@ -128,13 +128,14 @@ class _Reader:
         if before < 0 or self._kept[before] not in _NAME or self._closed[before]:
             return True
         return (
-            self._ends_number(self._decimal[before], at, 10)
-            or (self._kept[at] not in _HEX and self._ends_number(self._hex[before], at, 16))
+            self._ends_number(10, at)
+            or (self._kept[at] not in _DIGITS[16] and self._ends_number(16, at))
             or self._ends_name(at)
         )
 
-    def _ends_number(self, run: _Run | None, at: int, base: int) -> bool:
+    def _ends_number(self, base: int, at: int) -> bool:
         """Return whether digits form a reference without a semicolon to a character no scheme's name has."""
+        run = self._runs[base][at - 1]
         if run is None or not self._follows(run.start, _BEFORE[base]):
             return False
         if run.first < 0 or at - run.first > _LONGEST:
@@ -163,17 +164,12 @@ class _Reader:
     def _numeric_references(self) -> bool:
         """Replace all numeric references that end here: one may provide the last digit of another."""
         read = False
-        while self._hexadecimal_reference() or self._decimal_reference():
+        while self._numeric_reference(16) or self._numeric_reference(10):
             read = True
         return read
 
-    def _hexadecimal_reference(self) -> bool:
-        return self._numeric_reference(self._hex, 16)
-
-    def _decimal_reference(self) -> bool:
-        return self._numeric_reference(self._decimal, 10)
-
-    def _numeric_reference(self, runs: list[_Run | None], base: int) -> bool:
+    def _numeric_reference(self, base: int) -> bool:
+        runs = self._runs[base]
         run = runs[-1] if runs else None
         if run is None or run.first < 0 or len(self._kept) - run.first > _LONGEST:
             return False

@@ -3,7 +3,7 @@
 They are a separate class of token with a separate secret, so neither kind is accepted as the other.
 """
 
-from typing import Any, Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -21,17 +21,20 @@ _CLASS: Final = "websocket"
 _encode: Final = msgspec.json.Encoder().encode
 
 
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class SessionClaims(msgspec.Struct, frozen=True):
     """The claims of a session token. Times are Unix seconds.
 
     `token_id` is new in each token; the stored session record holds the id of the valid one.
     """
 
-    subject: str
-    session_id: str
-    token_id: str
-    issued_at: float
-    expires_at: float
+    subject: _Text = msgspec.field(name="sub")
+    session_id: _Text = msgspec.field(name="sessionId")
+    token_id: _Text = msgspec.field(name="jti")
+    issued_at: int = msgspec.field(name="iat")
+    expires_at: int = msgspec.field(name="exp")
 
 
 class SessionTokens:
@@ -88,25 +91,10 @@ class SessionTokens:
         fields = strict_object(compact.payload)
         if fields.get("type") != _CLASS:
             raise TokenRefused(TokenReason.TYPE, "type")
-        claims = _claims(fields)
+        try:
+            claims = msgspec.convert(fields, SessionClaims)
+        except msgspec.ValidationError:
+            raise TokenRefused(TokenReason.CLAIMS) from None
         if now >= claims.expires_at:
             raise TokenRefused(TokenReason.EXPIRED, "exp")
         return claims
-
-
-class _Wire(msgspec.Struct, rename="camel"):
-    sub: str
-    session_id: str
-    jti: str
-    iat: int
-    exp: int
-
-
-def _claims(fields: dict[str, Any]) -> SessionClaims:
-    try:
-        wire = msgspec.convert(fields, _Wire)
-    except msgspec.ValidationError:
-        raise TokenRefused(TokenReason.CLAIMS) from None
-    if not (wire.sub and wire.session_id and wire.jti):
-        raise TokenRefused(TokenReason.CLAIMS)
-    return SessionClaims(wire.sub, wire.session_id, wire.jti, float(wire.iat), float(wire.exp))

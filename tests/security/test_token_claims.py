@@ -2,7 +2,7 @@ import pytest
 
 from portward.model.claim_path import ClaimPath
 from portward.model.identity import ChannelRight
-from portward.security import claims
+from portward.security import tokens
 from portward.security.jws import TokenReason, TokenRefused
 
 at = ClaimPath.parse
@@ -48,7 +48,7 @@ at = ClaimPath.parse
 def test_rights_that_cannot_be_understood_refuse_the_token(channels: object) -> None:
     """Nothing in the channels claim is narrowed or skipped."""
     with pytest.raises(TokenRefused) as caught:
-        claims.channels({"rights": channels}, at("rights"))
+        tokens.channel_claims({"rights": channels}, at("rights"))
     assert caught.value.reason is TokenReason.CLAIMS
     assert caught.value.claim == "rights"
 
@@ -70,7 +70,7 @@ def test_rights_that_cannot_be_understood_refuse_the_token(channels: object) -> 
 def test_star_stands_for_the_rest_of_a_name(pattern: str, channel: str, covers: bool) -> None:
     """A pattern is a whole name, or its beginning."""
     allow = ["subscribe", "history", "presence", "publish"]
-    found = claims.channels({"rights": [{"channel": pattern, "allow": allow}]}, at("rights"))
+    found = tokens.channel_claims({"rights": [{"channel": pattern, "allow": allow}]}, at("rights"))
     assert found is not None
     (right,) = found
     assert right == ChannelRight(pattern, tuple(allow))
@@ -95,10 +95,10 @@ NUMBERS: list[tuple[object, float | None]] = [
 def test_number_is_a_finite_number_and_nothing_else(value: object, seconds: float | None) -> None:
     """Booleans, strings and what other languages cannot hold are no numbers."""
     if seconds is not None:
-        assert claims.number({"exp": value}, "exp") == seconds
+        assert tokens.number_claim({"exp": value}, "exp") == seconds
         return
     with pytest.raises(TokenRefused) as caught:
-        claims.number({"exp": value}, "exp")
+        tokens.number_claim({"exp": value}, "exp")
     assert caught.value.claim == "exp"
 
 
@@ -121,28 +121,28 @@ TEXTS: list[tuple[object, frozenset[str] | None]] = [
 def test_texts_are_a_list_or_one(value: object, found: frozenset[str] | None) -> None:
     """One string is a list of one; anything that is no string refuses the token."""
     if found is not None:
-        assert claims.texts({"roles": value}, at("roles")) == found
+        assert tokens.text_claims({"roles": value}, at("roles")) == found
         return
     with pytest.raises(TokenRefused):
-        claims.texts({"roles": value}, at("roles"))
+        tokens.text_claims({"roles": value}, at("roles"))
 
 
 def test_absent_claims_are_empty() -> None:
     """What an issuer does not say grants nothing and breaks nothing."""
-    assert claims.number({}, "exp") is None
-    assert claims.text({}, at("email")) is None
-    assert claims.texts({}, at("roles")) == frozenset()
-    assert claims.channels({}, at("channels")) is None
-    assert claims.channels({"channels": []}, at("channels")) == ()
+    assert tokens.number_claim({}, "exp") is None
+    assert tokens.text_claim({}, at("email")) is None
+    assert tokens.text_claims({}, at("roles")) == frozenset()
+    assert tokens.channel_claims({}, at("channels")) is None
+    assert tokens.channel_claims({"channels": []}, at("channels")) == ()
 
 
 def test_text_has_a_bound_and_no_control_characters() -> None:
     """Empty is absent; too long, or unfit for a log line, is wrong."""
-    assert claims.text({"email": ""}, at("email")) is None
-    assert claims.text({"email": "x" * 8}, at("email"), 8) == "x" * 8
+    assert tokens.text_claim({"email": ""}, at("email")) is None
+    assert tokens.text_claim({"email": "x" * 8}, at("email"), 8) == "x" * 8
     for value in ("x" * 9, "a\nb", "\ud800", 5, False):
         with pytest.raises(TokenRefused):
-            claims.text({"email": value}, at("email"), 8)
+            tokens.text_claim({"email": value}, at("email"), 8)
 
 
 NESTED: dict[str, object] = {
@@ -193,10 +193,10 @@ def test_a_claim_is_a_name_or_a_path(
     """The literal name comes first, then the path; null is absent, and no object on the way is wrong."""
     path = at(place)
     if found is not None:
-        assert claims.texts(NESTED, path) == found
+        assert tokens.text_claims(NESTED, path) == found
         return
     with pytest.raises(TokenRefused) as caught:
-        claims.texts(NESTED, path)
+        tokens.text_claims(NESTED, path)
     assert (caught.value.reason, caught.value.claim) == (TokenReason.CLAIMS, str(path))
 
 
@@ -222,7 +222,7 @@ def test_a_text_is_split_at_blanks_where_that_is_asked(
 ) -> None:
     """A scope is many; each part is bounded as a text is, the whole is not."""
     if found is not None:
-        assert claims.texts({"scope": value}, at("scope"), split=True) == found
+        assert tokens.text_claims({"scope": value}, at("scope"), split=True) == found
         return
     with pytest.raises(TokenRefused):
-        claims.texts({"scope": value}, at("scope"), split=True)
+        tokens.text_claims({"scope": value}, at("scope"), split=True)
