@@ -24,7 +24,7 @@ def test_development_passes(portward: Console) -> None:
     outcome = portward("check")
     assert outcome.code == 0
     assert outcome.lines[0].split() == ["level", "rule", "finding", "change"]
-    assert "0 fail (judged for development" in outcome.lines[-1]
+    assert "0 fail (checked for development" in outcome.lines[-1]
 
 
 def test_production_fails_out_of_the_box(portward: Console) -> None:
@@ -33,7 +33,7 @@ def test_production_fails_out_of_the_box(portward: Console) -> None:
     assert outcome.code == 1
     [plain] = [each for each in outcome.lines if each.startswith("fail") and "plain-text" in each]
     assert 'server.tls = { cert = "…", key = "…" }' in plain
-    assert "(judged for production" in outcome.lines[-1]
+    assert "(checked for production" in outcome.lines[-1]
 
 
 def test_safe_production_passes(portward: Console, home: Path) -> None:

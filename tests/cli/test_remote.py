@@ -8,10 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from portward.cli.config import read, ready
 from portward.cli.errors import UsageError
-from portward.cli.remote import AdminClient, reach
-from portward.settings.keys import Scope
+from portward.cli.remote import AdminClient
 from tests.cli.console import Console
 from tests.cli.processes import gateway, running
 
@@ -156,18 +154,50 @@ def test_no_key(portward: Console) -> None:
 
 
 def test_configured_keys(home: Path) -> None:
-    """Of the configured keys the first plain one with the right scope is taken."""
+    """Of the configured keys the first plain one with the scope of the method is used."""
     (home / "portward.toml").write_text(LIMITED.format("0" * 64))
-    settings = read(None).settings
-    assert reach(settings, None, None, Scope.PUBLISH).key.startswith("only-for-publishing")
-    assert reach(settings, None, None, Scope.MANAGE).key.startswith("for-everything")
+    api = AdminClient(None, None, None)
+    assert api.key("publish").startswith("only-for-publishing")
+    assert api.key("revoke").startswith("for-everything")
+    assert api.key("connections").startswith("for-everything")
+    assert api.key("batch").startswith("only-for-publishing")
 
 
 def test_address_and_key_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked for wins over what is configured; an IPv6 address stands in brackets."""
+    """A given address and key take the place of configured ones; an IPv6 address stands in brackets."""
     monkeypatch.setenv("PORTWARD_SERVER__ADMIN_HOST", "::1")
-    settings = ready(read(None)).settings
-    assert reach(settings, None, "k", Scope.READ) == AdminClient("http://[::1]:8081", "k")
-    assert reach(settings, "http://x:1/", "k", Scope.READ) == AdminClient("http://x:1/", "k")
+    configured, given = AdminClient(None, None, "k"), AdminClient(None, "http://x:1/", "k")
+    assert (configured.address, given.address) == ("http://[::1]:8081", "http://x:1")
+    assert configured.key("info") == given.key("info") == "k"
     with pytest.raises(UsageError):
-        reach(read(None).settings, None, None, Scope.READ)
+        AdminClient(None, None, None).key("info")
+
+
+def test_any_method(portward: Console, admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every method of the API can be called by its name; the result is JSON."""
+    at = ("--admin", admin)
+    published = portward("call", "publish", '{"channel": "rooms:lobby", "data": 1}', *at)
+    assert json.loads(published.out)["offset"] == 1
+    assert json.loads(portward("call", "info", *at).out)["nodes"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"user": "ann"}'))
+    assert json.loads(portward("call", "revoke", "-", *at).out) == {"ended": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("nothing",), 2, "there is no method nothing; there are "),
+        (("info", "{"), 2, "the data is not JSON"),
+        (("info", "[]"), 1, "refused: "),
+        (("publish", '{"channel": "rooms:lobby"}'), 1, "refused: "),
+        (("publish", '{"channel": "nothing:x", "data": 1}'), 1, "refused: "),
+    ],
+)
+def test_a_call_that_cannot_be(
+    portward: Console, admin: str, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    """An unknown method, data that is no JSON, and what the API refuses are one line each."""
+    outcome = portward("call", *arguments, "--admin", admin)
+    assert (outcome.code, outcome.out) == (code, "")
+    assert text in outcome.err
+    assert len(outcome.err.splitlines()) == 1

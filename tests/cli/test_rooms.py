@@ -54,11 +54,11 @@ def test_a_room_is_made_changed_listed_and_removed(portward: Console, at: tuple[
         ("event", "backend"),
     ]
     removed = portward("rooms", "remove", "board", *at)
-    assert removed.out == "room board removed, with what was said in it\n"
+    assert removed.out == "room board removed, with its messages\n"
     again = portward("rooms", "remove", "board", *at)
     assert (again.code, again.err) == (
         1,
-        "portward: there is no room board, nor anything kept in it\n",
+        "portward: there is no room board, nor any messages of it\n",
     )
     missing = portward("rooms", "get", "board", *at)
     assert (missing.code, missing.out) == (1, "")

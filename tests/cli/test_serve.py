@@ -156,8 +156,8 @@ def test_secrets_that_cannot_be_kept(
     (home / "state").write_text("a file where a folder should be")
     outcome = portward("serve")
     assert outcome.code == 0
-    assert "secrets are made up for this run alone" in outcome.err
-    assert "(for this run alone)" in outcome.out
+    assert "secrets are generated for this run only" in outcome.err
+    assert "(for this run only)" in outcome.out
 
 
 def test_configured_key_is_not_printed(portward: Console, monkeypatch: pytest.MonkeyPatch) -> None:

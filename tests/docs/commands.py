@@ -48,6 +48,7 @@ CASES: Final = (
     Case("how-to/production.md", "portward rooms set"),
     Case("how-to/production.md", "portward check", (0, 1)),
     Case("how-to/revoke.md", "portward revoke"),
+    Case("reference/cli.md", "portward call presence_stats"),
     Case("reference/cli.md", "portward rooms list"),
     Case("../README.md", "portward revoke"),
 )

@@ -34,19 +34,19 @@ def verify(
         bool | None,
         typer.Option(
             "--engine/--no-engine",
-            help="Whether the engine's checkpoint counts too; by default where the engine lasts.",
+            help="Whether the engine's checkpoint is used too; by default if the engine is persistent.",
         ),
     ] = None,
     node: Annotated[
-        str, typer.Option(help="The node that wrote it, when that is another.", metavar="NAME")
+        str, typer.Option(help="The node that wrote it, if it was another one.", metavar="NAME")
     ] = "",
 ) -> int:
-    """Check the chain of an audit file: names the first bad line, and notices a cut tail.
+    """Check the chain of an audit file: shows the first invalid line, and detects a cut end.
 
-    Its key and one checkpoint are the files beside it, its earlier days are checked with it. The
-    engine that the settings name has another checkpoint, which is not where the file is.
+    Its key and one checkpoint are files beside it; the files of earlier days are checked with it. The
+    engine of the settings has another checkpoint, which is stored elsewhere.
     """
-    kept = _kept(file, config, node, insists=bool(engine)) if engine is not False else None
+    kept = _kept(file, config, node, required=bool(engine)) if engine is not False else None
     try:
         report = verify_audit(file, engine=kept)
     except AuditError as error:
@@ -59,10 +59,10 @@ def verify(
     return 0
 
 
-def _kept(file: Path, config: Path | None, node: str, *, insists: bool) -> Checkpoint | None:
+def _kept(file: Path, config: Path | None, node: str, *, required: bool) -> Checkpoint | None:
     """Read the engine's checkpoint before the file: the file can only grow in the meantime."""
     loaded = read(config)
-    if not insists and _forgets(loaded.settings):
+    if not required and _is_volatile(loaded.settings):
         return None
     try:
         found = asyncio.run(engine_checkpoint(lasting(loaded).settings, file, node))
@@ -72,13 +72,13 @@ def _kept(file: Path, config: Path | None, node: str, *, insists: bool) -> Check
         raise CommandRefused(str(error)) from None
     if found is None:
         absent = f"the engine has no checkpoint of {file.name} by this node; --node names another"
-        if insists:
+        if required:
             raise CommandRefused(absent)
         complain(f"portward: {absent}")
     return found
 
 
-def _forgets(settings: Settings) -> bool:
+def _is_volatile(settings: Settings) -> bool:
     """Return whether no engine stores checkpoints: it is in memory, or the default store does not exist."""
     if settings.engine.url is None:
         return not Path(DEFAULT_STORE.removeprefix("sqlite:///")).exists()
@@ -86,6 +86,6 @@ def _forgets(settings: Settings) -> bool:
 
 
 def version() -> None:
-    """Print the version, and what it runs on."""
+    """Print the version, the Python and the system."""
     line(f"portward {__version__}")
     line(f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}")

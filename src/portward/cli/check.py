@@ -18,32 +18,31 @@ from portward.settings import CheckLevel, Finding, Settings, rows, secret_files
 def check(
     config: ConfigOption = None,
     production: Annotated[
-        bool, typer.Option("--production", help="Judge as for production, whatever is set.")
+        bool, typer.Option("--production", help="Check as for production, whatever is set.")
     ] = False,
     connect: Annotated[
         bool,
         typer.Option(
             "--connect",
-            help="Also ask the store, the identity provider, the key set, the upstream.",
+            help="Also connect to the store, the identity provider, the key set, the upstream.",
         ),
     ] = False,
     token: Annotated[
         str,
         typer.Option(
-            "--token",
             metavar="TOKEN",
-            help="Also judge a token of the issuer: is it accepted, has it each configured claim."
+            help="Also check a token of the issuer: is it accepted, has it each configured claim."
             " - for standard input.",
         ),
     ] = "",
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print warnings and fails alone.")
+        bool, typer.Option("--quiet", "-q", help="Print only warnings and fails.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, for programs.")
     ] = False,
 ) -> int:
-    """Go through the production checklist: every rule, and the line to change. 1 on a fail."""
+    """Check the settings by the production checklist: every rule, and the line to change. 1 on a fail."""
     loaded = lasting(read(config))
     settings = loaded.settings
     findings = judge(settings, production=production, secret_files=secret_files(loaded))
@@ -76,7 +75,7 @@ def _print(findings: Sequence[Finding], judged: str, *, quiet: bool) -> None:
         )
     if not quiet:
         summary = ", ".join(f"{count} {level.value}" for level, count in counts.items())
-        line(f"\n{summary} (judged for {judged}; skip: not in use, so not looked at)")
+        line(f"\n{summary} (checked for {judged}; skip: not in use, not checked)")
 
 
 def _json(findings: Sequence[Finding], judged: str) -> str:
@@ -92,10 +91,10 @@ def _json(findings: Sequence[Finding], judged: str) -> str:
 def config(
     config: ConfigOption = None,
     changed: Annotated[
-        bool, typer.Option("--changed", help="Only what is not at its default.")
+        bool, typer.Option("--changed", help="Only settings that differ from their default.")
     ] = False,
 ) -> None:
-    """Show the settings in force and where each came from. Secrets are masked."""
+    """Show the current settings and the source of each. Secrets are masked."""
     found = rows(known(read(config)))
     table(
         ("key", "value", "source"),

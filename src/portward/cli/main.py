@@ -25,22 +25,26 @@ _UNWRITTEN: Final = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO
 
 app = typer.Typer(
     name="portward",
-    help="A real-time WebSocket gateway: who comes in, what they may do, how much, how long.",
+    help="A secure real-time gateway for WebSocket, Engine.IO and HTTP clients.",
     add_completion=False,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(serve.serve)
-app.command()(serve.demo)
-app.command()(check.check)
-app.command()(tokens.token)
-app.command()(tokens.inspect)
-app.command()(check.config)
-app.command()(remote.publish)
-app.command()(remote.revoke)
-app.command()(remote.connections)
-app.command()(connect.connect)
+for _command in (
+    serve.serve,
+    serve.demo,
+    check.check,
+    tokens.token,
+    tokens.inspect,
+    check.config,
+    remote.publish,
+    remote.revoke,
+    remote.connections,
+    remote.call,
+    connect.connect,
+):
+    app.command()(_command)
 app.add_typer(rooms.rooms)
 app.add_typer(audit.audit)
 app.command()(audit.version)

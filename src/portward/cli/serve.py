@@ -48,7 +48,7 @@ def serve(
         typer.Option(help="Processes that share the listeners; more than one needs Redis."),
     ] = None,
 ) -> int:
-    """Run the gateway. SIGTERM or Ctrl-C drains it, SIGHUP reads secrets and limits again."""
+    """Run the gateway. SIGTERM or Ctrl-C drains it; SIGHUP reads the settings again."""
     flags = {
         "server.host": host,
         "server.port": port,
@@ -68,7 +68,7 @@ def serve(
     loaded = read(config, flags)
     refuse_unsafe(loaded.settings)
     loaded = _completed(lasting(loaded))
-    _tell(loaded)
+    _show_admin_key(loaded)
     if loaded.settings.server.workers > 1:
         return serve_workers.lead(loaded, config, as_written, run)
     return run(serve_gateway(loaded.settings, announce=announce, reload=again), loaded.settings)
@@ -89,7 +89,7 @@ def demo(
     with closing(services.listener()) as listener:
         loaded = _completed(services.loaded(listener.url, verbose=verbose))
         if verbose:
-            _tell(loaded)
+            _show_admin_key(loaded)
         detail = announce if verbose else _drop
 
         async def whole() -> int:
@@ -174,12 +174,12 @@ def _completed(loaded: Loaded) -> Loaded:
     try:
         return ready(loaded)
     except CommandRefused as refusal:
-        complain(f"portward: {refusal}; secrets are made up for this run alone")
+        complain(f"portward: {refusal}; secrets are generated for this run only")
         return ready_for_this_run(loaded)
 
 
-def _tell(loaded: Loaded) -> None:
+def _show_admin_key(loaded: Loaded) -> None:
     key = admin_key(loaded)
     if key is not None:
         kept = loaded.sources["admin.api_keys"].startswith("state ")
-        announce(f"{'admin key':<12} {key}  ({state_file() if kept else 'for this run alone'})")
+        announce(f"{'admin key':<12} {key}  ({state_file() if kept else 'for this run only'})")

@@ -38,7 +38,7 @@ REASONS: Final = {
     TokenReason.CLAIMS: "a claim is missing or is not what it must be",
     TokenReason.EXPIRED: "it has expired",
     TokenReason.NOT_YET: "it is not valid yet",
-    TokenReason.LIFETIME: "it lives longer than tokens.max_lifetime",
+    TokenReason.LIFETIME: "its lifetime is longer than tokens.max_lifetime",
     TokenReason.ISSUER: "it is by another issuer",
     TokenReason.AUDIENCE: "it is for another audience",
     TokenReason.REQUIRED: "a claim is not what tokens.require asks for",
@@ -56,7 +56,7 @@ def seconds(text: str) -> float:
     except ValueError as error:
         raise UsageError(f"--ttl: {error}") from None
     if value <= 0:
-        raise UsageError("--ttl: a token lives longer than nothing")
+        raise UsageError("--ttl: the lifetime of a token is longer than 0")
     return value
 
 
@@ -78,28 +78,21 @@ def pairs(entries: Iterable[str]) -> dict[str, Any]:
     return claims
 
 
-SubOption = Annotated[str, typer.Option("--sub", help="The user's id.")]
-RoleOption = Annotated[
-    list[str] | None, typer.Option("--role", help="A role; repeat for more. Default: user.")
-]
-TtlOption = Annotated[str, typer.Option("--ttl", help="As 90s or 1h.", metavar="DURATION")]
-
-
 def token(
     *,
-    sub: SubOption,
+    sub: Annotated[str, typer.Option(help="The user's id.")],
     config: ConfigOption = None,
-    role: RoleOption = None,
-    no_role: Annotated[bool, typer.Option("--no-role", help="No role at all.")] = False,
+    role: Annotated[
+        list[str] | None, typer.Option(help="A role; repeat for more. Default: user.")
+    ] = None,
+    no_role: Annotated[bool, typer.Option("--no-role", help="No role.")] = False,
     workspace: Annotated[str | None, typer.Option(help="The workspace.")] = None,
     permission: Annotated[
-        list[str] | None, typer.Option("--permission", help="A permission; repeat for more.")
+        list[str] | None, typer.Option(help="A permission; repeat for more.")
     ] = None,
     email: Annotated[str | None, typer.Option(help="The e-mail address.")] = None,
-    ttl: TtlOption = "1h",
-    claim: Annotated[
-        list[str] | None, typer.Option("--claim", help="Any claim, as name=value.")
-    ] = None,
+    ttl: Annotated[str, typer.Option(help="As 90s or 1h.", metavar="DURATION")] = "1h",
+    claim: Annotated[list[str] | None, typer.Option(help="Any claim, as name=value.")] = None,
 ) -> None:
     """Make an access token with the configured secret, and print it."""
     settings = ready(read(config)).settings
@@ -125,9 +118,9 @@ def inspect(
     token: Annotated[str, typer.Argument(help="The token, or - for standard input.")],
     config: ConfigOption = None,
 ) -> int:
-    """Verify a token as the gateway would; print what it says, and why it is refused.
+    """Verify a token as the gateway does; print its claims, and why it is refused.
 
-    Whether it was revoked, only the running gateway knows.
+    It does not show whether the token was revoked: only the running gateway has that.
     """
     settings = known(read(config)).settings
     text = given_token(token)
@@ -165,7 +158,7 @@ def _dropped(key: DroppedKey) -> None:
 
 
 def _ignored(headers: tuple[str, ...]) -> None:
-    complain(f"portward: it brings its own key, which is ignored: {', '.join(headers)}")
+    complain(f"portward: it contains its own key, which is ignored: {', '.join(headers)}")
 
 
 def _describe(token: str) -> None:
