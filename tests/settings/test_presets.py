@@ -6,13 +6,15 @@ from portward.settings.endpoint import CredentialSource
 from portward.settings.presets import (
     DIALECTS,
     ENDPOINTS,
-    NAMESPACE_KEYS,
     NAMESPACES,
+    RELOADED_KEYS,
     base_endpoint,
     base_namespace,
     unknown_when_off,
 )
+from portward.settings.reference import meaning
 from portward.settings.resolve import resolve
+from portward.settings.schema import keys
 from portward.settings.tree import Settings
 
 RESOLVED = resolve(Settings()).endpoints
@@ -126,7 +128,10 @@ def test_every_preset_has_the_name_it_stands_under() -> None:
 
 def test_every_option_of_a_namespace_is_a_key() -> None:
     """Nothing of the model is left without a meaning here, apart from the name."""
-    assert {"name", *NAMESPACE_KEYS} == set(Namespace.__struct_fields__)
+    assert {"name", *keys(Namespace)} == set(Namespace.__struct_fields__)
+    for name, node in keys(Namespace).items():
+        assert meaning(("namespaces", "rooms", name))
+        assert node.about.reload is (name in RELOADED_KEYS)
 
 
 def test_a_known_endpoint_starts_from_itself() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from portward.settings.environment import ALIASES, variable
-from portward.settings.reference import kind, reference
+from portward.settings.reference import kind, meaning, reference
 from portward.settings.schema import SettingEntry, entries, example, leaf_at
 
 PAGE = reference()
@@ -15,7 +15,7 @@ def test_every_key_is_on_the_page(entry: SettingEntry) -> None:
     (line,) = (line for line in PAGE.splitlines() if line.startswith(f"| `{key}`"))
     assert f"`{variable(entry.path)}`" in line
     about = entry.leaf.about
-    assert line.endswith(f"{about.text} |")
+    assert line.endswith(f"{meaning(entry.path)} |")
     assert ("↻" in line) is about.reload
     assert line.count("|") == 6
 

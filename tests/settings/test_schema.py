@@ -5,6 +5,7 @@ import pytest
 from portward.model.namespace import Namespace
 from portward.settings.endpoint import EndpointSettings
 from portward.settings.limits import RateLimit
+from portward.settings.reference import meaning
 from portward.settings.schema import (
     Leaf,
     Named,
@@ -24,8 +25,8 @@ ENTRIES = list(entries(example()))
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.key)
 def test_every_key_has_a_meaning(entry: SettingEntry) -> None:
-    """One line stands beside every field, without a full stop, so that tables can carry it."""
-    text = entry.leaf.about.text
+    """A docstring stands below every field; a cell of a table has it as one line, without a full stop."""
+    text = meaning(entry.path)
     assert text
     assert "\n" not in text
     assert not text.endswith(".")
@@ -36,7 +37,7 @@ def test_every_key_has_a_meaning(entry: SettingEntry) -> None:
 )
 def test_every_table_has_a_meaning(name: str) -> None:
     """So do the tables at the top."""
-    assert keys(Settings)[name].about.text
+    assert meaning((name,))
 
 
 def test_what_the_environment_decides_says_how() -> None:

@@ -12,7 +12,7 @@ from portward.model.limits import (
     LimitName,
     Rate,
 )
-from portward.settings.meta import Count, FieldMeta, Pace
+from portward.settings.meta import RELOAD, Count, FieldMeta, Pace
 
 Mode = Annotated[
     LimitMode | None,
@@ -23,45 +23,42 @@ Mode = Annotated[
 class RateLimit(Struct, frozen=True, kw_only=True):
     """A rate limit. Values that are not set come from the table with the same name one level above."""
 
-    rate: Annotated[
-        Pace | None, FieldMeta("events per time, as `60/min`; `none` for no limit", reload=True)
-    ] = None
-    burst: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        FieldMeta("events at once; as many as the rate counts when not set", reload=True),
-    ] = None
+    rate: Annotated[Pace | None, RELOAD] = None
+    """Events per time, as `60/min`; `none` for no limit."""
+    burst: Annotated[Annotated[int, Meta(ge=1)] | None, RELOAD] = None
+    """Events at once; as many as the rate counts when not set."""
     mode: Mode = None
 
 
 class ConnectionLimit(Struct, frozen=True, kw_only=True):
     """A limit on concurrent connections."""
 
-    max: Annotated[
-        Count | None, FieldMeta("connections open at once; 0 for no limit", reload=True)
-    ] = None
+    max: Annotated[Count | None, RELOAD] = None
+    """Connections open at once; 0 for no limit."""
     mode: Mode = None
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """One table for each limit."""
 
-    connections: Annotated[ConnectionLimit, FieldMeta("Connections open at once, per address.")] = (
-        ConnectionLimit()
-    )
-    attempts: Annotated[RateLimit, FieldMeta("Handshakes, per address.")] = RateLimit()
-    messages: Annotated[
-        RateLimit, FieldMeta("Messages, per user, or per address before authentication.")
-    ] = RateLimit()
-    auth: Annotated[RateLimit, FieldMeta("Distinct refused credentials, per address.")] = (
-        RateLimit()
-    )
-    join: Annotated[RateLimit, FieldMeta("Subscriptions, per user.")] = RateLimit()
-    history: Annotated[RateLimit, FieldMeta("History reads, per user.")] = RateLimit()
-    typing: Annotated[RateLimit, FieldMeta("`typing` messages, per user and room.")] = RateLimit()
-    frames: Annotated[RateLimit, FieldMeta("Frames of any kind, per connection.")] = RateLimit()
-    control_frames: Annotated[RateLimit, FieldMeta("Pings and pongs, per connection.")] = (
-        RateLimit()
-    )
+    connections: ConnectionLimit = ConnectionLimit()
+    """Connections open at once, per address."""
+    attempts: RateLimit = RateLimit()
+    """Handshakes, per address."""
+    messages: RateLimit = RateLimit()
+    """Messages, per user, or per address before authentication."""
+    auth: RateLimit = RateLimit()
+    """Distinct refused credentials, per address."""
+    join: RateLimit = RateLimit()
+    """Subscriptions, per user."""
+    history: RateLimit = RateLimit()
+    """History reads, per user."""
+    typing: RateLimit = RateLimit()
+    """`typing` messages, per user and room."""
+    frames: RateLimit = RateLimit()
+    """Frames of any kind, per connection."""
+    control_frames: RateLimit = RateLimit()
+    """Pings and pongs, per connection."""
 
 
 def _default(name: LimitName) -> RateLimit:

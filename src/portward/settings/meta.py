@@ -26,16 +26,20 @@ UNSET: Final[Any] = None
 
 @dataclass(frozen=True, slots=True)
 class FieldMeta:
-    """The meaning of a setting in one line.
+    """The behaviour of a setting. Its meaning is the docstring below its field.
 
+    `text` is the meaning of a value inside a field, which has no docstring of its own.
     `reload`: SIGHUP applies a new value without a restart. `development` and `production` are the effective
     values of an unset key in these environments, where they differ; `unset` describes the effective value
     where other keys determine it. `free`: a key under which any text is a valid name.
     """
 
-    text: str
+    text: str = ""
     reload: bool = False
     development: object = None
     production: object = None
     unset: str = ""
     free: bool = False
+
+
+RELOAD: Final = FieldMeta(reload=True)

@@ -3,17 +3,15 @@
 The settings know a protocol when an endpoint in :data:`ENDPOINTS` uses it.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from msgspec import Meta
 from msgspec.structs import replace
 
 from portward.model.limits import MIB, Rate
 from portward.model.namespace import AccessRule, Namespace, PublishRight, Snapshot
 from portward.settings.endpoint import CredentialSource, EndpointSettings, Refuse, TransportKind
-from portward.settings.formats import DURATION, UNLIMITED
+from portward.settings.formats import UNLIMITED
 from portward.settings.limits import ConnectionLimit, Limits, RateLimit
-from portward.settings.meta import FieldMeta
 
 ENDPOINTS: Final = {
     "alerts": EndpointSettings(
@@ -112,45 +110,8 @@ NAMESPACES: Final = {
     ),
 }
 
-_COUNT: Final = Meta(ge=0)
-NAMESPACE_KEYS: Final[dict[str, tuple[Any, ...]]] = {
-    "history_size": (_COUNT, FieldMeta("publications kept per channel; 0 for none")),
-    "history_ttl": (DURATION, FieldMeta("how long they are kept")),
-    "snapshot": (
-        FieldMeta(
-            "`latest_by_key`: a new subscriber is first sent the last publication of every key"
-        ),
-    ),
-    "presence": (FieldMeta("whether who is there is known, and told when it changes"),),
-    "leave_grace": (
-        DURATION,
-        FieldMeta("how long a user may be gone before the others are told"),
-    ),
-    "cooldown": (
-        DURATION,
-        FieldMeta(
-            "time in which one session is not sent the same channel and type again; of alerts, what is"
-            " more severe passes, and the last one left out is sent when it ends"
-        ),
-    ),
-    "publish": (
-        FieldMeta(
-            "who may publish: `server` alone, or clients with the right `publish`", reload=True
-        ),
-    ),
-    "combined": (FieldMeta("whether all channels can be heard as one, under `<namespace>:*`"),),
-    "max_subscribers": (_COUNT, FieldMeta("users in one channel; 0 for no limit")),
-    "max_subscriptions": (_COUNT, FieldMeta("channels of this namespace on one connection")),
-    "authorize": (FieldMeta("the rule by which rights are judged", reload=True),),
-    "authorize_url": (FieldMeta("address the rule `http` asks", reload=True),),
-    "idle_ttl": (DURATION, FieldMeta("when the bookkeeping of an empty channel is dropped")),
-    "slow": (
-        FieldMeta(
-            "what happens to a reader over its bounds: `close`, or `latest_only` of each key"
-        ),
-    ),
-}
-"""Metadata for the fields of `Namespace`, which belongs to the model and has no metadata itself."""
+RELOADED_KEYS: Final = frozenset({"publish", "authorize", "authorize_url"})
+"""The keys of a namespace that a reload applies; `Namespace` is a struct of the model, without metadata."""
 
 
 def base_endpoint(name: str, dialect: str | None) -> EndpointSettings:

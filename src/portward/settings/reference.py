@@ -1,6 +1,10 @@
 """The reference page of all settings, generated from the tree so that it cannot differ from it."""
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from inspect import getsource
+from itertools import pairwise
 from typing import Final, get_args
 
 from portward.settings.describe import shown
@@ -9,6 +13,7 @@ from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.settings.schema import (
     Leaf,
     Named,
+    Path,
     SettingEntry,
     Table,
     entries,
@@ -46,6 +51,33 @@ def reference() -> str:
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
+def meaning(path: Path) -> str:
+    """Return the meaning of a key, or of a table: the docstring below the field in the table's struct."""
+    node = node_at(path)
+    above = node_at(path[:-1]) if path[1:] else None
+    struct = above.struct if isinstance(above, Table) else Settings
+    text = "" if isinstance(above, Named) else docstrings(struct).get(path[-1], "")
+    if node is None or not text:
+        return node.about.text if node is not None else ""
+    if not isinstance(node, Leaf):
+        return text
+    begins_lower = text[1:2].islower() or text[1:2] == " "
+    return (text[0].lower() if begins_lower else text[0]) + text[1:].removesuffix(".")
+
+
+@cache
+def docstrings(struct: type) -> dict[str, str]:
+    """Read the docstrings below the fields of a struct, each as one line, from its source."""
+    [definition] = ast.parse(getsource(struct)).body
+    found: dict[str, str] = {}
+    for field, below in pairwise(getattr(definition, "body", ())):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            text = below.value if isinstance(below, ast.Expr) else None
+            if isinstance(text, ast.Constant):
+                found[field.target.id] = " ".join(str(text.value).split())
+    return found
+
+
 def kind(leaf: Leaf) -> str:
     """Describe in a few words which values a key accepts."""
     if leaf.form is not None:
@@ -63,7 +95,7 @@ def _section(name: str) -> str:
     found = [entry for entry in entries(example()) if entry.path[0] == name]
     if isinstance(node, Leaf):
         return "\n".join(_table(found))
-    lines = [f"## {name}", "", node.about.text, "", *_table(found)]
+    lines = [f"## {name}", "", meaning((name,)), "", *_table(found)]
     if name in _PRESETS:
         lines += ["", *_presets(name)]
     return "\n".join(lines)
@@ -80,9 +112,10 @@ def _table(found: Iterable[SettingEntry]) -> Iterator[str]:
 
 def _meaning(entry: SettingEntry) -> str:
     """Return the meaning of a key, after the description of its inner table if it is in one."""
+    text = meaning(entry.path)
     above = node_at(entry.path[:-1]) if entry.path[1:-1] else None
-    about = above.about.text.rstrip(".") if isinstance(above, Table) else ""
-    return f"{about}: {entry.leaf.about.text}" if about else entry.leaf.about.text
+    about = meaning(entry.path[:-1]).rstrip(".") if isinstance(above, Table) else ""
+    return f"{about}: {text}" if about else text
 
 
 def _default(entry: SettingEntry) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from portward.model.room import Room, RoomPermissions, RoomType, Sanitize
-from portward.settings.meta import Count, FieldMeta
+from portward.settings.meta import RELOAD, Count, FieldMeta
 
 _DEFAULT = RoomPermissions()
 
@@ -13,40 +13,32 @@ _DEFAULT = RoomPermissions()
 class DeclaredPermissions(Struct, frozen=True, kw_only=True):
     """Roles that may read, write and administer a declared room."""
 
-    read: Annotated[tuple[str, ...], FieldMeta("roles that may read", reload=True)] = _DEFAULT.read
-    write: Annotated[
-        tuple[str, ...], FieldMeta("roles that may write, and so read", reload=True)
-    ] = _DEFAULT.write
-    admin: Annotated[
-        tuple[str, ...],
-        FieldMeta("roles that may do everything, and change these lists", reload=True),
-    ] = _DEFAULT.admin
+    read: Annotated[tuple[str, ...], RELOAD] = _DEFAULT.read
+    """Roles that may read."""
+    write: Annotated[tuple[str, ...], RELOAD] = _DEFAULT.write
+    """Roles that may write, and so read."""
+    admin: Annotated[tuple[str, ...], RELOAD] = _DEFAULT.admin
+    """Roles that may do everything, and change these lists."""
 
 
 class DeclaredRoom(Struct, frozen=True, kw_only=True):
     """A room that exists from the start of the gateway and does not expire."""
 
-    name: Annotated[
-        str, Meta(max_length=256), FieldMeta("its name; the id when empty", reload=True)
-    ] = ""
-    type: Annotated[RoomType, FieldMeta("what it is for", reload=True)] = RoomType.CHAT
-    permissions: Annotated[DeclaredPermissions, FieldMeta("Who may do what.")] = (
-        DeclaredPermissions()
-    )
-    max_participants: Annotated[
-        Count, FieldMeta("users in it at once; 0 for no limit", reload=True)
-    ] = 100
+    name: Annotated[str, Meta(max_length=256), RELOAD] = ""
+    """Its name; the id when empty."""
+    type: Annotated[RoomType, RELOAD] = RoomType.CHAT
+    """What it is for."""
+    permissions: DeclaredPermissions = DeclaredPermissions()
+    """Who may do what."""
+    max_participants: Annotated[Count, RELOAD] = 100
+    """Users in it at once; 0 for no limit."""
     sanitize: Annotated[
         Sanitize | None,
-        FieldMeta(
-            "`strip` removes markup from text, `none` leaves it alone",
-            reload=True,
-            unset="`strip` in a room of type `chat`, else `none`",
-        ),
+        FieldMeta(reload=True, unset="`strip` in a room of type `chat`, else `none`"),
     ] = None
-    namespace: Annotated[
-        str, FieldMeta("namespace it belongs to, whose rule is `roles`", reload=True)
-    ] = "rooms"
+    """`strip` removes markup from text, `none` leaves it alone."""
+    namespace: Annotated[str, RELOAD] = "rooms"
+    """Namespace it belongs to, whose rule is `roles`."""
 
     def record(self, room: str) -> Room:
         """Return the record of the room with the id `room`."""

@@ -26,8 +26,8 @@ from msgspec.structs import fields
 from portward.model.namespace import Namespace
 from portward.settings.endpoint import EndpointSettings
 from portward.settings.formats import Format
-from portward.settings.meta import UNSET, FieldMeta
-from portward.settings.presets import NAMESPACE_KEYS
+from portward.settings.meta import UNSET, Count, FieldMeta, Seconds
+from portward.settings.presets import RELOADED_KEYS
 from portward.settings.rooms import DeclaredRoom
 from portward.settings.sections import IdentityProviderSettings
 from portward.settings.tokens import Tokens
@@ -98,9 +98,17 @@ def keys(struct: type[Struct]) -> Mapping[str, "Leaf | Table | Named"]:
     """Return the keys of a table, in the order of the struct's fields."""
     hints = get_type_hints(struct, include_extras=True)
     if struct is Namespace:
-        hints = {name: Annotated[(hints[name], *each)] for name, each in NAMESPACE_KEYS.items()}
+        del hints["name"]  # the name of its table
+        hints = {name: _namespace_hint(name, hint) for name, hint in hints.items()}
     unset = {field.name for field in fields(struct) if field.default is UNSET}
     return {name: _node(hint, optional=name in unset) for name, hint in hints.items()}
+
+
+def _namespace_hint(name: str, hint: Any) -> Any:
+    about = FieldMeta(reload=name in RELOADED_KEYS)
+    if hint is float:
+        return Annotated[Seconds, about]
+    return Annotated[Count if hint is int else hint, about]
 
 
 def _node(hint: Any, *, optional: bool) -> "Leaf | Table | Named":

@@ -10,83 +10,73 @@ from portward.model.claim_path import ClaimPath
 from portward.model.limits import KIB, MAX_TOKEN, TOKEN
 from portward.settings.claim_forms import PLAIN
 from portward.settings.formats import SIZE
-from portward.settings.meta import Claim, FieldMeta, Seconds
+from portward.settings.meta import RELOAD, Claim, FieldMeta, Seconds
 from portward.settings.secret import Secret
 
 
 class Claims(Struct, frozen=True, kw_only=True):
     """The places in a token that the gateway reads: the name of a claim, or a path."""
 
-    sub: Annotated[Claim, FieldMeta("the user's id", reload=True)] = "sub"
-    email: Annotated[Claim, FieldMeta("the e-mail address", reload=True)] = "email"
-    roles: Annotated[Claim, FieldMeta("the roles", reload=True)] = "roles"
-    permissions: Annotated[Claim, FieldMeta("the permissions", reload=True)] = "permissions"
-    workspace: Annotated[Claim, FieldMeta("the workspace", reload=True)] = "workspaceId"
-    jti: Annotated[Claim, FieldMeta("the token's id", reload=True)] = "jti"
-    sid: Annotated[Claim, FieldMeta("the session's id", reload=True)] = "sid"
-    channels: Annotated[Claim, FieldMeta("the rights per channel", reload=True)] = "channels"
-    split: Annotated[
-        tuple[Literal["roles", "permissions"], ...],
-        FieldMeta(
-            "which of them are one text with blanks between its parts, as in `scope`", reload=True
-        ),
-    ] = ()
+    sub: Annotated[Claim, RELOAD] = "sub"
+    """The user's id."""
+    email: Annotated[Claim, RELOAD] = "email"
+    """The e-mail address."""
+    roles: Annotated[Claim, RELOAD] = "roles"
+    """The roles."""
+    permissions: Annotated[Claim, RELOAD] = "permissions"
+    """The permissions."""
+    workspace: Annotated[Claim, RELOAD] = "workspaceId"
+    """The workspace."""
+    jti: Annotated[Claim, RELOAD] = "jti"
+    """The token's id."""
+    sid: Annotated[Claim, RELOAD] = "sid"
+    """The session's id."""
+    channels: Annotated[Claim, RELOAD] = "channels"
+    """The rights per channel."""
+    split: Annotated[tuple[Literal["roles", "permissions"], ...], RELOAD] = ()
+    """Which of them are one text with blanks between its parts, as in `scope`."""
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
     """The verification of tokens: with shared secrets, or with the issuer's public keys."""
 
-    secrets: Annotated[
-        tuple[Secret, ...],
-        FieldMeta("HMAC secrets, at least 32 bytes: all verify, the first signs", reload=True),
-    ] = ()
-    secrets_file: Annotated[str, FieldMeta("file with `secrets`, one per line", reload=True)] = ""
-    session_secret: Annotated[
-        Secret,
-        FieldMeta(
-            "signs the tokens with which a client resumes its session; made at start when not set",
-            reload=True,
-        ),
-    ] = Secret()
-    session_secret_file: Annotated[str, FieldMeta("file with `session_secret`", reload=True)] = ""
-    jwks_url: Annotated[str, FieldMeta("address of the issuer's key set", reload=True)] = ""
-    public_keys: Annotated[
-        tuple[str, ...], FieldMeta("public keys of the issuer, each in PEM", reload=True)
-    ] = ()
-    public_keys_file: Annotated[
-        str, FieldMeta("file with `public_keys`, one PEM block after another", reload=True)
-    ] = ""
-    issuer: Annotated[str, FieldMeta("`iss` a token must carry; empty: any", reload=True)] = ""
-    audience: Annotated[str, FieldMeta("`aud` a token must carry; empty: any", reload=True)] = ""
-    leeway: Annotated[
-        Seconds,
-        Meta(le=60),
-        FieldMeta("difference of clocks that is forgiven, at most 60s", reload=True),
-    ] = 30.0
-    max_lifetime: Annotated[
-        Seconds, FieldMeta("longest life of a token from `iat` to `exp`; 0 for any", reload=True)
-    ] = 0.0
-    max_size: Annotated[
-        int,
-        Meta(ge=KIB, le=MAX_TOKEN),
-        SIZE,
-        FieldMeta(
-            "longest token, at most 32KiB; over 8KiB request heads and first messages may be larger by"
-            " as much as a token"
-        ),
-    ] = TOKEN
-    require: Annotated[
-        Mapping[
-            str,
-            Annotated[
-                tuple[str | float | bool, ...],
-                PLAIN,
-                FieldMeta("what this claim must be, or a list of what it may be", reload=True),
-            ],
+    secrets: Annotated[tuple[Secret, ...], RELOAD] = ()
+    """HMAC secrets, at least 32 bytes: all verify, the first signs."""
+    secrets_file: Annotated[str, RELOAD] = ""
+    """File with `secrets`, one per line."""
+    session_secret: Annotated[Secret, RELOAD] = Secret()
+    """Signs the tokens with which a client resumes its session; made at start when not set."""
+    session_secret_file: Annotated[str, RELOAD] = ""
+    """File with `session_secret`."""
+    jwks_url: Annotated[str, RELOAD] = ""
+    """Address of the issuer's key set."""
+    public_keys: Annotated[tuple[str, ...], RELOAD] = ()
+    """Public keys of the issuer, each in PEM."""
+    public_keys_file: Annotated[str, RELOAD] = ""
+    """File with `public_keys`, one PEM block after another."""
+    issuer: Annotated[str, RELOAD] = ""
+    """`iss` a token must carry; empty: any."""
+    audience: Annotated[str, RELOAD] = ""
+    """`aud` a token must carry; empty: any."""
+    leeway: Annotated[Seconds, Meta(le=60), RELOAD] = 30.0
+    """Difference of clocks that is forgiven, at most 60s."""
+    max_lifetime: Annotated[Seconds, RELOAD] = 0.0
+    """Longest life of a token from `iat` to `exp`; 0 for any."""
+    max_size: Annotated[int, Meta(ge=KIB, le=MAX_TOKEN), SIZE] = TOKEN
+    """Longest token, at most 32KiB; over 8KiB request heads and first messages may be larger by as
+    much as a token.
+    """
+    require: Mapping[
+        str,
+        Annotated[
+            tuple[str | float | bool, ...],
+            PLAIN,
+            FieldMeta("what this claim must be, or a list of what it may be", reload=True),
         ],
-        FieldMeta("Claims that a token must carry, by name or path."),
     ] = field(default_factory=dict)
-    claims: Annotated[Claims, FieldMeta("Claim of the token.")] = Claims()
+    """Claims that a token must carry, by name or path."""
+    claims: Claims = Claims()
+    """Claim of the token."""
 
 
 MAX_LEEWAY: Final = 60.0

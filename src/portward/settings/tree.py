@@ -35,59 +35,46 @@ from portward.settings.upstream import UpstreamSettings
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings. `Settings()` has the defaults."""
 
-    environment: Annotated[Environment, FieldMeta("what it is run for; production is stricter")] = (
-        Environment.DEVELOPMENT
-    )
-    server: Annotated[ServerSettings, FieldMeta("The listeners and the process.")] = (
-        ServerSettings()
-    )
-    gate: Annotated[
-        GateSettings, FieldMeta("Who is let in before anyone asks for a credential.")
-    ] = GateSettings()
-    tokens: Annotated[Tokens, FieldMeta("How tokens (JWT) are verified.")] = field(
-        default_factory=Tokens
-    )
-    engine: Annotated[EngineSettings, FieldMeta("Where shared state lives.")] = EngineSettings()
-    identity_provider: Annotated[
-        IdentityProviderSettings, FieldMeta("The service that knows whose cookies a browser sends.")
-    ] = field(default_factory=IdentityProviderSettings)
-    upstream: Annotated[
-        UpstreamSettings,
-        FieldMeta("The realtime API behind endpoints that speak `relay`, and what it may cost."),
-    ] = field(default_factory=UpstreamSettings)
-    upstreams: Annotated[
-        Mapping[str, UpstreamSettings],
-        FieldMeta("More upstreams, for endpoints that name one in `endpoints.<name>.upstream`."),
+    environment: Environment = Environment.DEVELOPMENT
+    """What it is run for; production is stricter."""
+    server: ServerSettings = ServerSettings()
+    """The listeners and the process."""
+    gate: GateSettings = GateSettings()
+    """Who is let in before anyone asks for a credential."""
+    tokens: Tokens = field(default_factory=Tokens)
+    """How tokens (JWT) are verified."""
+    engine: EngineSettings = EngineSettings()
+    """Where shared state lives."""
+    identity_provider: IdentityProviderSettings = field(default_factory=IdentityProviderSettings)
+    """The service that knows whose cookies a browser sends."""
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    """The realtime API behind endpoints that speak `relay`, and what it may cost."""
+    upstreams: Mapping[str, UpstreamSettings] = field(default_factory=dict)
+    """More upstreams, for endpoints that name one in `endpoints.<name>.upstream`."""
+    limits: Limits = DEFAULT_LIMITS
+    """How often and how many, per table."""
+    roles: Mapping[
+        str, Annotated[tuple[str, ...], FieldMeta("permissions this role gives", reload=True)]
     ] = field(default_factory=dict)
-    limits: Annotated[Limits, FieldMeta("How often and how many, per table.")] = DEFAULT_LIMITS
-    roles: Annotated[
-        Mapping[
-            str, Annotated[tuple[str, ...], FieldMeta("permissions this role gives", reload=True)]
-        ],
-        FieldMeta("Permissions by role; `*` ends a pattern."),
-    ] = field(default_factory=dict)
-    admin: Annotated[AdminSettings, FieldMeta("The admin API.")] = AdminSettings()
-    log: Annotated[LogSettings, FieldMeta("The log.")] = LogSettings()
-    metrics: Annotated[MetricsSettings, FieldMeta("The metrics.")] = MetricsSettings()
-    audit: Annotated[AuditSettings, FieldMeta("The chained record of security events.")] = (
-        AuditSettings()
+    """Permissions by role; `*` ends a pattern."""
+    admin: AdminSettings = AdminSettings()
+    """The admin API."""
+    log: LogSettings = LogSettings()
+    """The log."""
+    metrics: MetricsSettings = MetricsSettings()
+    """The metrics."""
+    audit: AuditSettings = AuditSettings()
+    """The chained record of security events."""
+    endpoints: Mapping[str, EndpointSettings] = field(default_factory=lambda: dict(ENDPOINTS))
+    """The doors: each a path, a dialect and a namespace."""
+    namespaces: Mapping[str, Namespace] = field(default_factory=lambda: dict(NAMESPACES))
+    """Families of channels and their options."""
+    rooms: Annotated[Mapping[str, DeclaredRoom], FieldMeta(reload=True, free=True)] = field(
+        default_factory=dict
     )
-    endpoints: Annotated[
-        Mapping[str, EndpointSettings],
-        FieldMeta("The doors: each a path, a dialect and a namespace."),
-    ] = field(default_factory=lambda: dict(ENDPOINTS))
-    namespaces: Annotated[
-        Mapping[str, Namespace], FieldMeta("Families of channels and their options.")
-    ] = field(default_factory=lambda: dict(NAMESPACES))
-    rooms: Annotated[
-        Mapping[str, DeclaredRoom],
-        FieldMeta(
-            "Rooms that are there from the start, by id: `[rooms.lobby]`. They do not end, also when"
-            " they are declared no longer: `portward rooms remove` removes one.",
-            reload=True,
-            free=True,
-        ),
-    ] = field(default_factory=dict)
+    """Rooms that are there from the start, by id: `[rooms.lobby]`. They do not end, also when they
+    are declared no longer: `portward rooms remove` removes one.
+    """
 
     @property
     def engine_url(self) -> str:

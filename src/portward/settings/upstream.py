@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from portward.settings.formats import JSON, SIZE
-from portward.settings.meta import Count, FieldMeta, Seconds, Span
+from portward.settings.meta import RELOAD, Count, FieldMeta, Seconds, Span
 from portward.settings.secret import Secret
 
 
@@ -21,108 +21,62 @@ class RelayMode(StrEnum):
 class UpstreamSettings(Struct, frozen=True, kw_only=True):
     """A realtime API with costs, and the limits for clients that use it through the gateway."""
 
-    url: Annotated[
-        str,
-        FieldMeta(
-            "its address; `{model}` stands for the model, percent-encoded, which else is not sent",
-            reload=True,
-        ),
-    ] = "wss://api.openai.com/v1/realtime?model={model}"
-    api_key: Annotated[
-        Secret, FieldMeta("key it is paid with; no client ever sees it", reload=True)
-    ] = Secret()
-    api_key_file: Annotated[str, FieldMeta("file that holds `api_key`", reload=True)] = ""
-    auth_header: Annotated[
-        str, FieldMeta("header that carries the key, such as `api-key` for Azure", reload=True)
-    ] = "Authorization"
+    url: Annotated[str, RELOAD] = "wss://api.openai.com/v1/realtime?model={model}"
+    """Its address; `{model}` stands for the model, percent-encoded, which else is not sent."""
+    api_key: Annotated[Secret, RELOAD] = Secret()
+    """Key it is paid with; no client ever sees it."""
+    api_key_file: Annotated[str, RELOAD] = ""
+    """File that holds `api_key`."""
+    auth_header: Annotated[str, RELOAD] = "Authorization"
+    """Header that carries the key, such as `api-key` for Azure."""
     auth_scheme: Annotated[
         str | None,
-        FieldMeta(
-            "word before the key in that header; empty for none",
-            reload=True,
-            unset="`Bearer` in `Authorization`, none in another header",
-        ),
+        FieldMeta(reload=True, unset="`Bearer` in `Authorization`, none in another header"),
     ] = None
-    models: Annotated[
-        tuple[str, ...],
-        FieldMeta("models clients may choose; the first is the default", reload=True),
-    ] = ("gpt-realtime",)
-    parameters: Annotated[
-        tuple[str, ...],
-        FieldMeta(
-            "parameters of a client's address that are passed on, beside `model`; any other is"
-            " refused with 400",
-            reload=True,
-        ),
-    ] = ("intent", "call_id")
-    allow_private: Annotated[
-        bool,
-        FieldMeta("whether it may have a private, loopback or link-local address", reload=True),
-    ] = False
-    connect_timeout: Annotated[
-        Span, FieldMeta("time it has to accept a connection", reload=True)
-    ] = 10.0
-    policy: Annotated[
-        RelayMode, FieldMeta("`strict`: only the events of `allow_events` go upstream", reload=True)
-    ] = RelayMode.OPEN
-    allow_events: Annotated[
-        tuple[str, ...],
-        FieldMeta(
-            "types of client events that go upstream; empty: all of them, with `strict` none",
-            reload=True,
-        ),
-    ] = ()
-    allow_binary: Annotated[
-        bool,
-        FieldMeta(
-            "whether binary messages that are no JSON go upstream; never with `strict`,"
-            " `allow_events` or a pin",
-            reload=True,
-        ),
-    ] = False
-    max_duration: Annotated[
-        Seconds, FieldMeta("longest time of one connection; 0 for no bound", reload=True)
-    ] = 3600.0
-    max_messages: Annotated[
-        Count, FieldMeta("messages of one connection, from its client; 0 for no bound", reload=True)
-    ] = 0
-    max_bytes: Annotated[
-        int,
-        Meta(ge=0),
-        SIZE,
-        FieldMeta("bytes of one connection, both ways; 0 for no bound", reload=True),
-    ] = 0
-    max_tokens: Annotated[
-        Count,
-        FieldMeta(
-            "tokens one user may use in a day (UTC), by the upstream's own count; 0 for no limit",
-            reload=True,
-        ),
-    ] = 0
-    tokens_per_second: Annotated[
-        float,
-        Meta(ge=0),
-        FieldMeta(
-            "tokens that a second of audio counts for in `max_tokens`, where the upstream reports"
-            " seconds; 0: seconds are not bounded",
-            reload=True,
-        ),
-    ] = 10.0
-    pin: Annotated[
-        Mapping[
-            str,
-            Annotated[
-                Any,
-                JSON,
-                FieldMeta(
-                    "what this field of the upstream's session is set to by the gateway and not by"
-                    " clients, such as `model`, `instructions`, `tools`, `max_output_tokens`",
-                    reload=True,
-                ),
-            ],
+    """Word before the key in that header; empty for none."""
+    models: Annotated[tuple[str, ...], RELOAD] = ("gpt-realtime",)
+    """Models clients may choose; the first is the default."""
+    parameters: Annotated[tuple[str, ...], RELOAD] = ("intent", "call_id")
+    """Parameters of a client's address that are passed on, beside `model`; any other is refused
+    with 400.
+    """
+    allow_private: Annotated[bool, RELOAD] = False
+    """Whether it may have a private, loopback or link-local address."""
+    connect_timeout: Annotated[Span, RELOAD] = 10.0
+    """Time it has to accept a connection."""
+    policy: Annotated[RelayMode, RELOAD] = RelayMode.OPEN
+    """`strict`: only the events of `allow_events` go upstream."""
+    allow_events: Annotated[tuple[str, ...], RELOAD] = ()
+    """Types of client events that go upstream; empty: all of them, with `strict` none."""
+    allow_binary: Annotated[bool, RELOAD] = False
+    """Whether binary messages that are no JSON go upstream; never with `strict`, `allow_events` or
+    a pin.
+    """
+    max_duration: Annotated[Seconds, RELOAD] = 3600.0
+    """Longest time of one connection; 0 for no bound."""
+    max_messages: Annotated[Count, RELOAD] = 0
+    """Messages of one connection, from its client; 0 for no bound."""
+    max_bytes: Annotated[int, Meta(ge=0), SIZE, RELOAD] = 0
+    """Bytes of one connection, both ways; 0 for no bound."""
+    max_tokens: Annotated[Count, RELOAD] = 0
+    """Tokens one user may use in a day (UTC), by the upstream's own count; 0 for no limit."""
+    tokens_per_second: Annotated[float, Meta(ge=0), RELOAD] = 10.0
+    """Tokens that a second of audio counts for in `max_tokens`, where the upstream reports
+    seconds; 0: seconds are not bounded.
+    """
+    pin: Mapping[
+        str,
+        Annotated[
+            Any,
+            JSON,
+            FieldMeta(
+                "what this field of the upstream's session is set to by the gateway and not by"
+                " clients, such as `model`, `instructions`, `tools`, `max_output_tokens`",
+                reload=True,
+            ),
         ],
-        FieldMeta("Fields of the upstream's session that clients cannot set."),
     ] = field(default_factory=dict)
+    """Fields of the upstream's session that clients cannot set."""
 
     @property
     def passed(self) -> frozenset[str]:
