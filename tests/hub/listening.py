@@ -130,7 +130,7 @@ class HubBench:
         self.time = moment
         while self.due <= moment:
             self.due = NEVER
-            self.due = min(self.due, self.channels.late.fire(moment, late=False))
+            self.due = min(self.due, self.channels.fire(moment, late=False))
 
     def listener(self, channel: Channel = ROOM, encoder: Encoder | None = None) -> Ear:
         """An outlet that listens."""

@@ -1,11 +1,9 @@
 """The queue of what comes late: in time, once, and no larger than what waits in it."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from portward.hub.cooldown import SubscriberCooldowns, Window
-from portward.hub.late import NEVER, Due, LateQueue
+from portward.hub.late import NEVER, LateQueue
 from portward.model.channel import Channel
 from portward.model.publication import Publication
 from portward.model.replies import Delivery
@@ -17,21 +15,18 @@ PUSH = Delivery(
 
 
 class Sent:
-    """A queue whose wheel is turned by hand, and all it sent."""
+    """A queue that is emptied by hand, and all that was due."""
 
     def __init__(self) -> None:
-        self.wakes: list[float] = []
         self.sent: list[tuple[str, object]] = []
-        self.queue: LateQueue[str] = LateQueue(
-            lambda _, moment: self.wakes.append(moment), self.send
-        )
+        self.queue: LateQueue[str] = LateQueue()
 
-    def send(self, due: Sequence[Due[str]], now: float) -> None:
-        """Note what is due, and take it out of its window."""
-        assert now >= 0
-        for each in due:
+    def take(self, now: float) -> float:
+        """Note what is due, and take it out of its window; return when the next is due."""
+        for each in self.queue.take(now):
             self.sent.append((each.state, each.listener))
             each.window.release()
+        return self.queue.next
 
     def window(self, until: float, who: SubscriberCooldowns | None = None) -> Window:
         """A window that keeps something until a moment."""
@@ -51,12 +46,12 @@ def test_in_the_order_of_their_ends(sent: Sent) -> None:
     """Each is sent when its window has ended, whatever the order they came in."""
     for name, until in (("b", 3.0), ("a", 1.0), ("c", 2.0)):
         sent.queue.of("rooms").add(name, sent.window(until))
-    assert sent.wakes == [3.0, 1.0, 2.0]
-    assert sent.queue.fire(0.9, late=False) == 1.0
+    assert sent.queue.next == 1.0
+    assert sent.take(0.9) == 1.0
     assert sent.sent == []
-    assert sent.queue.fire(2.0, late=False) == 3.0
+    assert sent.take(2.0) == 3.0
     assert sent.sent == [("rooms", "a"), ("rooms", "c")]
-    assert sent.queue.fire(9.0, late=True) == NEVER
+    assert sent.take(9.0) == NEVER
     assert len(sent.queue) == 0
 
 
@@ -68,8 +63,8 @@ def test_a_window_waits_once(sent: Sent) -> None:
     assert len(sent.queue) == 1
     window.until = 0.0
     queue.add("ann", window, again=True)
-    sent.queue.fire(0.0, late=False)
-    sent.queue.fire(1.0, late=False)
+    sent.take(0.0)
+    sent.take(1.0)
     assert sent.sent == [("rooms", "ann")]
     assert not window.queued
 
@@ -79,9 +74,9 @@ def test_a_window_that_began_anew_waits_on(sent: Sent) -> None:
     window = sent.window(1.0)
     sent.queue.of("rooms").add("ann", window)
     window.until = 2.5
-    assert sent.queue.fire(1.0, late=False) == 2.5
+    assert sent.take(1.0) == 2.5
     assert sent.sent == []
-    sent.queue.fire(2.5, late=False)
+    sent.take(2.5)
     assert sent.sent == [("rooms", "ann")]
 
 
@@ -93,7 +88,7 @@ def test_what_nobody_waits_for_is_dropped(sent: Sent) -> None:
         sent.queue.of("rooms").add("ann", window)
     empty.release()
     gone.gone = True
-    assert sent.queue.fire(1.0, late=False) == NEVER
+    assert sent.take(1.0) == NEVER
     assert sent.sent == []
     assert (empty.queued, left.queued) == (False, False)
 
@@ -108,5 +103,5 @@ def test_the_heap_is_bounded_by_what_is_kept(sent: Sent) -> None:
         sent.queue.of("rooms").add("bob", window)
         window.release()
     assert len(sent.queue) < 2000
-    sent.queue.fire(9.0, late=False)
+    sent.take(9.0)
     assert sent.sent == [("rooms", "ann")] * 10

@@ -32,6 +32,8 @@ from portward.model.replies import Delivery, Push, Signalled
 from portward.wire import message as wire
 from portward.wire.message import WireMessage
 
+_UNSCHEDULED: Final = -1
+"""The `slot` of a hub that is not on the timer wheel."""
 _SETTLES: Final = 0.5
 """Seconds until a due publication is tried again for a subscriber that is still joining."""
 
@@ -52,11 +54,11 @@ class Observer(Protocol):
 
 
 class Hub:
-    """The subscribers of every channel.
+    """The subscribers of every channel; implements `node.sessions.timer_wheel.Timed` for late publications.
 
     `schedule` runs a callable at the end of the current turn of the event loop (`loop.call_soon`); `now`
-    returns monotonic seconds; `traits` returns the delivery settings of a channel; `wake_at` schedules the
-    queue of late publications at a moment (`TimerWheel.schedule_at`).
+    returns monotonic seconds; `options` returns the delivery settings of a channel; `schedule_at` schedules
+    a call of `fire` at a moment (`TimerWheel.schedule_at`).
     """
 
     def __init__(
@@ -64,16 +66,18 @@ class Hub:
         schedule: Callable[[Callable[[], None]], object],
         observer: Observer,
         now: Callable[[], float],
-        traits: Callable[[Channel], DeliveryOptions] = lambda _: PLAIN,
-        wake_at: Callable[[LateQueue[ChannelState], float], None] = lambda *_: None,
+        options: Callable[[Channel], DeliveryOptions] = lambda _: PLAIN,
+        schedule_at: "Callable[[Hub, float], None]" = lambda *_: None,
     ) -> None:
-        self._traits = traits
+        self.slot = _UNSCHEDULED
+        self._options = options
+        self._schedule_at = schedule_at
         self._states: dict[Channel, ChannelState] = {}
         self._dirty: list[ChannelState] = []
         self._schedule = schedule
         self._observer = observer
         self._now = now
-        self.late = LateQueue(wake_at, self._send_late)
+        self.late: LateQueue[ChannelState] = LateQueue()
 
     def __len__(self) -> int:
         return len(self._states)
@@ -107,7 +111,7 @@ class Hub:
         state = self._states.get(channel)
         first = state is None
         if state is None:
-            state = self._states[channel] = ChannelState(channel, self._traits(channel))
+            state = self._states[channel] = ChannelState(channel, self._options(channel))
             if state.cooldown is not None:
                 state.late = self.late.of(state)
         state.joining[subscriber] = Joining(state.position)
@@ -167,8 +171,9 @@ class Hub:
         queue = state.queue(state.encoder(subscriber))
         for push in missed:
             cooldown.told(subscriber, push, queue)
-        judged = ((push, cooldown.admit(subscriber, push, queue)) for push in later)
-        return tuple(_counted(push, spared) for push, spared in judged if spared is not None)
+        admitted = [(push, cooldown.admit(subscriber, push, queue)) for push in later]
+        self._schedule_at(self, self.late.next)
+        return tuple(_counted(push, spared) for push, spared in admitted if spared is not None)
 
     def leave(
         self,
@@ -385,7 +390,15 @@ class Hub:
             for spared, outlets in told.items():
                 heard = self._tell(state, encoder, _counted(push, spared), outlets)
                 written += heard if type(push) is Delivery else 0
+        self._schedule_at(self, self.late.next)
         return written
+
+    def fire(self, now: float, *, late: bool) -> float:  # noqa: ARG002 - the wheel's
+        """Send publications whose cooldown has ended; return when `fire` must be called next."""
+        due = self.late.take(now)
+        if due:
+            self._send_late(due, now)
+        return self.late.next
 
     def _send_late(self, due: Sequence[Due[ChannelState]], now: float) -> None:
         """Send publications whose cooldown has ended, to subscribers that have not left."""

@@ -1,10 +1,9 @@
 """The queue of publications that a cooldown suppressed and that are sent when it ends.
 
-One heap per node, checked by one deadline on the timer wheel: there is no timer per publication or per
-subscriber.
+One heap per node, checked by one deadline of the hub on the timer wheel: there is no timer per publication
+or per subscriber.
 """
 
-from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -13,7 +12,6 @@ from portward.hub.cooldown import Window
 
 S = TypeVar("S")
 NEVER: Final = float("inf")
-_ASLEEP: Final = -1
 _ENTRIES: Final = 1024
 """Heap size above which entries without a kept publication are removed."""
 
@@ -27,19 +25,9 @@ class Due(NamedTuple, Generic[S]):
 
 
 class LateQueue(Generic[S]):
-    """The heap of windows; implements `node.sessions.timer_wheel.Timed`.
+    """The heap of windows. `next` is when the first of them is due, in monotonic seconds."""
 
-    `wake_at` schedules a call of `fire` at a moment; `send` sends the due publications.
-    """
-
-    def __init__(
-        self,
-        wake_at: "Callable[[LateQueue[S], float], None]",
-        send: Callable[[Sequence[Due[S]], float], None],
-    ) -> None:
-        self.slot = _ASLEEP
-        self._wake_at = wake_at
-        self._send = send
+    def __init__(self) -> None:
         self._heap: list[tuple[float, int, Due[S]]] = []
         self._number = count()
         self._limit = _ENTRIES
@@ -47,20 +35,24 @@ class LateQueue(Generic[S]):
     def __len__(self) -> int:
         return len(self._heap)
 
+    @property
+    def next(self) -> float:
+        """The moment of the first check, `NEVER` without one."""
+        return self._heap[0][0] if self._heap else NEVER
+
     def of(self, state: S) -> "ChannelQueue[S]":
         """Return the queue for the cooldown of one channel."""
         return ChannelQueue(self, state)
 
     def put(self, due: Due[S], moment: float) -> None:
-        """Schedule a check of a window at `moment` or soon after."""
+        """Add a check of a window at `moment` or soon after."""
         due.window.queued = True
         heappush(self._heap, (moment, next(self._number), due))
         if len(self._heap) > self._limit:
             self._tidy()
-        self._wake_at(self, moment)
 
-    def fire(self, now: float, *, late: bool) -> float:  # noqa: ARG002 - the wheel's
-        """Send what is due. Returns when `fire` must be called next."""
+    def take(self, now: float) -> list[Due[S]]:
+        """Remove and return what is due."""
         due: list[Due[S]] = []
         while self._heap and self._heap[0][0] <= now:
             entry = heappop(self._heap)[2]
@@ -71,9 +63,7 @@ class LateQueue(Generic[S]):
             window.queued = False
             if window.wanted:
                 due.append(entry)
-        if due:
-            self._send(due, now)
-        return self._heap[0][0] if self._heap else NEVER
+        return due
 
     def _tidy(self) -> None:
         """Remove entries whose window keeps nothing, so that kept publications bound the size of the heap."""
