@@ -38,7 +38,7 @@ async def test_unsubscribe_takes_a_user_out(service: Service) -> None:
 async def test_revoking_a_user_ends_connections_and_tokens(service: Service) -> None:
     """Everything a user holds is taken back at once, and the answer counts the connections."""
     ann, _ = [await service.join("ann") for _ in range(2)]
-    assert await service.call("revoke", user="ann") == {"ended": 2}
+    assert await service.call("revoke", user="ann") == {"ended": 2, "missing": []}
     assert ann.closed == (3503, "force disconnect")
     assert (await service.fail("ticket", token=service.gateway.token("ann")))[1] == 101
 
@@ -46,7 +46,7 @@ async def test_revoking_a_user_ends_connections_and_tokens(service: Service) -> 
 async def test_revoking_one_token_spares_the_others(service: Service) -> None:
     """A token taken back by itself or by its id is refused; another of the same user is not."""
     tokens = [service.gateway.token("ann", jti=f"j{number}") for number in range(3)]
-    assert await service.call("revoke", token=tokens[0]) == {"ended": 0}
+    assert await service.call("revoke", token=tokens[0]) == {"ended": 0, "missing": []}
     await service.call("revoke", jti="j1")
     status, code, message = await service.fail("ticket", token=tokens[0])
     assert (status, code) == (400, 101)
@@ -60,7 +60,7 @@ async def test_revoking_a_session_ends_it(service: Service) -> None:
     client = await connect(service.gateway)
     client.send({"type": "auth", "data": {"token": service.gateway.token("ann", sid="s1")}})
     await client.settle()
-    assert await service.call("revoke", session="s1") == {"ended": 1}
+    assert await service.call("revoke", session="s1") == {"ended": 1, "missing": []}
     assert not client.open
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from portward.admin.server import AdminServer
+from portward.admin.server import GRACE, AdminServer
 from tests.admin.service import ADMIN, Service
 
 SPINS = 100_000
@@ -20,9 +20,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def listening(service: Service, **options: float) -> AsyncIterator[AdminServer]:
+async def listening(service: Service, *, grace: float = GRACE) -> AsyncIterator[AdminServer]:
     """Serve the admin application on a free port."""
-    server = AdminServer(service.app, "127.0.0.1", 0, **options)
+    server = AdminServer(service.app, "127.0.0.1", 0, grace=grace)
     await server.start()
     try:
         yield server

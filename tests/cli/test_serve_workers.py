@@ -8,7 +8,7 @@ import pytest
 
 from portward.app.workers import control_protocol
 from portward.app.workers.control_protocol import Task
-from portward.app.workers.worker import PipeReader, WorkerPlace
+from portward.app.workers.worker import WorkerPlace
 from portward.cli import serve_workers
 from portward.cli.config import filled
 from portward.cli.state import DevelopmentState
@@ -26,7 +26,7 @@ def ends(tmp_path: Path) -> tuple[WorkerPlace, socket.socket]:
     ours, theirs = socket.socketpair()
     ours.settimeout(30)
     task = Task(number=1, port=4711, name="box", folder=str(tmp_path))
-    return WorkerPlace(task, theirs, PipeReader(theirs)), ours
+    return WorkerPlace(task, theirs, theirs.makefile("rb")), ours
 
 
 def test_worker_says_why_it_cannot_serve(ends: tuple[WorkerPlace, socket.socket]) -> None:

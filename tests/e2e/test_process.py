@@ -121,7 +121,7 @@ async def test_revoked_user_is_out_and_stays_out(served: Served) -> None:
     async with connect(served.url) as ws:
         eve = Speaker(ws)
         await eve.ask("auth", token=stolen)
-        assert await served.call("revoke", user="eve") == {"ended": 1}
+        assert await served.call("revoke", user="eve") == {"ended": 1, "missing": []}
         await asyncio.wait_for(ws.wait_closed(), PATIENCE)
         assert (ws.close_code, ws.close_reason) == (3503, "force disconnect")
     async with connect(served.url) as ws:

@@ -1,6 +1,5 @@
 """The ASGI application of the admin listener: API, OpenAPI description, health, metrics and a page."""
 
-import asyncio
 from collections.abc import Iterable
 
 from starlette.applications import Starlette
@@ -17,21 +16,32 @@ from portward.admin.api import Api, json
 from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, ApiFailure
 from portward.admin.headers_middleware import HeadersMiddleware
 from portward.admin.keys import Keyring
+from portward.admin.status import GatewayStatus, NodeStatus
 from portward.node.node import Node
 from portward.settings.keys import ApiKey, Scope
+from portward.telemetry.metrics import CONTENT_TYPE
 
 
 class AdminApp(Starlette):
-    """The admin application of one node. `open_metrics` serves `/metrics` without a key, for loopback.
+    """The admin application of a node. `status` is that of the node, unless it answers for more.
+
+    `open_metrics` serves `/metrics` without a key, for loopback.
 
     Raises:
         ValueError: a key is unusable.
     """
 
-    def __init__(self, node: Node, keys: Iterable[ApiKey], *, open_metrics: bool) -> None:
+    def __init__(
+        self,
+        node: Node,
+        keys: Iterable[ApiKey],
+        status: GatewayStatus | None = None,
+        *,
+        open_metrics: bool,
+    ) -> None:
         self.clock = node.clock
         self.telemetry = node.telemetry
-        self._node = node
+        self._status = status or NodeStatus(node)
         self._open_metrics = open_metrics
         self._keyring = Keyring(keys)
         api = self._api = Api(node, self._keyring)
@@ -75,26 +85,20 @@ class AdminApp(Starlette):
         return json(self._description)
 
     async def _health(self, _: Request) -> Response:
-        if self._node.draining:
-            return json({"status": "draining"}, 503)
-        return json({"status": "ok"})
+        return _answer(await self._status.health(), "ok")
 
     async def _ready(self, _: Request) -> Response:
-        if self._node.draining:
-            return json({"status": "draining"}, 503)
-        if not self._node.engine.healthy:
-            return json({"status": "engine unavailable"}, 503)
-        if self._node.engine.may_evict:
-            return json({"status": "engine may drop keys"}, 503)
-        return json({"status": "ready"})
+        return _answer(await self._status.ready(), "ready")
 
     async def _metrics(self, request: Request) -> Response:
         if not self._open_metrics:
             self._api.authorize(request).needs(Scope.READ)
-        metrics = self.telemetry.metrics
-        # In a thread: rendering takes milliseconds, during which the event loop must deliver messages.
-        text = await asyncio.to_thread(metrics.render)
-        return Response(text, headers={"Content-Type": metrics.content_type})
+        text = await self._status.metrics()
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+
+def _answer(status: str, good: str) -> Response:
+    return json({"status": status}, 200 if status == good else 503)
 
 
 def without_slash(path: str, root: str) -> str:

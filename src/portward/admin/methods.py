@@ -1,6 +1,6 @@
 """All methods of the admin API, collected from the modules that define them."""
 
-from typing import Final
+from typing import Any, Final
 
 from portward.admin import (
     alerts,
@@ -9,24 +9,31 @@ from portward.admin import (
     channel_methods,
     node_methods,
     rooms,
+    security_events,
     user_methods,
 )
 from portward.node.admin_method import AdminMethod
+from portward.node.cluster import SurveyQuestion
 
 _MODULES: Final = (
     channel_methods,
     alerts,
     approvals,
     node_methods,
+    security_events,
     user_methods,
     rooms,
     batch,
 )
 
+_FOUND: Final = [each for module in _MODULES for each in vars(module).values()]
+
 METHODS: Final[dict[str, AdminMethod]] = {
-    each.name: each
-    for module in _MODULES
-    for each in vars(module).values()
-    if isinstance(each, AdminMethod)
+    each.name: each for each in _FOUND if isinstance(each, AdminMethod)
 }
 """Every method by name. A publish is not an `act`: it would fill the audit."""
+
+QUESTIONS: Final[dict[str, SurveyQuestion[Any, Any]]] = {
+    each.name: each for each in _FOUND if isinstance(each, SurveyQuestion)
+}
+"""Every question to all nodes by name. Every node answers them, also one without an admin listener."""

@@ -1,54 +1,43 @@
-"""Methods about the nodes: their figures, channels, connections and security events."""
+"""Methods about the nodes: their figures, channels and connections.
+
+Each asks all nodes. Its questions stand before it; what a node answers is what it has itself.
+"""
 
 import re
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import Mapping
 from fnmatch import translate
-from typing import Annotated
+from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from portward.model.channel import Channel
 from portward.model.node import NodeInfo
 from portward.node.admin_method import (
     MAX_ITEMS,
     ApiRequest,
     ApiResult,
     MethodContext,
+    Missing,
     Offset,
     PageSize,
     User,
     Word,
     method,
+    question,
     yielding,
 )
+from portward.node.node import Node
 from portward.node.ports import ConnectionInfo
 from portward.settings.keys import Scope
-from portward.telemetry import AuditEntry
 
 MAX_CHANNELS = 10_000
+"""The most channels of a page, and of one answer of a node."""
+_PAGES: Final = 100
+"""The most answers of one node for one list of channels."""
 
 
-class ChannelsRequest(ApiRequest, frozen=True):
-    """Which channels to list, in the order in which they came to life."""
-
-    pattern: Annotated[
-        str, Meta(max_length=128, description="`*`, `?` and `[…]` as in file names; empty for all.")
-    ] = ""
-    limit: Annotated[int, Meta(ge=1, le=MAX_CHANNELS)] = MAX_CHANNELS
-    offset: Offset = 0
-
-
-class ChannelResult(ApiResult, frozen=True):
-    """How many connections of this node listen to a channel."""
-
-    num_clients: int
-
-
-class ChannelsResult(ApiResult, frozen=True):
-    """Channels somebody listens to, and how many there are before `limit` and `offset`."""
-
-    channels: dict[str, ChannelResult]
-    total: int
+# -- nodes
 
 
 class NothingRequest(ApiRequest, frozen=True):
@@ -67,15 +56,133 @@ class NodeResult(ApiResult, frozen=True):
     num_channels: int
     uptime: int
 
+    @classmethod
+    def of(cls, info: NodeInfo) -> "NodeResult":
+        """Make the result for the figures of a node."""
+        return cls(
+            uid=info.uid,
+            name=info.name,
+            version=info.version,
+            num_clients=info.clients,
+            num_users=info.users,
+            num_subs=info.subscriptions,
+            num_channels=info.channels,
+            uptime=int(info.uptime),
+        )
+
 
 class InfoResult(ApiResult, frozen=True):
-    """The nodes."""
+    """The nodes. The figures of those that are missing are the last ones known."""
 
     nodes: list[NodeResult]
+    missing: Missing = ()
+
+
+@question
+async def node_figures(node: Node, _: NothingRequest) -> NodeInfo:
+    """Return the figures of this node."""
+    return node.operations.info()
+
+
+@method(scope=Scope.READ, summary="Describe the nodes")
+async def info(call: MethodContext, request: NothingRequest) -> InfoResult:
+    """Return numbers about the nodes."""
+    survey = call.node.survey
+    found = await survey.ask(node_figures, request)
+    known = {uid: each for uid, each in survey.known.items() if uid in found.missing}
+    nodes = sorted({**known, **found.answers}.items())
+    return InfoResult(nodes=[NodeResult.of(each) for _, each in nodes], missing=found.missing)
+
+
+# -- channels
+
+
+class ChannelsRequest(ApiRequest, frozen=True):
+    """Which channels to list, node by node, in the order in which they came to life there."""
+
+    pattern: Annotated[
+        str, Meta(max_length=128, description="`*`, `?` and `[…]` as in file names; empty for all.")
+    ] = ""
+    limit: Annotated[int, Meta(ge=1, le=MAX_CHANNELS)] = MAX_CHANNELS
+    offset: Offset = 0
+
+
+class ChannelResult(ApiResult, frozen=True):
+    """How many connections listen to a channel."""
+
+    num_clients: int
+
+
+class ChannelsResult(ApiResult, frozen=True):
+    """Channels somebody listens to, and how many there are before `limit` and `offset`."""
+
+    channels: dict[str, ChannelResult]
+    total: int
+    missing: Missing = ()
+
+
+class ChannelSizesRequest(Struct, frozen=True):
+    """Which channels of a node are asked for: `limit` after the first `offset` that match."""
+
+    pattern: str
+    offset: int
+    limit: int
+
+
+class ChannelSizes(Struct, frozen=True):
+    """Channels of a node with their numbers of connections, and whether there are more."""
+
+    sizes: dict[str, int]
+    more: bool
+
+
+@question
+async def channel_sizes(node: Node, request: ChannelSizesRequest) -> ChannelSizes:
+    """Return channels with subscribers on this node."""
+    matches = re.compile(translate(request.pattern or "*")).match
+    end = request.offset + request.limit
+    found: dict[str, int] = {}
+    count = 0
+    async for name in yielding(node.operations.channel_names()):
+        if matches(name):
+            count += 1
+            if request.offset < count <= end:
+                found[str(name)] = node.operations.channel_size(name)
+            if count > end:
+                break
+    return ChannelSizes(found, count > end)
+
+
+@method(scope=Scope.READ, summary="List channels somebody listens to")
+async def channels(call: MethodContext, request: ChannelsRequest) -> ChannelsResult:
+    """Return the channels with subscribers, with the connections of all nodes."""
+    limit = MAX_CHANNELS if call.node.engine.shared_by_nodes else sys.maxsize
+    sizes: dict[str, int] = {}
+    missing: set[str] = set()
+    asked: list[str] | None = None
+    for page in range(_PAGES):
+        part = ChannelSizesRequest(request.pattern, page * limit, limit)
+        found = await call.node.survey.ask(channel_sizes, part, asked)
+        missing.update(found.missing)
+        for answer in found.answers.values():
+            for name, size in answer.sizes.items():
+                sizes[name] = sizes.get(name, 0) + size
+        asked = [uid for uid, answer in found.answers.items() if answer.more]
+        if not asked:
+            break
+    chosen = list(sizes.items())[request.offset : request.offset + request.limit]
+    return ChannelsResult(
+        channels={name: ChannelResult(num_clients=size) for name, size in chosen},
+        total=len(sizes),
+        missing=tuple(sorted(missing)),
+    )
+
+
+# -- connections
 
 
 class ConnectionsRequest(ApiRequest, frozen=True):
-    """Which connections to list, oldest first."""
+    """Which connections to list: node by node, oldest first in each."""
 
     user: User | None = None
     endpoint: Word | None = None
@@ -93,91 +200,85 @@ class ConnectionResult(ApiResult, frozen=True):
     opened_at: float
     channels: list[str]
 
+    @classmethod
+    def of(cls, info: ConnectionInfo) -> "ConnectionResult":
+        """Make the result for a connection."""
+        return cls(
+            client=info.id,
+            user=info.user,
+            endpoint=info.endpoint,
+            address=info.address,
+            opened_at=info.opened_at,
+            channels=[str(name) for name in info.channels],
+        )
+
 
 class ConnectionsResult(ApiResult, frozen=True):
     """Connections, and how many there are before `limit` and `offset`."""
 
     connections: list[ConnectionResult]
     total: int
+    missing: Missing = ()
 
 
-class SecurityEventsRequest(ApiRequest, frozen=True):
-    """Which security events to read: the newest, or those after number `since`; oldest first."""
+class ConnectionsOfNodes(Struct, frozen=True):
+    """Connections by user and endpoint; `slices` has the offset and the limit for each node."""
 
-    limit: PageSize = 100
-    since: Annotated[int, Meta(ge=0)] | None = None
-
-
-class SecurityEventsResult(ApiResult, frozen=True):
-    """Security events, oldest first; give the last `seq` as `since` to read on."""
-
-    events: list[AuditEntry]
+    user: str | None
+    endpoint: str | None
+    slices: dict[str, tuple[int, int]] = {}
 
 
-@method(scope=Scope.READ, summary="List channels somebody listens to")
-async def channels(call: MethodContext, request: ChannelsRequest) -> ChannelsResult:
-    """Return the channels with subscribers on this node."""
-    found: dict[str, ChannelResult] = {}
-    total = 0
-    async for name in _matching(call, request.pattern):
-        if request.offset <= total < request.offset + request.limit:
-            found[str(name)] = ChannelResult(num_clients=call.operations.channel_size(name))
-        total += 1
-    return ChannelsResult(channels=found, total=total)
+class CountAnswer(Struct, frozen=True):
+    """A number of connections of one node."""
+
+    count: int
 
 
-async def _matching(call: MethodContext, pattern: str) -> AsyncIterator[Channel]:
-    matches = re.compile(translate(pattern or "*")).match
-    async for name in yielding(call.operations.channel_names()):
-        if matches(name):
-            yield name
+class ConnectionsAnswer(Struct, frozen=True):
+    """Connections of one node."""
+
+    connections: list[ConnectionResult]
 
 
-@method(scope=Scope.READ, summary="Describe the nodes")
-async def info(call: MethodContext, _: NothingRequest) -> InfoResult:
-    """Return numbers about the nodes."""
-    return InfoResult(nodes=[_node(each) for each in await call.operations.nodes()])
+@question
+async def connection_count(node: Node, request: ConnectionsOfNodes) -> CountAnswer:
+    """Count the open connections of this node."""
+    return CountAnswer(node.operations.count_connections(request.user, request.endpoint))
 
 
-def _node(each: NodeInfo) -> NodeResult:
-    return NodeResult(
-        uid=each.uid,
-        name=each.name,
-        version=each.version,
-        num_clients=each.clients,
-        num_users=each.users,
-        num_subs=each.subscriptions,
-        num_channels=each.channels,
-        uptime=int(each.uptime),
-    )
+@question
+async def connection_list(node: Node, request: ConnectionsOfNodes) -> ConnectionsAnswer:
+    """Return open connections of this node."""
+    offset, limit = request.slices[node.operations.uid]
+    chosen = (request.user, request.endpoint)
+    page = node.operations.connections(*chosen, offset=offset, limit=limit)
+    return ConnectionsAnswer([ConnectionResult.of(each) async for each in yielding(page)])
 
 
 @method(scope=Scope.READ, summary="List open connections")
 async def connections(call: MethodContext, request: ConnectionsRequest) -> ConnectionsResult:
-    """Return the open connections of this node."""
-    operations, chosen = call.operations, (request.user, request.endpoint)
-    page = operations.connections(*chosen, offset=request.offset, limit=request.limit)
+    """Return the open connections of all nodes."""
+    survey = call.node.survey
+    wanted = ConnectionsOfNodes(request.user, request.endpoint)
+    counted = await survey.ask(connection_count, wanted)
+    totals = {uid: answer.count for uid, answer in counted.answers.items()}
+    shares = slices(totals, request.offset, request.limit)
+    found = await survey.ask(connection_list, replace(wanted, slices=shares), shares)
     return ConnectionsResult(
-        connections=[_connection(each) async for each in yielding(page)],
-        total=operations.count_connections(*chosen),
+        connections=[each for answer in found.answers.values() for each in answer.connections],
+        total=sum(totals.values()),
+        missing=tuple(sorted({*counted.missing, *found.missing})),
     )
 
 
-def _connection(each: ConnectionInfo) -> ConnectionResult:
-    return ConnectionResult(
-        client=each.id,
-        user=each.user,
-        endpoint=each.endpoint,
-        address=each.address,
-        opened_at=each.opened_at,
-        channels=[str(name) for name in each.channels],
-    )
-
-
-@method(scope=Scope.READ, summary="Read recent security events")
-async def security_events(
-    call: MethodContext, request: SecurityEventsRequest
-) -> SecurityEventsResult:
-    """Return the security events that the audit has in memory."""
-    recent = call.node.telemetry.audit.recent(request.limit, request.since)
-    return SecurityEventsResult(events=recent)
+def slices(totals: Mapping[str, int], offset: int, limit: int) -> dict[str, tuple[int, int]]:
+    """Return which part of each node's list is in a slice of all lists together: its offset and length."""
+    shares: dict[str, tuple[int, int]] = {}
+    for uid, total in totals.items():
+        count = min(max(0, total - offset), limit)
+        if count:
+            shares[uid] = (offset, count)
+        offset = max(0, offset - total)
+        limit -= count
+    return shares

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, cast
 
@@ -50,16 +50,25 @@ class AdminApplication(Protocol):
 
 
 class AdminServer:
-    """Serves `app` on every address of `host`. Port 0 takes a free port; see `address`."""
+    """Serves `app` on every address of `host`, or on `sockets` that listen already.
+
+    Port 0 takes a free port; see `address`.
+    """
 
     def __init__(
-        self, app: AdminApplication, host: str, port: int, *, grace: float = GRACE
+        self,
+        app: AdminApplication,
+        host: str,
+        port: int,
+        *,
+        sockets: Sequence[socket.socket] = (),
+        grace: float = GRACE,
     ) -> None:
         self.app = app
         self._host = host
         self._port = port
         self._grace = grace
-        self._sockets: list[socket.socket] = []
+        self._sockets = list(sockets)
         self._server: _UvicornServer | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -84,12 +93,8 @@ class AdminServer:
         """
         if self._task is not None:
             raise RuntimeError("the admin listener is serving already")
-        try:
-            self._sockets = await self._bind()
-        except OSError as error:
-            why = error.strerror or str(error)
-            where = f"{self._host}:{self._port}"
-            raise OSError(error.errno, f"the admin listener cannot use {where}: {why}") from None
+        if not self._sockets:
+            self._sockets = await bind(self._host, self._port)
         server = self._server = _UvicornServer(self._config())
         task = self._task = asyncio.create_task(server.serve(self._sockets))
         ready = asyncio.create_task(server.ready.wait())
@@ -125,26 +130,6 @@ class AdminServer:
         self._sockets = []
         self._task = self._server = None
 
-    async def _bind(self) -> list[socket.socket]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        bound: list[socket.socket] = []
-        absent: OSError | None = None
-        for family, _, _, _, address in dict.fromkeys(found):
-            try:
-                bound.append(_listen(family, address, bound))
-            except OSError as error:
-                if error.errno not in _ABSENT:
-                    for sock in bound:
-                        sock.close()
-                    raise
-                absent = error
-        if absent is not None and not bound:
-            raise absent
-        return bound
-
     def _config(self) -> uvicorn.Config:
         logger = logging.Logger("uvicorn", logging.WARNING)  # noqa: LOG001 - not registered globally
         logger.addHandler(self.app.telemetry.handler())
@@ -165,6 +150,39 @@ class AdminServer:
             limit_concurrency=CONNECTIONS,
             backlog=BACKLOG,
         )
+
+
+async def bind(host: str, port: int) -> list[socket.socket]:
+    """Make a listening socket for every address of `host`; for port 0 all have the same free port.
+
+    Raises:
+        OSError: an address cannot be bound; the text names it and the reason.
+    """
+    try:
+        return await _bind(host, port)
+    except OSError as error:
+        why = error.strerror or str(error)
+        text = f"the admin listener cannot use {host}:{port}: {why}"
+        raise OSError(error.errno, text) from None
+
+
+async def _bind(host: str, port: int) -> list[socket.socket]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    bound: list[socket.socket] = []
+    absent: OSError | None = None
+    for family, _, _, _, address in dict.fromkeys(found):
+        try:
+            bound.append(_listen(family, address, bound))
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                for sock in bound:
+                    sock.close()
+                raise
+            absent = error
+    if absent is not None and not bound:
+        raise absent
+    return bound
 
 
 def _listen(family: int, address: tuple[Any, ...], bound: list[socket.socket]) -> socket.socket:

@@ -2,22 +2,25 @@
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import MAX_TOKEN, TICKET_TIME
-from portward.model.revocation import RevocationKind
+from portward.model.revocation import Revocation, RevocationKind
 from portward.node.admin_method import (
     MAX_ITEMS,
     ApiRequest,
     ApiResult,
     DoneResult,
     MethodContext,
+    Missing,
     User,
     Word,
     method,
+    question,
 )
+from portward.node.node import Node
 from portward.settings.keys import Scope
 
 Words = Annotated[tuple[Word, ...], Meta(max_length=MAX_ITEMS)]
@@ -54,7 +57,20 @@ class RevokeRequest(ApiRequest, frozen=True):
 
 
 class RevokeResult(ApiResult, frozen=True):
-    """How many connections of this node ended."""
+    """How many connections ended."""
+
+    ended: int
+    missing: Missing = ()
+
+
+class RevocationRequest(Struct, frozen=True):
+    """A revocation that was made."""
+
+    revocation: Revocation
+
+
+class EndedAnswer(Struct, frozen=True):
+    """How many connections of one node ended."""
 
     ended: int
 
@@ -134,7 +150,16 @@ async def unsubscribe(call: MethodContext, request: UnsubscribeRequest) -> DoneR
     return _DONE
 
 
-@method(scope=Scope.MANAGE, summary="Take back a token, a session, or everything a user holds")
+@question
+async def ended_sessions(node: Node, request: RevocationRequest) -> EndedAnswer:
+    """Return how many connections of this node a revocation closed."""
+    return EndedAnswer(node.rights_events.ended_by(request.revocation))
+
+
+@method(
+    scope=Scope.MANAGE,
+    summary="Take back a token, a session, or everything a user holds",
+)
 async def revoke(call: MethodContext, request: RevokeRequest) -> RevokeResult:
     """Revoke a token, a session, or all credentials of a user."""
     named = {kind: getattr(request, kind.value) for kind in RevocationKind}
@@ -143,7 +168,11 @@ async def revoke(call: MethodContext, request: RevokeRequest) -> RevokeResult:
         raise CommandError(
             ErrorKind.INVALID_STRUCTURE, detail="name exactly one of jti, session, user and token"
         )
-    return RevokeResult(ended=await call.operations.revoke(*chosen[0]))
+    made = await call.operations.revoke(*chosen[0])
+    # On the bus the question is behind the revocation, so every node has closed its connections.
+    found = await call.node.survey.ask(ended_sessions, RevocationRequest(made.revocation))
+    others = [each.ended for uid, each in found.answers.items() if uid != call.operations.uid]
+    return RevokeResult(ended=made.ended + sum(others), missing=found.missing)
 
 
 @method(scope=Scope.MANAGE, summary="Exchange a token for a single-use ticket", act=False)

@@ -4,6 +4,7 @@ import secrets as random
 import socket
 from collections.abc import Callable
 
+from portward.admin.methods import QUESTIONS
 from portward.app.build_endpoints import make_endpoints
 from portward.app.engines import make_engine
 from portward.engines.port import Engine
@@ -117,6 +118,7 @@ def make_ports(
         machine=socket.gethostname(),
         provider=make_provider(settings, clock, telemetry),
         upstreams={name: make_upstream(given) for name, given in settings.relays.items()},
+        questions=QUESTIONS,
     )
 
 

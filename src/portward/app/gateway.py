@@ -358,7 +358,7 @@ class Gateway:
         chosen = [(kind, value) for kind, value in named.items() if value]
         if len(chosen) != 1:
             raise ValueError("name exactly one of user, jti, session and token")
-        return await self.operations.revoke(*chosen[0])
+        return (await self.operations.revoke(*chosen[0])).ended
 
     async def set_roles(self, user: str, roles: Iterable[str]) -> None:
         """Replace a user's roles in the directory; rights of open connections are checked again at once."""

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from typing import Final
 
 from portward.admin.app import AdminApp
-from portward.admin.host_check import CheckedApplication, HostCheck
+from portward.admin.host_check import HostCheck
 from portward.admin.server import AdminServer
+from portward.admin.status import NodeStatus
 from portward.app.gateway import Gateway
 from portward.app.judging import raise_descriptor_limit, refuse_unsafe
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
+from portward.app.workers.control_protocol import WorkerOrder
 from portward.app.workers.handover import Handover
-from portward.app.workers.worker import WorkerOrders, WorkerPlace
-from portward.app.workers.worker_admin import make_listener
+from portward.app.workers.status import WorkersStatus
+from portward.app.workers.worker import WorkerPlace
 from portward.model.limits import head_limits
 from portward.security.client_address import AddressRules
 from portward.settings import Changes, Settings, SettingsError, changes
@@ -57,15 +59,6 @@ def proxies(settings: Settings) -> Callable[[str], bool] | None:
     return AddressRules(server.trusted_proxies).trusts_peer
 
 
-def host_check(app: CheckedApplication, settings: Settings) -> HostCheck:
-    """Wrap the admin API in the check of `Host`.
-
-    Raises:
-        ValueError: an entry of `admin.allowed_hosts` is no host.
-    """
-    return HostCheck(app, settings.server.admin_host, settings.admin.allowed_hosts)
-
-
 class Server:
     """The public and the admin listener of one gateway. A worker (with a `place`) shares the port."""
 
@@ -91,16 +84,22 @@ class Server:
             reserve=gate.descriptor_reserve,
             proxies=proxies(settings),
         )
+        self._status: WorkersStatus | None = None
+        if place is not None:
+            self._status = WorkersStatus(NodeStatus(node), place, server.workers)
         self.admin: AdminServer | None = None
-        if settings.admin.enabled:
-            app = AdminApp(
-                node, settings.admin.api_keys, open_metrics=server.admin_host in LOOPBACK
+        if settings.admin.enabled and (place is None or place.admin):
+            self._admin_app = AdminApp(
+                node,
+                settings.admin.api_keys,
+                self._status,
+                open_metrics=server.admin_host in LOOPBACK,
             )
-            self._admin_app = app
-            self.admin = (
-                AdminServer(host_check(app, settings), server.admin_host, server.admin_port)
-                if place is None
-                else make_listener(app, node, place)
+            self.admin = AdminServer(
+                HostCheck(self._admin_app, server.admin_host, settings.admin.allowed_hosts),
+                server.admin_host,
+                server.admin_port,
+                sockets=place.admin if place is not None else (),
             )
         self._handover: Handover | None = None
         if place is not None and self.listener_state.tls is None:
@@ -114,6 +113,8 @@ class Server:
         """
         if self._handover is not None:
             self._handover.start()
+        if self._status is not None:
+            await self._status.start()
         await self.public.start()
         if self.admin is not None:
             try:
@@ -131,6 +132,8 @@ class Server:
         """Close both listeners."""
         if self._handover is not None:
             self._handover.close()
+        if self._status is not None:
+            self._status.close()
         self.public.close()
         if self.admin is not None:
             await self.admin.stop()
@@ -235,7 +238,12 @@ def _spare_collector() -> None:
 def _obey(
     place: WorkerPlace, signals: Signals, again: Callable[[], None] | None, drain: float
 ) -> None:
-    deeds = WorkerOrders(leave=signals.asked.set, end=signals.end, reload=again or (lambda: None))
+    deeds: dict[WorkerOrder, Callable[[], None]] = {
+        WorkerOrder.LEAVE: signals.asked.set,
+        WorkerOrder.END: signals.end,
+    }
+    if again is not None:
+        deeds[WorkerOrder.RELOAD] = again
     place.obey(deeds, asyncio.get_running_loop().call_soon_threadsafe, drain)
 
 

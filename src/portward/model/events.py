@@ -87,6 +87,28 @@ class Expelled(BusEvent, frozen=True):
     reason: str = "permission_denied"
 
 
+class SurveyAsked(BusEvent, frozen=True):
+    """A question of the node `node` for all nodes, or for those `among` them; `id` is random.
+
+    `body` is JSON, whose type belongs to the kind of `question`.
+    """
+
+    id: str
+    node: str
+    question: str
+    body: msgspec.Raw
+    among: tuple[str, ...] | None = None
+
+
+class SurveyAnswered(BusEvent, frozen=True):
+    """The answer of the node `node` to the question `id`; with an `error` there is no answer."""
+
+    id: str
+    node: str
+    body: msgspec.Raw
+    error: str = ""
+
+
 AnyEvent = (
     UserJoined
     | UserLeft
@@ -96,5 +118,7 @@ AnyEvent = (
     | ValueShared
     | Disconnected
     | Expelled
+    | SurveyAsked
+    | SurveyAnswered
 )
 """All events, for decoders."""

@@ -7,11 +7,14 @@ from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct
 
+from portward.node.cluster import SurveyQuestion
 from portward.node.commands.server_api import ServerApi
 from portward.node.node import Node
 from portward.settings.keys import Scope
 
 T = TypeVar("T")
+Q = TypeVar("Q", bound=Struct)
+A = TypeVar("A", bound=Struct)
 
 MAX_ITEMS = 1000
 """The most channels of a broadcast, commands of a batch, and entries of a page."""
@@ -29,6 +32,10 @@ Once = Annotated[
         description="Repeated within five minutes, it publishes nothing and returns the first"
         " position. Counts per channel.",
     ),
+]
+Missing = Annotated[
+    tuple[str, ...],
+    Meta(description="Nodes (`uid` of `info`) that did not answer in time: the result lacks them."),
 ]
 
 
@@ -96,6 +103,18 @@ def method(
         )
 
     return decorate
+
+
+def question(handler: Callable[[Node, Q], Awaitable[A]]) -> SurveyQuestion[Q, A]:
+    """Make a question to all nodes of a function, which is called on each node that answers.
+
+    Its name is that of the function. Nodes of the version before do not know a new name: they are missing
+    in the result of the survey.
+    """
+    hints = get_type_hints(handler, include_extras=True)
+    answer = hints.pop("return")
+    _, request = hints.values()
+    return SurveyQuestion(handler.__name__, request, answer, handler)
 
 
 async def yielding(items: Iterable[T]) -> AsyncIterator[T]:

@@ -27,6 +27,7 @@ from portward.node.cluster import (
     PositionCheck,
     Revalidation,
     RightsEventHandler,
+    Survey,
 )
 from portward.node.commands import CommandHandlers, Dispatcher, ServerApi
 from portward.node.handshake import (
@@ -182,11 +183,13 @@ class Node:
         self.operations = ServerApi(
             context, credentials, self.authorizer, self.subscribe_cost, self.publishing, hooks
         )
+        self.survey = Survey(context, self, ports.questions)
         self.maintenance = ClusterMaintenance(
             context,
             self.rights_events,
             PositionCheck(context, self.authorizer, self.gap_repair),
             self.operations.info,
+            self.survey,
         )
         self._audit_exporter = AuditExporter(context)
 
@@ -218,10 +221,10 @@ class Node:
         events = BusEventHandler(
             self.hub,
             self.registry,
-            self.rights_events,
             self.gap_repair,
             self.maintenance,
             self.clock,
+            {**self.rights_events.handlers, **self.survey.handlers},
         )
         await self.engine.start(events)
         self.telemetry.metrics.engine_up.set(self.engine.healthy)

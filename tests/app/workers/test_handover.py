@@ -224,7 +224,7 @@ class Alone:
         self.sessions = gateway.engine_io
         self.handover = Handover(place, self.sessions, self.listener_state, 2)
         self.handover.start()
-        self.path = control_protocol.door_socket(str(folder), 0)
+        self.path = control_protocol.handover_socket(str(folder), 0)
 
     def sender(self) -> socket.socket:
         """Somebody who hands something over."""

@@ -3,9 +3,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.app.workers.backoff import FIRST
 from portward.app.workers.control_protocol import WorkerOrder, WorkerReport
-from portward.app.workers.supervisor import TRIES, Heard, StartFailedError, Supervisor
+from portward.app.workers.supervisor import (
+    FIRST_DELAY,
+    SOUND,
+    TRIES,
+    Heard,
+    StartFailedError,
+    Supervisor,
+)
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock
 from tests.app.workers.work import Puppet, telemetry
@@ -18,22 +24,30 @@ class Stage:
         self.clock = FakeClock()
         self.log: Telemetry = telemetry(self.clock)
         self.started: list[Puppet] = []
-        self.said: list[tuple[int, str]] = []
+        self.told: list[tuple[int, str]] = []
         self.complaints: list[str] = []
+        self.ready: list[list[int]] = []
+        self.replaced: list[int] = []
         self.room = True
-        self.crew = Supervisor(
-            size,
-            "box",
-            self._start,
-            self.clock,
-            self.log,
-            lambda number, text: self.said.append((number, text)),
-            self.complaints.append,
-        )
+        self.crew = Supervisor(size, "box", self.start, self, self.clock, self.log)
 
-    async def _start(self, number: int, heard: Heard) -> Puppet:
+    def said(self, number: int, text: str) -> None:
+        """Keep what a worker prints."""
+        self.told.append((number, text))
+
+    def complain(self, text: str) -> None:
+        """Keep why a worker could not serve."""
+        self.complaints.append(text)
+
+    def changed(self) -> None:
+        """Keep which workers accept."""
+        self.ready.append(self.crew.ready)
+
+    async def start(self, number: int, replaced: int, heard: Heard) -> Puppet:
+        """Start a worker."""
         if not self.room:
             raise OSError(11, "no more processes")
+        self.replaced.append(replaced)
         puppet = Puppet(number, heard)
         self.started.append(puppet)
         return puppet
@@ -90,13 +104,15 @@ async def test_dead_worker_is_replaced(stage: Stage) -> None:
     await stage.settle()
     assert stage.crew.ready == [1]
     assert not stage.crew.complete.is_set()
-    assert stage.said == [(0, "")]
-    await stage.leap(FIRST - 0.01)
+    assert stage.told == [(0, "")]
+    await stage.leap(FIRST_DELAY - 0.01)
     assert len(stage.started) == 2
     await stage.leap(0.01)
     assert stage.numbers == [0, 1, 0]
     assert stage.crew.replaced == 1
-    assert stage.started[1].told == []
+    assert stage.replaced == [0, 0, 1]
+    assert stage.started[1].told == ["REPLACED"]
+    assert stage.ready == [[0], [0, 1], [1]]
 
 
 async def test_back_off_grows(stage: Stage) -> None:
@@ -108,6 +124,63 @@ async def test_back_off_grows(stage: Stage) -> None:
         count = len(stage.started)
         await stage.leap(0.01)
         assert len(stage.started) == count + 1
+
+
+async def test_minute_of_life_forgets(stage: Stage) -> None:
+    """Who lived for a minute is replaced as soon as the first time."""
+    await stage.up(*stage.started)
+    for _ in range(4):
+        stage.started[-1].die(1)
+        await stage.leap(30.0)
+    await stage.leap(SOUND)
+    count = len(stage.started)
+    stage.started[-1].die(1)
+    await stage.leap(FIRST_DELAY)
+    assert len(stage.started) == count + 1
+
+
+async def test_deaths_before_ready_count_in_a_row() -> None:
+    """At the start, a worker that was ready in between may end as often again before all is given up."""
+    made = Stage(2)
+    made.crew.begin()
+    watching = asyncio.create_task(made.crew.watch())
+    await made.settle()
+    for ready in (False, False, True, False, False):
+        if ready:
+            await made.up(made.started[-1])
+        made.started[-1].die(1)
+        await made.leap(30.0)
+    assert not watching.done()
+    made.started[-1].die(1)
+    with pytest.raises(StartFailedError):
+        await asyncio.wait_for(watching, 30)
+    await made.crew.close()
+    made.log.close()
+
+
+async def test_replacement_during_a_start(stage: Stage) -> None:
+    """A worker that is being started while another is replaced hears of it as soon as it is there."""
+    await stage.up(*stage.started)
+    go = asyncio.Event()
+    start = stage.start
+
+    async def slow(number: int, replaced: int, heard: Heard) -> Puppet:
+        if number == 0:
+            await go.wait()
+        return await start(number, replaced, heard)
+
+    stage.crew._start = slow
+    for each in (0, 1):
+        stage.started[each].die(1)
+    await stage.leap(FIRST_DELAY)
+    go.set()
+    await stage.settle()
+    assert stage.numbers == [0, 1, 1, 0]
+    told = [
+        before + each.told.count("REPLACED")
+        for before, each in zip(stage.replaced, stage.started, strict=True)
+    ]
+    assert told[2:] == [2, 2]
 
 
 async def test_start_that_fails(stage: Stage) -> None:
@@ -159,12 +232,11 @@ async def test_all_leave_together(stage: Stage) -> None:
     """Who accepts drains, who does not yet is ended, who waits for its turn does not come."""
     await stage.up(*stage.started)
     stage.started[1].die(1)
-    await stage.leap(FIRST)
+    await stage.leap(FIRST_DELAY)
     watching = asyncio.create_task(stage.crew.watch())
-    stage.crew.leave()
-    assert stage.crew.leaving
-    assert stage.started[0].told == ["LEAVE"]
-    assert stage.started[2].told == ["terminate"]
+    stage.crew.stop(WorkerOrder.LEAVE)
+    assert stage.started[0].told == ["REPLACED", "LEAVE"]
+    assert stage.started[2].told == ["LEAVE", "terminate"]
     stage.started[0].die(0)
     await asyncio.wait_for(watching, 30)
     assert stage.crew.code == 0
@@ -175,7 +247,7 @@ async def test_leaving_during_a_pause(stage: Stage) -> None:
     await stage.up(*stage.started)
     stage.started[1].die(1)
     await stage.settle()
-    stage.crew.leave()
+    stage.crew.stop(WorkerOrder.LEAVE)
     stage.started[0].die(0)
     await asyncio.wait_for(stage.crew.watch(), 30)
     assert len(stage.started) == 2
@@ -185,7 +257,7 @@ async def test_leaving_before_anybody_came() -> None:
     """Told to leave at once, nobody is even started."""
     made = Stage(2)
     made.crew.begin()
-    made.crew.leave()
+    made.crew.stop(WorkerOrder.LEAVE)
     await asyncio.wait_for(made.crew.watch(), 30)
     assert made.started == []
     made.log.close()
@@ -195,19 +267,16 @@ async def test_leaving_while_one_is_started() -> None:
     """A process that was just being started when all are to leave is ended."""
     made = Stage(1)
     begun, go = asyncio.Event(), asyncio.Event()
-    start = made._start
 
-    async def slow(number: int, heard: Heard) -> Puppet:
+    async def slow(number: int, replaced: int, heard: Heard) -> Puppet:
         begun.set()
         await go.wait()
-        return await start(number, heard)
+        return await made.start(number, replaced, heard)
 
-    made.crew = Supervisor(
-        1, "box", slow, made.clock, made.log, lambda *_: None, made.complaints.append
-    )
+    made.crew = Supervisor(1, "box", slow, made, made.clock, made.log)
     made.crew.begin()
     await asyncio.wait_for(begun.wait(), 30)
-    made.crew.leave()
+    made.crew.stop(WorkerOrder.LEAVE)
     go.set()
     await asyncio.wait_for(made.crew.watch(), 30)
     assert made.started[0].told == ["terminate"]
@@ -217,7 +286,7 @@ async def test_leaving_while_one_is_started() -> None:
 async def test_end_at_once(stage: Stage) -> None:
     """The second order ends all of them at once."""
     await stage.up(stage.started[0])
-    stage.crew.end()
+    stage.crew.stop(WorkerOrder.END)
     assert stage.started[0].told == ["END"]
     assert stage.started[1].told == ["END", "terminate"]
     stage.started[0].die(0)
@@ -228,7 +297,7 @@ async def test_end_at_once(stage: Stage) -> None:
 async def test_who_does_not_leave_is_killed(stage: Stage) -> None:
     """Whoever is killed in the end did not leave as told: the exit code says so."""
     await stage.up(*stage.started)
-    stage.crew.leave()
+    stage.crew.stop(WorkerOrder.LEAVE)
     stage.started[0].die(0)
     stage.crew.kill()
     await asyncio.wait_for(stage.crew.watch(), 30)
@@ -241,4 +310,4 @@ async def test_orders_reach_who_accepts(stage: Stage) -> None:
     assert stage.crew.order(WorkerOrder.RELOAD) == [1]
     assert [each.told for each in stage.started] == [[], ["RELOAD"]]
     stage.started[1].report(WorkerReport(said="reloaded: nothing changed"))
-    assert stage.said == [(1, "reloaded: nothing changed")]
+    assert stage.told == [(1, "reloaded: nothing changed")]

@@ -2,6 +2,7 @@ import os
 import queue
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from portward.app.workers import control_protocol
 from portward.app.workers.control_protocol import Secrets, Task, WorkerOrder, WorkerReport
-from portward.app.workers.worker import WorkerOrders, WorkerPlace, complete, node_name, taken
+from portward.app.workers.worker import WorkerPlace, complete, node_name, taken
 from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey
 from portward.settings.operation import AdminSettings, AuditSettings
@@ -22,12 +23,19 @@ PATIENCE = 30.0
 class Parent:
     """The other end of a worker's sockets."""
 
-    def __init__(self, folder: Path, number: int = 1, **secrets: str) -> None:
+    def __init__(
+        self, folder: Path, number: int = 1, admin: tuple[int, ...] = (), **secrets: str
+    ) -> None:
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(PATIENCE)
         self.environment = {control_protocol.VARIABLE: str(theirs.detach()), "HOME": "/"}
         task = Task(
-            number=number, port=4711, name="box", folder=str(folder), secrets=Secrets(**secrets)
+            number=number,
+            port=4711,
+            name="box",
+            folder=str(folder),
+            admin=admin,
+            secrets=Secrets(**secrets),
         )
         self.sock.sendall(control_protocol.line(task))
 
@@ -55,11 +63,10 @@ class Deeds:
 
     def __init__(self) -> None:
         self.done: queue.Queue[str] = queue.Queue()
-        self.obedience = WorkerOrders(
-            leave=lambda: self.done.put("leave"),
-            end=lambda: self.done.put("end"),
-            reload=lambda: self.done.put("reload"),
-        )
+        self.deeds: dict[WorkerOrder, Callable[[], None]] = {
+            order: partial(self.done.put, order.name.lower())
+            for order in (WorkerOrder.LEAVE, WorkerOrder.END, WorkerOrder.RELOAD)
+        }
 
     def soon(self, deed: Callable[[], None]) -> None:
         """Do it now."""
@@ -137,7 +144,7 @@ def test_announcements(parent: Parent) -> None:
 def test_orders(parent: Parent) -> None:
     """Every order is carried out; what is none is passed over."""
     place, deeds = parent.place(), Deeds()
-    place.obey(deeds.obedience, deeds.soon, 1.0)
+    place.obey(deeds.deeds, deeds.soon, 1.0)
     parent.sock.sendall(b"reload\nnonsense\nlea")
     assert deeds.next() == "reload"
     parent.sock.sendall(b"ve\n" + WorkerOrder.END.value + b"\n")
@@ -147,11 +154,36 @@ def test_orders(parent: Parent) -> None:
     assert deeds.done.empty()
 
 
+def test_replacements_are_counted(tmp_path: Path) -> None:
+    """A worker knows how many were replaced before it was started, and each that is replaced later."""
+    parent = Parent(tmp_path)
+    parent.sock.sendall(b"replaced\nreplaced\nreload\n")
+    place, deeds = parent.place(), Deeds()
+    assert place.replaced == 0
+    place.obey(deeds.deeds, deeds.soon, 1.0)
+    assert deeds.next() == "reload"
+    assert place.replaced == 2
+    place.close()
+    parent.sock.close()
+
+
+def test_admin_listener_is_inherited(tmp_path: Path) -> None:
+    """The sockets of the task are those of the worker, which closes them at its end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        parent = Parent(tmp_path, admin=(os.dup(listener.fileno()),))
+        place = parent.place()
+        assert [each.getsockname() for each in place.admin] == [address]
+        place.close()
+        assert [each.fileno() for each in place.admin] == [-1]
+    parent.sock.close()
+
+
 def test_orders_given_before(parent: Parent) -> None:
     """An order that came with the task waits until it can be carried out."""
     parent.sock.sendall(b"leave\n")
     place, deeds = parent.place(), Deeds()
-    place.obey(deeds.obedience, deeds.soon, 1.0)
+    place.obey(deeds.deeds, deeds.soon, 1.0)
     assert deeds.next() == "leave"
     place.close()
 
@@ -163,11 +195,11 @@ def test_parent_that_dies(parent: Parent, tmp_path: Path) -> None:
     lonely = Parent(folder)
     place, deeds = lonely.place(), Deeds()
     for path in (
-        control_protocol.admin_socket(str(folder), 1),
-        control_protocol.door_socket(str(folder), 1),
+        control_protocol.status_socket(str(folder), 1),
+        control_protocol.handover_socket(str(folder), 1),
     ):
         Path(path).touch()
-    place.obey(deeds.obedience, deeds.soon, 1.0)
+    place.obey(deeds.deeds, deeds.soon, 1.0)
     lonely.sock.close()
     assert deeds.next() == "leave"
     place.close()
@@ -178,13 +210,13 @@ def test_parent_that_dies(parent: Parent, tmp_path: Path) -> None:
 def test_folder_with_others_in_it_stays(tmp_path: Path) -> None:
     """While another worker's sockets are there, the folder is left."""
     lonely = Parent(tmp_path)
-    (tmp_path / "admin.0").touch()
+    (tmp_path / "status.0").touch()
     place, deeds = lonely.place(), Deeds()
-    place.obey(deeds.obedience, deeds.soon, 1.0)
+    place.obey(deeds.deeds, deeds.soon, 1.0)
     lonely.sock.close()
     deeds.next()
     place.close()
-    assert os.listdir(tmp_path) == ["admin.0"]  # noqa: PTH208 - names
+    assert os.listdir(tmp_path) == ["status.0"]  # noqa: PTH208 - names
 
 
 def test_loop_that_is_closed(parent: Parent) -> None:
@@ -194,7 +226,7 @@ def test_loop_that_is_closed(parent: Parent) -> None:
         raise RuntimeError("Event loop is closed")
 
     place, deeds = parent.place(), Deeds()
-    place.obey(deeds.obedience, closed, 1.0)
+    place.obey(deeds.deeds, closed, 1.0)
     parent.sock.sendall(b"leave\n")
     place.close()
     assert not place.orphan

@@ -21,7 +21,8 @@ import os, sys
 from portward.app.workers.worker import taken
 place = taken(os.environ)
 place.announce("ready")
-while (order := place._pipe_reader.line()) is not None:
+for line in place._lines:
+    order = line.strip()
     place.announce("reload of " + order.decode())
     if order == b"leave":
         sys.exit(7)

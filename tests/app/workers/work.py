@@ -1,4 +1,4 @@
-"""What the tests of workers share: admin APIs of several gateways in this process, as workers have them."""
+"""What the tests of workers share: several gateways in this process, as workers of one machine."""
 
 import asyncio
 import io
@@ -7,21 +7,19 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from msgspec.structs import replace
 
 from portward.admin.app import AdminApp
-from portward.admin.server import AdminServer
+from portward.admin.status import NodeStatus
 from portward.app.gateway import Gateway
 from portward.app.telemetry import make_telemetry
 from portward.app.workers.control_protocol import Task, WorkerOrder, WorkerReport
-from portward.app.workers.parent_admin import ParentAdmin, make_front
-from portward.app.workers.supervisor import Heard, Supervisor
-from portward.app.workers.worker import PipeReader, WorkerPlace
-from portward.app.workers.worker_admin import make_listener
+from portward.app.workers.status import WorkersStatus
+from portward.app.workers.supervisor import Heard
+from portward.app.workers.worker import WorkerPlace
+from portward.app.workers.worker_process import WorkerProcess
 from portward.engines.memory import MemoryEngine
 from portward.node.sessions.clock import LoopClock
 from portward.settings import Secret, Settings
@@ -55,17 +53,16 @@ def place_in(folder: Path, number: int) -> tuple[WorkerPlace, socket.socket]:
     """A worker's place, and its parent's socket."""
     ours, theirs = socket.socketpair()
     task = Task(number=number, port=0, name="box", folder=str(folder))
-    return WorkerPlace(task, theirs, PipeReader(theirs)), ours
+    return WorkerPlace(task, theirs, theirs.makefile("rb")), ours
 
 
-class Puppet:
+class Puppet(WorkerProcess):
     """A worker for a supervisor: what it is told is kept, and it ends when the test says so."""
 
     def __init__(self, number: int, heard: Heard) -> None:
         self.number = number
         self.ready = False
         self.failed = ""
-        self.pid = 0
         self.told: list[str] = []
         self._heard = heard
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -99,17 +96,15 @@ class Puppet:
         return await self._code
 
 
-class House:
-    """Several gateways, the parent's admin API before them, and HTTP to it."""
+class Machine:
+    """Several gateways as workers of one machine: each with its status and its admin application."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
         self.clock = FakeClock()
         self.gateways: list[Gateway] = []
-        self.listeners: list[AdminServer] = []
-        self.crew: Supervisor
-        self.front: ParentAdmin
-        self.http: httpx.AsyncClient
+        self.places: list[WorkerPlace] = []
+        self.statuses: list[WorkersStatus] = []
+        self.http: list[httpx.AsyncClient] = []
 
     async def join(self, number: int, user: str, room: str = "general") -> MemoryClient:
         """Let a user come in at one of the gateways and join a room."""
@@ -123,38 +118,21 @@ class House:
         assert client.last("room_joined")
         return client
 
-    async def post(self, method: str, body: Any = None, *, key: str = KEY) -> httpx.Response:
-        """Put one request."""
-        return await self.http.post(f"/api/{method}", json=body or {}, headers={"X-API-Key": key})
-
-    async def call(self, method: str, **body: Any) -> Any:
-        """Put one request that must succeed; its result."""
-        answer = await self.post(method, body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["result"]
-
-    async def stop(self, number: int) -> None:
-        """Let one worker answer no more, as one that has just died: the parent does not know yet."""
-        await self.listeners[number].stop()
-
-
-class _Crew(Supervisor):
-    """A supervisor of workers that are here already."""
-
-    @property
-    def ready(self) -> list[int]:
-        """All of them."""
-        return list(range(self.size))
+    async def ask(self, number: int, path: str) -> tuple[int, str]:
+        """The status and the text of an answer of one worker."""
+        answer = await self.http[number].get(path)
+        return answer.status_code, answer.json().get("status") if "json" in answer.headers[
+            "content-type"
+        ] else answer.text
 
 
 @asynccontextmanager
-async def house(folder: Path, size: int = 2, *, open_metrics: bool = True) -> AsyncIterator[House]:
-    """Run `size` gateways and what a parent serves before them."""
-    made = House(folder)
-    engine_clock = made.clock
+async def machine(folder: Path, size: int = 2) -> AsyncIterator[Machine]:
+    """Run `size` workers in this process, each on a store of its own."""
+    made = Machine()
     async with AsyncExitStack() as stack:
         for number in range(size):
-            engine = MemoryEngine(engine_clock)
+            engine = MemoryEngine(made.clock)
             gateway = Gateway(
                 SETTINGS, clock=made.clock, engine=engine, telemetry=telemetry(made.clock)
             )
@@ -162,23 +140,13 @@ async def house(folder: Path, size: int = 2, *, open_metrics: bool = True) -> As
             place, parent = place_in(folder, number)
             stack.callback(parent.close)
             stack.callback(place.close)
-            app = AdminApp(gateway.node, SETTINGS.admin.api_keys, open_metrics=open_metrics)
-            listener = make_listener(app, gateway.node, place)
-            await listener.start()
-            stack.push_async_callback(listener.stop)
-            made.listeners.append(listener)
-        log = telemetry(made.clock)
-        stack.callback(log.close)
-        made.crew = _Crew(size, "box", _nobody, made.clock, log, lambda *_: None, lambda _: None)
-        host = "127.0.0.1" if open_metrics else "192.0.2.1"
-        settings = replace(SETTINGS, server=replace(SETTINGS.server, admin_host=host))
-        made.front = make_front(made.crew, str(folder), made.clock, log, settings)
-        stack.push_async_callback(made.front.aclose)
-        transport = httpx.ASGITransport(made.front, client=("203.0.113.7", 4711))
-        made.http = httpx.AsyncClient(transport=transport, base_url="http://admin")
-        await stack.enter_async_context(made.http)
+            made.places.append(place)
+            status = WorkersStatus(NodeStatus(gateway.node), place, size)
+            await status.start()
+            stack.callback(status.close)
+            made.statuses.append(status)
+            keys = SETTINGS.admin.api_keys
+            transport = httpx.ASGITransport(AdminApp(gateway.node, keys, status, open_metrics=True))
+            client = httpx.AsyncClient(transport=transport, base_url="http://admin")
+            made.http.append(await stack.enter_async_context(client))
         yield made
-
-
-async def _nobody(number: int, heard: Heard) -> Puppet:
-    raise AssertionError(f"nobody starts worker {number} here")

@@ -89,16 +89,14 @@ async def test_nobody_present_nothing_renewed(net: Network) -> None:
 
 
 async def test_nodes_know_of_each_other(net: Network) -> None:
-    """Every node is listed on every node: its own numbers as of now, the others' as last told."""
-    first, second = (house.gateway.operations for house in net.houses)
-    mine, theirs = first.info().uid, second.info().uid
+    """Every node is known to every node, with its numbers as it last told them."""
+    first, second = (house.gateway.node for house in net.houses)
+    mine, theirs = first.operations.uid, second.operations.uid
     await net.houses[0].client("ann", "lobby")
-    seen = {each.uid: each for each in await first.nodes()}
-    assert (seen[mine].clients, seen[mine].subscriptions, set(seen)) == (1, 1, {mine, theirs})
-    assert {each.uid: each.clients for each in await second.nodes()} == {mine: 0, theirs: 0}
     await net.advance(TOUCH_INTERVAL)
-    assert {each.uid: each.clients for each in await second.nodes()} == {mine: 1, theirs: 0}
-    assert [each.uid for each in await second.nodes()] == sorted(seen)
+    seen = second.survey.known
+    assert {uid: each.clients for uid, each in seen.items()} == {mine: 1, theirs: 0}
+    assert seen[mine].subscriptions == 1
     assert seen[mine].version == __version__
     assert seen[mine].name != ""
     assert net.engines[0].called("nodes.register")[-1][1] == NODE_TTL
@@ -106,30 +104,30 @@ async def test_nodes_know_of_each_other(net: Network) -> None:
 
 async def test_a_node_that_stops_says_so(net: Network) -> None:
     """A node that stops is listed no longer, and does nothing more."""
-    first, second = net.houses
-    gone, engine = first.gateway.operations.info().uid, net.engines[0]
+    first = net.houses[0]
+    gone, engine = first.gateway.operations.uid, net.engines[0]
     interrupt(net, 0)
     await first.gateway.stop()
-    assert gone not in {each.uid for each in await second.gateway.operations.nodes()}
+    assert gone not in {each.uid for each in await net.store.nodes.present()}
     engine.calls.clear()
     await net.advance(2 * PULL_INTERVAL)
     assert engine.calls == []
 
 
 async def test_store_away(net: Network) -> None:
-    """While the store is away a node lists itself, and tries again the next time."""
+    """While the store is away a node knows who was there, and tries again the next time."""
     house, engine = net.houses[0], net.engines[0]
     await house.client("ann", "lobby")
+    await net.advance(TOUCH_INTERVAL)
+    engine.calls.clear()
     engine.away = True
     await net.advance(PULL_INTERVAL)
-    assert [each.uid for each in await house.gateway.operations.nodes()] == [
-        house.gateway.operations.info().uid
-    ]
+    assert len(house.gateway.node.survey.known) == 2
     assert engine.called("presence.renew") == []
     engine.away = False
     await net.advance(TOUCH_INTERVAL)
     assert len(engine.called("presence.renew")) == 1
-    assert len(await house.gateway.operations.nodes()) == 2
+    assert len(house.gateway.node.survey.known) == 2
     assert house.events(Event.INTERNAL_ERROR) == 0
 
 

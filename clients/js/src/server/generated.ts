@@ -110,12 +110,12 @@ export interface ChannelRequest {
   channel: string;
 }
 
-/** How many connections of this node listen to a channel. */
+/** How many connections listen to a channel. */
 export interface ChannelResult {
   num_clients: number;
 }
 
-/** Which channels to list, in the order in which they came to life. */
+/** Which channels to list, node by node, in the order in which they came to life there. */
 export interface ChannelsRequest {
   /** `*`, `?` and `[…]` as in file names; empty for all. */
   pattern?: string;
@@ -128,6 +128,8 @@ export interface ChannelsRequest {
 export interface ChannelsResult {
   channels: Record<string, ChannelResult>;
   total: number;
+  /** Nodes (`uid` of `info`) that did not answer in time: the result lacks them. */
+  missing?: string[];
 }
 
 /** One connection in a channel. */
@@ -147,7 +149,7 @@ export interface ConnectionResult {
   channels: string[];
 }
 
-/** Which connections to list, oldest first. */
+/** Which connections to list: node by node, oldest first in each. */
 export interface ConnectionsRequest {
   user?: string | null;
   endpoint?: string | null;
@@ -161,6 +163,8 @@ export interface ConnectionsRequest {
 export interface ConnectionsResult {
   connections: ConnectionResult[];
   total: number;
+  /** Nodes (`uid` of `info`) that did not answer in time: the result lacks them. */
+  missing?: string[];
 }
 
 /** The possible decisions. */
@@ -199,9 +203,11 @@ export interface HistoryResult {
   epoch: string;
 }
 
-/** The nodes. */
+/** The nodes. The figures of those that are missing are the last ones known. */
 export interface InfoResult {
   nodes: NodeResult[];
+  /** Nodes (`uid` of `info`) that did not answer in time: the result lacks them. */
+  missing?: string[];
 }
 
 /** All workspaces the directory is to have a user belong to, whatever the user's token says. With null the directory says nothing, and the token's workspace counts again. */
@@ -300,9 +306,11 @@ export interface RevokeRequest {
   token?: string;
 }
 
-/** How many connections of this node ended. */
+/** How many connections ended. */
 export interface RevokeResult {
   ended: number;
+  /** Nodes (`uid` of `info`) that did not answer in time: the result lacks them. */
+  missing?: string[];
 }
 
 /** The roles the directory has for a user; those of tokens are not among them. */
@@ -403,6 +411,8 @@ export interface SecurityEventsRequest {
 /** Security events, oldest first; give the last `seq` as `since` to read on. */
 export interface SecurityEventsResult {
   events: AuditEntry[];
+  /** Nodes (`uid` of `info`) that did not answer in time: the result lacks them. */
+  missing?: string[];
 }
 
 /** The severity of an alert. */
@@ -478,10 +488,10 @@ export interface Methods {
   approval_request: { request: ApprovalAskRequest; result: ApprovalRequestResult };
   /** Read a request for approval and its verdict. */
   approval_get: { request: ApprovalGetRequest; result: ApprovalResult };
-  /** List channels somebody listens to. */
-  channels: { request: ChannelsRequest; result: ChannelsResult };
   /** Describe the nodes. */
   info: { request: NothingRequest; result: InfoResult };
+  /** List channels somebody listens to. */
+  channels: { request: ChannelsRequest; result: ChannelsResult };
   /** List open connections. */
   connections: { request: ConnectionsRequest; result: ConnectionsResult };
   /** Read recent security events. */

@@ -19,6 +19,8 @@ class WorkerOrder(Enum):
     """Stop at once."""
     RELOAD = b"reload"
     """Read the settings again."""
+    REPLACED = b"replaced"
+    """One more worker was started in place of one that ended."""
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +37,16 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """The first line to a worker: its number, and where it serves.
 
-    `folder` is private to the gateway; the sockets in it are named by the numbers of the workers.
+    `folder` is private to the gateway; the sockets in it are named by the numbers of the workers. `admin`
+    are the descriptors of the admin listener, and `replaced` workers were started in place of others.
     """
 
     number: int
     port: int
     name: str
     folder: str
+    admin: tuple[int, ...] = ()
+    replaced: int = 0
     secrets: Secrets = Secrets()
 
 
@@ -62,11 +67,11 @@ def line(message: Task | WorkerReport) -> bytes:
     return msgspec.json.encode(message) + b"\n"
 
 
-def admin_socket(folder: str, number: int) -> str:
-    """Return the path of a worker's socket for the admin API."""
-    return f"{folder}/admin.{number}"
+def status_socket(folder: str, number: int) -> str:
+    """Return the path of the socket where a worker answers for its health, readiness and metrics."""
+    return f"{folder}/status.{number}"
 
 
-def door_socket(folder: str, number: int) -> str:
+def handover_socket(folder: str, number: int) -> str:
     """Return the path of the socket where a worker receives connections from other workers."""
-    return f"{folder}/door.{number}"
+    return f"{folder}/handover.{number}"

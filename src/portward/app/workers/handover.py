@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from portward.app.workers import control_protocol
+from portward.app.workers.sockets import listening
 from portward.app.workers.worker import WorkerPlace
-from portward.app.workers.worker_admin import listening
 from portward.model.clock import Clock, Timer
 from portward.model.limits import MIB
 from portward.model.request import RequestHead
@@ -64,7 +64,7 @@ class Handover:
             OSError: the socket cannot be opened.
         """
         listener = self._listener = listening(
-            control_protocol.door_socket(self._folder, int(self._own))
+            control_protocol.handover_socket(self._folder, int(self._own))
         )
         asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
         self._sessions.tag = self._own
@@ -98,7 +98,7 @@ class Handover:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            sock.connect(control_protocol.door_socket(self._folder, int(tag)))
+            sock.connect(control_protocol.handover_socket(self._folder, int(tag)))
             sent = socket.send_fds(sock, [parcel], [descriptor])
         except OSError:
             sock.close()

@@ -4,29 +4,48 @@ import asyncio
 import secrets as random
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from portward.admin.server import AdminServer
+from portward.admin.server import bind
 from portward.app.judging import refuse_start, refuse_unsafe
-from portward.app.server import Announce, host_check, lines
+from portward.app.server import Announce, lines, told
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
 from portward.app.telemetry import make_telemetry
 from portward.app.workers import worker_process
 from portward.app.workers.control_protocol import Secrets, Task, WorkerOrder
-from portward.app.workers.parent_admin import ParentAdmin, make_front
-from portward.app.workers.reloads import Reloads
 from portward.app.workers.sockets import private_folder, reserved
-from portward.app.workers.supervisor import GRACE, Heard, StartFailedError, Supervisor
+from portward.app.workers.supervisor import (
+    GRACE,
+    Heard,
+    StartFailedError,
+    Supervisor,
+    after,
+    any_of,
+)
 from portward.app.workers.worker import complete
 from portward.model.clock import Clock
 from portward.node.sessions import LoopClock
-from portward.settings import Settings, SettingsError, resolve
+from portward.settings import Settings, SettingsError, changes, reloaded, resolve
 from portward.telemetry import Telemetry
+
+REFUSED: Final = "reload refused: "
+UNSERVED_TIME: Final = 10.0
+"""Seconds for a request while no worker serves."""
+UNSERVED_MAX: Final = 128
+"""Requests at once while no worker serves; more are closed."""
+_UNSERVED_BODY: Final = (
+    b'{"status":"no worker is ready","error":{"code":108,"message":"temporarily unavailable"}}'
+)
+_UNSERVED: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
+    b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%s" % (len(_UNSERVED_BODY), _UNSERVED_BODY)
+)
 
 
 class WorkersPlan(NamedTuple):
@@ -41,6 +60,14 @@ class WorkersPlan(NamedTuple):
     announce: Announce
     complain: Callable[[str], None]
     secrets: Secrets = Secrets()
+
+
+class _Place(NamedTuple):
+    """What all workers share: a folder for sockets, the public address, and the admin listener."""
+
+    folder: str
+    address: tuple[str, int]
+    admin: list[socket.socket]
 
 
 async def serve_workers(
@@ -68,134 +95,204 @@ async def serve_workers(
     # Only the workers write audit files.
     telemetry = make_telemetry(replace(settings, audit=replace(settings.audit, file="")), clock)
     server = settings.server
-    try:
-        with (
-            Signals() as signals,
-            private_folder() as folder,
-            reserved(server.host, server.port) as address,
-        ):
-            return await _Parent(settings, plan, clock, telemetry, folder, address).run(signals)
-    finally:
-        telemetry.close()
+    async with AsyncExitStack() as stack:
+        stack.callback(telemetry.close)
+        signals = stack.enter_context(Signals())
+        folder = stack.enter_context(private_folder())
+        address = stack.enter_context(reserved(server.host, server.port))
+        admin = []
+        if settings.admin.enabled:
+            admin = await bind(server.admin_host, server.admin_port)
+        place = _Place(folder, address, [stack.enter_context(sock) for sock in admin])
+        parent = _Parent(settings, plan, place, clock, telemetry)
+        stack.callback(parent.unserved.stop)
+        return await parent.run(signals)
 
 
 class _Parent:
+    """Implements `supervisor.SupervisorEvents`."""
+
     def __init__(
         self,
         settings: Settings,
         plan: WorkersPlan,
+        place: _Place,
         clock: Clock,
         telemetry: Telemetry,
-        folder: str,
-        address: tuple[str, int],
     ) -> None:
         server = settings.server
+        self.unserved = _Unserved(place.admin)
+        self.complain = plan.complain
         self._settings = settings
         self._plan = plan
+        self._place = place
         self._clock = clock
-        self._folder = folder
-        self._address = address
-        self._name = server.instance_id or f"{socket.gethostname()}-{address[1]}"
-        self._reloads = Reloads(
-            settings,
-            lambda: complete(plan.reload(), plan.secrets),
-            lambda: self._crew.order(WorkerOrder.RELOAD),
-            plan.announce,
-        )
-        self._crew = Supervisor(
-            server.workers,
-            self._name,
-            self._start,
-            clock,
-            telemetry,
-            self._reloads.heard,
-            plan.complain,
-        )
-        self._admin: AdminServer | None = None
-        self._front: ParentAdmin | None = None
-        if settings.admin.enabled:
-            self._front = make_front(self._crew, folder, clock, telemetry, settings)
-            self._admin = AdminServer(
-                host_check(self._front, settings), server.admin_host, server.admin_port
-            )
+        self._name = server.instance_id or f"{socket.gethostname()}-{place.address[1]}"
+        self._crew = Supervisor(server.workers, self._name, self._start, self, clock, telemetry)
+        self._reloads = Reloads(settings, self._read, self._order_reload, plan.announce)
 
-    async def _start(self, number: int, heard: Heard) -> worker_process.WorkerProcess:
+    async def _start(
+        self, number: int, replaced: int, heard: Heard
+    ) -> worker_process.WorkerProcess:
         task = Task(
             number=number,
-            port=self._address[1],
+            port=self._place.address[1],
             name=self._name,
-            folder=self._folder,
+            folder=self._place.folder,
+            admin=tuple(sock.fileno() for sock in self._place.admin),
+            replaced=replaced,
             secrets=self._plan.secrets,
         )
         return await worker_process.started(self._plan.command, task, heard)
 
+    def _read(self) -> Settings:
+        return complete(self._plan.reload(), self._plan.secrets)
+
+    def _order_reload(self) -> list[int]:
+        return self._crew.order(WorkerOrder.RELOAD)
+
+    def said(self, number: int, text: str) -> None:
+        """Pass on the answer of a worker to a reload."""
+        self._reloads.heard(number, text)
+
+    def changed(self) -> None:
+        """Accept admin connections while no worker does."""
+        self.unserved.serve(none_ready=not self._crew.ready)
+
     async def run(self, signals: Signals) -> int:
         """Serve until a signal stops it; returns the exit code."""
-        async with AsyncExitStack() as stack:
-            if self._admin is not None and self._front is not None:
-                stack.push_async_callback(self._front.aclose)
-                await self._admin.start()
-                stack.push_async_callback(self._admin.stop)
-            stack.push_async_callback(self._crew.close)
-            self._crew.begin()
-            try:
-                await self._serve(signals)
-            except StartFailedError as error:
-                raise SettingsError(str(error)) from None
-            return self._crew.code
-
-    async def _serve(self, signals: Signals) -> None:
+        self.unserved.serve(none_ready=True)
+        self._crew.begin()
         watching = asyncio.create_task(self._crew.watch())
         try:
-            await _first(watching, self._crew.complete, signals.asked)
-            if not signals.asked.is_set():
-                admin = self._admin.address if self._admin is not None else None
-                for line in lines(self._settings, self._address, admin):
-                    self._plan.announce(line)
-                self._plan.announce("ready")
-                signals.on_reload(notified(self._reloads.begin))
-                notify(READY)
-            await _first(watching, signals.asked)
-            notify(STOPPING)
-            self._crew.leave()
-            await self._first_within(
-                resolve(self._settings).server.drain_timeout + GRACE, watching, signals
-            )
-            self._crew.end()
-            await self._first_within(GRACE, watching)
-            self._crew.kill()
-            await watching
+            await self._serve(signals, watching)
+        except StartFailedError as error:
+            raise SettingsError(str(error)) from None
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+            await self._crew.close()
+        return self._crew.code
 
-    async def _first_within(
-        self, seconds: float, watching: "asyncio.Task[None]", signals: Signals | None = None
-    ) -> None:
-        over = asyncio.Event()
-        timer = self._clock.call_later(seconds, over.set)
-        try:
-            await _first(watching, over, *([signals.insisted] if signals is not None else []))
-        finally:
-            timer.cancel()
+    async def _serve(self, signals: Signals, watching: "asyncio.Task[None]") -> None:
+        await self._until(watching, self._crew.complete, signals.asked)
+        if not signals.asked.is_set():
+            admin = self._place.admin
+            listening = admin[0].getsockname()[:2] if admin else None
+            for line in lines(self._settings, self._place.address, listening):
+                self._plan.announce(line)
+            self._plan.announce("ready")
+            signals.on_reload(notified(self._reloads.begin))
+            notify(READY)
+        await self._until(watching, signals.asked)
+        notify(STOPPING)
+        self._crew.stop(WorkerOrder.LEAVE)
+        with after(self._clock, resolve(self._settings).server.drain_timeout + GRACE) as over:
+            await self._until(watching, over, signals.insisted)
+        self._crew.stop(WorkerOrder.END)
+        with after(self._clock, GRACE) as over:
+            await self._until(watching, over)
+        self._crew.kill()
+        await watching
+
+    async def _until(self, watching: "asyncio.Task[None]", *events: asyncio.Event) -> None:
+        """Wait for one of the events, or for the end of all workers.
+
+        Raises:
+            StartFailedError: the workers ended with this error.
+        """
+        await any_of(*events, task=watching)
+        if watching.done():
+            watching.result()
 
 
-async def _first(watching: "asyncio.Task[None]", *events: asyncio.Event) -> None:
-    """Wait for one of the events, or for the end of all workers.
+class Reloads:
+    """Makes the workers reload the settings: these are checked once, and one result is printed.
 
-    Raises:
-        StartFailedError: the workers ended with this error.
+    `order` sends the order; returns the numbers of the workers.
     """
-    waits = [asyncio.create_task(_happened(event)) for event in events]
-    try:
-        await asyncio.wait({watching, *waits}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-    if watching.done():
-        watching.result()
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        order: Callable[[], list[int]],
+        announce: Announce,
+    ) -> None:
+        self.settings = settings
+        self._read = read
+        self._order = order
+        self._announce = announce
+        self._waiting: set[int] = set()
+        self._text = ""
+
+    def begin(self) -> None:
+        """Check the settings; if they are valid, order the workers to reload."""
+        try:
+            fresh = self._read()
+            refuse_unsafe(fresh)
+            changed = changes(self.settings, fresh)
+            merged = reloaded(self.settings, fresh)
+            refuse_start(merged)
+        except (SettingsError, ValueError) as error:
+            self._announce(f"{REFUSED}{error}")
+            return
+        self.settings = merged
+        self._text = told(changed)
+        self._waiting = set(self._order())
+        self._conclude()
+
+    def heard(self, number: int, text: str) -> None:
+        """Record a worker's answer; an empty text means that the worker has ended."""
+        if text.startswith(REFUSED):
+            self._announce(f"worker {number}: {text}")
+        if number in self._waiting:
+            self._waiting.remove(number)
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if not self._waiting:
+            self._announce(self._text)
 
 
-async def _happened(event: asyncio.Event) -> None:
-    await event.wait()
+class _Unserved:
+    """Answers 503 on the admin listener while no worker accepts its connections."""
+
+    def __init__(self, sockets: Iterable[socket.socket]) -> None:
+        self._sockets = list(sockets)
+        self._answering: set[asyncio.Task[None]] = set()
+
+    def serve(self, *, none_ready: bool) -> None:
+        """Accept connections, or leave them to the workers."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            if none_ready:
+                loop.add_reader(sock, self._accept, sock)
+            else:
+                loop.remove_reader(sock)
+
+    def stop(self) -> None:
+        """Accept no more, and drop what is not answered."""
+        self.serve(none_ready=False)
+        for task in self._answering:
+            task.cancel()
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, _ = listener.accept()
+        except OSError:  # a worker that has just become ready was faster
+            return
+        if len(self._answering) >= UNSERVED_MAX:
+            sock.close()
+            return
+        sock.setblocking(False)
+        task = asyncio.ensure_future(self._answer(sock))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with sock, suppress(OSError, TimeoutError):
+            async with asyncio.timeout(UNSERVED_TIME):
+                await loop.sock_recv(sock, 65536)
+                await loop.sock_sendall(sock, _UNSERVED)

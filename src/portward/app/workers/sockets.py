@@ -3,9 +3,11 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+BACKLOG: Final = 128
 LONGEST: Final = 90
 """The most characters of the folder's name: with a socket's name in it, it must fit into 107."""
 
@@ -64,3 +66,21 @@ def private_folder() -> Iterator[str]:
         if len(folder) > LONGEST:
             raise OSError(f"{folder} is too long a name for sockets; set TMPDIR to a shorter one")
         yield folder
+
+
+def listening(path: str) -> socket.socket:
+    """Make a socket that listens at a path; an old socket there is removed.
+
+    Raises:
+        OSError: the socket cannot be opened.
+    """
+    Path(path).unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock

@@ -3,12 +3,13 @@
 import asyncio
 import errno
 import os
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
 
-from portward.app.workers.backoff import RestartBackoff
 from portward.app.workers.control_protocol import WorkerOrder, WorkerReport
 from portward.app.workers.worker import node_name
+from portward.app.workers.worker_process import WorkerProcess
 from portward.model.clock import Clock
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
@@ -17,46 +18,37 @@ TRIES: Final = 3
 """Ends in a row of one worker, before all were ready once, after which the start has failed."""
 GRACE: Final = 10.0
 """Seconds after the drain, and after the order to stop at once, until a worker is killed."""
+FIRST_DELAY: Final = 0.5
+LONGEST_DELAY: Final = 30.0
+SOUND: Final = 60.0
+"""Seconds of running after which the delay before a replacement is the first one again."""
 
 
 class StartFailedError(Exception):
     """A worker cannot be started; the text is the worker's own, in one line."""
 
 
-class Worker(Protocol):
-    """A supervised worker. See `worker_process.WorkerProcess`."""
-
-    number: int
-    ready: bool
-    failed: str
-
-    @property
-    def pid(self) -> int:
-        """The id of its process."""
-
-    def order(self, order: WorkerOrder) -> None:
-        """Send it an order."""
-
-    def terminate(self) -> None:
-        """Send SIGTERM to it."""
-
-    def kill(self) -> None:
-        """Kill it."""
-
-    async def run(self) -> int:
-        """Wait until it ends; returns the exit code."""
+Heard = Callable[[WorkerProcess, WorkerReport], None]
+Start = Callable[[int, int, Heard], Awaitable[WorkerProcess]]
 
 
-Heard = Callable[["Worker", WorkerReport], None]
-Start = Callable[[int, Heard], Awaitable[Worker]]
+class SupervisorEvents(Protocol):
+    """What the supervisor reports."""
+
+    def said(self, number: int, text: str) -> None:
+        """Handle a text that a worker prints; it is empty when the worker has ended."""
+
+    def complain(self, text: str) -> None:
+        """Handle the reason why a worker could not serve."""
+
+    def changed(self) -> None:
+        """Handle that other workers than before accept connections."""
 
 
 class Supervisor:
-    """Runs `size` workers, which `start` makes from their numbers.
+    """Runs `size` workers, which `start` makes from their numbers and the number of replacements so far.
 
-    `name` is the name of the gateway. `complete` is set while all workers accept connections. `said` is
-    called with the texts that a worker prints, and with an empty text when it has ended; `complain` is
-    called with the reason why a worker could not serve.
+    `name` is the name of the gateway. `complete` is set while all workers accept connections.
     """
 
     def __init__(
@@ -64,44 +56,40 @@ class Supervisor:
         size: int,
         name: str,
         start: Start,
+        events: SupervisorEvents,
         clock: Clock,
         telemetry: Telemetry,
-        said: Callable[[int, str], None],
-        complain: Callable[[str], None],
     ) -> None:
-        self.size = size
-        self.workers: dict[int, Worker] = {}
+        self.workers: dict[int, WorkerProcess] = {}
         self.replaced = 0
         """How many workers were started in place of one that ended."""
         self.complete = asyncio.Event()
+        self._size = size
         self._name = name
         self._start = start
+        self._events = events
         self._clock = clock
         self._telemetry = telemetry
-        self._said = said
-        self._complain = complain
         self._served = False
         self._codes: list[int] = []
         self._left = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
-
-    # -- state
-
-    @property
-    def leaving(self) -> bool:
-        """Whether all workers are to stop."""
-        return self._left.is_set()
 
     @property
     def ready(self) -> list[int]:
         """The numbers of the workers that accept connections, in order."""
         return sorted(number for number, worker in self.workers.items() if worker.ready)
 
+    @property
+    def code(self) -> int:
+        """The exit code: 0 when every worker stopped as ordered."""
+        return int(any(self._codes))
+
     # -- lifecycle
 
     def begin(self) -> None:
         """Start all workers."""
-        self._keepers = [asyncio.ensure_future(self._keep(number)) for number in range(self.size)]
+        self._keepers = [asyncio.ensure_future(self._keep(number)) for number in range(self._size)]
 
     async def watch(self) -> None:
         """Wait until all workers have stopped as ordered.
@@ -117,32 +105,18 @@ class Supervisor:
             self.workers[number].order(order)
         return self.ready
 
-    def leave(self) -> None:
-        """Order all workers to drain; none is replaced any more."""
+    def stop(self, order: WorkerOrder) -> None:
+        """Order all workers to stop, after a drain or at once; none is replaced any more."""
         self._left.set()
         for worker in self.workers.values():
-            if worker.ready:
-                worker.order(WorkerOrder.LEAVE)
-            else:  # it may not read orders yet
-                worker.terminate()
-
-    def end(self) -> None:
-        """Order all workers to stop at once."""
-        self._left.set()
-        for worker in self.workers.values():
-            worker.order(WorkerOrder.END)
-            if not worker.ready:
+            worker.order(order)
+            if not worker.ready:  # it may not read orders yet
                 worker.terminate()
 
     def kill(self) -> None:
         """Kill the remaining workers."""
         for worker in self.workers.values():
             worker.kill()
-
-    @property
-    def code(self) -> int:
-        """The exit code: 0 when every worker stopped as ordered."""
-        return int(any(self._codes))
 
     async def close(self) -> None:
         """Kill all remaining processes."""
@@ -153,80 +127,93 @@ class Supervisor:
     # -- one worker
 
     async def _keep(self, number: int) -> None:
-        backoff = RestartBackoff()
-        while await self._again(number, backoff):
-            self.replaced += 1
+        """Run one worker after the other, with a delay that doubles until one runs for a minute."""
+        delay, unready = FIRST_DELAY, 0
+        while not self._left.is_set():
+            born = self._clock.monotonic()
+            worker, code = await self._live(number)
+            lived = self._clock.monotonic() - born
+            ready, failed = (worker.ready, worker.failed) if worker is not None else (False, "")
+            why = failed or (_ending(code) if worker is not None else _not_started(code))
+            if code or not self._left.is_set():
+                self._record(Event.WORKER_END, number, detail=why, seconds=round(lived, 3))
+            if self._left.is_set():
+                self._codes.append(code if ready else 0)
+                return
+            unready = 0 if ready else unready + 1
+            if not self._served and unready >= TRIES:
+                raise StartFailedError(why)
+            if failed:
+                self._events.complain(f"worker {number}: {failed}")
+            delay = FIRST_DELAY if lived >= SOUND else delay
+            with after(self._clock, delay) as over:
+                await any_of(over, self._left)
+            delay = min(2 * delay, LONGEST_DELAY)
+            if not self._left.is_set():
+                self.replaced += 1
+                for other in self.workers.values():
+                    other.order(WorkerOrder.REPLACED)
 
-    async def _again(self, number: int, backoff: RestartBackoff) -> bool:
-        """Run one worker until it ends, then wait. Returns False when it is not to be replaced."""
-        if self._left.is_set():
-            return False
-        born = self._clock.monotonic()
-        worker, code = await self._live(number)
-        ready, failed = (worker.ready, worker.failed) if worker is not None else (False, "")
-        lived = self._clock.monotonic() - born
-        why = failed or _ending(code) if worker is not None else _no_room(code)
-        if code or not self._left.is_set():
-            self._tell(number, why, lived)
-        if self._left.is_set():
-            self._codes.append(code if ready else 0)
-            return False
-        delay = backoff.died(lived, ready=ready)
-        if not self._served and backoff.unready >= TRIES:
-            raise StartFailedError(why)
-        if failed:
-            self._complain(f"worker {number}: {failed}")
-        await self._pause(delay)
-        return not self._left.is_set()
-
-    async def _live(self, number: int) -> tuple[Worker | None, int]:
+    async def _live(self, number: int) -> tuple[WorkerProcess | None, int]:
         """Run one worker. Returns None for a worker that could not be started; then the code is the errno."""
+        before = self.replaced
         try:
-            worker = await self._start(number, self._heard)
+            worker = await self._start(number, before, self._heard)
         except OSError as error:
             return None, error.errno or errno.EAGAIN
         self.workers[number] = worker
+        for _ in range(self.replaced - before):  # others were replaced during the start
+            worker.order(WorkerOrder.REPLACED)
         try:
-            if self.leaving:  # the order to stop came during the start
+            if self._left.is_set():  # the order to stop came during the start
                 worker.terminate()
             return worker, await worker.run()
         finally:
             del self.workers[number]
             self.complete.clear()
-            self._said(number, "")
+            self._events.changed()
+            self._events.said(number, "")
 
-    def _heard(self, worker: Worker, report: WorkerReport) -> None:
+    def _heard(self, worker: WorkerProcess, report: WorkerReport) -> None:
         if report.ready:
-            node = node_name(self._name, worker.number)
-            self._telemetry.record(Event.WORKER_START, node=node)
-            if len(self.ready) == self.size:
+            self._record(Event.WORKER_START, worker.number)
+            self._events.changed()
+            if len(self.ready) == self._size:
                 self._served = True
                 self.complete.set()
         if report.said:
-            self._said(worker.number, report.said)
+            self._events.said(worker.number, report.said)
 
-    def _tell(self, number: int, why: str, lived: float) -> None:
-        node, seconds = node_name(self._name, number), round(lived, 3)
-        self._telemetry.record(Event.WORKER_END, node=node, detail=why, seconds=seconds)
-
-    async def _pause(self, seconds: float) -> None:
-        over = asyncio.Event()
-        timer = self._clock.call_later(seconds, over.set)
-        waits = [asyncio.ensure_future(each.wait()) for each in (over, self._left)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+    def _record(self, event: Event, number: int, **fields: Any) -> None:
+        self._telemetry.record(event, node=node_name(self._name, number), **fields)
 
 
-def _no_room(code: int) -> str:
+@contextmanager
+def after(clock: Clock, seconds: float) -> Iterator[asyncio.Event]:
+    """Make an event that is set after `seconds`."""
+    over = asyncio.Event()
+    timer = clock.call_later(seconds, over.set)
+    try:
+        yield over
+    finally:
+        timer.cancel()
+
+
+async def any_of(*events: asyncio.Event, task: "asyncio.Task[None] | None" = None) -> None:
+    """Wait for one of the events, or for the end of a task."""
+    waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(each.wait()) for each in events]
+    try:
+        others = [task] if task is not None else []
+        await asyncio.wait([*waits, *others], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+def _not_started(code: int) -> str:
     return f"cannot be started: {os.strerror(code)}"
 
 
 def _ending(code: int) -> str:
-    if code < 0:
-        return f"ended by signal {-code}"
-    return f"ended with code {code}"
+    return f"ended by signal {-code}" if code < 0 else f"ended with code {code}"

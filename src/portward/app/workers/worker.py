@@ -3,11 +3,10 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -24,22 +23,18 @@ TASK_TIME: Final = 30.0
 """Seconds to wait for the parent's first line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOrders:
-    """Functions to call on the worker's event loop when the parent sends an order or has ended."""
-
-    leave: Callable[[], None]
-    end: Callable[[], None]
-    reload: Callable[[], None]
-
-
 class WorkerPlace:
     """The worker's connection to its parent, with its task. Made by :func:`taken`."""
 
-    def __init__(self, task: Task, control: socket.socket, pipe_reader: "PipeReader") -> None:
+    def __init__(self, task: Task, control: socket.socket, lines: BinaryIO) -> None:
+        """`lines` are those that come from the parent over `control`."""
         self.task = task
+        self.replaced = task.replaced
+        """How many workers of the gateway were started in place of one that ended."""
+        self.admin = [socket.socket(fileno=number) for number in task.admin]
+        """The sockets of the admin listener, which all workers share."""
         self._control = control
-        self._pipe_reader = pipe_reader
+        self._lines = lines
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self.orphan = False
@@ -78,7 +73,10 @@ class WorkerPlace:
     # -- orders of the parent
 
     def obey(
-        self, obedience: WorkerOrders, soon: Callable[[Callable[[], None]], object], drain: float
+        self,
+        deeds: Mapping[WorkerOrder, Callable[[], None]],
+        soon: Callable[[Callable[[], None]], object],
+        drain: float,
     ) -> None:
         """Carry out orders through `soon` from now on, and drain when the parent has ended.
 
@@ -86,28 +84,31 @@ class WorkerPlace:
         is the time in seconds that the drain may take.
         """
         self._thread = threading.Thread(
-            target=self._listen, args=(obedience, soon, drain), name="portward-orders", daemon=True
+            target=self._listen, args=(deeds, soon, drain), name="portward-orders", daemon=True
         )
         self._thread.start()
 
     def _listen(
-        self, obedience: WorkerOrders, soon: Callable[[Callable[[], None]], object], drain: float
+        self,
+        deeds: Mapping[WorkerOrder, Callable[[], None]],
+        soon: Callable[[Callable[[], None]], object],
+        drain: float,
     ) -> None:
-        deeds = {
-            WorkerOrder.LEAVE.value: obedience.leave,
-            WorkerOrder.END.value: obedience.end,
-            WorkerOrder.RELOAD.value: obedience.reload,
-        }
+        known = {order.value: deed for order, deed in deeds.items()}
+        known[WorkerOrder.REPLACED.value] = self._count_replaced
         with suppress(RuntimeError):  # the loop is closed: this process is stopping
-            while (order := self._pipe_reader.line()) is not None:
-                if order in deeds:
-                    soon(deeds[order])
+            while order := _line(self._lines):
+                if order.strip() in known:
+                    soon(known[order.strip()])
             self.orphan = not self._stopped.is_set()
             if self.orphan:
-                soon(obedience.leave)
+                soon(deeds[WorkerOrder.LEAVE])
         # The event loop may be blocked, so the process cannot stop in order.
         if not self._stopped.wait(drain + GRACE):  # pragma: no cover - it ends the process
             os._exit(1)
+
+    def _count_replaced(self) -> None:
+        self.replaced += 1
 
     def close(self) -> None:
         """Remove the sockets. Without a parent, the last worker removes the folder too."""
@@ -116,11 +117,14 @@ class WorkerPlace:
             self._control.shutdown(socket.SHUT_RDWR)
         if self._thread is not None:
             self._thread.join(JOIN_TIME)
+        self._lines.close()
         self._control.close()
+        for sock in self.admin:
+            sock.close()
         folder, number = self.task.folder, self.task.number
         for path in (
-            control_protocol.admin_socket(folder, number),
-            control_protocol.door_socket(folder, number),
+            control_protocol.status_socket(folder, number),
+            control_protocol.handover_socket(folder, number),
         ):
             Path(path).unlink(missing_ok=True)
         if self.orphan:
@@ -128,25 +132,12 @@ class WorkerPlace:
                 Path(folder).rmdir()
 
 
-class PipeReader:
-    """Reads lines from a socket; it never waits for bytes after a complete line."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._held = b""
-
-    def line(self) -> bytes | None:
-        """Read the next line, without its line feed; None when no more will come."""
-        while b"\n" not in self._held:
-            try:
-                data = self._sock.recv(control_protocol.LONGEST_LINE)
-            except OSError:
-                return None
-            if not data:
-                return None
-            self._held += data
-        line, _, self._held = self._held.partition(b"\n")
-        return line
+def _line(lines: BinaryIO) -> bytes:
+    """Read the next line; empty when no more will come."""
+    try:
+        return lines.readline(control_protocol.LONGEST_LINE)
+    except OSError:
+        return b""
 
 
 def node_name(name: str, number: int) -> str:
@@ -173,14 +164,15 @@ def taken(environment: MutableMapping[str, str]) -> WorkerPlace | None:
         ) from None
     control.set_inheritable(False)
     control.settimeout(TASK_TIME)
-    pipe_reader = PipeReader(control)
+    lines = control.makefile("rb")
     try:
-        task = control_protocol.task.decode(pipe_reader.line() or b"")
+        task = control_protocol.task.decode(_line(lines))
     except msgspec.DecodeError:
+        lines.close()
         control.close()
         raise ValueError("the gateway that started this worker is gone") from None
     control.settimeout(None)
-    return WorkerPlace(task, control, pipe_reader)
+    return WorkerPlace(task, control, lines)
 
 
 def complete(settings: Settings, secrets: Secrets) -> Settings:

@@ -82,7 +82,7 @@ class WorkerProcess:
 async def started(
     command: Sequence[str], task: Task, heard: Callable[[WorkerProcess, WorkerReport], None]
 ) -> WorkerProcess:
-    """Start a worker and send it its task.
+    """Start a worker and send it its task. It inherits the descriptors of the admin listener.
 
     Raises:
         OSError: the system cannot start a process.
@@ -93,7 +93,7 @@ async def started(
             process = await asyncio.create_subprocess_exec(
                 *ignoring_hang_ups(command),
                 env=os.environ | {control_protocol.VARIABLE: str(theirs.fileno())},
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *task.admin),
                 stdin=DEVNULL,
             )
     except BaseException:

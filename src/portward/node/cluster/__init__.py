@@ -6,6 +6,7 @@ from portward.node.cluster.maintenance import ClusterMaintenance
 from portward.node.cluster.position_check import PositionCheck
 from portward.node.cluster.revalidation import Revalidation
 from portward.node.cluster.rights_events import RightsEventHandler
+from portward.node.cluster.survey import Survey, SurveyQuestion, SurveyResult
 
 __all__ = [
     "AuditExporter",
@@ -14,4 +15,7 @@ __all__ = [
     "PositionCheck",
     "Revalidation",
     "RightsEventHandler",
+    "Survey",
+    "SurveyQuestion",
+    "SurveyResult",
 ]

@@ -1,6 +1,6 @@
 """Handles what the engine's bus delivers: publications and events of all nodes, for local sessions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from portward.hub.hub import Hub
@@ -9,38 +9,14 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.events import (
     BusEvent,
-    Disconnected,
-    Expelled,
-    Revoked,
-    RightsChanged,
     UserJoined,
     UserLeft,
     UserSignalled,
-    ValueShared,
 )
 from portward.model.publication import Publication
 from portward.model.replies import Joined, Left, Signalled
 from portward.node.channels import GapRepair, PresenceOrder
 from portward.node.sessions import Session
-
-
-class RightsEvents(Protocol):
-    """Handlers of events about users and their rights: `node.cluster.rights_events.RightsEventHandler`."""
-
-    def revoked(self, event: Revoked) -> None:
-        """End the sessions that the revocation names."""
-
-    def rights_changed(self, event: RightsChanged) -> None:
-        """Evaluate the affected rights again."""
-
-    def disconnected(self, event: Disconnected) -> None:
-        """End a user's connections."""
-
-    def shared(self, event: ValueShared) -> None:
-        """Send a shared value to the user's other connections."""
-
-    def expelled(self, event: Expelled) -> None:
-        """Remove a user from a channel."""
 
 
 class EngineStatusEvents(Protocol):
@@ -63,11 +39,12 @@ class BusEventHandler:
         self,
         hub: Hub,
         registry: Registry[Session],
-        authorities: RightsEvents,
         gap_repair: GapRepair,
         watchers: EngineStatusEvents,
         clock: Clock,
+        handlers: Mapping[type[BusEvent], Callable[..., None]],
     ) -> None:
+        """`handlers` are those of all events that are not about the users in a channel."""
         self._hub = hub
         self._registry = registry
         self._gap_repair = gap_repair
@@ -77,11 +54,7 @@ class BusEventHandler:
             UserJoined: self._joined,
             UserLeft: self._left,
             UserSignalled: self._signalled,
-            Revoked: authorities.revoked,
-            RightsChanged: authorities.rights_changed,
-            Disconnected: authorities.disconnected,
-            Expelled: authorities.expelled,
-            ValueShared: authorities.shared,
+            **handlers,
         }
 
     def on_publication(

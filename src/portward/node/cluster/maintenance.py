@@ -15,6 +15,7 @@ from portward.model.events import Revoked
 from portward.model.node import NodeInfo
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
 from portward.node.cluster.position_check import PositionCheck
+from portward.node.cluster.survey import Survey
 from portward.node.sessions import NodeContext, Session
 from portward.telemetry.events import Event
 
@@ -60,8 +61,10 @@ class ClusterMaintenance:
         rights_events: Reauthorizer,
         position_check: PositionCheck,
         info: Callable[[], NodeInfo],
+        survey: Survey,
     ) -> None:
         """`info` returns the figures of this node."""
+        self._survey = survey
         self._engine = context.engine
         self._registry = context.registry
         self._telemetry = context.telemetry
@@ -142,7 +145,9 @@ class ClusterMaintenance:
         nodes = self._engine.nodes
         await nodes.register(self._info(), NODE_TTL)
         if self._engine.shared_by_nodes:
-            before, self._nodes = self._nodes, len(await nodes.present())
+            present = await nodes.present()
+            self._survey.note(present)
+            before, self._nodes = self._nodes, len(present)
             # After a loss of all data the store gets the entries of all nodes within one interval: keep the
             # larger count until then, so that shares of limits do not grow.
             self._cluster_limits.count(max(before, self._nodes))

@@ -1,14 +1,22 @@
 """Handling of events about users and their rights, from this node or another."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 from weakref import WeakSet
 
 from portward.model.channel import Channel
 from portward.model.disconnects import Disconnect
 from portward.model.errors import Unavailable
-from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged, ValueShared
+from portward.model.events import (
+    BusEvent,
+    Disconnected,
+    Expelled,
+    Revoked,
+    RightsChanged,
+    ValueShared,
+)
 from portward.model.replies import SharedChanged
+from portward.model.revocation import Revocation
 from portward.node.channels import Subscriptions
 from portward.node.rights import IdentityBinding
 from portward.node.sessions import NodeContext, Session
@@ -16,10 +24,12 @@ from portward.protocols.socketio import ROOT
 
 RETRY: Final = 5.0
 """Seconds until a check that was not possible is tried again."""
+KEPT: Final = 1000
+"""The most revocations of which is known how many sessions they closed."""
 
 
 class RightsEventHandler:
-    """Applies revocations and changed rights to sessions; implements `node.cluster.RightsEvents`."""
+    """Applies revocations and changed rights to sessions."""
 
     def __init__(
         self,
@@ -35,16 +45,38 @@ class RightsEventHandler:
         self._subscriptions = subscriptions
         self._waiting: WeakSet[Session] = WeakSet()
         """Sessions that wait for another check."""
+        self._ended: dict[Revocation, int] = {}
+        """How many sessions each of the last revocations closed."""
         self._checking: dict[Session, int] = {}
         """The number of running checks of a session that were started by events."""
+
+    @property
+    def handlers(self) -> Mapping[type[BusEvent], Callable[..., None]]:
+        """The events of the bus that this handles."""
+        return {
+            Revoked: self.revoked,
+            RightsChanged: self.rights_changed,
+            Disconnected: self.disconnected,
+            Expelled: self.expelled,
+            ValueShared: self.shared,
+        }
 
     def revoked(self, event: Revoked) -> None:
         """Close every session that the revocation covers."""
         revocation = event.revocation
+        ended = self._ended.pop(revocation, 0)
         for session in self._registry:
             if session.claims is not None and revocation.names(session.claims, session.resume_id):
+                ended += session.alive
                 session.end(Disconnect.REVOKED, f"revoked by {revocation.kind.value}")
+        self._ended[revocation] = ended
+        if len(self._ended) > KEPT:
+            del self._ended[next(iter(self._ended))]
         self._telemetry.metrics.revoked(self._clock.time() - revocation.at)
+
+    def ended_by(self, revocation: Revocation) -> int:
+        """Return how many sessions of this node one of the last revocations closed."""
+        return self._ended.get(revocation, 0)
 
     def rights_changed(self, event: RightsChanged) -> None:
         """Check the rights of all sessions of a user, or of all subscribers of a channel.

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from portward.engines.port import Member, PublishResult, RevocationsFull, UserRights
 from portward.model.channel import Channel
 from portward.model.commands import Publish, ReadHistory
-from portward.model.errors import CommandError, ErrorKind, Unavailable
+from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import Disconnected, Expelled, Revoked, RightsChanged
 from portward.model.identity import Identity
 from portward.model.limits import TICKET_TIME
@@ -29,6 +30,13 @@ from portward.telemetry.events import Event
 from portward.version import __version__
 
 
+class RevocationOutcome(NamedTuple):
+    """A revocation that was made, and how many connections of this node it closed."""
+
+    revocation: Revocation
+    ended: int
+
+
 class ServerApi:
     """Publishes, reads, changes and closes on behalf of the application."""
 
@@ -41,7 +49,8 @@ class ServerApi:
         publishing: Publishing,
         hooks: HookRunner,
     ) -> None:
-        self._context = context
+        self.uid = context.uid
+        self._machine = context.machine
         self._engine = context.engine
         self._hub = context.hub
         self._registry = context.registry
@@ -115,25 +124,15 @@ class ServerApi:
     def info(self) -> NodeInfo:
         """Return the figures of this node."""
         return NodeInfo(
-            uid=self._context.uid,
+            uid=self.uid,
             clients=len(self._registry),
             users=self._registry.users(),
             subscriptions=sum(len(session.subscriptions) for session in self._registry),
             channels=len(self._hub),
             uptime=self._clock.monotonic() - self._began,
-            name=self._context.machine,
+            name=self._machine,
             version=__version__,
         )
-
-    async def nodes(self) -> tuple[NodeInfo, ...]:
-        """Return the figures of all nodes, ordered by id; only of this one while the store is unavailable."""
-        own = self.info()
-        try:
-            present = await self._engine.nodes.present()
-        except Unavailable:
-            present = ()
-        known = {each.uid: each for each in present} | {own.uid: own}
-        return tuple(known[uid] for uid in sorted(known))
 
     def connections(
         self,
@@ -177,10 +176,8 @@ class ServerApi:
         """
         return await self._credentials.issue_ticket(token, min(ttl, TICKET_TIME))
 
-    async def revoke(self, kind: RevocationKind, value: str) -> int:
+    async def revoke(self, kind: RevocationKind, value: str) -> RevocationOutcome:
         """Revoke a token id, a session, all credentials of a user, or one whole token.
-
-        Returns how many connections of this node it closed.
 
         Raises:
             CommandError: the engine cannot keep more revocations. Open connections are closed anyway, but
@@ -204,7 +201,7 @@ class ServerApi:
         ended = len(self._named(revocation))
         self._telemetry.record(Event.AUTH_REVOKE, kind=kind.value, count=ended)
         await self._engine.streams.publish_control(Revoked(revocation=revocation))
-        return ended
+        return RevocationOutcome(revocation, ended)
 
     def _named(self, revocation: Revocation) -> list[Identity]:
         """Return the identities of the sessions on this node that a revocation covers."""

@@ -1,12 +1,18 @@
+import asyncio
 import math
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from portward.app.workers.merging import _RULES, MalformedScrapeError, crew, merged, number
+from portward.app.workers import control_protocol
+from portward.app.workers.sockets import listening
+from portward.app.workers.status import _RULES, MalformedScrapeError, merged, number, workers
 from portward.telemetry.metrics import Metrics
+from tests.app.workers.work import Machine, machine
 from tests.docs.pages import ROOT
 
 
@@ -38,9 +44,9 @@ lives = st.tuples(
 
 @settings(deadline=None, max_examples=5)
 @given(st.lists(lives, min_size=1, max_size=3))
-def test_one_scrape_is_the_sum(workers: list[tuple[int, list[float], bool, float]]) -> None:
+def test_one_scrape_is_the_sum(lived: list[tuple[int, list[float], bool, float]]) -> None:
     """Counters, gauges and buckets are added; states are the worst, whoever reads them."""
-    scrapes = [scrape(count, waits, up=up, lag=lag) for count, waits, up, lag in workers]
+    scrapes = [scrape(count, waits, up=up, lag=lag) for count, waits, up, lag in lived]
     whole = series(merged(scrapes))
     parts = [series(each) for each in scrapes]
     assert whole.keys() == parts[0].keys()
@@ -61,11 +67,11 @@ lines = st.dictionaries(st.tuples(names, st.sampled_from("xyz")), st.integers(-9
 
 
 @given(st.lists(lines, max_size=4))
-def test_every_series_is_there_once(workers: list[dict[tuple[str, str], int]]) -> None:
+def test_every_series_is_there_once(all_known: list[dict[tuple[str, str], int]]) -> None:
     """Whatever each worker knows, the whole has every series once, with the value of all."""
     rules = {"portward_engine_up": min, "portward_loop_lag_seconds": max}
     scrapes = []
-    for known in workers:
+    for known in all_known:
         by_name = sorted(known.items())
         scrapes.append(
             "".join(
@@ -77,10 +83,10 @@ def test_every_series_is_there_once(workers: list[dict[tuple[str, str], int]]) -
     expected = {
         f"{name}[('l', '{label}')]": float(
             rules.get(name, sum)(
-                [known[name, label] for known in workers if (name, label) in known]
+                [known[name, label] for known in all_known if (name, label) in known]
             )
         )
-        for name, label in {key for known in workers for key in known}
+        for name, label in {key for known in all_known for key in known}
     }
     assert whole == expected
 
@@ -113,9 +119,9 @@ def test_what_is_no_scrape(text: str) -> None:
         merged([text])
 
 
-def test_the_crew_itself() -> None:
-    """The parent counts who answers, who does not, and who was replaced."""
-    assert series(crew(3, 2, 7)) == {
+def test_the_workers_themselves() -> None:
+    """Who answers is counted, who does not, and who was replaced."""
+    assert series(workers(3, 2, 7)) == {
         "portward_workers[('state', 'up')]": 2,
         "portward_workers[('state', 'down')]": 1,
         "portward_workers_replaced_total[]": 7,
@@ -135,3 +141,75 @@ def test_every_rule_is_about_a_metric_that_exists() -> None:
     # These come from the process, not from a table of ours.
     known = {"portward_process_start_time_seconds"}
     assert [name for name in _RULES if name not in page and name not in known] == []
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[Machine]:
+    """Two workers of one machine."""
+    async with machine(tmp_path) as running:
+        yield running
+
+
+async def test_health_and_readiness(two: Machine) -> None:
+    """Each worker is healthy while any is, and ready while all are."""
+    for each in (0, 1):
+        assert await two.ask(each, "/health") == (200, "ok")
+        assert await two.ask(each, "/ready") == (200, "ready")
+    two.gateways[1].node.admission_control.draining = True
+    for each in (0, 1):
+        assert await two.ask(each, "/health") == (200, "ok")
+        assert await two.ask(each, "/ready") == (503, "draining")
+    two.gateways[0].node.admission_control.draining = True
+    assert await two.ask(0, "/health") == (503, "draining")
+
+
+async def test_worker_that_is_not_there(two: Machine) -> None:
+    """A worker that cannot be reached is missing in the readiness, and not in the health."""
+    two.statuses[1].close()
+    assert await two.ask(0, "/health") == (200, "ok")
+    assert await two.ask(0, "/ready") == (503, "1 of 2 workers ready")
+
+
+async def test_one_scrape_of_all(two: Machine) -> None:
+    """Metrics are those of all workers together, with a count of those that answer."""
+    await two.join(0, "ann")
+    await two.join(1, "bob")
+    two.places[1].replaced = 3
+    for each, replaced in ((0, 0.0), (1, 3.0)):
+        status, text = await two.ask(each, "/metrics")
+        assert status == 200
+        assert 'portward_connections{endpoint="rooms"} 2.0' in text
+        assert 'portward_workers{state="up"} 2.0' in text
+        assert f"portward_workers_replaced_total {replaced}" in text
+    two.statuses[1].close()
+    _, text = await two.ask(0, "/metrics")
+    assert 'portward_connections{endpoint="rooms"} 1.0' in text
+    assert 'portward_workers{state="down"} 1.0' in text
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense", b'"half', b"7", b"\xff"])
+async def test_answer_of_another_kind(two: Machine, tmp_path: Path, answer: bytes) -> None:
+    """What is no whole text is no answer, as that of a worker which dies meanwhile."""
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    two.statuses[1].close()
+    path = control_protocol.status_socket(str(tmp_path), 1)
+    server = await asyncio.start_unix_server(serve, sock=listening(path))
+    assert await two.ask(0, "/ready") == (503, "1 of 2 workers ready")
+    server.close()
+
+
+@pytest.mark.parametrize("question", [b"", b"nonsense\n", b"health", b"x" * 100_000 + b"\n"])
+async def test_question_of_another_kind(two: Machine, tmp_path: Path, question: bytes) -> None:
+    """What is no question gets no answer, and the next one gets its own."""
+    path = control_protocol.status_socket(str(tmp_path), 1)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(question)
+    writer.write_eof()
+    answer = await reader.read()
+    assert answer in {b"", b'"ok"'}
+    writer.close()
+    assert await two.ask(0, "/ready") == (200, "ready")
