@@ -1,9 +1,9 @@
 """Methods about rooms."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from portward.admin.rooms import RoomRequest, RoomsSetRequest, room_channel
 from portward.model.channel import Channel

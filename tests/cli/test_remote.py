@@ -55,6 +55,24 @@ def test_round(portward: Console, admin: str) -> None:
     assert revoked.out == "revoked; 0 open connections ended\n"
 
 
+@pytest.mark.parametrize("missing", [["web-2"], ["a", "b"], ["\x1b[31m"]])
+def test_nodes_that_are_missing(
+    portward: Console, monkeypatch: pytest.MonkeyPatch, missing: list[str]
+) -> None:
+    """Nodes that did not answer are named in a warning; the rest of the result is printed."""
+
+    def respond(_: httpx.Request) -> httpx.Response:
+        result = {"connections": [], "total": 0, "missing": missing}
+        return httpx.Response(200, json={"result": result})
+
+    answer(monkeypatch, respond)
+    outcome = portward("connections", "--api-key", "k")
+    assert outcome.code == 0
+    assert outcome.lines[-1] == "0 of 0 connections"
+    assert outcome.err.startswith("portward: without the nodes that did not answer in time: ")
+    assert "\x1b" not in outcome.err
+
+
 def test_open_connection(portward: Console, home: Path) -> None:
     """An open connection is listed, hears a publication, and ends when its user is revoked."""
     with gateway() as (_, address):

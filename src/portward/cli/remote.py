@@ -16,7 +16,7 @@ import typer
 from portward.admin.methods import METHODS
 from portward.cli.config import ConfigOption, known, read
 from portward.cli.errors import CommandRefused, UsageError
-from portward.cli.output import line, shown, table
+from portward.cli.output import complain, line, shown, table
 from portward.settings import Settings
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import API_KEY
@@ -93,11 +93,15 @@ class AdminClient:
         try:
             with httpx.Client(timeout=_TIMEOUT, trust_env=outside) as client:
                 url = f"{self.address}/api/{method}"
-                return _result(client.post(url, json=body, headers=headers))
+                result = _result(client.post(url, json=body, headers=headers))
         except httpx.HTTPError as error:
             raise CommandRefused(
                 f"no answer from the admin API at {self.address}: {error}"
             ) from None
+        if isinstance(result, dict) and result.get("missing"):
+            missing = ", ".join(map(shown, result["missing"]))
+            complain(f"portward: without the nodes that did not answer in time: {missing}")
+        return result
 
 
 def _host(address: str) -> str:

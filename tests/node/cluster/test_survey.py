@@ -164,7 +164,7 @@ async def test_question_that_cannot_be_read(net: Network, body: bytes) -> None:
     sink: Any = net.engines[1].sink
     answers: list[SurveyAnswered] = []
     net.engines[0].sink._handlers[SurveyAnswered] = answers.append  # type: ignore[union-attr]
-    sink.happened(SurveyAsked(id="q", node="other", question=echoed.name, body=msgspec.Raw(body)))
+    sink.on_control(SurveyAsked(id="q", node="other", question=echoed.name, body=msgspec.Raw(body)))
     await settle()
     assert [(each.node, each.error) for each in answers] == [(uids(net)[1], "unknown request")]
     assert net.houses[1].events(Event.INTERNAL_ERROR) == 0
@@ -252,14 +252,14 @@ async def test_answers_nobody_asked_for(net: Network) -> None:
     sink: Any = net.engines[0].sink
     body = msgspec.Raw(msgspec.json.encode(Told("forged", "forged")))
     for node in (a, b, "nobody"):
-        sink.happened(SurveyAnswered(id="unknown", node=node, body=body))
+        sink.on_control(SurveyAnswered(id="unknown", node=node, body=body))
     net.engines[1].losing = True
     task = asyncio.create_task(surveys(net)[0].ask(echoed, Asked()))
     await settle()
     (identifier,) = surveys(net)[0]._open
-    sink.happened(SurveyAnswered(id=identifier, node=a, body=body))
+    sink.on_control(SurveyAnswered(id=identifier, node=a, body=body))
     for _ in range(2):
-        sink.happened(
+        sink.on_control(
             SurveyAnswered(id=identifier, node=b, body=msgspec.Raw(b'{"uid":"1","text":""}'))
         )
         body = msgspec.Raw(b'{"uid":"2","text":""}')

@@ -62,7 +62,7 @@ class WorkersPlan(NamedTuple):
     secrets: Secrets = Secrets()
 
 
-class _Place(NamedTuple):
+class _SharedPlace(NamedTuple):
     """What all workers share: a folder for sockets, the public address, and the admin listener."""
 
     folder: str
@@ -103,7 +103,7 @@ async def serve_workers(
         admin = []
         if settings.admin.enabled:
             admin = await bind(server.admin_host, server.admin_port)
-        place = _Place(folder, address, [stack.enter_context(sock) for sock in admin])
+        place = _SharedPlace(folder, address, [stack.enter_context(sock) for sock in admin])
         parent = _Parent(settings, plan, place, clock, telemetry)
         stack.callback(parent.unserved.stop)
         return await parent.run(signals)
@@ -116,7 +116,7 @@ class _Parent:
         self,
         settings: Settings,
         plan: WorkersPlan,
-        place: _Place,
+        place: _SharedPlace,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:

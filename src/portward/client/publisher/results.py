@@ -95,10 +95,14 @@ class OpenConnection(msgspec.Struct, frozen=True):
 
 
 class Connections(msgspec.Struct, frozen=True):
-    """A page of open connections, and how many there are."""
+    """A page of open connections, and how many there are.
+
+    `missing` are the ids of nodes that did not answer in time: their connections are not among them.
+    """
 
     connections: list[OpenConnection]
     total: int
+    missing: tuple[str, ...] = ()
 
 
 class SecurityEvent(msgspec.Struct, frozen=True):
