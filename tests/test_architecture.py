@@ -104,8 +104,7 @@ AIM_LINES = 300
 LONGER = {
     "app/gateway.py": "one public class: the library's whole face, most of it docstrings",
     "app/server.py": "one process from its first listener to its exit code",
-    "client/publisher/asynchronous.py": "one short method for each method of the admin API",
-    "client/publisher/blocking.py": "the same methods, blocking",
+    "client/publisher/calls.py": "one short function for each method of the admin API",
     "protocols/rooms/messages.py": "the messages of one protocol: one short struct each",
     "client/reconnect.py": "one loop over connections, with everything that begins and ends one",
     "engines/port.py": "ten ports, and hardly a line that is not their contract",

@@ -152,7 +152,7 @@ def test_results_are_those_of_the_api(mirror: type[msgspec.Struct]) -> None:
 
 
 def test_both_publishers_are_alike() -> None:
-    """The publisher for asyncio has the methods of the other, with the same arguments and words."""
+    """The publisher for asyncio has the methods of the other, with the same signatures and docstrings."""
     both = [
         {
             name: (str(inspect.signature(each)), inspect.getdoc(each))

@@ -1,11 +1,9 @@
 """Publishing from a backend: the methods of the admin API, with retries that publish once.
 
 `Publisher` blocks, `AsyncPublisher` is for asyncio. Both keep connections open, bound every wait, and
-repeat what failed for the moment. Neither shows its API key in a repr, a log or an error.
+repeat calls that failed temporarily. The API key is in no repr, log or error.
 """
 
-from portward.client.publisher.asynchronous import AsyncPublisher
-from portward.client.publisher.blocking import Publisher
 from portward.client.publisher.errors import (
     CallRefused,
     CallTimedOut,
@@ -13,6 +11,7 @@ from portward.client.publisher.errors import (
     PublisherError,
     UnexpectedAnswer,
 )
+from portward.client.publisher.publishers import AsyncPublisher, Publisher
 from portward.client.publisher.results import (
     ApprovalState,
     BroadcastOutcome,
