@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from portward.model.errors import ErrorKind
+
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
@@ -70,20 +72,6 @@ def early_message(token: int) -> int:
     return UNAUTHENTICATED_MESSAGE if token <= TOKEN else UNAUTHENTICATED_MESSAGE + token
 
 
-class LimitName(StrEnum):
-    """All limits an operator can set, by their names in settings, metrics and logs."""
-
-    CONNECTIONS = "connections"
-    ATTEMPTS = "attempts"
-    MESSAGES = "messages"
-    AUTH = "auth"
-    JOIN = "join"
-    HISTORY = "history"
-    TYPING = "typing"
-    FRAMES = "frames"
-    CONTROL_FRAMES = "control_frames"
-
-
 class LimitMode(StrEnum):
     """`observe` counts and logs what `enforce` would reject."""
 
@@ -105,16 +93,56 @@ class Rate(msgspec.Struct, frozen=True):
         return self.period / self.count if self.count else 0.0
 
 
-DEFAULT_RATES: Final = {
-    LimitName.ATTEMPTS: Rate(600, 60.0, 600),
-    LimitName.MESSAGES: Rate(60, 60.0, 60),
-    LimitName.AUTH: Rate(100, 60.0, 10),
-    LimitName.JOIN: Rate(20, 60.0, 20),
-    LimitName.HISTORY: Rate(30, 60.0, 30),
-    LimitName.TYPING: Rate(30, 60.0, 30),
-    LimitName.FRAMES: Rate(200, 1.0, 400),
-    LimitName.CONTROL_FRAMES: Rate(10, 1.0, 20),
-}
+class LimitName(StrEnum):
+    """The table of all limits an operator can set: one row is one limit.
+
+    A row has the name in settings, metrics and logs, the meaning, the default rate, and the command error of
+    a refusal. The limit on connections is a number and has no rate.
+    """
+
+    text: str
+    rate: Rate | None
+    error: ErrorKind
+
+    def __new__(
+        cls,
+        name: str,
+        text: str = "",
+        rate: Rate | None = None,
+        error: ErrorKind = ErrorKind.RATE_LIMITED,
+    ) -> "LimitName":
+        """Make a member whose value is the name."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.text, member.rate, member.error = text, rate, error
+        return member
+
+    CONNECTIONS = "connections", "Connections open at once, per address."
+    ATTEMPTS = "attempts", "Handshakes, per address.", Rate(600, 60.0, 600)
+    MESSAGES = (
+        "messages",
+        "Messages, per user, or per address before authentication.",
+        Rate(60, 60.0, 60),
+    )
+    AUTH = (
+        "auth",
+        "Distinct refused credentials, per address.",
+        Rate(100, 60.0, 10),
+        ErrorKind.AUTH_RATE_LIMITED,
+    )
+    JOIN = (
+        "join",
+        "Subscriptions, per user.",
+        Rate(20, 60.0, 20),
+        ErrorKind.SUBSCRIBE_RATE_LIMITED,
+    )
+    HISTORY = "history", "History reads, per user.", Rate(30, 60.0, 30)
+    TYPING = "typing", "`typing` messages, per user and room.", Rate(30, 60.0, 30)
+    FRAMES = "frames", "Frames of any kind, per connection.", Rate(200, 1.0, 400)
+    CONTROL_FRAMES = "control_frames", "Pings and pongs, per connection.", Rate(10, 1.0, 20)
+
+
+DEFAULT_RATES: Final = {name: name.rate for name in LimitName if name.rate is not None}
 VERIFICATIONS: Final = Rate(2000, 1.0, 500)
 """Verifications of credentials in one process, for all addresses together."""
 CONNECTIONS_PER_ADDRESS: Final = 500

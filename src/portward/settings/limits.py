@@ -1,8 +1,8 @@
 """The tables under `limits`, for the gateway and for one endpoint."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
 from msgspec.structs import replace
 
 from portward.model.limits import (
@@ -38,46 +38,35 @@ class ConnectionLimit(Struct, frozen=True, kw_only=True):
     mode: Mode = None
 
 
-class Limits(Struct, frozen=True, kw_only=True):
-    """One table for each limit."""
-
-    connections: ConnectionLimit = ConnectionLimit()
-    """Connections open at once, per address."""
-    attempts: RateLimit = RateLimit()
-    """Handshakes, per address."""
-    messages: RateLimit = RateLimit()
-    """Messages, per user, or per address before authentication."""
-    auth: RateLimit = RateLimit()
-    """Distinct refused credentials, per address."""
-    join: RateLimit = RateLimit()
-    """Subscriptions, per user."""
-    history: RateLimit = RateLimit()
-    """History reads, per user."""
-    typing: RateLimit = RateLimit()
-    """`typing` messages, per user and room."""
-    frames: RateLimit = RateLimit()
-    """Frames of any kind, per connection."""
-    control_frames: RateLimit = RateLimit()
-    """Pings and pongs, per connection."""
-
-
-def _default(name: LimitName) -> RateLimit:
-    rate = DEFAULT_RATES[name]
+def _default(name: LimitName) -> RateLimit | ConnectionLimit:
+    rate = name.rate
+    if rate is None:
+        return ConnectionLimit(max=CONNECTIONS_PER_ADDRESS, mode=LimitMode.ENFORCE)
     burst = None if rate.burst == rate.count else rate.burst
     return RateLimit(rate=replace(rate, burst=int(rate.count)), burst=burst, mode=rate.mode)
 
 
-DEFAULT_LIMITS: Final = Limits(
-    connections=ConnectionLimit(max=CONNECTIONS_PER_ADDRESS, mode=LimitMode.ENFORCE),
-    attempts=_default(LimitName.ATTEMPTS),
-    messages=_default(LimitName.MESSAGES),
-    auth=_default(LimitName.AUTH),
-    join=_default(LimitName.JOIN),
-    history=_default(LimitName.HISTORY),
-    typing=_default(LimitName.TYPING),
-    frames=_default(LimitName.FRAMES),
-    control_frames=_default(LimitName.CONTROL_FRAMES),
-)
+if TYPE_CHECKING:
+
+    class Limits(Struct, frozen=True):
+        """One table for each limit: its fields are the rows of `LimitName`."""
+
+        def __init__(self, **limits: RateLimit | ConnectionLimit) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    Limits = defstruct(
+        "Limits",
+        [
+            (name.value, Annotated[type(limit), FieldMeta(name.text)], type(limit)())
+            for name, limit in ((name, _default(name)) for name in LimitName)
+        ],
+        module=__name__,
+        frozen=True,
+        kw_only=True,
+    )
+
+DEFAULT_LIMITS: Final = Limits(**{name: _default(name) for name in LimitName})
 
 
 def resolved_rate(name: LimitName, general: Limits, own: Limits) -> Rate:
@@ -99,7 +88,8 @@ def resolved_rate(name: LimitName, general: Limits, own: Limits) -> Rate:
 
 def resolved_connections(general: Limits, own: Limits) -> ConnectionLimit:
     """Return the limit on connections per address, with `max` and `mode` both set."""
-    above, over = general.connections, own.connections
+    above: ConnectionLimit = getattr(general, LimitName.CONNECTIONS)
+    over: ConnectionLimit = getattr(own, LimitName.CONNECTIONS)
     counts = (over.max, above.max, CONNECTIONS_PER_ADDRESS)
     return ConnectionLimit(
         max=next(count for count in counts if count is not None),

@@ -53,12 +53,10 @@ def reference() -> str:
 
 def meaning(path: Path) -> str:
     """Return the meaning of a key, or of a table: the docstring below the field in the table's struct."""
-    node = node_at(path)
-    above = node_at(path[:-1]) if path[1:] else None
-    struct = above.struct if isinstance(above, Table) else Settings
-    text = "" if isinstance(above, Named) else docstrings(struct).get(path[-1], "")
-    if node is None or not text:
+    node, above = node_at(path), node_at(path[:-1]) if path[1:] else None
+    if node is None or node.about.text or isinstance(above, Named):
         return node.about.text if node is not None else ""
+    text = docstrings(above.struct if isinstance(above, Table) else Settings)[path[-1]]
     if not isinstance(node, Leaf):
         return text
     begins_lower = text[1:2].islower() or text[1:2] == " "

@@ -1,15 +1,10 @@
 """Rate limits of a node: a rate table with its name and the command error of a refusal."""
 
-from portward.model.errors import CommandError, ErrorKind
+from portward.model.errors import CommandError
 from portward.model.limits import LimitMode, LimitName, Rate
 from portward.security.rate import RateTable
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
-
-_FAULTS = {
-    LimitName.AUTH: ErrorKind.AUTH_RATE_LIMITED,
-    LimitName.JOIN: ErrorKind.SUBSCRIBE_RATE_LIMITED,
-}
 
 WEIGHTS = (1.0, 1 / 16)
 """The cost of an event in the bucket of an IPv6 /64, and in that of its /48."""
@@ -18,13 +13,12 @@ WEIGHTS = (1.0, 1 / 16)
 class Limiter:
     """One limit. `scope` is the name of its endpoint, or empty for a limit of all endpoints."""
 
-    __slots__ = ("_fault", "_table", "_telemetry", "name", "rate", "scope")
+    __slots__ = ("_table", "_telemetry", "name", "rate", "scope")
 
     def __init__(self, name: LimitName, rate: Rate, telemetry: Telemetry, scope: str = "") -> None:
         self.name = name
         self.scope = scope
         self.rate = rate
-        self._fault = _FAULTS.get(name, ErrorKind.RATE_LIMITED)
         self._table = RateTable(rate)
         self._telemetry = telemetry
 
@@ -70,4 +64,4 @@ class Limiter:
 
     def fault(self, wait: float) -> CommandError:
         """Return the command error for an event that would be allowed in `wait` seconds."""
-        return CommandError(self._fault, retry_after=int(wait * 1000) + 1)
+        return CommandError(self.name.error, retry_after=int(wait * 1000) + 1)
