@@ -12,7 +12,35 @@ OLDER = [
     ("portward.model.endings", "Ending", "portward.model.disconnects", "Disconnect"),
     ("portward.model.refusals", "Refusal", "portward.model.handshake_errors", "HandshakeRejection"),
     ("portward.model.refusals", "Refused", "portward.model.handshake_errors", "HandshakeRejected"),
-    ("portward.protocols.port", "ClientProtocol", "portward.protocols.base", "ClientProtocol"),
+    ("portward.dialects.port", "Dialect", "portward.protocols.base", "ClientProtocol"),
+    ("portward.dialects.base", "Dialect", "portward.protocols.base", "ClientProtocol"),
+    (
+        "portward.dialects.alerts",
+        "AlertsDialect",
+        "portward.protocols.alerts.protocol",
+        "AlertsProtocol",
+    ),
+    ("portward.dialects.echo", "EchoDialect", "portward.protocols.echo", "EchoProtocol"),
+    ("portward.dialects.live", "LiveDialect", "portward.protocols.live.protocol", "LiveProtocol"),
+    (
+        "portward.dialects.relay",
+        "RelayDialect",
+        "portward.protocols.relay.protocol",
+        "RelayProtocol",
+    ),
+    (
+        "portward.dialects.rooms",
+        "RoomsDialect",
+        "portward.protocols.rooms.protocol",
+        "RoomsProtocol",
+    ),
+    (
+        "portward.dialects.socketio",
+        "SocketIoDialect",
+        "portward.protocols.socketio",
+        "SocketIoProtocol",
+    ),
+    ("portward.dialects.strict_json", "parse", "portward.security.strict_json", "parse"),
 ]
 
 
