@@ -13,6 +13,7 @@ settings.register_profile(
     # A busy machine is no fault of a test.
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
+    max_examples=40,
 )
 settings.register_profile(
     "explore",

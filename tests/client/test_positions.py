@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from portward.client.positions import Deliver, Load, Missed, PositionTracker
 from portward.model.position import Position
+from tests.examples import examples
 
 STEPS = st.lists(
     st.one_of(
@@ -126,7 +127,7 @@ def run(steps: list[str], *, loads: bool) -> tuple[Channel, Application]:
     return play.channel, play.application
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(STEPS)
 def test_each_once_in_order_or_in_a_gap(steps: list[str]) -> None:
     """Without state every message since the first entry is delivered once, in order, or lies in a gap."""
@@ -154,7 +155,7 @@ def test_each_once_in_order_or_in_a_gap(steps: list[str]) -> None:
     assert application.tracker.position == channel.position
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(STEPS)
 def test_state_and_what_follows_are_whole(steps: list[str]) -> None:
     """With state there is no gap: the last state, and what was delivered after it, is everything."""

@@ -25,6 +25,7 @@ from portward.model.publication import Draft
 from portward.model.room import Room, RoomOrigin
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
+from tests.examples import examples
 from tests.house import House, kinds, session_of, settings
 from tests.slow_engine import SlowEngine, arrive, slow_house
 
@@ -261,7 +262,7 @@ class Comings(RuleBasedStateMachine):
 
 
 Comings.TestCase.settings = effort(
-    max_examples=60,
+    max_examples=examples(20),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

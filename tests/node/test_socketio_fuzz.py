@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from portward.node.socketio_server import Socket
 from portward.telemetry.events import Event
+from tests.examples import examples
 from tests.house import running, settle
 from tests.sockets import UNLIMITED_HOUSE, member, offices
 
@@ -34,7 +35,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.p1
-@effort(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@effort(deadline=None, max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, hasty=st.booleans())
 def test_anything_in_any_order(steps: list[str | bytes], hasty: bool) -> None:
     """No packets in any order make the gateway fail; when the client has gone its rooms are empty."""

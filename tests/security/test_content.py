@@ -185,7 +185,7 @@ def test_a_scheme_begins_where_no_name_goes_on(
 @pytest.mark.parametrize(
     "text",
     [
-        "javascript" * 100_000 + ":" * 100_000,
+        "javascript" * 30_000 + ":" * 30_000,
         "&#" + "0" * 30_000 + "javascript:" * 3000 + "106;avascript:",
         "\t" * 30_000 + "javascript:" * 3000,
         "&#1" * 5000 + "data:" + "06;avascript:" * 5000,

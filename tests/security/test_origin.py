@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.security.origin import Origin, OriginPolicy, parse_origin
+from tests.examples import examples
 
 ALLOWED = (
     "https://app.example.com",
@@ -180,7 +181,7 @@ EDITS = st.lists(
 
 @pytest.mark.p0
 @given(start=st.sampled_from(ALLOWED[:2] + ALLOWED[3:]), edits=EDITS)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_only_what_parses_to_a_member_passes(start: str, edits: list[tuple[int, int, str]]) -> None:
     """Whatever is done to a member, it passes when it still means a member and not otherwise."""
     members = {parse_origin(entry) for entry in ALLOWED if "*" not in entry}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from portward.model.errors import CommandError, ErrorKind
 from portward.security.relay import RelayPolicy, opening
 from portward.security.strict_json import parse
+from tests.examples import examples
 
 pytestmark = pytest.mark.p0
 
@@ -556,7 +557,7 @@ def _assert_held(section: Any) -> None:
         assert section["audio"].get("output", {}).get("voice", "marin") == "marin"
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(100))
 @given(EVENT)
 @example('{"type":"session.update","session":{"voice":"marin","max_output_tokens":4096.0}}')
 @example('{"type":"session.update","session":{"audio":{"output":{"voice":"marin"}}},"response":{}}')
@@ -572,7 +573,7 @@ def test_what_is_forwarded_reads_the_same_everywhere(text: str) -> None:
                 _assert_held(found[name])
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(100))
 @given(EVENT)
 def test_without_a_guard_no_reader_finds_another_model(text: str) -> None:
     """To no reader does a forwarded event name another model than the connection's."""

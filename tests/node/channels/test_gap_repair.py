@@ -20,6 +20,7 @@ from portward.node.cluster.position_check import GRACE
 from portward.security import policy
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
+from tests.examples import examples
 from tests.house import LOBBY, House, ask, contents, forget, offsets, session_of, settle
 from tests.node.network import Network, NodeEngine, network, open_settings
 
@@ -643,7 +644,11 @@ class Storm:
 
 
 @pytest.mark.parametrize("size", [1000, 4])
-@trials(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@trials(
+    max_examples=examples(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     seed=st.integers(0, 2**32),
     actions=st.lists(st.sampled_from(ACTIONS), min_size=20, max_size=120),
