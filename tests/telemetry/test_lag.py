@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from portward.telemetry.lag import LoopLag
@@ -12,6 +14,11 @@ def ticks() -> Ticks:
     return []
 
 
+def noting(ticks: Ticks) -> Callable[[float, float], None]:
+    """A tick that keeps what it is given."""
+    return lambda late, jump: ticks.append((late, jump))
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """Time that leaps."""
@@ -21,8 +28,8 @@ def clock() -> FakeClock:
 @pytest.fixture
 def lag(clock: FakeClock, ticks: Ticks) -> LoopLag:
     """A started watch."""
-    lag = LoopLag(clock, lambda late, jump: ticks.append((late, jump)))
-    lag.start()
+    lag = LoopLag(clock)
+    lag.start(noting(ticks))
     return lag
 
 
@@ -59,12 +66,12 @@ def test_a_clock_that_is_moved_is_noticed_once(
 
 def test_it_stops_and_starts_again(clock: FakeClock, lag: LoopLag, ticks: Ticks) -> None:
     """Either may be repeated."""
-    lag.start()
+    lag.start(noting(ticks))
     assert clock.pending == 1
     lag.stop()
     lag.stop()
     clock.advance(5.0)
     assert ticks == []
-    lag.start()
+    lag.start(noting(ticks))
     clock.advance(0.5)
     assert len(ticks) == 1

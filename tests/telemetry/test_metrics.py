@@ -147,8 +147,8 @@ def test_the_identity_provider_is_timed_by_outcome(metrics: Metrics) -> None:
 
 def test_readings_come_from_whoever_keeps_them(metrics: Metrics) -> None:
     """The log and the audit keep their own counts, on their own threads."""
-    metrics.log_dropped_total.read = lambda: 4
-    metrics.audit_failures_total.read = lambda: 2
+    metrics.log_dropped_total.follow(lambda: 4)
+    metrics.audit_failures_total.follow(lambda: 2)
     found = samples(metrics)
     assert found["log_dropped_total{}"] == 4
     assert found["audit_failures_total{}"] == 2

@@ -76,7 +76,7 @@ def test_a_reading_is_taken_at_each_scrape() -> None:
     """It is zero until somebody keeps a number for it."""
     reading = Sample("lost_total", "Lost.")
     assert reading.collect().samples[0].value == 0
-    reading.read = lambda: 5
+    reading.follow(lambda: 5)
     assert reading.collect().samples[0].value == 5
 
 

@@ -1,6 +1,7 @@
 """Measurement of the event loop's lag, and detection of jumps of the wall clock."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from portward.model.clock import Clock, Timer
@@ -14,26 +15,25 @@ JUMP: Final = 2.0
 
 
 class LoopLag:
-    """Schedules a call every `INTERVAL` seconds and measures how late it runs.
+    """Schedules a call every `INTERVAL` seconds and measures how late it runs."""
 
-    `tick` is called each time with the lag in seconds and the jump of the wall clock in seconds, 0.0 without
-    a jump.
-    """
-
-    def __init__(self, clock: Clock, tick: Callable[[float, float], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.last = 0.0
         """The last measured lag in seconds."""
         self._clock = clock
-        self._tick = tick
         self._timer: Timer | None = None
         self._due = 0.0
         self._offset = 0.0
 
-    def start(self) -> None:
-        """Start the measurements. Does nothing when already started."""
+    def start(self, tick: Callable[[float, float], None]) -> None:
+        """Start the measurements. Does nothing when already started.
+
+        `tick` is called each time with the lag in seconds and the jump of the wall clock in seconds, 0.0
+        without a jump.
+        """
         if self._timer is None:
             self._offset = self._clock.time() - self._clock.monotonic()
-            self._schedule()
+            self._schedule(tick)
 
     def stop(self) -> None:
         """Stop the measurements. Does nothing when already stopped."""
@@ -41,14 +41,14 @@ class LoopLag:
             self._timer.cancel()
             self._timer = None
 
-    def _schedule(self) -> None:
+    def _schedule(self, tick: Callable[[float, float], None]) -> None:
         self._due = self._clock.monotonic() + INTERVAL
-        self._timer = self._clock.call_later(INTERVAL, self._look)
+        self._timer = self._clock.call_later(INTERVAL, partial(self._measure, tick))
 
-    def _look(self) -> None:
+    def _measure(self, tick: Callable[[float, float], None]) -> None:
         self.last = max(0.0, self._clock.monotonic() - self._due)
-        self._schedule()
-        self._tick(self.last, self._jump())
+        self._schedule(tick)
+        tick(self.last, self._jump())
 
     def _jump(self) -> float:
         offset = self._clock.time() - self._clock.monotonic()

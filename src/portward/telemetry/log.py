@@ -63,10 +63,9 @@ class Log:
         self.sampler = Sampler(lines, clock.monotonic)
         self._clock = clock
         self._writer = LineWriter(sink)
-        self._rendered = _Rendered()
-        self._say = _methods(self._rendered, _head(node), _renderer(style, colors=colors))
-        self._drain: QueueThread[_LogEntry] = QueueThread(
-            self._handle, name="portward-log", capacity=capacity
+        lines_of = _EntryWriter(self._writer, _head(node), _renderer(style, colors=colors))
+        self._queue: QueueThread[_LogEntry] = QueueThread(
+            lines_of.write, name="portward-log", capacity=capacity
         )
         self._lost = 0
         levels = tuple(LogLevel)
@@ -75,7 +74,7 @@ class Log:
     @property
     def dropped(self) -> int:
         """The number of lost lines: the queue was full, or the sink failed."""
-        return self._drain.refused + self._drain.broken + self._writer.dropped + self._lost
+        return self._queue.refused + self._queue.broken + self._writer.dropped + self._lost
 
     def event(self, event: Event, **fields: Unpack[Fields]) -> None:
         """Write a line, unless this event has used its lines of this second. Never raises."""
@@ -86,22 +85,19 @@ class Log:
         """Write a line of fields that are already sanitized, without sampling."""
         if event.level not in self._levels:
             return
-        self._drain.put(_LogEntry(self._clock.time(), event, fields))
+        self._queue.put(_LogEntry(self._clock.time(), event, fields))
 
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until every line is written or lost. Returns False after the timeout."""
-        return self._drain.flush(timeout)
+        return self._queue.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> None:
         """Write the remaining lines and stop; later lines are counted as lost."""
-        self._lost = self._drain.close(timeout)
+        self._lost += self._queue.close(timeout)
 
-    def _handle(self, entries: list[_LogEntry]) -> int:
-        """Render and write lines, on the log's thread. A failed line is lost and not tried again."""
-        for entry in entries:
-            self._say[entry.event.level](entry.event.value, _time=entry.time, **entry.fields)
-        self._writer.write(self._rendered.take())
-        return len(entries)
+    def count_lost(self) -> None:
+        """Count a line that could not be made."""
+        self._lost += 1
 
 
 class _Rendered:
@@ -120,6 +116,22 @@ class _Rendered:
         """Return the stored lines and empty the store."""
         lines, self._lines = self._lines, []
         return lines
+
+
+class _EntryWriter:
+    """Renders entries and writes the lines, on the log's thread."""
+
+    def __init__(self, writer: LineWriter, head: Processor, renderer: Processor) -> None:
+        self._writer = writer
+        self._rendered = _Rendered()
+        self._methods = _methods(self._rendered, head, renderer)
+
+    def write(self, entries: list[_LogEntry]) -> int:
+        """Write entries; return their number. A failed line is lost and not tried again."""
+        for entry in entries:
+            self._methods[entry.event.level](entry.event.value, _time=entry.time, **entry.fields)
+        self._writer.write(self._rendered.take())
+        return len(entries)
 
 
 def _methods(

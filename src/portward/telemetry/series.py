@@ -132,11 +132,15 @@ class Sample:
     def __init__(self, name: str, text: str) -> None:
         self.name = PREFIX + name
         self.text = text
-        self.read: Callable[[], float] = float
+        self._read: Callable[[], float] = float
+
+    def follow(self, read: Callable[[], float]) -> None:
+        """Call `read` at each scrape from now on."""
+        self._read = read
 
     def collect(self) -> Metric:
         """Return the current sample."""
-        return CounterMetricFamily(self.name, self.text, value=self.read())
+        return CounterMetricFamily(self.name, self.text, value=self._read())
 
 
 class MetricRow(NamedTuple):

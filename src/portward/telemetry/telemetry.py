@@ -34,18 +34,17 @@ class Telemetry:
         self.metrics = metrics
         self.log = log
         self.audit = audit
-        self.lag = LoopLag(clock, self._tick)
-        self._errors = 0
+        self.lag = LoopLag(clock)
         self._alarmed = 0
         self._lost = 0
-        metrics.log_dropped_total.read = self._dropped
-        metrics.audit_failures_total.read = lambda: audit.failures
+        metrics.log_dropped_total.follow(lambda: log.dropped)
+        metrics.audit_failures_total.follow(lambda: audit.failures)
         for note in audit.mended:
             log.write(Event.AUDIT_MEND, note)
 
     def start(self) -> None:
         """Start the periodic checks, every half second on the clock's event loop."""
-        self.lag.start()
+        self.lag.start(self._tick)
 
     def close(self, timeout: float = 2.0) -> None:
         """Report the last counts, write the waiting lines, and stop."""
@@ -92,10 +91,7 @@ class Telemetry:
             if event.audited is not Audited.NO:
                 self.audit.append(event, tidy)
         except Exception:  # noqa: BLE001 - a failed line must not close a connection; the loss is counted
-            self._errors += 1
-
-    def _dropped(self) -> int:
-        return self.log.dropped + self._errors
+            self.log.count_lost()
 
     def _tick(self, lag: float, jump: float) -> None:
         self.metrics.loop_lag_seconds.set(lag)
