@@ -198,7 +198,7 @@ def test_any_method(portward: Console, admin: str, monkeypatch: pytest.MonkeyPat
     assert json.loads(published.out)["offset"] == 1
     assert json.loads(portward("call", "info", *at).out)["nodes"]
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"user": "ann"}'))
-    assert json.loads(portward("call", "revoke", "-", *at).out) == {"ended": 0}
+    assert json.loads(portward("call", "revoke", "-", *at).out)["ended"] == 0
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,15 @@ class Crew(Served):
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             return (await client.get(f"{self.admin}{path}")).status_code
 
+    async def until_whole(self) -> None:
+        """Wait until all nodes answer, and so know each other."""
+        async with asyncio.timeout(LONG):
+            while True:
+                answer = await self.call("info")
+                if len(answer["nodes"]) == len(self.workers) and not answer["missing"]:
+                    return
+                await asyncio.sleep(0.1)
+
     def count(self, pattern: str) -> int:
         """How many lines match so far."""
         return sum(1 for line in self.output if re.search(pattern, line))

@@ -147,10 +147,21 @@ class Node:
             process.kill()
             process.wait(PATIENCE)
 
+    def freeze(self) -> None:
+        """Let it do nothing until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         """End it, in whichever state it is."""
         if self._process is None:
             return
+        self.thaw()
         with suppress(subprocess.TimeoutExpired):
             self._process.send_signal(signal.SIGTERM)
             self._process.send_signal(signal.SIGTERM)

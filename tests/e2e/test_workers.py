@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -245,3 +246,54 @@ async def test_store_that_is_away_refuses_the_start(tmp_path: Path, redis: Serve
     [last] = [line for line in served.output if line.startswith("portward: ")][-1:]
     assert "the store cannot be reached" in last
     assert not any(line.startswith("ready") for line in served.output)
+
+
+async def test_worker_or_store_that_is_away(served: Crew, redis: Server) -> None:
+    """Whoever answers names the worker that did not; metrics and health go on, without Redis too."""
+    async with AsyncExitStack() as stack:
+        everyone = await members(stack, served, 4)
+        frozen = served.workers[0]
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            answer = await served.call("connections")
+            (name,) = answer["missing"]
+            assert answer["total"] == sum(1 for each in everyone if each.node != name) > 0
+            info = await served.call("info")
+            assert (len(info["nodes"]), info["missing"]) == (2, [name])
+            metrics = await served.metrics()
+            assert metrics['portward_workers{state="up"}'] == 1
+            assert metrics['portward_workers{state="down"}'] == 1
+            assert metrics['portward_connections{endpoint="rooms"}'] == answer["total"]
+            assert (await served.status("health"), await served.status("ready")) == (200, 503)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        await served.until_whole()
+        assert (await served.call("connections"))["total"] == len(everyone)
+        redis.kill()
+        try:
+            answer = await served.call("connections")
+            assert len(answer["missing"]) == 1
+            assert 0 < answer["total"] < len(everyone)
+            assert await served.status("health") == 200
+            metrics = await served.metrics()
+            assert metrics['portward_workers{state="up"}'] == 2
+            assert metrics['portward_connections{endpoint="rooms"}'] == len(everyone)
+        finally:
+            redis.start()
+        await served.until_whole()
+
+
+@pytest.mark.long
+async def test_no_worker_is_there(served: Crew) -> None:
+    """While all workers are gone, the parent says that none is ready; then they are back."""
+    for pid in served.workers:
+        os.kill(pid, signal.SIGKILL)
+    await served.until(lambda: served.count(r"worker\.end") == 2)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{served.admin}health")
+        assert answer.status_code == 503
+        assert answer.json()["status"] == "no worker is ready"
+        assert answer.headers["connection"] == "close"
+    await served.until(lambda: served.count(r"worker\.start") == 4)
+    await served.until_whole()
+    assert (await served.metrics())["portward_workers_replaced_total"] == 2
