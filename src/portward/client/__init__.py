@@ -1,4 +1,4 @@
-"""The Python client: connects, comes back after a break, and misses nothing without a word.
+"""The Python client: connects, reconnects after a break, and reports every lost message.
 
     async with Portward("ws://127.0.0.1:8080", get_token=get_token) as client:
         room = client.room("lobby")
@@ -7,7 +7,7 @@
         async for message in room:
             ...
 
-It is apart from the server, of which it uses the tables of :mod:`portward.model` alone.
+It is independent of the server, of which it uses only the tables of :mod:`portward.model`.
 """
 
 from portward.client.alerts import AlertsClient

@@ -1,4 +1,4 @@
-"""The alerts endpoint for an application: alerts of calls, each once, and what was lost by name."""
+"""The alerts client: alerts of calls, each once, and every gap."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -43,11 +43,11 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
         super().__init__(options, AlertsCodec())
         self._calls: dict[str, PositionTracker[CallAlert]] = {}
         self._established: set[str] = set()
-        """Calls that the gateway has confirmed: what is missed of them is a gap."""
+        """Calls that the gateway has confirmed: a missed alert of them is a gap."""
         self._current: set[str] = set()
-        """Of these, those of the connection that stands."""
+        """Of these, those of the current connection."""
         self._unplaced: set[str] = set()
-        """Of these, on a new connection, those whose position was never learnt."""
+        """Of these, on a new connection, those whose position is not known."""
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     # -- for applications
@@ -146,7 +146,7 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
                 self._deny([call])
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
         super().lost()
         self._current.clear()
 
@@ -175,18 +175,18 @@ class AlertsClient(EndpointClient, Feed[CallAlert]):
             except NoAnswer:
                 connection.drop("no answer")
             except ConnectionLost:
-                continue  # the next connection subscribes to all; that it did is asked there
+                continue  # the next connection subscribes to all of them
             else:
                 return
 
     async def _locate(self, connection: RequestConnection) -> None:
-        """Learn where calls stand that have had no alert yet, to miss nothing of them either."""
+        """Get the positions of calls that have had no alert yet, so that their gaps are found, too."""
         if all(tracker.position is not None for tracker in self._calls.values()):
             return
         try:
             answer = await connection.request("getHistory", {"limit": 0})
         except RequestRefused:
-            return  # without a position a reconnect says that there may be a gap
+            return  # without a position a reconnect reports a possible gap
         for call, position in converted(answer, decode.AlertPage).positions.items():
             tracker = self._calls.get(call)
             if tracker is not None and tracker.position is None:

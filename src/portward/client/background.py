@@ -11,7 +11,7 @@ from portward.client.errors import ClosedError
 
 T = TypeVar("T")
 _LOOK: Final = 0.5
-"""Seconds between two looks at the signals of the calling thread."""
+"""Seconds between two checks of the signals of the calling thread."""
 
 
 class ClientTasks:
@@ -32,7 +32,7 @@ class ClientTasks:
 
         Raises:
             ClosedError: the client is closed.
-            RuntimeError: an event loop runs in the calling thread, which would stand still.
+            RuntimeError: an event loop runs in the calling thread and would be blocked.
             TimeoutError: it took longer.
         """
         if self._closed:
@@ -45,7 +45,7 @@ class ClientTasks:
         future = asyncio.run_coroutine_threadsafe(limited, self._loop)
         try:
             while True:
-                # Waiting in short steps lets Ctrl-C through wherever locks would not.
+                # A wait on a lock may not be interrupted by Ctrl-C; short waits are.
                 done, _ = concurrent.futures.wait([future], _LOOK)
                 if done:
                     return future.result()
@@ -54,7 +54,7 @@ class ClientTasks:
             raise
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run what is to be last, then end the thread."""
+        """Run a last coroutine, then end the thread."""
         if self._closed:
             return
         try:
@@ -77,7 +77,7 @@ def _in_a_loop() -> bool:
 
 
 def unblocked(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
-    """A function that does not hold up the loop: a plain one runs in a thread of its own."""
+    """Return a function that does not block the loop: a plain one runs in a separate thread."""
     if function is None or inspect.iscoroutinefunction(function):
         return function
 

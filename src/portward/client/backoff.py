@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: a growing range, and any moment of it."""
+"""The wait before the next attempt: random, in a range that grows."""
 
 import random
 from collections.abc import Callable
@@ -15,13 +15,17 @@ _LEAST_SPREAD: Final = 0.5
 class Backoff:
     """Full jitter: the wait before attempt n is anything up to `first * 2**n`, at most `longest`.
 
-    Times are seconds. Clients that lost their gateway together do not come back together.
+    Times are seconds. Clients that lost their connections together do not reconnect together.
     `draw` gives a number from 0 up to 1.
     """
 
     first: float = 0.5
     longest: float = 30.0
     draw: Callable[[], float] = random.random
+
+    def wait(self, attempt: int, named: float | None) -> float:
+        """The wait before an attempt, after an error that names a time or does not."""
+        return self.delay(attempt) if named is None else self.after(named)
 
     def delay(self, attempt: int) -> float:
         """The wait before an attempt; the first has the number 0."""

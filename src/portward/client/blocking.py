@@ -69,7 +69,7 @@ class BlockingRoom(BlockingFeed[Message]):
 
     @property
     def users(self) -> tuple[str, ...]:
-        """The users in the room, in the order in which they came."""
+        """The users in the room, in the order in which they joined."""
         return self._room.presence.users
 
     def join(self, timeout: float | None = None) -> None:
@@ -81,11 +81,11 @@ class BlockingRoom(BlockingFeed[Message]):
         self._background.call(self._room.leave)
 
     def send(self, content: str, timeout: float | None = None) -> SendResult:
-        """Send a message; wait for what becomes of it."""
+        """Send a message; wait for its outcome."""
         return self._background.call(partial(self._room.send, content), timeout)
 
     def typing(self, *, active: bool = True) -> None:
-        """Tell the others that this user types."""
+        """Show the others that this user types."""
         self._background.call(partial(self._room.typing, active=active))
 
     def history(
@@ -146,7 +146,7 @@ class BlockingTopic(BlockingFeed[TopicData]):
         return self._topic.snapshot
 
     def subscribe(self) -> None:
-        """Subscribe; what comes waits for the iteration."""
+        """Subscribe; publications wait for the iteration."""
 
         async def subscribe() -> None:
             self._topic.subscribe()

@@ -1,12 +1,13 @@
 """One channel for an application: messages in order, gaps by name, and the state behind them."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from portward.client.backoff import Backoff
 from portward.client.clock import sleep
-from portward.client.errors import GapError
+from portward.client.errors import ClientError, GapError
 from portward.client.events import Gap
 from portward.client.listeners import Feed
 from portward.client.positions import Action, Deliver, Load, PositionTracker
@@ -21,7 +22,7 @@ It may return the position up to which its state goes: messages up to there are 
 """
 
 
-class ChannelFeed(Feed[T]):
+class ChannelFeed(Feed[T], ABC):
     """Delivers the messages of one channel, each once.
 
     With `get_state` it is called with the position at every entry and after every gap, and what comes
@@ -29,10 +30,14 @@ class ChannelFeed(Feed[T]):
     error of the iteration when there is no callback for `gap`.
     """
 
+    ENTERING: str
+    """The state between the request to enter and the answer."""
+
     def __init__(
         self, channel: str, clock: Clock, backoff: Backoff, get_state: GetState | None = None
     ) -> None:
         super().__init__()
+        self.state = "out"
         self.channel = channel
         self.tracker: PositionTracker[T] = PositionTracker(loads=get_state is not None)
         self._clock = clock
@@ -40,9 +45,26 @@ class ChannelFeed(Feed[T]):
         self._get_state = get_state
         self._loading: asyncio.Task[None] | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.channel!r}, {self.state})"
+
+    @property
+    def expecting(self) -> bool:
+        """Whether messages may come."""
+        return self.state != "out"
+
+    @abstractmethod
+    def out(self, error: ClientError | None) -> None:
+        """The channel is left; with an error when that was not requested."""
+
+    def interrupted(self) -> None:
+        """The connection is lost; the channel is entered again on the next."""
+        if self.state == "in":
+            self.state = self.ENTERING
+
     @property
     def position(self) -> Position | None:
-        """The place up to which everything came."""
+        """The position up to which everything was received."""
         return self.tracker.position
 
     def entered(
@@ -52,7 +74,7 @@ class ChannelFeed(Feed[T]):
         self._apply(self.tracker.entered(position, recovered, items))
 
     def received(self, offset: int, item: T) -> None:
-        """A message came."""
+        """A message was received."""
         self._apply(self.tracker.received(offset, item))
 
     def lose(self, start: Position | None, end: Position | None) -> None:
@@ -63,7 +85,7 @@ class ChannelFeed(Feed[T]):
         self.emit("gap", gap)
 
     def forget(self) -> None:
-        """Begin anew; nothing is loaded or held any more."""
+        """Forget the position; nothing is loaded or held any more."""
         self._stop_loading()
         self.tracker.forget()
 

@@ -1,4 +1,4 @@
-"""Time for the client: the clock of the machine, and waits that a test's clock can run."""
+"""Time for the client: the clock of the machine, and waits on a clock that tests can replace."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Which close codes invite a client to come back."""
+"""The close codes after which a client reconnects."""
 
 from typing import Final
 
@@ -12,11 +12,10 @@ INVITING: Final = frozenset(
 
 
 def invites_return(code: int | None, reason: str = "") -> bool:
-    """Whether to reconnect after a close with this code; None stands for a link that just broke.
+    """Whether to reconnect after a close with this code; None stands for a connection that broke.
 
-    The gateway's own endings are looked up in their tables. Of the other numbers 3000 to 3499 and
-    4000 to 4499 invite, 3500 to 3999 and 4500 to 4999 forbid (Centrifugo's rule), and what is left
-    forbids.
+    The gateway's own codes are looked up in their tables. Of the other codes 3000 to 3499 and 4000 to
+    4499 allow to reconnect (Centrifugo's rule), and all others forbid it.
     """
     if code is None:
         return True

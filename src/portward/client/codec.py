@@ -7,7 +7,7 @@ import msgspec
 
 
 class Incoming(NamedTuple):
-    """A message that came: its type, its content, the id it answers, and how it was written."""
+    """A received message: its type, its content, the id it answers, and its text."""
 
     kind: str
     data: dict[str, Any]

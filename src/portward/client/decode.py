@@ -9,7 +9,7 @@ from portward.model.position import Position
 
 
 class RoomMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """A message of a room, as it travels; which life of the room it is of, the context says."""
+    """A message of a room on the wire; its epoch is that of the answer or the room."""
 
     room_id: str
     id: str
@@ -22,7 +22,7 @@ class RoomMessage(msgspec.Struct, frozen=True, rename="camel"):
     signature: str | None = None
 
     def event(self, epoch: str, *, missed: bool = False) -> events.Message:
-        """The event it makes."""
+        """Return the event for the application."""
         return events.Message(
             room=self.room_id,
             id=self.id,
@@ -106,7 +106,7 @@ class RoomLeft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class MemberChange(msgspec.Struct, frozen=True, rename="camel"):
-    """Somebody came or went."""
+    """A user joined or left."""
 
     room_id: str
     user_id: str
@@ -114,7 +114,7 @@ class MemberChange(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TypingSignal(msgspec.Struct, frozen=True, rename="camel"):
-    """Somebody types, or ceased to."""
+    """A user began or stopped typing."""
 
     room_id: str
     user_id: str
@@ -122,19 +122,19 @@ class TypingSignal(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TokenExpiry(msgspec.Struct, frozen=True, rename="camel"):
-    """The token runs out; Unix milliseconds."""
+    """The token expires; Unix milliseconds."""
 
     expires_at: int
 
 
 class ShutdownNotice(msgspec.Struct, frozen=True, rename="camel"):
-    """The node leaves; milliseconds."""
+    """The node shuts down; milliseconds."""
 
     retry_ms: int
 
 
 class AlertMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """An alert, as it travels."""
+    """An alert on the wire."""
 
     id: str
     timestamp: int
@@ -148,7 +148,7 @@ class AlertMessage(msgspec.Struct, frozen=True, rename="camel"):
     late: bool = False
 
     def event(self) -> events.CallAlert:
-        """The event it makes."""
+        """Return the event for the application."""
         return events.CallAlert(
             call=self.call_id,
             id=self.id,
@@ -186,7 +186,7 @@ class TopicMessage(msgspec.Struct, frozen=True):
     key: str | None = None
 
     def event(self, topic: str) -> events.TopicData:
-        """The event it makes."""
+        """Return the event for the application."""
         return events.TopicData(
             topic=topic, data=self.data, key=self.key, time=self.ts, offset=self.offset
         )
@@ -198,3 +198,12 @@ class TopicSubscribed(msgspec.Struct, frozen=True):
     topic: str
     position: Position
     snapshot: tuple[TopicMessage, ...] = ()
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A message of the rooms endpoint, for the older client: `{"type", "data", "timestamp", "id"}`."""
+
+    type: str
+    data: dict[str, Any]
+    timestamp: float | None = None
+    id: str | None = None

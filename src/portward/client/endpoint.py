@@ -1,4 +1,4 @@
-"""What the clients of all endpoints have in common: a connection, its state, and its token."""
+"""The common part of the clients of all endpoints: the connection, its state, and its token."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -17,12 +17,12 @@ from portward.client.tokens import TokenProvider, TokenReason
 
 _UNAUTHORIZED = 401
 _TIMED = frozenset({"shutdown", "closing", "error"})
-"""Messages that may say when to come back."""
+"""Messages that may have the time after which to reconnect."""
 
 
 @dataclass(frozen=True)
 class EndpointOptions:
-    """Where an endpoint is, how to connect to it, and where its tokens come from."""
+    """The address of an endpoint, how to connect to it, and the source of its tokens."""
 
     url: str
     tokens: TokenProvider = field(repr=False)
@@ -74,7 +74,7 @@ class EndpointClient(EventListeners, ABC):
 
     @property
     def error(self) -> ClientError | None:
-        """Why there is no connection; None while there is one, or before the first."""
+        """The reason why it is not connected; None while it is, or before the first connection."""
         return self._reconnecting.error
 
     async def connect(self) -> None:
@@ -90,7 +90,7 @@ class EndpointClient(EventListeners, ABC):
         return await self._reconnecting.ready(self._options.connection.timeout)
 
     async def close(self) -> None:
-        """Close, settle everything, and leave nothing behind."""
+        """Close, and settle everything."""
         await self._reconnecting.close()
         await self._refresher.close()
         for task in list(self._tasks):
@@ -105,7 +105,7 @@ class EndpointClient(EventListeners, ABC):
 
     @abstractmethod
     def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
-        """Take a message; `answer` says whether a request of this client waits for it."""
+        """Take a message; `answer` is whether it answers a request of this client."""
 
     def observe(self, incoming: Incoming, answer: bool) -> None:
         """Called with every message before it is handled."""
@@ -131,15 +131,15 @@ class EndpointClient(EventListeners, ABC):
         return False
 
     async def before_read(self) -> None:
-        """Let iterations that fall behind have a turn."""
+        """Let iterations that fall behind run."""
         await asyncio.sleep(0)
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
         self._refresher.cancel()
 
     def refresh_failed(self, error: ClientError) -> None:
-        """A newer token could not be put in force; it is tried again."""
+        """A newer token was not accepted; it is tried again."""
 
     def stopped(self, error: ClientError) -> None:
         """Nothing more comes, unless the application connects again."""
@@ -155,7 +155,7 @@ class EndpointClient(EventListeners, ABC):
         return await connection.request(kind, data)
 
     def _common(self, connection: RequestConnection, incoming: Incoming) -> None:
-        """What every endpoint says in the same words."""
+        """Handle the messages that all endpoints have."""
         wait = incoming.data.get("retryMs")
         if isinstance(wait, int | float) and incoming.kind in _TIMED:
             connection.retry_after = wait / 1000

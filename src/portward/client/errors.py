@@ -4,12 +4,12 @@ ClientError
 +-- ConnectFailed           there is no WebSocket server at the address, or it does not answer
 +-- HandshakeRefused        the gateway answered the handshake with an HTTP status
 +-- TokenFailed             get_token failed, took too long, or returned an older token
-+-- UnauthorizedError       get_token says that there is no login any more
++-- UnauthorizedError       get_token raised it: no user is logged in
 +-- RequestRefused          the gateway answered a request with an error
 |   `-- AuthenticationRefused   ... the request that proves the identity
-+-- ConnectionLost          the connection broke before an answer came
-|   `-- NoAnswer            ... or stands, and there was none in time
-+-- StoppedError            the gateway closed with a code that forbids to come back
++-- ConnectionLost          the connection broke before the answer
+|   `-- NoAnswer            ... or is open, and there was none in time
++-- StoppedError            the gateway closed with a code that forbids to reconnect
 +-- ConversationEnded       a conversation of the relay is over
 +-- ClosedError             the client was closed
 +-- ReadOverflowError       an iteration fell too far behind
@@ -37,7 +37,7 @@ _TEMPORARY: Final = frozenset(kind.code for kind in ErrorKind if kind.temporary)
 
 
 class ClientError(Exception):
-    """The root of the tree. `temporary` says that the same may succeed later."""
+    """The root of the tree. With `temporary` the same may succeed later."""
 
     code: str = "client_error"
     temporary: bool = False
@@ -74,7 +74,7 @@ class TokenFailed(ClientError):  # noqa: N818 - see above
 
 
 class UnauthorizedError(ClientError):
-    """Raise it from `get_token` when nobody is logged in any more: the client then stops."""
+    """Raise it from `get_token` when no user is logged in any more: the client then stops."""
 
     code = "unauthorized"
 
@@ -115,13 +115,13 @@ class ConnectionLost(ClientError):  # noqa: N818 - see above
 
 
 class NoAnswer(ConnectionLost):
-    """No answer came in time."""
+    """There was no answer in time."""
 
     code = "no_answer"
 
 
 class StoppedError(ClientError):
-    """The gateway closed with `close_code`, which forbids to come back.
+    """The gateway closed with `close_code`, which forbids to reconnect.
 
     `code` is the reason of the close in snake case, such as `force_disconnect`.
     """
@@ -155,7 +155,7 @@ class ClosedError(ClientError):
 
 
 class ReadOverflowError(ClientError):
-    """An iteration fell so far behind that messages were dropped. A new iteration begins anew."""
+    """An iteration fell so far behind that messages were dropped. A new one starts with new messages."""
 
     code = "overflow"
 
@@ -174,7 +174,7 @@ class GapError(ClientError):
 
 
 class Ended(ClientError):  # noqa: N818 - see above
-    """The gateway closed with a code that forbids to come back, or coming back failed for good.
+    """The gateway closed with a code that forbids to reconnect, or reconnecting failed for good.
 
     `code` is the close code, None when the last attempt did not get that far.
     """

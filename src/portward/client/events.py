@@ -1,4 +1,4 @@
-"""What a client is told, as it iterates. Times of messages are Unix milliseconds."""
+"""The events of the clients. Times of messages are Unix milliseconds."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connected(Event, frozen=True):
-    """A connection stands and is proven. `resumed`: by the session of an earlier one.
+    """A connection is open and authenticated. `resumed`: by the session of an earlier one.
 
-    `user` is None where the endpoint asks for no proof. `expires_at` is in Unix seconds.
+    `user` is None where the endpoint needs no credential. `expires_at` is in Unix seconds.
     """
 
     user: str | None = None
@@ -23,7 +23,7 @@ class Connected(Event, frozen=True):
 
 
 class Disconnected(Event, frozen=True):
-    """The connection is gone, or could not be made; the next attempt comes in `retry_in` seconds.
+    """The connection broke or was not made; the next attempt is in `retry_in` seconds.
 
     `code` is the close code, None when there was none.
     """
@@ -37,7 +37,7 @@ class Joined(Event, frozen=True):
     """This client is in a room, for the first time or again.
 
     `recovered` is None when nothing was asked for; True: the `missed` messages follow, and nothing
-    is gone; False: some are gone, and `position` is where the room stands now.
+    is lost; False: some are lost, and `position` is the current one of the room.
     """
 
     room: str
@@ -55,7 +55,7 @@ class Left(Event, frozen=True):
 
 
 class JoinFailed(Event, frozen=True):
-    """Coming back, a room was refused; it is not tried again."""
+    """After a reconnect, a room was refused; it is not tried again."""
 
     room: str
     code: str
@@ -66,7 +66,7 @@ class Message(Event, frozen=True):
     """A message of a room, in order, each once.
 
     `position` is the place to ask for what comes after it. `missed`: it was sent while this client
-    was away. `user` is None for the backend's own.
+    was not connected. `user` is None for messages of the backend.
     """
 
     room: str
@@ -84,7 +84,7 @@ class Message(Event, frozen=True):
 class Gap(Event, frozen=True):
     """Messages of a channel are lost for good: those after `start`, up to `end`.
 
-    A position is None where it is not known. Without a common epoch the channel has begun anew.
+    A position is None where it is not known. Without a common epoch the channel has started again.
     """
 
     channel: str
@@ -93,7 +93,7 @@ class Gap(Event, frozen=True):
 
 
 class UserJoined(Event, frozen=True):
-    """A user came into a room."""
+    """A user joined a room."""
 
     room: str
     user: str
@@ -110,7 +110,7 @@ class UserLeft(Event, frozen=True):
 
 
 class Typing(Event, frozen=True):
-    """A user began, or ceased, to type."""
+    """A user began or stopped typing."""
 
     room: str
     user: str
@@ -118,38 +118,38 @@ class Typing(Event, frozen=True):
 
 
 class TokenExpiring(Event, frozen=True):
-    """The token runs out at `expires_at` (Unix seconds); refresh it to stay."""
+    """The token expires at `expires_at` (Unix seconds); refresh it to stay connected."""
 
     expires_at: float
 
 
 class TokenRefreshed(Event, frozen=True):
-    """A newer token is in force until `expires_at` (Unix seconds), and there is a new session."""
+    """A newer token was accepted, until `expires_at` (Unix seconds), and there is a new session."""
 
     expires_at: float | None = None
 
 
 class ShuttingDown(Event, frozen=True):
-    """The node is leaving; the client comes back by itself after `retry_in` seconds."""
+    """The node shuts down; the client reconnects by itself after `retry_in` seconds."""
 
     retry_in: float
 
 
 class Other(Event, frozen=True):
-    """A message of the gateway that belongs to nothing asked through the methods of the client."""
+    """A message of the gateway that is no answer to a method of the client."""
 
     type: str
     data: dict[str, Any]
 
 
 class Raw(Event, frozen=True):
-    """Every message as it came, before what follows from it; only with `raw=True`."""
+    """The text of every message, before the events that it makes; only with `raw=True`."""
 
     text: str
 
 
 class CallAlert(Event, frozen=True):
-    """An alert of a call. `late`: a cooldown held it back, and newer ones may have come before it.
+    """An alert of a call. `late`: a cooldown delayed it, and newer ones may have arrived before it.
 
     `suppressed` is how many of the same call and type were left out since the last one.
     """
@@ -166,7 +166,7 @@ class CallAlert(Event, frozen=True):
 
 
 class Denied(Event, frozen=True):
-    """Calls that this user may not hear, or may hear no longer."""
+    """Calls that this user may not subscribe to, or not any longer."""
 
     calls: tuple[str, ...]
 

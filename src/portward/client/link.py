@@ -1,4 +1,4 @@
-"""A connection of texts alone, without coming back: for tools, and for the older client."""
+"""A connection for text messages, without reconnects: for tools, and for the older client."""
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,11 +18,11 @@ _PING_INTERVAL: Final = 20.0
 
 LinkClosed = TransportClosed
 Textual = Callable[[bytes], str]
-"""How a binary message is handed on where texts are expected."""
+"""Makes the text of a binary message where texts are expected."""
 
 
 class Link(Protocol):
-    """A connection. Another one than `websockets` can be put in its place, as tests do."""
+    """A connection. It can be replaced, as tests do."""
 
     async def send(self, text: str) -> None:
         """Send a message; raises LinkClosed."""
@@ -50,7 +50,7 @@ class TextLink:
         await self._transport.send(text)
 
     async def receive(self) -> str:
-        """Wait for a text message; a binary one ends the connection where it means nothing."""
+        """Wait for a text message; a binary one ends the connection, unless `textual` is given."""
         message = await self._transport.receive()
         if isinstance(message, str):
             return message
@@ -72,13 +72,13 @@ def dialer(
     timeout: float = 10.0,
     textual: Textual | None = None,
 ) -> LinkDial:
-    """Make what connects to `url` (`ws://` or `wss://`), giving up after `timeout` seconds.
+    """Return a function that connects to `url` within `timeout` seconds.
 
-    With `textual` binary messages are welcome, and received as the text it makes of them.
+    With `textual`, binary messages are accepted, and received as the text that it returns.
     A proxy of the environment is used, except to this machine. Redirects are not followed.
 
     Raises:
-        ValueError: it is no such address.
+        ValueError: it is no WebSocket address.
     """
     address = checked_address(url)
     connect = WebSocketDialer(
@@ -92,7 +92,7 @@ def dialer(
 
 
 class _LinkTransport:
-    """Implements `ClientTransport` on a link of the application's own."""
+    """Implements `ClientTransport` on a link of the application."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -107,11 +107,11 @@ class _LinkTransport:
         await self._link.close()
 
     def abort(self) -> None:
-        """A link cannot be given up at once; it is closed when the client closes it."""
+        """A link cannot be aborted; it is closed when the client closes it."""
 
 
 def link_dialer(dial: LinkDial) -> Dial:
-    """The new form of a function that makes a link."""
+    """Return a `Dial` that uses a function that makes a link."""
 
     async def connect(_: str, __: Mapping[str, str]) -> ClientTransport:
         return _LinkTransport(await dial())

@@ -1,4 +1,4 @@
-"""How an application gets what comes: callbacks, and iterations of bounded length."""
+"""Callbacks for events, and iterations of bounded length."""
 
 import asyncio
 from collections import deque
@@ -12,7 +12,7 @@ _LIMIT: Final = 1000
 
 
 class _Raise:
-    """Stands among the items for an error that is raised there; the iteration may go on after it."""
+    """An error among the items that is raised there; the iteration may continue after it."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -22,7 +22,7 @@ Callback = Callable[[Any], object]
 
 
 class EventListeners:
-    """Callbacks by the name of an event. One that raises is reported to the loop, and stops nothing."""
+    """Callbacks by the name of an event. An exception of one is only reported to the loop."""
 
     EVENTS: frozenset[str] = frozenset()
 
@@ -30,7 +30,7 @@ class EventListeners:
         self._callbacks: dict[str, list[Callback]] = {}
 
     def on(self, event: str, callback: Callback) -> Callable[[], None]:
-        """Call `callback` with every event of this name; what is returned takes it back.
+        """Call `callback` with every event of this name; the returned function removes it.
 
         Raises:
             ValueError: there is no such event.
@@ -55,16 +55,16 @@ class EventListeners:
         for callback in tuple(self._callbacks.get(event, ())):
             try:
                 callback(value)
-            except Exception as error:  # noqa: BLE001 - an application raises what it likes
+            except Exception as error:  # noqa: BLE001 - an application may raise anything
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": f"a callback of {event!r} raised", "exception": error}
                 )
 
 
 class EventReader(Generic[T]):
-    """An asynchronous iterator over what comes, for one task at a time.
+    """An asynchronous iterator over items, for one task at a time.
 
-    More than `limit` items that nobody took end it with ReadOverflowError.
+    More than `limit` waiting items end it with ReadOverflowError.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:
@@ -84,7 +84,7 @@ class EventReader(Generic[T]):
 
     @property
     def crowded(self) -> bool:
-        """Whether half of the room is taken."""
+        """Whether more than half of the limit is waiting."""
         return self.used and len(self._items) * 2 > self._limit
 
     def put(self, item: T) -> None:
@@ -98,7 +98,7 @@ class EventReader(Generic[T]):
         self._filled.set()
 
     def interrupt(self, error: Exception) -> None:
-        """Raise an error at this place, once; who iterates again goes on after it."""
+        """Raise an error at this place, once; another iteration continues after it."""
         if not self._over:
             self._items.append(_Raise(error))
             self._filled.set()
@@ -132,7 +132,7 @@ class EventReader(Generic[T]):
 class Feed(EventListeners, Generic[T]):
     """Something that can be iterated: `async for item in it`.
 
-    Items wait from the moment on when it begins, so none is lost before the first iteration, and none
+    Items wait from the start on, so none is lost before the first iteration, and none
     between two. Two iterations at the same time share the items; `reader` makes one of its own.
     """
 
@@ -161,7 +161,7 @@ class Feed(EventListeners, Generic[T]):
         return self._main.over and not self._main.finished
 
     def reader(self) -> EventReader[T]:
-        """An iterator of its own, over what comes from now on."""
+        """A separate iterator, over items from now on."""
         self._others = [each for each in self._others if not each.over]
         reader: EventReader[T] = EventReader()
         self._others.append(reader)

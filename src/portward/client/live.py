@@ -1,16 +1,18 @@
-"""The live endpoint for an application: topics, each with the latest of every key."""
+"""The live client: topics, each with the latest publication of every key."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from itertools import count
+from typing import Any, Final, Literal
 
 import msgspec
 
 from portward.client import decode
 from portward.client.backoff import Backoff
 from portward.client.channel import ChannelFeed, GetState
+from portward.client.channels import ChannelsClient
 from portward.client.clock import sleep
 from portward.client.codec import FlatCodec, Incoming
-from portward.client.endpoint import EndpointClient, EndpointOptions
+from portward.client.endpoint import EndpointOptions
 from portward.client.errors import ClientError, ConnectionLost, NoAnswer, RequestRefused
 from portward.client.events import TopicData
 from portward.client.listeners import EventReader
@@ -30,6 +32,8 @@ class Topic(ChannelFeed[TopicData]):
 
     EVENTS = frozenset({"data", "snapshot", "gap", "forbidden", "error"})
     MAIN = "data"
+    ENTERING = "subscribing"
+    state: TopicState
 
     def __init__(
         self,
@@ -41,21 +45,12 @@ class Topic(ChannelFeed[TopicData]):
     ) -> None:
         super().__init__(name, clock, backoff, get_state)
         self.name = name
-        self.state: TopicState = "out"
         self._live = live
         self._latest: dict[str, TopicData] = {}
 
-    def __repr__(self) -> str:
-        return f"Topic({self.name!r}, {self.state})"
-
-    @property
-    def expecting(self) -> bool:
-        """Whether anything may come."""
-        return self.state != "out"
-
     @property
     def snapshot(self) -> tuple[TopicData, ...]:
-        """The latest of every key, the one longest unchanged first."""
+        """The latest publication of every key, the oldest first."""
         return tuple(self._latest.values())
 
     def __aiter__(self) -> EventReader[TopicData]:
@@ -79,7 +74,7 @@ class Topic(ChannelFeed[TopicData]):
     # -- for the client
 
     def subscribed(self, said: decode.TopicSubscribed) -> None:
-        """The gateway says that this connection is subscribed."""
+        """The gateway confirms the subscription of this connection."""
         self.state = "in"
         self._latest = {each.key: each.event(self.name) for each in said.snapshot if each.key}
         # What was published meanwhile is not recovered here: only an unmoved position is no gap.
@@ -87,7 +82,7 @@ class Topic(ChannelFeed[TopicData]):
         self.emit("snapshot", self.snapshot)
 
     def data(self, said: decode.TopicMessage) -> None:
-        """A publication came."""
+        """A publication was received."""
         event = said.event(self.name)
         if said.key is not None:
             self._latest.pop(said.key, None)
@@ -96,13 +91,8 @@ class Topic(ChannelFeed[TopicData]):
                 del self._latest[next(iter(self._latest))]
         self.received(said.offset, event)
 
-    def interrupted(self) -> None:
-        """The connection is gone; the topic is subscribed to again on the next."""
-        if self.state == "in":
-            self.state = "subscribing"
-
     def out(self, error: ClientError | None) -> None:
-        """Nothing more comes; with an error when that was not asked for."""
+        """The subscription ends; with an error when that was not requested."""
         self.state = "out"
         self.forget()
         self.finish(error)
@@ -110,51 +100,22 @@ class Topic(ChannelFeed[TopicData]):
             self.emit("forbidden", error)
 
 
-class LiveClient(EndpointClient):
+class LiveClient(ChannelsClient[Topic]):
     """Topics of one gateway. Events: those of every endpoint."""
 
     def __init__(self, options: EndpointOptions, origin: str) -> None:
         super().__init__(options, FlatCodec())
         self._origin = origin
-        self._topics: dict[str, Topic] = {}
-        self._wanted: dict[str, Topic] = {}
 
     # -- for applications
 
     def topic(self, name: str, *, get_state: GetState | None = None) -> Topic:
         """The topic of this name; the same object each time. `get_state` counts the first time."""
-        topic = self._topics.get(name)
+        topic = self._channels.get(name)
         if topic is None:
-            topic = self._topics[name] = Topic(name, self, self._clock, self._backoff, get_state)
+            topic = Topic(name, self, self._clock, self._backoff, get_state)
+            self._channels[name] = topic
         return topic
-
-    async def close(self) -> None:
-        """Close; every iteration ends."""
-        await super().close()
-        self._wanted.clear()
-        for topic in self._topics.values():
-            topic.out(None)
-            await topic.settle()
-
-    # -- for topics
-
-    def want(self, topic: Topic) -> None:
-        """Subscribe to a topic, now and after every reconnect."""
-        self._reconnecting.start()
-        self._wanted[topic.name] = topic
-        connection = self._reconnecting.connection
-        if connection is not None:
-            self._background(self._subscribe(connection, topic))
-
-    async def unwant(self, topic: Topic) -> None:
-        """Unsubscribe from a topic."""
-        self._wanted.pop(topic.name, None)
-        connection = self._reconnecting.connection
-        if connection is not None:
-            try:
-                await connection.request("unsubscribe", {"topic": topic.name})
-            except (ConnectionLost, RequestRefused):
-                return  # not being subscribed is what was wanted
 
     # -- for the connection
 
@@ -167,7 +128,7 @@ class LiveClient(EndpointClient):
         """Subscribe to every topic again; the answers may come later."""
         self._accepted()
         for topic in self._wanted.values():
-            self._background(self._subscribe(connection, topic))
+            self._background(self._enter(connection, topic))
 
     def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
         """Take a message."""
@@ -183,40 +144,24 @@ class LiveClient(EndpointClient):
         elif incoming.kind == "error" and not answer:
             self._forbid(topic, refusal(incoming.data))
 
-    def lost(self) -> None:
-        """The connection is gone."""
-        super().lost()
-        for topic in self._wanted.values():
-            topic.interrupted()
+    def _leaving(self, channel: Topic) -> tuple[str, dict[str, Any]]:
+        return "unsubscribe", {"topic": channel.name}
 
-    def stopped(self, error: ClientError) -> None:
-        """Nothing is subscribed any more."""
-        wanted, self._wanted = self._wanted, {}
-        for topic in wanted.values():
-            topic.out(error)
-
-    @property
-    def blocked(self) -> bool:
-        """Whether an iteration falls behind."""
-        return any(topic.crowded for topic in self._wanted.values())
-
-    async def _subscribe(self, connection: RequestConnection, topic: Topic) -> None:
-        attempt = 0
-        while connection.closed is None and self._wanted.get(topic.name) is topic:
+    async def _enter(self, connection: RequestConnection, channel: Topic) -> None:
+        for attempt in count():
+            if connection.closed is not None or self._wanted.get(channel.name) is not channel:
+                return
             try:
-                await connection.request("subscribe", {"topic": topic.name})
+                await connection.request("subscribe", {"topic": channel.name})
             except NoAnswer as error:
                 connection.drop(str(error))
             except ConnectionLost:
                 return  # the next connection subscribes to every topic
             except RequestRefused as refused:
                 if not refused.temporary:
-                    self._forbid(topic, refused)
+                    self._forbid(channel, refused)
                     return
-                named = refused.retry_after
-                wait = self._backoff.delay(attempt) if named is None else self._backoff.after(named)
-                attempt += 1
-                await sleep(self._clock, wait)
+                await sleep(self._clock, self._backoff.wait(attempt, refused.retry_after))
             else:
                 return
 

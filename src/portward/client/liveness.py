@@ -1,4 +1,4 @@
-"""Finds dead connections: by silence, and at once after the machine has slept."""
+"""Detects dead connections: by silence, and at once after the machine has slept."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,16 +6,16 @@ from typing import Final
 from portward.model.clock import Clock, Timer
 
 SILENCE: Final = 25.0
-"""Seconds without a message after which the gateway is asked for a sign of life."""
+"""Seconds without a message after which a ping is sent."""
 _PATIENCE: Final = 10.0
 _PATIENCE_AFTER_SLEEP: Final = 2.0
 _TICK: Final = 1.0
 _JUMP: Final = 5.0
-"""How much more than a tick the wall clock must have gone on for the machine to have slept."""
+"""How much more than a tick the wall clock must have advanced for the machine to have slept."""
 
 
 class LivenessMonitor:
-    """Watches one connection from `start` to `stop`; `received` says that a message came."""
+    """Watches one connection from `start` to `stop`; `received` is called for every message."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -28,7 +28,7 @@ class LivenessMonitor:
         self._deadline_at = 0.0
 
     def start(self, ping: Callable[[], None], drop: Callable[[str], None]) -> None:
-        """Watch a connection that was just made: `ping` asks for a sign of life, `drop` gives up."""
+        """Watch a new connection: `ping` sends a ping, `drop` aborts the connection."""
         self._ping, self._drop = ping, drop
         self.received()
         self._arm(SILENCE)
@@ -42,7 +42,7 @@ class LivenessMonitor:
         self._silence = self._deadline = None
 
     def received(self) -> None:
-        """Any message is a sign of life."""
+        """A message was received."""
         self._last = self._clock.monotonic()
         self._last_wall = self._clock.time()
         if self._deadline is not None:
@@ -62,7 +62,7 @@ class LivenessMonitor:
         self._silence = self._clock.call_later(seconds, self._due)
 
     def _due(self) -> None:
-        # The timer is not moved at every message: it looks here how long it really is.
+        # The timer is not moved at every message: the rest of the time is computed here.
         left = self._last + SILENCE - self._clock.monotonic()
         if left > 0:
             self._arm(left)
@@ -76,7 +76,7 @@ class LivenessMonitor:
         if self._deadline is None:
             self._ping()
         elif deadline < self._deadline_at:
-            self._deadline.cancel()  # a probe is under way: it is given less time, not doubled
+            self._deadline.cancel()  # a probe is in progress: its time is shortened, no second one is sent
         else:
             return
         self._deadline_at = deadline
@@ -89,7 +89,7 @@ class LivenessMonitor:
 
 
 class SleepDetector:
-    """Calls `woke` when the wall clock has gone on much further than the timers of the process."""
+    """Calls `woke` when the wall clock has advanced much more than the timers of the process."""
 
     def __init__(self, clock: Clock, woke: Callable[[], None]) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""How to connect, and what is told of a connection."""
+"""The options and the states of a connection."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ ConnectionState = Literal["idle", "connecting", "ready", "waiting", "stopped", "
 
 
 class StateChange(NamedTuple):
-    """A connection is in another state: why, and in `waiting` the seconds until the next attempt."""
+    """A new state of a connection: the reason, and in `waiting` the seconds until the next attempt."""
 
     state: ConnectionState
     error: ClientError | None = None

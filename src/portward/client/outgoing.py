@@ -1,4 +1,4 @@
-"""The messages that go out: kept over a lost connection until they are written, and never written twice."""
+"""Outgoing messages: they survive a lost connection until they are written, and are never written twice."""
 
 import asyncio
 from collections import deque
@@ -53,7 +53,7 @@ SendResult = Stored | Refused | Unknown
 
 
 class QueueLimits(NamedTuple):
-    """How much may wait to be written."""
+    """The limits of what waits to be written."""
 
     messages: int = 256
     size: int = 1024 * 1024
@@ -99,9 +99,9 @@ class OutgoingQueue:
         may_go: Callable[[], bool],
         stored: Callable[[Incoming], Stored],
     ) -> SendResult:
-        """Write a message, now or when there is a connection; wait for what becomes of it.
+        """Write a message, now or when there is a connection; wait for its outcome.
 
-        It is skipped while `may_go` says no. One whose caller is cancelled before it is written is
+        It is skipped while `may_go` is False. One whose caller is cancelled before it is written is
         not written.
         """
         if self._closed:
@@ -120,7 +120,7 @@ class OutgoingQueue:
                 self._remove(entry)
 
     def look_again(self) -> None:
-        """Something may go that could not before."""
+        """Look again for messages that may be sent."""
         self._changed.set()
 
     async def run(self, connection: RequestConnection) -> None:

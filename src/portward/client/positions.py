@@ -1,4 +1,4 @@
-"""What to do with the messages of one channel: deliver each once, in order, and name every gap."""
+"""Actions for the messages of one channel: deliver each once, in order, and report every gap."""
 
 from collections.abc import Iterable
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -32,7 +32,7 @@ Action = Deliver[T] | Missed | Load
 
 
 class PositionTracker(Generic[T]):
-    """The place in one channel up to which everything was received, and what follows from a message.
+    """The position in one channel up to which everything was received.
 
     With `loads` the application has its state from elsewhere: every entry and every gap then makes a
     `Load`, and messages are held until `loaded`. Too many held messages make another `Load`.
@@ -46,7 +46,7 @@ class PositionTracker(Generic[T]):
         self._held: list[tuple[int, T]] = []
 
     def forget(self) -> None:
-        """Begin anew, as if nothing was ever received."""
+        """Start again, as if nothing was ever received."""
         self.position = None
         self.loading = False
         self._held.clear()
@@ -59,7 +59,7 @@ class PositionTracker(Generic[T]):
     ) -> list[Action[T]]:
         """The channel was entered; it stands at `position`.
 
-        `recovered` is None where no recovery was asked for, or the gateway does not say. `items` are
+        `recovered` is None where no recovery was asked for, or the gateway did not answer it. `items` are
         what was missed, in order, with their offsets.
         """
         known = self.position
@@ -75,7 +75,7 @@ class PositionTracker(Generic[T]):
         return self._load(position) if self._loads else [Missed(known, position)]
 
     def received(self, offset: int, item: T) -> list[Action[T]]:
-        """A message came. One that is not after the place reached was received before."""
+        """Take a message. One that is not after the current position was received before."""
         if self.position is None or offset <= self.position.offset:
             return []
         self._advance(offset)

@@ -1,13 +1,12 @@
 """Keeps one endpoint connected: makes a connection, watches it, waits, and makes the next one."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 from portward.client.clock import finish
 from portward.client.closes import invites_return
-from portward.client.codec import Incoming
-from portward.client.endpoint_protocol import EndpointProtocol
+from portward.client.codec import Codec, Incoming
 from portward.client.errors import (
     ClientError,
     ClosedError,
@@ -20,15 +19,85 @@ from portward.client.options import ConnectionOptions, ConnectionState, StateCha
 from portward.client.outgoing import OutgoingQueue
 from portward.client.requests import RequestConnection
 from portward.client.transport import TransportClosed
-from portward.client.waiting import ConnectionWaiters
+from portward.model.clock import Clock
 
 _UPSTREAM_CLOSED: Final = "upstream closed"
 _LASTED: Final = 5.0
-"""Seconds of a ready connection after which the waits begin anew."""
+"""Seconds of a ready connection after which the waits start from the shortest again."""
+
+
+Outcome = RequestConnection | ClientError
+
+
+class EndpointProtocol(Protocol):
+    """What differs between the endpoints."""
+
+    codec: Codec
+    resumes: bool
+    """Whether another connection follows by itself on one that was ready."""
+    ping: tuple[str, Mapping[str, object]]
+
+    async def prepare(self) -> Mapping[str, str]:
+        """Headers of the next handshake; raises ClientError."""
+
+    async def open(self, connection: RequestConnection) -> None:
+        """Authenticate, and enter again what was entered before; raises ClientError."""
+
+    def receive(self, connection: RequestConnection, incoming: Incoming, answer: bool) -> None:
+        """Take a message; raises ValueError for one that is not of this endpoint."""
+
+    def may_retry(self, error: ClientError) -> bool:
+        """Whether another attempt, at once, may succeed after an error that does not pass."""
+
+    def lost(self) -> None:
+        """The connection is lost."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether `before_read` is to run."""
+
+    async def before_read(self) -> None:
+        """Runs before each message is read; while it waits, nothing is read."""
+
+
+class ConnectionWaiters:
+    """All that wait are released at once, with a connection or an error."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: set[asyncio.Future[Outcome]] = set()
+
+    async def wait(self, limit: float | None) -> RequestConnection:
+        """Wait for `release`, at most `limit` seconds.
+
+        Raises:
+            ConnectionLost: it took longer.
+            ClientError: what was released was an error.
+        """
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
+        timer = None
+        if limit is not None:
+            late = ConnectionLost("not connected")
+            timer = self._clock.call_later(limit, lambda: _settle(waiter, late))
+        try:
+            outcome = await waiter
+        finally:
+            self._waiting.discard(waiter)
+            if timer is not None:
+                timer.cancel()
+        if isinstance(outcome, ClientError):
+            raise outcome
+        return outcome
+
+    def release(self, outcome: Outcome) -> None:
+        """End all waits."""
+        for waiter in self._waiting:
+            _settle(waiter, outcome)
 
 
 class ReconnectingConnection:
-    """One connection at a time to `url`, for as long as nothing forbids the next.
+    """One connection at a time to `url`, until a reconnect is forbidden.
 
     `changed` is called at every change of the state.
     """
@@ -101,7 +170,7 @@ class ReconnectingConnection:
             self._connection.drop(str(error))
 
     async def close(self) -> None:
-        """Close with 1000 and settle everything; nothing remains."""
+        """Close with 1000 and settle everything."""
         if self.state == "closed":
             return
         self._sleep.stop()
@@ -135,7 +204,7 @@ class ReconnectingConnection:
                     self._stop(error)
                     return
         except Exception as error:  # noqa: BLE001 - see below
-            # Not of the gateway: a fault here or in a callback. The application is told, not left waiting.
+            # Not of the gateway: a fault here or in a callback. The application gets an error.
             failure = ClientError(f"the client failed: {type(error).__name__}")
             failure.__cause__ = error
             self._stop(failure)
@@ -145,7 +214,7 @@ class ReconnectingConnection:
         return options.reconnect and (options.retry_first or self._was_ready)
 
     async def _connect_once(self) -> ClientError:
-        """Make a connection and use it to its end; say why it is over."""
+        """Make a connection and use it to its end; returns why it ended."""
         self._become("connecting")
         self._used = False
         try:
@@ -221,10 +290,9 @@ class ReconnectingConnection:
     # -- between two connections
 
     async def _wait(self, error: ClientError) -> None:
-        backoff, named = self._options.backoff, error.retry_after
-        seconds = backoff.delay(self._attempt) if named is None else backoff.after(named)
+        seconds = self._options.backoff.wait(self._attempt, error.retry_after)
         self._attempt += 1
-        self._not_before = self._clock.time() + (named or 0.0)
+        self._not_before = self._clock.time() + (error.retry_after or 0.0)
         self._become("waiting", error, seconds)
         if self._options.sleep is not None:
             await self._options.sleep(seconds)
@@ -238,7 +306,7 @@ class ReconnectingConnection:
             timer.cancel()
 
     def _woke(self) -> None:
-        """The machine has slept: try at once, unless the gateway named a time that is not over."""
+        """The machine has slept: connect at once, unless the time that the gateway named is not over."""
         self._liveness.woke()
         if self._pause is not None and self._clock.time() >= self._not_before:
             finish(self._pause)
@@ -277,8 +345,13 @@ def _may_follow(error: ClientError) -> bool:
 
 
 def _error_of(closed: TransportClosed, connection: RequestConnection) -> ClientError:
-    """The error that the end of a connection stands for."""
+    """Return the error for the end of a connection."""
     if invites_return(closed.code, closed.reason):
         text = closed.reason or "the connection broke"
         return ConnectionLost(text, connection.retry_after, closed.code)
     return StoppedError(closed.code, closed.reason)
+
+
+def _settle(waiter: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not waiter.done():
+        waiter.set_result(outcome)

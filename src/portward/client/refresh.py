@@ -1,4 +1,4 @@
-"""Puts a newer token in force when the gateway says that the present one runs out."""
+"""Sends a newer token when the gateway announces that the current one expires."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _LEAST_INTERVAL: Final = 1.0
 
 
 class TokenRefresher:
-    """One refresh at a time on the connection that stands.
+    """One refresh at a time on the current connection.
 
     `fail` stops the client; `report` gets every failure. A refresh that fails is repeated after a
     wait. When it fails for good the connection stays until the gateway closes it, and the next one
@@ -46,7 +46,7 @@ class TokenRefresher:
             self._task = asyncio.create_task(self._refresh(connection))
 
     def cancel(self) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
@@ -73,13 +73,7 @@ class TokenRefresher:
             except ClientError as error:
                 self._report(error)
                 if error.temporary:
-                    named = error.retry_after
-                    wait = (
-                        self._backoff.delay(attempt)
-                        if named is None
-                        else self._backoff.after(named)
-                    )
-                    await sleep(self._clock, wait)
+                    await sleep(self._clock, self._backoff.wait(attempt, error.retry_after))
                     attempt += 1
                     continue
                 if isinstance(error, RequestRefused) and reason != "rejected":

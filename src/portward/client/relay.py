@@ -22,11 +22,11 @@ RelayMessage = dict[str, Any] | str | bytes
 _ANSWERS: Final = frozenset({"pong", "auth_success", "refresh_success", "realtime_connected"})
 _NOTICES: Final = frozenset({"token_expiring", "shutdown", "closing"})
 _UPSTREAM_LIMIT: Final = 20.0
-"""Seconds that the gateway may take to connect the upstream, and to say so."""
+"""Seconds in which the gateway connects the upstream and answers."""
 
 
 class RelayCodec(FlatCodec):
-    """As `FlatCodec`, but everything that is no message of the gateway passes as it is."""
+    """As `FlatCodec`; everything that is no message of the gateway is passed on unchanged."""
 
     def decode(self, payload: str | bytes) -> Incoming:
         """Read a message; an id counts only in answers of the gateway."""
@@ -41,8 +41,8 @@ class RelayCodec(FlatCodec):
 class RelayClient(EndpointClient, Feed[RelayMessage]):
     """Conversations with the upstream: `async for message in relay`, and callbacks by `on`.
 
-    A conversation ends with its connection, and is not begun anew by itself: the iteration then raises
-    ConversationEnded, and `connect` begins another one. Nothing is sent twice.
+    A conversation ends with its connection: the iteration then raises ConversationEnded, and `connect`
+    begins another one. Nothing is sent twice.
 
     Events: `event` (a dictionary, or text that is no JSON object), `binary` (bytes), `ended`
     (ConversationEnded), and those of every endpoint.
@@ -105,7 +105,7 @@ class RelayClient(EndpointClient, Feed[RelayMessage]):
     # -- for the connection
 
     async def prepare(self) -> Mapping[str, str]:
-        """Have a token at hand before the gateway begins to wait for it."""
+        """Get a token before the gateway begins to wait for it."""
         self._token = await self._tokens.get(self._reason)
         return {}
 

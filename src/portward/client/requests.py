@@ -12,7 +12,7 @@ from portward.model.clock import Clock, Timer
 
 _PROTOCOL_ERROR: Final = 1002
 Receive = Callable[[Incoming, bool], None]
-"""Takes every message, in order, before the request that it answers goes on. The flag says whether
+"""Called with every message, in order, before the request that it answers continues. The flag is whether
 it is an answer."""
 Answers = list[Incoming] | ClientError
 
@@ -21,7 +21,7 @@ class _Pending:
     """A request under way, and the answers to it so far.
 
     Without `last` the first answer completes it. With `last` an answer of that type does, or an error
-    about the whole request; each other answer begins the time limit anew.
+    about the whole request; each other answer starts the time limit again.
     """
 
     def __init__(self, clock: Clock, timeout: float, last: str | None) -> None:
@@ -31,11 +31,11 @@ class _Pending:
         self._last = last
         self._answers: list[Incoming] = []
         self._timer: Timer = clock.call_later(timeout, self._expire)
-        # Also when the caller gives up, which cancels the future.
+        # Also when the caller is cancelled, which cancels the future.
         self.done.add_done_callback(lambda _: self._timer.cancel())
 
     def answer(self, incoming: Incoming) -> bool:
-        """Take an answer; whether it is the last one."""
+        """Take an answer; returns whether it is the last one."""
         self._answers.append(incoming)
         self._timer.cancel()
         error = incoming.kind == "error"
@@ -48,7 +48,7 @@ class _Pending:
         return self.done.done()
 
     def finish(self, outcome: Answers) -> None:
-        """Nothing more is waited for."""
+        """End the wait."""
         self._timer.cancel()
         if not self.done.done():
             self.done.set_result(outcome)
@@ -60,8 +60,8 @@ class _Pending:
 class RequestConnection:
     """Requests and their answers on one transport. `read` must run for answers to come.
 
-    `timeout` bounds the wait for an answer, in seconds. `retry_after` is when the gateway asked to
-    come back after this connection.
+    `timeout` bounds the wait for an answer, in seconds. `retry_after` is the time after which the
+    gateway asked to reconnect.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class RequestConnection:
         self._posts: set[asyncio.Task[None]] = set()
 
     async def read(self, before: Callable[[], Awaitable[None]]) -> TransportClosed:
-        """Read until the connection is over; say how it ended. `before` runs before each message."""
+        """Read until the connection ends; returns how it ended. `before` runs before each message."""
         try:
             while True:
                 await before()
@@ -94,7 +94,7 @@ class RequestConnection:
         except ValueError:
             self._transport.abort()
             return self._end(
-                TransportClosed(_PROTOCOL_ERROR, "a message came that is not of this endpoint")
+                TransportClosed(_PROTOCOL_ERROR, "a received message is not of this endpoint")
             )
 
     def _take(self, payload: Payload) -> None:
@@ -169,10 +169,10 @@ class RequestConnection:
         return outcome
 
     async def send(self, payload: Payload) -> None:
-        """Send a message that is not waited for.
+        """Send a message without an answer.
 
         Raises:
-            ConnectionLost: there is no connection any more.
+            ConnectionLost: the connection has ended.
         """
         try:
             await self._transport.send(payload)
@@ -192,7 +192,7 @@ class RequestConnection:
             return
 
     def drop(self, reason: str) -> None:
-        """Give the connection up at once, as one that broke; `read` then returns that."""
+        """Abort the connection; `read` then returns the reason."""
         if self.closed is None:
             self.closed = TransportClosed(None, reason)
         self._transport.abort()
@@ -208,7 +208,7 @@ class RequestConnection:
 
 
 def refusal(data: Mapping[str, Any]) -> RequestRefused:
-    """The error that an answer of type `error` stands for."""
+    """Return the exception for an answer of type `error`."""
     wait = data.get("retryAfterMs", data.get("retryMs"))
     named = isinstance(wait, int | float) and not isinstance(wait, bool) and wait >= 0
     seconds = wait / 1000 if named else None

@@ -1,28 +1,33 @@
 """One room for an application."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from portward.client import decode
 from portward.client.backoff import Backoff
-from portward.client.channel import GetState
+from portward.client.channel import ChannelFeed, GetState
 from portward.client.codec import Incoming
 from portward.client.errors import ClientError, ClosedError
-from portward.client.events import Joined, Left, Typing, UserJoined, UserLeft
+from portward.client.events import Joined, Left, Message, Typing, UserJoined, UserLeft
 from portward.client.outgoing import OutgoingQueue, Refused, SendResult, Stored
-from portward.client.room_requests import RoomConnection, RoomRequests
-from portward.client.room_values import RoomPresence
+from portward.client.room_values import History, Presence, RoomPresence, converted
 from portward.model.clock import Clock
 from portward.model.position import Position
 
 RoomState = Literal["out", "joining", "in"]
 
 
-class RoomHost(RoomConnection, Protocol):
+class RoomHost(Protocol):
     """What a room needs of the client it belongs to."""
+
+    async def ask(self, kind: str, data: Mapping[str, Any]) -> Incoming:
+        """Send a request and wait for its answer."""
+
+    async def post(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Send a message that is not answered, if there is a connection."""
 
     def want(self, room: "Room") -> None:
         """Join the room, now and after every reconnect."""
@@ -35,12 +40,12 @@ class RoomHost(RoomConnection, Protocol):
         """Where messages wait to be written."""
 
 
-class Room(RoomRequests):
+class Room(ChannelFeed[Message]):
     """A room: `async for message in room`, and callbacks by `on`.
 
     Events: `message` (Message), `gap` (Gap), `joined` (Joined), `left` (Left), `presence` (the tuple of
     users), `user_joined` and `user_left`, `typing`, `error` (what get_state raised). The iteration ends
-    when the room is left, with an error when it was taken away.
+    when the room is left, with an error when this user was removed.
     """
 
     EVENTS = frozenset(
@@ -57,6 +62,8 @@ class Room(RoomRequests):
         }
     )
     MAIN = "message"
+    ENTERING = "joining"
+    state: RoomState
 
     def __init__(
         self,
@@ -66,20 +73,12 @@ class Room(RoomRequests):
         backoff: Backoff,
         get_state: GetState | None = None,
     ) -> None:
-        super().__init__(room_id, host, clock, backoff, get_state)
-        self.state: RoomState = "out"
+        super().__init__(room_id, clock, backoff, get_state)
+        self.id = room_id
         self.presence = RoomPresence()
         self._host = host
         self._holds = 0
         self._entry: asyncio.Future[ClientError | None] | None = None
-
-    def __repr__(self) -> str:
-        return f"Room({self.id!r}, {self.state})"
-
-    @property
-    def expecting(self) -> bool:
-        """Whether messages may come."""
-        return self.state != "out"
 
     # -- for applications
 
@@ -105,7 +104,7 @@ class Room(RoomRequests):
             raise
 
     async def leave(self) -> None:
-        """Leave, when nothing else has joined it too. Without a connection it is left all the same."""
+        """Leave, unless it was joined more often. Without a connection the room is left, too."""
         await self._let_go()
 
     async def _let_go(self) -> None:
@@ -116,10 +115,10 @@ class Room(RoomRequests):
             await self._host.unwant(self)
 
     async def send(self, content: str) -> SendResult:
-        """Send a message of 1 to 4000 characters; wait for what becomes of it.
+        """Send a message of 1 to 4000 characters; wait for its outcome.
 
-        While there is no connection it waits in the queue of the client. `Stored` says where it is;
-        `Refused` why not; `Unknown` that it was written and the connection broke before the answer.
+        While there is no connection it waits in the queue of the client. `Stored` has its position;
+        `Refused` the reason; with `Unknown` it was written and the connection broke before the answer.
         """
         if self.state == "out":
             return Refused("not_joined", "join the room first")
@@ -131,10 +130,51 @@ class Room(RoomRequests):
             stored=_stored,
         )
 
+    async def typing(self, *, active: bool = True) -> None:
+        """Show the others that this user types. There is no answer; without a connection it is lost."""
+        await self._host.post("typing", {"roomId": self.id, "active": active})
+
+    async def history(
+        self,
+        limit: int | None = None,
+        *,
+        before: int | None = None,
+        since: Position | None = None,
+    ) -> History:
+        """Read the room back: the latest messages, those before an offset, or those after a position.
+
+        Raises:
+            RequestRefused: no right, or the position is of another epoch.
+            ConnectionLost: there was no answer.
+        """
+        asked = {"limit": limit, "before": before, "since": since}
+        data = {name: value for name, value in asked.items() if value is not None}
+        answer = await self._host.ask("history", {"roomId": self.id, **data})
+        page = converted(answer, decode.RoomHistoryPage)
+        epoch = page.position.epoch
+        return History(tuple(each.event(epoch) for each in page.messages), page.position)
+
+    async def participants(self) -> tuple[Presence, ...]:
+        """Ask the gateway for the users and their numbers of connections. Raises as `history`."""
+        answer = converted(
+            await self._host.ask("presence", {"roomId": self.id}), decode.Participants
+        )
+        return tuple(Presence(each.user_id, each.connections) for each in answer.participants)
+
+    async def kick(self, user: str) -> None:
+        """Remove a user, as an administrator of the room. Raises as `history`."""
+        await self._host.ask("kick", {"roomId": self.id, "userId": user})
+
+    async def set_permissions(self, permissions: Mapping[str, Sequence[str]]) -> None:
+        """Set the roles for `read`, `write` and `admin`. Raises as `history`."""
+        await self._host.ask(
+            "set_permissions", {"roomId": self.id, "permissions": dict(permissions)}
+        )
+
     # -- for the client
 
     def joined(self, answer: decode.RoomJoined) -> None:
-        """The gateway says that this connection is in the room."""
+        """The gateway confirms that this connection is in the room."""
         known, epoch = self.position, answer.position.epoch
         self.state = "in"
         missed = [each for each in answer.messages if known is None or each.offset > known.offset]
@@ -155,19 +195,19 @@ class Room(RoomRequests):
         self._host.outgoing.look_again()
 
     def message(self, message: decode.RoomMessage) -> None:
-        """A message of the room came."""
+        """A message of the room was received."""
         if self.state == "in" and self.position is not None:
             self.received(message.offset, message.event(self.position.epoch))
 
     def member_joined(self, change: decode.MemberChange) -> None:
-        """A user came."""
+        """A user joined."""
         if change.user_id not in self.presence:
             self._changed((*self.presence.users, change.user_id))
         event = UserJoined(room=self.id, user=change.user_id, email=change.email)
         self.emit("user_joined", event)
 
     def member_left(self, change: decode.MemberChange, *, disconnected: bool) -> None:
-        """A user went."""
+        """A user left."""
         self._changed([user for user in self.presence if user != change.user_id])
         event = UserLeft(
             room=self.id, user=change.user_id, email=change.email, disconnected=disconnected
@@ -175,17 +215,17 @@ class Room(RoomRequests):
         self.emit("user_left", event)
 
     def typed(self, signal: decode.TypingSignal) -> None:
-        """A user types, or ceased to."""
+        """A user began or stopped typing."""
         self.emit("typing", Typing(room=self.id, user=signal.user_id, active=signal.active))
 
     def interrupted(self) -> None:
-        """The connection is gone; the room is joined again on the next."""
+        """The connection is lost; the room is joined again on the next."""
         if self.state == "in":
-            self.state = "joining"
             self._entry = asyncio.get_running_loop().create_future()
+        super().interrupted()
 
     def out(self, error: ClientError | None) -> None:
-        """The room is left; with an error when that was not asked for."""
+        """The room is left; with an error when that was not requested."""
         was_in, self.state = self.state, "out"
         if error is not None:
             self._holds = 0
@@ -197,7 +237,7 @@ class Room(RoomRequests):
         self._host.outgoing.look_again()
 
     def give_up(self, error: ClientError) -> None:
-        """Whoever waits to be in the room is told that it will not be."""
+        """End the waits for joining the room, with an error."""
         self._entered_with(error)
 
     def _entered_with(self, outcome: ClientError | None) -> None:

@@ -1,4 +1,4 @@
-"""What a room is asked for, and what it answers."""
+"""Values of rooms: users and pages of history."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -21,14 +21,14 @@ class Presence(NamedTuple):
 
 
 class History(NamedTuple):
-    """A page of a room, oldest first, and where the room stands now."""
+    """A page of a room, oldest first, and the current position of the room."""
 
     messages: tuple[Message, ...]
     position: Position
 
 
 class RoomPresence:
-    """The users in a room, in the order in which they came; kept up to date while the room is joined."""
+    """The users in a room, in the order in which they joined; updated while the room is joined."""
 
     def __init__(self) -> None:
         self.users: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The rooms endpoint for an application: rooms over one connection, joined again after every break."""
+"""The rooms client: rooms on one connection, joined again after every break."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,10 +7,11 @@ import msgspec
 
 from portward.client import decode
 from portward.client.channel import GetState
+from portward.client.channels import ChannelsClient
 from portward.client.clock import sleep
 from portward.client.codec import Incoming, RoomsCodec
-from portward.client.endpoint import EndpointClient, EndpointOptions
-from portward.client.errors import ClientError, ConnectionLost, NoAnswer, RequestRefused
+from portward.client.endpoint import EndpointOptions
+from portward.client.errors import ConnectionLost, NoAnswer, RequestRefused
 from portward.client.outgoing import OutgoingQueue
 from portward.client.requests import RequestConnection
 from portward.client.room import Room
@@ -19,7 +20,7 @@ from portward.client.rooms_join import join_rooms
 from portward.model.replies import INSUFFICIENT_STATE
 
 
-class RoomClient(EndpointClient):
+class RoomClient(ChannelsClient[Room]):
     """Rooms of one gateway. Events: those of every endpoint."""
 
     PING = ("heartbeat", {})
@@ -28,8 +29,6 @@ class RoomClient(EndpointClient):
         super().__init__(options, RoomsCodec(options.connection.clock.time))
         self.user: str | None = None
         self._auth = RoomsAuthentication(options.tokens, session_token)
-        self._rooms: dict[str, Room] = {}
-        self._wanted: dict[str, Room] = {}
         self._handlers: dict[str, tuple[type, Callable[[Any], None]]] = {
             "auth_success": (decode.AuthSuccess, self._authenticated),
             "refresh_success": (decode.RefreshSuccess, self._refreshed),
@@ -49,23 +48,16 @@ class RoomClient(EndpointClient):
 
     def room(self, room_id: str, *, get_state: GetState | None = None) -> Room:
         """The room of this id; the same object each time. `get_state` counts the first time."""
-        room = self._rooms.get(room_id)
+        room = self._channels.get(room_id)
         if room is None:
-            room = self._rooms[room_id] = Room(room_id, self, self._clock, self._backoff, get_state)
+            room = Room(room_id, self, self._clock, self._backoff, get_state)
+            self._channels[room_id] = room
         return room
 
     @property
     def session_token(self) -> str | None:
-        """What proves the next connection; new after every use. As secret as a token."""
+        """The credential of the next connection; new after every use. As secret as a token."""
         return self._auth.session_token
-
-    async def close(self) -> None:
-        """Close; every room is left, every iteration ends."""
-        await super().close()
-        for room in self._rooms.values():
-            room.out(None)
-            await room.settle()
-        self._wanted.clear()
 
     # -- for rooms
 
@@ -73,24 +65,6 @@ class RoomClient(EndpointClient):
     def outgoing(self) -> OutgoingQueue:
         """Where messages wait to be written."""
         return self._reconnecting.outgoing
-
-    def want(self, room: Room) -> None:
-        """Join a room, now and after every reconnect."""
-        self._reconnecting.start()
-        self._wanted[room.id] = room
-        connection = self._reconnecting.connection
-        if connection is not None:
-            self._background(self._join_now(connection, [room]))
-
-    async def unwant(self, room: Room) -> None:
-        """Leave a room."""
-        self._wanted.pop(room.id, None)
-        connection = self._reconnecting.connection
-        if connection is not None:
-            try:
-                await connection.request("leave", {"roomId": room.id})
-            except (ConnectionLost, RequestRefused):
-                return  # not being in it is what was wanted
 
     async def ask(self, kind: str, data: Mapping[str, Any]) -> Incoming:
         """Send a request and wait for its answer."""
@@ -105,7 +79,7 @@ class RoomClient(EndpointClient):
     # -- for the connection
 
     async def prepare(self) -> Mapping[str, str]:
-        """Have a token at hand."""
+        """Get a token."""
         await self._auth.prepare()
         return {}
 
@@ -122,34 +96,20 @@ class RoomClient(EndpointClient):
         if incoming.kind == "token_expiring":
             self._refresher.due(connection)
         elif incoming.kind == "room_joined" and incoming.data.get("roomId") not in self._wanted:
-            # Given up while it was joined: this connection is in it now, and is not to be.
+            # The room was left while it was being joined: this connection must leave it now.
             connection.post("leave", {"roomId": incoming.data.get("roomId")})
         kind, handler = self._handlers.get(incoming.kind, (None, None))
         if kind is not None and handler is not None:
             handler(msgspec.convert(incoming.data, kind))
 
-    def lost(self) -> None:
-        """The connection is gone: what was in a room is to be joined again."""
-        super().lost()
-        for room in self._wanted.values():
-            room.interrupted()
-
-    def stopped(self, error: ClientError) -> None:
-        """Every room is left."""
-        wanted, self._wanted = self._wanted, {}
-        for room in wanted.values():
-            room.out(error)
-
-    @property
-    def blocked(self) -> bool:
-        """Whether an iteration falls behind."""
-        return any(room.crowded for room in self._wanted.values())
-
     # -- joining
 
-    async def _join_now(self, connection: RequestConnection, rooms: list[Room]) -> None:
+    def _leaving(self, channel: Room) -> tuple[str, dict[str, Any]]:
+        return "leave", {"roomId": channel.id}
+
+    async def _enter(self, connection: RequestConnection, channel: Room) -> None:
         try:
-            await self._join(connection, [room for room in rooms if room.state == "joining"])
+            await self._join(connection, [channel] if channel.state == "joining" else [])
         except NoAnswer as error:
             connection.drop(str(error))
         except ConnectionLost:
@@ -159,26 +119,22 @@ class RoomClient(EndpointClient):
         if not rooms:
             return
         for room, error in await join_rooms(connection, {each.id: each.position for each in rooms}):
-            self._refused(connection, self._rooms[room], error)
+            self._refused(connection, self._channels[room], error)
 
     def _refused(self, connection: RequestConnection, room: Room, error: RequestRefused) -> None:
         if self._wanted.get(room.id) is not room:
             return
         if error.temporary and room.position is not None:
-            named = error.retry_after
-            wait = self._backoff.delay(0) if named is None else self._backoff.after(named)
-            self._later(connection, room, wait)
+            wait = self._backoff.wait(0, error.retry_after)
+            self._background(self._join_later(connection, room, wait))
         else:
             self._wanted.pop(room.id)
             room.out(error)
 
-    def _later(self, connection: RequestConnection, room: Room, wait: float) -> None:
-        self._background(self._join_later(connection, room, wait))
-
     async def _join_later(self, connection: RequestConnection, room: Room, wait: float) -> None:
         await sleep(self._clock, wait)
         if connection.closed is None and self._wanted.get(room.id) is room:
-            await self._join_now(connection, [room])
+            await self._enter(connection, room)
 
     # -- what comes
 
@@ -199,9 +155,9 @@ class RoomClient(EndpointClient):
             return
         connection = self._reconnecting.connection
         if said.reason in _JOINED_AGAIN and connection is not None:
-            # The place is kept: it is joined again from there, and the answer says what was lost.
+            # The position is kept: the room is joined again from there, and the answer has what was lost.
             room.interrupted()
-            self._background(self._join_now(connection, [room]))
+            self._background(self._enter(connection, room))
         elif said.reason is not None:
             self._wanted.pop(said.room_id)
             room.out(RequestRefused(said.reason, f"removed from the room: {said.reason}"))

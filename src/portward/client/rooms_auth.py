@@ -1,4 +1,4 @@
-"""Proves the identity at the rooms endpoint: by the session token of the last connection, or a token."""
+"""Authentication at the rooms endpoint: by the session token of the last connection, or a token."""
 
 from portward.client.errors import AuthenticationRefused, RequestRefused
 from portward.client.requests import RequestConnection
@@ -17,22 +17,22 @@ class RoomsAuthentication:
         self._reason: TokenReason = "connect"
 
     async def prepare(self) -> None:
-        """Have a token at hand before the gateway begins to wait for it.
+        """Get a token before the gateway begins to wait for it.
 
         Raises:
-            TokenFailed: not now.
-            UnauthorizedError: there is no login.
+            TokenFailed: there is none at the moment.
+            UnauthorizedError: no user is logged in.
         """
         self._token = None
         if self.session_token is None:
             self._token = await self._tokens.get(self._reason)
 
     async def authenticate(self, connection: RequestConnection) -> bool:
-        """Show the session token, else a token. False where there is neither, and nothing is shown.
+        """Send the session token, else a token. Returns False when there is neither, and nothing was sent.
 
         Raises:
             AuthenticationRefused: neither is accepted.
-            RequestRefused: not now.
+            RequestRefused: not at the moment.
             ConnectionLost: there was no answer.
         """
         if self.session_token is not None and await self._resumed(connection):

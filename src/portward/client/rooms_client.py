@@ -11,14 +11,12 @@ import msgspec
 from portward.client import decode
 from portward.client.backoff import Backoff
 from portward.client.endpoint import EndpointOptions
-from portward.client.envelope import Envelope
 from portward.client.errors import ClientError
 from portward.client.events import Event
-from portward.client.inbox import Inbox
 from portward.client.link import LinkDial, link_dialer
 from portward.client.options import ConnectionOptions
 from portward.client.room_values import History, Presence
-from portward.client.rooms_events import EventRooms
+from portward.client.rooms_events import EventRooms, Inbox
 from portward.client.tokens import TokenProvider, TokenSource
 from portward.client.transport import WebSocketDialer, checked_address
 from portward.model.position import Position
@@ -37,7 +35,7 @@ class RoomsClient:
     """The older client of the rooms endpoint: use `Portward(url, get_token=…).room(…)` instead.
 
     The first connection is tried once. After that, a connection that breaks or closes with a code that
-    invites is made again, and every room is joined again from its last position. Iterate it for events.
+    allows it is made again, and every room is joined again from its last position. Iterate it for events.
 
     `token` is a token, or an async function that returns a fresh one each time. `session` and `rooms`
     (room ids and last positions) take up where an earlier client left off. `max_events` is how many
@@ -114,8 +112,8 @@ class RoomsClient:
         """Iterate over events, until `close`.
 
         Raises:
-            Ended: the gateway forbade to come back.
-            ClientError: coming back failed for good.
+            Ended: the gateway forbade to reconnect.
+            ClientError: reconnecting failed for good.
         """
         while (event := await self._inbox.get()) is not None:
             yield event
@@ -124,17 +122,17 @@ class RoomsClient:
 
     @property
     def user(self) -> str | None:
-        """The user id the gateway knows this client by."""
+        """The user id of this client at the gateway."""
         return self._rooms.user
 
     @property
     def session(self) -> str | None:
-        """What proves the next connection; new after every use. As secret as a token."""
+        """The credential of the next connection; new after every use. As secret as a token."""
         return self._rooms.session_token
 
     @property
     def connected(self) -> bool:
-        """Whether a connection stands, and every room is joined again."""
+        """Whether it is connected, and every room is joined again."""
         return self._rooms.state == "ready"
 
     @property
@@ -151,7 +149,7 @@ class RoomsClient:
     async def join(self, room: str, since: Position | None = None) -> decode.RoomJoined:
         """Enter a room; with `since`, also receive what came after it.
 
-        Messages, the missed ones too, come as events, after a `Joined` that says the same as the
+        Messages, the missed ones too, are events, after a `Joined` with the content of the
         answer. The client joins again by itself after a reconnect.
 
         Raises:
@@ -192,17 +190,17 @@ class RoomsClient:
         return await self._translated(self._rooms.room_with_events(room).participants())
 
     async def typing(self, room: str, *, active: bool = True) -> None:
-        """Tell the others in a room that this user types; nothing is answered."""
+        """Show the others in a room that this user types; there is no answer."""
         await self.send("typing", {"roomId": room, "active": active})
 
     async def refresh(self, token: str) -> None:
         """Put a newer token of the same user in place of the present one. Raises as `join`."""
         await self.request("refresh", {"token": token})
 
-    async def request(self, kind: str, data: Mapping[str, Any]) -> Envelope:
+    async def request(self, kind: str, data: Mapping[str, Any]) -> decode.Envelope:
         """Send any request, once there is a connection. Raises as `join`."""
         answer = await self._translated(self._rooms.ask(kind, data))
-        return Envelope(answer.kind, answer.data, id=answer.id)
+        return decode.Envelope(answer.kind, answer.data, id=answer.id)
 
     async def send(self, kind: str, data: Mapping[str, Any]) -> None:
         """Send without waiting for an answer; one that comes is an `Other`.

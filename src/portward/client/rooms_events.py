@@ -1,6 +1,9 @@
-"""The events of the older `RoomsClient`, made from what its rooms are told."""
+"""The events of the older `RoomsClient`, made from the messages of its rooms."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -16,7 +19,7 @@ from portward.client.errors import (
     RequestRefused,
     StoppedError,
 )
-from portward.client.inbox import Inbox
+from portward.client.events import Event
 from portward.client.options import StateChange
 from portward.client.requests import RequestConnection
 from portward.client.room import Room
@@ -40,6 +43,80 @@ _KNOWN = frozenset(
         "closing",
     }
 )
+
+
+class Inbox:
+    """A queue of events whose writer waits while it is full, unless an answer is waited for.
+
+    So an application that iterates slowly slows the gateway down, and one that sends a request before it
+    iterates still receives the answer.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._events: deque[Event] = deque()
+        self._urgent = 0
+        self._over = False
+        self._error: Exception | None = None
+        self._filled = asyncio.Event()
+        self._passable = asyncio.Event()
+        self._passable.set()
+
+    @property
+    def open(self) -> bool:
+        """Whether more may be read."""
+        return self._passable.is_set()
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self._events.append(event)
+        self._judge()
+
+    async def get(self) -> Event | None:
+        """Take the next event; None when there will be no more.
+
+        Raises:
+            ClientError: there will be no more, for this reason.
+        """
+        while not self._events:
+            if self._error is not None:
+                raise self._error
+            if self._over:
+                return None
+            self._filled.clear()
+            await self._filled.wait()
+        event = self._events.popleft()
+        self._judge()
+        return event
+
+    async def passable(self) -> None:
+        """Wait until more may be read."""
+        await self._passable.wait()
+
+    @contextmanager
+    def hurry(self) -> Iterator[None]:
+        """Do not limit the queue while an answer is waited for."""
+        self._urgent += 1
+        self._judge()
+        try:
+            yield
+        finally:
+            self._urgent -= 1
+            self._judge()
+
+    def end(self, error: Exception | None) -> None:
+        """End the iteration after the waiting events, with an error or without."""
+        if not self._over:
+            self._over, self._error = True, error
+        self._judge()
+
+    def _judge(self) -> None:
+        if self._events or self._over:
+            self._filled.set()
+        if self._urgent or self._over or len(self._events) < self._bound:
+            self._passable.set()
+        else:
+            self._passable.clear()
 
 
 class EventRooms(RoomClient):
@@ -114,7 +191,7 @@ class EventRooms(RoomClient):
         return self.answers[name]
 
     def usable_error(self, error: ClientError) -> ClientError:
-        """An error as RoomsClient has always raised it."""
+        """Return an error in the form of RoomsClient."""
         if isinstance(error, StoppedError):
             return Ended(error.close_code, error.reason)
         if isinstance(error, ClosedError):
@@ -122,7 +199,7 @@ class EventRooms(RoomClient):
         return error
 
     def final_error(self, error: ClientError) -> ClientError:
-        """What the end of the client has always been raised as."""
+        """Return the error for the end of the client in the form of RoomsClient."""
         if isinstance(error, ConnectionLost):
             return Ended(error.close_code, str(error))
         return self.usable_error(error)
@@ -156,7 +233,7 @@ class EventRooms(RoomClient):
             self._inbox.put(events.Other(type=incoming.kind, data=incoming.data))
 
     def refresh_failed(self, error: ClientError) -> None:
-        """A newer token could not be put in force; it is tried again."""
+        """A newer token was not accepted; it is tried again."""
         self._inbox.put(events.Other(type="refresh_failed", data={"message": str(error)}))
 
     def _state_changed(self, change: StateChange) -> None:
@@ -173,7 +250,7 @@ class EventRooms(RoomClient):
             self._inbox.end(None)
 
     def stopped(self, error: ClientError) -> None:
-        """Rooms stay where they are: there is one event for the end, not one for each room."""
+        """There is one event for the end, not one for each room."""
         wanted = dict(self._wanted)
         for room in wanted.values():
             room.interrupted()

@@ -1,4 +1,4 @@
-"""Where tokens come from: one request to the application at a time, and never an older token."""
+"""The source of tokens: one request to the application at a time, and never an older token."""
 
 import asyncio
 import inspect
@@ -57,8 +57,8 @@ class TokenProvider:
         """A token; None where there is none. Callers at the same time share one request.
 
         Raises:
-            TokenFailed: not now.
-            UnauthorizedError: the application says that there is no login.
+            TokenFailed: there is none at the moment.
+            UnauthorizedError: no user is logged in.
         """
         if not callable(self._source):
             return self._source
@@ -68,7 +68,7 @@ class TokenProvider:
         return await asyncio.shield(self._flight)
 
     def refresh_due(self) -> float:
-        """Seconds until a newer token should be asked for, once the gateway says that one is needed.
+        """Seconds until a newer token should be asked for, once the gateway announces that one is needed.
 
         A token that lives for two minutes and more is renewed at once. One that lives shorter is
         announced to run out as soon as it is given: it is renewed after half of its life.
@@ -78,7 +78,7 @@ class TokenProvider:
         return max(0.0, self._obtained + self._lifetime / 2 - self._clock.monotonic())
 
     async def close(self) -> None:
-        """Give up a request under way."""
+        """Cancel a request in progress."""
         flight = self._flight
         if flight is not None:
             flight.cancel()
@@ -87,7 +87,7 @@ class TokenProvider:
     def _landed(self, flight: asyncio.Task[str]) -> None:
         self._flight = None
         if not flight.cancelled():
-            flight.exception()  # a failure with nobody left to raise it to is no warning of asyncio
+            flight.exception()  # without a caller left, asyncio would log a warning
 
     async def _fetch(self, source: GetToken, reason: TokenReason) -> str:
         try:
@@ -127,12 +127,12 @@ def _takes_argument(source: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     except ValueError:
-        return True  # a function of C, which does not say
+        return True  # a function of C without a signature
     return True
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """What a JWT says, unverified; empty for any other token."""
+    """Return the claims of a JWT, unverified; none for any other token."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
         return {}

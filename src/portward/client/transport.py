@@ -1,4 +1,4 @@
-"""One WebSocket connection as the client uses it: messages out, messages in, and how it ended."""
+"""One WebSocket connection of the client."""
 
 import os
 import re
@@ -15,10 +15,10 @@ from websockets.uri import parse_uri
 from portward.client.errors import ConnectFailed, HandshakeRefused
 
 Payload = str | bytes
-"""A message as it travels: text or binary."""
+"""A text or binary message."""
 
 _KEEPALIVE: Final = 1011
-"""What `websockets` closes with when its own pings stay unanswered: a link that broke."""
+"""The code with which `websockets` closes when its pings are not answered: a broken connection."""
 _CLOSE_TIME: Final = 2.0
 _MAX_MESSAGE: Final = 17 * 1024 * 1024
 """A message of the relay's upstream may have 16 MiB; those of other endpoints are much smaller."""
@@ -26,7 +26,7 @@ _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
 
 class TransportClosed(Exception):  # noqa: N818 - an outcome
-    """The connection is over: with a close code, or with None when it just broke."""
+    """The connection has ended: with a close code, or with None when it broke."""
 
     def __init__(self, code: int | None, reason: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class TransportClosed(Exception):  # noqa: N818 - an outcome
 
 
 class ClientTransport(Protocol):
-    """A connection. Another one than `websockets` can be put in its place, as tests do."""
+    """A connection. It can be replaced, as tests do."""
 
     async def send(self, message: Payload) -> None:
         """Send a message; raises TransportClosed."""
@@ -47,7 +47,7 @@ class ClientTransport(Protocol):
         """Close, and wait a moment for the answer."""
 
     def abort(self) -> None:
-        """Give the connection up at once; `receive` then raises TransportClosed."""
+        """Abort the connection; `receive` then raises TransportClosed."""
 
 
 Dial = Callable[[str, Mapping[str, str]], Awaitable[ClientTransport]]
@@ -55,7 +55,7 @@ Dial = Callable[[str, Mapping[str, str]], Awaitable[ClientTransport]]
 
 
 class _Connect(connect):
-    """Follows no redirect: what is sent next is a secret, and only for the host that was named."""
+    """Follows no redirect: the secret that is sent next is only for the given host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -86,7 +86,7 @@ class WebSocketClientTransport:
         await self._socket.close(code)
 
     def abort(self) -> None:
-        """Give up the socket without the closing handshake."""
+        """Abort the connection without the closing handshake."""
         self._socket.transport.abort()
 
 
@@ -100,7 +100,7 @@ class WebSocketDialer:
     """Implements `Dial` on `websockets`; `timeout` bounds the handshake, in seconds.
 
     A proxy of the environment is used, except to this machine. Redirects are not followed. Without
-    `ping_interval` no pings are sent here: the client notices silence itself.
+    `ping_interval` no pings are sent here: the client detects silence itself.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ def checked_address(url: str) -> str:
 
 
 def refusal_of(refused: InvalidStatus) -> HandshakeRefused:
-    """The error for an HTTP status, with the time that `Retry-After` names in seconds."""
+    """Return the error for an HTTP status, with the seconds of `Retry-After`."""
     response = refused.response
     wait = response.headers.get("Retry-After", "")
     seconds = float(wait) if wait.isascii() and wait.isdecimal() else None
@@ -194,7 +194,7 @@ def refusal_of(refused: InvalidStatus) -> HandshakeRefused:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -202,7 +202,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reason_of(error: OSError) -> str:
-    """The operating system's own words; asyncio wraps them in addresses, several in one."""
+    """Return the text of the operating system; asyncio puts addresses around it, several in one."""
     if isinstance(error, ssl.SSLError):
         reasons = (getattr(error, name, "") for name in ("verify_message", "reason"))
         return f"TLS: {next(filter(None, reasons), 'failed').lower()}"

@@ -1,11 +1,11 @@
-"""What can go wrong for a publisher.
+"""The errors of the publishers.
 
 ClientError
 `-- PublisherError          the root: `code` for programs, `temporary`, `retry_after`
     +-- GatewayUnreachable  no connection, or it broke before the answer
     +-- CallTimedOut        no answer in time
     +-- CallRefused         the admin API answered with an error: `status`, `number`
-    `-- UnexpectedAnswer    what answered is no admin API
+    `-- UnexpectedAnswer    the answer is not of an admin API
 
 No text holds an API key, a token, or what was to be published.
 """
@@ -76,7 +76,7 @@ class CallRefused(PublisherError):  # noqa: N818 - see above
 
 
 class UnexpectedAnswer(PublisherError):  # noqa: N818 - see above
-    """What answered is no admin API."""
+    """The answer is not of an admin API."""
 
     code = "unexpected_answer"
 

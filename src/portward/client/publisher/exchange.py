@@ -1,6 +1,5 @@
-"""One HTTP exchange: where it goes, and what its answer means."""
+"""One HTTP exchange: its address and headers, and the result in its answer."""
 
-import ipaddress
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -52,17 +51,8 @@ def headers(api_key: str) -> dict[str, str]:
     return {"Authorization": f"apikey {api_key}", "Content-Type": "application/json"}
 
 
-def through_proxy(url: str) -> bool:
-    """Whether a proxy of the environment may be used: it is for other machines."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
-
-
 def failure(error: httpx.HTTPError) -> PublisherError:
-    """An exchange that brought no answer."""
+    """Return the error for an exchange without an answer."""
     if isinstance(error, httpx.TimeoutException):
         return CallTimedOut()
     return GatewayUnreachable(type(error).__name__)
@@ -96,9 +86,9 @@ def _json(answer: httpx.Response) -> Any:
 
 def _error(error: Any) -> tuple[int | None, str]:
     if not isinstance(error, dict):
-        return None, "it says no more"
+        return None, "no reason was given"
     number, text = error.get("code"), error.get("message")
-    shown = text if isinstance(text, str) and text.isprintable() else "it says no more"
+    shown = text if isinstance(text, str) and text.isprintable() else "no reason was given"
     return (number if isinstance(number, int) else None), shown
 
 

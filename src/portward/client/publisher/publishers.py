@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -19,9 +20,9 @@ from portward.client.publisher.exchange import (
     failure,
     headers,
     read,
-    through_proxy,
 )
 from portward.client.publisher.retries import Attempts, Retries
+from portward.client.transport import is_loopback
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -237,4 +238,6 @@ class AsyncPublisher:
 
 
 def _options(url: str, api_key: str, timeout: float) -> dict[str, Any]:
-    return {"headers": headers(api_key), "timeout": timeout, "trust_env": through_proxy(url)}
+    # A proxy of the environment is for other machines.
+    outside = not is_loopback(urlsplit(url).hostname or "")
+    return {"headers": headers(api_key), "timeout": timeout, "trust_env": outside}

@@ -1,4 +1,4 @@
-"""What the admin API answers, as structs. Keys that later versions add are left out."""
+"""The answers of the admin API, as structs. Keys that later versions add are ignored."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class StoredPublication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """A part of a channel, and where the channel stands now."""
+    """A part of a channel, and the current position of the channel."""
 
     publications: list[StoredPublication]
     offset: int
@@ -37,19 +37,19 @@ class History(msgspec.Struct, frozen=True):
 
     @property
     def position(self) -> Published:
-        """Where the channel stands now."""
+        """The current position of the channel."""
         return Published(self.offset, self.epoch)
 
 
 class OutcomeError(msgspec.Struct, frozen=True):
-    """Why one channel of a broadcast was refused: a number, and a sentence."""
+    """The error for one channel of a broadcast: a number, and a sentence."""
 
     code: int
     message: str
 
 
 class BroadcastOutcome(msgspec.Struct, frozen=True):
-    """What became of one channel of a broadcast: one of the two."""
+    """The outcome for one channel of a broadcast: one of the two."""
 
     result: Published | None = None
     error: OutcomeError | None = None
@@ -133,7 +133,7 @@ class Permissions(msgspec.Struct, frozen=True):
 
 
 class RoomRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The record of a room; where rooms are listed, with where it came from."""
+    """The record of a room; where rooms are listed, with its origin."""
 
     id: str
     name: str

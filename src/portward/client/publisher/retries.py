@@ -1,19 +1,12 @@
-"""How often a call is repeated, and after which waits."""
+"""The number of repetitions of a call, and the waits between them."""
 
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from portward.client.backoff import Backoff
 from portward.client.publisher.errors import PublisherError
-
-_LEAST: Final = 0.05
-"""Seconds that every wait takes at least."""
-_SPREAD: Final = 0.25
-_SPREAD_LEAST: Final = 0.5
-"""What is added to a wait that the server named: a part of it, or so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,7 @@ class Attempts:
         self._failed = 0
 
     def wait(self, error: PublisherError) -> float:
-        """How long to wait before the next attempt.
+        """Return the seconds to wait before the next attempt.
 
         Raises:
             PublisherError: there is none: `error` lasts, or attempts or time are used up.
@@ -54,10 +47,7 @@ class Attempts:
         self._failed += 1
         if not error.temporary or self._failed >= retries.attempts:
             raise error
-        wait = max(_LEAST, self._backoff.delay(self._failed - 1))
-        named = error.retry_after
-        if named is not None:
-            wait = named + retries.draw() * max(_SPREAD * named, _SPREAD_LEAST)
+        wait = self._backoff.wait(self._failed - 1, error.retry_after)
         if retries.clock() - self._began + wait > retries.within:
             raise error
         return wait
