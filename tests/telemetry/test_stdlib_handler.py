@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -27,7 +28,9 @@ def records() -> Records:
 def logger(records: Records) -> Iterator[logging.Logger]:
     """A library's logger with the handler on it."""
     logger = logging.getLogger("some.library")
-    handler = LibraryHandler(lambda event, fields: records.append((event, fields)))
+    handler = LibraryHandler(
+        lambda event, **fields: records.append((event, cast("Fields", fields)))
+    )
     logger.addHandler(handler)
     logger.propagate = False
     yield logger

@@ -155,6 +155,7 @@ class HandshakeService(PathHandshakes):
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self.pending = node.admission_control.pending
+        self.has_capacity = node.admission_control.has_capacity
         self.handlers = {
             path: PathHandshakes(node, endpoint) for path, endpoint in node.endpoints.items()
         }
@@ -163,10 +164,6 @@ class HandshakeService(PathHandshakes):
         if page is not None:
             self.handlers[_TEST] = PathHandshakes(node, answer=partial(self._test, page), page=page)
         self.find = PathRouter(self.handlers, self).find
-
-    def has_capacity(self) -> HandshakeRejection | None:
-        """Check the global cap; None when one more connection fits."""
-        return self._node.admission_control.has_capacity()
 
     def _test(self, page: StatusPage, head: RequestHead) -> HttpReply:
         """Answer a request about the state of the relay."""

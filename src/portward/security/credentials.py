@@ -6,13 +6,15 @@ when they are equal, and even when the endpoint would not have read one of them.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.security.subprotocols import KEY_PREFIX, has_jwt, offers
+from portward.security.subprotocols import KEY_PREFIX, PROTOCOL_HEADER, has_jwt, offers
 from portward.settings.endpoint import CredentialSource
 
 _MAX_PARAMETERS: Final = 100
@@ -33,12 +35,14 @@ _COOKIE_VALUE: Final = re.compile(r"[ !-:<-~\x80-\xff]*\Z")
 """A cookie value after the split at `;`: visible characters of Latin-1; browsers allow blanks inside."""
 
 
-@dataclass(frozen=True, slots=True)
-class GivenCredential:
+class GivenCredential(msgspec.Struct, frozen=True):
     """One presented credential. Its value is not part of its repr."""
 
     kind: CredentialSource
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        return f"GivenCredential(kind={self.kind!r})"
 
 
 _PARAMETERS: Final = {"token": CredentialSource.QUERY, "ticket": CredentialSource.TICKET}
@@ -84,7 +88,7 @@ def foreign_scheme(head: RequestHead) -> str:
     A scheme that is not well known may be a misplaced secret; the result is then `other`. Two such headers, a
     token (JWT) under any scheme, and a value without a scheme do not count as meant for a proxy.
     """
-    values = head.all("authorization")
+    values = head.headers.get("authorization", ())
     if len(values) != 1:
         return ""
     match = _SCHEME.match(values[0])
@@ -99,12 +103,13 @@ def foreign_scheme(head: RequestHead) -> str:
 def _presented(head: RequestHead) -> list[tuple[CredentialSource | None, str]]:
     """Return every credential in the handshake with its place; None for a place that is never read."""
     found: list[tuple[CredentialSource | None, str]] = []
-    if not foreign_scheme(head):
-        found += [(CredentialSource.HEADER, value) for value in head.all("authorization")]
-    for name, value in query_pairs(head.query):
+    authorization = head.headers.get("authorization")
+    if authorization and not foreign_scheme(head):
+        found.extend(zip(repeat(CredentialSource.HEADER), authorization, strict=False))
+    for name, value in query_pairs(head.query) if head.query else ():
         if name in _PARAMETERS:
             found.append((_PARAMETERS[name], value))
-    for offer in offers(head):
+    for offer in offers(head) if PROTOCOL_HEADER in head.headers else ():
         if offer.startswith(KEY_PREFIX):
             found.append((CredentialSource.SUBPROTOCOL, offer.removeprefix(KEY_PREFIX)))
         elif has_jwt(offer):

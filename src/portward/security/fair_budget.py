@@ -71,21 +71,23 @@ class FairBudget:
         wait = self.peek(keys, now, known=known)
         if not wait and self._interval:
             self._tat = max(self._tat, now) + self._interval
-            self._note(keys, now)
+            used = self._used
+            for weight, key in zip(WEIGHTS, keys, strict=False):
+                before = used.pop(key, None)  # the first keys are the least recently used
+                faded = before[0] * exp((before[1] - now) / MEMORY) if before is not None else 0.0
+                used[key] = faded + weight, now
+            if len(used) > self._capacity:
+                self._forget_some()
         return wait
 
     def _usage(self, keys: Sequence[Hashable], now: float) -> float:
-        return max(self._faded(key, now) for key in keys)
+        """Return the highest use of the keys in the last seconds."""
+        records = (self._used.get(key) for key in keys)
+        return max(
+            record[0] * exp((record[1] - now) / MEMORY) if record is not None else 0.0
+            for record in records
+        )
 
-    def _faded(self, key: Hashable, now: float) -> float:
-        used = self._used.get(key)
-        return used[0] * exp((used[1] - now) / MEMORY) if used is not None else 0.0
-
-    def _note(self, keys: Sequence[Hashable], now: float) -> None:
-        for weight, key in zip(WEIGHTS, keys, strict=False):
-            usage = self._faded(key, now) + weight
-            self._used.pop(key, None)  # the first keys are the least recently used
-            self._used[key] = usage, now
-        if len(self._used) > self._capacity:
-            for key in list(self._used)[: self._capacity // 4 + 1]:
-                del self._used[key]
+    def _forget_some(self) -> None:
+        for key in list(self._used)[: self._capacity // 4 + 1]:
+            del self._used[key]

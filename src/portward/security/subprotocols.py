@@ -15,7 +15,7 @@ from portward.model.request import RequestHead
 KEY_PREFIX: Final = "openai-insecure-api-key."
 """The prefix of the offer that carries the token."""
 MAX_OFFERS: Final = 8
-_HEADER: Final = "sec-websocket-protocol"
+PROTOCOL_HEADER: Final = "sec-websocket-protocol"
 _LONGEST_NAME: Final = 64
 """Most characters of a subprotocol's name. The longest registered name has 40; longer offers are no names."""
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
@@ -35,7 +35,7 @@ def offers(head: RequestHead) -> tuple[str, ...]:
     Raises:
         HandshakeRejected: BAD_REQUEST for more than `MAX_OFFERS`, or for an offer that is no valid name.
     """
-    values = head.all(_HEADER)
+    values = head.headers.get(PROTOCOL_HEADER, ())
     if not values:
         return ()
     found = tuple(offer for part in ",".join(values).split(",") if (offer := part.strip(" \t")))

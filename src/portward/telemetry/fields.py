@@ -25,6 +25,8 @@ _ITEMS: Final = 16
 """The most members of a list that are written."""
 _INTEGER: Final = 2**63
 _MASKED: Final = re.compile(r"\d{1,3}(\.\d{1,3}){2}\.xxx|[0-9a-f:]{2,39}/48|unknown")
+_PLAIN: Final = re.compile(rf"(?!.*eyJ)[ -~]{{0,{LIMIT}}}\Z")
+"""Text that stays as it is; most values are such."""
 _TOKEN: Final = re.compile(r"eyJ[\w-]{4,}[\w.=-]*")
 """The first characters of a token (JWT): the start of a JSON object in base64url."""
 
@@ -129,6 +131,10 @@ class Sanitizer:
         for name, value in fields.items():
             if name not in FIELDS:
                 unlisted += 1
+            elif name in _ADDRESSES and type(value) is str:
+                tidy[name] = _masked(value)
+            elif type(value) is str and name not in _PEOPLE and _PLAIN.match(value):
+                tidy[name] = value
             elif value is not None:
                 tidy[name] = self._value(name, value)
         if unlisted:

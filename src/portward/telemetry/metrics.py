@@ -146,13 +146,23 @@ class Metrics:
 
     def received(self, endpoint: str, kind: str, size: int) -> None:
         """Count a received message of `size` bytes; `kind` is a name from `labels.type_name`."""
-        self.messages_received_total.add((endpoint, kind))
-        self.bytes_received_total.add((endpoint,), size)
+        messages = self.messages_received_total
+        if (endpoint, kind) in messages.values:  # hot: without further calls
+            messages.values[endpoint, kind] += 1
+            self.bytes_received_total.values[endpoint,] += size
+        else:
+            messages.add((endpoint, kind))
+            self.bytes_received_total.add((endpoint,), size)
 
     def sent(self, endpoint: str, kind: str, size: int, n: int = 1) -> None:
         """Count a message of `size` bytes that was sent to `n` connections."""
-        self.messages_sent_total.add((endpoint, kind), n)
-        self.bytes_sent_total.add((endpoint,), size * n)
+        messages = self.messages_sent_total
+        if (endpoint, kind) in messages.values:  # hot: without further calls
+            messages.values[endpoint, kind] += n
+            self.bytes_sent_total.values[endpoint,] += size * n
+        else:
+            messages.add((endpoint, kind), n)
+            self.bytes_sent_total.add((endpoint,), size * n)
 
     def delivered(self, namespace: str, publications: int, deliveries: int, seconds: float) -> None:
         """Count publications that were delivered to their subscribers in one turn of `seconds`."""

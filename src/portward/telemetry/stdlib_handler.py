@@ -19,7 +19,7 @@ class LibraryHandler(logging.Handler):
     exception: the rest may contain data of a peer, or a secret.
     """
 
-    def __init__(self, record: Callable[[Event, Fields], None]) -> None:
+    def __init__(self, record: Callable[..., None]) -> None:
         super().__init__(logging.WARNING)
         self._record = record
 
@@ -29,7 +29,7 @@ class LibraryHandler(logging.Handler):
         fields: Fields = {"source": record.name, "detail": template}
         if record.exc_info and record.exc_info[1] is not None:
             fields |= exception_fields(record.exc_info[1])
-        self._record(Event.LIBRARY, fields)
+        self._record(Event.LIBRARY, **fields)
 
 
 def exception_fields(error: BaseException) -> Fields:

@@ -68,18 +68,6 @@ class Telemetry:
 
     def record(self, event: Event, /, **fields: Unpack[Fields]) -> None:
         """Log an event; a security event is audited too. In a flood, events are only counted."""
-        self._record(event, fields)
-
-    def failure(self, error: BaseException, /, **fields: Unpack[Fields]) -> None:
-        """Record an unexpected exception without its text, which may contain data of a peer."""
-        fields.update(exception_fields(error))
-        self._record(Event.INTERNAL_ERROR, fields)
-
-    def handler(self) -> logging.Handler:
-        """Return a handler to add to a library's logger."""
-        return LibraryHandler(self._record)
-
-    def _record(self, event: Event, fields: Fields) -> None:
         try:
             self.metrics.events_total.add((event,))
             admitted = self.log.sampler.admits(event)
@@ -92,6 +80,15 @@ class Telemetry:
                 self.audit.append(event, tidy)
         except Exception:  # noqa: BLE001 - a failed line must not close a connection; the loss is counted
             self.log.count_lost()
+
+    def failure(self, error: BaseException, /, **fields: Unpack[Fields]) -> None:
+        """Record an unexpected exception without its text, which may contain data of a peer."""
+        fields.update(exception_fields(error))
+        self.record(Event.INTERNAL_ERROR, **fields)
+
+    def handler(self) -> logging.Handler:
+        """Return a handler to add to a library's logger."""
+        return LibraryHandler(self.record)
 
     def _tick(self, lag: float, jump: float) -> None:
         self.metrics.loop_lag_seconds.set(lag)

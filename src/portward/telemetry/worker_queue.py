@@ -65,7 +65,7 @@ class QueueThread(Generic[T]):
 
     def put(self, item: T) -> bool:
         """Add an item. Returns False and counts in `refused` when the queue is full or closed."""
-        if not self.room():
+        if len(self._items) + self._taken >= self._capacity or self._stopping.is_set():
             self.refused += 1
             return False
         self._items.append(item)

@@ -9,8 +9,7 @@ from portward.model.clock import Clock, Timer
 from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
 from portward.node.sessions import TransportCallbacks, both
-from portward.wire.frames import NO_STATUS
-from portward.wire.message import WireMessage
+from portward.wire.message import NO_STATUS, WireMessage
 from portward.wire.send_queue import SendQueue
 
 Event = MutableMapping[str, Any]

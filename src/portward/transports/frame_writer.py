@@ -16,7 +16,7 @@ from portward.model.clock import Clock
 from portward.model.limits import KIB, OUTBOX_AGE, OUTBOX_BYTES
 from portward.node.sessions import both
 from portward.transports.picows_reader import FrameListener
-from portward.wire import frames
+from portward.wire import message as frames
 from portward.wire.message import WireMessage
 from portward.wire.send_queue import SendQueue
 
@@ -209,11 +209,8 @@ class FrameWriter(FrameListener):
             self._outbox = SendQueue(self._room)
         now = self._clock.monotonic()
         ahead = self._transport.get_write_buffer_size()
-        if self.stale(now) or not self._outbox.push(message, channel, now, ahead):
-            self._report_slow()
-
-    def _report_slow(self) -> None:
-        if not self._slow:
+        stuck = now - self._since > OUTBOX_AGE and self._stuck(now)
+        if (stuck or not self._outbox.push(message, channel, now, ahead)) and not self._slow:
             self._slow = True
             self._overflow()
 

@@ -83,7 +83,8 @@ class ListenerState:
             if self.descriptor_seen is not None:
                 self.descriptor_seen(descriptor)
             return HandshakeRejection.OVERLOAD
-        if self.max_sockets and self.sockets - len(self.lingering) > self.max_sockets:
+        over = self.sockets - self.max_sockets if self.max_sockets else 0
+        if over > 0 and over > len(self.lingering):
             return HandshakeRejection.GLOBAL_CAP
         return self.router.has_capacity()
 

@@ -8,6 +8,8 @@ our frames, nor close the connection. What it tried to do is read from
 """
 
 import asyncio
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 from multidict import CIMultiDict
@@ -71,36 +73,30 @@ class FrameListener(WSListener):
         """Called when the transport is gone."""
 
 
-def _nothing(*_: object, **__: object) -> int:
-    return 0
-
-
-class _DeadEnd:
-    """Stub for the transport, the socket and the logger that picows expects. One instance serves all.
-
-    picows keeps some of these methods for every connection: static ones need no binding each.
-    """
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        """Return itself as the socket: picows sets options that the listener has set for all."""
-        return self if name == "socket" else default
-
-    @staticmethod
-    def get_write_buffer_size() -> int:
-        """Report a waiting byte, so that nothing is written to the descriptor directly."""
-        return 1
-
-    @staticmethod
-    def fileno() -> int:
-        """Return no descriptor."""
-        return -1
-
-    isEnabledFor = staticmethod(_nothing)  # noqa: N815 - logging's name
-    write = close = abort = setsockopt = getsockopt = isEnabledFor
-    log = debug = info = warning = error = exception = isEnabledFor
-
-
-_DEAD_END: Final = _DeadEnd()
+# Functions written in C that take any arguments and do nothing: picows calls some twenty of them for
+# each connection, and keeps some as attributes.
+_nothing: Final = "".format
+_DEAD_END: Final = SimpleNamespace(
+    get_write_buffer_size=partial(
+        int, 1
+    ),  # a waiting byte: nothing is written to the descriptor directly
+    fileno=partial(int, -1),
+    write=_nothing,
+    close=_nothing,
+    abort=_nothing,
+    setsockopt=_nothing,
+    getsockopt=_nothing,
+    isEnabledFor=_nothing,
+    log=_nothing,
+    debug=_nothing,
+    info=_nothing,
+    warning=_nothing,
+    error=_nothing,
+    exception=_nothing,
+)
+"""Stub for the transport, the socket and the logger that picows expects. One serves all connections."""
+# As its own socket: picows sets options there that the listener has set for all.
+_DEAD_END.get_extra_info = {"socket": _DEAD_END}.get
 
 
 class FrameReader(WSProtocol):

@@ -11,7 +11,8 @@ from portward.security.handshake import accept_key
 from portward.transports.listener_state import ListenerState
 from portward.transports.picows_reader import feed, reader_for
 from portward.transports.websocket import WebSocketTransport
-from portward.wire import deflate, frames, http_response
+from portward.wire import deflate, http_response
+from portward.wire import message as frames
 
 
 def upgrade(
@@ -25,8 +26,8 @@ def upgrade(
 
     The new protocol takes the transport over, and with it the duty to decrement `listener_state.sockets`.
     """
-    offers = head.all("sec-websocket-extensions") if admission.compression else []
-    extension = deflate.negotiate(offers)
+    offers = head.headers.get("sec-websocket-extensions")
+    extension = deflate.negotiate(offers) if offers and admission.compression else None
     plain = transport.get_extra_info("ssl_object") is None
     link = WebSocketTransport(
         transport,
@@ -39,14 +40,15 @@ def upgrade(
     )
     reader = reader_for(link, admission.max_message)
     transport.set_protocol(reader)
-    accept = accept_key("".join(head.all("sec-websocket-key")))
+    accept = accept_key("".join(head.headers["sec-websocket-key"]))
     # The 101 and the first messages are one write: one system call instead of two or three.
     link.cork()
     link.begin(admission.open(link))
     link.uncork(
         http_response.switching(accept, extension=extension, subprotocol=admission.subprotocol)
     )
-    feed(reader, early)
+    if early:
+        feed(reader, early)
 
 
 def refusal_answer(

@@ -13,7 +13,7 @@ from portward.node.sessions import TransportCallbacks
 from portward.transports.frame_writer import FrameWriter
 from portward.transports.listener_state import ListenerState
 from portward.transports.picows_reader import reader_for
-from portward.wire import frames
+from portward.wire import message as frames
 from portward.wire.errors import WireFault
 from portward.wire.message_assembler import MessageAssembler
 
@@ -251,20 +251,18 @@ class WebSocketTransport(FrameWriter):
             opcode = _OPCODES.get(kind)
             if opcode is None:
                 self._control(kind, rsv, payload)
-            else:
-                self._data(opcode, fin, rsv, payload)
+                return
+            message = self._assembler.feed(opcode, fin, rsv, payload)
+            if self._told:
+                self._settle()
+            if message is not None:
+                self._receiver.message(message, self._assembler.binary)
         except WireFault as fault:
             self._fail(fault.ending, fault.cause)
         except Exception as error:  # noqa: BLE001 - an error of one connection must not reach others
             context = {"message": "a frame could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
             self._fail(Disconnect.INTERNAL, type(error).__name__)
-
-    def _data(self, opcode: int, fin: int, rsv: int, payload: bytes) -> None:
-        message = self._assembler.feed(opcode, fin, rsv, payload)
-        self._settle()
-        if message is not None:
-            self._receiver.message(message, self._assembler.binary)
 
     def _control(self, kind: WSMsgType, rsv: int, payload: bytes) -> None:
         self._settle()

@@ -5,8 +5,9 @@ from typing import Final
 
 from portward.model.disconnects import Disconnect
 from portward.model.limits import FRAGMENTS
-from portward.wire import deflate, frames
+from portward.wire import deflate
 from portward.wire.errors import WireFault
+from portward.wire.message import BINARY, TEXT
 
 CONTINUATION: Final = 0x0
 RSV1: Final = 4
@@ -30,21 +31,19 @@ class MessageAssembler:
         "binary",
         "compression",
         "limit",
+        "unfinished",
     )
 
     def __init__(self, limit: int, *, compression: bool = False) -> None:
         self.limit = limit
         self.compression = compression
         self.binary = False
-        self._parts: list[bytes] | None = None
+        self.unfinished = False
+        """Whether a message was begun and its last fragment has not come."""
+        self._parts: list[bytes] = []
         self._size = 0
         self._compressed = False
         self._decoder: codecs.IncrementalDecoder | None = None
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether a message was begun and its last fragment has not come."""
-        return self._parts is not None
 
     def feed(self, opcode: int, fin: int, rsv: int, payload: bytes) -> bytes | None:
         """Take one data frame; returns the payload when it completes a message, else None.
@@ -54,11 +53,11 @@ class MessageAssembler:
         Raises:
             WireFault: with the disconnect that the RFC or one of the limits demands.
         """
-        if self._parts is not None or opcode == CONTINUATION or not fin or rsv:
+        if self.unfinished or opcode == CONTINUATION or not fin or rsv:
             return self._collect(opcode, fin, rsv, payload)
         if len(payload) > self.limit:
             raise WireFault(Disconnect.TOO_BIG, "message over the size limit")
-        self.binary = opcode == frames.BINARY
+        self.binary = opcode == BINARY
         if not self.binary and not payload.isascii():
             _check_text(payload)
         return payload
@@ -66,8 +65,8 @@ class MessageAssembler:
     def _collect(self, opcode: int, fin: int, rsv: int, payload: bytes) -> bytes | None:
         self._check_order(opcode, rsv)
         parts = self._parts
-        if parts is None:
-            parts = self._parts = self._begin(opcode, compressed=rsv == RSV1)
+        if not self.unfinished:
+            self._begin(opcode, compressed=rsv == RSV1)
         self._size += len(payload)
         parts.append(payload)
         if self._size > self.limit:
@@ -79,17 +78,17 @@ class MessageAssembler:
         return self._end(parts) if fin else None
 
     def _check_order(self, opcode: int, rsv: int) -> None:
-        if (self._parts is None) == (opcode == CONTINUATION):
+        if self.unfinished is not (opcode == CONTINUATION):
             raise WireFault(Disconnect.PROTOCOL_ERROR, "fragments out of order")
         if rsv and (rsv != RSV1 or not self.compression or opcode == CONTINUATION):
             raise WireFault(Disconnect.PROTOCOL_ERROR, "reserved bit set")
 
-    def _begin(self, opcode: int, *, compressed: bool) -> list[bytes]:
-        self.binary = opcode == frames.BINARY
+    def _begin(self, opcode: int, *, compressed: bool) -> None:
+        self.unfinished = True
+        self.binary = opcode == BINARY
         self._compressed = compressed
-        if opcode == frames.TEXT and not compressed:
+        if opcode == TEXT and not compressed:
             self._decoder = _utf8()
-        return []
 
     def _end(self, parts: list[bytes]) -> bytes:
         payload = b"".join(parts)
@@ -97,7 +96,8 @@ class MessageAssembler:
             payload = deflate.inflate(payload, self.limit)
             if not self.binary:
                 _check_text(payload)
-        self._parts = self._decoder = None
+        self._parts, self._decoder = [], None
+        self.unfinished = False
         self._size = 0
         return payload
 

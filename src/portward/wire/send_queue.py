@@ -1,6 +1,7 @@
 """Bounded queue of messages that a peer has not read yet, between a link and its transport."""
 
 from collections import deque
+from itertools import islice
 from typing import Final
 
 from portward.model.channel import Channel
@@ -38,9 +39,12 @@ class SendQueue:
             self._supersede(message.key, channel)
         size = self.size + len(message.frame)
         weight = self.weight + message.weight
-        if size + ahead > self._room or weight > OUTBOX_COUNT or self.stale(now):
+        entries = self._entries
+        if size + ahead > self._room or weight > OUTBOX_COUNT:
             return False
-        self._entries.append((message, channel, now))
+        if entries and now - entries[0][2] > OUTBOX_AGE:
+            return False
+        entries.append((message, channel, now))
         self.size = size
         self.weight = weight
         return True
@@ -62,9 +66,7 @@ class SendQueue:
     def frames(self) -> list[bytes]:
         """The first frames in order, to be written; call `sent` with the number of bytes written."""
         entries = self._entries
-        if len(entries) <= _CHUNK:
-            return [message.frame for message, _, _ in entries]
-        return [entries[index][0].frame for index in range(_CHUNK)]
+        return [entry[0].frame for entry in islice(entries, _CHUNK)]
 
     def sent(self, count: int) -> bytes:
         """Remove the first `count` bytes; returns the rest of a frame that was cut, to be sent next."""

@@ -26,7 +26,7 @@ from portward.security.handshake import check_upgrade
 from portward.security.hosts import HostPolicy
 from portward.security.rate import ConcurrencyTable
 from portward.security.redaction import clean
-from portward.security.subprotocols import select
+from portward.security.subprotocols import PROTOCOL_HEADER, select
 from portward.settings.endpoint import CredentialSource
 from portward.telemetry.events import Event
 
@@ -98,7 +98,7 @@ class AdmissionControl:
         subprotocol = self.check_page(head, endpoint, upgrade_checked=upgrade_checked)
         keys = limit_keys(address)
         credential = self.authenticator.find(head, endpoint.rules)
-        self._counts.check_address(endpoint, keys)
+        self._counts.check_attempts(endpoint, keys)
         crowded = self._enter(endpoint, keys, shown=credential is not None)
         handshake = HandshakeFacts(
             endpoint,
@@ -106,7 +106,7 @@ class AdmissionControl:
             keys,
             uuid4().hex,
             self._url(head),
-            origin=next(iter(head.all("origin")), ""),
+            origin="".join(head.headers.get("origin", ())[:1]),
             crowded=crowded,
             subprotocol=subprotocol,
             path_parameters=parameters,
@@ -116,8 +116,10 @@ class AdmissionControl:
             if used_once:  # authentication uses the ticket up: check the accept rate before
                 self._counts.check_accepts(handshake)
             handshake = await self.authenticator.authenticate(head, handshake, credential)
-            await self._check_entitlement(handshake)
-            self._check_capacity(endpoint, handshake.identity)
+            identity, rules = handshake.identity, endpoint.rules
+            if identity is not None and rules.authenticated and rules.roles:
+                await self._check_entitlement(handshake, identity)
+            self._check_capacity(endpoint, identity)
             await self._counts.count(handshake, refuse=not used_once)
         except BaseException as error:
             self.left(handshake)
@@ -136,8 +138,9 @@ class AdmissionControl:
         """
         if not upgrade_checked:
             check_upgrade(head)
-        self._hosts.check(head.all("host"))
-        self._check_origin(head, endpoint)
+        self._check_site(head, endpoint)
+        if PROTOCOL_HEADER not in head.headers:
+            return None
         rules = endpoint.rules
         return select(head, rules.subprotocols, first=rules.steady_ping)
 
@@ -147,10 +150,10 @@ class AdmissionControl:
         Raises:
             HandshakeRejected: INSECURE, BAD_REQUEST, HOST or ORIGIN.
         """
-        found = self._derive(head)
-        self._check_secure(head, found)
-        self._hosts.check(head.all("host"))
-        self._check_origin(head, endpoint)
+        found = self._addresses.derive(head.peer, head.headers, via=head.via, scheme=head.scheme)
+        if self._require_https:
+            _check_secure(head, found)
+        self._check_site(head, endpoint)
         return found.address
 
     def address(self, head: RequestHead) -> str:
@@ -159,28 +162,21 @@ class AdmissionControl:
 
     def client_address(self, head: RequestHead) -> str:
         """Return the derived address of the client."""
-        return self._derive(head).address
+        return self._addresses.derive(
+            head.peer, head.headers, via=head.via, scheme=head.scheme
+        ).address
 
     def _address(self, head: RequestHead) -> str:
-        found = self._derive(head)
+        found = self._addresses.derive(head.peer, head.headers, via=head.via, scheme=head.scheme)
         if found.ignored:
             self._telemetry.record(Event.PROXYHDR_IGNORED, address=found.peer)
-        self._check_secure(head, found)
+        if self._require_https:
+            _check_secure(head, found)
         return found.address
-
-    def _derive(self, head: RequestHead) -> ClientAddress:
-        derive = self._addresses.derive
-        return derive(head.peer, head.headers, via=head.via, scheme=head.scheme)
-
-    def _check_secure(self, head: RequestHead, found: ClientAddress) -> None:
-        if self._require_https and not head.secure and found.scheme != "https":
-            raise HandshakeRejected(
-                HandshakeRejection.INSECURE, f"not https: {clean(found.claim, _CLAIM)}"
-            )
 
     def _url(self, head: RequestHead) -> str:
         """Return the WebSocket URL that the client used; empty when its `Host` header is not valid."""
-        host = next(iter(head.all("host")), "")
+        host = "".join(head.headers.get("host", ())[:1])
         if not _HOST.match(host):
             return ""
         secure = head.secure or self._require_https
@@ -195,9 +191,11 @@ class AdmissionControl:
             raise HandshakeRejected(HandshakeRejection.DRAINING)
         return endpoint
 
-    def _check_origin(self, head: RequestHead, endpoint: ActiveEndpoint) -> None:
+    def _check_site(self, head: RequestHead, endpoint: ActiveEndpoint) -> None:
+        """Check the host that was asked, and the page that asks."""
+        self._hosts.check(head.headers.get("host", ()))
         endpoint.origins.check(
-            head.all("origin"),
+            head.headers.get("origin", ()),
             ambient=endpoint.by_cookie,
             allow_missing=endpoint.rules.allow_missing_origin,
         )
@@ -207,7 +205,7 @@ class AdmissionControl:
 
         Return True when the address is over its cap and the protocol of the endpoint reports that itself.
         """
-        if self.has_capacity() is not None:
+        if self.inside >= self._gate.max_connections:
             raise HandshakeRejected(HandshakeRejection.GLOBAL_CAP, "while it was judged")
         limit = endpoint.rules.connections_per_address
         held: list[str] = []
@@ -248,14 +246,11 @@ class AdmissionControl:
         if self.draining and not self.inside:
             self.emptied.set()
 
-    async def _check_entitlement(self, handshake: HandshakeFacts) -> None:
-        endpoint, identity = handshake.endpoint, handshake.identity
-        if identity is None or not endpoint.rules.authenticated:
-            return
-        if endpoint.rules.roles:  # without roles the directory is not asked
-            self._counts.check_user(handshake)
+    async def _check_entitlement(self, handshake: HandshakeFacts, identity: Identity) -> None:
+        """Check the roles of a user; without roles of the endpoint, the directory is not asked."""
+        self._counts.check_user(handshake)
         try:
-            entitled = await self._binding.entitled(endpoint, identity)
+            entitled = await self._binding.entitled(handshake.endpoint, identity)
         except Unavailable as unavailable:
             raise HandshakeRejected(
                 HandshakeRejection.UNAVAILABLE, type(unavailable).__name__
@@ -270,3 +265,10 @@ class AdmissionControl:
             raise HandshakeRejected(HandshakeRejection.ENDPOINT_CAP)
         if identity is not None and self._binding.has_too_many(endpoint, identity):
             raise HandshakeRejected(HandshakeRejection.USER_CAP)
+
+
+def _check_secure(head: RequestHead, found: ClientAddress) -> None:
+    if not head.secure and found.scheme != "https":
+        raise HandshakeRejected(
+            HandshakeRejection.INSECURE, f"not https: {clean(found.claim, _CLAIM)}"
+        )

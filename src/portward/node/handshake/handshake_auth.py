@@ -67,7 +67,9 @@ class HandshakeAuthenticator:
             HandshakeRejected: with the row of the outcome table.
         """
         rules = handshake.endpoint.rules
-        scheme = foreign_scheme(head)
+        # A credential in the header is no other scheme.
+        header = credential is not None and credential.kind is CredentialSource.HEADER
+        scheme = foreign_scheme(head) if "authorization" in head.headers and not header else ""
         if scheme:
             self._telemetry.record(
                 Event.AUTH_SCHEME_IGNORED,

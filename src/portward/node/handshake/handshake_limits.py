@@ -28,13 +28,19 @@ class HandshakeLimits:
         self._cluster_limits = cluster_limits
         self._clock = clock
 
-    def check_address(self, endpoint: ActiveEndpoint, keys: tuple[str, ...]) -> None:
-        """Check that the address has handshakes left, without counting.
+    def check_attempts(
+        self, endpoint: ActiveEndpoint, keys: tuple[str, ...], what: str = "connection attempts"
+    ) -> None:
+        """Check that an address, or a user, has handshakes left, without counting.
 
         Raises:
             HandshakeRejected: RATE.
         """
-        self._check(endpoint, keys, "connection attempts")
+        limiter = endpoint.limits[LimitName.ATTEMPTS]
+        wait = limiter.peek(keys, self._clock.monotonic())
+        if wait:
+            limiter.record_refusal()
+            raise HandshakeRejected(HandshakeRejection.RATE, what, retry_after=wait)
 
     def check_user(self, handshake: HandshakeFacts) -> None:
         """Check that the user was not rejected too often, before the roles are read; without counting.
@@ -42,14 +48,8 @@ class HandshakeLimits:
         Raises:
             HandshakeRejected: RATE.
         """
-        self._check(handshake.endpoint, _payer(handshake), "refused handshakes of one user")
-
-    def _check(self, endpoint: ActiveEndpoint, keys: tuple[str, ...], what: str) -> None:
-        limiter = endpoint.limits[LimitName.ATTEMPTS]
-        wait = limiter.peek(keys, self._clock.monotonic())
-        if wait:
-            limiter.record_refusal()
-            raise HandshakeRejected(HandshakeRejection.RATE, what, retry_after=wait)
+        payer = _payer(handshake)
+        self.check_attempts(handshake.endpoint, payer, "refused handshakes of one user")
 
     def check_accepts(self, handshake: HandshakeFacts) -> None:
         """Check that the accept rate over all addresses allows one more, without counting.
@@ -74,14 +74,16 @@ class HandshakeLimits:
         limiter, keys = handshake.endpoint.limits[LimitName.ATTEMPTS], handshake.keys
         if refuse:
             self.check_accepts(handshake)
-        wait = limiter.wait(keys, self._clock.monotonic())
-        wait = wait or await self._cluster_limits.wait(limiter, keys, self._clock.monotonic())
+        now = self._clock.monotonic()
+        wait = limiter.wait(keys, now)
+        if not wait and self._cluster_limits.enabled:
+            wait = await self._cluster_limits.wait(limiter, keys, now)
+            now = self._clock.monotonic()
         if wait and refuse:
             raise HandshakeRejected(
                 HandshakeRejection.RATE, "connection attempts", retry_after=wait
             )
-        payer, now = _payer(handshake), self._clock.monotonic()
-        wait = self._accepts.take(payer, now, known=handshake.identity is not None)
+        wait = self._accepts.take(_payer(handshake), now, known=handshake.identity is not None)
         if wait and refuse:
             raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 

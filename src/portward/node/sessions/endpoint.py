@@ -37,25 +37,21 @@ class ActiveEndpoint:
     plain: Encoder
     deflated: Encoder
     open: int = field(default=0)
+    name: str = field(init=False)
+    """The name in settings, metrics and logs."""
+    by_message: bool = field(init=False)
+    """Whether the credential may be sent in the first message."""
+    by_cookie: bool = field(init=False)
+    """Whether the credential may be a cookie, which browsers add automatically."""
 
-    @property
-    def name(self) -> str:
-        """The name in settings, metrics and logs."""
-        return self.rules.name
+    def __post_init__(self) -> None:
+        self.name = self.rules.name
+        self.by_message = CredentialSource.MESSAGE in self.rules.credentials
+        self.by_cookie = self.rules.takes_cookies
 
     def entitles(self, who: Identity) -> bool:
         """Return whether `who` has one of the roles that the endpoint needs."""
         return not self.rules.roles or not who.roles.isdisjoint(self.rules.roles)
-
-    @property
-    def by_message(self) -> bool:
-        """Whether the credential may be sent in the first message."""
-        return CredentialSource.MESSAGE in self.rules.credentials
-
-    @property
-    def by_cookie(self) -> bool:
-        """Whether the credential may be a cookie, which browsers add automatically."""
-        return self.rules.takes_cookies
 
 
 def auto_created(endpoints: Mapping[str, ActiveEndpoint]) -> frozenset[str]:

@@ -6,6 +6,7 @@ of the pool per address is protected, so that an office with one address is not 
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from random import Random
 from typing import Final, Protocol
 
@@ -35,21 +36,14 @@ class Pending(Protocol):
 
 
 class _Group:
-    """The pending connections of one address with their start times, oldest first."""
+    """The pending connections of one address with their start times, oldest first, and their number."""
 
-    __slots__ = ("silent", "speaking")
+    __slots__ = ("silent", "size", "speaking")
 
     def __init__(self) -> None:
+        self.size = 0
         self.silent: dict[object, tuple[Pending, float]] = {}
         self.speaking: dict[object, tuple[Pending, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self.silent) + len(self.speaking)
-
-    def discard(self, owner: object) -> None:
-        """Remove a connection."""
-        if self.silent.pop(owner, None) is None:
-            self.speaking.pop(owner, None)
 
     def oldest_silent(self, before: float) -> object | None:
         """Return the oldest connection silent since `before`; those with a message move to `speaking`."""
@@ -115,7 +109,8 @@ class PendingConnections:
         if group is None:
             group = self._groups[key] = _Group()
         group.silent[owner] = pending, self._clock.monotonic()
-        if len(group) > self._protected:
+        group.size += 1
+        if group.size > self._protected:
             self._crowded.add(key)
 
     def remove(self, owner: object) -> None:
@@ -124,10 +119,12 @@ class PendingConnections:
         if key is None:
             return
         group = self._groups[key]
-        group.discard(owner)
-        if len(group) <= self._protected:
+        if group.silent.pop(owner, None) is None:
+            del group.speaking[owner]
+        group.size -= 1
+        if group.size <= self._protected:
             self._crowded.discard(key)
-        if not len(group):
+        if not group.size:
             del self._groups[key]
 
     def make_room(self) -> None:
@@ -139,7 +136,7 @@ class PendingConnections:
             return
         before = self._clock.monotonic() - SILENCE
         groups = [self._groups[key] for key in self._crowded]
-        groups.sort(key=len, reverse=True)
+        groups.sort(key=attrgetter("size"), reverse=True)
         if self._end_first(groups, _Group.oldest_silent, before):
             return
         if len(self._group_of) >= self._capacity:
