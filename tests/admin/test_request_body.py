@@ -170,21 +170,33 @@ def test_the_refusal_names_the_field() -> None:
         request_body.convert({"channel": 7}, ChannelRequest)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["rooms:a", "a:b:c", "live:x/y", "rooms:", ":a", "rooms", "r ms:a", "rooms:*", "rooms:ä"]
-    + [f"a:{chr(code)}" for code in range(0x1F, 0x81)]
-    + [f"{chr(code)}:a" for code in range(0x1F, 0x81)],
-)
-def test_the_described_pattern_is_the_grammar(name: str) -> None:
+def test_the_described_pattern_is_the_grammar() -> None:
     """The pattern in the description admits exactly what the grammar of channels does."""
+    names = [
+        "rooms:a",
+        "a:b:c",
+        "live:x/y",
+        "rooms:",
+        ":a",
+        "rooms",
+        "r ms:a",
+        "rooms:*",
+        "rooms:ä",
+    ]
+    for code in range(0x1F, 0x81):
+        names += [f"a:{chr(code)}", f"{chr(code)}:a"]
+    pattern = request_body.channel_schema(Channel)["pattern"]
+    for name in names:
+        assert bool(re.search(pattern, name)) is is_channel(name), name
+
+
+def is_channel(name: str) -> bool:
+    """Whether the grammar of channels admits a name."""
     try:
         Channel.parse(name)
-        valid = True
     except ValueError:
-        valid = False
-    pattern = request_body.channel_schema(Channel)["pattern"]
-    assert bool(re.search(pattern, name)) is valid
+        return False
+    return True
 
 
 async def test_httpx_can_be_told_apart_from_a_browser(service: Service) -> None:
