@@ -5,9 +5,12 @@ python -m docs.generate --check   prints which are out of date, and exits with 1
 """
 
 import argparse
+import ast
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import getsource
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, get_type_hints
 
@@ -37,90 +40,17 @@ _NOTES: Final = {
     ".yaml": f"# {_MADE}\n",
 }
 
-EVENTS: Final[Mapping[Event, str]] = {
-    Event.SERVER_START: "the gateway runs",
-    Event.SERVER_STOP: "the gateway has stopped",
-    Event.DRAIN_START: "a drain starts; `count` connections are open",
-    Event.DRAIN_END: "the drain is over; `count` connections were aborted",
-    Event.SETTINGS_RELOAD: "new settings are in force; `changed` names the keys",
-    Event.SETTINGS_REJECT: "new settings were refused, the old ones stay; `detail` says why",
-    Event.WORKER_START: "one of several workers accepts connections; `node` is its name",
-    Event.WORKER_END: "a worker ended without a request to stop, or did not stop cleanly; `detail` says how",
-    Event.CONN_OPEN: "a connection was admitted",
-    Event.CONN_CLOSE: "a connection was closed: `ending`, close `code`, cause, duration",
-    Event.CONN_LIMIT: "a connection was closed because its user has too many, or because the pool of"
-    " connections that are not authenticated filled up",
-    Event.HANDSHAKE_REJECT: "a handshake was rejected: `status` and `reason` as in the table of refusals",
-    Event.ORIGIN_REJECT: "a handshake was rejected because of its `Origin`",
-    Event.SESSION_FOREIGN: "a request used the id of an Engine.IO session that is not its own;"
-    " `detail` says what differs, the session goes on",
-    Event.CONNECTION_ESTABLISHED: "relay only, beside `conn.open`, in the form of the older relay",
-    Event.CONNECTION_BLOCKED: "relay only, beside `handshake.reject`; `reason` is `rate_limit`, `origin`,"
-    " `ip_limit` or `disabled`",
-    Event.AUTH_SUCCESS: "relay only, beside `auth.ok`",
-    Event.AUTH_FAILED: "relay only, beside `auth.fail`; `error` is the code of the command error",
-    Event.HTTP_RATE_LIMIT_EXCEEDED: "a client requested `/test` too often",
-    Event.WS_CONNECTION_ESTABLISHED: "with `log.older_names`: `connection_established` once more",
-    Event.WS_CONNECTION_BLOCKED_RATE_LIMIT: "with `log.older_names`: `connection_blocked` once more,"
-    " for too many attempts to connect",
-    Event.WS_AUTH_SUCCESS: "with `log.older_names`: `auth_success` once more",
-    Event.WS_AUTH_FAILED_INVALID_TOKEN: "with `log.older_names`: `auth_failed` once more",
-    Event.EXACT_HTTP_RATE_LIMIT_EXCEEDED: "with `log.older_names`: `http_rate_limit_exceeded` once more",
-    Event.RATE_LIMIT_EXCEEDED: "workspaces only, beside `ratelimit.hit`, in the form of the older gateway",
-    Event.UNAUTHORIZED_ROOM_ACCESS: "workspaces only: a user asked for a room that is not open to it",
-    Event.PROVIDER_UP: "the identity provider answers again",
-    Event.PROVIDER_DOWN: "the identity provider failed ten times in a row, and is not asked for a while",
-    Event.PROXYHDR_IGNORED: "a forwarding header came from an address that is no trusted proxy",
-    Event.PROTO_ERROR: "a connection was closed because its client broke the protocol or sent too much",
-    Event.SLOW_DROP: "a connection was closed because its client read too slowly",
-    Event.INBOX_DROP: "a client closed, and messages it had sent before were not handled in time",
-    Event.HB_TIMEOUT: "a connection was closed because its client sent nothing, or answered no ping",
-    Event.AUTH_OK: "a connection was authenticated",
-    Event.AUTH_FAIL: "a credential was refused; the `reason` is not sent to the client",
-    Event.AUTH_UNAVAILABLE: "a credential could not be judged: keys or store cannot be reached",
-    Event.AUTH_EXPIRE: "a connection was closed because its token expired",
-    Event.AUTH_REFRESH: "an open connection now uses a newer token",
-    Event.AUTH_REVOKE: "a `kind` of credential was revoked; `count` connections of this node were closed",
-    Event.AUTH_REVOKE_FULL: "a `kind` of credential could not be revoked: the memory engine has its maximum"
-    " of revocations; open connections were closed",
-    Event.AUTH_SCHEME_IGNORED: "an `Authorization` has a scheme (`kind`) that is not a credential here, such"
-    " as `basic`",
-    Event.TOKEN_HEADER_IGNORED: "a token tried to supply its own key (`jku`, `jwk`, `x5u`, `x5c`)",
-    Event.JWKS_KEY_DROPPED: "the entry `key_id` of the issuer's key set is not used; `reason` says why",
-    Event.TOKEN_CLAIM_ABSENT: "none of the first `count` accepted tokens has the configured claims `claim`",
-    Event.AUTHZ_DENY: "a command was refused because the user has no right to it",
-    Event.RIGHTS_CHANGE: "the backend changed the roles, permissions or workspaces of a user",
-    Event.ADMIN_ACT: "a method of the admin API was called that changes something",
-    Event.RATELIMIT_HIT: "a limit refused something, or would have in mode `observe`",
-    Event.ROOM_CREATE: "a room was created, by joining it or by the backend",
-    Event.ROOM_KICK: "an administrator of a room removed a user",
-    Event.ROOM_PERMISSIONS: "an administrator of a room, or the backend, changed its record",
-    Event.ROOM_REMOVE: "a room was removed",
-    Event.APPROVAL_DECIDED: "a user decided on a request for approval; `reason` is the verdict",
-    Event.ENGINE_UP: "the engine answers again",
-    Event.ENGINE_DOWN: "the engine does not answer",
-    Event.ENGINE_EVICTION: "Redis may drop keys when its memory is full, and with them revocations; `/ready`"
-    " answers 503 until it may not",
-    Event.ENGINE_EVICTION_END: "Redis may no longer drop keys",
-    Event.ENGINE_GAP: "publications may have been missed between nodes",
-    Event.ANALYSIS_MALFORMED: "a report of a call-analysis engine cannot be read; `detail` says why",
-    Event.ANALYSIS_LOST: "`count` alerts of a call-analysis engine were not published",
-    Event.UPSTREAM_FAIL: "an upstream service failed",
-    Event.WEBHOOK_FAIL: "a verdict could not be posted to the backend; `reason` is `status`, `timeout`,"
-    " `connection`, `internal`, and in the end `given_up`, `full` or `closed`; `count` is the attempt",
-    Event.RES_LOOP_LAG: "the event loop ran late by `seconds`",
-    Event.CLOCK_JUMP: "the wall clock was moved by `seconds`",
-    Event.INTERNAL_ERROR: "an unexpected exception: its class and where it was raised",
-    Event.LIBRARY: "a library reported a warning or worse",
-    Event.LOG_SUPPRESSED: "in a flood, `count` further lines of the event `of` were left out",
-    Event.AUDIT_OPEN: "first line of an audit file",
-    Event.AUDIT_MEND: "the audit file is not as the gateway left it: a torn line, a cut end or a change",
-    Event.AUDIT_CUT: "the audit file does not match the engine's checkpoint; `reason` is `cut`"
-    " (`count` events are missing), `changed`, or `unreadable`",
-    Event.AUDIT_FAIL: "the audit file could not be written, or `count` events were lost; with the `reason`"
-    " `shared` only to the list in the store",
-}
-"""What each event means, for an operator."""
+
+def meanings(events: type[Event]) -> dict[str, str]:
+    """Read the meaning of each event: the docstring below its row, as one line."""
+    (table,) = ast.parse(getsource(events)).body
+    found: dict[str, str] = {}
+    for row, below in pairwise(getattr(table, "body", ())):
+        if isinstance(row, ast.Assign) and isinstance(below, ast.Expr):
+            (name,) = (each.id for each in row.targets if isinstance(each, ast.Name))
+            found[name] = " ".join(ast.literal_eval(below.value).split())
+    return found
+
 
 FIELD_MEANINGS: Final[Mapping[str, str]] = {
     "client": "connection id",
@@ -345,11 +275,12 @@ def _fault(kind: ErrorKind) -> tuple[object, ...]:
 
 def events_page() -> str:
     """Return the page of the events and fields of the log and the audit file."""
+    meaning = meanings(Event)
     return _EVENTS.format(
         events=table(
             ("event", "level", "audited", "meaning"),
             (
-                (code(each.value), each.level.value, _AUDITED[each.audited], EVENTS[each])
+                (code(each.value), each.level.value, _AUDITED[each.audited], meaning[each.name])
                 for each in Event
             ),
         ),

@@ -9,10 +9,13 @@ A recipe is a section of `CONTRIBUTING.md`, or of another page that `PAGES` list
     **`src/portward/a.py`**, instead of `text`:  lines put in its place
     **`src/portward/a.py`**, at the end:         lines put at the end
 
-Lines take the indentation of the line they are put beside; below a line that ends with a colon they take one
-level more. The commands of a recipe are the lines of its `console` blocks that begin with `$ `. They run in
-the copy, in order, after all steps: `.venv/bin/…` is the environment of the test, and `make docs` is the
-generator of the pages. A recipe should contain a test file among its steps and a command that runs it.
+Lines take the indentation of the line they are put beside; below a line that ends with a colon or an
+opening bracket they take one level more. A block that is no Python by itself, such as one entry of a tuple,
+is `text`: ruff formats `python` blocks of pages too.
+
+The commands of a recipe are the lines of its `console` blocks that begin with `$ `. They run in the copy, in
+order, after all steps: `.venv/bin/…` is the environment of the test, and `make docs` is the generator of the
+pages. A recipe should contain a test file among its steps and a command that runs it.
 
 To add a recipe, write the section: `test_recipes.py` finds it.
 """
@@ -93,7 +96,7 @@ class Step(NamedTuple):
         (at,) = found
         beside = lines[at]
         indent = beside[: len(beside) - len(beside.lstrip())]
-        if self.where == "below" and beside.rstrip().endswith(":"):
+        if self.where == "below" and beside.rstrip().endswith((":", "(", "[", "{")):
             indent += _INDENT
         added = [
             f"{indent}{line}" if line.strip() else line
