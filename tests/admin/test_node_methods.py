@@ -1,9 +1,14 @@
 import socket
+from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portward import __version__
-from portward.telemetry import Event
+from portward.admin import node_methods
+from portward.admin.node_methods import connection_count, slices
+from tests.admin.nodes import Machines, machines
 from tests.admin.service import READER, Service
 
 
@@ -81,17 +86,6 @@ async def test_pages_have_a_size(service: Service, body: dict[str, object]) -> N
     assert (await service.fail("connections", **body))[:2] == (400, 107)
 
 
-async def test_security_events_are_read(service: Service) -> None:
-    """The newest events come oldest first; from a number on, the next ones."""
-    for number in range(5):
-        service.gateway.telemetry.record(Event.AUTH_REVOKE, kind="jti", count=number)
-    newest = (await service.call("security_events", READER, limit=2))["events"]
-    assert [each["fields"]["count"] for each in newest] == [3, 4]
-    assert {"seq", "time", "event", "fields"} == set(newest[0])
-    older = await service.call("security_events", limit=2, since=newest[0]["seq"] - 3)
-    assert [each["fields"]["count"] for each in older["events"]] == [1, 2]
-
-
 async def test_channels_are_listed_with_their_listeners(service: Service) -> None:
     """Active channels come with the number of connections that listen."""
     for user, room in (("ann", "a"), ("bob", "a"), ("cid", "b"), ("dan", "c")):
@@ -103,3 +97,113 @@ async def test_channels_are_listed_with_their_listeners(service: Service) -> Non
     assert (list(chosen["channels"]), chosen["total"]) == (["rooms:a", "rooms:b"], 2)
     page = await service.call("channels", limit=1, offset=1)
     assert (list(page["channels"]), page["total"]) == (["rooms:b"], 3)
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[Machines]:
+    """Two nodes that know each other."""
+    async with machines() as running:
+        yield running
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(0, 40), st.integers(1, 12))
+def test_slices_are_the_page(sizes: list[int], offset: int, limit: int) -> None:
+    """The parts asked of nodes, one after the other, are exactly the page of the whole."""
+    lists = {str(number): [(number, n) for n in range(size)] for number, size in enumerate(sizes)}
+    whole = [each for items in lists.values() for each in items]
+    shares = slices({uid: len(items) for uid, items in lists.items()}, offset, limit)
+    page = [each for uid, (at, count) in shares.items() for each in lists[uid][at : at + count]]
+    assert page == whole[offset : offset + limit]
+
+
+async def test_figures_of_all(two: Machines) -> None:
+    """Each node describes all of them as they are now, in the order of their ids."""
+    await two.houses[0].client("ann", "lobby")
+    for number in (0, 1):
+        info = await two.call(number, "info")
+        assert [(each["uid"], each["num_clients"]) for each in info["nodes"]] == [
+            (two.uids[0], 1),
+            (two.uids[1], 0),
+        ]
+        assert info["missing"] == []
+    await two.houses[1].client("bob")
+    two.silence(1)
+    info = await two.late(0, "info")
+    assert [(each["uid"], each["num_clients"]) for each in info["nodes"]] == [
+        (two.uids[0], 1),
+        (two.uids[1], 0),  # as last known
+    ]
+    assert info["missing"] == [two.uids[1]]
+
+
+async def test_connections_of_all(two: Machines) -> None:
+    """Connections are listed over all nodes, by pages, users and endpoints."""
+    for number in range(3):
+        await two.houses[0].client(f"a{number}")
+    for number in range(2):
+        await two.houses[1].client(f"b{number}")
+    for node in (0, 1):
+        whole = await two.call(node, "connections")
+        assert whole["total"] == 5
+        assert [each["user"] for each in whole["connections"]] == ["a0", "a1", "a2", "b0", "b1"]
+        page = await two.call(node, "connections", offset=2, limit=2)
+        assert [each["user"] for each in page["connections"]] == ["a2", "b0"]
+        assert page["total"] == 5
+        beyond = await two.call(node, "connections", offset=9)
+        assert beyond == {"connections": [], "total": 5, "missing": []}
+        assert (await two.call(node, "connections", user="b1"))["total"] == 1
+        assert (await two.call(node, "connections", endpoint="alerts"))["total"] == 0
+    two.silence(0)
+    whole = await two.late(1, "connections")
+    assert (whole["total"], whole["missing"]) == (2, [two.uids[0]])
+    assert [each["user"] for each in whole["connections"]] == ["b0", "b1"]
+
+
+async def test_node_that_ends_between_count_and_list(two: Machines) -> None:
+    """A node that counted its connections and does not list them any more is missing."""
+    await two.houses[0].client("ann")
+    await two.houses[1].client("bob")
+    survey = two.houses[1].gateway.node.survey
+    survey._questions = {connection_count.name: connection_count}
+    whole = await two.call(0, "connections")
+    assert [each["user"] for each in whole["connections"]] == ["ann"]
+    assert whole["missing"] == [two.uids[1]]
+
+
+async def test_channels_of_all(two: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that several nodes serve is one, with the connections of all."""
+    for room in ("both", "one", "two"):
+        await two.houses[0].room(room)
+    await two.houses[0].client("ann", "both")
+    await two.houses[1].client("bob", "both")
+    await two.houses[1].client("cid", "one", "two")
+    everything = {
+        "rooms:both": {"num_clients": 2},
+        "rooms:one": {"num_clients": 1},
+        "rooms:two": {"num_clients": 1},
+    }
+    for most in (node_methods.MAX_CHANNELS, 1):  # so that a node has more than one answer
+        monkeypatch.setattr(node_methods, "MAX_CHANNELS", most)
+        for node in (0, 1):
+            found = await two.call(node, "channels")
+            assert found["channels"] == everything
+            assert (found["total"], found["missing"]) == (3, [])
+            found = await two.call(node, "channels", limit=1, offset=1)
+            assert found["channels"] == {"rooms:one": {"num_clients": 1}}
+            assert found["total"] == 3
+            found = await two.call(node, "channels", pattern="rooms:b*")
+            assert found["channels"] == {"rooms:both": {"num_clients": 2}}
+    two.silence(1)
+    found = await two.late(0, "channels")
+    assert found["channels"] == {"rooms:both": {"num_clients": 1}}
+    assert (found["total"], found["missing"]) == (1, [two.uids[1]])
+
+
+async def test_store_is_away(two: Machines) -> None:
+    """Without the store a node answers with its own part at once, and names the others."""
+    await two.houses[0].client("ann")
+    for number in (0, 1):
+        two.silence(number)
+    for method in ("connections", "channels", "info", "security_events"):
+        assert (await two.call(0, method))["missing"] == [two.uids[1]]
+    assert (await two.call(0, "connections"))["total"] == 1

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from portward.admin import server as module
-from portward.admin.server import AdminServer
+from portward.admin.server import AdminServer, bind
 from portward.engines.port import PublishResult
 from portward.model.position import Position
 from portward.node.commands.server_api import ServerApi
@@ -259,3 +259,20 @@ async def test_half_sent_requests_leave_health_alone(service: Service) -> None:
         await until(lambda: sum(reader.at_eof() for reader, _ in held) >= 300 - module.CONNECTIONS)
         for _, writer in held:
             writer.close()
+
+
+async def test_listener_that_is_shared(service: Service) -> None:
+    """A server on sockets that listen already serves there, and closes no others of the same listener."""
+    sockets = await bind("127.0.0.1", 0)
+    address = sockets[0].getsockname()
+    for _ in range(2):
+        server = AdminServer(service.app, "127.0.0.1", 0, sockets=[each.dup() for each in sockets])
+        await server.start()
+        assert server.address == address
+        wire = await Wire.to(server)
+        wire.send(*GET)
+        assert await wire.head() == b"HTTP/1.1 200 OK"
+        await wire.close()
+        await server.stop()
+    for sock in sockets:
+        sock.close()

@@ -5,6 +5,7 @@ from portward.admin.user_methods import RevokeRequest, TicketRequest, TicketResu
 from portward.model.handshake_errors import HandshakeRejected
 from portward.settings import Settings
 from portward.testing.gateway import connect
+from tests.admin.nodes import machines
 from tests.admin.service import READER, Service, serving
 
 
@@ -62,6 +63,25 @@ async def test_revoking_a_session_ends_it(service: Service) -> None:
     await client.settle()
     assert await service.call("revoke", session="s1") == {"ended": 1, "missing": []}
     assert not client.open
+
+
+async def test_revocations_count_on_all_nodes() -> None:
+    """One node carries it out; the number is that of the connections of all, those of a silent one aside."""
+    async with machines() as two:
+        for number in (0, 1, 1):
+            await two.houses[number].client("eve")
+        await two.houses[1].client("ann")
+        await two.houses[0].client("bob")
+        bob = await two.houses[1].client("bob")
+        assert await two.call(0, "revoke", user="eve") == {"ended": 3, "missing": []}
+        two.net.clock.advance(1.0)
+        assert await two.call(1, "revoke", user="eve") == {"ended": 0, "missing": []}
+        assert await two.call(0, "revoke", jti="of-nobody") == {"ended": 0, "missing": []}
+        token = two.houses[0].gateway.token("ann")
+        assert await two.call(0, "revoke", token=token) == {"ended": 0, "missing": []}
+        two.silence(1)
+        assert await two.late(0, "revoke", user="bob") == {"ended": 1, "missing": [two.uids[1]]}
+        assert not bob.open  # it hears the bus, and only its answer is lost
 
 
 @pytest.mark.parametrize("body", [{}, {"user": ""}, {"user": "ann", "jti": "j1"}])

@@ -2,9 +2,12 @@ import asyncio
 import sys
 from collections.abc import Callable
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
+from portward.admin.server import bind
+from portward.app.workers import parent
 from portward.app.workers.control_protocol import Secrets
 from portward.app.workers.parent import Reloads, WorkersPlan, serve_workers
 from portward.settings import Secret, Settings, SettingsError, load
@@ -152,3 +155,46 @@ def test_nobody_is_there() -> None:
     stage.workers = []
     stage.reloads.begin()
     assert len(stage.printed) == 1
+
+
+async def test_admin_listener_without_workers() -> None:
+    """While no worker is ready, requests get 503; later they wait for a worker."""
+    sockets = await bind("127.0.0.1", 0)
+    address = "http://{}:{}".format(*sockets[0].getsockname())
+    unserved = parent._Unserved(sockets)
+    unserved.serve(none_ready=True)
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=PATIENCE) as client:
+        for path in ("/health", "/ready", "/metrics"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert answer.json()["status"] == "no worker is ready"
+        answer = await client.post("/api/info", json={}, headers={"X-API-Key": "k"})
+        assert answer.json()["error"] == {"code": 108, "message": "temporarily unavailable"}
+        reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
+        writer.close()  # says nothing, and gets nothing
+        assert await reader.read() == b""
+        unserved.serve(none_ready=False)
+        waiting = asyncio.create_task(client.get("/health"))
+        await asyncio.sleep(0)
+        unserved.serve(none_ready=True)
+        assert (await waiting).status_code == 503
+    unserved.stop()
+    for sock in sockets:
+        sock.close()
+
+
+async def test_admin_listener_with_too_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a worker the parent keeps few requests, and none for ever."""
+    monkeypatch.setattr(parent, "UNSERVED_MAX", 1)
+    sockets = await bind("127.0.0.1", 0)
+    unserved = parent._Unserved(sockets)
+    unserved.serve(none_ready=True)
+    first = await asyncio.open_connection(*sockets[0].getsockname())
+    second = await asyncio.open_connection(*sockets[0].getsockname())
+    assert await asyncio.wait_for(second[0].read(), PATIENCE) == b""
+    unserved.stop()
+    assert await asyncio.wait_for(first[0].read(), PATIENCE) == b""
+    for _, writer in (first, second):
+        writer.close()
+    for sock in sockets:
+        sock.close()
