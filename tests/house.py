@@ -9,7 +9,6 @@ import msgspec
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
-from portward.app.telemetry import make_telemetry
 from portward.engines.port import Engine
 from portward.model.channel import Channel
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
@@ -25,6 +24,7 @@ from portward.settings.endpoint import CredentialSource
 from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.telemetry.audit.chain import AuditEntry
 from portward.telemetry.events import Event
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock, MemoryClient, connect
 
 LOBBY = Channel.parse("rooms:lobby")

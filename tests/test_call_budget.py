@@ -19,9 +19,9 @@ import msgspec
 import pytest
 
 from portward.app.gateway import Gateway
-from portward.app.telemetry import make_telemetry
 from portward.node.sessions.clock import LoopClock
 from portward.settings.endpoint import CredentialSource
+from portward.telemetry.telemetry import make_telemetry
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
 from tests.house import settings

@@ -5,9 +5,9 @@ from io import StringIO
 
 import pytest
 
-from portward.app.telemetry import make_telemetry
 from portward.settings import Settings
 from portward.telemetry import Telemetry
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock
 
 

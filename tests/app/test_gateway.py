@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
 from portward.app.judging import parse_origin_entry
-from portward.app.telemetry import insecure, make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import EngineEvents, EngineUnavailable
 from portward.model.channel import Channel
@@ -24,6 +23,7 @@ from portward.settings.operation import LogFormat, LogSettings
 from portward.settings.sections import EngineSettings, GateSettings
 from portward.settings.tokens import Claims, Tokens
 from portward.telemetry.events import Event
+from portward.telemetry.telemetry import insecure, make_telemetry
 from portward.testing import FakeClock, connect, memory_gateway
 from tests.house import (
     CREDENTIALS,

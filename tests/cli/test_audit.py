@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from portward import __version__
-from portward.app.telemetry import make_telemetry
 from portward.engines.sqlite import SqliteEngine
 from portward.settings import Settings
 from portward.settings.operation import AuditSettings
 from portward.telemetry.events import Event
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.cli.console import Console

@@ -17,9 +17,9 @@ from websockets.typing import Origin
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.telemetry import make_telemetry
 from portward.node.sessions.clock import LoopClock
 from portward.settings import load
+from portward.telemetry.telemetry import make_telemetry
 from tests.directus.server import (
     HIDDEN,
     LEAVER,

@@ -17,12 +17,12 @@ from websockets.exceptions import ConnectionClosed
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.telemetry import make_telemetry
 from portward.model.disconnects import Disconnect
 from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
 from portward.settings.endpoint import AuthMode, CredentialSource, EndpointSettings, TransportKind
 from portward.telemetry.events import Event
+from portward.telemetry.telemetry import make_telemetry
 from tests.e2e.roads import PATIENCE, uvicorn_server
 
 PATH = "/engine.io/"

@@ -13,9 +13,9 @@ from typing import Final
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.telemetry import make_telemetry
 from portward.node.sessions.clock import LoopClock
 from portward.settings import load
+from portward.telemetry.telemetry import make_telemetry
 from tests.e2e.process import KEY, ROOT, SECRET, Served
 from tests.e2e.roads import PATIENCE, uvicorn_server
 

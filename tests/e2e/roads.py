@@ -16,9 +16,9 @@ from websockets.asyncio.client import ClientConnection
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.telemetry import make_telemetry
 from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
+from portward.telemetry.telemetry import make_telemetry
 
 Road = Callable[[], AbstractAsyncContextManager[tuple[Gateway, str]]]
 PATIENCE = 30.0

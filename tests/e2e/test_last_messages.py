@@ -13,7 +13,6 @@ import pytest
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.telemetry import make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
 from portward.engines.redis import RedisEngine, parse_url
@@ -23,6 +22,7 @@ from portward.model.publication import HistoryQuery
 from portward.node.sessions.clock import LoopClock
 from portward.node.socketio_server import Socket
 from portward.settings import load
+from portward.telemetry.telemetry import make_telemetry
 from tests.e2e.delayed import DelayedEngine
 from tests.e2e.houses import TOKENS, UNLIMITED, until
 from tests.e2e.roads import PATIENCE, uvicorn_server

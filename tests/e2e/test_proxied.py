@@ -19,9 +19,9 @@ from websockets.exceptions import InvalidHandshake
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.telemetry import make_telemetry
 from portward.node.sessions.clock import LoopClock
 from portward.settings import load
+from portward.telemetry.telemetry import make_telemetry
 from tests.certificates import Certificates, make_certificates
 from tests.deploy.proxies import unused_port
 from tests.e2e.houses import until

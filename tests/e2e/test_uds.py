@@ -13,9 +13,9 @@ from websockets.asyncio.client import unix_connect
 from websockets.exceptions import InvalidStatus
 
 from portward.app.gateway import Gateway
-from portward.app.telemetry import make_telemetry
 from portward.node.sessions.clock import LoopClock
 from portward.settings import load
+from portward.telemetry.telemetry import make_telemetry
 from tests.e2e.process import SECRET
 
 CLIENT = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}

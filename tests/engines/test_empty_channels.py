@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from portward.app.gateway import Gateway
-from portward.app.telemetry import make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
 from portward.engines.redis import RedisEngine, parse_url
@@ -21,6 +20,7 @@ from portward.model.limits import Rate
 from portward.model.room import Room, RoomOrigin
 from portward.node.sessions.clock import LoopClock
 from portward.settings.limits import Limits, RateLimit
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing import MemoryClient, connect
 from tests.engines.redis_fixtures import QUICK, eventually
 from tests.engines.redis_servers import Server

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from portward.telemetry.audit.checkpoint import Checkpoint, CheckpointStore
-from portward.telemetry.audit.log import AuditFile, AuditLog
+from portward.telemetry.audit.log import AuditLog
+from portward.telemetry.audit.writer import AuditFile
 from portward.testing.clock import FakeClock
 
 KEY = b"k" * 32
@@ -110,6 +111,12 @@ def open_audit(
     audit = AuditLog(clock, file)
     OPENED.append(audit)
     return audit
+
+
+def file_of(audit: AuditLog) -> AuditFile:
+    """The file that an audit writes."""
+    assert audit.file is not None
+    return audit.file
 
 
 def until(condition: Callable[[], bool]) -> None:

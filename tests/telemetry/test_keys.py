@@ -12,13 +12,6 @@ def test_keys_for_different_purposes_differ() -> None:
     assert len(derive("secret", "audit")) == 32
 
 
-def test_a_configured_secret_needs_no_file(tmp_path: Path) -> None:
-    """Nothing is written beside the audit file."""
-    key = audit_key(tmp_path / "audit.jsonl", "secret", create=True)
-    assert key == derive("secret", "audit")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_key_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
     """The file is mode 0600, and the next start finds the same key."""
     path = tmp_path / "audit.jsonl"

@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from portward.settings.operation import LogFormat
+from portward.settings import Secret, Settings
+from portward.settings.endpoint import AuthMode
+from portward.settings.operation import AuditSettings, LogFormat, LogSettings
+from portward.settings.presets import ENDPOINTS
+from portward.settings.tokens import Tokens
 from portward.telemetry.audit.log import AuditLog
 from portward.telemetry.audit.verify import verify_audit
 from portward.telemetry.events import Event
 from portward.telemetry.keys import AuditError
 from portward.telemetry.log import Log
 from portward.telemetry.metrics import Metrics
-from portward.telemetry.telemetry import Options, Telemetry, open_telemetry
+from portward.telemetry.telemetry import Telemetry, make_telemetry
 from portward.testing.clock import FakeClock
-from tests.telemetry.fakes import Full, Kept, Memory, open_audit, records, until
+from tests.telemetry.fakes import Full, Kept, Memory, file_of, open_audit, records, until
 
 
 @pytest.fixture
@@ -202,7 +207,7 @@ def test_a_failing_audit_is_an_alarm(tmp_path: Path, clock: FakeClock, sink: Kep
     telemetry.start()
     for _ in range(10):
         telemetry.record(Event.AUTH_FAIL)
-    until(lambda: bool(audit.trouble))
+    until(lambda: bool(file_of(audit).trouble))
     clock.advance(0.5)
     alarms = [fields for name, fields in events(telemetry, sink) if name == "audit.fail"]
     assert alarms == [{"reason": "ENOSPC", "count": audit.lost}]
@@ -236,16 +241,13 @@ def test_everything_is_opened_as_configured(
 ) -> None:
     """Standard error by default, a key file beside the audit, hashed users, the mode."""
     path = tmp_path / "audit.jsonl"
-    options = Options(
-        endpoints=("rooms",),
-        namespaces=("rooms",),
-        version="1.0",
-        style=LogFormat.JSON,
-        hash_users=True,
-        insecure=True,
-        audit_file=str(path),
+    rooms = replace(ENDPOINTS["rooms"], auth=AuthMode.NONE)
+    settings = Settings(
+        endpoints={"rooms": rooms},
+        log=LogSettings(format=LogFormat.JSON, hash_users=True),
+        audit=AuditSettings(file=str(path)),
     )
-    with open_telemetry(clock, options) as telemetry:
+    with make_telemetry(settings, clock) as telemetry:
         telemetry.record(Event.AUTH_OK, user="alice")
         assert value(telemetry, "insecure_mode") == 1
     assert verify_audit(path).ok
@@ -262,8 +264,11 @@ def test_with_a_secret_two_nodes_hash_alike(tmp_path: Path, clock: FakeClock) ->
     hashes = set()
     for name in ("a", "b"):
         with (tmp_path / f"{name}.log").open("w") as stream:
-            options = Options(style=LogFormat.JSON, hash_users=True)
-            with open_telemetry(clock, options, user_secret="secret", stream=stream) as telemetry:
+            settings = Settings(
+                log=LogSettings(format=LogFormat.JSON, hash_users=True),
+                tokens=Tokens(session_secret=Secret("secret")),
+            )
+            with make_telemetry(settings, clock, stream) as telemetry:
                 telemetry.record(Event.AUTH_OK, user="alice")
         hashes.add(json.loads((tmp_path / f"{name}.log").read_text())["user"])
     assert len(hashes) == 1
@@ -272,6 +277,6 @@ def test_with_a_secret_two_nodes_hash_alike(tmp_path: Path, clock: FakeClock) ->
 
 def test_an_audit_that_cannot_be_opened_stops_the_start(tmp_path: Path, clock: FakeClock) -> None:
     """A wrong path is told at once, not at the first event."""
-    options = Options(audit_file=str(tmp_path / "missing" / "audit.jsonl"))
+    file = str(tmp_path / "missing" / "audit.jsonl")
     with pytest.raises(AuditError, match="No such file"):
-        open_telemetry(clock, options, secret="secret", stream=sys.stderr)
+        make_telemetry(Settings(audit=AuditSettings(file=file)), clock, sys.stderr)

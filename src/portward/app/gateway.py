@@ -15,7 +15,6 @@ from portward.app import build
 from portward.app.judging import refuse_start
 from portward.app.reload import apply
 from portward.app.single_process import ProcessClaim
-from portward.app.telemetry import make_telemetry
 from portward.app.webhook import Webhook, targets
 from portward.app.workspaces import Workspaces
 from portward.engines.port import Engine, Member
@@ -40,6 +39,7 @@ from portward.security.tokens import sign
 from portward.settings import Secret, Settings, reloaded, resolve
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
+from portward.telemetry.telemetry import make_telemetry
 from portward.transports.asgi import AsgiApp
 from portward.transports.engineio import EngineServer, engine_handlers
 from portward.transports.request_router import RequestRouter

@@ -18,7 +18,6 @@ from portward.app import build
 from portward.app.engines import make_engine
 from portward.app.gateway import with_secret
 from portward.app.server import tls_context
-from portward.app.telemetry import make_telemetry
 from portward.engines.sqlite import sqlite_path
 from portward.model.channel import Channel
 from portward.model.errors import Unavailable
@@ -30,6 +29,7 @@ from portward.security.hosts import HostPolicy
 from portward.security.tokens import keys_from_jwks
 from portward.settings import CheckLevel, Finding, Settings, SettingsError, resolve
 from portward.telemetry.keys import AuditError, audit_key, key_path
+from portward.telemetry.telemetry import make_telemetry
 
 TIMEOUT: Final = 10.0
 """Seconds that each service has to answer."""

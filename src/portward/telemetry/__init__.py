@@ -3,14 +3,15 @@
 from portward.settings.operation import LogFormat
 from portward.telemetry.audit.chain import AuditEntry
 from portward.telemetry.audit.checkpoint import Checkpoint, CheckpointStore
-from portward.telemetry.audit.log import AuditFile, AuditLog
+from portward.telemetry.audit.log import AuditLog
 from portward.telemetry.audit.verify import AuditReport, verify, verify_audit
+from portward.telemetry.audit.writer import AuditFile
 from portward.telemetry.events import Event
 from portward.telemetry.keys import AuditError
 from portward.telemetry.labels import AuthResult, RecoveryResult
 from portward.telemetry.log import Log
 from portward.telemetry.metrics import Metrics
-from portward.telemetry.telemetry import Options, Telemetry, open_telemetry
+from portward.telemetry.telemetry import Telemetry, make_telemetry
 
 __all__ = [
     "AuditEntry",
@@ -25,10 +26,9 @@ __all__ = [
     "Log",
     "LogFormat",
     "Metrics",
-    "Options",
     "RecoveryResult",
     "Telemetry",
-    "open_telemetry",
+    "make_telemetry",
     "verify",
     "verify_audit",
 ]

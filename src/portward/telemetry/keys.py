@@ -1,7 +1,6 @@
-"""The keys of telemetry: derived from a configured secret, or generated once and stored in a file.
+"""The keys of telemetry. The key of an audit file is generated once and stored in a file beside it.
 
-A key file is in the same directory as the file it protects. It gives no protection against a person who
-can read both; for that, configure a secret that is stored elsewhere.
+It gives no protection against a person who can read both files.
 """
 
 import hashlib
@@ -28,20 +27,18 @@ def derive(secret: str | bytes, purpose: str) -> bytes:
 
 
 def key_path(audit: Path) -> Path:
-    """Return the path of an audit file's key, used when no secret is configured."""
+    """Return the path of an audit file's key."""
     return audit.with_name(audit.name + ".key")
 
 
-def audit_key(audit: Path, secret: str | bytes = b"", *, create: bool = False) -> bytes:
-    """Return the key of an audit file: from `secret`, else from the key file beside it.
+def audit_key(audit: Path, *, create: bool = False) -> bytes:
+    """Return the key of an audit file, from the key file beside it.
 
     With `create`, a missing key file is created; only its owner can read it.
 
     Raises:
         AuditError: the key file is missing, malformed, readable by others, or cannot be made.
     """
-    if secret:
-        return derive(secret, "audit")
     path = key_path(audit)
     try:
         if create and not path.exists():

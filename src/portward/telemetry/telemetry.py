@@ -1,18 +1,20 @@
 """Metrics, log and audit as one object that the node records events with."""
 
 import logging
+import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO, Unpack
 
-import msgspec
-
 from portward.model.clock import Clock
-from portward.settings.operation import LogFormat, LogLevel
-from portward.telemetry.audit.checkpoint import CheckpointStore
-from portward.telemetry.audit.log import AuditFile, AuditLog
+from portward.settings import Settings
+from portward.settings.endpoint import AuthMode
+from portward.settings.resolve import with_defaults
+from portward.telemetry.audit.log import AuditLog
+from portward.telemetry.audit.writer import AuditFile
 from portward.telemetry.events import Audited, Event
 from portward.telemetry.fields import Fields, Tidy
 from portward.telemetry.keys import audit_key, derive
@@ -21,6 +23,7 @@ from portward.telemetry.log import Log
 from portward.telemetry.metrics import Metrics
 from portward.telemetry.sink import sink_for
 from portward.telemetry.stdlib_handler import LibraryHandler, exception_fields
+from portward.version import __version__
 
 
 class Telemetry:
@@ -39,8 +42,8 @@ class Telemetry:
         self._lost = 0
         metrics.log_dropped_total.follow(lambda: log.dropped)
         metrics.audit_failures_total.follow(lambda: audit.failures)
-        for note in audit.mended:
-            log.write(Event.AUDIT_MEND, note)
+        for problem in audit.file.problems if audit.file is not None else ():
+            log.write(Event.AUDIT_MEND, problem)
 
     def start(self) -> None:
         """Start the periodic checks, every half second on the clock's event loop."""
@@ -111,72 +114,60 @@ class Telemetry:
         """Log that the audit has failed since the last check."""
         failures, lost = self.audit.failures, self.audit.lost
         if failures > self._alarmed:
-            note: Tidy = {"reason": self.audit.trouble or "full", "count": lost - self._lost}
+            file = self.audit.file
+            trouble = file.trouble if file is not None else ""
+            note: Tidy = {"reason": trouble or "full", "count": lost - self._lost}
             self.log.write(Event.AUDIT_FAIL, note)
             self.metrics.events_total.add((Event.AUDIT_FAIL,))
         self._alarmed, self._lost = failures, lost
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of `open_telemetry`. With an empty `audit_file`, security events stay in memory."""
-
-    endpoints: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-    version: str = ""
-    older_live: tuple[str, ...] = ()
-    """Endpoints for which the metrics of an older live server are shown."""
-    instance: str = ""
-    """The `instance_id` of these metrics."""
-    style: LogFormat = LogFormat.CONSOLE
-    level: LogLevel = LogLevel.INFO
-    colors: bool = False
-    hash_users: bool = False
-    insecure: bool = False
-    audit_file: str = ""
-    node: str = ""
-    """The name of this process in every line of the log; empty for a single process."""
+def insecure(settings: Settings) -> bool:
+    """Return whether a protection is switched off that production requires."""
+    return any(
+        endpoint.enabled and endpoint.auth is AuthMode.NONE
+        for endpoint in settings.endpoints.values()
+    )
 
 
-def open_telemetry(
-    clock: Clock,
-    options: Options,
-    *,
-    secret: str | bytes = b"",
-    user_secret: str | bytes = b"",
-    stream: TextIO | None = None,
-    checkpoints: CheckpointStore | None = None,
-) -> Telemetry:
-    """Build the telemetry of a gateway. The log goes to `stream`, by default standard error.
+def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = None) -> Telemetry:
+    """Make the metrics, the log and the audit of a gateway. The log goes to `stream`, or standard error.
 
-    The audit key comes from `secret`; without it, a key is stored in a file beside the audit file. The key
-    that user ids are hashed with comes from `user_secret`; without it, the key is new in each process, and
-    hashes of two nodes, or of two runs, cannot be compared.
+    The audit key is in a file beside the audit file. User ids are hashed with a key from the session secret;
+    without it, the key is new in each process, and hashes of two nodes, or of two runs, cannot be compared.
 
     Raises:
         AuditError: the audit file or its key cannot be used.
     """
+    stream, given, server = stream or sys.stderr, with_defaults(settings).log, settings.server
+    live = [name for name, each in settings.endpoints.items() if each.dialect == "live"]
     metrics = Metrics(
-        options.endpoints,
-        options.namespaces,
-        version=options.version,
-        older_live=options.older_live,
-        instance=options.instance,
+        settings.endpoints,
+        settings.namespaces,
+        version=__version__,
+        older_live=live if settings.metrics.older_names else (),
+        instance=server.instance_id or socket.gethostname(),
     )
-    metrics.insecure_mode.set(options.insecure)
-    user_key = derive(user_secret or secrets.token_bytes(), "users") if options.hash_users else None
-    sink = sink_for(stream or sys.stderr)
+    metrics.insecure_mode.set(insecure(settings))
+    user_secret = settings.tokens.session_secret.encode() or secrets.token_bytes()
     log = Log(
-        sink,
+        sink_for(stream),
         clock,
-        style=options.style,
-        level=options.level,
-        colors=options.colors,
-        user_key=user_key,
-        node=options.node,
+        style=given.format,
+        level=given.level,
+        colors=_is_terminal(stream) and "NO_COLOR" not in os.environ,
+        user_key=derive(user_secret, "users") if given.hash_users else None,
+        node=server.instance_id if server.workers > 1 else "",
     )
     file = None
-    if options.audit_file:
-        path = Path(options.audit_file)
-        key = audit_key(path, secret, create=True)
-        file = AuditFile(path, key, clock, checkpoints=checkpoints)
+    if settings.audit.file:
+        path = Path(settings.audit.file)
+        file = AuditFile(path, audit_key(path, create=True), clock)
     return Telemetry(metrics, log, AuditLog(clock, file), clock)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # the stream is closed
+        return False

@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from portward.app.gateway import Gateway
-from portward.app.telemetry import make_telemetry
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
@@ -24,6 +23,7 @@ from portward.model.request import RequestHead, by_name
 from portward.node.handshake_service import HandshakeService
 from portward.node.sessions import TransportCallbacks, both
 from portward.settings import Settings
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing.clock import FakeClock
 from portward.wire.message import WireMessage
 

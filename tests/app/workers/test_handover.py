@@ -14,12 +14,12 @@ from websockets.exceptions import InvalidStatus
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.app.telemetry import make_telemetry
 from portward.app.workers import control_protocol, handover
 from portward.app.workers.handover import LIMIT, Handover, HandoverMessage
 from portward.model.request import RequestHead
 from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock
 from portward.transports.listener_state import ListenerState
 from tests.app.workers.work import place_in

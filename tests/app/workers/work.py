@@ -14,7 +14,6 @@ import pytest
 from portward.admin.app import AdminApp
 from portward.admin.status import NodeStatus
 from portward.app.gateway import Gateway
-from portward.app.telemetry import make_telemetry
 from portward.app.workers.control_protocol import Task, WorkerOrder, WorkerReport
 from portward.app.workers.status import WorkersStatus
 from portward.app.workers.supervisor import Heard
@@ -27,6 +26,7 @@ from portward.settings.keys import ApiKey
 from portward.settings.operation import AdminSettings
 from portward.settings.sections import ServerSettings
 from portward.telemetry import Telemetry
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock, MemoryClient, connect
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from portward.app.telemetry import make_telemetry
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine, EngineUnavailable
 from portward.node.cluster.audit_export import (
@@ -28,6 +27,7 @@ from portward.settings.operation import AuditSettings
 from portward.settings.sections import ServerSettings
 from portward.telemetry import AuditEntry, verify_audit
 from portward.telemetry.events import Event
+from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock
 from tests.house import House, running, settings
 from tests.node.network import Network, NodeEngine, network

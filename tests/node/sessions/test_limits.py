@@ -8,7 +8,8 @@ import pytest
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import LimitMode, LimitName, Rate
 from portward.node.sessions.limits import Limiter
-from portward.telemetry import Options, open_telemetry
+from portward.settings import Settings
+from portward.telemetry import make_telemetry
 from portward.telemetry.telemetry import Telemetry
 from portward.testing import FakeClock
 
@@ -16,7 +17,7 @@ from portward.testing import FakeClock
 @pytest.fixture
 def telemetry() -> Iterator[Telemetry]:
     """Where refusals are counted."""
-    telemetry = open_telemetry(FakeClock(), Options(), stream=StringIO())
+    telemetry = make_telemetry(Settings(), FakeClock(), StringIO())
     yield telemetry
     telemetry.close()
 

@@ -10,8 +10,8 @@ from portward.telemetry.audit.chain import (
     BadLine,
     ChainEnd,
     checkpoint_mac,
-    forge,
     read,
+    sign_line,
 )
 
 KEY = b"k" * 32
@@ -20,7 +20,7 @@ ENTRY = AuditEntry(1, "2023-11-14T22:13:20.000Z", "auth.fail", {"client": "c1", 
 
 def test_a_line_reads_back() -> None:
     """What was recorded comes out, with the code the next line is tied to."""
-    raw, link = forge(KEY, START, ENTRY)
+    raw, link = sign_line(KEY, START, ENTRY)
     assert raw.endswith(b'"}\n')
     line = read(KEY, raw[:-1])
     assert line.entry == ENTRY
@@ -30,15 +30,15 @@ def test_a_line_reads_back() -> None:
 
 def test_a_line_is_json_with_the_fields_in_order() -> None:
     """Other programs can read it."""
-    raw, link = forge(KEY, START, ENTRY)
+    raw, link = sign_line(KEY, START, ENTRY)
     assert list(json.loads(raw)) == ["seq", "time", "event", "fields", "prev", "mac"]
     assert json.loads(raw)["mac"] == link.mac
 
 
 def test_each_line_is_tied_to_the_one_before() -> None:
     """The same event after another line has another code."""
-    raw, link = forge(KEY, START, ENTRY)
-    again, _ = forge(KEY, link, ENTRY)
+    raw, link = sign_line(KEY, START, ENTRY)
+    again, _ = sign_line(KEY, link, ENTRY)
     assert json.loads(again)["prev"] == link.mac
     assert again != raw
 
@@ -47,7 +47,7 @@ def test_each_line_is_tied_to_the_one_before() -> None:
 @given(st.data())
 def test_any_flipped_bit_is_seen(data: st.DataObject) -> None:
     """Wherever it is, in the code itself as well."""
-    raw, _ = forge(KEY, START, ENTRY)
+    raw, _ = sign_line(KEY, START, ENTRY)
     whole = raw[:-1]
     at = data.draw(st.integers(0, len(whole) * 8 - 1))
     flipped = bytearray(whole)
@@ -69,7 +69,7 @@ def test_anything_else_is_no_line(raw: bytes) -> None:
 
 def test_another_key_makes_no_sense_of_it() -> None:
     """A line proves who wrote it."""
-    raw, _ = forge(KEY, START, ENTRY)
+    raw, _ = sign_line(KEY, START, ENTRY)
     with pytest.raises(BadLine, match="another key"):
         read(b"x" * 32, raw[:-1])
 
@@ -78,7 +78,7 @@ def test_another_key_makes_no_sense_of_it() -> None:
 @given(st.text())
 def test_a_line_is_one_line(text: str) -> None:
     """Whatever a field holds, in ASCII."""
-    raw, link = forge(KEY, START, AuditEntry(1, "", "x", {"user": text}))
+    raw, link = sign_line(KEY, START, AuditEntry(1, "", "x", {"user": text}))
     assert raw.count(b"\n") == 1
     assert raw.isascii()
     assert read(KEY, raw[:-1]).link == link

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from portward.telemetry.audit import file as journal_module
-from portward.telemetry.audit.chain import START, AuditEntry, ChainEnd, forge
+from portward.telemetry.audit.chain import START, AuditEntry, ChainEnd, sign_line
 from portward.telemetry.audit.file import DailyAuditFile, audit_files
 from portward.telemetry.keys import AuditError
 
@@ -25,7 +25,7 @@ def lines(count: int, last: ChainEnd = START, day: str = "2025-11-21") -> tuple[
     made = b""
     for _ in range(count):
         entry = AuditEntry(last.seq + 1, f"{day}T11:00:00.000Z", "auth.ok", {})
-        line, last = forge(KEY, last, entry)
+        line, last = sign_line(KEY, last, entry)
         made += line
     return made, last
 

@@ -9,7 +9,7 @@ from portward.telemetry.audit.file import audit_files
 from portward.telemetry.audit.log import AuditLog
 from portward.telemetry.audit.verify import verify, verify_audit
 from portward.telemetry.events import Event
-from portward.telemetry.keys import AuditError, derive
+from portward.telemetry.keys import AuditError, audit_key, key_path
 from portward.testing.clock import FakeClock
 from tests.telemetry.fakes import KEY, open_audit
 
@@ -151,9 +151,9 @@ def test_lines_of_another_chain_do_not_fit(tmp_path: Path) -> None:
 
 def test_a_first_event_has_nothing_before_it(tmp_path: Path) -> None:
     """A file that begins at 1 but claims a line before it lost that line."""
-    from portward.telemetry.audit.chain import AuditEntry, ChainEnd, forge  # noqa: PLC0415
+    from portward.telemetry.audit.chain import AuditEntry, ChainEnd, sign_line  # noqa: PLC0415
 
-    line, _ = forge(KEY, ChainEnd(0, "a" * 64), AuditEntry(1, "", "audit.open", {}))
+    line, _ = sign_line(KEY, ChainEnd(0, "a" * 64), AuditEntry(1, "", "audit.open", {}))
     (tmp_path / "audit").write_bytes(line)
     report = verify(tmp_path / "audit", KEY)
     assert report.problem is not None
@@ -195,13 +195,15 @@ def test_older_days_may_be_gone(tmp_path: Path) -> None:
 
 
 def test_an_audit_is_verified_as_configured(tmp_path: Path) -> None:
-    """With its key from the secret and its checkpoint from beside it."""
+    """With its key and its checkpoint, each from a file beside it."""
     path = tmp_path / "audit.jsonl"
-    audit = open_audit(path, key=derive("secret", "audit"))
+    audit = open_audit(path, key=audit_key(path, create=True))
     audit.append(Event.AUTH_FAIL, {})
     audit.close()
-    assert verify_audit(path, "secret").ok
-    assert not verify_audit(path, "another").ok
+    assert verify_audit(path).ok
+    key_path(path).write_text("00" * 32)
+    assert not verify_audit(path).ok
+    key_path(path).unlink()
     with pytest.raises(AuditError, match="No such file"):
         verify_audit(path)
 
@@ -209,7 +211,7 @@ def test_an_audit_is_verified_as_configured(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """It is not an empty, sound audit."""
     with pytest.raises(AuditError, match="no such file"):
-        verify_audit(tmp_path / "audit.jsonl", "secret")
+        verify_audit(tmp_path / "audit.jsonl")
 
 
 def test_a_closed_audit_can_be_read_by_name(path: Path) -> None:

@@ -15,7 +15,6 @@ from portward.app.judging import refuse_start, refuse_unsafe
 from portward.app.server import Announce, lines, told
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
-from portward.app.telemetry import make_telemetry
 from portward.app.workers import worker_process
 from portward.app.workers.control_protocol import Secrets, Task, WorkerOrder
 from portward.app.workers.sockets import private_folder, reserved
@@ -32,6 +31,7 @@ from portward.model.clock import Clock
 from portward.node.sessions import LoopClock
 from portward.settings import Settings, SettingsError, changes, reloaded, resolve
 from portward.telemetry import Telemetry
+from portward.telemetry.telemetry import make_telemetry
 
 REFUSED: Final = "reload refused: "
 UNSERVED_TIME: Final = 10.0

@@ -105,15 +105,15 @@ class Checkpoints:
                 await self._compare(file, key)
                 self._compared = True
             if self._audit.last > self._seen:
-                await self._write(key)
+                await self._write(file, key)
         finally:
             self._busy = False
 
-    async def _write(self, key: str) -> None:
+    async def _write(self, file: AuditFile, key: str) -> None:
         last = self._audit.last
-        self._audit.mark()
+        file.mark()
         await _off_the_loop(lambda: self._audit.flush(FLUSH_TIME))
-        checkpoint = self._audit.checkpoint
+        checkpoint = file.checkpoint
         if checkpoint is not None and checkpoint.seq > self._kept:
             await self._engine.kv.set(key, as_text(checkpoint))
             self._kept = checkpoint.seq

@@ -76,7 +76,7 @@ def seal(key: bytes, prev: bytes, body: bytes) -> bytes:
     return hmac.digest(key, prev + body, hashlib.sha256).hex().encode("ascii")
 
 
-def forge(key: bytes, last: ChainEnd, entry: AuditEntry) -> tuple[bytes, ChainEnd]:
+def sign_line(key: bytes, last: ChainEnd, entry: AuditEntry) -> tuple[bytes, ChainEnd]:
     """Make the line (with its line feed) that records `entry` after `last`; returns it and the new end."""
     record = {
         "seq": entry.seq,

@@ -1,12 +1,19 @@
 """Checkpoints: the last known end of an audit file, stored outside of the file."""
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
+from portward.telemetry.audit.chain import LINE_LIMIT, BadLine, ChainEnd, checkpoint_mac, read
 from portward.telemetry.keys import AuditError
+
+_SEQ: Final = re.compile(rb'\{"seq":(\d{1,19}),')
+CUT: Final = "cut"
+CHANGED: Final = "changed"
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -58,6 +65,47 @@ def from_text(text: str | bytes, name: str, where: object) -> Checkpoint:
     if found.name != name:
         raise AuditError(f"{where}: the checkpoint is of another file")
     return found
+
+
+def compare(checkpoint: Checkpoint, end: ChainEnd, key: bytes, files: Sequence[Path]) -> str:
+    """Compare a checkpoint with a chain that ended at `end` when it was opened.
+
+    Returns `cut` when the chain was longer once, `changed` when the line is another one or missing, and empty
+    when no problem was found, as far as the files reach back. `files` are those of the chain, oldest first;
+    they may have grown.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if checkpoint.seq > end.seq:
+        return CUT
+    link = end if checkpoint.seq == end.seq else _find(files, key, checkpoint.seq)
+    if link is None or checkpoint_mac(key, link) == checkpoint.mac:
+        return ""
+    return CHANGED
+
+
+def _find(files: Sequence[Path], key: bytes, seq: int) -> ChainEnd | None:
+    """Find a line by number: without a MAC when missing or bad, None when its file was deleted."""
+    for path in reversed(files):
+        with path.open("rb") as file:
+            first = _SEQ.match(file.readline(LINE_LIMIT))
+            if first is None or int(first[1]) > seq:
+                continue
+            file.seek(0)
+            start = b'{"seq":%d,' % seq
+            while raw := file.readline(LINE_LIMIT):
+                if raw.startswith(start):
+                    return _link(key, raw)
+        return ChainEnd(seq, "")
+    return None
+
+
+def _link(key: bytes, raw: bytes) -> ChainEnd:
+    try:
+        return read(key, raw.rstrip(b"\n")).link
+    except BadLine:
+        return ChainEnd(0, "")
 
 
 def checkpoint_path(audit: Path) -> Path:

@@ -18,7 +18,6 @@ from portward.telemetry.audit.chain import (
 )
 from portward.telemetry.audit.checkpoint import (
     Checkpoint,
-    CheckpointStore,
     FileCheckpoints,
     checkpoint_path,
 )
@@ -88,14 +87,7 @@ def verify(
     return check.report()
 
 
-def verify_audit(
-    path: Path,
-    secret: str | bytes = b"",
-    *,
-    store: CheckpointStore | None = None,
-    name: str = "",
-    engine: Checkpoint | None = None,
-) -> AuditReport:
+def verify_audit(path: Path, *, engine: Checkpoint | None = None) -> AuditReport:
     """Check an audit file as configured: with the files of earlier days, its key and its checkpoint.
 
     `engine` is the engine's checkpoint of this file.
@@ -107,9 +99,8 @@ def verify_audit(
     files = audit_files(path)
     if not files:
         raise AuditError(f"{path}: no such file")
-    key = audit_key(path, secret)
-    checkpoints = store or FileCheckpoints(checkpoint_path(path))
-    return verify(files, key, checkpoints.load(name or path.name), engine)
+    beside = FileCheckpoints(checkpoint_path(path)).load(path.name)
+    return verify(files, audit_key(path), beside, engine)
 
 
 class _Check:

@@ -1,19 +1,33 @@
-"""The writer of the audit file, which runs on the audit's thread."""
+"""The writer of the audit file: a thread makes lines of events, chains and writes them.
+
+After a failure, events wait in the queue and are tried again every second.
+"""
 
 import errno
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from portward.telemetry.audit.chain import AuditEntry, ChainEnd, checkpoint_mac, forge
-from portward.telemetry.audit.checkpoint import Checkpoint, CheckpointStore
-from portward.telemetry.audit.file import DailyAuditFile
+from portward.model.clock import Clock
+from portward.telemetry.audit.chain import AuditEntry, ChainEnd, checkpoint_mac, sign_line
+from portward.telemetry.audit.checkpoint import (
+    Checkpoint,
+    CheckpointStore,
+    FileCheckpoints,
+    checkpoint_path,
+    compare,
+)
+from portward.telemetry.audit.file import DailyAuditFile, audit_files
 from portward.telemetry.fields import Tidy
 from portward.telemetry.keys import AuditError
+from portward.telemetry.worker_queue import RETRY, QueueThread
 
 EVERY: Final = 20
 """Lines between two checkpoints."""
 KEPT_DAYS: Final = timedelta(days=30)
+QUEUE: Final = 10_000
+"""The most events that wait to be written."""
 
 
 class NewDay(NamedTuple):
@@ -31,48 +45,116 @@ Step: TypeAlias = AuditEntry | NewDay | Mark
 """One step of the writer."""
 
 
-class AuditWriter:
-    """Carries out steps in order; a failed step, and all after it, are tried again later.
+class AuditFile:
+    """The file of an audit. Its thread carries out steps in order; a failed step is tried again later.
 
-    `failures` counts failed tries, `trouble` is the reason of the last failure. `checkpoint` is the newest
-    one that was made; the lines before it are on the disk.
+    `key` comes from `keys.audit_key`. `checkpoints` is by default a small file beside it, and `name` is the
+    file's name there; `every` is the number of lines between checkpoints. The constructor opens the file and
+    reads its end; an `AuditLog` adds to its `queue`.
+
+    Raises:
+        AuditError: the file cannot be opened, or another process writes it.
     """
 
     def __init__(
         self,
-        journal: DailyAuditFile,
+        path: Path,
         key: bytes,
-        store: CheckpointStore,
-        name: str,
+        clock: Clock,
+        *,
+        checkpoints: CheckpointStore | None = None,
+        name: str = "",
         every: int = EVERY,
+        capacity: int = QUEUE,
+        retry: float = RETRY,
     ) -> None:
-        self.failures = 0
+        self.path = path
+        self.name = name or path.name
         self.trouble = ""
+        """The reason of the last failure: the name of an error, such as `ENOSPC`."""
         self.checkpoint: Checkpoint | None = None
-        self._journal = journal
+        """The newest checkpoint that was made; the lines before it are on the disk."""
+        now = datetime.fromtimestamp(clock.time(), UTC)
+        self._file = DailyAuditFile(path, key, now)
+        self._file.prune(now.date() - KEPT_DAYS)
+        self.fresh = self._file.empty
+        self.day = self._file.found.day or now.date()
+        self.entries = self._file.found.entries
+        self.end = self._file.found.link
+        """The end of the chain when the file was opened."""
         self._key = key
-        self._store = store
-        self._name = name
+        self._store = checkpoints or FileCheckpoints(checkpoint_path(path))
         self._every = every
-        self._link, self.notes, checkpointed = _resume(journal, key, store, name)
-        self._saved = self._link.seq
+        self._failed = 0
+        self._link, self.problems, checkpointed = self._resume()
+        self._saved = self.last = self._link.seq
+        self.queue: QueueThread[Step] = QueueThread(
+            self._handle, name="portward-audit", capacity=capacity, retry=retry
+        )
         if not checkpointed:  # later, a missing checkpoint means that it was removed
             self._checkpoint()
 
     @property
-    def last(self) -> int:
-        """The number of the last line."""
-        return self._link.seq
+    def failures(self) -> int:
+        """The number of failed writes, and of events lost by an internal error."""
+        return self._failed + self.queue.broken
 
-    def handle(self, steps: list[Step]) -> int:
+    def contradicts(self, checkpoint: Checkpoint) -> str:
+        """Compare a checkpoint with the file, see `compare`. Do not call it on the event loop.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        return compare(checkpoint, self.end, self._key, audit_files(self.path))
+
+    def mark(self) -> None:
+        """Request a checkpoint of everything recorded so far; `AuditLog.flush` waits until it is made."""
+        self.queue.put(Mark())
+
+    def close(self, timeout: float) -> int:
+        """Write the remaining lines; returns how many events were not written."""
+        left = self.queue.close(timeout)
+        if self.queue.stopped:
+            self._checkpoint_rest()
+            self._file.close()
+        return left
+
+    def _resume(self) -> tuple[ChainEnd, list[Tidy], bool]:
+        """Return the end to continue from, the problems found, and whether there is a checkpoint.
+
+        When the checkpoint is ahead of the file, the chain continues from the checkpoint, so that the gap
+        stays visible.
+        """
+        found = self._file.found
+        problems: list[Tidy] = []
+        if found.torn:
+            problems.append({"reason": "torn", "size": found.torn})
+        if found.bad:
+            problems.append({"reason": "bad", "detail": found.bad})
+        try:
+            checkpoint = self._store.load(self.name)
+        except Exception as error:  # noqa: BLE001 - the code of a store is external
+            problem: Tidy = {"reason": "checkpoint", "error": type(error).__name__}
+            return found.link, [*problems, problem], True
+        problems += _differences(found.link, checkpoint, self._key)
+        if checkpoint is not None and checkpoint.seq > found.link.seq:
+            return ChainEnd(checkpoint.seq, checkpoint.mac), problems, True
+        return found.link, problems, checkpoint is not None
+
+    # -- on the thread
+
+    def _handle(self, steps: list[Step]) -> int:
         """Carry out steps; returns how many are done."""
         done = 0
         for entries, step in _runs(steps):
             try:
-                if step is None:
-                    self._write(entries)
+                if isinstance(step, NewDay):
+                    self._file.rotate(step.ended)
+                    self._file.prune(step.begun - KEPT_DAYS)
+                elif step is not None:
+                    self._checkpoint_rest()
                 else:
-                    self._carry_out(step)
+                    self._write(entries)
             except (OSError, AuditError) as error:
                 self._fail(error)
                 break
@@ -81,47 +163,35 @@ class AuditWriter:
             self._checkpoint()
         return done
 
-    def close(self) -> None:
-        """Make a last checkpoint and close the file."""
-        if self._link.seq > self._saved:
-            self._checkpoint()
-        self._journal.close()
-
-    def _carry_out(self, step: NewDay | Mark) -> None:
-        if isinstance(step, NewDay):
-            self._turn(step)
-        elif self._link.seq > self._saved:
-            self._checkpoint()
-
-    def _turn(self, day: NewDay) -> None:
-        self._journal.rotate(day.ended)
-        self._journal.prune(day.begun - KEPT_DAYS)
-
     def _write(self, entries: list[AuditEntry]) -> None:
-        if not self._journal.in_place:
+        if not self._file.in_place:
             self._fail(AuditError("moved or changed by somebody else"))
-            self._journal.reopen()
+            self._file.reopen()
         link = self._link
         lines = []
         for entry in entries:
-            line, link = forge(self._key, link, entry)
+            line, link = sign_line(self._key, link, entry)
             lines.append(line)
-        self._journal.append(b"".join(lines))
+        self._file.append(b"".join(lines))
         self._link = link
+
+    def _checkpoint_rest(self) -> None:
+        if self._link.seq > self._saved:
+            self._checkpoint()
 
     def _checkpoint(self) -> None:
         try:
-            self._journal.sync()
+            self._file.sync()
             mac = checkpoint_mac(self._key, self._link)
-            self.checkpoint = Checkpoint(self._name, self._link.seq, mac)
-            self._store.save(self._name, self._link.seq, mac)
+            self.checkpoint = Checkpoint(self.name, self._link.seq, mac)
+            self._store.save(self.name, self._link.seq, mac)
         except Exception as error:  # noqa: BLE001 - the code of a store is external
             self._fail(error)
         else:
             self._saved = self._link.seq
 
     def _fail(self, error: Exception) -> None:
-        self.failures += 1
+        self._failed += 1
         code = error.errno if isinstance(error, OSError) else None
         self.trouble = errno.errorcode.get(code or 0, type(error).__name__)
 
@@ -141,32 +211,7 @@ def _runs(steps: Iterable[Step]) -> Iterator[tuple[list[AuditEntry], NewDay | Ma
         yield entries, None
 
 
-def _resume(
-    journal: DailyAuditFile, key: bytes, store: CheckpointStore, name: str
-) -> tuple[ChainEnd, list[Tidy], bool]:
-    """Return the end to continue from, the problems that were found, and whether there is a checkpoint.
-
-    When the checkpoint is ahead of the file, the chain continues from the checkpoint, so that the gap stays
-    visible.
-    """
-    found = journal.found
-    notes: list[Tidy] = []
-    if found.torn:
-        notes.append({"reason": "torn", "size": found.torn})
-    if found.bad:
-        notes.append({"reason": "bad", "detail": found.bad})
-    try:
-        checkpoint = store.load(name)
-    except Exception as error:  # noqa: BLE001 - the code of a store is external
-        note: Tidy = {"reason": "checkpoint", "error": type(error).__name__}
-        return found.link, [*notes, note], True
-    notes += _compare(found.link, checkpoint, key)
-    if checkpoint is not None and checkpoint.seq > found.link.seq:
-        return ChainEnd(checkpoint.seq, checkpoint.mac), notes, True
-    return found.link, notes, checkpoint is not None
-
-
-def _compare(link: ChainEnd, checkpoint: Checkpoint | None, key: bytes) -> list[Tidy]:
+def _differences(link: ChainEnd, checkpoint: Checkpoint | None, key: bytes) -> list[Tidy]:
     if checkpoint is None:
         return [{"reason": "no_checkpoint", "seq": link.seq}] if link.seq else []
     if checkpoint.seq > link.seq:

@@ -12,7 +12,7 @@ from portward.telemetry.audit.verify import verify
 from portward.telemetry.events import Event
 from portward.telemetry.keys import AuditError
 from portward.testing.clock import FakeClock
-from tests.telemetry.fakes import KEY, Memory, open_audit, records, until
+from tests.telemetry.fakes import KEY, Memory, file_of, open_audit, records, until
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_without_a_file_there_is_a_memory(tmp_path: Path) -> None:
     (entry,) = audit.recent()
     assert (entry.seq, entry.event, entry.fields) == (1, "auth.fail", {"reason": "expired"})
     assert audit.flush()
-    assert (audit.failures, audit.lost, audit.trouble, audit.mended) == (0, 0, "", [])
+    assert (audit.failures, audit.lost, audit.file) == (0, 0, None)
     audit.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -95,7 +95,7 @@ def test_a_restart_goes_on(path: Path) -> None:
     assert verify(path, KEY).ok
     again = open_audit(path)
     assert [entry.seq for entry in again.recent()] == [1, 2, 3, 4]
-    assert again.mended == []
+    assert file_of(again).problems == []
     again.close()
 
 
@@ -110,7 +110,7 @@ def test_a_torn_line_is_recorded(path: Path) -> None:
     audit = open_audit(path)
     audit.append(Event.AUTH_OK, {})
     audit.close()
-    assert audit.mended == [{"reason": "torn", "size": 12}]
+    assert file_of(audit).problems == [{"reason": "torn", "size": 12}]
     assert names(path) == ["audit.open", "auth.fail", "audit.mend", "auth.ok"]
     assert records(path)[2]["fields"] == {"reason": "torn", "size": 12}
     assert verify(path, KEY).ok
@@ -129,7 +129,7 @@ def test_a_cut_tail_is_recorded_and_stays_visible(path: Path) -> None:
     audit = open_audit(path, store=store)
     audit.append(Event.AUTH_OK, {})
     audit.close()
-    assert audit.mended == [{"reason": "cut", "seq": 3, "count": 3}]
+    assert file_of(audit).problems == [{"reason": "cut", "seq": 3, "count": 3}]
     assert [record["seq"] for record in records(path)] == [1, 2, 3, 7, 8]
     report = verify(path, KEY, store.load("audit.jsonl"))
     assert report.problem is not None
@@ -147,7 +147,7 @@ def test_another_key_sets_the_file_aside(path: Path) -> None:
     audit.close()
     (aside,) = path.parent.glob("audit.jsonl.bad-*")
     assert aside.read_bytes() == before
-    assert [note["reason"] for note in audit.mended] == ["bad", "cut"]
+    assert [note["reason"] for note in file_of(audit).problems] == ["bad", "cut"]
     assert names(path) == ["audit.open", "audit.mend", "audit.mend"]
     assert verify(path, b"x" * 32).ok
 
@@ -161,7 +161,7 @@ def test_a_last_line_that_is_not_the_checkpoints_is_recorded(path: Path) -> None
         audit.append(Event.AUTH_FAIL, {"reason": reason})
         audit.close()
     audit = open_audit(path, store=store)
-    assert audit.mended == [{"reason": "changed", "seq": 2}]
+    assert file_of(audit).problems == [{"reason": "changed", "seq": 2}]
     audit.close()
 
 
@@ -170,7 +170,7 @@ def test_a_checkpoint_that_is_gone_is_recorded(path: Path) -> None:
     open_audit(path, store=Memory()).close()
     store = Memory()
     audit = open_audit(path, store=store)
-    assert audit.mended == [{"reason": "no_checkpoint", "seq": 1}]
+    assert file_of(audit).problems == [{"reason": "no_checkpoint", "seq": 1}]
     assert [checkpoint.seq for checkpoint in store.saved] == [1]
     audit.close()
 
@@ -181,7 +181,7 @@ def test_a_store_that_is_away_is_recorded(path: Path) -> None:
     store.unreadable = True
     audit = open_audit(path, store=store)
     audit.close()
-    assert audit.mended == [{"reason": "checkpoint", "error": "ConnectionError"}]
+    assert file_of(audit).problems == [{"reason": "checkpoint", "error": "ConnectionError"}]
     assert names(path) == ["audit.open", "audit.mend"]
 
 
@@ -203,7 +203,7 @@ def test_a_checkpoint_that_failed_is_left_later(path: Path) -> None:
     store = Memory()
     store.failures = 2
     audit = open_audit(path, store=store, every=2)
-    assert (audit.failures, audit.trouble) == (1, "ConnectionError")
+    assert (audit.failures, file_of(audit).trouble) == (1, "ConnectionError")
     audit.append(Event.AUTH_FAIL, {})
     audit.append(Event.AUTH_FAIL, {})
     audit.flush()
@@ -261,7 +261,7 @@ def test_a_full_disk_loses_nothing_while_there_is_room_in_memory(path: Path) -> 
         audit.append(Event.AUTH_FAIL, {})
     until(lambda: audit.failures > 1)
     assert not audit.flush(timeout=0)
-    assert audit.trouble == "ENOSPC"
+    assert file_of(audit).trouble == "ENOSPC"
     assert audit.lost == 0
     assert len(audit.recent()) == 11
     audit.close()
@@ -327,7 +327,7 @@ def test_a_file_that_was_taken_away_is_made_again(path: Path) -> None:
     path.unlink()
     audit.append(Event.AUTH_OK, {})
     audit.close()
-    assert audit.trouble == "AuditError"
+    assert file_of(audit).trouble == "AuditError"
     assert names(path) == ["auth.ok"]
     report = verify(path, KEY)
     assert report.problem is not None
@@ -354,9 +354,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
 audit = AuditLog(Clock(), AuditFile(path, b"k" * 32, Clock(), retry=0.001))
 for number in range(100):
     audit.append(Event.AUTH_FAIL, {"count": number})
-while not audit.trouble:
+while not audit.file.trouble:
     audit.flush(timeout=0.001)
-print(audit.trouble, audit.lost, path.stat().st_size <= 4096)
+print(audit.file.trouble, audit.lost, path.stat().st_size <= 4096)
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 print(audit.flush(timeout=40))
 audit.close()
@@ -406,7 +406,7 @@ def test_a_killed_process_leaves_a_chain_that_goes_on(path: Path) -> None:
     audit = open_audit(path)
     audit.append(Event.AUTH_OK, {})
     audit.close()
-    assert [note for note in audit.mended if note["reason"] != "torn"] == []
+    assert [note for note in file_of(audit).problems if note["reason"] != "torn"] == []
     assert verify(path, KEY).ok
     assert json.loads(path.read_bytes().splitlines()[-1])["event"] == "auth.ok"
 
@@ -417,14 +417,15 @@ def test_a_checkpoint_is_made_when_it_is_asked_for(path: Path) -> None:
     store = Memory()
     audit = open_audit(path, store=store)
     audit.append(Event.AUTH_FAIL, {})
-    audit.mark()
+    file_of(audit).mark()
     assert audit.flush()
-    assert audit.checkpoint is not None
-    assert (audit.checkpoint.seq, audit.last) == (2, 2)
-    assert store.saved[-1] == audit.checkpoint
-    assert verify(path, KEY, audit.checkpoint).ok
+    checkpoint = file_of(audit).checkpoint
+    assert checkpoint is not None
+    assert (checkpoint.seq, audit.last) == (2, 2)
+    assert store.saved[-1] == checkpoint
+    assert verify(path, KEY, checkpoint).ok
     before = len(store.saved)
-    audit.mark()
+    file_of(audit).mark()
     audit.flush()
     assert len(store.saved) == before
     audit.close()
@@ -436,19 +437,19 @@ def test_a_checkpoint_needs_no_store_beside_the_file(path: Path) -> None:
     audit = open_audit(path, store=store)
     store.failures = 1
     audit.append(Event.AUTH_FAIL, {})
-    audit.mark()
+    file_of(audit).mark()
     audit.flush()
-    assert audit.checkpoint is not None
-    assert (audit.checkpoint.seq, audit.failures, len(store.saved)) == (2, 1, 1)
+    checkpoint = file_of(audit).checkpoint
+    assert checkpoint is not None
+    assert (checkpoint.seq, audit.failures, len(store.saved)) == (2, 1, 1)
     audit.close()
 
 
 def test_without_a_file_there_is_no_checkpoint() -> None:
-    """A mark in the memory alone does nothing."""
+    """Events are in memory alone."""
     audit = AuditLog(FakeClock())
     audit.append(Event.AUTH_FAIL, {})
-    audit.mark()
-    assert (audit.file, audit.checkpoint, audit.last, audit.began) == (None, None, 1, 0)
+    assert (audit.file, audit.last, audit.began) == (None, 1, 0)
 
 
 def test_a_run_knows_where_it_began(path: Path) -> None:
@@ -477,9 +478,9 @@ def test_a_file_is_betrayed_by_a_checkpoint(path: Path) -> None:
     audit = open_audit(path, store=Memory())
     for _ in range(5):
         audit.append(Event.AUTH_FAIL, {})
-    audit.mark()
+    file_of(audit).mark()
     audit.flush()
-    checkpoint = audit.checkpoint
+    checkpoint = file_of(audit).checkpoint
     audit.close()
     assert checkpoint is not None
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from portward.telemetry.audit.chain import START, ChainEnd, checkpoint_mac, read
-from portward.telemetry.audit.checkpoint import Checkpoint
+from portward.telemetry.audit.checkpoint import Checkpoint, compare
 from portward.telemetry.audit.file import audit_files
-from portward.telemetry.audit.tail import betrays
 from portward.telemetry.events import Event
 from portward.testing.clock import FakeClock
 from tests.telemetry.fakes import KEY, open_audit
@@ -49,15 +48,15 @@ def vouching(path: Path, seq: int) -> Checkpoint:
 @pytest.mark.parametrize("seq", range(1, 7))
 def test_a_line_that_is_there_is_well(path: Path, seq: int) -> None:
     """The last line, one before it, and one of an earlier day all stand for themselves."""
-    assert betrays(vouching(path, seq), link(path, 6), KEY, audit_files(path)) == ""
+    assert compare(vouching(path, seq), link(path, 6), KEY, audit_files(path)) == ""
 
 
 @pytest.mark.p1
 def test_a_chain_that_went_further_was_cut(path: Path) -> None:
     """A chain that ended before the checkpoint lost its tail, the whole of it included."""
     checkpoint = vouching(path, 6)
-    assert betrays(checkpoint, link(path, 5), KEY, audit_files(path)) == "cut"
-    assert betrays(checkpoint, START, KEY, []) == "cut"
+    assert compare(checkpoint, link(path, 5), KEY, audit_files(path)) == "cut"
+    assert compare(checkpoint, START, KEY, []) == "cut"
 
 
 @pytest.mark.p1
@@ -65,7 +64,7 @@ def test_a_chain_that_went_further_was_cut(path: Path) -> None:
 def test_another_line_is_a_change(path: Path, seq: int) -> None:
     """A line with the right number and another code was written after a cut."""
     forged = Checkpoint(path.name, seq, "0" * 64)
-    assert betrays(forged, link(path, 6), KEY, audit_files(path)) == "changed"
+    assert compare(forged, link(path, 6), KEY, audit_files(path)) == "changed"
 
 
 def _drop(raw: bytes) -> bytes:
@@ -82,18 +81,18 @@ def test_a_missing_or_bad_line_is_a_change(path: Path, tamper: Callable[[bytes],
     """A line in the middle that is gone, or no longer sound, is told."""
     checkpoint, end = vouching(path, 5), link(path, 6)
     path.write_bytes(tamper(path.read_bytes()))
-    assert betrays(checkpoint, end, KEY, audit_files(path)) == "changed"
+    assert compare(checkpoint, end, KEY, audit_files(path)) == "changed"
 
 
 def test_a_file_that_was_let_go_says_nothing(path: Path) -> None:
     """The checkpoint of a line in a file that was too old to be kept accuses nobody."""
     checkpoint, end = vouching(path, 2), link(path, 6)
     audit_files(path)[0].unlink()
-    assert betrays(checkpoint, end, KEY, audit_files(path)) == ""
+    assert compare(checkpoint, end, KEY, audit_files(path)) == ""
 
 
 def test_an_empty_file_is_passed_over(path: Path) -> None:
     """A day that has just begun has no line yet; the day before is looked at."""
     checkpoint, end = vouching(path, 2), link(path, 6)
     path.write_bytes(b"")
-    assert betrays(checkpoint, end, KEY, audit_files(path)) == ""
+    assert compare(checkpoint, end, KEY, audit_files(path)) == ""
