@@ -14,19 +14,15 @@ from typing import Any, cast
 
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import (
-    Approvals,
     Counters,
-    Directory,
     Engine,
     EngineEvents,
     EngineUnavailable,
+    Key,
     KeyValue,
-    Nodes,
     Presence,
-    Revocations,
-    Sessions,
+    RoomStore,
     Streams,
-    UserState,
 )
 from portward.model.clock import Clock
 from portward.settings import Settings
@@ -84,20 +80,31 @@ class _Wire:
         method = getattr(self._inner, name)
 
         async def call(*args: Any, **more: Any) -> Any:
-            return await self._engine.send(f"{self._port}.{name}", lambda: method(*args, **more))
+            called = call_name(self._port, name, args)
+            return await self._engine.send(called, lambda: method(*args, **more))
 
         return call
+
+
+def call_name(port: str, method: str, args: tuple[Any, ...]) -> str:
+    """The name of a call: that of the method, and for an entry by key what it is about."""
+    if port != "kv":
+        return f"{port}.{method}"
+    key = args[0] if isinstance(args[0], Key) else args[0][0]
+    return f"kv.{method} {key.family}"
 
 
 class SlowEngine:
     """Implements `engines.port.Engine`. `inner` is the store itself, for those beside the gateway.
 
     A call takes two steps: being carried out, and being answered. After `release` it takes none.
-    `fails` holds names of calls, as `streams.history`, that are answered with `EngineUnavailable`.
+    `fails` holds names of calls, as `streams.history` or `kv.records revoked`, that are answered with
+    `EngineUnavailable`.
     """
 
     name = "slow"
     shared_by_nodes = False
+    exclusive = False
 
     def __init__(self, clock: Clock) -> None:
         self.inner = MemoryEngine(clock)
@@ -108,13 +115,8 @@ class SlowEngine:
         self._released = False
         self.streams = cast(Streams, _Wire(self, "streams", self.inner.streams))
         self.presence = cast(Presence, _Wire(self, "presence", self.inner.presence))
-        self.directory = cast(Directory, _Wire(self, "directory", self.inner.directory))
-        self.sessions = cast(Sessions, _Wire(self, "sessions", self.inner.sessions))
-        self.revocations = cast(Revocations, _Wire(self, "revocations", self.inner.revocations))
-        self.approvals = cast(Approvals, _Wire(self, "approvals", self.inner.approvals))
-        self.user_state = cast(UserState, _Wire(self, "user_state", self.inner.user_state))
-        self.nodes = cast(Nodes, _Wire(self, "nodes", self.inner.nodes))
         self.counters = cast(Counters, _Wire(self, "counters", self.inner.counters))
+        self.rooms = cast(RoomStore, _Wire(self, "rooms", self.inner.rooms))
         self.kv = cast(KeyValue, _Wire(self, "kv", self.inner.kv))
 
     @property

@@ -122,8 +122,8 @@ async def test_messages_without_a_record_are_listed(service: Service) -> None:
     for name in ("lost", "gone"):
         await service.call("rooms_set", id=name)
         await service.call("publish", channel=f"rooms:{name}", data="hello")
-        directory: Any = service.gateway.node.engine.directory
-        directory._rooms.drop(Channel.parse(f"rooms:{name}"))
+        rooms: Any = service.gateway.node.engine.rooms
+        rooms._rooms.drop(Channel.parse(f"rooms:{name}"))
     listed = await service.call("rooms_list", READER, orphans=True)
     assert listed == {"rooms": [], "orphans": ["rooms:gone", "rooms:lost"], "total": 2}
     assert (await service.call("rooms_list", orphans=True, namespace="live"))["total"] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portward.app.checkpoints import engine_checkpoint, node_of
-from portward.engines.port import EngineUnavailable
+from portward.engines.port import EngineUnavailable, Key
 from portward.engines.redis import RedisEngine, parse_url
 from portward.engines.sqlite import SqliteEngine
 from portward.settings import Settings
@@ -38,11 +38,11 @@ async def test_sqlite_is_read_while_it_is_in_use(tmp_path: Path) -> None:
     engine = SqliteEngine(str(path), FakeClock())
     await engine.start(Recorder())
     try:
-        await engine.kv.set("audit:audit.jsonl:n1", as_text(KEPT))
+        await engine.kv.put(Key("audit:audit.jsonl:n1"), as_text(KEPT).encode())
         given = over(f"sqlite:///{path}")
         assert await engine_checkpoint(given, FILE) == KEPT
         assert await engine_checkpoint(given, FILE, "n2") is None
-        await engine.kv.set("audit:audit.jsonl:n2", "nonsense")
+        await engine.kv.put(Key("audit:audit.jsonl:n2"), b"nonsense")
         with pytest.raises(AuditError, match="cannot be read"):
             await engine_checkpoint(given, FILE, "n2")
     finally:
@@ -56,7 +56,7 @@ async def test_redis_is_asked(tmp_path: Path) -> None:
     with servers(RedisServer(tmp_path / "redis", "--save", "")) as (server,):
         engine = RedisEngine(parse_url(server.url), FakeClock())
         await engine.start(Recorder())
-        await engine.kv.set("audit:audit.jsonl:n1", as_text(KEPT))
+        await engine.kv.put(Key("audit:audit.jsonl:n1"), as_text(KEPT).encode())
         await engine.stop()
         assert await engine_checkpoint(over(server.url), FILE) == KEPT
         assert await engine_checkpoint(over(server.url), FILE, "n2") is None

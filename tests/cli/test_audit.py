@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from portward import __version__
+from portward.engines.port import Key
 from portward.engines.sqlite import SqliteEngine
 from portward.settings import Settings
 from portward.settings.operation import AuditSettings
@@ -85,8 +86,8 @@ def engine(home: Path, audit: Path) -> Path:
 async def _keep(path: Path, audit: Path) -> None:
     engine = SqliteEngine(str(path), FakeClock())
     await engine.start(Recorder())
-    text = audit.with_name("audit.jsonl.checkpoint").read_text()
-    await engine.kv.set(f"audit:audit.jsonl:{socket.gethostname()}", text)
+    text = audit.with_name("audit.jsonl.checkpoint").read_bytes()
+    await engine.kv.put(Key(f"audit:audit.jsonl:{socket.gethostname()}"), text)
     await engine.stop()
 
 

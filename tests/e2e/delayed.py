@@ -6,10 +6,7 @@ from typing import Any
 
 from portward.engines.port import Engine
 
-_PORTS = (
-    *("streams", "presence", "directory", "sessions", "revocations"),
-    *("approvals", "user_state", "nodes", "counters", "kv"),
-)
+_PORTS = ("streams", "rooms", "presence", "counters", "kv")
 
 
 class _Port:
@@ -37,6 +34,8 @@ class _Port:
 
 class DelayedEngine:
     """Implements `engines.port.Engine`. `seconds` may be set at any time; 0 is no delay."""
+
+    exclusive = False
 
     def __init__(self, inner: Engine) -> None:
         self.seconds = 0.0

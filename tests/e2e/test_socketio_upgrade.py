@@ -224,7 +224,7 @@ async def test_a_store_that_is_away(place: Place, monkeypatch: pytest.MonkeyPatc
     async def unavailable(*_: object) -> bool:
         raise EngineUnavailable
 
-    monkeypatch.setattr(place.gateway.node.engine.revocations, "is_revoked", unavailable)
+    monkeypatch.setattr(place.gateway.node.context.stores.revocations, "is_revoked", unavailable)
     for moment in MOMENTS:
         async with mover(place.base) as client:
             await client.move(moment)

@@ -65,6 +65,9 @@ class Listener:
     def on_eviction_changed(self, possible: bool) -> None:
         """Nothing to do."""
 
+    def on_keys_dropped(self) -> None:
+        """Nothing to do."""
+
 
 def draft(data: object) -> Draft:
     """A publication with an id of its own."""

@@ -69,7 +69,7 @@ async def gateways(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             gateway = Gateway(given, engine=engine(), telemetry=telemetry)
             made.append(await stack.enter_async_context(gateway))
         room = Room(id="general")
-        await made[0].node.engine.directory.save_room(ROOM, room, RoomOrigin.BACKEND)
+        await made[0].node.engine.rooms.save(ROOM, room, RoomOrigin.BACKEND)
         yield Gateways(made)
 
 
@@ -172,10 +172,10 @@ async def lose_and_go_on_longer(gateways: Gateways) -> None:
 
 async def remove_the_room(gateways: Gateways) -> None:
     """The room is removed with its stream and made again."""
-    directory = gateways.first.node.engine.directory
+    rooms = gateways.first.node.engine.rooms
     await gateways.publish("a")
-    await directory.remove_room(ROOM)
-    await directory.save_room(ROOM, Room(id="general"), RoomOrigin.BACKEND)
+    await rooms.remove(ROOM)
+    await rooms.save(ROOM, Room(id="general"), RoomOrigin.BACKEND)
     await gateways.publish("b")
 
 

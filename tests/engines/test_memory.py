@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from portward.engines.memory import MemoryEngine, revocations, user_state
+from portward.engines.memory import MemoryEngine, kv
 from portward.engines.memory import counters as counters_module
-from portward.engines.port import Engine, RevocationsFull
+from portward.engines.port import Engine
 from portward.model.revocation import Revocation, RevocationKind
+from portward.node.stores import Revocations, RevocationsFull, UserState
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import EngineContract, Recorder
 from portward.testing.rooms_contract import ROOMS_BOUND
@@ -56,8 +57,9 @@ class TestMemoryEngine(EngineContract):
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of too many the new one is refused, until one has run out; one that is there may be renewed."""
-        monkeypatch.setattr(revocations, "MAX_REVOCATIONS", 3)
-        kept = revocations.MemoryRevocations(clock)
+        monkeypatch.setattr(kv, "MAX_RECORDS", 3)
+        kept = Revocations(kv.MemoryKeyValue(clock), clock, exclusive=True)
+        await kept.load()
         now = clock.time()
 
         def made(value: str, seconds: float) -> Revocation:
@@ -70,6 +72,7 @@ class TestMemoryEngine(EngineContract):
                 await kept.add(made("d", 99.0))
         assert {each.value for each in await kept.since(0.0)} == {"a", "b", "c"}
         clock.advance(11)
+        kept.sweep()
         await kept.add(made("d", 99.0))
         assert {each.value for each in await kept.since(0.0)} == {"b", "c", "d"}
 
@@ -77,25 +80,32 @@ class TestMemoryEngine(EngineContract):
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of too many bytes the owner begun longest ago is forgotten, never the one who sets."""
-        monkeypatch.setattr(user_state, "MAX_BYTES", 1000)
-        kept = user_state.MemoryUserState(clock)
+        monkeypatch.setattr(kv, "MAX_CACHED_BYTES", 1000)
+        entries = kv.MemoryKeyValue(clock)
+        kept = UserState(entries)
         for owner in ("ann", "bob"):
             await kept.put(owner, "k", "x" * 400, None, 60.0)
         assert (await kept.put("ann", "k", "y" * 400, 1, 60.0))[1]
         await kept.put("cyd", "k", "x" * 400, None, 60.0)
-        assert set(kept._owners) == {"bob", "cyd"}
+        assert _owners(entries) == {"bob", "cyd"}
         await kept.put("cyd", "l", "x" * 4000, None, 60.0)
-        assert set(kept._owners) == {"cyd"}
+        assert _owners(entries) == {"cyd"}
         clock.advance(61)
-        kept.sweep()
-        assert (kept._owners, kept._size) == ({}, 0)
+        entries.sweep()
+        assert (entries._records, entries._caches, entries._cached) == ({}, {}, 0)
+        assert (entries._indexes, entries._families.total()) == ({}, 0)
 
     async def test_owners_are_bounded(
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of too many owners the one begun longest ago is forgotten."""
-        monkeypatch.setattr(user_state, "MAX_OWNERS", 2)
-        kept = user_state.MemoryUserState(clock)
+        monkeypatch.setattr(kv, "MAX_CACHES", 2)
+        entries = kv.MemoryKeyValue(clock)
+        kept = UserState(entries)
         for owner in ("ann", "bob", "cyd"):
             await kept.put(owner, "k", 1, None, 60.0)
-        assert list(kept._owners) == ["bob", "cyd"]
+        assert _owners(entries) == {"bob", "cyd"}
+
+
+def _owners(entries: kv.MemoryKeyValue) -> set[str]:
+    return {key.group.partition(":")[2] for key in entries._records}

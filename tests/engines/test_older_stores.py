@@ -101,7 +101,7 @@ async def test_a_file_of_the_version_before(file: Path, *, auto_create: bool) ->
 
     async with house_of(older, given(auto_create=auto_create)) as house:
         await check_house(house)
-        assert sorted(await house.gateway.node.engine.directory.rooms()) == [
+        assert sorted(await house.gateway.node.engine.rooms.all()) == [
             "rooms:board",
             "rooms:plain",
             "rooms:stale",
@@ -151,7 +151,7 @@ async def test_a_node_of_the_version_before_beside(redis: Server) -> None:
     await engine.start(Recorder())
     try:
         redis.cli("PEXPIRE", "portward:room:board", "50000")
-        assert await engine.directory.room(board) is not None
+        assert await engine.rooms.get(board) is not None
         assert redis.cli("TTL", "portward:room:board").strip() == "-1"
         redis.cli("PEXPIRE", "portward:room:plain", "50000")
         redis.cli(
@@ -160,8 +160,8 @@ async def test_a_node_of_the_version_before_beside(redis: Server) -> None:
         await engine.sweep()
         assert redis.cli("TTL", "portward:room:plain").strip() == "-1"
         redis.cli("DEL", "portward:room:plain")
-        assert set(await engine.directory.rooms()) == {board}
-        assert await engine.directory.room(plain) is None
+        assert set(await engine.rooms.all()) == {board}
+        assert await engine.rooms.get(plain) is None
     finally:
         await engine.stop()
 

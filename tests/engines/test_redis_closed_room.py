@@ -122,7 +122,7 @@ async def test_killed_while_a_room_ends(redis: Server, way: str, commands: int) 
         await _begin(first, way)
         Dying(first, commands)
         with suppress(EngineUnavailable):
-            await (first.directory.remove_room(BOARD) if way == "removed" else first.sweep())
+            await (first.rooms.remove(BOARD) if way == "removed" else first.sweep())
     finally:
         await first.stop()
     sink = Recorder()
@@ -130,20 +130,18 @@ async def test_killed_while_a_room_ends(redis: Server, way: str, commands: int) 
     await second.start(sink)
     try:
         await _guarded(second)
-        record = await second.directory.room(BOARD)
+        record = await second.rooms.get(BOARD)
         await second.sweep()
         if way == "removed" and record is not None:
             assert record.room == CLOSED, "nothing had been done yet"
-            await second.directory.remove_room(BOARD)
+            await second.rooms.remove(BOARD)
         await _guarded(second)
-        assert await second.directory.room(BOARD) is None
+        assert await second.rooms.get(BOARD) is None
         assert not await second.streams.is_readable(BOARD)
         assert way == "removed" or RightsChanged(channel=BOARD) in sink.events or not record
-        made = await second.directory.make_room(
-            BOARD, Room(id="board"), RoomOrigin.JOINER, "ann", 60.0
-        )
+        made = await second.rooms.make(BOARD, Room(id="board"), RoomOrigin.JOINER, "ann", 60.0)
         assert made is RoomMade.MADE
-        assert await second.directory.remove_room(BOARD)
+        assert await second.rooms.remove(BOARD)
         assert redis.cli("KEYS", "*board*").split() == ["portward:{rooms:board}:ended"]
         assert redis.cli("HLEN", "portward:{rooms}:counts").strip() == "0"
     finally:
@@ -152,13 +150,13 @@ async def test_killed_while_a_room_ends(redis: Server, way: str, commands: int) 
 
 async def _begin(engine: RedisEngine, way: str) -> None:
     """A room that is about to end, with something in it where that does not keep it."""
-    directory = engine.directory
+    rooms = engine.rooms
     if way == "unused":
-        made = await directory.make_room(BOARD, CLOSED, RoomOrigin.JOINER, "ann", 0.01)
+        made = await rooms.make(BOARD, CLOSED, RoomOrigin.JOINER, "ann", 0.01)
         assert made is RoomMade.MADE
     else:
         expires = 1.0 if way == "expired" else None
-        await directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND, expires=expires)
+        await rooms.save(BOARD, CLOSED, RoomOrigin.BACKEND, expires=expires)
         await engine.streams.publish(BOARD, draft(SECRET), KEPT, None)
     await asyncio.sleep(0.02)
 
@@ -170,11 +168,11 @@ async def _guarded(engine: RedisEngine) -> None:
     room = Room(id="board")
     key = "portward:room:board"
     assert await engine._commands.send(key, "EXISTS", key)
-    found = await engine.directory.room(BOARD)
+    found = await engine.rooms.get(BOARD)
     if found is None:
         return
     assert found.room == CLOSED
-    made = await engine.directory.make_room(BOARD, room, RoomOrigin.JOINER, "eve", 60.0)
+    made = await engine.rooms.make(BOARD, room, RoomOrigin.JOINER, "eve", 60.0)
     assert made is RoomMade.EXISTS
 
 
@@ -187,22 +185,22 @@ async def test_many_nodes_end_and_make_one_room(redis: Server) -> None:
         for number in range(25):
             calls: list[Awaitable[Any]] = []
             for engine in engines:
-                directory, room = engine.directory, Room(id="board")
+                rooms, room = engine.rooms, Room(id="board")
                 user = f"u{number % 4}"
                 calls += [
-                    directory.make_room(BOARD, room, RoomOrigin.JOINER, user, 0.001),
+                    rooms.make(BOARD, room, RoomOrigin.JOINER, user, 0.001),
                     engine.sweep(),
-                    directory.use_room(BOARD, 0.001),
+                    rooms.use(BOARD, 0.001),
                 ]
             if number % 3 == 0:
-                calls.append(engines[0].directory.remove_room(BOARD))
+                calls.append(engines[0].rooms.remove(BOARD))
             if number % 5 == 0:
-                calls.append(engines[1].directory.save_room(BOARD, CLOSED, RoomOrigin.ADMIN))
+                calls.append(engines[1].rooms.save(BOARD, CLOSED, RoomOrigin.ADMIN))
             await asyncio.gather(*calls)
-        await engines[0].directory.remove_room(BOARD)
+        await engines[0].rooms.remove(BOARD)
         await asyncio.sleep(0.02)
         await engines[1].sweep()
-        assert await engines[2].directory.room(BOARD) is None
+        assert await engines[2].rooms.get(BOARD) is None
         for key, command in (("counts", "HLEN"), ("makers", "HLEN"), ("due", "ZCARD")):
             assert redis.cli(command, f"portward:{{rooms}}:{key}").strip() == "0", key
         assert redis.cli("ZCARD", "portward:rooms").strip() == "0"

@@ -42,6 +42,7 @@ from tests.engines.redis_servers import (
     servers,
     until,
 )
+from tests.stores import stores
 
 CHANNELS = [Channel.parse(f"rooms:{n}") for n in range(12)]
 """Enough to have some on every server."""
@@ -237,6 +238,6 @@ async def test_no_cluster_no_start(redis: Server) -> None:
 async def test_revocations_are_together(cluster: Cluster) -> None:
     """All that may revoke an identity is asked for in one command."""
     async with engine_at(cluster.url) as engine, engine_at(cluster.url) as other:
-        await engine.revocations.add(Revocation(RevocationKind.SUBJECT, "ann", 10.0, 4e9))
+        await stores(engine).revocations.add(Revocation(RevocationKind.SUBJECT, "ann", 10.0, 4e9))
         ann = Identity(subject="ann", token_id="j1", session_id="s1", digest="d1", issued_at=1.0)
-        assert await other.revocations.is_revoked(ann, "resume")
+        assert await stores(other).revocations.is_revoked(ann, "resume")

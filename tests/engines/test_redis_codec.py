@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from portward.engines import json_codec
 from portward.engines.port import EngineUnavailable
 from portward.engines.redis import codec
 from portward.engines.redis.commands import together
@@ -22,8 +23,8 @@ def test_what_is_no_json_is_not_written() -> None:
 @pytest.mark.parametrize("channel", ["5", '"no channel"', "null", "[]"])
 def test_channels_are_checked(channel: str) -> None:
     """What stands where a channel should is read by the grammar of channels."""
-    with pytest.raises(codec.MALFORMED):
-        codec.decoder(Channel).decode(channel)
+    with pytest.raises(json_codec.MALFORMED):
+        json_codec.decoder(Channel).decode(channel)
 
 
 def test_defaults_are_not_kept() -> None:

@@ -11,6 +11,7 @@ from portward.engines.port import EngineUnavailable
 from tests.certificates import make_certificates
 from tests.engines.redis_fixtures import KEPT, ROOM, draft, engine_at
 from tests.engines.redis_servers import Server, free_port, need_redis, servers
+from tests.stores import stores
 
 RIGHTS = (
     "~portward:* ~user_roles:* ~user_permissions:* ~revoked_token:*",
@@ -38,8 +39,8 @@ async def test_a_user_of_limited_rights(guarded: Server) -> None:
     async with engine_at(f"redis://gate:hunter2@127.0.0.1:{guarded.port}") as engine:
         await engine.streams.subscribe(ROOM)
         await engine.streams.publish(ROOM, draft("x"), KEPT, None)
-        await engine.directory.set_roles("ann", frozenset({"user"}))
-        assert (await engine.directory.rights("ann")).roles == {"user"}
+        await stores(engine).directory.set_roles("ann", frozenset({"user"}))
+        assert (await stores(engine).directory.rights("ann")).roles == {"user"}
         await engine.sweep()
         assert await engine.streams.channels() == (ROOM,)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import APPROVAL_KEPT, EngineUnavailable, Member, RoomMade, SessionRecord
+from portward.engines.port import EngineUnavailable, Member, RoomMade
 from portward.engines.redis import RedisEngine
 from portward.model.approval import Approval
 from portward.model.identity import Identity
@@ -15,8 +15,10 @@ from portward.model.node import NodeInfo
 from portward.model.publication import HistoryQuery
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin
+from portward.node.stores import APPROVAL_KEPT, SessionRecord
 from tests.engines.redis_fixtures import KEPT, LIMIT, QUICK, ROOM, draft, engine_at
 from tests.engines.redis_servers import Server
+from tests.stores import stores
 
 LEASES = "portward:leases"
 EXPIRED = """
@@ -113,36 +115,36 @@ async def test_listened_channels_keep_their_books(redis: Server, engine: RedisEn
 async def test_sessions_and_tickets(redis: Server, engine: RedisEngine) -> None:
     """Records live as long as they are given; a released one shorter, if it is still that connection's."""
     record = SessionRecord(id="s 1", identity=ANN, nonce="n", client="c1")
-    await engine.sessions.save(record, 3600.0)
+    await stores(engine).sessions.save(record, 3600.0)
     key = "portward:ws_session:s%201"
-    await engine.sessions.release("s 1", "another", 10.0)
+    await stores(engine).sessions.release("s 1", "another", 10.0)
     assert lives(redis, key) > 3500
-    await engine.sessions.release("s 1", "c1", 120.0)
+    await stores(engine).sessions.release("s 1", "c1", 120.0)
     assert 60 < lives(redis, key) <= 120
-    assert await engine.sessions.swap("s 1", "n", "m", "c2") is not None
+    assert await stores(engine).sessions.swap("s 1", "n", "m", "c2") is not None
     assert 60 < lives(redis, key) <= 120
-    await engine.sessions.put_ticket("t", ANN, 60.0)
+    await stores(engine).sessions.put_ticket("t", ANN, 60.0)
     assert 30 < lives(redis, "portward:ticket:t") <= 60
-    await engine.sessions.put_ticket("brief", ANN, BRIEF)
+    await stores(engine).sessions.put_ticket("brief", ANN, BRIEF)
     await asyncio.sleep(4 * BRIEF)
-    assert await engine.sessions.take_ticket("brief") is None
+    assert await stores(engine).sessions.take_ticket("brief") is None
 
 
 async def test_records_of_rooms_do_not_run_out(redis: Server, engine: RedisEngine) -> None:
     """No record has a time of its own in the store; a use prolongs when it is looked at, once a while."""
     due = ("ZSCORE", "portward:{rooms}:due", "portward:room:general")
-    made = await engine.directory.make_room(ROOM, Room(id="x"), RoomOrigin.JOINER, "ann", 100.0)
+    made = await engine.rooms.make(ROOM, Room(id="x"), RoomOrigin.JOINER, "ann", 100.0)
     assert made is RoomMade.MADE
     assert redis.cli("TTL", "portward:room:general").strip() == "-1"
     first = int(redis.cli(*due))
-    await engine.directory.use_room(ROOM, 500.0)
+    await engine.rooms.use(ROOM, 500.0)
     assert int(redis.cli(*due)) >= first + 400_000
     redis.cli("ZADD", "portward:{rooms}:due", "5000", "portward:room:general")
-    await engine.directory.use_room(ROOM, 500.0)
+    await engine.rooms.use(ROOM, 500.0)
     assert int(redis.cli(*due)) == 5000, "noted a moment ago"
-    await engine.directory.remove_room(ROOM)
-    await engine.directory.use_room(ROOM, 500.0)
-    assert await engine.directory.room(ROOM) is None
+    await engine.rooms.remove(ROOM)
+    await engine.rooms.use(ROOM, 500.0)
+    assert await engine.rooms.get(ROOM) is None
     ended = "portward:{rooms:general}:ended"
     assert redis.cli("KEYS", "*oom*").split() == [ended]
     assert 0 < lives(redis, ended) <= 3600
@@ -155,9 +157,9 @@ async def test_uses_of_rooms_are_remembered_within_bounds(
     monkeypatch.setattr("portward.engines.redis.rooms._MAX_NOTED", 1)
     other = ROOM.parse("rooms:other")
     for channel in (ROOM, other):
-        await engine.directory.make_room(channel, Room(id="x"), RoomOrigin.JOINER, "ann", 100.0)
-        await engine.directory.use_room(channel, 100.0)
-    assert list(engine.directory._rooms._noted) == [other]
+        await engine.rooms.make(channel, Room(id="x"), RoomOrigin.JOINER, "ann", 100.0)
+        await engine.rooms.use(channel, 100.0)
+    assert list(engine.rooms._noted) == [other]
 
 
 async def test_presence_lives_by_leases(redis: Server, engine: RedisEngine) -> None:
@@ -227,19 +229,19 @@ async def test_approvals_live_until_nobody_needs_them(redis: Server, engine: Red
         asked = Approval(
             id=name, channel=ROOM, title="?", data=1, created_at=now, expires_at=now + seconds
         )
-        assert await engine.approvals.add(asked)
+        assert await stores(engine).approvals.add(asked)
     assert 900 < lives(redis, "portward:{approvals}:a1") - APPROVAL_KEPT <= 1000
     assert lives(redis, "portward:{approvals}-waiting:rooms:general") - APPROVAL_KEPT > 900
     redis.cli("DEL", "portward:{approvals}:a1")
-    assert [each.id for each in await engine.approvals.pending(ROOM)] == ["a2"]
+    assert [each.id for each in await stores(engine).approvals.pending(ROOM)] == ["a2"]
 
 
 async def test_shared_values_live_as_long_as_they_are_used(
     redis: Server, engine: RedisEngine
 ) -> None:
     """Setting any value of an owner keeps all of them."""
-    await engine.user_state.put("ann", "k", 1, None, 10.0)
-    await engine.user_state.put("ann", "l", 1, None, 100.0)
+    await stores(engine).user_state.put("ann", "k", 1, None, 10.0)
+    await stores(engine).user_state.put("ann", "l", 1, None, 100.0)
     for name in ("values", "turns"):
         assert 50 < lives(redis, "portward:{shared:ann}:" + name) <= 100
 
@@ -247,8 +249,8 @@ async def test_shared_values_live_as_long_as_they_are_used(
 async def test_nodes_run_out(engine: RedisEngine) -> None:
     """A node that does not announce itself again is none any more."""
     node = NodeInfo(uid="n", clients=0, users=0, subscriptions=0, channels=0, uptime=1.0)
-    await engine.nodes.register(node, BRIEF)
-    await gone(engine.nodes.present)
+    await stores(engine).nodes.register(node, BRIEF)
+    await gone(stores(engine).nodes.present)
 
 
 async def test_limits_run_out(redis: Server, engine: RedisEngine) -> None:
@@ -269,20 +271,34 @@ async def test_revocations_live_until_they_are_needed_no_more(
 ) -> None:
     """A revocation is kept in the store until its time, and no longer in memory either."""
     now = float(redis.cli("TIME").split()[0])
-    await engine.revocations.add(Revocation(RevocationKind.TOKEN_ID, "j1", now, now + 1000.0))
+    kept = stores(engine).revocations
+    await kept.add(Revocation(RevocationKind.TOKEN_ID, "j1", now, now + 1000.0))
     assert 900 < lives(redis, "portward:{revoked}:jti:j1") <= 1001
-    await engine.revocations.add(Revocation(RevocationKind.TOKEN_ID, "j2", now, now - 1.0))
+    await kept.add(Revocation(RevocationKind.TOKEN_ID, "j2", now, now - 1.0))
     assert redis.cli("ZCARD", "portward:{revoked}:at").strip() == "1"
-    await engine.sweep()
-    assert len(engine.revocations._known) == 1
+    kept.sweep()
+    assert len(kept._held) == 1
+
+
+async def test_a_list_of_revocations_forgets_what_has_expired(
+    redis: Server, engine: RedisEngine
+) -> None:
+    """Entries whose time is over are removed from both lists when one of them is read."""
+    now = float(redis.cli("TIME").split()[0])
+    redis.cli("ZADD", "portward:{revoked}:at", str(now - 9), "jti:j0")
+    redis.cli("ZADD", "portward:{revoked}:until", str(now - 2), "jti:j0")
+    assert await stores(engine).revocations.since(now) == ()
+    for name in ("at", "until"):
+        assert redis.cli("ZCARD", "portward:{revoked}:" + name).strip() == "0"
 
 
 async def test_remembered_revocations_are_bounded(
     engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of too many the one told longest ago is only in the store."""
-    monkeypatch.setattr("portward.engines.redis.revocations.REMEMBERED", 2)
+    monkeypatch.setattr("portward.node.stores.revocations.MAX_HELD", 2)
+    kept = stores(engine).revocations
     for number in range(3):
-        await engine.revocations.add(Revocation(RevocationKind.TOKEN_ID, f"j{number}", 1.0, 4e9))
-    assert len(engine.revocations._known) == 2
-    assert await engine.revocations.is_revoked(Identity(subject="x", token_id="j0"), None)
+        await kept.add(Revocation(RevocationKind.TOKEN_ID, f"j{number}", 1.0, 4e9))
+    assert len(kept._held) == 2
+    assert await kept.is_revoked(Identity(subject="x", token_id="j0"), None)

@@ -33,6 +33,7 @@ from tests.engines.redis_fixtures import (
 )
 from tests.engines.redis_proxy import Proxy
 from tests.engines.redis_servers import Server, free_port, need_redis, servers
+from tests.stores import stores
 
 _ANN = Identity(subject="ann", token_id="j1")
 
@@ -132,16 +133,16 @@ async def test_revocations_are_told_again(mortal: Server) -> None:
     """Who was revoked stays so here while the store is away, and everywhere once it is back empty."""
     revocation = Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=4e9)
     async with engine_at(mortal.url) as engine, engine_at(mortal.url) as other:
-        await engine.revocations.add(revocation)
-        assert await other.revocations.is_revoked(_ANN, None)
+        await stores(engine).revocations.add(revocation)
+        assert await stores(other).revocations.is_revoked(_ANN, None)
         mortal.kill()
         await eventually(lambda: not engine.healthy and not other.healthy)
-        assert await engine.revocations.is_revoked(_ANN, None)
+        assert await stores(engine).revocations.is_revoked(_ANN, None)
         with pytest.raises(EngineUnavailable):
-            await other.revocations.is_revoked(_ANN, None)
+            await stores(other).revocations.is_revoked(_ANN, None)
         mortal.start()
         await eventually(lambda: engine.healthy and other.healthy)
-        assert await at_last(lambda: other.revocations.is_revoked(_ANN, None))
+        assert await at_last(lambda: stores(other).revocations.is_revoked(_ANN, None))
 
 
 @pytest.mark.p0
@@ -150,7 +151,7 @@ async def test_revocations_survive_a_blink(mortal: Server) -> None:
     revocation = Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=4e9)
     slow = replace(QUICK, probe=20.0, pubsub_probe=20.0, silence=60.0)
     async with engine_at(mortal.url, timing=slow) as engine:
-        await engine.revocations.add(revocation)
+        await stores(engine).revocations.add(revocation)
         mortal.kill()
         mortal.start()
         await eventually(lambda: mortal.cli("EXISTS", "portward:{revoked}:jti:j1").strip() == "1")
@@ -346,16 +347,16 @@ async def test_wrong_types_are_no_way_in(redis: Server) -> None:
     redis.cli("HSET", "portward:{nodes}:info", "n1", "secret-value")
     async with engine_at(redis.url) as engine:
         for action in (
-            lambda: engine.directory.rights("ann"),
-            lambda: engine.sessions.swap("s1", "n1", "n2", "c"),
-            lambda: engine.approvals.get("a1"),
+            lambda: stores(engine).directory.rights("ann"),
+            lambda: stores(engine).sessions.swap("s1", "n1", "n2", "c"),
+            lambda: stores(engine).approvals.get("a1"),
         ):
             with pytest.raises(EngineUnavailable) as caught:
                 await action()
             assert "secret" not in str(caught.value)
-        assert await engine.directory.room(ROOM) is None
-        assert await engine.sessions.take_ticket("t") is None
-        assert await engine.nodes.present() == ()
+        assert await engine.rooms.get(ROOM) is None
+        assert await stores(engine).sessions.take_ticket("t") is None
+        assert await stores(engine).nodes.present() == ()
         assert engine.healthy
 
 
@@ -460,7 +461,7 @@ return 1
 async def _covered(engine: RedisEngine) -> None:
     """Wait until the store knows the revocation, which this engine was not told of."""
     async with asyncio.timeout(LIMIT):
-        while not await engine.revocations.is_revoked(_ANN, None):  # noqa: ASYNC110 - no event says so
+        while not await stores(engine).revocations.is_revoked(_ANN, None):  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(0.05)
 
 
@@ -471,7 +472,7 @@ async def test_a_store_that_begins_to_evict(mortal: Server, witness: Witness, po
     revocation = Revocation(RevocationKind.TOKEN_ID, "j1", 1.0, 4_000_000_000.0)
     looking = replace(QUICK, policy=0.1)
     async with engine_at(mortal.url, witness, timing=looking) as engine:
-        await engine.revocations.add(revocation)
+        await stores(engine).revocations.add(revocation)
         assert not engine.may_evict
         mortal.cli("CONFIG", "SET", "maxmemory-policy", policy)
         mortal.cli("CONFIG", "SET", "maxmemory", "3mb")
@@ -490,7 +491,7 @@ async def test_a_store_that_evicted_unseen(mortal: Server) -> None:
     """Keys that were dropped between two looks are noticed by their number."""
     revocation = Revocation(RevocationKind.TOKEN_ID, "j1", 1.0, 4_000_000_000.0)
     async with engine_at(mortal.url, timing=replace(QUICK, policy=3600.0)) as engine:
-        await engine.revocations.add(revocation)
+        await stores(engine).revocations.add(revocation)
         mortal.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         mortal.cli("CONFIG", "SET", "maxmemory", "3mb")
         mortal.cli("EVAL", _FILL, "0")
@@ -507,7 +508,7 @@ async def test_a_store_that_may_evict(mortal: Server, witness: Witness) -> None:
     mortal.cli("CONFIG", "SET", "maxmemory", "50mb")
     looking = replace(QUICK, policy=0.1)
     async with engine_at(mortal.url, witness, timing=looking, allow_eviction=True) as engine:
-        await engine.revocations.add(
+        await stores(engine).revocations.add(
             Revocation(RevocationKind.TOKEN_ID, "j1", 1.0, 4_000_000_000.0)
         )
         mortal.cli("FLUSHALL")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+from portward.engines.port import Key
 from portward.engines.redis.keys import Keys, encoded
 from portward.model.channel import Channel
 
@@ -58,7 +59,25 @@ def test_owners_and_channels_do_not_meet() -> None:
     """What somebody shares is never in a channel's keys, whatever both are called."""
     channel = Channel.parse("shared:ann")
     names = {*KEYS.stream(channel), *KEYS.presence(channel)}
-    assert not names & set(KEYS.shared("ann"))
+    shared = {KEYS.entry(Key(name, "shared:ann")) for name in (":values", ":turns")}
+    assert shared == {"portward:{shared:ann}:values", "portward:{shared:ann}:turns"}
+    assert not names & shared
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (Key("ws_session:a b"), "portward:ws_session:a%20b"),
+        (Key(":a}{", "approvals"), "portward:{approvals}:a%7D%7B"),
+        (Key("-waiting:rooms:a", "approvals"), "portward:{approvals}-waiting:rooms:a"),
+        (Key(":jti:x", "revoked"), "portward:{revoked}:jti:x"),
+        (Key(":values", "shared:{a}"), "portward:{shared:%7Ba%7D}:values"),
+        (Key("audit:a.jsonl:n"), "portward:audit:a.jsonl:n"),
+    ],
+)
+def test_entries_have_the_names_of_the_version_before(key: Key, name: str) -> None:
+    """Nodes of two versions on one store find the same entries; names from outside are encoded."""
+    assert KEYS.entry(key) == name
 
 
 def test_rooms_have_the_names_others_know() -> None:
@@ -70,10 +89,9 @@ def test_rooms_have_the_names_others_know() -> None:
 
 def test_shared_keys_have_no_prefix() -> None:
     """Names that other applications write are literal, behind a prefix of their own."""
-    assert KEYS.roles("ann") == "user_roles:ann"
-    assert KEYS.permissions("ann") == "user_permissions:ann"
-    assert KEYS.revoked_token("t") == "revoked_token:t"
-    assert Keys("p:", "app:").roles("ann") == "app:user_roles:ann"
+    roles = Key("user_roles:ann b", external=True)
+    assert KEYS.entry(roles) == "user_roles:ann b"
+    assert Keys("p:", "app:").entry(roles) == "app:user_roles:ann b"
 
 
 def test_databases_are_told_apart() -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import EngineUnavailable, Member, RoomMade, SessionRecord, UserRights
+from portward.engines.port import EngineUnavailable, Key, Member, RoomMade
 from portward.engines.redis import RedisEngine, Timing
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
@@ -30,6 +30,7 @@ from portward.model.replies import LeaveReason
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin
 from portward.node.sessions import eager_task
+from portward.node.stores import SessionRecord, UserRights
 from tests.engines.redis_fixtures import (
     KEPT,
     LIMIT,
@@ -44,6 +45,7 @@ from tests.engines.redis_fixtures import (
     eventually,
 )
 from tests.engines.redis_servers import Server
+from tests.stores import stores
 
 ANN = Identity(
     subject="ann",
@@ -147,38 +149,39 @@ async def test_events_reach_both_once(pair: Pair) -> None:
     await pair.two.streams.publish_control(RightsChanged(user="last"))
     await eventually(lambda: len(pair.told.events) == len(events) + 1)
     assert pair.other.events[: len(events)] == events
-    assert pair.two.revocations._known
 
 
 async def test_a_hundred_want_one_ticket(pair: Pair) -> None:
     """Of 100 who redeem a ticket on two nodes at the same time one gets the identity."""
-    await pair.one.sessions.put_ticket("t", ANN, 60.0)
+    await stores(pair.one).sessions.put_ticket("t", ANN, 60.0)
     engines = itertools.cycle((pair.one, pair.two))
-    taken = await asyncio.gather(*(next(engines).sessions.take_ticket("t") for _ in range(100)))
+    taken = await asyncio.gather(
+        *(stores(next(engines)).sessions.take_ticket("t") for _ in range(100))
+    )
     assert [each for each in taken if each is not None] == [ANN]
 
 
 async def test_a_hundred_want_one_session(pair: Pair) -> None:
     """Of 100 who come back with the same nonce one does."""
     record = SessionRecord(id="s1", identity=ANN, nonce="n", client="c")
-    await pair.one.sessions.save(record, 60.0)
+    await stores(pair.one).sessions.save(record, 60.0)
     engines = itertools.cycle((pair.one, pair.two))
-    swaps = [next(engines).sessions.swap("s1", "n", f"n{n}", f"c{n}") for n in range(100)]
+    swaps = [stores(next(engines)).sessions.swap("s1", "n", f"n{n}", f"c{n}") for n in range(100)]
     won = [each for each in await asyncio.gather(*swaps) if each is not None]
     assert len(won) == 1
     assert won[0].identity == ANN
-    assert await pair.two.sessions.swap("s1", won[0].nonce, "last", "c") is not None
+    assert await stores(pair.two).sessions.swap("s1", won[0].nonce, "last", "c") is not None
 
 
 async def test_a_hundred_decide(pair: Pair) -> None:
     """Of 100 verdicts one holds, and everybody is told which."""
     asked = Approval(id="a1", channel=ROOM, title="?", data=1, created_at=1.0, expires_at=4e9)
-    assert await pair.one.approvals.add(asked)
-    assert await pair.two.approvals.pending(ROOM) == (asked,)
+    assert await stores(pair.one).approvals.add(asked)
+    assert await stores(pair.two).approvals.pending(ROOM) == (asked,)
     engines = itertools.cycle((pair.one, pair.two))
     verdicts = [Verdict(decision=Decision.APPROVE, user=f"u{n}", at=2.0) for n in range(100)]
     decided = await asyncio.gather(
-        *(next(engines).approvals.decide("a1", verdict) for verdict in verdicts)
+        *(stores(next(engines)).approvals.decide(asked, verdict) for verdict in verdicts)
     )
     assert sum(won for _, won in decided) == 1
     assert len({kept.verdict for kept, _ in decided if kept is not None}) == 1
@@ -187,9 +190,9 @@ async def test_a_hundred_decide(pair: Pair) -> None:
 async def test_a_hundred_set_one_value(pair: Pair) -> None:
     """Of 100 who build on the same version one is right; without a version all are, one by one."""
     engines = itertools.cycle((pair.one, pair.two))
-    puts = [next(engines).user_state.put("ann", "k", n, 0, 60.0) for n in range(100)]
+    puts = [stores(next(engines)).user_state.put("ann", "k", n, 0, 60.0) for n in range(100)]
     assert sum(put for _, put in await asyncio.gather(*puts)) == 1
-    puts = [next(engines).user_state.put("ann", "k", n, None, 60.0) for n in range(100)]
+    puts = [stores(next(engines)).user_state.put("ann", "k", n, None, 60.0) for n in range(100)]
     versions = [kept.version for kept, _ in await asyncio.gather(*puts)]
     assert sorted(versions) == list(range(2, 102))
 
@@ -198,10 +201,7 @@ async def test_rooms_are_made_once(pair: Pair) -> None:
     """Of many who make the same room one does."""
     engines = itertools.cycle((pair.one, pair.two))
     room, maker = Room(id="x"), "ann"
-    made = [
-        next(engines).directory.make_room(ROOM, room, RoomOrigin.JOINER, maker, 60)
-        for _ in range(50)
-    ]
+    made = [next(engines).rooms.make(ROOM, room, RoomOrigin.JOINER, maker, 60) for _ in range(50)]
     assert sorted(await asyncio.gather(*made)) == [RoomMade.EXISTS] * 49 + [RoomMade.MADE]
 
 
@@ -298,55 +298,55 @@ async def test_facts_come_from_shared_keys(redis: Server, pair: Pair) -> None:
     """Sets that other applications write are read; that a user is in no workspace can be known."""
     redis.cli("SADD", "user_roles:ann", "user", "editor")
     redis.cli("SADD", "user_permissions:ann", "room.create")
-    assert await pair.one.directory.rights("ann") == UserRights(
+    assert await stores(pair.one).directory.rights("ann") == UserRights(
         roles=frozenset({"user", "editor"}), permissions=frozenset({"room.create"})
     )
-    await pair.one.directory.set_workspaces("ann", frozenset())
-    assert (await pair.two.directory.rights("ann")).workspaces == frozenset()
-    await pair.one.directory.set_workspaces("ann", None)
-    assert (await pair.two.directory.rights("ann")).workspaces is None
-    await pair.two.directory.set_roles("ann", frozenset({"admin"}))
+    await stores(pair.one).directory.set_workspaces("ann", frozenset())
+    assert (await stores(pair.two).directory.rights("ann")).workspaces == frozenset()
+    await stores(pair.one).directory.set_workspaces("ann", None)
+    assert (await stores(pair.two).directory.rights("ann")).workspaces is None
+    await stores(pair.two).directory.set_roles("ann", frozenset({"admin"}))
     assert redis.cli("SMEMBERS", "user_roles:ann").split() == ["admin"]
 
 
 async def test_tokens_others_revoked(redis: Server, pair: Pair) -> None:
     """Whatever another application sets for a token revokes it."""
     redis.cli("SET", "revoked_token:abc", "")
-    assert await pair.one.revocations.token_revoked("abc")
-    assert not await pair.one.revocations.token_revoked("abcd")
+    assert await stores(pair.one).revocations.token_revoked("abc")
+    assert not await stores(pair.one).revocations.token_revoked("abcd")
 
 
 async def test_notes_stand_where_others_look(redis: Server, pair: Pair) -> None:
     """Texts are strings and lists are lists of Redis, under the prefix; what others put there is read."""
-    await pair.one.kv.set("audit:a.jsonl:n1", "one")
+    await pair.one.kv.put(Key("audit:a.jsonl:n1"), b"one")
     assert redis.cli("GET", "portward:audit:a.jsonl:n1").strip() == "one"
-    await pair.one.kv.prepend("ws_security_events", ("a", "b"), 3)
-    await pair.two.kv.prepend("ws_security_events", ("c", "d"), 3)
+    await pair.one.kv.prepend(Key("ws_security_events"), ("a", "b"), 3)
+    await pair.two.kv.prepend(Key("ws_security_events"), ("c", "d"), 3)
     assert redis.cli("LRANGE", "portward:ws_security_events", "0", "-1").split() == ["d", "c", "b"]
     redis.cli("LPUSH", "portward:ws_security_events", "theirs")
-    assert await pair.one.kv.read("ws_security_events", 2) == ("theirs", "d")
+    assert await pair.one.kv.read(Key("ws_security_events"), 2) == ("theirs", "d")
 
 
 async def test_a_list_that_is_none_is_told_of(redis: Server, pair: Pair) -> None:
     """What another application spoilt is an error in one word, and never a quote of what was written."""
     redis.cli("SET", "portward:ws_security_events", "x")
     with pytest.raises(EngineUnavailable, match="WRONGTYPE") as caught:
-        await pair.one.kv.prepend("ws_security_events", ("canary",), 3)
+        await pair.one.kv.prepend(Key("ws_security_events"), ("canary",), 3)
     assert "canary" not in str(caught.value)
 
 
 async def test_the_later_and_longer_revocation_is_kept(pair: Pair) -> None:
     """A revocation does not weaken one for the same thing; the store's copy is learnt from."""
     subject = RevocationKind.SUBJECT
-    await pair.one.revocations.add(Revocation(subject, "ann:x", 50.0, 4e9))
-    await pair.one.revocations.add(Revocation(subject, "ann:x", 40.0, 5e9))
+    await stores(pair.one).revocations.add(Revocation(subject, "ann:x", 50.0, 4e9))
+    await stores(pair.one).revocations.add(Revocation(subject, "ann:x", 40.0, 5e9))
     kept = Revocation(subject, "ann:x", 50.0, 5e9)
-    assert await pair.two.revocations.since(45.5) == (kept,)
-    assert await pair.two.revocations.since(50.5) == ()
+    assert await stores(pair.two).revocations.since(45.5) == (kept,)
+    assert await stores(pair.two).revocations.since(50.5) == ()
     issued = Identity(subject="ann:x", issued_at=45.0)
-    assert await pair.two.revocations.is_revoked(issued, None)
-    assert not await pair.two.revocations.is_revoked(Identity(subject=""), None)
-    assert not await pair.two.revocations.is_revoked(Identity(subject="bob"), None)
+    assert await stores(pair.two).revocations.is_revoked(issued, None)
+    assert not await stores(pair.two).revocations.is_revoked(Identity(subject=""), None)
+    assert not await stores(pair.two).revocations.is_revoked(Identity(subject="bob"), None)
 
 
 async def test_rates_span_nodes(pair: Pair) -> None:
@@ -404,18 +404,18 @@ async def test_nobody_needs_to_be_a_task(pair: Pair) -> None:
         engine.presence.renew([(ROOM, Member("c1", "ann"))]),
         engine.presence.members(ROOM),
         engine.presence.leave(ROOM, "c1", "ann"),
-        engine.directory.rights("ann"),
-        engine.directory.make_room(ROOM, Room(id="x"), RoomOrigin.JOINER, "ann", 60.0),
-        engine.directory.room(ROOM),
-        engine.directory.rooms(),
-        engine.directory.save_room(ROOM, Room(id="x"), RoomOrigin.BACKEND),
-        engine.directory.use_room(ROOM, 60.0),
-        engine.directory.remove_room(ROOM),
-        engine.sessions.take_ticket("t"),
-        engine.revocations.is_revoked(ANN, None),
-        engine.approvals.add(asked),
-        engine.user_state.put("ann", "k", 1, None, 60.0),
-        engine.nodes.register(node, 60.0),
+        stores(engine).directory.rights("ann"),
+        engine.rooms.make(ROOM, Room(id="x"), RoomOrigin.JOINER, "ann", 60.0),
+        engine.rooms.get(ROOM),
+        engine.rooms.all(),
+        engine.rooms.save(ROOM, Room(id="x"), RoomOrigin.BACKEND),
+        engine.rooms.use(ROOM, 60.0),
+        engine.rooms.remove(ROOM),
+        stores(engine).sessions.take_ticket("t"),
+        stores(engine).revocations.is_revoked(ANN, None),
+        stores(engine).approvals.add(asked),
+        stores(engine).user_state.put("ann", "k", 1, None, 60.0),
+        stores(engine).nodes.register(node, 60.0),
         engine.counters.take("k", 1.0, 1),
         engine.sweep(),
     ]

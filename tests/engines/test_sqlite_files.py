@@ -1,6 +1,7 @@
 """The file of the SQLite engine: its name, its owner, and files that are not its own."""
 
 import asyncio
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
@@ -21,6 +22,7 @@ from portward.engines.sqlite.files import Claim
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.engines.sqlite_parts import KEPT, ROOM, draft, offsets, opened
+from tests.stores import stores
 
 
 @pytest.fixture
@@ -214,12 +216,17 @@ async def test_a_file_that_was_only_begun_is_used(path: Path) -> None:
         assert await offsets(engine) == [1]
 
 
-async def test_an_older_file_is_brought_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_older_file_is_brought_up(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file of the version before gets what is new, and keeps what it had."""
     async with opened(path, FakeClock()) as engine:
         await engine.streams.publish(ROOM, draft(), KEPT, None)
-    newer = (*schema.MIGRATIONS, ("CREATE TABLE more (x)",))
-    monkeypatch.setattr(schema, "MIGRATIONS", newer)
+    newer = tmp_path / "sql"
+    shutil.copytree(schema._FOLDER, newer)  # type: ignore[arg-type]  # it is a folder here
+    (newer / f"{schema.VERSION + 1}.sql").write_text("CREATE TABLE more (x);\n")
+    monkeypatch.setattr(schema, "_FOLDER", newer)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     async with opened(path, FakeClock()) as engine:
         await engine.store.execute("INSERT INTO more VALUES (?)", (1,))
         assert await offsets(engine) == [1]
@@ -265,7 +272,7 @@ async def test_commits_reach_the_disk(path: Path) -> None:
                 for name in ("journal_mode", "synchronous", "auto_vacuum", "foreign_keys")
             ]
         )
-    assert found == ["wal", 2, 2, 0]
+    assert found == ["wal", 2, 2, 1]
 
 
 async def test_nothing_is_asked_of_a_closed_file(path: Path) -> None:
@@ -274,7 +281,7 @@ async def test_nothing_is_asked_of_a_closed_file(path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="closed"):
         await engine.streams.publish(ROOM, draft(), KEPT, None)
     with pytest.raises(EngineUnavailable, match="closed"):
-        await engine.approvals.get("a1")
+        await stores(engine).approvals.get("a1")
     assert not names_in(path.parent)
 
 

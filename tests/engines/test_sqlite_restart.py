@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
-from portward.engines.port import Member, SessionRecord, UserRights
+from portward.engines.port import Key, Member
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
 from portward.model.publication import Draft, HistoryQuery
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin
 from portward.model.shared import SharedValue
+from portward.node.stores import SessionRecord, UserRights
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.engines.sqlite_parts import ALL, ANN, BY_KEY, KEPT, LIVE, ROOM, draft, opened
+from tests.stores import stores
 
 
 @pytest.fixture
@@ -129,11 +131,11 @@ async def test_facts_survive(
 ) -> None:
     """Rights are kept, and that nothing is said of workspaces is not that there are none."""
     async with opened(path, clock) as engine:
-        await engine.directory.set_roles("ann", frozenset({"admin", "user"}))
-        await engine.directory.set_permissions("ann", frozenset({"p"}))
-        await engine.directory.set_workspaces("ann", workspaces)
+        await stores(engine).directory.set_roles("ann", frozenset({"admin", "user"}))
+        await stores(engine).directory.set_permissions("ann", frozenset({"p"}))
+        await stores(engine).directory.set_workspaces("ann", workspaces)
     async with opened(path, clock) as engine:
-        assert await engine.directory.rights("ann") == UserRights(
+        assert await stores(engine).directory.rights("ann") == UserRights(
             frozenset({"admin", "user"}), frozenset({"p"}), workspaces
         )
 
@@ -142,58 +144,58 @@ async def test_rooms_survive(path: Path, clock: FakeClock) -> None:
     """Records are read back whole; when one may end counts on, whatever was restarted in between."""
     joined, room = Channel.parse("rooms:joined"), Room(id="general")
     async with opened(path, clock) as engine:
-        await engine.directory.save_room(ROOM, room, RoomOrigin.SETTINGS, expires=5e9)
-        await engine.directory.make_room(joined, room, RoomOrigin.JOINER, "ann", 60.0)
-        before = await engine.directory.rooms()
+        await engine.rooms.save(ROOM, room, RoomOrigin.SETTINGS, expires=5e9)
+        await engine.rooms.make(joined, room, RoomOrigin.JOINER, "ann", 60.0)
+        before = await engine.rooms.all()
         clock.advance(50)
-        await engine.directory.use_room(joined, 60.0)
+        await engine.rooms.use(joined, 60.0)
     clock.advance(50)
     async with opened(path, clock) as engine:
-        assert await engine.directory.rooms() == before
+        assert await engine.rooms.all() == before
         await engine.sweep()
-        assert await engine.directory.room(joined) is not None
+        assert await engine.rooms.get(joined) is not None
         clock.advance(61)
         await engine.sweep()
-        assert await engine.directory.room(joined) is None
-        assert await engine.directory.room(ROOM) is not None
+        assert await engine.rooms.get(joined) is None
+        assert await engine.rooms.get(ROOM) is not None
 
 
 async def test_sessions_and_tickets_survive(path: Path, clock: FakeClock) -> None:
     """One can come back to a session, and redeem a ticket, once, after a restart."""
     record = SessionRecord(id="s1", identity=ANN, nonce="n1", client="c1")
     async with opened(path, clock) as engine:
-        await engine.sessions.save(record, 60.0)
-        await engine.sessions.put_ticket("t1", ANN, 60.0)
+        await stores(engine).sessions.save(record, 60.0)
+        await stores(engine).sessions.put_ticket("t1", ANN, 60.0)
     async with opened(path, clock) as engine:
-        swapped = await engine.sessions.swap("s1", "n1", "n2", "c2")
+        swapped = await stores(engine).sessions.swap("s1", "n1", "n2", "c2")
         assert swapped == SessionRecord(id="s1", identity=ANN, nonce="n2", client="c2")
-        assert await engine.sessions.take_ticket("t1") == ANN
+        assert await stores(engine).sessions.take_ticket("t1") == ANN
     async with opened(path, clock) as engine:
-        assert await engine.sessions.swap("s1", "n1", "n3", "c3") is None
-        assert await engine.sessions.take_ticket("t1") is None
+        assert await stores(engine).sessions.swap("s1", "n1", "n3", "c3") is None
+        assert await stores(engine).sessions.take_ticket("t1") is None
 
 
 async def test_who_may_come_back_survives(path: Path, clock: FakeClock) -> None:
     """What users were in when the process was stopped is known to the next one, for the time left."""
     async with opened(path, clock) as engine:
-        await engine.sessions.put_returns("ann", (ROOM,), 60.0)
-        await engine.sessions.put_returns("bob", (ROOM, LIVE), 600.0)
+        await stores(engine).sessions.put_returns("ann", (ROOM,), 60.0)
+        await stores(engine).sessions.put_returns("bob", (ROOM, LIVE), 600.0)
     clock.advance(61)
     async with opened(path, clock) as engine:
-        assert await engine.sessions.take_returns("ann", (ROOM,)) == frozenset()
-        assert await engine.sessions.take_returns("bob", (LIVE,)) == {LIVE}
+        assert await stores(engine).sessions.take_returns("ann", (ROOM,)) == frozenset()
+        assert await stores(engine).sessions.take_returns("bob", (LIVE,)) == {LIVE}
     async with opened(path, clock) as engine:
-        assert await engine.sessions.take_returns("bob", (ROOM, LIVE)) == {ROOM}
+        assert await stores(engine).sessions.take_returns("bob", (ROOM, LIVE)) == {ROOM}
 
 
 async def test_revocations_survive(path: Path, clock: FakeClock) -> None:
     """What was taken back stays taken back."""
     revocation = Revocation(RevocationKind.SUBJECT, "ann", at=100.0, until=4e9)
     async with opened(path, clock) as engine:
-        await engine.revocations.add(revocation)
+        await stores(engine).revocations.add(revocation)
     async with opened(path, clock) as engine:
-        assert await engine.revocations.is_revoked(ANN, None)
-        assert await engine.revocations.since(0.0) == (revocation,)
+        assert await stores(engine).revocations.is_revoked(ANN, None)
+        assert await stores(engine).revocations.since(0.0) == (revocation,)
 
 
 async def test_approvals_survive(path: Path, clock: FakeClock) -> None:
@@ -204,23 +206,25 @@ async def test_approvals_survive(path: Path, clock: FakeClock) -> None:
     verdict = Verdict(decision=Decision.APPROVE, user="ann", at=2.0, comment=None)
     async with opened(path, clock) as engine:
         for name in ("a1", "a2"):
-            await engine.approvals.add(Approval(id=name, **fields))
-        await engine.approvals.decide("a1", verdict)
+            await stores(engine).approvals.add(Approval(id=name, **fields))
+        await stores(engine).approvals.decide(Approval(id="a1", **fields), verdict)
     async with opened(path, clock) as engine:
-        assert await engine.approvals.pending(ROOM) == (Approval(id="a2", **fields),)
-        assert await engine.approvals.get("a1") == Approval(id="a1", verdict=verdict, **fields)
+        assert await stores(engine).approvals.pending(ROOM) == (Approval(id="a2", **fields),)
+        assert await stores(engine).approvals.get("a1") == Approval(
+            id="a1", verdict=verdict, **fields
+        )
 
 
 async def test_shared_values_survive(path: Path, clock: FakeClock) -> None:
     """Versions go on where they were."""
     async with opened(path, clock) as engine:
-        await engine.user_state.put("ann", "k", {"a": [1]}, None, 60.0)
+        await stores(engine).user_state.put("ann", "k", {"a": [1]}, None, 60.0)
     async with opened(path, clock) as engine:
-        assert await engine.user_state.put("ann", "k", 2, 7, 60.0) == (
+        assert await stores(engine).user_state.put("ann", "k", 2, 7, 60.0) == (
             SharedValue(1, {"a": [1]}),
             False,
         )
-        assert (await engine.user_state.put("ann", "k", 2, 1, 60.0))[1]
+        assert (await stores(engine).user_state.put("ann", "k", 2, 1, 60.0))[1]
 
 
 async def test_counters_survive(path: Path, clock: FakeClock) -> None:
@@ -237,13 +241,13 @@ async def test_counters_survive(path: Path, clock: FakeClock) -> None:
 async def test_texts_survive(path: Path, clock: FakeClock) -> None:
     """A text is kept under its key until another replaces it; keys are not empty."""
     async with opened(path, clock) as engine:
-        assert await engine.kv.get("chain") is None
-        await engine.kv.set("chain", "one")
-        await engine.kv.set("chain", "two")
+        assert await engine.kv.get(Key("chain")) is None
+        await engine.kv.put(Key("chain"), b"one")
+        await engine.kv.put(Key("chain"), b"two")
         with pytest.raises(ValueError, match="empty"):
-            await engine.kv.set("", "x")
+            await engine.kv.put(Key(""), b"x")
     async with opened(path, clock) as engine:
-        assert await engine.kv.get("chain") == "two"
+        assert await engine.kv.get(Key("chain")) == b"two"
 
 
 async def test_presence_ends_with_the_process(path: Path, clock: FakeClock) -> None:

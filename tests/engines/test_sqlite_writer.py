@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from portward.engines.port import EngineUnavailable
+from portward.engines.port import EngineUnavailable, Key
 from portward.engines.sqlite import SqliteEngine, reader, schema, writer
 from portward.model.channel import Channel
 from portward.model.identity import ANONYMOUS
@@ -18,6 +18,7 @@ from portward.model.publication import Publication
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import Recorder
 from tests.engines.sqlite_parts import ALL, KEPT, OTHER, ROOM, draft, offsets, opened
+from tests.stores import stores
 
 LARGE = Namespace(name="rooms", history_size=10_000, history_ttl=3600.0)
 
@@ -96,7 +97,7 @@ async def test_a_failing_command_leaves_the_others_alone(engine: SqliteEngine) -
     assert isinstance(results[1], sqlite3.IntegrityError)
     assert isinstance(results[2], TypeError)
     assert await offsets(engine) == [1, 2]
-    assert await engine.kv.get("half") is None
+    assert await engine.kv.get(Key("half")) is None
     assert engine.healthy
 
 
@@ -121,13 +122,13 @@ async def test_callers_may_give_up(engine: SqliteEngine, sink: Recorder) -> None
 
 async def test_a_read_may_be_given_up(engine: SqliteEngine) -> None:
     """A cancelled read leaves the reader to the others."""
-    reading = [asyncio.ensure_future(engine.kv.get("x")) for _ in range(20)]
+    reading = [asyncio.ensure_future(engine.kv.get(Key("x"))) for _ in range(20)]
     await asyncio.sleep(0)
     for task in reading[::2]:
         task.cancel()
     results = await asyncio.gather(*reading, return_exceptions=True)
     assert results[1::2] == [None] * 10
-    assert await engine.kv.get("x") is None
+    assert await engine.kv.get(Key("x")) is None
 
 
 async def test_the_queue_is_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,9 +196,9 @@ async def test_a_table_that_is_gone_is_told(engine: SqliteEngine) -> None:
     """A store that cannot be read, written or tidied any more says so, without a word of SQL."""
     await engine.store.execute("DROP TABLE kept", ())
     with pytest.raises(EngineUnavailable, match="cannot be read"):
-        await engine.kv.get("x")
+        await engine.kv.get(Key("x"))
     with pytest.raises(EngineUnavailable, match="cannot be written"):
-        await engine.kv.set("x", "y")
+        await engine.kv.put(Key("x"), b"y")
     with pytest.raises(EngineUnavailable, match="cannot be tidied"):
         await engine.store.write(lambda db: db.execute("DELETE FROM kept"), alone=True)
 
@@ -277,7 +278,9 @@ async def test_a_loop_that_was_closed_hangs_no_thread(tmp_path: Path) -> None:
 
 async def test_no_task_is_needed(engine: SqliteEngine) -> None:
     """A call made outside of any Task waits for a plain future."""
-    coroutine = engine.revocations.is_revoked(ANONYMOUS, None)
+    revocations = stores(engine).revocations
+    await revocations.load()
+    coroutine = revocations.is_revoked(ANONYMOUS, None)
     with pytest.raises(StopIteration):
         coroutine.send(None)
     publish = engine.streams.publish(ROOM, draft(), KEPT, None)

@@ -8,19 +8,14 @@ from typing import Any, cast
 
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import (
-    Approvals,
     Counters,
-    Directory,
     EngineEvents,
     EngineUnavailable,
     KeyValue,
-    Nodes,
     Presence,
     PublishResult,
-    Revocations,
-    Sessions,
+    RoomStore,
     Streams,
-    UserState,
 )
 from portward.model.channel import Channel
 from portward.model.events import BusEvent
@@ -31,6 +26,7 @@ from portward.settings import Settings
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import FakeClock
 from tests.house import House, running, settings, settle
+from tests.slow_engine import call_name
 
 FREE = RateLimit(rate=Rate(0, 60.0, 1))
 UNLIMITED = Limits(messages=FREE, auth=FREE, join=FREE, attempts=FREE)
@@ -109,7 +105,7 @@ class _Port:
 
         async def call(*args: Any, **more: Any) -> Any:
             self._node.check()
-            self._node.calls.append((f"{self._name}.{method}", args))
+            self._node.calls.append((call_name(self._name, method, args), args))
             return await inner(*args, **more)
 
         return call
@@ -125,18 +121,14 @@ class NodeEngine:
 
     name = "network"
     shared_by_nodes = True
+    exclusive = False
 
     def __init__(self, network: "Network") -> None:
         self.network = network
         self.streams = _Streams(self, network.store.streams)
         self.presence = cast(Presence, _Port(self, "presence"))
-        self.directory = cast(Directory, _Port(self, "directory"))
-        self.sessions = cast(Sessions, _Port(self, "sessions"))
-        self.revocations = cast(Revocations, _Port(self, "revocations"))
-        self.approvals = cast(Approvals, _Port(self, "approvals"))
-        self.user_state = cast(UserState, _Port(self, "user_state"))
-        self.nodes = cast(Nodes, _Port(self, "nodes"))
         self.counters = cast(Counters, _Port(self, "counters"))
+        self.rooms = cast(RoomStore, _Port(self, "rooms"))
         self.kv = cast(KeyValue, _Port(self, "kv"))
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.sink: EngineEvents | None = None
@@ -231,6 +223,9 @@ class Network:
 
     def on_eviction_changed(self, possible: bool) -> None:
         """Nothing is dropped."""
+
+    def on_keys_dropped(self) -> None:
+        """Nothing is lost."""
 
     async def advance(self, seconds: float, step: float = 1.0) -> None:
         """Leap in steps, and let every node act on each."""

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from portward.engines import port
-from portward.engines.memory import approvals
 from portward.engines.port import EngineUnavailable
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
+from portward.node import stores
 from portward.node.approvals import MAX_LIFE, ApprovalRequests
 from tests.house import House, running, settle
 from tests.sockets import member, offices
@@ -52,7 +51,7 @@ async def test_over(house: House, requests: ApprovalRequests) -> None:
     house.clock.advance(60)
     assert not requests.pending(asked)
     assert await requests.get(asked.id) == asked
-    house.clock.advance(port.APPROVAL_KEPT)
+    house.clock.advance(stores.APPROVAL_KEPT)
     assert await requests.get(asked.id) is None
 
 
@@ -97,7 +96,7 @@ async def test_what_is_refused(
         await requests.ask(**{"channel": CHANNEL, "title": "T", **wrong})
     assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
     assert caught.value.detail
-    assert await house.gateway.node.engine.approvals.pending(CHANNEL) == ()
+    assert await house.gateway.node.context.stores.approvals.pending(CHANNEL) == ()
     ann = await member(house, "ann", ROOM)
     assert ann.events("approval_requested") == []
 
@@ -174,7 +173,7 @@ async def test_asking_again_for_what_is_decided(house: House, requests: Approval
 
 async def test_too_many_wait(requests: ApprovalRequests, monkeypatch: pytest.MonkeyPatch) -> None:
     """A room has so many requests that wait, and then no more."""
-    monkeypatch.setattr(approvals, "MAX_PENDING", 3)
+    monkeypatch.setattr("portward.node.stores.approvals.MAX_PENDING", 3)
     for number in range(3):
         await requests.ask(CHANNEL, "T", id=f"r{number}")
     with pytest.raises(CommandError) as caught:

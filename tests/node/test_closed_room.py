@@ -126,13 +126,13 @@ async def test_a_joiners_room_ends_with_what_was_said_in_it(
 
 async def lose_record(house: House, channel: Channel = BOARD) -> None:
     """Take a record away as an expiry of an older version, or an eviction, does."""
-    directory: Any = house.gateway.node.engine.directory
+    rooms: Any = house.gateway.node.engine.rooms
     if isinstance(house.gateway.node.engine, SqliteEngine):
         store = house.gateway.node.engine.store
         await store.execute("DELETE FROM rooms WHERE channel = ?", (channel,))
-        directory._rooms._cache.pop(channel, None)
+        rooms._cache.pop(channel, None)
     else:
-        directory._rooms.drop(channel)
+        rooms._rooms.drop(channel)
 
 
 @pytest.mark.parametrize("auto_create", [True, False], ids=["development", "production"])
@@ -224,9 +224,9 @@ async def test_a_refusal_says_that_auto_create_is_off() -> None:
 async def remake_closed(engine: Any) -> None:
     """An open room is removed, made anew with a rule, and something is said there, all at once."""
     inner = engine.inner
-    await inner.directory.remove_room(BOARD)
-    await inner.directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND)
-    record = await inner.directory.room(BOARD)
+    await inner.rooms.remove(BOARD)
+    await inner.rooms.save(BOARD, CLOSED, RoomOrigin.BACKEND)
+    record = await inner.rooms.get(BOARD)
     draft_of = engine_draft(SECRET)
     await inner.streams.publish(BOARD, draft_of, NAMESPACES["rooms"], None, record.life)
 
@@ -239,8 +239,8 @@ def engine_draft(data: str) -> Any:
 async def close_in_place(engine: Any) -> None:
     """An open room gets a rule, and something is said there."""
     inner = engine.inner
-    await inner.directory.save_room(BOARD, CLOSED, RoomOrigin.BACKEND)
-    record = await inner.directory.room(BOARD)
+    await inner.rooms.save(BOARD, CLOSED, RoomOrigin.BACKEND)
+    record = await inner.rooms.get(BOARD)
     await inner.streams.publish(BOARD, engine_draft(SECRET), NAMESPACES["rooms"], None, record.life)
 
 
@@ -255,7 +255,7 @@ async def test_a_reader_and_a_change(
 ) -> None:
     """Whenever a room changes while it is read, also when the bus loses it: nothing of it is handed out."""
     async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
-        await engine.inner.directory.save_room(BOARD, Room(id="board"), RoomOrigin.BACKEND)
+        await engine.inner.rooms.save(BOARD, Room(id="board"), RoomOrigin.BACKEND)
         readers = [await arrive(house, engine, name) for name in ("eve", "eva")]
         readers[0].send({"type": "join", "data": {"roomId": "board"}})
         readers[1].send({"type": "history", "data": {"roomId": "board"}})

@@ -284,7 +284,7 @@ async def test_failures_slow_an_address_down() -> None:
 async def test_unreachable_store() -> None:
     """When a credential cannot be judged the answer is to come again."""
     async with slow_house(settings(rooms=ANYWHERE)) as (house, engine):
-        engine.fails = {"revocations.is_revoked", "sessions.take_ticket"}
+        engine.fails = {"kv.records revoked", "kv.take ticket"}
         for path in (f"/rooms?token={house.token('ann')}", "/rooms?ticket=x"):
             task = asyncio.ensure_future(house.refusal(path))
             await engine.run()

@@ -111,7 +111,7 @@ class Comings(RuleBasedStateMachine):
         self.house, self.engine = await self.context.__aenter__()
         for room in ROOMS:
             record = Room(id=room)
-            await self.engine.inner.directory.save_room(channel(room), record, RoomOrigin.BACKEND)
+            await self.engine.inner.rooms.save(channel(room), record, RoomOrigin.BACKEND)
         self.permanent = await arrive(self.house, self.engine, "zoe", *ROOMS)
         self.heard[self.permanent] = Heard()
         self.heard[self.permanent].at = dict.fromkeys(ROOMS, 0)

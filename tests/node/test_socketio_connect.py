@@ -193,7 +193,7 @@ async def test_a_store_that_cannot_be_asked(house: House, monkeypatch: pytest.Mo
     async def unavailable(*_: object) -> bool:
         raise EngineUnavailable
 
-    monkeypatch.setattr(house.gateway.node.engine.revocations, "is_revoked", unavailable)
+    monkeypatch.setattr(house.gateway.node.context.stores.revocations, "is_revoked", unavailable)
     await ann.enter({"token": house.token("ann", workspaceId="w1")})
     (answer,) = ann.forget()
     assert refused(answer, ROOT) == "UNAVAILABLE"

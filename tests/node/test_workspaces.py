@@ -612,7 +612,9 @@ async def test_the_store_is_away(
 
     ann = await member(house, "ann")
     with monkeypatch.context() as patch:
-        patch.setattr(getattr(house.gateway.node.engine, port), method, away)
+        node = house.gateway.node
+        holder = node.engine if port == "streams" else node.context.stores
+        patch.setattr(getattr(holder, port), method, away)
         for _ in range(30):
             assert await ann.call(event, argument) == {"error": "UNAVAILABLE"}
             house.clock.advance(4)

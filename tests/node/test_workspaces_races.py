@@ -18,6 +18,7 @@ from portward.telemetry.events import Event
 from tests.house import House, session_of, settle
 from tests.slow_engine import SlowEngine, slow_house
 from tests.sockets import SocketPeer, offices, reach, rooms_of
+from tests.stores import stores
 
 pytestmark = pytest.mark.p1
 
@@ -34,7 +35,7 @@ async def slow() -> AsyncIterator[Slow]:
     async with slow_house(offices()) as pair:
         house, engine = pair
         house.gateway.workspaces.namespace("/x")
-        await engine.inner.approvals.add(request(house, "r"))
+        await stores(engine.inner).approvals.add(request(house, "r"))
         yield pair
 
 
@@ -85,8 +86,8 @@ def asked(engine: SlowEngine, name: str) -> int:
 
 def changes(engine: SlowEngine) -> tuple[int, int, int]:
     """Verdicts, values and publications that the store was asked to keep."""
-    verdicts = asked(engine, "approvals.decide")
-    return verdicts, asked(engine, "user_state.put"), asked(engine, "streams.publish")
+    verdicts = asked(engine, "kv.update approvals")
+    return verdicts, asked(engine, "kv.update shared"), asked(engine, "streams.publish")
 
 
 def end(ann: SocketPeer, way: str) -> None:
@@ -144,7 +145,7 @@ async def test_the_membership_withdrawn_at_every_moment(slow: Slow, moment: int)
     house, engine = slow
     ann = await hasty(house)
     await engine.run(moment)
-    await engine.inner.directory.set_workspaces("ann", frozenset())
+    await stores(engine.inner).directory.set_workspaces("ann", frozenset())
     await engine.inner.streams.publish_control(RightsChanged(user="ann"))
     await engine.run()
     assert rooms_of(ann) == ["workspaces:/x"]
@@ -164,19 +165,19 @@ async def test_the_membership_withdrawn_at_every_moment(slow: Slow, moment: int)
 async def test_the_role_withdrawn_at_every_moment(slow: Slow, moment: int) -> None:
     """From the moment a role is known to be lost nothing is done that it alone allowed."""
     house, engine = slow
-    await engine.inner.directory.set_roles("ann", frozenset({"agent"}))
+    await stores(engine.inner).directory.set_roles("ann", frozenset({"agent"}))
     ann = await hasty(house, roles=())
     await engine.run(moment)
-    await engine.inner.directory.set_roles("ann", frozenset())
+    await stores(engine.inner).directory.set_roles("ann", frozenset())
     await engine.inner.streams.publish_control(RightsChanged(user="ann"))
     verdicts = -1
     while True:
         who = session_of(ann).identity
         if verdicts < 0 and who is not None and not who.permissions:
-            verdicts = asked(engine, "approvals.decide")
+            verdicts = asked(engine, "kv.update approvals")
         if not await engine.run(1):
             break
-    assert asked(engine, "approvals.decide") == verdicts
+    assert asked(engine, "kv.update approvals") == verdicts
     assert ('32[{"ok":true}]' in ann.packets) == verdicts
     ann.put('27["dashboard_action",{"action":"a"}]')
     await engine.run()
@@ -190,7 +191,7 @@ async def test_a_request_made_at_every_moment(slow: Slow, moment: int) -> None:
     ann = await hasty(house)
     await engine.run(moment)
     new = request(house, "new")
-    await engine.inner.approvals.add(new)
+    await stores(engine.inner).approvals.add(new)
     await engine.run(3)
     await says(engine, payloads.REQUESTED, payloads.requested(new))
     await engine.run()
@@ -210,7 +211,10 @@ async def test_a_verdict_given_at_every_moment(slow: Slow, moment: int, pause: i
     ann.put(f'20["join_room",{{"room":"{ROOM}"}}]')
     await engine.run(moment)
     verdict = Verdict(decision=Decision.REJECT, user="bob", at=house.clock.time())
-    decided, won = await engine.inner.approvals.decide("r", verdict)
+    approvals = stores(engine.inner).approvals
+    asked_for = await approvals.get("r")
+    assert asked_for is not None
+    decided, won = await approvals.decide(asked_for, verdict)
     assert won
     assert decided is not None
     await engine.run(pause)
@@ -226,7 +230,7 @@ async def test_a_verdict_given_at_every_moment(slow: Slow, moment: int, pause: i
         assert names == ["approval_requested", "approval_resolved"]
 
 
-@pytest.mark.parametrize("call", ["presence.enter", "streams.history", "approvals.pending"])
+@pytest.mark.parametrize("call", ["presence.enter", "streams.history", "kv.indexed approvals"])
 async def test_a_room_that_cannot_be_read(slow: Slow, call: str) -> None:
     """One that is told that it could not join is not in the room, and may try again."""
     house, engine = slow
@@ -260,7 +264,7 @@ async def test_a_namespace_that_cannot_be_heard(slow: Slow, call: str) -> None:
     assert ann.alive
 
 
-@pytest.mark.parametrize("call", ["revocations.is_revoked", "directory.rights"])
+@pytest.mark.parametrize("call", ["kv.records revoked", "kv.names user_roles"])
 async def test_a_store_that_is_away_at_the_door(slow: Slow, call: str) -> None:
     """Who cannot be judged is told that it is for now, and may come back."""
     house, engine = slow

@@ -6,6 +6,7 @@ from typing import Final
 
 from portward.app.engines import make_engine
 from portward.app.workers.worker import node_name
+from portward.engines.port import Key
 from portward.node.sessions import LoopClock
 from portward.settings import Settings
 from portward.telemetry import Checkpoint
@@ -29,8 +30,9 @@ async def engine_checkpoint(settings: Settings, file: Path, node: str = "") -> C
     url = settings.engine_url
     if url.startswith("memory:"):
         raise ValueError("the engine memory:// keeps no checkpoints")
-    text = _stored(url, key) if url.startswith(SQLITE) else await _asked(settings, key)
-    return from_text(text, file.name, key) if text is not None else None
+    entry = Key(key)
+    kept = _stored(url, entry) if url.startswith(SQLITE) else await _asked(settings, entry)
+    return from_text(kept.decode("utf-8", "replace"), file.name, key) if kept is not None else None
 
 
 def node_of(settings: Settings, file: Path) -> str:
@@ -43,13 +45,13 @@ def node_of(settings: Settings, file: Path) -> str:
     return node_name(name, int(number) if number.isdigit() else 0)
 
 
-def _stored(url: str, key: str) -> str | None:
-    from portward.engines.sqlite import sqlite_path, stored_note  # noqa: PLC0415 - only for SQLite
+def _stored(url: str, key: Key) -> bytes | None:
+    from portward.engines.sqlite import sqlite_path, stored_value  # noqa: PLC0415 - only for SQLite
 
-    return stored_note(sqlite_path(url), key)
+    return stored_value(sqlite_path(url), key)
 
 
-async def _asked(settings: Settings, key: str) -> str | None:
+async def _asked(settings: Settings, key: Key) -> bytes | None:
     """Ask a remote store, without registering as one of its nodes."""
     engine = make_engine(settings, LoopClock())
     try:

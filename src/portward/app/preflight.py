@@ -157,6 +157,9 @@ class _NoEvents:
     def on_eviction_changed(self, possible: bool) -> None:
         """Ignore a change: the start itself fails when keys may be dropped."""
 
+    def on_keys_dropped(self) -> None:
+        """Ignore a loss: nothing is in memory here."""
+
 
 async def _store(settings: Settings) -> str:
     """Open Redis as the gateway does, which checks its version and its memory policy.

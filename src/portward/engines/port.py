@@ -1,39 +1,30 @@
-"""Interface of an engine: ten ports, start and stop. `portward.testing.engine_contract` tests it.
+"""Interface of an engine: four ports, start and stop. `portward.testing.engine_contract` tests it.
 
     Engine
     |- streams       publications with positions, and the bus between nodes
+    |  `- rooms      records that guard the streams of their channels
     |- presence      who is in a channel, by connection
-    |- directory     roles, permissions and memberships of users; records of rooms
-    |- sessions      resumable sessions and single-use tickets
-    |- revocations   credentials, users and sessions that were taken back
-    |- approvals     decisions that humans are asked for
-    |- user_state    state that the connections of one user share
-    |- nodes         the nodes that run on the same store
     |- counters      limits that count across nodes
-    `- kv            texts by key, and lists of the newest
+    `- kv            values, records and lists by key; `node.stores` keeps its facts there
 
-Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.sessions`).
+Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager_task`).
 Times are Unix seconds unless said otherwise.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
 from portward.model.errors import Unavailable
 from portward.model.events import BusEvent
-from portward.model.identity import Identity
 from portward.model.namespace import Namespace
-from portward.model.node import NodeInfo
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryPage, HistoryQuery, Publication
-from portward.model.revocation import Revocation
 from portward.model.room import Room, RoomOrigin, RoomRecord
-from portward.model.shared import SharedValue
 
 
 class EngineUnavailable(Unavailable):
@@ -42,10 +33,6 @@ class EngineUnavailable(Unavailable):
 
 class RoomEnded(Exception):  # noqa: N818 - an answer, not an error of the program
     """The room record that allowed the publish has been removed since; nothing was stored."""
-
-
-class RevocationsFull(Exception):  # noqa: N818 - an answer, not an error of the program
-    """The engine has as many revocations as it can store; this one was not stored, and none was removed."""
 
 
 class PublishResult(msgspec.Struct, frozen=True):
@@ -75,6 +62,9 @@ class EngineEvents(Protocol):
 
     def on_eviction_changed(self, possible: bool) -> None:
         """Handle that the store may drop keys when its memory is full, or no longer may."""
+
+    def on_keys_dropped(self) -> None:
+        """Handle that the store may have dropped keys: what the node knows is written again."""
 
 
 class Streams(Protocol):
@@ -165,18 +155,6 @@ class Presence(Protocol):
         """Remove the connections whose lease has expired, and announce which users left with them."""
 
 
-class UserRights(msgspec.Struct, frozen=True):
-    """Roles, permissions and workspaces of a user, as the directory has them."""
-
-    roles: frozenset[str] = frozenset()
-    permissions: frozenset[str] = frozenset()
-    workspaces: frozenset[str] | None = None
-    """None when the directory has no entry; an empty set when the user belongs to none."""
-
-    def __bool__(self) -> bool:
-        return bool(self.roles or self.permissions) or self.workspaces is not None
-
-
 MAX_ROOMS = 10_000
 """Most rooms made by joins that exist at a time."""
 MAX_ROOMS_OF_USER = 100
@@ -193,35 +171,23 @@ class RoomMade(StrEnum):
     ORPHAN = "messages are kept there without a record"
 
 
-class Directory(Protocol):
-    """Facts about users and rooms. The caller that changes them also announces `RightsChanged`.
+class RoomStore(Protocol):
+    """Records of rooms, each of which guards the stream of its channel. An extension of `Streams`.
 
-    The record of a room guards its stream. Removing a record deletes the stream first, or both in one
-    step, so that there is never the stream without the record. A record ends in one of three ways: it is
-    removed; its `expires` has passed; or its origin `ends_unused`, and the sweep finds that it has not
-    been used for its idle time, that no connection is in the room, and that nothing is stored. The sweep
-    announces `RightsChanged` for each room that it ends.
+    Removing a record deletes the stream first, or both in one step, so that there is never the stream
+    without the record. A record ends in one of three ways: it is removed; its `expires` has passed; or its
+    origin `ends_unused`, and the sweep finds that it has not been used for its idle time, that no connection
+    is in the room, and that nothing is stored. The sweep announces `RightsChanged` for each room that it
+    ends; a caller that changes a record announces it itself.
     """
 
-    async def rights(self, user: str) -> UserRights:
-        """Roles, permissions and workspaces of a user, empty when unknown."""
-
-    async def set_roles(self, user: str, roles: frozenset[str]) -> None:
-        """Replace the roles of a user."""
-
-    async def set_permissions(self, user: str, permissions: frozenset[str]) -> None:
-        """Replace the permissions of a user."""
-
-    async def set_workspaces(self, user: str, workspaces: frozenset[str] | None) -> None:
-        """Replace the workspaces a user belongs to; None removes the entry."""
-
-    async def room(self, channel: Channel) -> RoomRecord | None:
+    async def get(self, channel: Channel) -> RoomRecord | None:
         """The record of a room, None when there is none or it has expired."""
 
-    async def rooms(self) -> Mapping[Channel, RoomRecord]:
+    async def all(self) -> Mapping[Channel, RoomRecord]:
         """All records."""
 
-    async def save_room(
+    async def save(
         self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
     ) -> None:
         """Make or replace a record that no bound applies to, and that is not removed for being unused.
@@ -229,7 +195,7 @@ class Directory(Protocol):
         A record that replaces another keeps its `life`, and with the origin `ADMIN` its maker.
         """
 
-    async def make_room(
+    async def make(
         self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
     ) -> RoomMade:
         """Make a record that may end when it was not used for `idle` seconds.
@@ -238,140 +204,11 @@ class Directory(Protocol):
         maker are bounded: `MAX_ROOMS` of all makers, `MAX_ROOMS_OF_USER` of one.
         """
 
-    async def use_room(self, channel: Channel, idle: float) -> None:
+    async def use(self, channel: Channel, idle: float) -> None:
         """Record a use of a room whose record ends unused."""
 
-    async def remove_room(self, channel: Channel) -> bool:
+    async def remove(self, channel: Channel) -> bool:
         """Delete the stream, then the record. False when there was neither."""
-
-
-class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that can be resumed. `nonce` is the id of the only session token that is still valid."""
-
-    id: str
-    identity: Identity
-    nonce: str
-    client: str
-
-    def __repr__(self) -> str:
-        return f"SessionRecord(id={self.id[:6]!r}…)"
-
-
-class Sessions(Protocol):
-    """Resumable sessions, and tickets."""
-
-    async def save(self, record: SessionRecord, ttl: float) -> None:
-        """Store a record for `ttl` seconds."""
-
-    async def swap(self, session: str, nonce: str, new: str, client: str) -> SessionRecord | None:
-        """Exchange the nonce of a record, in one step: of two callers only one succeeds.
-
-        When the record exists and its nonce is `nonce`, it gets `new` and `client` and is returned as
-        it now is; else None.
-        """
-
-    async def release(self, session: str, client: str, ttl: float) -> None:
-        """Keep the record of a closed connection for `ttl` seconds more, if it still belongs to `client`."""
-
-    async def drop(self, session: str) -> None:
-        """Remove a record."""
-
-    async def put_ticket(self, ticket: str, identity: Identity, ttl: float) -> None:
-        """Store an identity under the digest of a ticket."""
-
-    async def take_ticket(self, ticket: str) -> Identity | None:
-        """The identity stored under the digest of a ticket, once."""
-
-    async def put_returns(self, user: str, channels: tuple[Channel, ...], ttl: float) -> None:
-        """Store for `ttl` seconds that a connection of a user was lost while in these channels.
-
-        The number is bounded; the oldest entries are removed first.
-        """
-
-    async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
-        """Those of the channels that are stored for the user, each once."""
-
-
-class Revocations(Protocol):
-    """Revocations, each stored until what it revokes would have expired."""
-
-    async def add(self, revocation: Revocation) -> None:
-        """Store a revocation. The caller announces it.
-
-        Raises:
-            RevocationsFull: there is no place for it.
-        """
-
-    async def is_revoked(self, identity: Identity, session: str | None) -> bool:
-        """Whether this identity, or this session id, was revoked."""
-
-    async def token_revoked(self, token: str) -> bool:
-        """Whether another application that shares the store revoked exactly this token.
-
-        False where no other application can. Such a revocation is not announced.
-        """
-
-    async def since(self, at: float) -> tuple[Revocation, ...]:
-        """Revocations made at or after `at`."""
-
-
-MAX_PENDING = 1000
-"""Most requests of one channel that may wait for a decision."""
-APPROVAL_KEPT = 86400.0
-"""Seconds a request stays readable after the time at which it expires."""
-
-
-class Approvals(Protocol):
-    """Requests for a decision."""
-
-    async def add(self, approval: Approval) -> bool:
-        """Store a request until `APPROVAL_KEPT` after it expires.
-
-        False, and nothing is stored, when the id is taken or `MAX_PENDING` of its channel wait already.
-        """
-
-    async def get(self, approval: str) -> Approval | None:
-        """The request with this id, decided or not."""
-
-    async def pending(self, channel: Channel) -> tuple[Approval, ...]:
-        """Requests of a channel that can still be decided, the oldest first."""
-
-    async def decide(self, approval: str, verdict: Verdict) -> tuple[Approval | None, bool]:
-        """Decide, in one step: of two callers only one succeeds.
-
-        Returns the request as it now is, None when there is none, and whether this call decided it. One
-        that has expired at `verdict.at` is not decided.
-        """
-
-
-SHARED_KEYS = 100
-"""Most keys of one owner; of more, the one set longest ago is removed."""
-
-
-class UserState(Protocol):
-    """Small values by owner and key, stored for as long as they are used."""
-
-    async def put(
-        self, owner: str, key: str, value: Any, version: int | None, ttl: float
-    ) -> tuple[SharedValue, bool]:
-        """Set a value, in one step, and keep all of the owner's for `ttl` seconds more.
-
-        With a `version` only when that is the current one (0 for none). Returns what is stored now, and
-        whether it was set.
-        """
-
-
-class Nodes(Protocol):
-    """The nodes that run on the same store."""
-
-    async def register(self, node: NodeInfo, ttl: float) -> None:
-        """Register a node for the next `ttl` seconds."""
-
-    async def withdraw(self, uid: str) -> None:
-        """Remove a node."""
-
-    async def present(self) -> tuple[NodeInfo, ...]:
-        """Every node, ordered by id."""
 
 
 class Counters(Protocol):
@@ -393,30 +230,177 @@ class Counters(Protocol):
         """
 
 
-class KeyValue(Protocol):
-    """Texts that the gateway has to keep, or writes for other readers of the store.
+class Key(NamedTuple):
+    """Name of an entry. The entries of one `group` are on one server, so that one step may change several.
 
-    Keys are few and come from the gateway itself, never empty. A key has a text or a list, never both.
+    The names in a group, and those without a group, come from the gateway and do not collide. Other
+    applications that share the store read or write an `external` entry, under its name without a prefix.
     """
 
-    async def get(self, key: str) -> str | None:
-        """The text under a key."""
+    name: str
+    group: str = ""
+    external: bool = False
 
-    async def set(self, key: str, value: str) -> None:
-        """Store a text until another is set in its place."""
+    @property
+    def family(self) -> str:
+        """What the entry is about: the part before the first colon."""
+        return (self.group or self.name).partition(":")[0]
 
-    async def prepend(self, key: str, texts: tuple[str, ...], limit: int) -> None:
-        """Put texts before a list, in one step: the last of them is the newest.
 
-        The newest `limit` of the list are kept.
+NEWEST = math.inf
+"""A score above all others of an index."""
+
+
+class IndexEntry(NamedTuple):
+    """A change of an index: an ordered set of members with scores, in the group of a record.
+
+    An entry ends with the record. With `floor`, members of that score or less are removed first. With a
+    `limit` there are never more members: the change is refused, or, with `evict`, the members with the lowest
+    scores are removed together with the fields of the record that have their names.
+    """
+
+    key: Key
+    member: str
+    score: float | None
+    """None removes the member; `NEWEST` is one more than the highest score."""
+    limit: int = 0
+    floor: float | None = None
+    evict: bool = False
+    named_in: str = ""
+    """A field in which nodes of the version before expect the name of the index; others leave it out."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a record, all of it or nothing.
+
+    `when` has the values that the fields must have now, None for a field that must not exist. `ttl` seconds
+    from now the record is removed; None leaves that time as it is, which is never for a new record. `read`
+    names the fields to return. With `existing` no record is made.
+
+    With `counted` the values that are set are stored as `<number> <value>`. The number says how often the
+    field was set; unless `version` is None, that is the number now.
+    """
+
+    set: Mapping[str, bytes] = {}
+    when: Mapping[str, bytes | None] = {}
+    ttl: float | None = None
+    indexes: tuple[IndexEntry, ...] = ()
+    read: tuple[str, ...] = ()
+    existing: bool = False
+    counted: bool = False
+    version: int | None = None
+
+    def fits(self, fields: Mapping[str, bytes]) -> bool:
+        """Whether a record with these fields is as expected; for engines that compare it themselves."""
+        if self.version is not None:
+            return all(_number(fields.get(name)) == self.version for name in self.set)
+        return all(fields.get(name) == value for name, value in self.when.items())
+
+    def values(self, fields: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """What the fields become; for the same engines."""
+        if not self.counted:
+            return self.set
+        return {
+            name: b"%d %s" % (_number(fields.get(name)) + 1, value)
+            for name, value in self.set.items()
+        }
+
+
+def _number(value: bytes | None) -> int:
+    return 0 if value is None else int(value.partition(b" ")[0])
+
+
+class KeyValueFull(Exception):  # noqa: N818 - an answer, not an error of the program
+    """The engine has no place for another entry of this family; nothing was stored, and none was removed."""
+
+
+class KeyValue(Protocol):
+    """Values, records, leases, sets of names and lists, by key. Each call is one step.
+
+    A key has an entry of one kind for ever. An entry with a `ttl` is absent after so many seconds.
+    """
+
+    async def get(self, key: Key) -> bytes | None:
+        """The value of a key."""
+
+    async def put(self, key: Key, value: bytes, ttl: float | None = None) -> None:
+        """Set the value of a key."""
+
+    async def take(self, key: Key) -> bytes | None:
+        """Remove the value of a key and return it: of two callers only one gets it."""
+
+    async def exists(self, key: Key) -> bool:
+        """Whether a key has a value, a record or names."""
+
+    async def delete(self, key: Key) -> None:
+        """Remove a value or a record."""
+
+    # -- records: fields with values, and indexes of them
+
+    async def records(self, keys: Sequence[Key], fields: tuple[str, ...]) -> list[dict[str, bytes]]:
+        """These fields of records, which are all in one group; a field that does not exist is left out."""
+
+    async def update(self, key: Key, change: Change) -> tuple[bool, dict[str, bytes]]:
+        """Change a record and its indexes if its fields are as expected; make it if there is none.
+
+        Returns whether it was changed, and the fields of `change.read` as they are now.
+
+        Raises:
+            KeyValueFull: there is no place for it.
         """
 
-    async def read(self, key: str, limit: int) -> tuple[str, ...]:
+    async def indexed(
+        self, index: Key, base: str, fields: tuple[str, ...], low: float, until: Key | None = None
+    ) -> list[tuple[str, dict[str, bytes]]]:
+        """The members of an index that score `low` or more, the lowest first, with fields of their records.
+
+        The record of a member is in the index's group, and its name is `base` with the member. A member
+        without its record is left out. `until` is an index with the same members, whose scores are the Unix
+        times when their records end.
+        """
+
+    # -- leases: members that are valid for a time
+
+    async def lease(
+        self,
+        key: Key,
+        members: Mapping[str, bytes],
+        ttl: float,
+        *,
+        limit: int = 0,
+        values: Key | None = None,
+    ) -> None:
+        """Add members, or renew them. Of more than `limit` those that end first are removed.
+
+        `values` is the place of the values, in the same group; without it they are empty. An engine of one
+        process may lose leases with it.
+        """
+
+    async def leased(self, key: Key, values: Key) -> dict[str, bytes]:
+        """The members whose lease is valid, with their values."""
+
+    async def release(
+        self, key: Key, members: Collection[str], values: Key | None = None
+    ) -> frozenset[str]:
+        """Remove members; returns those whose lease was valid, each to one caller."""
+
+    # -- sets of names, and lists
+
+    async def names(self, keys: Sequence[Key]) -> list[frozenset[str]]:
+        """The names in each of these sets."""
+
+    async def set_names(self, key: Key, names: Collection[str]) -> None:
+        """Replace a set of names; without any it is removed."""
+
+    async def prepend(self, key: Key, texts: tuple[str, ...], limit: int) -> None:
+        """Put texts before a list: the last of them is the newest. The newest `limit` are kept."""
+
+    async def read(self, key: Key, limit: int) -> tuple[str, ...]:
         """The newest `limit` of a list, the newest first."""
 
 
 class Engine(Protocol):
-    """An engine: ten ports, with start, stop and sweep."""
+    """An engine: four ports and the rooms, with start, stop and sweep."""
 
     @property
     def name(self) -> str:
@@ -427,36 +411,20 @@ class Engine(Protocol):
         """Whether several processes may run on it at a time."""
 
     @property
+    def exclusive(self) -> bool:
+        """Whether only this process changes the store, so that the node may keep copies of entries."""
+
+    @property
     def streams(self) -> Streams:
         """Streams and the bus."""
 
     @property
+    def rooms(self) -> RoomStore:
+        """Records of rooms, which guard streams."""
+
+    @property
     def presence(self) -> Presence:
         """Presence of users in channels."""
-
-    @property
-    def directory(self) -> Directory:
-        """Facts about users and rooms."""
-
-    @property
-    def sessions(self) -> Sessions:
-        """Sessions and tickets."""
-
-    @property
-    def revocations(self) -> Revocations:
-        """Revocations."""
-
-    @property
-    def approvals(self) -> Approvals:
-        """Decisions that humans are asked for."""
-
-    @property
-    def user_state(self) -> UserState:
-        """State that the connections of a user share."""
-
-    @property
-    def nodes(self) -> Nodes:
-        """The nodes on the same store."""
 
     @property
     def counters(self) -> Counters:
@@ -464,10 +432,10 @@ class Engine(Protocol):
 
     @property
     def kv(self) -> KeyValue:
-        """Texts and lists by key."""
+        """Values and records by key."""
 
-    async def start(self, sink: EngineEvents) -> None:
-        """Connect; announcements go to `sink` from now on."""
+    async def start(self, events: EngineEvents) -> None:
+        """Connect; announcements go to `events` from now on."""
 
     async def stop(self) -> None:
         """Disconnect."""

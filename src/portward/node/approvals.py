@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.engines.port import Engine
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import DATA
+from portward.node.stores import Stores
 from portward.node.workspaces import WorkspaceCommands
 from portward.protocols.socketio.attachments import has_bytes
 
@@ -26,8 +26,8 @@ _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 class ApprovalRequests:
     """Creates and reads approval requests, which users decide."""
 
-    def __init__(self, engine: Engine, workspaces: WorkspaceCommands, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, stores: Stores, workspaces: WorkspaceCommands, clock: Clock) -> None:
+        self._stores = stores
         self._workspaces = workspaces
         self._clock = clock
 
@@ -63,7 +63,7 @@ class ApprovalRequests:
         )
         if await self._workspaces.ask(approval):
             return approval
-        known = await self._engine.approvals.get(approval.id)
+        known = await self._stores.approvals.get(approval.id)
         if known is None:
             raise CommandError(
                 ErrorKind.LIMIT_EXCEEDED, detail="too many requests wait in this room"
@@ -78,7 +78,7 @@ class ApprovalRequests:
 
     async def get(self, approval: str) -> Approval | None:
         """Return a request and its verdict; None when it is unknown or was deleted after its end."""
-        return await self._engine.approvals.get(approval)
+        return await self._stores.approvals.get(approval)
 
     def pending(self, approval: Approval) -> bool:
         """Return whether the request can still be decided."""

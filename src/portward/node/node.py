@@ -137,11 +137,11 @@ class Node:
             context.registry,
             reply_writer.reply,
         )
-        backlog = PendingReplay(context.engine, context.background, context.clock)
+        backlog = PendingReplay(context.stores.approvals, context.background, context.clock)
         self.workspaces = WorkspaceCommands(
-            context.engine, self.publishing, hooks, backlog, context.telemetry, context.clock
+            context, self.publishing, hooks, backlog, context.telemetry, context.clock
         )
-        self.requests = ApprovalRequests(context.engine, self.workspaces, context.clock)
+        self.requests = ApprovalRequests(context.stores, self.workspaces, context.clock)
         commands = CommandHandlers(
             self.authentication,
             self.authorizer,
@@ -227,6 +227,7 @@ class Node:
             {**self.rights_events.handlers, **self.survey.handlers},
         )
         await self.engine.start(events)
+        await self.context.stores.start()
         self.telemetry.metrics.engine_up.set(self.engine.healthy)
         self.maintenance.start()
         self._audit_exporter.start()
@@ -234,6 +235,7 @@ class Node:
 
     def _sweep(self) -> None:
         self.background.run(self.engine.sweep())
+        self.context.stores.revocations.sweep()
         self.telemetry.metrics.engine_up.set(self.engine.healthy)
         self.telemetry.metrics.count_channels(self.engine.streams.stream_counts())
         self._sweeper = self.clock.call_later(SWEEP_INTERVAL, self._sweep)

@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from portward.engines.port import Engine
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.replies import Asked
 from portward.node.sessions import Background, Session
+from portward.node.stores import Approvals
 
 SLICE: Final = 8
 """Requests sent at a time: with the largest ones a quarter of what may be unsent."""
@@ -19,8 +19,8 @@ SLICE: Final = 8
 class PendingReplay:
     """Sends the requests after the first `SLICE`. None is lost when the client reads slowly."""
 
-    def __init__(self, engine: Engine, background: Background, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, approvals: Approvals, background: Background, clock: Clock) -> None:
+        self._approvals = approvals
         self._background = background
         self._clock = clock
 
@@ -37,7 +37,7 @@ class PendingReplay:
             session.transport.when_sent(taken.set)
             await taken.wait()
             for _ in range(min(SLICE, len(rest))):
-                approval = await self._engine.approvals.get(rest.popleft())
+                approval = await self._approvals.get(rest.popleft())
                 if not session.alive or channel not in session.subscriptions:
                     return
                 if approval is not None and approval.pending(self._clock.time()):

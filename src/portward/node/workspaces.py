@@ -6,7 +6,6 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from portward.engines.port import Engine
 from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -28,7 +27,7 @@ from portward.node.channels import Publishing
 from portward.node.hooks import HookRunner
 from portward.node.pending_replay import SLICE, PendingReplay
 from portward.node.ports import ActionInfo
-from portward.node.sessions import Session
+from portward.node.sessions import NodeContext, Session
 from portward.node.socketio_handlers import outcome
 from portward.protocols.socketio import payloads
 from portward.security import policy
@@ -45,14 +44,14 @@ class WorkspaceCommands:
 
     def __init__(
         self,
-        engine: Engine,
+        context: NodeContext,
         publishing: Publishing,
         hooks: HookRunner,
         backlog: PendingReplay,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
-        self._engine = engine
+        self._engine, self._stores = context.engine, context.stores
         self._publishing = publishing
         self._hooks = hooks
         self._backlog = backlog
@@ -95,7 +94,7 @@ class WorkspaceCommands:
 
     async def _memberships(self, session: Session) -> frozenset[str] | None:
         """Return the workspaces of a user in the directory; the session may change or end meanwhile."""
-        return (await self._engine.directory.rights(_who(session).subject)).workspaces
+        return (await self._stores.directory.rights(_who(session).subject)).workspaces
 
     # -- approvals
 
@@ -107,7 +106,7 @@ class WorkspaceCommands:
                 `ALREADY_DECIDED`, there was an earlier decision, or it has expired.
         """
         memberships = await self._memberships(session)
-        approval = await self._engine.approvals.get(command.request)
+        approval = await self._stores.approvals.get(command.request)
         who = _who(session)
         if approval is None or not _may_decide(session, who, approval.channel, memberships):
             raise self._denied(session, type_name(Decide))
@@ -117,7 +116,7 @@ class WorkspaceCommands:
             at=self._clock.time(),
             comment=command.comment,
         )
-        decided, won = await self._engine.approvals.decide(command.request, verdict)
+        decided, won = await self._stores.approvals.decide(approval, verdict)
         if decided is None or not won:
             raise CommandError(ErrorKind.ALREADY_DECIDED)
         self._telemetry.record(
@@ -135,7 +134,7 @@ class WorkspaceCommands:
         """Return the pending requests of a room."""
         if channel.name.rpartition(":")[2] != payloads.APPROVALS:
             return ()
-        return await self._engine.approvals.pending(channel)
+        return await self._stores.approvals.pending(channel)
 
     def joined(
         self, session: Session, reply: Subscribed, pending: tuple[Approval, ...]
@@ -160,7 +159,7 @@ class WorkspaceCommands:
         Raises:
             EngineUnavailable: it may be stored; a repetition with the same id announces it.
         """
-        if not await self._engine.approvals.add(approval):
+        if not await self._stores.approvals.add(approval):
             return False
         await self.announce(approval)
         return True
@@ -180,7 +179,7 @@ class WorkspaceCommands:
         """Set a shared value of the user, and push it to its other connections."""
         who = _who(session)
         owner = msgspec.json.encode([who.workspace, who.subject]).decode()
-        kept, accepted = await self._engine.user_state.put(
+        kept, accepted = await self._stores.user_state.put(
             owner, command.key, command.value, command.version, SHARED_TTL
         )
         if not accepted:

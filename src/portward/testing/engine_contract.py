@@ -15,19 +15,16 @@ import pytest
 from portward.engines.port import (
     Engine,
     Member,
-    SessionRecord,
-    UserRights,
 )
 from portward.model.channel import Channel
 from portward.model.events import BusEvent, RightsChanged, UserJoined
-from portward.model.identity import Identity
 from portward.model.namespace import Namespace
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryQuery, Publication
-from portward.model.revocation import Revocation, RevocationKind
 from portward.testing.empty_contract import EmptyContract
 from portward.testing.kv_contract import KeyValueContract
 from portward.testing.rooms_contract import RoomsContract
+from portward.testing.stores_contract import StoresContract
 
 ROOM = Channel.parse("rooms:general")
 OTHER = Channel.parse("rooms:other")
@@ -43,6 +40,7 @@ class Recorder:
         self.health: list[bool] = []
         self.evictions: list[bool] = []
         self.interruptions = 0
+        self.losses = 0
 
     def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
@@ -66,13 +64,17 @@ class Recorder:
         """Remember whether the store may drop keys."""
         self.evictions.append(possible)
 
+    def on_keys_dropped(self) -> None:
+        """Remember that keys may have been dropped."""
+        self.losses += 1
+
 
 def draft(data: object = "hello", **more: object) -> Draft:
     """A publication on its way to an engine."""
     return Draft(id="0" * 32, time=1, data=data, **more)  # type: ignore[arg-type]
 
 
-class EngineContract(EmptyContract, RoomsContract, KeyValueContract):
+class EngineContract(EmptyContract, RoomsContract, KeyValueContract, StoresContract):
     """What every engine must do. Each test is one sentence of the contract."""
 
     @pytest.fixture
@@ -271,126 +273,6 @@ class EngineContract(EmptyContract, RoomsContract, KeyValueContract):
         assert await engine.presence.enter(ROOM, Member("c2", "bob"), 1) is None
         assert await engine.presence.enter(ROOM, Member("c3", "ann"), 1) == 0
 
-    # -- directory
-
-    async def test_facts_of_a_stranger_are_empty(self, engine: Engine) -> None:
-        """Nothing is known of a user nobody wrote about."""
-        assert not await engine.directory.rights("nobody")
-
-    async def test_facts_are_replaced(self, engine: Engine) -> None:
-        """Roles, permissions and workspaces are kept apart and replaced whole."""
-        await engine.directory.set_roles("ann", frozenset({"user", "admin"}))
-        await engine.directory.set_permissions("ann", frozenset({"room.create"}))
-        await engine.directory.set_workspaces("ann", frozenset({"w1"}))
-        await engine.directory.set_roles("ann", frozenset({"user"}))
-        facts = await engine.directory.rights("ann")
-        assert facts == UserRights(
-            roles=frozenset({"user"}),
-            permissions=frozenset({"room.create"}),
-            workspaces=frozenset({"w1"}),
-        )
-
-    async def test_facts_can_be_taken_away(self, engine: Engine) -> None:
-        """A user without any facts is a stranger again."""
-        await engine.directory.set_roles("ann", frozenset({"user"}))
-        await engine.directory.set_roles("ann", frozenset())
-        assert not await engine.directory.rights("ann")
-
-    # -- sessions and tickets
-
-    async def test_session_nonce_works_once(self, engine: Engine) -> None:
-        """Exchanging a nonce returns the record with the new one; the old one is dead."""
-        await engine.sessions.save(_record("n1"), 60.0)
-        swapped = await engine.sessions.swap("s1", "n1", "n2", "c2")
-        assert swapped is not None
-        assert (swapped.nonce, swapped.client, swapped.identity) == ("n2", "c2", _ANN)
-        assert await engine.sessions.swap("s1", "n1", "n3", "c3") is None
-
-    async def test_returns_are_taken_once(self, engine: Engine) -> None:
-        """What a user was in is taken back once, each channel apart, and by nobody else."""
-        put, take = engine.sessions.put_returns, engine.sessions.take_returns
-        await put("ann", (ROOM, OTHER), 60.0)
-        await put("ann", (ROOM,), 60.0)
-        await put("cyd", (), 60.0)
-        assert await take("bob", (ROOM,)) == frozenset()
-        assert await take("ann", (ROOM, Channel.parse("rooms:third"))) == {ROOM}
-        assert await take("ann", (ROOM, OTHER)) == {OTHER}
-        assert await take("ann", (ROOM, OTHER)) == frozenset()
-
-    async def test_returns_run_out(self, engine: Engine, leap: Callable[[float], None]) -> None:
-        """What a user was in is forgotten after its time."""
-        await engine.sessions.put_returns("ann", (ROOM,), 60.0)
-        leap(30)
-        await engine.sessions.put_returns("ann", (OTHER,), 60.0)
-        leap(31)
-        await engine.sweep()
-        assert await engine.sessions.take_returns("ann", (ROOM, OTHER)) == {OTHER}
-
-    async def test_session_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
-        """A record is gone after its time, a released one after its shorter time."""
-        await engine.sessions.save(_record("n1"), 3600.0)
-        await engine.sessions.release("s1", "another", 10.0)
-        leap(11)
-        await engine.sessions.release("s1", "c1", 10.0)
-        leap(9)
-        await engine.sweep()
-        assert await engine.sessions.swap("s1", "n1", "n2", "c1") is not None
-        leap(2)
-        assert await engine.sessions.swap("s1", "n2", "n3", "c1") is None
-
-    async def test_session_can_be_dropped(self, engine: Engine) -> None:
-        """A dropped record cannot be come back to."""
-        await engine.sessions.save(_record("n1"), 60.0)
-        await engine.sessions.drop("s1")
-        assert await engine.sessions.swap("s1", "n1", "n2", "c1") is None
-
-    async def test_ticket_works_once(self, engine: Engine) -> None:
-        """A ticket is redeemed by the first who asks."""
-        await engine.sessions.put_ticket("t", _ANN, 60.0)
-        assert await engine.sessions.take_ticket("t") == _ANN
-        assert await engine.sessions.take_ticket("t") is None
-
-    async def test_ticket_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
-        """A ticket nobody redeemed in time is worth nothing."""
-        await engine.sessions.put_ticket("t", _ANN, 60.0)
-        leap(61)
-        assert await engine.sessions.take_ticket("t") is None
-
-    # -- revocations
-
-    @pytest.mark.parametrize(
-        ("kind", "value", "covered"),
-        [
-            (RevocationKind.TOKEN_ID, "j1", True),
-            (RevocationKind.TOKEN_ID, "j2", False),
-            (RevocationKind.SESSION, "sid1", True),
-            (RevocationKind.SESSION, "resume1", True),
-            (RevocationKind.TOKEN, "d1", True),
-            (RevocationKind.SUBJECT, "ann", True),
-            (RevocationKind.SUBJECT, "bob", False),
-        ],
-    )
-    async def test_revocation_covers(
-        self, engine: Engine, kind: RevocationKind, value: str, *, covered: bool
-    ) -> None:
-        """A revocation names a token id, a session, a subject or a whole token, and nothing else."""
-        await engine.revocations.add(Revocation(kind, value, at=100.0, until=4e9))
-        assert await engine.revocations.is_revoked(_ANN, "resume1") is covered
-
-    async def test_subject_revocation_spares_newer_tokens(self, engine: Engine) -> None:
-        """What a subject was issued after the revocation is good."""
-        revocation = Revocation(RevocationKind.SUBJECT, "ann", at=49.0, until=4e9)
-        await engine.revocations.add(revocation)
-        assert not await engine.revocations.is_revoked(_ANN, None)
-        assert await engine.revocations.since(49.0) == (revocation,)
-        assert await engine.revocations.since(50.0) == ()
-
-    async def test_revocation_is_forgotten_in_the_end(self, engine: Engine) -> None:
-        """A revocation is kept until what it took back would have run out."""
-        await engine.revocations.add(Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=2.0))
-        await engine.sweep()
-        assert await engine.revocations.since(0.0) == ()
-
     async def test_attachments_are_kept(self, engine: Engine, sink: Recorder) -> None:
         """Bytes beside the data of a publication come back as they were, live and from history."""
         await engine.streams.subscribe(ROOM)
@@ -435,10 +317,3 @@ class EngineContract(EmptyContract, RoomsContract, KeyValueContract):
         leap(2.0)
         assert await engine.counters.add("a", 0, 60.0) == 0
         assert await engine.counters.add("a", 2, 60.0) == 2
-
-
-_ANN = Identity(subject="ann", token_id="j1", session_id="sid1", digest="d1", issued_at=50.0)  # noqa: S106
-
-
-def _record(nonce: str) -> SessionRecord:
-    return SessionRecord(id="s1", identity=_ANN, nonce=nonce, client="c1")

@@ -1,196 +1,215 @@
-"""The part of the engine's contract about what people share: requests, state, nodes, notes."""
+"""The part of the engine's contract about values, records, leases, names and lists by key."""
 
 from collections.abc import Callable
-from typing import Any
 
-from portward.engines.port import MAX_PENDING, SHARED_KEYS, Engine
-from portward.model.approval import Approval, Decision, Verdict
-from portward.model.channel import Channel
-from portward.model.node import NodeInfo
-from portward.model.shared import SharedValue
+from portward.engines.port import NEWEST, Change, Engine, IndexEntry, Key
 
-ROOM = Channel.parse("workspaces:w1:approvals")
-OTHER = Channel.parse("workspaces:w2:approvals")
+THING = Key(":a", "things")
+INDEX = Key("-index", "things")
+MARKS = "a b{c}:\u00e9%*\n"
+"""Text that must not change the meaning of a key."""
 
 
 class KeyValueContract:
     """Inherited by :class:`EngineContract`."""
 
-    # -- approvals
+    # -- values
 
-    async def test_an_approval_is_kept_and_read_back(self, engine: Engine) -> None:
-        """A request is read back as it was added, and waits for a decision in its channel alone."""
-        asked = _asked("a1")
-        assert await engine.approvals.add(asked)
-        assert await engine.approvals.get("a1") == asked
-        assert await engine.approvals.get("a2") is None
-        assert await engine.approvals.pending(ROOM) == (asked,)
-        assert await engine.approvals.pending(OTHER) == ()
+    async def test_a_value_is_kept_as_it_was_last_set(self, engine: Engine) -> None:
+        """A value is read back whatever is in it, until another takes its place; keys are apart."""
+        value, key = b'first: {"a": "\xff\x00"}\r\n', Key(f"audit:{MARKS}:n")
+        assert await engine.kv.get(key) is None
+        await engine.kv.put(key, value)
+        assert await engine.kv.get(key) == value
+        await engine.kv.put(key, b"")
+        assert await engine.kv.get(key) == b""
+        assert await engine.kv.get(Key(f"audit:{MARKS}")) is None
+        assert await engine.kv.get(Key(f"audit:{MARKS}:n", "things")) is None
 
-    async def test_approvals_wait_in_order(self, engine: Engine) -> None:
-        """Pending requests come the oldest first."""
-        for number in (3, 1, 2):
-            await engine.approvals.add(_asked(f"a{number}", created_at=1000.0 + number))
-        pending = await engine.approvals.pending(ROOM)
-        assert [each.id for each in pending] == ["a1", "a2", "a3"]
+    async def test_a_value_is_taken_once(self, engine: Engine) -> None:
+        """The first caller that takes a value gets it; then there is none."""
+        await engine.kv.put(THING, b"x", 60.0)
+        assert await engine.kv.exists(THING)
+        assert await engine.kv.take(THING) == b"x"
+        assert await engine.kv.take(THING) is None
+        assert not await engine.kv.exists(THING)
 
-    async def test_an_approval_id_is_taken_once(self, engine: Engine) -> None:
-        """A second request with the same id is refused and changes nothing."""
-        await engine.approvals.add(_asked("a1"))
-        assert not await engine.approvals.add(_asked("a1", title="other"))
-        kept = await engine.approvals.get("a1")
-        assert kept is not None
-        assert kept.title == "deploy?"
+    async def test_values_and_records_are_deleted(self, engine: Engine) -> None:
+        """A deleted entry is absent; deleting it again does nothing."""
+        record = Key(":r", "things")
+        await engine.kv.put(THING, b"x")
+        await engine.kv.update(record, Change(set={"a": b"1"}))
+        assert await engine.kv.exists(record)
+        for key in (THING, record) * 2:
+            await engine.kv.delete(key)
+        assert await engine.kv.get(THING) is None
+        assert await engine.kv.records((record,), ("a",)) == [{}]
 
-    async def test_an_approval_is_decided_once(self, engine: Engine) -> None:
-        """The first verdict wins; who comes later is told of it."""
-        await engine.approvals.add(_asked("a1"))
-        first, second = _verdict("ann"), _verdict("bob", Decision.REJECT)
-        decided, won = await engine.approvals.decide("a1", first)
-        assert decided is not None
-        assert (decided.verdict, won) == (first, True)
-        again, won = await engine.approvals.decide("a1", second)
-        assert again is not None
-        assert (again.verdict, won) == (first, False)
-        assert await engine.approvals.pending(ROOM) == ()
-        kept = await engine.approvals.get("a1")
-        assert kept is not None
-        assert kept.verdict == first
-
-    async def test_an_unknown_approval_is_not_decided(self, engine: Engine) -> None:
-        """There is nothing to decide where nothing was asked."""
-        assert await engine.approvals.decide("a1", _verdict("ann")) == (None, False)
-
-    async def test_an_expired_approval_is_not_decided(self, engine: Engine) -> None:
-        """Who decides after the time is too late; the request can still be read."""
-        await engine.approvals.add(_asked("a1"))
-        late = Verdict(decision=Decision.APPROVE, user="ann", at=4e9 + 1)
-        kept, won = await engine.approvals.decide("a1", late)
-        assert (kept, won) == (_asked("a1"), False)
-
-    async def test_an_approval_is_forgotten_in_the_end(self, engine: Engine) -> None:
-        """A request nobody can act upon any more is forgotten."""
-        await engine.approvals.add(_asked("a1", expires_at=2.0))
-        assert await engine.approvals.pending(ROOM) == ()
-        await engine.sweep()
-        assert await engine.approvals.get("a1") is None
-
-    async def test_pending_approvals_are_bounded(self, engine: Engine) -> None:
-        """A channel has a bounded number of requests that wait."""
-        for number in range(MAX_PENDING):
-            assert await engine.approvals.add(_asked(f"a{number}"))
-        assert not await engine.approvals.add(_asked("more"))
-        await engine.approvals.decide("a7", _verdict("ann"))
-        assert await engine.approvals.add(_asked("more"))
-
-    # -- shared state
-
-    async def test_a_shared_value_counts_its_versions(self, engine: Engine) -> None:
-        """Each time a value is set its version goes up by one; keys and owners are apart."""
-        assert await engine.user_state.put("ann", "k", {"a": 1}, None, 60.0) == (
-            SharedValue(1, {"a": 1}), True,
-        )  # fmt: skip
-        assert await engine.user_state.put("ann", "k", [2], 1, 60.0) == (SharedValue(2, [2]), True)
-        assert await engine.user_state.put("ann", "l", None, 0, 60.0) == (
-            SharedValue(1, None),
-            True,
-        )
-        assert await engine.user_state.put("bob", "k", "x", None, 60.0) == (
-            SharedValue(1, "x"),
-            True,
-        )
-
-    async def test_a_stale_version_is_refused(self, engine: Engine) -> None:
-        """Who builds on an older version is told the current one."""
-        await engine.user_state.put("ann", "k", "first", None, 60.0)
-        await engine.user_state.put("ann", "k", "second", 1, 60.0)
-        assert await engine.user_state.put("ann", "k", "third", 1, 60.0) == (
-            SharedValue(2, "second"), False,
-        )  # fmt: skip
-        assert await engine.user_state.put("ann", "none", "x", 3, 60.0) == (SharedValue(), False)
-
-    async def test_shared_values_are_bounded(self, engine: Engine) -> None:
-        """Of too many keys of one owner the one set longest ago is forgotten."""
-        for number in range(SHARED_KEYS):
-            await engine.user_state.put("ann", f"k{number}", number, None, 60.0)
-        await engine.user_state.put("ann", "k0", "again", None, 60.0)
-        await engine.user_state.put("ann", "more", "x", None, 60.0)
-        kept, put = await engine.user_state.put("ann", "k0", "third", 2, 60.0)
-        assert (kept.version, put) == (3, True)
-        assert await engine.user_state.put("ann", "k1", "x", 1, 60.0) == (SharedValue(), False)
-
-    async def test_shared_values_are_forgotten(
-        self, engine: Engine, leap: Callable[[float], None]
-    ) -> None:
-        """What nobody has set for long is gone; setting any of an owner's keeps all of them."""
-        await engine.user_state.put("ann", "k", "x", None, 60.0)
-        leap(59.0)
-        await engine.user_state.put("ann", "l", "x", None, 60.0)
-        leap(59.0)
-        assert (await engine.user_state.put("ann", "k", "y", 1, 60.0))[1]
+    async def test_a_value_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
+        """A value is absent after its time, and a value set without a time stays."""
+        other = Key(":b", "things")
+        await engine.kv.put(THING, b"x", 60.0)
+        await engine.kv.put(other, b"x", 60.0)
+        await engine.kv.put(other, b"y")
         leap(61.0)
-        assert await engine.user_state.put("ann", "k", "z", 2, 60.0) == (SharedValue(), False)
+        await engine.sweep()
+        assert await engine.kv.get(THING) is None
+        assert await engine.kv.take(THING) is None
+        assert await engine.kv.get(other) == b"y"
 
-    # -- nodes
+    # -- records
 
-    async def test_nodes_are_listed(self, engine: Engine) -> None:
-        """A node is listed as it last announced itself, until it withdraws."""
-        await engine.nodes.register(_node("n2"), 60.0)
-        await engine.nodes.register(_node("n1"), 60.0)
-        await engine.nodes.register(_node("n1", clients=5), 60.0)
-        assert await engine.nodes.present() == (_node("n1", clients=5), _node("n2"))
-        await engine.nodes.withdraw("n2")
-        assert await engine.nodes.present() == (_node("n1", clients=5),)
+    async def test_a_record_keeps_its_other_fields(self, engine: Engine) -> None:
+        """An update sets the given fields; others stay, and unknown ones are left out."""
+        await engine.kv.update(THING, Change(set={"a": b"1", MARKS: b"\xff"}))
+        changed = await engine.kv.update(THING, Change(set={"a": b"2"}, read=("a", MARKS, "none")))
+        assert changed == (True, {"a": b"2", MARKS: b"\xff"})
+        found = await engine.kv.records((THING, Key(":none", "things")), ("a", "none"))
+        assert found == [{"a": b"2"}, {}]
 
-    # -- notes
+    async def test_an_update_compares_and_sets(self, engine: Engine) -> None:
+        """A record is changed only while its fields are as expected: of two callers one succeeds."""
+        made = Change(set={"a": b"1"}, when={"a": None}, read=("a",))
+        assert await engine.kv.update(THING, made) == (True, {"a": b"1"})
+        assert await engine.kv.update(THING, made) == (False, {"a": b"1"})
+        swapped = Change(set={"a": b"2", "b": b"x"}, when={"a": b"1", "b": None})
+        assert await engine.kv.update(THING, swapped) == (True, {})
+        assert await engine.kv.update(THING, swapped) == (False, {})
+        assert await engine.kv.records((THING,), ("a", "b")) == [{"a": b"2", "b": b"x"}]
 
-    async def test_a_note_is_kept_as_it_was_last_set(self, engine: Engine) -> None:
-        """A text is read back whatever is in it, until another takes its place; keys are apart."""
-        text = 'first: {"a": "\u00e9\u2028"}\n'
-        assert await engine.kv.get("audit:a b{c}:n") is None
-        await engine.kv.set("audit:a b{c}:n", text)
-        assert await engine.kv.get("audit:a b{c}:n") == text
-        await engine.kv.set("audit:a b{c}:n", "")
-        assert await engine.kv.get("audit:a b{c}:n") == ""
-        assert await engine.kv.get("audit:a b{c}") is None
+    async def test_a_refused_update_makes_nothing(self, engine: Engine) -> None:
+        """A change that expects another value leaves neither a record nor an index behind."""
+        entry = IndexEntry(INDEX, "a", 1.0)
+        change = Change(set={"a": b"1"}, when={"a": b"0"}, indexes=(entry,), read=("a",))
+        assert await engine.kv.update(THING, change) == (False, {})
+        assert not await engine.kv.exists(THING)
+        assert await engine.kv.indexed(INDEX, ":", ("a",), 0.0) == []
+
+    async def test_a_record_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
+        """A record is absent after its time, which a later update replaces or leaves as it is."""
+        other = Key(":b", "things")
+        for key in (THING, other):
+            await engine.kv.update(key, Change(set={"a": b"1"}, ttl=60.0))
+        leap(50.0)
+        await engine.kv.update(THING, Change(set={"b": b"1"}))
+        await engine.kv.update(other, Change(when={"a": b"1"}, ttl=60.0))
+        leap(11.0)
+        assert await engine.kv.records((THING, other), ("a",)) == [{}, {"a": b"1"}]
+        made = Change(set={"c": b"1"}, when={"a": None}, read=("a", "b", "c"))
+        assert await engine.kv.update(THING, made) == (True, {"c": b"1"})
+        leap(1000.0)
+        await engine.sweep()
+        assert await engine.kv.records((THING, other), ("c", "a")) == [{"c": b"1"}, {}]
+
+    # -- indexes
+
+    async def test_an_index_orders_records(self, engine: Engine) -> None:
+        """Members are read by score from a lower bound on, with fields of their records."""
+        for name, score in (("b", 2.0), (MARKS, 3.5), ("a", 1.0)):
+            entry = IndexEntry(INDEX, name, score)
+            change = Change(set={"n": name.encode(), "x": b"x"}, indexes=(entry,))
+            await engine.kv.update(Key(f":{name}", "things"), change)
+        found = await engine.kv.indexed(INDEX, ":", ("n", "none"), 2.0)
+        assert found == [("b", {"n": b"b"}), (MARKS, {"n": MARKS.encode()})]
+        await engine.kv.update(THING, Change(set={}, indexes=(IndexEntry(INDEX, "a", 9.0),)))
+        await engine.kv.update(THING, Change(set={}, indexes=(IndexEntry(INDEX, "b", None),)))
+        found = await engine.kv.indexed(INDEX, ":", ("n",), float("-inf"))
+        assert [member for member, _ in found] == [MARKS, "a"]
+
+    async def test_an_index_ends_with_its_records(self, engine: Engine) -> None:
+        """A member whose record was deleted is not read any more."""
+        entry = IndexEntry(INDEX, "a", 1.0)
+        await engine.kv.update(THING, Change(set={"n": b"1"}, ttl=60.0, indexes=(entry,)))
+        await engine.kv.delete(THING)
+        assert await engine.kv.indexed(INDEX, ":", ("n",), 0.0) == []
+
+    async def test_a_full_index_refuses(self, engine: Engine) -> None:
+        """With a limit nothing is changed when there is no place; members up to the floor make place."""
+
+        async def add(name: str, score: float, floor: float) -> bool:
+            entry = IndexEntry(INDEX, name, score, limit=2, floor=floor)
+            change = Change(set={"n": b"1"}, ttl=60.0, indexes=(entry,))
+            added, _ = await engine.kv.update(Key(f":{name}", "things"), change)
+            return added
+
+        assert [await add("a", 1.0, 0.0), await add("b", 2.0, 0.0)] == [True, True]
+        assert not await add("c", 3.0, 0.5)
+        assert not await engine.kv.exists(Key(":c", "things"))
+        assert await add("c", 3.0, 1.0)
+        found = await engine.kv.indexed(INDEX, ":", ("n",), 0.0)
+        assert [member for member, _ in found] == ["b", "c"]
+
+    async def test_an_index_evicts_fields(self, engine: Engine) -> None:
+        """Of more fields than the limit those set longest ago are removed."""
+        for name in ("a", "b", "a", "c", "d"):
+            entry = IndexEntry(INDEX, name, NEWEST, limit=3, evict=True)
+            change = Change(set={name: b"1"}, ttl=60.0, indexes=(entry,))
+            assert (await engine.kv.update(THING, change))[0]
+        assert await engine.kv.records((THING,), ("a", "b", "c", "d")) == [
+            {"a": b"1", "c": b"1", "d": b"1"}
+        ]
+
+    # -- leases
+
+    async def test_leases_are_released_once(self, engine: Engine) -> None:
+        """A member is valid until one caller releases it; leasing it again renews its value."""
+        until, values = Key(":until", "things"), Key(":values", "things")
+        await engine.kv.lease(until, {"a": b"1", MARKS: b"2"}, 60.0, values=values)
+        await engine.kv.lease(until, {"a": b"3"}, 60.0, values=values)
+        assert await engine.kv.leased(until, values) == {"a": b"3", MARKS: b"2"}
+        assert await engine.kv.release(until, ("a", "none"), values) == {"a"}
+        assert await engine.kv.release(until, ("a",), values) == frozenset()
+        assert await engine.kv.leased(until, values) == {MARKS: b"2"}
+
+    async def test_leases_run_out(self, engine: Engine, leap: Callable[[float], None]) -> None:
+        """A member is absent after the time of its last lease."""
+        until, values = Key(":until", "things"), Key(":values", "things")
+        await engine.kv.lease(until, {"a": b"1", "b": b"1"}, 60.0, values=values)
+        leap(50.0)
+        await engine.kv.lease(until, {"b": b"2"}, 60.0, values=values)
+        leap(11.0)
+        assert await engine.kv.leased(until, values) == {"b": b"2"}
+        assert await engine.kv.release(until, ("a", "b"), values) == {"b"}
+
+    async def test_leases_are_bounded(self, engine: Engine) -> None:
+        """Of more members than the limit those that end first are removed."""
+        key = Key("leases")
+        await engine.kv.lease(key, {"a": b""}, 30.0, limit=2)
+        await engine.kv.lease(key, {"b": b"", "c": b""}, 60.0, limit=2)
+        assert await engine.kv.release(key, ("a", "b", "c")) == {"b", "c"}
+
+    # -- names
+
+    async def test_names_are_replaced(self, engine: Engine) -> None:
+        """A set has the names it was last given; without any it is gone."""
+        key, other = Key(f"user_roles:{MARKS}", external=True), Key(f"names:{MARKS}")
+        await engine.kv.set_names(key, ["a", "b"])
+        await engine.kv.set_names(key, ["b", "", "\u00e9"])
+        await engine.kv.set_names(other, ["x"])
+        assert await engine.kv.names((key, other)) == [{"b", "", "\u00e9"}, {"x"}]
+        await engine.kv.set_names(other, [])
+        assert await engine.kv.names((other, key)) == [frozenset(), {"b", "", "\u00e9"}]
+        assert not await engine.kv.exists(other)
+
+    # -- lists
 
     async def test_a_list_has_the_newest_first(self, engine: Engine) -> None:
         """What is put before a list later, or stands later in one call, is read earlier."""
-        await engine.kv.prepend("list", ("one",), 10)
-        await engine.kv.prepend("list", ("two", "two", "\u00e9"), 10)
-        assert await engine.kv.read("list", 10) == ("\u00e9", "two", "two", "one")
-        assert await engine.kv.read("list", 2) == ("\u00e9", "two")
-        assert await engine.kv.read("list", 0) == ()
-        assert await engine.kv.read("other", 10) == ()
+        await engine.kv.prepend(Key("list"), ("one",), 10)
+        await engine.kv.prepend(Key("list"), ("two", "two", "\u00e9"), 10)
+        assert await engine.kv.read(Key("list"), 10) == ("\u00e9", "two", "two", "one")
+        assert await engine.kv.read(Key("list"), 2) == ("\u00e9", "two")
+        assert await engine.kv.read(Key("list"), 0) == ()
+        assert await engine.kv.read(Key("other"), 10) == ()
 
     async def test_a_list_is_bounded(self, engine: Engine) -> None:
         """Of too many the oldest are let go, also those of one call; other lists stay."""
-        await engine.kv.prepend("other", ("kept",), 10)
+        await engine.kv.prepend(Key("other"), ("kept",), 10)
         for number in range(5):
-            await engine.kv.prepend("list", (f"{number}",), 3)
-        assert await engine.kv.read("list", 10) == ("4", "3", "2")
-        await engine.kv.prepend("list", tuple("abcdef"), 3)
-        assert await engine.kv.read("list", 10) == ("f", "e", "d")
-        await engine.kv.prepend("list", (), 2)
-        assert await engine.kv.read("list", 10) == ("f", "e")
-        assert await engine.kv.read("other", 10) == ("kept",)
-
-    async def test_no_token_was_revoked_by_nobody(self, engine: Engine) -> None:
-        """A token that no other application has taken back is not revoked by one."""
-        assert not await engine.revocations.token_revoked("header.payload.signature")
-
-
-def _asked(approval: str, **more: Any) -> Approval:
-    fields: dict[str, Any] = {
-        "channel": ROOM, "title": "deploy?", "data": {"to": ["prod"]}, "created_at": 1000.0,
-        "expires_at": 4e9,
-    }  # fmt: skip
-    return Approval(id=approval, **{**fields, **more})
-
-
-def _verdict(user: str, decision: Decision = Decision.APPROVE) -> Verdict:
-    return Verdict(decision=decision, user=user, at=2000.0, comment="fine")
-
-
-def _node(uid: str, clients: int = 0) -> NodeInfo:
-    return NodeInfo(uid=uid, clients=clients, users=0, subscriptions=0, channels=0, uptime=1.0)
+            await engine.kv.prepend(Key("list"), (f"{number}",), 3)
+        assert await engine.kv.read(Key("list"), 10) == ("4", "3", "2")
+        await engine.kv.prepend(Key("list"), tuple("abcdef"), 3)
+        assert await engine.kv.read(Key("list"), 10) == ("f", "e", "d")
+        await engine.kv.prepend(Key("list"), (), 2)
+        assert await engine.kv.read(Key("list"), 10) == ("f", "e")
+        assert await engine.kv.read(Key("other"), 10) == ("kept",)

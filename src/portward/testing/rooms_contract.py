@@ -52,12 +52,12 @@ class RoomsContract:
 
     async def test_a_record_is_saved_replaced_and_removed(self, engine: Engine) -> None:
         """A record is read back, another one replaces it in the same life, and a removed one is gone."""
-        directory = engine.directory
-        assert await directory.room(ROOM) is None
-        await directory.save_room(ROOM, OPEN, RoomOrigin.BACKEND)
-        first = await directory.room(ROOM)
-        await directory.save_room(ROOM, CLOSED, RoomOrigin.SETTINGS)
-        second = await directory.room(ROOM)
+        rooms = engine.rooms
+        assert await rooms.get(ROOM) is None
+        await rooms.save(ROOM, OPEN, RoomOrigin.BACKEND)
+        first = await rooms.get(ROOM)
+        await rooms.save(ROOM, CLOSED, RoomOrigin.SETTINGS)
+        second = await rooms.get(ROOM)
         assert first is not None
         assert second is not None
         assert (first.room, first.origin) == (OPEN, RoomOrigin.BACKEND)
@@ -66,11 +66,11 @@ class RoomsContract:
             RoomOrigin.SETTINGS,
             first.life,
         )
-        assert await directory.rooms() == {ROOM: second}
-        assert await directory.remove_room(ROOM)
-        assert await directory.room(ROOM) is None
-        assert await directory.rooms() == {}
-        assert not await directory.remove_room(ROOM)
+        assert await rooms.all() == {ROOM: second}
+        assert await rooms.remove(ROOM)
+        assert await rooms.get(ROOM) is None
+        assert await rooms.all() == {}
+        assert not await rooms.remove(ROOM)
 
     async def test_a_record_that_was_chosen_outlives_everything(
         self, engine: Engine, elapse: Elapse, tick: float
@@ -78,12 +78,12 @@ class RoomsContract:
         """Time does not remove a record of the backend, the settings or an administrator."""
         origins = (RoomOrigin.BACKEND, RoomOrigin.SETTINGS, RoomOrigin.ADMIN)
         for origin in origins:
-            await engine.directory.save_room(_channel(origin), CLOSED, origin)
-            await engine.directory.use_room(_channel(origin), tick)
+            await engine.rooms.save(_channel(origin), CLOSED, origin)
+            await engine.rooms.use(_channel(origin), tick)
         for _ in range(3):
             await elapse(3)
             await engine.sweep()
-        records = await engine.directory.rooms()
+        records = await engine.rooms.all()
         assert {name: each.origin for name, each in records.items()} == {
             _channel(origin): origin for origin in origins
         }
@@ -99,10 +99,10 @@ class RoomsContract:
         """From its end on a record is not there; the sweep deletes the stream and announces it."""
         namespace = _kept(history=1000 * tick)
         end = unix() + tick
-        await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.BACKEND, expires=end)
+        await engine.rooms.save(ROOM, CLOSED, RoomOrigin.BACKEND, expires=end)
         await _publish(engine, ROOM, namespace)
         await elapse(1.5)
-        assert await engine.directory.room(ROOM) is None
+        assert await engine.rooms.get(ROOM) is None
         await engine.sweep()
         assert not await engine.streams.is_readable(ROOM)
         assert RightsChanged(channel=ROOM) in sink.events
@@ -115,23 +115,23 @@ class RoomsContract:
         for number, make in enumerate(makers):
             channel = _channel(str(number))
             end = unix() + tick
-            await engine.directory.save_room(channel, CLOSED, RoomOrigin.BACKEND, expires=end)
+            await engine.rooms.save(channel, CLOSED, RoomOrigin.BACKEND, expires=end)
             await _publish(engine, channel, _kept(history=1000 * tick))
             await elapse(1.5)
             await make(engine, channel)
-            record = await engine.directory.room(channel)
+            record = await engine.rooms.get(channel)
             assert record is not None
             assert record.expires is None
             assert not await engine.streams.is_readable(channel)
 
     async def test_a_made_record_replaces_none(self, engine: Engine, tick: float) -> None:
         """Making a room that is there changes nothing, whoever made it before."""
-        made = engine.directory.make_room
-        await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.BACKEND)
+        made = engine.rooms.make
+        await engine.rooms.save(ROOM, CLOSED, RoomOrigin.BACKEND)
         assert await made(ROOM, OPEN, RoomOrigin.JOINER, "ann", tick) is RoomMade.EXISTS
         assert await made(OTHER, OPEN, RoomOrigin.JOINER, "ann", tick) is RoomMade.MADE
         assert await made(OTHER, CLOSED, RoomOrigin.JOINER, "bob", tick) is RoomMade.EXISTS
-        kept, other = await engine.directory.room(ROOM), await engine.directory.room(OTHER)
+        kept, other = await engine.rooms.get(ROOM), await engine.rooms.get(OTHER)
         assert kept is not None
         assert other is not None
         assert kept.room == CLOSED
@@ -142,12 +142,12 @@ class RoomsContract:
         self, engine: Engine, sink: _Sink, elapse: Elapse, tick: float, origin: RoomOrigin
     ) -> None:
         """A room that nobody declared and nobody uses is swept, which is announced."""
-        assert await engine.directory.make_room(ROOM, OPEN, origin, "", tick) is RoomMade.MADE
+        assert await engine.rooms.make(ROOM, OPEN, origin, "", tick) is RoomMade.MADE
         await elapse(1.5)
-        assert await engine.directory.room(ROOM) is not None
+        assert await engine.rooms.get(ROOM) is not None
         await engine.sweep()
-        assert await engine.directory.room(ROOM) is None
-        assert await engine.directory.rooms() == {}
+        assert await engine.rooms.get(ROOM) is None
+        assert await engine.rooms.all() == {}
         assert RightsChanged(channel=ROOM) in sink.events
 
     async def test_a_made_record_stays_while_a_connection_is_present(
@@ -159,11 +159,11 @@ class RoomsContract:
         for _ in range(3):
             await elapse(1.5)
             await engine.sweep()
-        assert await engine.directory.room(ROOM) is not None
+        assert await engine.rooms.get(ROOM) is not None
         await engine.presence.leave(ROOM, "c1", "ann")
         await elapse(1.5)
         await engine.sweep()
-        assert await engine.directory.room(ROOM) is None
+        assert await engine.rooms.get(ROOM) is None
 
     async def test_a_made_record_stays_while_a_node_listens(
         self, engine: Engine, elapse: Elapse, tick: float
@@ -174,7 +174,7 @@ class RoomsContract:
         for _ in range(3):
             await elapse(1.5)
             await engine.sweep()
-        assert await engine.directory.room(ROOM) is not None
+        assert await engine.rooms.get(ROOM) is not None
 
     @pytest.mark.parametrize("history", [0.5, 1.0, 4.0], ids=["shorter", "equal", "longer"])
     async def test_a_made_record_guards_what_is_kept(
@@ -187,25 +187,25 @@ class RoomsContract:
             await elapse(0.5)
             await engine.sweep()
             kept = await engine.streams.is_readable(ROOM)
-            record = await engine.directory.room(ROOM)
+            record = await engine.rooms.get(ROOM)
             assert record is not None or not kept
         assert record is None
 
     async def test_no_room_is_made_over_what_is_kept(self, engine: Engine, tick: float) -> None:
         """Where something is kept and no record guards it, joining makes none; the backend may."""
         await _publish(engine, ROOM, _kept(history=1000 * tick))
-        made = await engine.directory.make_room(ROOM, OPEN, RoomOrigin.JOINER, "ann", tick)
+        made = await engine.rooms.make(ROOM, OPEN, RoomOrigin.JOINER, "ann", tick)
         assert made is RoomMade.ORPHAN
-        assert await engine.directory.room(ROOM) is None
-        await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.BACKEND)
+        assert await engine.rooms.get(ROOM) is None
+        await engine.rooms.save(ROOM, CLOSED, RoomOrigin.BACKEND)
         assert await engine.streams.is_readable(ROOM)
 
     async def test_what_has_no_record_can_be_removed(self, engine: Engine, tick: float) -> None:
         """Removing a room deletes its stream also where there is no record."""
         await _publish(engine, ROOM, _kept(history=1000 * tick))
-        assert await engine.directory.remove_room(ROOM)
+        assert await engine.rooms.remove(ROOM)
         assert not await engine.streams.is_readable(ROOM)
-        made = await engine.directory.make_room(ROOM, OPEN, RoomOrigin.JOINER, "ann", tick)
+        made = await engine.rooms.make(ROOM, OPEN, RoomOrigin.JOINER, "ann", tick)
         assert made is RoomMade.MADE
 
     @pytest.mark.parametrize("again", [False, True], ids=["removed", "made anew"])
@@ -214,11 +214,11 @@ class RoomsContract:
     ) -> None:
         """A publication that was on its way when its room was removed reaches no later room."""
         namespace = _kept(history=1000 * tick)
-        await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.BACKEND)
-        record = await engine.directory.room(ROOM)
+        await engine.rooms.save(ROOM, CLOSED, RoomOrigin.BACKEND)
+        record = await engine.rooms.get(ROOM)
         assert record is not None
         await engine.streams.publish(ROOM, _draft("before"), namespace, None, record.life)
-        assert await engine.directory.remove_room(ROOM)
+        assert await engine.rooms.remove(ROOM)
         if again:
             assert await _join(engine, ROOM, tick) is RoomMade.MADE
         with pytest.raises(RoomEnded):
@@ -233,27 +233,27 @@ class RoomsContract:
         """A room made anew is published to by its own record."""
         namespace = _kept(history=1000 * tick)
         for room in (CLOSED, OPEN):
-            await engine.directory.save_room(ROOM, room, RoomOrigin.BACKEND)
-            record = await engine.directory.room(ROOM)
+            await engine.rooms.save(ROOM, room, RoomOrigin.BACKEND)
+            record = await engine.rooms.get(ROOM)
             assert record is not None
             await engine.streams.publish(ROOM, _draft(room.name), namespace, None, record.life)
             page = await engine.streams.history(ROOM, HistoryQuery(limit=10), namespace)
             assert [each.data for each in page.publications] == [room.name]
-            assert await engine.directory.remove_room(ROOM)
+            assert await engine.rooms.remove(ROOM)
 
     async def test_rooms_of_joiners_are_bounded(self, engine: Engine, tick: float) -> None:
         """So many rooms of one user, so many of all; a removed one makes place, others do not count."""
-        made, directory = RoomMade.MADE, engine.directory
+        made, rooms = RoomMade.MADE, engine.rooms
         joined = [await _join(engine, _channel(f"a{n}"), tick) for n in range(MAX_ROOMS_OF_USER)]
         assert set(joined) == {made}
         assert await _join(engine, ROOM, tick) is RoomMade.MAKER_FULL
         assert await _join(engine, _channel("b1"), tick, maker="bob") is made
         assert await _join(engine, _channel("b2"), tick, maker="bob") is made
         assert await _join(engine, _channel("b3"), tick, maker="bob") is RoomMade.FULL
-        await directory.save_room(ROOM, OPEN, RoomOrigin.BACKEND)
-        published = await directory.make_room(OTHER, OPEN, RoomOrigin.PUBLISHER, "", tick)
+        await rooms.save(ROOM, OPEN, RoomOrigin.BACKEND)
+        published = await rooms.make(OTHER, OPEN, RoomOrigin.PUBLISHER, "", tick)
         assert published is made
-        assert await directory.remove_room(_channel("a0"))
+        assert await rooms.remove(_channel("a0"))
         assert await _join(engine, _channel("a100"), tick) is made
         assert await _join(engine, _channel("a101"), tick) is not made
 
@@ -262,10 +262,10 @@ class RoomsContract:
     ) -> None:
         """A joiner's room whose permissions were chosen stays, and still counts for its maker."""
         await _join(engine, ROOM, tick)
-        await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.ADMIN)
+        await engine.rooms.save(ROOM, CLOSED, RoomOrigin.ADMIN)
         await elapse(3)
         await engine.sweep()
-        record = await engine.directory.room(ROOM)
+        record = await engine.rooms.get(ROOM)
         assert record is not None
         assert (record.room, record.origin, record.maker) == (CLOSED, RoomOrigin.ADMIN, "ann")
 
@@ -274,10 +274,10 @@ class RoomsContract:
     ) -> None:
         """Whatever made it: a record that the backend has set stays and counts for nobody."""
         await _join(engine, ROOM, tick)
-        await engine.directory.save_room(ROOM, CLOSED, RoomOrigin.BACKEND)
+        await engine.rooms.save(ROOM, CLOSED, RoomOrigin.BACKEND)
         await elapse(3)
         await engine.sweep()
-        record = await engine.directory.room(ROOM)
+        record = await engine.rooms.get(ROOM)
         assert record is not None
         assert (record.room, record.maker) == (CLOSED, "")
 
@@ -306,8 +306,8 @@ async def _publish(engine: Engine, channel: Channel, namespace: Namespace) -> No
 async def _join(
     engine: Engine, channel: Channel, tick: float = 60.0, maker: str = "ann"
 ) -> RoomMade:
-    return await engine.directory.make_room(channel, OPEN, RoomOrigin.JOINER, maker, tick)
+    return await engine.rooms.make(channel, OPEN, RoomOrigin.JOINER, maker, tick)
 
 
 async def _save(engine: Engine, channel: Channel) -> None:
-    await engine.directory.save_room(channel, OPEN, RoomOrigin.BACKEND)
+    await engine.rooms.save(channel, OPEN, RoomOrigin.BACKEND)

@@ -155,7 +155,7 @@ async def test_revocations_are_forgotten_in_the_end() -> None:
     """A token's revocation ends with the token, any other after 400 days."""
     async with running(given()) as house:
         now = int(house.clock.time())
-        revocations = house.gateway.node.engine.revocations
+        revocations = house.gateway.node.context.stores.revocations
         await house.gateway.revoke(token=sign({"sub": "a", "exp": now + 600}, SECRET))
         await leap(house, 600 + SLACK - 10)
         assert len(await revocations.since(0)) == 1

@@ -46,7 +46,7 @@ STEPS = 24
 async def slow() -> AsyncIterator[Slow]:
     """A gateway over a slow engine, with a room."""
     async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
-        await engine.inner.directory.save_room(LOBBY, Room(id="lobby"), RoomOrigin.BACKEND)
+        await engine.inner.rooms.save(LOBBY, Room(id="lobby"), RoomOrigin.BACKEND)
         yield house, engine
 
 
@@ -205,8 +205,8 @@ async def test_leaving_during_a_join(slow: Slow, how: str, moment: int) -> None:
 
 
 CALLS = [
-    "directory.room",
-    "directory.use_room",
+    "rooms.get",
+    "rooms.use",
     "streams.subscribe",
     "presence.enter",
     "streams.publish_control",
@@ -220,8 +220,8 @@ async def test_store_away_during_a_join(slow: Slow, call: str) -> None:
     """A join that the store does not answer is refused for now, and leaves no trace."""
     house, engine = slow
     ann = await arrive(house, engine, "ann")
-    if call == "directory.use_room":  # which those that the backend has set do not need
-        await engine.inner.directory.remove_room(LOBBY)
+    if call == "rooms.use":  # which those that the backend has set do not need
+        await engine.inner.rooms.remove(LOBBY)
     engine.fails = {call}
     await ask(ann, "join", roomId="lobby")
     await engine.run()
@@ -285,7 +285,7 @@ async def test_last_place_goes_to_one(slow: Slow) -> None:
     """Of two who take the last place of a room at once one gets it, and the other leaves no trace."""
     house, engine = slow
     room = Room(id="lobby", max_participants=1)
-    await engine.inner.directory.save_room(LOBBY, room, RoomOrigin.BACKEND)
+    await engine.inner.rooms.save(LOBBY, room, RoomOrigin.BACKEND)
     clients = [await arrive(house, engine, user) for user in ("ann", "bob")]
     for client in clients:
         client.send({"type": "join", "data": {"roomId": "lobby"}})
@@ -447,7 +447,7 @@ async def test_empty_streams_are_collected() -> None:
         assert engine.streams.stream_counts() == {}
         await house.advance(65)
         assert await engine.streams.channels() == ()
-        assert await engine.directory.rooms() == {}
+        assert await engine.rooms.all() == {}
         assert house.gateway.channels() == {}
 
 

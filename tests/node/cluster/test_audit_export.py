@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from portward.engines.memory import MemoryEngine
-from portward.engines.port import Engine, EngineUnavailable
+from portward.engines.port import Engine, EngineUnavailable, Key
 from portward.node.cluster.audit_export import (
     BATCH,
     CHECKPOINT_INTERVAL,
@@ -114,7 +114,7 @@ async def test_a_checkpoint_is_kept(clock: FakeClock, path: Path) -> None:
     async with running(given(path), engine=engine, clock=clock) as house:
 
         async def kept() -> int:
-            text = await engine.kv.get(KEY)
+            text = await engine.kv.get(Key(KEY))
             return json.loads(text)["seq"] if text else 0
 
         await until(lambda: not house.gateway.node.background)
@@ -136,10 +136,10 @@ async def test_nothing_new_is_not_written(clock: FakeClock, path: Path) -> None:
     engine = NodeEngine(net)
     async with desk(engine, clock, path) as made:
         await made.checkpoints.keep()
-        assert len(engine.called("kv.set")) == 1
+        assert len(engine.called("kv.put audit")) == 1
         await made.checkpoints.keep()
-        assert len(engine.called("kv.set")) == 1
-        assert len(engine.called("kv.get")) == 1
+        assert len(engine.called("kv.put audit")) == 1
+        assert len(engine.called("kv.get audit")) == 1
 
 
 async def test_without_a_file_there_are_no_checkpoints(clock: FakeClock) -> None:
@@ -212,12 +212,12 @@ async def test_a_sound_file_is_not_told_of(clock: FakeClock, path: Path) -> None
 async def test_a_spoilt_checkpoint_is_told_of(clock: FakeClock, path: Path, text: str) -> None:
     """Spoiling what the store has does not make a cut tail pass; then it goes on."""
     engine = MemoryEngine(clock)
-    await engine.kv.set(KEY, text)
+    await engine.kv.put(Key(KEY), text.encode())
     async with desk(engine, clock, path) as made:
         await made.checkpoints.keep()
         (entry,) = made.audited(Event.AUDIT_CUT)
         assert entry.fields["reason"] == "unreadable"
-        kept = await engine.kv.get(KEY)
+        kept = await engine.kv.get(Key(KEY))
         assert kept is not None
         assert json.loads(kept)["seq"] == made.telemetry.audit.last
 
@@ -226,18 +226,18 @@ async def test_nothing_is_written_over_before_it_was_read(clock: FakeClock, path
     """While the store cannot be asked, its checkpoint stays; once it answers all is made up for."""
     net = Network(clock)
     engine = NodeEngine(net)
-    await net.store.kv.set(KEY, '{"name":"audit.jsonl","seq":99,"mac":"x"}')
+    await net.store.kv.put(Key(KEY), b'{"name":"audit.jsonl","seq":99,"mac":"x"}')
     engine.away = True
     async with desk(engine, clock, path) as made:
         made.checkpoints.start()
         clock.advance(CHECKPOINT_INTERVAL)
         await made.background.drain(30.0)
         engine.away = False
-        assert '"seq":99' in (await engine.kv.get(KEY) or "")
+        assert b'"seq":99' in (await engine.kv.get(Key(KEY)) or b"")
         clock.advance(CHECKPOINT_INTERVAL)
         await made.background.drain(30.0)
         assert len(made.audited(Event.AUDIT_CUT)) == 1
-        assert '"seq":99' not in (await engine.kv.get(KEY) or "")
+        assert b'"seq":99' not in (await engine.kv.get(Key(KEY)) or b"")
         await made.checkpoints.stop()
 
 
@@ -246,7 +246,7 @@ async def test_one_checkpoint_at_a_time(clock: FakeClock, path: Path) -> None:
     engine = NodeEngine(Network(clock))
     async with desk(engine, clock, path) as made:
         await asyncio.gather(made.checkpoints.keep(), made.checkpoints.keep())
-        assert len(engine.called("kv.get")) == 1
+        assert len(engine.called("kv.get audit")) == 1
 
 
 # -- security events
@@ -254,7 +254,7 @@ async def test_one_checkpoint_at_a_time(clock: FakeClock, path: Path) -> None:
 
 async def listed(engine: Engine) -> list[dict[str, Any]]:
     """What stands in the shared list, the newest first."""
-    return [json.loads(text) for text in await engine.kv.read(EVENTS, 20_000)]
+    return [json.loads(text) for text in await engine.kv.read(Key(EVENTS), 20_000)]
 
 
 async def test_security_events_are_shared(net: Network) -> None:
@@ -285,7 +285,7 @@ async def test_no_secret_is_shared(net: Network) -> None:
     token = await house.authenticate(await house.client(), "ann")
     await house.gateway.revoke(token=token)
     await net.advance(GATHER)
-    texts = await net.store.kv.read(EVENTS, 1000)
+    texts = await net.store.kv.read(Key(EVENTS), 1000)
     assert {"auth.fail", "auth.revoke"} <= {json.loads(text)["event"] for text in texts}
     assert not any(CANARY in text or token in text for text in texts)
 
@@ -333,7 +333,10 @@ async def test_batches_keep_the_order(clock: FakeClock) -> None:
             made.telemetry.record(Event.ADMIN_ACT, method="x")
         assert engine.calls == []
         clock.advance(GATHER)
-        assert [len(args[1]) for args in engine.called("kv.prepend")] == [BATCH, 50]
+        assert [len(args[1]) for args in engine.called("kv.prepend ws_security_events")] == [
+            BATCH,
+            50,
+        ]
         numbers = [each["seq"] for each in await listed(net.store)]
         assert numbers == list(range(BATCH + 50, 0, -1))
         await made.events.stop()
@@ -381,7 +384,7 @@ async def test_one_write_at_a_time(clock: FakeClock) -> None:
     gate = asyncio.Event()
     original = net.store.kv.prepend
 
-    async def slow(key: str, texts: tuple[str, ...], limit: int) -> None:
+    async def slow(key: Key, texts: tuple[str, ...], limit: int) -> None:
         await gate.wait()
         await original(key, texts, limit)
 

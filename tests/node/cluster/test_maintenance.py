@@ -19,6 +19,7 @@ from portward.testing import MemoryClient
 from portward.version import __version__
 from tests.house import LOBBY, House, ask, session_of
 from tests.node.network import Network, network
+from tests.stores import stores
 
 AUTHORS = {"read": ["author"], "write": ["author"], "admin": []}
 
@@ -99,7 +100,7 @@ async def test_nodes_know_of_each_other(net: Network) -> None:
     assert seen[mine].subscriptions == 1
     assert seen[mine].version == __version__
     assert seen[mine].name != ""
-    assert net.engines[0].called("nodes.register")[-1][1] == NODE_TTL
+    assert net.engines[0].called("kv.lease nodes")[-1][2] == NODE_TTL
 
 
 async def test_a_node_that_stops_says_so(net: Network) -> None:
@@ -108,7 +109,7 @@ async def test_a_node_that_stops_says_so(net: Network) -> None:
     gone, engine = first.gateway.operations.uid, net.engines[0]
     interrupt(net, 0)
     await first.gateway.stop()
-    assert gone not in {each.uid for each in await net.store.nodes.present()}
+    assert gone not in {each.uid for each in await stores(net.store).nodes.present()}
     engine.calls.clear()
     await net.advance(2 * PULL_INTERVAL)
     assert engine.calls == []
@@ -190,7 +191,7 @@ async def test_interruption_pulls_at_once(net: Network) -> None:
     interrupt(net, 1)
     await net.advance(SOON)
     assert ended(second, ann)
-    assert len(net.engines[1].called("revocations.since")) == 1
+    assert len(net.engines[1].called("kv.indexed revoked")) == 1
 
 
 async def test_one_pull_at_a_time(net: Network) -> None:
@@ -201,7 +202,7 @@ async def test_one_pull_at_a_time(net: Network) -> None:
     for _ in range(2):
         net.clock.advance(PULL_INTERVAL)
     await net.advance(0.1)
-    assert len(engine.called("revocations.since")) == 1
+    assert len(engine.called("kv.indexed revoked")) == 1
 
 
 # -- rights
@@ -237,7 +238,7 @@ async def test_rights_are_not_judged_without_cause(net: Network) -> None:
     await house.client("ann", "lobby")
     engine.calls.clear()
     await net.advance(2 * PULL_INTERVAL)
-    assert engine.called("directory.rights") == []
+    assert engine.called("kv.names user_roles") == []
 
 
 async def test_judging_is_spread_and_ends(net: Network) -> None:
@@ -247,12 +248,12 @@ async def test_judging_is_spread_and_ends(net: Network) -> None:
     engine.calls.clear()
     interrupt(net, 0)
     for _ in range(12):
-        if not engine.called("directory.rights"):
+        if not engine.called("kv.names user_roles"):
             await net.advance(0.1)
     clients[3].leave()
     interrupt(net, 0)
     await net.advance(3.0, step=0.1)
-    judged = [args[0] for args in engine.called("directory.rights")]
+    judged = [args[0][0].name.partition(":")[2] for args in engine.called("kv.names user_roles")]
     assert judged[0] == "user0"
     assert set(judged[1:]) == {"user0", "user1", "user2"}
 
@@ -322,7 +323,7 @@ async def test_nodes_are_counted_with_care(net: Network) -> None:
     second = net.houses[1].gateway.node
     second.maintenance.stop()
     await net.advance(1.0)
-    await net.store.nodes.withdraw(second.operations.info().uid)
+    await stores(net.store).nodes.withdraw(second.operations.info().uid)
     await net.advance(TOUCH_INTERVAL)
     assert spans[0].nodes == 2
     await net.advance(TOUCH_INTERVAL)

@@ -13,6 +13,7 @@ from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
 from tests.house import LOBBY, House, contents, kinds, offsets, settings
 from tests.slow_engine import SlowEngine, arrive, slow_house
+from tests.stores import stores
 
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED)
@@ -28,13 +29,13 @@ async def slow() -> AsyncIterator[Slow]:
     """A gateway over a slow engine, with a room that everybody may read."""
     async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
         await save(engine, Room(id="lobby"))
-        await engine.inner.directory.set_roles("ann", frozenset({"user"}))
+        await stores(engine.inner).directory.set_roles("ann", frozenset({"user"}))
         yield house, engine
 
 
 async def save(engine: SlowEngine, room: Room) -> None:
     """Replace the record of the room."""
-    await engine.inner.directory.save_room(LOBBY, room, RoomOrigin.BACKEND)
+    await engine.inner.rooms.save(LOBBY, room, RoomOrigin.BACKEND)
 
 
 async def say(house: House, engine: SlowEngine, text: str) -> None:
@@ -60,7 +61,7 @@ async def close(engine: SlowEngine) -> None:
 
 async def remove(engine: SlowEngine) -> None:
     """The room is removed with what was said; another one of that name is for the staff."""
-    await engine.inner.directory.remove_room(LOBBY)
+    await engine.inner.rooms.remove(LOBBY)
     await close(engine)
 
 
@@ -74,7 +75,7 @@ async def close_twice(engine: SlowEngine) -> None:
 
 async def dismiss(engine: SlowEngine) -> None:
     """Bob loses the role by which he is here."""
-    await engine.inner.directory.set_roles("bob", frozenset())
+    await stores(engine.inner).directory.set_roles("bob", frozenset())
     await engine.inner.streams.publish_control(RightsChanged(user="bob"))
 
 
@@ -111,7 +112,7 @@ async def test_a_role_that_was_taken_away(slow: Slow, moment: int) -> None:
     """Whenever something is published after the change, the user does not get it; the others do."""
     _, engine = slow
     await save(engine, Room(id="lobby", permissions=CLOSED))
-    await engine.inner.directory.set_roles("bob", frozenset({"staff"}))
+    await stores(engine.inner).directory.set_roles("bob", frozenset({"staff"}))
     boss, bob = await enter(slow, boss="staff", bob="user")
     await told(slow, moment, dismiss)
     assert "message" not in kinds(bob)
@@ -120,7 +121,7 @@ async def test_a_role_that_was_taken_away(slow: Slow, moment: int) -> None:
     assert contents(boss) == [*texts, "after"]
 
 
-@pytest.mark.parametrize("fails", ["directory.room", "directory.rights"])
+@pytest.mark.parametrize("fails", ["rooms.get", "kv.names user_roles"])
 async def test_who_cannot_be_judged_goes_on(slow: Slow, fails: str) -> None:
     """While the store does not say what is right, the rights of before count; nothing is lost."""
     house, engine = slow

@@ -16,6 +16,7 @@ from portward.node.node import Node
 from portward.telemetry.events import Event
 from tests.house import settle
 from tests.node.network import Network, network
+from tests.stores import stores
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -111,7 +112,7 @@ async def test_node_that_died_without_a_word(net: Network) -> None:
     engine.away = True  # it neither answers nor renews its entry
     result = await late(net, surveys(net)[0].ask(echoed, Asked()))
     assert result.missing == (c,)
-    await net.store.nodes.withdraw(c)  # as the store does when the entry has expired
+    await stores(net.store).nodes.withdraw(c)  # as the store does when the entry has expired
     result = await asyncio.wait_for(surveys(net)[0].ask(echoed, Asked()), 10)
     assert (set(result.answers), result.missing) == ({a, b}, ())
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.engines.port import UserRights
 from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import RightsChanged
@@ -15,6 +14,7 @@ from portward.model.identity import Identity
 from portward.model.limits import Rate
 from portward.model.namespace import AccessRule, PublishRight
 from portward.model.room import Room, RoomOrigin, RoomPermissions
+from portward.node.stores import UserRights
 from portward.settings import Settings
 from portward.settings.limits import Limits, RateLimit
 from portward.telemetry.events import Event
@@ -33,6 +33,7 @@ from tests.house import (
     settle,
 )
 from tests.slow_engine import SlowEngine, arrive, slow_house
+from tests.stores import stores
 
 pytestmark = pytest.mark.p0
 
@@ -342,7 +343,7 @@ async def test_refused_commands_are_recorded(house: House) -> None:
 async def slow() -> AsyncIterator[Slow]:
     """A gateway over a slow engine, with a room for users."""
     async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
-        await engine.inner.directory.save_room(LOBBY, Room(id="lobby"), RoomOrigin.BACKEND)
+        await engine.inner.rooms.save(LOBBY, Room(id="lobby"), RoomOrigin.BACKEND)
         yield house, engine
 
 
@@ -356,7 +357,7 @@ async def test_room_closed_during_a_join(slow: Slow, moment: int) -> None:
     ann = await arrive(house, engine, "ann")
     ann.send({"type": "join", "data": {"roomId": "lobby"}})
     await engine.run(moment)
-    await engine.inner.directory.save_room(LOBBY, CLOSED, RoomOrigin.BACKEND)
+    await engine.inner.rooms.save(LOBBY, CLOSED, RoomOrigin.BACKEND)
     await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     await engine.run()
     assert session_of(ann).subscriptions == {}
@@ -370,12 +371,12 @@ async def test_room_closed_during_a_join(slow: Slow, moment: int) -> None:
 async def test_roles_taken_during_a_join(slow: Slow, moment: int) -> None:
     """Whenever a role is taken away during a join, nobody stays in who may not."""
     house, engine = slow
-    await engine.inner.directory.save_room(LOBBY, CLOSED, RoomOrigin.BACKEND)
-    await engine.inner.directory.set_roles("ann", frozenset({"staff"}))
+    await engine.inner.rooms.save(LOBBY, CLOSED, RoomOrigin.BACKEND)
+    await stores(engine.inner).directory.set_roles("ann", frozenset({"staff"}))
     ann = await arrive(house, engine, "ann")
     ann.send({"type": "join", "data": {"roomId": "lobby"}})
     await engine.run(moment)
-    await engine.inner.directory.set_roles("ann", frozenset())
+    await stores(engine.inner).directory.set_roles("ann", frozenset())
     await engine.inner.streams.publish_control(RightsChanged(user="ann"))
     await engine.run()
     assert session_of(ann).subscriptions == {}
@@ -387,11 +388,11 @@ async def test_roles_taken_during_a_join(slow: Slow, moment: int) -> None:
 async def test_membership_taken_during_a_join(moment: int) -> None:
     """Whenever a membership ends during a join, nobody stays in who is no member."""
     async with slow_house(ruled(AccessRule.MEMBERSHIP)) as (house, engine):
-        await engine.inner.directory.set_workspaces("ann", frozenset({"w1"}))
+        await stores(engine.inner).directory.set_workspaces("ann", frozenset({"w1"}))
         ann = await arrive(house, engine, "ann")
         ann.send({"type": "join", "data": {"roomId": "w1:a"}})
         await engine.run(moment)
-        await engine.inner.directory.set_workspaces("ann", frozenset())
+        await stores(engine.inner).directory.set_workspaces("ann", frozenset())
         await engine.inner.streams.publish_control(RightsChanged(user="ann"))
         await engine.run()
         assert session_of(ann).subscriptions == {}
@@ -406,8 +407,8 @@ async def test_later_judgement_wins(slow: Slow) -> None:
     first = asyncio.ensure_future(membership.reauthorize(session, LOBBY))
     await engine.run(1)
     early = engine.answers.popleft()
-    await engine.inner.directory.save_room(LOBBY, CLOSED, RoomOrigin.BACKEND)
-    await engine.inner.directory.set_roles("ann", frozenset({"staff"}))
+    await engine.inner.rooms.save(LOBBY, CLOSED, RoomOrigin.BACKEND)
+    await stores(engine.inner).directory.set_roles("ann", frozenset({"staff"}))
     second = asyncio.ensure_future(membership.reauthorize(session, LOBBY))
     await engine.run()
     early.answer()
@@ -428,7 +429,7 @@ async def test_two_who_make_the_same_room(slow: Slow) -> None:
 
 async def test_full_directory(house: House) -> None:
     """When there are as many rooms as may be, joining a new name is refused like any other."""
-    house.gateway.node.engine.directory._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
+    house.gateway.node.engine.rooms._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
     ann = await house.client("ann", "first")
     await ask(ann, "join", roomId="fresh")
     assert errors(ann) == ["Insufficient permissions"]
@@ -449,7 +450,7 @@ async def test_a_room_that_went_with_the_store(house: House) -> None:
     """Who was in a room whose record is gone, though nobody removed it, is to come again."""
     ann = await house.client("ann", "lobby", roles=["author", "user"])
     node = house.gateway.node
-    await node.engine.directory.remove_room(LOBBY)
+    await node.engine.rooms.remove(LOBBY)
     for session in node.registry:
         await node.rights_events.reauthorize_user(session)
     (left,) = ann.all("room_left")

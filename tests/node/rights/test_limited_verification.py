@@ -296,7 +296,7 @@ async def test_a_store_that_is_away() -> None:
     """What could not be judged is not remembered: the same token is good when the store is back."""
     async with slow_house(given()) as (house, engine):
         token = house.token("ann")
-        engine.fails = {"revocations.is_revoked"}
+        engine.fails = {"kv.records revoked"}
         for _ in range(12):
             arrival = asyncio.ensure_future(house.refusal(authorization=f"Bearer {token}"))
             await engine.run()

@@ -34,7 +34,7 @@ async def test_what_is_no_room(room: str) -> None:
 async def test_the_backends_rooms_do_not_count() -> None:
     """The bound is for rooms that joins make: the application makes as many as it wants."""
     async with running() as house:
-        house.gateway.node.engine.directory._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
+        house.gateway.node.engine.rooms._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
         for name in "abc":
             await house.gateway.rooms.set(name)
         await house.client("ann", "joined")

@@ -60,13 +60,13 @@ async def test_a_room_that_is_declared_no_longer_keeps_its_rule() -> None:
 async def test_a_store_that_is_away_is_asked_again() -> None:
     """What the store does not take at a reload is written as soon as it does."""
     async with slow_house(declaring()) as (house, engine):
-        engine.fails = {"directory.save_room"}
+        engine.fails = {"rooms.save"}
         house.gateway.reload(declaring(lobby=DeclaredRoom()))
         await engine.run()
         engine.fails.clear()
-        assert await engine.inner.directory.room(LOBBY) is None
+        assert await engine.inner.rooms.get(LOBBY) is None
         house.clock.advance(RETRY)
         await engine.run()
-        found = await engine.inner.directory.room(LOBBY)
+        found = await engine.inner.rooms.get(LOBBY)
         assert found is not None
         assert found.origin is RoomOrigin.SETTINGS

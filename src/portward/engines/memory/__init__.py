@@ -1,16 +1,11 @@
 """The engine of one process: everything in maps, lost when the process ends."""
 
-from portward.engines.memory.approvals import MemoryApprovals
 from portward.engines.memory.counters import MemoryCounters
-from portward.engines.memory.directory import MemoryDirectory
 from portward.engines.memory.kv import MemoryKeyValue
-from portward.engines.memory.nodes import MemoryNodes
 from portward.engines.memory.presence import MemoryPresence
-from portward.engines.memory.revocations import MemoryRevocations
-from portward.engines.memory.rooms import RoomTable
-from portward.engines.memory.sessions import MemorySessions
+from portward.engines.memory.room_table import RoomTable
+from portward.engines.memory.rooms import MemoryRooms
 from portward.engines.memory.streams import MemoryStreams
-from portward.engines.memory.user_state import MemoryUserState
 from portward.engines.port import MAX_ROOMS, EngineEvents
 from portward.model.clock import Clock
 from portward.model.events import RightsChanged
@@ -23,23 +18,21 @@ class MemoryEngine:
 
     name = "memory"
     shared_by_nodes = False
+    exclusive = True
+    may_evict = False
+    healthy = True
 
     def __init__(self, clock: Clock, *, max_rooms: int = MAX_ROOMS) -> None:
-        rooms = RoomTable(clock)
-        self.streams = MemoryStreams(clock, rooms)
+        table = RoomTable(clock)
+        self.streams = MemoryStreams(clock, table)
         self.presence = MemoryPresence()
-        self.directory = MemoryDirectory(clock, rooms, self.streams, self.presence, max_rooms)
-        self.sessions = MemorySessions(clock)
-        self.revocations = MemoryRevocations(clock)
-        self.approvals = MemoryApprovals(clock)
-        self.user_state = MemoryUserState(clock)
-        self.nodes = MemoryNodes()
+        self.rooms = MemoryRooms(clock, table, self.streams, self.presence, max_rooms)
         self.counters = MemoryCounters(clock)
-        self.kv = MemoryKeyValue()
+        self.kv = MemoryKeyValue(clock)
 
-    async def start(self, sink: EngineEvents) -> None:
-        """Announce to `sink` from now on."""
-        self.streams.sink = sink
+    async def start(self, events: EngineEvents) -> None:
+        """Announce to `events` from now on."""
+        self.streams.sink = events
 
     async def stop(self) -> None:
         """Stop announcing."""
@@ -48,20 +41,7 @@ class MemoryEngine:
     async def sweep(self) -> None:
         """Remove what has expired."""
         self.streams.sweep()
-        for channel in self.directory.sweep():
+        for channel in self.rooms.sweep():
             await self.streams.publish_control(RightsChanged(channel=channel))
-        self.sessions.sweep()
-        self.revocations.sweep()
-        self.approvals.sweep()
-        self.user_state.sweep()
+        self.kv.sweep()
         self.counters.sweep()
-
-    @property
-    def may_evict(self) -> bool:
-        """False: nothing is dropped before its time."""
-        return False
-
-    @property
-    def healthy(self) -> bool:
-        """True: a map always answers."""
-        return True

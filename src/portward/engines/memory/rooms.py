@@ -1,81 +1,109 @@
-"""Records of rooms in a map that publishing checks too: without its record a room accepts nothing."""
+"""Records of rooms in a map."""
 
-import secrets
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from portward.engines.memory.presence import MemoryPresence
+from portward.engines.memory.room_table import RoomEntry, RoomTable, new_life
+from portward.engines.memory.streams import MemoryStreams
+from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
 from portward.model.channel import Channel
 from portward.model.clock import Clock
-from portward.model.room import RoomRecord
+from portward.model.room import Room, RoomOrigin, RoomRecord
 
 
-@dataclass(slots=True)
-class RoomEntry:
-    """A record. `due` is when it may end if it is not used, on the monotonic clock; None for never."""
+class MemoryRooms:
+    """Implements `engines.port.RoomStore`. `streams` has the streams that records guard."""
 
-    record: RoomRecord
-    due: float | None = None
-    idle: float = 0.0
-
-
-class RoomTable:
-    """All records of rooms, and how many each user's joins have made."""
-
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        rooms: RoomTable,
+        streams: MemoryStreams,
+        presence: MemoryPresence,
+        max_rooms: int,
+    ) -> None:
         self._clock = clock
-        self._entries: dict[Channel, RoomEntry] = {}
-        self._made: Counter[str] = Counter()
+        self._rooms = rooms
+        self._streams = streams
+        self._presence = presence
+        self._max_rooms = max_rooms
 
-    def get(self, channel: Channel) -> RoomEntry | None:
-        """The entry of a room, expired or not."""
-        return self._entries.get(channel)
+    async def get(self, channel: Channel) -> RoomRecord | None:
+        """The record of a room."""
+        return self._rooms.current(channel)
 
-    def current(self, channel: Channel) -> RoomRecord | None:
-        """The record of a room that has not expired."""
-        entry = self._entries.get(channel)
-        return None if entry is None or self.expired(entry.record) else entry.record
+    async def all(self) -> Mapping[Channel, RoomRecord]:
+        """All records."""
+        every = self._rooms.all().items()
+        return {name: each.record for name, each in every if not self._rooms.expired(each.record)}
 
-    def expired(self, record: RoomRecord) -> bool:
-        """Whether the fixed end of a record has passed."""
-        return record.expires is not None and record.expires <= self._clock.time()
+    async def save(
+        self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
+    ) -> None:
+        """Make or replace a record."""
+        before = self._rooms.current(channel)
+        if before is None and self._rooms.get(channel) is not None:
+            self._end(channel)
+        record = RoomRecord(
+            room=room,
+            origin=origin,
+            life=before.life if before is not None else new_life(),
+            maker=before.maker if before is not None and origin is RoomOrigin.ADMIN else "",
+            expires=expires,
+        )
+        self._rooms.put(channel, RoomEntry(record))
 
-    def alive(self, channel: Channel, life: str) -> bool:
-        """Whether the record of a room still has this `life`."""
-        record = self.current(channel)
-        return record is not None and record.life == life
+    async def make(
+        self, channel: Channel, room: Room, origin: RoomOrigin, maker: str, idle: float
+    ) -> RoomMade:
+        """Make a record that may end when it is not used."""
+        if self._rooms.current(channel) is not None:
+            return RoomMade.EXISTS
+        if self._rooms.get(channel) is not None:
+            self._end(channel)
+        if self._streams.kept(channel):
+            return RoomMade.ORPHAN
+        if maker and self._rooms.made() >= self._max_rooms:
+            return RoomMade.FULL
+        if maker and self._rooms.made_by(maker) >= MAX_ROOMS_OF_USER:
+            return RoomMade.MAKER_FULL
+        record = RoomRecord(room=room, origin=origin, life=new_life(), maker=maker)
+        self._rooms.put(channel, RoomEntry(record, self._clock.monotonic() + idle, idle))
+        return RoomMade.MADE
 
-    def put(self, channel: Channel, entry: RoomEntry) -> None:
-        """Store a record in place of another."""
-        self.drop(channel)
-        self._entries[channel] = entry
-        if entry.record.maker:
-            self._made[entry.record.maker] += 1
+    async def use(self, channel: Channel, idle: float) -> None:
+        """Record a use."""
+        entry = self._rooms.get(channel)
+        if entry is not None and entry.due is not None:
+            entry.due, entry.idle = self._clock.monotonic() + idle, idle
 
-    def drop(self, channel: Channel) -> bool:
-        """Remove a record. False when there was none."""
-        entry = self._entries.pop(channel, None)
-        if entry is None:
-            return False
-        maker = entry.record.maker
-        if maker:
-            self._made[maker] -= 1
-            if not self._made[maker]:
-                del self._made[maker]
-        return True
+    async def remove(self, channel: Channel) -> bool:
+        """Delete the stream and the record."""
+        return self._end(channel)
 
-    def made(self) -> int:
-        """How many rooms joins have made."""
-        return self._made.total()
+    def _end(self, channel: Channel) -> bool:
+        removed = self._streams.forget(channel)
+        return self._rooms.drop(channel) or removed
 
-    def made_by(self, maker: str) -> int:
-        """How many rooms the joins of one user have made."""
-        return self._made[maker]
+    def sweep(self) -> tuple[Channel, ...]:
+        """End the rooms that have expired or were not used; returns them."""
+        now = self._clock.monotonic()
+        ended: list[Channel] = []
+        for channel, entry in self._rooms.all().items():
+            if self._rooms.expired(entry.record):
+                ended.append(channel)
+            elif entry.due is not None and entry.due <= now:
+                if self._in_use(channel):
+                    entry.due = now + entry.idle
+                else:
+                    ended.append(channel)
+        for channel in ended:
+            self._end(channel)
+        return tuple(ended)
 
-    def all(self) -> dict[Channel, RoomEntry]:
-        """A copy of everything."""
-        return dict(self._entries)
-
-
-def new_life() -> str:
-    """Make an id that no other record has had."""
-    return secrets.token_hex(8)
+    def _in_use(self, channel: Channel) -> bool:
+        return (
+            self._presence.occupied(channel)
+            or self._streams.is_subscribed(channel)
+            or self._streams.busy(channel)
+        )

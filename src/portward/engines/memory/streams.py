@@ -8,7 +8,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from portward.engines.epochs import NextEpochs
-from portward.engines.memory.rooms import RoomTable
+from portward.engines.memory.room_table import RoomTable
 from portward.engines.port import EngineEvents, PublishResult, RoomEnded
 from portward.model.channel import Channel
 from portward.model.clock import Clock

@@ -1,15 +1,10 @@
-"""JSON codec for values in the store and on the bus, decoded by schema only."""
-
-from typing import Any
+"""Forms of publications and events in the store and on the bus."""
 
 import msgspec
 
-from portward.model.channel import Channel
+from portward.engines.json_codec import decoder, encode
 from portward.model.events import AnyEvent
 from portward.model.publication import Draft, Publication
-
-MALFORMED = (msgspec.DecodeError, RecursionError)
-"""Errors of decoding a value of another form."""
 
 
 class KeptPublication(Draft, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,28 +26,9 @@ class BusEnvelope(msgspec.Struct, frozen=True):
     event: AnyEvent
 
 
-def _from_channel(value: Any) -> Any:
-    if isinstance(value, Channel):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
-
-
-def _to_channel(kind: type, value: Any) -> Any:
-    if kind is Channel and isinstance(value, str):
-        return Channel.parse(value)
-    raise ValueError("not a channel")
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_from_channel)
-encode = _encoder.encode
-read_announced = msgspec.json.Decoder(Announced, dec_hook=_to_channel).decode
-read_kept = msgspec.json.Decoder(KeptPublication, dec_hook=_to_channel).decode
-read_event = msgspec.json.Decoder(BusEnvelope, dec_hook=_to_channel).decode
-
-
-def decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    """Make a decoder of values that may contain channels."""
-    return msgspec.json.Decoder(kind, dec_hook=_to_channel)
+read_announced = decoder(Announced).decode
+read_kept = decoder(KeptPublication).decode
+read_event = decoder(BusEnvelope).decode
 
 
 def keep(draft: Draft) -> bytes:

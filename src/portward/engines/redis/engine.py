@@ -1,34 +1,27 @@
 """The engine: its ports, start and stop."""
 
-import asyncio
 import secrets
 from contextlib import suppress
 
 from portward.engines.port import MAX_ROOMS, EngineEvents, EngineUnavailable
-from portward.engines.redis.approvals import RedisApprovals
 from portward.engines.redis.checks import check_servers
 from portward.engines.redis.cluster import ClusterTopology
 from portward.engines.redis.connect import Connector
 from portward.engines.redis.counters import RedisCounters
-from portward.engines.redis.directory import RedisDirectory
 from portward.engines.redis.eviction import EvictionWatch
 from portward.engines.redis.health import HealthMonitor
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.kv import RedisKeyValue
-from portward.engines.redis.nodes import RedisNodes
 from portward.engines.redis.options import RedisKind, RedisOptions, Timing
 from portward.engines.redis.presence import RedisPresence
 from portward.engines.redis.pubsub_pool import PubSubPool
-from portward.engines.redis.revocations import RedisRevocations
 from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.sentinel import SentinelTopology
-from portward.engines.redis.sessions import RedisSessions
 from portward.engines.redis.streams import RedisStreams
 from portward.engines.redis.subscriptions import RedisSubscriptions
 from portward.engines.redis.topology import SingleTopology, Topology
-from portward.engines.redis.user_state import RedisUserState
 from portward.model.clock import Clock
-from portward.model.events import BusEvent, Revoked, RightsChanged
+from portward.model.events import BusEvent, RightsChanged
 
 PREFIX = "portward:"
 
@@ -43,6 +36,7 @@ class RedisEngine:
 
     name = "redis"
     shared_by_nodes = True
+    exclusive = False
 
     def __init__(
         self,
@@ -76,14 +70,8 @@ class RedisEngine:
         self._keys = keys
         self._sink: EngineEvents | None = None
         self._eviction = EvictionWatch(
-            commands,
-            timing,
-            clock,
-            self._evicts,
-            self._restore,
-            allowed=allow_eviction,
+            commands, timing, clock, self._evicts, self._dropped, allowed=allow_eviction
         )
-        self._restoring: set[asyncio.Task[None]] = set()
         self._commands = commands
         self.streams = RedisStreams(
             commands, topology, self._subscriptions, keys, uid, self._on_control
@@ -91,17 +79,11 @@ class RedisEngine:
         self.presence = RedisPresence(
             commands, topology, keys, timing.lease, self.streams.publish_control
         )
-        self._rooms = RedisRooms(commands, topology, keys, clock, max_rooms)
-        self.directory = RedisDirectory(commands, keys, self._rooms)
-        self.sessions = RedisSessions(commands, keys)
-        self.revocations = RedisRevocations(commands, keys, clock)
-        self.approvals = RedisApprovals(commands, keys, clock)
-        self.user_state = RedisUserState(commands, keys)
-        self.nodes = RedisNodes(commands, keys)
+        self.rooms = RedisRooms(commands, topology, keys, clock, max_rooms)
         self.counters = RedisCounters(commands, keys)
         self.kv = RedisKeyValue(commands, keys)
 
-    async def start(self, sink: EngineEvents) -> None:
+    async def start(self, events: EngineEvents) -> None:
         """Connect, check the servers, and subscribe to the bus.
 
         Raises:
@@ -111,10 +93,10 @@ class RedisEngine:
         self._commands.away = self._commands.closed = False
         try:
             await check_servers(self._commands, allow_eviction=self._allow_eviction)
-            self._sink = self._subscriptions.sink = sink
+            self._sink = self._subscriptions.sink = events
             await self._pool.subscribe(self._keys.bus)
             with suppress(EngineUnavailable):  # a part of a cluster is away: the sweep tries again
-                await self._rooms.adopt()
+                await self.rooms.adopt()
         except BaseException:
             await self.stop()
             raise
@@ -132,8 +114,6 @@ class RedisEngine:
         await self._topology.close()
         # What was running has failed by now, so this is short.
         await self.presence.close()
-        if self._restoring:
-            await asyncio.wait(tuple(self._restoring))
 
     async def sweep(self) -> None:
         """Remove what has expired; the store removes most of it by itself.
@@ -141,10 +121,9 @@ class RedisEngine:
         Raises:
             EngineUnavailable: the store does not answer.
         """
-        self.revocations.sweep()
         await self.presence.sweep()
         await self.streams.sweep()
-        for channel in await self._rooms.sweep():
+        for channel in await self.rooms.sweep():
             await self.streams.publish_control(RightsChanged(channel=channel))
 
     @property
@@ -173,21 +152,16 @@ class RedisEngine:
         self._subscriptions.on_message(name, payload)
 
     def _on_control(self, event: BusEvent) -> None:
-        if isinstance(event, Revoked):
-            self.revocations.remember(event.revocation)
         if self._sink is not None:
             self._sink.on_control(event)
 
     def _interrupted(self) -> None:
-        # The store may be lost and return without its data while no command is sent.
-        self._begin_restore()
         self._eviction.look_soon()
         if self._sink is not None:
             self._sink.on_interrupted()
 
     def _changed(self, up: bool) -> None:
         if up:
-            self._begin_restore()
             self._eviction.look_soon()
         if self._sink is not None:
             self._sink.on_health_changed(up)
@@ -196,18 +170,13 @@ class RedisEngine:
         if self._sink is not None:
             self._sink.on_eviction_changed(possible)
 
+    def _dropped(self) -> None:
+        if self._sink is not None:
+            self._sink.on_keys_dropped()
+
     def _moved(self) -> None:
         self._eviction.look_soon()
         self._pool.drop()
-
-    def _begin_restore(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._restore())
-        self._restoring.add(task)
-        task.add_done_callback(self._restoring.discard)
-
-    async def _restore(self) -> None:
-        with suppress(EngineUnavailable):
-            await self.revocations.restore()
 
 
 def _topology(options: RedisOptions, timing: Timing, name: str) -> Topology:

@@ -1,11 +1,11 @@
 """Checks whether the servers may drop keys: at every connection, and every minute in between.
 
-A server can be set to drop keys while nodes run, and back again. Dropped keys may be revocations, so a
-node writes those that it knows whenever a server may have dropped some.
+A server can be set to drop keys while nodes run, and back again. Dropped keys may be revocations, so the
+node is told whenever a server may have dropped some.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 from portward.engines.port import EngineUnavailable
@@ -17,7 +17,7 @@ from portward.model.clock import Clock
 
 
 class EvictionWatch:
-    """Calls `changed` when keys may be dropped, and when no longer; `restore` writes what was known.
+    """Calls `changed` when keys may be dropped, and when no longer; `dropped` when some may be.
 
     With `allowed` the policy of the servers is taken as intended and not reported.
     """
@@ -28,7 +28,7 @@ class EvictionWatch:
         timing: Timing,
         clock: Clock,
         changed: Callable[[bool], None],
-        restore: Callable[[], Awaitable[None]],
+        dropped: Callable[[], None],
         *,
         allowed: bool,
     ) -> None:
@@ -37,7 +37,7 @@ class EvictionWatch:
         self._timing = timing
         self._clock = clock
         self._changed = changed
-        self._restore = restore
+        self._dropped = dropped
         self._allowed = allowed
         self._before: dict[str, MemoryPolicy] = {}
         self._wait: asyncio.Future[None] | None = None
@@ -67,7 +67,7 @@ class EvictionWatch:
             await self._wait
 
     async def _look(self) -> None:
-        """Compare the servers with the last check, report a change, and write what may be lost.
+        """Compare the servers with the last check, report a change, and whether keys may be lost.
 
         Raises:
             EngineUnavailable: a server does not answer.
@@ -78,7 +78,7 @@ class EvictionWatch:
         self._before = found
         self._report(possible=possible and not self._allowed)
         if possible or dropped:
-            await self._restore()
+            self._dropped()
 
     def _has_dropped(self, server: MemoryPolicy) -> bool:
         before = self._before.get(server.run_id)

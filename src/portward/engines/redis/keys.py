@@ -32,6 +32,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
+from portward.engines.port import Key
 from portward.model.channel import Channel
 
 _SAFE: Final = ":@/+,;=!$&'()|~"
@@ -90,11 +91,6 @@ class Keys:
         self.rooms_due = RoomsKeys(*(f"{prefix}{{rooms}}:{name}" for name in RoomsKeys._fields))
         self.streams = f"{prefix}{{*}}:meta"
         """A pattern for the streams of all channels."""
-        self.revoked_at = f"{prefix}{{revoked}}:at"
-        self.revoked_until = f"{prefix}{{revoked}}:until"
-        self.nodes = f"{prefix}{{nodes}}:info"
-        self.nodes_until = f"{prefix}{{nodes}}:until"
-        self.approvals = f"{prefix}{{approvals}}:"
 
     # -- channels
 
@@ -138,23 +134,16 @@ class Keys:
         """Key of the count of streams, of all channels or of those in the slot of a tag."""
         return f"{self._prefix}{{{tag}}}:epochs"
 
-    # -- users and rooms
+    # -- entries of the key-value port
 
-    def roles(self, user: str) -> str:
-        """The roles of a user: a set that other applications write, too."""
-        return f"{self._shared}user_roles:{user}"
+    def entry(self, key: Key) -> str:
+        """The name of an entry; other applications know the external ones by it."""
+        if key.external:
+            return f"{self._shared}{key.name}"
+        group = f"{{{encoded(key.group)}}}" if key.group else ""
+        return f"{self._prefix}{group}{encoded(key.name)}"
 
-    def permissions(self, user: str) -> str:
-        """The permissions of a user: a set that other applications write, too."""
-        return f"{self._shared}user_permissions:{user}"
-
-    def revoked_token(self, token: str) -> str:
-        """The key that other applications set to revoke a token."""
-        return f"{self._shared}revoked_token:{token}"
-
-    def workspaces(self, user: str) -> str:
-        """The workspaces of a user."""
-        return f"{self._prefix}user_workspaces:{encoded(user)}"
+    # -- rooms, rates and counters
 
     def room(self, channel: Channel) -> str:
         """The record of a room: by its id in the namespace `rooms`, else with the namespace before it."""
@@ -174,37 +163,6 @@ class Keys:
             return None
         return channel if self.room(channel) == key else None
 
-    # -- sessions and state of users
-
-    def session(self, session: str) -> str:
-        """The record of a session."""
-        return f"{self._prefix}ws_session:{encoded(session)}"
-
-    def ticket(self, digest: str) -> str:
-        """The identity of a ticket."""
-        return f"{self._prefix}ticket:{encoded(digest)}"
-
-    def returns(self, user: str) -> str:
-        """The channels that a user was in when a connection was lost."""
-        return f"{self._prefix}returns:{encoded(user)}"
-
-    def revoked(self, entry: str) -> str:
-        """One revocation; `entry` is its kind and value."""
-        return f"{self._prefix}{{revoked}}:{encoded(entry)}"
-
-    def approval(self, approval: str) -> str:
-        """One request."""
-        return f"{self.approvals}{encoded(approval)}"
-
-    def waiting(self, channel: Channel) -> str:
-        """The requests of a channel without a verdict."""
-        return f"{self._prefix}{{approvals}}-waiting:{encoded(channel)}"
-
-    def shared(self, owner: str) -> tuple[str, str]:
-        """The values of an owner, and the order in which they were set."""
-        base = f"{self._prefix}{{shared:{encoded(owner)}}}:"
-        return f"{base}values", f"{base}turns"
-
     def rate(self, key: str) -> str:
         """The state of a rate limit: when its debt is paid."""
         return f"{self._prefix}rate:{encoded(key)}"
@@ -212,7 +170,3 @@ class Keys:
     def sum(self, key: str) -> str:
         """A counter."""
         return f"{self._prefix}sum:{encoded(key)}"
-
-    def note(self, key: str) -> str:
-        """A text, or a list of texts; the keys of notes are chosen to differ from all others."""
-        return f"{self._prefix}{encoded(key)}"

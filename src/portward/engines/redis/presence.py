@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
+from portward.engines.json_codec import decoder, encode
 from portward.engines.port import EngineUnavailable, Member
-from portward.engines.redis import codec
 from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
@@ -32,7 +32,7 @@ _SWEEP = script("sweep")
 _LEASE = script("lease")
 _DUE_NOW = script("due")
 _FORGET = script("forget")
-_read_member = codec.decoder(Member).decode
+_read_member = decoder(Member).decode
 
 
 class RedisPresence:
@@ -184,4 +184,4 @@ def _left(channel: Channel, member: Member, order: int) -> UserLeft:
 
 
 def _words(member: Member) -> tuple[str, str, bytes]:
-    return member.client, member.user, codec.encode(member)
+    return member.client, member.user, encode(member)

@@ -4,13 +4,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from portward.engines.redis import codec
+from portward.engines.json_codec import decoder
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
 OLDER: Final = "older"
 """`life` of a record that a node of an older version, or another application, has written."""
 
-_room = codec.decoder(Room)
+_room = decoder(Room)
 
 
 class FoundRoom(NamedTuple):

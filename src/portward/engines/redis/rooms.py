@@ -9,9 +9,9 @@ steps leaves a record without a stream, and the next sweep deletes it.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from portward.engines.memory.rooms import new_life
+from portward.engines.json_codec import encode
+from portward.engines.memory.room_table import new_life
 from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
-from portward.engines.redis import codec
 from portward.engines.redis.commands import RedisCommands, together
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.room_values import NO_RECORD, OLDER, FoundRoom, found_room
@@ -46,7 +46,7 @@ _REFUSED: Final = {0: RoomMade.FULL, -1: RoomMade.MAKER_FULL}
 
 
 class RedisRooms:
-    """Records of rooms, of which joins may make `limit`."""
+    """Implements `engines.port.RoomStore`; joins may make `limit` of them."""
 
     def __init__(
         self, commands: RedisCommands, topology: Topology, keys: Keys, clock: Clock, limit: int
@@ -88,12 +88,12 @@ class RedisRooms:
     # -- making
 
     async def save(
-        self, channel: Channel, room: Room, origin: RoomOrigin, expires: float | None
+        self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
     ) -> None:
         """Make or replace a record that does not end unused."""
         key, until = self._keys.room(channel), "" if expires is None else milliseconds(expires)
         keeps_maker = int(origin is RoomOrigin.ADMIN)
-        words = (codec.encode(room), origin.value, keeps_maker, until, new_life(), OLDER)
+        words = (encode(room), origin.value, keeps_maker, until, new_life(), OLDER)
         await self._list(key)
         while not await self._commands.run(_SAVE, self._pair(channel), words):
             await self.remove(channel)
@@ -124,14 +124,14 @@ class RedisRooms:
         if admitted != 1:
             return _REFUSED[admitted]
         await self._list(key)
-        words = (codec.encode(room), origin.value, maker, new_life(), time)
+        words = (encode(room), origin.value, maker, new_life(), time)
         made = await self._commands.run(_MAKE, self._pair(channel), words)
         await self._list(key)
         return RoomMade.MADE if made else RoomMade.EXISTS
 
     # -- using
 
-    async def keep(self, channel: Channel, idle: float) -> None:
+    async def use(self, channel: Channel, idle: float) -> None:
         """Record a use; of many within a short time only the first."""
         now = self._clock.monotonic()
         if self._noted.get(channel, 0.0) > now:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from portward.engines.json_codec import MALFORMED, encode
 from portward.engines.port import EngineUnavailable, PublishResult, RoomEnded
 from portward.engines.redis import codec
 from portward.engines.redis.commands import RedisCommands, together
@@ -133,7 +134,7 @@ class RedisStreams:
         )
         try:
             return _page(answer)
-        except codec.MALFORMED:
+        except MALFORMED:
             raise EngineUnavailable(
                 "redis has something else where publications are kept"
             ) from None
@@ -158,7 +159,7 @@ class RedisStreams:
     async def publish_control(self, event: BusEvent) -> None:
         """Send an event to this node, then to the others."""
         self._on_control(event)
-        sent = codec.encode({"node": self._uid, "event": event})
+        sent = encode({"node": self._uid, "event": event})
         await self._commands.send(self._keys.bus, self._topology.publish, self._keys.bus, sent)
 
     async def subscribe(self, channel: Channel) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from portward.engines.json_codec import MALFORMED
 from portward.engines.port import EngineEvents, EngineUnavailable
 from portward.engines.redis import codec
 from portward.engines.redis.keys import Keys
@@ -182,7 +183,7 @@ class RedisSubscriptions:
                 self._event(payload)
             elif subscribed is not None:
                 self._publication(subscribed, payload)
-        except codec.MALFORMED:
+        except MALFORMED:
             self.ignored += 1
 
     def _event(self, payload: bytes) -> None:

@@ -3,26 +3,21 @@
 import sqlite3
 from contextlib import suppress
 
-from portward.engines.memory.nodes import MemoryNodes
 from portward.engines.memory.presence import MemoryPresence
 from portward.engines.port import MAX_ROOMS, EngineEvents, EngineUnavailable
-from portward.engines.sqlite.approvals import SqliteApprovals
 from portward.engines.sqlite.counters import SqliteCounters
-from portward.engines.sqlite.directory import SqliteDirectory
 from portward.engines.sqlite.files import EngineFileError, EngineInUse, sqlite_path
-from portward.engines.sqlite.kv import SqliteKeyValue, stored_note
-from portward.engines.sqlite.revocations import SqliteRevocations
+from portward.engines.sqlite.kv import SqliteKeyValue
 from portward.engines.sqlite.rooms import SqliteRooms
-from portward.engines.sqlite.sessions import SqliteSessions
 from portward.engines.sqlite.store import SqliteStore
 from portward.engines.sqlite.streams import StreamTables
 from portward.engines.sqlite.streams_port import SqliteStreams
-from portward.engines.sqlite.user_state import SqliteUserState
+from portward.engines.sqlite.values import stored_value
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.events import RightsChanged
 
-__all__ = ["EngineFileError", "EngineInUse", "SqliteEngine", "sqlite_path", "stored_note"]
+__all__ = ["EngineFileError", "EngineInUse", "SqliteEngine", "sqlite_path", "stored_value"]
 
 
 class SqliteEngine:
@@ -34,6 +29,8 @@ class SqliteEngine:
 
     name = "sqlite"
     shared_by_nodes = False
+    exclusive = True
+    may_evict = False
 
     def __init__(self, path: str, clock: Clock, *, max_rooms: int = MAX_ROOMS) -> None:
         streams = StreamTables()
@@ -41,26 +38,19 @@ class SqliteEngine:
         self.store = SqliteStore(path, self._load, streams.forget, self._changed)
         self.streams = SqliteStreams(self.store, streams, clock)
         self.presence = MemoryPresence()
-        rooms = SqliteRooms(
+        self.rooms = SqliteRooms(
             self.store, streams, clock, max_rooms, self._occupied, self.streams.removed
         )
-        self.directory = SqliteDirectory(self.store, rooms)
-        self.sessions = SqliteSessions(self.store, clock)
-        self.revocations = SqliteRevocations(self.store, clock)
-        self.approvals = SqliteApprovals(self.store, clock)
-        self.user_state = SqliteUserState(self.store, clock)
-        self.nodes = MemoryNodes()
         self.counters = SqliteCounters(self.store, clock)
-        self.kv = SqliteKeyValue(self.store)
+        self.kv = SqliteKeyValue(self.store, clock)
         self._sweeping = False
 
     def _load(self, db: sqlite3.Connection) -> None:
         channels = db.execute("SELECT channel FROM streams").fetchall()
         self._streams.load(db)
-        self.sessions.load(db)
         self.streams.load([channel for (channel,) in channels])
-        self.directory.load(db)
-        self.revocations.load(db)
+        self.rooms.load(db)
+        self.kv.load(db)
 
     def _occupied(self, channel: Channel) -> bool:
         return self.presence.occupied(channel) or self.streams.is_subscribed(channel)
@@ -69,23 +59,23 @@ class SqliteEngine:
         if self.streams.sink is not None:
             self.streams.sink.on_health_changed(up)
 
-    async def start(self, sink: EngineEvents) -> None:
-        """Open the file, and announce to `sink` from now on.
+    async def start(self, events: EngineEvents) -> None:
+        """Open the file, and announce to `events` from now on.
 
         Raises:
             EngineInUse: another process has the file.
             EngineFileError: the file cannot be opened, is damaged, or is not Portward's.
         """
         await self.store.start()
-        self.streams.sink = sink
+        self.streams.sink = events
 
     async def stop(self) -> None:
         """Carry out what is queued, close the file, and stop announcing."""
         try:
             with suppress(EngineUnavailable):  # only the times of last use are lost
                 await self.streams.flush()
-                await self.directory.flush()
-                await self.sessions.flush()
+                await self.rooms.flush()
+                await self.kv.flush()
                 await self.store.write(self._streams.close)
         finally:
             await self.store.stop()
@@ -108,19 +98,11 @@ class SqliteEngine:
     async def _sweep(self) -> None:
         await self.store.probe()
         await self.streams.sweep()
-        for channel in await self.directory.sweep():
+        for channel in await self.rooms.sweep():
             await self.streams.publish_control(RightsChanged(channel=channel))
-        await self.sessions.sweep()
-        await self.revocations.sweep()
-        await self.approvals.sweep()
-        await self.user_state.sweep()
+        await self.kv.sweep()
         await self.counters.sweep()
         await self.store.tidy()
-
-    @property
-    def may_evict(self) -> bool:
-        """False: nothing is dropped before its time."""
-        return False
 
     @property
     def healthy(self) -> bool:

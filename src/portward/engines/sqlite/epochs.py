@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 
 from portward.engines.epochs import NextEpochs
-from portward.engines.sqlite.codec import pack, reader
+from portward.engines.json_codec import decoder, encode
 
 _KEY: Final = "next epochs"
-_READER: Final = reader(NextEpochs)
+_READER: Final = decoder(NextEpochs)
 
 
 def take(db: sqlite3.Connection) -> NextEpochs:
@@ -32,5 +32,5 @@ def take(db: sqlite3.Connection) -> NextEpochs:
 def write(db: sqlite3.Connection, epochs: NextEpochs) -> None:
     """Write them for the next run."""
     db.execute(
-        "INSERT OR REPLACE INTO kept (key, value) VALUES (?, ?)", (_KEY, pack(epochs).decode())
+        "INSERT OR REPLACE INTO kept (key, value) VALUES (?, ?)", (_KEY, encode(epochs).decode())
     )

@@ -3,13 +3,13 @@
 import sqlite3
 from typing import NamedTuple
 
-from portward.engines.sqlite.codec import reader
+from portward.engines.json_codec import decoder
 from portward.model.channel import Channel
 from portward.model.namespace import Namespace, Snapshot
 from portward.model.position import Position
 from portward.model.publication import HistoryPage, HistoryQuery, Publication
 
-_PUBLICATION = reader(Publication)
+_PUBLICATION = decoder(Publication)
 
 
 class _Range(NamedTuple):

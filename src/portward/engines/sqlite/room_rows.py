@@ -4,12 +4,12 @@ import sqlite3
 from math import inf
 from typing import Final, NamedTuple
 
-from portward.engines.sqlite.codec import reader
+from portward.engines.json_codec import decoder
 from portward.engines.sqlite.history_query import keeps
 from portward.model.channel import Channel
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
-_ROOM: Final = reader(Room)
+_ROOM: Final = decoder(Room)
 READ: Final = "SELECT channel, until, body, origin, maker, life, idle FROM rooms"
 READ_ONE: Final = f"{READ} WHERE channel = ?"
 SAVE: Final = (

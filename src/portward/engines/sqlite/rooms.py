@@ -6,9 +6,9 @@ from functools import partial
 from math import inf
 from typing import NamedTuple
 
-from portward.engines.memory.rooms import new_life
+from portward.engines.json_codec import encode
+from portward.engines.memory.room_table import new_life
 from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
-from portward.engines.sqlite.codec import pack
 from portward.engines.sqlite.expiry import RETURN_TIME
 from portward.engines.sqlite.history_query import keeps
 from portward.engines.sqlite.room_rows import (
@@ -37,7 +37,7 @@ class _Change(NamedTuple):
 
 
 class SqliteRooms:
-    """Rooms by channel, of which joins may make `limit`. Times are Unix time.
+    """Implements `engines.port.RoomStore`; joins may make `limit` of them. Times are Unix time.
 
     `occupied` tells whether any connection is in a channel, `removed` is called for deleted streams.
     The time until which a room stays is written at the sweep only, because each message changes it.
@@ -69,7 +69,7 @@ class SqliteRooms:
         self._cache = {Channel.parse(row.channel): entry_of(row) for row in rows}
         self._used = {}
 
-    def get(self, channel: Channel) -> RoomRecord | None:
+    async def get(self, channel: Channel) -> RoomRecord | None:
         """The record of a room that has not expired."""
         entry = self._cache.get(channel)
         return None if entry is None or self._over(entry) else entry.record
@@ -77,16 +77,16 @@ class SqliteRooms:
     def _over(self, entry: RoomRow) -> bool:
         return not entry.idle and entry.until <= self._clock.time()
 
-    def all(self) -> Mapping[Channel, RoomRecord]:
+    async def all(self) -> Mapping[Channel, RoomRecord]:
         """Every record that has not expired."""
         return {name: each.record for name, each in self._cache.items() if not self._over(each)}
 
     async def save(
-        self, channel: Channel, room: Room, origin: RoomOrigin, expires: float | None
+        self, channel: Channel, room: Room, origin: RoomOrigin, *, expires: float | None = None
     ) -> None:
         """Make or replace a record that does not end unused."""
         until = inf if expires is None else expires
-        row = StoredRoomRow(str(channel), until, pack(room), origin.value, "", new_life(), 0.0)
+        row = StoredRoomRow(str(channel), until, encode(room), origin.value, "", new_life(), 0.0)
         now = self._clock.time()
         await self._store.write(
             lambda db: self._save(db, channel, row, now), lambda done: self._changed(channel, done)
@@ -122,7 +122,7 @@ class SqliteRooms:
         """Make a record that may end when it is not used for `idle` seconds."""
         now = self._clock.time()
         row = StoredRoomRow(
-            str(channel), now + idle, pack(room), origin.value, maker, new_life(), idle
+            str(channel), now + idle, encode(room), origin.value, maker, new_life(), idle
         )
         done = await self._store.write(
             lambda db: self._make(db, channel, row, now), lambda done: self._changed(channel, done)
@@ -159,8 +159,11 @@ class SqliteRooms:
             self._used.pop(channel, None)
         self._stream_removed(channel, done.deleted)
 
-    def keep(self, channel: Channel, idle: float) -> None:
+    async def use(self, channel: Channel, idle: float) -> None:
         """Record a use."""
+        self._keep(channel, idle)
+
+    def _keep(self, channel: Channel, idle: float) -> None:
         entry = self._cache.get(channel)
         if entry is not None and entry.idle:
             until = self._clock.time() + idle
@@ -217,7 +220,7 @@ class SqliteRooms:
         if now < self._started + min(entry.idle, RETURN_TIME):
             return False
         if self._occupied(channel):
-            self.keep(channel, entry.idle)
+            self._keep(channel, entry.idle)
             return False
         return True
 
@@ -240,4 +243,4 @@ class SqliteRooms:
             if deleted is not None:
                 self._forget(channel, deleted)
             elif (entry := self._cache.get(channel)) is not None:
-                self.keep(channel, entry.idle)
+                self._keep(channel, entry.idle)

@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from portward.engines.sqlite.files import EngineFileError
-from portward.engines.sqlite.tables import FIRST, SECOND, THIRD
+from portward.engines.sqlite.migration import to_key_value
 
 APPLICATION_ID: Final = 0x504F5254
 """Marks the header of every file of Portward, to reject files of other programs: `PORT`."""
@@ -15,8 +16,11 @@ BUSY_TIME: Final = 2000
 CHECKED_SIZE: Final = 256 * 1024 * 1024
 """Bytes up to which every page of a file is checked when it is opened; of larger ones the header only."""
 
-MIGRATIONS: Final = (FIRST, SECOND, THIRD)
-"""Statements that lead from each version of the schema to the next; the first one from an empty file."""
+VERSION: Final = 4
+"""Of the schema. `sql/<version>.sql` leads to it from the version before, the first from an empty file."""
+_KEY_VALUE: Final = 4
+"""The version that has the tables of the key-value port."""
+_FOLDER: Final = files(__package__) / "sql"
 
 
 def open_writer(path: str) -> sqlite3.Connection:
@@ -71,7 +75,7 @@ def _opened(
 
 def _tune(db: sqlite3.Connection, _: str) -> None:
     db.execute(f"PRAGMA busy_timeout = {BUSY_TIME:d}")
-    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute("PRAGMA foreign_keys = ON")
 
 
 def _look(db: sqlite3.Connection, path: str) -> None:
@@ -102,9 +106,9 @@ def _version(db: sqlite3.Connection, path: str) -> int:
         return 0
     if owner != APPLICATION_ID:
         raise EngineFileError(path, "a database of another program; nothing was changed")
-    if version > len(MIGRATIONS):
+    if version > VERSION:
         raise EngineFileError(
-            path, f"written by a newer version (schema {version}, here {len(MIGRATIONS)})"
+            path, f"written by a newer version (schema {version}, here {VERSION})"
         )
     return version
 
@@ -117,12 +121,15 @@ def _check(db: sqlite3.Connection, path: str) -> None:
 
 def _migrate(db: sqlite3.Connection, version: int) -> None:
     """Bring the schema to the newest version, in one transaction."""
-    if version == len(MIGRATIONS):
+    if version == VERSION:
         return
     db.execute("BEGIN IMMEDIATE")
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
+    for step in range(version + 1, VERSION + 1):
+        # Not `executescript`, which commits first.
+        for statement in (_FOLDER / f"{step}.sql").read_text("utf-8").split(";\n"):
             db.execute(statement)
+    if version < _KEY_VALUE:
+        to_key_value(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-    db.execute(f"PRAGMA user_version = {len(MIGRATIONS):d}")
+    db.execute(f"PRAGMA user_version = {VERSION:d}")
     db.execute("COMMIT")

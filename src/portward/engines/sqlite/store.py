@@ -155,16 +155,10 @@ class SqliteStore:
 
     # -- housekeeping
 
-    async def purge(self, sql: str, *values: Any) -> int:
-        """Repeat a statement that deletes at most as many rows as its last value, `BATCH`.
-
-        Returns how many were deleted.
-        """
-        total = deleted = await self.execute(sql, (*values, BATCH))
-        while deleted >= BATCH:
-            deleted = await self.execute(sql, (*values, BATCH))
-            total += deleted
-        return total
+    async def purge(self, sql: str, *values: Any, step: int = BATCH) -> None:
+        """Repeat a statement that deletes at most as many rows as its last value, `step`."""
+        while await self.execute(sql, (*values, step)) >= step:
+            pass
 
     async def probe(self) -> None:
         """Write a row when the store did not answer, to learn whether it does again."""

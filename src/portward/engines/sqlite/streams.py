@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from portward.engines.epochs import NextEpochs
+from portward.engines.json_codec import encode
 from portward.engines.port import PublishResult
 from portward.engines.sqlite import epochs
-from portward.engines.sqlite.codec import pack
 from portward.engines.sqlite.history_query import read_page
 from portward.engines.sqlite.publish_job import PublishJob, StoredJob
 from portward.engines.sqlite.room_rows import alive
@@ -199,7 +199,7 @@ def _keep(db: sqlite3.Connection, stream: Stream, publication: Publication, now:
     size, by_key = stream.settings.size, stream.settings.by_key and publication.key is not None
     if not size and not by_key:
         return
-    body = pack(publication)
+    body = encode(publication)
     if size:
         db.execute(
             "INSERT INTO publications (stream, offset, stored, body) VALUES (?, ?, ?, ?)",

@@ -69,9 +69,7 @@ class Publishing:
             draft = sign_message(draft, command.channel, secret)
         if record is not None and record.origin.ends_unused:
             # In parallel to the publication, so that the round trip to a remote store is paid once.
-            self._background.run(
-                self._engine.directory.use_room(command.channel, namespace.idle_ttl)
-            )
+            self._background.run(self._engine.rooms.use(command.channel, namespace.idle_ttl))
         key = command.idempotency_key
         life = record.life if guarded and record is not None else None
         stored = await self._store(command.channel, draft, namespace, key, life)

@@ -26,7 +26,7 @@ class SubscribeCost:
     """
 
     def __init__(self, context: NodeContext, authorizer: Authorizer) -> None:
-        self._engine = context.engine
+        self._engine, self._stores = context.engine, context.stores
         self._registry = context.registry
         self._cluster_limits = context.cluster_limits
         self._background = context.background
@@ -55,12 +55,12 @@ class SubscribeCost:
             # The other connections may be dead: the limit must not stop a client that reconnects.
             if await self._all_held(session, user, rest) and self._is_free(user, len(rest)):
                 return
-            await self._engine.sessions.put_returns(user, tuple(returning), RETURN_TIME)
+            await self._stores.sessions.put_returns(user, tuple(returning), RETURN_TIME)
             raise
 
     async def _take(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
         """Return the channels that the user returns to without cost."""
-        returning = await self._engine.sessions.take_returns(user, channels)
+        returning = await self._stores.sessions.take_returns(user, channels)
         return returning if returning and self._is_free(user, len(returning)) else frozenset()
 
     def _is_free(self, user: str, count: int) -> bool:
@@ -98,17 +98,17 @@ class SubscribeCost:
         held = [each.channel for each in session.subscriptions.values() if not each.trusted]
         if held:
             self._background.run(
-                self._engine.sessions.put_returns(session.user, tuple(held), RETURN_TIME)
+                self._stores.sessions.put_returns(session.user, tuple(held), RETURN_TIME)
             )
 
     def allow_return(self, session: Session, channel: Channel) -> None:
         """Store a free return to a channel that the gateway removed, so that the client can resubscribe."""
         if session.user is not None:
             self._background.run(
-                self._engine.sessions.put_returns(session.user, (channel,), RETURN_TIME)
+                self._stores.sessions.put_returns(session.user, (channel,), RETURN_TIME)
             )
 
     def forget_returns(self, user: str | None, *channels: Channel) -> None:
         """Delete free returns to channels that the user left or was removed from."""
         if user is not None and channels:
-            self._background.run(self._engine.sessions.take_returns(user, channels))
+            self._background.run(self._stores.sessions.take_returns(user, channels))

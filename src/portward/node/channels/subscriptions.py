@@ -140,14 +140,14 @@ class Subscriptions:
         self, session: Session, subscription: Subscription, namespace: Namespace
     ) -> None:
         """Read the room record again: changes arrive as events only from now on, earlier ones did not."""
-        channel, directory = subscription.channel, self._engine.directory
+        channel, rooms = subscription.channel, self._engine.rooms
         if namespace.authorize is AccessRule.ROLES:
             await self.reauthorize(session, channel)
         else:
-            subscription.record = await directory.room(channel)
+            subscription.record = await rooms.get(channel)
         record = subscription.record
         if record is not None and record.origin.ends_unused:
-            await directory.use_room(channel, namespace.idle_ttl)
+            await rooms.use(channel, namespace.idle_ttl)
         self.check_current(session, subscription)
 
     async def recheck_record(self, session: Session, subscription: Subscription) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, TypeVar
 
-from portward.engines.port import Engine
+from portward.engines.port import Engine, Key
 from portward.model.clock import Clock, Timer
 from portward.node.sessions import Background, NodeContext
 from portward.telemetry import AuditEntry, AuditError, AuditFile, AuditLog, Telemetry
@@ -115,17 +115,17 @@ class Checkpoints:
         await _off_the_loop(lambda: self._audit.flush(FLUSH_TIME))
         checkpoint = file.checkpoint
         if checkpoint is not None and checkpoint.seq > self._kept:
-            await self._engine.kv.set(key, as_text(checkpoint))
+            await self._engine.kv.put(Key(key), as_text(checkpoint).encode())
             self._kept = checkpoint.seq
             self._seen = min(last, self._kept)
 
     async def _compare(self, file: AuditFile, key: str) -> None:
         """Record `audit.cut` when the file contradicts the stored checkpoint or one cannot be read."""
-        text = await self._engine.kv.get(key)
-        if text is None:
+        kept = await self._engine.kv.get(Key(key))
+        if kept is None:
             return
         try:
-            checkpoint = from_text(text, file.name, key)
+            checkpoint = from_text(kept.decode("utf-8", "replace"), file.name, key)
             reason = await _off_the_loop(lambda: file.contradicts(checkpoint))
         except (AuditError, OSError) as error:
             self._telemetry.record(
@@ -209,7 +209,7 @@ class SecurityEvents:
         try:
             while batch := tuple(islice(self._queue, BATCH)):
                 texts = tuple(map(self._text, batch))
-                await self._engine.kv.prepend(EVENTS, texts, EVENTS_KEPT)
+                await self._engine.kv.prepend(Key(EVENTS), texts, EVENTS_KEPT)
                 for _ in batch:
                     self._queue.popleft()
                 self._report_losses()

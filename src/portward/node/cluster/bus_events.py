@@ -31,6 +31,9 @@ class EngineStatusEvents(Protocol):
     def on_eviction_changed(self, possible: bool) -> None:
         """Report whether the store may evict keys."""
 
+    def on_keys_dropped(self) -> None:
+        """Write again what the store may have lost."""
+
 
 class BusEventHandler:
     """Implements `engines.port.EngineEvents`."""
@@ -81,6 +84,10 @@ class BusEventHandler:
     def on_eviction_changed(self, possible: bool) -> None:
         """Forward the change."""
         self._watchers.on_eviction_changed(possible)
+
+    def on_keys_dropped(self) -> None:
+        """Forward the loss."""
+        self._watchers.on_keys_dropped()
 
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
         source = self._registry.get(client)

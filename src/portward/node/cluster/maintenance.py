@@ -65,7 +65,7 @@ class ClusterMaintenance:
     ) -> None:
         """`info` returns the figures of this node."""
         self._survey = survey
-        self._engine = context.engine
+        self._engine, self._stores = context.engine, context.stores
         self._registry = context.registry
         self._telemetry = context.telemetry
         self._background = context.background
@@ -101,7 +101,7 @@ class ClusterMaintenance:
             timer.cancel()
         self._timers.clear()
         self._unchecked.clear()
-        self._background.run(self._engine.nodes.withdraw(self._info().uid))
+        self._background.run(self._stores.nodes.withdraw(self._info().uid))
 
     def _every(self, name: str, wait: Callable[[], float], action: Callable[[], None]) -> None:
         def due() -> None:
@@ -142,7 +142,7 @@ class ClusterMaintenance:
         self._background.run(self._announce())
 
     async def _announce(self) -> None:
-        nodes = self._engine.nodes
+        nodes = self._stores.nodes
         await nodes.register(self._info(), NODE_TTL)
         if self._engine.shared_by_nodes:
             present = await nodes.present()
@@ -167,7 +167,7 @@ class ClusterMaintenance:
         self._pulling = True
         try:
             now = self._clock.time()
-            found = await self._engine.revocations.since(self._pulled - OVERLAP)
+            found = await self._stores.revocations.since(self._pulled - OVERLAP)
             self._pulled = now
             if found:
                 await self._end_revoked(found)
@@ -221,6 +221,7 @@ class ClusterMaintenance:
         """Look for everything that the bus may have lost, at a random time within `SOON`."""
         self._rights_uncertain = True
         self._once("look", self._random() * SOON, self._look_for_losses)
+        self.on_keys_dropped()
 
     def _look_for_losses(self) -> None:
         self._compare()
@@ -233,6 +234,12 @@ class ClusterMaintenance:
         self._telemetry.record(
             Event.ENGINE_UP if up else Event.ENGINE_DOWN, engine=self._engine.name
         )
+        if up:
+            self.on_keys_dropped()
+
+    def on_keys_dropped(self) -> None:
+        """Write the revocations that this node has in memory, which the store may have lost."""
+        self._background.run(self._stores.revocations.restore())
 
     def on_eviction_changed(self, possible: bool) -> None:
         """Record whether the store may evict keys."""

@@ -39,6 +39,7 @@ class RightsEventHandler:
     ) -> None:
         self._registry = context.registry
         self._background = context.background
+        self._revocations = context.stores.revocations
         self._telemetry = context.telemetry
         self._clock = context.clock
         self._binding = binding
@@ -64,6 +65,7 @@ class RightsEventHandler:
     def revoked(self, event: Revoked) -> None:
         """Close every session that the revocation covers."""
         revocation = event.revocation
+        self._revocations.hold(revocation)
         ended = self._ended.pop(revocation, 0)
         for session in self._registry:
             if session.claims is not None and revocation.names(session.claims, session.resume_id):

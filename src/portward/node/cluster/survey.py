@@ -62,7 +62,7 @@ class Survey:
     ) -> None:
         self.known: dict[str, NodeInfo] = {}
         """The nodes that ran on the store when it was last read, with their figures of then."""
-        self._engine = context.engine
+        self._engine, self._stores = context.engine, context.stores
         self._node = node
         self._uid = context.uid
         self._questions = questions
@@ -121,7 +121,7 @@ class Survey:
         try:
             await self._engine.streams.publish_control(event)
             if event.among is None:
-                self.note(await self._engine.nodes.present())
+                self.note(await self._stores.nodes.present())
         except Unavailable:
             survey.done.set()  # no answer can come
             return

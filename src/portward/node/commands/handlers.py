@@ -256,13 +256,13 @@ class CommandHandlers:
     async def _set_permissions(self, session: Session, command: ask.SetPermissions) -> Reply:
         grant = await self._authorizer.grant(session, command.channel, command)
         channel = grant.command.channel
-        record = await self._engine.directory.room(channel)
+        record = await self._engine.rooms.get(channel)
         if record is None:
             raise CommandError(ErrorKind.PERMISSION_DENIED)
         changed = replace(record.room, permissions=command.permissions)
         # A room with chosen permissions must keep them: from now on it is not deleted when unused.
         origin = RoomOrigin.ADMIN if record.origin.ends_unused else record.origin
-        await self._engine.directory.save_room(channel, changed, origin, expires=record.expires)
+        await self._engine.rooms.save(channel, changed, origin, expires=record.expires)
         self._telemetry.record(Event.ROOM_PERMISSIONS, actor=session.user, channel=channel)
         await self._engine.streams.publish_control(RightsChanged(channel=channel))
         return Done()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from portward.engines.port import Member, PublishResult, RevocationsFull, UserRights
+from portward.engines.port import Member, PublishResult
 from portward.model.channel import Channel
 from portward.model.commands import Publish, ReadHistory
 from portward.model.errors import CommandError, ErrorKind
@@ -24,6 +24,7 @@ from portward.node.hooks import HookRunner, describe
 from portward.node.ports import ConnectionInfo
 from portward.node.rights import Authorizer, CredentialVerifier
 from portward.node.sessions import NodeContext, Session
+from portward.node.stores import RevocationsFull, UserRights
 from portward.security import policy
 from portward.security.redaction import fingerprint
 from portward.telemetry.events import Event
@@ -51,7 +52,7 @@ class ServerApi:
     ) -> None:
         self.uid = context.uid
         self._machine = context.machine
-        self._engine = context.engine
+        self._engine, self._stores = context.engine, context.stores
         self._hub = context.hub
         self._registry = context.registry
         self._telemetry = context.telemetry
@@ -190,14 +191,14 @@ class ServerApi:
         until = kept_until(now, [end for end in ends if end is not None], whole=whole)
         revocation = replace(revocation, until=until)
         try:
-            await self._engine.revocations.add(revocation)
+            await self._stores.revocations.add(revocation)
         except RevocationsFull:
             self._telemetry.record(Event.AUTH_REVOKE_FULL, kind=kind.value)
             await self._engine.streams.publish_control(Revoked(revocation=revocation))
             detail = "the engine keeps as many revocations as it can; this one is not kept"
             raise CommandError(ErrorKind.LIMIT_EXCEEDED, detail=detail) from None
         if kind is RevocationKind.SESSION:
-            await self._engine.sessions.drop(value)
+            await self._stores.sessions.drop(value)
         ended = len(self._named(revocation))
         self._telemetry.record(Event.AUTH_REVOKE, kind=kind.value, count=ended)
         await self._engine.streams.publish_control(Revoked(revocation=revocation))
@@ -215,16 +216,16 @@ class ServerApi:
 
     async def facts(self, user: str) -> UserRights:
         """Return the roles, permissions and workspaces of a user in the directory."""
-        return await self._engine.directory.rights(user)
+        return await self._stores.directory.rights(user)
 
     async def set_roles(self, user: str, roles: Iterable[str]) -> None:
         """Replace the roles of a user; the rights of open connections are checked again at once."""
-        await self._engine.directory.set_roles(user, frozenset(roles))
+        await self._stores.directory.set_roles(user, frozenset(roles))
         await self._changed(user, "roles")
 
     async def set_permissions(self, user: str, permissions: Iterable[str]) -> None:
         """Replace the permissions of a user; the rights of open connections are checked again at once."""
-        await self._engine.directory.set_permissions(user, frozenset(permissions))
+        await self._stores.directory.set_permissions(user, frozenset(permissions))
         await self._changed(user, "permissions")
 
     async def set_workspaces(self, user: str, workspaces: Iterable[str] | None) -> None:
@@ -233,7 +234,7 @@ class ServerApi:
         From then on they apply instead of the token of the user; with None the token applies again.
         """
         given = frozenset(workspaces) if workspaces is not None else None
-        await self._engine.directory.set_workspaces(user, given)
+        await self._stores.directory.set_workspaces(user, given)
         await self._changed(user, "workspaces")
 
     async def _changed(self, user: str, what: str) -> None:
@@ -245,21 +246,21 @@ class ServerApi:
     async def room(self, channel: Channel) -> RoomRecord | None:
         """Return the record of a room."""
         self._authorizer.namespace(channel)
-        return await self._engine.directory.room(channel)
+        return await self._engine.rooms.get(channel)
 
     async def rooms(self) -> Mapping[Channel, RoomRecord]:
         """Return all room records."""
-        return await self._engine.directory.rooms()
+        return await self._engine.rooms.all()
 
     async def orphans(self) -> tuple[Channel, ...]:
         """Return channels that have stored data and need a record but have none: nobody can join them."""
-        directory, streams = self._engine.directory, self._engine.streams
+        rooms, streams = self._engine.rooms, self._engine.streams
         return tuple(
             [
                 channel
                 for channel in await streams.channels()
                 if self._authorizer.needs_record(channel)
-                and await directory.room(channel) is None
+                and await rooms.get(channel) is None
                 and await streams.is_readable(channel)
             ]
         )
@@ -281,10 +282,10 @@ class ServerApi:
         """
         self._authorizer.namespace(channel)
         room = replace(room, id=channel.name, name=room.name or channel.name)
-        directory = self._engine.directory
-        new = await directory.room(channel) is None
+        rooms = self._engine.rooms
+        new = await rooms.get(channel) is None
         expires = None if ttl is None else self._clock.time() + ttl
-        await directory.save_room(channel, room, origin, expires=expires)
+        await rooms.save(channel, room, origin, expires=expires)
         self._telemetry.record(
             Event.ROOM_CREATE if new else Event.ROOM_PERMISSIONS, channel=channel, kind=origin.value
         )
@@ -297,7 +298,7 @@ class ServerApi:
         Returns False when there was neither.
         """
         self._authorizer.namespace(channel)
-        removed = await self._engine.directory.remove_room(channel)
+        removed = await self._engine.rooms.remove(channel)
         if removed:
             self._telemetry.record(Event.ROOM_REMOVE, channel=channel)
         await self._engine.streams.publish_control(RightsChanged(channel=channel))

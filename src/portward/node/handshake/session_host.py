@@ -30,7 +30,7 @@ class NodeSessionHost:
         self.recheck = revalidation.recheck
         self.connection_lost = admission.left
         self.remove_subscription = subscriptions.remove
-        self._engine = context.engine
+        self._stores = context.stores
         self._telemetry = context.telemetry
         self._registry = context.registry
         self._background = context.background
@@ -50,7 +50,7 @@ class NodeSessionHost:
         self._registry.remove(session, session.user)
         if session.resume_id is not None:
             self._background.run(
-                self._engine.sessions.release(session.resume_id, session.id, RELEASED_TTL)
+                self._stores.sessions.release(session.resume_id, session.id, RELEASED_TTL)
             )
         ends.record(self._telemetry, session, ending, cause, self.clock.monotonic())
 

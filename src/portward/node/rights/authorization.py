@@ -45,7 +45,7 @@ class Authorizer:
         question: RightsQuestion,
         provider: IdentityProviderPort | None,
     ) -> None:
-        self._engine = context.engine
+        self._engine, self._stores = context.engine, context.stores
         self._settings = context.settings
         self._telemetry = context.telemetry
         self._records = RoomRecords(context)
@@ -74,7 +74,7 @@ class Authorizer:
 
     async def with_directory_roles(self, claims: Identity) -> Identity:
         """Return the token's identity with the directory's roles and permissions, and those of the roles."""
-        facts = await self._engine.directory.rights(claims.subject)
+        facts = await self._stores.directory.rights(claims.subject)
         roles = claims.roles | facts.roles
         permissions = claims.permissions | facts.permissions
         given = self._settings.now.roles
@@ -179,7 +179,7 @@ class Authorizer:
             return NO_FACTS
         match namespace.authorize:
             case AccessRule.MEMBERSHIP:
-                facts = await self._engine.directory.rights(who.subject)
+                facts = await self._stores.directory.rights(who.subject)
                 return ChannelFacts(workspaces=facts.workspaces)
             case AccessRule.HTTP:
                 return ChannelFacts(answers=await self._answers(who, channel, namespace))
@@ -218,5 +218,5 @@ class Authorizer:
             CommandError: `UNKNOWN_ROOM`: there is no record and none is created.
         """
         if not self.needs_record(channel):
-            return await self._engine.directory.room(channel)
+            return await self._engine.rooms.get(channel)
         return await self._records.to_publish(channel, self.namespace(channel))

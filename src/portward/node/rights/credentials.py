@@ -16,7 +16,7 @@ class CredentialVerifier:
     def __init__(
         self, context: NodeContext, verifier: Verifier, provider: IdentityProviderPort | None
     ) -> None:
-        self._engine = context.engine
+        self._stores = context.stores
         self._clock = context.clock
         self._settings = context.settings
         self._verifier = verifier
@@ -34,7 +34,7 @@ class CredentialVerifier:
         except TokenRefused as refused:
             raise refusal(refused, lasting=self._verifier.lasts(refused)) from None
         await self.check_revoked(identity, None)
-        if await self._engine.revocations.token_revoked(token):
+        if await self._stores.revocations.token_revoked(token):
             # Not lasting: the other application may withdraw this revocation.
             raise CommandError(ErrorKind.TOKEN_REVOKED, detail="revoked by another application")
         return identity
@@ -63,7 +63,7 @@ class CredentialVerifier:
         Raises:
             CommandError: `AUTHENTICATION_FAILED` or `TOKEN_REVOKED`.
         """
-        identity = await self._engine.sessions.take_ticket(digest(ticket))
+        identity = await self._stores.sessions.take_ticket(digest(ticket))
         if identity is None or self.expired(identity):
             raise CredentialError(ErrorKind.AUTHENTICATION_FAILED, "ticket", lasting=True)
         await self.check_revoked(identity, None)
@@ -77,7 +77,7 @@ class CredentialVerifier:
         """
         identity = await self.identify(token)
         ticket = secrets.token_urlsafe(32)
-        await self._engine.sessions.put_ticket(digest(ticket), identity, ttl)
+        await self._stores.sessions.put_ticket(digest(ticket), identity, ttl)
         return ticket
 
     def expired(self, identity: Identity) -> bool:
@@ -93,7 +93,7 @@ class CredentialVerifier:
         Raises:
             CommandError: `TOKEN_REVOKED`.
         """
-        if await self._engine.revocations.is_revoked(identity, session):
+        if await self._stores.revocations.is_revoked(identity, session):
             raise CredentialError(ErrorKind.TOKEN_REVOKED, "revoked", lasting=True)
 
 

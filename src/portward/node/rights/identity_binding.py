@@ -31,7 +31,7 @@ class IdentityBinding:
     def __init__(
         self, context: NodeContext, authorizer: Authorizer, lifecycle: SessionLifecycle
     ) -> None:
-        self._engine = context.engine
+        self._stores = context.stores
         self._registry = context.registry
         self._telemetry = context.telemetry
         self._settings = context.settings
@@ -114,7 +114,7 @@ class IdentityBinding:
 
     async def _check_after_binding(self, session: Session, identity: Identity) -> None:
         """Check revocations again: one between the first check and the registration found no session."""
-        if await self._engine.revocations.is_revoked(identity, session.resume_id):
+        if await self._stores.revocations.is_revoked(identity, session.resume_id):
             session.end(Disconnect.REVOKED, "revoked while it was authenticated")
             raise CommandError(ErrorKind.TOKEN_REVOKED)
 

@@ -29,13 +29,13 @@ class RoomRecords:
     """Finds records, and creates them for undeclared rooms where that is allowed."""
 
     def __init__(self, context: NodeContext) -> None:
-        self._directory = context.engine.directory
+        self._rooms = context.engine.rooms
         self._telemetry = context.telemetry
         self._endpoints = context.endpoints
 
     async def find(self, channel: Channel) -> FoundRecord:
         """Return the record of a room."""
-        return FoundRecord(await self._directory.room(channel), NO_ROOM)
+        return FoundRecord(await self._rooms.get(channel), NO_ROOM)
 
     async def create(
         self, session: Session, who: Identity, channel: Channel, namespace: Namespace
@@ -54,7 +54,7 @@ class RoomRecords:
         Raises:
             CommandError: `UNKNOWN_ROOM`, there is no record, and none is created.
         """
-        record, reason = await self._directory.room(channel), NOT_CREATED
+        record, reason = await self._rooms.get(channel), NOT_CREATED
         if record is None and namespace.name in auto_created(self._endpoints):
             record, reason = await self._make(channel, namespace)
         if record is None:
@@ -66,7 +66,7 @@ class RoomRecords:
     ) -> FoundRecord:
         origin = RoomOrigin.JOINER if maker else RoomOrigin.PUBLISHER
         room = default_room(channel, namespace)
-        made = await self._directory.make_room(channel, room, origin, maker, namespace.idle_ttl)
+        made = await self._rooms.make(channel, room, origin, maker, namespace.idle_ttl)
         if made is RoomMade.MADE:
             self._telemetry.record(
                 Event.ROOM_CREATE, client=client, user=maker or None, channel=channel

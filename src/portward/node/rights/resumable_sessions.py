@@ -3,13 +3,13 @@
 import secrets
 from typing import Final
 
-from portward.engines.port import SessionRecord
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, CredentialError, ErrorKind
 from portward.model.identity import Identity
 from portward.model.replies import Authenticated
 from portward.node.rights.credentials import CredentialVerifier, refusal
 from portward.node.sessions import NodeContext, Session
+from portward.node.stores import SessionRecord
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import TokenRefused
 
@@ -25,7 +25,7 @@ class ResumableSessions:
     def __init__(
         self, context: NodeContext, credentials: CredentialVerifier, session_tokens: SessionTokens
     ) -> None:
-        self._engine = context.engine
+        self._stores = context.stores
         self._clock = context.clock
         self._credentials = credentials
         self._session_tokens = session_tokens
@@ -40,7 +40,7 @@ class ResumableSessions:
 
     async def reopen(self, session: Session, record: SessionRecord) -> Authenticated:
         """Store a resumed session for the next time, and return its `Authenticated` reply."""
-        await self._engine.sessions.save(record, SESSION_TTL)
+        await self._stores.sessions.save(record, SESSION_TTL)
         return self._reply(record, session, resumed=True)
 
     async def _save(self, session: Session, identity: Identity) -> SessionRecord:
@@ -49,7 +49,7 @@ class ResumableSessions:
         record = SessionRecord(
             id=session.resume_id, identity=identity, nonce=secrets.token_hex(16), client=session.id
         )
-        await self._engine.sessions.save(record, SESSION_TTL)
+        await self._stores.sessions.save(record, SESSION_TTL)
         return record
 
     async def take(self, session: Session, token: str) -> SessionRecord:
@@ -67,7 +67,7 @@ class ResumableSessions:
         if session.claims is not None and session.claims.subject != claims.subject:
             session.end(Disconnect.AUTH_FAILED, "session token of another subject")
             raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="session of another subject")
-        record = await self._engine.sessions.swap(
+        record = await self._stores.sessions.swap(
             claims.session_id, claims.token_id, secrets.token_hex(16), session.id
         )
         if record is None or self._credentials.expired(record.identity):

@@ -17,6 +17,7 @@ from portward.node.sessions.endpoint import ActiveEndpoint
 from portward.node.sessions.fan_out_telemetry import FanOutTelemetry
 from portward.node.sessions.session import Session
 from portward.node.sessions.timer_wheel import TimerWheel
+from portward.node.stores import Stores
 from portward.settings.resolve import SettingsInForce
 from portward.telemetry import Telemetry
 
@@ -26,6 +27,7 @@ class NodeContext:
     """What many parts of a node need. None of it needs another part of the node."""
 
     engine: Engine
+    stores: Stores
     clock: Clock
     telemetry: Telemetry
     settings: SettingsInForce
@@ -60,6 +62,7 @@ def make_context(
     options = partial(delivery_options, settings, endpoints, clock)
     return NodeContext(
         engine=engine,
+        stores=Stores(engine, clock),
         clock=clock,
         telemetry=telemetry,
         settings=settings,
