@@ -206,7 +206,7 @@ async def test_an_answer_of_another_form() -> None:
     """An answer that is not what it should be is an error of its own."""
     only = link(message=lambda _: ("ack", {"odd": 1}))
     async with Script(only).client() as client:
-        with pytest.raises(ClientError, match="message"):
+        with pytest.raises(ClientError, match="has not the expected form"):
             await client.say("lobby", "x")
 
 

@@ -1,8 +1,8 @@
 """Rooms, alerts, topics and conversations for programs without an event loop."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial, wraps
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from portward.client.alerts import AlertsClient
 from portward.client.background import ClientTasks, unblocked
@@ -12,10 +12,21 @@ from portward.client.live import LiveClient, Topic
 from portward.client.outgoing import SendResult
 from portward.client.relay import RelayClient, RelayMessage
 from portward.client.room import Room
-from portward.client.room_values import History, Presence
-from portward.model.position import Position
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _waiting(
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["BlockingFeed[Any]", P], T]:
+    """Make a method that waits for the result of one of the asynchronous object."""
+
+    @wraps(method)
+    def call(self: "BlockingFeed[Any]", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._background.call(lambda: method(self._feed, *args, **kwargs))
+
+    return call
 
 
 class BlockingFeed(Generic[T]):
@@ -76,39 +87,16 @@ class BlockingRoom(BlockingFeed[Message]):
         """Join."""
         self._background.call(self._room.join, timeout)
 
-    def leave(self) -> None:
-        """Leave."""
-        self._background.call(self._room.leave)
-
     def send(self, content: str, timeout: float | None = None) -> SendResult:
         """Send a message; wait for its outcome."""
         return self._background.call(partial(self._room.send, content), timeout)
 
-    def typing(self, *, active: bool = True) -> None:
-        """Show the others that this user types."""
-        self._background.call(partial(self._room.typing, active=active))
-
-    def history(
-        self,
-        limit: int | None = None,
-        *,
-        before: int | None = None,
-        since: Position | None = None,
-    ) -> History:
-        """Read the room back."""
-        return self._background.call(partial(self._room.history, limit, before=before, since=since))
-
-    def participants(self) -> tuple[Presence, ...]:
-        """Ask the gateway for the users and their numbers of connections."""
-        return self._background.call(self._room.participants)
-
-    def kick(self, user: str) -> None:
-        """Remove a user, as an administrator of the room."""
-        self._background.call(partial(self._room.kick, user))
-
-    def set_permissions(self, permissions: Mapping[str, Sequence[str]]) -> None:
-        """Set the roles for `read`, `write` and `admin`."""
-        self._background.call(partial(self._room.set_permissions, permissions))
+    leave = _waiting(Room.leave)
+    typing = _waiting(Room.typing)
+    history = _waiting(Room.history)
+    participants = _waiting(Room.participants)
+    kick = _waiting(Room.kick)
+    set_permissions = _waiting(Room.set_permissions)
 
 
 class BlockingAlerts(BlockingFeed[CallAlert]):
@@ -122,15 +110,8 @@ class BlockingAlerts(BlockingFeed[CallAlert]):
         """Subscribe to calls."""
         return self._background.call(partial(self._alerts.subscribe, call_ids), timeout)
 
-    def unsubscribe(self, call_ids: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Unsubscribe from calls, or from all."""
-        return self._background.call(partial(self._alerts.unsubscribe, call_ids))
-
-    def history(
-        self, call_id: str | None = None, limit: int | None = None
-    ) -> tuple[CallAlert, ...]:
-        """The newest alerts of a call, or of all subscribed ones."""
-        return self._background.call(partial(self._alerts.history, call_id, limit))
+    unsubscribe = _waiting(AlertsClient.unsubscribe)
+    history = _waiting(AlertsClient.history)
 
 
 class BlockingTopic(BlockingFeed[TopicData]):
@@ -153,9 +134,7 @@ class BlockingTopic(BlockingFeed[TopicData]):
 
         self._background.call(subscribe)
 
-    def close(self) -> None:
-        """Unsubscribe."""
-        self._background.call(self._topic.close)
+    close = _waiting(Topic.close)
 
 
 class BlockingLive:
@@ -182,6 +161,4 @@ class BlockingRelay(BlockingFeed[RelayMessage]):
         """Begin a conversation."""
         self._background.call(partial(self._relay.connect, model), timeout)
 
-    def send(self, message: Mapping[str, Any] | str | bytes) -> None:
-        """Send an event, a text, or a binary message."""
-        self._background.call(partial(self._relay.send, message))
+    send = _waiting(RelayClient.send)

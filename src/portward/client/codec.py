@@ -62,19 +62,6 @@ class RoomsCodec:
         return Incoming(message.type, message.data, _identifier(message.id), payload)
 
 
-class AlertsCodec:
-    """Requests are flat; messages of the gateway are `{"type", "payload", "id"}`."""
-
-    def encode(self, kind: str, data: Mapping[str, Any], identifier: str | None = None) -> str:
-        """Write a message."""
-        return _encoded({"type": kind, **data}, identifier)
-
-    def decode(self, payload: str | bytes) -> Incoming:
-        """Read a text message; raises ValueError."""
-        message = _with_payload.decode(_text(payload))
-        return Incoming(message.type, message.payload, _identifier(message.id), payload)
-
-
 class FlatCodec:
     """`{"type", …, "id"}`, both ways."""
 
@@ -88,6 +75,15 @@ class FlatCodec:
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise ValueError("a message is an object with a type")  # noqa: TRY004 - see `_text`
         return Incoming(message["type"], message, _identifier(message.get("id")), payload)
+
+
+class AlertsCodec(FlatCodec):
+    """Requests are flat; messages of the gateway are `{"type", "payload", "id"}`."""
+
+    def decode(self, payload: str | bytes) -> Incoming:
+        """Read a text message; raises ValueError."""
+        message = _with_payload.decode(_text(payload))
+        return Incoming(message.type, message.payload, _identifier(message.id), payload)
 
 
 def _text(payload: str | bytes) -> str:

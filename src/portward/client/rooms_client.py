@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-import msgspec
-
 from portward.client import decode
 from portward.client.backoff import Backoff
 from portward.client.endpoint import EndpointOptions
@@ -15,7 +13,7 @@ from portward.client.errors import ClientError
 from portward.client.events import Event
 from portward.client.link import LinkDial, link_dialer
 from portward.client.options import ConnectionOptions
-from portward.client.room_values import History, Presence
+from portward.client.room_values import History, Presence, converted
 from portward.client.rooms_events import EventRooms, Inbox
 from portward.client.tokens import TokenProvider, TokenSource
 from portward.client.transport import WebSocketDialer, checked_address
@@ -165,9 +163,9 @@ class RoomsClient:
 
     async def say(self, room: str, content: str) -> Ack:
         """Send a message, 1 to 4000 characters. Raises as `join`."""
-        stored = await self._ask(
-            "message", {"roomId": room, "content": content}, decode.StoredMessage
-        )
+        asked = {"roomId": room, "content": content}
+        answer = await self._translated(self._rooms.ask("message", asked))
+        stored = converted(answer, decode.StoredMessage)
         return Ack(stored.message_id, Position(stored.offset, stored.epoch))
 
     async def history(
@@ -225,10 +223,3 @@ class RoomsClient:
                 return await work
         except ClientError as error:
             raise self._rooms.usable_error(error) from None
-
-    async def _ask(self, kind: str, data: Mapping[str, Any], answer: type[T]) -> T:
-        envelope = await self.request(kind, data)
-        try:
-            return msgspec.convert(envelope.data, answer)
-        except msgspec.ValidationError:
-            raise ClientError(f"the answer to {kind!r} has not the expected form") from None

@@ -27,22 +27,7 @@ from portward.client.rooms import RoomClient
 from portward.model.position import Position
 
 _SECOND = 1000
-_KNOWN = frozenset(
-    {
-        "auth_success",
-        "refresh_success",
-        "room_joined",
-        "room_left",
-        "message",
-        "user_joined",
-        "user_left",
-        "user_disconnected",
-        "typing",
-        "token_expiring",
-        "shutdown",
-        "closing",
-    }
-)
+_NOTICES = frozenset({"token_expiring", "shutdown", "closing"})
 
 
 class Inbox:
@@ -229,7 +214,7 @@ class EventRooms(RoomClient):
         translate = self._translated.get(incoming.kind)
         if translate is not None:
             self._inbox.put(translate(incoming.data))
-        elif incoming.kind not in _KNOWN and not answer:
+        elif not answer and incoming.kind not in self._handlers.keys() | _NOTICES:
             self._inbox.put(events.Other(type=incoming.kind, data=incoming.data))
 
     def refresh_failed(self, error: ClientError) -> None:
