@@ -16,13 +16,6 @@ URL = "ws://127.0.0.1:1/rooms"
 
 
 @pytest.fixture
-def rooms() -> Iterator[Address]:
-    """The rooms of a running gateway."""
-    with gateway() as (_, address):
-        yield address
-
-
-@pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Standard input: a pipe, and where to write into it."""
     reading, writing = os.pipe()
@@ -248,16 +241,16 @@ def test_nothing_can_be_kept(portward: Console, home: Path) -> None:
     assert "cannot keep anything in" in outcome.err
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "typed", "shown"),
-    [
-        ("rooms", "hello", "x ann: hello"),
-        ("alerts", '{"type":"ping"}', '"pong"'),
-        ("workspaces", 'state_sync {"key": "k", "value": 2}', "ack state_sync "),
-        ("echo", "hello", "^hello$"),
-    ],
+SAID = (
+    ("rooms", "hello", "x ann: hello"),
+    ("alerts", '{"type":"ping"}', '"pong"'),
+    ("workspaces", 'state_sync {"key": "k", "value": 2}', "ack state_sync "),
+    ("echo", "hello", "^hello$"),
 )
-def test_a_unix_socket(home: Path, endpoint: str, typed: str, shown: str) -> None:
+"""An endpoint, a line that is typed, and a line that is shown then."""
+
+
+def test_a_unix_socket(home: Path) -> None:
     """The addresses that `serve` prints for a Unix socket are accepted as they are."""
     with TemporaryDirectory(prefix="pw") as folder:
         serve = ("serve", "--host", f"unix:{folder}/gateway.sock", "--admin-port", "0")
@@ -266,16 +259,17 @@ def test_a_unix_socket(home: Path, endpoint: str, typed: str, shown: str) -> Non
             PORTWARD_SERVER__TRUSTED_PROXIES="unix:",
             PORTWARD_ENDPOINTS__ECHO__ENABLED="true",
         ) as process:
-            address = process.expect(rf"^{endpoint} +(ws\+unix:\S+)$")[1]
             process.expect("^ready$")
-            names = () if endpoint in {"echo", "workspaces"} else ("--subscribe", "x")
-            member = ("--sub", "ann", "--workspace", "w1")
-            with running("connect", address, *member, *names) as ann:
-                ann.expect("connected")
-                ann.type(typed)
-                ann.expect(shown)
-                ann.close_input()
-                assert ann.wait() == 0
+            printed = dict(line.split()[:2] for line in process.lines if "ws+unix:" in line)
+            for endpoint, typed, shown in SAID:
+                names = () if endpoint in {"echo", "workspaces"} else ("--subscribe", "x")
+                member = ("--sub", "ann", "--workspace", "w1")
+                with running("connect", printed[endpoint], *member, *names) as ann:
+                    ann.expect("connected")
+                    ann.type(typed)
+                    ann.expect(shown)
+                    ann.close_input()
+                    assert ann.wait() == 0, endpoint
 
 
 def test_a_unix_socket_without_a_gateway(portward: Console) -> None:
