@@ -36,7 +36,7 @@ def test_keys() -> None:
     assert keys.issuer == "me"
     remote = build.make_keys(Tokens(jwks_url="https://idp.example/keys", issuer="me"), CLOCK)
     assert isinstance(remote, JwksSource)
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=r"not a public key in PEM"):
         build.make_keys(Tokens(public_keys=("nonsense",)), CLOCK)
 
 

@@ -169,7 +169,12 @@ async def test_rights_taken_while_connected() -> None:
         await publish(place, "a")
         assert (await sue.alert())["callId"] == "a"
         await operations.set_permissions("sue", [])
-        assert (await sue.hear())["type"] == "error"
+        withdrawn = {
+            "message": "Subscription withdrawn",
+            "code": "permission_denied",
+            "callId": "*",
+        }
+        assert await sue.hear() == {"type": "error", "payload": withdrawn}
         await asyncio.gather(*(publish(place, call) for call in "abc"))
         await sue.silence()
         assert await sue.history() == []

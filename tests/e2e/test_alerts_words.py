@@ -89,6 +89,7 @@ async def test_mistakes(ann: Watcher) -> None:
     await ann.silence()
     for kind in ("dance", "Subscribe", "alert", "handshake", "auth"):
         assert await ann.ask(kind) == error(f"Unknown message type: {kind}", "unknown_type")
+    assert await ann.ask("subscribe") == error("Invalid message", "invalid_message")
     await ann.silence()
 
 

@@ -163,16 +163,6 @@ async def test_a_reader_is_freed_with_its_transport() -> None:
     assert left is None
 
 
-def test_the_base_does_nothing() -> None:
-    """An ear may hear only what it cares for."""
-    frame_listener = FrameListener()
-    frame_listener.on_read_done()
-    frame_listener.on_discarded(1)
-    frame_listener.on_protocol_error(1002)
-    frame_listener.on_eof()
-    frame_listener.on_connection_lost()
-
-
 @given(st.lists(st.binary(max_size=3000), max_size=8), st.lists(st.integers(1, 4000), max_size=30))
 async def test_frames_are_heard_whole_however_the_bytes_come(
     payloads: list[bytes], sizes: list[int]
