@@ -1,19 +1,22 @@
 """Construction of the settings tree from all written values."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from portward.model.channel import Channel
 from portward.model.namespace import AccessRule
-from portward.settings.convert import convert
 from portward.settings.errors import SettingsError
+from portward.settings.formats import JSON
 from portward.settings.layers import ROOT, Given, Rank, Written
 from portward.settings.limits import RateLimit
 from portward.settings.presets import DIALECTS, base_endpoint, base_namespace
 from portward.settings.rooms import DeclaredRoom
 from portward.settings.schema import Leaf, Named, Path, Table, keys
+from portward.settings.secret import Secret
 from portward.settings.tree import Settings
 from portward.settings.upstream import UpstreamSettings
 
@@ -88,39 +91,36 @@ def _base(path: Path, written: Written) -> Struct:
 
 def _refuse_unknown_dialects(settings: Settings, written: Written) -> None:
     for name, endpoint in settings.endpoints.items():
-        if not endpoint.enabled or endpoint.dialect in DIALECTS:
-            continue
-        path = ("endpoints", name, "dialect")
-        given = written.values.get(path)
-        what = f"{endpoint.dialect!r} is no dialect of this version" if given else "not set"
-        source = f" ({given.source})" if given else ""
-        known = ", ".join(DIALECTS)
-        raise SettingsError(f"{'.'.join(path)}: {what}; known: {known}{source}")
+        if endpoint.enabled and endpoint.dialect not in DIALECTS:
+            path = ("endpoints", name, "dialect")
+            given = path in written.values
+            what = f"{endpoint.dialect!r} is no dialect of this version" if given else "not set"
+            raise _refused(written, path, f"{what}; known: {', '.join(DIALECTS)}")
 
 
 def _refuse_unknown_upstreams(settings: Settings, written: Written) -> None:
+    known = ", ".join(f"[upstreams.{each}]" for each in settings.upstreams) or "none is set"
     for name, endpoint in settings.endpoints.items():
-        if not endpoint.upstream or endpoint.upstream in settings.upstreams:
-            continue
-        path = ("endpoints", name, "upstream")
-        given = written.values.get(path)
-        source = f" ({given.source})" if given else ""
-        known = ", ".join(f"[upstreams.{each}]" for each in settings.upstreams) or "none is set"
-        what = f"there is no table [upstreams.{endpoint.upstream}]; known: {known}"
-        raise SettingsError(f"{'.'.join(path)}: {what}{source}")
+        if endpoint.upstream and endpoint.upstream not in settings.upstreams:
+            what = f"there is no table [upstreams.{endpoint.upstream}]; known: {known}"
+            raise _refused(written, ("endpoints", name, "upstream"), what)
 
 
 def _refuse_bad_rooms(settings: Settings, written: Written) -> None:
     for name, room in settings.rooms.items():
         namespace = settings.namespaces.get(room.namespace)
-        given = written.values.get(("rooms", name, "namespace"))
-        source = f" ({given.source})" if given else ""
         if namespace is None or namespace.authorize is not AccessRule.ROLES:
             what = f"{room.namespace!r} is no namespace whose rule is `roles`"
-            raise SettingsError(f"rooms.{name}.namespace: {what}{source}")
+            raise _refused(written, ("rooms", name, "namespace"), what)
         if not _is_room(f"{room.namespace}:{name}"):
             what = 'an id is printable ASCII without spaces and without any of * ? [ ] { } \\ "'
             raise SettingsError(f"rooms: {name!r} is no id of a room; {what}")
+
+
+def _refused(written: Written, path: Path, what: str) -> SettingsError:
+    given = written.values.get(path)
+    source = f" ({given.source})" if given else ""
+    return SettingsError(f"{'.'.join(path)}: {what}{source}")
 
 
 def _is_room(text: str) -> bool:
@@ -128,3 +128,73 @@ def _is_room(text: str) -> bool:
         return not Channel.parse(text).is_combined
     except ValueError:
         return False
+
+
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?", re.ASCII)
+_WORDS: Final = {
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`str`": "a text",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "a table",
+}
+_PLACE: Final = re.compile(r" - at `\$\[(\d+)\](\S*)`")
+
+
+def convert(leaf: Leaf, raw: object, *, text: bool) -> object:
+    """Convert a written value to the value of a key.
+
+    `text` means that the source has only texts (environment, flags): then numbers, booleans and lists may be
+    written as text, a list with commas or as JSON, and an empty text unsets a key that can be unset.
+
+    Raises:
+        SettingsError: `raw` is no such value; the message contains nothing that may be a secret.
+    """
+    try:
+        value = _from_text(leaf, raw) if text and isinstance(raw, str) else raw
+        if value is None and leaf.optional:
+            return None
+        if leaf.form is not None:
+            value = leaf.form.parse(value)
+        return msgspec.convert(value, leaf.hint, strict=not text, dec_hook=_secret)
+    except ValueError as error:
+        raise SettingsError(_problem(leaf, str(error))) from None
+
+
+def _from_text(leaf: Leaf, raw: str) -> object:
+    if any("\ud800" <= letter <= "\udfff" for letter in raw):
+        # Python's form of environment bytes that are no UTF-8; they cannot be encoded for a key.
+        raise ValueError("expected UTF-8")
+    if leaf.listed:
+        return _list(raw)
+    if not raw and leaf.optional:
+        return None
+    if leaf.form not in (None, JSON) and _NUMBER.fullmatch(raw):
+        return float(raw)
+    return raw
+
+
+def _list(raw: str) -> object:
+    """Parse a list: as JSON when it starts like JSON, else separated by commas."""
+    if not raw.lstrip().startswith("["):
+        return [part.strip() for part in raw.split(",") if part.strip()]
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        raise ValueError("expected a list with commas, or one in JSON") from None
+
+
+def _secret(kind: type, value: object) -> Any:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise ValueError("Expected `str`")
+
+
+def _problem(leaf: Leaf, text: str) -> str:
+    text = _PLACE.sub(lambda match: f" in entry {int(match[1]) + 1}{match[2]}", text)
+    for type_name, word in _WORDS.items():
+        text = text.replace(type_name, word)
+    if "enum value" in text and leaf.choices:
+        return f"{text}; choose from {leaf.choices}"
+    return text[0].lower() + text[1:]

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from portward.model.limits import Rate
-from portward.settings.claim_forms import CLAIM
-from portward.settings.formats import DURATION, RATE, SIZE
+from portward.settings.formats import CLAIM, DURATION, RATE, SIZE
 
 Seconds = Annotated[float, Meta(ge=0), DURATION]
 """A duration; when 0 has a meaning, the key describes it."""

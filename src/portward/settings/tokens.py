@@ -8,8 +8,7 @@ from msgspec.structs import asdict
 
 from portward.model.claim_path import ClaimPath
 from portward.model.limits import KIB, MAX_TOKEN, TOKEN
-from portward.settings.claim_forms import PLAIN
-from portward.settings.formats import SIZE
+from portward.settings.formats import PLAIN, SIZE
 from portward.settings.meta import RELOAD, Claim, FieldMeta, Seconds
 from portward.settings.secret import Secret
 

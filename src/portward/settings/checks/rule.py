@@ -1,12 +1,14 @@
 """The form of a rule: its check, its findings, their levels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from portward.model.namespace import Namespace
 from portward.settings.endpoint import EndpointSettings
 from portward.settings.tree import Settings
+
+T = TypeVar("T")
 
 
 class CheckLevel(StrEnum):
@@ -105,7 +107,7 @@ class Context(NamedTuple):
 Problems: TypeAlias = Iterator[tuple[CheckLevel, str, str]]
 """The problems that a rule has found: the level of each, what is wrong, and the line to change."""
 Judge: TypeAlias = Callable[[Context], Problems]
-EndpointJudge: TypeAlias = Callable[[Context, str, EndpointSettings], Problems]
+PartJudge: TypeAlias = Callable[[Context, str, T], Problems]
 
 
 class Unused(NamedTuple):
@@ -146,17 +148,30 @@ class RuleTable:
 
         return add
 
-    def endpoints(
-        self, name: str, right: str, *unused: Unused, always: bool = False
-    ) -> Callable[[EndpointJudge], EndpointJudge]:
-        """Add a rule about each enabled endpoint; the decorated function gets its name and its settings."""
+    def each(
+        self,
+        parts: Callable[[Context], Iterable[tuple[str, T]]],
+        name: str,
+        right: str,
+        *unused: Unused,
+        always: bool = False,
+    ) -> Callable[[PartJudge[T]], PartJudge[T]]:
+        """Add a rule about each of several parts; the decorated function gets a part and its name."""
 
-        def add(judge: EndpointJudge) -> EndpointJudge:
+        def add(judge: PartJudge[T]) -> PartJudge[T]:
             def all_of(context: Context) -> Problems:
-                for endpoint, given in context.served.items():
-                    yield from judge(context, endpoint, given)
+                for key, given in parts(context):
+                    yield from judge(context, key, given)
 
             self.rules.append(CheckRule(name, right, unused, always, all_of))
             return judge
 
         return add
+
+    def endpoints(
+        self, name: str, right: str, *unused: Unused, always: bool = False
+    ) -> Callable[[PartJudge[EndpointSettings]], PartJudge[EndpointSettings]]:
+        """Add a rule about each enabled endpoint; the decorated function gets its name and its settings."""
+        return self.each(
+            lambda context: context.served.items(), name, right, *unused, always=always
+        )

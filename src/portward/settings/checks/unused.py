@@ -1,10 +1,17 @@
 """The parts of a gateway that rules are about, each with the text of a rule that is skipped without it."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
-from portward.settings.checks.rule import Context, Unused
+from portward.settings.checks.rule import Unused
 from portward.settings.endpoint import EndpointSettings, TransportKind
+
+
+def _set(key: str, unset: str = "not set") -> Unused:
+    """Make the part that is in use when a key has a value."""
+    value = attrgetter(key)
+    return Unused(f"{key} is {unset}", lambda context: value(context.settings))
 
 
 def _served(reason: str, uses: Callable[[EndpointSettings], Any]) -> Unused:
@@ -16,54 +23,38 @@ def _spoken(dialect: str) -> Unused:
     return _served(f"no endpoint speaks {dialect}", lambda endpoint: endpoint.dialect == dialect)
 
 
-def _verifies(context: Context) -> object:
-    tokens = context.settings.tokens
-    return tokens.secrets or tokens.jwks_url or tokens.public_keys
-
-
 PRODUCTION: Final = Unused(
     "judged for production alone: --production", lambda context: context.production
 )
-TOKEN_SECRETS: Final = Unused(
-    "tokens.secrets is not set", lambda context: context.settings.tokens.secrets
-)
-SESSION_SECRET: Final = Unused(
-    "tokens.session_secret is not set", lambda context: context.settings.tokens.session_secret
-)
+TOKEN_SECRETS: Final = _set("tokens.secrets")
+SESSION_SECRET: Final = _set("tokens.session_secret")
 HMAC_SECRET: Final = Unused(
     "no shared secret is set",
-    lambda context: context.settings.tokens.secrets or context.settings.tokens.session_secret,
+    lambda context: TOKEN_SECRETS.used(context) or SESSION_SECRET.used(context),
 )
-JWKS: Final = Unused("tokens.jwks_url is not set", lambda context: context.settings.tokens.jwks_url)
-PUBLIC_KEYS: Final = Unused(
-    "tokens.public_keys is not set", lambda context: context.settings.tokens.public_keys
+JWKS: Final = _set("tokens.jwks_url")
+PUBLIC_KEYS: Final = _set("tokens.public_keys")
+TOKEN_KEYS: Final = Unused(
+    "no key verifies tokens",
+    lambda context: any(part.used(context) for part in (TOKEN_SECRETS, JWKS, PUBLIC_KEYS)),
 )
-TOKEN_KEYS: Final = Unused("no key verifies tokens", _verifies)
 SIGNING: Final = _served("no endpoint signs messages", lambda endpoint: endpoint.sign_messages)
 TLS: Final = Unused(
     "server.tls is not set",
     lambda context: context.settings.server.tls.cert or context.settings.server.tls.key,
 )
-TLS_PROXY: Final = Unused(
-    "server.behind_tls_proxy is off", lambda context: context.settings.server.behind_tls_proxy
-)
-PROXIES: Final = Unused(
-    "server.trusted_proxies is empty", lambda context: context.settings.server.trusted_proxies
-)
-ADMIN: Final = Unused("admin.enabled is off", lambda context: context.settings.admin.enabled)
-ADMIN_KEYS: Final = Unused(
-    "admin.api_keys is not set", lambda context: context.settings.admin.api_keys
-)
+TLS_PROXY: Final = _set("server.behind_tls_proxy", "off")
+PROXIES: Final = _set("server.trusted_proxies", "empty")
+ADMIN: Final = _set("admin.enabled", "off")
+ADMIN_KEYS: Final = _set("admin.api_keys")
 WORKERS: Final = Unused("server.workers is 1", lambda context: context.settings.server.workers > 1)
 REDIS: Final = Unused(
     "the store is not Redis",
     lambda context: context.settings.engine_url.partition("://")[0].startswith("redis"),
 )
-AUDIT: Final = Unused("audit.file is not set", lambda context: context.settings.audit.file)
+AUDIT: Final = _set("audit.file")
 COOKIES: Final = _served("no endpoint takes cookies", lambda endpoint: endpoint.takes_cookies)
-PROVIDER: Final = Unused(
-    "identity_provider.url is not set", lambda context: context.settings.identity_provider.url
-)
+PROVIDER: Final = _set("identity_provider.url")
 RELAY: Final = _spoken("relay")
 ROOMS: Final = _spoken("rooms")
 LIVE: Final = _spoken("live")

@@ -63,12 +63,11 @@ def _url_flaw(url: str) -> str | None:
     return addresses.flaw(plain, ("wss", "ws"), query=True)
 
 
-@RULES.rule("upstream-url", "every upstream has an address", always=True)
-def _form(context: Context) -> Problems:
-    for key, given in _all(context):
-        flaw = _url_flaw(given.url)
-        if flaw:
-            yield FAIL, f"{key}.url {flaw}", f"{key}.{_URL}"
+@RULES.each(_all, "upstream-url", "every upstream has an address", always=True)
+def _form(_: Context, key: str, given: UpstreamSettings) -> Problems:
+    flaw = _url_flaw(given.url)
+    if flaw:
+        yield FAIL, f"{key}.url {flaw}", f"{key}.{_URL}"
 
 
 def _leads(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
@@ -78,29 +77,27 @@ def _leads(context: Context) -> Iterator[tuple[str, UpstreamSettings]]:
             yield key, given
 
 
-@RULES.rule("upstream-plain", "every upstream in use is connected to over TLS", RELAY)
-def _plain(context: Context) -> Problems:
-    for key, given in _leads(context):
-        if not given.url.lower().startswith("ws://") or addresses.is_here(given.url):
-            continue
-        what = f"{key}.url is plain ws: the key and all messages travel in the open"
-        if addresses.is_near(given.url):
-            yield WARN, f"{what} on your own network", f"{key}.{_URL}"
-        else:
-            yield context.grave, what, f"{key}.{_URL}"
+@RULES.each(_leads, "upstream-plain", "every upstream in use is connected to over TLS", RELAY)
+def _plain(context: Context, key: str, given: UpstreamSettings) -> Problems:
+    if not given.url.lower().startswith("ws://") or addresses.is_here(given.url):
+        return
+    what = f"{key}.url is plain ws: the key and all messages travel in the open"
+    if addresses.is_near(given.url):
+        yield WARN, f"{what} on your own network", f"{key}.{_URL}"
+    else:
+        yield context.grave, what, f"{key}.{_URL}"
 
 
-@RULES.rule("upstream-private", "no upstream has a private address unasked", always=True)
-def _private(context: Context) -> Problems:
-    for key, given in _leads(context):
-        if given.allow_private:
-            continue
-        what, change = f"and {key}.allow_private is off", f"{key}.{_URL}  # or {key}.{_PRIVATE}"
-        if addresses.is_private(given.url):
-            yield FAIL, f"{key}.url has an address that is not public, {what}", change
-        elif addresses.is_near(given.url):
-            near = f"{key}.url looks like a name of your own network, {what}: it may be refused"
-            yield WARN, near, change
+@RULES.each(_leads, "upstream-private", "no upstream has a private address unasked", always=True)
+def _private(_: Context, key: str, given: UpstreamSettings) -> Problems:
+    if given.allow_private:
+        return
+    what, change = f"and {key}.allow_private is off", f"{key}.{_URL}  # or {key}.{_PRIVATE}"
+    if addresses.is_private(given.url):
+        yield FAIL, f"{key}.url has an address that is not public, {what}", change
+    elif addresses.is_near(given.url):
+        near = f"{key}.url looks like a name of your own network, {what}: it may be refused"
+        yield WARN, near, change
 
 
 @RULES.rule("upstream-missing", "there is a key for every upstream in use", RELAY)
@@ -111,89 +108,85 @@ def _missing(context: Context) -> Problems:
             yield WARN, what, f"{key}.{_KEY}  # or endpoints.{name}.enabled = false"
 
 
-@RULES.rule("upstream-key-form", "the keys of upstreams have the form of keys")
-def _key_form(context: Context) -> Problems:
-    for key, given in _all(context):
-        why = key_flaw(given.api_key.reveal())
-        if given.api_key and why:
-            change = f"{key}.{_KEY}  # with the key alone in it"
-            yield context.grave, f"{key}.api_key {why}", change
+@RULES.each(_all, "upstream-key-form", "the keys of upstreams have the form of keys")
+def _key_form(context: Context, key: str, given: UpstreamSettings) -> Problems:
+    why = key_flaw(given.api_key.reveal())
+    if given.api_key and why:
+        change = f"{key}.{_KEY}  # with the key alone in it"
+        yield context.grave, f"{key}.api_key {why}", change
 
 
-@RULES.rule("upstream-header", "the header of the upstream's key can be sent", always=True)
-def _header(context: Context) -> Problems:
-    for key, given in _all(context):
-        name = given.auth_header
-        reserved = name.lower() in _HANDSHAKE or name.lower().startswith("sec-")
-        if not _TOKEN.fullmatch(name) or reserved:
-            what = f"{key}.auth_header is no header that can carry a key"
-            yield FAIL, what, f'{key}.auth_header = "Authorization"'
-        if given.scheme and not _TOKEN.fullmatch(given.scheme):
-            what = f"{key}.auth_scheme is not one word"
-            yield FAIL, what, f'{key}.auth_scheme = "Bearer"'
+@RULES.each(_all, "upstream-header", "the header of the upstream's key can be sent", always=True)
+def _header(_: Context, key: str, given: UpstreamSettings) -> Problems:
+    name = given.auth_header
+    reserved = name.lower() in _HANDSHAKE or name.lower().startswith("sec-")
+    if not _TOKEN.fullmatch(name) or reserved:
+        what = f"{key}.auth_header is no header that can carry a key"
+        yield FAIL, what, f'{key}.auth_header = "Authorization"'
+    if given.scheme and not _TOKEN.fullmatch(given.scheme):
+        what = f"{key}.auth_scheme is not one word"
+        yield FAIL, what, f'{key}.auth_scheme = "Bearer"'
 
 
-@RULES.rule("upstream-models", "there are models to choose from", always=True)
-def _models(context: Context) -> Problems:
-    for key, given in _all(context):
-        if not given.models:
-            what = f"{key}.models is empty: there is no model to ask the upstream for"
-            yield FAIL, what, f"{key}.{_MODELS}"
-        for number, model in enumerate(given.models, start=1):
-            if not _MODEL.fullmatch(model):
-                what = f"{key}.models entry {number} is no name of a model"
-                change = f"{key}.{_MODELS}  # no blanks, no control characters, at most 256"
-                yield FAIL, what, change
-
-
-@RULES.rule("upstream-parameters", "parameters that are passed on have names", always=True)
-def _parameters(context: Context) -> Problems:
-    for key, given in _all(context):
-        fixed = {pair.partition("=")[0] for pair in urlsplit(given.url).query.split("&")}
-        for number, name in enumerate(given.parameters, start=1):
-            entry = f"{key}.parameters entry {number}"
-            change = f'{key}.parameters = ["intent", "call_id"]'
-            if not _PARAMETER.fullmatch(name):
-                yield FAIL, f"{entry} is no name of a parameter", change
-            elif name == "model" or name in _CREDENTIALS:
-                what = f"{entry} has a meaning of its own here and is never passed on: {name}"
-                yield FAIL, what, change
-            elif name in fixed:
-                what = f"{entry} is in {key}.url already, and clients cannot change it: {name}"
-                yield WARN, what, change
-
-
-@RULES.rule("upstream-pin", "pinned fields are fields of a session", always=True)
-def _pin(context: Context) -> Problems:
-    for key, given in _all(context):
-        for number, name in enumerate(given.pin, start=1):
-            if not _FIELD.fullmatch(name):
-                what = f"{key}.pin: entry {number} is no field of a session, {name[:64]!r}"
-                change = f"[{key}.pin]  # small letters and _ alone, such as instructions"
-                yield FAIL, what, change
-
-
-@RULES.rule("upstream-binary", "binary messages cannot pass by the policy")
-def _binary(context: Context) -> Problems:
-    for key, given in _all(context):
-        if not given.allow_binary:
-            continue
-        change = f"{key}.allow_binary = false"
-        guards = [
-            name
-            for name, on in (
-                ("pin", bool(given.pin)),
-                ("allow_events", bool(given.allow_events)),
-                ('policy = "strict"', given.policy is RelayMode.STRICT),
-            )
-            if on
-        ]
-        if guards:
-            what = f"{key}.allow_binary contradicts {key}.{guards[0]}, which binary messages could break"
+@RULES.each(_all, "upstream-models", "there are models to choose from", always=True)
+def _models(_: Context, key: str, given: UpstreamSettings) -> Problems:
+    if not given.models:
+        what = f"{key}.models is empty: there is no model to ask the upstream for"
+        yield FAIL, what, f"{key}.{_MODELS}"
+    for number, model in enumerate(given.models, start=1):
+        if not _MODEL.fullmatch(model):
+            what = f"{key}.models entry {number} is no name of a model"
+            change = f"{key}.{_MODELS}  # no blanks, no control characters, at most 256"
             yield FAIL, what, change
-        elif context.production:
-            what = f"{key}.allow_binary: messages that the gateway cannot read go upstream"
+
+
+@RULES.each(_all, "upstream-parameters", "parameters that are passed on have names", always=True)
+def _parameters(_: Context, key: str, given: UpstreamSettings) -> Problems:
+    fixed = {pair.partition("=")[0] for pair in urlsplit(given.url).query.split("&")}
+    for number, name in enumerate(given.parameters, start=1):
+        entry = f"{key}.parameters entry {number}"
+        change = f'{key}.parameters = ["intent", "call_id"]'
+        if not _PARAMETER.fullmatch(name):
+            yield FAIL, f"{entry} is no name of a parameter", change
+        elif name == "model" or name in _CREDENTIALS:
+            what = f"{entry} has a meaning of its own here and is never passed on: {name}"
+            yield FAIL, what, change
+        elif name in fixed:
+            what = f"{entry} is in {key}.url already, and clients cannot change it: {name}"
             yield WARN, what, change
+
+
+@RULES.each(_all, "upstream-pin", "pinned fields are fields of a session", always=True)
+def _pin(_: Context, key: str, given: UpstreamSettings) -> Problems:
+    for number, name in enumerate(given.pin, start=1):
+        if not _FIELD.fullmatch(name):
+            what = f"{key}.pin: entry {number} is no field of a session, {name[:64]!r}"
+            change = f"[{key}.pin]  # small letters and _ alone, such as instructions"
+            yield FAIL, what, change
+
+
+@RULES.each(_all, "upstream-binary", "binary messages cannot pass by the policy")
+def _binary(context: Context, key: str, given: UpstreamSettings) -> Problems:
+    if not given.allow_binary:
+        return
+    change = f"{key}.allow_binary = false"
+    guards = [
+        name
+        for name, on in (
+            ("pin", bool(given.pin)),
+            ("allow_events", bool(given.allow_events)),
+            ('policy = "strict"', given.policy is RelayMode.STRICT),
+        )
+        if on
+    ]
+    if guards:
+        what = (
+            f"{key}.allow_binary contradicts {key}.{guards[0]}, which binary messages could break"
+        )
+        yield FAIL, what, change
+    elif context.production:
+        what = f"{key}.allow_binary: messages that the gateway cannot read go upstream"
+        yield WARN, what, change
 
 
 @RULES.rule(

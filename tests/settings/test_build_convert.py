@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portward.model.limits import Rate
-from portward.settings.convert import convert
+from portward.settings.build import convert
 from portward.settings.describe import shown
 from portward.settings.errors import SettingsError
 from portward.settings.keys import ApiKey, Scope

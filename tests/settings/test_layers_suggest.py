@@ -1,6 +1,6 @@
 import pytest
 
-from portward.settings.suggest import unknown_key, unknown_variable
+from portward.settings.layers import unknown_key, unknown_variable
 
 
 @pytest.mark.parametrize(

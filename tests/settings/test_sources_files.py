@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from portward.settings.errors import SettingsError
-from portward.settings.files import contents, read_file, text_of
 from portward.settings.schema import Leaf, leaf_at
 from portward.settings.secret import Secret
+from portward.settings.sources import contents, read_file, text_of
 from tests.settings.reading import loaded, settings
 
 PEM = "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----"
