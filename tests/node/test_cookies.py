@@ -10,7 +10,7 @@ from portward.model.handshake_errors import HandshakeRejection
 from portward.settings.endpoint import AuthMode, CredentialSource
 from portward.settings.sections import GateSettings
 from portward.telemetry.events import Event
-from tests.house import House, running, session_of, settle
+from tests.house import House, session_of, settle
 from tests.node.people import ORIGIN, People, peopled, visit, with_cookies
 
 pytestmark = pytest.mark.p1
@@ -29,32 +29,6 @@ async def peopled_house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People
 async def refused(house: House, **headers: str) -> HandshakeRejection:
     """Why a handshake at `/live` is turned away."""
     return await house.refusal("/live", **headers)
-
-
-async def test_a_known_cookie_admits(peopled_house: Peopled) -> None:
-    """Only the cookies that count were shown to the provider, and who it is is known."""
-    house, people = peopled_house
-    client = await visit(house, "ann", cookie="theme=dark; session=ann; other=1")
-    assert people.asked == [("session=ann", None)]
-    assert session_of(client).user == "ann"
-    assert house.count("auth_total", endpoint="live", result="ok") == 1
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"origin": "null"},
-        {"origin": "https://evil.example"},
-        {"origin": "http://localhost.evil.example"},
-        {"origin": "https://localhost@evil.example"},
-    ],
-)
-async def test_the_origin_comes_first(peopled_house: Peopled, headers: dict[str, str]) -> None:
-    """From a page that is not listed, or from none, the provider never hears."""
-    house, people = peopled_house
-    assert await refused(house, cookie="session=ann", **headers) is HandshakeRejection.ORIGIN
-    assert (people.asked, people.without) == ([], 0)
 
 
 async def test_a_star_is_not_enough_for_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,14 +111,6 @@ async def test_a_provider_that_is_away(peopled_house: Peopled) -> None:
     people.down = True
     assert await refused(house, cookie="session=ann", **PAGE) is HandshakeRejection.UNAVAILABLE
     assert house.inside() == (0, 0, 0)
-
-
-async def test_no_provider_is_set() -> None:
-    """Without one the door stays shut."""
-    async with running() as house:
-        cookie = "directus_session_token=ann"
-        assert await refused(house, cookie=cookie, **PAGE) is HandshakeRejection.UNAVAILABLE
-        assert await refused(house, **PAGE) is HandshakeRejection.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("other", ["Basic c3RhZ2luZzpw", "Negotiate", 'Digest username="u"'])
