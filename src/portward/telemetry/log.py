@@ -6,12 +6,11 @@ program: it is neither read nor changed.
 """
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Unpack
+from typing import Final, NamedTuple, Unpack
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import Processor
 
 from portward.model.clock import Clock
 from portward.settings.operation import LogFormat, LogLevel
@@ -63,7 +62,7 @@ class Log:
         self.sampler = Sampler(lines, clock.monotonic)
         self._clock = clock
         self._writer = LineWriter(sink)
-        lines_of = _EntryWriter(self._writer, _head(node), _renderer(style, colors=colors))
+        lines_of = _EntryWriter(self._writer, node, _renderer(style, colors=colors))
         self._queue: QueueThread[_LogEntry] = QueueThread(
             lines_of.write, name="portward-log", capacity=capacity
         )
@@ -100,69 +99,24 @@ class Log:
         self._lost += 1
 
 
-class _Rendered:
-    """The logger to which structlog passes rendered lines."""
-
-    def __init__(self) -> None:
-        self._lines: list[bytes] = []
-
-    def msg(self, line: str) -> None:
-        """Store a line."""
-        self._lines.append(line.encode("utf-8", "backslashreplace") + b"\n")
-
-    info = warning = error = msg
-
-    def take(self) -> list[bytes]:
-        """Return the stored lines and empty the store."""
-        lines, self._lines = self._lines, []
-        return lines
-
-
 class _EntryWriter:
     """Renders entries and writes the lines, on the log's thread."""
 
-    def __init__(self, writer: LineWriter, head: Processor, renderer: Processor) -> None:
+    def __init__(self, writer: LineWriter, node: str, renderer: Processor) -> None:
         self._writer = writer
-        self._rendered = _Rendered()
-        self._methods = _methods(self._rendered, head, renderer)
+        self._node = {"node": node} if node else {}
+        self._renderer = renderer
 
     def write(self, entries: list[_LogEntry]) -> int:
         """Write entries; return their number. A failed line is lost and not tried again."""
-        for entry in entries:
-            self._methods[entry.event.level](entry.event.value, _time=entry.time, **entry.fields)
-        self._writer.write(self._rendered.take())
+        self._writer.write([self._line(entry) for entry in entries])
         return len(entries)
 
-
-def _methods(
-    rendered: _Rendered, head: Processor, renderer: Processor
-) -> dict[str, Callable[..., Any]]:
-    """Return one method per level, of a structlog logger with its own configuration."""
-    logger = structlog.wrap_logger(
-        rendered,
-        processors=[head, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-        context_class=dict,
-        cache_logger_on_first_use=True,
-    ).bind()
-    return {"info": logger.info, "warning": logger.warning, "error": logger.error}
-
-
-def _head(node: str) -> Processor:
-    """Make a processor that puts time, level, event and node first."""
-    ours = {"node": node} if node else {}
-
-    def head(_logger: object, level: str, line: EventDict) -> EventDict:
-        fields = dict(line)
-        return {
-            "time": stamp(fields.pop("_time")),
-            "level": level,
-            "event": fields.pop("event"),
-            **ours,
-            **fields,
-        }
-
-    return head
+    def _line(self, entry: _LogEntry) -> bytes:
+        level = entry.event.level.value
+        head = {"time": stamp(entry.time), "level": level, "event": entry.event.value}
+        line = self._renderer(None, level, {**head, **self._node, **entry.fields})
+        return str(line).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _renderer(style: LogFormat, *, colors: bool) -> Processor:

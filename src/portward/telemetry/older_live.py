@@ -53,20 +53,22 @@ def older_families(
         count = sum(connections.values.get((each,), 0) for each in endpoints)
         return GaugeMetricFamily(CONNECTIONS, "Live connections open now.", value=count)
 
-    def inbound() -> Metric:
-        text = "Messages from live clients."
-        family = CounterMetricFamily(INBOUND, text, labels=["type", "instance_id"])
-        for kind, count in _by_type(received.values, endpoints, _RECEIVED).items():
-            family.add_metric([kind, instance], count)
-        return family
+    def messages(
+        name: str, text: str, counter: Counter, names: Mapping[str, str], **more: str
+    ) -> Family:
+        def collect() -> Metric:
+            family = CounterMetricFamily(name, text, labels=["type", *more])
+            for kind, count in _by_type(counter.values, endpoints, names).items():
+                family.add_metric([kind, *more.values()], count)
+            return family
 
-    def outbound() -> Metric:
-        family = CounterMetricFamily(OUTBOUND, "Messages to live clients.", labels=["type"])
-        for kind, count in _by_type(sent.values, endpoints, _SENT).items():
-            family.add_metric([kind], count)
-        return family
+        return _Family(collect)
 
-    return [_Family(open_now), _Family(inbound), _Family(outbound)]
+    return [
+        _Family(open_now),
+        messages(INBOUND, "Messages from live clients.", received, _RECEIVED, instance_id=instance),
+        messages(OUTBOUND, "Messages to live clients.", sent, _SENT),
+    ]
 
 
 def _by_type(
