@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import pytest
@@ -16,6 +16,7 @@ from portward.model.publication import Draft, HistoryQuery, Publication
 from portward.node.sessions.clock import LoopClock
 from portward.testing.engine_contract import Recorder
 from portward.testing.rooms_contract import Elapse
+from tests.stores import stores
 
 ROOM = Channel.parse("rooms:general")
 OTHER = Channel.parse("rooms:other")
@@ -63,7 +64,42 @@ class RealTime:
         return lambda ticks: asyncio.sleep(ticks * tick)
 
 
-class Witness(Recorder):
+class Restorer(Recorder):
+    """Writes revocations again when an engine reports that they may be lost, as a node does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine: Engine | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on_interrupted(self) -> None:
+        """Remember it."""
+        super().on_interrupted()
+        self._restore()
+
+    def on_health_changed(self, up: bool) -> None:
+        """Remember it."""
+        super().on_health_changed(up)
+        if up:
+            self._restore()
+
+    def on_keys_dropped(self) -> None:
+        """Remember it."""
+        super().on_keys_dropped()
+        self._restore()
+
+    def _restore(self) -> None:
+        if self.engine is not None:
+            task = asyncio.get_running_loop().create_task(self._write(self.engine))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _write(self, engine: Engine) -> None:
+        with suppress(EngineUnavailable):
+            await stores(engine).revocations.restore()
+
+
+class Witness(Restorer):
     """A sink that also remembers in which order things were told."""
 
     def __init__(self) -> None:
@@ -112,7 +148,10 @@ async def engine_at(
 ) -> AsyncIterator[RedisEngine]:
     """A started engine."""
     engine = RedisEngine(parse_url(url), LoopClock(), timing=timing, **more)  # type: ignore[arg-type]
-    await engine.start(sink if sink is not None else Recorder())
+    sink = sink if sink is not None else Restorer()
+    if isinstance(sink, Restorer):
+        sink.engine = engine
+    await engine.start(sink)
     try:
         yield engine
     finally:
