@@ -10,7 +10,7 @@ from typer.main import get_command
 from portward import __version__
 from portward.cli import main as module
 from portward.cli.main import main
-from portward.cli.output import line
+from portward.cli.terminal import line
 from tests.cli.console import Console
 from tests.cli.processes import ROOT
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from portward.cli.errors import UsageError
 from portward.cli.remote import AdminClient
+from portward.cli.terminal import UsageError
 from tests.cli.console import Console
 from tests.cli.processes import gateway, running
 

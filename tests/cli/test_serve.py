@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from portward.cli import serve as module
-from portward.cli.errors import CommandRefused
-from portward.cli.serve import run
+from portward.cli.serve import can_listen, free_port, run
 from portward.cli.state import development_state, state_file
+from portward.cli.terminal import CommandRefused
 from portward.settings import Settings, SettingsError
 from portward.settings.operation import AdminSettings
 from portward.settings.sections import ServerSettings
@@ -194,3 +194,32 @@ def test_other_failures(error: OSError, server: ServerSettings, text: str) -> No
     settings = replace(Settings(), server=server, admin=AdminSettings(enabled=False))
     with pytest.raises(CommandRefused, match=text):
         run(failing(error)(), settings)
+
+
+# -- ports
+
+
+def test_taken_port() -> None:
+    """A port that is in use is not free, and the next free one is found."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert not can_listen("127.0.0.1", port)
+        found = free_port("127.0.0.1", port)
+        assert found > port
+        assert can_listen("127.0.0.1", found)
+
+
+def test_ports_to_leave_out() -> None:
+    """A port that is named as taken is skipped."""
+    free = free_port("127.0.0.1", 20_000)
+    assert free_port("127.0.0.1", free, free) > free
+
+
+def test_no_port_left() -> None:
+    """Beyond the last port there is none."""
+    assert free_port("127.0.0.1", 65_536) == 0
+
+
+def test_host_that_is_none() -> None:
+    """At a name without an address no listener can be opened."""
+    assert not can_listen("nowhere.invalid", 1)

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.cli.errors import CommandRefused
 from portward.cli.signing import TokenClaims, mint, objection
+from portward.cli.terminal import CommandRefused
 from portward.security.jws import parse_compact, strict_object
 from portward.settings import Secret, Settings
 from portward.settings.tokens import Claims, Tokens

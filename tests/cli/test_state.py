@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from portward.cli.errors import CommandRefused
 from portward.cli.state import development_state, made_up, replace_private, state_file, state_folder
+from portward.cli.terminal import CommandRefused
 
 
 def test_state_is_made_once(home: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from portward.cli import tokens
-from portward.cli.errors import UsageError
+from portward.cli.terminal import UsageError
 from portward.cli.tokens import REASONS, seconds
 from portward.identity.jwks import KeysUnavailable
 from portward.identity.verifier import TokenVerifier

@@ -9,8 +9,7 @@ import typer
 
 from portward.app.checkpoints import engine_checkpoint
 from portward.cli.config import DEFAULT_STORE, ConfigOption, lasting, read
-from portward.cli.errors import CommandRefused
-from portward.cli.output import complain, line
+from portward.cli.terminal import CommandRefused, complain, line
 from portward.engines.port import EngineUnavailable
 from portward.settings import Settings
 from portward.telemetry import Checkpoint

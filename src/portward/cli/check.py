@@ -11,7 +11,7 @@ from portward.app.judging import judge
 from portward.app.preflight import build_checks, connect_checks
 from portward.app.token_check import token_checks
 from portward.cli.config import ConfigOption, given_token, known, lasting, read
-from portward.cli.output import line, table
+from portward.cli.terminal import line, table
 from portward.settings import CheckLevel, Finding, Settings, rows, secret_files
 
 

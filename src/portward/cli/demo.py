@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import cycle
 from random import Random
@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from portward.app.gateway import Gateway
-from portward.app.server import Server
-from portward.cli.ports import free_port
+from portward.app.server import Server, serve
+from portward.cli.serve import completed, free_port, run, show_admin_key
 from portward.cli.signing import TokenClaims, mint
+from portward.cli.terminal import announce
 from portward.client import ClientError, RoomsClient
 from portward.demo.engine import SimulatedEngine
 from portward.demo.info import ROOM, USERS, DemoInfo
@@ -93,6 +94,26 @@ def loaded(provider: str, *, verbose: bool = True) -> Loaded:
     upstream = free_port(HOST, port + 3)
     text = _SETTINGS.format(url=provider, host=HOST, port=upstream, key=secrets.token_urlsafe(32))
     return load({}, "the demo", flags=flags, read={"the demo": text}.__getitem__)
+
+
+def serve_demo(*, verbose: bool) -> int:
+    """Serve the demo until a signal stops it; returns the exit code."""
+    with closing(listener()) as own:
+        made = completed(loaded(own.url, verbose=verbose))
+        if verbose:
+            show_admin_key(made)
+        detail = announce if verbose else _drop
+
+        async def whole() -> int:
+            services = DemoServices(made.settings, own, announce, detail)
+            async with services:
+                return await serve(made.settings, announce=detail, started=services.begin)
+
+        return run(whole(), made.settings)
+
+
+def _drop(_: str) -> None:
+    """Print nothing: a sink for lines that are not wanted."""
 
 
 class DemoPublisher:

@@ -13,7 +13,7 @@ import typer
 
 from portward.cli import audit, check, remote, rooms, serve, tokens
 from portward.cli.connect import command as connect
-from portward.cli.output import complain, line, shown
+from portward.cli.terminal import complain, line, shown
 from portward.settings import SettingsError
 from portward.version import __version__
 
@@ -31,9 +31,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _demo(
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Print addresses, logins, tokens, and commands that use them."
+        ),
+    ] = False,
+) -> int:
+    """Serve every endpoint with pages, logins, a simulated engine and a simulated user."""
+    # Imported here, because no other command needs the modules of the demo.
+    from portward.cli.demo import serve_demo  # noqa: PLC0415 - see above
+
+    return serve_demo(verbose=verbose)
+
+
+app.command()(serve.serve)
+app.command("demo")(_demo)
 for _command in (
-    serve.serve,
-    serve.demo,
     check.check,
     tokens.token,
     tokens.inspect,

@@ -15,8 +15,7 @@ import typer
 
 from portward.admin.methods import METHODS
 from portward.cli.config import ConfigOption, known, read
-from portward.cli.errors import CommandRefused, UsageError
-from portward.cli.output import complain, line, shown, table
+from portward.cli.terminal import CommandRefused, UsageError, complain, line, shown, table
 from portward.settings import Settings
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import API_KEY

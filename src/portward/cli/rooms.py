@@ -5,9 +5,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from portward.cli.errors import CommandRefused, UsageError
-from portward.cli.output import line, shown, table
 from portward.cli.remote import AdminClient, AdminDenied, JsonOption, admin_command, moment
+from portward.cli.terminal import CommandRefused, UsageError, line, shown, table
 from portward.model.room import RoomType, Sanitize
 from portward.settings.formats import parse_duration
 

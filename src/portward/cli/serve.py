@@ -1,11 +1,11 @@
-"""`portward serve` and `portward demo`: a gateway in the foreground, until a signal stops it."""
+"""`portward serve`: a gateway in the foreground, until a signal stops it."""
 
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import Coroutine
-from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -20,10 +20,8 @@ from portward.cli.config import (
     ready,
     ready_for_this_run,
 )
-from portward.cli.errors import CommandRefused
-from portward.cli.output import announce, complain
-from portward.cli.ports import can_listen
 from portward.cli.state import state_file
+from portward.cli.terminal import CommandRefused, announce, complain
 from portward.model.errors import Unavailable
 from portward.settings import CheckLevel, Loaded, Settings, SettingsError
 from portward.telemetry.keys import AuditError
@@ -60,48 +58,18 @@ def serve(
         return lasting(read(config, flags)).settings
 
     def again() -> Settings:
-        return _completed(lasting(read(config, flags))).settings
+        return completed(lasting(read(config, flags))).settings
 
     place = serve_workers.place()
     if place is not None:
         return serve_workers.work(place, as_written, run)
     loaded = read(config, flags)
     refuse_unsafe(loaded.settings)
-    loaded = _completed(lasting(loaded))
-    _show_admin_key(loaded)
+    loaded = completed(lasting(loaded))
+    show_admin_key(loaded)
     if loaded.settings.server.workers > 1:
         return serve_workers.lead(loaded, config, as_written, run)
     return run(serve_gateway(loaded.settings, announce=announce, reload=again), loaded.settings)
-
-
-def demo(
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose", "-v", help="Print addresses, logins, tokens, and commands that use them."
-        ),
-    ] = False,
-) -> int:
-    """Serve every endpoint with pages, logins, a simulated engine and a simulated user."""
-    # Imported here, because no other command needs the modules of the demo.
-    from portward.cli import demo as services  # noqa: PLC0415 - see above
-
-    with closing(services.listener()) as listener:
-        loaded = _completed(services.loaded(listener.url, verbose=verbose))
-        if verbose:
-            _show_admin_key(loaded)
-        detail = announce if verbose else _drop
-
-        async def whole() -> int:
-            around = services.DemoServices(loaded.settings, listener, announce, detail)
-            async with around:
-                return await serve_gateway(loaded.settings, announce=detail, started=around.begin)
-
-        return run(whole(), loaded.settings)
-
-
-def _drop(_: str) -> None:
-    """Print nothing: a sink for lines that are not wanted."""
 
 
 def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
@@ -144,6 +112,7 @@ def _why(error: OSError, settings: Settings) -> str:
     return f"cannot listen on {where}: {reason}{hint}"
 
 
+_HIGHEST_PORT: Final = 65_535
 SECRETS = frozenset({"token-secret-weak", "session-secret-weak"})
 
 
@@ -170,7 +139,8 @@ def refuse_unsafe(settings: Settings) -> None:
         raise CommandRefused("not served in production: `portward check` shows every rule")
 
 
-def _completed(loaded: Loaded) -> Loaded:
+def completed(loaded: Loaded) -> Loaded:
+    """Fill in development secrets, stored ones or, if they cannot be stored, new ones for this run."""
     try:
         return ready(loaded)
     except CommandRefused as refusal:
@@ -178,8 +148,31 @@ def _completed(loaded: Loaded) -> Loaded:
         return ready_for_this_run(loaded)
 
 
-def _show_admin_key(loaded: Loaded) -> None:
+def show_admin_key(loaded: Loaded) -> None:
+    """Print the generated admin key, if one is in use, and where it is stored."""
     key = admin_key(loaded)
     if key is not None:
         kept = loaded.sources["admin.api_keys"].startswith("state ")
         announce(f"{'admin key':<12} {key}  ({state_file() if kept else 'for this run only'})")
+
+
+def can_listen(host: str, port: int) -> bool:
+    """Return whether a listener could be opened there now."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return False
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(address)
+            except OSError:
+                return False
+    return True
+
+
+def free_port(host: str, first: int, *taken: int) -> int:
+    """Return the first free port from `first` on that is not in `taken`; 0 when there is none."""
+    candidates = (port for port in range(first, _HIGHEST_PORT + 1) if port not in taken)
+    return next((port for port in candidates if can_listen(host, port)), 0)

@@ -10,8 +10,7 @@ from portward.app.server import serve
 from portward.app.workers.control_protocol import Secrets
 from portward.app.workers.parent import WorkersPlan, serve_workers
 from portward.app.workers.worker import WorkerPlace, taken
-from portward.cli.errors import CommandRefused
-from portward.cli.output import announce, complain, shown
+from portward.cli.terminal import CommandRefused, announce, complain, shown
 from portward.settings import Loaded, Settings, SettingsError
 
 Read = Callable[[], Settings]

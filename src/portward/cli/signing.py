@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from portward.cli.errors import CommandRefused
+from portward.cli.terminal import CommandRefused
 from portward.model.claim_path import ClaimPath
 from portward.security.tokens import KeySet, TokenRefused, secret_key, sign, verify
 from portward.settings import Settings

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from portward.cli.errors import CommandRefused
+from portward.cli.terminal import CommandRefused
 
 _FOLDER: Final = "portward"
 _NAME: Final = "development.json"

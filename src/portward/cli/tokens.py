@@ -10,9 +10,8 @@ import typer
 
 from portward.app.build import make_keys
 from portward.cli.config import ConfigOption, given_token, known, read, ready
-from portward.cli.errors import CommandRefused, UsageError
-from portward.cli.output import complain, line, shown
 from portward.cli.signing import TokenClaims, mint, objection
+from portward.cli.terminal import CommandRefused, UsageError, complain, line, shown
 from portward.identity.verifier import TokenVerifier
 from portward.model.errors import Unavailable
 from portward.model.identity import Identity

@@ -3,7 +3,7 @@ import pytest
 from portward.cli.connect import loop as module
 from portward.cli.connect.echo import TerminalEcho
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import CommandRefused
+from portward.cli.terminal import CommandRefused
 from tests.cli.connect.peers import Mirror, talk
 
 

@@ -10,7 +10,7 @@ import pytest
 from portward.cli.connect.json_protocols import TerminalJson, open_json
 from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import CommandRefused, UsageError
+from portward.cli.terminal import CommandRefused, UsageError
 from portward.client import ClientError
 from tests.cli.connect.peers import talk
 from tests.e2e.directory import COOKIE, directory

@@ -8,7 +8,7 @@ import pytest
 from portward.cli.connect import loop as module
 from portward.cli.connect.loop import TerminalProtocol, run
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import CommandRefused
+from portward.cli.terminal import CommandRefused
 from portward.client import ConnectionLost
 from tests.cli.connect.peers import Typist
 

@@ -11,8 +11,8 @@ from portward.cli.connect.options import (
     subject_of,
     tls_of,
 )
-from portward.cli.errors import CommandRefused, UsageError
 from portward.cli.signing import TokenClaims
+from portward.cli.terminal import CommandRefused, UsageError
 from tests.cli.console import Console
 
 

@@ -14,7 +14,7 @@ from portward.cli.connect.socketio import (
     typed,
     websocket_address,
 )
-from portward.cli.errors import CommandRefused
+from portward.cli.terminal import CommandRefused
 from portward.client.transport import Payload, TransportClosed
 from portward.node.socketio_server import Socket
 from tests.cli.connect.peers import Mirror, talk

@@ -28,9 +28,8 @@ from portward.cli.connect.options import (
 from portward.cli.connect.rooms import open_rooms
 from portward.cli.connect.screen import Screen
 from portward.cli.connect.socketio import open_socketio
-from portward.cli.errors import CommandRefused, UsageError
-from portward.cli.output import shown
 from portward.cli.signing import TokenClaims
+from portward.cli.terminal import CommandRefused, UsageError, shown
 from portward.cli.tokens import DEFAULT_ROLE
 from portward.client import ClientError, Ended, HandshakeRefused
 from portward.client.transport import checked_address, own_origin

@@ -11,7 +11,7 @@ from typing import Final
 from portward.cli.connect.loop import TerminalProtocol
 from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import UsageError
+from portward.cli.terminal import UsageError
 from portward.client import (
     AlertsClient,
     ConnectionLost,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from portward.cli.connect.keyboard import Keyboard
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import CommandRefused
+from portward.cli.terminal import CommandRefused
 from portward.client import ClientError
 from portward.client.transport import TransportClosed
 

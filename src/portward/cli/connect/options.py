@@ -11,9 +11,8 @@ import msgspec
 
 from portward.cli.config import read, ready
 from portward.cli.connect.resume_state import fingerprint
-from portward.cli.errors import UsageError
-from portward.cli.output import shown
 from portward.cli.signing import TokenClaims, mint
+from portward.cli.terminal import UsageError, shown
 from portward.client import TokenSource
 from portward.client.transport import ClientTransport, WebSocketDialer
 from portward.security.jws import TokenRefused, parse_compact, strict_object

@@ -13,8 +13,8 @@ from portward.cli.connect.loop import TerminalProtocol
 from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.resume_state import ResumeFile
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import CommandRefused
 from portward.cli.state import state_folder
+from portward.cli.terminal import CommandRefused
 from portward.client import events
 from portward.client.errors import ClientError, RequestRefused
 from portward.client.events import Event

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from portward.cli.output import console, shown
+from portward.cli.terminal import console, shown
 from portward.client import events
 from portward.client.events import Event
 from portward.client.room_values import Presence

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from portward.cli.connect.loop import TerminalProtocol
 from portward.cli.connect.options import ConnectOptions
 from portward.cli.connect.screen import Screen
-from portward.cli.errors import CommandRefused
+from portward.cli.terminal import CommandRefused
 from portward.client.transport import ClientTransport, Payload, TransportClosed
 from portward.protocols.socketio import packets
 from portward.protocols.socketio.attachments import unpack

@@ -4,31 +4,31 @@ import sys
 
 import pytest
 
-from portward.cli import output
-from portward.cli.errors import CommandRefused
+from portward.cli import terminal
+from portward.cli.terminal import CommandRefused
 
 
 def test_table_has_aligned_columns(capsys: pytest.CaptureFixture[str]) -> None:
     """Cells stand under their headings, and no line ends with blanks."""
-    output.table(("level", "finding"), [("ok", "fine"), ("fail", "")])
+    terminal.table(("level", "finding"), [("ok", "fine"), ("fail", "")])
     assert capsys.readouterr().out == "level  finding\nok     fine\nfail\n"
 
 
 def test_nothing_is_markup_or_control(capsys: pytest.CaptureFixture[str]) -> None:
     """Brackets stay brackets, and control characters become text."""
-    output.table(("a",), [("[red]x[/red] :smile: \x1b[31m",)])
+    terminal.table(("a",), [("[red]x[/red] :smile: \x1b[31m",)])
     assert capsys.readouterr().out == "a\n[red]x[/red] :smile: \\x1b[31m\n"
 
 
 def test_pipe_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is no terminal a long line stays whole."""
-    output.table(("a",), [("x" * 500,)])
+    terminal.table(("a",), [("x" * 500,)])
     assert "x" * 500 in capsys.readouterr().out
 
 
 def test_complaints_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     """What went wrong is not among the results."""
-    output.complain("no")
+    terminal.complain("no")
     assert capsys.readouterr() == ("", "no\n")
 
 
@@ -45,7 +45,7 @@ def test_announcements_are_best_effort(
     monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None
 ) -> None:
     """A stream that is closed, full or left costs the line and nothing else."""
-    for name, say in (("stdout", output.announce), ("stderr", output.complain)):
+    for name, say in (("stdout", terminal.announce), ("stderr", terminal.complain)):
         monkeypatch.setattr(sys, name, stream)
         say("ready")
     if isinstance(stream, io.StringIO) and not isinstance(stream, Full):
@@ -58,7 +58,7 @@ def test_announcements_pass_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        output.announce("ready")
+        terminal.announce("ready")
         stream.flush()
 
 
@@ -67,4 +67,4 @@ def test_results_are_not(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | 
     """A result that cannot be written is a refusal that says so."""
     monkeypatch.setattr(sys, "stdout", stream)
     with pytest.raises(CommandRefused, match="standard output"):
-        output.line("token")
+        terminal.line("token")

@@ -1,4 +1,8 @@
-"""Output of the commands. External text is never interpreted as markup or control codes."""
+"""Output and errors of the commands. External text is never interpreted as markup or control codes.
+
+CommandRefused   exit code 1   the command was not carried out
+UsageError       exit code 2   the command or the settings are not valid
+"""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from portward.cli.errors import CommandRefused
 from portward.security.redaction import clean
 from portward.telemetry.sink import sink_for
 
@@ -18,6 +21,18 @@ LONGEST: Final = 100_000
 _PIPE_WIDTH: Final = 10_000
 """Columns without a terminal: no line is wrapped, because a program may read it."""
 STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+class CommandRefused(typer.TyperException):
+    """The command is not carried out; the text is one line and contains no secret."""
+
+    exit_code = 1
+
+
+class UsageError(typer.TyperException):
+    """The command or the settings are not valid."""
+
+    exit_code = 2
 
 
 def console(*, stderr: bool = False) -> Console:
