@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -16,6 +17,7 @@ from portward.app.gateway import Gateway
 from portward.app.server import Server
 from portward.app.workers import control_protocol, handover
 from portward.app.workers.handover import LIMIT, Handover, HandoverMessage
+from portward.app.workers.sockets import listening
 from portward.model.request import RequestHead
 from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
@@ -309,9 +311,9 @@ async def test_handover_that_stops_half_way(alone: Alone) -> None:
     with client, theirs, alone.sender() as sender:
         socket.send_fds(sender, [b"half"], [theirs.fileno()])
         theirs.close()
-        await until(lambda: any(t._carried for t in alone.handover._transfers))  # type: ignore[attr-defined]  # the receiving kind
+        await until(lambda: bool(alone.handover._transfers))
         alone.clock.advance(handover.TIME)
-        assert not alone.handover._transfers
+        await until(lambda: not alone.handover._transfers)
         await closed(client)
 
 
@@ -321,68 +323,102 @@ async def test_end_with_handovers_under_way(alone: Alone) -> None:
         sender.sendall(b"half")
         await until(lambda: len(alone.handover._transfers) == 1)
         alone.handover.close()
-        assert not alone.handover._transfers
+        await until(lambda: not alone.handover._transfers)
     assert alone.listener_state.handoff is None
+
+
+MESSAGE = msgspec.msgpack.decode(parcel(), type=HandoverMessage)
 
 
 async def test_end_while_one_arrives(alone: Alone) -> None:
     """A connection that arrives in the very moment of the end is closed."""
     client, theirs = socket.socketpair()
     with client:
-        theirs.setblocking(False)
-        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=HandoverMessage), theirs)
-        assert len(alone.handover._arrivals) == 1
-        alone.handover.close()
-        await closed(client)
-    assert not alone.handover._arrivals
+        serving = asyncio.ensure_future(alone.handover._serve(MESSAGE, theirs))
+        await asyncio.sleep(0)
+        serving.cancel()
+        await asyncio.wait([serving])
+        client.setblocking(False)
+        while await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 4096), PATIENCE):
+            pass  # it may have been answered already
 
 
 async def test_connection_that_cannot_be_served(alone: Alone) -> None:
     """What is handed over and is no connection is closed."""
     client, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with client:
-        alone.handover._arrived(msgspec.msgpack.decode(parcel(), type=HandoverMessage), theirs)
-        await until(lambda: not alone.handover._arrivals)
-    assert theirs.fileno() == -1
+    with client, alone.sender() as sender:
+        with theirs:
+            socket.send_fds(sender, [parcel()], [theirs.fileno()])
+        sender.close()
+        await until(lambda: is_refused(client))
+    assert not alone.handover._transfers
 
 
-async def test_nobody_is_waiting(alone: Alone) -> None:
+def is_refused(client: socket.socket) -> bool:
+    """Whether the other end of a datagram socket is nowhere open."""
+    try:
+        client.send(b"x")
+    except ConnectionError:
+        return True
+    return False
+
+
+async def test_nobody_is_waiting(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever left before being accepted is nobody, and a wake-up without data is none."""
     listener = alone.handover._listener
     assert listener is not None
     alone.handover._accept(listener)
     assert not alone.handover._transfers
-    with alone.sender():
-        await until(lambda: len(alone.handover._transfers) == 1)
-        [transfer] = alone.handover._transfers
-        assert isinstance(transfer, handover._Receiving)
-        transfer._read()
-        assert alone.handover._transfers == {transfer}
+    first, tries = socket.recv_fds, iter([True])
+
+    def late(*given: Any) -> Any:
+        if next(tries, False):
+            raise BlockingIOError
+        return first(*given)
+
+    monkeypatch.setattr(socket, "recv_fds", late)
+    client, theirs = socket.socketpair()
+    with client, alone.sender() as sender:
+        with theirs:
+            socket.send_fds(sender, [parcel()], [theirs.fileno()])
+        sender.close()
+        reader, writer = await asyncio.open_connection(sock=client)
+        assert b"200 OK" in await asyncio.wait_for(reader.readline(), PATIENCE)
+        writer.close()
+        await writer.wait_closed()
 
 
-async def test_sending_waits_for_room(alone: Alone) -> None:
+async def test_sending_waits_for_room(pair: Pair) -> None:
     """What does not fit is sent as soon as the other one reads."""
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
+    given = pair.servers[0].listener_state.handoff
+    assert isinstance(given, Handover)
+    listener = listening(control_protocol.handover_socket(given._folder, 1))
+    ours = socket.socket()
+    early = bytes(range(256)) * 4096
+    path, _, query = f"{POLL}&sid=1.abc".partition("?")
+    head = RequestHead(method="GET", path=path, query=query)
+    with ours:
+        assert given.carry(head, early, ours.fileno())
+    theirs, _ = await asyncio.get_running_loop().sock_accept(listener)
+    listener.close()
     theirs.setblocking(False)
-    rest = bytes(range(256)) * 4096
-    under_way: set[handover._Transfer] = set()
+    got = bytearray()
     with theirs:
-        sending = handover._Sending(ours, rest, alone.clock, under_way)
-        sending._go_on()
-        sending._go_on()
-        got = bytearray()
-        while under_way or len(got) < len(rest):
-            data = asyncio.get_running_loop().sock_recv(theirs, 1 << 16)
-            got += await asyncio.wait_for(data, PATIENCE)
-        assert bytes(got) == rest
+        while data := await asyncio.wait_for(
+            asyncio.get_running_loop().sock_recv(theirs, 1 << 16), PATIENCE
+        ):
+            got += data
+    assert msgspec.msgpack.decode(bytes(got), type=HandoverMessage).early == early
+    assert not given._transfers
 
 
-async def test_sending_to_one_who_left(alone: Alone) -> None:
+async def test_sending_to_one_who_left(pair: Pair) -> None:
     """Where the other one is gone, there is nothing more to send."""
+    handoff = pair.servers[0].listener_state.handoff
+    assert isinstance(handoff, Handover)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.close()
-    under_way: set[handover._Transfer] = set()
-    handover._Sending(ours, b"rest", alone.clock, under_way)
-    await until(lambda: not under_way)
+    handoff._run(ours, asyncio.get_running_loop().sock_sendall(ours, b"rest"))
+    await until(lambda: not handoff._transfers)
+    assert ours.fileno() == -1

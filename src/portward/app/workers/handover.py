@@ -7,7 +7,7 @@ connection to it: the descriptor, and the bytes that were already read.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -17,7 +17,7 @@ import msgspec
 from portward.app.workers import control_protocol
 from portward.app.workers.sockets import listening
 from portward.app.workers.worker import WorkerPlace
-from portward.model.clock import Clock, Timer
+from portward.model.clock import Timer
 from portward.model.limits import MIB
 from portward.model.request import RequestHead
 from portward.transports.engineio import EnginePath, EngineServer
@@ -54,8 +54,7 @@ class Handover:
         self._sessions = sessions
         self._listener_state = listener_state
         self._listener: socket.socket | None = None
-        self._transfers: set[_Transfer] = set()
-        self._arrivals: set[asyncio.Future[Any]] = set()
+        self._transfers: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Start to receive connections.
@@ -77,10 +76,26 @@ class Handover:
         if listener is not None:
             asyncio.get_running_loop().remove_reader(listener.fileno())
             listener.close()
-        for transfer in tuple(self._transfers):
-            transfer.close()
-        for task in self._arrivals:
+        for transfer in self._transfers:
+            transfer.cancel()
+
+    def _run(self, sock: socket.socket, transfer: Coroutine[Any, Any, None]) -> None:
+        """Run a transfer in either direction; after `TIME` it is cancelled. Then `sock` is closed."""
+        task = asyncio.ensure_future(transfer)
+
+        def late() -> None:
             task.cancel()
+
+        timer = self._listener_state.clock.call_later(TIME, late)
+        self._transfers.add(task)
+        task.add_done_callback(partial(self._ended, sock, timer))
+
+    def _ended(self, sock: socket.socket, timer: Timer, task: "asyncio.Task[None]") -> None:
+        timer.cancel()
+        self._transfers.discard(task)
+        sock.close()
+        if not task.cancelled():
+            task.exception()  # a handover that fails is dropped
 
     # -- sending
 
@@ -103,7 +118,7 @@ class Handover:
         except OSError:
             sock.close()
             return False
-        _Sending(sock, parcel[sent:], self._listener_state.clock, self._transfers)
+        self._run(sock, asyncio.get_running_loop().sock_sendall(sock, parcel[sent:]))
         return True
 
     # -- receiving
@@ -114,110 +129,41 @@ class Handover:
         except OSError:  # it is already closed, or no descriptor is left
             return
         sock.setblocking(False)
-        _Receiving(sock, self._arrived, self._listener_state.clock, self._transfers)
+        self._run(sock, self._receive(sock))
 
-    def _arrived(self, parcel: HandoverMessage, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def _receive(self, sock: socket.socket) -> None:
+        """Receive one connection with its message, up to the end of the stream, and serve it."""
+        data = bytearray()
+        carried: list[socket.socket] = []
+        try:
+            piece = b"."
+            while piece and len(data) <= LIMIT:
+                await _readable(sock)
+                with suppress(BlockingIOError):
+                    piece, descriptors, _, _ = socket.recv_fds(sock, PIECE, 1)
+                    carried += [socket.socket(fileno=each) for each in descriptors]
+                    data += piece
+            if carried and len(data) <= LIMIT:
+                await self._serve(_parcel.decode(bytes(data)), carried.pop())
+        finally:
+            for each in carried:
+                each.close()
+
+    async def _serve(self, parcel: HandoverMessage, sock: socket.socket) -> None:
         make = partial(HandshakeProtocol, self._listener_state, (parcel.head, parcel.early))
-        task = asyncio.ensure_future(loop.connect_accepted_socket(make, sock))
-        self._arrivals.add(task)
-        task.add_done_callback(partial(self._settled, sock))
-
-    def _settled(self, sock: socket.socket, task: "asyncio.Future[Any]") -> None:
-        """Close a connection that could not be served."""
-        self._arrivals.discard(task)
-        if task.cancelled() or task.exception() is not None:
+        try:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(make, sock)
+        except BaseException:
             sock.close()
+            raise
 
 
-class _Transfer:
-    """One running handover in either direction; it ends at the latest after `TIME`."""
-
-    def __init__(self, sock: socket.socket, clock: Clock, under_way: "set[_Transfer]") -> None:
-        self._sock = sock
-        self._under_way = under_way
-        self._timer: Timer = clock.call_later(TIME, self.close)
-        under_way.add(self)
-
-    def close(self) -> None:
-        """Stop the handover, finished or not."""
-        loop = asyncio.get_running_loop()
-        if self in self._under_way:
-            self._under_way.remove(self)
-            self._timer.cancel()
-            loop.remove_reader(self._sock.fileno())
-            loop.remove_writer(self._sock.fileno())
-            self._sock.close()
-
-
-class _Sending(_Transfer):
-    """Sends the bytes that did not fit into the first message."""
-
-    def __init__(
-        self, sock: socket.socket, rest: bytes, clock: Clock, under_way: "set[_Transfer]"
-    ) -> None:
-        super().__init__(sock, clock, under_way)
-        self._rest = rest
-        if rest:
-            asyncio.get_running_loop().add_writer(sock.fileno(), self._go_on)
-        else:
-            self.close()
-
-    def _go_on(self) -> None:
-        try:
-            self._rest = self._rest[self._sock.send(self._rest) :]
-        except BlockingIOError:
-            return
-        except OSError:
-            self._rest = b""
-        if not self._rest:
-            self.close()
-
-
-class _Receiving(_Transfer):
-    """Receives one connection; `arrived` is called with its message and its socket."""
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        arrived: Callable[[HandoverMessage, socket.socket], None],
-        clock: Clock,
-        under_way: "set[_Transfer]",
-    ) -> None:
-        super().__init__(sock, clock, under_way)
-        self._arrived = arrived
-        self._data = bytearray()
-        self._carried: socket.socket | None = None
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
-
-    def _read(self) -> None:
-        try:
-            data, descriptors, _, _ = socket.recv_fds(self._sock, PIECE, 1)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.close()
-            return
-        for descriptor in descriptors:
-            self._carried = socket.socket(fileno=descriptor)
-        self._data += data
-        if len(self._data) > LIMIT:
-            self.close()
-        elif not data:
-            self._done()
-
-    def _done(self) -> None:
-        with suppress(msgspec.DecodeError):
-            parcel = _parcel.decode(bytes(self._data))
-            carried, self._carried = self._carried, None
-            if carried is not None:
-                carried.setblocking(False)
-                self._arrived(parcel, carried)
-        self.close()
-
-    def close(self) -> None:
-        """Stop the handover and close a connection that was not passed on."""
-        super().close()
-        if self._carried is not None:
-            self._carried.close()
-            self._carried = None
+async def _readable(sock: socket.socket) -> None:
+    """Wait until a socket has data, or its end."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sock.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sock.fileno())
