@@ -65,21 +65,19 @@ async def test_worker_reports_and_obeys(monkeypatch: pytest.MonkeyPatch) -> None
     async with worker(OBEDIENT, monkeypatch) as (child, hearer, running):
         assert (await hearer.next()).ready
         assert child.ready
-        assert child.alive
         child.order(WorkerOrder.RELOAD)
         assert (await hearer.next()).said == "reload of reload"
         child.order(WorkerOrder.LEAVE)
         assert await asyncio.wait_for(asyncio.shield(running), PATIENCE) == 7
         child.order(WorkerOrder.LEAVE)
         child.terminate()
-    assert not child.alive
 
 
 async def test_worker_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end by a signal is a negative code."""
     async with worker(OBEDIENT, monkeypatch) as (child, hearer, running):
         await hearer.next()
-        os.kill(child.pid, signal.SIGKILL)
+        os.kill(child._process.pid, signal.SIGKILL)
         assert await asyncio.wait_for(asyncio.shield(running), PATIENCE) == -signal.SIGKILL
 
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -129,7 +130,12 @@ class _Parent:
         self._clock = clock
         self._name = server.instance_id or f"{socket.gethostname()}-{place.address[1]}"
         self._crew = Supervisor(server.workers, self._name, self._start, self, clock, telemetry)
-        self._reloads = Reloads(settings, self._read, self._order_reload, plan.announce)
+        self._reloads = Reloads(
+            settings,
+            lambda: complete(plan.reload(), plan.secrets),
+            partial(self._crew.order, WorkerOrder.RELOAD),
+            plan.announce,
+        )
 
     async def _start(
         self, number: int, replaced: int, heard: Heard
@@ -144,12 +150,6 @@ class _Parent:
             secrets=self._plan.secrets,
         )
         return await worker_process.started(self._plan.command, task, heard)
-
-    def _read(self) -> Settings:
-        return complete(self._plan.reload(), self._plan.secrets)
-
-    def _order_reload(self) -> list[int]:
-        return self._crew.order(WorkerOrder.RELOAD)
 
     def said(self, number: int, text: str) -> None:
         """Pass on the answer of a worker to a reload."""

@@ -8,6 +8,7 @@ time of a parser for the complete format.
 
 import asyncio
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -105,10 +106,7 @@ class WorkersStatus:
 Merge = Callable[[float, float], float]
 
 
-def _add(one: float, other: float) -> float:
-    return one + other
-
-
+_SUM: Final[Merge] = operator.add
 _RULES: Final[Mapping[str, Merge]] = {
     "portward_build_info": max,
     "portward_insecure_mode": max,
@@ -165,7 +163,7 @@ def _take(known: dict[str, float], family: str, line: str) -> None:
     if not series:
         raise MalformedScrapeError(f"a number alone in {family or 'a scrape'}")
     before = known.get(series)
-    known[series] = value if before is None else _RULES.get(family, _add)(before, value)
+    known[series] = value if before is None else _RULES.get(family, _SUM)(before, value)
 
 
 def _shown(item: tuple[str, float]) -> str:

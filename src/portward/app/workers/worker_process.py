@@ -34,19 +34,9 @@ class WorkerProcess:
         self._writer = writer
         self._heard = heard
 
-    @property
-    def pid(self) -> int:
-        """The id of its process."""
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether its process is running."""
-        return self._process.returncode is None
-
     def order(self, order: WorkerOrder) -> None:
         """Send it an order; ignored when it has ended."""
-        if self.alive and not self._writer.is_closing():
+        if self._process.returncode is None and not self._writer.is_closing():
             self._writer.write(order.value + b"\n")
 
     def terminate(self) -> None:
