@@ -17,8 +17,8 @@ from portward.protocols.relay import messages as relay
 from portward.protocols.relay.protocol import RelayProtocol
 from portward.protocols.rooms import messages as rooms
 from portward.protocols.rooms.protocol import RoomsProtocol
-from portward.protocols.socketio import SocketIoProtocol
-from portward.protocols.socketio import messages as workspaces
+from portward.protocols.workspaces import messages as workspaces
+from portward.protocols.workspaces.protocol import WorkspacesProtocol
 
 Schema = dict[str, Any]
 
@@ -235,7 +235,7 @@ WORKSPACES: Final = Contract(
         Kind("shutdown", workspaces.WorkspacesShutdown),
     ),
     errors=(*workspaces.FAULTS, *workspaces.ENDINGS),
-    closes=SocketIoProtocol.closes,
+    closes=WorkspacesProtocol.closes,
     acknowledgements={
         "join_room": (workspaces.WorkspacesJoined, workspaces.WorkspacesRefused),
         "leave_room": (workspaces.WorkspacesLeft, workspaces.WorkspacesRefused),

@@ -7,9 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from docs.contract import CONTRACTS, Contract, Form, Kind, Schema, schemas
-from portward.admin.methods import METHODS
+from portward.admin.methods import all_methods
 from portward.admin.request_body import channel_schema
 from portward.model.disconnects import PROXIES, Disconnect
+from portward.protocols.registry import PROTOCOLS
+
+METHODS = all_methods(PROTOCOLS)
 
 _REF: Final = "{name}"
 _PLAIN: Final = {

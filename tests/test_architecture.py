@@ -77,26 +77,6 @@ BOTH_SIDES: set[str] = {
 }
 """Class names that the client shares with the server: each means the same thing on both sides of the wire."""
 
-LEAVING = {
-    "portward.admin.alerts",
-    "portward.admin.approvals",
-    "portward.node.approvals",
-    "portward.node.cluster.rights_events",
-    "portward.node.commands.dispatcher",
-    "portward.node.handshake.session_opening",
-    "portward.node.sessions.endpoint",
-    "portward.node.sessions.session",
-    "portward.node.sessions.delivery_options",
-    "portward.node.sessions.transport",
-    "portward.node.socketio_connection",
-    "portward.node.socketio_handlers",
-    "portward.node.socketio_namespaces",
-    "portward.node.socketio_server",
-    "portward.node.tunnel",
-    "portward.node.workspaces",
-}
-"""Modules that import a protocol, until what they have of one is moved to it."""
-
 GRANTS = "portward.model.grants"
 
 MAX_LINES = 500
@@ -196,8 +176,6 @@ def breach(importer: str, imported: str) -> bool:
         return False
     if source == "client":
         return target != "model"
-    if importer in LEAVING and target == "protocols":
-        return False
     if target in APART:
         return rank(importer) < RANKS["cli"] or target == "testing"
     return rank(imported) >= rank(importer)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from portward.model.channel import Channel
     from portward.model.errors import CommandError, ErrorKind
     from portward.model.position import Position
-    from portward.node.ports import ActionInfo, ConnectionInfo
+    from portward.node.ports import ConnectionInfo
     from portward.node.sessions import ConnectionHandle
-    from portward.node.socketio_server import EventError, Socket
     from portward.protocols.alerts.record import Alert, Severity
+    from portward.protocols.socketio.server import EventError, Socket
+    from portward.protocols.workspaces.commands import ActionInfo
     from portward.settings import Settings
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ActionInfo": "portward.node.ports",
+    "ActionInfo": "portward.protocols.workspaces.commands",
     "Approval": "portward.model.approval",
     "Alert": "portward.protocols.alerts.record",
     "Channel": "portward.model.channel",
@@ -50,14 +51,14 @@ _HOMES = {
     "ConnectionInfo": "portward.node.ports",
     "Decision": "portward.model.approval",
     "EngineUnavailable": "portward.engines.port",
-    "EventError": "portward.node.socketio_server",
+    "EventError": "portward.protocols.socketio.server",
     "CommandError": "portward.model.errors",
     "ErrorKind": "portward.model.errors",
     "Gateway": "portward.app.gateway",
     "Position": "portward.model.position",
     "Settings": "portward.settings",
     "Severity": "portward.protocols.alerts.record",
-    "Socket": "portward.node.socketio_server",
+    "Socket": "portward.protocols.socketio.server",
     "Verdict": "portward.model.approval",
 }
 

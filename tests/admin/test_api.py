@@ -2,11 +2,14 @@ import json
 
 import pytest
 
-from portward.admin.methods import METHODS
+from portward.admin.methods import all_methods
 from portward.engines.port import EngineUnavailable
 from portward.node.commands.server_api import ServerApi
+from portward.protocols.registry import PROTOCOLS
 from portward.settings.keys import Scope
 from tests.admin.service import ADMIN, KEYS, PUBLISHER, READER, Service
+
+METHODS = all_methods(PROTOCOLS)
 
 
 @pytest.mark.p0

@@ -1,5 +1,8 @@
-from portward.admin.methods import METHODS
+from portward.admin.methods import all_methods
+from portward.protocols.registry import PROTOCOLS
 from portward.settings.keys import Scope
+
+METHODS = all_methods(PROTOCOLS)
 
 
 def test_the_methods_are_these() -> None:

@@ -6,10 +6,13 @@ import msgspec
 import pytest
 
 from portward.admin import openapi
-from portward.admin.methods import METHODS
+from portward.admin.methods import all_methods
+from portward.protocols.registry import PROTOCOLS
 from tests.admin.service import Service
 
-DOCUMENT: dict[str, Any] = json.loads(msgspec.json.encode(openapi.document()))
+METHODS = all_methods(PROTOCOLS)
+
+DOCUMENT: dict[str, Any] = json.loads(msgspec.json.encode(openapi.document(METHODS)))
 TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
 
 

@@ -8,9 +8,10 @@ from portward.node.ports import Hooks
 from portward.protocols.alerts.protocol import AlertsProtocol
 from portward.protocols.echo import EchoProtocol
 from portward.protocols.live.protocol import LiveProtocol
+from portward.protocols.registry import PROTOCOLS
 from portward.protocols.relay.protocol import RelayProtocol
 from portward.protocols.rooms.protocol import RoomsProtocol
-from portward.protocols.socketio import SocketIoProtocol
+from portward.protocols.workspaces.protocol import WorkspacesProtocol
 from portward.settings import Settings, resolve
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
@@ -29,12 +30,14 @@ def test_dialects() -> None:
         "live": LiveProtocol,
         "rooms": RoomsProtocol,
         "realtime": RelayProtocol,
-        "workspaces": SocketIoProtocol,
+        "workspaces": WorkspacesProtocol,
         "echo": EchoProtocol,
     }
     assert spoken.keys() == given.endpoints.keys()
+    registrations = {each.name: each for each in PROTOCOLS}
     for name, kind in spoken.items():
-        assert isinstance(build_endpoints.make_dialect(given.endpoints[name], Hooks()), kind)
+        endpoint = given.endpoints[name]
+        assert isinstance(registrations[endpoint.dialect].make(endpoint, Hooks()), kind)
 
 
 def test_limits_are_shared(telemetry: Telemetry) -> None:

@@ -10,13 +10,16 @@ import pytest
 
 from portward.admin.batch import ROOM
 from portward.admin.errors import STATUSES
-from portward.admin.methods import METHODS
+from portward.admin.methods import all_methods
 from portward.admin.protocol import REQUEST_TIME
 from portward.admin.server import CONNECTIONS
 from portward.model.errors import ErrorKind
 from portward.model.limits import MIB
+from portward.protocols.registry import PROTOCOLS
 from tests.admin.service import ADMIN, Service, serving
 from tests.docs.pages import DOCS, blocks
+
+METHODS = all_methods(PROTOCOLS)
 
 PAGE: Final = DOCS / "reference" / "admin-api.md"
 TEXT: Final = PAGE.read_text(encoding="utf-8")

@@ -24,10 +24,12 @@ from portward.protocols.live.protocol import _READ as LIVE_TYPES
 from portward.protocols.live.protocol import LiveProtocol
 from portward.protocols.message import OTHERS
 from portward.protocols.relay.protocol import _KEYS as RELAY_TYPES
-from portward.protocols.relay.protocol import RelayProtocol
+from portward.protocols.relay.protocol import RelayProtocol, UpstreamConnected
 from portward.protocols.rooms.protocol import RoomsProtocol
-from portward.protocols.socketio import SocketIoProtocol, payloads
-from portward.protocols.socketio.events import Events
+from portward.protocols.workspaces import payloads
+from portward.protocols.workspaces.commands import Acted, Asked, Decided, Sharing
+from portward.protocols.workspaces.events import WorkspaceEvents
+from portward.protocols.workspaces.protocol import WorkspacesProtocol
 
 A = Channel.parse("x:a")
 AT = Position(4, "e")
@@ -71,13 +73,13 @@ REPLIES: tuple[Reply, ...] = (
     say.HistoriesRead(deliveries=(), positions={A: AT}),
     say.PresenceRead(channel=A, participants=(say.Participant("ann", 2),)),
     say.Done(),
-    say.UpstreamConnected(model="m"),
-    say.UpstreamConnected(model=None),
-    say.Acted(),
-    say.Acted(result={"job": 1}),
-    say.Decided(),
-    say.Sharing(accepted=True, version=3),
-    say.Sharing(accepted=False, version=3, value=[1]),
+    UpstreamConnected(model="m"),
+    UpstreamConnected(model=None),
+    Acted(),
+    Acted(result={"job": 1}),
+    Decided(),
+    Sharing(accepted=True, version=3),
+    Sharing(accepted=False, version=3, value=[1]),
 )  # fmt: skip
 PUSHES: tuple[Push, ...] = (
     say.Welcome(connection_id="c" * 32),
@@ -95,7 +97,7 @@ PUSHES: tuple[Push, ...] = (
     say.ShuttingDown(retry=5, address="wss://other"),
     *(say.Parting(ending=each, retry=9 if each.reconnect else None) for each in Disconnect),
     say.SharedChanged(key="k", value=1, version=2),
-    say.Asked(approval=APPROVAL),
+    Asked(approval=APPROVAL),
 )
 FAULTS = (*map(CommandError, ErrorKind), REFUSED, DETAILED, ELSEWHERE)
 
@@ -164,7 +166,9 @@ def test_everything_that_is_read_is_described() -> None:
         "rooms": {word: row[0] for word, row in rooms._readers.items()},
         "alerts": {word: row[0] for word, row in alerts._readers.items()},
         "live": dict(LIVE_TYPES),
-        "workspaces": {word: row[0] for word, row in Events("x", ("dashboard",))._readers.items()},
+        "workspaces": {
+            word: row[0] for word, row in WorkspaceEvents("x", ("dashboard",))._readers.items()
+        },
     }
     for contract in CONTRACTS:
         described = {kind.word: kind.body for kind in contract.client}
@@ -225,7 +229,7 @@ def fits(value: Any, structs: tuple[type[msgspec.Struct], ...]) -> bool:
 
 def test_events_of_workspaces_are_described() -> None:
     """Each event that the gateway emits has exactly the keys of its struct."""
-    protocol = SocketIoProtocol("x", ("dashboard",))
+    protocol = WorkspacesProtocol("x", ("dashboard",))
     kinds = {kind.word: kind.body for kind in WORKSPACES.server}
     own = [push for push in PUSHES if not isinstance(push, say.Delivery | say.Welcome)]
     found = [each for push in own for each in events(protocol.push(push, 1))]
@@ -242,7 +246,7 @@ def test_events_of_workspaces_are_described() -> None:
 
 def test_acknowledgements_of_workspaces_are_described() -> None:
     """Each acknowledgement has exactly the keys of one of the structs of its event."""
-    protocol = SocketIoProtocol("x", ("dashboard",))
+    protocol = WorkspacesProtocol("x", ("dashboard",))
     structs = tuple({each for many in WORKSPACES.acknowledgements.values() for each in many})
     answers = [protocol.reply(Command(id="1"), reply, 1) for reply in REPLIES]
     for fault in FAULTS:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from portward.app.webhook import PAUSES, ROOM, TIMEOUT, sign
 from portward.model.payload import MAX_ATTACHMENTS
-from portward.protocols.socketio import payloads
-from portward.protocols.socketio.events import MAX_JSON, Events
+from portward.protocols.socketio import codes
+from portward.protocols.workspaces.events import MAX_JSON, WorkspaceEvents
 from portward.settings import Settings
 from portward.settings.presets import ENDPOINTS
 from portward.telemetry.workspaces_gauge import LONGEST, NAME, NAMED
@@ -36,12 +36,12 @@ def rows(text: str) -> list[str]:
 def test_events_are_those_of_the_code() -> None:
     """The tables of events and errors leave none out and invent none."""
     listed = rows(section("Rooms and events"))
-    events = Events("workspaces", ()).names
+    events = WorkspaceEvents("workspaces", ()).names
     assert set(listed[: len(events)]) == events
-    faults = {*payloads._FAULTS.values(), payloads.VALIDATION_ERROR, "CONFLICT", "RATE_LIMITED"}
+    faults = {*codes._FAULTS.values(), codes.VALIDATION_ERROR, "CONFLICT", "RATE_LIMITED"}
     entering = {"AUTH_REQUIRED", "INVALID_TOKEN"}
     assert set(listed[len(events) :]) == (faults - entering) | {"PERMISSION_DENIED"}
-    assert set(rows(section("Coming in"))) == set(payloads.REFUSALS)
+    assert set(rows(section("Coming in"))) == set(codes.ERROR_TEXTS)
 
 
 def test_figures_are_those_of_the_code() -> None:

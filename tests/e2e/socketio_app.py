@@ -9,8 +9,8 @@ from typing import Any
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server, serve
-from portward.app.workspaces import SocketNamespace
-from portward.node.socketio_server import Socket
+from portward.protocols.socketio.server import Socket
+from portward.protocols.workspaces.api import SocketNamespace
 from portward.settings import load
 
 

@@ -20,7 +20,7 @@ from portward.engines.sqlite import SqliteEngine
 from portward.model.channel import Channel
 from portward.model.publication import HistoryQuery
 from portward.node.sessions.clock import LoopClock
-from portward.node.socketio_server import Socket
+from portward.protocols.socketio.server import Socket
 from portward.settings import load
 from portward.telemetry.telemetry import make_telemetry
 from tests.e2e.delayed import DelayedEngine

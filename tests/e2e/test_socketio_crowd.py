@@ -11,8 +11,8 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.node.rights.credentials import CredentialVerifier
-from portward.node.socketio_server import Socket
-from portward.protocols.socketio import payloads
+from portward.protocols.socketio import codes
+from portward.protocols.socketio.server import Socket
 from tests.e2e.houses import Place, own_door
 from tests.e2e.socketio_client import CLIENTS, Tab, Tabs, browsing, token
 from tests.e2e.socketio_houses import FREE
@@ -56,7 +56,7 @@ class Fate:
             self.auth, self.code, self.ending = REFUSALS[number // 2 % len(REFUSALS)]
         else:
             self.ending = ENDINGS[number // 2 % len(ENDINGS)]
-            self.code = payloads.ending_code(self.ending)
+            self.code = codes.ending_code(self.ending)
             self.auth = {"token": token(self.user)}
 
     def open(self, tabs: Tabs, url: str) -> Tab:

@@ -8,7 +8,7 @@ import pytest
 
 from portward import EventError
 from portward.app.gateway import Gateway
-from portward.node.socketio_server import Socket
+from portward.protocols.socketio.server import Socket
 from tests.e2e.houses import until
 from tests.e2e.socketio_client import MODES, token
 from tests.e2e.socketio_houses import FREE, stage

@@ -12,7 +12,7 @@ import pytest
 from portward.engines.port import EngineUnavailable
 from portward.model.disconnects import Disconnect
 from portward.node.sessions.session import Session
-from portward.protocols.socketio import payloads
+from portward.protocols.socketio import codes
 from tests.e2e.houses import DOORS, TOKENS, UNLIMITED, Place, until
 from tests.e2e.socketio_client import token
 from tests.e2e.socketio_houses import DASHBOARD, FREE, ROLES
@@ -70,7 +70,7 @@ async def test_every_ending(place: Place, moment: str) -> None:
             await member(client, user)
             await client.move(moment)
             session_of(place, user).end(ending, "test")
-            told(await client.end(), payloads.ending_code(ending), ending, moment)
+            told(await client.end(), codes.ending_code(ending), ending, moment)
     await until(lambda: place.gateway.node.admission_control.inside == 0)
     assert len(place.gateway.engine_io.sessions) == 0
 

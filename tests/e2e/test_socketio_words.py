@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from portward import EventError
-from portward.node.ports import ActionInfo
+from portward.protocols.workspaces.commands import ActionInfo
 from tests.e2e.houses import until
 from tests.e2e.socketio_client import MODES, Tab, token
 from tests.e2e.socketio_houses import APPROVALS, DASHBOARD, FREE, stage

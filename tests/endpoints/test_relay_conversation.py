@@ -11,7 +11,7 @@ from portward.settings.endpoint import AuthMode
 from portward.settings.presets import ENDPOINTS
 from portward.testing import MemoryClient, connect
 from tests.house import House, settle
-from tests.node.upstream import FakeUpstream, proven, relaying, tell
+from tests.protocols.relay.fake_upstream import FakeUpstream, proven, relaying, tell
 
 pytestmark = pytest.mark.p1
 

@@ -38,7 +38,7 @@ OLDER = [
         "portward.dialects.socketio",
         "SocketIoDialect",
         "portward.protocols.socketio",
-        "SocketIoProtocol",
+        "WorkspacesProtocol",
     ),
     ("portward.dialects.strict_json", "parse", "portward.security.strict_json", "parse"),
 ]

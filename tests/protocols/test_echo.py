@@ -2,10 +2,10 @@
 
 import pytest
 
-from portward.model.commands import Echo, Ping
+from portward.model.commands import Ping
 from portward.model.errors import CommandError, ErrorKind
-from portward.model.replies import Echoed, Pong, Welcome
-from portward.protocols.echo import EchoProtocol
+from portward.model.replies import Pong, Welcome
+from portward.protocols.echo import Echo, Echoed, EchoProtocol
 
 
 @pytest.mark.parametrize("binary", [False, True])

@@ -11,7 +11,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from portward.transports.upstream_address import is_public
+from portward.protocols.relay.upstream_address import is_public
 from tests.reload.case import ClientSide, Observe, ReloadCase
 from tests.reload.issuer import token
 from tests.reload.process import WAIT

@@ -11,12 +11,12 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.protocols.alerts.protocol import AlertsProtocol
 from portward.protocols.base import ClientProtocol
 from portward.protocols.live.protocol import LiveProtocol
+from portward.protocols.relay.policy import RelayPolicy
 from portward.protocols.relay.protocol import RelayProtocol
 from portward.protocols.rooms.protocol import RoomsProtocol
-from portward.protocols.socketio import SocketIoProtocol
+from portward.protocols.workspaces.protocol import WorkspacesProtocol
 from portward.security import strict_json
 from portward.security.json_rules import SCANNED, JsonRule, depth_of
-from portward.security.relay import RelayPolicy
 
 BROKEN: dict[bytes, tuple[str, int | None]] = {
     b"[" * 33 + b"]" * 33: ("depth", 33),
@@ -135,7 +135,7 @@ def test_the_relay_tells_them_of_events(payload: bytes) -> None:
     """An event that a guard refuses for its JSON is answered with the rule."""
     policy = RelayPolicy(strict=True)
     with pytest.raises(CommandError) as caught:
-        policy.judge(payload, binary=False, model="m", parse=strict_json.parse)
+        policy.judge(payload, binary=False, model="m")
     said = RelayProtocol().reply_error(caught.value, 0)
     assert json.loads(said)["details"].keys() == {"rule", "depth"}
     assert SECRET.encode() not in said
@@ -143,7 +143,7 @@ def test_the_relay_tells_them_of_events(payload: bytes) -> None:
 
 def test_socketio_tells_them_in_an_acknowledgement() -> None:
     """An event whose payload breaks a rule is acknowledged with it."""
-    protocol = SocketIoProtocol("workspaces", ("dashboard",))
+    protocol = WorkspacesProtocol("workspaces", ("dashboard",))
     said = _details(protocol, b'27["x",{"constructor":"%s"}]' % SECRET.encode())
     assert json.loads(said.removeprefix(b"37")) == [
         {"error": "VALIDATION_ERROR", "details": {"rule": "forbidden_key", "depth": 2}}

@@ -13,6 +13,7 @@ from portward.model.identity import ANONYMOUS, ChannelRight, Identity
 from portward.model.namespace import AccessRule, Namespace, PublishRight
 from portward.model.rights import Right
 from portward.model.room import Room, RoomPermissions
+from portward.protocols.echo import Echo
 from portward.security import policy
 from portward.security.policy import NO_FACTS, ChannelFacts
 
@@ -247,7 +248,7 @@ def test_grants(command: Command, needed: Right) -> None:
 
 def test_commands_without_a_row_are_never_granted() -> None:
     """What takes no channel is granted to nobody, whatever the rights."""
-    ungranted = [ask.Ping(), ask.Authenticate(token="t"), ask.Echo(payload=b"", binary=False)]
+    ungranted = [ask.Ping(), ask.Authenticate(token="t"), Echo(payload=b"", binary=False)]
     for command in ungranted:
         with pytest.raises(CommandError) as caught:
             policy.grant(command, Right.ALL)

@@ -1,5 +1,6 @@
 """`POST /api/<method>`: checks the key, the method, the scope and the body, in this order."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +11,6 @@ from portward.admin import request_body
 from portward.admin.batch import BatchResult
 from portward.admin.errors import NOT_FOUND, ApiError, ApiFailure, bad_request, explain
 from portward.admin.keys import ApiCaller, Keyring
-from portward.admin.methods import METHODS
 from portward.model.errors import CommandError, Unavailable
 from portward.node.admin_method import AdminMethod, MethodContext
 from portward.node.node import Node
@@ -35,8 +35,9 @@ class ApiAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Api:
     """Runs methods for callers with an API key."""
 
-    def __init__(self, node: Node, keyring: Keyring) -> None:
+    def __init__(self, node: Node, keyring: Keyring, methods: Mapping[str, AdminMethod]) -> None:
         self._node = node
+        self._methods = methods
         self._keyring = keyring
 
     async def call(self, request: Request) -> Response:
@@ -47,24 +48,16 @@ class Api:
         """
         return await self._answer(request, str(request.path_params["method"]))
 
-    async def request_approval(self, request: Request) -> Response:
-        """Answer `POST /api/approvals`.
+    def alias(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of the second address of a method, whose request may be in the path."""
 
-        Raises:
-            ApiError: the request is refused.
-        """
-        return await self._answer(request, "approval_request")
+        async def endpoint(request: Request) -> Response:
+            return await self._answer(request, name, dict(request.path_params) or None)
 
-    async def approval(self, request: Request) -> Response:
-        """Answer `GET /api/approvals/{id}`, whose only parameter is in the path.
-
-        Raises:
-            ApiError: the request is refused.
-        """
-        return await self._answer(request, "approval_get", {"id": request.path_params["id"]})
+        return endpoint
 
     async def _answer(self, request: Request, name: str, given: Any = None) -> Response:
-        call = _Call(self._node, self.authorize(request), _address(request))
+        call = _Call(self._node, self._methods, self.authorize(request), _address(request))
         found = call.find(name)
         try:
             body = given
@@ -97,7 +90,14 @@ class Api:
 class _Call:
     """One HTTP request of a caller: one method, or the commands of a batch."""
 
-    def __init__(self, node: Node, caller: ApiCaller, address: str | None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        methods: Mapping[str, AdminMethod],
+        caller: ApiCaller,
+        address: str | None,
+    ) -> None:
+        self._methods = methods
         self._telemetry = node.telemetry
         self._caller = caller
         self._address = address
@@ -109,7 +109,7 @@ class _Call:
         Raises:
             ApiError: there is none, or the key lacks its scope; the latter is recorded.
         """
-        found = METHODS.get(name)
+        found = self._methods.get(name)
         if found is None:
             raise ApiError(404, NOT_FOUND, "unknown method")
         try:

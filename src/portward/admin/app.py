@@ -16,6 +16,7 @@ from portward.admin.api import Api, json
 from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, ApiFailure
 from portward.admin.headers_middleware import HeadersMiddleware
 from portward.admin.keys import Keyring
+from portward.admin.methods import all_methods
 from portward.admin.status import GatewayStatus, NodeStatus
 from portward.node.node import Node
 from portward.settings.keys import ApiKey, Scope
@@ -44,8 +45,10 @@ class AdminApp(Starlette):
         self._status = status or NodeStatus(node)
         self._open_metrics = open_metrics
         self._keyring = Keyring(keys)
-        api = self._api = Api(node, self._keyring)
-        self._description = openapi.document()
+        methods = all_methods(node.protocols.registrations)
+        api = self._api = Api(node, self._keyring, methods)
+        self._description = openapi.document(methods)
+        aliases = {name: each.alias for name, each in methods.items() if each.alias is not None}
         super().__init__(
             routes=[
                 Route("/", self._page),
@@ -53,8 +56,10 @@ class AdminApp(Starlette):
                 Route("/ready", self._ready),
                 Route("/metrics", self._metrics),
                 Route("/openapi.json", self._openapi),
-                Route("/api/approvals", api.request_approval, methods=["POST"]),
-                Route("/api/approvals/{id}", api.approval, methods=["GET"]),
+                *(
+                    Route(f"/api{path}", api.alias(name), methods=[verb])
+                    for name, (verb, path) in aliases.items()
+                ),
                 Route("/api/{method}", api.call, methods=["POST"]),
             ],
             middleware=[Middleware(HeadersMiddleware, telemetry=node.telemetry)],

@@ -7,18 +7,31 @@
 The codes are Centrifugo's error codes, see `model.errors`.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from portward.model.errors import CommandError, ErrorKind, Unavailable
+from portward.node.admin_method import NOT_FOUND, ApiError, ErrorBody
 from portward.security.redaction import clean
+
+__all__ = [
+    "BAD_REQUEST",
+    "FORBIDDEN",
+    "NOT_FOUND",
+    "STATUSES",
+    "UNAUTHORIZED",
+    "ApiError",
+    "ApiFailure",
+    "ErrorBody",
+    "bad_request",
+    "explain",
+    "unexpected",
+]
 
 BAD_REQUEST: Final = ErrorKind.INVALID_FORMAT.number
 UNAUTHORIZED: Final = ErrorKind.NOT_AUTHENTICATED.number
 FORBIDDEN: Final = ErrorKind.PERMISSION_DENIED.number
-NOT_FOUND: Final = ErrorKind.UNKNOWN_TYPE.number
 
 STATUSES: Final = {
     ErrorKind.INTERNAL: 500,
@@ -46,29 +59,10 @@ _TEXTS: Final = {
 """The messages of the API where the default text addresses a client."""
 
 
-class ErrorBody(msgspec.Struct, frozen=True):
-    """What was wrong: a number to act on, a sentence to read."""
-
-    code: int
-    message: str
-
-
 class ApiFailure(msgspec.Struct, frozen=True):
     """The answer to a request that was refused."""
 
     error: ErrorBody
-
-
-class ApiError(Exception):
-    """The exception for a refused request, with an HTTP status, a code and a sentence."""
-
-    def __init__(
-        self, status: int, code: int, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = ErrorBody(code, message)
-        self.headers = headers
 
 
 def bad_request(message: str) -> ApiError:

@@ -1,10 +1,9 @@
 """All methods of the admin API, collected from the modules that define them."""
 
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from portward.admin import (
-    alerts,
-    approvals,
     batch,
     channel_methods,
     node_methods,
@@ -14,26 +13,29 @@ from portward.admin import (
 )
 from portward.node.admin_method import AdminMethod
 from portward.node.cluster import SurveyQuestion
+from portward.node.protocol_service import ProtocolRegistration
 
-_MODULES: Final = (
-    channel_methods,
-    alerts,
-    approvals,
-    node_methods,
-    security_events,
-    user_methods,
-    rooms,
-    batch,
-)
 
-_FOUND: Final = [each for module in _MODULES for each in vars(module).values()]
+def all_methods(protocols: Iterable[ProtocolRegistration]) -> dict[str, AdminMethod]:
+    """Return every method by name: those of the core and of these protocols.
 
-METHODS: Final[dict[str, AdminMethod]] = {
-    each.name: each for each in _FOUND if isinstance(each, AdminMethod)
-}
-"""Every method by name. A publish is not an `act`: it would fill the audit."""
+    A publish is not an `act`: it would fill the audit.
+    """
+    return {each.name: each for each in _defined(protocols) if isinstance(each, AdminMethod)}
 
-QUESTIONS: Final[dict[str, SurveyQuestion[Any, Any]]] = {
-    each.name: each for each in _FOUND if isinstance(each, SurveyQuestion)
-}
-"""Every question to all nodes by name. Every node answers them, also one without an admin listener."""
+
+def all_questions(
+    protocols: Iterable[ProtocolRegistration],
+) -> dict[str, SurveyQuestion[Any, Any]]:
+    """Return every question to all nodes by name.
+
+    Every node answers them, also one without an admin listener.
+    """
+    return {each.name: each for each in _defined(protocols) if isinstance(each, SurveyQuestion)}
+
+
+def _defined(protocols: Iterable[ProtocolRegistration]) -> Iterator[object]:
+    own = (module for protocol in protocols for module in protocol.admin_methods)
+    core = (node_methods, security_events, user_methods, rooms, batch)
+    for module in (channel_methods, *own, *core):
+        yield from vars(module).values()

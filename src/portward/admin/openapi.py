@@ -1,12 +1,12 @@
 """The description of the API in OpenAPI 3.1, generated from the types that check the requests."""
 
+from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
 
 from portward.admin.errors import ApiFailure
-from portward.admin.methods import METHODS
 from portward.admin.request_body import channel_schema
 from portward.node.admin_method import AdminMethod
 from portward.version import __version__
@@ -46,9 +46,9 @@ _PROBES: Final = {
 }
 
 
-def document() -> dict[str, Any]:
-    """Return the complete description."""
-    types = {kind for each in METHODS.values() for kind in (each.request, each.result)}
+def document(methods: Mapping[str, AdminMethod]) -> dict[str, Any]:
+    """Return the complete description of these methods, by name."""
+    types = {kind for each in methods.values() for kind in (each.request, each.result)}
     ordered = [*sorted(types, key=lambda kind: kind.__name__), ApiFailure]
     _, schemas = msgspec.json.schema_components(
         ordered, schema_hook=channel_schema, ref_template=_REFERENCE
@@ -65,9 +65,12 @@ def document() -> dict[str, Any]:
         },
         "security": [{name: []} for name in _KEYS],
         "paths": {
-            **{f"/api/{name}": {"post": _method(name, each)} for name, each in METHODS.items()},
-            "/api/approvals": {"post": _method("approvals_post", METHODS["approval_request"])},
-            "/api/approvals/{id}": {"get": _approval(METHODS["approval_get"])},
+            **{f"/api/{name}": {"post": _method(name, each)} for name, each in methods.items()},
+            **{
+                f"/api{each.alias[1]}": {each.alias[0].lower(): _alias(each, *each.alias)}
+                for each in methods.values()
+                if each.alias is not None
+            },
             **{path: {"get": _probe(*given)} for path, given in _PROBES.items()},
             "/metrics": {"get": _metrics()},
         },
@@ -105,14 +108,20 @@ def _method(name: str, method: AdminMethod) -> dict[str, Any]:
     }
 
 
-def _approval(method: AdminMethod) -> dict[str, Any]:
-    """Describe the method whose only parameter is the end of the path."""
-    described = _method("approvals_get", method)
+def _alias(method: AdminMethod, verb: str, path: str) -> dict[str, Any]:
+    """Describe the second address of a method. Parameters of its path replace the body."""
+    _, name, *parameters = path.split("/")
+    described = _method(f"{name}_{verb.lower()}", method)
+    if not parameters:
+        return described
     del described["requestBody"]
-    schema = {"$ref": f"{_named(method.request)['$ref']}/properties/id"}
+    fields = f"{_named(method.request)['$ref']}/properties"
     return {
         **described,
-        "parameters": [{"name": "id", "in": "path", "required": True, "schema": schema}],
+        "parameters": [
+            {"name": each, "in": "path", "required": True, "schema": {"$ref": f"{fields}/{each}"}}
+            for each in (parameter.strip("{}") for parameter in parameters)
+        ],
     }
 
 

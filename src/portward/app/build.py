@@ -4,7 +4,7 @@ import secrets as random
 import socket
 from collections.abc import Callable
 
-from portward.admin.methods import QUESTIONS
+from portward.admin.methods import all_questions
 from portward.app.build_endpoints import make_endpoints
 from portward.app.engines import make_engine
 from portward.engines.port import Engine
@@ -18,16 +18,15 @@ from portward.model.provider import ProviderResult
 from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.node.rules import NodePorts
+from portward.protocols.registry import PROTOCOLS
 from portward.security.jwk import DroppedKey
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import KeySet, public_key, secret_key
 from portward.settings import Settings
 from portward.settings.resolve import ResolvedSettings
 from portward.settings.tokens import Tokens
-from portward.settings.upstream import UpstreamSettings
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
-from portward.transports.upstream import UpstreamClient
 
 
 def make_keys(
@@ -90,20 +89,6 @@ def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> Coo
     return CookieProvider(given, clock, observe, changed)
 
 
-def make_upstream(given: UpstreamSettings) -> UpstreamClient | None:
-    """Make the client of an upstream; None when it has no key."""
-    if not given.api_key:
-        return None
-    return UpstreamClient(
-        given.url,
-        given.api_key.reveal,
-        allow_private=given.allow_private,
-        auth_header=given.auth_header,
-        auth_scheme=given.scheme,
-        timeout=given.connect_timeout,
-    )
-
-
 def make_ports(
     settings: ResolvedSettings, engine: Engine | None, clock: Clock, telemetry: Telemetry
 ) -> NodePorts:
@@ -117,12 +102,11 @@ def make_ports(
         clock=clock,
         machine=socket.gethostname(),
         provider=make_provider(settings, clock, telemetry),
-        upstreams={name: make_upstream(given) for name, given in settings.relays.items()},
-        questions=QUESTIONS,
+        questions=all_questions(PROTOCOLS),
     )
 
 
 def make_node(settings: ResolvedSettings, ports: NodePorts, hooks: Hooks) -> Node:
     """Make the node without starting it. The event loop must run."""
     endpoints = make_endpoints(settings, ports.telemetry, ports.clock, hooks)
-    return Node(settings, ports, endpoints, hooks)
+    return Node(settings, ports, endpoints, PROTOCOLS, hooks)

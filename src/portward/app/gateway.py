@@ -16,7 +16,6 @@ from portward.app.judging import refuse_start
 from portward.app.reload import apply
 from portward.app.single_process import ProcessClaim
 from portward.app.webhook import Webhook, targets
-from portward.app.workspaces import Workspaces
 from portward.engines.port import Engine, Member
 from portward.model.channel import Channel
 from portward.model.claim_path import ClaimPath
@@ -35,6 +34,8 @@ from portward.protocols.alerts.api import Alerts
 from portward.protocols.live.api import Live
 from portward.protocols.rooms.api import Rooms
 from portward.protocols.rooms.declared import DeclaredRooms, declared
+from portward.protocols.workspaces.api import Workspaces
+from portward.protocols.workspaces.handlers import DECIDED
 from portward.security.tokens import sign
 from portward.settings import Secret, Settings, reloaded, resolve
 from portward.telemetry import Telemetry
@@ -165,7 +166,7 @@ class Gateway:
         )
         self._declared = DeclaredRooms(self._node)
         self._webhook = Webhook(targets(self.settings), clock, telemetry)
-        self._node.workspaces.decided = self._webhook.decided
+        self._hooks.listeners[DECIDED] = [self._webhook.decided]
         telemetry.start()
         self._ports.verifier.start()
         try:

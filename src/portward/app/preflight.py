@@ -25,6 +25,7 @@ from portward.model.events import BusEvent
 from portward.model.publication import Publication
 from portward.node.ports import Hooks
 from portward.node.sessions import LoopClock
+from portward.protocols.relay.service import make_upstream
 from portward.security.hosts import HostPolicy
 from portward.security.tokens import keys_from_jwks
 from portward.settings import CheckLevel, Finding, Settings, SettingsError, resolve
@@ -210,7 +211,7 @@ async def _jwks(settings: Settings) -> str:
 async def _upstream(key: str, settings: Settings) -> str:
     """Open one connection with the key, and close it: nothing is sent, so it costs nothing."""
     given = settings.relayed[key]
-    client = build.make_upstream(given)
+    client = make_upstream(given)
     if client is None:
         raise _PreflightFailed("no upstream can be made of these settings")
     model = given.models[0]

@@ -26,11 +26,7 @@ def apply(settings: ResolvedSettings, ports: NodePorts, node: Node, rooms: Decla
         name: OriginPolicy(endpoint.allowed_origins, production=settings.production)
         for name, endpoint in settings.endpoints.items()
     }
-    clients = {
-        name: build.make_upstream(given)
-        for name, given in settings.relays.items()
-        if given != old.relays[name]
-    }
+    changes = node.protocols.prepare(settings)
     limits = build_endpoints.make_limits(settings, ports.telemetry)
     records = declared(settings)
     if isinstance(ports.provider, CookieProvider):
@@ -40,8 +36,8 @@ def apply(settings: ResolvedSettings, ports: NodePorts, node: Node, rooms: Decla
         ports.session_tokens.use(secret)
     if verifier is not None and isinstance(ports.verifier, TokenVerifier):
         ports.verifier.adopt(verifier)
-    for name, upstream in clients.items():
-        node.relays.use(name, upstream)
+    for change in changes:
+        change()
     for endpoint in node.endpoints.values():
         endpoint.rules = settings.endpoints[endpoint.name]
         endpoint.namespace = settings.namespaces.get(endpoint.rules.namespace)

@@ -33,9 +33,9 @@ from portward.demo.simulations import (
 from portward.demo.site import Site
 from portward.demo.upstream import StandInUpstream
 from portward.model.errors import Unavailable
-from portward.node.ports import ActionInfo
 from portward.node.sessions import LoopClock
-from portward.node.socketio_server import EventError
+from portward.protocols.socketio.server import EventError
+from portward.protocols.workspaces.commands import ActionInfo
 from portward.settings import Loaded, Settings, load
 
 PORT: Final = 8080

@@ -13,12 +13,15 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
-from portward.admin.methods import METHODS
+from portward.admin.methods import all_methods
 from portward.cli.config import ConfigOption, known, read
 from portward.cli.terminal import CommandRefused, UsageError, complain, line, shown, table
+from portward.protocols.registry import PROTOCOLS
 from portward.settings import Settings
 from portward.settings.checks.listeners import is_loopback
 from portward.settings.environment import API_KEY
+
+METHODS: Final = all_methods(PROTOCOLS)
 
 _TIMEOUT: Final = 10.0
 _DOTS: Final = 2

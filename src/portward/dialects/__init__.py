@@ -15,7 +15,7 @@ _MODULES: Final = {
     "live": {"LiveDialect": f"{_HOME}.live.protocol.LiveProtocol"},
     "relay": {"RelayDialect": f"{_HOME}.relay.protocol.RelayProtocol"},
     "rooms": {"RoomsDialect": f"{_HOME}.rooms.protocol.RoomsProtocol"},
-    "socketio": {"SocketIoDialect": f"{_HOME}.socketio.SocketIoProtocol"},
+    "socketio": {"SocketIoDialect": f"{_HOME}.workspaces.protocol.WorkspacesProtocol"},
     "strict_json": {"parse": "portward.security.strict_json.parse"},
 }
 """The public names of each older module, and their places now."""

@@ -1,11 +1,10 @@
 """Commands of clients, independent of the protocol. The reply repeats the `id` that the client chose."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar
 
 import msgspec
 
-from portward.model.approval import Decision
 from portward.model.channel import Channel
 from portward.model.position import Position
 from portward.model.room import RoomPermissions
@@ -14,11 +13,22 @@ from portward.model.room import RoomPermissions
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Base class of all commands."""
 
+    before_authentication: ClassVar[bool] = False
+    """Whether it is accepted before the session is authenticated."""
+    first_credential: ClassVar[bool] = False
+    """Whether it authenticates a session; until then message limits do not count it."""
+    unlimited: ClassVar[bool] = False
+    """Whether it is counted but never rejected by a limit: leaving is always possible."""
+    charged = True
+    """Whether it counts as a message; else only as a frame."""
+
     id: str | int | None = None
 
 
 class Authenticate(Command, frozen=True):
     """Authenticate with a token (JWT)."""
+
+    before_authentication = first_credential = True
 
     token: str
 
@@ -28,6 +38,8 @@ class Authenticate(Command, frozen=True):
 
 class Resume(Command, frozen=True):
     """Resume a session with the session token of an earlier `Authenticate`."""
+
+    before_authentication = first_credential = True
 
     session_token: str
 
@@ -46,6 +58,8 @@ class Refresh(Command, frozen=True):
 
 class Ping(Command, frozen=True):
     """An application-level ping. One that is not `charged` counts only as a frame."""
+
+    before_authentication = True
 
     charged: bool = True
 
@@ -150,79 +164,3 @@ class SetPermissions(Command, frozen=True):
 
     channel: Channel
     permissions: RoomPermissions
-
-
-class HandOver(Command, frozen=True):
-    """Pass a message to the takeover handler of the application. `data` is any JSON value."""
-
-    data: Any
-
-
-class ConnectUpstream(Command, frozen=True):
-    """Connect to the upstream; without a model, to the default one."""
-
-    model: str | None = None
-
-
-class OpenSocket(Command, frozen=True):
-    """Open a Socket.IO namespace. `auth` is what the client sent with the CONNECT, including a token."""
-
-    nsp: str
-    auth: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return f"OpenSocket(nsp={self.nsp!r})"
-
-
-class CloseSocket(Command, frozen=True):
-    """Close a Socket.IO namespace."""
-
-    nsp: str
-
-
-class Call(Command, frozen=True):
-    """Send an event to the application. Arguments are JSON values, with bytes anywhere in them."""
-
-    nsp: str
-    event: str
-    arguments: tuple[Any, ...] = ()
-
-
-class Act(Command, frozen=True):
-    """Do an action in the workspace of the user; a role must allow it."""
-
-    action: str
-    payload: Any = None
-
-
-class Decide(Command, frozen=True):
-    """Decide on a request for approval."""
-
-    request: str
-    decision: Decision
-    comment: str | None = None
-
-
-class Share(Command, frozen=True):
-    """Set a value shared by all connections of the user; with `version`, only if that version is current."""
-
-    key: str
-    value: Any
-    version: int | None = None
-
-
-class Echo(Command, frozen=True):
-    """Return the message unchanged."""
-
-    payload: bytes
-    binary: bool
-
-
-UNLIMITED: Final[frozenset[type[Command]]] = frozenset({CloseSocket})
-"""Commands that are counted but never rejected by a limit: leaving is always possible."""
-FIRST_CREDENTIAL: Final[frozenset[type[Command]]] = frozenset({Authenticate, Resume, OpenSocket})
-"""Commands that authenticate a session; until then message limits do not count them."""
-BEFORE_AUTHENTICATION: Final[frozenset[type[Command]]] = frozenset(
-    {Authenticate, Resume, Ping, OpenSocket, CloseSocket}
-)
-"""The only commands accepted before the session is authenticated."""

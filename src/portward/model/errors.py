@@ -85,7 +85,6 @@ class CommandError(Exception):
         retry_after: int | None = None,
         command_id: str | int | None = None,
         about: str | None = None,
-        nsp: str | None = None,
         hint: str | None = None,
         detail: str | None = None,
         claim: str | None = None,
@@ -96,8 +95,6 @@ class CommandError(Exception):
         self.command_id = command_id
         self.about = about
         """The subject of the error as the client wrote it, for protocols that repeat it."""
-        self.nsp = nsp
-        """The Socket.IO namespace that could not be opened, for the error of a CONNECT."""
         self.hint = hint
         """Which part of the command is wrong and why, in text of the gateway, for protocols that send it."""
         self.claim = claim

@@ -22,5 +22,11 @@ class MultipartPayload(msgspec.Struct, frozen=True):
         return len(self.text) + sum(map(len, self.attachments)) + len(self.then or b"")
 
 
+class BinaryPayload(bytes):
+    """A binary message."""
+
+    __slots__ = ()
+
+
 Payload = bytes | MultipartPayload
 """The encoded output of a protocol: in most cases plain text."""

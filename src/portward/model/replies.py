@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError
@@ -150,50 +149,6 @@ class Done(Reply, frozen=True):
     """Acknowledges a command without a result."""
 
 
-class UpstreamConnected(Reply, frozen=True):
-    """The session is connected to the upstream. Without a model, the upstream itself has chosen one."""
-
-    model: str | None
-
-
-class Opened(Reply, frozen=True):
-    """The client is in a Socket.IO namespace, with the socket id `sid`."""
-
-    nsp: str
-    sid: str
-
-
-class Called(Reply, frozen=True):
-    """The result of a handler of the application: JSON values, with bytes anywhere in them."""
-
-    result: tuple[Any, ...] = ()
-
-
-class Acted(Reply, frozen=True):
-    """The action was done. `result` is what the handler of the application returned, if there is one."""
-
-    result: Any = None
-
-
-class Decided(Reply, frozen=True):
-    """The decision was accepted; it was the first one."""
-
-
-class Sharing(Reply, frozen=True):
-    """The value that is stored now; not `accepted` means that another version was current."""
-
-    accepted: bool
-    version: int
-    value: Any = None
-
-
-class Echoed(Reply, frozen=True):
-    """The received message, unchanged."""
-
-    payload: bytes
-    binary: bool
-
-
 class Welcome(Push, frozen=True):
     """The first push on a connection."""
 
@@ -287,21 +242,6 @@ class SharedChanged(Push, frozen=True):
     key: str
     value: Any
     version: int
-
-
-class Asked(Push, frozen=True):
-    """A request for approval, for subscribers of its channel."""
-
-    approval: Approval
-
-
-class Emitted(Push, frozen=True):
-    """An event of the application in a Socket.IO namespace. With `ack`, an acknowledgement is expected."""
-
-    nsp: str
-    event: str
-    arguments: tuple[Any, ...]
-    ack: int | None = None
 
 
 class Told(Push, frozen=True):

@@ -1,12 +1,13 @@
 """Registration of the methods of the admin API: one decorated function for each, beside its two structs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 from msgspec import Meta, Struct
 
+from portward.model.errors import ErrorKind
 from portward.node.cluster import SurveyQuestion
 from portward.node.commands.server_api import ServerApi
 from portward.node.node import Node
@@ -39,6 +40,29 @@ Missing = Annotated[
 ]
 
 
+NOT_FOUND: Final = ErrorKind.UNKNOWN_TYPE.number
+"""The code of an error about something that does not exist."""
+
+
+class ErrorBody(Struct, frozen=True):
+    """What was wrong: a number to act on, a sentence to read."""
+
+    code: int
+    message: str
+
+
+class ApiError(Exception):
+    """The exception for a refused request, with an HTTP status, a code and a sentence."""
+
+    def __init__(
+        self, status: int, code: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = ErrorBody(code, message)
+        self.headers = headers
+
+
 class ApiRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The common part of all requests."""
 
@@ -69,7 +93,10 @@ Handler = Callable[[MethodContext, Any], Awaitable[Struct]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminMethod:
-    """A method. Without a scope any key is enough. With `act`, each success is audited."""
+    """A method. Without a scope any key is enough. With `act`, each success is audited.
+
+    `alias` is a second address: the HTTP method and the path below `/api`, whose parameters are the request.
+    """
 
     name: str
     scope: Scope | None
@@ -78,10 +105,15 @@ class AdminMethod:
     result: type[Struct]
     handler: Handler
     act: bool
+    alias: tuple[str, str] | None = None
 
 
 def method(
-    *, scope: Scope | None, summary: str, act: bool | None = None
+    *,
+    scope: Scope | None,
+    summary: str,
+    act: bool | None = None,
+    alias: tuple[str, str] | None = None,
 ) -> Callable[[Handler], AdminMethod]:
     """Make a method of a function that takes a context and a request; its types are the annotations.
 
@@ -100,6 +132,7 @@ def method(
             result=result,
             handler=handler,
             act=scope is Scope.MANAGE if act is None else act,
+            alias=alias,
         )
 
     return decorate

@@ -4,19 +4,17 @@ from functools import partial
 from random import Random
 from typing import Final
 
-import msgspec
-
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.path_router import PathParameters, PathRouter
 from portward.model.request import RequestHead
 from portward.node.handshake import (
     ClosedRefusal,
     SessionBinding,
-    StatusPage,
     closed_refusal,
     follow_up,
 )
 from portward.node.node import Node
+from portward.node.protocol_service import JSON_HEADERS, READ_METHODS, HttpPage
 from portward.node.sessions import (
     ActiveEndpoint,
     Admission,
@@ -28,10 +26,7 @@ from portward.node.sessions import (
 )
 from portward.telemetry.events import Event
 
-_TEST: Final = "/test"
-_READ: Final = frozenset({"GET", "HEAD"})
 _random: Final = Random()  # noqa: S311 - spreads load, keeps no secret
-_JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
 class AdmittedHandshake:
@@ -74,7 +69,8 @@ class AdmittedHandshake:
 class PathHandshakes:
     """Implements `node.sessions.PathHandler`. Without an endpoint, every handshake gets 404.
 
-    `answer` serves the plain HTTP requests of a path that has some; `page` is the status page, at its path.
+    `answer` serves the plain HTTP requests of a path that has some; `page` is the page of a protocol, at its
+    path.
     """
 
     def __init__(
@@ -83,12 +79,12 @@ class PathHandshakes:
         endpoint: ActiveEndpoint | None = None,
         *,
         answer: Answer | None = None,
-        page: StatusPage | None = None,
+        page: HttpPage | None = None,
     ) -> None:
         named = endpoint if page is None else page.endpoint
         self.endpoint = endpoint
         self.answer = answer
-        self._name = "none" if named is None else named.name
+        self._named = named
         self._node = node
         self._page = page
 
@@ -134,19 +130,20 @@ class PathHandshakes:
     def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
         """Log and count a rejection."""
         node, refusal = self._node, refused.refusal
+        name = "none" if self._named is None else self._named.name
         address = node.admission_control.address(head) if head is not None else None
-        node.telemetry.metrics.handshakes_refused_total.add((self._name, refusal.reason))
+        node.telemetry.metrics.handshakes_refused_total.add((name, refusal.reason))
         node.telemetry.record(
             Event.ORIGIN_REJECT if refusal is HandshakeRejection.ORIGIN else Event.HANDSHAKE_REJECT,
-            endpoint=self._name,
+            endpoint=name,
             address=address,
             status=refusal.status,
             reason=refusal.reason,
             detail=refused.detail or None,
             code=refused.code if isinstance(refused, ClosedRefusal) else None,
         )
-        status_page = self._page is not None
-        node.legacy_events.blocked(self._name, address, refusal, status_page=status_page)
+        if self._named is not None:
+            self._named.observer.rejected(address, refusal, page=self._page is not None)
 
 
 class HandshakeService(PathHandshakes):
@@ -160,35 +157,26 @@ class HandshakeService(PathHandshakes):
             path: PathHandshakes(node, endpoint) for path, endpoint in node.endpoints.items()
         }
         self.handlers["/health"] = PathHandshakes(node, answer=self._health)
-        page = node.status_page
-        if page is not None:
-            self.handlers[_TEST] = PathHandshakes(node, answer=partial(self._test, page), page=page)
+        for path, page in node.protocols.pages.items():
+            answer = partial(self._answer_page, path, page)
+            self.handlers[path] = PathHandshakes(node, answer=answer, page=page)
         self.find = PathRouter(self.handlers, self).find
 
-    def _test(self, page: StatusPage, head: RequestHead) -> HttpReply:
-        """Answer a request about the state of the relay."""
+    def _answer_page(self, path: str, page: HttpPage, head: RequestHead) -> HttpReply:
+        """Answer a request for a page of a protocol."""
         try:
-            allowed = page.preflight(head)
-            if allowed:
-                return HttpReply(204, b"", allowed)
-            status = page.status(head)
+            return page.answer(head, self._node.admission_control.client_address(head))
         except HandshakeRejected as refused:
-            self.handlers[_TEST].refused(head, refused)
-            if refused.refusal is HandshakeRejection.RATE:
-                self._node.legacy_events.limited(self._node.admission_control.address(head))
-            headers = (*refused.refusal.headers, *page.retry_after(refused))
-            return HttpReply(refused.refusal.status, b"", headers)
-        if head.method not in _READ:
-            return HttpReply(405, b"", (("Allow", "GET"),))
-        return HttpReply(200, msgspec.json.encode(status), (*_JSON, *page.headers(head)))
+            self.handlers[path].refused(head, refused)
+            return page.reject(refused)
 
     def _health(self, head: RequestHead) -> HttpReply | None:
         """Answer a request about the state of the node."""
-        if head.method not in _READ:
+        if head.method not in READ_METHODS:
             return None
         if self._node.draining:
-            return HttpReply(503, b'{"status":"draining"}', _JSON)
-        return HttpReply(200, b'{"status":"ok"}', _JSON)
+            return HttpReply(503, b'{"status":"draining"}', JSON_HEADERS)
+        return HttpReply(200, b'{"status":"ok"}', JSON_HEADERS)
 
     async def verify_followup(self, head: RequestHead, admission: Admission) -> None:
         """Check a further request of a session.

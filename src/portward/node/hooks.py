@@ -2,8 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from portward.engines.port import PublishResult
 from portward.model.channel import Channel
@@ -12,9 +12,6 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
 from portward.node.sessions import ConnectionHandle, NodeContext, Session
-from portward.node.socketio_server import NamespaceHandlers
-
-_NONE: Final[Mapping[str, NamespaceHandlers]] = {}
 
 
 def describe(session: Session) -> ConnectionInfo:
@@ -39,9 +36,9 @@ async def _awaited(answer: Awaitable[Any]) -> Any:
     return await answer
 
 
-async def _called(handler: Callable[..., Any], *told: Any) -> Any:
+async def _called(handler: Callable[..., Any], *arguments: Any) -> Any:
     """Call a plain or a coroutine function and return its result."""
-    answer = handler(*told)
+    answer = handler(*arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 
@@ -52,7 +49,7 @@ class HookRunner:
         self._hooks = hooks
         self._background = context.background
         self.failed = context.telemetry.failure
-        self._taking: dict[Session, asyncio.Future[Any]] = {}
+        self._running: dict[Session, asyncio.Future[Any]] = {}
 
     @property
     def on_message(self) -> bool:
@@ -92,52 +89,38 @@ class HookRunner:
         if told is not None and not stored.duplicate:
             told(command, stored)
 
-    async def take(self, session: Session, data: Any) -> None:
-        """Run the application's own handler on a message. It is cancelled when its connection ends.
-
-        Raises:
-            CommandError: there is no handler, or it failed.
-        """
-        handler = self._hooks.takeover.get(_namespace(session))
-        if handler is None:
-            raise CommandError(ErrorKind.INVALID_STRUCTURE)
-        try:
-            await self.run(session, handler, ConnectionHandle(session), data)
-        except Exception as error:  # noqa: BLE001 - the application's code may raise anything
-            self.failed(error)
-            raise CommandError(ErrorKind.INTERNAL, detail="handler") from None
-
-    async def run(self, session: Session, handler: Callable[..., Any], *told: Any) -> Any:
+    async def run(self, session: Session, handler: Callable[..., Any], *arguments: Any) -> Any:
         """Run a handler for one connection and return its result; cancel it when the connection ends.
 
         Raises:
             Exception: any error of the handler.
         """
-        work = asyncio.ensure_future(_called(handler, *told))
-        self._taking[session] = work
+        work = asyncio.ensure_future(_called(handler, *arguments))
+        self._running[session] = work
         try:
             return await work
         finally:
-            self._taking.pop(session, None)
+            self._running.pop(session, None)
 
-    async def call(self, handler: Callable[..., Any], *told: Any) -> None:
+    async def call(self, handler: Callable[..., Any], *arguments: Any) -> None:
         """Call a handler without a result; record its error."""
         try:
-            await asyncio.ensure_future(_called(handler, *told))
+            await asyncio.ensure_future(_called(handler, *arguments))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self.failed(error)
 
-    def sockets(self, session: Session) -> Mapping[str, NamespaceHandlers]:
-        """Return the handlers of the Socket.IO namespaces that a session may connect to."""
-        return self._hooks.sockets.get(_namespace(session), _NONE)
+    def handler(self, kind: str, session: Session) -> Any:
+        """Return the handler of a kind for the namespace of a session; None when there is none."""
+        return self._hooks.handlers.get((kind, _namespace(session)))
 
-    def action(self, session: Session) -> Callable[..., Any] | None:
-        """Return the handler of actions in workspaces."""
-        return self._hooks.actions.get(_namespace(session))
+    def notify(self, event: str, *arguments: Any) -> None:
+        """Call the listeners of an event of a protocol."""
+        for listener in self._hooks.listeners.get(event, ()):
+            listener(*arguments)
 
     def disconnected(self, session: Session, ending: Disconnect) -> None:
         """Call the disconnect hooks in the background and cancel the session's running handler."""
-        work = self._taking.get(session)
+        work = self._running.get(session)
         if (
             work is not None and work is not asyncio.current_task()
         ):  # a handler that closes its own connection may finish
@@ -149,9 +132,9 @@ class HookRunner:
             handle = ConnectionHandle(session)
             self._background.run(self._ask(closed, handle, ending.name.lower()))
 
-    async def _ask(self, hook: Callable[..., Awaitable[Any]], *told: Any) -> Any:
+    async def _ask(self, hook: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         try:
-            return await asyncio.ensure_future(_awaited(hook(*told)))
+            return await asyncio.ensure_future(_awaited(hook(*arguments)))
         except Exception as error:  # noqa: BLE001 - the application's code may raise anything
             self.failed(error)
             return False

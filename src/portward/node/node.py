@@ -4,14 +4,12 @@ Built by `app.build`, which passes the concrete engine, verifier and telemetry a
 """
 
 import asyncio
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from portward.model.clock import Timer
 from portward.model.disconnects import Disconnect
 from portward.model.namespace import Namespace
-from portward.node.approvals import ApprovalRequests
 from portward.node.channels import (
     GapRepair,
     MultiSubscribe,
@@ -37,13 +35,14 @@ from portward.node.handshake import (
     LifecycleReports,
     NodeSessionHost,
     SessionOpening,
-    StatusPage,
 )
 from portward.node.hooks import HookRunner
-from portward.node.legacy_events import LegacyRelayEvents
-from portward.node.pending_replay import PendingReplay
 from portward.node.ports import Hooks
-from portward.node.relay import Relays
+from portward.node.protocol_service import (
+    ProtocolContext,
+    ProtocolRegistration,
+    ProtocolServices,
+)
 from portward.node.rights import (
     Authentication,
     Authorizer,
@@ -56,14 +55,10 @@ from portward.node.rules import NodePorts
 from portward.node.sessions import (
     ActiveEndpoint,
     Drain,
-    NodeContext,
     PendingConnections,
     ReplyWriter,
     make_context,
 )
-from portward.node.socketio_connect import ConnectAuthentication
-from portward.node.socketio_namespaces import SocketIoNamespaces
-from portward.node.workspaces import WorkspaceCommands
 from portward.settings.resolve import ResolvedSettings, SettingsInForce
 from portward.telemetry.events import Event
 
@@ -78,6 +73,7 @@ class Node:
         settings: ResolvedSettings,
         ports: NodePorts,
         endpoints: Mapping[str, ActiveEndpoint],
+        protocols: Iterable[ProtocolRegistration],
         hooks: Hooks,
     ) -> None:
         """`endpoints` are by path. Call it while the event loop runs."""
@@ -94,18 +90,18 @@ class Node:
         self.hub, self.background = context.hub, context.background
         self.started_at = self.clock.time()
         self._sweeper: Timer | None = None
-        self._assemble(context, ports, HookRunner(context, hooks))
+        self._assemble(ports, HookRunner(context, hooks), protocols)
 
-    def _assemble(self, context: NodeContext, ports: NodePorts, hooks: HookRunner) -> None:
-        settings, provider = self.settings, ports.provider
-        self.relays = Relays(context, ports.upstreams)
-        self.legacy_events = LegacyRelayEvents(context)
+    def _assemble(
+        self, ports: NodePorts, hooks: HookRunner, protocols: Iterable[ProtocolRegistration]
+    ) -> None:
+        context, settings, provider = self.context, self.settings, ports.provider
         pending = PendingConnections(settings.gate.max_unauthenticated, context.clock)
-        lifecycle = LifecycleReports(context, pending, hooks, self.legacy_events)
+        lifecycle = LifecycleReports(context, pending, hooks)
 
         self.authorizer = Authorizer(context, ports.question, provider)
         credentials = CredentialVerifier(context, ports.verifier, provider)
-        self._limited = LimitedVerification(context, ports.verifier, provider, self.legacy_events)
+        self._limited = LimitedVerification(context, ports.verifier, provider)
         self.binding = IdentityBinding(context, self.authorizer, lifecycle)
         self.resumable = ResumableSessions(context, credentials, ports.session_tokens)
         self.authentication = Authentication(
@@ -129,19 +125,6 @@ class Node:
             context, provider, self._limited, self.binding, self.subscriptions
         )
 
-        self.sockets = SocketIoNamespaces(
-            ConnectAuthentication(self.authentication, self.binding, self.subscriptions),
-            self.subscriptions,
-            hooks,
-            context.background,
-            context.registry,
-            reply_writer.reply,
-        )
-        backlog = PendingReplay(context.stores.approvals, context.background, context.clock)
-        self.workspaces = WorkspaceCommands(
-            context, self.publishing, hooks, backlog, context.telemetry, context.clock
-        )
-        self.requests = ApprovalRequests(context.stores, self.workspaces, context.clock)
         commands = CommandHandlers(
             self.authentication,
             self.authorizer,
@@ -149,16 +132,27 @@ class Node:
             self.publishing,
             context.engine,
             hooks,
-            self.relays,
-            self.sockets,
-            self.workspaces,
             context.cluster_limits,
             self.subscribe_cost,
             recovering,
             multi_subscribe,
             context.telemetry,
         )
-        dispatcher = Dispatcher(context, commands, reply_writer)
+        self.protocols = ProtocolServices(
+            protocols,
+            ProtocolContext(
+                node=context,
+                authentication=self.authentication,
+                binding=self.binding,
+                authorizer=self.authorizer,
+                subscriptions=self.subscriptions,
+                publishing=self.publishing,
+                hooks=hooks,
+                replies=reply_writer,
+                commands=commands,
+            ),
+        )
+        dispatcher = Dispatcher(context, self.protocols.handlers, reply_writer)
 
         self.admission_control = AdmissionControl(
             context,
@@ -175,10 +169,9 @@ class Node:
             revalidation,
         )
         completion = HandshakeCompletion(
-            context, self.binding, self.resumable, dispatcher, revalidation, self.relays
+            context, self.binding, self.resumable, reply_writer, revalidation
         )
-        self.session_opening = SessionOpening(context, host, lifecycle, completion, self.sockets)
-        self.status_page = self._make_status_page()
+        self.session_opening = SessionOpening(context, host, lifecycle, completion, self.protocols)
 
         self.operations = ServerApi(
             context, credentials, self.authorizer, self.subscribe_cost, self.publishing, hooks
@@ -192,14 +185,6 @@ class Node:
             self.survey,
         )
         self._audit_exporter = AuditExporter(context)
-
-    def _make_status_page(self) -> StatusPage | None:
-        relay = next((each for each in self.endpoints.values() if each.rules.relays), None)
-        if relay is None:
-            return None
-        configured = partial(self.relays.is_configured, relay)
-        address = self.admission_control.client_address
-        return StatusPage(relay, self.clock, configured=configured, address=address)
 
     @property
     def settings(self) -> ResolvedSettings:
@@ -273,7 +258,6 @@ class Node:
     def adopt(self, settings: ResolvedSettings) -> None:
         """Apply changed settings; the rights of open sessions are checked again."""
         self.context.settings.adopt(settings)
-        self.relays.adopt(settings.relays)
         self._limited.forget_refusals()
         for session in self.registry:
             self.background.run(self.rights_events.reauthorize_user(session))

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -15,7 +15,6 @@ from portward.security.jws import TokenRefused
 
 if TYPE_CHECKING:
     from portward.node.sessions import ConnectionHandle
-    from portward.node.socketio_server import NamespaceHandlers
 
 
 class Verifier(Protocol):
@@ -83,47 +82,6 @@ class IdentityProviderPort(Protocol):
         """Close the connections to the provider."""
 
 
-Parameters: TypeAlias = tuple[tuple[str, str], ...]
-"""Names and values for the query of a URL, not encoded."""
-
-
-class UpstreamLink(Protocol):
-    """One connection to the upstream. Messages are complete; text is UTF-8."""
-
-    async def send(self, payload: bytes, *, binary: bool) -> None:
-        """Send a message; waits while the upstream does not read.
-
-        Raises:
-            UpstreamClosed: the connection is closed or lost.
-        """
-
-    async def receive(self) -> tuple[bytes, bool]:
-        """Return the next message and whether it is binary. Nothing is read before it is requested.
-
-        Raises:
-            UpstreamClosed: the connection is closed or lost.
-        """
-
-    async def close(self, code: int) -> None:
-        """Close with `code`, or abort when the upstream does not answer in time. Never raises."""
-
-
-class UpstreamPort(Protocol):
-    """Opens connections to the upstream with its key, which clients never get."""
-
-    async def open(
-        self, model: str, parameters: Parameters = (), *, named: bool = True
-    ) -> UpstreamLink:
-        """Connect for one client, with `parameters` added to the URL.
-
-        When `named` is False (no client chose the model) and the model is a URL parameter, it is left out.
-
-        Raises:
-            Unavailable: it rejects the connection or is unreachable; the text is for the log, without
-                secrets.
-        """
-
-
 class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A connection as hooks, the library and the admin API get it. The address is masked."""
 
@@ -143,16 +101,6 @@ class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
     data: Any
 
 
-class ActionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A requested action. `payload` is any JSON value, at most 10,000 characters of JSON."""
-
-    workspace: str
-    user: str
-    action: str
-    payload: Any
-    connection: str
-
-
 @dataclass(slots=True)
 class Hooks:
     """Callables of the application. A connect or message hook rejects by returning False.
@@ -168,14 +116,10 @@ class Hooks:
     """Called for every connection that is fully admitted."""
     published: dict[str, Callable[[Publish, PublishResult], None]] = field(default_factory=dict)
     """By namespace: called for every publication of the backend, from the library or the admin API."""
-    takeover: dict[str, Callable[["ConnectionHandle", Any], Awaitable[None]]] = field(
-        default_factory=dict
-    )
-    """By namespace: handles the messages of clients instead of the commands of the protocol."""
-    sockets: dict[str, dict[str, "NamespaceHandlers"]] = field(default_factory=dict)
-    """By namespace, then by Socket.IO namespace: handlers for clients and their events."""
-    actions: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    """By namespace: executes actions of users in their workspaces, before they are announced."""
+    handlers: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """Handlers that one protocol defines, by kind and namespace."""
+    listeners: dict[str, list[Callable[..., None]]] = field(default_factory=dict)
+    """Called at events that one protocol defines, by the name of the event."""
     closed: dict[str, Callable[["ConnectionHandle", str], Awaitable[None]]] = field(
         default_factory=dict
     )

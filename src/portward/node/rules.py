@@ -7,7 +7,7 @@ from typing import Any
 from portward.engines.port import Engine
 from portward.model.clock import Clock
 from portward.node.cluster import SurveyQuestion
-from portward.node.ports import IdentityProviderPort, RightsQuestion, UpstreamPort, Verifier
+from portward.node.ports import IdentityProviderPort, RightsQuestion, Verifier
 from portward.security.session_tokens import SessionTokens
 from portward.telemetry import Telemetry
 
@@ -25,7 +25,5 @@ class NodePorts:
     machine: str
     """The name of the machine."""
     provider: IdentityProviderPort | None = None
-    upstreams: Mapping[str, UpstreamPort | None] = field(default_factory=dict)
-    """Clients of the upstreams by name; None for an upstream without a key."""
     questions: Mapping[str, SurveyQuestion[Any, Any]] = field(default_factory=dict)
     """The questions of other nodes that this one answers, by name."""

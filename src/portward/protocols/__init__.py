@@ -1,1 +1,1 @@
-"""Protocols of the endpoints: one module each, which decodes and encodes messages and decides nothing."""
+"""Protocols of the endpoints: each translates messages, and has what only its clients need."""

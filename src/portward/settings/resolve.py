@@ -43,10 +43,6 @@ class Endpoint(EndpointSettings, frozen=True, kw_only=True):
     """Maximum size of a message before authentication, unless `max_message` is smaller."""
     steady_ping: bool
     """Whether the client is pinged at the interval, also while it sends messages (Engine.IO)."""
-    deferred: bool
-    """Whether a credential of the handshake is kept for the protocol's own authentication step."""
-    relays: bool
-    """Whether this endpoint connects clients to an upstream."""
     parameters: frozenset[str]
     """Query parameters of the client's URL that are copied to the upstream URL."""
     refuses_by_close: bool
@@ -162,8 +158,6 @@ def _endpoint(settings: Settings, name: str, endpoint: EndpointSettings) -> Endp
         "cookies": cookies,
         "max_early": early_message(settings.tokens.max_size),
         "steady_ping": endpoint.transport is TransportKind.ENGINE_IO,
-        "deferred": endpoint.dialect == "socketio",
-        "relays": relays,
         "parameters": settings.upstream_of(endpoint).passed,
         "refuses_by_close": endpoint.refuse is Refuse.CLOSE,
         "subprotocols": frozenset({REALTIME}) if selects else frozenset(),

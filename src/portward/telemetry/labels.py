@@ -5,10 +5,8 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
-from types import ModuleType
 from typing import Final, NamedTuple
 
-from portward.model import commands, replies
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
 from portward.model.errors import ErrorKind
@@ -73,18 +71,39 @@ def type_name(kind: type) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def _types(module: ModuleType, *bases: type) -> tuple[str, ...]:
-    """Return the names of all classes in `module` that are derived from one of `bases`."""
-    found: list[type] = [item for item in vars(module).values() if isinstance(item, type)]
-    derived: list[type] = [kind for kind in found if issubclass(kind, bases) and kind not in bases]
-    return tuple(map(type_name, derived))
+def message_types(*bases: type) -> list[str]:
+    """Return the labels of all classes derived from `bases`, those of the protocols at the end."""
+    found: list[type] = []
+    for base in bases:
+        found += _derived(base)
+    own = [kind for kind in found if kind.__module__.startswith("portward.model.")]
+    others = sorted(type_name(kind) for kind in found if kind not in own)
+    return [*map(type_name, own), *others]
+
+
+def _derived(base: type) -> list[type]:
+    found: list[type] = base.__subclasses__()
+    return found + [inner for each in found for inner in _derived(each)]
 
 
 ENDPOINT: Final = Label("endpoint", ())
 NAMESPACE: Final = Label("namespace", ())
 """Labels whose values are the configured names, which each gateway puts in their place."""
-RECEIVED: Final = label("type", (*_types(commands, Command), "relayed"))
-SENT: Final = label("type", (*_types(replies, Reply, Push), "fault", "relayed"))
+RECEIVED: Final = Label("type", ("received",))
+SENT: Final = Label("type", ("sent",))
+"""Labels whose values are the types of messages, with those of the protocols."""
+
+
+def received() -> Label:
+    """Return the label of commands."""
+    return label("type", message_types(Command))
+
+
+def sent() -> Label:
+    """Return the label of replies and pushes."""
+    return label("type", [*message_types(Reply, Push), "fault", "relayed"])
+
+
 OPERATIONS: Final = label(
     "operation",
     (

@@ -108,6 +108,8 @@ class Metrics:
         chosen = {
             ENDPOINT: labels.label(ENDPOINT.name, endpoints),
             NAMESPACE: labels.label(NAMESPACE.name, namespaces),
+            labels.RECEIVED: labels.received(),
+            labels.SENT: labels.sent(),
         }
         rows = {name: row for name, row in vars(Metrics).items() if isinstance(row, MetricRow)}
         series = {name: row.make(name, chosen) for name, row in rows.items()}

@@ -16,7 +16,7 @@ from portward.cli.connect.socketio import (
 )
 from portward.cli.terminal import CommandRefused
 from portward.client.transport import Payload, TransportClosed
-from portward.node.socketio_server import Socket
+from portward.protocols.socketio.server import Socket
 from tests.cli.connect.peers import Mirror, talk
 from tests.e2e.houses import Place, own_door
 

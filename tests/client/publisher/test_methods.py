@@ -9,13 +9,17 @@ import msgspec
 import pytest
 
 from portward import publisher as public
-from portward.admin import approvals, channel_methods, node_methods, user_methods
+from portward.admin import channel_methods, node_methods, user_methods
 from portward.admin import rooms as admin_rooms
-from portward.admin.methods import METHODS
+from portward.admin.methods import all_methods
 from portward.client import publisher
 from portward.client.publisher import AsyncPublisher, CallRefused, Publisher, results
+from portward.protocols.registry import PROTOCOLS
+from portward.protocols.workspaces import admin as approvals
 from portward.telemetry import AuditEntry
 from tests.admin.service import ADMIN, READER, Service, serving
+
+METHODS = all_methods(PROTOCOLS)
 
 MIRRORED = {
     results.Published: channel_methods.PositionResult,

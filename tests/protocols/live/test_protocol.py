@@ -17,7 +17,7 @@ from portward.model.identity import ANONYMOUS
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
-from portward.protocols.live.protocol import LiveProtocol
+from portward.protocols.live.protocol import HandOver, LiveProtocol
 
 NOW = 1234
 CHANNEL = Channel.parse("show:event:1")
@@ -248,7 +248,7 @@ def test_handed_over(value: object) -> None:
     """With a handler of the application every JSON value is for it."""
     protocol = LiveProtocol("show", lambda: True)
     payload = json.dumps(value).encode()
-    assert protocol.decode(payload, binary=False) == ask.HandOver(data=value)
+    assert protocol.decode(payload, binary=False) == HandOver(data=value)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_handing_over_is_asked_each_time() -> None:
     protocol = LiveProtocol("show", lambda: handed)
     assert isinstance(decode(protocol, type="subscribe", topic="t"), ask.Subscribe)
     handed = True
-    assert isinstance(decode(protocol, type="subscribe", topic="t"), ask.HandOver)
+    assert isinstance(decode(protocol, type="subscribe", topic="t"), HandOver)
     handed = False
     assert isinstance(decode(protocol, type="subscribe", topic="t"), ask.Subscribe)
 

@@ -14,7 +14,12 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.identity import Identity
 from portward.model.replies import Push, Reply
-from portward.protocols.relay.protocol import RelayProtocol, aside
+from portward.protocols.relay.protocol import (
+    ConnectUpstream,
+    RelayProtocol,
+    UpstreamConnected,
+    aside,
+)
 
 NOW = 1234
 PROTOCOL = RelayProtocol()
@@ -47,9 +52,9 @@ def test_its_properties() -> None:
 COMMANDS: list[tuple[dict[str, Any], Command]] = [
     ({"type": "authenticate", "token": "t"}, ask.Authenticate(token="t")),
     ({"type": "refresh", "token": "t"}, ask.Refresh(token="t")),
-    ({"type": "connect_realtime"}, ask.ConnectUpstream()),
-    ({"type": "connect_realtime", "model": "m"}, ask.ConnectUpstream(model="m")),
-    ({"type": "connect_realtime", "model": ""}, ask.ConnectUpstream(model="")),
+    ({"type": "connect_realtime"}, ConnectUpstream()),
+    ({"type": "connect_realtime", "model": "m"}, ConnectUpstream(model="m")),
+    ({"type": "connect_realtime", "model": ""}, ConnectUpstream(model="")),
     ({"type": "ping"}, ask.Ping(charged=False)),
 ]
 
@@ -185,7 +190,7 @@ REPLIES: list[tuple[Reply, dict[str, Any]]] = [
         say.Authenticated(identity=WHO, session_token="s3cret", expires_at=9.0),
         {"type": "auth_success", "userId": "u1"},
     ),
-    (say.UpstreamConnected(model="m"), {"type": "realtime_connected", "model": "m"}),
+    (UpstreamConnected(model="m"), {"type": "realtime_connected", "model": "m"}),
     (
         say.Refreshed(session_token="s3cret", expires_at=12.5),
         {"type": "refresh_success", "expiresAt": 12_500},

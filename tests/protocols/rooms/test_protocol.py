@@ -19,6 +19,8 @@ from portward.model.publication import Publication
 from portward.model.replies import LeaveReason, Push
 from portward.model.room import RoomPermissions
 from portward.protocols.rooms.protocol import MAX_CONTENT, RoomsProtocol
+from portward.protocols.socketio.commands import Emitted
+from portward.protocols.workspaces.commands import Asked
 
 ROOM = Channel.parse("talk:a")
 NOW = 1234
@@ -241,8 +243,8 @@ def test_every_push_has_a_word(protocol: RoomsProtocol) -> None:
     )
     others: list[Push] = [
         say.Told(data=1),
-        say.Emitted(nsp="/", event="e", arguments=()),
-        say.Asked(approval=approval),
+        Emitted(nsp="/", event="e", arguments=()),
+        Asked(approval=approval),
         say.SharedChanged(key="k", value=1, version=1),
     ]
     silent = [

@@ -20,7 +20,6 @@ from portward.model.revocation import Revocation
 from portward.node.channels import Subscriptions
 from portward.node.rights import IdentityBinding
 from portward.node.sessions import NodeContext, Session
-from portward.protocols.socketio import ROOT
 
 RETRY: Final = 5.0
 """Seconds until a check that was not possible is tried again."""
@@ -154,10 +153,9 @@ class RightsEventHandler:
         """Push a shared value to the other connections of the user on this node."""
         push = SharedChanged(key=event.key, value=event.value, version=event.version)
         for session in self._registry.of_user(event.user):
-            talk, who = session.conversation, session.identity
-            if talk is None or who is None or not talk.within(ROOT):
-                continue
-            if session.id != event.client and who.workspace == event.workspace:
+            who = session.identity
+            same = who is not None and who.workspace == event.workspace
+            if same and session.id != event.client:
                 session.push(push)
 
     def expelled(self, event: Expelled) -> None:

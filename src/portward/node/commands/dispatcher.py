@@ -1,13 +1,11 @@
 """Dispatch of client messages: decode, count, run the command, reply or send a command error."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from portward.model.commands import (
-    FIRST_CREDENTIAL,
-    UNLIMITED,
     Command,
-    OpenSocket,
-    Ping,
     Signal,
     SubscribeEach,
 )
@@ -16,57 +14,53 @@ from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind, Unavaila
 from portward.model.lifecycle import State
 from portward.model.limits import LimitName
 from portward.model.replies import Reply
-from portward.node.commands.handlers import CommandHandlers
+from portward.node.commands.handlers import Handler
 from portward.node.sessions import (
     Limiter,
     NodeContext,
+    ProtocolViolation,
     ReplyWriter,
     Session,
-    UpstreamPipe,
     count_fault,
     count_refusal,
 )
-from portward.protocols.socketio import PacketError, SocketIoPacket
 from portward.telemetry.events import Event
 from portward.telemetry.labels import type_name
 
 
 class Dispatcher:
-    """Decodes the messages of all sessions, runs their commands and sends the replies."""
+    """Decodes the messages of all sessions, runs their commands and sends the replies.
+
+    `handlers` are the tables of the protocols by name: each has the handlers of the core and its own.
+    """
 
     def __init__(
-        self, context: NodeContext, commands: CommandHandlers, reply_writer: ReplyWriter
+        self,
+        context: NodeContext,
+        handlers: Mapping[str, Mapping[type[Command], Handler]],
+        reply_writer: ReplyWriter,
     ) -> None:
         self._telemetry = context.telemetry
         self._clock = context.clock
         self._cluster_limits = context.cluster_limits
-        self._commands = commands
+        self._handlers = handlers
         self._reply_writer = reply_writer
 
-    async def handle_message(
-        self, session: Session, payload: bytes | SocketIoPacket, binary: bool
-    ) -> None:
+    async def handle_message(self, session: Session, payload: Any, binary: bool) -> None:
         """Decode, count, run and answer one message. Raises no error, except a cancellation."""
         command: Command | None = None
         try:
-            if session.tunnel is not None and isinstance(payload, bytes):
-                command = session.tunnel.own(payload)
-                if command is None:
-                    await self._relay(session, session.tunnel, payload, binary)
-                    return
-                self._charge(session, command, len(payload))
-            else:
-                command = self._read(session, payload, binary)
+            command = self._read(session, payload, binary)
             if self._cluster_limits.enabled:
                 await self._count_everywhere(session, command)
-            reply = await self._commands.run(session, command)
+            reply = await self._handler(session, command)(session, command)
             self._reply_writer.reply(session, command, reply)
         except CommandError as fault:
             self.reply_error(session, _addressed(fault, command))
         except Unavailable:
             self.reply_error(session, _addressed(CommandError(ErrorKind.UNAVAILABLE), command))
-        except PacketError as error:
-            session.end(Disconnect.PROTOCOL_ERROR, f"Socket.IO: {error}")
+        except ProtocolViolation as violation:
+            session.end(Disconnect.PROTOCOL_ERROR, str(violation))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - one client's message must not end the process
@@ -75,47 +69,33 @@ class Dispatcher:
         else:
             _clear(session, command, reply)
 
-    async def _relay(
-        self, session: Session, tunnel: UpstreamPipe, payload: bytes, binary: bool
-    ) -> None:
-        self._telemetry.metrics.received(session.endpoint.name, "relayed", len(payload))
-        await tunnel.forward(payload, binary=binary)
-        session.faults = 0
-
-    def _read(self, session: Session, payload: bytes | SocketIoPacket, binary: bool) -> Command:
+    def _read(self, session: Session, payload: Any, binary: bool) -> Command:
         """Decode one message and count it, also when it cannot be decoded."""
-        endpoint, metrics = session.endpoint, self._telemetry.metrics
+        metrics, name = self._telemetry.metrics, session.endpoint.name
         try:
-            command = self._decode(session, payload, binary)
+            command = session.protocol.decode(payload, binary)
         except CommandError as fault:
-            metrics.received(endpoint.name, "invalid", len(payload))
+            metrics.received(name, "invalid", len(payload))
             self._count(session, None, fault.command_id)
             raise
-        self._charge(session, command, len(payload))
-        return command
-
-    def _charge(self, session: Session, command: Command, size: int) -> None:
-        """Count a command of `size` bytes against the limit on messages."""
-        self._telemetry.metrics.received(session.endpoint.name, type_name(type(command)), size)
+        metrics.received(name, type_name(type(command)), len(payload))
         try:
             self._count(session, command, command.id)
         except CommandError as limited:
-            if type(command) not in UNLIMITED:
+            if not command.unlimited:
                 raise _addressed(limited, command) from None
+        return command
+
+    def _handler(self, session: Session, command: Command) -> Handler:
+        if session.state is State.NEW and not command.before_authentication:
+            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
+        return self._handlers[session.protocol.name][type(command)]
 
     async def _count_everywhere(self, session: Session, command: Command) -> None:
         """Count a command against the limit over all nodes."""
-        limit = None if type(command) in UNLIMITED else _limit(session, command)
+        limit = None if command.unlimited else _limit(session, command)
         if limit is not None:
             await self._cluster_limits.check(*limit, self._clock.monotonic())
-
-    @staticmethod
-    def _decode(session: Session, payload: bytes | SocketIoPacket, binary: bool) -> Command:
-        if isinstance(payload, bytes):
-            return session.endpoint.protocol.decode(payload, binary)
-        if session.conversation is None:
-            raise CommandError(ErrorKind.INVALID_FORMAT)
-        return session.conversation.command(payload)
 
     def _count(
         self, session: Session, command: Command | None, command_id: str | int | None
@@ -130,17 +110,12 @@ class Dispatcher:
             limited.command_id = command_id
             raise
 
-    def reply(self, session: Session, command: Command, reply: Reply) -> None:
-        """Send the reply to a command. Raises the errors of `ReplyWriter.reply`."""
-        self._reply_writer.reply(session, command, reply)
-
     def reply_error(self, session: Session, fault: CommandError) -> None:
         """Send a command error and count it: too many in a row end the session."""
         self._reply_writer.reply_error(session, fault)
         if not session.alive:
             return
         if fault.kind in RATE_FAULTS:
-            self._record_excess(session)
             self._telemetry.record(
                 Event.RATELIMIT_HIT,
                 client=session.id,
@@ -153,26 +128,19 @@ class Dispatcher:
             # Unsubscribing without a subscription is harmless, so it is not counted.
             count_fault(session, fault)
 
-    def _record_excess(self, session: Session) -> None:
-        """Also record the event of the older workspace gateway, for Socket.IO sessions."""
-        if session.conversation is not None:
-            self._telemetry.record(
-                Event.RATE_LIMIT_EXCEEDED, clientId=session.id, ip=session.address
-            )
-
 
 def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[str, ...]] | None:
     """Return the limit that counts a message and the keys to count by; None when it is not counted.
 
     A first credential is counted by the limit of refused credentials alone: counted as messages of an
     address, those of one client would block others of that address. `typing` has its own count by user
-    and channel; without a subscription to the channel it counts as an ordinary message. A ping that is
+    and channel; without a subscription to the channel it counts as an ordinary message. A command that is
     not charged is bounded by the limit on frames.
     """
     limits = session.endpoint.limits
-    if session.state is State.NEW and type(command) in FIRST_CREDENTIAL:
+    if command is not None and not command.charged:
         return None
-    if isinstance(command, Ping) and not command.charged:
+    if session.state is State.NEW and command is not None and command.first_credential:
         return None
     if type(command) is Signal and command.channel in session.subscriptions:
         return limits[LimitName.TYPING], (f"user {session.user} {command.channel}",)
@@ -184,7 +152,7 @@ def _clear(session: Session, command: Command, reply: Reply) -> None:
 
     A message that is not charged leaves them unchanged, as does one whose channels were all refused.
     """
-    if isinstance(command, Ping) and not command.charged:
+    if not command.charged:
         return
     if isinstance(command, SubscribeEach) and not getattr(reply, "channels", ()):
         return
@@ -195,8 +163,6 @@ def _addressed(fault: CommandError, command: Command | None) -> CommandError:
     """Set the command id and the channel that a command error is about, and return the error."""
     if command is not None:
         fault.command_id = command.id
-        if isinstance(command, OpenSocket):
-            fault.nsp = command.nsp
         channel = getattr(command, "channel", None)
         if fault.about is None and channel is not None:
             fault.about = channel.name

@@ -1,23 +1,19 @@
 """Handlers of the clients' commands: one method for each type of command."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
 from portward.engines.port import Engine
 from portward.model import commands as ask
 from portward.model.channel import Channel
-from portward.model.commands import BEFORE_AUTHENTICATION, Command
-from portward.model.disconnects import Disconnect
+from portward.model.commands import Command
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import Expelled, RightsChanged
-from portward.model.grants import Grant
-from portward.model.lifecycle import State
 from portward.model.limits import LimitName
 from portward.model.replies import (
     Done,
-    Echoed,
     HistoryRead,
     Pong,
     PresenceRead,
@@ -37,15 +33,10 @@ from portward.node.channels import (
     wanted,
 )
 from portward.node.hooks import HookRunner
-from portward.node.relay import Relays
 from portward.node.rights import Authentication, Authorizer
 from portward.node.sessions import ClusterRateLimiter, Session, Subscription, pace
-from portward.node.socketio_namespaces import SocketIoNamespaces
-from portward.node.workspaces import WorkspaceCommands
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
-
-_REFUSED: Final = frozenset({ErrorKind.AUTHENTICATION_FAILED, ErrorKind.TOKEN_REVOKED})
 
 Handler = Callable[[Session, Any], Awaitable[Reply]]
 
@@ -61,9 +52,6 @@ class CommandHandlers:
         publishing: Publishing,
         engine: Engine,
         hooks: HookRunner,
-        relays: Relays,
-        namespaces: SocketIoNamespaces,
-        workspaces: WorkspaceCommands,
         cluster_limits: ClusterRateLimiter,
         subscribe_cost: SubscribeCost,
         recovering: Recovering,
@@ -76,15 +64,13 @@ class CommandHandlers:
         self._publishing = publishing
         self._engine = engine
         self._hooks = hooks
-        self._relays = relays
-        self._workspaces = workspaces
         self._cluster_limits = cluster_limits
         self._subscribe_cost = subscribe_cost
         self._recovering = recovering
         self._each = each
         self._many = BatchSubscriptions(authorizer, subscriptions, publishing)
         self._telemetry = telemetry
-        self._handlers: dict[type[Command], Handler] = {
+        self.handlers: Mapping[type[Command], Handler] = {
             ask.Publish: self._publish,
             ask.Ping: self._ping,
             ask.Signal: self._signal,
@@ -101,38 +87,10 @@ class CommandHandlers:
             ask.SubscribeMany: self._subscribe_many,
             ask.UnsubscribeMany: self._unsubscribe_many,
             ask.ReadHistories: self._histories,
-            ask.HandOver: self._hand_over,
-            ask.ConnectUpstream: self._connect,
-            ask.Echo: self._echo,
-            ask.OpenSocket: namespaces.open,
-            ask.CloseSocket: namespaces.close,
-            ask.Call: namespaces.call,
-            ask.Act: workspaces.act,
-            ask.Decide: workspaces.decide,
-            ask.Share: workspaces.share,
         }
-
-    async def run(self, session: Session, command: Command) -> Reply:
-        """Run one command and return its reply.
-
-        Raises:
-            CommandError: the command is refused.
-            Unavailable: the store cannot be reached now.
-        """
-        if session.state is State.NEW and type(command) not in BEFORE_AUTHENTICATION:
-            raise CommandError(ErrorKind.NOT_AUTHENTICATED)
-        return await self._handlers[type(command)](session, command)
 
     async def _ping(self, _: Session, __: ask.Ping) -> Reply:
         return Pong()
-
-    async def _echo(self, _: Session, command: ask.Echo) -> Reply:
-        return Echoed(payload=command.payload, binary=command.binary)
-
-    async def _connect(self, session: Session, command: ask.ConnectUpstream) -> Reply:
-        if not session.endpoint.rules.relays:
-            raise CommandError(ErrorKind.UNKNOWN_TYPE)
-        return await self._relays.connect(session, command.model)
 
     async def _authenticate(self, session: Session, command: ask.Authenticate) -> Reply:
         reply = await self._authentication.authenticate(session, command)
@@ -145,38 +103,24 @@ class CommandHandlers:
         return reply
 
     async def _refresh(self, session: Session, command: ask.Refresh) -> Reply:
-        try:
-            reply = await self._authentication.refresh(session, command)
-        except CommandError as fault:
-            if session.conversation is not None and fault.kind in _REFUSED:
-                session.end(Disconnect.AUTH_FAILED, "a refused refresh")
-            raise
+        reply = await self._authentication.refresh(session, command)
         await self._subscriptions.reauthorize_all(session)
         return reply
 
-    async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
-        self._each.check(session, command.channel)
-        await pace(session)
-        await self._subscribe_cost.charge(session, (command.channel,))
-        try:
-            grant = await self._authorizer.grant(session, command.channel, command)
-        except CommandError:
-            self._workspaces.unwelcome(session, command.channel)
-            raise
-        if session.conversation is None:
-            return await self._recovering.enter(session, grant)
-        return await self._enter_room(session, grant)
+    async def prepare_subscribe(self, session: Session, channel: Channel) -> None:
+        """Wait until the client reads, and charge the subscription, before it is authorized.
 
-    async def _enter_room(self, session: Session, grant: Grant[ask.Subscribe]) -> Reply:
-        prepared = await self._subscriptions.prepare(session, grant)
-        try:
-            pending = await self._workspaces.pending(grant.command.channel)
-        except BaseException:
-            self._subscriptions.rollback(session, prepared)
-            raise
-        return self._workspaces.joined(
-            session, self._subscriptions.complete(session, prepared), pending
-        )
+        Raises:
+            CommandError: a limit refuses it, or the same channel is being subscribed to.
+        """
+        self._each.check(session, channel)
+        await pace(session)
+        await self._subscribe_cost.charge(session, (channel,))
+
+    async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
+        await self.prepare_subscribe(session, command.channel)
+        grant = await self._authorizer.grant(session, command.channel, command)
+        return await self._recovering.enter(session, grant)
 
     async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
         self._each.drop(session, command.channel)
@@ -201,10 +145,6 @@ class CommandHandlers:
         await self._limit(session, LimitName.HISTORY)
         await pace(session)
         return await self._many.histories(session, command)
-
-    async def _hand_over(self, session: Session, command: ask.HandOver) -> Reply:
-        await self._hooks.take(session, command.data)
-        return Done()
 
     async def _publish(self, session: Session, command: ask.Publish) -> Reply:
         subscription = self._subscription(session, command.channel)

@@ -2,13 +2,12 @@
 
 from portward.node.handshake.admission import AdmissionControl
 from portward.node.handshake.closed_refusals import ClosedRefusal, closed_refusal
-from portward.node.handshake.cors import cors, preflight
+from portward.node.handshake.cors import cors, preflight, readable_by
 from portward.node.handshake.handshake_auth import HandshakeAuthenticator
 from portward.node.handshake.session_binding import SessionBinding, follow_up
 from portward.node.handshake.session_host import NodeSessionHost
 from portward.node.handshake.session_lifecycle import LifecycleReports
 from portward.node.handshake.session_opening import HandshakeCompletion, SessionOpening
-from portward.node.handshake.status import StatusPage
 
 __all__ = [
     "AdmissionControl",
@@ -19,9 +18,9 @@ __all__ = [
     "NodeSessionHost",
     "SessionBinding",
     "SessionOpening",
-    "StatusPage",
     "closed_refusal",
     "cors",
     "follow_up",
     "preflight",
+    "readable_by",
 ]

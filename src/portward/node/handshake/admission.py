@@ -37,7 +37,7 @@ _CLAIM: Final = 80
 """Maximum length, in characters, of the claimed scheme (from a proxy or client) in a log line."""
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 CROWD: Final = 2
-"""Factor of the cap of an address on deferred endpoints: there the protocol sends the error after 101."""
+"""Factor of the cap of an address where the protocol authenticates by itself: it refuses later."""
 
 
 class AdmissionControl:
@@ -97,7 +97,7 @@ class AdmissionControl:
         endpoint = self._usable(endpoint)
         subprotocol = self.check_page(head, endpoint, upgrade_checked=upgrade_checked)
         keys = limit_keys(address)
-        credential = self.authenticator.find(head, endpoint.rules)
+        credential = self.authenticator.find(head, endpoint)
         self._counts.check_attempts(endpoint, keys)
         crowded = self._enter(endpoint, keys, shown=credential is not None)
         handshake = HandshakeFacts(
@@ -233,9 +233,9 @@ class AdmissionControl:
         return crowded
 
     def _count_over_cap(self, endpoint: ActiveEndpoint, key: str, looser: int) -> bool:
-        """Count a connection above the cap, up to `CROWD` times the cap, on deferred endpoints only."""
+        """Count a connection above the cap, up to `CROWD` times the cap, for the protocol to refuse."""
         limit = endpoint.rules.connections_per_address * looser * CROWD
-        return endpoint.rules.deferred and self._by_address.acquire(key, limit)
+        return endpoint.protocol.own_authentication and self._by_address.acquire(key, limit)
 
     def left(self, handshake: HandshakeFacts) -> None:
         """Release what `judge` counted. Called exactly once for each counted handshake."""

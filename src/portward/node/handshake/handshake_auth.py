@@ -8,19 +8,22 @@ from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.identity import ANONYMOUS, Identity
 from portward.model.request import RequestHead
-from portward.node.relay_handshake import relayed
 from portward.node.rights import (
     CredentialVerifier,
     LimitedVerification,
     OverloadedError,
     digest,
 )
-from portward.node.sessions import HandshakeFacts, NodeContext, PendingConnections
+from portward.node.sessions import (
+    ActiveEndpoint,
+    HandshakeFacts,
+    NodeContext,
+    PendingConnections,
+)
 from portward.security.address import mask
 from portward.security.credential_memory import CredentialForm
 from portward.security.credentials import GivenCredential, extract, foreign_scheme
 from portward.settings.endpoint import CredentialSource
-from portward.settings.resolve import Endpoint
 from portward.telemetry.events import Event
 
 _FORMS: Final = {
@@ -47,13 +50,14 @@ class HandshakeAuthenticator:
             0  # handshakes whose cookies the identity provider is verifying now
         )
 
-    def find(self, head: RequestHead, rules: Endpoint) -> GivenCredential | None:
+    def find(self, head: RequestHead, endpoint: ActiveEndpoint) -> GivenCredential | None:
         """Return the credential of a handshake, where the endpoint accepts one there.
 
         Raises:
             HandshakeRejected: BAD_REQUEST or MULTIPLE_CREDENTIALS.
         """
-        if rules.deferred:
+        rules = endpoint.rules
+        if endpoint.protocol.own_authentication:
             taken = {CredentialSource.SUBPROTOCOL}.intersection(rules.credentials)
             return extract(head, {CredentialSource.HEADER, *taken})
         return extract(head, rules.credentials, rules.cookies)
@@ -66,7 +70,7 @@ class HandshakeAuthenticator:
         Raises:
             HandshakeRejected: with the row of the outcome table.
         """
-        rules = handshake.endpoint.rules
+        rules, protocol = handshake.endpoint.rules, handshake.endpoint.protocol
         # A credential in the header is no other scheme.
         header = credential is not None and credential.kind is CredentialSource.HEADER
         scheme = foreign_scheme(head) if "authorization" in head.headers and not header else ""
@@ -77,12 +81,13 @@ class HandshakeAuthenticator:
                 address=mask(handshake.address),
                 kind=scheme,
             )
-        if rules.deferred:
+        if protocol.own_authentication:
             return self._defer(handshake, credential)
         if credential is not None and rules.steady_ping:
             handshake = replace(handshake, proof=digest(credential.value))
-        if rules.relays:
-            handshake = relayed(head, handshake, credential)
+        request = protocol.read_request(head, credential, rules)
+        if request is not None:
+            handshake = replace(handshake, request=request)
         if not rules.authenticated:
             return replace(handshake, identity=ANONYMOUS)
         if credential is not None:

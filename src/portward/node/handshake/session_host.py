@@ -26,7 +26,7 @@ class NodeSessionHost:
         self.wheel = context.wheel
         self.later = context.call_soon
         self.on_encoded = context.fan_out.on_encoded
-        self.serve = dispatcher.handle_message
+        self.handle_message = dispatcher.handle_message
         self.recheck = revalidation.recheck
         self.connection_lost = admission.left
         self.remove_subscription = subscriptions.remove
@@ -41,10 +41,7 @@ class NodeSessionHost:
         """Remove a session from every map."""
         if ending in ends.DISCARDING:
             session.transport.discard()
-        if session.tunnel is not None:
-            session.tunnel.close(ending)
-        if session.conversation is not None:
-            session.conversation.ended(ending)
+        session.protocol.closed(ending)
         self._lifecycle.ended(session, ending)
         self._subscriptions.abandon(session, ending)
         self._registry.remove(session, session.user)

@@ -2,7 +2,6 @@
 
 from portward.model.disconnects import Disconnect
 from portward.node.hooks import HookRunner
-from portward.node.legacy_events import LegacyRelayEvents
 from portward.node.sessions import NodeContext, PendingConnections, PendingSession, Session
 from portward.telemetry.events import Event
 
@@ -11,17 +10,12 @@ class LifecycleReports:
     """Implements `rights.SessionLifecycle`; reports also the first and the last step of a session."""
 
     def __init__(
-        self,
-        context: NodeContext,
-        pending: PendingConnections,
-        hooks: HookRunner,
-        legacy_events: LegacyRelayEvents,
+        self, context: NodeContext, pending: PendingConnections, hooks: HookRunner
     ) -> None:
         self._telemetry = context.telemetry
         self._registry = context.registry
         self._pending = pending
         self._hooks = hooks
-        self._legacy_events = legacy_events
         self.bound = pending.session_left
 
     def connected(self, session: Session) -> None:
@@ -33,7 +27,7 @@ class LifecycleReports:
         self._telemetry.record(
             Event.CONN_OPEN, client=session.id, endpoint=endpoint, address=session.address
         )
-        self._legacy_events.established(endpoint, session.address, len(self._registry))
+        session.endpoint.observer.opened(session.address, len(self._registry))
 
     async def admits(self, session: Session) -> bool:
         """Ask the connect hooks."""
@@ -42,10 +36,9 @@ class LifecycleReports:
     def opened(self, session: Session) -> None:
         """The session is fully authenticated."""
         self._hooks.opened(session)
-        if session.conversation is not None and session.identity is not None:
-            self._telemetry.metrics.workspaces.enter(session.id, session.identity.workspace)
-        if session.endpoint.rules.authenticated:
-            self._legacy_events.authenticated(session.endpoint.name, session.address, session.user)
+        if session.identity is not None:
+            observer = session.endpoint.observer
+            observer.authenticated(session.id, session.address, session.identity)
 
     def ended(self, session: Session, ending: Disconnect) -> None:
         """The session has ended."""

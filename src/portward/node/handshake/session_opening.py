@@ -1,22 +1,16 @@
 """Opening of sessions after an admitted handshake."""
 
-from functools import partial
-
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
-from portward.model.errors import CommandError, ErrorKind, Unavailable
+from portward.model.errors import CommandError, Unavailable
 from portward.model.identity import Identity
 from portward.model.replies import Welcome
 from portward.node.cluster import Revalidation
-from portward.node.commands import Dispatcher
 from portward.node.handshake.session_host import NodeSessionHost
 from portward.node.handshake.session_lifecycle import LifecycleReports
-from portward.node.relay import Relays
+from portward.node.protocol_service import ProtocolServices
 from portward.node.rights import IdentityBinding, ResumableSessions
-from portward.node.sessions import HandshakeFacts, NodeContext, Session, Transport
-from portward.node.socketio_connection import SocketIoConnection
-from portward.node.socketio_namespaces import SocketIoNamespaces
-from portward.protocols.socketio import SocketIoProtocol
+from portward.node.sessions import HandshakeFacts, NodeContext, ReplyWriter, Session, Transport
 
 
 class HandshakeCompletion:
@@ -27,31 +21,20 @@ class HandshakeCompletion:
         context: NodeContext,
         binding: IdentityBinding,
         resumable: ResumableSessions,
-        dispatcher: Dispatcher,
+        replies: ReplyWriter,
         revalidation: Revalidation,
-        relays: Relays,
     ) -> None:
         self._telemetry = context.telemetry
-        self._call_soon = context.call_soon
         self._binding = binding
         self._resumable = resumable
-        self._dispatcher = dispatcher
+        self._replies = replies
         self._revalidation = revalidation
-        self._relays = relays
 
     async def complete(self, session: Session, identity: Identity) -> None:
         """Complete one handshake. Raises no error: an error ends the session."""
         try:
             await self._complete(session, identity)
         except CommandError as fault:
-            if fault.kind is ErrorKind.MODEL_REFUSED:
-                self._dispatcher.reply_error(session, fault)
-                # Not at once: ending with this disconnect drops queued messages, and the reply may be queued.
-                end = partial(
-                    session.end, Disconnect.PERMISSION_LOST, "a model that is not allowed"
-                )
-                self._call_soon(end)
-                return
             session.end(Disconnect.AUTH_FAILED, f"after the handshake: {fault}")
         except Unavailable:
             session.end(Disconnect.INTERNAL, "after the handshake: the store cannot be asked")
@@ -67,11 +50,10 @@ class HandshakeCompletion:
             self._binding.admit(session, identity)
         if session.handshake.cookies:
             self._revalidation.begin(session)
-        if session.handshake.transparent:
-            await self._relays.connect(session, None)
-        elif session.endpoint.protocol.resumable and authenticated:
+        await session.protocol.start()
+        if session.protocol.resumable and authenticated:
             reply = await self._resumable.open(session, identity)
-            self._dispatcher.reply(session, Command(), reply)
+            self._replies.reply(session, Command(), reply)
 
 
 class SessionOpening:
@@ -83,29 +65,26 @@ class SessionOpening:
         host: NodeSessionHost,
         lifecycle: LifecycleReports,
         completion: HandshakeCompletion,
-        sockets: SocketIoNamespaces,
+        services: ProtocolServices,
     ) -> None:
         self._registry = context.registry
         self._host = host
         self._lifecycle = lifecycle
         self._completion = completion
-        self._sockets = sockets
+        self._open_protocol = services.open
 
     def open(self, handshake: HandshakeFacts, transport: Transport, *, draining: bool) -> Session:
         """Create and register a session, send `Welcome`, and bind the identity of its handshake.
 
         While the node is `draining`, the session ends at once.
         """
-        session = Session(self._host, handshake, transport)
-        protocol = session.endpoint.protocol
-        if isinstance(protocol, SocketIoProtocol):
-            session.conversation = SocketIoConnection(session, protocol, self._sockets)
+        session = Session(self._host, handshake, transport, self._open_protocol)
         self._registry.add(session)
         self._lifecycle.connected(session)
         session.push(Welcome(connection_id=session.id))
         session.begin()
         if draining:
             session.end(Disconnect.SHUTDOWN, "let in before the drain began")
-        elif handshake.identity is not None and session.conversation is None:
+        elif handshake.identity is not None:
             session.run(self._completion.complete(session, handshake.identity))
         return session

@@ -77,12 +77,19 @@ class Authentication:
         Raises:
             CommandError: the token is refused, or older than the current one.
         """
-        identity = await self._verified(session, command.token)
-        await self._binding.exchange(session, identity)
-        if session.conversation is not None:
-            return Refreshed(session_token="", expires_at=identity.expires_at)
+        identity = await self.replace_token(session, command.token)
         token = await self._resumable.renew(session, identity)
         return Refreshed(session_token=token, expires_at=identity.expires_at)
+
+    async def replace_token(self, session: Session, token: str) -> Identity:
+        """Apply a newer token as in `refresh`, without a session token.
+
+        Raises:
+            CommandError: the token is refused, or older than the current one.
+        """
+        identity = await self._verified(session, token)
+        await self._binding.exchange(session, identity)
+        return identity
 
     async def _verified(self, session: Session, token: str) -> Identity:
         """Return the identity of a token, after charging the budget for authentications."""

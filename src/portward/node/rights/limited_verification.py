@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.limits import VERIFICATIONS, LimitName
-from portward.node.legacy_events import LegacyRelayEvents
 from portward.node.ports import IdentityProviderPort, Verifier
 from portward.node.sessions import HandshakeFacts, NodeContext
 from portward.security.address import mask
@@ -46,14 +45,12 @@ class LimitedVerification:
         context: NodeContext,
         verifier: Verifier,
         provider: IdentityProviderPort | None,
-        legacy_events: LegacyRelayEvents,
     ) -> None:
         self._telemetry = context.telemetry
         self._clock = clock = context.clock
         self._cluster_limits = context.cluster_limits
         self._verifier = verifier
         self._provider = provider
-        self._legacy_events = legacy_events
         self._memory = CredentialMemory(secrets.token_bytes(32))
         self._budget = FairBudget(VERIFICATIONS)
         self._edition = verifier.edition
@@ -180,7 +177,7 @@ class LimitedVerification:
         self._telemetry.record(
             Event.AUTH_FAIL, client=handshake.id, address=address, reason=reason, claim=fault.claim
         )
-        self._legacy_events.failed(endpoint, address, fault.kind.code)
+        handshake.endpoint.observer.credential_refused(address, fault.kind.code)
 
 
 def _cookie_keys(handshake: HandshakeFacts) -> tuple[str, ...]:

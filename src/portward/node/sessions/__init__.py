@@ -25,6 +25,12 @@ from portward.node.sessions.path_handler import (
 )
 from portward.node.sessions.pending_connections import Pending, PendingConnections
 from portward.node.sessions.pending_session import PendingSession
+from portward.node.sessions.protocol import (
+    NO_OBSERVER,
+    ClientProtocol,
+    EndpointObserver,
+    ProtocolViolation,
+)
 from portward.node.sessions.refused_commands import count_fault, count_refusal
 from portward.node.sessions.replying import ReplyWriter
 from portward.node.sessions.session import Session
@@ -34,19 +40,21 @@ from portward.node.sessions.transport import (
     Admission,
     Transport,
     TransportCallbacks,
-    UpstreamPipe,
     both,
 )
 
 __all__ = [
+    "NO_OBSERVER",
     "PACED",
     "ActiveEndpoint",
     "Admission",
     "Answer",
     "Background",
+    "ClientProtocol",
     "ClusterRateLimiter",
     "ConnectionHandle",
     "Drain",
+    "EndpointObserver",
     "HandshakeFacts",
     "HandshakeGate",
     "Headers",
@@ -58,6 +66,7 @@ __all__ = [
     "Pending",
     "PendingConnections",
     "PendingSession",
+    "ProtocolViolation",
     "ReplyWriter",
     "RequestHandler",
     "ResponseSender",
@@ -66,7 +75,6 @@ __all__ = [
     "TimerWheel",
     "Transport",
     "TransportCallbacks",
-    "UpstreamPipe",
     "auto_created",
     "both",
     "count_fault",

@@ -9,7 +9,6 @@ from portward.model.clock import Clock
 from portward.model.limits import COOLDOWN_COMBINED, COOLDOWN_TYPES
 from portward.model.namespace import SlowPolicy
 from portward.node.sessions.endpoint import ActiveEndpoint
-from portward.protocols.base import Ranking
 from portward.settings.resolve import SettingsInForce
 
 
@@ -29,7 +28,7 @@ def delivery_options(
         ranks = (
             endpoint.protocol.urgency
             for endpoint in endpoints.values()
-            if isinstance(endpoint.protocol, Ranking)
+            if endpoint.protocol.ranked
             and endpoint.namespace is not None
             and endpoint.namespace.name == namespace.name
         )

@@ -52,7 +52,7 @@ class Drain:
     def _notify(self, session: Session) -> None:
         spread = self._random.uniform(0.5, 1.5) * max(self._seconds, 1.0)
         address = session.endpoint.rules.reconnect_url or session.handshake.url
-        if not session.handshake.transparent:  # else only the last push advises it
+        if session.protocol.announces:  # else only the last push advises it
             session.advised = self._deadline + spread  # beyond every close of the drain
         session.push(ShuttingDown(retry=int(spread * 1000), address=address))
 

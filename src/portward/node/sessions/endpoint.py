@@ -12,7 +12,7 @@ from portward.model.limits import KIB, LimitName
 from portward.model.namespace import Namespace
 from portward.model.path_router import PathParameters
 from portward.node.sessions.limits import Limiter
-from portward.protocols.base import ClientProtocol
+from portward.node.sessions.protocol import NO_OBSERVER, ClientProtocol, EndpointObserver
 from portward.security.origin import OriginPolicy
 from portward.settings.endpoint import CredentialSource
 from portward.settings.resolve import Endpoint
@@ -36,6 +36,7 @@ class ActiveEndpoint:
     framing: FrameBuilder
     plain: Encoder
     deflated: Encoder
+    observer: EndpointObserver = NO_OBSERVER
     open: int = field(default=0)
     name: str = field(init=False)
     """The name in settings, metrics and logs."""
@@ -78,15 +79,12 @@ class HandshakeFacts(msgspec.Struct, frozen=True):
     url: str = ""
     identity: Identity | None = None
     cookies: str = ""
-    model: str | None = None
-    parameters: tuple[tuple[str, str], ...] = ()
-    """Names and values of query parameters for the upstream URL."""
+    request: object = None
+    """What it requests of the protocol of the endpoint, see `ClientProtocol.read_request`."""
     bearer: str = ""
-    """A token not verified yet, used by a CONNECT packet that has no token itself."""
+    """A token not verified yet, for the protocol's own step of authentication."""
     crowded: bool = False
     """Whether its address is over the cap of connections and the error is still to be sent."""
-    transparent: bool = False
-    """Whether it only relays messages of an upstream, so that the gateway sends no own messages."""
     origin: str = ""
     proof: str = ""
     subprotocol: str | None = None

@@ -32,7 +32,6 @@ def record(
 ) -> None:
     """Count and log the disconnect of a session at `now`, in monotonic seconds."""
     telemetry.metrics.closed(session.endpoint.name, ending)
-    telemetry.metrics.workspaces.leave(session.id)
     telemetry.record(
         Event.CONN_CLOSE,
         client=session.id,

@@ -33,9 +33,7 @@ class PendingSession:
         session, clock = self._session, self._session.host.clock
         fault = CommandError(ErrorKind.RATE_LIMITED, retry_after=int(retry * 1000))
         session.advised = clock.monotonic() + retry
-        payload = None
-        if session.conversation is None:  # Socket.IO clients are not in a namespace yet
-            payload = session.endpoint.protocol.reply_error(fault, int(clock.time() * 1000))
+        payload = session.protocol.reply_error(fault, int(clock.time() * 1000))
         if payload is not None:
             session.transport.write(session.endpoint.framing.text(payload))
         self._telemetry.record(

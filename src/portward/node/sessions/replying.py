@@ -6,7 +6,8 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Command
 from portward.model.errors import CommandError, ErrorKind
-from portward.model.replies import AnsweredLater, Echoed, Reply, Subscribed, SubscribedMany
+from portward.model.payload import BinaryPayload
+from portward.model.replies import AnsweredLater, Reply, Subscribed, SubscribedMany
 from portward.node.sessions.session import Session
 from portward.telemetry import Telemetry
 from portward.telemetry.labels import type_name
@@ -31,15 +32,15 @@ class ReplyWriter:
         endpoint = session.endpoint
         if not session.alive or isinstance(reply, AnsweredLater):
             return
-        payload = endpoint.protocol.reply(command, reply, self._now())
+        payload = session.protocol.reply(command, reply, self._now())
         if payload is not None:
             self._fit(session, reply, len(payload))
             framing = endpoint.framing
-            if isinstance(reply, Echoed) and reply.binary:
-                message = framing.binary(reply.payload)
-            else:
-                message = framing.text(payload)
-            session.transport.write(message)
+            session.transport.write(
+                framing.binary(payload)
+                if isinstance(payload, BinaryPayload)
+                else framing.text(payload)
+            )
             self._telemetry.metrics.sent(endpoint.name, type_name(type(reply)), len(payload))
         if isinstance(reply, Subscribed | SubscribedMany):
             for push in reply.later:
@@ -59,7 +60,7 @@ class ReplyWriter:
         self._telemetry.metrics.faults_total.add((endpoint.name, fault.kind.code))
         if not session.alive:
             return
-        payload = endpoint.protocol.reply_error(fault, self._now())
+        payload = session.protocol.reply_error(fault, self._now())
         if payload is not None:
             session.transport.write(endpoint.framing.text(payload))
             self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))

@@ -1,6 +1,6 @@
 """The session: the state, the deadlines and the inbox of one connection.
 
-A session decides only when something is done: `SessionHost.serve` executes its messages, and
+A session decides only when something is done: `SessionHost.handle_message` executes its messages, and
 `SessionHost.ended` cleans up after it.
 """
 
@@ -17,13 +17,13 @@ from portward.model.identity import Identity
 from portward.model.lifecycle import TRANSITIONS, State, Transition
 from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, LimitName
 from portward.model.payload import Payload
-from portward.model.replies import Expiring, Parting, Push
+from portward.model.replies import Expiring, Push
 from portward.node.sessions import eager_task
 from portward.node.sessions.closing import PeerClose, parting
 from portward.node.sessions.endpoint import INBOX, INBOX_BYTES, HandshakeFacts
+from portward.node.sessions.protocol import ClientProtocol, ProtocolViolation
 from portward.node.sessions.subscription import Subscription
 from portward.node.sessions.timer_wheel import ASLEEP, NEVER, TimerWheel
-from portward.protocols.socketio import PacketError, SocketIoPacket
 from portward.security.address import mask
 from portward.security.rate import gcra
 from portward.wire.message import WireMessage
@@ -31,11 +31,11 @@ from portward.wire.message import WireMessage
 if TYPE_CHECKING:
     import asyncio
 
-    from portward.node.sessions.transport import ProtocolState, Transport, UpstreamPipe
+    from portward.node.sessions.transport import Transport
 
 
 NOTICE_RETRY: Final = 1.0
-"""Seconds after which an expiry notice that has to wait for the upstream is tried again."""
+"""Seconds after which an expiry notice is tried again for which the protocol was not ready."""
 _LEFT: Final = frozenset({Disconnect.NORMAL, Disconnect.GOING_AWAY})
 """Disconnects by the peer: no reason can be sent any more."""
 
@@ -47,9 +47,7 @@ class SessionHost(Protocol):
     wheel: TimerWheel
 
     @property
-    def serve(
-        self,
-    ) -> Callable[["Session", bytes | SocketIoPacket, bool], Coroutine[Any, Any, None]]:
+    def handle_message(self) -> Callable[["Session", Any, bool], Coroutine[Any, Any, None]]:
         """Handles one message. Raises nothing."""
 
     def ended(self, session: "Session", ending: Disconnect, cause: str) -> None:
@@ -84,14 +82,18 @@ class Session:
 
     __slots__ = (
         "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "control_tat",
-        "conversation", "endpoint", "expires", "faults", "frame_tat", "handshake", "host", "id", "identity",
+        "endpoint", "expires", "faults", "frame_tat", "handshake", "host", "id", "identity",
         "inbox", "last_seen", "notice", "opened", "opened_at", "partial_since", "paused", "peer_code",
-        "ping_sent", "pinged", "recheck", "refusals", "resume_id", "slot", "spoke", "state",
-        "subscriptions", "task", "transport", "tunnel", "until", "version",
+        "ping_sent", "pinged", "protocol", "recheck", "refusals", "resume_id", "slot", "spoke", "state",
+        "subscriptions", "task", "transport", "until", "version",
     )  # fmt: skip
 
     def __init__(
-        self, host: SessionHost, handshake: HandshakeFacts, transport: "Transport"
+        self,
+        host: SessionHost,
+        handshake: HandshakeFacts,
+        transport: "Transport",
+        open_protocol: "Callable[[Session], ClientProtocol]",
     ) -> None:
         now = host.clock.monotonic()
         self.host = host
@@ -121,16 +123,15 @@ class Session:
         self.refusals = 0
         self.advised = 0.0
         self.attempts = 0
-        self.inbox: deque[tuple[bytes | SocketIoPacket, bool]] | None = None
+        self.inbox: deque[tuple[Any, bool]] | None = None
         self.task: asyncio.Task[None] | bool | None = None
         self.paused = False
         self.closing: PeerClose | None = None
-        self.tunnel: UpstreamPipe | None = None
-        self.conversation: ProtocolState | None = None
         self.peer_code: int | None = None
         self.close_code = 0
         self.slot = ASLEEP
         self.spoke = False
+        self.protocol = open_protocol(self)
 
     def __repr__(self) -> str:
         return f"Session({self.id[:8]}, {self.endpoint.name}, {self.state.name})"
@@ -178,23 +179,16 @@ class Session:
         self.host.wheel.schedule_at(self, self._next())
 
     def push(self, push: Push) -> None:
-        """Send a push to this connection only; a transparent client gets only what it must react to."""
-        # Other pushes are messages of the gateway, and this client knows only those of the upstream.
-        if self.handshake.transparent and not isinstance(push, Parting | Expiring):
-            return
-        encoder = self.endpoint.plain
-        if self.conversation is None:
-            message = encoder.encode(push)
-        else:
-            words = self.conversation.words(push)
-            message = None if words is None else self.endpoint.framing.text(words)
-        if message is not None:
+        """Send a push to this connection only."""
+        payload = self.protocol.push(push, int(self.host.clock.time() * 1000))
+        if payload is not None:
+            message = self.endpoint.framing.text(payload)
             self.transport.write(message)
-            self.host.on_encoded(encoder, push, message, 1)
+            self.host.on_encoded(self.endpoint.plain, push, message, 1)
 
-    def send_raw(self, words: Payload) -> None:
+    def send_raw(self, payload: Payload) -> None:
         """Send an encoded payload."""
-        self.transport.write(self.endpoint.framing.text(words))
+        self.transport.write(self.endpoint.framing.text(payload))
 
     # -- callbacks of the transport
 
@@ -220,46 +214,36 @@ class Session:
         if self.state is State.ENDED:
             return
         self.spoke = True
-        if binary and not self.endpoint.protocol.binary:
+        if binary and not self.protocol.binary:
             self.end(Disconnect.WRONG_DATA, "binary message")
-        elif self.conversation is not None:
-            self._converse(self.conversation, payload, binary)
-        else:
-            self._take(payload, binary)
-
-    def _converse(self, conversation: "ProtocolState", payload: bytes, binary: bool) -> None:
-        """Serve a Socket.IO packet when it is complete."""
-        now = self.host.clock.monotonic()
-        try:
-            packet = conversation.take(payload, binary, now)
-        except PacketError as error:
-            self.end(Disconnect.PROTOCOL_ERROR, f"Socket.IO: {error}")
             return
-        if packet is not None:
-            self._take(packet, False)
-        elif conversation.began:
-            self.host.wheel.schedule_at(self, conversation.began + MESSAGE_TIME)
-
-    def _take(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
+        message = self._received(payload, binary) if self.protocol.stateful else payload
+        if message is None:
+            return
         if self.task is None and not self.inbox:
-            self._serve(payload, binary)
+            self.run(self.host.handle_message(self, message, binary))
         else:
-            self._enqueue(payload, binary)
+            self._enqueue(message, binary)
 
-    def _enqueue(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
+    def _received(self, payload: bytes, binary: bool) -> Any:
+        """Return the message that the protocol completes with this one, None for none."""
+        try:
+            message = self.protocol.receive(payload, binary, self.host.clock.monotonic())
+        except ProtocolViolation as violation:
+            self.end(Disconnect.PROTOCOL_ERROR, str(violation))
+            return None
+        if self.protocol.incomplete_since:
+            self.host.wheel.schedule_at(self, self.protocol.incomplete_since + MESSAGE_TIME)
+        return message
+
+    def _enqueue(self, message: Any, binary: bool) -> None:
         if self.inbox is None:
             self.inbox = deque()
-        self.inbox.append((payload, binary))
-        if not self.paused and self._full(self.inbox):
+        self.inbox.append((message, binary))
+        full = len(self.inbox) >= INBOX or sum(len(each) for each, _ in self.inbox) >= INBOX_BYTES
+        if full and not self.paused:
             self.paused = True
             self.transport.pause()
-
-    @staticmethod
-    def _full(inbox: deque[tuple[bytes | SocketIoPacket, bool]]) -> bool:
-        return len(inbox) >= INBOX or sum(len(payload) for payload, _ in inbox) >= INBOX_BYTES
-
-    def _serve(self, payload: bytes | SocketIoPacket, binary: bool) -> None:
-        self.run(self.host.serve(self, payload, binary))
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` now; messages wait in the inbox until it is done."""
@@ -278,20 +262,20 @@ class Session:
     def _next_message(self) -> None:
         if not self.inbox or self.task is not None or self.state is State.ENDED:
             return
-        payload, binary = self.inbox.popleft()
+        message, binary = self.inbox.popleft()
         if self.paused and len(self.inbox) <= INBOX // 2:
             self.paused = False
             self._allow_time()
             self.transport.resume()
-        self._serve(payload, binary)
+        self.run(self.host.handle_message(self, message, binary))
 
     def _allow_time(self) -> None:
         """Restart the time limits of incomplete messages: nothing could arrive while reading was paused."""
         now = self.host.clock.monotonic()
         if self.partial_since:
             self.partial_since = now
-        if self.conversation is not None and self.conversation.began:
-            self.conversation.began = now
+        if self.protocol.incomplete_since:
+            self.protocol.incomplete_since = now
         if self._unfinished():
             self.host.wheel.schedule_at(self, now + MESSAGE_TIME)
 
@@ -324,8 +308,7 @@ class Session:
         elif self.closing is None:
             self.closing = PeerClose(self.host.clock.monotonic() + CLOSE_TIME, then)
             self.host.wheel.schedule_at(self, self.closing.deadline)
-            if self.conversation is not None:
-                self.conversation.peer_closed()
+            self.protocol.peer_closed()
         elif self.closing.then is None:
             then()
         else:
@@ -416,13 +399,13 @@ class Session:
 
     def _unfinished(self) -> float:
         """Return when the oldest incomplete message began, 0.0 when there is none."""
-        packet = self.conversation.began if self.conversation is not None else 0.0
-        return min((began for began in (packet, self.partial_since) if began), default=0.0)
+        both = (self.protocol.incomplete_since, self.partial_since)
+        return min((began for began in both if began), default=0.0)
 
     def _warn(self, now: float) -> None:
         if self.state is State.AUTHENTICATED and now >= self.notice and self.claims is not None:
-            if self.handshake.transparent and self.tunnel is None:
-                self.notice = now + NOTICE_RETRY  # the first message must be the upstream's
+            if not self.protocol.ready:
+                self.notice = now + NOTICE_RETRY
                 return
             self.move(Transition.NOTICE)
             self.push(Expiring(expires_at=self.claims.expires_at or 0.0))
@@ -483,7 +466,7 @@ class Session:
             return
         self.move(Transition.END)
         self.inbox = None
-        table = self.endpoint.protocol.closes.get(ending, (ending.code, ending.reason))
+        table = self.protocol.closes.get(ending, (ending.code, ending.reason))
         code, reason = close or table
         self.close_code = self.peer_code or code
         self.host.ended(self, ending, cause)

@@ -4,11 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from portward.model.channel import Channel
-from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
-from portward.model.payload import Payload
-from portward.model.replies import Push
-from portward.protocols.socketio import SocketIoPacket
 from portward.wire.message import WireMessage
 
 
@@ -72,64 +68,6 @@ def both(first: Callable[[], object] | None, second: Callable[[], object]) -> Ca
         second()
 
     return call
-
-
-class UpstreamPipe(Protocol):
-    """The connection of a session to an upstream; implemented by the tunnel."""
-
-    def own(self, payload: bytes) -> Command | None:
-        """Return the command in a message for the gateway; None for a message to the upstream.
-
-        Raises:
-            CommandError: the message is rejected.
-        """
-
-    async def forward(self, payload: bytes, *, binary: bool) -> None:
-        """Pass a message of the client to the upstream; waits while the upstream does not read.
-
-        Raises:
-            CommandError: the event is rejected, and was not sent.
-        """
-
-    def close(self, ending: Disconnect) -> None:
-        """Close the upstream after the session has ended with `ending`."""
-
-
-class ProtocolState(Protocol):
-    """Per-connection state of a protocol whose messages are not one command each."""
-
-    began: float
-    """When the incomplete packet began, in monotonic seconds; 0.0 when there is none."""
-
-    def take(self, payload: bytes, binary: bool, now: float) -> SocketIoPacket | None:
-        """Return the packet completed by this message, None when there is nothing to serve yet.
-
-        Raises:
-            PacketError: the client violates the protocol.
-        """
-
-    def command(self, packet: SocketIoPacket) -> Command:
-        """Return the command of the packet that is served now.
-
-        Raises:
-            CommandError: its payload is invalid.
-            PacketError: it is not allowed in this state.
-        """
-
-    def ended(self, ending: Disconnect) -> None:
-        """Release what belongs to the session, which has ended."""
-
-    def peer_closed(self) -> None:
-        """End all waits for acknowledgements: the client sends nothing more."""
-
-    def within(self, nsp: str) -> bool:
-        """Return whether the client is in a namespace."""
-
-    def words(self, push: Push) -> Payload | None:
-        """Encode a push for this connection; None when the protocol has no message for it."""
-
-    def dismiss(self, nsp: str) -> None:
-        """Remove the client from a namespace."""
 
 
 class TransportCallbacks(Protocol):

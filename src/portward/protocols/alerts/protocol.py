@@ -19,7 +19,9 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import HISTORY_LIMIT
 from portward.model.position import Position
+from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
+from portward.node.sessions import ClientProtocol
 from portward.protocols.alerts import call_ids, encode, record
 from portward.protocols.alerts import messages as wire
 from portward.protocols.alerts.call_ids import CallIds
@@ -33,17 +35,14 @@ LEFT: Final = 1000
 _NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
 
-class AlertsProtocol:
-    """Implements `ClientProtocol` and `Ranking`. A call `c1` is the channel `<namespace>:c1`."""
+class AlertsProtocol(ClientProtocol):
+    """A call `c1` is the channel `<namespace>:c1`."""
 
     name = "alerts"
-    binary = False
-    resumable = False
+    ranked = True
     closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
         Disconnect.SHUTDOWN: (1001, "Server shutting down")
     }
-    reply_error = staticmethod(encode.reply_error)
-    urgency = staticmethod(record.urgency)
 
     def __init__(self, namespace: str) -> None:
         self._ids = CallIds(namespace)
@@ -70,6 +69,14 @@ class AlertsProtocol:
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
         """Encode the answer to a command. See `ClientProtocol.reply`."""
         return encode.reply(command, reply, now, self._ids)
+
+    def reply_error(self, fault: CommandError, now: int) -> bytes:
+        """Encode a command error. See `ClientProtocol.reply_error`."""
+        return encode.reply_error(fault, now)
+
+    def urgency(self, publication: Publication) -> int:
+        """Return the rank of the severity of an alert."""
+        return record.urgency(publication)
 
     def push(self, push: Push, now: int) -> bytes | None:  # noqa: ARG002 - the port's
         """Encode a push. See `ClientProtocol.push`."""

@@ -9,11 +9,13 @@ from portward.model.position import Position
 from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.node.sessions import ConnectionHandle
+from portward.protocols.live.service import TAKEOVER
 
 MessageHandler = Callable[[ConnectionHandle, Any], Awaitable[None]]
 CloseHandler = Callable[[ConnectionHandle, str], Awaitable[None]]
 
 H = TypeVar("H")
+K = TypeVar("K")
 
 
 class Live:
@@ -35,12 +37,12 @@ class Live:
         also while the gateway runs; None restores the built-in commands. An exception in it is recorded; the
         client gets an error to try again, without the text of the exception.
         """
-        return self._hooks.takeover.get(self._namespace)
+        return self._hooks.handlers.get((TAKEOVER, self._namespace))
 
     @on_message.setter
     def on_message(self, handler: MessageHandler | None) -> None:
         """Set the handler, or remove it with None."""
-        _put(self._hooks.takeover, self._namespace, handler)
+        _put(self._hooks.handlers, (TAKEOVER, self._namespace), handler)
 
     @property
     def on_close(self) -> CloseHandler | None:
@@ -91,8 +93,8 @@ class Live:
         ]
 
 
-def _put(handlers: dict[str, H], namespace: str, handler: H | None) -> None:
+def _put(handlers: dict[K, H], key: K, handler: H | None) -> None:
     if handler is None:
-        handlers.pop(namespace, None)
+        handlers.pop(key, None)
     else:
-        handlers[namespace] = handler
+        handlers[key] = handler

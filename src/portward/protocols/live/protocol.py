@@ -19,6 +19,7 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.position import Position
 from portward.model.replies import Push, Reply
+from portward.node.sessions import ClientProtocol
 from portward.protocols.live import messages as wire
 from portward.protocols.message import StreamPosition, json_details, optional
 from portward.security import strict_json
@@ -40,15 +41,19 @@ _LIMITS: Final = RATE_FAULTS | {
 _encode = msgspec.json.Encoder().encode
 
 
-class LiveProtocol:
-    """Implements `node.sessions.ClientProtocol`. A topic `event:1` is the channel `<namespace>:event:1`.
+class HandOver(Command, frozen=True):
+    """Pass a message to the handler of the application. `data` is any JSON value."""
+
+    data: Any
+
+
+class LiveProtocol(ClientProtocol):
+    """A topic `event:1` is the channel `<namespace>:event:1`.
 
     While `hands_over()` is true every message is for the application's own handler.
     """
 
     name = "live"
-    binary = False
-    resumable = False
     closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
         Disconnect.SHUTDOWN: (1001, "server shutting down"),
         Disconnect.SLOW: (1008, "back-pressure threshold exceeded"),
@@ -64,7 +69,7 @@ class LiveProtocol:
         """Decode one message. See `ClientProtocol.decode`."""
         message = strict_json.parse(payload)
         if self._hands_over():
-            return ask.HandOver(data=message)
+            return HandOver(data=message)
         identifier = strict_json.identifier(message)
         try:
             return self._decode(message, identifier)

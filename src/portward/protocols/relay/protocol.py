@@ -18,9 +18,14 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import KIB
 from portward.model.replies import Push, Reply
+from portward.model.request import RequestHead
+from portward.node.sessions import ClientProtocol
 from portward.protocols.message import json_details, milliseconds, optional
 from portward.protocols.relay import messages as wire
+from portward.protocols.relay.request import RequestedRelay, read_request
 from portward.security import strict_json
+from portward.security.credentials import GivenCredential
+from portward.settings.resolve import Endpoint
 
 _KEYS: Final = {
     tag: frozenset({"type", *kind.__struct_encode_fields__})
@@ -41,15 +46,46 @@ _MAX_OWN: Final = 64 * KIB
 _encode = msgspec.json.Encoder().encode
 
 
-class RelayProtocol:
-    """Implements `ClientProtocol`. Messages are decoded here until the upstream is connected."""
+class ConnectUpstream(Command, frozen=True):
+    """Connect to the upstream; without a model, to the default one."""
+
+    model: str | None = None
+
+
+class Relayed(Command, frozen=True):
+    """Pass a message on to the upstream."""
+
+    charged = False
+
+    payload: bytes
+    binary: bool
+
+
+class UpstreamConnected(Reply, frozen=True):
+    """The session is connected to the upstream. Without a model, the upstream itself has chosen one."""
+
+    model: str | None
+
+
+class RelayProtocol(ClientProtocol):
+    """Decodes messages until the upstream is connected, and encodes those of the gateway."""
 
     name = "relay"
     binary = True
-    resumable = False
+    stateful = True
     closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
         Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout")
     }
+
+    def read_request(
+        self, head: RequestHead, credential: GivenCredential | None, rules: Endpoint
+    ) -> RequestedRelay:
+        """Return the model and the parameters of a handshake.
+
+        Raises:
+            HandshakeRejected: they cannot be passed on.
+        """
+        return read_request(head, credential, rules)
 
     def decode(self, payload: bytes, binary: bool) -> Command:
         """Decode one message. A message of another form was meant for the upstream: `NOT_CONNECTED`."""
@@ -92,12 +128,12 @@ class RelayProtocol:
 
 
 def _parting(push: say.Parting) -> bytes | None:
-    words = wire.PARTINGS.get(push.ending)
-    if words is None:
+    error = wire.PARTINGS.get(push.ending)
+    if error is None:
         if push.retry is None or push.told:
             return None
         return _encode(wire.RelayClosing(reason=push.ending.name.lower(), retry_ms=push.retry))
-    code, text = words
+    code, text = error
     return _encode(wire.RelayError(code=code, message=text, retry_ms=optional(push.retry)))
 
 
@@ -174,14 +210,14 @@ def _connect(message: dict[str, Any], identifier: str | int | None) -> Command:
     model = message.get("model")
     if "model" in message and not isinstance(model, str):
         raise CommandError(ErrorKind.MODEL_REFUSED)
-    return ask.ConnectUpstream(id=identifier, model=model)
+    return ConnectUpstream(id=identifier, model=model)
 
 
 _REPLIES: Final[dict[type[Reply], Callable[[Any, Any], wire.RelayMessage]]] = {
     say.Authenticated: lambda reply, identifier: wire.RelayAuthSuccess(
         user_id=reply.identity.subject, id=identifier
     ),
-    say.UpstreamConnected: lambda reply, identifier: wire.RelayConnected(
+    UpstreamConnected: lambda reply, identifier: wire.RelayConnected(
         model=optional(reply.model), id=identifier
     ),
     say.Pong: lambda _, identifier: wire.RelayPong(id=identifier),

@@ -12,6 +12,7 @@ from portward.model.errors import CommandError
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
+from portward.node.sessions import ClientProtocol
 from portward.protocols.message import Sent, StreamPosition, json_details, milliseconds, optional
 from portward.protocols.rooms import messages as wire
 from portward.protocols.rooms.messages import CODES, TEXTS
@@ -27,7 +28,7 @@ def _position(position: Position) -> StreamPosition:
     return StreamPosition(offset=position.offset, epoch=position.epoch)
 
 
-class RoomsEncoder:
+class RoomsEncoder(ClientProtocol):
     """Encodes all messages. Without `expose_email` the key `email` never has the address of another user."""
 
     def __init__(self, *, expose_email: bool) -> None:

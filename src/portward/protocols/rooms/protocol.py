@@ -25,11 +25,10 @@ MAX_CONTENT: Final = 4000
 _ENVELOPE_KEYS: Final = frozenset({"type", "data", "timestamp", "id"})
 
 
-class RoomsProtocol:
-    """Implements `node.sessions.ClientProtocol`. A room `general` is the channel `<namespace>:general`."""
+class RoomsProtocol(RoomsEncoder):
+    """A room `general` is the channel `<namespace>:general`."""
 
     name = "rooms"
-    binary = False
     resumable = True
     closes: ClassVar[Mapping[Disconnect, tuple[int, str]]] = {
         Disconnect.AUTH_TIMEOUT: (1008, "Authentication timeout"),
@@ -38,17 +37,14 @@ class RoomsProtocol:
 
     def __init__(self, namespace: str, *, expose_email: bool) -> None:
         self._namespace = namespace
-        speech = RoomsEncoder(expose_email=expose_email)
-        self.reply = speech.reply
-        self.reply_error = speech.reply_error
-        self.push = speech.push
+        super().__init__(expose_email=expose_email)
         self._readers: dict[str, tuple[type[Received], Callable[[Any, str | None], Command]]] = {
             "auth": (wire.RoomsAuth, self._auth),
             "refresh": (wire.RoomsRefresh, self._refresh),
             "join": (wire.RoomsJoin, self._join),
             "leave": (wire.RoomsLeave, self._leave),
-            "message": (wire.RoomsSend, self._message),
-            "history": (wire.RoomsReadHistory, self._history),
+            "message": (wire.RoomsSend, self._read_message),
+            "history": (wire.RoomsReadHistory, self._read_history),
             "presence": (wire.RoomsReadPresence, self._presence),
             "heartbeat": (wire.RoomsHeartbeat, self._heartbeat),
             "typing": (wire.RoomsSetTyping, self._typing),
@@ -121,7 +117,7 @@ class RoomsProtocol:
     def _leave(self, data: wire.RoomsRoom, identifier: str | None) -> Command:
         return ask.Unsubscribe(id=identifier, channel=self._channel(data.room_id))
 
-    def _message(self, data: wire.RoomsSend, identifier: str | None) -> Command:
+    def _read_message(self, data: wire.RoomsSend, identifier: str | None) -> Command:
         channel = self._channel(data.room_id)
         content = data.content.strip()
         if len(content) > MAX_CONTENT:
@@ -130,7 +126,7 @@ class RoomsProtocol:
             raise CommandError(ErrorKind.INVALID_STRUCTURE)
         return ask.Publish(id=identifier, channel=channel, data=content)
 
-    def _history(self, data: wire.RoomsReadHistory, identifier: str | None) -> Command:
+    def _read_history(self, data: wire.RoomsReadHistory, identifier: str | None) -> Command:
         since = data.since.offset if isinstance(data.since, SincePosition) else data.since
         epoch = data.since.epoch if isinstance(data.since, SincePosition) else None
         if since is not None and data.before is not None:

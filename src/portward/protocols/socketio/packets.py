@@ -15,6 +15,7 @@ import msgspec
 
 from portward.model.errors import CommandError
 from portward.model.payload import MAX_ATTACHMENTS, MultipartPayload, Payload
+from portward.node.sessions import ProtocolViolation
 from portward.protocols.socketio.attachments import pack
 from portward.security import strict_json
 
@@ -32,8 +33,11 @@ _HEAD: Final = re.compile(
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class PacketError(ValueError):
+class PacketError(ProtocolViolation, ValueError):
     """The packet is invalid in this protocol; the text has the reason, and none of the client's bytes."""
+
+    def __str__(self) -> str:
+        return f"Socket.IO: {super().__str__()}"
 
 
 class SocketIoPacketKind(IntEnum):

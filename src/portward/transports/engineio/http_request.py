@@ -217,8 +217,9 @@ class PollingRequest:
         Raises:
             HandshakeRejected: the request is rejected.
         """
-        rules = self._endpoint.rules
-        if rules.authenticated and not rules.deferred and self._query.credential:
+        endpoint = self._endpoint
+        judged = endpoint.rules.authenticated and not endpoint.protocol.own_authentication
+        if judged and self._query.credential:
             raise HandshakeRejected(
                 HandshakeRejection.UNAUTHENTICATED, "a credential in the address of a poll"
             )
