@@ -1,5 +1,6 @@
 from portward.model import commands, replies
 from portward.model.handshake_errors import HandshakeRejection
+from portward.protocols.registry import PROTOCOLS
 from portward.telemetry import labels
 
 
@@ -22,11 +23,12 @@ def test_types_are_class_names_in_snake_case() -> None:
 
 
 def test_every_command_reply_and_push_has_a_label() -> None:
-    """The sets follow the model."""
-    assert {"authenticate", "publish", "echo"} <= set(labels.RECEIVED.values)
-    assert {"published", "delivery", "welcome", "fault"} <= set(labels.SENT.values)
-    assert "command" not in labels.RECEIVED.values
-    assert not {"reply", "push"} & set(labels.SENT.values)
+    """The sets follow the classes of the model and of the protocols."""
+    assert PROTOCOLS  # its import defines the messages of all protocols
+    assert {"authenticate", "publish", "echo"} <= set(labels.received().values)
+    assert {"published", "delivery", "welcome", "fault"} <= set(labels.sent().values)
+    assert "command" not in labels.received().values
+    assert not {"reply", "push"} & set(labels.sent().values)
 
 
 def test_every_refusal_has_a_reason_of_its_own() -> None:

@@ -204,7 +204,7 @@ async def test_a_store_that_cannot_be_asked(house: House, monkeypatch: pytest.Mo
 async def test_sent_out_meanwhile(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that was sent out of the namespace while its token was judged is not told an id."""
     ann, _ = await in_both(house)
-    refresh = Authentication.refresh
+    refresh = Authentication.replace_token
 
     async def refresh_and_dismiss(*given: Any) -> Any:
         reply = await refresh(*given)
@@ -212,7 +212,7 @@ async def test_sent_out_meanwhile(house: House, monkeypatch: pytest.MonkeyPatch)
         socket.disconnect()
         return reply
 
-    monkeypatch.setattr(Authentication, "refresh", refresh_and_dismiss)
+    monkeypatch.setattr(Authentication, "replace_token", refresh_and_dismiss)
     await ann.enter({"token": house.token("ann", roles=("agent",), workspaceId="w1")}, OTHER)
     assert ann.forget() == [f"1{OTHER},"]
     assert ann.alive

@@ -89,7 +89,7 @@ class Dispatcher:
     def _handler(self, session: Session, command: Command) -> Handler:
         if session.state is State.NEW and not command.before_authentication:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
-        return self._handlers[session.protocol.name][type(command)]
+        return self._handlers[session.endpoint.protocol.name][type(command)]
 
     async def _count_everywhere(self, session: Session, command: Command) -> None:
         """Count a command against the limit over all nodes."""
