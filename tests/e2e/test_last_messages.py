@@ -15,7 +15,7 @@ from portward.app.gateway import Gateway
 from portward.app.server import Server
 from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
-from portward.engines.redis import RedisEngine, parse_url
+from portward.engines.redis import Prefixes, RedisEngine, parse_url
 from portward.engines.sqlite import SqliteEngine
 from portward.model.channel import Channel
 from portward.model.publication import HistoryQuery
@@ -56,7 +56,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
         return lambda: cast(Engine, SqliteEngine(str(tmp_path / "portward.db"), LoopClock()))
     url: str = request.getfixturevalue("redis").url
     prefix = f"{secrets.token_hex(4)}:"
-    return lambda: cast(Engine, RedisEngine(parse_url(url), LoopClock(), prefix=prefix))
+    return lambda: cast(Engine, RedisEngine(parse_url(url), LoopClock(), prefixes=Prefixes(prefix)))
 
 
 class Place:

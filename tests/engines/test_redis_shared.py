@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable, Key, Member, RoomMade
-from portward.engines.redis import RedisEngine, Timing
+from portward.engines.redis import Prefixes, RedisEngine, Timing
 from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
 from portward.model.events import (
@@ -372,7 +372,7 @@ async def test_databases_and_prefixes_are_apart(redis: Server, pair: Pair) -> No
     address = redis.url.removesuffix("/0")
     async with (
         engine_at(f"{address}/3", told) as elsewhere,
-        engine_at(redis.url, told, prefix="other:") as beside,
+        engine_at(redis.url, told, prefixes=Prefixes("other:")) as beside,
     ):
         for engine in (elsewhere, beside, pair.two):
             await engine.streams.subscribe(ROOM)

@@ -8,7 +8,7 @@ from typing import Any
 
 from portward.telemetry.audit.checkpoint import Checkpoint, CheckpointStore
 from portward.telemetry.audit.log import AuditLog
-from portward.telemetry.audit.writer import AuditFile
+from portward.telemetry.audit.writer import AuditFile, AuditFileOptions
 from portward.testing.clock import FakeClock
 
 KEY = b"k" * 32
@@ -105,9 +105,8 @@ def open_audit(
 ) -> AuditLog:
     """An audit at `path` that tries again at once when a write fails."""
     clock = clock or FakeClock()
-    file = AuditFile(
-        path, key, clock, checkpoints=store, every=every, capacity=capacity, retry=0.001
-    )
+    options = AuditFileOptions(checkpoints=store, every=every, capacity=capacity, retry=0.001)
+    file = AuditFile(path, key, clock, options)
     audit = AuditLog(clock, file)
     OPENED.append(audit)
     return audit

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from portward.settings.operation import LogFormat, LogLevel
 from portward.telemetry.events import Event
 from portward.telemetry.fields import FIELDS, Fields
-from portward.telemetry.log import Log, stamp
+from portward.telemetry.log import Log, LogOptions, stamp
 from portward.telemetry.sink import DescriptorSink
 from portward.testing.clock import START, FakeClock
 from tests.telemetry.fakes import Full, Kept, Stuck
@@ -21,7 +21,7 @@ HOSTILE = ("a\r\nb", "\x1b[31mred\x1b[0m", "x\u2028y\u2029z\x85", "\ud800", "k" 
 
 def json_log(sink: Kept, clock: FakeClock | None = None, *, lines: int = 1000) -> Log:
     """A log of JSON lines."""
-    return Log(sink, clock or FakeClock(), style=LogFormat.JSON, lines=lines)
+    return Log(sink, clock or FakeClock(), LogOptions(style=LogFormat.JSON, lines=lines))
 
 
 def test_a_json_line_says_when_how_grave_and_what() -> None:
@@ -47,7 +47,7 @@ def test_a_json_line_says_when_how_grave_and_what() -> None:
 def test_events_below_the_level_are_left_out(level: LogLevel, expected: list[str]) -> None:
     """An event is logged when it is of the level that is set, or above."""
     sink = Kept()
-    log = Log(sink, FakeClock(), style=LogFormat.JSON, level=level)
+    log = Log(sink, FakeClock(), LogOptions(style=LogFormat.JSON, level=level))
     log.event(Event.CONN_OPEN, client="c1")
     log.event(Event.AUTH_FAIL, client="c1")
     log.write(Event.SETTINGS_REJECT, log.tidy({"detail": "x"}))
@@ -58,7 +58,7 @@ def test_events_below_the_level_are_left_out(level: LogLevel, expected: list[str
 def test_who_says_it() -> None:
     """Where several processes write to one place, each line names the one; an event's own name wins."""
     sink = Kept()
-    log = Log(sink, FakeClock(), style=LogFormat.JSON, node="box-1")
+    log = Log(sink, FakeClock(), LogOptions(style=LogFormat.JSON, node="box-1"))
     log.event(Event.CONN_OPEN, client="c1")
     log.event(Event.WORKER_END, node="box-2")
     log.close()
@@ -83,7 +83,7 @@ def test_a_console_line_is_for_eyes() -> None:
 def test_colours_are_used_when_asked_for() -> None:
     """A terminal shows levels in colour."""
     sink = Kept()
-    log = Log(sink, FakeClock(), colors=True)
+    log = Log(sink, FakeClock(), LogOptions(colors=True))
     log.event(Event.AUTH_FAIL)
     log.close()
     assert b"\x1b[" in sink.data
@@ -95,7 +95,7 @@ def test_colours_are_used_when_asked_for() -> None:
 def test_one_event_is_one_line(style: LogFormat, hostile: str) -> None:
     """Hostile text in every field at once forges no line and no terminal code."""
     sink = Kept()
-    log = Log(sink, FakeClock(), style=style)
+    log = Log(sink, FakeClock(), LogOptions(style=style))
     fields: Fields = dict.fromkeys(FIELDS, hostile)  # type: ignore[assignment]
     log.write(Event.AUTH_FAIL, log.tidy(fields))
     log.close()
@@ -137,7 +137,7 @@ def test_a_flood_of_one_event_is_cut_and_others_are_not() -> None:
 def test_users_are_hashed_with_a_key() -> None:
     """The same user has the same stand-in, and the name is nowhere."""
     sink = Kept()
-    log = Log(sink, FakeClock(), style=LogFormat.JSON, user_key=b"key")
+    log = Log(sink, FakeClock(), LogOptions(style=LogFormat.JSON, user_key=b"key"))
     log.event(Event.AUTH_OK, user="alice")
     log.event(Event.AUTH_OK, user="alice")
     log.close()
@@ -149,7 +149,7 @@ def test_users_are_hashed_with_a_key() -> None:
 def test_a_full_disk_costs_lines_and_nothing_else() -> None:
     """Every event returns, and every line that was lost is counted."""
     with Path("/dev/full").open("wb", buffering=0) as file:
-        log = Log(DescriptorSink(file.fileno()), FakeClock(), style=LogFormat.JSON)
+        log = Log(DescriptorSink(file.fileno()), FakeClock(), LogOptions(style=LogFormat.JSON))
         for _ in range(50):
             log.event(Event.AUTH_FAIL, reason="expired")
         assert log.flush()
@@ -173,7 +173,7 @@ def test_lines_flow_again_when_there_is_room_again() -> None:
 def test_a_stuck_reader_holds_nobody_up() -> None:
     """The queue fills, further lines are counted, and closing does not wait for ever."""
     sink = Stuck()
-    log = Log(sink, FakeClock(), lines=1000, capacity=10)
+    log = Log(sink, FakeClock(), LogOptions(lines=1000, capacity=10))
     log.event(Event.AUTH_OK)
     assert sink.entered.wait(10)
     for _ in range(20):
@@ -220,10 +220,11 @@ def test_what_was_logged_is_written_before_the_process_ends() -> None:
 import sys
 from portward.telemetry.events import Event
 from portward.telemetry import Log, LogFormat
+from portward.telemetry.log import LogOptions
 from portward.telemetry.sink import sink_for
 class Clock:
     monotonic = time = staticmethod(lambda: 0.0)
-log = Log(sink_for(sys.stderr), Clock(), style=LogFormat.JSON, lines=10_000)
+log = Log(sink_for(sys.stderr), Clock(), LogOptions(style=LogFormat.JSON, lines=10_000))
 for number in range(3000):
     log.event(Event.AUTH_OK, count=number)
 log.close()

@@ -17,7 +17,7 @@ from portward.telemetry.audit.log import AuditLog
 from portward.telemetry.audit.verify import verify_audit
 from portward.telemetry.events import Event
 from portward.telemetry.keys import AuditError
-from portward.telemetry.log import Log
+from portward.telemetry.log import Log, LogOptions
 from portward.telemetry.metrics import Metrics
 from portward.telemetry.telemetry import Telemetry, make_telemetry
 from portward.testing.clock import FakeClock
@@ -39,7 +39,7 @@ def sink() -> Kept:
 @pytest.fixture
 def telemetry(clock: FakeClock, sink: Kept) -> Iterator[Telemetry]:
     """A started telemetry with a JSON log of three lines an event, and an audit in memory."""
-    log = Log(sink, clock, style=LogFormat.JSON, lines=3)
+    log = Log(sink, clock, LogOptions(style=LogFormat.JSON, lines=3))
     with Telemetry(Metrics(["rooms"]), log, AuditLog(clock), clock) as telemetry:
         yield telemetry
 
@@ -122,7 +122,7 @@ def test_left_out_lines_of_ordinary_events_are_not_audited(
 
 def test_closing_tells_what_was_left_out(clock: FakeClock, sink: Kept) -> None:
     """The second that still runs is told at the end."""
-    log = Log(sink, clock, style=LogFormat.JSON, lines=1)
+    log = Log(sink, clock, LogOptions(style=LogFormat.JSON, lines=1))
     telemetry = Telemetry(Metrics(), log, AuditLog(clock), clock)
     telemetry.record(Event.CONN_OPEN)
     telemetry.record(Event.CONN_OPEN)
@@ -202,7 +202,7 @@ def test_a_failing_audit_is_an_alarm(tmp_path: Path, clock: FakeClock, sink: Kep
     path = tmp_path / "audit.jsonl"
     path.symlink_to("/dev/full")
     audit = open_audit(path, clock, store=Memory(), capacity=6)
-    log = Log(sink, clock, style=LogFormat.JSON)
+    log = Log(sink, clock, LogOptions(style=LogFormat.JSON))
     telemetry = Telemetry(Metrics(), log, audit, clock)
     telemetry.start()
     for _ in range(10):
@@ -221,7 +221,7 @@ def test_what_was_mended_is_logged(tmp_path: Path, clock: FakeClock, sink: Kept)
     """A torn file is news for the log as well."""
     path = tmp_path / "audit.jsonl"
     path.write_bytes(b"torn")
-    log = Log(sink, clock, style=LogFormat.JSON)
+    log = Log(sink, clock, LogOptions(style=LogFormat.JSON))
     telemetry = Telemetry(Metrics(), log, open_audit(path, clock), clock)
     telemetry.close()
     assert [(line["event"], line["reason"]) for line in sink.json] == [("audit.mend", "torn")]

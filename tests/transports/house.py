@@ -19,7 +19,7 @@ from portward.node.sessions.path_handler import Answer, HttpReply, PathHandler
 from portward.node.sessions.pending_connections import PendingConnections
 from portward.node.sessions.transport import Admission, Transport
 from portward.testing.clock import FakeClock
-from portward.transports.listener import Listener
+from portward.transports.listener import DescriptorBudget, Listener
 from portward.transports.listener_state import ListenerState
 from portward.transports.request_router import RequestRouter
 from portward.wire import message
@@ -370,7 +370,9 @@ async def open_house(
     """Serve on a free port of this machine, with time that stands still."""
     gate, clock = gate or FakeGate(), FakeClock()
     listener_state = ListenerState(RequestRouter(gate), clock, random=lambda: 0.0, **options)
-    listener = Listener(listener_state, "127.0.0.1", 0, descriptors=descriptors, proxies=proxies)
+    listener = Listener(
+        listener_state, "127.0.0.1", 0, descriptors=DescriptorBudget(descriptors), proxies=proxies
+    )
     await listener.start()
     house = House(gate, clock, listener_state, listener, listener.addresses[0][1], [])
     try:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
-from portward.model.limits import OUTBOX_AGE
+from portward.model.limits import HEAD_TIME, OUTBOX_AGE, HeadLimits
 from portward.model.path_router import PathParameters
 from portward.model.request import RequestHead
 from portward.node.sessions.path_handler import HttpReply, ResponseSender
@@ -324,7 +324,7 @@ async def test_a_head_that_is_not_whole_in_time_is_answered_408(
     for piece in pieces:
         await client.send(piece)
         house.clock.advance(2.4)
-    house.clock.advance(listener_state.HEAD_TIME)
+    house.clock.advance(HEAD_TIME)
 
     assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
     assert house.gate.reasons == [HandshakeRejection.HEAD_TIMEOUT]
@@ -361,7 +361,7 @@ async def test_sockets_that_leave_or_are_late_are_counted_no_longer(house: House
     reset.reset()
     await bad.send(b"nonsense\r\n\r\n")
     await until(lambda: len(pool) == 1)
-    house.clock.advance(listener_state.HEAD_TIME)
+    house.clock.advance(HEAD_TIME)
     assert (await late.rest()).startswith(b"HTTP/1.1 408 ")
     assert len(pool) == 0
 
@@ -377,7 +377,7 @@ async def test_the_deadline_of_the_head_ends_with_the_head(house: House) -> None
 
 async def test_the_operator_may_set_the_deadline() -> None:
     """The time for the head is a setting."""
-    async with open_house(head_time=1.0) as house:
+    async with open_house(head_limits=HeadLimits(time=1.0)) as house:
         client = await house.client()
         await until(lambda: house.listener_state.sockets == 1)
         house.clock.advance(1.0)
@@ -725,7 +725,7 @@ async def test_a_stalled_tls_handshake_is_dropped_in_time(secure: House, sent: b
     client = await secure.client()
     await client.send(sent)
     await until(lambda: secure.listener_state.sockets == 1)
-    secure.clock.advance(2 * listener_state.HEAD_TIME - 0.1)
+    secure.clock.advance(2 * HEAD_TIME - 0.1)
     assert secure.listener_state.sockets == 1
 
     secure.clock.advance(0.1)
@@ -746,7 +746,7 @@ async def test_a_head_that_stalls_after_tls_is_answered_408(
     (acceptor,) = secure.listener_state.doors
     assert isinstance(acceptor, HandshakeProtocol)
     await until(lambda: acceptor._phase is http_acceptor.Phase.READING)
-    secure.clock.advance(2 * listener_state.HEAD_TIME)
+    secure.clock.advance(2 * HEAD_TIME)
 
     assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     writer.close()

@@ -1,6 +1,7 @@
 from portward.model.handshake_errors import HandshakeRejection
+from portward.model.limits import HEAD_TIME, HeadLimits
 from portward.testing.clock import FakeClock
-from portward.transports.listener_state import HEAD_TIME, ListenerState
+from portward.transports.listener_state import ListenerState
 from portward.transports.request_router import RequestRouter
 from tests.transports.house import FakeGate
 
@@ -29,10 +30,7 @@ def test_descriptors_from_the_limit_on_are_the_reserve() -> None:
     """The listener is told of each connection that reaches into it."""
     seen: list[int] = []
     listener_state = ListenerState(RequestRouter(FakeGate()), FakeClock())
-    listener_state.descriptor_limit = 100
-
-    assert listener_state.room_for(100) is HandshakeRejection.OVERLOAD
-    listener_state.descriptor_seen = seen.append
+    listener_state.reserve_descriptors(100, seen.append)
     assert [listener_state.room_for(number) for number in (99, 100, 101)] == [
         None,
         HandshakeRejection.OVERLOAD,
@@ -64,7 +62,12 @@ def test_who_is_only_being_polite_does_not_take_room() -> None:
 def test_the_time_for_a_head_is_the_operators() -> None:
     """Without a setting it is five seconds."""
     assert ListenerState(RequestRouter(FakeGate()), FakeClock()).head_time == HEAD_TIME == 5.0
-    assert ListenerState(RequestRouter(FakeGate()), FakeClock(), head_time=2.0).head_time == 2.0
+    assert (
+        ListenerState(
+            RequestRouter(FakeGate()), FakeClock(), head_limits=HeadLimits(time=2.0)
+        ).head_time
+        == 2.0
+    )
 
 
 def test_clearing_drops_newcomers_and_those_who_are_leaving() -> None:

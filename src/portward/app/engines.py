@@ -29,13 +29,12 @@ def _sqlite(settings: Settings, clock: Clock) -> Engine:
 
 
 def _redis(settings: Settings, clock: Clock) -> Engine:
-    from portward.engines.redis import RedisEngine, parse_url  # noqa: PLC0415 - see above
+    from portward.engines.redis import Prefixes, RedisEngine, parse_url  # noqa: PLC0415 - see above
 
     given = settings.engine
     return RedisEngine(
         parse_url(settings.engine_url),
         clock,
-        prefix=given.prefix,
-        shared_prefix=given.shared_prefix,
+        prefixes=Prefixes(given.prefix, given.shared_prefix),
         allow_eviction=given.allow_eviction,
     )

@@ -22,7 +22,7 @@ from portward.model.limits import head_limits
 from portward.security.client_address import AddressRules
 from portward.settings import Changes, Settings, SettingsError, changes
 from portward.telemetry.events import Event
-from portward.transports.listener import Listener
+from portward.transports.listener import DescriptorBudget, Listener
 from portward.transports.listener_state import ListenerState
 from portward.transports.unix_socket import PREFIX
 
@@ -71,8 +71,7 @@ class Server:
             gateway.front,
             node.clock,
             tls=tls_context(settings),
-            head_time=gate.head_timeout,
-            head_limits=head_limits(settings.tokens.max_size),
+            head_limits=head_limits(settings.tokens.max_size, gate.head_timeout),
             # A polling client has a second connection for the messages that it sends.
             max_sockets=gate.max_connections * (2 if gateway.front.polls else 1),
         )
@@ -81,7 +80,7 @@ class Server:
             server.host,
             server.port,
             reuse_port=place is not None,
-            reserve=gate.descriptor_reserve,
+            descriptors=DescriptorBudget(reserve=gate.descriptor_reserve),
             proxies=proxies(settings),
         )
         self._status: WorkersStatus | None = None

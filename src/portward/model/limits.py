@@ -53,18 +53,22 @@ COOLDOWN_COMBINED: Final = 2048
 TICKET_TIME: Final = 60.0
 
 
+HEAD_TIME: Final = 5.0
+"""Seconds from accept to the end of the request head; with TLS twice that."""
+
+
 class HeadLimits(NamedTuple):
-    """The maximum size of a request head, in bytes: of one line or header, and in all."""
+    """The maximum size of a request head, in bytes: of one line or header, and in all; and its time."""
 
     line: int = HEAD_LINE
     total: int = HEAD_TOTAL
+    time: float = HEAD_TIME
 
 
-def head_limits(token: int) -> HeadLimits:
+def head_limits(token: int, time: float = HEAD_TIME) -> HeadLimits:
     """Return the limits of request heads that may carry a token of `token` bytes in a header or the query."""
-    if token <= TOKEN:
-        return HeadLimits()
-    return HeadLimits(HEAD_LINE + token, HEAD_TOTAL + token)
+    more = token if token > TOKEN else 0
+    return HeadLimits(HEAD_LINE + more, HEAD_TOTAL + more, time)
 
 
 def early_message(token: int) -> int:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, Unpack
 
 import structlog
+from msgspec import Struct
 from structlog.typing import Processor
 
 from portward.model.clock import Clock
@@ -37,38 +38,41 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+class LogOptions(Struct, frozen=True, kw_only=True):
+    """The options of a log."""
+
+    style: LogFormat = LogFormat.CONSOLE
+    level: LogLevel = LogLevel.INFO
+    """Events below it are dropped."""
+    colors: bool = False
+    user_key: bytes | None = None
+    """Turns user ids into keyed hashes."""
+    node: str = ""
+    """Written in every line, for several processes that write to one place."""
+    lines: int = LINES
+    """The most lines of one event per second; dropped lines are counted in a `log.suppressed` line."""
+    capacity: int = QUEUE
+
+
+_USUAL: Final = LogOptions()
+
+
 class Log:
-    """The log of one gateway.
+    """The log of one gateway."""
 
-    Events below `level` are dropped. `user_key` turns user ids into keyed hashes. `lines` is the most lines
-    of one event per second; dropped lines are counted in a `log.suppressed` line. `node` is written in every
-    line, for several processes that write to one place.
-    """
-
-    def __init__(  # noqa: PLR0913 - one argument for each option of a log, all but two by name
-        self,
-        sink: LogSink,
-        clock: Clock,
-        *,
-        style: LogFormat = LogFormat.CONSOLE,
-        level: LogLevel = LogLevel.INFO,
-        colors: bool = False,
-        user_key: bytes | None = None,
-        node: str = "",
-        lines: int = LINES,
-        capacity: int = QUEUE,
-    ) -> None:
-        self.tidy = Sanitizer(user_key)
-        self.sampler = Sampler(lines, clock.monotonic)
+    def __init__(self, sink: LogSink, clock: Clock, options: LogOptions = _USUAL) -> None:
+        self.tidy = Sanitizer(options.user_key)
+        self.sampler = Sampler(options.lines, clock.monotonic)
         self._clock = clock
         self._writer = LineWriter(sink)
-        lines_of = _EntryWriter(self._writer, node, _renderer(style, colors=colors))
+        renderer = _renderer(options.style, colors=options.colors)
+        lines_of = _EntryWriter(self._writer, options.node, renderer)
         self._queue: QueueThread[_LogEntry] = QueueThread(
-            lines_of.write, name="portward-log", capacity=capacity
+            lines_of.write, name="portward-log", capacity=options.capacity
         )
         self._lost = 0
         levels = tuple(LogLevel)
-        self._levels: frozenset[str] = frozenset(levels[levels.index(level) :])
+        self._levels: frozenset[str] = frozenset(levels[levels.index(options.level) :])
 
     @property
     def dropped(self) -> int:

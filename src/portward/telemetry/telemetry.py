@@ -19,7 +19,7 @@ from portward.telemetry.events import Audited, Event
 from portward.telemetry.fields import Fields, Tidy
 from portward.telemetry.keys import audit_key, derive
 from portward.telemetry.lag import BOUND, LoopLag
-from portward.telemetry.log import Log
+from portward.telemetry.log import Log, LogOptions
 from portward.telemetry.metrics import Metrics
 from portward.telemetry.sink import sink_for
 from portward.telemetry.stdlib_handler import LibraryHandler, exception_fields
@@ -153,11 +153,13 @@ def make_telemetry(settings: Settings, clock: Clock, stream: TextIO | None = Non
     log = Log(
         sink_for(stream),
         clock,
-        style=given.format,
-        level=given.level,
-        colors=_is_terminal(stream) and "NO_COLOR" not in os.environ,
-        user_key=derive(user_secret, "users") if given.hash_users else None,
-        node=server.instance_id if server.workers > 1 else "",
+        LogOptions(
+            style=given.format,
+            level=given.level,
+            colors=_is_terminal(stream) and "NO_COLOR" not in os.environ,
+            user_key=derive(user_secret, "users") if given.hash_users else None,
+            node=server.instance_id if server.workers > 1 else "",
+        ),
     )
     file = None
     if settings.audit.file:

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from portward.model.clock import Timer
 from portward.model.request import PeerAddress
@@ -30,6 +30,16 @@ USER_TIMEOUT: Final = 35_000
 """Milliseconds that sent bytes may stay unacknowledged: a ping and its answer, no longer."""
 
 
+class DescriptorBudget(NamedTuple):
+    """File descriptors: the limit of the process when None, and how many are not for clients."""
+
+    limit: int | None = None
+    reserve: int = RESERVE
+
+
+_USUAL: Final = DescriptorBudget()
+
+
 class Listener:
     """Accepts connections on every address of `host`, or at the path of `unix:/path`.
 
@@ -45,8 +55,7 @@ class Listener:
         port: int,
         *,
         reuse_port: bool = False,
-        reserve: int = RESERVE,
-        descriptors: int | None = None,
+        descriptors: DescriptorBudget = _USUAL,
         proxies: Callable[[str], bool] | None = None,
     ) -> None:
         self._listener_state = listener_state
@@ -54,9 +63,9 @@ class Listener:
         self._port = port
         self._reuse_port = reuse_port
         self._proxies = proxies
-        limit = descriptors or resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        limit = descriptors.limit or resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._stop_mark = int(limit * STOP_AT)
-        self._refuse_mark = max(limit - reserve, limit // 2)
+        self._refuse_mark = max(limit - descriptors.reserve, limit // 2)
         self._backlog = max(1, min(BACKLOG, limit - self._stop_mark))
         self._sockets: list[socket.socket] = []
         self._unix: UnixListener | None = None
@@ -94,8 +103,7 @@ class Listener:
         except OSError:
             self._close_sockets()
             raise
-        self._listener_state.descriptor_limit = self._refuse_mark
-        self._listener_state.descriptor_seen = self._crowded
+        self._listener_state.reserve_descriptors(self._refuse_mark, self._crowded)
         await self._accept()
 
     def stop_accepting(self) -> None:

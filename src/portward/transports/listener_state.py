@@ -14,8 +14,6 @@ from portward.security.address import limit_keys
 from portward.transports.deadlines import Deadlines, Waiter
 from portward.transports.request_router import RequestRouter
 
-HEAD_TIME: Final = 5.0
-"""Seconds from accept to the end of the request head; with TLS twice that."""
 _USUAL: Final = HeadLimits()
 LINGER_TIME: Final = 1.0
 LINGERING: Final = 64
@@ -42,8 +40,6 @@ class ListenerState:
     `sockets` is exact: plus one at accept, minus one when the transport is gone, whatever protocol it has.
     `doors` are the connections among them that were not admitted yet. At most `max_sockets` are served
     at a time, admitted or not; 0 leaves the limit to the gate.
-    `descriptor_limit` is the number from which a file descriptor counts as reserve: one that large
-    proves that as many are open, because the kernel assigns the lowest free one.
     With a `handoff`, connections that came to the wrong process are passed on.
     """
 
@@ -53,7 +49,6 @@ class ListenerState:
         clock: Clock,
         *,
         tls: SSLContext | None = None,
-        head_time: float = HEAD_TIME,
         head_limits: HeadLimits = _USUAL,
         max_sockets: int = 0,
         random: Callable[[], float] = _random.random,
@@ -65,23 +60,34 @@ class ListenerState:
         self.tls = tls
         self.handoff: ConnectionHandoff | None = None
         self.random = random
-        self.head_time = head_time if tls is None else 2 * head_time
+        self.head_time = head_limits.time if tls is None else 2 * head_limits.time
         self.head_limits = head_limits
         self.max_sockets = max_sockets
         self.sockets = 0
         self.doors: set[Waiter] = set()
-        self.descriptor_limit: int | None = None
-        self.descriptor_seen: Callable[[int], None] | None = None
+        self._descriptor_limit: int | None = None
+        self._descriptor_seen: Callable[[int], None] | None = None
         self.heads: Deadlines[Waiter] = Deadlines(clock, self.head_time)
         self.answering: Deadlines[Waiter] = Deadlines(clock, OUTBOX_AGE)
         self.lingering: Deadlines[Waiter] = Deadlines(clock, LINGER_TIME)
         self.closing: Deadlines[Waiter] = Deadlines(clock, CLOSE_TIME)
 
+    def reserve_descriptors(self, limit: int, seen: Callable[[int], None]) -> None:
+        """Reject connections with a file descriptor from `limit` on, and call `seen` with it.
+
+        A number that large proves that as many are open, because the kernel assigns the lowest free one.
+        """
+        self._descriptor_limit, self._descriptor_seen = limit, seen
+
+    def pass_to(self, handoff: ConnectionHandoff | None) -> None:
+        """Use this handoff from now on, or none."""
+        self.handoff = handoff
+
     def room_for(self, descriptor: int) -> HandshakeRejection | None:
         """Check a new connection, already counted, by its descriptor and by the number of open sockets."""
-        if self.descriptor_limit is not None and descriptor >= self.descriptor_limit:
-            if self.descriptor_seen is not None:
-                self.descriptor_seen(descriptor)
+        if self._descriptor_limit is not None and descriptor >= self._descriptor_limit:
+            if self._descriptor_seen is not None:
+                self._descriptor_seen(descriptor)
             return HandshakeRejection.OVERLOAD
         over = self.sockets - self.max_sockets if self.max_sockets else 0
         if over > 0 and over > len(self.lingering):

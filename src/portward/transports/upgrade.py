@@ -32,10 +32,8 @@ def upgrade(
     link = WebSocketTransport(
         transport,
         listener_state,
+        admission,
         descriptor=transport.get_extra_info("socket").fileno() if plain else -1,
-        limit=admission.max_message,
-        limit_before=admission.max_early,
-        room=admission.max_unsent,
         compression=extension is not None,
     )
     reader = reader_for(link, admission.max_message)

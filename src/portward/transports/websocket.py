@@ -8,8 +8,7 @@ from typing import Final
 from picows import WSFrame, WSMsgType, WSTransport
 
 from portward.model.disconnects import Disconnect
-from portward.model.limits import OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.sessions import TransportCallbacks
+from portward.node.sessions import Admission, TransportCallbacks
 from portward.transports.frame_writer import FrameWriter
 from portward.transports.listener_state import ListenerState
 from portward.transports.picows_reader import reader_for
@@ -83,21 +82,21 @@ class WebSocketTransport(FrameWriter):
         self,
         transport: asyncio.Transport,
         listener_state: ListenerState,
+        admission: Admission,
         *,
         descriptor: int,
-        limit: int,
-        limit_before: int = UNAUTHENTICATED_MESSAGE,
         compression: bool,
-        room: int = OUTBOX_BYTES,
     ) -> None:
-        super().__init__(transport, listener_state.clock, descriptor, room)
+        super().__init__(transport, listener_state.clock, descriptor, admission.max_unsent)
         self.ignoring = self.buffer_grown = False
         self.pending = 0
-        self._assembler = MessageAssembler(min(limit, limit_before), compression=compression)
+        self._assembler = MessageAssembler(
+            min(admission.max_message, admission.max_early), compression=compression
+        )
         self._code: int | None = None
         self._held: deque[_Frame] | None = None
         self._ignored = 0
-        self._limit = limit
+        self._limit = admission.max_message
         self._listener_state = listener_state
         self._eof = self._lost = self._over = False
         self._paused = self._replaying = self._told = False

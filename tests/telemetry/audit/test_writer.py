@@ -346,12 +346,13 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from portward.telemetry import AuditLog, AuditFile, Event
+from portward.telemetry.audit.writer import AuditFileOptions
 class Clock:
     monotonic = time = staticmethod(lambda: 1_700_000_000.0)
 path = Path(sys.argv[1])
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-audit = AuditLog(Clock(), AuditFile(path, b"k" * 32, Clock(), retry=0.001))
+audit = AuditLog(Clock(), AuditFile(path, b"k" * 32, Clock(), AuditFileOptions(retry=0.001)))
 for number in range(100):
     audit.append(Event.AUTH_FAIL, {"count": number})
 while not audit.file.trouble:

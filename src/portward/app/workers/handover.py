@@ -66,12 +66,12 @@ class Handover:
             control_protocol.handover_socket(self._folder, int(self._own))
         )
         asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
-        self._sessions.tag = self._own
-        self._listener_state.handoff = self
+        self._sessions.adopt_tag(self._own)
+        self._listener_state.pass_to(self)
 
     def close(self) -> None:
         """Stop to receive connections, and drop unfinished handovers."""
-        self._listener_state.handoff = None
+        self._listener_state.pass_to(None)
         listener, self._listener = self._listener, None
         if listener is not None:
             asyncio.get_running_loop().remove_reader(listener.fileno())

@@ -23,7 +23,7 @@ idempotency key.
 """
 
 from portward.engines.redis.address import parse_url
-from portward.engines.redis.engine import RedisEngine
+from portward.engines.redis.engine import Prefixes, RedisEngine
 from portward.engines.redis.options import RedisOptions, Timing
 
-__all__ = ["RedisEngine", "RedisOptions", "Timing", "parse_url"]
+__all__ = ["Prefixes", "RedisEngine", "RedisOptions", "Timing", "parse_url"]

@@ -2,6 +2,7 @@
 
 import secrets
 from contextlib import suppress
+from typing import Final, NamedTuple
 
 from portward.engines.port import MAX_ROOMS, EngineEvents, EngineUnavailable
 from portward.engines.redis.checks import check_servers
@@ -14,7 +15,7 @@ from portward.engines.redis.keys import Keys
 from portward.engines.redis.kv import RedisKeyValue
 from portward.engines.redis.options import RedisKind, RedisOptions, Timing
 from portward.engines.redis.presence import RedisPresence
-from portward.engines.redis.pubsub_pool import PubSubPool
+from portward.engines.redis.pubsub_pool import PubSubPool, RedisContext
 from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.sentinel import SentinelTopology
 from portward.engines.redis.streams import RedisStreams
@@ -24,6 +25,16 @@ from portward.model.clock import Clock
 from portward.model.events import BusEvent, RightsChanged
 
 PREFIX = "portward:"
+
+
+class Prefixes(NamedTuple):
+    """The first words of the names of keys: of this gateway's, and of those that other programs share."""
+
+    own: str = PREFIX
+    shared: str = ""
+
+
+_PREFIXES: Final = Prefixes()
 
 
 class RedisEngine:
@@ -43,8 +54,7 @@ class RedisEngine:
         options: RedisOptions,
         clock: Clock,
         *,
-        prefix: str = PREFIX,
-        shared_prefix: str = "",
+        prefixes: Prefixes = _PREFIXES,
         max_rooms: int = MAX_ROOMS,
         allow_eviction: bool = False,
         timing: Timing | None = None,
@@ -56,14 +66,13 @@ class RedisEngine:
         """
         timing = timing or Timing()
         uid = secrets.token_hex(8)
-        keys = Keys(prefix, shared_prefix, options.db)
+        keys = Keys(prefixes.own, prefixes.shared, options.db)
         self._allow_eviction = allow_eviction
         self._topology = topology = _topology(options, timing, f"portward-{uid}")
         self._health = HealthMonitor(topology, timing, clock, self._changed, self._moved)
         commands = self._health.commands
-        self._pool = PubSubPool(
-            topology, commands, keys, uid, timing, clock, self._on_message, self._interrupted
-        )
+        context = RedisContext(topology, commands, keys, uid, timing, clock)
+        self._pool = PubSubPool(context, self._on_message, self._interrupted)
         self._subscriptions = RedisSubscriptions(
             self._pool, keys, uid, timing, clock, self._on_control
         )

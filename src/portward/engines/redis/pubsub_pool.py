@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from portward.engines.port import EngineUnavailable
@@ -15,26 +16,33 @@ from portward.engines.redis.topology import Topology
 from portward.model.clock import Clock
 
 
+@dataclass(frozen=True, slots=True)
+class RedisContext:
+    """What many parts of the engine need."""
+
+    topology: Topology
+    commands: RedisCommands
+    keys: Keys
+    uid: str
+    timing: Timing
+    clock: Clock
+
+
 class PubSubPool:
     """Implements `PubSubListener`. `on_message` gets messages; `interrupted` reports a possible loss."""
 
     def __init__(
         self,
-        topology: Topology,
-        commands: RedisCommands,
-        keys: Keys,
-        uid: str,
-        timing: Timing,
-        clock: Clock,
+        context: RedisContext,
         on_message: Callable[[bytes, bytes], None],
         interrupted: Callable[[], None],
     ) -> None:
-        self._topology = topology
-        self._commands = commands
-        self._keys = keys
-        self._uid = uid
-        self._timing = timing
-        self._clock = clock
+        self._topology = context.topology
+        self._commands = context.commands
+        self._keys = context.keys
+        self._uid = context.uid
+        self._timing = context.timing
+        self._clock = context.clock
         self._on_message = on_message
         self._interrupted = interrupted
         self._connections: dict[Hashable, PubSubConnection] = {}

@@ -5,6 +5,7 @@ After a failure, events wait in the queue and are tried again every second.
 
 import errno
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -45,12 +46,28 @@ Step: TypeAlias = AuditEntry | NewDay | Mark
 """One step of the writer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFileOptions:
+    """The options of an audit file."""
+
+    checkpoints: CheckpointStore | None = None
+    """By default a small file beside it."""
+    name: str = ""
+    """The file's name in the checkpoints, by default that of its path."""
+    every: int = EVERY
+    """The number of lines between checkpoints."""
+    capacity: int = QUEUE
+    retry: float = RETRY
+
+
+_USUAL: Final = AuditFileOptions()
+
+
 class AuditFile:
     """The file of an audit. Its thread carries out steps in order; a failed step is tried again later.
 
-    `key` comes from `keys.audit_key`. `checkpoints` is by default a small file beside it, and `name` is the
-    file's name there; `every` is the number of lines between checkpoints. The constructor opens the file and
-    reads its end; an `AuditLog` adds to its `queue`.
+    `key` comes from `keys.audit_key`. The constructor opens the file and reads its end; an `AuditLog` adds to
+    its `queue`.
 
     Raises:
         AuditError: the file cannot be opened, or another process writes it.
@@ -61,15 +78,10 @@ class AuditFile:
         path: Path,
         key: bytes,
         clock: Clock,
-        *,
-        checkpoints: CheckpointStore | None = None,
-        name: str = "",
-        every: int = EVERY,
-        capacity: int = QUEUE,
-        retry: float = RETRY,
+        options: AuditFileOptions = _USUAL,
     ) -> None:
         self.path = path
-        self.name = name or path.name
+        self.name = options.name or path.name
         self.trouble = ""
         """The reason of the last failure: the name of an error, such as `ENOSPC`."""
         self.checkpoint: Checkpoint | None = None
@@ -83,13 +95,13 @@ class AuditFile:
         self.end = self._file.found.link
         """The end of the chain when the file was opened."""
         self._key = key
-        self._store = checkpoints or FileCheckpoints(checkpoint_path(path))
-        self._every = every
+        self._store = options.checkpoints or FileCheckpoints(checkpoint_path(path))
+        self._every = options.every
         self._failed = 0
         self._link, self.problems, checkpointed = self._resume()
         self._saved = self.last = self._link.seq
         self.queue: QueueThread[Step] = QueueThread(
-            self._handle, name="portward-audit", capacity=capacity, retry=retry
+            self._handle, name="portward-audit", capacity=options.capacity, retry=options.retry
         )
         if not checkpointed:  # later, a missing checkpoint means that it was removed
             self._checkpoint()

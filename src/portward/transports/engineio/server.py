@@ -40,13 +40,17 @@ class EngineServer:
     ) -> None:
         self.gate = gate
         self.random = random
-        self.tag = ""
+        self._tag = ""
         """Prefix of session ids, where several processes have each their own sessions."""
         self._clock = clock
         self.sessions: dict[str, SessionEntry] = {}
         self._closing: Deadlines[Polling] = Deadlines(clock, CLOSE_TIME)
         self._bodies: Deadlines[PayloadReader] = Deadlines(clock, MESSAGE_TIME)
         self._probes: Deadlines[Probe] = Deadlines(clock, PROBE_TIME)
+
+    def adopt_tag(self, tag: str) -> None:
+        """Begin the ids of new sessions with a tag: the number of this worker."""
+        self._tag = tag
 
     def close(self) -> None:
         """Stop all deadlines: every session has ended."""
@@ -60,7 +64,7 @@ class EngineServer:
 
     def open(self, endpoint: ActiveEndpoint, admission: Admission, *, base64: bool) -> bytes:
         """Make a session that polls; returns its open packet."""
-        sid = TAGGED.join(filter(None, (self.tag, session_id())))
+        sid = TAGGED.join(filter(None, (self._tag, session_id())))
         polling = Polling(
             self._clock,
             self._closing,
