@@ -14,6 +14,7 @@ from typing import (
     Literal,
     NamedTuple,
     TypeAlias,
+    TypeVar,
     Union,
     get_args,
     get_origin,
@@ -21,21 +22,17 @@ from typing import (
 )
 
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from portward.model.namespace import Namespace
-from portward.settings.endpoint import EndpointSettings
 from portward.settings.formats import Format
 from portward.settings.meta import UNSET, Count, FieldMeta, Seconds
 from portward.settings.presets import RELOADED_KEYS
-from portward.settings.rooms import DeclaredRoom
-from portward.settings.sections import IdentityProviderSettings
-from portward.settings.tokens import Tokens
 from portward.settings.tree import Settings
-from portward.settings.upstream import UpstreamSettings
 
 Path: TypeAlias = tuple[str, ...]
 """The parts of a dotted key."""
+S = TypeVar("S", bound=Struct)
 
 
 class Leaf(NamedTuple):
@@ -193,13 +190,21 @@ def _below(node: Leaf | Table, value: object, path: Path) -> Iterator[SettingEnt
 
 def example(name: str = "<name>") -> Settings:
     """Make a tree with one entry called `name` under every key with chosen names."""
-    return Settings(
-        tokens=Tokens(require={name: ()}),
-        identity_provider=IdentityProviderSettings(topics={name: ""}),
-        upstream=UpstreamSettings(pin={name: None}),
-        upstreams={name: UpstreamSettings(pin={name: None})},
-        roles={name: ()},
-        endpoints={name: EndpointSettings()},
-        namespaces={name: Namespace(name=name)},
-        rooms={name: DeclaredRoom()},
-    )
+    return _example(Settings, Settings(), name)
+
+
+def _example(struct: type[Struct], values: S, name: str) -> S:
+    changed: dict[str, Any] = {}
+    for key, node in keys(struct).items():
+        if isinstance(node, Table):
+            changed[key] = _example(node.struct, getattr(values, key), name)
+        elif isinstance(node, Named):
+            changed[key] = {name: _example_of(node.inner, name)}
+    return replace(values, **changed)
+
+
+def _example_of(node: Leaf | Table, name: str) -> object:
+    if isinstance(node, Leaf):
+        return () if node.listed else None
+    given: Any = {"name": name} if node.struct is Namespace else {}
+    return _example(node.struct, node.struct(**given), name)
