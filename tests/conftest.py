@@ -1,5 +1,6 @@
 """What holds for every test: examples that repeat, and no test that is left out without notice."""
 
+import gc
 import os
 from collections.abc import Generator
 
@@ -44,6 +45,17 @@ def failed_by_skip(reason: str) -> str | None:
 def _reason(longrepr: object) -> str:
     """Return the reason of a skip, which pytest keeps behind the place of the test."""
     return str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect garbage neither while tests are found nor among what was found: it all stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
