@@ -174,6 +174,7 @@ def test_admin_listener_is_inherited(tmp_path: Path) -> None:
         parent = Parent(tmp_path, admin=(os.dup(listener.fileno()),))
         place = parent.place()
         assert [each.getsockname() for each in place.admin] == [address]
+        assert not any(each.get_inheritable() for each in place.admin)
         place.close()
         assert [each.fileno() for each in place.admin] == [-1]
     parent.sock.close()

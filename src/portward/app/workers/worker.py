@@ -33,6 +33,8 @@ class WorkerPlace:
         """How many workers of the gateway were started in place of one that ended."""
         self.admin = [socket.socket(fileno=number) for number in task.admin]
         """The sockets of the admin listener, which all workers share."""
+        for sock in self.admin:
+            sock.set_inheritable(False)
         self._control = control
         self._lines = lines
         self._thread: threading.Thread | None = None
