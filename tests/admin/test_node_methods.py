@@ -182,8 +182,9 @@ async def test_channels_of_all(two: Machines, monkeypatch: pytest.MonkeyPatch) -
         "rooms:one": {"num_clients": 1},
         "rooms:two": {"num_clients": 1},
     }
-    for most in (node_methods.MAX_CHANNELS, 1):  # so that a node has more than one answer
-        monkeypatch.setattr(node_methods, "MAX_CHANNELS", most)
+    for fewest in (100, 1):  # so that a node has more than one answer
+        monkeypatch.setattr(node_methods, "FEWEST_CHANNELS", fewest)
+        monkeypatch.setattr(node_methods, "MAX_CHANNELS", 100 * (fewest - 1))
         for node in (0, 1):
             found = await two.call(node, "channels")
             assert found["channels"] == everything

@@ -2,33 +2,22 @@
 
 import ipaddress
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from portward.admin.api import json
 from portward.admin.errors import FORBIDDEN, ApiFailure, ErrorBody
-from portward.model.clock import Clock
+from portward.admin.server import AdminApplication
 from portward.model.handshake_errors import HandshakeRejected
 from portward.security.hosts import HostPolicy, parse_authority
-from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 PROBES: Final = frozenset({"/health", "/ready"})
 """Paths that are served under any name: they reveal nothing, and probes use many names."""
 _DENIED: Final = 403
 _REFUSED: Final = ErrorBody(FORBIDDEN, "the admin listener does not answer to this name")
-
-
-class CheckedApplication(Protocol):
-    """The application behind the check."""
-
-    clock: Clock
-    telemetry: Telemetry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
 
 
 class HostCheck:
@@ -40,7 +29,7 @@ class HostCheck:
         ValueError: an entry is no host name; the text contains it.
     """
 
-    def __init__(self, app: CheckedApplication, own: str, allowed: Iterable[str]) -> None:
+    def __init__(self, app: AdminApplication, own: str, allowed: Iterable[str]) -> None:
         self.clock = app.clock
         self.telemetry = app.telemetry
         self._app = app

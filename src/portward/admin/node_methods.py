@@ -32,8 +32,10 @@ from portward.node.ports import ConnectionInfo
 from portward.settings.keys import Scope
 
 MAX_CHANNELS = 10_000
-"""The most channels of a page, and of one answer of a node."""
-_PAGES: Final = 100
+"""The most channels of a page, and of the answers of all nodes to one question."""
+FEWEST_CHANNELS = 100
+"""The channels that an answer of a node may have, however many nodes there are."""
+_PAGES: Final = 1000
 """The most answers of one node for one list of channels."""
 
 
@@ -156,7 +158,9 @@ async def channel_sizes(node: Node, request: ChannelSizesRequest) -> ChannelSize
 @method(scope=Scope.READ, summary="List channels somebody listens to")
 async def channels(call: MethodContext, request: ChannelsRequest) -> ChannelsResult:
     """Return the channels with subscribers, with the connections of all nodes."""
-    limit = MAX_CHANNELS if call.node.engine.shared_by_nodes else sys.maxsize
+    # All answers go to every node, so they must be small in sum. A list of one process goes nowhere.
+    share = max(FEWEST_CHANNELS, MAX_CHANNELS // max(1, len(call.node.survey.known)))
+    limit = share if call.node.engine.shared_by_nodes else sys.maxsize
     sizes: dict[str, int] = {}
     missing: set[str] = set()
     asked: list[str] | None = None
