@@ -164,7 +164,7 @@ def _first(thing: Any) -> str:
 _INTERNAL: Final[dict[type[Any], set[str]]] = {
     kind: {
         "accepted", "ask", "before_read", "blocked", "close_topic", "crowded", "data", "deliver", "emit",
-        "ended", "entered", "expecting", "finish", "forget", "give_up", "interrupt", "interrupted",
+        "ended", "entered", "expecting", "finish", "forget", "entry_failed", "interrupt", "interrupted",
         "joined", "listened", "lose", "lost", "may_retry", "member_joined", "member_left", "message",
         "observe", "open", "out", "outgoing", "post", "prepare", "ready_connection", "receive",
         "received", "refresh_failed", "replace", "resume", "settle", "stopped", "subscribed", "typed",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from portward.app.gateway import Gateway
 from portward.app.server import Server
 from portward.cli import demo as module
-from portward.cli.config import ready
+from portward.cli.config import with_secrets
 from portward.cli.demo import DemoServices, loaded
 from portward.demo.listener import DemoListener
 from portward.settings import Settings
@@ -43,7 +43,7 @@ async def demonstration() -> AsyncIterator[Demo]:
     """A running demonstration whose simulated user sends all messages at once."""
     with pytest.MonkeyPatch.context() as patch, closing(DemoListener(0)) as listener:
         patch.setattr(module, "CHAT_PACE", 0.0)
-        settings = anywhere(ready(loaded(listener.url)).settings)
+        settings = anywhere(with_secrets(loaded(listener.url)).settings)
         async with Gateway(settings) as gateway:
             made = Demo(gateway, listener.url)
             around = DemoServices(settings, listener, made.opened.append, made.lines.put_nowait)

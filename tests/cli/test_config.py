@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from portward.cli.config import admin_key, known, read, ready, ready_for_this_run
+from portward.cli.config import admin_key, read, with_new_secrets, with_secrets, with_stored_secrets
 from portward.cli.state import development_state, state_file
 from portward.settings import SettingsError
 
@@ -29,7 +29,7 @@ def test_file_and_flags(home: Path) -> None:
 
 def test_development_is_completed() -> None:
     """In development missing secrets and the admin key come from the state file, named as such."""
-    loaded, state = ready(read(None)), development_state()
+    loaded, state = with_secrets(read(None)), development_state()
     tokens = loaded.settings.tokens
     assert [each.reveal() for each in tokens.secrets] == [state.token_secret]
     assert tokens.session_secret.reveal() == state.session_secret
@@ -44,7 +44,7 @@ def test_what_is_configured_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORTWARD_TOKENS__SESSION_SECRET", "b" * 40)
     monkeypatch.setenv("PORTWARD_ADMIN__API_KEYS", "c" * 40)
     loaded = read(None)
-    assert ready(loaded) == loaded
+    assert with_secrets(loaded) == loaded
     assert admin_key(loaded) is None
 
 
@@ -52,7 +52,7 @@ def test_public_keys_need_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where tokens are verified with public keys no secret is put beside them."""
     monkeypatch.setenv("PORTWARD_TOKENS__JWKS_URL", "https://issuer.example.org/keys")
     monkeypatch.setenv("PORTWARD_ADMIN__ENABLED", "false")
-    settings = ready(read(None)).settings
+    settings = with_secrets(read(None)).settings
     assert settings.tokens.secrets == ()
     assert settings.tokens.session_secret
     assert settings.admin.api_keys == ()
@@ -62,22 +62,22 @@ def test_production_is_left(home: Path) -> None:
     """Production is given nothing, and no file is made for it."""
     (home / "portward.toml").write_text(PRODUCTION)
     loaded = read(None)
-    assert ready(loaded) == known(loaded) == ready_for_this_run(loaded) == loaded
+    assert with_secrets(loaded) == with_stored_secrets(loaded) == with_new_secrets(loaded) == loaded
     assert not state_file().exists()
 
 
 def test_known_makes_nothing() -> None:
     """What is only looked at is not made; once it is there, it is filled in."""
     loaded = read(None)
-    assert known(loaded) == loaded
+    assert with_stored_secrets(loaded) == loaded
     assert not state_file().exists()
     state = development_state()
-    assert admin_key(known(loaded)) == state.admin_key
+    assert admin_key(with_stored_secrets(loaded)) == state.admin_key
 
 
 def test_secrets_for_one_run() -> None:
     """Secrets that cannot be kept are made up, and told as such."""
-    loaded = ready_for_this_run(read(None))
+    loaded = with_new_secrets(read(None))
     assert loaded.settings.tokens.secrets
     assert loaded.sources["tokens.secrets"] == "made up"
     assert admin_key(loaded)

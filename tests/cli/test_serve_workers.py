@@ -10,7 +10,7 @@ from portward.app.workers import control_protocol
 from portward.app.workers.control_protocol import Task
 from portward.app.workers.worker import WorkerPlace
 from portward.cli import serve_workers
-from portward.cli.config import filled
+from portward.cli.config import with_state
 from portward.cli.state import DevelopmentState
 from portward.settings import Settings, SettingsError, load
 from portward.settings.sections import ServerSettings
@@ -80,10 +80,10 @@ def test_command_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_made_up_secrets_are_handed_on() -> None:
     """Workers are given what development made up, and nothing that is configured."""
-    made = serve_workers._made_up(filled(load({}), STATE, "made up"))
+    made = serve_workers._made_up(with_state(load({}), STATE, "made up"))
     assert (made.token, made.session, made.admin) == ("t" * 40, "s" * 40, "a" * 40)
     configured = load({}, flags={"tokens.secrets": ["x" * 40], "admin.enabled": False})
-    made = serve_workers._made_up(filled(configured, STATE, "state /home"))
+    made = serve_workers._made_up(with_state(configured, STATE, "state /home"))
     assert (made.token, made.session, made.admin) == ("", "s" * 40, "")
 
 

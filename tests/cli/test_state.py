@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from portward.cli.state import development_state, made_up, replace_private, state_file, state_folder
+from portward.cli.state import (
+    development_state,
+    new_state,
+    replace_private,
+    state_file,
+    state_folder,
+)
 from portward.cli.terminal import CommandRefused
 
 
@@ -80,7 +86,7 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_state_shows_nothing() -> None:
     """The secrets are in no repr."""
-    made = made_up()
+    made = new_state()
     assert made.token_secret not in repr(made)
 
 

@@ -258,9 +258,9 @@ async def test_full_inbox_holds_the_writer() -> None:
     """A full inbox lets no more in until an event was taken."""
     inbox = Inbox(2)
     inbox.put(EVENTS[0])
-    await inbox.passable()
+    await inbox.wait_open()
     inbox.put(EVENTS[1])
-    waiting = asyncio.create_task(inbox.passable())
+    waiting = asyncio.create_task(inbox.wait_open())
     await asyncio.sleep(0)
     assert not waiting.done()
     await inbox.get()
@@ -271,11 +271,11 @@ async def test_hurry_lets_everything_in() -> None:
     """While an answer is waited for, a full inbox holds nobody."""
     inbox = Inbox(1)
     inbox.put(EVENTS[0])
-    waiting = asyncio.create_task(inbox.passable())
+    waiting = asyncio.create_task(inbox.wait_open())
     await asyncio.sleep(0)
-    with inbox.hurry():
+    with inbox.unbounded():
         await waiting
-    again = asyncio.create_task(inbox.passable())
+    again = asyncio.create_task(inbox.wait_open())
     await asyncio.sleep(0)
     assert not again.done()
     inbox.end(None)

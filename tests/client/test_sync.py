@@ -13,7 +13,7 @@ import pytest
 
 from portward.app.gateway import Gateway
 from portward.app.server import Server
-from portward.cli.config import ready
+from portward.cli.config import with_secrets
 from portward.cli.demo import loaded
 from portward.cli.signing import TokenClaims, mint
 from portward.client import (
@@ -34,7 +34,7 @@ class Running:
     """A gateway in a thread of its own: where it is, and tokens for it."""
 
     def __init__(self) -> None:
-        self.settings = anywhere(ready(loaded("http://127.0.0.1:1")).settings)
+        self.settings = anywhere(with_secrets(loaded("http://127.0.0.1:1")).settings)
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()

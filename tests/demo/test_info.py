@@ -3,7 +3,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from portward.cli.config import ready_for_this_run
+from portward.cli.config import with_new_secrets
 from portward.cli.demo import tokens
 from portward.demo.info import AGENT, SUPERVISOR, VICTOR, WENDY, DemoInfo
 from portward.demo.provider import StandInProvider
@@ -20,7 +20,7 @@ from portward.testing.clock import FakeClock
 @pytest.fixture
 def settings() -> Settings:
     """Development settings with secrets."""
-    return ready_for_this_run(load({}, read=_none)).settings
+    return with_new_secrets(load({}, read=_none)).settings
 
 
 def _none(path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from portward.app.checkpoints import engine_checkpoint
-from portward.cli.config import DEFAULT_STORE, ConfigOption, lasting, read
+from portward.cli.config import DEFAULT_STORE, ConfigOption, read, with_default_store
 from portward.cli.terminal import CommandRefused, complain, line
 from portward.engines.port import EngineUnavailable
 from portward.settings import Settings
@@ -64,7 +64,7 @@ def _kept(file: Path, config: Path | None, node: str, *, required: bool) -> Chec
     if not required and _is_volatile(loaded.settings):
         return None
     try:
-        found = asyncio.run(engine_checkpoint(lasting(loaded).settings, file, node))
+        found = asyncio.run(engine_checkpoint(with_default_store(loaded).settings, file, node))
     except EngineUnavailable as error:
         raise CommandRefused(f"{error}; --no-engine checks the file alone") from None
     except (AuditError, ValueError) as error:

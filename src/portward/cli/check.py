@@ -10,7 +10,13 @@ import typer
 from portward.app.judging import judge
 from portward.app.preflight import build_checks, connect_checks
 from portward.app.token_check import token_checks
-from portward.cli.config import ConfigOption, given_token, known, lasting, read
+from portward.cli.config import (
+    ConfigOption,
+    given_token,
+    read,
+    with_default_store,
+    with_stored_secrets,
+)
 from portward.cli.terminal import line, table
 from portward.settings import CheckLevel, Finding, Settings, rows, secret_files
 
@@ -43,11 +49,11 @@ def check(
     ] = False,
 ) -> int:
     """Check the settings by the production checklist: every rule, and the line to change. 1 on a fail."""
-    loaded = lasting(read(config))
+    loaded = with_default_store(read(config))
     settings = loaded.settings
     findings = judge(settings, production=production, secret_files=secret_files(loaded))
     findings += asyncio.run(_tried(settings, connect=connect))
-    findings += asyncio.run(token_checks(known(loaded).settings, given_token(token)))
+    findings += asyncio.run(token_checks(with_stored_secrets(loaded).settings, given_token(token)))
     judged = "production" if production or settings.production else "development"
     if as_json:
         line(_json(findings, judged))
@@ -95,7 +101,7 @@ def config(
     ] = False,
 ) -> None:
     """Show the current settings and the source of each. Secrets are masked."""
-    found = rows(known(read(config)))
+    found = rows(with_stored_secrets(read(config)))
     table(
         ("key", "value", "source"),
         [row for row in found if not changed or row.source != "default"],

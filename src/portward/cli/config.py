@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from msgspec.structs import replace
 
-from portward.cli.state import DevelopmentState, development_state, made_up, state_file
+from portward.cli.state import DevelopmentState, development_state, new_state, state_file
 from portward.settings import Loaded, Secret, Settings, load
 from portward.settings.keys import ApiKey
 
@@ -33,7 +33,7 @@ def read(config: Path | None, flags: Mapping[str, object] | None = None) -> Load
     return load(os.environ, str(config) if config else None, flags=flags)
 
 
-def lasting(loaded: Loaded) -> Loaded:
+def with_default_store(loaded: Loaded) -> Loaded:
     """Use a state file in the current folder, if no engine is configured."""
     settings = loaded.settings
     if settings.engine.url is not None:
@@ -42,7 +42,7 @@ def lasting(loaded: Loaded) -> Loaded:
     return Loaded(settings, {**loaded.sources, "engine.url": "default of serve"})
 
 
-def ready(loaded: Loaded) -> Loaded:
+def with_secrets(loaded: Loaded) -> Loaded:
     """Fill in the stored development secrets and admin key, or generate them. Does nothing in production.
 
     Raises:
@@ -50,15 +50,15 @@ def ready(loaded: Loaded) -> Loaded:
     """
     if loaded.settings.production:
         return loaded
-    return filled(loaded, development_state(), f"state {state_file()}")
+    return with_state(loaded, development_state(), f"state {state_file()}")
 
 
-def ready_for_this_run(loaded: Loaded) -> Loaded:
+def with_new_secrets(loaded: Loaded) -> Loaded:
     """Fill in generated development secrets without storing them."""
-    return loaded if loaded.settings.production else filled(loaded, made_up(), "made up")
+    return loaded if loaded.settings.production else with_state(loaded, new_state(), "made up")
 
 
-def known(loaded: Loaded) -> Loaded:
+def with_stored_secrets(loaded: Loaded) -> Loaded:
     """Fill in the stored development secrets, if there are any. Generates none.
 
     Raises:
@@ -66,10 +66,10 @@ def known(loaded: Loaded) -> Loaded:
     """
     if loaded.settings.production or not state_file().exists():
         return loaded
-    return filled(loaded, development_state(), f"state {state_file()}")
+    return with_state(loaded, development_state(), f"state {state_file()}")
 
 
-def filled(loaded: Loaded, state: DevelopmentState, source: str) -> Loaded:
+def with_state(loaded: Loaded, state: DevelopmentState, source: str) -> Loaded:
     """Use the development secrets where nothing is configured."""
     made = _made(loaded.settings, state)
     settings = loaded.settings

@@ -14,7 +14,7 @@ import httpx
 import typer
 
 from portward.admin.methods import all_methods
-from portward.cli.config import ConfigOption, known, read
+from portward.cli.config import ConfigOption, read, with_stored_secrets
 from portward.cli.terminal import CommandRefused, UsageError, complain, line, shown, table
 from portward.protocols.registry import PROTOCOLS
 from portward.settings import Settings
@@ -54,7 +54,7 @@ class AdminClient:
 
     @cached_property
     def _settings(self) -> Settings:
-        return known(read(self._config)).settings
+        return with_stored_secrets(read(self._config)).settings
 
     @property
     def address(self) -> str:

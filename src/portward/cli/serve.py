@@ -15,10 +15,10 @@ from portward.cli import serve_workers
 from portward.cli.config import (
     ConfigOption,
     admin_key,
-    lasting,
     read,
-    ready,
-    ready_for_this_run,
+    with_default_store,
+    with_new_secrets,
+    with_secrets,
 )
 from portward.cli.state import state_file
 from portward.cli.terminal import CommandRefused, announce, complain
@@ -55,17 +55,17 @@ def serve(
     }
 
     def as_written() -> Settings:
-        return lasting(read(config, flags)).settings
+        return with_default_store(read(config, flags)).settings
 
     def again() -> Settings:
-        return completed(lasting(read(config, flags))).settings
+        return completed(with_default_store(read(config, flags))).settings
 
     place = serve_workers.place()
     if place is not None:
         return serve_workers.work(place, as_written, run)
     loaded = read(config, flags)
     refuse_unsafe(loaded.settings)
-    loaded = completed(lasting(loaded))
+    loaded = completed(with_default_store(loaded))
     show_admin_key(loaded)
     if loaded.settings.server.workers > 1:
         return serve_workers.lead(loaded, config, as_written, run)
@@ -142,10 +142,10 @@ def refuse_unsafe(settings: Settings) -> None:
 def completed(loaded: Loaded) -> Loaded:
     """Fill in development secrets, stored ones or, if they cannot be stored, new ones for this run."""
     try:
-        return ready(loaded)
+        return with_secrets(loaded)
     except CommandRefused as refusal:
         complain(f"portward: {refusal}; secrets are generated for this run only")
-        return ready_for_this_run(loaded)
+        return with_new_secrets(loaded)
 
 
 def show_admin_key(loaded: Loaded) -> None:

@@ -83,13 +83,13 @@ def _read(path: Path) -> DevelopmentState:
         raise CommandRefused(f"{path} is damaged; remove it to have a new one") from None
 
 
-def made_up() -> DevelopmentState:
+def new_state() -> DevelopmentState:
     """Generate new development secrets."""
     return DevelopmentState(*(secrets.token_hex(_BYTES) for _ in range(3)))
 
 
 def _make(path: Path) -> None:
-    state = made_up()
+    state = new_state()
     private_folder(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent)
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from portward.app.build import make_keys
-from portward.cli.config import ConfigOption, given_token, known, read, ready
+from portward.cli.config import ConfigOption, given_token, read, with_secrets, with_stored_secrets
 from portward.cli.signing import TokenClaims, mint, objection
 from portward.cli.terminal import CommandRefused, UsageError, complain, line, shown
 from portward.identity.verifier import TokenVerifier
@@ -94,7 +94,7 @@ def token(
     claim: Annotated[list[str] | None, typer.Option(help="Any claim, as name=value.")] = None,
 ) -> None:
     """Make an access token with the configured secret, and print it."""
-    settings = ready(read(config)).settings
+    settings = with_secrets(read(config)).settings
     made = mint(
         settings,
         TokenClaims(
@@ -121,7 +121,7 @@ def inspect(
 
     It does not show whether the token was revoked: only the running gateway has that.
     """
-    settings = known(read(config)).settings
+    settings = with_stored_secrets(read(config)).settings
     text = given_token(token)
     _describe(text)
     keys = settings.tokens

@@ -112,14 +112,14 @@ class OutgoingQueue:
         entry = _QueuedSend(kind, data, size, may_go, stored, result)
         self._waiting.append(entry)
         self._size += size
-        self.look_again()
+        self.notify()
         try:
             return await result
         finally:
             if entry in self._waiting:
                 self._remove(entry)
 
-    def look_again(self) -> None:
+    def notify(self) -> None:
         """Look again for messages that may be sent."""
         self._changed.set()
 

@@ -100,14 +100,14 @@ class Room(ChannelFeed[Message]):
                 await asyncio.wait({self._entry})
                 _raise(self._entry.result())
         except BaseException:
-            await self._let_go()
+            await self._release()
             raise
 
     async def leave(self) -> None:
         """Leave, unless it was joined more often. Without a connection the room is left, too."""
-        await self._let_go()
+        await self._release()
 
-    async def _let_go(self) -> None:
+    async def _release(self) -> None:
         if self._holds > 0:
             self._holds -= 1
         if self._holds == 0 and self.state != "out":
@@ -192,7 +192,7 @@ class Room(ChannelFeed[Message]):
         items = [(each.offset, each.event(epoch, missed=True)) for each in missed]
         self.entered(answer.position, answer.recovered, items)
         self._entered_with(None)
-        self._host.outgoing.look_again()
+        self._host.outgoing.notify()
 
     def message(self, message: decode.RoomMessage) -> None:
         """A message of the room was received."""
@@ -234,9 +234,9 @@ class Room(ChannelFeed[Message]):
         self.finish(error)
         if was_in != "out":
             self.emit("left", Left(room=self.id, reason=None if error is None else error.code))
-        self._host.outgoing.look_again()
+        self._host.outgoing.notify()
 
-    def give_up(self, error: ClientError) -> None:
+    def entry_failed(self, error: ClientError) -> None:
         """End the waits for joining the room, with an error."""
         self._entered_with(error)
 

@@ -219,7 +219,7 @@ class RoomsClient:
             getattr(work, "close", lambda: None)()
             raise self._rooms.final_error(self._rooms.error)
         try:
-            with self._inbox.hurry():
+            with self._inbox.unbounded():
                 return await work
         except ClientError as error:
             raise self._rooms.usable_error(error) from None

@@ -44,18 +44,18 @@ class Inbox:
         self._over = False
         self._error: Exception | None = None
         self._filled = asyncio.Event()
-        self._passable = asyncio.Event()
-        self._passable.set()
+        self._open = asyncio.Event()
+        self._open.set()
 
     @property
     def open(self) -> bool:
         """Whether more may be read."""
-        return self._passable.is_set()
+        return self._open.is_set()
 
     def put(self, event: Event) -> None:
         """Add an event."""
         self._events.append(event)
-        self._judge()
+        self._update()
 
     async def get(self) -> Event | None:
         """Take the next event; None when there will be no more.
@@ -71,37 +71,37 @@ class Inbox:
             self._filled.clear()
             await self._filled.wait()
         event = self._events.popleft()
-        self._judge()
+        self._update()
         return event
 
-    async def passable(self) -> None:
+    async def wait_open(self) -> None:
         """Wait until more may be read."""
-        await self._passable.wait()
+        await self._open.wait()
 
     @contextmanager
-    def hurry(self) -> Iterator[None]:
+    def unbounded(self) -> Iterator[None]:
         """Do not limit the queue while an answer is waited for."""
         self._urgent += 1
-        self._judge()
+        self._update()
         try:
             yield
         finally:
             self._urgent -= 1
-            self._judge()
+            self._update()
 
     def end(self, error: Exception | None) -> None:
         """End the iteration after the waiting events, with an error or without."""
         if not self._over:
             self._over, self._error = True, error
-        self._judge()
+        self._update()
 
-    def _judge(self) -> None:
+    def _update(self) -> None:
         if self._events or self._over:
             self._filled.set()
         if self._urgent or self._over or len(self._events) < self._bound:
-            self._passable.set()
+            self._open.set()
         else:
-            self._passable.clear()
+            self._open.clear()
 
 
 class EventRooms(RoomClient):
@@ -198,11 +198,11 @@ class EventRooms(RoomClient):
 
     async def before_read(self) -> None:
         """Read on once there is room for events."""
-        await self._inbox.passable()
+        await self._inbox.wait_open()
 
     async def open(self, connection: RequestConnection) -> None:
         """Authenticate and join, however many events wait."""
-        with self._inbox.hurry():
+        with self._inbox.unbounded():
             await super().open(connection)
             if self.user is None:
                 self._inbox.put(events.Connected())
@@ -239,12 +239,12 @@ class EventRooms(RoomClient):
         wanted = dict(self._wanted)
         for room in wanted.values():
             room.interrupted()
-            room.give_up(error)
+            room.entry_failed(error)
 
     def _refused(self, connection: RequestConnection, room: Room, error: RequestRefused) -> None:
         if room.id in self._asking:
             self._wanted.pop(room.id, None)
-            room.give_up(error)
+            room.entry_failed(error)
             room.forget()
             room.state = "out"
         elif error.temporary:

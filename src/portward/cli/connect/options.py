@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from portward.cli.config import read, ready
+from portward.cli.config import read, with_secrets
 from portward.cli.connect.resume_state import fingerprint
 from portward.cli.signing import TokenClaims, mint
 from portward.cli.terminal import UsageError, shown
@@ -135,7 +135,7 @@ def source_of(config: Path | None, claims: TokenClaims) -> TokenSource:
     Raises:
         CommandRefused: tokens cannot be made with these settings.
     """
-    settings = ready(read(config)).settings
+    settings = with_secrets(read(config)).settings
     mint(settings, claims)  # fail before the connection
 
     async def fresh() -> str:
