@@ -20,7 +20,7 @@ from portward.settings.endpoint import (
 )
 from portward.settings.limits import resolved_connections, resolved_rate
 from portward.settings.meta import UNSET
-from portward.settings.presets import unknown_when_off
+from portward.settings.presets import PROTOCOLS, unknown_when_off
 from portward.settings.schema import Named, Table, keys
 from portward.settings.tokens import TokenRules, token_rules
 from portward.settings.tree import Settings
@@ -113,10 +113,12 @@ def _filled(struct: type[Struct], values: S, *, production: bool) -> S:
 def _admits_missing_origin(settings: Settings, endpoint: EndpointSettings) -> bool:
     """Return whether an endpoint admits handshakes without an `Origin` header, where its key is not set.
 
-    It does, except where cookies are a credential, because a browser adds them by itself, and at `alerts`
-    endpoints with listed origins.
+    It does, except where cookies are a credential, because a browser adds them by itself, and at endpoints
+    with listed origins whose protocol demands it.
     """
-    listed = endpoint.dialect == "alerts" and bool(settings.origins(endpoint))
+    preset = PROTOCOLS.get(endpoint.dialect)
+    strict = preset is not None and preset.listed_origins_only
+    listed = strict and bool(settings.origins(endpoint))
     return not (endpoint.takes_cookies or listed)
 
 
@@ -147,9 +149,10 @@ def resolve(settings: Settings) -> ResolvedSettings:
 
 def _endpoint(settings: Settings, name: str, endpoint: EndpointSettings) -> Endpoint:
     connections = resolved_connections(settings.limits, endpoint.limits)
-    relays = endpoint.dialect == "relay"
+    preset = PROTOCOLS.get(endpoint.dialect)
     cookies = settings.identity_provider.cookies if endpoint.takes_cookies else ()
-    selects = relays or CredentialSource.SUBPROTOCOL in endpoint.credentials
+    by_subprotocol = CredentialSource.SUBPROTOCOL in endpoint.credentials
+    own = preset.subprotocols if preset is not None else frozenset()
     values = asdict(endpoint) | {
         "name": name,
         "allowed_origins": settings.origins(endpoint),
@@ -160,7 +163,7 @@ def _endpoint(settings: Settings, name: str, endpoint: EndpointSettings) -> Endp
         "steady_ping": endpoint.transport is TransportKind.ENGINE_IO,
         "parameters": settings.upstream_of(endpoint).passed,
         "refuses_by_close": endpoint.refuse is Refuse.CLOSE,
-        "subprotocols": frozenset({REALTIME}) if selects else frozenset(),
+        "subprotocols": own | ({REALTIME} if by_subprotocol else set()),
         "rates": _rates(settings, endpoint),
         "connections_per_address": connections.max or 0,
         "connections_mode": connections.mode or LimitMode.ENFORCE,
