@@ -15,7 +15,7 @@ from portward.model.handshake_errors import HandshakeRejected, HandshakeRejectio
 from portward.model.namespace import Namespace
 from portward.model.request import RequestHead
 from portward.model.room import Room
-from portward.node.handshake_service import AdmittedHandshake, HandshakeService
+from portward.node.handshake import AdmittedHandshake
 from portward.node.node import Node
 from portward.node.sessions.path_handler import HttpReply
 from portward.node.sessions.session import Session
@@ -161,7 +161,7 @@ class RoutedGate:
     """The gate as a listener asks it: the handler of its path decides about a request."""
 
     def __init__(self, node: Node) -> None:
-        self._service = service = HandshakeService(node)
+        self._service = service = node.handshakes
         self.has_capacity = service.has_capacity
         self.verify_followup = service.verify_followup
 

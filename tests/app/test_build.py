@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.app import build
-from portward.app.engines import make_engine
+from portward.app.build import make_engine
 from portward.engines.memory import MemoryEngine
 from portward.identity.jwks import JwksSource
 from portward.security.tokens import KeySet, TokenRefused

@@ -286,7 +286,7 @@ async def test_the_root_application_lives_and_ends() -> None:
         calls.append("stop")
 
     server = Server({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
-    await app(FakeGate(), lifespan=life)({"type": "lifespan"}, server.receive, server.send)
+    await app(FakeGate(), lifespan=life())({"type": "lifespan"}, server.receive, server.send)
 
     assert calls == ["start", "stop"]
     assert [event["type"] for event in server.sent] == [
@@ -308,7 +308,7 @@ async def test_a_failure_to_start_or_stop_is_told(phase: str) -> None:
 
     server = Server({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
     with pytest.raises(ZeroDivisionError):
-        await app(FakeGate(), lifespan=life)({"type": "lifespan"}, server.receive, server.send)
+        await app(FakeGate(), lifespan=life())({"type": "lifespan"}, server.receive, server.send)
 
     assert server.sent[-1] == {"type": f"lifespan.{phase}.failed", "message": "ZeroDivisionError"}
 

@@ -27,7 +27,7 @@ from portward.node.admin_method import (
     question,
     yielding,
 )
-from portward.node.node import Node
+from portward.node.commands import SurveyedNode
 from portward.node.ports import ConnectionInfo
 from portward.settings.keys import Scope
 
@@ -81,7 +81,7 @@ class InfoResult(ApiResult, frozen=True):
 
 
 @question
-async def node_figures(node: Node, _: NothingRequest) -> NodeInfo:
+async def node_figures(node: SurveyedNode, _: NothingRequest) -> NodeInfo:
     """Return the figures of this node."""
     return node.operations.info()
 
@@ -139,7 +139,7 @@ class ChannelSizes(Struct, frozen=True):
 
 
 @question
-async def channel_sizes(node: Node, request: ChannelSizesRequest) -> ChannelSizes:
+async def channel_sizes(node: SurveyedNode, request: ChannelSizesRequest) -> ChannelSizes:
     """Return channels with subscribers on this node."""
     matches = re.compile(translate(request.pattern or "*")).match
     end = request.offset + request.limit
@@ -246,13 +246,13 @@ class ConnectionsAnswer(Struct, frozen=True):
 
 
 @question
-async def connection_count(node: Node, request: ConnectionsOfNodes) -> CountAnswer:
+async def connection_count(node: SurveyedNode, request: ConnectionsOfNodes) -> CountAnswer:
     """Count the open connections of this node."""
     return CountAnswer(node.operations.count_connections(request.user, request.endpoint))
 
 
 @question
-async def connection_list(node: Node, request: ConnectionsOfNodes) -> ConnectionsAnswer:
+async def connection_list(node: SurveyedNode, request: ConnectionsOfNodes) -> ConnectionsAnswer:
     """Return open connections of this node."""
     offset, limit = request.slices[node.operations.uid]
     chosen = (request.user, request.endpoint)

@@ -17,7 +17,7 @@ from portward.node.admin_method import (
     method,
     question,
 )
-from portward.node.node import Node
+from portward.node.commands import SurveyedNode
 from portward.settings.keys import Scope
 from portward.telemetry import AuditEntry
 from portward.telemetry.log import stamp
@@ -57,7 +57,7 @@ class EventsAnswer(Struct, frozen=True):
 
 
 @question
-async def audited_events(node: Node, request: EventsRequest) -> EventsAnswer:
+async def audited_events(node: SurveyedNode, request: EventsRequest) -> EventsAnswer:
     """Return security events that the audit of this node has in memory."""
     recent = node.telemetry.audit.recent(sys.maxsize)
     if request.since is None:

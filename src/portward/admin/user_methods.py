@@ -20,7 +20,7 @@ from portward.node.admin_method import (
     method,
     question,
 )
-from portward.node.node import Node
+from portward.node.commands import SurveyedNode
 from portward.settings.keys import Scope
 
 Words = Annotated[tuple[Word, ...], Meta(max_length=MAX_ITEMS)]
@@ -151,7 +151,7 @@ async def unsubscribe(call: MethodContext, request: UnsubscribeRequest) -> DoneR
 
 
 @question
-async def ended_sessions(node: Node, request: RevocationRequest) -> EndedAnswer:
+async def ended_sessions(node: SurveyedNode, request: RevocationRequest) -> EndedAnswer:
     """Return how many connections of this node a revocation closed."""
     return EndedAnswer(node.rights_events.ended_by(request.revocation))
 

@@ -1,12 +1,12 @@
-"""Construction of a node from settings; only this package names the concrete classes."""
+"""Construction of a node from settings, and application of changed ones; here are the concrete classes."""
 
 import secrets as random
 import socket
 from collections.abc import Callable
 
 from portward.admin.methods import all_questions
-from portward.app.build_endpoints import make_endpoints
-from portward.app.engines import make_engine
+from portward.app.build_endpoints import make_endpoints, make_limits
+from portward.engines.memory import MemoryEngine
 from portward.engines.port import Engine
 from portward.identity.http_authorizer import HttpAuthorizer
 from portward.identity.jwks import JwksSource
@@ -19,7 +19,9 @@ from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.node.rules import NodePorts
 from portward.protocols.registry import PROTOCOLS
+from portward.protocols.rooms.declared import DeclaredRooms, declared
 from portward.security.jwk import DroppedKey
+from portward.security.origin import OriginPolicy
 from portward.security.session_tokens import SessionTokens
 from portward.security.tokens import KeySet, public_key, secret_key
 from portward.settings import Settings
@@ -89,6 +91,40 @@ def make_provider(settings: Settings, clock: Clock, telemetry: Telemetry) -> Coo
     return CookieProvider(given, clock, observe, changed)
 
 
+def make_engine(settings: Settings, clock: Clock) -> Engine:
+    """Make the engine of `engine.url`. The modules of other engines are not imported.
+
+    Raises:
+        ValueError: there is no such engine, or the address is malformed.
+    """
+    scheme = settings.engine_url.partition("://")[0]
+    if scheme == "memory":
+        return MemoryEngine(clock)
+    if scheme == "sqlite":
+        return _sqlite(settings, clock)
+    if scheme.startswith("redis"):
+        return _redis(settings, clock)
+    raise ValueError(f"engine.url: there is no engine {scheme!r}")
+
+
+def _sqlite(settings: Settings, clock: Clock) -> Engine:
+    from portward.engines.sqlite import SqliteEngine, sqlite_path  # noqa: PLC0415 - see above
+
+    return SqliteEngine(sqlite_path(settings.engine_url), clock)
+
+
+def _redis(settings: Settings, clock: Clock) -> Engine:
+    from portward.engines.redis import Prefixes, RedisEngine, parse_url  # noqa: PLC0415 - see above
+
+    given = settings.engine
+    return RedisEngine(
+        parse_url(settings.engine_url),
+        clock,
+        prefixes=Prefixes(given.prefix, given.shared_prefix),
+        allow_eviction=given.allow_eviction,
+    )
+
+
 def make_ports(
     settings: ResolvedSettings, engine: Engine | None, clock: Clock, telemetry: Telemetry
 ) -> NodePorts:
@@ -110,3 +146,41 @@ def make_node(settings: ResolvedSettings, ports: NodePorts, hooks: Hooks) -> Nod
     """Make the node without starting it. The event loop must run."""
     endpoints = make_endpoints(settings, ports.telemetry, ports.clock, hooks)
     return Node(settings, ports, endpoints, PROTOCOLS, hooks)
+
+
+def apply_settings(
+    settings: ResolvedSettings, ports: NodePorts, node: Node, rooms: DeclaredRooms
+) -> None:
+    """Make all new objects first, then replace the old ones together.
+
+    Open sessions keep their identity; their rights are checked again.
+
+    Raises:
+        ValueError: a key, an origin or the id of a room is unusable; nothing was replaced.
+    """
+    old = node.settings
+    verifier = None
+    if settings.tokens != old.tokens:
+        verifier = make_verifier(settings, ports.clock, ports.telemetry)
+    origins = {
+        name: OriginPolicy(endpoint.allowed_origins, production=settings.production)
+        for name, endpoint in settings.endpoints.items()
+    }
+    changes = node.protocols.prepare(settings)
+    limits = make_limits(settings, ports.telemetry)
+    records = declared(settings)
+    if isinstance(ports.provider, CookieProvider):
+        ports.provider.adopt(settings.identity_provider.topics)
+    secret = settings.tokens.session_secret.reveal()
+    if secret:
+        ports.session_tokens.use(secret)
+    if verifier is not None and isinstance(ports.verifier, TokenVerifier):
+        ports.verifier.adopt(verifier)
+    for change in changes:
+        change()
+    for endpoint in node.endpoints.values():
+        endpoint.rules = settings.endpoints[endpoint.name]
+        endpoint.namespace = settings.namespaces.get(endpoint.rules.namespace)
+        endpoint.origins, endpoint.limits = origins[endpoint.name], limits[endpoint.name]
+    node.adopt(settings)
+    node.background.run(rooms.declare(records))

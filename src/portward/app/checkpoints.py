@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from portward.app.engines import make_engine
+from portward.app.build import make_engine
 from portward.app.workers.worker import node_name
 from portward.engines.port import Key
 from portward.node.sessions import LoopClock

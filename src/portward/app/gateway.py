@@ -9,13 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
-from msgspec.structs import replace
-
-from portward.app import build
-from portward.app.judging import refuse_start
-from portward.app.reload import apply
-from portward.app.single_process import ProcessClaim
-from portward.app.webhook import Webhook, targets
+from portward.app.runtime import Running, Runtime
 from portward.engines.port import Engine, Member
 from portward.model.channel import Channel
 from portward.model.claim_path import ClaimPath
@@ -25,24 +19,17 @@ from portward.model.position import Position
 from portward.model.publication import HistoryPage
 from portward.model.revocation import RevocationKind
 from portward.node.commands.server_api import ServerApi
-from portward.node.handshake_service import HandshakeService
 from portward.node.node import Node
 from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
-from portward.node.rules import NodePorts
-from portward.node.sessions import LoopClock
 from portward.protocols.alerts.api import Alerts
 from portward.protocols.live.api import Live
 from portward.protocols.rooms.api import Rooms
-from portward.protocols.rooms.declared import DeclaredRooms, declared
 from portward.protocols.workspaces.api import Workspaces
-from portward.protocols.workspaces.handlers import DECIDED
 from portward.security.tokens import sign
-from portward.settings import Secret, Settings, reloaded, resolve
+from portward.settings import Settings
 from portward.telemetry import Telemetry
-from portward.telemetry.events import Event
-from portward.telemetry.telemetry import make_telemetry
 from portward.transports.asgi import AsgiApp
-from portward.transports.engineio import EngineServer, engine_handlers
+from portward.transports.engineio import EngineServer
 from portward.transports.request_router import RequestRouter
 
 ConnectHook = Callable[[ConnectionInfo], Awaitable[bool | None]]
@@ -52,9 +39,6 @@ MessageHook = Callable[[MessageInfo], Awaitable[bool | None]]
 HOUR: Final = 3600.0
 DEFAULT_ROLE: Final = "user"
 """The role of a user whose token names no role."""
-
-
-_NOT_RUNNING: Final = "the gateway is not running: enter it with `async with` first"
 
 
 class Gateway:
@@ -75,27 +59,14 @@ class Gateway:
         engine: Engine | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self.settings = with_secret(settings or Settings())
-        self._clock = clock
-        self._engine = engine
-        self._telemetry = telemetry
-        self._ports: NodePorts | None = None
-        self._node: Node | None = None
-        self._engine_io: EngineServer | None = None
-        self._front: RequestRouter | None = None
-        self._webhook: Webhook | None = None
-        self._declared: DeclaredRooms | None = None
-        self._hooks = Hooks()
-        self._claim = ProcessClaim()
-        self.rooms = Rooms(lambda: self.node)
-        self.alerts = Alerts(lambda: self.node, self._hooks)
-        self.live = Live(lambda: self.node, self._hooks)
-        self.workspaces = Workspaces(lambda: self.node, self._hooks)
-        self.asgi: AsgiApp = AsgiApp(
-            lambda: self.front,
-            lambda: self.node.clock,
-            lifespan=lambda: self,
-        )
+        self._hooks = hooks = Hooks()
+        self._running = running = Running()
+        self._runtime = Runtime(settings or Settings(), running, hooks, clock, engine, telemetry)
+        self.rooms = Rooms(running.node)
+        self.alerts = Alerts(running.node, hooks)
+        self.live = Live(running.node, hooks)
+        self.workspaces = Workspaces(running.node, hooks)
+        self.asgi: AsgiApp = AsgiApp(running.router, running.clock, lifespan=self._runtime)
         """An ASGI application: mount it in Starlette, FastAPI or Django, or serve it alone.
 
         When mounted, the application around it must enter the gateway; when served alone, it enters the
@@ -105,15 +76,18 @@ class Gateway:
     # -- lifecycle
 
     @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._runtime.settings
+
+    @property
     def node(self) -> Node:
         """The running node.
 
         Raises:
             RuntimeError: the gateway is not entered, or has been left.
         """
-        if self._node is None:
-            raise RuntimeError(_NOT_RUNNING)
-        return self._node
+        return self._running.node()
 
     @property
     def front(self) -> RequestRouter:
@@ -122,9 +96,7 @@ class Gateway:
         Raises:
             RuntimeError: the gateway is not entered, or has been left.
         """
-        if self._node is None or self._front is None:
-            raise RuntimeError(_NOT_RUNNING)
-        return self._front
+        return self._running.router()
 
     @property
     def engine_io(self) -> EngineServer:
@@ -133,9 +105,7 @@ class Gateway:
         Raises:
             RuntimeError: the gateway is not entered, or has been left.
         """
-        if self._node is None or self._engine_io is None:
-            raise RuntimeError(_NOT_RUNNING)
-        return self._engine_io
+        return self._running.parts().engine_io
 
     @property
     def operations(self) -> ServerApi:
@@ -149,53 +119,11 @@ class Gateway:
 
     async def start(self) -> None:
         """Build all parts and start; `async with` calls it."""
-        if self._ports is not None:
-            raise RuntimeError("a gateway is started once")
-        refuse_start(self.settings)
-        if self._engine is None and self.settings.engine_url.startswith("memory:"):
-            self._claim.take()
-        clock = self._clock or LoopClock()
-        settings = resolve(self.settings)
-        telemetry = self._telemetry or make_telemetry(settings, clock)
-        self._ports = build.make_ports(settings, self._engine, clock, telemetry)
-        self._node = build.make_node(settings, self._ports, self._hooks)
-        service = HandshakeService(self._node)
-        self._engine_io = EngineServer(service, clock)
-        self._front = RequestRouter(
-            service, engine_handlers(self._engine_io), self._engine_io.sessions
-        )
-        self._declared = DeclaredRooms(self._node)
-        self._webhook = Webhook(targets(self.settings), clock, telemetry)
-        self._hooks.listeners[DECIDED] = [self._webhook.decided]
-        telemetry.start()
-        self._ports.verifier.start()
-        try:
-            await self._node.start()
-            await self._declared.declare(declared(self.settings))
-        except BaseException:
-            await self.stop()
-            raise
-        telemetry.record(Event.SERVER_START, environment=self.settings.environment)
+        await self._runtime.start()
 
     async def stop(self) -> None:
         """Close every connection at once and release all resources; leaving the context calls it."""
-        node = self._node
-        if node is None or self._ports is None:
-            return
-        await self.alerts.aclose()
-        self._node = None
-        node.telemetry.record(Event.SERVER_STOP)  # before the last checkpoint is made
-        await node.stop()
-        if self._webhook is not None:
-            await self._webhook.aclose()
-        if self._engine_io is not None:
-            self._engine_io.close()
-        if self._ports.provider is not None:
-            await self._ports.provider.aclose()
-        await self._ports.question.aclose()
-        await self._ports.verifier.aclose()
-        node.telemetry.close()
-        self._claim.release()
+        await self._runtime.stop()
 
     async def drain(self, seconds: float | None = None) -> None:
         """Reject new handshakes, send clients elsewhere, and wait until all connections are closed.
@@ -214,17 +142,7 @@ class Gateway:
             SettingsError: the new settings cannot be served; the old ones stay in use.
             ValueError: a key or an origin among them is unusable; the old ones stay in use.
         """
-        if self._ports is None or self._declared is None:
-            raise RuntimeError("the gateway is not running")
-        if not settings.production and not _has_key(settings):
-            tokens = replace(settings.tokens, secrets=self.settings.tokens.secrets)
-            settings = replace(settings, tokens=tokens)
-        merged = reloaded(self.settings, settings)
-        refuse_start(merged)
-        apply(resolve(merged), self._ports, self.node, self._declared)
-        if self._webhook is not None:
-            self._webhook.targets = targets(merged)
-        self.settings = merged
+        self._runtime.reload(settings)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -402,17 +320,3 @@ class Gateway:
             split = "roles" in tokens.claims.split
             place.put(fields, DEFAULT_ROLE if split else [DEFAULT_ROLE])
         return sign(fields | claims, tokens.secrets[0].reveal())
-
-
-def with_secret(settings: Settings) -> Settings:
-    """Return the settings with a random secret for this run, if there is none, in development."""
-    if settings.production or _has_key(settings):
-        return settings
-    made = replace(settings.tokens, secrets=(Secret(random.token_hex(32)),))
-    return replace(settings, tokens=made)
-
-
-def _has_key(settings: Settings) -> bool:
-    """Return whether the settings have a key to verify tokens with."""
-    tokens = settings.tokens
-    return bool(tokens.secrets or tokens.jwks_url or tokens.public_keys)

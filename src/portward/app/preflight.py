@@ -15,8 +15,8 @@ import httpx
 from msgspec.structs import replace
 
 from portward.app import build
-from portward.app.engines import make_engine
-from portward.app.gateway import with_secret
+from portward.app.build import make_engine
+from portward.app.runtime import with_secret
 from portward.app.server import tls_context
 from portward.engines.sqlite import sqlite_path
 from portward.model.channel import Channel

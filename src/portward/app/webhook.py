@@ -74,8 +74,8 @@ class Webhook:
     def __init__(
         self, given: Mapping[str, Iterable[Target]], clock: Clock, telemetry: Telemetry
     ) -> None:
-        """`given` is :func:`targets`; it can be replaced at any time."""
-        self.targets = given
+        """`given` is :func:`targets`."""
+        self.adopt(given)
         self._clock = clock
         self._telemetry = telemetry
         self._client: httpx.AsyncClient | None = None
@@ -88,6 +88,10 @@ class Webhook:
     def __len__(self) -> int:
         """Return the number of unfinished posts."""
         return len(self._posts)
+
+    def adopt(self, given: Mapping[str, Iterable[Target]]) -> None:
+        """Use other addresses from now on."""
+        self.targets = given
 
     def decided(self, approval: Approval) -> None:
         """Queue a decision that was made on this node."""

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from portward.model.errors import ErrorKind
 from portward.node.cluster import SurveyQuestion
-from portward.node.commands.server_api import ServerApi
+from portward.node.commands import ServerApi, SurveyedNode
 from portward.node.node import Node
 from portward.settings.keys import Scope
 
@@ -138,7 +138,7 @@ def method(
     return decorate
 
 
-def question(handler: Callable[[Node, Q], Awaitable[A]]) -> SurveyQuestion[Q, A]:
+def question(handler: Callable[[SurveyedNode, Q], Awaitable[A]]) -> SurveyQuestion[Q, A]:
     """Make a question to all nodes of a function, which is called on each node that answers.
 
     Its name is that of the function. Nodes of the version before do not know a new name: they are missing

@@ -48,6 +48,7 @@ class HookRunner:
     def __init__(self, context: NodeContext, hooks: Hooks) -> None:
         self._hooks = hooks
         self._background = context.background
+        self._clock = context.clock
         self.failed = context.telemetry.failure
         self._running: dict[Session, asyncio.Future[Any]] = {}
 
@@ -80,14 +81,15 @@ class HookRunner:
 
     def opened(self, session: Session) -> None:
         """Call the hooks for opened connections, in the background."""
-        for hook in self._hooks.opened:
+        for hook in self._hooks.opened.get(_namespace(session), ()):
             self._background.run(self._ask(hook, describe(session)))
 
     def published(self, command: Publish, stored: PublishResult) -> None:
-        """Call the namespace's callback for publications of the backend, unless it is a duplicate."""
-        told = self._hooks.published.get(command.channel.namespace)
-        if told is not None and not stored.duplicate:
-            told(command, stored)
+        """Call the hooks for a publication of the backend in the background, unless it is a duplicate."""
+        if not stored.duplicate:
+            for hook in self._hooks.published.get(command.channel.namespace, ()):
+                now = int(self._clock.time() * 1000)
+                self._background.run(self._ask(hook, command, stored, now))
 
     async def run(self, session: Session, handler: Callable[..., Any], *arguments: Any) -> Any:
         """Run a handler for one connection and return its result; cancel it when the connection ends.
@@ -125,9 +127,10 @@ class HookRunner:
             work is not None and work is not asyncio.current_task()
         ):  # a handler that closes its own connection may finish
             work.cancel()
-        for hook in self._hooks.disconnect:
+        namespace = _namespace(session)
+        for hook in (*self._hooks.disconnect, *self._hooks.left.get(namespace, ())):
             self._background.run(self._ask(hook, describe(session), ending.name.lower()))
-        closed = self._hooks.closed.get(_namespace(session))
+        closed = self._hooks.closed.get(namespace)
         if closed is not None:
             handle = ConnectionHandle(session)
             self._background.run(self._ask(closed, handle, ending.name.lower()))

@@ -4,13 +4,14 @@ Built by `app.build`, which passes the concrete engine, verifier and telemetry a
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from portward.model.clock import Timer
 from portward.model.disconnects import Disconnect
 from portward.model.namespace import Namespace
 from portward.node.channels import (
+    BatchSubscriptions,
     GapRepair,
     MultiSubscribe,
     Publishing,
@@ -27,11 +28,19 @@ from portward.node.cluster import (
     RightsEventHandler,
     Survey,
 )
-from portward.node.commands import CommandHandlers, Dispatcher, ServerApi
+from portward.node.commands import (
+    AuthenticationHandlers,
+    ChannelHandlers,
+    Dispatcher,
+    ServerApi,
+    SubscriptionHandlers,
+    SurveyedNode,
+)
 from portward.node.handshake import (
     AdmissionControl,
     HandshakeAuthenticator,
     HandshakeCompletion,
+    HandshakeService,
     LifecycleReports,
     NodeSessionHost,
     SessionOpening,
@@ -89,6 +98,8 @@ class Node:
         self.endpoints, self.registry = endpoints, context.registry
         self.hub, self.background = context.hub, context.background
         self.started_at = self.clock.time()
+        self.before_stop: set[Callable[[], Awaitable[None]]] = set()
+        """Called and awaited before the sessions are closed."""
         self._sweeper: Timer | None = None
         self._assemble(ports, HookRunner(context, hooks), protocols)
 
@@ -125,19 +136,19 @@ class Node:
             context, provider, self._limited, self.binding, self.subscriptions
         )
 
-        commands = CommandHandlers(
-            self.authentication,
+        batch = BatchSubscriptions(self.authorizer, self.subscriptions, self.publishing)
+        subscribing = SubscriptionHandlers(
             self.authorizer,
             self.subscriptions,
-            self.publishing,
-            context.engine,
-            hooks,
-            context.cluster_limits,
             self.subscribe_cost,
             recovering,
             multi_subscribe,
-            context.telemetry,
+            batch,
         )
+        channels = ChannelHandlers(
+            context, self.authorizer, self.publishing, self.subscribe_cost, batch, hooks
+        )
+        authenticating = AuthenticationHandlers(self.authentication, self.subscriptions)
         self.protocols = ProtocolServices(
             protocols,
             ProtocolContext(
@@ -149,7 +160,12 @@ class Node:
                 publishing=self.publishing,
                 hooks=hooks,
                 replies=reply_writer,
-                commands=commands,
+                subscribing=subscribing,
+                commands={
+                    **channels.handlers,
+                    **subscribing.handlers,
+                    **authenticating.handlers,
+                },
             ),
         )
         dispatcher = Dispatcher(context, self.protocols.handlers, reply_writer)
@@ -173,10 +189,18 @@ class Node:
         )
         self.session_opening = SessionOpening(context, host, lifecycle, completion, self.protocols)
 
+        self.handshakes = HandshakeService(
+            context, self.admission_control, self.session_opening, self.protocols.pages
+        )
+
         self.operations = ServerApi(
             context, credentials, self.authorizer, self.subscribe_cost, self.publishing, hooks
         )
-        self.survey = Survey(context, self, ports.questions)
+        self.survey = Survey(
+            context,
+            SurveyedNode(self.operations, self.rights_events, context.telemetry),
+            ports.questions,
+        )
         self.maintenance = ClusterMaintenance(
             context,
             self.rights_events,
@@ -239,6 +263,7 @@ class Node:
 
     async def stop(self) -> None:
         """Close the remaining sessions, wait for background work, disconnect the engine."""
+        await asyncio.gather(*(close() for close in tuple(self.before_stop)))
         self.admission_control.start_drain()
         for session in self.registry:
             if isinstance(session.task, asyncio.Task):

@@ -112,10 +112,19 @@ class Hooks:
     connect: list[Callable[[ConnectionInfo], Awaitable[bool | None]]] = field(default_factory=list)
     disconnect: list[Callable[[ConnectionInfo, str], Awaitable[None]]] = field(default_factory=list)
     message: list[Callable[[MessageInfo], Awaitable[bool | None]]] = field(default_factory=list)
-    opened: list[Callable[[ConnectionInfo], Awaitable[None]]] = field(default_factory=list)
-    """Called for every connection that is fully admitted."""
-    published: dict[str, Callable[[Publish, PublishResult], None]] = field(default_factory=dict)
-    """By namespace: called for every publication of the backend, from the library or the admin API."""
+    opened: dict[str, list[Callable[[ConnectionInfo], Awaitable[None]]]] = field(
+        default_factory=dict
+    )
+    """By namespace: called for every connection that is fully admitted."""
+    left: dict[str, list[Callable[[ConnectionInfo, str], Awaitable[None]]]] = field(
+        default_factory=dict
+    )
+    """By namespace: called as the disconnect hooks."""
+    published: dict[str, list[Callable[[Publish, PublishResult, int], Awaitable[None]]]] = field(
+        default_factory=dict
+    )
+    """By namespace: called for every publication of the backend, from the library or the admin API, with
+    the time in Unix milliseconds."""
     handlers: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Handlers that one protocol defines, by kind and namespace."""
     listeners: dict[str, list[Callable[..., None]]] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from portward.model.commands import Command
 from portward.model.handshake_errors import HandshakeRejected
 from portward.model.request import RequestHead
 from portward.node.channels import Publishing, Subscriptions
-from portward.node.commands import CommandHandlers, Handler
+from portward.node.commands import Handler, Handlers, SubscriptionHandlers
 from portward.node.hooks import HookRunner
 from portward.node.ports import Hooks
 from portward.node.rights import Authentication, Authorizer, IdentityBinding
@@ -37,7 +37,8 @@ class ProtocolContext:
     publishing: Publishing
     hooks: HookRunner
     replies: ReplyWriter
-    commands: CommandHandlers
+    subscribing: SubscriptionHandlers
+    commands: Handlers
     """The handlers of the core."""
 
     def served(self, protocol: str) -> list[ActiveEndpoint]:
@@ -123,8 +124,7 @@ class ProtocolServices:
         self.registrations = tuple(registrations)
         self._services = {each.name: each.service(context) for each in self.registrations}
         self.handlers: Mapping[str, Mapping[type[Command], Handler]] = {
-            name: {**context.commands.handlers, **each.handlers}
-            for name, each in self._services.items()
+            name: {**context.commands, **each.handlers} for name, each in self._services.items()
         }
         """The handlers by protocol: those of the core and its own."""
         self.pages: Mapping[str, HttpPage] = {

@@ -20,7 +20,6 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
 from portward.model.request import RequestHead, by_name
-from portward.node.handshake_service import HandshakeService
 from portward.node.sessions import TransportCallbacks, both
 from portward.settings import Settings
 from portward.telemetry.telemetry import make_telemetry
@@ -235,7 +234,7 @@ async def connect(
         HandshakeRejected: as a real client would be, with the row of the outcome table.
     """
     head = request(path, peer=peer, **headers)
-    handler, parameters = HandshakeService(gateway.node).find(head.path)
+    handler, parameters = gateway.node.handshakes.find(head.path)
     admission = await handler.admit(head, parameters)
     client = MemoryClient()
     client.max_unsent = admission.max_unsent

@@ -24,7 +24,7 @@ from portward.wire.http_response import refusal_headers
 _DENIAL: Final = "websocket.http.response"
 CLOSING: Final = 64
 """Rejected handshakes that are accepted and closed at a time; others get their status."""
-Lifespan = Callable[[], AbstractAsyncContextManager[object]]
+Lifespan = AbstractAsyncContextManager[object]
 
 
 class AsgiApp:
@@ -40,7 +40,7 @@ class AsgiApp:
         router: Callable[[], RequestRouter],
         clock: Callable[[], Clock],
         *,
-        lifespan: Lifespan = nullcontext,
+        lifespan: Lifespan | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
         self._router = router
@@ -121,7 +121,7 @@ class AsgiApp:
         await receive()  # lifespan.startup
         started = False
         try:
-            async with self._lifespan():
+            async with self._lifespan or nullcontext():
                 started = True
                 await send({"type": "lifespan.startup.complete"})
                 await receive()  # lifespan.shutdown

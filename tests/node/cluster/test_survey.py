@@ -12,7 +12,7 @@ from portward.model.events import SurveyAnswered, SurveyAsked
 from portward.node.admin_method import question
 from portward.node.cluster import Survey, SurveyResult, survey
 from portward.node.cluster.maintenance import TOUCH_INTERVAL
-from portward.node.node import Node
+from portward.node.commands import SurveyedNode
 from portward.telemetry.events import Event
 from tests.house import settle
 from tests.node.network import Network, network
@@ -33,7 +33,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 @question
-async def echoed(node: Node, request: Asked) -> Told:
+async def echoed(node: SurveyedNode, request: Asked) -> Told:
     """Answer with the id of the node and the text."""
     if request.text == "fail":
         raise RuntimeError("the handler fails")
@@ -191,7 +191,7 @@ async def test_handler_that_fails(net: Network) -> None:
     a, b, c = uids(net)
 
     @question
-    async def fails_at_b(node: Node, _: Asked) -> Told:
+    async def fails_at_b(node: SurveyedNode, _: Asked) -> Told:
         if node.operations.uid == b:
             raise RuntimeError("the handler fails")
         return Told(node.operations.uid, "")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import LimitMode
 from portward.model.request import RequestHead
-from portward.node.handshake_service import AdmittedHandshake
+from portward.node.handshake import AdmittedHandshake
 from portward.settings import Settings
 from portward.settings.endpoint import AuthMode, CredentialSource, EndpointSettings, TransportKind
 from portward.settings.limits import ConnectionLimit, Limits
@@ -94,10 +94,10 @@ async def test_a_newer_token_is_looked_at_once(house: House) -> None:
     entry = await enter(house, ask(authorization=bearer(house, "ann")))
     newer = ask(authorization=bearer(house, "ann"))
     assert await judged(house, entry, newer) is None
-    assert entry.bond is not None
-    proof = entry.bond.proof
+    assert entry.binding is not None
+    proof = entry.binding.proof
     assert await judged(house, entry, newer) is None
-    assert entry.bond.proof == proof
+    assert entry.binding.proof == proof
 
 
 @pytest.mark.parametrize("other", [{"workspaceId": "w2"}, {"iss": "https://other.example"}, {}])
@@ -134,10 +134,10 @@ async def test_a_login_of_a_proxy_comes_with_every_request(house: House) -> None
     """Who proves itself by message may show a proxy's login with every request, and may leave it out."""
     login = ask(authorization="Basic eDp5")
     entry = await enter(house, login)
-    assert entry.bond is not None
+    assert entry.binding is not None
     for further in (login, ask(), ask(authorization="Negotiate x")):
         assert await judged(house, entry, further) is None
-    await house.gateway.node.authentication.apply_token(entry.bond.session, house.token("ann"))
+    await house.gateway.node.authentication.apply_token(entry.binding.session, house.token("ann"))
     assert await judged(house, entry, login) is None
     assert house.events(Event.SESSION_FOREIGN) == 0
 
@@ -145,8 +145,8 @@ async def test_a_login_of_a_proxy_comes_with_every_request(house: House) -> None
 async def test_a_header_that_came_later(house: House) -> None:
     """Who proved itself by message may show a header of its own, and need not again."""
     entry = await enter(house, ask())
-    assert entry.bond is not None
-    await house.gateway.node.authentication.apply_token(entry.bond.session, house.token("ann"))
+    assert entry.binding is not None
+    await house.gateway.node.authentication.apply_token(entry.binding.session, house.token("ann"))
     assert await judged(house, entry, ask(authorization=bearer(house, "ann"))) is None
     assert await judged(house, entry, ask()) is None
 

@@ -14,7 +14,7 @@ from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind, Unavaila
 from portward.model.lifecycle import State
 from portward.model.limits import LimitName
 from portward.model.replies import Reply
-from portward.node.commands.handlers import Handler
+from portward.node.commands.handler import Handler
 from portward.node.sessions import (
     Limiter,
     NodeContext,

@@ -1,96 +1,39 @@
-"""Handlers of the clients' commands: one method for each type of command."""
-
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+"""Handlers of the commands that authenticate, publish, read and administrate."""
 
 from msgspec.structs import replace
 
-from portward.engines.port import Engine
 from portward.model import commands as ask
 from portward.model.channel import Channel
-from portward.model.commands import Command
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import Expelled, RightsChanged
 from portward.model.limits import LimitName
-from portward.model.replies import (
-    Done,
-    HistoryRead,
-    Pong,
-    PresenceRead,
-    Published,
-    Reply,
-    Unsubscribed,
-)
+from portward.model.replies import Done, HistoryRead, Pong, PresenceRead, Published, Reply
 from portward.model.room import RoomOrigin
 from portward.node.channels import (
     BatchSubscriptions,
-    MultiSubscribe,
     Publishing,
-    Recovering,
     SubscribeCost,
     Subscriptions,
     participants,
-    wanted,
 )
+from portward.node.commands.handler import Handlers
 from portward.node.hooks import HookRunner
 from portward.node.rights import Authentication, Authorizer
-from portward.node.sessions import ClusterRateLimiter, Session, Subscription, pace
-from portward.telemetry import Telemetry
+from portward.node.sessions import NodeContext, Session, Subscription, pace
 from portward.telemetry.events import Event
 
-Handler = Callable[[Session, Any], Awaitable[Reply]]
 
+class AuthenticationHandlers:
+    """Runs the commands with a credential; the rights are evaluated again after each."""
 
-class CommandHandlers:
-    """Runs each command. Every access to the hub or the engine needs a grant."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 - one for each part of the node that runs commands
-        self,
-        authentication: Authentication,
-        authorizer: Authorizer,
-        subscriptions: Subscriptions,
-        publishing: Publishing,
-        engine: Engine,
-        hooks: HookRunner,
-        cluster_limits: ClusterRateLimiter,
-        subscribe_cost: SubscribeCost,
-        recovering: Recovering,
-        each: MultiSubscribe,
-        telemetry: Telemetry,
-    ) -> None:
+    def __init__(self, authentication: Authentication, subscriptions: Subscriptions) -> None:
         self._authentication = authentication
-        self._authorizer = authorizer
         self._subscriptions = subscriptions
-        self._publishing = publishing
-        self._engine = engine
-        self._hooks = hooks
-        self._cluster_limits = cluster_limits
-        self._subscribe_cost = subscribe_cost
-        self._recovering = recovering
-        self._each = each
-        self._many = BatchSubscriptions(authorizer, subscriptions, publishing)
-        self._telemetry = telemetry
-        self.handlers: Mapping[type[Command], Handler] = {
-            ask.Publish: self._publish,
-            ask.Ping: self._ping,
-            ask.Signal: self._signal,
-            ask.Subscribe: self._subscribe,
-            ask.Unsubscribe: self._unsubscribe,
-            ask.ReadHistory: self._history,
-            ask.ReadPresence: self._presence,
+        self.handlers: Handlers = {
             ask.Authenticate: self._authenticate,
             ask.Resume: self._resume,
             ask.Refresh: self._refresh,
-            ask.Kick: self._kick,
-            ask.SetPermissions: self._set_permissions,
-            ask.SubscribeEach: each.subscribe,
-            ask.SubscribeMany: self._subscribe_many,
-            ask.UnsubscribeMany: self._unsubscribe_many,
-            ask.ReadHistories: self._histories,
         }
-
-    async def _ping(self, _: Session, __: ask.Ping) -> Reply:
-        return Pong()
 
     async def _authenticate(self, session: Session, command: ask.Authenticate) -> Reply:
         reply = await self._authentication.authenticate(session, command)
@@ -107,44 +50,40 @@ class CommandHandlers:
         await self._subscriptions.reauthorize_all(session)
         return reply
 
-    async def prepare_subscribe(self, session: Session, channel: Channel) -> None:
-        """Wait until the client reads, and charge the subscription, before it is authorized.
 
-        Raises:
-            CommandError: a limit refuses it, or the same channel is being subscribed to.
-        """
-        self._each.check(session, channel)
-        await pace(session)
-        await self._subscribe_cost.charge(session, (channel,))
+class ChannelHandlers:
+    """Runs the commands on channels. Every access to the hub or the engine needs a grant."""
 
-    async def _subscribe(self, session: Session, command: ask.Subscribe) -> Reply:
-        await self.prepare_subscribe(session, command.channel)
-        grant = await self._authorizer.grant(session, command.channel, command)
-        return await self._recovering.enter(session, grant)
+    def __init__(
+        self,
+        context: NodeContext,
+        authorizer: Authorizer,
+        publishing: Publishing,
+        subscribe_cost: SubscribeCost,
+        batch: BatchSubscriptions,
+        hooks: HookRunner,
+    ) -> None:
+        self._engine = context.engine
+        self._telemetry = context.telemetry
+        self._cluster_limits = context.cluster_limits
+        self._authorizer = authorizer
+        self._publishing = publishing
+        self._subscribe_cost = subscribe_cost
+        self._batch = batch
+        self._hooks = hooks
+        self.handlers: Handlers = {
+            ask.Publish: self._publish,
+            ask.Ping: self._ping,
+            ask.Signal: self._signal,
+            ask.ReadHistory: self._history,
+            ask.ReadHistories: self._histories,
+            ask.ReadPresence: self._presence,
+            ask.Kick: self._kick,
+            ask.SetPermissions: self._set_permissions,
+        }
 
-    async def _unsubscribe(self, session: Session, command: ask.Unsubscribe) -> Reply:
-        self._each.drop(session, command.channel)
-        if not self._subscriptions.leave(session, command.channel):
-            raise CommandError(ErrorKind.NOT_SUBSCRIBED)
-        self._subscribe_cost.forget_returns(session.user, command.channel)
-        return Unsubscribed(channel=command.channel)
-
-    async def _subscribe_many(self, session: Session, command: ask.SubscribeMany) -> Reply:
-        await pace(session)
-        await self._subscribe_cost.charge(session, wanted(session, command))
-        return await self._many.subscribe(session, command)
-
-    async def _unsubscribe_many(self, session: Session, command: ask.UnsubscribeMany) -> Reply:
-        before = tuple(session.subscriptions)
-        reply = self._many.unsubscribe(session, command)
-        left = [channel for channel in before if channel not in session.subscriptions]
-        self._subscribe_cost.forget_returns(session.user, *left)
-        return reply
-
-    async def _histories(self, session: Session, command: ask.ReadHistories) -> Reply:
-        await self._limit(session, LimitName.HISTORY)
-        await pace(session)
-        return await self._many.histories(session, command)
+    async def _ping(self, _: Session, __: ask.Ping) -> Reply:
+        return Pong()
 
     async def _publish(self, session: Session, command: ask.Publish) -> Reply:
         subscription = self._subscription(session, command.channel)
@@ -174,6 +113,11 @@ class CommandHandlers:
         return HistoryRead(
             channel=command.channel, publications=page.publications, position=page.position
         )
+
+    async def _histories(self, session: Session, command: ask.ReadHistories) -> Reply:
+        await self._limit(session, LimitName.HISTORY)
+        await pace(session)
+        return await self._batch.histories(session, command)
 
     async def _presence(self, session: Session, command: ask.ReadPresence) -> Reply:
         channel = command.channel

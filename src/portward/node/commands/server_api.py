@@ -1,6 +1,7 @@
 """The server API: operations of the backend, from the library or the admin API. All act on the cluster."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from portward.model.replies import Participant
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.node.channels import Publishing, SubscribeCost, kept_until, participants, stated_end
+from portward.node.cluster import RightsEventHandler
 from portward.node.hooks import HookRunner, describe
 from portward.node.ports import ConnectionInfo
 from portward.node.rights import Authorizer, CredentialVerifier
@@ -27,6 +29,7 @@ from portward.node.sessions import NodeContext, Session
 from portward.node.stores import RevocationsFull, UserRights
 from portward.security import policy
 from portward.security.redaction import fingerprint
+from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.version import __version__
 
@@ -36,6 +39,15 @@ class RevocationOutcome(NamedTuple):
 
     revocation: Revocation
     ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyedNode:
+    """What the questions of other nodes are answered from."""
+
+    operations: "ServerApi"
+    rights_events: RightsEventHandler
+    telemetry: Telemetry
 
 
 class ServerApi:

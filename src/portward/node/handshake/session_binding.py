@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SessionBinding:
-    """The facts of the first request of a session. `session` is set once it exists.
+    """The facts of the first request of a session.
 
     `by_header` means that it had an `Authorization` header, which all others must then have too.
     Browsers send no `Origin` with reads of their own server but send one with writes: if the first
@@ -28,64 +28,71 @@ class SessionBinding:
 
     __slots__ = ("by_header", "handshake", "origin", "proof", "session")
 
-    session: Session
-
-    def __init__(self, handshake: HandshakeFacts) -> None:
+    def __init__(self, handshake: HandshakeFacts, session: Session) -> None:
         self.handshake = handshake
+        self.session = session
         self.origin = handshake.origin
         self.proof = handshake.proof
         self.by_header = bool(handshake.proof) and not handshake.cookies
 
+    def adopt_origin(self, origin: str) -> None:
+        """Expect this origin from now on."""
+        self.origin = origin
+
+    def adopt_proof(self, proof: str) -> None:
+        """Accept this credential from now on without another verification."""
+        self.proof = proof
+
 
 async def follow_up(
-    admission_control: "AdmissionControl", head: RequestHead, bond: SessionBinding
+    admission_control: "AdmissionControl", head: RequestHead, binding: SessionBinding
 ) -> None:
     """Check a further request.
 
     Raises:
         HandshakeRejected: FORBIDDEN when it does not belong to the session; else as in admission.
     """
-    rules = bond.handshake.endpoint.rules
-    address = admission_control.check_request(head, bond.handshake.endpoint)
-    if rules.bind_address and limit_keys(address)[0] != bond.handshake.keys[0]:
+    rules = binding.handshake.endpoint.rules
+    address = admission_control.check_request(head, binding.handshake.endpoint)
+    if rules.bind_address and limit_keys(address)[0] != binding.handshake.keys[0]:
         raise _foreign("another address")
-    _check_origin(head, bond)
+    _check_origin(head, binding)
     if rules.authenticated:
         try:
-            await _check_credential(admission_control, head, bond)
+            await _check_credential(admission_control, head, binding)
         except HandshakeRejected as refused:
             if refused.refusal is HandshakeRejection.UNAUTHENTICATED:
                 raise _foreign("a credential that is not valid") from None
             raise
 
 
-def _check_origin(head: RequestHead, bond: SessionBinding) -> None:
+def _check_origin(head: RequestHead, binding: SessionBinding) -> None:
     origin = next(iter(head.all("origin")), "")
-    if bond.handshake.origin and origin != bond.origin:
+    if binding.handshake.origin and origin != binding.origin:
         raise _foreign("another origin")
-    if origin and origin != bond.origin:
-        if bond.origin:
+    if origin and origin != binding.origin:
+        if binding.origin:
             raise _foreign("another origin")
-        bond.origin = origin
+        binding.adopt_origin(origin)
 
 
 async def _check_credential(
-    admission_control: "AdmissionControl", head: RequestHead, bond: SessionBinding
+    admission_control: "AdmissionControl", head: RequestHead, binding: SessionBinding
 ) -> None:
-    rules = bond.handshake.endpoint.rules
+    rules = binding.handshake.endpoint.rules
     places = {CredentialSource.HEADER, *{CredentialSource.COOKIE}.intersection(rules.credentials)}
     credential = extract(head, places, rules.cookies)
     if credential is None:
-        if bond.handshake.cookies:
+        if binding.handshake.cookies:
             raise _foreign("no cookie")
-        if bond.by_header and not _for_socket(head):
+        if binding.by_header and not _for_socket(head):
             raise _foreign("no credential")
         return
     proof = digest(credential.value)
-    if proof == bond.proof:
+    if proof == binding.proof:
         return
-    await _check_subject(admission_control, credential, bond)
-    bond.proof = proof
+    await _check_subject(admission_control, credential, binding)
+    binding.adopt_proof(proof)
 
 
 def _for_socket(head: RequestHead) -> bool:
@@ -97,13 +104,13 @@ def _for_socket(head: RequestHead) -> bool:
 
 
 async def _check_subject(
-    admission_control: "AdmissionControl", credential: GivenCredential, bond: SessionBinding
+    admission_control: "AdmissionControl", credential: GivenCredential, binding: SessionBinding
 ) -> None:
     """Accept a new credential only for the same subject, workspace and issuer."""
-    if bond.session.claims is None:
+    if binding.session.claims is None:
         raise _foreign("another credential before authentication")
-    identity = await admission_control.authenticator.verify(credential, bond.handshake)
-    current = bond.session.claims  # it may have changed during the verification
+    identity = await admission_control.authenticator.verify(credential, binding.handshake)
+    current = binding.session.claims  # it may have changed during the verification
     same = (identity.subject, identity.workspace, identity.issuer) == (
         current.subject,
         current.workspace,

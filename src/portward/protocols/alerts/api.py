@@ -1,19 +1,17 @@
 """The application's interface to alerts: publish, read the history, connect call-analysis engines."""
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from functools import partial
 from typing import Any, Protocol, overload, runtime_checkable
 
-from portward.engines.port import PublishResult
 from portward.model.channel import Channel
 from portward.model.commands import Publish, ReadHistory
-from portward.model.publication import Publication
 from portward.node.node import Node
 from portward.node.ports import Hooks
 from portward.protocols.alerts import analysis, record
 from portward.protocols.alerts.engine_connection import EngineConnection
 from portward.protocols.alerts.engine_sources import EmitterConnection, IteratorConnection
-from portward.protocols.alerts.hooks import Hook, SubscriptionListeners
+from portward.protocols.alerts.hooks import Hook, adder, alert_of
 from portward.protocols.alerts.record import Alert
 from portward.telemetry.events import Event
 
@@ -32,10 +30,8 @@ class Alerts:
     def __init__(self, node: Callable[[], Node], hooks: Hooks, namespace: str = "alerts") -> None:
         """`node` returns the node; it is called at each use: hooks are added before the gateway runs."""
         self._node = node
+        self._hooks = hooks
         self._namespace = namespace
-        self._listeners = SubscriptionListeners(node, hooks, namespace)
-        self._connections: set[EngineConnection] = set()
-        hooks.published[namespace] = self._emitted
 
     # -- alerts
 
@@ -60,7 +56,7 @@ class Alerts:
         command = record.write(
             self._namespace, call_id, type, severity, data, idempotency_key=idempotency_key
         )
-        return await self._publish(self._node(), command)
+        return await _publish(self._node(), command)
 
     async def analyse(self, event: str, payload: Any) -> list[Alert]:
         """Publish the alerts of one report of a call-analysis engine, as `connect_engine` does for all.
@@ -80,7 +76,7 @@ class Alerts:
             node.telemetry.record(
                 Event.ANALYSIS_MALFORMED, count=reading.malformed, detail=reading.reason
             )
-        return [await self._publish(node, command) for command in reading.alerts]
+        return [await _publish(node, command) for command in reading.alerts]
 
     async def history(self, limit: int = 50, call_id: str | None = None) -> list[Alert]:
         """Return the newest alerts of a call, or of all calls, oldest first; at most 100.
@@ -104,28 +100,12 @@ class Alerts:
             EngineUnavailable: the store is unavailable.
         """
         node = self._node()
-        fronts = self._listeners.endpoints()
-        active = sum(session.endpoint.name in fronts for session in node.registry)
+        namespaces = (session.endpoint.namespace for session in node.registry)
+        active = sum(each is not None and each.name == self._namespace for each in namespaces)
         command = ReadHistory(channel=Channel.combined(self._namespace), limit=1)
         page = await node.operations.history(command)
         kept = sum(page.position.offset - each.offset + 1 for each in page.publications)
         return {"activeSubscribers": active, "alertHistorySize": kept}
-
-    async def _publish(self, node: Node, command: Publish) -> Alert:
-        stored = await node.operations.publish(command)
-        alert = _alert(node, command, stored)
-        if not stored.duplicate:
-            return alert
-        # The first alert may have had other content, so read it; the history may have dropped it.
-        before = stored.position.offset - 1
-        first = ReadHistory(channel=command.channel, since=before, limit=1)
-        found = await _read(node, first)
-        return found[0] if found and found[0].id == alert.id else alert
-
-    def _emitted(self, command: Publish, stored: PublishResult) -> None:
-        if self._listeners.heed_alerts:
-            node = self._node()
-            self._listeners.emitted(node, _alert(node, command, stored))
 
     # -- engines
 
@@ -142,9 +122,7 @@ class Alerts:
         """
         node = self._node()
 
-        async def send(command: Publish) -> Alert:
-            return await self._publish(node, command)
-
+        send = partial(_publish, node)
         connection: EngineConnection
         if isinstance(engine, Emitter):
             connection = EmitterConnection(node, self._namespace, send, engine)
@@ -153,15 +131,10 @@ class Alerts:
             connection = IteratorConnection(node, self._namespace, send, source)
         else:
             raise TypeError("an engine has on(event, handler), or is an asynchronous iterable")
-        self._connections.add(connection)
+        node.before_stop.add(connection.close)
         task = connection.start()
-        task.add_done_callback(lambda _: self._connections.discard(connection))
+        task.add_done_callback(lambda _: node.before_stop.discard(connection.close))
         return connection
-
-    async def aclose(self) -> None:
-        """Close the connections of `connect_engine`; reports received before are published first."""
-        self._listeners.stopping()
-        await asyncio.gather(*(connection.close() for connection in tuple(self._connections)))
 
     # -- hooks
 
@@ -180,7 +153,13 @@ class Alerts:
         Raises:
             ValueError: the event does not exist.
         """
-        return self._listeners.on(event, hook)
+        add = adder(event)
+
+        def register(hook: Hook) -> Hook:
+            add(self._hooks, self._namespace, hook)
+            return hook
+
+        return register if hook is None else register(hook)
 
 
 async def _read(node: Node, command: ReadHistory) -> list[Alert]:
@@ -189,13 +168,13 @@ async def _read(node: Node, command: ReadHistory) -> list[Alert]:
     return [record.read(command.channel, each, epoch) for each in page.publications]
 
 
-def _alert(node: Node, command: Publish, stored: PublishResult) -> Alert:
-    """Return the alert as it was just published."""
-    publication = Publication(
-        id=stored.id,
-        offset=stored.position.offset,
-        time=int(node.clock.time() * 1000),
-        data=command.data,
-        type=command.type,
-    )
-    return record.read(command.channel, publication, stored.position.epoch)
+async def _publish(node: Node, command: Publish) -> Alert:
+    stored = await node.operations.publish(command)
+    alert = alert_of(command, stored, int(node.clock.time() * 1000))
+    if not stored.duplicate:
+        return alert
+    # The first alert may have had other content, so read it; the history may have dropped it.
+    before = stored.position.offset - 1
+    first = ReadHistory(channel=command.channel, since=before, limit=1)
+    found = await _read(node, first)
+    return found[0] if found and found[0].id == alert.id else alert

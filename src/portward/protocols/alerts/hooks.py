@@ -5,97 +5,69 @@ from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any, Final, TypeVar
 
-from portward.node.node import Node
+from portward.engines.port import PublishResult
+from portward.model.commands import Publish
+from portward.model.publication import Publication
 from portward.node.ports import ConnectionInfo, Hooks
+from portward.protocols.alerts import record
 from portward.protocols.alerts.record import Alert
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
-CONNECTED: Final = "subscriber_connected"
-DISCONNECTED: Final = "subscriber_disconnected"
-EMITTED: Final = "alert_emitted"
+
+def adder(event: str) -> Callable[[Hooks, str, Callable[..., Any]], None]:
+    """Return what adds a hook on the alerts of a namespace. A hook that raises is recorded.
+
+    Raises:
+        ValueError: the event does not exist.
+    """
+    add = _ADD.get(event)
+    if add is None:
+        raise ValueError(f"an event is one of {', '.join(_ADD)}")
+    return add
 
 
-class SubscriptionListeners:
-    """The application's hooks on the alerts of one namespace. A hook that raises is recorded."""
-
-    def __init__(self, node: Callable[[], Node], hooks: Hooks, namespace: str) -> None:
-        self._node = node
-        self._hooks = hooks
-        self._namespace = namespace
-        self._emitted: list[Callable[..., Any]] = []
-        self._endpoints: frozenset[str] | None = None
-        self._add: Final = {
-            CONNECTED: self._connected,
-            DISCONNECTED: self._disconnected,
-            EMITTED: self._emitted.append,
-        }
-
-    def on(self, event: str, hook: Hook | None) -> Hook | Callable[[Hook], Hook]:
-        """Add a hook, or return a decorator that adds one.
-
-        Raises:
-            ValueError: the event does not exist.
-        """
-        add = self._add.get(event)
-        if add is None:
-            raise ValueError(f"an event is one of {', '.join(self._add)}")
-
-        def register(hook: Hook) -> Hook:
-            add(hook)
-            return hook
-
-        return register if hook is None else register(hook)
-
-    @property
-    def heed_alerts(self) -> bool:
-        """Whether there is a hook on alerts."""
-        return bool(self._emitted)
-
-    def emitted(self, node: Node, alert: Alert) -> None:
-        """Call the hooks for an alert, in the background."""
-        for hook in self._emitted:
-            node.background.run(_tell(node, hook, alert))
-
-    def endpoints(self) -> frozenset[str]:
-        """The names of the endpoints that serve these alerts."""
-        return frozenset(
-            endpoint.name
-            for endpoint in self._node().endpoints.values()
-            if endpoint.namespace is not None and endpoint.namespace.name == self._namespace
-        )
-
-    def stopping(self) -> None:
-        """Store the endpoints: their last connections close when the node can no longer be asked."""
-        self._endpoints = self.endpoints()
-
-    def _ours(self, connection: ConnectionInfo) -> bool:
-        ours = self.endpoints() if self._endpoints is None else self._endpoints
-        return connection.endpoint in ours
-
-    def _connected(self, hook: Callable[..., Any]) -> None:
-        async def opened(connection: ConnectionInfo) -> None:
-            if self._ours(connection):
-                await _call(hook, connection)
-
-        self._hooks.opened.append(opened)
-
-    def _disconnected(self, hook: Callable[..., Any]) -> None:
-        async def closed(connection: ConnectionInfo, ending: str) -> None:
-            if self._ours(connection):
-                await _call(hook, connection, ending)
-
-        self._hooks.disconnect.append(closed)
+def alert_of(command: Publish, stored: PublishResult, now: int) -> Alert:
+    """Return the alert that was just published, at `now` in Unix milliseconds."""
+    publication = Publication(
+        id=stored.id,
+        offset=stored.position.offset,
+        time=now,
+        data=command.data,
+        type=command.type,
+    )
+    return record.read(command.channel, publication, stored.position.epoch)
 
 
-async def _call(hook: Callable[..., Any], *told: Any) -> None:
-    answer = hook(*told)
-    if isawaitable(answer):
-        await ensure_future(answer)
+def _connected(hooks: Hooks, namespace: str, hook: Callable[..., Any]) -> None:
+    async def opened(connection: ConnectionInfo) -> None:
+        await _call(hook, connection)
+
+    hooks.opened.setdefault(namespace, []).append(opened)
 
 
-async def _tell(node: Node, hook: Callable[..., Any], alert: Alert) -> None:
-    try:
-        await _call(hook, alert)
-    except Exception as error:  # noqa: BLE001 - the application's code may raise anything
-        node.telemetry.failure(error)
+def _disconnected(hooks: Hooks, namespace: str, hook: Callable[..., Any]) -> None:
+    async def left(connection: ConnectionInfo, ending: str) -> None:
+        await _call(hook, connection, ending)
+
+    hooks.left.setdefault(namespace, []).append(left)
+
+
+def _emitted(hooks: Hooks, namespace: str, hook: Callable[..., Any]) -> None:
+    async def published(command: Publish, stored: PublishResult, now: int) -> None:
+        await _call(hook, alert_of(command, stored, now))
+
+    hooks.published.setdefault(namespace, []).append(published)
+
+
+_ADD: Final = {
+    "subscriber_connected": _connected,
+    "subscriber_disconnected": _disconnected,
+    "alert_emitted": _emitted,
+}
+
+
+async def _call(hook: Callable[..., Any], *arguments: Any) -> None:
+    result = hook(*arguments)
+    if isawaitable(result):
+        await ensure_future(result)

@@ -34,8 +34,7 @@ def make_upstream(given: UpstreamSettings) -> UpstreamClient | None:
         given.url,
         given.api_key.reveal,
         allow_private=given.allow_private,
-        auth_header=given.auth_header,
-        auth_scheme=given.scheme,
+        auth=(given.auth_header, given.scheme),
         timeout=given.connect_timeout,
     )
 

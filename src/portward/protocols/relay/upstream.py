@@ -46,7 +46,7 @@ class UpstreamClient:
     """Implements `UpstreamPort`.
 
     `url` is a `ws://` or `wss://` address; `{model}` in its path or query is replaced. `api_key` returns
-    the key for each connection; it is sent in the header `auth_header` after the word `auth_scheme`,
+    the key for each connection; it is sent in the header that `auth` names, after its second word,
     unless that is empty. `timeout` is in seconds, from the first DNS query to the end of the handshake.
     `tls` has the certificates that are trusted; None: those of the system.
 
@@ -60,16 +60,14 @@ class UpstreamClient:
         api_key: Callable[[], str],
         *,
         allow_private: bool,
-        auth_header: str = "Authorization",
-        auth_scheme: str = "Bearer",
+        auth: tuple[str, str] = ("Authorization", "Bearer"),
         timeout: float = TIMEOUT,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._target = _parse(url)
         self._url = url
         self._key = api_key
-        self._header = auth_header
-        self._scheme = auth_scheme
+        self._header, self._scheme = auth
         self._allow_private = allow_private
         self._timeout = timeout
         secure = self._target.secure

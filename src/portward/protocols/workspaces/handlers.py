@@ -63,7 +63,7 @@ class WorkspaceCommands:
             CommandError: it is not allowed, or a limit refuses it.
         """
         channel, context = command.channel, self._context
-        await context.commands.prepare_subscribe(session, channel)
+        await context.subscribing.prepare_subscribe(session, channel)
         try:
             grant = await context.authorizer.grant(session, channel, command)
         except CommandError:

@@ -41,7 +41,7 @@ async def test_the_address_of_a_connection(
 async def test_the_header_of_the_key(header: str, scheme: str, line: str) -> None:
     """The key is in the header that was chosen, and in no other."""
     async with raw(accepted) as server:
-        (await client(server.url, auth_header=header, auth_scheme=scheme).open(MODEL)).drop()
+        (await client(server.url, auth=(header, scheme)).open(MODEL)).drop()
         head = server.heads[0].decode()
         assert line in head.split("\r\n")
         assert head.count(KEY) == 1
