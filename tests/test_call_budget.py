@@ -27,10 +27,10 @@ from portward.transports.listener_state import ListenerState
 from tests.house import settings
 from tests.transports.house import TEXT, Client, handshake, masked, until
 
-MESSAGE_CALLS = 125
-MESSAGE_MODULES = 40
+MESSAGE_CALLS = 70
+MESSAGE_MODULES = 29
 HANDSHAKE_CALLS = 130
-TOKEN_HANDSHAKE_CALLS = 280
+TOKEN_HANDSHAKE_CALLS = 290
 
 Call = tuple[str, str]
 """A module, and the qualified name of a function in it."""

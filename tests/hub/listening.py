@@ -118,7 +118,7 @@ class HubBench:
             self.scheduled.append, self.watch, lambda: self.time, lambda _: chosen, self._wake_at
         )
         self.words = Payload()
-        self.encoder = Encoder("rooms", self.words, wire.PLAIN.text, lambda: 7, late=late)
+        self.encoder = Encoder("rooms", self.words, wire.PLAIN.text, lambda: 0.007, late=late)
         self.offset = 0
         self.offsets: Counter[Channel] = Counter()
 

@@ -140,7 +140,7 @@ def test_what_came_while_it_joined_is_kept_too(hub: HubBench) -> None:
 
 def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: HubBench) -> None:
     """Its listeners are told the number with the next one, as before."""
-    plain = Encoder("plain", Payload(), wire.PLAIN.text, lambda: 7)
+    plain = Encoder("plain", Payload(), wire.PLAIN.text, lambda: 0.007)
     ear = hub.listener(encoder=plain)
     publish(hub, "low 1", "low 2")
     hub.leap(9.0)
@@ -152,7 +152,7 @@ def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: HubBench) -> 
 
 def test_what_cannot_be_said_late_stops_nothing(hub: HubBench) -> None:
     """The others are sent theirs."""
-    breaks = Encoder("breaks", Payload(" late"), wire.PLAIN.text, lambda: 7, late=True)
+    breaks = Encoder("breaks", Payload(" late"), wire.PLAIN.text, lambda: 0.007, late=True)
     ann, bob = hub.listener(encoder=breaks), hub.listener(OTHER)
     publish(hub, "low 1", "poison")
     publish(hub, "low 1", "low 2", channel=OTHER)

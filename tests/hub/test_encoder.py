@@ -17,7 +17,7 @@ class Silent:
 
 def test_says_with_the_time() -> None:
     """A push is put into words with the time of now, then framed."""
-    encoder = Encoder("rooms", Payload("!"), wire.PLAIN.text, lambda: 42)
+    encoder = Encoder("rooms", Payload("!"), wire.PLAIN.text, lambda: 0.042)
     message = encoder.encode(Welcome(connection_id="c"))
     assert isinstance(message, WireMessage)
     assert message.payloads == (b"!Welcome@42",)

@@ -41,7 +41,7 @@ def test_one_encoding_for_all(hub: HubBench) -> None:
 def test_one_encoding_per_voice(hub: HubBench) -> None:
     """Listeners of different endpoints are told in their own words, each encoded once."""
     loud = Payload("!")
-    encoder = Encoder("loud", loud, wire.PLAIN.text, lambda: 7)
+    encoder = Encoder("loud", loud, wire.PLAIN.text, lambda: 0.007)
     first, second = hub.listener(), hub.listener(encoder=encoder)
     third = hub.listener(encoder=encoder)
     hub.publish("x")
@@ -126,7 +126,7 @@ def test_no_word_for_it(hub: HubBench) -> None:
 
 def test_poison_is_isolated(hub: HubBench) -> None:
     """What one dialect cannot say is left out for its listeners alone, and reported."""
-    other = Encoder("other", Payload("!"), wire.PLAIN.text, lambda: 7)
+    other = Encoder("other", Payload("!"), wire.PLAIN.text, lambda: 0.007)
     first, second = hub.listener(), hub.listener(encoder=other)
     for word in ("a", "poison", "poison!", "b"):
         hub.publish(word)

@@ -17,10 +17,6 @@ def make_endpoints(
     settings: ResolvedSettings, telemetry: Telemetry, clock: Clock, hooks: Hooks
 ) -> dict[str, ActiveEndpoint]:
     """Make the endpoints by path. Any other path is answered with 404."""
-
-    def now() -> int:
-        return int(clock.time() * 1000)
-
     limits = make_limits(settings, telemetry)
     registrations = {each.name: each for each in PROTOCOLS}
     made = {}
@@ -38,8 +34,8 @@ def make_endpoints(
             origins=OriginPolicy(given.allowed_origins, production=settings.production),
             limits=limits[name],
             framing=framing,
-            plain=Encoder(name, protocol, framing.text, now, late=protocol.ranked),
-            deflated=Encoder(name, protocol, framing.deflated, now, late=protocol.ranked),
+            plain=Encoder(name, protocol, framing.text, clock.time, late=protocol.ranked),
+            deflated=Encoder(name, protocol, framing.deflated, clock.time, late=protocol.ranked),
             observer=NO_OBSERVER if observe is None else observe(settings, telemetry),
         )
     return made

@@ -18,18 +18,18 @@ class PushEncoder(Protocol):
 class Encoder:
     """Encodes a push once for all connections that share this encoder; `name` is the name of the endpoint.
 
-    `late` means that the protocol can mark a publication as late, sent after newer ones. Encoders are
-    dictionary keys and are compared by identity.
+    `time` returns Unix seconds. `late` means that the protocol can mark a publication as late, sent after
+    newer ones. Encoders are dictionary keys and are compared by identity.
     """
 
-    __slots__ = ("_frame", "_now", "_speaker", "late", "name")
+    __slots__ = ("_frame", "_speaker", "_time", "late", "name")
 
     def __init__(
         self,
         name: str,
         speaker: PushEncoder,
         frame: Callable[[Payload], WireMessage],
-        now: Callable[[], int],
+        time: Callable[[], float],
         *,
         late: bool = False,
     ) -> None:
@@ -37,9 +37,9 @@ class Encoder:
         self.late = late
         self._speaker = speaker
         self._frame = frame
-        self._now = now
+        self._time = time
 
     def encode(self, push: Push) -> WireMessage | None:
         """Return the framed message of a push, or None when this protocol has no message for it."""
-        payload = self._speaker.push(push, self._now())
+        payload = self._speaker.push(push, int(self._time() * 1000))
         return None if payload is None else self._frame(payload)

@@ -335,7 +335,9 @@ class Hub:
         if not pending or not state.groups:
             return
         began = self._now()
-        publications = sum(type(push) is Delivery for push, _ in pending)
+        publications = 0
+        for push, _ in pending:
+            publications += type(push) is Delivery
         written = 0
         for encoder, group in list(state.groups.items()):
             if state.cooldown is None:
@@ -360,8 +362,7 @@ class Hub:
             for subscriber in tuple(group):
                 _write_rest(said, subscriber, channel)
             return len(group)
-        excluded = {subscriber for _, spared in said for subscriber in spared}
-        message = wire.join([each for each, _ in said])
+        message, excluded = said[0] if len(said) == 1 else _joined(said)
         for subscriber in tuple(group):
             if subscriber.open:
                 if subscriber not in excluded:
@@ -449,6 +450,14 @@ class Hub:
                     message = wire.keyed(message, push.publication.key)
                 said.append((message, spared))
         return said
+
+
+def _joined(
+    said: list[tuple[WireMessage, tuple[Subscriber, ...]]],
+) -> tuple[WireMessage, frozenset[Subscriber]]:
+    """Join messages into one, with the subscribers that do not get all of them."""
+    excluded = frozenset(subscriber for _, spared in said for subscriber in spared)
+    return wire.join([each for each, _ in said]), excluded
 
 
 def _counted(push: Push, spared: int) -> Push:

@@ -10,8 +10,6 @@ from portward.model.rights import Right
 
 C = TypeVar("C", bound=Command)
 
-_MINT = object()
-
 
 @final
 class Grant(Generic[C]):
@@ -19,13 +17,16 @@ class Grant(Generic[C]):
 
     __slots__ = ("command", "rights")
 
-    def __init__(self, command: C, rights: Right, *, mint: object) -> None:
-        if mint is not _MINT:
-            raise TypeError("grants are made by security.policy alone")
-        self.command = command
-        self.rights = rights
+    command: C
+    rights: Right
+
+    def __init__(self, *_: object) -> None:
+        raise TypeError("grants are made by security.policy alone")
 
 
 def mint(command: C, rights: Right) -> Grant[C]:
     """Make a grant. Only `security.policy` may call this."""
-    return Grant(command, rights, mint=_MINT)
+    grant: Grant[C] = Grant.__new__(Grant)
+    grant.command = command
+    grant.rights = rights
+    return grant

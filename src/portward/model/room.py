@@ -1,6 +1,7 @@
 """Rooms: channels with a record of who may read, write and administer them."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -42,9 +43,15 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def strips(self) -> bool:
         """Whether markup is removed from messages: as set, else only for chat."""
-        if self.sanitize is None:
-            return self.type == RoomType.CHAT
-        return self.sanitize == Sanitize.STRIP
+        return STRIPS[self.type, self.sanitize]
+
+
+STRIPS: Final = {
+    (kind, sanitize): sanitize is Sanitize.STRIP or (sanitize is None and kind is RoomType.CHAT)
+    for kind in RoomType
+    for sanitize in (*Sanitize, None)
+}
+"""Whether markup is removed, by the type of a room and what is set for it."""
 
 
 class RoomOrigin(StrEnum):
@@ -64,7 +71,11 @@ class RoomOrigin(StrEnum):
 
         All other records were chosen explicitly and do not expire through lack of use.
         """
-        return self in {RoomOrigin.JOINER, RoomOrigin.PUBLISHER}
+        return self in ENDS_UNUSED
+
+
+ENDS_UNUSED: Final = frozenset({RoomOrigin.JOINER, RoomOrigin.PUBLISHER})
+"""The origins of records that are removed when their room is unused."""
 
 
 class RoomRecord(msgspec.Struct, frozen=True, kw_only=True):

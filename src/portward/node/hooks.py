@@ -50,17 +50,11 @@ class HookRunner:
         self._background = context.background
         self._clock = context.clock
         self.failed = context.telemetry.failure
+        self.on_message = hooks.message
+        """The hooks that are asked about a message before it is stored."""
+        self.on_connect = hooks.connect
+        """The hooks that are asked about a connection that was authenticated."""
         self._running: dict[Session, asyncio.Future[Any]] = {}
-
-    @property
-    def on_message(self) -> bool:
-        """Whether there is a hook for messages before they are stored."""
-        return bool(self._hooks.message)
-
-    @property
-    def on_connect(self) -> bool:
-        """Whether there is a hook for new connections."""
-        return bool(self._hooks.connect)
 
     async def connect(self, session: Session) -> bool:
         """Call every connect hook; return False when one of them refuses."""

@@ -18,7 +18,8 @@ _STRINGS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 """Strings, also an unterminated one: searched again from each of its quotes it would cost n²."""
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 _ESCAPED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""C0 and C1 controls other than tab, newline and carriage return."""
 _BLANKS: Final = " \t\n\r"
 _SAFE_DIGITS: Final = 15
 MAX_ID: Final = 64
@@ -109,14 +110,6 @@ def _check_strings(value: Any) -> None:
             raise _Refused(JsonRule.LONE_SURROGATE) from None
 
 
-def _decode(text: str) -> Any:
-    """Read exactly one value. `JSONDecoder.decode` does the same, but skips white space by regex."""
-    value, end = _DECODER.raw_decode(text)
-    if end != len(text):
-        raise _Refused(JsonRule.SYNTAX)
-    return value
-
-
 def parse(payload: bytes) -> Any:
     """Parse one JSON text strictly.
 
@@ -129,7 +122,11 @@ def parse(payload: bytes) -> Any:
         text = payload.decode()
         if text.count("[") + text.count("{") > JSON_DEPTH and (found := depth(text)) > JSON_DEPTH:
             raise _Refused(JsonRule.DEPTH, found)
-        value = _decode(text.strip(_BLANKS))
+        bare = text.strip(_BLANKS)
+        # Exactly one value. `JSONDecoder.decode` does the same, but skips white space by regex.
+        value, end = _DECODER.raw_decode(bare)
+        if end != len(bare):
+            raise _Refused(JsonRule.SYNTAX)
         if _ESCAPED.search(text):
             _check_strings(value)
     except ValueError as error:
@@ -156,4 +153,4 @@ def identifier(message: Any) -> str | int | None:
 
 def has_control(text: str) -> bool:
     """Whether `text` has C0 or C1 controls other than tab, newline and carriage return."""
-    return _CONTROL.search(text) is not None
+    return CONTROL.search(text) is not None

@@ -168,8 +168,13 @@ class Metrics:
 
     def delivered(self, namespace: str, publications: int, deliveries: int, seconds: float) -> None:
         """Count publications that were delivered to their subscribers in one turn of `seconds`."""
-        self.publications_total.add((namespace,), publications)
-        self.deliveries_total.add((namespace,), deliveries)
+        published = self.publications_total
+        if (namespace,) in published.values:  # hot: without further calls
+            published.values[namespace,] += publications
+            self.deliveries_total.values[namespace,] += deliveries
+        else:
+            published.add((namespace,), publications)
+            self.deliveries_total.add((namespace,), deliveries)
         self.fanout_seconds.observe(seconds, (namespace,))
 
     def count_channels(self, books: Mapping[str, int]) -> None:

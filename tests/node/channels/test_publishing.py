@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable
+from portward.model.channel import Channel
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import DATA
 from portward.model.position import Position
@@ -34,6 +35,40 @@ async def house() -> AsyncIterator[House]:
     async with running() as house:
         await house.room(sanitize="none")
         yield house
+
+
+async def test_messages_restart_the_idle_time_of_a_room_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store is told at most a hundred times within that time, and at once for a room made anew."""
+    async with running(settings(rooms={"auto_create": True})) as house:
+        ann = await house.client("ann", "lobby")
+        rooms, used = house.gateway.node.engine.rooms, list[float]()
+        idle = house.gateway.node.namespaces["rooms"].idle_ttl
+        use_room = rooms.use
+
+        async def use(channel: Channel, seconds: float) -> None:
+            used.append(house.clock.monotonic())
+            await use_room(channel, seconds)
+
+        monkeypatch.setattr(rooms, "use", use)
+        for pause, expected in (
+            (0, 1),
+            (0, 1),
+            (idle / 150, 1),
+            (idle / 150, 2),
+            (0, 2),
+            (idle / 90, 3),
+        ):
+            house.clock.advance(pause)
+            await ask(ann, "message", roomId="lobby", content="hello")
+            assert len(used) == expected
+        await ask(ann, "leave", roomId="lobby")
+        await house.gateway.rooms.remove("lobby")
+        await ask(ann, "join", roomId="lobby")
+        before = len(used)
+        await ask(ann, "message", roomId="lobby", content="hello")
+        assert len(used) == before + 1
 
 
 @pytest.mark.parametrize(

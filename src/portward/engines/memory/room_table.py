@@ -41,8 +41,10 @@ class RoomTable:
 
     def alive(self, channel: Channel, life: str) -> bool:
         """Whether the record of a room still has this `life`."""
-        record = self.current(channel)
-        return record is not None and record.life == life
+        entry = self._entries.get(channel)
+        if entry is None or entry.record.life != life:
+            return False
+        return entry.record.expires is None or not self.expired(entry.record)
 
     def put(self, channel: Channel, entry: RoomEntry) -> None:
         """Store a record in place of another."""

@@ -98,13 +98,15 @@ class MemoryStreams:
         if life is not None and not self._rooms.alive(channel, life):
             raise RoomEnded
         now = self._clock.monotonic()
-        stream = self._stream(channel, namespace, now)
+        stream = self._streams.get(channel)
+        if stream is None:
+            stream = self._streams[channel] = _Stream(namespace, now, self._epochs.of(channel))
         if idempotency_key is not None and stream.keys is not None:
             until, first = stream.keys.get(idempotency_key, (0.0, None))
             if first is not None and until > now:
                 return PublishResult(first.id, first.position, duplicate=True)
         publication = stream.append(draft, now)
-        stored = PublishResult(publication.id, stream.position)
+        stored = PublishResult(publication.id, Position(stream.offset, stream.epoch))
         if idempotency_key is not None:
             if stream.keys is None:
                 stream.keys = {}
@@ -112,12 +114,6 @@ class MemoryStreams:
         if self.sink is not None:
             self.sink.on_publication(channel, publication, stream.epoch, draft.exclude)
         return stored
-
-    def _stream(self, channel: Channel, namespace: Namespace, now: float) -> _Stream:
-        stream = self._streams.get(channel)
-        if stream is None:
-            stream = self._streams[channel] = _Stream(namespace, now, self._epochs.of(channel))
-        return stream
 
     async def history(
         self,

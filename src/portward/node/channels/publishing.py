@@ -7,25 +7,29 @@ import msgspec
 from msgspec.structs import replace
 
 from portward.engines.port import PublishResult, RoomEnded
-from portward.model.channel import Channel
+from portward.model.channel import COMBINED, Channel
 from portward.model.commands import Publish, ReadHistory, Signal
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.events import UserSignalled
 from portward.model.grants import Grant
 from portward.model.identity import Identity
 from portward.model.limits import DATA, HISTORY_LIMIT
-from portward.model.namespace import Namespace
+from portward.model.namespace import AccessRule, Namespace
 from portward.model.position import Position
 from portward.model.publication import Draft, HistoryPage, HistoryQuery
-from portward.model.room import Room, RoomRecord
+from portward.model.room import ENDS_UNUSED, STRIPS, Room, RoomRecord
 from portward.node.rights import Authorizer
 from portward.node.sessions import NodeContext
 from portward.security.content import strip_markup
 from portward.security.signing import sign_message
 
 DEFAULT_HISTORY: Final = 50
-_LONGEST_ESCAPE: Final = 6
-"""The most bytes of JSON that one character takes, as in `\\u0001`."""
+_SHORT: Final = DATA // 6 - 2
+"""Characters of ASCII text that fit in any case: in JSON each takes at most 6 bytes."""
+USES: Final = 100
+"""How often the idle time of a record is restarted at most, while it passes."""
+USED: Final = 10_000
+"""Rooms whose last restart is remembered."""
 
 
 class Publishing:
@@ -35,6 +39,7 @@ class Publishing:
         self._engine = context.engine
         self._clock = context.clock
         self._settings = context.settings
+        self._used: dict[Channel, tuple[str, float]] = {}
         self._background = context.background
         self._metrics = context.telemetry.metrics
         self._authorizer = authorizer
@@ -56,20 +61,19 @@ class Publishing:
         """
         command = grant.command
         namespace = self._authorizer.namespace(command.channel)
-        if command.channel.is_combined:
+        if command.channel.endswith(COMBINED) and command.channel.is_combined:
             raise CommandError(
                 ErrorKind.INVALID_CHANNEL, detail="a combined channel is filled by the others"
             )
-        guarded = self._authorizer.needs_record(command.channel)
+        guarded = namespace.authorize is AccessRule.ROLES
         if guarded and record is None:
             record = await self._authorizer.record_to_publish(command.channel)
         draft = self._draft(command, who, record.room if record is not None else None)
         secret = self._settings.now.signing.get(namespace.name)
         if secret:
             draft = sign_message(draft, command.channel, secret)
-        if record is not None and record.origin.ends_unused:
-            # In parallel to the publication, so that the round trip to a remote store is paid once.
-            self._background.run(self._engine.rooms.use(command.channel, namespace.idle_ttl))
+        if record is not None and record.origin in ENDS_UNUSED:
+            self._use_record(command.channel, record, namespace.idle_ttl)
         key = command.idempotency_key
         life = record.life if guarded and record is not None else None
         stored = await self._store(command.channel, draft, namespace, key, life)
@@ -80,6 +84,20 @@ class Publishing:
             once = f"{command.channel} {key}" if key is not None else None
             await self._store(combined, copy, namespace, once)
         return stored
+
+    def _use_record(self, channel: Channel, record: RoomRecord, idle: float) -> None:
+        """Restart the idle time of a record, at most `USES` times in that time.
+
+        In parallel to the publication, so that the round trip to a remote store is paid once.
+        """
+        now = self._clock.monotonic()
+        life, until = self._used.get(channel, ("", now))
+        if life == record.life and now < until:
+            return
+        if len(self._used) >= USED:
+            self._used.clear()
+        self._used[channel] = record.life, now + idle / USES
+        self._background.run(self._engine.rooms.use(channel, idle))
 
     async def _store(
         self,
@@ -99,11 +117,12 @@ class Publishing:
 
     def _draft(self, command: Publish, who: Identity | None, room: Room | None) -> Draft:
         data = command.data
-        if room is not None and room.strips and isinstance(data, str):
+        if room is not None and isinstance(data, str) and STRIPS[room.type, room.sanitize]:
             data = strip_markup(data)
             if not data.strip():
                 raise CommandError(ErrorKind.INVALID_STRUCTURE)
-        if _too_large(data) or sum(map(len, command.attachments)) > DATA:
+        short = isinstance(data, str) and len(data) <= _SHORT and data.isascii()
+        if not (short or _fits(data)) or sum(map(len, command.attachments)) > DATA:
             raise CommandError(ErrorKind.TOO_LONG)
         return Draft(
             id=secrets.token_hex(16),
@@ -166,15 +185,13 @@ class Publishing:
         )
 
 
-def _too_large(data: Any) -> bool:
-    """Return whether the JSON of `data` is over the limit; short ASCII strings need no encoding for this.
+def _fits(data: Any) -> bool:
+    """Return whether the JSON of `data` is within the limit.
 
     Raises:
         CommandError: `data` has no JSON: it is no JSON value, or has text that UTF-8 cannot encode.
     """
-    if isinstance(data, str) and len(data) <= DATA // _LONGEST_ESCAPE - 2 and data.isascii():
-        return False
     try:
-        return len(msgspec.json.encode(data)) > DATA
+        return len(msgspec.json.encode(data)) <= DATA
     except (TypeError, ValueError, RecursionError):
         raise CommandError(ErrorKind.INVALID_STRUCTURE, detail="data is no JSON value") from None

@@ -76,14 +76,20 @@ class Dispatcher:
             command = session.protocol.decode(payload, binary)
         except CommandError as fault:
             metrics.received(name, "invalid", len(payload))
-            self._count(session, None, fault.command_id)
+            limiter = session.endpoint.limits[LimitName.MESSAGES]
+            wait = limiter.wait(session.limit_keys, self._clock.monotonic())
+            if wait:
+                limited = limiter.fault(wait)
+                limited.command_id = fault.command_id
+                raise limited from None
             raise
         metrics.received(name, type_name(type(command)), len(payload))
-        try:
-            self._count(session, command, command.id)
-        except CommandError as limited:
-            if not command.unlimited:
-                raise _addressed(limited, command) from None
+        limit = _limit(session, command)
+        if limit is not None:
+            limiter, keys = limit
+            wait = limiter.wait(keys, self._clock.monotonic())
+            if wait and not command.unlimited:
+                raise _addressed(limiter.fault(wait), command)
         return command
 
     def _handler(self, session: Session, command: Command) -> Handler:
@@ -96,19 +102,6 @@ class Dispatcher:
         limit = None if command.unlimited else _limit(session, command)
         if limit is not None:
             await self._cluster_limits.check(*limit, self._clock.monotonic())
-
-    def _count(
-        self, session: Session, command: Command | None, command_id: str | int | None
-    ) -> None:
-        limit = _limit(session, command)
-        if limit is None:
-            return
-        limiter, keys = limit
-        try:
-            limiter.check(keys, self._clock.monotonic())
-        except CommandError as limited:
-            limited.command_id = command_id
-            raise
 
     def reply_error(self, session: Session, fault: CommandError) -> None:
         """Send a command error and count it: too many in a row end the session."""
@@ -129,7 +122,7 @@ class Dispatcher:
             count_fault(session, fault)
 
 
-def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[str, ...]] | None:
+def _limit(session: Session, command: Command) -> tuple[Limiter, tuple[str, ...]] | None:
     """Return the limit that counts a message and the keys to count by; None when it is not counted.
 
     A first credential is counted by the limit of refused credentials alone: counted as messages of an
@@ -138,13 +131,16 @@ def _limit(session: Session, command: Command | None) -> tuple[Limiter, tuple[st
     not charged is bounded by the limit on frames.
     """
     limits = session.endpoint.limits
-    if command is not None and not command.charged:
+    if not command.charged:
         return None
-    if session.state is State.NEW and command is not None and command.first_credential:
+    if session.state is State.NEW and command.first_credential:
         return None
     if type(command) is Signal and command.channel in session.subscriptions:
         return limits[LimitName.TYPING], (f"user {session.user} {command.channel}",)
-    return limits[LimitName.MESSAGES], session.limit_keys
+    identity = session.identity
+    if identity is None:
+        return limits[LimitName.MESSAGES], session.keys
+    return limits[LimitName.MESSAGES], (f"user {identity.subject}",)
 
 
 def _clear(session: Session, command: Command, reply: Reply) -> None:

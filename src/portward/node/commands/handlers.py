@@ -86,7 +86,9 @@ class ChannelHandlers:
         return Pong()
 
     async def _publish(self, session: Session, command: ask.Publish) -> Reply:
-        subscription = self._subscription(session, command.channel)
+        subscription = session.subscriptions.get(command.channel)
+        if subscription is None or not subscription.settled:
+            raise CommandError(ErrorKind.NOT_SUBSCRIBED)
         grant = await self._authorizer.grant(session, command.channel, command)
         if self._hooks.on_message:
             await self._hooks.message(session, command.channel, command.data)

@@ -58,7 +58,7 @@ class Authorizer:
         Raises:
             CommandError: `UNKNOWN_CHANNEL`; protocols send it with the text of `PERMISSION_DENIED`.
         """
-        namespace = self._settings.now.namespaces.get(channel.namespace)
+        namespace = self._settings.now.namespaces.get(channel.partition(":")[0])
         if namespace is None:
             raise CommandError(ErrorKind.UNKNOWN_CHANNEL)
         return namespace
@@ -95,7 +95,11 @@ class Authorizer:
         else:
             create = isinstance(command, Subscribe)
             judged = await self.evaluate(session, channel, create=create)
-        return self._grant(session, channel, command, judged)
+        try:
+            return policy.grant(command, judged.rights)
+        except CommandError:
+            self._record_denied(session, channel, command, judged)
+            raise
 
     def _grant(
         self, session: Session, channel: Channel, command: C, judged: Authorization
@@ -103,15 +107,20 @@ class Authorizer:
         try:
             return policy.grant(command, judged.rights)
         except CommandError:
-            self._telemetry.record(
-                Event.AUTHZ_DENY,
-                client=session.id,
-                user=session.user,
-                channel=channel,
-                command=type_name(type(command)),
-                reason=judged.reason or None,
-            )
+            self._record_denied(session, channel, command, judged)
             raise
+
+    def _record_denied(
+        self, session: Session, channel: Channel, command: Command, judged: Authorization
+    ) -> None:
+        self._telemetry.record(
+            Event.AUTHZ_DENY,
+            client=session.id,
+            user=session.user,
+            channel=channel,
+            command=type_name(type(command)),
+            reason=judged.reason or None,
+        )
 
     async def read(
         self,

@@ -19,7 +19,9 @@ class FanOutTelemetry:
         self, channel: Channel, publications: int, deliveries: int, seconds: float
     ) -> None:
         """Count a fan-out."""
-        self._telemetry.metrics.delivered(channel.namespace, publications, deliveries, seconds)
+        self._telemetry.metrics.delivered(
+            channel.partition(":")[0], publications, deliveries, seconds
+        )
 
     def on_encoded(self, encoder: Encoder, push: Push, message: WireMessage, count: int) -> None:
         """Count an encoded push."""

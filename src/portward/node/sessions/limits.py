@@ -13,12 +13,13 @@ WEIGHTS = (1.0, 1 / 16)
 class Limiter:
     """One limit. `scope` is the name of its endpoint, or empty for a limit of all endpoints."""
 
-    __slots__ = ("_table", "_telemetry", "name", "rate", "scope")
+    __slots__ = ("_table", "_telemetry", "interval", "name", "rate", "scope")
 
     def __init__(self, name: LimitName, rate: Rate, telemetry: Telemetry, scope: str = "") -> None:
         self.name = name
         self.scope = scope
         self.rate = rate
+        self.interval = rate.interval
         self._table = RateTable(rate)
         self._telemetry = telemetry
 

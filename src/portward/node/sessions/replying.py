@@ -6,6 +6,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.commands import Command
 from portward.model.errors import CommandError, ErrorKind
+from portward.model.lifecycle import State
 from portward.model.payload import BinaryPayload
 from portward.model.replies import AnsweredLater, Reply, Subscribed, SubscribedMany
 from portward.node.sessions.session import Session
@@ -30,11 +31,12 @@ class ReplyWriter:
             CommandError: `LIMIT_EXCEEDED`, the snapshot of the channel exceeds what may be unsent.
         """
         endpoint = session.endpoint
-        if not session.alive or isinstance(reply, AnsweredLater):
+        if session.state is State.ENDED or isinstance(reply, AnsweredLater):
             return
-        payload = session.protocol.reply(command, reply, self._now())
+        payload = session.protocol.reply(command, reply, int(self._clock.time() * 1000))
         if payload is not None:
-            self._fit(session, reply, len(payload))
+            if isinstance(reply, Subscribed) and reply.snapshot:
+                self._fit(session, reply, len(payload))
             framing = endpoint.framing
             session.transport.write(
                 framing.binary(payload)
@@ -46,10 +48,8 @@ class ReplyWriter:
             for push in reply.later:
                 session.push(push)
 
-    def _fit(self, session: Session, reply: Reply, size: int) -> None:
+    def _fit(self, session: Session, reply: Subscribed, size: int) -> None:
         """End a subscription whose snapshot is too large; all other replies have limited sizes."""
-        if not isinstance(reply, Subscribed) or not reply.snapshot:
-            return
         if size > session.endpoint.rules.backpressure_threshold:
             self._leave(session, reply.channel)
             raise CommandError(ErrorKind.LIMIT_EXCEEDED)
@@ -60,10 +60,7 @@ class ReplyWriter:
         self._telemetry.metrics.faults_total.add((endpoint.name, fault.kind.code))
         if not session.alive:
             return
-        payload = session.protocol.reply_error(fault, self._now())
+        payload = session.protocol.reply_error(fault, int(self._clock.time() * 1000))
         if payload is not None:
             session.transport.write(endpoint.framing.text(payload))
             self._telemetry.metrics.sent(endpoint.name, "fault", len(payload))
-
-    def _now(self) -> int:
-        return int(self._clock.time() * 1000)

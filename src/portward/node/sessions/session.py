@@ -198,12 +198,11 @@ class Session:
             return False
         now = self.last_seen = self.host.clock.monotonic()
         limiter = self.endpoint.limits[LimitName.FRAMES]
-        rate = limiter.rate
-        self.frame_tat, wait = gcra(self.frame_tat, now, rate.interval, rate.burst)
+        self.frame_tat, wait = gcra(self.frame_tat, now, limiter.interval, limiter.rate.burst)
         if control and not wait:
             limiter = self.endpoint.limits[LimitName.CONTROL_FRAMES]
-            rate = limiter.rate
-            self.control_tat, wait = gcra(self.control_tat, now, rate.interval, rate.burst)
+            burst = limiter.rate.burst
+            self.control_tat, wait = gcra(self.control_tat, now, limiter.interval, burst)
         if wait and limiter.record_refusal():
             self.end(Disconnect.FLOODING, f"over the limit {limiter.name}")
             return False

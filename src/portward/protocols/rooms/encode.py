@@ -62,23 +62,17 @@ class RoomsEncoder(ClientProtocol):
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
         """Encode the answer to a command. A message without an `id` and a signal get no answer."""
         if isinstance(reply, say.Published):
-            return self._ack(command, reply, now)
+            if command.id is None:
+                return None
+            offset, epoch = reply.position.offset, reply.position.epoch
+            ack = wire.RoomsAck(message_id=reply.publication_id, offset=offset, epoch=epoch)
+            return _encode(wire.RoomsEnvelope("ack", ack, now, command.id))
         if isinstance(reply, say.Done):
             return (
                 None if command.id is None else _envelope("done", wire.RoomsDone(), now, command.id)
             )
         kind, build = self._replies[type(reply)]
         return _envelope(kind, build(reply, now), now, command.id)
-
-    @staticmethod
-    def _ack(command: Command, reply: say.Published, now: int) -> bytes | None:
-        if command.id is None:
-            return None
-        position = reply.position
-        data = wire.RoomsAck(
-            message_id=reply.publication_id, offset=position.offset, epoch=position.epoch
-        )
-        return _envelope("ack", data, now, command.id)
 
     def reply_error(self, fault: CommandError, now: int) -> bytes:
         """Encode the error envelope of a refused command."""
@@ -103,7 +97,7 @@ class RoomsEncoder(ClientProtocol):
         if word is None:
             return None
         kind, build = word
-        return _envelope(kind, build(push, now), now)
+        return _encode(wire.RoomsEnvelope(kind, build(push, now), now))
 
     def _email(self, email: str | None) -> str | UnsetType:
         return email if self._expose_email and email is not None else UNSET
@@ -118,7 +112,7 @@ class RoomsEncoder(ClientProtocol):
             room_id=room,
             content=publication.data,
             user_id=publication.user,
-            email=self._email(publication.email),
+            email=UNSET if publication.email is None else self._email(publication.email),
             timestamp=publication.time,
             offset=publication.offset,
             signature=UNSET if signature is None else signature,
@@ -129,7 +123,8 @@ class RoomsEncoder(ClientProtocol):
         return [self._message(room, each) for each in publications]
 
     def _delivery(self, push: say.Delivery, _: int) -> Sent:
-        return self._message(push.channel.name, push.publication, push.suppressed)
+        room = push.channel.partition(":")[2]
+        return self._message(room, push.publication, push.suppressed)
 
     def _subscribed(self, reply: say.Subscribed, _: int) -> Sent:
         room = reply.channel.name

@@ -5,6 +5,7 @@ back with the answer. docs/endpoints/rooms.md describes all messages.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -16,12 +17,14 @@ from portward.model.commands import Command, Wanted
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.position import Position
-from portward.protocols.message import MAX_ID, Received, SincePosition
+from portward.protocols.message import MAX_ID, SincePosition
 from portward.protocols.rooms import messages as wire
 from portward.protocols.rooms.encode import RoomsEncoder
 from portward.security import strict_json
 
 MAX_CONTENT: Final = 4000
+PARSED: Final = 4096
+"""Channels of room ids that are kept, so that an id is parsed once while it is in use."""
 _ENVELOPE_KEYS: Final = frozenset({"type", "data", "timestamp", "id"})
 
 
@@ -37,8 +40,9 @@ class RoomsProtocol(RoomsEncoder):
 
     def __init__(self, namespace: str, *, expose_email: bool) -> None:
         self._namespace = namespace
+        self._parse: Callable[[str], Channel] = lru_cache(maxsize=PARSED)(Channel.parse)
         super().__init__(expose_email=expose_email)
-        self._readers: dict[str, tuple[type[Received], Callable[[Any, str | None], Command]]] = {
+        self._readers: dict[str, tuple[type[Any], Callable[[Any, str | None], Command]]] = {
             "auth": (wire.RoomsAuth, self._auth),
             "refresh": (wire.RoomsRefresh, self._refresh),
             "join": (wire.RoomsJoin, self._join),
@@ -55,26 +59,21 @@ class RoomsProtocol(RoomsEncoder):
     def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
         """Decode one envelope. See `ClientProtocol.decode`."""
         envelope = strict_json.parse(payload)
-        identifier = _identifier(envelope)
+        identifier, well_formed = _inspect(envelope)
         try:
-            return self._decode(envelope, identifier)
+            if not well_formed:
+                raise CommandError(ErrorKind.INVALID_STRUCTURE)  # noqa: TRY301 - gets its id below
+            schema, build = self._readers.get(envelope["type"], _UNKNOWN)
+            return build(msgspec.convert(envelope["data"], schema), identifier)
         except msgspec.ValidationError:
             raise CommandError(ErrorKind.INVALID_STRUCTURE, command_id=identifier) from None
         except CommandError as fault:
             fault.command_id = identifier
             raise
 
-    def _decode(self, envelope: Any, identifier: str | None) -> Command:
-        if not _well_formed(envelope, identifier):
-            raise CommandError(ErrorKind.INVALID_STRUCTURE)
-        schema, build = self._readers.get(envelope["type"], (None, None))
-        if schema is None or build is None:
-            raise CommandError(ErrorKind.UNKNOWN_TYPE)
-        return build(msgspec.convert(envelope["data"], schema), identifier)
-
     def _channel(self, room: str) -> Channel:
         try:
-            return Channel.parse(f"{self._namespace}:{room}")
+            return self._parse(f"{self._namespace}:{room}")
         except ValueError:
             raise CommandError(ErrorKind.INVALID_CHANNEL) from None
 
@@ -122,7 +121,7 @@ class RoomsProtocol(RoomsEncoder):
         content = data.content.strip()
         if len(content) > MAX_CONTENT:
             raise CommandError(ErrorKind.TOO_LONG)
-        if not content or strict_json.has_control(content):
+        if not content or strict_json.CONTROL.search(content):
             raise CommandError(ErrorKind.INVALID_STRUCTURE)
         return ask.Publish(id=identifier, channel=channel, data=content)
 
@@ -159,25 +158,29 @@ class RoomsProtocol(RoomsEncoder):
         return ask.SetPermissions(id=identifier, channel=channel, permissions=data.permissions)
 
 
+def _unknown_type(_: object, __: str | None) -> Command:
+    raise CommandError(ErrorKind.UNKNOWN_TYPE)
+
+
+_UNKNOWN: Final[tuple[type[Any], Callable[[Any, str | None], Command]]] = (dict, _unknown_type)
+
+
 def _position(since: SincePosition | None) -> Position | None:
     return None if since is None else Position(since.offset, since.epoch)
 
 
-def _identifier(envelope: Any) -> str | None:
-    """The client's own id, when the envelope has a usable one."""
+def _inspect(envelope: Any) -> tuple[str | None, bool]:
+    """Return the client's own id, when there is a usable one, and whether the envelope has its form."""
     if not isinstance(envelope, dict):
-        return None
-    identifier = envelope.get("id")
-    return identifier if isinstance(identifier, str) and len(identifier) <= MAX_ID else None
-
-
-def _well_formed(envelope: Any, identifier: str | None) -> bool:
-    return (
-        isinstance(envelope, dict)
+        return None, False
+    identifier, timestamp = envelope.get("id"), envelope.get("timestamp")
+    usable = isinstance(identifier, str) and len(identifier) <= MAX_ID
+    well_formed = (
+        (usable or "id" not in envelope)
         and _ENVELOPE_KEYS.issuperset(envelope)
         and isinstance(envelope.get("type"), str)
         and isinstance(envelope.get("data"), dict)
-        and isinstance(envelope.get("timestamp"), int | float)
-        and not isinstance(envelope["timestamp"], bool)
-        and ("id" not in envelope or identifier is not None)
+        and isinstance(timestamp, int | float)
+        and not isinstance(timestamp, bool)
     )
+    return identifier if usable else None, well_formed
