@@ -308,14 +308,20 @@ def test_grants_are_minted_in_one_place() -> None:
 
 
 def test_grants_are_constructed_in_one_place() -> None:
-    """Nobody but the mint constructs a grant."""
-    constructors = {
-        module
+    """Nobody calls the class, which refuses it, and nobody but the mint goes around its constructor."""
+    calls = [
+        (module, node)
         for module in MODULES
         for node in ast.walk(tree(module))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Grant"
+        if isinstance(node, ast.Call)
+    ]
+    assert not [module for module, call in calls if getattr(call.func, "id", None) == "Grant"]
+    around = {
+        module
+        for module, call in calls
+        if getattr(call.func, "attr", None) == "__new__" and "Grant" in ast.unparse(call)
     }
-    assert constructors == {GRANTS}
+    assert around == {GRANTS}
 
 
 def test_public_names_exist() -> None:
