@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from portward.settings.schema import Leaf, Named, Path, Table, entries, keys
+from portward.settings.schema import Leaf, Named, Table, entries, keys
 from portward.settings.tree import Settings
 
 _WHOLE: Final = frozenset({"endpoints", "namespaces", "upstreams"})
@@ -20,26 +20,22 @@ class Changes(NamedTuple):
 
 def changes(old: Settings, new: Settings) -> Changes:
     """Compare two trees. An added or removed endpoint, namespace or upstream is one key for a restart."""
-    before = {entry.path: entry for entry in entries(old)}
-    after = {entry.path: entry for entry in entries(new)}
-    reloadable: list[str] = []
-    restart: dict[str, None] = {}
-    for path, entry in (before | after).items():
-        both = path in before and path in after
-        if both and before[path].value == entry.value:
-            continue
-        if not both and path[0] in _WHOLE and not _in_both(old, new, path):
-            restart[".".join(path[:2])] = None
-        elif entry.leaf.about.reload:
-            reloadable.append(entry.key)
-        else:
-            restart[entry.key] = None
-    return Changes(tuple(reloadable), tuple(restart))
+    applied = reloaded(old, new)
+    return Changes(_different(old, applied), _different(applied, new))
 
 
-def _in_both(old: Settings, new: Settings, path: Path) -> bool:
-    """Return whether both trees have the table with a chosen name that a key belongs to."""
-    return all(path[1] in getattr(tree, path[0]) for tree in (old, new))
+def _different(old: Settings, new: Settings) -> tuple[str, ...]:
+    before = {entry.path: entry.value for entry in entries(old)}
+    after = {entry.path: entry.value for entry in entries(new)}
+    found: dict[str, None] = {}
+    for path in before | after:
+        if path not in before or path not in after:
+            tables = [getattr(tree, path[0]) for tree in (old, new)]
+            whole = path[0] in _WHOLE and any(path[1] not in table for table in tables)
+            found[".".join(path[:2] if whole else path)] = None
+        elif before[path] != after[path]:
+            found[".".join(path)] = None
+    return tuple(found)
 
 
 def reloaded(old: Settings, new: Settings) -> Settings:
