@@ -1,7 +1,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from tempfile import TemporaryDirectory
 
@@ -12,12 +12,14 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Close
 from websockets.http11 import Request, Response
 
-from portward.client.errors import ConnectFailed, HandshakeRefused
+from portward.client import Portward
+from portward.client.errors import ConnectFailed, HandshakeRefused, StoppedError
 from portward.client.link import LinkClosed, dialer, link_dialer
 from portward.client.transport import (
     WebSocketDialer,
     _ended,
     checked_address,
+    endpoint_address,
     is_loopback,
     own_origin,
     reason_of,
@@ -318,3 +320,38 @@ async def test_a_unix_socket() -> None:
             link = await dialer(f"ws+unix:{folder}/x.sock:/rooms?a=b")()
             assert await link.receive() == "localhost/rooms?a=b"
             await link.close()
+
+
+@pytest.mark.parametrize(
+    ("base", "address"),
+    [
+        ("ws://h:1", "ws://h:1/rooms"),
+        ("wss://h/prefix/", "wss://h/prefix/rooms"),
+        ("ws+unix:/run/x.sock", "ws+unix:/run/x.sock:/rooms"),
+        ("ws+unix:/run/x.sock:/", "ws+unix:/run/x.sock:/rooms"),
+        ("ws+unix:/run/x.sock:/prefix", "ws+unix:/run/x.sock:/prefix/rooms"),
+    ],
+)
+def test_the_address_of_an_endpoint(base: str, address: str) -> None:
+    """The path of the endpoint follows the address of the gateway, at a Unix socket after a colon."""
+    assert endpoint_address(base, "/rooms") == address
+
+
+async def test_a_client_at_a_unix_socket() -> None:
+    """The client reaches each endpoint by the socket; its repr names the socket."""
+    paths: list[str] = []
+
+    async def note(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        paths.append(connection.request.path)
+        await connection.close(3500, "disconnect")
+
+    with TemporaryDirectory(prefix="pw") as folder:
+        address = f"ws+unix:{folder}/x.sock"
+        async with unix_serve(note, f"{folder}/x.sock"), Portward(address) as client:
+            assert repr(client) == f"Portward('{address}', unused)"
+            with pytest.raises(StoppedError):
+                await client.room("lobby").join()
+            with suppress(StoppedError):
+                await client.live(cookie="a=b").connect()
+    assert paths == ["/rooms", "/live"]

@@ -19,7 +19,12 @@ from portward.client.relay import RelayClient
 from portward.client.room import Room
 from portward.client.rooms import RoomClient
 from portward.client.tokens import GetToken, TokenProvider
-from portward.client.transport import WebSocketDialer, checked_address, own_origin
+from portward.client.transport import (
+    WebSocketDialer,
+    checked_address,
+    endpoint_address,
+    own_origin,
+)
 
 C = TypeVar("C", bound=EndpointClient)
 PATHS: Final = {
@@ -32,7 +37,7 @@ PATHS: Final = {
 
 
 class Portward(EventListeners):
-    """A client of the gateway at `url`, such as `wss://gateway.example.com`.
+    """A client of the gateway at `url`, such as `wss://gateway.example.com` or `ws+unix:/run/gateway.sock`.
 
         async with Portward("wss://gateway.example.com", get_token=get_token) as client:
             room = client.room("lobby")
@@ -71,7 +76,7 @@ class Portward(EventListeners):
         unknown = set(paths or {}) - set(PATHS)
         if unknown:
             raise ValueError(f"paths: no endpoint {min(unknown)!r}; there are {', '.join(PATHS)}")
-        self._url = checked_address(url).rstrip("/")
+        self._url = checked_address(url)
         self._paths = {**PATHS, **(paths or {})}
         self._connection = connection or ConnectionOptions(
             dial=WebSocketDialer(headers=headers, tls=tls, timeout=timeout),
@@ -84,9 +89,8 @@ class Portward(EventListeners):
 
     def __repr__(self) -> str:
         parts = urlsplit(self._url)
-        return (
-            f"Portward('{parts.scheme}://{parts.hostname}', {', '.join(self._clients) or 'unused'})"
-        )
+        place = f"{parts.scheme}://{parts.hostname}" if parts.hostname else self._url
+        return f"Portward({place!r}, {', '.join(self._clients) or 'unused'})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -144,7 +148,9 @@ class Portward(EventListeners):
         if self._closed:
             raise ClosedError
         if name not in self._clients:
-            options = EndpointOptions(self._url + self._paths[name], self._tokens, self._connection)
+            options = EndpointOptions(
+                endpoint_address(self._url, self._paths[name]), self._tokens, self._connection
+            )
             client = self._clients[name] = make(options)
             client.on("state", lambda change: self.emit("state", (name, change)))
             client.on("stopped", lambda error: self.emit("stopped", (name, error)))

@@ -168,6 +168,13 @@ def split_address(url: str) -> tuple[str | None, str]:
     return socket, f"{scheme}://localhost{path}{mark}{query}"
 
 
+def endpoint_address(base: str, path: str) -> str:
+    """Return the address of the endpoint with a path at a gateway."""
+    _, mark, after = base.partition("+unix:")
+    colon = ":" if mark and ":" not in after else ""
+    return f"{base.rstrip('/')}{colon}{path}"
+
+
 def checked_address(url: str) -> str:
     """Return a WebSocket address, as it was given.
 
